@@ -1,0 +1,210 @@
+//! Where every byte of an image is: FORMAT.md sections 3, 4 and 7 as constants.
+//!
+//! Each structure has its own module of offsets, in the order of the document;
+//! a test in the `spec` crate compares them with its tables.
+
+/// Bytes 0 to 7 of every image: not 1 or 2 in the first byte, and changed by any
+/// text-mode transfer.
+pub const MAGIC: [u8; 8] = [0x89, b'M', b'M', b'S', b'\r', b'\n', 0x1A, b'\n'];
+/// The major version of the format that this crate reads and writes.
+pub const MAJOR: u16 = 3;
+/// The minor version of the format that this crate reads and writes.
+pub const MINOR: u16 = 0;
+/// Alignment of an image in memory, and of its lanes, in bytes.
+pub const CACHE_LINE: u32 = 64;
+/// Most descriptors in an image.
+pub const MAX_FIELDS: u32 = 1 << 24;
+/// Most lanes in an image.
+pub const MAX_LANES: u32 = 1 << 16;
+/// Longest label, in bytes.
+pub const MAX_LABEL: usize = 255;
+/// Longest unit, in bytes.
+pub const MAX_UNIT: usize = 63;
+/// Longest help text, in bytes.
+pub const MAX_HELP: usize = 4096;
+/// Longest encoded attributes of one field, in bytes.
+pub const MAX_ATTRIBUTES: usize = 4096;
+/// Longest key of an attribute, in bytes.
+pub const MAX_KEY: usize = 63;
+/// Largest slot of a latched cell, in bytes.
+pub const MAX_SLOT: u32 = 1 << 20;
+/// Largest capacity of a text or bytes field, in bytes.
+pub const MAX_CAPACITY: u32 = MAX_SLOT - 16;
+/// Size of an atomic cell, in bytes.
+pub const ATOMIC_CELL: u32 = 8;
+/// Distance from the start of a latched cell to its first slot, in bytes.
+pub const CELL_HEAD: u32 = 8;
+
+/// The header, FORMAT.md section 3.
+pub mod header {
+    /// The magic number.
+    pub const MAGIC: u32 = 0;
+    /// u16, major version.
+    pub const MAJOR: u32 = 8;
+    /// u16, minor version.
+    pub const MINOR: u32 = 10;
+    /// u16, lowest minor version able to read the image.
+    pub const MIN_MINOR: u32 = 12;
+    /// u16, size of the header in bytes.
+    pub const HEADER_SIZE: u32 = 14;
+    /// u64, features that a reader must know.
+    pub const REQUIRED_FEATURES: u32 = 16;
+    /// u64, features that a reader may ignore.
+    pub const OPTIONAL_FEATURES: u32 = 24;
+    /// 16 bytes, identity of the publisher.
+    pub const INSTANCE: u32 = 32;
+    /// u32, number of this image within its instance.
+    pub const PART: u32 = 48;
+    /// u32, size of the image in bytes.
+    pub const FILE_SIZE: u32 = 52;
+    /// u32, offset of descriptor 0.
+    pub const DESCRIPTOR_OFFSET: u32 = 56;
+    /// u32, most descriptors.
+    pub const DESCRIPTOR_CAPACITY: u32 = 60;
+    /// u16, distance between descriptors in bytes.
+    pub const DESCRIPTOR_SIZE: u32 = 64;
+    /// u32, offset of the heap.
+    pub const HEAP_OFFSET: u32 = 68;
+    /// u32, size of the heap in bytes.
+    pub const HEAP_SIZE: u32 = 72;
+    /// u32, offset of lane 0.
+    pub const LANES_OFFSET: u32 = 76;
+    /// u32, distance between lanes in bytes.
+    pub const LANE_STRIDE: u32 = 80;
+    /// u32, number of lanes.
+    pub const LANE_CAPACITY: u32 = 84;
+    /// u32, offset of the first cell from the start of a lane.
+    pub const CELLS_OFFSET: u32 = 88;
+    /// u64, Fletcher-64 of all bytes before it.
+    pub const CHECKSUM: u32 = 120;
+    /// u32, state of the image; the changing part starts here.
+    pub const STATE: u32 = 128;
+    /// u32, descriptors published.
+    pub const FIELD_COUNT: u32 = 132;
+    /// u32, bytes of the heap in use.
+    pub const HEAP_USED: u32 = 136;
+    /// u32, lanes ever claimed.
+    pub const LANES_USED: u32 = 140;
+    /// u32, fields that did not fit.
+    pub const FIELDS_REFUSED: u32 = 144;
+    /// Size of the header of this version in bytes.
+    pub const SIZE: u32 = 192;
+}
+
+/// A descriptor, FORMAT.md section 4; offsets from its own start.
+pub mod descriptor {
+    /// u32, offset of a heap string.
+    pub const LABEL: u32 = 0;
+    /// u32, offset of a heap string or 0.
+    pub const UNIT: u32 = 4;
+    /// u32, offset of a heap string or 0.
+    pub const HELP: u32 = 8;
+    /// u32, offset of a heap string or 0.
+    pub const ATTRIBUTES: u32 = 12;
+    /// u8, data type.
+    pub const TYPE: u32 = 16;
+    /// u8, kind.
+    pub const KIND: u32 = 17;
+    /// u8, aggregation rule.
+    pub const AGGREGATION: u32 = 18;
+    /// u8, storage class.
+    pub const STORAGE: u32 = 19;
+    /// u32, elements, or capacity in bytes.
+    pub const COUNT: u32 = 20;
+    /// u32, where the value or the cell is.
+    pub const PLACE: u32 = 24;
+    /// u32, size of a slot in bytes.
+    pub const SLOT_SIZE: u32 = 28;
+    /// u32, offset of the value in a slot.
+    pub const MEMBER: u32 = 32;
+    /// u8, number of slots.
+    pub const SLOTS: u32 = 36;
+    /// u8, level.
+    pub const LEVEL: u32 = 37;
+    /// u16, flags.
+    pub const FLAGS: u32 = 38;
+    /// u32, parameter of the kind.
+    pub const PARAM: u32 = 40;
+    /// End of the part that the checksum covers.
+    pub const COVERED: u32 = 48;
+    /// u32, state of the field.
+    pub const STATE: u32 = 48;
+    /// u64, checksum.
+    pub const CHECKSUM: u32 = 56;
+    /// Size of a descriptor of this version in bytes.
+    pub const SIZE: u32 = 64;
+}
+
+/// A lane, FORMAT.md section 7; offsets from its own start.
+pub mod lane {
+    /// u32, state of the lane.
+    pub const STATE: u32 = 0;
+    /// u32, number of claims.
+    pub const OWNERS: u32 = 4;
+    /// u32 words, one bit a descriptor.
+    pub const PRESENCE: u32 = 64;
+}
+
+/// State of an image (`header::STATE`).
+pub mod image_state {
+    /// Not complete yet.
+    pub const BUILDING: u32 = 1;
+    /// In use, or its writer died.
+    pub const LIVE: u32 = 2;
+    /// Ended cleanly.
+    pub const CLOSED: u32 = 3;
+}
+
+/// State of a field (`descriptor::STATE`).
+pub mod field_state {
+    /// In use.
+    pub const LIVE: u32 = 1;
+    /// Retired.
+    pub const RETIRED: u32 = 2;
+}
+
+/// State of a lane (`lane::STATE`).
+pub mod lane_state {
+    /// Never claimed.
+    pub const UNUSED: u32 = 0;
+    /// A writer owns it.
+    pub const OWNED: u32 = 1;
+    /// Handed back.
+    pub const FREE: u32 = 2;
+}
+
+/// Bits of `descriptor::FLAGS`.
+pub mod flags {
+    /// The presence bit says whether there is a value.
+    pub const OPTIONAL: u16 = 1;
+    /// An array of scalars.
+    pub const ARRAY: u16 = 2;
+    /// A member of a group.
+    pub const MEMBER: u16 = 4;
+}
+
+/// Bit of the flags word before a text or bytes value: cut to fit.
+pub const CUT: u32 = 1;
+
+/// `n` rounded up to a multiple of `to`, a power of two; `None` past 32 bits.
+#[must_use]
+pub const fn round_up(n: u32, to: u32) -> Option<u32> {
+    match n.checked_add(to - 1) {
+        Some(sum) => Some(sum & !(to - 1)),
+        None => None,
+    }
+}
+
+/// Bytes of presence bits for `capacity` descriptors: whole 8-byte words.
+#[must_use]
+pub const fn presence_size(capacity: u32) -> u32 {
+    capacity.div_ceil(64) * 8
+}
+
+// The sizes follow from the last field of each structure.
+const _: () = assert!(header::CHECKSUM + 8 == header::STATE);
+const _: () = assert!(header::FIELDS_REFUSED + 4 <= header::SIZE);
+const _: () = assert!(header::SIZE.is_multiple_of(CACHE_LINE));
+const _: () = assert!(descriptor::CHECKSUM + 8 == descriptor::SIZE);
+const _: () = assert!(descriptor::PARAM + 8 == descriptor::COVERED);
+const _: () = assert!(lane::PRESENCE == CACHE_LINE);

@@ -1,0 +1,21 @@
+//! The mmstats format and protocol over raw memory.
+#![no_std]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod checksum;
+pub mod layout;
+pub mod protocol;
+pub mod raw;
+mod region;
+mod types;
+
+#[cfg(target_pointer_width = "64")]
+pub use region::Atom64;
+pub use region::{
+    Atom32, Kept, Latch, Memory, Region, RegionError, Source, StaticBytes, StaticMemory, Word,
+};
+pub use types::{Aggregation, DataType, Kind, Level, Storage};

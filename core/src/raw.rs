@@ -1,0 +1,210 @@
+//! Header and descriptor as plain values, loaded from and stored to an image.
+//!
+//! Nothing is checked here: that is the reader's task (`read`). Loading and storing
+//! are tested on the same bytes.
+
+use crate::checksum::Fletcher64;
+use crate::layout::{descriptor as d, header as h};
+use crate::region::{Region, Source};
+
+fn halves(word: u32) -> (u16, u16) {
+    let [a, b, c, e] = word.to_le_bytes();
+    (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, e]))
+}
+
+fn join(low: u16, high: u16) -> u32 {
+    u32::from(low) | u32::from(high) << 16
+}
+
+fn load64<S: Source + ?Sized>(source: &S, offset: u32) -> u64 {
+    u64::from(source.load32(offset)) | u64::from(source.load32(offset.saturating_add(4))) << 32
+}
+
+#[allow(clippy::cast_possible_truncation)] // The halves of a word.
+fn store64<M>(region: &Region<M>, offset: u32, value: u64) {
+    region.store32(offset, value as u32);
+    region.store32(offset + 4, (value >> 32) as u32);
+}
+
+/// The fixed part of the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)] // Named and documented in `layout::header`.
+pub struct RawHeader {
+    pub magic: [u8; 8],
+    pub major: u16,
+    pub minor: u16,
+    pub min_minor: u16,
+    pub header_size: u16,
+    pub required_features: u64,
+    pub optional_features: u64,
+    pub instance: [u8; 16],
+    pub part: u32,
+    pub file_size: u32,
+    pub descriptor_offset: u32,
+    pub descriptor_capacity: u32,
+    pub descriptor_size: u16,
+    pub heap_offset: u32,
+    pub heap_size: u32,
+    pub lanes_offset: u32,
+    pub lane_stride: u32,
+    pub lane_capacity: u32,
+    pub cells_offset: u32,
+    pub checksum: u64,
+}
+
+impl RawHeader {
+    /// Loads the fixed part from the start of `source`.
+    pub fn load<S: Source + ?Sized>(source: &S) -> Self {
+        let mut magic = [0; 8];
+        source.copy(h::MAGIC, &mut magic);
+        let mut instance = [0; 16];
+        source.copy(h::INSTANCE, &mut instance);
+        let (major, minor) = halves(source.load32(h::MAJOR));
+        let (min_minor, header_size) = halves(source.load32(h::MIN_MINOR));
+        Self {
+            magic,
+            major,
+            minor,
+            min_minor,
+            header_size,
+            required_features: load64(source, h::REQUIRED_FEATURES),
+            optional_features: load64(source, h::OPTIONAL_FEATURES),
+            instance,
+            part: source.load32(h::PART),
+            file_size: source.load32(h::FILE_SIZE),
+            descriptor_offset: source.load32(h::DESCRIPTOR_OFFSET),
+            descriptor_capacity: source.load32(h::DESCRIPTOR_CAPACITY),
+            descriptor_size: halves(source.load32(h::DESCRIPTOR_SIZE)).0,
+            heap_offset: source.load32(h::HEAP_OFFSET),
+            heap_size: source.load32(h::HEAP_SIZE),
+            lanes_offset: source.load32(h::LANES_OFFSET),
+            lane_stride: source.load32(h::LANE_STRIDE),
+            lane_capacity: source.load32(h::LANE_CAPACITY),
+            cells_offset: source.load32(h::CELLS_OFFSET),
+            checksum: load64(source, h::CHECKSUM),
+        }
+    }
+
+    /// Stores the fixed part and its checksum; `self.checksum` is not looked at.
+    pub(crate) fn store<M>(&self, region: &Region<M>) {
+        region.write(h::MAGIC, &self.magic);
+        region.store32(h::MAJOR, join(self.major, self.minor));
+        region.store32(h::MIN_MINOR, join(self.min_minor, self.header_size));
+        store64(region, h::REQUIRED_FEATURES, self.required_features);
+        store64(region, h::OPTIONAL_FEATURES, self.optional_features);
+        region.write(h::INSTANCE, &self.instance);
+        region.store32(h::PART, self.part);
+        region.store32(h::FILE_SIZE, self.file_size);
+        region.store32(h::DESCRIPTOR_OFFSET, self.descriptor_offset);
+        region.store32(h::DESCRIPTOR_CAPACITY, self.descriptor_capacity);
+        region.store32(h::DESCRIPTOR_SIZE, u32::from(self.descriptor_size));
+        region.store32(h::HEAP_OFFSET, self.heap_offset);
+        region.store32(h::HEAP_SIZE, self.heap_size);
+        region.store32(h::LANES_OFFSET, self.lanes_offset);
+        region.store32(h::LANE_STRIDE, self.lane_stride);
+        region.store32(h::LANE_CAPACITY, self.lane_capacity);
+        region.store32(h::CELLS_OFFSET, self.cells_offset);
+        for offset in (h::CELLS_OFFSET + 4..h::CHECKSUM).step_by(4) {
+            region.store32(offset, 0);
+        }
+        store64(region, h::CHECKSUM, Self::checksum_of(region));
+    }
+
+    /// The checksum that the header in `source` should have.
+    pub fn checksum_of<S: Source + ?Sized>(source: &S) -> u64 {
+        let mut sum = Fletcher64::new();
+        sum.range(source, 0, h::CHECKSUM);
+        sum.finish()
+    }
+}
+
+/// A descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)] // Named and documented in `layout::descriptor`.
+pub struct RawDescriptor {
+    pub label: u32,
+    pub unit: u32,
+    pub help: u32,
+    pub attributes: u32,
+    pub ty: u8,
+    pub kind: u8,
+    pub aggregation: u8,
+    pub storage: u8,
+    pub count: u32,
+    pub place: u32,
+    pub slot_size: u32,
+    pub member: u32,
+    pub slots: u8,
+    pub level: u8,
+    pub flags: u16,
+    pub param: u32,
+    pub state: u32,
+    pub checksum: u64,
+}
+
+impl RawDescriptor {
+    /// Loads the descriptor at `offset`, a multiple of 8.
+    pub fn load<S: Source + ?Sized>(source: &S, offset: u32) -> Self {
+        let mut bytes = [0; d::SIZE as usize];
+        source.copy(offset, &mut bytes);
+        Self::from_bytes(&bytes)
+    }
+
+    /// Decodes a descriptor.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; d::SIZE as usize]) -> Self {
+        let u32_at = |at: u32| {
+            let at = at as usize;
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        let [slots, level, low, high] = u32_at(d::SLOTS).to_le_bytes();
+        let [ty, kind, aggregation, storage] = u32_at(d::TYPE).to_le_bytes();
+        Self {
+            label: u32_at(d::LABEL),
+            unit: u32_at(d::UNIT),
+            help: u32_at(d::HELP),
+            attributes: u32_at(d::ATTRIBUTES),
+            ty,
+            kind,
+            aggregation,
+            storage,
+            count: u32_at(d::COUNT),
+            place: u32_at(d::PLACE),
+            slot_size: u32_at(d::SLOT_SIZE),
+            member: u32_at(d::MEMBER),
+            slots,
+            level,
+            flags: u16::from_le_bytes([low, high]),
+            param: u32_at(d::PARAM),
+            state: u32_at(d::STATE),
+            checksum: u64::from(u32_at(d::CHECKSUM)) | u64::from(u32_at(d::CHECKSUM + 4)) << 32,
+        }
+    }
+
+    /// Stores everything but the checksum at `offset`.
+    pub(crate) fn store<M>(&self, region: &Region<M>, offset: u32) {
+        region.store32(offset + d::LABEL, self.label);
+        region.store32(offset + d::UNIT, self.unit);
+        region.store32(offset + d::HELP, self.help);
+        region.store32(offset + d::ATTRIBUTES, self.attributes);
+        region.store32(
+            offset + d::TYPE,
+            u32::from_le_bytes([self.ty, self.kind, self.aggregation, self.storage]),
+        );
+        region.store32(offset + d::COUNT, self.count);
+        region.store32(offset + d::PLACE, self.place);
+        region.store32(offset + d::SLOT_SIZE, self.slot_size);
+        region.store32(offset + d::MEMBER, self.member);
+        let [low, high] = self.flags.to_le_bytes();
+        region.store32(offset + d::SLOTS, u32::from_le_bytes([self.slots, self.level, low, high]));
+        region.store32(offset + d::PARAM, self.param);
+        region.store32(offset + d::PARAM + 4, 0);
+        region.store32(offset + d::STATE, self.state);
+        region.store32(offset + d::STATE + 4, 0);
+    }
+
+    /// Stores the checksum.
+    pub(crate) fn store_checksum<M>(region: &Region<M>, offset: u32, checksum: u64) {
+        store64(region, offset + d::CHECKSUM, checksum);
+    }
+}

@@ -1,0 +1,380 @@
+//! Memory that somebody else owns, and the only module that touches it.
+//!
+//! Everything above works with offsets. This module turns offsets into accesses:
+//! same-size Relaxed atomics on 4- and 8-byte words, plus fences, in the byte
+//! order of the format. It is also the only module with `unsafe` code and the only
+//! one that names the atomic types.
+//!
+//! # Why not `read_volatile`, `copy_nonoverlapping` or `&[u8]`
+//!
+//! Another thread or process writes these bytes while we read them. A plain or
+//! volatile access that races is undefined behaviour; a reference promises that
+//! nobody writes. A Relaxed atomic access of the same size may race, costs the same
+//! instruction, and is allowed on a read-only mapping (see [`core::sync::atomic`],
+//! "Atomic accesses to read-only memory": word-size Relaxed loads).
+#![allow(unsafe_code)] // This is the one module of the crate that may: see above.
+
+mod places;
+mod source;
+
+use core::fmt;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use portable_atomic::AtomicU32;
+#[cfg(target_pointer_width = "64")]
+use portable_atomic::AtomicU64;
+use portable_atomic::fence;
+
+use crate::layout::CACHE_LINE;
+
+#[cfg(target_pointer_width = "64")]
+pub use places::Atom64;
+pub use places::{Atom32, Latch, Word};
+pub use source::Source;
+
+/// A range of memory that holds, or will hold, an image.
+///
+/// Implement it for the memory of a custom runtime: a mapped file, a page shared
+/// with a hypervisor, a static array on a microcontroller.
+///
+/// # Safety
+///
+/// The implementor guarantees, from the first call of a method until the value and
+/// all its clones are dropped:
+///
+/// - **Range**: the `len()` bytes from `base()` are one allocation (or mapping),
+///   readable, and writable if the memory is given to a writer.
+/// - **Alignment**: `base()` is a multiple of 64.
+/// - **Stability**: `base()` and `len()` always return the same values, and clones
+///   return the same values too.
+/// - **Provenance**: the pointer may be used for the whole range; on targets where
+///   addresses of memory-mapped devices and RAM differ, it is RAM.
+/// - **Access**: no Rust reference to any of the bytes exists, and this program
+///   touches them only through this crate. Others (interrupts, other processors,
+///   other processes) may read them at any time. Nobody else writes them while a
+///   writer of this program does; if somebody does, values are wrong, but nothing
+///   worse happens.
+/// - **Atomicity**: naturally aligned 4-byte loads and stores are single accesses,
+///   and so are 8-byte ones where pointers are 8 bytes. Ordinary RAM gives this.
+/// - **Presence**: touching the bytes does not fault. A mapped file must therefore
+///   not be truncated while it is mapped, or the fault must be handled so that the
+///   access returns some value (the Unix backend does this for readers).
+pub unsafe trait Memory {
+    /// The address of the first byte, a multiple of 64.
+    fn base(&self) -> NonNull<u8>;
+
+    /// The number of bytes.
+    fn len(&self) -> usize;
+
+    /// Whether there are no bytes at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(feature = "alloc")]
+mod shared_owners {
+    use super::{Memory, NonNull};
+    use alloc::rc::Rc;
+    use alloc::sync::Arc;
+
+    // SAFETY: every promise of `Memory` is about the bytes and the values returned;
+    // an `Arc` returns those of the value it holds, keeps that value at one address
+    // and drops it only after the last clone.
+    unsafe impl<T: Memory + ?Sized> Memory for Arc<T> {
+        fn base(&self) -> NonNull<u8> {
+            (**self).base()
+        }
+        fn len(&self) -> usize {
+            (**self).len()
+        }
+    }
+
+    // SAFETY: as for `Arc` above.
+    unsafe impl<T: Memory + ?Sized> Memory for Rc<T> {
+        fn base(&self) -> NonNull<u8> {
+            (**self).base()
+        }
+        fn len(&self) -> usize {
+            (**self).len()
+        }
+    }
+}
+
+/// Memory together with a value that is dropped when nobody uses the memory any more.
+///
+/// A guard in it can hand a lane back, for instance: `Rc<Kept<Arc<Mapping>, Guard>>`
+/// is the memory of every handle of one thread.
+#[derive(Debug)]
+pub struct Kept<M, G> {
+    /// Dropped first, while the memory is still there.
+    pub guard: G,
+    memory: M,
+}
+
+impl<M, G> Kept<M, G> {
+    /// Joins `memory` and `guard`.
+    pub const fn new(memory: M, guard: G) -> Self {
+        Self { guard, memory }
+    }
+}
+
+// SAFETY: the memory of the inner value, which lives as long as `self`.
+unsafe impl<M: Memory, G> Memory for Kept<M, G> {
+    fn base(&self) -> NonNull<u8> {
+        self.memory.base()
+    }
+    fn len(&self) -> usize {
+        self.memory.len()
+    }
+}
+
+/// Bytes in static memory, for a program without an allocator.
+///
+/// ```
+/// use mmstats_core::{StaticBytes, StaticMemory};
+/// # fn once() -> &'static mut StaticBytes<1024> { Box::leak(Box::new(StaticBytes::new())) }
+/// // On a microcontroller: `cortex_m::singleton!(: StaticBytes<1024> = StaticBytes::new())`
+/// let memory: StaticMemory = once().into_memory();
+/// ```
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct StaticBytes<const N: usize>([u8; N]);
+
+impl<const N: usize> StaticBytes<N> {
+    /// All zero.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self([0; N])
+    }
+
+    /// Gives the bytes away for ever.
+    #[must_use]
+    pub fn into_memory(&'static mut self) -> StaticMemory {
+        StaticMemory { base: NonNull::from(&mut self.0).cast(), len: N }
+    }
+}
+
+impl<const N: usize> Default for StaticBytes<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// [`Memory`] that lives as long as the program.
+#[derive(Debug, Clone, Copy)]
+pub struct StaticMemory {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY:
+// - Range, provenance, stability: made from an exclusive reference to an array of
+//   `len` bytes that lives for ever.
+// - Alignment: `StaticBytes` is aligned to 64 and the array is its first field.
+// - Access: the exclusive reference was consumed, so no other reference exists.
+// - Atomicity, presence: a static (or leaked) array is ordinary RAM.
+unsafe impl Memory for StaticMemory {
+    fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+    fn len(&self) -> usize {
+        self.len
+    }
+}
+
+// SAFETY: the bytes are only touched through atomics, so any thread may hold the pointer.
+unsafe impl Send for StaticMemory {}
+// SAFETY: as for `Send`; `&StaticMemory` gives nothing but the pointer.
+unsafe impl Sync for StaticMemory {}
+
+/// Why some memory cannot hold an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegionError {
+    /// The address is not a multiple of 64.
+    Misaligned {
+        /// The address modulo 64.
+        rest: u32,
+    },
+    /// More than 4 GiB - 1.
+    TooLarge {
+        /// The number of bytes.
+        len: usize,
+    },
+}
+
+impl fmt::Display for RegionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misaligned { rest } => {
+                write!(f, "memory starts {rest} bytes after a multiple of {CACHE_LINE}")
+            }
+            Self::TooLarge { len } => write!(f, "memory of {len} bytes: the limit is {}", u32::MAX),
+        }
+    }
+}
+
+impl core::error::Error for RegionError {}
+
+/// Shared memory, read and written by offsets.
+///
+/// Accesses past the end do nothing (loads give 0): callers check ranges first, and
+/// a slip must not become undefined behaviour.
+pub struct Region<M> {
+    base: NonNull<u8>,
+    len: u32,
+    memory: M,
+}
+
+impl<M> fmt::Debug for Region<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Region").field("base", &self.base).field("len", &self.len).finish()
+    }
+}
+
+impl<M: Clone> Clone for Region<M> {
+    fn clone(&self) -> Self {
+        Self { base: self.base, len: self.len, memory: self.memory.clone() }
+    }
+}
+
+// SAFETY: the pointer is used for atomic accesses only, which any thread may do, and
+// `memory`, which keeps the bytes, is itself `Send`.
+unsafe impl<M: Send> Send for Region<M> {}
+// SAFETY: all methods of `&Region` are atomic accesses; `&memory` is given out only
+// where `M: Sync`.
+unsafe impl<M: Sync> Sync for Region<M> {}
+
+impl<M: Memory> Region<M> {
+    /// Takes `memory` over.
+    ///
+    /// # Errors
+    ///
+    /// Where it is misaligned or larger than an offset can say.
+    pub fn new(memory: M) -> Result<Self, RegionError> {
+        let (base, len) = (memory.base(), memory.len());
+        let rest = u32::try_from(base.addr().get() % CACHE_LINE as usize).unwrap_or(u32::MAX);
+        if rest != 0 {
+            return Err(RegionError::Misaligned { rest });
+        }
+        let len = u32::try_from(len).map_err(|_| RegionError::TooLarge { len })?;
+        Ok(Self { base, len, memory })
+    }
+}
+
+impl<M> Region<M> {
+    /// The number of bytes.
+    #[must_use]
+    pub const fn size(&self) -> u32 {
+        self.len
+    }
+
+    /// The memory below.
+    #[must_use]
+    pub const fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// The address of `offset` if an aligned access of `size` bytes there is inside.
+    #[inline]
+    fn at(&self, offset: u32, size: u32) -> Option<NonNull<u8>> {
+        let end = offset.checked_add(size)?;
+        if end > self.len || !offset.is_multiple_of(size) {
+            return None;
+        }
+        // SAFETY: offset + size <= len, and `Memory` promises that these bytes are one
+        // allocation from `base`.
+        Some(unsafe { self.base.add(offset as usize) })
+    }
+
+    #[inline]
+    fn word32(&self, offset: u32) -> Option<&AtomicU32> {
+        let at = self.at(offset, 4)?.cast::<AtomicU32>();
+        // SAFETY:
+        // - in bounds and aligned: `at` checked it, and `base` is a multiple of 64;
+        // - valid: any bit pattern is an AtomicU32;
+        // - no data race: the bytes are touched by atomics only (`Memory`);
+        // - lifetime: the memory lives as long as `self`.
+        Some(unsafe { at.as_ref() })
+    }
+
+    #[cfg(target_pointer_width = "64")]
+    #[inline]
+    fn word64(&self, offset: u32) -> Option<&AtomicU64> {
+        let at = self.at(offset, 8)?.cast::<AtomicU64>();
+        // SAFETY: as in `word32`, with 8 bytes.
+        Some(unsafe { at.as_ref() })
+    }
+
+    /// Stores `value` at `offset`, a multiple of 4.
+    pub(crate) fn store32(&self, offset: u32, value: u32) {
+        debug_assert!(self.at(offset, 4).is_some(), "store past the end: {offset}");
+        if let Some(word) = self.word32(offset) {
+            word.store(value.to_le(), Relaxed);
+        }
+    }
+
+    /// Stores `value` at `offset` after everything stored before: a reader that sees it
+    /// and then does a fence(Acquire) sees all of that.
+    pub(crate) fn publish32(&self, offset: u32, value: u32) {
+        debug_assert!(self.at(offset, 4).is_some(), "store past the end: {offset}");
+        if let Some(word) = self.word32(offset) {
+            // Must be Release, because what it announces (descriptors, strings, values)
+            // must be visible before it; partner: the fence after the load of the same
+            // word in the reader.
+            word.store(value.to_le(), Release);
+        }
+    }
+
+    /// Stores `bytes` from `offset`, a multiple of 4, padded with zeros to whole words.
+    pub(crate) fn write(&self, offset: u32, bytes: &[u8]) {
+        let mut at = offset;
+        for chunk in bytes.chunks(4) {
+            let mut word = [0; 4];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.store32(at, u32::from_le_bytes(word));
+            at += 4;
+        }
+    }
+}
+
+impl<M> Source for Region<M> {
+    fn size(&self) -> u32 {
+        self.len
+    }
+
+    #[inline]
+    fn load32(&self, offset: u32) -> u32 {
+        self.word32(offset).map_or(0, |word| u32::from_le(word.load(Relaxed)))
+    }
+
+    #[cfg(target_pointer_width = "64")]
+    #[inline]
+    fn load64(&self, offset: u32) -> Option<u64> {
+        Some(self.word64(offset).map_or(0, |word| u64::from_le(word.load(Relaxed))))
+    }
+
+    // Two halves may belong to two values, so there is no answer.
+    #[cfg(not(target_pointer_width = "64"))]
+    fn load64(&self, _offset: u32) -> Option<u64> {
+        None
+    }
+
+    #[inline]
+    fn fence_acquire(&self) {
+        fence(Acquire);
+    }
+
+    #[cfg(target_pointer_width = "64")]
+    #[inline]
+    fn copy(&self, offset: u32, out: &mut [u8]) {
+        let mut at = offset;
+        for word in out.chunks_exact_mut(8) {
+            let value = self.word64(at).map_or(0, |w| u64::from_le(w.load(Relaxed)));
+            word.copy_from_slice(&value.to_le_bytes());
+            at = at.saturating_add(8);
+        }
+    }
+}

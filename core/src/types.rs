@@ -1,0 +1,227 @@
+//! The small enumerations of the format: FORMAT.md sections 4.1 to 4.3 and 6.
+
+use core::fmt;
+
+macro_rules! codes {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal, $text:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        #[repr(u8)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant = $code,)*
+        }
+
+        impl $name {
+            /// Every value, in the order of the codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The code in the image.
+            #[must_use]
+            pub const fn code(self) -> u8 {
+                self as u8
+            }
+
+            /// The value with this code, or `None` if this version knows none.
+            #[must_use]
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// The name in FORMAT.md.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    };
+}
+
+codes!(
+    /// Data type of a field, or of the elements of an array.
+    DataType {
+        /// Unsigned, 8 bits.
+        U8 = 1, "u8";
+        /// Unsigned, 16 bits.
+        U16 = 2, "u16";
+        /// Unsigned, 32 bits.
+        U32 = 3, "u32";
+        /// Unsigned, 64 bits.
+        U64 = 4, "u64";
+        /// Signed, 8 bits.
+        I8 = 5, "i8";
+        /// Signed, 16 bits.
+        I16 = 6, "i16";
+        /// Signed, 32 bits.
+        I32 = 7, "i32";
+        /// Signed, 64 bits.
+        I64 = 8, "i64";
+        /// IEEE 754 binary32.
+        F32 = 9, "f32";
+        /// IEEE 754 binary64.
+        F64 = 10, "f64";
+        /// 0 or 1 in a byte.
+        Bool = 11, "bool";
+        /// UTF-8 with a capacity.
+        Text = 12, "text";
+        /// Any bytes with a capacity.
+        Bytes = 13, "bytes";
+    }
+);
+
+codes!(
+    /// What a value means.
+    Kind {
+        /// A sum that only grows while its instance lives.
+        Counter = 1, "counter";
+        /// A value that goes up and down, or is replaced.
+        Gauge = 2, "gauge";
+        /// A description of the program.
+        Info = 3, "info";
+        /// Durations: count, sum, minimum, maximum, last, in nanoseconds.
+        Timer = 7, "timer";
+    }
+);
+
+codes!(
+    /// How a field's values combine over lanes and processes.
+    Aggregation {
+        /// Added.
+        Sum = 1, "sum";
+        /// The smallest.
+        Min = 2, "min";
+        /// The largest.
+        Max = 3, "max";
+        /// The sum divided by the number of values.
+        Mean = 4, "mean";
+        /// Not combined.
+        Each = 5, "each";
+    }
+);
+
+codes!(
+    /// Where and how a value is kept.
+    Storage {
+        /// One value per image, written before its field is published.
+        Constant = 1, "constant";
+        /// One atomic word per lane.
+        Atomic = 2, "atomic";
+        /// A latched cell per lane.
+        Latched = 3, "latched";
+    }
+);
+
+impl DataType {
+    /// Bytes of one element; 1 for text and bytes.
+    #[must_use]
+    pub const fn size(self) -> u32 {
+        match self {
+            Self::U8 | Self::I8 | Self::Bool | Self::Text | Self::Bytes => 1,
+            Self::U16 | Self::I16 => 2,
+            Self::U32 | Self::I32 | Self::F32 => 4,
+            Self::U64 | Self::I64 | Self::F64 => 8,
+        }
+    }
+
+    /// Whether this is one number or bool, not text or bytes.
+    #[must_use]
+    pub const fn is_scalar(self) -> bool {
+        !matches!(self, Self::Text | Self::Bytes)
+    }
+
+    /// Bytes of a value of `count` elements in a slot or in the heap, with the length
+    /// words of text and bytes, without padding. `None` past 32 bits.
+    #[must_use]
+    pub const fn value_size(self, count: u32) -> Option<u32> {
+        match self {
+            Self::Text | Self::Bytes => count.checked_add(8),
+            _ => self.size().checked_mul(count),
+        }
+    }
+
+    /// Whether FORMAT.md section 4.2 allows this type for `kind`.
+    #[must_use]
+    pub const fn fits(self, kind: Kind, count: u32, array: bool) -> bool {
+        match kind {
+            Kind::Counter => {
+                matches!(self, Self::U8 | Self::U16 | Self::U32 | Self::U64 | Self::F32 | Self::F64)
+            }
+            Kind::Gauge | Kind::Info => true,
+            Kind::Timer => matches!(self, Self::U64) && array && count == 5,
+        }
+    }
+}
+
+/// How much a field matters: FORMAT.md, `level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Level {
+    /// For everybody.
+    #[default]
+    Info,
+    /// For somebody who looks for a cause.
+    Diagnostic,
+    /// For the developers of the program.
+    Debug,
+}
+
+impl Level {
+    /// The code in the image.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Info => 0,
+            Self::Diagnostic => 1,
+            Self::Debug => 2,
+        }
+    }
+
+    /// The level with this code; unknown codes are `Debug`.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Self {
+        match code {
+            0 => Self::Info,
+            1 => Self::Diagnostic,
+            _ => Self::Debug,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_come_back() {
+        for code in 0..=u8::MAX {
+            for ty in DataType::from_code(code) {
+                assert_eq!(ty.code(), code);
+                assert!(DataType::ALL.contains(&ty));
+            }
+            for kind in Kind::from_code(code) {
+                assert_eq!(kind.code(), code);
+            }
+        }
+        assert_eq!(DataType::ALL.len(), 13);
+        assert_eq!(DataType::from_code(0), None);
+        assert_eq!(DataType::from_code(14), None);
+    }
+
+    #[test]
+    fn a_value_size_does_not_overflow() {
+        assert_eq!(DataType::U64.value_size(u32::MAX), None);
+        assert_eq!(DataType::Text.value_size(u32::MAX), None);
+        assert_eq!(DataType::Text.value_size(10), Some(18));
+        assert_eq!(DataType::Bool.value_size(3), Some(3));
+    }
+}
