@@ -7,15 +7,25 @@ extern crate alloc;
 extern crate std;
 
 pub mod checksum;
+mod handle;
 pub mod layout;
 pub mod protocol;
 pub mod raw;
 mod region;
 mod types;
+mod write;
 
+pub use handle::{
+    Array, Blob, Counter, Flag, Gauge, Group, MemberSpec, Record, ScalarType, Text, Timer,
+    TimerTotals,
+};
 #[cfg(target_pointer_width = "64")]
 pub use region::Atom64;
 pub use region::{
     Atom32, Kept, Latch, Memory, Region, RegionError, Source, StaticBytes, StaticMemory, Word,
 };
 pub use types::{Aggregation, DataType, Kind, Level, Storage};
+pub use write::{
+    AttachError, Constant, FieldId, FieldSpec, Geometry, Lane, Presence, Schema, SpecError,
+    WriteError, Writer,
+};

@@ -95,6 +95,12 @@ pub fn publish<C: WriteCell>(cell: &C, fill: impl FnOnce(&Slot<'_, C>)) {
     cell.set_seq(n, Site::WriterSeq);
 }
 
+/// Looks at the value published last as its writer; stores nothing.
+#[inline(always)]
+pub fn peek<C: WriteCell>(cell: &C, look: impl FnOnce(&Slot<'_, C>)) {
+    look(&Slot { cell, n: cell.seq().wrapping_add(1) });
+}
+
 /// A latched cell as a reader sees it. Read-only memory is enough.
 pub trait ReadCell {
     /// Relaxed load of seq.

@@ -1,0 +1,64 @@
+//! Counters.
+
+use super::scalar::{Place, ScalarType};
+use crate::region::Memory;
+use crate::types::{DataType, Kind};
+use crate::write::{AttachError, FieldId, Lane};
+
+/// A sum that only grows.
+///
+/// An update is a load, an addition and a store on the lane's own cache line.
+pub struct Counter<M> {
+    place: <u64 as ScalarType>::Place<M>,
+}
+
+impl<M: Memory + Clone> Counter<M> {
+    /// The counter `field` in `lane`.
+    ///
+    /// # Errors
+    ///
+    /// If the field is not a u64 counter.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        let raw = lane.field(field, DataType::U64, Some(Kind::Counter))?;
+        Ok(Self { place: Place::new(lane, &raw)? })
+    }
+}
+
+impl<M> Counter<M> {
+    /// Adds one.
+    #[inline(always)]
+    pub fn incr(&self) {
+        self.add(1);
+    }
+
+    /// Adds `n`; past `u64::MAX` it goes on from 0.
+    #[inline(always)]
+    pub fn add(&self, n: u64) {
+        self.set(self.get().wrapping_add(n));
+    }
+
+    /// Replaces the sum, for a counter that is kept elsewhere.
+    #[inline(always)]
+    pub fn set(&self, value: u64) {
+        self.place.store(value);
+    }
+
+    /// This lane's sum.
+    #[inline(always)]
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.place.load()
+    }
+}
+
+impl<M: Clone> Clone for Counter<M> {
+    fn clone(&self) -> Self {
+        Self { place: self.place.duplicate() }
+    }
+}
+
+impl<M> core::fmt::Debug for Counter<M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Counter").field(&self.get()).finish()
+    }
+}

@@ -1,0 +1,92 @@
+//! Gauges and flags: one scalar that is replaced.
+
+use super::scalar::{Place, ScalarType};
+use crate::region::Memory;
+use crate::types::Kind;
+use crate::write::{AttachError, FieldId, Lane, Presence};
+
+/// A scalar that goes up and down. It has no value until one is set.
+pub struct Gauge<T: ScalarType, M> {
+    place: T::Place<M>,
+    presence: Option<Presence<M>>,
+}
+
+impl<T: ScalarType, M: Memory + Clone> Gauge<T, M> {
+    /// The gauge `field` in `lane`.
+    ///
+    /// # Errors
+    ///
+    /// If the field is not a scalar of type `T`, or is a counter.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        let raw = lane.field(field, T::TYPE, None)?;
+        if raw.kind == Kind::Counter.code() {
+            return Err(AttachError::OtherType {
+                index: field.index(),
+                found: raw.ty,
+                wanted: T::TYPE,
+            });
+        }
+        Ok(Self { place: Place::new(lane, &raw)?, presence: lane.presence(&raw, field)? })
+    }
+}
+
+impl<T: ScalarType, M> Gauge<T, M> {
+    /// Replaces the value.
+    #[inline(always)]
+    pub fn set(&self, value: T) {
+        self.place.store(value.to_cell());
+        if let Some(presence) = &self.presence {
+            presence.set();
+        }
+    }
+
+    /// Adds to the value, or to zero if there is none. Integers stop at their limits.
+    #[inline(always)]
+    pub fn add(&self, n: T) {
+        self.set(self.current().plus(n));
+    }
+
+    /// Subtracts from the value, or from zero if there is none. Integers stop at their
+    /// limits.
+    #[inline(always)]
+    pub fn sub(&self, n: T) {
+        self.set(self.current().minus(n));
+    }
+
+    /// Takes the value away: readers see that there is none.
+    #[inline]
+    pub fn clear(&self) {
+        if let Some(presence) = &self.presence {
+            presence.clear();
+        }
+        self.place.store(T::ZERO.to_cell());
+    }
+
+    /// This lane's value, if one was set.
+    #[inline]
+    #[must_use]
+    pub fn get(&self) -> Option<T> {
+        let present = self.presence.as_ref().is_none_or(Presence::is_set);
+        present.then(|| T::from_cell(self.place.load()))
+    }
+
+    #[inline(always)]
+    fn current(&self) -> T {
+        self.get().unwrap_or(T::ZERO)
+    }
+}
+
+impl<T: ScalarType, M: Clone> Clone for Gauge<T, M> {
+    fn clone(&self) -> Self {
+        Self { place: self.place.duplicate(), presence: self.presence.clone() }
+    }
+}
+
+impl<T: ScalarType, M> core::fmt::Debug for Gauge<T, M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Gauge").field(&self.get()).finish()
+    }
+}
+
+/// True or false.
+pub type Flag<M> = Gauge<bool, M>;

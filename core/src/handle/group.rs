@@ -1,0 +1,137 @@
+//! Groups: several fields published together, a consistent snapshot.
+
+use core::marker::PhantomData;
+
+use super::scalar::set64;
+use crate::layout::flags;
+use crate::protocol::publish;
+use crate::raw::RawDescriptor;
+use crate::region::{Latch, Memory};
+use crate::types::DataType;
+use crate::write::{AttachError, FieldId, FieldSpec, Lane, Presence};
+
+/// A struct of scalars that a [`Group`] publishes as fields of their own.
+///
+/// The `mmstats` crate derives it. `MEMBERS` are the fields in order; `words` calls
+/// `put` once for each, with [`ScalarType::to_bits`](super::ScalarType::to_bits).
+pub trait Record {
+    /// What the members are.
+    const MEMBERS: &'static [MemberSpec];
+
+    /// Hands out the members' values, in the order of `MEMBERS`.
+    fn words(&self, put: &mut impl FnMut(u64));
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MemberSpec {
+    /// Label within the group.
+    pub label: &'static str,
+    /// The rest; its label is not looked at.
+    pub spec: FieldSpec<'static>,
+}
+
+/// The fields of a [`Record`], published together. They have no values until set.
+pub struct Group<R, M> {
+    latch: Latch<M>,
+    /// Of the first member; the others follow it.
+    presence: Option<Presence<M>>,
+    lane: Lane<M>,
+    first: FieldId,
+    record: PhantomData<fn(&R)>,
+}
+
+impl<R: Record, M: Memory + Clone> Group<R, M> {
+    /// The group whose first member is `first`.
+    ///
+    /// # Errors
+    ///
+    /// If the fields from `first` on are not one group with the types of `R`.
+    pub fn attach(lane: &Lane<M>, first: FieldId) -> Result<Self, AttachError> {
+        let raw = member::<R, M>(lane, first, 0)?;
+        for index in 1..R::MEMBERS.len() {
+            let other = member::<R, M>(lane, first, index)?;
+            if other.place != raw.place || other.member as usize != index * 8 {
+                return Err(AttachError::Place { place: other.place });
+            }
+        }
+        if R::MEMBERS.len() * 8 > raw.slot_size as usize {
+            return Err(AttachError::Place { place: raw.place });
+        }
+        Ok(Self {
+            latch: lane.latch(&raw)?,
+            presence: lane.presence(&raw, first)?,
+            lane: Lane::new(lane.region().clone(), lane.index()),
+            first,
+            record: PhantomData,
+        })
+    }
+
+    /// Publishes all members at once.
+    #[inline(always)]
+    pub fn set(&self, record: &R) {
+        publish(&self.latch, |slot| {
+            let mut index = 0;
+            record.words(&mut |word| {
+                set64(slot, index, word);
+                index += 1;
+            });
+        });
+        if self.presence.as_ref().is_some_and(|first| !first.is_set()) {
+            self.mark();
+        }
+    }
+
+    /// Sets the presence bits of all members, that of the first last.
+    #[cold]
+    fn mark(&self) {
+        for index in (0..R::MEMBERS.len()).rev() {
+            if let Ok(raw) = member::<R, M>(&self.lane, self.first, index)
+                && let Ok(Some(presence)) = self.lane.presence(&raw, nth(self.first, index))
+            {
+                presence.set();
+            }
+        }
+    }
+}
+
+fn nth(first: FieldId, index: usize) -> FieldId {
+    FieldId::from_index(first.index().saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))
+}
+
+/// The descriptor of member `index`, if it is what `R` says.
+fn member<R: Record, M: Memory + Clone>(
+    lane: &Lane<M>,
+    first: FieldId,
+    index: usize,
+) -> Result<RawDescriptor, AttachError> {
+    let field = nth(first, index);
+    // A record without members is no type of any field.
+    let ty = R::MEMBERS.get(index).map_or(DataType::Bytes, |member| member.spec.ty);
+    let raw = lane.field(field, ty, None)?;
+    if raw.flags & flags::MEMBER == 0 || raw.count != 1 {
+        return Err(AttachError::OtherCount { found: raw.count, wanted: 1 });
+    }
+    Ok(raw)
+}
+
+impl<R, M: Clone> Clone for Group<R, M>
+where
+    M: Memory,
+{
+    fn clone(&self) -> Self {
+        Self {
+            latch: self.latch.clone(),
+            presence: self.presence.clone(),
+            lane: Lane::new(self.lane.region().clone(), self.lane.index()),
+            first: self.first,
+            record: PhantomData,
+        }
+    }
+}
+
+impl<R, M> core::fmt::Debug for Group<R, M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Group").field("first", &self.first).field("cell", &self.latch).finish()
+    }
+}

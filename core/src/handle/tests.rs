@@ -1,0 +1,237 @@
+//! Handles against the bytes that FORMAT.md asks for, without the reader.
+
+use std::boxed::Box;
+use std::vec::Vec;
+
+use super::*;
+use crate::layout::{header as h, lane};
+use crate::region::Source;
+use crate::{
+    Constant, DataType, FieldId, FieldSpec, Kind, Lane, Schema, StaticBytes, StaticMemory, Writer,
+};
+
+fn memory() -> StaticMemory {
+    Box::leak(Box::new(StaticBytes::<8192>::new())).into_memory()
+}
+
+/// The cell of `field` in lane `index`, by the offsets of the document.
+fn cell(writer: &Writer<StaticMemory>, index: u32, field: FieldId) -> u32 {
+    let region = writer.region();
+    let lane = region.load32(76) + index * region.load32(80);
+    lane + region.load32(region.load32(56) + field.index() * 64 + 24)
+}
+
+fn bytes(writer: &Writer<StaticMemory>, offset: u32, len: usize) -> Vec<u8> {
+    let mut out = std::vec![0; len];
+    writer.region().copy(offset, &mut out);
+    out
+}
+
+fn present(writer: &Writer<StaticMemory>, index: u32, field: FieldId) -> bool {
+    let region = writer.region();
+    let base = region.load32(h::LANES_OFFSET) + index * region.load32(h::LANE_STRIDE);
+    let word = region.load32(base + lane::PRESENCE + field.index() / 32 * 4);
+    word >> (field.index() % 32) & 1 == 1
+}
+
+#[test]
+fn scalars_are_widened_as_the_document_says() {
+    let mut schema = Schema::<8>::new();
+    let small = schema.add(FieldSpec::gauge("i8", DataType::I8)).unwrap();
+    let float = schema.add(FieldSpec::gauge("f32", DataType::F32)).unwrap();
+    let flag = schema.add(FieldSpec::gauge("bool", DataType::Bool)).unwrap();
+    let counter = schema.add(FieldSpec::counter("c")).unwrap();
+    let mut writer = schema.create(memory(), 2, [7; 16]).unwrap();
+    let lane = writer.lane().unwrap();
+
+    let gauge = Gauge::<i8, _>::attach(&lane, small).unwrap();
+    assert!(!present(&writer, 0, small));
+    assert_eq!(gauge.get(), None);
+    gauge.set(-2);
+    assert!(present(&writer, 0, small));
+    assert!(!present(&writer, 1, small));
+    assert_eq!(bytes(&writer, cell(&writer, 0, small), 8), [0xFE, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]);
+    gauge.sub(127);
+    assert_eq!(gauge.get(), Some(i8::MIN), "integers stop at their limits");
+    gauge.clear();
+    assert_eq!(gauge.get(), None);
+    gauge.add(5);
+    assert_eq!(gauge.get(), Some(5), "a cleared gauge starts at zero again");
+
+    Gauge::<f32, _>::attach(&lane, float).unwrap().set(1.5);
+    assert_eq!(bytes(&writer, cell(&writer, 0, float), 8), [0, 0, 0xC0, 0x3F, 0, 0, 0, 0]);
+    Flag::attach(&lane, flag).unwrap().set(true);
+    assert_eq!(bytes(&writer, cell(&writer, 0, flag), 8), [1, 0, 0, 0, 0, 0, 0, 0]);
+
+    let count = Counter::attach(&lane, counter).unwrap();
+    count.incr();
+    count.clone().add(0x0102_0304_0506);
+    assert_eq!(count.get(), 0x0102_0304_0507);
+    count.set(u64::MAX);
+    count.incr();
+    assert_eq!(count.get(), 0, "wraps");
+}
+
+#[test]
+fn a_handle_must_fit_its_field() {
+    let mut schema = Schema::<8>::new();
+    let counter = schema.add(FieldSpec::counter("c")).unwrap();
+    let text = schema.add(FieldSpec::text("t", 10)).unwrap();
+    let info = schema.add(FieldSpec::info("i", Constant::U64(3))).unwrap();
+    let gauge = schema.add(FieldSpec::gauge("g", DataType::U64)).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let lane = writer.lane().unwrap();
+    assert!(Counter::attach(&lane, text).is_err());
+    assert!(Counter::attach(&lane, gauge).is_err(), "same type, other kind");
+    assert!(Gauge::<u64, _>::attach(&lane, counter).is_err());
+    assert!(Gauge::<u64, _>::attach(&lane, info).is_err(), "a constant");
+    assert!(Gauge::<i64, _>::attach(&lane, gauge).is_err());
+    assert!(Text::<11, _>::attach(&lane, text).is_err());
+    assert!(Text::<10, _>::attach(&lane, text).is_ok());
+    assert!(Blob::<10, _>::attach(&lane, text).is_err());
+    assert!(Timer::attach(&lane, text).is_err());
+    assert!(Array::<u64, 2, _>::attach(&lane, gauge).is_err());
+    assert!(Counter::attach(&lane, FieldId::from_index(4)).is_err());
+    assert!(writer.lane().is_err(), "one lane, one owner");
+}
+
+#[test]
+fn text_goes_round_the_slots_and_is_cut_at_a_character() {
+    let mut schema = Schema::<8>::new();
+    let field = schema.add(FieldSpec::text("t", 10)).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let lane = writer.lane().unwrap();
+    let text = Text::<10, _>::attach(&lane, field).unwrap();
+    let at = cell(&writer, 0, field);
+    assert!(text.set("first"));
+    assert_eq!(writer.region().load32(at), 1);
+    // capacity 10: slots of 24 bytes, two of them; value 1 is in slot 1.
+    assert_eq!(bytes(&writer, at + 8 + 24, 16)[..13], *b"\x05\0\0\0\0\0\0\0first");
+    assert!(!text.set("ab❤❤❤"), "eleven bytes do not fit");
+    assert_eq!(bytes(&writer, at + 8, 16), *b"\x08\0\0\0\x01\0\0\0ab\xE2\x9D\xA4\xE2\x9D\xA4");
+    assert_eq!(writer.region().load32(at), 2);
+    text.clear();
+    assert!(!present(&writer, 0, field));
+}
+
+#[test]
+fn arrays_are_packed() {
+    let mut schema = Schema::<8>::new();
+    let field = schema.add(FieldSpec::array("a", DataType::I16, 5)).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let lane = writer.lane().unwrap();
+    Array::<i16, 5, _>::attach(&lane, field).unwrap().set(&[1, -1, 2, -2, 3]);
+    let at = cell(&writer, 0, field) + 8 + 16;
+    let expected = [1, 0, 0xFF, 0xFF, 2, 0, 0xFE, 0xFF, 3, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(bytes(&writer, at, 16), expected);
+}
+
+#[test]
+fn timers_keep_their_totals() {
+    let mut schema = Schema::<8>::new();
+    let field = schema.add(FieldSpec::timer("t")).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let lane = writer.lane().unwrap();
+    let timer = Timer::attach(&lane, field).unwrap();
+    assert_eq!(timer.totals(), TimerTotals::default());
+    for nanos in [30, 10, 20] {
+        timer.record_nanos(nanos);
+    }
+    let expected = TimerTotals { count: 3, sum: 60, min: 10, max: 30, last: 20 };
+    assert_eq!(timer.totals(), expected);
+    // Value 3 is in slot 3 of 4.
+    let at = cell(&writer, 0, field) + 8 + 3 * 40;
+    let words: Vec<u8> = [3_u64, 60, 10, 30, 20].iter().flat_map(|w| w.to_le_bytes()).collect();
+    assert_eq!(bytes(&writer, at, 40), words);
+}
+
+struct Load {
+    one: f64,
+    ready: bool,
+    queue: u16,
+}
+
+impl Record for Load {
+    const MEMBERS: &'static [MemberSpec] = &[
+        MemberSpec { label: "one", spec: FieldSpec::gauge("", DataType::F64) },
+        MemberSpec { label: "ready", spec: FieldSpec::gauge("", DataType::Bool) },
+        MemberSpec { label: "queue", spec: FieldSpec::gauge("", DataType::U16) },
+    ];
+
+    fn words(&self, put: &mut impl FnMut(u64)) {
+        put(self.one.to_bits());
+        put(ScalarType::to_bits(self.ready));
+        put(ScalarType::to_bits(self.queue));
+    }
+}
+
+#[test]
+fn groups_share_a_cell_and_their_presence() {
+    let specs = [
+        FieldSpec::gauge("load.one", DataType::F64),
+        FieldSpec::gauge("load.ready", DataType::Bool),
+        FieldSpec::gauge("load.queue", DataType::U16),
+    ];
+    let mut schema = Schema::<40>::new();
+    for _ in 0..30 {
+        schema.add(FieldSpec::counter("c")).unwrap();
+    }
+    let first = schema.add_group(&specs).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let lane: Lane<_> = writer.lane().unwrap();
+    let group = Group::<Load, _>::attach(&lane, first).unwrap();
+    group.set(&Load { one: 0.5, ready: true, queue: 300 });
+    for index in 30..33 {
+        assert!(present(&writer, 0, FieldId::from_index(index)), "member {index}");
+    }
+    assert!(!present(&writer, 0, FieldId::from_index(29)));
+    let at = cell(&writer, 0, first) + 8 + 24;
+    let words: Vec<u8> = [0.5_f64.to_bits(), 1, 300].iter().flat_map(|w| w.to_le_bytes()).collect();
+    assert_eq!(bytes(&writer, at, 24), words);
+    assert!(Group::<Load, _>::attach(&lane, FieldId::from_index(31)).is_err());
+}
+
+#[test]
+fn a_lane_that_is_handed_on_keeps_its_counters_only() {
+    let mut schema = Schema::<8>::new();
+    let c = schema.add(FieldSpec::counter("c")).unwrap();
+    let g = schema.add(FieldSpec::gauge("g", DataType::U32).kind(Kind::Gauge)).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    {
+        let lane = writer.lane().unwrap();
+        Counter::attach(&lane, c).unwrap().add(41);
+        Gauge::<u32, _>::attach(&lane, g).unwrap().set(9);
+    }
+    writer.hand_back(0);
+    assert!(!present(&writer, 0, g));
+    let lane = writer.lane().unwrap();
+    assert_eq!(lane.index(), 0);
+    let counter = Counter::attach(&lane, c).unwrap();
+    counter.incr();
+    assert_eq!(counter.get(), 42);
+    assert_eq!(Gauge::<u32, _>::attach(&lane, g).unwrap().get(), None);
+}
+
+#[test]
+fn fields_come_and_go_while_handles_stay() {
+    let mut schema = Schema::<8>::new();
+    let c = schema.add(FieldSpec::counter("c")).unwrap();
+    let mut geometry = schema.geometry(1);
+    geometry.reserve(1, 16, 8);
+    let mut writer = Writer::create(memory(), &geometry, [7; 16], 0).unwrap();
+    writer.add(&FieldSpec::counter("c")).unwrap();
+    writer.go_live();
+    let lane = writer.lane().unwrap();
+    let counter = Counter::attach(&lane, c).unwrap();
+    let late = writer.add(&FieldSpec::counter("late")).unwrap();
+    let other = Counter::attach(&lane, late).unwrap();
+    counter.incr();
+    other.add(2);
+    assert_eq!((counter.get(), other.get()), (1, 2));
+    let full = writer.add(&FieldSpec::counter("more")).unwrap_err();
+    assert!(full.is_full(), "{full}");
+    assert_eq!(writer.field_count(), 2);
+    writer.retire(late).unwrap();
+    other.incr();
+    assert!(writer.retire(FieldId::from_index(2)).is_err());
+}

@@ -1,0 +1,147 @@
+//! Text and bytes with a capacity.
+
+use crate::layout::CUT;
+use crate::protocol::{Slot, publish};
+use crate::region::{Latch, Memory, Word};
+use crate::types::DataType;
+use crate::write::{AttachError, FieldId, Lane, Presence};
+
+const WORD: usize = size_of::<Word>();
+
+/// The cell of a text or bytes field.
+#[derive(Debug, Clone)]
+struct Cell<M> {
+    latch: Latch<M>,
+    capacity: usize,
+    presence: Option<Presence<M>>,
+}
+
+impl<M: Memory + Clone> Cell<M> {
+    fn attach(
+        lane: &Lane<M>,
+        field: FieldId,
+        ty: DataType,
+        capacity: usize,
+    ) -> Result<Self, AttachError> {
+        let raw = lane.field(field, ty, None)?;
+        if raw.count as usize != capacity {
+            return Err(AttachError::OtherCount {
+                found: raw.count,
+                wanted: u32::try_from(capacity).unwrap_or(u32::MAX),
+            });
+        }
+        if raw.member != 0 || (capacity + 8).next_multiple_of(8) > raw.slot_size as usize {
+            return Err(AttachError::Place { place: raw.place });
+        }
+        Ok(Self { latch: lane.latch(&raw)?, capacity, presence: lane.presence(&raw, field)? })
+    }
+}
+
+impl<M> Cell<M> {
+    #[inline]
+    fn set(&self, bytes: &[u8], cut: bool) {
+        let len = bytes.len().min(self.capacity);
+        publish(&self.latch, |slot| fill(slot, &bytes[..len], cut));
+        if let Some(presence) = &self.presence {
+            presence.set();
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(presence) = &self.presence {
+            presence.clear();
+        }
+        publish(&self.latch, |slot| fill(slot, &[], false));
+    }
+}
+
+/// Stores the length, the flags and the bytes. Bytes of older values after the end stay;
+/// the length says that they are not part of the value.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation)] // At most 1,048,560 bytes.
+fn fill<M>(slot: &Slot<'_, Latch<M>>, bytes: &[u8], cut: bool) {
+    let flags = if cut { CUT } else { 0 };
+    let head = u64::from(flags) << 32 | bytes.len() as u64;
+    super::scalar::set64(slot, 0, head);
+    let (words, rest) = bytes.as_chunks::<WORD>();
+    let mut index = 8 / WORD;
+    for word in words {
+        slot.set(index, Word::from_le_bytes(*word));
+        index += 1;
+    }
+    if !rest.is_empty() {
+        let mut word = [0; WORD];
+        word[..rest.len()].copy_from_slice(rest);
+        slot.set(index, Word::from_le_bytes(word));
+    }
+}
+
+/// UTF-8 text of at most `N` bytes. It has no value until one is set.
+#[derive(Debug, Clone)]
+pub struct Text<const N: usize, M> {
+    cell: Cell<M>,
+}
+
+impl<const N: usize, M: Memory + Clone> Text<N, M> {
+    /// The text `field` in `lane`.
+    ///
+    /// # Errors
+    ///
+    /// If the field is not a text of capacity `N` on its own.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        Ok(Self { cell: Cell::attach(lane, field, DataType::Text, N)? })
+    }
+}
+
+impl<const N: usize, M> Text<N, M> {
+    /// Replaces the text. One that is longer than `N` bytes is cut at the last character
+    /// boundary that fits; the result is `false` then, and readers are told too.
+    #[inline]
+    pub fn set(&self, text: &str) -> bool {
+        let mut end = text.len().min(N);
+        while !text.is_char_boundary(end) {
+            end -= 1; // At most three times: 0 is a boundary.
+        }
+        let whole = end == text.len();
+        self.cell.set(&text.as_bytes()[..end], !whole);
+        whole
+    }
+
+    /// Takes the text away: readers see that there is none.
+    pub fn clear(&self) {
+        self.cell.clear();
+    }
+}
+
+/// At most `N` bytes of any kind. It has no value until one is set.
+#[derive(Debug, Clone)]
+pub struct Blob<const N: usize, M> {
+    cell: Cell<M>,
+}
+
+impl<const N: usize, M: Memory + Clone> Blob<N, M> {
+    /// The bytes `field` in `lane`.
+    ///
+    /// # Errors
+    ///
+    /// If the field is not of type bytes with capacity `N` on its own.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        Ok(Self { cell: Cell::attach(lane, field, DataType::Bytes, N)? })
+    }
+}
+
+impl<const N: usize, M> Blob<N, M> {
+    /// Replaces the bytes. More than `N` are cut; the result is `false` then, and readers
+    /// are told too.
+    #[inline]
+    pub fn set(&self, bytes: &[u8]) -> bool {
+        let whole = bytes.len() <= N;
+        self.cell.set(bytes, !whole);
+        whole
+    }
+
+    /// Takes the bytes away: readers see that there are none.
+    pub fn clear(&self) {
+        self.cell.clear();
+    }
+}

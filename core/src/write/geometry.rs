@@ -1,0 +1,151 @@
+//! How large an image is and where its sections are.
+
+use super::spec::{FieldSpec, SpecError, cell_bytes};
+use crate::layout::{
+    CACHE_LINE, MAX_FIELDS, MAX_LANES, MAX_SLOT, descriptor, header, lane, presence_size, round_up,
+};
+use crate::raw::RawHeader;
+use crate::types::Storage;
+
+/// How much room an image has. Add what shall be in it, then create the image.
+///
+/// ```
+/// use mmstats_core::{FieldSpec, Geometry};
+/// let mut geometry = Geometry::new(4); // lanes
+/// geometry.add(&FieldSpec::counter("requests"))?;
+/// geometry.reserve(10, 1024, 256); // fields to come: number, heap bytes, bytes per lane
+/// // Header, descriptors and heap up to a multiple of 64, then the lanes.
+/// assert_eq!(geometry.file_size(), Some(1984 + 4 * 448));
+/// # Ok::<(), mmstats_core::SpecError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Room for descriptors.
+    pub fields: u32,
+    /// Bytes of heap.
+    pub heap: u32,
+    /// Bytes of cells in each lane.
+    pub cells: u32,
+    /// Number of lanes.
+    pub lanes: u32,
+}
+
+impl Geometry {
+    /// No fields, `lanes` lanes.
+    #[must_use]
+    pub const fn new(lanes: u32) -> Self {
+        Self { fields: 0, heap: 0, cells: 0, lanes }
+    }
+
+    /// Adds the room of one field.
+    ///
+    /// # Errors
+    ///
+    /// If the specification breaks a rule.
+    pub fn add(&mut self, spec: &FieldSpec<'_>) -> Result<(), SpecError> {
+        spec.check()?;
+        self.reserve(1, spec.heap_bytes(), spec.lane_bytes());
+        Ok(())
+    }
+
+    /// Adds the room of fields that are published together.
+    ///
+    /// # Errors
+    ///
+    /// If a specification breaks a rule, or the group is empty or too large.
+    pub fn add_group(&mut self, specs: &[FieldSpec<'_>]) -> Result<(), SpecError> {
+        let slot = group_slot(specs)?;
+        for spec in specs {
+            self.reserve(1, spec.heap_bytes(), 0);
+        }
+        self.reserve(0, 0, cell_bytes(slot));
+        Ok(())
+    }
+
+    /// Adds room for `fields` more fields with `heap` bytes of strings and constants and
+    /// `cells` bytes of values in each lane.
+    pub const fn reserve(&mut self, fields: u32, heap: u32, cells: u32) {
+        self.fields = self.fields.saturating_add(fields);
+        self.heap = self.heap.saturating_add(heap);
+        self.cells = self.cells.saturating_add(cells);
+    }
+
+    /// The number of bytes that the image needs; `None` if a limit of the format is
+    /// passed (16,777,216 fields, 65,536 lanes, 4 GiB) or there is no lane.
+    #[must_use]
+    pub fn file_size(&self) -> Option<u32> {
+        self.header().map(|header| header.file_size)
+    }
+
+    /// The header with every section in its place.
+    pub(crate) fn header(&self) -> Option<RawHeader> {
+        if self.fields > MAX_FIELDS || self.lanes == 0 || self.lanes > MAX_LANES {
+            return None;
+        }
+        let heap_size = round_up(self.heap, 8)?;
+        let heap_offset = header::SIZE.checked_add(self.fields.checked_mul(descriptor::SIZE)?)?;
+        let lanes_offset = round_up(heap_offset.checked_add(heap_size)?, CACHE_LINE)?;
+        let cells_offset = round_up(lane::PRESENCE + presence_size(self.fields), CACHE_LINE)?;
+        let lane_stride = round_up(cells_offset.checked_add(self.cells)?, CACHE_LINE)?;
+        let file_size = lanes_offset.checked_add(lane_stride.checked_mul(self.lanes)?)?;
+        #[allow(clippy::cast_possible_truncation)] // Constants below 65,536.
+        Some(RawHeader {
+            header_size: header::SIZE as u16,
+            descriptor_size: descriptor::SIZE as u16,
+            descriptor_offset: header::SIZE,
+            descriptor_capacity: self.fields,
+            heap_offset,
+            heap_size,
+            lanes_offset,
+            lane_stride,
+            lane_capacity: self.lanes,
+            cells_offset,
+            file_size,
+            ..RawHeader::default()
+        })
+    }
+}
+
+/// Checks the members of a group and returns the size of its slot.
+pub(crate) fn group_slot(specs: &[FieldSpec<'_>]) -> Result<u32, SpecError> {
+    let refused = SpecError::Group { members: specs.len() };
+    let mut slot = 0_u32;
+    for spec in specs {
+        spec.check()?;
+        if spec.storage() == Storage::Constant {
+            return Err(refused);
+        }
+        slot = slot.checked_add(spec.slot_bytes()).ok_or(refused)?;
+    }
+    if slot == 0 || slot > MAX_SLOT { Err(refused) } else { Ok(slot) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_follow_each_other() {
+        let mut geometry = Geometry::new(3);
+        geometry.reserve(100, 1001, 801);
+        let header = geometry.header().unwrap();
+        assert_eq!(header.heap_offset, 192 + 6400);
+        assert_eq!(header.heap_size, 1008);
+        assert_eq!(header.lanes_offset, 7616);
+        assert_eq!(header.cells_offset, 128);
+        assert_eq!(header.lane_stride, 960);
+        assert_eq!(header.file_size, 7616 + 3 * 960);
+    }
+
+    #[test]
+    fn limits() {
+        assert_eq!(Geometry::new(0).file_size(), None);
+        assert_eq!(Geometry::new(MAX_LANES + 1).file_size(), None);
+        let mut geometry = Geometry::new(1);
+        geometry.reserve(MAX_FIELDS + 1, 0, 0);
+        assert_eq!(geometry.file_size(), None);
+        let mut geometry = Geometry::new(2);
+        geometry.reserve(1, 0, u32::MAX / 2);
+        assert_eq!(geometry.file_size(), None);
+    }
+}

@@ -1,0 +1,220 @@
+//! One writer's lane: where handles come from.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use super::writer::FieldId;
+use crate::layout::{ATOMIC_CELL, descriptor as d, flags, header as h, lane};
+use crate::raw::RawDescriptor;
+use crate::region::{Atom32, Latch, Memory, Region, Source};
+use crate::types::{DataType, Kind, Storage};
+
+/// A claimed lane. Its handles, and it itself, stay on one thread.
+///
+/// ```compile_fail
+/// fn needs_send<T: Send>() {}
+/// needs_send::<mmstats_core::Lane<mmstats_core::StaticMemory>>();
+/// ```
+#[derive(Debug)]
+pub struct Lane<M> {
+    region: Region<M>,
+    index: u32,
+    base: u32,
+    // A lane has one writer, so neither it nor its handles may be sent away.
+    not_send: PhantomData<*const ()>,
+}
+
+impl<M: Memory + Clone> Lane<M> {
+    /// Opens lane `index` of the image in `region`, which the caller has claimed with
+    /// [`Writer::claim`](super::Writer::claim) and opens once.
+    #[must_use]
+    pub fn new(region: Region<M>, index: u32) -> Self {
+        // This program wrote the header. If it is wrong all the same, places that do not
+        // fit are refused when a handle is attached.
+        let stride = region.load32(h::LANE_STRIDE);
+        let base = region.load32(h::LANES_OFFSET).wrapping_add(index.wrapping_mul(stride));
+        Self { region, index, base, not_send: PhantomData }
+    }
+
+    /// The number of the lane, from 0.
+    #[must_use]
+    pub const fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The memory of the image.
+    #[must_use]
+    pub const fn region(&self) -> &Region<M> {
+        &self.region
+    }
+
+    /// The descriptor of `field`, if it is of this type and kind.
+    pub(crate) fn field(
+        &self,
+        field: FieldId,
+        ty: DataType,
+        kind: Option<Kind>,
+    ) -> Result<RawDescriptor, AttachError> {
+        let index = field.index();
+        let count = self.region.load32(h::FIELD_COUNT);
+        if index >= count {
+            return Err(AttachError::NoSuchField { index, count });
+        }
+        let at = self.region.load32(h::DESCRIPTOR_OFFSET).wrapping_add(index.wrapping_mul(d::SIZE));
+        let raw = RawDescriptor::load(&self.region, at);
+        if raw.ty != ty.code() || kind.is_some_and(|kind| raw.kind != kind.code()) {
+            return Err(AttachError::OtherType { index, found: raw.ty, wanted: ty });
+        }
+        Ok(raw)
+    }
+
+    /// The offset of the field's cell, which has `size` bytes and lies in this lane.
+    fn cell(&self, raw: &RawDescriptor, size: u32) -> Result<u32, AttachError> {
+        let place = AttachError::Place { place: raw.place };
+        let end = raw.place.checked_add(size).ok_or(place)?;
+        if end > self.region.load32(h::LANE_STRIDE) || raw.place < self.cells_offset() {
+            return Err(place);
+        }
+        self.base.checked_add(raw.place).ok_or(place)
+    }
+
+    fn cells_offset(&self) -> u32 {
+        self.region.load32(h::CELLS_OFFSET)
+    }
+
+    /// The offset of the cell of an atomic field.
+    pub(crate) fn atomic(&self, raw: &RawDescriptor) -> Result<u32, AttachError> {
+        if raw.storage != Storage::Atomic.code() {
+            return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Atomic });
+        }
+        self.cell(raw, ATOMIC_CELL)
+    }
+
+    /// The cell of a latched field.
+    pub(crate) fn latch(&self, raw: &RawDescriptor) -> Result<Latch<M>, AttachError> {
+        if raw.storage != Storage::Latched.code() {
+            return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Latched });
+        }
+        let size = u32::from(raw.slots).saturating_mul(raw.slot_size).saturating_add(8);
+        let at = self.cell(raw, size)?;
+        Latch::new(&self.region, at, u32::from(raw.slots), raw.slot_size)
+            .ok_or(AttachError::Place { place: raw.place })
+    }
+
+    /// The presence bits of `members` fields from `field` on; `None` for fields that
+    /// always have a value.
+    pub(crate) fn presence(
+        &self,
+        raw: &RawDescriptor,
+        field: FieldId,
+    ) -> Result<Option<Presence<M>>, AttachError> {
+        if raw.flags & flags::OPTIONAL == 0 {
+            return Ok(None);
+        }
+        let index = field.index();
+        let at = self.base.checked_add(lane::PRESENCE + index / 32 * 4);
+        let word = at
+            .and_then(|at| Atom32::new(&self.region, at))
+            .ok_or(AttachError::Place { place: raw.place })?;
+        Ok(Some(Presence { word, mask: 1 << (index % 32) }))
+    }
+}
+
+/// The bit that says whether a field has a value in this lane.
+#[derive(Debug, Clone)]
+pub struct Presence<M> {
+    word: Atom32<M>,
+    mask: u32,
+}
+
+impl<M> Presence<M> {
+    /// Says that there is a value. It must have been stored before.
+    #[inline(always)]
+    pub(crate) fn set(&self) {
+        let word = self.word.load();
+        if word & self.mask == 0 {
+            // Release, once in a lane's life: announces the value to a reader that sees
+            // the bit; partner: the reader's fence after loading the presence word.
+            self.word.publish(word | self.mask);
+        }
+    }
+
+    /// Says that there is no value any more.
+    #[inline]
+    pub(crate) fn clear(&self) {
+        self.word.store(self.word.load() & !self.mask);
+    }
+
+    #[inline]
+    pub(crate) fn is_set(&self) -> bool {
+        self.word.load() & self.mask != 0
+    }
+}
+
+/// Why a handle does not fit a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// The image has no such field.
+    NoSuchField {
+        /// Number of the field.
+        index: u32,
+        /// Number of fields.
+        count: u32,
+    },
+    /// The field has another type or kind.
+    OtherType {
+        /// Number of the field.
+        index: u32,
+        /// Code of its type.
+        found: u8,
+        /// Type of the handle.
+        wanted: DataType,
+    },
+    /// The field has another number of elements, or capacity.
+    OtherCount {
+        /// The field's.
+        found: u32,
+        /// The handle's.
+        wanted: u32,
+    },
+    /// The field is stored in another way: a constant, for instance.
+    OtherStorage {
+        /// Code of its storage class.
+        found: u8,
+        /// Storage that the handle needs.
+        wanted: Storage,
+    },
+    /// The field's cell is not inside the lane.
+    Place {
+        /// The place in the descriptor.
+        place: u32,
+    },
+}
+
+impl fmt::Display for AttachError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchField { index, count } => {
+                write!(f, "there is no field {index}: the image has {count}")
+            }
+            Self::OtherType { index, found, wanted } => {
+                let name = DataType::from_code(*found).map_or("unknown", DataType::name);
+                write!(
+                    f,
+                    "field {index} has type {name}, or another kind than this handle for {wanted}"
+                )
+            }
+            Self::OtherCount { found, wanted } => {
+                write!(f, "the field has {found} elements or bytes, the handle {wanted}")
+            }
+            Self::OtherStorage { found, wanted } => {
+                let name = Storage::from_code(*found).map_or("unknown", Storage::name);
+                write!(f, "the field is stored as {name}, the handle needs {wanted}")
+            }
+            Self::Place { place } => write!(f, "the cell at {place} is not inside its lane"),
+        }
+    }
+}
+
+impl core::error::Error for AttachError {}

@@ -1,0 +1,449 @@
+//! What a field shall be, before it has a place.
+
+use core::fmt;
+
+use crate::layout::{
+    ATOMIC_CELL, CELL_HEAD, MAX_ATTRIBUTES, MAX_CAPACITY, MAX_HELP, MAX_KEY, MAX_LABEL, MAX_SLOT,
+    MAX_UNIT, round_up,
+};
+use crate::types::{Aggregation, DataType, Kind, Level, Storage};
+
+/// A constant value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Constant<'a> {
+    /// u32.
+    U32(u32),
+    /// u64.
+    U64(u64),
+    /// i64.
+    I64(i64),
+    /// f64.
+    F64(f64),
+    /// bool.
+    Bool(bool),
+    /// Text of at most 1,048,560 bytes.
+    Text(&'a str),
+    /// Bytes, at most 1,048,560.
+    Bytes(&'a [u8]),
+}
+
+impl Constant<'_> {
+    const fn ty(&self) -> DataType {
+        match self {
+            Self::U32(_) => DataType::U32,
+            Self::U64(_) => DataType::U64,
+            Self::I64(_) => DataType::I64,
+            Self::F64(_) => DataType::F64,
+            Self::Bool(_) => DataType::Bool,
+            Self::Text(_) => DataType::Text,
+            Self::Bytes(_) => DataType::Bytes,
+        }
+    }
+
+    /// The value as bytes in the order of the format: a scalar's 8, or text and bytes.
+    pub(crate) fn scalar_bytes(&self) -> Option<[u8; 8]> {
+        let bits = match *self {
+            Self::U32(v) => u64::from(v),
+            Self::U64(v) => v,
+            Self::I64(v) => v.cast_unsigned(),
+            Self::F64(v) => v.to_bits(),
+            Self::Bool(v) => u64::from(v),
+            Self::Text(_) | Self::Bytes(_) => return None,
+        };
+        Some(bits.to_le_bytes())
+    }
+
+    pub(crate) const fn tail(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+            _ => &[],
+        }
+    }
+}
+
+/// What a field shall be: made by a constructor for its kind, refined by methods.
+///
+/// ```
+/// use mmstats_core::{DataType, FieldSpec};
+/// const REQUESTS: FieldSpec<'_> = FieldSpec::counter("requests").help("Requests served.");
+/// const LOAD: FieldSpec<'_> = FieldSpec::gauge("load", DataType::F64).unit("ratio");
+/// # assert_eq!(REQUESTS.label, "requests");
+/// # assert_eq!(LOAD.ty, DataType::F64);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FieldSpec<'a> {
+    /// The name: 1 to 255 bytes.
+    pub label: &'a str,
+    /// The unit, an OpenMetrics base unit where one fits, or empty: at most 63 bytes.
+    pub unit: &'a str,
+    /// One or more sentences, or empty: at most 4,096 bytes.
+    pub help: &'a str,
+    /// Keys and values: at most 4,096 bytes in all.
+    pub attributes: &'a [(&'a str, &'a str)],
+    /// Type of the value or of an array's elements.
+    pub ty: DataType,
+    /// What the value means.
+    pub kind: Kind,
+    /// How lanes and processes combine.
+    pub aggregation: Aggregation,
+    /// How much the field matters.
+    pub level: Level,
+    /// 1, or the elements of an array, or the capacity of text and bytes in bytes.
+    pub count: u32,
+    /// Whether this is an array.
+    pub array: bool,
+    /// Whether the field can be without a value.
+    pub optional: bool,
+    /// The value, if it never changes.
+    pub constant: Option<Constant<'a>>,
+}
+
+impl<'a> FieldSpec<'a> {
+    const fn new(label: &'a str, ty: DataType, kind: Kind, aggregation: Aggregation) -> Self {
+        Self {
+            label,
+            unit: "",
+            help: "",
+            attributes: &[],
+            ty,
+            kind,
+            aggregation,
+            level: Level::Info,
+            count: 1,
+            array: false,
+            optional: true,
+            constant: None,
+        }
+    }
+
+    /// A u64 that only grows; summed.
+    #[must_use]
+    pub const fn counter(label: &'a str) -> Self {
+        let mut spec = Self::new(label, DataType::U64, Kind::Counter, Aggregation::Sum);
+        spec.optional = false;
+        spec
+    }
+
+    /// A scalar that goes up and down; summed. Has no value until one is set.
+    #[must_use]
+    pub const fn gauge(label: &'a str, ty: DataType) -> Self {
+        Self::new(label, ty, Kind::Gauge, Aggregation::Sum)
+    }
+
+    /// Text of at most `capacity` bytes; shown for each lane.
+    #[must_use]
+    pub const fn text(label: &'a str, capacity: u32) -> Self {
+        let mut spec = Self::new(label, DataType::Text, Kind::Gauge, Aggregation::Each);
+        spec.count = capacity;
+        spec
+    }
+
+    /// At most `capacity` bytes; shown for each lane.
+    #[must_use]
+    pub const fn bytes(label: &'a str, capacity: u32) -> Self {
+        let mut spec = Self::new(label, DataType::Bytes, Kind::Gauge, Aggregation::Each);
+        spec.count = capacity;
+        spec
+    }
+
+    /// `count` scalars published together; summed one by one.
+    #[must_use]
+    pub const fn array(label: &'a str, ty: DataType, count: u32) -> Self {
+        let mut spec = Self::new(label, ty, Kind::Gauge, Aggregation::Sum);
+        spec.count = count;
+        spec.array = true;
+        spec
+    }
+
+    /// Count, sum, minimum, maximum and last of durations in nanoseconds.
+    #[must_use]
+    pub const fn timer(label: &'a str) -> Self {
+        let mut spec = Self::new(label, DataType::U64, Kind::Timer, Aggregation::Sum);
+        spec.count = 5;
+        spec.array = true;
+        spec.optional = false;
+        spec.unit = "nanoseconds";
+        spec
+    }
+
+    /// A value that never changes.
+    #[must_use]
+    pub const fn info(label: &'a str, value: Constant<'a>) -> Self {
+        let mut spec = Self::new(label, value.ty(), Kind::Info, Aggregation::Each);
+        spec.optional = false;
+        spec.constant = Some(value);
+        let len = value.tail().len();
+        // Longer ones are refused by `check`, which compares with the limit.
+        if matches!(value, Constant::Text(_) | Constant::Bytes(_)) {
+            #[allow(clippy::cast_possible_truncation)]
+            let count = if len > u32::MAX as usize { u32::MAX } else { len as u32 };
+            spec.count = if count == 0 { 1 } else { count };
+        }
+        spec
+    }
+
+    /// Sets the unit.
+    #[must_use]
+    pub const fn unit(mut self, unit: &'a str) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// Sets the help text.
+    #[must_use]
+    pub const fn help(mut self, help: &'a str) -> Self {
+        self.help = help;
+        self
+    }
+
+    /// Sets the attributes.
+    #[must_use]
+    pub const fn attributes(mut self, attributes: &'a [(&'a str, &'a str)]) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
+    /// Sets the rule for combining lanes and processes.
+    #[must_use]
+    pub const fn aggregation(mut self, aggregation: Aggregation) -> Self {
+        self.aggregation = aggregation;
+        self
+    }
+
+    /// Sets the level.
+    #[must_use]
+    pub const fn level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Sets the kind, for a gauge that describes (`Kind::Info`) or an array of counters.
+    #[must_use]
+    pub const fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Checks the rules of the format that need no place.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that this specification breaks.
+    pub fn check(&self) -> Result<(), SpecError> {
+        if self.label.is_empty() || self.label.len() > MAX_LABEL {
+            return Err(SpecError::Label { len: self.label.len() });
+        }
+        if self.unit.len() > MAX_UNIT {
+            return Err(SpecError::Unit { len: self.unit.len() });
+        }
+        if self.help.len() > MAX_HELP {
+            return Err(SpecError::Help { len: self.help.len() });
+        }
+        let len = self.attributes_len();
+        if len > MAX_ATTRIBUTES {
+            return Err(SpecError::Attributes { len });
+        }
+        for (index, (key, value)) in self.attributes.iter().enumerate() {
+            let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+            let bad = key.is_empty()
+                || key.len() > MAX_KEY
+                || !key.bytes().all(word)
+                || value.contains('\0')
+                || self.attributes[..index].iter().any(|(other, _)| other == key);
+            if bad {
+                return Err(SpecError::Attribute { index });
+            }
+        }
+        let limit = if self.ty.is_scalar() { MAX_SLOT / self.ty.size() } else { MAX_CAPACITY };
+        let single = self.ty.is_scalar() && !self.array;
+        if self.count == 0 || self.count > limit || (single && self.count != 1) {
+            return Err(SpecError::Count {
+                count: self.count,
+                limit: if single { 1 } else { limit },
+            });
+        }
+        if (self.array && !self.ty.is_scalar()) || !self.ty.fits(self.kind, self.count, self.array)
+        {
+            return Err(SpecError::KindType { kind: self.kind, ty: self.ty });
+        }
+        Ok(())
+    }
+
+    /// Bytes of the encoded attributes.
+    pub(crate) fn attributes_len(&self) -> usize {
+        let items: usize = self.attributes.iter().map(|(k, v)| k.len() + v.len() + 1).sum();
+        items + self.attributes.len().saturating_sub(1)
+    }
+
+    /// How the value is stored by a writer of this word size.
+    #[must_use]
+    pub const fn storage(&self) -> Storage {
+        if self.constant.is_some() {
+            return Storage::Constant;
+        }
+        let word = usize::BITS / 8;
+        if self.ty.is_scalar() && !self.array && self.ty.size() <= word {
+            Storage::Atomic
+        } else {
+            Storage::Latched
+        }
+    }
+
+    /// Bytes that the value takes in a slot; a multiple of 8. `self` was checked.
+    pub(crate) fn slot_bytes(&self) -> u32 {
+        self.ty.value_size(self.count).and_then(|size| round_up(size, 8)).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes that the field, on its own, takes in each lane. `self` was checked.
+    pub(crate) fn lane_bytes(&self) -> u32 {
+        match self.storage() {
+            Storage::Constant => 0,
+            Storage::Atomic => ATOMIC_CELL,
+            Storage::Latched => cell_bytes(self.slot_bytes()),
+        }
+    }
+
+    /// Most bytes that the field takes in the heap. `self` was checked.
+    pub(crate) fn heap_bytes(&self) -> u32 {
+        let string = |len: usize| if len == 0 { 0 } else { (2 + len).next_multiple_of(4) };
+        let mut bytes = string(self.label.len())
+            + string(self.unit.len())
+            + string(self.help.len())
+            + string(self.attributes_len());
+        if let Some(value) = &self.constant {
+            // Up to 4 bytes bring the value to a multiple of 8.
+            bytes += 4 + 8 + value.tail().len().next_multiple_of(8);
+        }
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+}
+
+/// Slots of a latched cell: DESIGN's rule, 2 up to 32 bytes and 4 above.
+pub(crate) const fn slots_for(slot_size: u32) -> u8 {
+    if slot_size <= 32 { 2 } else { 4 }
+}
+
+/// Bytes of a latched cell.
+pub(crate) const fn cell_bytes(slot_size: u32) -> u32 {
+    CELL_HEAD + slots_for(slot_size) as u32 * slot_size
+}
+
+/// Which rule a [`FieldSpec`] breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// The label is empty or longer than 255 bytes.
+    Label {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The unit is longer than 63 bytes.
+    Unit {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The help is longer than 4,096 bytes.
+    Help {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The attributes take more than 4,096 bytes.
+    Attributes {
+        /// Their length in bytes.
+        len: usize,
+    },
+    /// A key is empty, too long, repeated or has a character that keys may not have, or a
+    /// value has a zero byte.
+    Attribute {
+        /// Which attribute, from 0.
+        index: usize,
+    },
+    /// The number of elements, or the capacity, is 0 or too large.
+    Count {
+        /// The number.
+        count: u32,
+        /// The largest that is allowed.
+        limit: u32,
+    },
+    /// The kind does not allow the type.
+    KindType {
+        /// The kind.
+        kind: Kind,
+        /// The type.
+        ty: DataType,
+    },
+    /// A group of no fields, of a constant, or larger than a slot can be.
+    Group {
+        /// Number of members.
+        members: usize,
+    },
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Label { len } => write!(f, "a label has 1 to {MAX_LABEL} bytes, not {len}"),
+            Self::Unit { len } => write!(f, "a unit has at most {MAX_UNIT} bytes, not {len}"),
+            Self::Help { len } => write!(f, "a help text has at most {MAX_HELP} bytes, not {len}"),
+            Self::Attributes { len } => {
+                write!(f, "attributes take at most {MAX_ATTRIBUTES} bytes, not {len}")
+            }
+            Self::Attribute { index } => {
+                write!(
+                    f,
+                    "attribute {index}: a key is 1 to {MAX_KEY} of A-Z a-z 0-9 _ . - and unique, a value has no zero byte"
+                )
+            }
+            Self::Count { count, limit } => {
+                write!(f, "a count of 1 to {limit} is possible here, not {count}")
+            }
+            Self::KindType { kind, ty } => write!(f, "a {kind} cannot be of type {ty}"),
+            Self::Group { members } => {
+                write!(f, "a group of {members} fields is empty, too large or has a constant")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SpecError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_is_checked() {
+        let long = std::string::String::from_utf8(std::vec![b'x'; 5000]).unwrap();
+        let ok = FieldSpec::counter("a");
+        assert_eq!(ok.check(), Ok(()));
+        assert_eq!(FieldSpec::counter("").check(), Err(SpecError::Label { len: 0 }));
+        assert_eq!(FieldSpec::counter(&long[..256]).check(), Err(SpecError::Label { len: 256 }));
+        assert_eq!(ok.unit(&long[..64]).check(), Err(SpecError::Unit { len: 64 }));
+        assert_eq!(ok.help(&long[..4097]).check(), Err(SpecError::Help { len: 4097 }));
+        assert_eq!(ok.help(&long[..4096]).check(), Ok(()));
+        for bad in [("", "v"), ("a=b", "v"), ("a", "nul\0")] {
+            assert_eq!(ok.attributes(&[bad]).check(), Err(SpecError::Attribute { index: 0 }));
+        }
+        let twice = [("a", "1"), ("a", "2")];
+        assert_eq!(ok.attributes(&twice).check(), Err(SpecError::Attribute { index: 1 }));
+        let text = FieldSpec::text("t", 0);
+        assert_eq!(text.check(), Err(SpecError::Count { count: 0, limit: MAX_CAPACITY }));
+        assert!(FieldSpec::text("t", MAX_CAPACITY + 1).check().is_err());
+        assert!(FieldSpec::array("t", DataType::U64, MAX_SLOT / 8 + 1).check().is_err());
+        assert!(FieldSpec::array("t", DataType::Text, 2).check().is_err());
+        assert!(FieldSpec::gauge("t", DataType::I64).kind(Kind::Counter).check().is_err());
+        assert_eq!(FieldSpec::timer("t").check(), Ok(()));
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(FieldSpec::timer("t").lane_bytes(), 8 + 4 * 40);
+        assert_eq!(FieldSpec::text("t", 20).lane_bytes(), 8 + 2 * 32);
+        assert_eq!(FieldSpec::text("t", 25).lane_bytes(), 8 + 4 * 40);
+        assert_eq!(FieldSpec::gauge("t", DataType::U8).lane_bytes(), 8);
+        let info = FieldSpec::info("sys.pid", Constant::U32(7));
+        assert_eq!((info.lane_bytes(), info.heap_bytes()), (0, 12 + 12));
+    }
+}
