@@ -48,6 +48,25 @@ impl Fletcher64 {
         }
     }
 
+    /// As [`Fletcher64::range`]; returns all words joined by or, so that a reader can
+    /// see in the same pass whether a text is ASCII.
+    #[inline]
+    pub(crate) fn range_or<S: Source + ?Sized>(
+        &mut self,
+        source: &S,
+        offset: u32,
+        len: u32,
+    ) -> u32 {
+        let (mut at, mut bits) = (offset, 0);
+        for _ in 0..len / 4 {
+            let word = source.load32(at);
+            bits |= word;
+            self.word(word);
+            at = at.saturating_add(4);
+        }
+        bits
+    }
+
     /// The checksum of the words so far.
     #[must_use]
     pub const fn finish(&self) -> u64 {

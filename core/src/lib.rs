@@ -7,10 +7,12 @@ extern crate alloc;
 extern crate std;
 
 pub mod checksum;
+pub mod format1;
 mod handle;
 pub mod layout;
 pub mod protocol;
 pub mod raw;
+pub mod read;
 mod region;
 mod types;
 mod write;

@@ -1,0 +1,411 @@
+//! Why an image, a field or a value is refused: FORMAT.md section 12.
+//!
+//! One variant per broken rule, with the numbers that broke it. [`Refusal::code`] and
+//! its two namesakes are the stable codes of the document; the fixtures use them too.
+
+use core::fmt;
+
+use crate::layout::{
+    MAJOR, MAX_CAPACITY, MAX_FIELDS, MAX_LANES, MAX_SLOT, MINOR, descriptor as d, header as h, lane,
+};
+use crate::types::{DataType, Kind};
+
+/// One of the sections after the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Section {
+    /// The descriptor table.
+    Descriptors,
+    /// The heap.
+    Heap,
+    /// The lanes.
+    Lanes,
+}
+
+impl Section {
+    /// Where the header says where the section is.
+    const fn offset(self) -> u32 {
+        match self {
+            Self::Descriptors => h::DESCRIPTOR_OFFSET,
+            Self::Heap => h::HEAP_OFFSET,
+            Self::Lanes => h::LANES_OFFSET,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Descriptors => "descriptors",
+            Self::Heap => "heap",
+            Self::Lanes => "lanes",
+        }
+    }
+}
+
+/// Why a whole image is refused: the first broken rule, in the order of FORMAT.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs)] // The fields: `found` in the image, what was `expected`, the `limit`.
+pub enum Refusal {
+    /// Fewer bytes than a header has.
+    TooShort { found: u32 },
+    /// The first 8 bytes are not those of an image.
+    BadMagic { found: [u8; 8] },
+    /// Another major version.
+    UnsupportedMajor { found: u16 },
+    /// The fixed part of the header is damaged.
+    HeaderChecksum { found: u64, expected: u64 },
+    /// Only readers of a later minor version can read the image.
+    UnsupportedMinor { found: u16 },
+    /// The image uses features that this reader does not know; their bits.
+    RequiredFeatures { found: u64 },
+    /// The header's size is below 192, not a multiple of 64, or past the end.
+    HeaderSize { found: u16, limit: u32 },
+    /// The image says that it is larger than the bytes that are there.
+    FileSize { found: u32, limit: u32 },
+    /// The distance between descriptors is below 64 or not a multiple of 8.
+    DescriptorSize { found: u16 },
+    /// A capacity, at this offset of the header, is above its limit, or there is no lane.
+    Limit { offset: u32, found: u32, limit: u32 },
+    /// A number at this offset of the header is not a multiple of `alignment`.
+    Alignment { offset: u32, found: u32, alignment: u32 },
+    /// A section starts before the end (`limit`) of the one before it.
+    SectionOrder { section: Section, found: u32, limit: u64 },
+    /// The last lane ends (`found`) past the image.
+    SectionBounds { found: u64, limit: u32 },
+    /// The cells start inside the presence bits (which end at `least`), or past the lane.
+    LaneLayout { found: u32, least: u32, limit: u32 },
+    /// The image is not complete yet.
+    Building,
+    /// The state is none of building, live and closed.
+    BadState { found: u32 },
+    /// More descriptors than there is room for.
+    FieldCount { found: u32, limit: u32 },
+    /// More heap in use than there is.
+    HeapUsed { found: u32, limit: u32 },
+    /// More lanes in use than there are.
+    LanesUsed { found: u32, limit: u32 },
+}
+
+impl Refusal {
+    /// The stable code in FORMAT.md section 12.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooShort { .. } => "too-short",
+            Self::BadMagic { .. } => "bad-magic",
+            Self::UnsupportedMajor { .. } => "unsupported-major",
+            Self::HeaderChecksum { .. } => "header-checksum",
+            Self::UnsupportedMinor { .. } => "unsupported-minor",
+            Self::RequiredFeatures { .. } => "required-features",
+            Self::HeaderSize { .. } => "header-size",
+            Self::FileSize { .. } => "file-size",
+            Self::DescriptorSize { .. } => "descriptor-size",
+            Self::Limit { .. } => "limit",
+            Self::Alignment { .. } => "alignment",
+            Self::SectionOrder { .. } => "section-order",
+            Self::SectionBounds { .. } => "section-bounds",
+            Self::LaneLayout { .. } => "lane-layout",
+            Self::Building => "building",
+            Self::BadState { .. } => "bad-state",
+            Self::FieldCount { .. } => "field-count",
+            Self::HeapUsed { .. } => "heap-used",
+            Self::LanesUsed { .. } => "lanes-used",
+        }
+    }
+
+    /// Where in the image the rule was broken, in bytes.
+    #[must_use]
+    pub const fn offset(&self) -> u32 {
+        match *self {
+            Self::TooShort { found } => found,
+            Self::BadMagic { .. } => h::MAGIC,
+            Self::UnsupportedMajor { .. } => h::MAJOR,
+            Self::HeaderChecksum { .. } => h::CHECKSUM,
+            Self::UnsupportedMinor { .. } => h::MIN_MINOR,
+            Self::RequiredFeatures { .. } => h::REQUIRED_FEATURES,
+            Self::HeaderSize { .. } => h::HEADER_SIZE,
+            Self::FileSize { .. } => h::FILE_SIZE,
+            Self::DescriptorSize { .. } => h::DESCRIPTOR_SIZE,
+            Self::Limit { offset, .. } | Self::Alignment { offset, .. } => offset,
+            Self::SectionOrder { section, .. } => section.offset(),
+            Self::SectionBounds { .. } => h::LANES_OFFSET,
+            Self::LaneLayout { .. } => h::CELLS_OFFSET,
+            Self::Building | Self::BadState { .. } => h::STATE,
+            Self::FieldCount { .. } => h::FIELD_COUNT,
+            Self::HeapUsed { .. } => h::HEAP_USED,
+            Self::LanesUsed { .. } => h::LANES_USED,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::TooShort { found } => {
+                write!(f, "{found} bytes are fewer than a header's {}", h::SIZE)
+            }
+            Self::BadMagic { found } => {
+                write!(f, "not an mmstats image: it starts with {found:02x?}")
+            }
+            Self::UnsupportedMajor { found } => {
+                write!(f, "format version {found}.x, this reader knows {MAJOR}.x")
+            }
+            Self::HeaderChecksum { found, expected } => write!(
+                f,
+                "the header is damaged: its checksum is {found:#018x}, its bytes give {expected:#018x}"
+            ),
+            Self::UnsupportedMinor { found } => write!(
+                f,
+                "needs a reader of version {MAJOR}.{found}, this one knows {MAJOR}.{MINOR}"
+            ),
+            Self::RequiredFeatures { found } => {
+                write!(f, "needs features that this reader does not know: bits {found:#x}")
+            }
+            Self::HeaderSize { found, limit } => {
+                write!(f, "header size {found} is not a multiple of 64 from {} to {limit}", h::SIZE)
+            }
+            Self::FileSize { found, limit } => {
+                write!(f, "the image has {found} bytes, but only {limit} are there")
+            }
+            Self::DescriptorSize { found } => {
+                write!(f, "descriptor size {found} is not a multiple of 8 from {}", d::SIZE)
+            }
+            Self::Limit { offset, found, limit } => {
+                let least = u32::from(offset == h::LANE_CAPACITY);
+                write!(f, "capacity {found} at offset {offset} is not in {least} to {limit}")
+            }
+            Self::Alignment { offset, found, alignment } => {
+                write!(f, "{found} at offset {offset} is not a multiple of {alignment}")
+            }
+            Self::SectionOrder { section, found, limit } => write!(
+                f,
+                "the {} start at {found}, before the end of what comes first at {limit}",
+                section.name()
+            ),
+            Self::SectionBounds { found, limit } => {
+                write!(f, "the lanes end at {found}, past the image's {limit} bytes")
+            }
+            Self::LaneLayout { found, least, limit } => {
+                write!(f, "cells start at {found} in a lane, not in {least} to {limit}")
+            }
+            Self::Building => f.write_str("the image is not complete yet"),
+            Self::BadState { found } => write!(f, "unknown state {found}"),
+            Self::FieldCount { found, limit } => {
+                write!(f, "{found} fields, but room for {limit}")
+            }
+            Self::HeapUsed { found, limit } => {
+                write!(f, "{found} bytes of the heap in use, of {limit}")
+            }
+            Self::LanesUsed { found, limit } => write!(f, "{found} lanes in use, of {limit}"),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// What is wrong with a field's attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AttributeFault {
+    /// An item without `=`.
+    NoEquals,
+    /// A key of 0 or more than 63 bytes.
+    KeyLength,
+    /// A key with a byte that is none of `A-Z a-z 0-9 _ . -`.
+    KeyByte,
+    /// A key that was there before.
+    Repeated,
+}
+
+impl AttributeFault {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::NoEquals => "an item without `=`",
+            Self::KeyLength => "a key that is not 1 to 63 bytes long",
+            Self::KeyByte => "a key with a byte outside A-Z a-z 0-9 _ . -",
+            Self::Repeated => "a key that was there before",
+        }
+    }
+}
+
+/// Why one field is damaged; the other fields of the image are still good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs)] // The fields: `offset` in the image, what was `found`, the `limit`.
+pub enum FieldError {
+    /// The state is neither live nor retired.
+    State { offset: u32, found: u32 },
+    /// A string (referred to at `offset`) is misaligned or outside `least..limit`.
+    StringPlace { offset: u32, found: u32, least: u32, limit: u32 },
+    /// A string's length is 0 or above the limit (of its use, or what is left of the heap).
+    StringLength { offset: u32, found: u32, limit: u32 },
+    /// The descriptor, a string of it or its constant is damaged.
+    Checksum { offset: u32, found: u64, expected: u64 },
+    /// A string is not UTF-8 from `offset` on.
+    Utf8 { offset: u32 },
+    /// The attributes are malformed at `offset`.
+    Attributes { offset: u32, fault: AttributeFault },
+    /// A count that the type does not allow.
+    Count { offset: u32, found: u32, limit: u32 },
+    /// Type, storage and flags that do not go together.
+    TypeStorage { offset: u32, ty: u8, storage: u8, flags: u16 },
+    /// A type that the kind does not allow.
+    KindType { offset: u32, kind: Kind, ty: DataType },
+    /// A number of slots or size of a slot that the storage does not allow.
+    Slots { offset: u32, slots: u8, slot_size: u32 },
+    /// The value (of `size` bytes) is misaligned in its slot, before `least`, or ends past it.
+    Member { offset: u32, found: u32, size: u32, least: u32, limit: u32 },
+    /// The cell or constant (of `size` bytes) is misaligned or outside `least..limit`.
+    CellPlace { offset: u32, found: u32, size: u64, least: u32, limit: u32 },
+    /// The cell starts before the end (`limit`) of the cell before it.
+    CellOverlap { offset: u32, found: u32, limit: u32 },
+}
+
+impl FieldError {
+    /// The stable code in FORMAT.md section 12.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::State { .. } => "field-state",
+            Self::StringPlace { .. } => "string-place",
+            Self::StringLength { .. } => "string-length",
+            Self::Checksum { .. } => "field-checksum",
+            Self::Utf8 { .. } => "utf8",
+            Self::Attributes { .. } => "attributes",
+            Self::Count { .. } => "count",
+            Self::TypeStorage { .. } => "type-storage",
+            Self::KindType { .. } => "kind-type",
+            Self::Slots { .. } => "slots",
+            Self::Member { .. } => "member",
+            Self::CellPlace { .. } => "cell-place",
+            Self::CellOverlap { .. } => "cell-overlap",
+        }
+    }
+
+    /// Where in the image the rule was broken, in bytes.
+    #[must_use]
+    pub const fn offset(&self) -> u32 {
+        match *self {
+            Self::State { offset, .. }
+            | Self::StringPlace { offset, .. }
+            | Self::StringLength { offset, .. }
+            | Self::Checksum { offset, .. }
+            | Self::Utf8 { offset }
+            | Self::Attributes { offset, .. }
+            | Self::Count { offset, .. }
+            | Self::TypeStorage { offset, .. }
+            | Self::KindType { offset, .. }
+            | Self::Slots { offset, .. }
+            | Self::Member { offset, .. }
+            | Self::CellPlace { offset, .. }
+            | Self::CellOverlap { offset, .. } => offset,
+        }
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::State { found, .. } => write!(f, "unknown field state {found}"),
+            Self::StringPlace { found, least, limit, .. } => write!(
+                f,
+                "a string at {found} is not at a multiple of 4 in the used heap, {least} to {limit}"
+            ),
+            Self::StringLength { found, limit, .. } => {
+                write!(f, "a string of {found} bytes, not 1 to {limit}")
+            }
+            Self::Checksum { found, expected, .. } => write!(
+                f,
+                "the field is damaged: its checksum is {found:#018x}, its bytes give {expected:#018x}"
+            ),
+            Self::Utf8 { .. } => f.write_str("a string is not UTF-8"),
+            Self::Attributes { fault, .. } => write!(f, "the attributes have {}", fault.text()),
+            Self::Count { found, limit, .. } => write!(f, "count {found} is not in 1 to {limit}"),
+            Self::TypeStorage { ty, storage, flags, .. } => {
+                write!(f, "type {ty}, storage {storage} and flags {flags:#x} do not go together")
+            }
+            Self::KindType { kind, ty, .. } => {
+                write!(f, "a {kind} cannot be of type {ty} like this")
+            }
+            Self::Slots { slots, slot_size, .. } => write!(
+                f,
+                "{slots} slots of {slot_size} bytes: the storage asks for none, or for 2 or 4 of \
+                 a multiple of 8 up to {MAX_SLOT}"
+            ),
+            Self::Member { found, size, least, limit, .. } => write!(
+                f,
+                "the value of {size} bytes at {found} in its slot is misaligned or not in {least} to {limit}"
+            ),
+            Self::CellPlace { found, size, least, limit, .. } => write!(
+                f,
+                "the value of {size} bytes at {found} is misaligned or not in {least} to {limit}"
+            ),
+            Self::CellOverlap { found, limit, .. } => {
+                write!(
+                    f,
+                    "the cell at {found} starts before {limit}, the end of the cell before it"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for FieldError {}
+
+/// Why one value is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs)] // The fields: `offset` in the image, what was `found`, the `limit`.
+pub enum ValueError {
+    /// The lane's state is unknown.
+    LaneState { offset: u32, found: u32 },
+    /// A bool that is not 0 or 1, or a small integer outside its type.
+    Range { offset: u32, found: u32, ty: DataType },
+    /// A text or bytes value longer than its capacity.
+    Length { offset: u32, found: u32, limit: u32 },
+    /// A text that is not UTF-8 from `offset` on.
+    Utf8 { offset: u32 },
+}
+
+impl ValueError {
+    /// The stable code in FORMAT.md section 12.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::LaneState { .. } => "lane-state",
+            Self::Range { .. } => "value-range",
+            Self::Length { .. } => "value-length",
+            Self::Utf8 { .. } => "value-utf8",
+        }
+    }
+
+    /// Where in the image the rule was broken, in bytes.
+    #[must_use]
+    pub const fn offset(&self) -> u32 {
+        match *self {
+            Self::LaneState { offset, .. }
+            | Self::Range { offset, .. }
+            | Self::Length { offset, .. }
+            | Self::Utf8 { offset } => offset,
+        }
+    }
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::LaneState { found, .. } => write!(f, "unknown lane state {found}"),
+            Self::Range { found, ty, .. } => write!(f, "{found:#x} is no {ty}"),
+            Self::Length { found, limit, .. } => {
+                write!(f, "{found} bytes in a value of at most {limit}")
+            }
+            Self::Utf8 { .. } => f.write_str("the text is not UTF-8"),
+        }
+    }
+}
+
+impl core::error::Error for ValueError {}
+
+// The limits in the messages above are those of FORMAT.md section 9.
+const _: () = assert!(MAX_FIELDS == 16_777_216 && MAX_LANES == 65_536);
+const _: () = assert!(MAX_CAPACITY == 1_048_560 && lane::PRESENCE == 64);

@@ -1,0 +1,303 @@
+//! The header, checked: FORMAT.md sections 3 and 12.
+
+use super::Lane;
+use super::error::{Refusal, Section};
+use super::value::{LaneState, Verdict};
+use crate::layout::{
+    CACHE_LINE, MAGIC, MAJOR, MAX_FIELDS, MAX_LANES, MINOR, descriptor, header as h, image_state,
+    lane, lane_state, presence_size,
+};
+use crate::raw::RawHeader;
+use crate::region::Source;
+
+/// State of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ImageState {
+    /// Not complete yet: only tools look at such an image.
+    Building,
+    /// In use, or its writer died; the format cannot tell.
+    Live,
+    /// Its writer ended cleanly: no value changes any more.
+    Closed,
+}
+
+/// The fixed part of a header that passed all checks, so all offsets are inside the
+/// image and in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    raw: RawHeader,
+}
+
+impl Header {
+    /// Loads and checks the fixed part, in the order of FORMAT.md section 12.
+    ///
+    /// The state is not looked at: a tool may show the header of an image that is
+    /// still building.
+    ///
+    /// # Errors
+    ///
+    /// The first broken rule.
+    pub fn read<S: Source + ?Sized>(source: &S) -> Result<Self, Refusal> {
+        let size = source.size();
+        if size < h::SIZE {
+            return Err(Refusal::TooShort { found: size });
+        }
+        // Loaded once: what is checked is what is used, whatever a hostile writer does.
+        let mut bytes = [0; h::STATE as usize];
+        source.copy(0, &mut bytes);
+        let raw = RawHeader::load(bytes.as_slice());
+        check_identity(&raw, bytes.as_slice())?;
+        check_sizes(&raw, size)?;
+        check_sections(&raw)?;
+        Ok(Self { raw })
+    }
+
+    /// The numbers as they are in the image.
+    #[must_use]
+    pub const fn raw(&self) -> &RawHeader {
+        &self.raw
+    }
+
+    /// Minor version of the writer.
+    #[must_use]
+    pub const fn minor(&self) -> u16 {
+        self.raw.minor
+    }
+
+    /// Random identity of the publisher; images with the same one are parts of one.
+    #[must_use]
+    pub const fn instance(&self) -> [u8; 16] {
+        self.raw.instance
+    }
+
+    /// Number of this image within its instance, from 0.
+    #[must_use]
+    pub const fn part(&self) -> u32 {
+        self.raw.part
+    }
+
+    /// Size of the image in bytes.
+    #[must_use]
+    pub const fn file_size(&self) -> u32 {
+        self.raw.file_size
+    }
+
+    /// Offset of descriptor 0.
+    #[must_use]
+    pub const fn descriptor_offset(&self) -> u32 {
+        self.raw.descriptor_offset
+    }
+
+    /// Most descriptors.
+    #[must_use]
+    pub const fn descriptor_capacity(&self) -> u32 {
+        self.raw.descriptor_capacity
+    }
+
+    /// Distance between descriptors in bytes.
+    #[must_use]
+    pub const fn descriptor_size(&self) -> u32 {
+        self.raw.descriptor_size as u32
+    }
+
+    /// Offset of the heap.
+    #[must_use]
+    pub const fn heap_offset(&self) -> u32 {
+        self.raw.heap_offset
+    }
+
+    /// Size of the heap in bytes.
+    #[must_use]
+    pub const fn heap_size(&self) -> u32 {
+        self.raw.heap_size
+    }
+
+    /// Offset of lane 0. All metadata lies before it.
+    #[must_use]
+    pub const fn lanes_offset(&self) -> u32 {
+        self.raw.lanes_offset
+    }
+
+    /// Distance between lanes in bytes.
+    #[must_use]
+    pub const fn lane_stride(&self) -> u32 {
+        self.raw.lane_stride
+    }
+
+    /// Number of lanes.
+    #[must_use]
+    pub const fn lane_capacity(&self) -> u32 {
+        self.raw.lane_capacity
+    }
+
+    /// Offset of the first cell from the start of a lane.
+    #[must_use]
+    pub const fn cells_offset(&self) -> u32 {
+        self.raw.cells_offset
+    }
+
+    /// Offset of descriptor `index`; `None` at and above the capacity.
+    #[must_use]
+    pub fn descriptor(&self, index: u32) -> Option<u32> {
+        if index >= self.raw.descriptor_capacity {
+            return None;
+        }
+        index.checked_mul(self.descriptor_size())?.checked_add(self.raw.descriptor_offset)
+    }
+
+    /// The state now.
+    ///
+    /// # Errors
+    ///
+    /// `bad-state`.
+    pub fn state<S: Source + ?Sized>(&self, source: &S) -> Result<ImageState, Refusal> {
+        match source.load32(h::STATE) {
+            image_state::BUILDING => Ok(ImageState::Building),
+            image_state::LIVE => Ok(ImageState::Live),
+            image_state::CLOSED => Ok(ImageState::Closed),
+            found => Err(Refusal::BadState { found }),
+        }
+    }
+
+    /// How many descriptors are published now. All that they refer to is visible after.
+    ///
+    /// # Errors
+    ///
+    /// `field-count`.
+    pub fn field_count<S: Source + ?Sized>(&self, source: &S) -> Result<u32, Refusal> {
+        let found = source.load32(h::FIELD_COUNT);
+        // Must be Acquire, because the descriptors, strings and constants that the count
+        // announces must be visible to the loads after it; partner: the Release store of
+        // the count (`Region::publish32`).
+        source.fence_acquire();
+        let limit = self.raw.descriptor_capacity;
+        if found > limit { Err(Refusal::FieldCount { found, limit }) } else { Ok(found) }
+    }
+
+    /// How many bytes of the heap are in use now.
+    ///
+    /// # Errors
+    ///
+    /// `heap-used`.
+    pub fn heap_used<S: Source + ?Sized>(&self, source: &S) -> Result<u32, Refusal> {
+        let (found, limit) = (source.load32(h::HEAP_USED), self.raw.heap_size);
+        if found > limit { Err(Refusal::HeapUsed { found, limit }) } else { Ok(found) }
+    }
+
+    /// Lanes at and above this number were never claimed until now.
+    ///
+    /// # Errors
+    ///
+    /// `lanes-used`.
+    pub fn lanes_used<S: Source + ?Sized>(&self, source: &S) -> Result<u32, Refusal> {
+        let (found, limit) = (source.load32(h::LANES_USED), self.raw.lane_capacity);
+        if found > limit { Err(Refusal::LanesUsed { found, limit }) } else { Ok(found) }
+    }
+
+    /// How many fields did not fit and went to no image.
+    pub fn fields_refused<S: Source + ?Sized>(&self, source: &S) -> u32 {
+        source.load32(h::FIELDS_REFUSED)
+    }
+
+    /// Lane `index` as it is now: absent if it was never claimed.
+    #[inline]
+    pub fn lane<S: Source + ?Sized>(&self, source: &S, index: u32) -> Verdict<Lane> {
+        if index >= self.raw.lane_capacity || index >= source.load32(h::LANES_USED) {
+            return Verdict::Absent;
+        }
+        // No overflow: the last lane ends at or before `file_size`.
+        let base = index.saturating_mul(self.raw.lane_stride).saturating_add(self.raw.lanes_offset);
+        let offset = base.saturating_add(lane::STATE);
+        match source.load32(offset) {
+            lane_state::UNUSED => Verdict::Absent,
+            lane_state::OWNED => Verdict::Consistent(Lane::new(index, base, LaneState::Owned)),
+            lane_state::FREE => Verdict::Consistent(Lane::new(index, base, LaneState::HandedBack)),
+            found => Verdict::Damaged(super::ValueError::LaneState { offset, found }),
+        }
+    }
+}
+
+fn check_identity(raw: &RawHeader, bytes: &[u8]) -> Result<(), Refusal> {
+    if raw.magic != MAGIC {
+        return Err(Refusal::BadMagic { found: raw.magic });
+    }
+    if raw.major != MAJOR {
+        return Err(Refusal::UnsupportedMajor { found: raw.major });
+    }
+    let expected = RawHeader::checksum_of(bytes);
+    if raw.checksum != expected {
+        return Err(Refusal::HeaderChecksum { found: raw.checksum, expected });
+    }
+    if raw.min_minor > MINOR {
+        return Err(Refusal::UnsupportedMinor { found: raw.min_minor });
+    }
+    if raw.required_features != 0 {
+        return Err(Refusal::RequiredFeatures { found: raw.required_features });
+    }
+    Ok(())
+}
+
+fn check_sizes(raw: &RawHeader, size: u32) -> Result<(), Refusal> {
+    let found = u32::from(raw.header_size);
+    if found < h::SIZE || !found.is_multiple_of(64) || found > size {
+        return Err(Refusal::HeaderSize { found: raw.header_size, limit: size });
+    }
+    if raw.file_size > size {
+        return Err(Refusal::FileSize { found: raw.file_size, limit: size });
+    }
+    let found = u32::from(raw.descriptor_size);
+    if found < descriptor::SIZE || !found.is_multiple_of(8) {
+        return Err(Refusal::DescriptorSize { found: raw.descriptor_size });
+    }
+    let (found, limit) = (raw.descriptor_capacity, MAX_FIELDS);
+    if found > limit {
+        return Err(Refusal::Limit { offset: h::DESCRIPTOR_CAPACITY, found, limit });
+    }
+    let (found, limit) = (raw.lane_capacity, MAX_LANES);
+    if found == 0 || found > limit {
+        return Err(Refusal::Limit { offset: h::LANE_CAPACITY, found, limit });
+    }
+    Ok(())
+}
+
+fn check_sections(raw: &RawHeader) -> Result<(), Refusal> {
+    let aligned = [
+        (h::DESCRIPTOR_OFFSET, raw.descriptor_offset, 8),
+        (h::HEAP_OFFSET, raw.heap_offset, 8),
+        (h::HEAP_SIZE, raw.heap_size, 8),
+        (h::LANES_OFFSET, raw.lanes_offset, CACHE_LINE),
+        (h::LANE_STRIDE, raw.lane_stride, CACHE_LINE),
+        (h::CELLS_OFFSET, raw.cells_offset, 8),
+    ];
+    for (offset, found, alignment) in aligned {
+        if !found.is_multiple_of(alignment) {
+            return Err(Refusal::Alignment { offset, found, alignment });
+        }
+    }
+    // Each product and sum below fits 64 bits: the factors have at most 32.
+    let end =
+        |offset: u32, count: u32, size: u32| u64::from(offset) + u64::from(count) * u64::from(size);
+    let descriptors_end =
+        end(raw.descriptor_offset, raw.descriptor_capacity, u32::from(raw.descriptor_size));
+    let ordered = [
+        (Section::Descriptors, raw.descriptor_offset, u64::from(raw.header_size)),
+        (Section::Heap, raw.heap_offset, descriptors_end),
+        (Section::Lanes, raw.lanes_offset, end(raw.heap_offset, raw.heap_size, 1)),
+    ];
+    for (section, found, limit) in ordered {
+        if u64::from(found) < limit {
+            return Err(Refusal::SectionOrder { section, found, limit });
+        }
+    }
+    let found = end(raw.lanes_offset, raw.lane_capacity, raw.lane_stride);
+    if found > u64::from(raw.file_size) {
+        return Err(Refusal::SectionBounds { found, limit: raw.file_size });
+    }
+    let least = lane::PRESENCE + presence_size(raw.descriptor_capacity);
+    let (found, limit) = (raw.cells_offset, raw.lane_stride);
+    if found < least || found > limit {
+        return Err(Refusal::LaneLayout { found, least, limit });
+    }
+    Ok(())
+}

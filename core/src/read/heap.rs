@@ -1,0 +1,222 @@
+//! Strings and constants in the heap: FORMAT.md section 5.
+
+use core::str;
+
+use super::error::FieldError;
+use crate::checksum::Fletcher64;
+use crate::region::Source;
+
+/// Bytes of the length before a string.
+const LENGTH: u32 = 2;
+/// Bit 7 of every byte of a word: set somewhere unless all four are ASCII.
+const HIGH_BITS: u32 = 0x8080_8080;
+
+/// A checked place of a string in the heap; what it holds is loaded when asked for.
+///
+/// The default is the empty string: what a field without a unit has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct HeapStr {
+    /// Offset of the length before the text.
+    at: u32,
+    len: u16,
+}
+
+impl HeapStr {
+    /// The text of `len` bytes whose length is at `at`, both checked.
+    pub(super) const fn new(at: u32, len: u16) -> Self {
+        Self { at, len }
+    }
+
+    pub(super) const fn length(self) -> u16 {
+        self.len
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there is no text.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// Offset of the first byte of the text in the image.
+    #[must_use]
+    pub const fn offset(self) -> u32 {
+        self.at.saturating_add(LENGTH)
+    }
+
+    /// Copies the text into `out` and returns it.
+    ///
+    /// Cannot fail: where `out` is too short, or a hostile writer changed the text after
+    /// it was checked, the answer is the longest UTF-8 prefix.
+    pub fn read<'b, S: Source + ?Sized>(self, source: &S, out: &'b mut [u8]) -> &'b str {
+        let n = out.len().min(self.len());
+        let Some(text) = out.get_mut(..n) else { return "" };
+        let (head, rest) = text.split_at_mut(n.min(2));
+        let [_, _, a, b] = source.load32(self.at).to_le_bytes();
+        head.iter_mut().zip([a, b]).for_each(|(to, from)| *to = from);
+        let mut at = self.at;
+        for chunk in rest.chunks_mut(4) {
+            at = at.saturating_add(4);
+            let word = source.load32(at).to_le_bytes();
+            chunk.iter_mut().zip(word).for_each(|(to, from)| *to = from);
+        }
+        prefix(text)
+    }
+
+    /// The text in an image that is a plain slice, without a copy. As [`HeapStr::read`],
+    /// this cannot fail.
+    #[must_use]
+    pub fn slice(self, image: &[u8]) -> &str {
+        let from = self.offset() as usize;
+        prefix(image.get(from..from.saturating_add(self.len())).unwrap_or(&[]))
+    }
+}
+
+/// The longest prefix that is UTF-8.
+fn prefix(bytes: &[u8]) -> &str {
+    match str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            bytes.get(..error.valid_up_to()).and_then(|b| str::from_utf8(b).ok()).unwrap_or("")
+        }
+    }
+}
+
+/// The used part of the heap: `start..end`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heap {
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+impl Heap {
+    /// Whether `size` bytes from `at` are inside.
+    pub(super) fn holds(self, at: u32, size: u64) -> bool {
+        at >= self.start && u64::from(at).saturating_add(size) <= u64::from(self.end)
+    }
+
+    /// Checks the place and length of the string at `at`, whose reference is at `from`, and
+    /// takes it into `sum`. The flag is true where all of it is ASCII, so that one pass
+    /// over the words is the whole check.
+    #[inline]
+    pub(super) fn string<S: Source + ?Sized>(
+        self,
+        source: &S,
+        from: u32,
+        at: u32,
+        limit: usize,
+        sum: &mut Fletcher64,
+    ) -> Result<(HeapStr, bool), FieldError> {
+        if !at.is_multiple_of(4) || !self.holds(at, 4) {
+            let (least, limit) = (self.start, self.end);
+            return Err(FieldError::StringPlace { offset: from, found: at, least, limit });
+        }
+        let first = source.load32(at);
+        let found = first & 0xFFFF;
+        // No overflow: `found` has 16 bits.
+        let size = (LENGTH + found).next_multiple_of(4);
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        if found == 0 || found > limit || !self.holds(at, size.into()) {
+            let left = self.end.saturating_sub(at).saturating_sub(LENGTH);
+            return Err(FieldError::StringLength { offset: at, found, limit: limit.min(left) });
+        }
+        sum.word(first);
+        let bits = (first & !0xFFFF) | sum.range_or(source, at.saturating_add(4), size - 4);
+        let len = u16::try_from(found).unwrap_or(u16::MAX);
+        Ok((HeapStr { at, len }, bits & HIGH_BITS == 0))
+    }
+}
+
+/// Calls `look` with the text and its offset.
+///
+/// Most strings are short, and clearing a buffer for the longest takes longer than all
+/// other checks of a field together.
+pub(super) fn with_text<S: Source + ?Sized>(
+    source: &S,
+    string: HeapStr,
+    look: impl FnOnce(&str, u32) -> Result<(), FieldError>,
+) -> Result<(), FieldError> {
+    fn go<S: Source + ?Sized, const N: usize>(
+        source: &S,
+        string: HeapStr,
+        look: impl FnOnce(&str, u32) -> Result<(), FieldError>,
+    ) -> Result<(), FieldError> {
+        let mut buffer = [0; N];
+        let text = string.read(source, &mut buffer);
+        if text.len() < string.len() {
+            let good = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            return Err(FieldError::Utf8 { offset: string.offset().saturating_add(good) });
+        }
+        look(text, string.offset())
+    }
+    match string.len() {
+        0..=128 => go::<S, 128>(source, string, look),
+        129..=512 => go::<S, 512>(source, string, look),
+        _ => go::<S, 4096>(source, string, look),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IMAGE: &[u8] = b"....\x05\x00hello\x00\x02\x00\xC3\xA4\x03\x00a\xFF\xFF\x00";
+    const HEAP: Heap = Heap { start: 4, end: 24 };
+
+    fn string(at: u32, limit: usize) -> Result<(HeapStr, bool), FieldError> {
+        HEAP.string(IMAGE, 99, at, limit, &mut Fletcher64::new())
+    }
+
+    #[test]
+    fn a_string_comes_out_by_copy_and_by_slice() {
+        let (hello, ascii) = string(4, 255).unwrap();
+        assert!(ascii);
+        assert_eq!((hello.len(), hello.offset()), (5, 6));
+        assert_eq!(hello.slice(IMAGE), "hello");
+        assert_eq!(hello.read(IMAGE, &mut [0; 64]), "hello");
+        for (n, text) in [(0, ""), (1, "h"), (2, "he"), (3, "hel"), (5, "hello")] {
+            assert_eq!(hello.read(IMAGE, &mut std::vec![0; n]), text);
+        }
+        let (umlaut, ascii) = string(12, 255).unwrap();
+        assert!(!ascii);
+        assert_eq!(umlaut.slice(IMAGE), "\u{e4}");
+        assert_eq!(umlaut.read(IMAGE, &mut [0; 1]), "", "never half a character");
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_found_with_its_offset() {
+        let (bad, ascii) = string(16, 255).unwrap();
+        assert!(!ascii);
+        assert_eq!(bad.slice(IMAGE), "a");
+        let error = with_text(IMAGE, bad, |_, _| Ok(())).unwrap_err();
+        assert_eq!(error, FieldError::Utf8 { offset: 19 });
+        assert_eq!(with_text(IMAGE, string(4, 9).unwrap().0, |_, _| Ok(())), Ok(()));
+    }
+
+    #[test]
+    fn a_string_lies_in_the_used_heap() {
+        for at in [0, 1, 5, 24, 28, u32::MAX, u32::MAX - 3] {
+            assert_eq!(string(at, 255).unwrap_err().code(), "string-place", "{at}");
+        }
+        assert_eq!(string(8, 0xFFFF).unwrap_err().code(), "string-length");
+        assert_eq!(
+            string(4, 4).unwrap_err(),
+            FieldError::StringLength { offset: 4, found: 5, limit: 4 }
+        );
+        // The padding belongs to the string.
+        let heap = Heap { start: 4, end: 11 };
+        let error = heap.string(IMAGE, 99, 4, 255, &mut Fletcher64::new()).unwrap_err();
+        assert_eq!(error, FieldError::StringLength { offset: 4, found: 5, limit: 5 });
+    }
+
+    #[test]
+    fn an_empty_string_needs_no_image() {
+        assert_eq!(HeapStr::default().read([].as_slice(), &mut [0; 4]), "");
+        assert_eq!(HeapStr::default().slice(&[]), "");
+    }
+}

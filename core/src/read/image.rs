@@ -1,0 +1,155 @@
+//! An image, checked: the convenient door to the rest of this module.
+
+use super::cursor::Cursor;
+use super::error::{FieldError, Refusal};
+use super::field::Field;
+use super::header::{Header, ImageState};
+use super::lane::{Lane, Slot, constant};
+use super::value::{Reading, Verdict};
+use crate::region::Source;
+use crate::types::Storage;
+
+/// An image whose header passed all checks.
+#[derive(Debug, Clone, Copy)]
+pub struct Image<S> {
+    source: S,
+    header: Header,
+}
+
+impl<S: Source> Image<S> {
+    /// Checks the header, the state and the counts, in the order of FORMAT.md section 12.
+    ///
+    /// `source` may be a `&[u8]` or a [`Region`](crate::Region).
+    ///
+    /// # Errors
+    ///
+    /// The first broken rule.
+    pub fn open(source: S) -> Result<Self, Refusal> {
+        let header = Header::read(&source)?;
+        if header.state(&source)? == ImageState::Building {
+            return Err(Refusal::Building);
+        }
+        header.field_count(&source)?;
+        header.heap_used(&source)?;
+        header.lanes_used(&source)?;
+        Ok(Self { source, header })
+    }
+
+    /// The checked header.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What the image is read from.
+    pub const fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// The state now.
+    ///
+    /// # Errors
+    ///
+    /// `bad-state`: a hostile writer can change it after [`Image::open`].
+    pub fn state(&self) -> Result<ImageState, Refusal> {
+        self.header.state(&self.source)
+    }
+
+    /// All fields published until now. A damaged one does not hide the next.
+    pub const fn fields(&self) -> Fields<'_, S> {
+        Fields { image: self, cursor: Cursor::new() }
+    }
+
+    /// The field after `cursor`; `None` if no more are published now.
+    #[inline]
+    pub fn next_field(&self, cursor: &mut Cursor) -> Option<(u32, Result<Field, FieldError>)> {
+        cursor.next(&self.source, &self.header)
+    }
+
+    /// The label of a field: at most [`MAX_LABEL`](crate::layout::MAX_LABEL) bytes.
+    pub fn label<'b>(&self, field: &Field, out: &'b mut [u8]) -> &'b str {
+        field.label().read(&self.source, out)
+    }
+
+    /// The unit of a field: at most [`MAX_UNIT`](crate::layout::MAX_UNIT) bytes.
+    pub fn unit<'b>(&self, field: &Field, out: &'b mut [u8]) -> &'b str {
+        field.unit().read(&self.source, out)
+    }
+
+    /// The help of a field: at most [`MAX_HELP`](crate::layout::MAX_HELP) bytes.
+    pub fn help<'b>(&self, field: &Field, out: &'b mut [u8]) -> &'b str {
+        field.help().read(&self.source, out)
+    }
+
+    /// The attributes of a field: at most
+    /// [`MAX_ATTRIBUTES`](crate::layout::MAX_ATTRIBUTES) bytes, for
+    /// [`parse_attributes`](super::parse_attributes).
+    pub fn attributes<'b>(&self, field: &Field, out: &'b mut [u8]) -> &'b str {
+        field.attributes().read(&self.source, out)
+    }
+
+    /// Lane `index` as it is now: absent if it was never claimed.
+    pub fn lane(&self, index: u32) -> Verdict<Lane> {
+        self.header.lane(&self.source, index)
+    }
+
+    /// The value of a field in a lane: see [`read_value`].
+    pub fn read<'b>(&self, lane: u32, field: &Field, out: &'b mut [u8]) -> Reading<'b> {
+        read_value(&self.source, &self.header, lane, field, out)
+    }
+
+    /// A whole slot of a field's cell in a lane: see [`read_slot`].
+    pub fn read_slot<'b>(&self, lane: u32, field: &Field, out: &'b mut [u8]) -> Verdict<Slot<'b>> {
+        read_slot(&self.source, &self.header, lane, field, out)
+    }
+}
+
+/// Iterator over the fields of an image: see [`Image::fields`].
+#[derive(Debug, Clone)]
+pub struct Fields<'a, S> {
+    image: &'a Image<S>,
+    cursor: Cursor,
+}
+
+impl<S: Source> Iterator for Fields<'_, S> {
+    type Item = Result<Field, FieldError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.image.next_field(&mut self.cursor).map(|(_, field)| field)
+    }
+}
+
+/// The value of a field in a lane, after a look whether the field is retired and the
+/// lane was claimed. A constant has its value in every lane.
+///
+/// `out` must have [`Field::buffer_size`] bytes. To read many fields, look the lane up
+/// once and use [`Lane::read`].
+pub fn read_value<'b, S: Source + ?Sized>(
+    source: &S,
+    header: &Header,
+    lane: u32,
+    field: &Field,
+    out: &'b mut [u8],
+) -> Reading<'b> {
+    if field.retired(source) {
+        return Verdict::Retired;
+    }
+    if field.storage() == Some(Storage::Constant) {
+        return constant(source, field, out);
+    }
+    header.lane(source, lane).and_then(|lane| lane.read(source, field, out))
+}
+
+/// A whole slot of a latched field's cell in a lane, after the same looks as
+/// [`read_value`]. `out` must have [`Field::slot_size`] bytes.
+pub fn read_slot<'b, S: Source + ?Sized>(
+    source: &S,
+    header: &Header,
+    lane: u32,
+    field: &Field,
+    out: &'b mut [u8],
+) -> Verdict<Slot<'b>> {
+    if field.retired(source) {
+        return Verdict::Retired;
+    }
+    header.lane(source, lane).and_then(|lane| lane.read_slot(source, field, out))
+}

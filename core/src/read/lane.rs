@@ -1,0 +1,267 @@
+//! Values of one lane: FORMAT.md sections 6 and 7, PROTOCOL.md section 2.
+
+use super::error::ValueError;
+use super::field::Field;
+use super::value::{
+    LaneState, Reading, Scalar, Value, Verdict, decode_slot, decode_value, narrow, wide,
+};
+use crate::layout::{CELL_HEAD, lane};
+use crate::protocol::{self, ReadCell, Site};
+use crate::region::Source;
+use crate::types::Storage;
+
+/// A lane that somebody claimed, from [`Header::lane`](super::Header::lane).
+///
+/// The methods take the image (not a copy of its metadata) and a field of the same
+/// image. They do not look whether the field is retired: [`Field::retired`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lane {
+    index: u32,
+    base: u32,
+    state: LaneState,
+}
+
+impl Lane {
+    pub(super) const fn new(index: u32, base: u32, state: LaneState) -> Self {
+        Self { index, base, state }
+    }
+
+    /// Number of the lane.
+    #[must_use]
+    pub const fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Offset of the lane in the image.
+    #[must_use]
+    pub const fn offset(&self) -> u32 {
+        self.base
+    }
+
+    /// The state when the lane was looked up.
+    #[must_use]
+    pub const fn state(&self) -> LaneState {
+        self.state
+    }
+
+    /// How often the lane was claimed.
+    pub fn owners<S: Source + ?Sized>(&self, source: &S) -> u32 {
+        source.load32(self.base.saturating_add(lane::OWNERS))
+    }
+
+    /// Whether the lane has a value of `field`. What is loaded after is at least as new.
+    #[inline]
+    pub fn has<S: Source + ?Sized>(&self, source: &S, field: &Field) -> bool {
+        if !field.is_optional() {
+            return true;
+        }
+        let word = (field.index() / 32).saturating_mul(4).saturating_add(lane::PRESENCE);
+        let bits = source.load32(self.base.saturating_add(word));
+        // Must be Acquire, because a set bit announces a value, which the loads after must
+        // not miss; partner: the Release store of the bits (`Atom32::publish`).
+        source.fence_acquire();
+        bits >> (field.index() % 32) & 1 != 0
+    }
+
+    /// The value of an atomic field; `Unknown` for other fields. The fastest read.
+    #[inline]
+    pub fn scalar<S: Source + ?Sized>(&self, source: &S, field: &Field) -> Verdict<Scalar> {
+        let (Some(ty), Some(Storage::Atomic)) = (field.ty(), field.storage()) else {
+            return Verdict::Unknown;
+        };
+        if !self.has(source, field) {
+            return Verdict::Absent;
+        }
+        let offset = self.base.saturating_add(field.place());
+        let scalar = if ty.size() == 8 {
+            let Some(word) = source.load64(offset) else { return Verdict::Contended };
+            wide(ty, word).ok_or(0)
+        } else {
+            let word = source.load32(offset);
+            narrow(ty, word).ok_or(word)
+        };
+        match scalar {
+            Ok(scalar) => Verdict::Consistent(scalar),
+            Err(found) => Verdict::Damaged(ValueError::Range { offset, found, ty }),
+        }
+    }
+
+    /// The value of a field of any storage. `out` must have [`Field::buffer_size`] bytes;
+    /// an atomic field needs none.
+    #[inline]
+    pub fn read<'b, S: Source + ?Sized>(
+        &self,
+        source: &S,
+        field: &Field,
+        out: &'b mut [u8],
+    ) -> Reading<'b> {
+        match field.storage() {
+            Some(Storage::Atomic) => self.scalar(source, field).map(Value::from),
+            Some(Storage::Latched) => self.latched(source, field, out),
+            Some(Storage::Constant) => constant(source, field, out),
+            None => Verdict::Unknown,
+        }
+    }
+
+    fn latched<'b, S: Source + ?Sized>(
+        &self,
+        source: &S,
+        field: &Field,
+        out: &'b mut [u8],
+    ) -> Reading<'b> {
+        let Some(ty) = field.ty() else { return Verdict::Unknown };
+        let Some(out) = out.get_mut(..field.buffer_size()) else { return Verdict::NoRoom };
+        if !self.has(source, field) {
+            return Verdict::Absent;
+        }
+        let capacity = if ty.is_scalar() { None } else { Some(field.count()) };
+        match self.load(source, field, field.member(), capacity, out) {
+            Some((_, at)) => decode_value(field, out, at.saturating_add(field.member())),
+            None => Verdict::Contended,
+        }
+    }
+
+    /// A whole slot of the cell of a latched field: the values of all members of its group,
+    /// published together. `out` must have [`Field::slot_size`] bytes.
+    ///
+    /// The verdict is absent if `field` itself has no value. Where other members are
+    /// optional, ask [`Lane::has`] for each of them before this call.
+    pub fn read_slot<'b, S: Source + ?Sized>(
+        &self,
+        source: &S,
+        field: &Field,
+        out: &'b mut [u8],
+    ) -> Verdict<Slot<'b>> {
+        if field.storage() != Some(Storage::Latched) {
+            return Verdict::Unknown;
+        }
+        let Some(out) = out.get_mut(..field.slot_size() as usize) else { return Verdict::NoRoom };
+        if !self.has(source, field) {
+            return Verdict::Absent;
+        }
+        match self.load(source, field, 0, None, out) {
+            Some((number, at)) => Verdict::Consistent(Slot { bytes: out, at, number }),
+            None => Verdict::Contended,
+        }
+    }
+
+    /// Runs the protocol. Returns the number of the value and the offset of its slot.
+    #[inline]
+    fn load<S: Source + ?Sized>(
+        &self,
+        source: &S,
+        field: &Field,
+        from: u32,
+        capacity: Option<u32>,
+        out: &mut [u8],
+    ) -> Option<(u32, u32)> {
+        let cell = self.base.saturating_add(field.place());
+        let slot_size = field.slot_size();
+        let mut reader = SlotReader { source, cell, slot_size, from, capacity, out };
+        let number = protocol::read(&mut reader, field.slots())?;
+        Some((number, reader.slot(number & field.slots().wrapping_sub(1))))
+    }
+}
+
+/// A whole slot of a latched cell, consistent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot<'a> {
+    bytes: &'a [u8],
+    at: u32,
+    number: u32,
+}
+
+impl<'a> Slot<'a> {
+    /// The bytes of the slot.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Offset of the slot in the image.
+    #[must_use]
+    pub const fn offset(&self) -> u32 {
+        self.at
+    }
+
+    /// Number of the publish, modulo 2^32; 0 if nothing was published yet.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The value of one member of the group.
+    #[must_use]
+    pub fn value(&self, field: &Field) -> Reading<'a> {
+        decode_slot(field, self.bytes, self.at)
+    }
+}
+
+/// The value of a constant field, which no lane has. `out` must have
+/// [`Field::buffer_size`] bytes. `source` may be a copy of the metadata.
+pub fn constant<'b, S: Source + ?Sized>(
+    source: &S,
+    field: &Field,
+    out: &'b mut [u8],
+) -> Reading<'b> {
+    let (Some(ty), Some(Storage::Constant)) = (field.ty(), field.storage()) else {
+        return Verdict::Unknown;
+    };
+    let Some(out) = out.get_mut(..field.buffer_size()) else { return Verdict::NoRoom };
+    let capacity = if ty.is_scalar() { None } else { Some(field.count()) };
+    copy_value(source, field.place(), capacity, out);
+    decode_value(field, out, field.place())
+}
+
+/// Copies a value into `out`, which is whole words. Of text and bytes, of a `capacity`,
+/// only as much as the length says.
+#[inline]
+fn copy_value<S: Source + ?Sized>(source: &S, at: u32, capacity: Option<u32>, out: &mut [u8]) {
+    let Some(capacity) = capacity else { return source.copy(at, out) };
+    let Some((prefix, text)) = out.split_at_mut_checked(8) else { return };
+    source.copy(at, prefix);
+    let length = prefix.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    let size = length.min(capacity).next_multiple_of(8) as usize;
+    let size = size.min(text.len());
+    if let Some(text) = text.get_mut(..size) {
+        source.copy(at.saturating_add(8), text);
+    }
+}
+
+/// A latched cell in a source, and the part of a slot that a read is for.
+struct SlotReader<'a, S: ?Sized> {
+    source: &'a S,
+    cell: u32,
+    slot_size: u32,
+    /// Where the part starts in the slot.
+    from: u32,
+    /// Of text and bytes.
+    capacity: Option<u32>,
+    out: &'a mut [u8],
+}
+
+impl<S: ?Sized> SlotReader<'_, S> {
+    fn slot(&self, slot: u32) -> u32 {
+        let before = slot.saturating_mul(self.slot_size).saturating_add(CELL_HEAD);
+        self.cell.saturating_add(before)
+    }
+}
+
+impl<S: Source + ?Sized> ReadCell for SlotReader<'_, S> {
+    #[inline]
+    fn seq(&mut self) -> u32 {
+        self.source.load32(self.cell)
+    }
+
+    #[inline]
+    fn fence(&mut self, _site: Site) {
+        // Must be Acquire: see `Site::ReaderEnter` and `Site::ReaderExit`.
+        self.source.fence_acquire();
+    }
+
+    #[inline]
+    fn load_slot(&mut self, slot: u32) {
+        let at = self.slot(slot).saturating_add(self.from);
+        copy_value(self.source, at, self.capacity, self.out);
+    }
+}
