@@ -11,10 +11,10 @@ use crate::region::Source;
 pub struct Fletcher64 {
     a: u64,
     b: u64,
+    /// Words since the sums were last reduced.
     words: u32,
 }
 
-const MODULUS: u64 = 0xFFFF_FFFF;
 /// After this many words the sums are reduced: with n words since then,
 /// b < 2^32 * (n + 1) * (n + 2) / 2 + 2^32, which is below 2^64 for n = 2^15.
 const REDUCE_EVERY: u32 = 1 << 15;
@@ -28,24 +28,15 @@ impl Fletcher64 {
 
     /// Takes in the next word.
     #[inline]
-    pub fn word(&mut self, word: u32) {
-        self.a += u64::from(word);
-        self.b += self.a;
-        self.words += 1;
-        if self.words == REDUCE_EVERY {
-            self.a %= MODULUS;
-            self.b %= MODULUS;
-            self.words = 0;
-        }
+    pub const fn word(&mut self, word: u32) {
+        self.make_room(1);
+        self.add(word);
     }
 
     /// Takes in `len` bytes from `offset`, both multiples of 4.
+    #[inline]
     pub fn range<S: Source + ?Sized>(&mut self, source: &S, offset: u32, len: u32) {
-        let mut at = offset;
-        for _ in 0..len / 4 {
-            self.word(source.load32(at));
-            at = at.saturating_add(4);
-        }
+        self.range_or(source, offset, len);
     }
 
     /// As [`Fletcher64::range`]; returns all words joined by or, so that a reader can
@@ -57,26 +48,67 @@ impl Fletcher64 {
         offset: u32,
         len: u32,
     ) -> u32 {
-        let (mut at, mut bits) = (offset, 0);
-        for _ in 0..len / 4 {
-            let word = source.load32(at);
-            bits |= word;
-            self.word(word);
-            at = at.saturating_add(4);
+        let (mut at, mut left, mut bits) = (offset, len / 4, 0);
+        while left > 0 {
+            // One look at the count for many words, not one for each.
+            let block = left.min(REDUCE_EVERY - 1);
+            self.make_room(block);
+            let mut add = |word| {
+                bits |= word;
+                self.add(word);
+            };
+            match source.slice(at, block * 4) {
+                Some(bytes) => {
+                    bytes.as_chunks().0.iter().for_each(|word| add(u32::from_le_bytes(*word)));
+                }
+                None => (0..block).for_each(|i| add(source.load32(at.saturating_add(i * 4)))),
+            }
+            at = at.saturating_add(block * 4);
+            left -= block;
         }
         bits
     }
 
     /// The checksum of the words so far.
+    #[inline]
     #[must_use]
     pub const fn finish(&self) -> u64 {
-        ((self.b % MODULUS) << 32) | (self.a % MODULUS)
+        (reduce(self.b) << 32) | reduce(self.a)
     }
+
+    #[inline(always)]
+    const fn add(&mut self, word: u32) {
+        self.a += word as u64;
+        self.b += self.a;
+    }
+
+    /// Makes sure that `words` more, fewer than [`REDUCE_EVERY`], do not overflow.
+    #[inline(always)]
+    const fn make_room(&mut self, words: u32) {
+        if self.words + words >= REDUCE_EVERY {
+            self.a = reduce(self.a);
+            self.b = reduce(self.b);
+            self.words = 0;
+        }
+        self.words += words;
+    }
+}
+
+/// `n` modulo 2^32 - 1: as 2^32 is 1 there, the upper half is added to the lower.
+#[inline(always)]
+const fn reduce(n: u64) -> u64 {
+    const MODULUS: u64 = 0xFFFF_FFFF;
+    // At most 2^33 - 2, then at most 2^32 - 1.
+    let once = (n >> 32) + (n & MODULUS);
+    let twice = (once >> 32) + (once & MODULUS);
+    if twice == MODULUS { 0 } else { twice }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MODULUS: u64 = 0xFFFF_FFFF;
 
     fn of(bytes: &[u8]) -> u64 {
         let mut sum = Fletcher64::new();
@@ -109,6 +141,29 @@ mod tests {
                 bad.swap(i * 4 + k, (i + 1) * 4 + k);
             }
             assert_ne!(of(&bad), good, "words {i} and {}", i + 1);
+        }
+    }
+
+    #[test]
+    fn reduce_is_the_modulus() {
+        for n in [0, 1, MODULUS - 1, MODULUS, MODULUS + 1, 2 * MODULUS, u64::MAX - 1, u64::MAX] {
+            assert_eq!(reduce(n), n % MODULUS, "{n:#x}");
+        }
+    }
+
+    #[test]
+    fn ranges_of_any_length_are_their_words() {
+        let bytes: std::vec::Vec<u8> =
+            (0..400_000_u32).map(|i| 0xFF - u8::try_from(i % 3).unwrap()).collect();
+        for words in [0, 1, 32_766, 32_767, 32_768, 65_535, 100_000] {
+            let mut sum = Fletcher64::new();
+            sum.word(7);
+            let mut each = sum;
+            sum.range(bytes.as_slice(), 0, words * 4);
+            for i in 0..words {
+                each.word(bytes.as_slice().load32(i * 4));
+            }
+            assert_eq!(sum.finish(), each.finish(), "{words}");
         }
     }
 

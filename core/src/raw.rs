@@ -144,6 +144,7 @@ pub struct RawDescriptor {
 
 impl RawDescriptor {
     /// Loads the descriptor at `offset`, a multiple of 8.
+    #[inline]
     pub fn load<S: Source + ?Sized>(source: &S, offset: u32) -> Self {
         let mut bytes = [0; d::SIZE as usize];
         source.copy(offset, &mut bytes);
@@ -151,6 +152,7 @@ impl RawDescriptor {
     }
 
     /// Decodes a descriptor.
+    #[inline]
     #[must_use]
     pub fn from_bytes(bytes: &[u8; d::SIZE as usize]) -> Self {
         let u32_at = |at: u32| {

@@ -53,24 +53,32 @@ impl<'a> Iterator for Attributes<'a> {
 /// Where in `text` the first fault is, and what it is. Keys are compared last.
 pub fn check_attributes(text: &str) -> Result<(), (usize, AttributeFault)> {
     let mut starts: Vec<u16, MAX_ITEMS> = Vec::new();
-    let mut at = 0;
-    for item in text.split('\0') {
-        let Some((key, _)) = item.split_once('=') else {
-            return Err((at, AttributeFault::NoEquals));
-        };
-        if key.is_empty() || key.len() > MAX_KEY {
-            return Err((at, AttributeFault::KeyLength));
+    let mut rest = text.as_bytes();
+    loop {
+        let at = text.len().saturating_sub(rest.len());
+        let key = rest.iter().take_while(|b| is_key(**b)).count();
+        match rest.get(key) {
+            Some(b'=') if (1..=MAX_KEY).contains(&key) => {}
+            Some(b'=') => return Err((at, AttributeFault::KeyLength)),
+            Some(b) if *b != 0 && rest.iter().take_while(|b| **b != 0).any(|b| *b == b'=') => {
+                return Err((at, AttributeFault::KeyByte));
+            }
+            _ => return Err((at, AttributeFault::NoEquals)),
         }
-        if !key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')) {
-            return Err((at, AttributeFault::KeyByte));
-        }
-        // Longer texts than the format allows are not seen by callers; they are cut here.
+        // Longer texts than the format allows have no reader; they are cut here.
         if starts.push(u16::try_from(at).unwrap_or(u16::MAX)).is_err() {
             break;
         }
-        at = at.saturating_add(item.len()).saturating_add(1);
+        match rest.iter().position(|b| *b == 0) {
+            Some(end) => rest = rest.get(end.saturating_add(1)..).unwrap_or(&[]),
+            None => break,
+        }
     }
     repeated(text, &mut starts).map_or(Ok(()), |at| Err((at, AttributeFault::Repeated)))
+}
+
+const fn is_key(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
 
 /// Where a key stands for the second time. Time grows as n log n, not as n squared:

@@ -56,6 +56,10 @@ impl HeapStr {
     pub fn read<'b, S: Source + ?Sized>(self, source: &S, out: &'b mut [u8]) -> &'b str {
         let n = out.len().min(self.len());
         let Some(text) = out.get_mut(..n) else { return "" };
+        if let Some(bytes) = source.slice(self.offset(), self.len.into()) {
+            text.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+            return prefix(text);
+        }
         let (head, rest) = text.split_at_mut(n.min(2));
         let [_, _, a, b] = source.load32(self.at).to_le_bytes();
         head.iter_mut().zip([a, b]).for_each(|(to, from)| *to = from);
@@ -103,7 +107,9 @@ impl Heap {
     /// Checks the place and length of the string at `at`, whose reference is at `from`, and
     /// takes it into `sum`. The flag is true where all of it is ASCII, so that one pass
     /// over the words is the whole check.
-    #[inline]
+    ///
+    /// Not inlined: four copies of it in `Field::read` make that slower.
+    #[inline(never)]
     pub(super) fn string<S: Source + ?Sized>(
         self,
         source: &S,
@@ -141,23 +147,20 @@ pub(super) fn with_text<S: Source + ?Sized>(
     string: HeapStr,
     look: impl FnOnce(&str, u32) -> Result<(), FieldError>,
 ) -> Result<(), FieldError> {
-    fn go<S: Source + ?Sized, const N: usize>(
-        source: &S,
-        string: HeapStr,
-        look: impl FnOnce(&str, u32) -> Result<(), FieldError>,
-    ) -> Result<(), FieldError> {
-        let mut buffer = [0; N];
-        let text = string.read(source, &mut buffer);
+    let whole = |text: &str| {
         if text.len() < string.len() {
             let good = u32::try_from(text.len()).unwrap_or(u32::MAX);
             return Err(FieldError::Utf8 { offset: string.offset().saturating_add(good) });
         }
         look(text, string.offset())
+    };
+    if let Some(bytes) = source.slice(string.offset(), string.len.into()) {
+        return whole(prefix(bytes));
     }
     match string.len() {
-        0..=128 => go::<S, 128>(source, string, look),
-        129..=512 => go::<S, 512>(source, string, look),
-        _ => go::<S, 4096>(source, string, look),
+        0..=128 => whole(string.read(source, &mut [0; 128])),
+        129..=512 => whole(string.read(source, &mut [0; 512])),
+        _ => whole(string.read(source, &mut [0; 4096])),
     }
 }
 

@@ -29,6 +29,7 @@
 //! ```
 
 mod attributes;
+mod check;
 mod cursor;
 mod error;
 mod field;

@@ -19,6 +19,15 @@ pub trait Source {
     /// A fence(Acquire): later loads are not done before earlier ones.
     fn fence_acquire(&self);
 
+    /// The `len` bytes from `offset`, where they are all there and cannot change.
+    ///
+    /// `None` for shared memory. Only a shortcut: a reader that gets `None` loads words.
+    #[inline]
+    fn slice(&self, offset: u32, len: u32) -> Option<&[u8]> {
+        let _ = (offset, len);
+        None
+    }
+
     /// Copies bytes from `offset`, a multiple of 8, into `out`, in whole words
     /// (`out.len()` is a multiple of 8). Bytes past the end are zero.
     fn copy(&self, offset: u32, out: &mut [u8]) {
@@ -31,10 +40,17 @@ pub trait Source {
 }
 
 impl Source for [u8] {
+    #[inline]
     fn size(&self) -> u32 {
         u32::try_from(self.len()).unwrap_or(u32::MAX)
     }
 
+    #[inline]
+    fn slice(&self, offset: u32, len: u32) -> Option<&[u8]> {
+        self.get(offset as usize..)?.get(..len as usize)
+    }
+
+    #[inline]
     fn load32(&self, offset: u32) -> u32 {
         let at = offset as usize;
         match self.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
@@ -43,6 +59,7 @@ impl Source for [u8] {
         }
     }
 
+    #[inline]
     fn load64(&self, offset: u32) -> Option<u64> {
         let at = offset as usize;
         match self.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -52,29 +69,51 @@ impl Source for [u8] {
     }
 
     // A slice does not change while it is borrowed.
+    #[inline]
     fn fence_acquire(&self) {}
 
+    #[inline]
     fn copy(&self, offset: u32, out: &mut [u8]) {
         let rest = self.get(offset as usize..).unwrap_or(&[]);
-        let n = rest.len().min(out.len());
-        out[..n].copy_from_slice(&rest[..n]);
-        out[n..].fill(0);
+        // The usual case apart: `out` often has a constant length, and then this is a few
+        // moves and no call.
+        match rest.get(..out.len()) {
+            Some(all) => out.copy_from_slice(all),
+            None => copy_end(rest, out),
+        }
     }
 }
 
+/// Copies what is left at the end of an image, shorter than `out`.
+#[cold]
+#[inline(never)]
+fn copy_end(rest: &[u8], out: &mut [u8]) {
+    out.fill(0);
+    out.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+}
+
 impl<S: Source + ?Sized> Source for &S {
+    #[inline]
     fn size(&self) -> u32 {
         (**self).size()
     }
+    #[inline]
+    fn slice(&self, offset: u32, len: u32) -> Option<&[u8]> {
+        (**self).slice(offset, len)
+    }
+    #[inline]
     fn load32(&self, offset: u32) -> u32 {
         (**self).load32(offset)
     }
+    #[inline]
     fn load64(&self, offset: u32) -> Option<u64> {
         (**self).load64(offset)
     }
+    #[inline]
     fn fence_acquire(&self) {
         (**self).fence_acquire();
     }
+    #[inline]
     fn copy(&self, offset: u32, out: &mut [u8]) {
         (**self).copy(offset, out);
     }

@@ -1,0 +1,309 @@
+//! The rules for one field, in the order of FORMAT.md section 12.
+
+use super::attributes::check_attributes;
+use super::cursor::{Cursor, Group};
+use super::error::FieldError;
+use super::header::Header;
+use super::heap::{Heap, HeapStr, with_text};
+use crate::checksum::Fletcher64;
+use crate::layout::{
+    ATOMIC_CELL, CELL_HEAD, MAX_ATTRIBUTES, MAX_CAPACITY, MAX_HELP, MAX_LABEL, MAX_SLOT, MAX_UNIT,
+    descriptor as d, field_state, flags,
+};
+use crate::raw::RawDescriptor;
+use crate::region::Source;
+use crate::types::{DataType, Kind, Storage};
+
+/// A descriptor and the names of its codes while it is checked.
+pub(super) struct Check<'a> {
+    at: u32,
+    /// The bytes of `raw`, for the checksum.
+    bytes: &'a [u8; d::SIZE as usize],
+    raw: &'a RawDescriptor,
+    ty: Option<DataType>,
+    storage: Option<Storage>,
+}
+
+/// What the checks found out.
+pub(super) struct Checked {
+    pub(super) ty: Option<DataType>,
+    pub(super) storage: Option<Storage>,
+    /// Of label, unit, help and attributes.
+    pub(super) lengths: [u16; 4],
+    pub(super) value_size: u32,
+}
+
+impl<'a> Check<'a> {
+    #[inline]
+    pub(super) const fn new(
+        at: u32,
+        bytes: &'a [u8; d::SIZE as usize],
+        raw: &'a RawDescriptor,
+    ) -> Self {
+        let ty = DataType::from_code(raw.ty);
+        Self { at, bytes, raw, ty, storage: Storage::from_code(raw.storage) }
+    }
+
+    #[inline]
+    pub(super) fn run<S: Source + ?Sized>(
+        &self,
+        source: &S,
+        header: &Header,
+        heap_used: u32,
+        cursor: &mut Cursor,
+    ) -> Result<Checked, FieldError> {
+        let found = self.raw.state;
+        if !matches!(found, field_state::LIVE | field_state::RETIRED) {
+            return Err(FieldError::State { offset: self.at.saturating_add(d::STATE), found });
+        }
+        let start = header.heap_offset();
+        let heap = Heap { start, end: start.saturating_add(heap_used) };
+        let lengths = self.check_metadata(source, heap)?;
+        let value_size = self.check_type()?;
+        let group = self.group(cursor);
+        self.check_slot(value_size, group)?;
+        match self.storage {
+            Some(Storage::Constant) => self.check_constant(source, heap, cursor)?,
+            Some(Storage::Atomic | Storage::Latched) => {
+                self.check_cell(header, value_size, group, cursor)?;
+            }
+            None => cursor.group = None,
+        }
+        Ok(Checked { ty: self.ty, storage: self.storage, lengths, value_size })
+    }
+
+    const fn is(&self, flag: u16) -> bool {
+        self.raw.flags & flag != 0
+    }
+
+    /// Rules `string-place` to `attributes`. Returns the lengths of the strings.
+    #[inline]
+    fn check_metadata<S: Source + ?Sized>(
+        &self,
+        source: &S,
+        heap: Heap,
+    ) -> Result<[u16; 4], FieldError> {
+        let raw = self.raw;
+        let mut sum = Fletcher64::new();
+        sum.range(self.bytes.as_slice(), 0, d::COVERED);
+        let mut string = |from: u32, to, limit| {
+            heap.string(source, self.at.saturating_add(from), to, limit, &mut sum)
+        };
+        let label = string(d::LABEL, raw.label, MAX_LABEL)?;
+        let mut optional = |from, to, limit| match to {
+            0 => Ok((HeapStr::default(), true)),
+            to => string(from, to, limit),
+        };
+        let unit = optional(d::UNIT, raw.unit, MAX_UNIT)?;
+        let help = optional(d::HELP, raw.help, MAX_HELP)?;
+        let attributes = optional(d::ATTRIBUTES, raw.attributes, MAX_ATTRIBUTES)?;
+        if take_constant(source, heap, raw, &mut sum) {
+            let (found, expected) = (raw.checksum, sum.finish());
+            if found != expected {
+                let offset = self.at.saturating_add(d::CHECKSUM);
+                return Err(FieldError::Checksum { offset, found, expected });
+            }
+        }
+        let strings = [label, unit, help, attributes];
+        for (string, ascii) in strings {
+            if !ascii {
+                with_text(source, string, |_, _| Ok(()))?;
+            }
+        }
+        if raw.attributes != 0 {
+            with_text(source, attributes.0, |text, offset| {
+                check_attributes(text).map_err(|(good, fault)| {
+                    let good = u32::try_from(good).unwrap_or(u32::MAX);
+                    FieldError::Attributes { offset: offset.saturating_add(good), fault }
+                })
+            })?;
+        }
+        Ok(strings.map(|(string, _)| string.length()))
+    }
+
+    /// Rules `count`, `type-storage` and `kind-type`. Returns the size of the value.
+    #[inline]
+    fn check_type(&self) -> Result<u32, FieldError> {
+        let (raw, array) = (self.raw, self.is(flags::ARRAY));
+        let size = match self.ty {
+            Some(ty) => value_size(ty, raw.count, array).map_err(|limit| {
+                let offset = self.at.saturating_add(d::COUNT);
+                FieldError::Count { offset, found: raw.count, limit }
+            })?,
+            None => 0,
+        };
+        let text = self.ty.is_some_and(|ty| !ty.is_scalar());
+        let bad = match self.storage {
+            Some(Storage::Constant) => self.is(flags::OPTIONAL | flags::MEMBER),
+            Some(Storage::Atomic) => array || text || self.is(flags::MEMBER),
+            Some(Storage::Latched) | None => false,
+        };
+        if bad || (text && array) {
+            return Err(FieldError::TypeStorage {
+                offset: self.at.saturating_add(d::TYPE),
+                ty: raw.ty,
+                storage: raw.storage,
+                flags: raw.flags,
+            });
+        }
+        match (Kind::from_code(raw.kind), self.ty) {
+            (Some(kind), Some(ty)) if !ty.fits(kind, raw.count, array) => {
+                Err(FieldError::KindType { offset: self.at.saturating_add(d::KIND), kind, ty })
+            }
+            _ => Ok(size),
+        }
+    }
+
+    /// Rules `slots` and `member`.
+    #[inline]
+    fn check_slot(&self, value_size: u32, group: Option<Group>) -> Result<(), FieldError> {
+        let RawDescriptor { slots, slot_size, member, .. } = *self.raw;
+        let good = match self.storage {
+            Some(Storage::Latched) => {
+                matches!(slots, 2 | 4)
+                    && slot_size != 0
+                    && slot_size.is_multiple_of(8)
+                    && slot_size <= MAX_SLOT
+            }
+            Some(Storage::Constant | Storage::Atomic) => slots == 0 && slot_size == 0,
+            None => return Ok(()),
+        };
+        if !good {
+            let offset = self.at.saturating_add(d::SLOT_SIZE);
+            return Err(FieldError::Slots { offset, slots, slot_size });
+        }
+        // Without slots the limit is 0 and so must `member` be.
+        let size = if slots == 0 { 0 } else { value_size };
+        let least = group.map_or(0, |group| group.member_end);
+        let inside = member.checked_add(size).is_some_and(|end| end <= slot_size);
+        if !inside || member < least || !member.is_multiple_of(8) {
+            let offset = self.at.saturating_add(d::MEMBER);
+            let limit = slot_size;
+            return Err(FieldError::Member { offset, found: member, size, least, limit });
+        }
+        Ok(())
+    }
+
+    /// The group of the fields before, if this field goes on with it.
+    #[inline]
+    fn group(&self, cursor: &Cursor) -> Option<Group> {
+        let raw = self.raw;
+        cursor.group.filter(|group| {
+            self.is(flags::MEMBER)
+                && self.storage == Some(Storage::Latched)
+                && (group.place, group.slots, group.slot_size)
+                    == (raw.place, raw.slots, raw.slot_size)
+        })
+    }
+
+    /// Rule `cell-place` for a constant.
+    fn check_constant<S: Source + ?Sized>(
+        &self,
+        source: &S,
+        heap: Heap,
+        cursor: &mut Cursor,
+    ) -> Result<(), FieldError> {
+        let size = self.ty.map_or(0, |ty| constant_size(source, heap, self.raw, ty));
+        if !self.raw.place.is_multiple_of(8) || !heap.holds(self.raw.place, size) {
+            return Err(self.misplaced(size, heap.start, heap.end));
+        }
+        cursor.group = None;
+        Ok(())
+    }
+
+    /// Rules `cell-place` and `cell-overlap`. The cursor goes on.
+    #[inline]
+    fn check_cell(
+        &self,
+        header: &Header,
+        value_size: u32,
+        group: Option<Group>,
+        cursor: &mut Cursor,
+    ) -> Result<(), FieldError> {
+        let RawDescriptor { place, slots, slot_size, member, .. } = *self.raw;
+        let size = if self.storage == Some(Storage::Atomic) {
+            ATOMIC_CELL
+        } else {
+            // No overflow: at most 8 + 4 MiB.
+            u32::from(slots).saturating_mul(slot_size).saturating_add(CELL_HEAD)
+        };
+        let (least, limit) = (header.cells_offset(), header.lane_stride());
+        let end = place.checked_add(size).filter(|end| *end <= limit);
+        let (true, Some(end)) = (place.is_multiple_of(8) && place >= least, end) else {
+            return Err(self.misplaced(size.into(), least, limit));
+        };
+        if group.is_none() && place < cursor.end {
+            let offset = self.at.saturating_add(d::PLACE);
+            return Err(FieldError::CellOverlap { offset, found: place, limit: cursor.end });
+        }
+        cursor.end = end;
+        cursor.group = self.is(flags::MEMBER).then(|| {
+            // A value of a type that is not known has at least one byte.
+            let member_end = member.saturating_add(value_size.max(1)).next_multiple_of(8);
+            Group { place, slots, slot_size, member_end }
+        });
+        Ok(())
+    }
+
+    fn misplaced(&self, size: u64, least: u32, limit: u32) -> FieldError {
+        let offset = self.at.saturating_add(d::PLACE);
+        FieldError::CellPlace { offset, found: self.raw.place, size, least, limit }
+    }
+}
+
+/// Takes the value of a constant into the checksum. False where its place or size is not
+/// known, so that there is no checksum to compare: a later rule says why.
+#[inline]
+fn take_constant<S: Source + ?Sized>(
+    source: &S,
+    heap: Heap,
+    raw: &RawDescriptor,
+    sum: &mut Fletcher64,
+) -> bool {
+    if raw.storage != Storage::Constant.code() {
+        return true;
+    }
+    let Some(ty) = DataType::from_code(raw.ty) else { return false };
+    if value_size(ty, raw.count, raw.flags & flags::ARRAY != 0).is_err()
+        || !raw.place.is_multiple_of(8)
+    {
+        return false;
+    }
+    let size = constant_size(source, heap, raw, ty);
+    if !heap.holds(raw.place, size) {
+        return false;
+    }
+    sum.range(source, raw.place, u32::try_from(size).unwrap_or(0));
+    true
+}
+
+/// Bytes of a constant in the heap with its padding. A text that says it is longer than
+/// its capacity is taken as long as that: the value is then refused, not the field.
+fn constant_size<S: Source + ?Sized>(
+    source: &S,
+    heap: Heap,
+    raw: &RawDescriptor,
+    ty: DataType,
+) -> u64 {
+    if ty.is_scalar() {
+        (u64::from(ty.size()) * u64::from(raw.count)).next_multiple_of(8)
+    } else if heap.holds(raw.place, 8) {
+        8 + u64::from(source.load32(raw.place).min(raw.count)).next_multiple_of(8)
+    } else {
+        8
+    }
+}
+
+/// Size of a value, or the largest count that would have been good.
+#[inline]
+fn value_size(ty: DataType, count: u32, array: bool) -> Result<u32, u32> {
+    let limit = match (ty.is_scalar(), array) {
+        (false, _) => MAX_CAPACITY,
+        (true, true) => MAX_SLOT / ty.size(),
+        (true, false) => 1,
+    };
+    if count == 0 || count > limit {
+        return Err(limit);
+    }
+    ty.value_size(count).ok_or(limit)
+}
