@@ -1,1 +1,48 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+mod error;
+pub mod name;
+mod search;
+#[cfg(any(not(unix), test))]
+mod stub;
+mod types;
+#[cfg(unix)]
+mod unix;
+
+pub use error::{Error, ErrorKind, FileType, NameError, Result};
+pub use types::{Access, Facts, FileId, FileInfo, Removal, SweepOptions, Swept};
+
+#[cfg(not(unix))]
+use stub as system;
+#[cfg(unix)]
+use unix as system;
+
+// The inventory that every backend has.
+pub use system::{
+    Mapping, NewFile, Opened, OwnedFile, Unpublished, create, is_locked, open, private, read_all,
+    remove_if_dead, reopen, sweep,
+};
+
+pub mod directory {
+    //! The directories where files are published and found.
+    pub use crate::search::{Candidate, Environment, Origin, VARIABLE};
+    pub use crate::system::directory::{
+        Directory, Found, PassedOver, environment, is_memory_backed, observe_directories,
+        observe_directories_in, publish_directory, publish_directory_in,
+    };
+}
+
+pub mod fork {
+    //! What a forked child needs to know.
+    pub use crate::system::fork::{forked, generation};
+}
+
+pub mod guard {
+    //! Surviving a file that is truncated while it is mapped.
+    pub use crate::system::guard::{install, is_installed};
+}
+
+pub mod process {
+    //! Facts about this process.
+    pub use crate::system::process::{facts, raise_open_files, thread_id};
+}

@@ -1,0 +1,474 @@
+//! The same inventory for systems without a backend: everything answers
+//! [`ErrorKind::Unsupported`], and values that could only come from a success cannot
+//! exist.
+#![cfg_attr(test, allow(dead_code, unreachable_pub))] // there it is only compiled
+
+use std::convert::Infallible;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::{Access, FileInfo, Removal, SweepOptions, Swept};
+
+fn unsupported<T>(operation: &'static str, path: &Path) -> Result<T> {
+    Err(Error::new(operation, path, ErrorKind::Unsupported))
+}
+
+/// Mapped memory; here there is none, ever.
+#[derive(Debug)]
+pub struct Mapping(Infallible);
+
+#[allow(unsafe_code)] // an implementation for a type without values
+// SAFETY: there is no value of this type, so no method is ever called.
+unsafe impl mmstats_core::Memory for Mapping {
+    fn base(&self) -> std::ptr::NonNull<u8> {
+        match self.0 {}
+    }
+    fn len(&self) -> usize {
+        match self.0 {}
+    }
+}
+
+impl Mapping {
+    /// Whether a writer may use it.
+    #[must_use]
+    pub const fn is_writable(&self) -> bool {
+        match self.0 {}
+    }
+
+    /// Whether bytes were lost.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        match self.0 {}
+    }
+}
+
+/// A file that nobody sees yet; here there is none, ever.
+#[derive(Debug)]
+pub struct NewFile(Infallible);
+
+/// A file that could not be published.
+#[derive(Debug)]
+pub struct Unpublished {
+    /// The file, to try another name with.
+    pub file: NewFile,
+    /// Why.
+    pub error: Error,
+}
+
+impl From<Box<Unpublished>> for Error {
+    fn from(unpublished: Box<Unpublished>) -> Self {
+        unpublished.error
+    }
+}
+
+impl NewFile {
+    /// The bytes, to fill in.
+    #[must_use]
+    pub const fn mapping(&self) -> &Arc<Mapping> {
+        match self.0 {}
+    }
+
+    /// The path it will have.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self.0 {}
+    }
+
+    /// Chooses another final name in the same directory.
+    ///
+    /// # Errors
+    ///
+    /// Never called.
+    pub fn set_name(&mut self, _name: &str) -> Result<()> {
+        match self.0 {}
+    }
+
+    /// Gives the file its final name.
+    ///
+    /// # Errors
+    ///
+    /// Never called.
+    pub fn publish(self) -> core::result::Result<OwnedFile, Box<Unpublished>> {
+        match self.0 {}
+    }
+}
+
+/// A published file; here there is none, ever.
+#[derive(Debug)]
+pub struct OwnedFile(Infallible);
+
+impl OwnedFile {
+    /// The bytes.
+    #[must_use]
+    pub const fn mapping(&self) -> &Arc<Mapping> {
+        match self.0 {}
+    }
+
+    /// Its absolute path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self.0 {}
+    }
+
+    /// Sees to it that the bytes survive a crash of the machine.
+    ///
+    /// # Errors
+    ///
+    /// Never called.
+    pub fn flush(&self, _wait: bool) -> Result<()> {
+        match self.0 {}
+    }
+
+    /// Removes the file's name.
+    ///
+    /// # Errors
+    ///
+    /// Never called.
+    pub fn remove(&self) -> Result<()> {
+        match self.0 {}
+    }
+}
+
+/// A file that was opened for looking at; here there is none, ever.
+#[derive(Debug)]
+pub struct Opened(Infallible);
+
+impl Opened {
+    /// Facts about the file.
+    #[must_use]
+    pub const fn info(&self) -> &FileInfo {
+        match self.0 {}
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn mapping(&self) -> &Arc<Mapping> {
+        match self.0 {}
+    }
+
+    /// Whether the writer lives.
+    ///
+    /// # Errors
+    ///
+    /// Never called.
+    pub fn is_locked(&self) -> Result<bool> {
+        match self.0 {}
+    }
+
+    /// Closes the file and keeps the mapping.
+    pub fn close_handle(&mut self) {
+        match self.0 {}
+    }
+}
+
+/// Makes a file.
+///
+/// # Errors
+///
+/// Always.
+pub fn create(
+    directory: &directory::Directory,
+    _name: &str,
+    _size: u32,
+    _access: Access,
+) -> Result<NewFile> {
+    unsupported("create", directory.path())
+}
+
+/// Memory of this process alone.
+///
+/// # Errors
+///
+/// Always.
+pub fn private(_size: u32) -> Result<Mapping> {
+    Err(Error::pathless("map private memory", ErrorKind::Unsupported))
+}
+
+/// Opens a file that an earlier run of this program left behind.
+///
+/// # Errors
+///
+/// Always.
+pub fn reopen(path: &Path) -> Result<OwnedFile> {
+    unsupported("reopen", path)
+}
+
+/// Opens a file and maps all of it.
+///
+/// # Errors
+///
+/// Always.
+pub fn open(path: &Path) -> Result<Opened> {
+    unsupported("open", path)
+}
+
+/// Reads all of a file.
+///
+/// # Errors
+///
+/// Always.
+pub fn read_all(path: &Path, _max: u32) -> Result<(FileInfo, Vec<u8>)> {
+    unsupported("read", path)
+}
+
+/// Whether the writer of a file lives.
+///
+/// # Errors
+///
+/// Always.
+pub fn is_locked(path: &Path) -> Result<bool> {
+    unsupported("probe the lock of", path)
+}
+
+/// Removes dead files.
+///
+/// # Errors
+///
+/// Always.
+pub fn sweep(
+    directory: &directory::Directory,
+    _options: &SweepOptions,
+    _is_candidate: &dyn Fn(&OsStr) -> bool,
+) -> Result<Vec<Swept>> {
+    unsupported("sweep", directory.path())
+}
+
+/// Removes a file if its writer is dead.
+///
+/// # Errors
+///
+/// Always.
+pub fn remove_if_dead(path: &Path, _dry_run: bool) -> Result<Removal> {
+    unsupported("sweep", path)
+}
+
+pub(crate) mod directory {
+    //! Directories: here there are none.
+
+    use super::{Error, ErrorKind, Infallible, Path, Result, unsupported};
+    use crate::search::{Candidate, Environment, Origin};
+
+    /// An open directory; here there is none, ever.
+    #[derive(Debug)]
+    pub struct Directory(Infallible);
+
+    /// The directory that was chosen for publishing.
+    #[derive(Debug)]
+    pub struct Found {
+        /// Open and checked.
+        pub directory: Directory,
+        /// Why it was a candidate.
+        pub origin: Origin,
+        /// Better candidates, which could not be used.
+        pub passed_over: Vec<PassedOver>,
+    }
+
+    /// A candidate that could not be used.
+    #[derive(Debug)]
+    pub struct PassedOver {
+        /// Which one.
+        pub candidate: Candidate,
+        /// Why.
+        pub error: Error,
+    }
+
+    impl Directory {
+        /// Opens any directory.
+        ///
+        /// # Errors
+        ///
+        /// Always.
+        pub fn open(path: &Path) -> Result<Self> {
+            unsupported("use directory", path)
+        }
+
+        /// Opens any directory, and makes it if it is missing.
+        ///
+        /// # Errors
+        ///
+        /// Always.
+        pub fn open_or_create(path: &Path) -> Result<Self> {
+            unsupported("use directory", path)
+        }
+
+        /// Opens a directory that belongs to this user alone.
+        ///
+        /// # Errors
+        ///
+        /// Always.
+        pub fn open_own(path: &Path) -> Result<Self> {
+            unsupported("use directory", path)
+        }
+
+        /// Opens a directory that belongs to this user alone, and makes it if it is missing.
+        ///
+        /// # Errors
+        ///
+        /// Always.
+        pub fn create_own(path: &Path) -> Result<Self> {
+            unsupported("use directory", path)
+        }
+
+        /// Its absolute path.
+        #[must_use]
+        pub fn path(&self) -> &Path {
+            match self.0 {}
+        }
+
+        /// Whether the files in it are in memory.
+        ///
+        /// # Errors
+        ///
+        /// Never called.
+        pub fn is_memory_backed(&self) -> Result<Option<bool>> {
+            match self.0 {}
+        }
+    }
+
+    /// The environment of this process.
+    #[must_use]
+    pub fn environment() -> Environment {
+        let explicit = std::env::var_os(crate::search::VARIABLE);
+        Environment { explicit, ..Environment::default() }
+    }
+
+    /// The directory to publish in.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn publish_directory() -> Result<Found> {
+        publish_directory_in(&environment())
+    }
+
+    /// The same for another environment.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn publish_directory_in(_environment: &Environment) -> Result<Found> {
+        Err(Error::pathless("find a directory", ErrorKind::Unsupported))
+    }
+
+    /// The directories to look for files in: none.
+    #[must_use]
+    pub fn observe_directories() -> Vec<Directory> {
+        Vec::new()
+    }
+
+    /// The same for another environment.
+    #[must_use]
+    pub fn observe_directories_in(_environment: &Environment) -> (Vec<Directory>, Vec<PassedOver>) {
+        (Vec::new(), Vec::new())
+    }
+
+    /// Whether the files in a directory are in memory.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn is_memory_backed(path: &Path) -> Result<Option<bool>> {
+        unsupported("use directory", path)
+    }
+}
+
+pub(crate) mod fork {
+    //! There is no fork here.
+
+    /// Whether this process was forked off one that had opened a file for writing: no.
+    #[must_use]
+    pub const fn forked() -> bool {
+        false
+    }
+
+    /// How many forks lie behind this process: none.
+    #[must_use]
+    pub const fn generation() -> u64 {
+        0
+    }
+}
+
+pub(crate) mod guard {
+    //! There is nothing to guard here.
+
+    use super::{Error, ErrorKind, Result};
+
+    /// Installs the handler.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn install() -> Result<()> {
+        Err(Error::pathless("guard mappings", ErrorKind::Unsupported))
+    }
+
+    /// Whether the handler is in place: no.
+    #[must_use]
+    pub const fn is_installed() -> bool {
+        false
+    }
+}
+
+pub(crate) mod process {
+    //! What the standard library knows of this process.
+
+    use std::path::Path;
+
+    use super::{Error, ErrorKind, Result};
+    use crate::types::Facts;
+
+    /// Everything but the thread id.
+    #[must_use]
+    pub fn facts() -> Facts {
+        let argument = std::env::args_os().next();
+        let command = argument
+            .and_then(|path| Some(Path::new(&path).file_stem()?.to_string_lossy().into_owned()));
+        Facts {
+            pid: std::process::id(),
+            uid: None,
+            gid: None,
+            created: std::time::SystemTime::now(),
+            boot_id: None,
+            start_time: None,
+            pid_ns: None,
+            command,
+            host: None,
+        }
+    }
+
+    /// The system's number of this thread: not known.
+    #[must_use]
+    pub const fn thread_id() -> Option<u64> {
+        None
+    }
+
+    /// Raises the number of files that this process may have open.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn raise_open_files() -> Result<Option<u64>> {
+        Err(Error::pathless("raise the limit of open files", ErrorKind::Unsupported))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_unsupported() {
+        let path = Path::new("x.mmst");
+        assert_eq!(open(path).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(reopen(path).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(private(1).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(read_all(path, 1).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(is_locked(path).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(directory::publish_directory().unwrap_err().kind(), ErrorKind::Unsupported);
+        assert!(directory::observe_directories().is_empty());
+        assert_eq!(process::facts().pid, std::process::id());
+        assert_eq!(open(path).unwrap_err().to_string(), "cannot open x.mmst: not supported here");
+    }
+}

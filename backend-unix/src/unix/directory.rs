@@ -1,0 +1,258 @@
+//! Directories: chosen, made and checked.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::{failed, file_type};
+use crate::error::{Error, ErrorKind, FileType, Result};
+use crate::search::{Candidate, Environment, Origin};
+
+/// An open directory.
+///
+/// What was checked is what is used: files are made relative to the descriptor, not by a
+/// path that somebody could lead elsewhere meanwhile.
+#[derive(Debug)]
+pub struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+/// The directory that was chosen for publishing.
+#[derive(Debug)]
+pub struct Found {
+    /// Open and checked.
+    pub directory: Directory,
+    /// Why it was a candidate.
+    pub origin: Origin,
+    /// Better candidates, which could not be used.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// A candidate that could not be used.
+#[derive(Debug)]
+pub struct PassedOver {
+    /// Which one.
+    pub candidate: Candidate,
+    /// Why.
+    pub error: Error,
+}
+
+impl Directory {
+    /// Opens any directory; links are followed.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not exist, is not a directory or must not be searched.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, OFlags::empty())
+    }
+
+    /// Opens any directory, and makes it, but not its parents, with mode 0700 if it is
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and where it cannot be made.
+    pub fn open_or_create(path: &Path) -> Result<Self> {
+        make(path)?;
+        Self::open(path)
+    }
+
+    /// Opens a directory that belongs to this user alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and where it is a link, belongs to another user, or its
+    /// group or others may write to it: somebody may have made it first, to read or
+    /// replace what is put there.
+    pub fn open_own(path: &Path) -> Result<Self> {
+        let directory = Self::open_with(path, OFlags::NOFOLLOW)?;
+        let stat = rustix::fs::fstat(&directory.fd).map_err(failed(USE, path))?;
+        let (owner, expected) = (stat.st_uid, rustix::process::geteuid().as_raw());
+        if owner != expected {
+            return Err(Error::new(USE, path, ErrorKind::WrongOwner { owner, expected }));
+        }
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        if mode.intersects(Mode::WGRP | Mode::WOTH) {
+            #[allow(clippy::useless_conversion)] // 16 bits wide on some systems
+            let mode = u32::from(mode.as_raw_mode());
+            return Err(Error::new(USE, path, ErrorKind::WrongMode { mode }));
+        }
+        Ok(directory)
+    }
+
+    /// Opens a directory that belongs to this user alone, and makes it, but not its
+    /// parents, with mode 0700 if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_own`](Self::open_own), and where it cannot be made.
+    pub fn create_own(path: &Path) -> Result<Self> {
+        make(path)?;
+        Self::open_own(path)
+    }
+
+    fn open_with(path: &Path, flags: OFlags) -> Result<Self> {
+        let absolute =
+            std::path::absolute(path).map_err(|error| Error::from_os(USE, Some(path), error))?;
+        let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(&absolute, flags, Mode::empty()).map_err(|errno| {
+            let error = failed(USE, path)(errno);
+            // Each system has its own code for "not a directory, but a link".
+            match rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if file_type(&stat) != FileType::Directory => {
+                    error.with_kind(ErrorKind::NotDirectory(file_type(&stat)))
+                }
+                _ => error,
+            }
+        })?;
+        Ok(Self { fd, path: absolute })
+    }
+
+    /// Its absolute path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the files in it are in memory, and never wait for a disk.
+    ///
+    /// `None` where this is not known: on systems other than Linux.
+    ///
+    /// # Errors
+    ///
+    /// Where the system does not answer.
+    pub fn is_memory_backed(&self) -> Result<Option<bool>> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let stat = rustix::fs::fstatfs(&self.fd).map_err(failed(USE, &self.path))?;
+            #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
+            // its type differs between machines
+            #[allow(clippy::cast_possible_truncation)] // magic numbers have 32 bits
+            let magic = stat.f_type as u32;
+            Ok(Some([TMPFS_MAGIC, RAMFS_MAGIC].contains(&magic)))
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        Ok(None)
+    }
+
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { fd: self.fd.try_clone()?, path: self.path.clone() })
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The environment of this process.
+#[must_use]
+pub fn environment() -> Environment {
+    Environment {
+        explicit: std::env::var_os(crate::search::VARIABLE),
+        runtime: std::env::var_os("XDG_RUNTIME_DIR"),
+        temporary: std::env::var_os("TMPDIR"),
+        user: rustix::process::geteuid().as_raw(),
+    }
+}
+
+/// The directory to publish in: the first [candidate](Environment::candidates) that can be
+/// used. It is made if it is missing.
+///
+/// # Errors
+///
+/// Where no candidate can be used; the error is about the best one.
+pub fn publish_directory() -> Result<Found> {
+    publish_directory_in(&environment())
+}
+
+/// The same for another environment.
+///
+/// # Errors
+///
+/// As [`publish_directory`].
+pub fn publish_directory_in(environment: &Environment) -> Result<Found> {
+    let mut passed_over = Vec::new();
+    for candidate in environment.candidates() {
+        let origin = candidate.origin;
+        let directory = match origin {
+            Origin::Explicit => Directory::open_or_create(&candidate.path),
+            _ => Directory::create_own(&candidate.path),
+        };
+        match directory.and_then(writable) {
+            Ok(directory) => return Ok(Found { directory, origin, passed_over }),
+            Err(error) => passed_over.push(PassedOver { candidate, error }),
+        }
+    }
+    let none = || Error::pathless("find a directory", ErrorKind::NotFound);
+    Err(passed_over.into_iter().next().map_or_else(none, |passed| passed.error))
+}
+
+/// The directories to look for files in: all candidates that exist and can be trusted,
+/// best first.
+#[must_use]
+pub fn observe_directories() -> Vec<Directory> {
+    observe_directories_in(&environment()).0
+}
+
+/// The same for another environment, and which existing directories were passed over.
+#[must_use]
+pub fn observe_directories_in(environment: &Environment) -> (Vec<Directory>, Vec<PassedOver>) {
+    let (mut found, mut passed_over) = (Vec::new(), Vec::new());
+    for candidate in environment.candidates() {
+        let directory = match candidate.origin {
+            Origin::Explicit => Directory::open(&candidate.path),
+            _ => Directory::open_own(&candidate.path),
+        };
+        match directory {
+            Ok(directory) => found.push(directory),
+            // Nobody has published there; but a directory that the user named should exist.
+            Err(error)
+                if error.kind() == ErrorKind::NotFound && candidate.origin != Origin::Explicit => {}
+            Err(error) => passed_over.push(PassedOver { candidate, error }),
+        }
+    }
+    (found, passed_over)
+}
+
+/// Whether the files in a directory are in memory, and never wait for a disk; see
+/// [`Directory::is_memory_backed`].
+///
+/// # Errors
+///
+/// Where the directory cannot be opened.
+pub fn is_memory_backed(path: &Path) -> Result<Option<bool>> {
+    Directory::open(path)?.is_memory_backed()
+}
+
+fn make(path: &Path) -> Result<()> {
+    match rustix::fs::mkdir(path, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        // An existing directory on a file system that cannot be written says so first.
+        Err(_) if rustix::fs::stat(path).is_ok() => Ok(()),
+        Err(errno) => Err(failed("create directory", path)(errno)),
+    }
+}
+
+fn writable(directory: Directory) -> Result<Directory> {
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    match rustix::fs::accessat(&directory, ".", access, AtFlags::EACCESS) {
+        // An old system cannot tell; then creating a file will.
+        Ok(()) | Err(Errno::NOSYS | Errno::INVAL) => Ok(directory),
+        Err(errno) => Err(failed("write to", directory.path())(errno)),
+    }
+}
+
+/// What [`Error`] adds advice to.
+const USE: &str = crate::error::USE_DIRECTORY;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const TMPFS_MAGIC: u32 = 0x0102_1994;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const RAMFS_MAGIC: u32 = 0x8584_58f6;

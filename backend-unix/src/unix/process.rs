@@ -1,0 +1,149 @@
+//! Facts about this process, for the `sys.*` fields.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use rustix::process::Resource;
+
+use crate::error::Result;
+use crate::types::Facts;
+
+/// Everything but the thread id, which differs between lanes.
+#[must_use]
+pub fn facts() -> Facts {
+    Facts {
+        pid: std::process::id(),
+        uid: Some(rustix::process::geteuid().as_raw()),
+        gid: Some(rustix::process::getegid().as_raw()),
+        created: SystemTime::now(),
+        boot_id: boot_id(),
+        start_time: start_time(),
+        pid_ns: pid_ns(),
+        command: command(),
+        host: host(),
+    }
+}
+
+/// The system's number of this thread; known on Linux only.
+#[must_use]
+pub fn thread_id() -> Option<u64> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return u64::try_from(rustix::thread::gettid().as_raw_nonzero().get()).ok();
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    None
+}
+
+/// Raises the number of files that this process may have open as far as it may, and
+/// returns it (`None`: no limit). For tools; a library should leave that to its program,
+/// because children inherit it and `select` cannot deal with large descriptors.
+///
+/// # Errors
+///
+/// Where the system refuses.
+pub fn raise_open_files() -> Result<Option<u64>> {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return Ok(limit.current);
+    }
+    limit.current = limit.maximum;
+    // "No limit" is more than macOS takes.
+    if cfg!(target_vendor = "apple") {
+        limit.current = Some(limit.maximum.unwrap_or(u64::MAX).min(APPLE_OPEN_MAX));
+    }
+    rustix::process::setrlimit(Resource::Nofile, limit).map_err(|errno| {
+        crate::Error::from_os("raise the limit of open files", None, errno.into())
+    })?;
+    Ok(limit.current)
+}
+
+fn boot_id() -> Option<String> {
+    if !LINUX {
+        return None;
+    }
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+fn start_time() -> Option<u64> {
+    if !LINUX {
+        return None;
+    }
+    start_time_of(&std::fs::read("/proc/self/stat").ok()?)
+}
+
+/// Field 22, counted from 1. Field 2 is the command in parentheses, and may itself have
+/// parentheses and spaces in it.
+fn start_time_of(stat: &[u8]) -> Option<u64> {
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(&stat[end + 1..]).ok()?;
+    rest.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+fn pid_ns() -> Option<u64> {
+    if !LINUX {
+        return None;
+    }
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self/ns/pid").ok().map(|metadata| metadata.ino())
+}
+
+/// The base name of the first argument, else of the executable.
+fn command() -> Option<String> {
+    let base = |path: &Path| {
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        Some(name).filter(|name| !name.is_empty())
+    };
+    std::env::args_os()
+        .next()
+        .and_then(|argument| base(Path::new(&argument)))
+        .or_else(|| base(&std::env::current_exe().ok()?))
+}
+
+fn host() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Some(name).filter(|name| !name.is_empty())
+}
+
+const LINUX: bool = cfg!(any(target_os = "linux", target_os = "android"));
+/// `OPEN_MAX` of macOS.
+const APPLE_OPEN_MAX: u64 = 10_240;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_those_of_this_process() {
+        let facts = facts();
+        assert_eq!(facts.pid, std::process::id());
+        assert!(facts.command.unwrap().starts_with("mmstats_unix"));
+        assert!(facts.host.is_some());
+        if LINUX {
+            assert_eq!(facts.boot_id.unwrap().len(), 36);
+            assert!(facts.start_time.unwrap() > 0);
+            assert!(facts.pid_ns.unwrap() > 0);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn threads_have_numbers() {
+        assert!(std::thread::spawn(thread_id).join().unwrap().is_some());
+        assert_ne!(std::thread::spawn(thread_id).join().unwrap(), thread_id());
+    }
+
+    #[test]
+    fn start_time_is_found_behind_the_last_parenthesis() {
+        let stat = b"12 (a) b) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21\n";
+        assert_eq!(start_time_of(stat), Some(4242));
+        assert_eq!(start_time_of(b"12 (a) R 1 2"), None);
+        assert_eq!(start_time_of(b""), None);
+    }
+
+    #[test]
+    fn limit_of_open_files_is_raised() {
+        let limit = raise_open_files().unwrap();
+        assert_eq!(rustix::process::getrlimit(Resource::Nofile).current, limit);
+        assert_eq!(raise_open_files().unwrap(), limit);
+    }
+}

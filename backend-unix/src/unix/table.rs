@@ -1,0 +1,308 @@
+//! The mapped files of this process, in a table that signal and fork handlers can walk.
+//!
+//! A slot is a handful of atomics in memory that is never freed. Slots are taken and
+//! given back under [`Lock`], which is also held across `fork`, so that a child sees no
+//! half-made entry. The SIGBUS handler cannot take a lock; it relies on `turn`.
+
+use std::cell::Cell;
+use std::os::fd::RawFd;
+use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, fence};
+use std::time::Duration;
+
+/// One mapped file, or one that is about to be mapped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    taken: AtomicBool,
+    /// Odd while `base` and `len` are valid; every change raises it.
+    turn: AtomicUsize,
+    base: AtomicPtr<u8>,
+    /// In bytes.
+    len: AtomicUsize,
+    writable: AtomicBool,
+    /// A page could not be read and was replaced.
+    damaged: AtomicBool,
+    /// The descriptor that holds a writer's lock; -1 for readers and forked children.
+    fd: AtomicI32,
+}
+
+/// A mapped range, as the SIGBUS handler sees it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range {
+    pub(super) base: NonNull<u8>,
+    pub(super) len: usize,
+    pub(super) writable: bool,
+}
+
+impl Slot {
+    const fn new() -> Self {
+        Self {
+            taken: AtomicBool::new(false),
+            turn: AtomicUsize::new(0),
+            base: AtomicPtr::new(ptr::null_mut()),
+            len: AtomicUsize::new(0),
+            writable: AtomicBool::new(false),
+            damaged: AtomicBool::new(false),
+            fd: AtomicI32::new(NO_FD),
+        }
+    }
+
+    /// Says what is mapped; from here on the handlers look after it.
+    pub(super) fn set_range(&self, base: NonNull<u8>, len: usize, writable: bool) {
+        self.base.store(base.as_ptr(), Relaxed);
+        self.len.store(len, Relaxed);
+        self.writable.store(writable, Relaxed);
+        self.damaged.store(false, Relaxed);
+        // Must be Release, because a handler that sees the odd turn must see the range;
+        // partner: the first load in `range`.
+        self.turn.store(self.turn.load(Relaxed).wrapping_add(1) | 1, Release);
+    }
+
+    /// Takes the range back, before it is unmapped.
+    fn clear_range(&self) {
+        let turn = self.turn.load(Relaxed);
+        self.turn.store(turn.wrapping_add(turn & 1), Relaxed);
+        // Must be Release, because a handler that sees the next range must see that the
+        // turn has changed; partner: the fence in `range`.
+        fence(Release);
+        self.len.store(0, Relaxed);
+    }
+
+    /// What is mapped, if anything, and if it is not being changed just now.
+    pub(super) fn range(&self) -> Option<Range> {
+        // Must be Acquire; partner: the store in `set_range`.
+        let turn = self.turn.load(Acquire);
+        let base = NonNull::new(self.base.load(Relaxed))?;
+        let len = self.len.load(Relaxed);
+        let writable = self.writable.load(Relaxed);
+        // Must be Acquire; partner: the fence in `clear_range`.
+        fence(Acquire);
+        let steady = turn % 2 == 1 && turn == self.turn.load(Relaxed);
+        (steady && len > 0).then_some(Range { base, len, writable })
+    }
+
+    /// Notes that bytes of the range were lost.
+    pub(super) fn set_damaged(&self) {
+        self.damaged.store(true, Relaxed);
+    }
+
+    /// The descriptor of a writer's file, unless this process was forked off the writer.
+    pub(super) fn fd(&self) -> Option<RawFd> {
+        let fd = self.fd.load(Relaxed);
+        (fd != NO_FD).then_some(fd)
+    }
+
+    /// Hands a descriptor over. The caller holds the lock.
+    pub(super) fn set_fd(&self, fd: RawFd) {
+        self.fd.store(fd, Relaxed);
+    }
+
+    /// Takes the descriptor away; the caller closes it.
+    pub(super) fn take_fd(&self) -> Option<RawFd> {
+        let fd = self.fd.swap(NO_FD, Relaxed);
+        (fd != NO_FD).then_some(fd)
+    }
+}
+
+/// A slot that belongs to the holder.
+#[derive(Debug)]
+pub(super) struct Entry(&'static Slot);
+
+impl Entry {
+    /// Takes a slot.
+    pub(super) fn new(_held: &Lock) -> Option<Self> {
+        let start = NEXT.load(Relaxed);
+        let mut end = capacity();
+        // Half full or more is answered by a larger table, so that a free slot is near.
+        if TAKEN.load(Relaxed) >= end / 2 && grow(end) {
+            end = capacity();
+        }
+        let index = (start..end)
+            .chain(0..start.min(end))
+            .find(|&index| slot(index).is_some_and(|slot| !slot.taken.load(Relaxed)))?;
+        let slot = slot(index)?;
+        slot.taken.store(true, Relaxed);
+        TAKEN.fetch_add(1, Relaxed);
+        NEXT.store(index + 1, Relaxed);
+        Some(Self(slot))
+    }
+
+    /// The slot, to describe the mapping in.
+    pub(super) const fn slot(&self) -> &'static Slot {
+        self.0
+    }
+
+    /// Takes the range out of the handlers' sight.
+    pub(super) fn clear_range(&self) {
+        self.0.clear_range();
+    }
+
+    /// Whether bytes of the range were lost.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.0.damaged.load(Relaxed)
+    }
+
+    /// Gives the slot back, and with it the descriptor, if it is still ours.
+    pub(super) fn release(self, _held: &Lock) -> Option<RawFd> {
+        self.0.clear_range();
+        let fd = self.0.take_fd();
+        self.0.taken.store(false, Relaxed);
+        TAKEN.fetch_sub(1, Relaxed);
+        fd
+    }
+}
+
+/// Every slot there is, taken or not. Takes no lock and allocates nothing.
+pub(super) fn slots() -> impl Iterator<Item = &'static Slot> {
+    CHUNKS.iter().filter_map(OnceLock::get).flatten()
+}
+
+/// The process-wide lock; held by every thread that opens, closes or registers a
+/// writer's file, and by a thread that forks.
+#[derive(Debug)]
+pub(super) struct Lock(());
+
+impl Lock {
+    /// Waits for the lock.
+    pub(super) fn hold() -> Self {
+        let mut round = 0_u32;
+        while !try_lock() {
+            pause(round);
+            round = round.saturating_add(1);
+        }
+        Self(())
+    }
+
+    /// Before a fork: takes the lock, but gives up after about a fifth of a second, since
+    /// a holder may be stuck in a slow file system and the program must go on. All a
+    /// child then risks is to inherit one descriptor more.
+    pub(super) fn hold_for_fork() {
+        let taken = (0..FORK_ROUNDS).any(|round| {
+            let taken = try_lock();
+            if !taken {
+                pause(round);
+            }
+            taken
+        });
+        HELD_FOR_FORK.set(taken);
+    }
+
+    /// After a fork, in the parent.
+    pub(super) fn release_in_parent() {
+        if HELD_FOR_FORK.replace(false) {
+            HELD.store(false, Release);
+        }
+    }
+
+    /// After a fork, in the child, where no other thread can hold it.
+    pub(super) fn release_in_child() {
+        HELD_FOR_FORK.set(false);
+        HELD.store(false, Release);
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Must be Release, because the next holder must see what was done under the lock;
+        // partner: the exchange in `try_lock`.
+        HELD.store(false, Release);
+    }
+}
+
+fn try_lock() -> bool {
+    // Must be Acquire; partner: the store in `Lock::drop`.
+    HELD.compare_exchange(false, true, Acquire, Relaxed).is_ok()
+}
+
+fn pause(round: u32) {
+    if round < 100 {
+        std::thread::yield_now();
+    } else {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn slot(index: usize) -> Option<&'static Slot> {
+    // Chunk k has FIRST << k slots, so those before it have FIRST * (2^k - 1).
+    let chunk = (index / FIRST + 1).ilog2() as usize;
+    let start = FIRST * ((1 << chunk) - 1);
+    CHUNKS.get(chunk)?.get()?.get(index - start)
+}
+
+fn capacity() -> usize {
+    CHUNKS.iter().map_while(OnceLock::get).map(|chunk| chunk.len()).sum()
+}
+
+/// Adds a chunk behind the first `capacity` slots. The caller holds the lock, so that a
+/// fork never happens in the middle.
+fn grow(capacity: usize) -> bool {
+    let chunk = (capacity / FIRST + 1).ilog2() as usize;
+    let Some(place) = CHUNKS.get(chunk) else { return false };
+    let slots = (0..FIRST << chunk).map(|_| Slot::new()).collect();
+    place.set(slots).is_ok()
+}
+
+/// Slots of the first chunk.
+const FIRST: usize = 64;
+/// Together over a million million slots: memory ends first.
+const CHUNKS_MAX: usize = if usize::BITS < 64 { 20 } else { 34 };
+/// Rounds of waiting before a fork goes on without the lock: 100 times giving way, then
+/// 200 milliseconds.
+const FORK_ROUNDS: u32 = 300;
+const NO_FD: RawFd = -1;
+
+static CHUNKS: [OnceLock<Box<[Slot]>>; CHUNKS_MAX] = [const { OnceLock::new() }; CHUNKS_MAX];
+/// Where the search for a free slot starts.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+static HELD: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static HELD_FOR_FORK: Cell<bool> = const { Cell::new(false) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_found_behind_the_first_chunk() {
+        let entries: Vec<_> = (0..FIRST * 5).map(|_| Entry::new(&Lock::hold()).unwrap()).collect();
+        let mut addresses: Vec<_> = entries.iter().map(|e| ptr::from_ref(e.slot())).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        assert_eq!(addresses.len(), FIRST * 5);
+        let all: Vec<_> = slots().map(ptr::from_ref).collect();
+        assert!(addresses.iter().all(|address| all.contains(address)));
+        let before = capacity();
+        for entry in entries {
+            assert_eq!(entry.release(&Lock::hold()), None);
+        }
+        let again = Entry::new(&Lock::hold()).unwrap();
+        again.slot().set_fd(7);
+        assert_eq!(capacity(), before);
+        assert_eq!(again.slot().fd(), Some(7));
+        assert_eq!(again.release(&Lock::hold()), Some(7));
+    }
+
+    #[test]
+    fn ranges_come_and_go() {
+        let entry = Entry::new(&Lock::hold()).unwrap();
+        let slot = entry.slot();
+        assert!(slot.range().is_none());
+        let base = NonNull::from(&mut [0_u8; 8]).cast();
+        slot.set_range(base, 8, true);
+        let range = slot.range().unwrap();
+        assert_eq!((range.base, range.len, range.writable), (base, 8, true));
+        slot.set_damaged();
+        assert!(entry.is_damaged());
+        entry.clear_range();
+        assert!(slot.range().is_none());
+        slot.set_range(base, 8, false);
+        assert!(!entry.is_damaged());
+        entry.release(&Lock::hold());
+        assert!(slot.range().is_none());
+    }
+}
