@@ -1,1 +1,44 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+mod fields;
+mod lane;
+mod local;
+mod options;
+mod parts;
+mod publisher;
+mod schema;
+mod system;
+mod timer;
+
+pub use error::Error;
+pub use fields::{Array, Blob, Counter, Field, Flag, Gauge, Group, Info, Text, Value};
+pub use lane::{Claim, Keep, Lane};
+pub use local::Local;
+pub use mmstats_core::{
+    Aggregation, DataType, Kind, Level, MemberSpec, Record, ScalarType, TimerTotals,
+};
+#[cfg(feature = "derive")]
+pub use mmstats_derive::{Record, Stats};
+pub use mmstats_unix::Access;
+pub use options::{OnDrop, Options};
+pub use publisher::{Publisher, Stats};
+pub use schema::{FieldOptions, Key, Schema};
+pub use timer::{Running, Timer};
+
+/// What the derive macros name. Not for use by hand.
+#[doc(hidden)]
+pub mod derive_support {
+    pub use mmstats_core::FieldSpec;
+
+    /// `prefix.label`, or the one that is not empty.
+    #[must_use]
+    pub fn join(prefix: &str, label: &str) -> String {
+        match (prefix.is_empty(), label.is_empty()) {
+            (true, _) => label.to_owned(),
+            (_, true) => prefix.to_owned(),
+            _ => format!("{prefix}.{label}"),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A small HTTP server, watched from outside.
+//!
+//! ```text
+//! cargo run --release --example http -p mmstats            # serves on 127.0.0.1:8080
+//! wrk -t2 -c16 -d30 http://127.0.0.1:8080/hello/you        # any load tool
+//! cargo run --release -- poll 'http.requests*,http.in_flight,http.latency,http.bytes_out'
+//! ```
+//!
+//! Tasks move between threads, so the handlers use `Publisher::with`: it finds the handles
+//! of the thread that runs the task at that moment, and nothing is kept over an `await`.
+
+use std::net::SocketAddr;
+
+use axum::extract::{MatchedPath, Path, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Router, body::HttpBody};
+use mmstats::{Counter, Gauge, Info, Options, Publisher, Stats, Text, Timer};
+
+#[derive(Stats)]
+#[stats(prefix = "http")]
+struct Http {
+    /// Version of the server.
+    #[stats(value = env!("CARGO_PKG_VERSION"))]
+    #[expect(dead_code, reason = "a constant has nothing to update")]
+    version: Info,
+    /// Requests answered.
+    #[stats(nested)]
+    requests: Requests,
+    /// Requests being answered now.
+    in_flight: Gauge<i64>,
+    /// From the first byte of a request to the last header of its answer.
+    latency: Timer,
+    /// Bytes of bodies sent.
+    #[stats(unit = "bytes")]
+    bytes_out: Counter,
+    /// Path of the newest request on this thread.
+    last_path: Text<64>,
+}
+
+/// By route and status; the empty labels make them one metric with attributes.
+#[derive(Stats)]
+struct Requests {
+    /// Requests answered.
+    #[stats(label = "", attributes(route = "/", status = "200"))]
+    index: Counter,
+    /// Requests answered.
+    #[stats(label = "", attributes(route = "/hello/{name}", status = "200"))]
+    hello: Counter,
+    /// Requests answered.
+    #[stats(label = "", attributes(route = "/primes", status = "200"))]
+    primes: Counter,
+    /// Requests answered.
+    #[stats(label = "", attributes(route = "/primes", status = "400"))]
+    primes_refused: Counter,
+    /// Requests answered.
+    #[stats(label = "", attributes(route = "other", status = "404"))]
+    not_found: Counter,
+}
+
+impl Requests {
+    fn counter(&self, route: Option<&str>, status: StatusCode) -> &Counter {
+        match (route, status) {
+            (Some("/"), _) => &self.index,
+            (Some("/hello/{name}"), _) => &self.hello,
+            (Some("/primes"), StatusCode::OK) => &self.primes,
+            (Some("/primes"), _) => &self.primes_refused,
+            _ => &self.not_found,
+        }
+    }
+}
+
+type Web = Publisher<Http>;
+
+async fn measure(State(web): State<Web>, request: Request, next: Next) -> Response {
+    let start = std::time::Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    web.with(|stats| {
+        stats.in_flight.add(1);
+        stats.last_path.set(request.uri().path());
+    });
+    // From here on the task may go on in another thread; so each part asks again.
+    let response = next.run(request).await;
+    web.with(|stats| {
+        stats.in_flight.sub(1);
+        stats.latency.record(start.elapsed());
+        let route = route.as_ref().map(MatchedPath::as_str);
+        stats.requests.counter(route, response.status()).incr();
+        stats.bytes_out.add(response.body().size_hint().exact().unwrap_or(0));
+    });
+    response
+}
+
+async fn hello(Path(name): Path<String>) -> String {
+    format!("Hello, {name}!\n")
+}
+
+#[derive(serde::Deserialize)]
+struct Limit {
+    below: u64,
+}
+
+/// Some work that takes a while: counts primes.
+async fn primes(Query(limit): Query<Limit>) -> Result<String, (StatusCode, &'static str)> {
+    if limit.below > 200_000 {
+        return Err((StatusCode::BAD_REQUEST, "at most 200000\n"));
+    }
+    let is_prime = |n: u64| n > 1 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0);
+    let count = (0..limit.below).filter(|n| is_prime(*n)).count();
+    Ok(format!("{count} primes below {}\n", limit.below))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let address: SocketAddr = address.parse()?;
+    // An application should not care whether publishing works.
+    let web: Web = Options::new().name("http").or_private().start()?;
+    if let Some(problem) = web.problem() {
+        eprintln!("nothing is published: {problem}");
+    }
+    let app = Router::new()
+        .route("/", get(|| async { ([(header::CONTENT_TYPE, "text/plain")], "It works.\n") }))
+        .route("/hello/{name}", get(hello))
+        .route("/primes", get(primes))
+        .layer(middleware::from_fn_with_state(web.clone(), measure))
+        .with_state(web.clone());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("serving http://{}/, /hello/NAME, /primes?below=N", listener.local_addr()?);
+    println!("watch it:  mmstats show {}", std::process::id());
+    let stop = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Why publishing failed.
+
+use std::fmt;
+use std::sync::Arc;
+
+use mmstats_core::{AttachError, SpecError};
+
+/// Why publishing failed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused: full disk, no permission, name taken, ...
+    System(Arc<mmstats_unix::Error>),
+    /// The declaration of a field breaks a rule of the format.
+    Field {
+        /// Its label.
+        label: String,
+        /// The rule.
+        error: SpecError,
+    },
+    /// Two fields have the same label and attributes.
+    Duplicate {
+        /// The label.
+        label: String,
+    },
+    /// A handle does not fit its field: the key belongs to another publisher.
+    Attach(AttachError),
+    /// The image would pass a limit of the format.
+    TooLarge {
+        /// Number of fields.
+        fields: usize,
+        /// Number of lanes.
+        lanes: u32,
+    },
+    /// The publisher was closed.
+    Closed,
+    /// The image could not be written: a bug in this crate.
+    Image(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(e) => e.fmt(f),
+            Self::Field { label, error } => write!(f, "field {label:?}: {error}"),
+            Self::Duplicate { label } => {
+                write!(f, "two fields are called {label:?} with the same attributes")
+            }
+            Self::Attach(e) => e.fmt(f),
+            Self::TooLarge { fields, lanes } => write!(
+                f,
+                "{fields} fields in {lanes} lanes pass a limit of the format: 16777216 fields, \
+                 65536 lanes, 4 GiB"
+            ),
+            Self::Closed => f.write_str("the publisher is closed"),
+            Self::Image(what) => write!(f, "cannot write the image: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::System(e) => Some(&**e),
+            Self::Field { error, .. } => Some(error),
+            Self::Attach(e) => Some(e),
+            _ => None,
+        }
+    }
+}
+
+impl From<mmstats_unix::Error> for Error {
+    fn from(e: mmstats_unix::Error) -> Self {
+        Self::System(Arc::new(e))
+    }
+}

@@ -1,0 +1,210 @@
+//! The publisher of an application.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::LocalKey;
+
+use crate::error::Error;
+use crate::lane::Lane;
+use crate::local::Local;
+use crate::options::Options;
+use crate::parts::{Closer, Shared};
+use crate::schema::Schema;
+
+/// A set of handles: a struct that `#[derive(Stats)]` makes from its fields, or a plain
+/// [`Lane`].
+pub trait Stats: Sized + 'static {
+    /// What is remembered between declaring the fields and attaching the handles.
+    type Plan: Send + Sync + 'static;
+
+    /// Declares the fields, with `prefix` and a dot before their labels unless it is empty.
+    fn declare(schema: &mut Schema, prefix: &str) -> Self::Plan;
+
+    /// Attaches the handles of one lane.
+    ///
+    /// # Errors
+    ///
+    /// If the plan is of another publisher.
+    fn attach(plan: &Self::Plan, lane: &Lane) -> Result<Self, Error>;
+
+    /// The handles of this thread.
+    #[doc(hidden)]
+    fn local() -> &'static LocalKey<Local<Self>>;
+}
+
+/// Publishes the fields of `S`. Clones share the files; the last one closes them.
+///
+/// Each thread updates a lane of its own:
+///
+/// - [`Publisher::lane`] gives a thread its handles, for threads that keep something
+///   from start to end: the fastest route.
+/// - [`Publisher::with`] finds the handles of the current thread, for thread pools and
+///   for tasks that move between threads: no handle is kept across an `await`.
+///
+/// ```
+/// # use mmstats::{Counter, Options, Publisher, Stats};
+/// # #[derive(Stats)] struct Web { requests: Counter }
+/// # let dir = std::env::temp_dir().join(format!("mmstats-doc-{}", std::process::id()));
+/// let web: Publisher<Web> = Options::new().directory(&dir).start()?;
+/// std::thread::scope(|scope| {
+///     for _ in 0..4 {
+///         scope.spawn(|| web.with(|stats| stats.requests.incr()));
+///     }
+/// });
+/// # drop(web); std::fs::remove_dir(dir).unwrap();
+/// # Ok::<(), mmstats::Error>(())
+/// ```
+pub struct Publisher<S: Stats> {
+    shared: Arc<Shared>,
+    plan: Arc<S::Plan>,
+    closer: Arc<Closer>,
+}
+
+impl<S: Stats> Publisher<S> {
+    /// Publishes with the default [`Options`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::start`].
+    pub fn start() -> Result<Self, Error> {
+        Options::new().start()
+    }
+
+    pub(crate) fn open(mut options: Options) -> Result<Self, Error> {
+        let mut schema = std::mem::take(&mut options.schema);
+        let plan = Arc::new(S::declare(&mut schema, ""));
+        let shared = Arc::new(Shared::open(options, schema)?);
+        let closer = Arc::new(Closer::new(Arc::clone(&shared)));
+        Ok(Self { shared, plan, closer })
+    }
+
+    /// A lane of its own for this thread, and its handles.
+    ///
+    /// A thread may have several; each takes the room of one thread.
+    ///
+    /// # Errors
+    ///
+    /// If all lanes are taken and no further file can be opened, or the publisher is
+    /// closed. With [`Options::or_private`] it goes on in private memory instead.
+    pub fn lane(&self) -> Result<S, Error> {
+        let lane = Lane::claim(&self.shared)?;
+        S::attach(&self.plan, &lane)
+    }
+
+    /// Calls `work` with this thread's handles; the first call of a thread takes a lane,
+    /// which it hands back when it ends.
+    ///
+    /// Where no lane is to be had, the handles are of private memory: the program goes on
+    /// and [`Publisher::problem`] says why.
+    #[inline(always)]
+    pub fn with<R>(&self, work: impl FnOnce(&S) -> R) -> R {
+        let mut work = Some(work);
+        let done = S::local().try_with(|local| {
+            local.with(
+                self.shared.id(),
+                || self.lane_or_private(),
+                |stats| work.take().map(|work| work(stats)),
+            )
+        });
+        match (done, work) {
+            (Ok(Some(result)), _) => result,
+            // The thread is ending and its handles are gone: a lane for this one call.
+            (_, Some(work)) => work(&self.lane_or_private()),
+            // `work` ran, and then its result is there.
+            (_, None) => unreachable!("work runs once"),
+        }
+    }
+
+    #[cold]
+    fn lane_or_private(&self) -> S {
+        self.lane().or_else(|error| self.private_lane(error)).unwrap_or_else(|error| {
+            // Only when the process has no memory left for a private image.
+            panic!("no memory for a lane: {error}")
+        })
+    }
+
+    fn private_lane(&self, error: Error) -> Result<S, Error> {
+        let shared = Arc::new(self.shared.private_copy(error)?);
+        S::attach(&self.plan, &Lane::claim(&shared)?)
+    }
+
+    /// The files, in the order in which they were opened; none if publishing goes on in
+    /// private memory.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.shared.paths()
+    }
+
+    /// The random identity of this publisher, the same in all its files.
+    #[must_use]
+    pub fn instance(&self) -> [u8; 16] {
+        self.shared.instance()
+    }
+
+    /// Why publishing goes on in private memory, wholly or for some threads.
+    #[must_use]
+    pub fn problem(&self) -> Option<Error> {
+        self.shared.problem()
+    }
+
+    /// Writes the files to disk, if they are on one; waits until that is done if `wait`.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system reports a failure.
+    pub fn flush(&self, wait: bool) -> Result<(), Error> {
+        self.shared.flush(wait)
+    }
+
+    /// Closes the files now, also if clones of the publisher or lanes still exist: their
+    /// updates go nowhere.
+    pub fn close(self) {
+        self.closer.close();
+    }
+}
+
+impl<S: Stats> Clone for Publisher<S> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            plan: Arc::clone(&self.plan),
+            closer: Arc::clone(&self.closer),
+        }
+    }
+}
+
+impl<S: Stats> std::fmt::Debug for Publisher<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Publisher").field("paths", &self.paths()).finish_non_exhaustive()
+    }
+}
+
+/// The lane itself, for fields that are declared in a [`Schema`] one by one.
+///
+/// ```
+/// # use mmstats::{Counter, FieldOptions, Lane, Options, Schema};
+/// # let dir = std::env::temp_dir().join(format!("mmstats-lane-{}", std::process::id()));
+/// let mut schema = Schema::new();
+/// let requests = schema.add::<Counter>("requests", FieldOptions::new().help("Served."));
+/// let publisher = Options::new().directory(&dir).schema(schema).start::<Lane>()?;
+/// let lane = publisher.lane()?;
+/// lane.attach(requests)?.incr();
+/// # drop((lane, publisher)); std::fs::remove_dir(dir).unwrap();
+/// # Ok::<(), mmstats::Error>(())
+/// ```
+impl Stats for Lane {
+    type Plan = ();
+
+    fn declare(_schema: &mut Schema, _prefix: &str) {}
+
+    fn attach((): &(), lane: &Lane) -> Result<Self, Error> {
+        Ok(lane.share())
+    }
+
+    fn local() -> &'static LocalKey<Local<Self>> {
+        thread_local! {
+            static LOCAL: Local<Lane> = const { Local::new() };
+        }
+        &LOCAL
+    }
+}
