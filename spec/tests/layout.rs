@@ -1,0 +1,184 @@
+//! FORMAT.md against the constants of `mmstats_core::layout` and the codes of its types.
+
+use std::collections::BTreeMap;
+
+use mmstats_core::layout::{self, descriptor, field_state, flags, header, image_state, lane};
+use mmstats_core::{Aggregation, DataType, Kind, Level, Storage};
+use mmstats_spec::{FORMAT, rows};
+
+macro_rules! offsets {
+    ($module:ident: $($name:ident)*) => {
+        BTreeMap::from([$((stringify!($name).to_lowercase(), $module::$name)),*])
+    };
+}
+
+/// name -> offset of the rows that are not reserved; also checks that rows follow each
+/// other without gaps and that integers are aligned.
+fn table(heading: &str, size: u32) -> BTreeMap<String, u32> {
+    let mut end = 0;
+    let mut found = BTreeMap::new();
+    for row in rows(FORMAT, heading) {
+        let [offset, length, ty, name, ..] = row.as_slice() else { panic!("{row:?}") };
+        let (Ok(offset), Ok(length)) = (offset.parse::<u32>(), length.parse::<u32>()) else {
+            continue; // The lane's presence words and cells have no fixed size.
+        };
+        assert_eq!(offset, end, "{heading}: {name} does not follow the row before");
+        end = offset + length;
+        let wanted = match ty.as_str() {
+            "u8" => 1,
+            "u16" => 2,
+            "u32" => 4,
+            "u64" => 8,
+            _ => length,
+        };
+        assert_eq!(length, wanted, "{heading}: size of {name}");
+        if ty.starts_with('u') {
+            assert_eq!(offset % length, 0, "{heading}: {name} is misaligned");
+        }
+        if ty != "bytes" || name != "reserved" {
+            found.insert(name.clone(), offset);
+        }
+    }
+    assert_eq!(end, size, "{heading}: size");
+    found.remove("reserved");
+    found
+}
+
+#[test]
+fn header_table() {
+    let code = offsets!(header: MAGIC MAJOR MINOR MIN_MINOR HEADER_SIZE REQUIRED_FEATURES
+        OPTIONAL_FEATURES INSTANCE PART FILE_SIZE DESCRIPTOR_OFFSET DESCRIPTOR_CAPACITY
+        DESCRIPTOR_SIZE HEAP_OFFSET HEAP_SIZE LANES_OFFSET LANE_STRIDE LANE_CAPACITY CELLS_OFFSET
+        CHECKSUM STATE FIELD_COUNT HEAP_USED LANES_USED FIELDS_REFUSED);
+    assert_eq!(table("## 3. Header", header::SIZE), code);
+}
+
+#[test]
+fn descriptor_table() {
+    let mut code = offsets!(descriptor: LABEL UNIT HELP ATTRIBUTES TYPE KIND AGGREGATION STORAGE
+        COUNT PLACE SLOT_SIZE MEMBER SLOTS LEVEL FLAGS PARAM STATE CHECKSUM);
+    let mut rows = rows(FORMAT, "## 4. Descriptors");
+    // The sub-sections have tables of their own.
+    rows.truncate(20);
+    assert_eq!(rows.len(), 20);
+    let found: BTreeMap<String, u32> = rows
+        .iter()
+        .filter(|row| row[3] != "reserved")
+        .map(|row| (row[3].clone(), row[0].parse().unwrap()))
+        .collect();
+    assert_eq!(found, std::mem::take(&mut code));
+    let last = &rows[19];
+    let end = last[0].parse::<u32>().unwrap() + last[1].parse::<u32>().unwrap();
+    assert_eq!(end, descriptor::SIZE);
+    for pair in rows.windows(2) {
+        let end = pair[0][0].parse::<u32>().unwrap() + pair[0][1].parse::<u32>().unwrap();
+        assert_eq!(end.to_string(), pair[1][0], "{} does not follow", pair[1][3]);
+    }
+}
+
+#[test]
+fn lane_table() {
+    let rows = rows(FORMAT, "## 7. Lanes");
+    let offset = |name: &str| {
+        let row = rows.iter().find(|row| row[3] == name).unwrap();
+        row[0].parse::<u32>().unwrap()
+    };
+    assert_eq!(offset("state"), lane::STATE);
+    assert_eq!(offset("owners"), lane::OWNERS);
+    assert_eq!(offset("presence"), lane::PRESENCE);
+    assert_eq!(offset("reserved") + 56, lane::PRESENCE);
+}
+
+#[test]
+fn data_types() {
+    let rows = rows(FORMAT, "### 4.1 Data types");
+    assert_eq!(rows.len(), DataType::ALL.len());
+    for (row, ty) in rows.iter().zip(DataType::ALL) {
+        let expected = [ty.code().to_string(), ty.name().to_owned(), ty.size().to_string()];
+        assert_eq!(row[..3], expected);
+    }
+}
+
+#[test]
+fn kinds_and_aggregations() {
+    let names = |heading| -> Vec<(String, String)> {
+        rows(FORMAT, heading).into_iter().map(|row| (row[0].clone(), row[1].clone())).collect()
+    };
+    let kinds: Vec<_> =
+        Kind::ALL.iter().map(|k| (k.code().to_string(), k.name().to_owned())).collect();
+    assert_eq!(names("### 4.2 Kinds"), kinds);
+    let rules: Vec<_> =
+        Aggregation::ALL.iter().map(|a| (a.code().to_string(), a.name().to_owned())).collect();
+    assert_eq!(names("### 4.3 Aggregation"), rules);
+}
+
+/// Numbers that the document gives in its text.
+#[test]
+fn numbers_in_the_text() {
+    let has = |text: &str| {
+        let flat = FORMAT.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(text), "FORMAT.md does not say {text:?}");
+    };
+    let magic: Vec<String> = layout::MAGIC.iter().map(|b| format!("{b:02X}")).collect();
+    has(&format!("MUST be `{}`", magic.join(" ")));
+    has(&format!("MUST be {}; a reader refuses", layout::MAJOR));
+    for storage in Storage::ALL {
+        has(&format!("{} {}", storage.code(), storage.name()));
+    }
+    for (code, name) in [
+        (image_state::BUILDING, "building"),
+        (image_state::LIVE, "live"),
+        (image_state::CLOSED, "closed"),
+    ] {
+        has(&format!("{code} {name}"));
+    }
+    for (code, name) in [(field_state::LIVE, "live"), (field_state::RETIRED, "retired")] {
+        has(&format!("{code} {name}"));
+    }
+    for (level, name) in
+        [(Level::Info, "info"), (Level::Diagnostic, "diagnostic"), (Level::Debug, "debug")]
+    {
+        has(&format!("{} {name}", level.code()));
+    }
+    for (bit, name) in
+        [(flags::OPTIONAL, "OPTIONAL"), (flags::ARRAY, "ARRAY"), (flags::MEMBER, "MEMBER")]
+    {
+        has(&format!("bit {} {name}", bit.trailing_zeros()));
+    }
+    let grouped = |n: u64| {
+        let digits = n.to_string();
+        let mut out = String::new();
+        for (i, digit) in digits.chars().enumerate() {
+            if i > 0 && (digits.len() - i).is_multiple_of(3) {
+                out.push(',');
+            }
+            out.push(digit);
+        }
+        out
+    };
+    for limit in [layout::MAX_FIELDS, layout::MAX_LANES, layout::MAX_SLOT, layout::MAX_CAPACITY] {
+        has(&format!("| {} ", grouped(u64::from(limit))));
+    }
+    has(&format!("| label | 1 to {} bytes |", layout::MAX_LABEL));
+    has(&format!("| unit | {} bytes |", layout::MAX_UNIT));
+    has(&format!("| help, attributes | {} bytes each |", grouped(layout::MAX_HELP as u64)));
+    assert_eq!(layout::MAX_HELP, layout::MAX_ATTRIBUTES);
+}
+
+/// The codes of section 12 are those of the reader's errors, no more and no less.
+#[test]
+fn error_codes() {
+    let mut documented: Vec<String> = rows(FORMAT, "## 12. Reading an image: the checks")
+        .into_iter()
+        .map(|row| row[0].clone())
+        .collect();
+    let source = include_str!("../../core/src/read/error.rs");
+    let mut coded = Vec::new();
+    for body in source.split("fn code(&self) -> &'static str {").skip(1) {
+        let body = body.split("\n    }\n").next().unwrap();
+        coded.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
+    }
+    documented.sort();
+    coded.sort();
+    assert_eq!(documented, coded);
+}
