@@ -84,30 +84,36 @@ pub fn seal_header(bytes: &mut [u8]) {
     put64(bytes, 120, sum);
 }
 
-/// The checksum of a descriptor that refers to nothing but good places.
+/// Stores the checksum of a descriptor. One that refers to bytes that are not there has
+/// none, and keeps what it had.
 pub fn seal_field(bytes: &mut [u8], index: usize) {
     let at = DESCRIPTORS + index * 64;
+    let Some(sum) = pieces(bytes, at).map(|pieces| fletcher(&pieces)) else { return };
+    put64(bytes, at + 56, sum);
+}
+
+/// The pieces of section 8 for the descriptor at `at`.
+fn pieces(bytes: &[u8], at: usize) -> Option<Vec<&[u8]>> {
     let mut pieces = vec![&bytes[at..at + 48]];
     for reference in 0..4 {
         let to = get32(bytes, at + reference * 4);
         if to != 0 {
-            let len = usize::from(u16::from_le_bytes(bytes[to..to + 2].try_into().unwrap()));
-            pieces.push(&bytes[to..to + (2 + len).next_multiple_of(4)]);
+            let len = u16::from_le_bytes(bytes.get(to..to + 2)?.try_into().unwrap());
+            pieces.push(bytes.get(to..to + (2 + usize::from(len)).next_multiple_of(4))?);
         }
     }
     if bytes[at + 19] == 1 {
         let (place, count) = (get32(bytes, at + 24), get32(bytes, at + 20));
         let size = match bytes[at + 16] {
-            12 | 13 => 8 + get32(bytes, place).min(count),
+            12 | 13 => 8 + get32(bytes.get(place..place + 4)?, 0).min(count),
             1 | 5 | 11 => count,
             2 | 6 => 2 * count,
             3 | 7 | 9 => 4 * count,
             _ => 8 * count,
         };
-        pieces.push(&bytes[place..place + size.next_multiple_of(8)]);
+        pieces.push(bytes.get(place..place + size.next_multiple_of(8))?);
     }
-    let sum = fletcher(&pieces);
-    put64(bytes, at + 56, sum);
+    Some(pieces)
 }
 
 pub struct Builder {
