@@ -1,4 +1,4 @@
-//! The mmstats format and protocol over raw memory.
+#![doc = include_str!("../README.md")]
 #![no_std]
 
 #[cfg(feature = "alloc")]

@@ -13,6 +13,7 @@
 //! instruction, and is allowed on a read-only mapping (see [`core::sync::atomic`],
 //! "Atomic accesses to read-only memory": word-size Relaxed loads).
 #![allow(unsafe_code)] // This is the one module of the crate that may: see above.
+#![allow(clippy::disallowed_types)] // And the one that names the atomic types.
 
 mod places;
 mod source;
