@@ -12,6 +12,7 @@
 //! [`sweep`](crate::sweep) removes.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -86,7 +87,7 @@ pub fn create(directory: &Directory, name: &str, size: u32, access: Access) -> R
     check_limit(u64::from(size), &path)?;
 
     let mut temporary = Temporary::new(directory, name, &path)?;
-    let registration = temporary.make(&path)?;
+    let registration = temporary.make(&path, &mut random)?;
     let mapping = prepare(registration, size, access, &path)?;
     Ok(NewFile { mapping: Arc::new(mapping), temporary, path })
 }
@@ -194,7 +195,7 @@ impl Temporary {
     }
 
     /// Makes the file under a name that nobody has.
-    fn make(&mut self, path: &Path) -> Result<Registration> {
+    fn make(&mut self, path: &Path, random: &mut dyn FnMut() -> u64) -> Result<Registration> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let name = std::mem::take(&mut self.name);
@@ -242,8 +243,7 @@ pub(super) fn populate(mapping: &Mapping, path: &Path) -> Result<()> {
 }
 
 /// Gives the file `size` bytes and real space for them.
-fn allocate(fd: impl std::os::fd::AsFd, size: u64) -> rustix::io::Result<()> {
-    let fd = fd.as_fd();
+fn allocate(fd: BorrowedFd<'_>, size: u64) -> rustix::io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     {
         // A signal interrupts it, and on tmpfs it starts anew then: a profiling timer
@@ -257,6 +257,11 @@ fn allocate(fd: impl std::os::fd::AsFd, size: u64) -> rustix::io::Result<()> {
             }
         }
     }
+    write_zeros(fd, size)
+}
+
+/// Where space cannot be asked for, it comes with the bytes.
+fn write_zeros(fd: BorrowedFd<'_>, size: u64) -> rustix::io::Result<()> {
     let mut at = 0;
     while at < size {
         let left = usize::try_from(size - at).unwrap_or(usize::MAX);
@@ -316,3 +321,57 @@ const PUBLISH: &str = "publish";
 /// How many temporary names are tried.
 const TRIES: u32 = 16;
 static ZEROS: [u8; 65_536] = [0; 65_536];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn zeros_are_written_to_the_last_byte() {
+        let file = tempfile::tempfile().unwrap();
+        write_zeros(file.as_fd(), 200_001).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 200_001);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn zeros_on_a_full_device_are_an_error() {
+        let file = fs::File::options().write(true).open("/dev/full").unwrap();
+        assert_eq!(write_zeros(file.as_fd(), 1), Err(Errno::NOSPC));
+    }
+
+    #[test]
+    fn taken_temporary_names_are_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open(place.path()).unwrap();
+        let taken = name::temporary("x.mmst", 7);
+        fs::write(place.path().join(&taken), "mine").unwrap();
+        let mut numbers = [7, 7, 8].into_iter();
+        let mut temporary = Temporary::new(&directory, "x.mmst", place.path()).unwrap();
+        temporary.make(place.path(), &mut || numbers.next().unwrap()).unwrap();
+        assert_eq!(temporary.name, name::temporary("x.mmst", 8));
+        assert_eq!(fs::read(place.path().join(&taken)).unwrap(), b"mine");
+
+        let mut temporary = Temporary::new(&directory, "x.mmst", place.path()).unwrap();
+        let error = temporary.make(place.path(), &mut || 7).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        drop(temporary);
+        assert_eq!(fs::read(place.path().join(&taken)).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn renaming_replaces_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open(place.path()).unwrap();
+        let path = |name: &str| place.path().join(name);
+        fs::write(path("new"), "new").unwrap();
+        fs::write(path("old"), "old").unwrap();
+        match rename_without_replacing(&directory, "new", "old".as_ref()) {
+            Err(Errno::NOSYS | Errno::INVAL) => eprintln!("skipped: not known to this system"),
+            result => assert_eq!(result, Err(Errno::EXIST)),
+        }
+        assert_eq!(fs::read(path("old")).unwrap(), b"old");
+    }
+}

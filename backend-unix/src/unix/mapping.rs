@@ -154,6 +154,12 @@ impl Mapping {
                 Err(_) => {}
             }
         }
+        self.touch();
+        Ok(())
+    }
+
+    /// Writes the first byte of every page with its own value.
+    fn touch(&self) {
         for offset in (0..self.len).step_by(rustix::param::page_size()) {
             // SAFETY: `offset` is less than `len`, so inside the mapping.
             let byte = unsafe { self.base.add(offset) };
@@ -167,7 +173,6 @@ impl Mapping {
             let value = byte.load(Relaxed);
             let _ = byte.compare_exchange(value, value, Relaxed, Relaxed);
         }
-        Ok(())
     }
 
     /// Starts writing the bytes to the file, or waits until that is done.
@@ -261,6 +266,24 @@ mod tests {
         assert!(bytes[..9_992].iter().all(|&b| b == 0));
         assert!(mapping.is_writable() && !mapping.is_damaged());
         assert!(mapping.fd().is_none());
+    }
+
+    #[test]
+    fn touching_changes_nothing() {
+        let mapping = private(3 * 65_536 + 1).unwrap();
+        for offset in 0..mapping.len() {
+            // SAFETY: inside the mapping.
+            let byte = unsafe { mapping.base().add(offset) };
+            // SAFETY: a mapped byte of our own.
+            unsafe { byte.write(u8::try_from(offset % 251).unwrap()) };
+        }
+        mapping.touch();
+        for offset in 0..mapping.len() {
+            // SAFETY: inside the mapping.
+            let byte = unsafe { mapping.base().add(offset) };
+            // SAFETY: a mapped byte of our own.
+            assert_eq!(usize::from(unsafe { byte.read() }), offset % 251);
+        }
     }
 
     #[test]

@@ -78,11 +78,13 @@ pub unsafe trait Memory {
 mod shared_owners {
     use super::{Memory, NonNull};
     use alloc::rc::Rc;
+    #[cfg(target_has_atomic = "ptr")] // Processors without compare-and-swap have no Arc.
     use alloc::sync::Arc;
 
     // SAFETY: every promise of `Memory` is about the bytes and the values returned;
     // an `Arc` returns those of the value it holds, keeps that value at one address
     // and drops it only after the last clone.
+    #[cfg(target_has_atomic = "ptr")]
     unsafe impl<T: Memory + ?Sized> Memory for Arc<T> {
         fn base(&self) -> NonNull<u8> {
             (**self).base()
