@@ -158,7 +158,10 @@ impl<S: Stats> Publisher<S> {
 
     /// Closes the files now, also if clones of the publisher or lanes still exist: their
     /// updates go nowhere.
-    pub fn close(self) {
+    ///
+    /// Dropping the last clone does this too; a publisher in a `static` is never dropped, so
+    /// call it at the end of `main`, or the file looks as if the program had died.
+    pub fn close(&self) {
         self.closer.close();
     }
 }
