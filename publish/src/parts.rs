@@ -214,7 +214,11 @@ impl Shared {
     }
 
     pub(crate) fn hand_back(&self, part: usize, lane: u32) {
-        if let Some(part) = self.lock().parts.get_mut(part) {
+        let mut state = self.lock();
+        // Nothing in a closed image changes any more.
+        if !state.closed
+            && let Some(part) = state.parts.get_mut(part)
+        {
             part.writer.hand_back(lane);
         }
     }
