@@ -1,1 +1,38 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod combine;
+mod field;
+mod file;
+mod fold;
+mod observer;
+mod one;
+mod problem;
+mod program;
+mod rate;
+mod read;
+mod scan;
+mod sources;
+mod state;
+mod three;
+mod totals;
+mod value;
+
+pub use field::{FieldInfo, FieldRef, Shape};
+pub use file::File;
+pub use fold::Fold;
+pub use observer::{Changes, Observer};
+pub use problem::{Damage, Problem};
+pub use program::Program;
+pub use rate::{rate, timer_mean};
+pub use scan::Scratch;
+pub use sources::Sources;
+pub use state::{Identity, Instance, LaneInfo, Lanes, State};
+pub use totals::{Total, Totals, totals};
+pub use value::{EachValue, Origin, OwnedValue, Reading, Tally, TimerValue, Verdict};
+
+pub use mmstats_core::read::{
+    Attributes, Scalar, Value as RawValue, Verdict as RawVerdict, parse_attributes,
+};
+pub use mmstats_core::{Aggregation, DataType, Kind, Level, Storage};
+pub use mmstats_unix::FileId;

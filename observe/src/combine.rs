@@ -1,0 +1,402 @@
+//! Many values into one, by a field's rule: FORMAT.md section 4.3.
+
+use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
+use mmstats_core::{Aggregation, DataType};
+
+use crate::field::{FieldRef, Shape};
+use crate::problem::Damage;
+use crate::value::{EachValue, Origin, OwnedValue, Reading, Tally, TimerValue, Verdict, owned};
+
+/// What the values of one field amount to so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Combined {
+    rule: Aggregation,
+    body: Body,
+    tally: Tally,
+    damage: Option<Damage>,
+    /// The first verdict that is none of those that the tally counts.
+    other: Option<Verdict>,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    Number(DataType, Number),
+    Array(DataType, Vec<Number>),
+    /// The second is the count that `last` was taken from.
+    Timer(Box<(TimerValue, u128)>),
+    Each {
+        timer: bool,
+        values: Vec<EachValue>,
+    },
+}
+
+impl Combined {
+    /// No values yet of a field like this one.
+    pub(crate) fn new(field: &FieldRef<'_>) -> Self {
+        let mut rule = field.aggregation();
+        let each = || Body::Each { timer: field.is_timer(), values: Vec::new() };
+        let body = match field.shape() {
+            _ if rule == Aggregation::Each => each(),
+            _ if field.is_timer() => Body::Timer(Box::default()),
+            Shape::One(ty) if ty.is_scalar() => Body::Number(ty, Number::default()),
+            Shape::Array(ty, _) if ty.is_scalar() => Body::Array(ty, Vec::new()),
+            _ => each(),
+        };
+        if matches!(body, Body::Each { .. }) {
+            rule = Aggregation::Each;
+        }
+        Self { rule, body, tally: Tally::default(), damage: None, other: None }
+    }
+
+    /// No values again; the memory is kept.
+    pub(crate) fn clear(&mut self) {
+        match &mut self.body {
+            Body::Number(_, number) => *number = Number::default(),
+            Body::Array(_, numbers) => numbers.clear(),
+            Body::Timer(timer) => **timer = <(TimerValue, u128)>::default(),
+            Body::Each { values, .. } => values.clear(),
+        }
+        (self.tally, self.damage, self.other) = (Tally::default(), None, None);
+    }
+
+    /// Takes one lane's scalar in.
+    #[inline]
+    pub(crate) fn scalar(&mut self, origin: impl Fn() -> Origin, raw: RawVerdict<Scalar>) {
+        if let (RawVerdict::Consistent(scalar), Body::Number(_, number)) = (raw, &mut self.body) {
+            number.take(self.rule, scalar);
+            self.tally.values = self.tally.values.saturating_add(1);
+        } else {
+            self.value(origin(), raw.map(Value::from));
+        }
+    }
+
+    /// Takes one lane's value in.
+    pub(crate) fn value(&mut self, origin: Origin, raw: RawVerdict<Value<'_>>) {
+        let verdict = Verdict::from(&raw);
+        self.count(verdict);
+        if let Body::Each { timer, values } = &mut self.body {
+            // What has nothing to say for itself is only counted.
+            if !matches!(verdict, Verdict::Absent | Verdict::Retired | Verdict::Unknown) {
+                let value = raw.consistent().map(|value| owned(value, *timer));
+                values.push(EachValue { origin, value, verdict });
+            }
+        } else if let RawVerdict::Consistent(value) = raw {
+            self.add(value);
+        }
+    }
+
+    fn count(&mut self, verdict: Verdict) {
+        let counter = match verdict {
+            Verdict::Consistent => &mut self.tally.values,
+            Verdict::Absent => &mut self.tally.absent,
+            Verdict::Contended => &mut self.tally.contended,
+            Verdict::Damaged(damage) => {
+                self.damage.get_or_insert(damage);
+                &mut self.tally.damaged
+            }
+            Verdict::Retired | Verdict::Unknown => {
+                self.other.get_or_insert(verdict);
+                return;
+            }
+        };
+        *counter = counter.saturating_add(1);
+    }
+
+    fn add(&mut self, value: Value<'_>) {
+        let rule = self.rule;
+        match (&mut self.body, value) {
+            (Body::Array(_, numbers), Value::Array(array)) => {
+                if numbers.len() < array.len() {
+                    numbers.resize(array.len(), Number::default());
+                }
+                numbers.iter_mut().zip(array.iter()).for_each(|(to, from)| to.take(rule, from));
+            }
+            (Body::Timer(timer), Value::Array(array)) => {
+                if let Some(more) = TimerValue::of(&array) {
+                    add_timer(timer, more, more.count);
+                }
+            }
+            (Body::Number(_, number), value) => {
+                let scalar = match value {
+                    Value::U64(n) => Scalar::U64(n),
+                    Value::I64(n) => Scalar::I64(n),
+                    Value::F32(x) => Scalar::F32(x),
+                    Value::F64(x) => Scalar::F64(x),
+                    Value::Bool(b) => Scalar::Bool(b),
+                    _ => return,
+                };
+                number.take(rule, scalar);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in what another one is made of: the same field of other files.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let rule = self.rule;
+        match (&mut self.body, &other.body) {
+            (Body::Number(_, to), Body::Number(_, from)) => to.merge(rule, *from),
+            (Body::Array(_, to), Body::Array(_, from)) => {
+                if to.len() < from.len() {
+                    to.resize(from.len(), Number::default());
+                }
+                to.iter_mut().zip(from).for_each(|(to, from)| to.merge(rule, *from));
+            }
+            (Body::Timer(to), Body::Timer(from)) => add_timer(to, from.0, from.1),
+            (Body::Each { values: to, .. }, Body::Each { values: from, .. }) => {
+                to.extend(from.iter().cloned());
+            }
+            _ => return,
+        }
+        let Tally { values, absent, contended, damaged } = other.tally;
+        self.tally.values = self.tally.values.saturating_add(values);
+        self.tally.absent = self.tally.absent.saturating_add(absent);
+        self.tally.contended = self.tally.contended.saturating_add(contended);
+        self.tally.damaged = self.tally.damaged.saturating_add(damaged);
+        self.damage = self.damage.or(other.damage);
+        self.other = self.other.or(other.other);
+    }
+
+    /// Whether any value was taken in.
+    pub(crate) const fn has_values(&self) -> bool {
+        self.tally.values > 0
+    }
+
+    /// The value and the verdict now.
+    pub(crate) fn reading(&self) -> Reading {
+        let verdict = match (self.damage, self.other) {
+            (Some(damage), _) => Verdict::Damaged(damage),
+            (None, _) if self.tally.contended > 0 => Verdict::Contended,
+            (None, _) if self.tally.values > 0 => Verdict::Consistent,
+            (None, Some(other)) => other,
+            (None, None) => Verdict::Absent,
+        };
+        Reading { value: self.result(), verdict, tally: self.tally }
+    }
+
+    fn result(&self) -> Option<OwnedValue> {
+        match &self.body {
+            // A constant that one file alone has is no list.
+            Body::Each { values, .. } => match values.as_slice() {
+                [] => None,
+                [one] if one.origin.lane.is_none() => one.value.clone(),
+                _ => Some(OwnedValue::Each(values.clone())),
+            },
+            _ if self.tally.values == 0 => None,
+            Body::Number(ty, number) => Some(number.result(self.rule, *ty)),
+            Body::Array(ty, numbers) => {
+                let element = |number: &Number| number.result(self.rule, *ty);
+                Some(OwnedValue::Array(numbers.iter().map(element).collect()))
+            }
+            Body::Timer(timer) => Some(OwnedValue::Timer(timer.0)),
+        }
+    }
+}
+
+/// `last` is taken from the part with the largest count.
+fn add_timer(to: &mut (TimerValue, u128), more: TimerValue, largest: u128) {
+    let (sum, count) = to;
+    if more.count == 0 {
+        return;
+    }
+    sum.count = sum.count.saturating_add(more.count);
+    sum.sum = sum.sum.saturating_add(more.sum);
+    sum.min = sum.min.into_iter().chain(more.min).min();
+    sum.max = sum.max.into_iter().chain(more.max).max();
+    if largest > *count {
+        (sum.last, *count) = (more.last, largest);
+    }
+}
+
+/// Some numbers of one type, combined.
+#[derive(Debug, Clone, Copy, Default)]
+struct Number {
+    /// How many.
+    count: u64,
+    sum: Sum,
+}
+
+/// No type of the format changes its kind of number between values of one field, so the
+/// first decides.
+#[derive(Debug, Clone, Copy)]
+enum Sum {
+    Unsigned(u128),
+    Signed(i128),
+    Float(f64),
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self::Unsigned(0)
+    }
+}
+
+impl Number {
+    #[inline]
+    fn take(&mut self, rule: Aggregation, scalar: Scalar) {
+        let sum = match scalar {
+            Scalar::U64(n) => Sum::Unsigned(n.into()),
+            Scalar::I64(n) => Sum::Signed(n.into()),
+            Scalar::F32(x) => Sum::Float(x.into()),
+            Scalar::F64(x) => Sum::Float(x),
+            Scalar::Bool(b) => Sum::Unsigned(b.into()),
+        };
+        self.merge(rule, Self { count: 1, sum });
+    }
+
+    #[inline]
+    fn merge(&mut self, rule: Aggregation, more: Self) {
+        if self.count == 0 || more.count == 0 {
+            if self.count == 0 {
+                *self = more;
+            }
+            return;
+        }
+        self.count = self.count.saturating_add(more.count);
+        match (&mut self.sum, more.sum) {
+            (Sum::Unsigned(a), Sum::Unsigned(b)) => match rule {
+                Aggregation::Min => *a = b.min(*a),
+                Aggregation::Max => *a = b.max(*a),
+                _ => *a = a.saturating_add(b),
+            },
+            (Sum::Signed(a), Sum::Signed(b)) => match rule {
+                Aggregation::Min => *a = b.min(*a),
+                Aggregation::Max => *a = b.max(*a),
+                _ => *a = a.saturating_add(b),
+            },
+            (Sum::Float(a), Sum::Float(b)) => match rule {
+                // A NaN takes no part, unless there is nothing else.
+                Aggregation::Min => *a = a.min(b),
+                Aggregation::Max => *a = a.max(b),
+                _ => *a += b,
+            },
+            _ => {}
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)] // a mean is a float
+    #[allow(clippy::cast_possible_truncation)] // exact: these came from f32
+    fn result(&self, rule: Aggregation, ty: DataType) -> OwnedValue {
+        let picked = matches!(rule, Aggregation::Min | Aggregation::Max);
+        match self.sum {
+            Sum::Float(x) if rule == Aggregation::Mean => OwnedValue::F64(x / self.count as f64),
+            Sum::Unsigned(n) if rule == Aggregation::Mean => {
+                OwnedValue::F64(n as f64 / self.count as f64)
+            }
+            Sum::Signed(n) if rule == Aggregation::Mean => {
+                OwnedValue::F64(n as f64 / self.count as f64)
+            }
+            Sum::Float(x) if ty == DataType::F32 && (picked || self.count == 1) => {
+                OwnedValue::F32(x as f32)
+            }
+            Sum::Unsigned(n) if ty == DataType::Bool && picked => OwnedValue::Bool(n != 0),
+            Sum::Float(x) => OwnedValue::F64(x),
+            Sum::Unsigned(n) => OwnedValue::Unsigned(n),
+            Sum::Signed(n) => OwnedValue::Signed(n),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn combine(rule: Aggregation, ty: DataType, scalars: &[Scalar]) -> OwnedValue {
+        let body = Body::Number(ty, Number::default());
+        let mut all = Combined { rule, body, tally: Tally::default(), damage: None, other: None };
+        for scalar in scalars {
+            all.scalar(Origin::default, RawVerdict::Consistent(*scalar));
+        }
+        all.reading().value.unwrap()
+    }
+
+    #[test]
+    fn integers_are_exact_past_64_bits() {
+        use Aggregation::{Max, Mean, Min, Sum};
+        let big = [Scalar::U64(u64::MAX), Scalar::U64(u64::MAX), Scalar::U64(1)];
+        let sum = 2 * u128::from(u64::MAX) + 1;
+        assert_eq!(combine(Sum, DataType::U64, &big), OwnedValue::Unsigned(sum));
+        assert_eq!(combine(Min, DataType::U64, &big), OwnedValue::Unsigned(1));
+        assert_eq!(combine(Max, DataType::U64, &big), OwnedValue::Unsigned(u64::MAX.into()));
+        let low = [Scalar::I64(i64::MIN), Scalar::I64(i64::MIN), Scalar::I64(3)];
+        let sum = 2 * i128::from(i64::MIN) + 3;
+        assert_eq!(combine(Sum, DataType::I64, &low), OwnedValue::Signed(sum));
+        assert_eq!(
+            combine(Mean, DataType::I8, &[Scalar::I64(-1), Scalar::I64(2)]),
+            OwnedValue::F64(0.5)
+        );
+    }
+
+    #[test]
+    fn floats_and_bools_follow_the_rule() {
+        use Aggregation::{Max, Mean, Min, Sum};
+        let bools = [true, false, true].map(Scalar::Bool);
+        assert_eq!(combine(Sum, DataType::Bool, &bools), OwnedValue::Unsigned(2));
+        assert_eq!(combine(Min, DataType::Bool, &bools), OwnedValue::Bool(false));
+        assert_eq!(combine(Max, DataType::Bool, &bools), OwnedValue::Bool(true));
+        let floats = [0.1_f32, 0.2, f32::NAN].map(Scalar::F32);
+        assert_eq!(combine(Sum, DataType::F32, &floats[..1]), OwnedValue::F32(0.1));
+        assert_eq!(combine(Min, DataType::F32, &floats), OwnedValue::F32(0.1));
+        assert_eq!(combine(Max, DataType::F32, &floats), OwnedValue::F32(0.2));
+        let sum = f64::from(0.1_f32) + f64::from(0.2_f32);
+        assert_eq!(combine(Sum, DataType::F32, &floats[..2]), OwnedValue::F64(sum));
+        assert_eq!(combine(Mean, DataType::F32, &floats[..2]), OwnedValue::F64(sum / 2.0));
+    }
+
+    #[test]
+    fn the_last_duration_is_that_of_the_busiest() {
+        let timer = |count: u64, last| TimerValue {
+            count: count.into(),
+            sum: 10,
+            min: Some(last),
+            max: Some(last),
+            last: Some(last),
+        };
+        let mut all = <(TimerValue, u128)>::default();
+        for more in [timer(2, 20), timer(5, 50), timer(1, 10), TimerValue::default()] {
+            add_timer(&mut all, more, more.count);
+        }
+        let want = TimerValue { count: 8, sum: 30, min: Some(10), max: Some(50), last: Some(50) };
+        assert_eq!(all.0, want);
+        // Two folded parts keep the largest count of one lane, not the sum.
+        let mut other = (timer(6, 60), 6);
+        add_timer(&mut other, all.0, all.1);
+        assert_eq!(other.0.last, Some(60));
+    }
+
+    #[test]
+    fn the_worst_verdict_wins_and_good_parts_stay() {
+        let body = Body::Number(DataType::U64, Number::default());
+        let new = Combined {
+            rule: Aggregation::Sum,
+            body,
+            tally: Tally::default(),
+            damage: None,
+            other: None,
+        };
+        let mut all = new.clone();
+        assert_eq!(all.reading().verdict, Verdict::Absent);
+        all.scalar(Origin::default, RawVerdict::Absent);
+        assert_eq!(
+            all.reading(),
+            Reading {
+                value: None,
+                verdict: Verdict::Absent,
+                tally: Tally { absent: 1, ..Tally::default() },
+            }
+        );
+        all.scalar(Origin::default, RawVerdict::Consistent(Scalar::U64(4)));
+        assert_eq!(all.reading().verdict, Verdict::Consistent);
+        all.scalar(Origin::default, RawVerdict::Contended);
+        assert_eq!(all.reading().verdict, Verdict::Contended);
+        let error = mmstats_core::read::ValueError::LaneState { offset: 7, found: 9 };
+        all.scalar(Origin::default, RawVerdict::Damaged(error));
+        let reading = all.reading();
+        assert_eq!(reading.value, Some(OwnedValue::Unsigned(4)));
+        assert_eq!(reading.verdict, Verdict::Damaged(Damage { code: "lane-state", offset: 7 }));
+        assert_eq!(reading.tally, Tally { values: 1, absent: 1, contended: 1, damaged: 1 });
+        assert!(all.has_values());
+        all.clear();
+        assert_eq!(all.reading().verdict, Verdict::Absent);
+    }
+}

@@ -1,0 +1,323 @@
+//! A field's description, whatever format its file has.
+
+use std::fmt;
+
+use mmstats_core::read::{Attributes, Field, HeapStr, parse_attributes};
+use mmstats_core::{Aggregation, DataType, Kind, Level, Storage};
+
+use crate::one::Record;
+use crate::problem::Damage;
+
+/// A field of a file: its description, borrowed from the file without a copy.
+#[derive(Debug, Clone, Copy)]
+pub struct FieldRef<'a> {
+    index: u32,
+    inner: Inner<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Inner<'a> {
+    Three { field: &'a Field, metadata: &'a [u8], retired: bool },
+    One(&'a Record),
+    Damaged(Damage),
+}
+
+impl<'a> FieldRef<'a> {
+    pub(crate) const fn three(
+        index: u32,
+        field: &'a Field,
+        metadata: &'a [u8],
+        retired: bool,
+    ) -> Self {
+        Self { index, inner: Inner::Three { field, metadata, retired } }
+    }
+
+    pub(crate) const fn one(index: u32, record: &'a Record) -> Self {
+        Self { index, inner: Inner::One(record) }
+    }
+
+    pub(crate) const fn damaged(index: u32, damage: Damage) -> Self {
+        Self { index, inner: Inner::Damaged(damage) }
+    }
+
+    fn string(&self, which: impl FnOnce(&Field) -> HeapStr) -> &'a str {
+        match self.inner {
+            Inner::Three { field, metadata, .. } => which(field).slice(metadata),
+            Inner::One(_) | Inner::Damaged(_) => "",
+        }
+    }
+
+    const fn field(&self) -> Option<&'a Field> {
+        match self.inner {
+            Inner::Three { field, .. } => Some(field),
+            Inner::One(_) | Inner::Damaged(_) => None,
+        }
+    }
+
+    /// Its number in the file.
+    #[must_use]
+    pub const fn index(&self) -> usize {
+        self.index as usize
+    }
+
+    /// The label: 1 to 255 bytes, anything but control over what a terminal does with it;
+    /// escape it. Empty if the field is damaged.
+    #[must_use]
+    pub fn label(&self) -> &'a str {
+        match self.inner {
+            Inner::One(record) => &record.label,
+            _ => self.string(Field::label),
+        }
+    }
+
+    /// The unit; empty if there is none.
+    #[must_use]
+    pub fn unit(&self) -> &'a str {
+        self.string(Field::unit)
+    }
+
+    /// The help text; empty if there is none.
+    #[must_use]
+    pub fn help(&self) -> &'a str {
+        self.string(Field::help)
+    }
+
+    /// Keys and values.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes<'a> {
+        parse_attributes(self.attributes_text())
+    }
+
+    /// The attributes as they are in the file: `key=value` items with a zero byte between.
+    #[must_use]
+    pub fn attributes_text(&self) -> &'a str {
+        self.string(Field::attributes)
+    }
+
+    /// Type of the value or of its elements; `None` if it is not known or damaged.
+    #[must_use]
+    pub const fn ty(&self) -> Option<DataType> {
+        match self.inner {
+            Inner::Three { field, .. } => field.ty(),
+            Inner::One(record) => Some(record.ty),
+            Inner::Damaged(_) => None,
+        }
+    }
+
+    /// Type and number of elements, to be shown.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        match self.inner {
+            Inner::Three { field, .. } => match field.ty() {
+                None => Shape::Unknown(field.raw().ty),
+                Some(ty) if field.is_array() => Shape::Array(ty, field.count()),
+                Some(ty) => Shape::One(ty),
+            },
+            Inner::One(record) => Shape::One(record.ty),
+            Inner::Damaged(_) => Shape::Damaged,
+        }
+    }
+
+    /// What the value means; `None` if it is damaged or not known. Format 1 does not say.
+    #[must_use]
+    pub const fn kind(&self) -> Option<Kind> {
+        match self.inner {
+            Inner::Three { field, .. } => field.kind(),
+            Inner::One(_) | Inner::Damaged(_) => None,
+        }
+    }
+
+    /// The name of the kind; besides those of the format `untyped` (format 1: take it for
+    /// a gauge), `unknown` and `damaged`.
+    #[must_use]
+    pub const fn kind_name(&self) -> &'static str {
+        match (self.inner, self.kind()) {
+            (_, Some(kind)) => kind.name(),
+            (Inner::One(_), _) => "untyped",
+            (Inner::Three { .. }, _) => "unknown",
+            (Inner::Damaged(_), _) => "damaged",
+        }
+    }
+
+    /// How its values combine over lanes and programs.
+    #[must_use]
+    pub const fn aggregation(&self) -> Aggregation {
+        match self.inner {
+            Inner::Three { field, .. } => field.aggregation(),
+            Inner::One(record) => record.aggregation,
+            Inner::Damaged(_) => Aggregation::Each,
+        }
+    }
+
+    /// How much it matters.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        match self.inner {
+            Inner::Three { field, .. } => field.level(),
+            Inner::One(_) | Inner::Damaged(_) => Level::Info,
+        }
+    }
+
+    /// Where the value is kept; `None` if it is damaged, not known, or of format 1.
+    #[must_use]
+    pub const fn storage(&self) -> Option<Storage> {
+        match self.inner {
+            Inner::Three { field, .. } => field.storage(),
+            Inner::One(_) | Inner::Damaged(_) => None,
+        }
+    }
+
+    /// Whether its one value never changes.
+    #[must_use]
+    pub const fn is_constant(&self) -> bool {
+        matches!(self.storage(), Some(Storage::Constant))
+    }
+
+    /// Whether the value is an array of scalars.
+    #[must_use]
+    pub const fn is_array(&self) -> bool {
+        matches!(self.shape(), Shape::Array(..))
+    }
+
+    /// Number of elements, or capacity of text and bytes in bytes.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        match self.inner {
+            Inner::Three { field, .. } => field.count(),
+            Inner::One(record) => record.count,
+            Inner::Damaged(_) => 0,
+        }
+    }
+
+    /// Whether a lane may have no value.
+    #[must_use]
+    pub const fn is_optional(&self) -> bool {
+        match self.field() {
+            Some(field) => field.is_optional(),
+            None => false,
+        }
+    }
+
+    /// Whether it was retired, as of the last refresh: it has no value any more.
+    #[must_use]
+    pub const fn is_retired(&self) -> bool {
+        matches!(self.inner, Inner::Three { retired: true, .. })
+    }
+
+    /// The rule that its description breaks, if it does; the other fields are still good.
+    #[must_use]
+    pub const fn damage(&self) -> Option<Damage> {
+        match self.inner {
+            Inner::Damaged(damage) => Some(damage),
+            Inner::Three { .. } | Inner::One(_) => None,
+        }
+    }
+
+    /// Whether its value is durations to be combined as FORMAT.md section 4.3 says.
+    pub(crate) const fn is_timer(&self) -> bool {
+        matches!((self.kind(), self.shape()), (Some(Kind::Timer), Shape::Array(DataType::U64, 5)))
+    }
+}
+
+/// Type and number of elements of a value.
+///
+/// ```
+/// use mmstats_observe::{DataType, Shape};
+/// assert_eq!(Shape::One(DataType::Text).to_string(), "text");
+/// assert_eq!(Shape::Array(DataType::U64, 5).to_string(), "u64[5]");
+/// assert_eq!(Shape::Unknown(77).to_string(), "unknown(77)");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Shape {
+    /// One scalar, text or bytes.
+    One(DataType),
+    /// An array of so many scalars.
+    Array(DataType, u32),
+    /// A type with a code that this version does not know.
+    Unknown(u8),
+    /// The description is damaged.
+    Damaged,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(ty) => ty.fmt(f),
+            Self::Array(ty, count) => f.pad(&format!("{ty}[{count}]")),
+            Self::Unknown(code) => f.pad(&format!("unknown({code})")),
+            Self::Damaged => f.pad("damaged"),
+        }
+    }
+}
+
+/// A field's description that belongs to nobody: what fields of many files have in common.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct FieldInfo {
+    /// The label.
+    pub label: String,
+    /// The unit; empty if there is none.
+    pub unit: String,
+    /// The help text of the first file; empty if there is none.
+    pub help: String,
+    /// `key=value` items with a zero byte between.
+    pub attributes: String,
+    /// Type and number of elements.
+    pub shape: Shape,
+    /// What the value means.
+    pub kind: Option<Kind>,
+    /// The name of the kind: see [`FieldRef::kind_name`].
+    pub kind_name: &'static str,
+    /// How the values combine.
+    pub aggregation: Aggregation,
+    /// How much it matters, to the first file.
+    pub level: Level,
+    /// Whether it is constant, in the first file.
+    pub constant: bool,
+}
+
+impl FieldInfo {
+    /// Keys and values.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes<'_> {
+        parse_attributes(&self.attributes)
+    }
+
+    /// Whether the values of `field` belong to this one.
+    pub(crate) fn is(&self, field: &FieldRef<'_>) -> bool {
+        self.shape == field.shape()
+            && self.label == field.label()
+            && self.kind_name == field.kind_name()
+            && self.aggregation == field.aggregation()
+            && self.unit == field.unit()
+            && self.attributes == field.attributes_text()
+    }
+
+    /// Whether the values of both belong together.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.shape == other.shape
+            && self.label == other.label
+            && self.kind_name == other.kind_name
+            && self.aggregation == other.aggregation
+            && self.unit == other.unit
+            && self.attributes == other.attributes
+    }
+}
+
+impl From<&FieldRef<'_>> for FieldInfo {
+    fn from(field: &FieldRef<'_>) -> Self {
+        Self {
+            label: field.label().to_owned(),
+            unit: field.unit().to_owned(),
+            help: field.help().to_owned(),
+            attributes: field.attributes_text().to_owned(),
+            shape: field.shape(),
+            kind: field.kind(),
+            kind_name: field.kind_name(),
+            aggregation: field.aggregation(),
+            level: field.level(),
+            constant: field.is_constant(),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What is wrong with a file or a place to look, in words for people and a code for tools.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use mmstats_core::format1;
+use mmstats_core::layout::MAGIC;
+use mmstats_core::read::{FieldError, Refusal, ValueError};
+use mmstats_unix::{Error, ErrorKind};
+
+/// Why a file cannot be read, or a place not looked at.
+///
+/// The text names the file, what is wrong, the rule and the place:
+///
+/// ```
+/// # use std::path::Path;
+/// use mmstats_observe::{Observer, Sources};
+/// let mut observer = Observer::new(Sources::new().path("no-such-file.mmst"));
+/// observer.refresh();
+/// let problem = observer.problems().next().unwrap();
+/// assert_eq!((problem.path.as_path(), problem.code), (Path::new("no-such-file.mmst"), "not-found"));
+/// assert!(problem.named, "the user asked for it: the exit code says so");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// The broken rule: a code of FORMAT.md section 12, one of format 1, or one of
+    /// `not-found`, `permission-denied`, `not-regular`, `not-a-directory`, `too-large`,
+    /// `truncated`, `no-such-pid`, `no-locks` and `io`.
+    pub code: &'static str,
+    /// Where in the file, in bytes.
+    pub offset: Option<u64>,
+    /// What is wrong, without path, code and offset.
+    pub message: String,
+    /// Whether the user named the path, and did not merely name a directory around it.
+    pub named: bool,
+}
+
+impl Problem {
+    pub(crate) fn new(path: &Path, code: &'static str, message: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), code, offset: None, message: message.into(), named: false }
+    }
+
+    pub(crate) fn of_refusal(path: &Path, refusal: &Refusal) -> Self {
+        let offset = Some(u64::from(refusal.offset()));
+        Self { offset, ..Self::new(path, refusal.code(), refusal.to_string()) }
+    }
+
+    pub(crate) fn of_format1(path: &Path, error: &format1::Error) -> Self {
+        let offset = u64::try_from(error.offset()).ok();
+        Self { offset, ..Self::new(path, error.code(), error.to_string()) }
+    }
+
+    /// Neither format: the file starts with nothing known, or is too short to tell.
+    pub(crate) fn unknown_format(path: &Path, first: &[u8]) -> Self {
+        if first.len() < MAGIC.len() && MAGIC.starts_with(first) {
+            let found = u32::try_from(first.len()).unwrap_or(u32::MAX);
+            Self::of_refusal(path, &Refusal::TooShort { found })
+        } else {
+            let mut found = [0; 8];
+            found.iter_mut().zip(first).for_each(|(to, from)| *to = *from);
+            Self::of_refusal(path, &Refusal::BadMagic { found })
+        }
+    }
+
+    pub(crate) fn of_system(path: &Path, error: &Error) -> Self {
+        let code = match error.kind() {
+            ErrorKind::NotFound | ErrorKind::Replaced => "not-found",
+            ErrorKind::PermissionDenied
+            | ErrorKind::WrongOwner { .. }
+            | ErrorKind::WrongMode { .. } => "permission-denied",
+            ErrorKind::NotRegular(_) => "not-regular",
+            ErrorKind::NotDirectory(_) => "not-a-directory",
+            ErrorKind::TooLarge { .. } => "too-large",
+            // FORMAT.md has a rule for files that are too short.
+            ErrorKind::Empty => return Self::of_refusal(path, &Refusal::TooShort { found: 0 }),
+            ErrorKind::Shrunk => "truncated",
+            _ => "io",
+        };
+        let why = match error.kind() {
+            ErrorKind::Other => error.to_string(),
+            kind => kind.to_string(),
+        };
+        Self::new(path, code, format!("cannot {}: {why}", error.operation()))
+    }
+
+    pub(crate) fn of_io(path: &Path, error: &std::io::Error) -> Self {
+        let code = match error.kind() {
+            std::io::ErrorKind::NotFound => "not-found",
+            std::io::ErrorKind::PermissionDenied => "permission-denied",
+            std::io::ErrorKind::NotADirectory => "not-a-directory",
+            _ => "io",
+        };
+        Self::new(path, code, error.to_string())
+    }
+
+    pub(crate) fn truncated(path: &Path, size: Option<u64>) -> Self {
+        let message = "the file became smaller while it was observed";
+        Self { offset: size, ..Self::new(path, "truncated", message) }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        plain(f, &self.path.to_string_lossy())?;
+        f.write_str(": ")?;
+        plain(f, &self.message)?;
+        write!(f, " ({}", self.code)?;
+        match self.offset {
+            Some(offset) => write!(f, " at byte {offset})"),
+            None => f.write_str(")"),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// Writes text that may hold anything, so that no terminal escape passes.
+fn plain(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for c in text.chars() {
+        match c {
+            '\'' | '"' | '\\' => write!(f, "{c}")?,
+            c => write!(f, "{}", c.escape_debug())?,
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with one field or one value; the others of the file are still good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Damage {
+    /// The code of FORMAT.md section 12.
+    pub code: &'static str,
+    /// Where in the file, in bytes.
+    pub offset: u32,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.code, self.offset)
+    }
+}
+
+impl From<FieldError> for Damage {
+    fn from(error: FieldError) -> Self {
+        Self { code: error.code(), offset: error.offset() }
+    }
+}
+
+impl From<ValueError> for Damage {
+    fn from(error: ValueError) -> Self {
+        Self { code: error.code(), offset: error.offset() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_names_file_rule_and_offset_and_escapes() {
+        let refusal = Refusal::UnsupportedMajor { found: 9 };
+        let problem = Problem::of_refusal(Path::new("a\u{1b}[2J.mmst"), &refusal);
+        let text = problem.to_string();
+        assert_eq!(
+            text,
+            "a\\u{1b}[2J.mmst: format version 9.x, this reader knows 3.x (unsupported-major at byte 8)"
+        );
+        assert_eq!(Problem::new(Path::new("d"), "io", "no").to_string(), "d: no (io)");
+    }
+
+    #[test]
+    fn what_is_no_image_has_a_rule() {
+        let path = Path::new("x");
+        assert_eq!(Problem::unknown_format(path, b"").code, "too-short");
+        assert_eq!(Problem::unknown_format(path, b"\x89MM").code, "too-short");
+        assert_eq!(Problem::unknown_format(path, b"hello world").code, "bad-magic");
+        assert_eq!(Problem::unknown_format(path, b"hi").code, "bad-magic");
+    }
+}

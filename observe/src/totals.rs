@@ -1,0 +1,400 @@
+//! Fields of many files together: the same label, attributes, type and unit.
+
+use std::collections::HashMap;
+use std::collections::hash_map::{Entry, RandomState};
+use std::fmt;
+use std::hash::BuildHasher;
+
+use mmstats_core::read::Value;
+
+use crate::combine::Combined;
+use crate::field::{FieldInfo, FieldRef};
+use crate::file::{Content, File};
+use crate::fold::Fold;
+use crate::scan::{self, Scratch};
+use crate::value::{Origin, Reading};
+
+/// A field, combined over the files that have it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Total {
+    /// What it is.
+    pub field: FieldInfo,
+    /// Its value.
+    pub reading: Reading,
+    /// How many files have it, without folded ones.
+    pub files: u32,
+}
+
+/// Which fields are kept.
+type Keep = Box<dyn Fn(&FieldRef<'_>) -> bool + Send>;
+
+/// Fields of many files, combined again and again.
+///
+/// Fields belong together if label, attributes, type, unit, kind and rule are the same;
+/// then they combine by that rule. Damaged and retired fields take no part, nor do files
+/// that cannot be read. Of an instance with several parts a constant is taken once.
+///
+/// While the files and their fields stay the same, an [`update`](Self::update) only
+/// loads values and adds them.
+#[derive(Default)]
+pub struct Totals {
+    keep: Option<Keep>,
+    series: Series,
+    plans: Vec<Plan>,
+    /// Where the fields of the fold go, and which fold that was.
+    folded: (Vec<u32>, u64),
+    scratch: Scratch,
+}
+
+impl fmt::Debug for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Totals").field("fields", &self.series.totals).finish_non_exhaustive()
+    }
+}
+
+/// Where the fields of one file go.
+#[derive(Debug)]
+struct Plan {
+    version: (u64, u32),
+    /// By number of the field: a number of a series, or `NOWHERE`.
+    targets: Vec<u32>,
+}
+
+const NOWHERE: u32 = u32::MAX;
+
+impl Totals {
+    /// Of all fields.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Of the fields that `keep` accepts. It is asked once for each field of a file.
+    #[must_use]
+    pub fn filtered(keep: impl Fn(&FieldRef<'_>) -> bool + Send + 'static) -> Self {
+        Self { keep: Some(Box::new(keep)), ..Self::default() }
+    }
+
+    /// Combines the values that the files have now. Files that were folded are left out:
+    /// `fold` has their counters.
+    pub fn update<'a>(&mut self, files: impl IntoIterator<Item = &'a File>, fold: Option<&Fold>) {
+        let wanted = |file: &&File| fold.is_none_or(|fold| !fold.contains(file));
+        let mut files: Vec<(usize, &File)> =
+            files.into_iter().enumerate().filter(|(_, file)| wanted(file)).collect();
+        loop {
+            files.retain(|(_, file)| file.state().is_readable());
+            let version = fold.map_or(0, Fold::version);
+            let same = self.folded.1 == version
+                && self.plans.len() == files.len()
+                && files.iter().zip(&self.plans).all(|((_, file), plan)| plan.is_of(file));
+            if !same {
+                self.plan(&files, fold, version);
+            }
+            self.combine(&files, fold);
+            // What was read of a file that was truncated meanwhile is worth nothing.
+            if !files.iter().any(|(_, file)| file.lost()) {
+                break;
+            }
+        }
+        self.series.finish();
+    }
+
+    /// The fields, in the order in which the files have them.
+    #[must_use]
+    pub fn fields(&self) -> &[Total] {
+        &self.series.totals
+    }
+
+    /// The fields with this label, whatever their attributes are.
+    pub fn get(&self, label: &str) -> impl Iterator<Item = &Total> {
+        self.fields().iter().filter(move |total| total.field.label == label)
+    }
+
+    fn plan(&mut self, files: &[(usize, &File)], fold: Option<&Fold>, version: u64) {
+        self.series.clear();
+        let mut claims = HashMap::new();
+        let mut plans: Vec<Plan> = Vec::with_capacity(files.len());
+        for (_, file) in files {
+            let mut targets = vec![NOWHERE; file.field_count()];
+            for (target, field) in targets.iter_mut().zip(file.fields()) {
+                let lost = field.damage().is_some() || field.is_retired();
+                if lost || self.keep.as_ref().is_some_and(|keep| !keep(&field)) {
+                    continue;
+                }
+                let series = self.series.of(&field);
+                if field.is_constant()
+                    && let Some(instance) = file.instance()
+                {
+                    // The lowest part keeps it.
+                    let here = (file.part(), plans.len(), field.index());
+                    match claims.entry((instance, series)) {
+                        Entry::Vacant(entry) => {
+                            entry.insert(here);
+                        }
+                        Entry::Occupied(mut entry) => {
+                            let (part, plan, other) = *entry.get();
+                            let same_file = plan == plans.len();
+                            if !same_file && part <= here.0 {
+                                continue;
+                            }
+                            if !same_file {
+                                let plan = plans.get_mut(plan);
+                                if let Some(to) = plan.and_then(|p| p.targets.get_mut(other)) {
+                                    *to = NOWHERE;
+                                    self.series.drop_file(series);
+                                }
+                                entry.insert(here);
+                            }
+                        }
+                    }
+                }
+                *target = series;
+                self.series.add_file(series, field.is_constant());
+            }
+            plans.push(Plan { version: file.version(), targets });
+        }
+        let folded = fold.map_or_else(Vec::new, |fold| {
+            let series = fold.fields();
+            series.map(|(field, like)| self.series.of_info(field, like)).collect()
+        });
+        self.plans = plans;
+        self.folded = (folded, version);
+        self.series.is_new = true;
+    }
+
+    fn combine(&mut self, files: &[(usize, &File)], fold: Option<&Fold>) {
+        self.series.start();
+        let series = &mut self.series;
+        let scratch = &mut self.scratch;
+        for ((number, file), plan) in files.iter().zip(&self.plans) {
+            let targets = plan.targets.as_slice();
+            let to = |index: u32| targets.get(index as usize).copied().unwrap_or(NOWHERE);
+            match file.content() {
+                Content::Three(three) => {
+                    if series.is_new || series.mixed {
+                        scan::constants(three, scratch, |index, raw| {
+                            series.value(to(index), file.origin(*number, None), raw);
+                        });
+                    }
+                    for lane in 0..three.lanes_used() {
+                        let origin = || file.origin(*number, Some(lane));
+                        scan::scalars(three, lane, |index, raw| {
+                            if let Some(combined) = series.changing(to(index)) {
+                                combined.scalar(origin, raw);
+                            }
+                        });
+                        if three.plan().others.is_empty() {
+                            continue;
+                        }
+                        scan::others(three, lane, scratch, |index, raw| {
+                            series.value(to(index), origin(), raw);
+                        });
+                    }
+                }
+                Content::One { one, .. } => {
+                    for (index, record) in (0..).zip(&one.records) {
+                        series.value(to(index), file.origin(*number, None), record.raw());
+                    }
+                }
+                Content::Nothing => {}
+            }
+        }
+        if let Some(fold) = fold {
+            for (to, (_, from)) in self.folded.0.iter().zip(fold.fields()) {
+                if let Some(combined) = series.combined.get_mut(*to as usize) {
+                    combined.merge(from);
+                }
+            }
+        }
+    }
+}
+
+impl Plan {
+    fn is_of(&self, file: &File) -> bool {
+        self.version == file.version() && self.targets.len() == file.field_count()
+    }
+}
+
+/// The fields of several files, once, combined.
+///
+/// ```
+/// use mmstats_observe::{Observer, Sources, totals};
+/// let mut observer = Observer::new(Sources::new().path("/no/such/directory"));
+/// observer.refresh();
+/// assert!(totals(observer.files()).is_empty());
+/// ```
+#[must_use]
+pub fn totals<'a>(files: impl IntoIterator<Item = &'a File>) -> Vec<Total> {
+    let mut totals = Totals::new();
+    totals.update(files, None);
+    totals.series.totals
+}
+
+/// Fields that belong together, found by what they have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Series {
+    hasher: RandomState,
+    /// The first series with a hash; the others follow by `next`.
+    first: HashMap<u64, u32>,
+    next: Vec<u32>,
+    totals: Vec<Total>,
+    combined: Vec<Combined>,
+    /// Whether the series has values that can change.
+    changes: Vec<bool>,
+    has_constants: Vec<bool>,
+    /// Some series has constants, and values that can change.
+    mixed: bool,
+    /// Nothing was read since it was made.
+    is_new: bool,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            first: HashMap::new(),
+            next: Vec::new(),
+            totals: Vec::new(),
+            combined: Vec::new(),
+            changes: Vec::new(),
+            has_constants: Vec::new(),
+            mixed: false,
+            is_new: true,
+        }
+    }
+}
+
+impl Series {
+    fn clear(&mut self) {
+        self.first.clear();
+        self.next.clear();
+        self.totals.clear();
+        self.combined.clear();
+        self.changes.clear();
+        self.has_constants.clear();
+    }
+
+    /// The series of a field; made if there is none.
+    pub(crate) fn of(&mut self, field: &FieldRef<'_>) -> u32 {
+        let hash = self.hasher.hash_one((
+            field.label(),
+            field.attributes_text(),
+            field.unit(),
+            field.shape(),
+            field.kind_name(),
+            field.aggregation(),
+        ));
+        self.find(hash, |info| info.is(field))
+            .unwrap_or_else(|| self.add(hash, FieldInfo::from(field), Combined::new(field)))
+    }
+
+    /// The series of a description; made if there is none, for values `like` these.
+    pub(crate) fn of_info(&mut self, info: &FieldInfo, like: &Combined) -> u32 {
+        let hash = self.hasher.hash_one((
+            info.label.as_str(),
+            info.attributes.as_str(),
+            info.unit.as_str(),
+            info.shape,
+            info.kind_name,
+            info.aggregation,
+        ));
+        let series = self.find(hash, |other| other.same(info)).unwrap_or_else(|| {
+            let mut combined = like.clone();
+            combined.clear();
+            self.add(hash, info.clone(), combined)
+        });
+        if let Some(changes) = self.changes.get_mut(series as usize) {
+            *changes = true;
+        }
+        series
+    }
+
+    fn find(&self, hash: u64, is: impl Fn(&FieldInfo) -> bool) -> Option<u32> {
+        let mut at = *self.first.get(&hash)?;
+        while let Some(total) = self.totals.get(at as usize) {
+            if is(&total.field) {
+                return Some(at);
+            }
+            at = self.next.get(at as usize).copied().unwrap_or(NOWHERE);
+        }
+        None
+    }
+
+    fn add(&mut self, hash: u64, field: FieldInfo, combined: Combined) -> u32 {
+        let number = u32::try_from(self.totals.len()).unwrap_or(NOWHERE);
+        let next = self.first.insert(hash, number).unwrap_or(NOWHERE);
+        self.next.push(next);
+        self.totals.push(Total { field, reading: combined.reading(), files: 0 });
+        self.combined.push(combined);
+        self.changes.push(false);
+        self.has_constants.push(false);
+        number
+    }
+
+    /// Notes that a file has a field of the series.
+    fn add_file(&mut self, series: u32, constant: bool) {
+        let series = series as usize;
+        if let Some(total) = self.totals.get_mut(series) {
+            total.files = total.files.saturating_add(1);
+        }
+        let flags = if constant { &mut self.has_constants } else { &mut self.changes };
+        if let Some(flag) = flags.get_mut(series) {
+            *flag = true;
+        }
+    }
+
+    fn drop_file(&mut self, series: u32) {
+        if let Some(total) = self.totals.get_mut(series as usize) {
+            total.files = total.files.saturating_sub(1);
+        }
+    }
+
+    /// Before values are read: those that can change are gone.
+    fn start(&mut self) {
+        self.mixed = self.changes.iter().zip(&self.has_constants).any(|(a, b)| *a && *b);
+        for (combined, changes) in self.combined.iter_mut().zip(&self.changes) {
+            if *changes || self.is_new {
+                combined.clear();
+            }
+        }
+    }
+
+    /// Takes a value in, unless it is a constant that is there already.
+    fn value(&mut self, series: u32, origin: Origin, raw: mmstats_core::read::Verdict<Value<'_>>) {
+        let series = series as usize;
+        if let (Some(combined), Some(changes)) =
+            (self.combined.get_mut(series), self.changes.get(series))
+            && (*changes || self.is_new)
+        {
+            combined.value(origin, raw);
+        }
+    }
+
+    #[inline]
+    fn changing(&mut self, series: u32) -> Option<&mut Combined> {
+        self.combined.get_mut(series as usize)
+    }
+
+    /// After values were read.
+    fn finish(&mut self) {
+        for ((total, combined), changes) in
+            self.totals.iter_mut().zip(&self.combined).zip(&self.changes)
+        {
+            if *changes || self.is_new {
+                total.reading = combined.reading();
+            }
+        }
+        self.is_new = false;
+    }
+
+    /// The values of a series.
+    pub(crate) fn combined_mut(&mut self, series: u32) -> Option<&mut Combined> {
+        self.combined.get_mut(series as usize)
+    }
+
+    /// All series.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&FieldInfo, &Combined)> {
+        self.totals.iter().map(|total| &total.field).zip(&self.combined)
+    }
+}
