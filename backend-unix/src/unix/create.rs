@@ -96,7 +96,7 @@ pub fn create(directory: &Directory, name: &str, size: u32, access: Access) -> R
 fn prepare(registration: Registration, size: u32, access: Access, path: &Path) -> Result<Mapping> {
     let failed = failed(CREATE, path);
     let forked = || Error::new(CREATE, path, ErrorKind::Forked);
-    let fd = registration.fd().ok_or_else(forked)?;
+    let fd = registration.lock_fd().ok_or_else(forked)?;
     // The mode of a new file is what the umask leaves of it.
     rustix::fs::fchmod(fd, mode(access)).map_err(&failed)?;
     lock_for_writing(fd).map_err(&failed)?;
@@ -144,7 +144,7 @@ impl NewFile {
     }
 
     fn link(&mut self) -> Result<()> {
-        if self.mapping.fd().is_none() {
+        if self.mapping.lock_fd().is_none() {
             self.temporary.made = false;
             return Err(Error::new(PUBLISH, &self.path, ErrorKind::Forked));
         }
@@ -173,7 +173,7 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         // The files of the parent process are none of a forked child's business.
-        if self.mapping.fd().is_none() {
+        if self.mapping.lock_fd().is_none() {
             self.temporary.made = false;
         }
     }
@@ -196,22 +196,20 @@ impl Temporary {
 
     /// Makes the file under a name that nobody has.
     fn make(&mut self, path: &Path, random: &mut dyn FnMut() -> u64) -> Result<Registration> {
-        let flags =
-            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let name = std::mem::take(&mut self.name);
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let wanted = std::mem::take(&mut self.name);
         let mut tries = 0;
         loop {
-            self.name = name::temporary(&name, random());
-            let opened = Registration::open(CREATE, path, || {
-                let fd = rustix::fs::openat(
-                    &self.directory,
-                    &self.name,
-                    flags,
-                    Mode::RUSR | Mode::WUSR,
-                )?;
-                self.made = true;
+            self.name = name::temporary(&wanted, random());
+            let (directory, name, made) = (&self.directory, &self.name, &mut self.made);
+            let open =
+                |more| rustix::fs::openat(directory, name, flags | more, Mode::RUSR | Mode::WUSR);
+            let first = || {
+                let fd = open(OFlags::CREATE | OFlags::EXCL)?;
+                *made = true;
                 Ok(fd)
-            });
+            };
+            let opened = Registration::open(CREATE, path, first, || open(OFlags::NONBLOCK));
             tries += 1;
             match opened {
                 // Somebody has this very name, planted or by chance.

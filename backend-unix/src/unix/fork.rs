@@ -1,15 +1,19 @@
 //! Writers' files across a fork: the child must not write them, nor keep them locked.
 //!
 //! A program may fork while it publishes. The child then shares the mapping, and its
-//! copy of the descriptor keeps the lock alive after the parent's death. A handler that
-//! runs in the child, before anything else does, mends both: it puts a private copy of
-//! the file in the place of each writer's mapping, so that handles go on working and
-//! touch nobody, and closes the descriptor. The copy is made page by page, by the first
+//! copy of the locked descriptor keeps the lock alive after the parent's death. A handler
+//! that runs in the child, before anything else does, mends both: it puts a private copy
+//! of the file in the place of each writer's mapping, so that handles go on working and
+//! touch nobody, and closes the descriptors. The copy is made page by page, by the first
 //! store to each; until then a page shows what the parent publishes.
+//!
+//! The lock belongs to the open file, not to the descriptor, and on Linux a mapping keeps
+//! the open file it was made from. So a file is opened twice, once to be locked and once
+//! to be mapped; otherwise the child's private copy would keep its parent's lock.
 //!
 //! A child made without the handlers (`vfork`, `_Fork`, a bare `clone`) gets none of
 //! this. It should do nothing but `exec`, which ends both the mapping and the
-//! descriptor, or `_exit`.
+//! descriptors, or `_exit`.
 #![allow(unsafe_code)] // Registers handlers, and maps in them; each block has its proof.
 
 use std::io;
@@ -22,7 +26,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::mm::{MapFlags, ProtFlags};
 
-use super::table::{Entry, Lock, Range, slots};
+use super::table::{Entry, Fds, Lock, Range, slots};
 use super::{failed, file_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::FileId;
@@ -46,7 +50,7 @@ pub fn generation() -> u64 {
     GENERATION.load(Relaxed) as u64
 }
 
-/// A place in the table of mapped files, and for a writer the descriptor with the lock.
+/// A place in the table of mapped files, and for a writer the descriptors of its file.
 #[derive(Debug)]
 pub(super) struct Registration {
     /// Taken at drop.
@@ -56,20 +60,26 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    /// Opens a writer's file and registers it, with no fork in between.
+    /// Opens a writer's file twice and registers it, with no fork in between.
     pub(super) fn open(
         operation: &'static str,
         path: &Path,
-        open: impl FnOnce() -> rustix::io::Result<OwnedFd>,
+        first: impl FnOnce() -> rustix::io::Result<OwnedFd>,
+        again: impl FnOnce() -> rustix::io::Result<OwnedFd>,
     ) -> Result<Self> {
+        let failed = failed(operation, path);
         let held = Lock::hold();
         install(&held).map_err(|error| Error::from_os(operation, Some(path), error))?;
-        let fd = open().map_err(failed(operation, path))?;
-        let stat = rustix::fs::fstat(&fd).map_err(failed(operation, path))?;
+        let lock = first().map_err(&failed)?;
+        let id = file_id(&rustix::fs::fstat(&lock).map_err(&failed)?);
+        let map = again().map_err(&failed)?;
+        if file_id(&rustix::fs::fstat(&map).map_err(&failed)?) != id {
+            return Err(Error::new(operation, path, ErrorKind::Replaced));
+        }
         let full = || Error::new(operation, path, ErrorKind::OutOfMemory);
         let entry = Entry::new(&held).ok_or_else(full)?;
-        entry.slot().set_fd(fd.into_raw_fd());
-        Ok(Self { entry: Some(entry), id: Some(file_id(&stat)) })
+        entry.slot().set_fds(Fds { lock: lock.into_raw_fd(), map: map.into_raw_fd() });
+        Ok(Self { entry: Some(entry), id: Some(id) })
     }
 
     /// Registers a mapping of a file that somebody else writes.
@@ -79,12 +89,19 @@ impl Registration {
         Ok(Self { entry: Some(entry), id: None })
     }
 
-    /// The descriptor of a writer's file, unless this process was forked off the writer.
-    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
-        let fd = self.entry.as_ref()?.slot().fd()?;
+    /// The descriptor to lock, unless this process was forked off the writer.
+    pub(super) fn lock_fd(&self) -> Option<BorrowedFd<'_>> {
+        let fd = self.entry.as_ref()?.slot().fds()?.lock;
         // SAFETY: the descriptor is open: `open` put it into the slot, and only the drop of
         // `self` and the handler in a child close it. The handler runs when the only
         // thread of the child is inside `fork`, not in a function that borrowed it.
+        Some(unsafe { BorrowedFd::borrow_raw(fd) })
+    }
+
+    /// The descriptor to map, unless this process was forked off the writer.
+    pub(super) fn map_fd(&self) -> Option<BorrowedFd<'_>> {
+        let fd = self.entry.as_ref()?.slot().fds()?.map;
+        // SAFETY: as in `lock_fd`.
         Some(unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
@@ -115,24 +132,32 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // No fork between taking the descriptor out of the table and closing it.
+        // No fork between taking the descriptors out of the table and closing them.
         let held = Lock::hold();
-        let Some(fd) = self.entry.take().and_then(|entry| entry.release(&held)) else { return };
-        // A program that closes all descriptors, as daemons do, has closed ours too, and
-        // the number may be somebody else's by now.
-        // SAFETY: `F_GETFD` only asks; for a number that is no descriptor it is an error.
-        let is_open = unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
-        if !is_open {
-            return;
+        let fds = self.entry.take().and_then(|entry| entry.release(&held));
+        if let (Some(fds), Some(id)) = (fds, self.id) {
+            close_ours(fds.lock, id);
+            close_ours(fds.map, id);
         }
-        // SAFETY: the descriptor is open, as just seen, and used for one question.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        let ours = rustix::fs::fstat(borrowed).is_ok_and(|stat| Some(file_id(&stat)) == self.id);
-        if ours {
-            // SAFETY: the descriptor is open and was ours, as just seen; it was taken out
-            // of the slot, so nobody closes it a second time.
-            unsafe { rustix::io::close(fd) };
-        }
+    }
+}
+
+/// Closes `fd` if it is a descriptor of the file `id`.
+///
+/// A program that closes all descriptors, as daemons do, has closed ours too, and the
+/// number may be somebody else's by now.
+fn close_ours(fd: RawFd, id: FileId) {
+    // SAFETY: `F_GETFD` only asks; for a number that is no descriptor it is an error.
+    let is_open = unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
+    if !is_open {
+        return;
+    }
+    // SAFETY: the descriptor is open, as just seen, and used for one question.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    if rustix::fs::fstat(borrowed).is_ok_and(|stat| file_id(&stat) == id) {
+        // SAFETY: the descriptor is open and was ours, as just seen; it was taken out of
+        // the slot, so nobody closes it a second time.
+        unsafe { rustix::io::close(fd) };
     }
 }
 
@@ -170,13 +195,15 @@ unsafe extern "C" fn after_fork_in_parent() {
 unsafe extern "C" fn after_fork_in_child() {
     GENERATION.fetch_add(1, Relaxed);
     for slot in slots() {
-        let Some(fd) = slot.take_fd() else { continue };
+        let Some(fds) = slot.take_fds() else { continue };
         if let Some(range) = slot.range() {
-            make_private(range, fd);
+            make_private(range, fds.map);
         }
         // SAFETY: the descriptor came with the fork, and was taken out of the slot, so
         // nobody closes it a second time.
-        unsafe { rustix::io::close(fd) };
+        unsafe { rustix::io::close(fds.map) };
+        // SAFETY: as above.
+        unsafe { rustix::io::close(fds.lock) };
     }
     Lock::release_in_child();
 }

@@ -93,7 +93,7 @@ impl Mapping {
         path: &Path,
     ) -> Result<Self> {
         let forked = || Error::new(operation, path, ErrorKind::Forked);
-        let base = map_file(registration.fd().ok_or_else(forked)?, len, true)
+        let base = map_file(registration.map_fd().ok_or_else(forked)?, len, true)
             .map_err(failed(operation, path))?;
         registration.set_range(base, len, true);
         Ok(Self { base, len, writable: true, registration: Some(registration) })
@@ -122,9 +122,9 @@ impl Mapping {
         self.registration.as_ref().is_some_and(Registration::is_damaged)
     }
 
-    /// The file of a writer, unless this process was forked off it.
-    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.registration.as_ref().and_then(Registration::fd)
+    /// The descriptor with a writer's lock, unless this process was forked off the writer.
+    pub(super) fn lock_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.registration.as_ref().and_then(Registration::lock_fd)
     }
 
     /// The identity of a writer's file.
@@ -265,7 +265,7 @@ mod tests {
         mmstats_core::Source::copy(&region, 0, &mut bytes[..9_992]);
         assert!(bytes[..9_992].iter().all(|&b| b == 0));
         assert!(mapping.is_writable() && !mapping.is_damaged());
-        assert!(mapping.fd().is_none());
+        assert!(mapping.lock_fd().is_none());
     }
 
     #[test]

@@ -44,10 +44,10 @@ pub fn reopen(path: &Path) -> Result<OwnedFile> {
     let failed = failed(REOPEN, path);
     regular(REOPEN, path)?;
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let registration =
-        Registration::open(REOPEN, path, || rustix::fs::open(path, flags, Mode::empty()))?;
+    let open = || rustix::fs::open(path, flags, Mode::empty());
+    let registration = Registration::open(REOPEN, path, open, open)?;
     let forked = || Error::new(REOPEN, path, ErrorKind::Forked);
-    let fd = registration.fd().ok_or_else(forked)?;
+    let fd = registration.lock_fd().ok_or_else(forked)?;
     lock_for_writing(fd).map_err(&failed)?;
     // Only now: nobody who respects the lock changes it any more.
     let stat = rustix::fs::fstat(fd).map_err(&failed)?;
@@ -98,7 +98,7 @@ impl OwnedFile {
         const FLUSH: &str = "flush";
         let failed = failed(FLUSH, &self.path);
         let forked = || Error::new(FLUSH, &self.path, ErrorKind::Forked);
-        let fd = self.mapping.fd().ok_or_else(forked)?;
+        let fd = self.mapping.lock_fd().ok_or_else(forked)?;
         self.mapping.sync(wait).map_err(&failed)?;
         if wait {
             rustix::fs::fsync(fd).map_err(&failed)?;
@@ -115,7 +115,7 @@ impl OwnedFile {
     /// cannot be removed, or in a forked child.
     pub fn remove(&self) -> Result<()> {
         const REMOVE: &str = "remove";
-        if self.mapping.fd().is_none() {
+        if self.mapping.lock_fd().is_none() {
             return Err(Error::new(REMOVE, &self.path, ErrorKind::Forked));
         }
         let failed = failed(REMOVE, &self.path);
@@ -129,7 +129,7 @@ impl OwnedFile {
 impl Drop for OwnedFile {
     fn drop(&mut self) {
         // The descriptor stays open as long as the bytes are mapped; the lock must not.
-        if let Some(fd) = self.mapping.fd() {
+        if let Some(fd) = self.mapping.lock_fd() {
             let _ = lock(fd, FlockOperation::Unlock);
         }
     }

@@ -24,8 +24,9 @@ pub(super) struct Slot {
     writable: AtomicBool,
     /// A page could not be read and was replaced.
     damaged: AtomicBool,
-    /// The descriptor that holds a writer's lock; -1 for readers and forked children.
-    fd: AtomicI32,
+    /// The descriptors of a writer's file; -1 for readers and in forked children.
+    lock_fd: AtomicI32,
+    map_fd: AtomicI32,
 }
 
 /// A mapped range, as the SIGBUS handler sees it.
@@ -45,7 +46,8 @@ impl Slot {
             len: AtomicUsize::new(0),
             writable: AtomicBool::new(false),
             damaged: AtomicBool::new(false),
-            fd: AtomicI32::new(NO_FD),
+            lock_fd: AtomicI32::new(NO_FD),
+            map_fd: AtomicI32::new(NO_FD),
         }
     }
 
@@ -88,22 +90,35 @@ impl Slot {
         self.damaged.store(true, Relaxed);
     }
 
-    /// The descriptor of a writer's file, unless this process was forked off the writer.
-    pub(super) fn fd(&self) -> Option<RawFd> {
-        let fd = self.fd.load(Relaxed);
-        (fd != NO_FD).then_some(fd)
+    /// The descriptors of a writer's file, unless this process was forked off the writer.
+    pub(super) fn fds(&self) -> Option<Fds> {
+        let (lock, map) = (self.lock_fd.load(Relaxed), self.map_fd.load(Relaxed));
+        (lock != NO_FD).then_some(Fds { lock, map })
     }
 
-    /// Hands a descriptor over. The caller holds the lock.
-    pub(super) fn set_fd(&self, fd: RawFd) {
-        self.fd.store(fd, Relaxed);
+    /// Hands descriptors over. The caller holds the lock.
+    pub(super) fn set_fds(&self, fds: Fds) {
+        self.lock_fd.store(fds.lock, Relaxed);
+        self.map_fd.store(fds.map, Relaxed);
     }
 
-    /// Takes the descriptor away; the caller closes it.
-    pub(super) fn take_fd(&self) -> Option<RawFd> {
-        let fd = self.fd.swap(NO_FD, Relaxed);
-        (fd != NO_FD).then_some(fd)
+    /// Takes the descriptors away; the caller closes them.
+    pub(super) fn take_fds(&self) -> Option<Fds> {
+        let fds = self.fds();
+        self.lock_fd.store(NO_FD, Relaxed);
+        self.map_fd.store(NO_FD, Relaxed);
+        fds
     }
+}
+
+/// The descriptors of a writer's file, opened apart: on Linux a mapping keeps what it was
+/// made from, and a lock on that, even if the descriptor is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fds {
+    /// Holds the lock, and is never mapped.
+    pub(super) lock: RawFd,
+    /// Is mapped, and never locked.
+    pub(super) map: RawFd,
 }
 
 /// A slot that belongs to the holder.
@@ -144,13 +159,13 @@ impl Entry {
         self.0.damaged.load(Relaxed)
     }
 
-    /// Gives the slot back, and with it the descriptor, if it is still ours.
-    pub(super) fn release(self, _held: &Lock) -> Option<RawFd> {
+    /// Gives the slot back, and with it the descriptors, if they are still ours.
+    pub(super) fn release(self, _held: &Lock) -> Option<Fds> {
         self.0.clear_range();
-        let fd = self.0.take_fd();
+        let fds = self.0.take_fds();
         self.0.taken.store(false, Relaxed);
         TAKEN.fetch_sub(1, Relaxed);
-        fd
+        fds
     }
 }
 
@@ -168,7 +183,8 @@ impl Lock {
     /// Waits for the lock.
     pub(super) fn hold() -> Self {
         let mut round = 0_u32;
-        while !try_lock() {
+        // Threads that fork go first: they wait for a limited time only.
+        while FORKING.load(Relaxed) > 0 || !try_lock() {
             pause(round);
             round = round.saturating_add(1);
         }
@@ -177,8 +193,9 @@ impl Lock {
 
     /// Before a fork: takes the lock, but gives up after about a fifth of a second, since
     /// a holder may be stuck in a slow file system and the program must go on. All a
-    /// child then risks is to inherit one descriptor more.
+    /// child then risks is to inherit two descriptors more.
     pub(super) fn hold_for_fork() {
+        FORKING.fetch_add(1, Relaxed);
         let taken = (0..FORK_ROUNDS).any(|round| {
             let taken = try_lock();
             if !taken {
@@ -186,6 +203,7 @@ impl Lock {
             }
             taken
         });
+        FORKING.fetch_sub(1, Relaxed);
         HELD_FOR_FORK.set(taken);
     }
 
@@ -199,6 +217,7 @@ impl Lock {
     /// After a fork, in the child, where no other thread can hold it.
     pub(super) fn release_in_child() {
         HELD_FOR_FORK.set(false);
+        FORKING.store(0, Relaxed);
         HELD.store(false, Release);
     }
 }
@@ -258,6 +277,8 @@ static CHUNKS: [OnceLock<Box<[Slot]>>; CHUNKS_MAX] = [const { OnceLock::new() };
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 static HELD: AtomicBool = AtomicBool::new(false);
+/// Threads that wait for the lock to fork.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static HELD_FOR_FORK: Cell<bool> = const { Cell::new(false) };
@@ -281,10 +302,13 @@ mod tests {
             assert_eq!(entry.release(&Lock::hold()), None);
         }
         let again = Entry::new(&Lock::hold()).unwrap();
-        again.slot().set_fd(7);
+        let fds = Fds { lock: 7, map: 8 };
+        again.slot().set_fds(fds);
         assert_eq!(capacity(), before);
-        assert_eq!(again.slot().fd(), Some(7));
-        assert_eq!(again.release(&Lock::hold()), Some(7));
+        assert_eq!(again.slot().fds(), Some(fds));
+        let slot = again.slot();
+        assert_eq!(again.release(&Lock::hold()), Some(fds));
+        assert_eq!(slot.fds(), None);
     }
 
     #[test]

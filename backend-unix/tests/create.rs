@@ -1,0 +1,276 @@
+//! Making a file: invisible until it is complete, never in the place of another.
+#![allow(missing_docs)]
+#![allow(unsafe_code)] // limits of a child process
+#![cfg(unix)]
+
+mod util;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use mmstats_core::Memory;
+use mmstats_unix::directory::Directory;
+use mmstats_unix::{Access, ErrorKind, FileType, create, open, reopen};
+use util::{child, child_path, mkfifo, names, new_file, published, say, wait_for_end, word};
+
+#[test]
+fn name_appears_at_publish_and_not_before() {
+    let place = tempfile::tempdir().unwrap();
+    let file = new_file(place.path(), "x.mmst", 10_000);
+    let before = names(place.path());
+    assert_eq!(before.len(), 1);
+    assert!(mmstats_unix::name::is_temporary(before[0].as_ref()), "{before:?}");
+    assert_eq!(file.mapping().len(), 10_000);
+    word(file.mapping(), 4096).store(42, Relaxed);
+
+    let file = file.publish().unwrap();
+    assert_eq!(names(place.path()), ["x.mmst"]);
+    assert_eq!(file.path(), place.path().join("x.mmst"));
+    let opened = open(file.path()).unwrap();
+    assert_eq!(opened.info().size, 10_000);
+    assert_eq!(word(opened.mapping(), 4096).load(Relaxed), 42);
+    assert!(opened.is_locked().unwrap());
+    // What is stored later is seen too.
+    word(file.mapping(), 9_996).store(43, Relaxed);
+    assert_eq!(word(opened.mapping(), 9_996).load(Relaxed), 43);
+}
+
+#[test]
+fn space_is_allocated() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 1 << 20);
+    let metadata = fs::metadata(file.path()).unwrap();
+    assert_eq!(metadata.len(), 1 << 20);
+    assert!(metadata.blocks() * 512 >= 1 << 20, "{} blocks", metadata.blocks());
+}
+
+#[test]
+fn taken_name_is_left_alone_and_another_can_be_tried() {
+    let place = tempfile::tempdir().unwrap();
+    let first = published(place.path(), "x.mmst", 4096);
+    word(first.mapping(), 0).store(1, Relaxed);
+
+    let second = new_file(place.path(), "x.mmst", 8192);
+    let mut unpublished = second.publish().unwrap_err();
+    assert_eq!(unpublished.error.kind(), ErrorKind::AlreadyExists);
+    let text = unpublished.error.to_string();
+    assert!(text.starts_with("cannot publish ") && text.contains("x.mmst: the name is"), "{text}");
+    assert_eq!(fs::metadata(first.path()).unwrap().len(), 4096);
+    assert_eq!(word(open(first.path()).unwrap().mapping(), 0).load(Relaxed), 1);
+
+    unpublished.file.set_name("y.mmst").unwrap();
+    let second = unpublished.file.publish().unwrap();
+    assert_eq!(names(place.path()), ["x.mmst", "y.mmst"]);
+    assert_eq!(fs::metadata(second.path()).unwrap().len(), 8192);
+}
+
+#[test]
+fn planted_things_at_the_final_name_are_left_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    fs::write(path("victim"), "precious").unwrap();
+    symlink(path("victim"), path("link.mmst")).unwrap();
+    symlink(path("nowhere"), path("dangling.mmst")).unwrap();
+    fs::create_dir(path("directory.mmst")).unwrap();
+    mkfifo(&path("pipe.mmst"));
+    for name in ["link.mmst", "dangling.mmst", "directory.mmst", "pipe.mmst"] {
+        let before = fs::symlink_metadata(path(name)).unwrap();
+        let unpublished = new_file(place.path(), name, 4096).publish().unwrap_err();
+        assert_eq!(unpublished.error.kind(), ErrorKind::AlreadyExists, "{name}");
+        let after = fs::symlink_metadata(path(name)).unwrap();
+        assert_eq!((before.ino(), before.mode()), (after.ino(), after.mode()), "{name}");
+    }
+    assert_eq!(fs::read(path("victim")).unwrap(), b"precious");
+    assert!(!path("nowhere").exists());
+    assert_eq!(names(place.path()).len(), 5);
+}
+
+#[test]
+fn file_that_is_dropped_is_gone_but_its_memory_stays() {
+    let place = tempfile::tempdir().unwrap();
+    let file = new_file(place.path(), "x.mmst", 4096);
+    let mapping = Arc::clone(file.mapping());
+    drop(file);
+    assert!(names(place.path()).is_empty());
+    word(&mapping, 0).store(5, Relaxed);
+    assert_eq!(word(&mapping, 0).load(Relaxed), 5);
+}
+
+#[test]
+fn bad_names_and_sizes_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = Directory::open(place.path()).unwrap();
+    for name in ["../x.mmst", "x", ".mmst", "a\nb.mmst", ""] {
+        let error = create(&directory, name, 4096, Access::Owner).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Name(_)), "{name}: {error}");
+    }
+    let error = create(&directory, "x.mmst", 0, Access::Owner).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Empty);
+    assert!(names(place.path()).is_empty());
+}
+
+#[test]
+fn longest_name_can_be_made() {
+    let place = tempfile::tempdir().unwrap();
+    let name = format!("{}.mmst", "n".repeat(mmstats_unix::name::MAX - 5));
+    let file = published(place.path(), &name, 64);
+    assert_eq!(names(place.path()), [name]);
+    file.remove().unwrap();
+}
+
+#[test]
+fn modes_are_as_asked_and_never_writable_for_others() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = Directory::open(place.path()).unwrap();
+    for (access, mode) in
+        [(Access::Owner, 0o600), (Access::Group, 0o640), (Access::Everybody, 0o644)]
+    {
+        let file = create(&directory, &format!("{mode}.mmst"), 64, access).unwrap();
+        let file = file.publish().unwrap();
+        let found = fs::metadata(file.path()).unwrap().permissions().mode();
+        assert_eq!(found & 0o7777, mode);
+    }
+}
+
+#[test]
+fn missing_or_forbidden_directory_is_an_error() {
+    let place = tempfile::tempdir().unwrap();
+    let error = Directory::open(&place.path().join("none")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let directory = Directory::open(place.path()).unwrap();
+    drop(place);
+    let error = create(&directory, "x.mmst", 64, Access::Owner).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn remove_takes_only_its_own_file() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 64);
+    let other = place.path().join("other");
+    fs::write(&other, "other").unwrap();
+    fs::rename(&other, file.path()).unwrap();
+    assert_eq!(file.remove().unwrap_err().kind(), ErrorKind::Replaced);
+    assert_eq!(fs::read(file.path()).unwrap(), b"other");
+    fs::remove_file(file.path()).unwrap();
+    assert_eq!(file.remove().unwrap_err().kind(), ErrorKind::Replaced);
+
+    let file = published(place.path(), "x.mmst", 64);
+    file.flush(false).unwrap();
+    file.flush(true).unwrap();
+    file.remove().unwrap();
+    assert!(names(place.path()).is_empty());
+}
+
+#[test]
+fn reopened_file_goes_on_where_it_was() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 10_001);
+    word(file.mapping(), 8192).store(7, Relaxed);
+    let path = file.path().to_owned();
+    assert_eq!(reopen(&path).unwrap_err().kind(), ErrorKind::Locked);
+    drop(file);
+
+    let file = reopen(&path).unwrap();
+    assert_eq!(file.mapping().len(), 10_001);
+    assert_eq!(word(file.mapping(), 8192).load(Relaxed), 7);
+    word(file.mapping(), 8192).store(8, Relaxed);
+    let opened = open(&path).unwrap();
+    assert!(opened.is_locked().unwrap());
+    assert_eq!(word(opened.mapping(), 8192).load(Relaxed), 8);
+    assert_eq!(reopen(&path).unwrap_err().kind(), ErrorKind::Locked);
+}
+
+#[test]
+fn only_own_regular_files_are_reopened() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    drop(published(place.path(), "x.mmst", 64));
+    symlink(path("x.mmst"), path("link.mmst")).unwrap();
+    fs::create_dir(path("directory.mmst")).unwrap();
+    mkfifo(&path("pipe.mmst"));
+    fs::write(path("empty.mmst"), "").unwrap();
+    for (name, kind) in [
+        ("link.mmst", ErrorKind::NotRegular(FileType::Link)),
+        ("directory.mmst", ErrorKind::NotRegular(FileType::Directory)),
+        ("pipe.mmst", ErrorKind::NotRegular(FileType::Pipe)),
+        ("empty.mmst", ErrorKind::Empty),
+        ("none.mmst", ErrorKind::NotFound),
+    ] {
+        assert_eq!(reopen(&path(name)).unwrap_err().kind(), kind, "{name}");
+    }
+    if util::is_root() {
+        std::os::unix::fs::chown(path("x.mmst"), Some(12_345), None).unwrap();
+        let kind = ErrorKind::WrongOwner { owner: 12_345, expected: 0 };
+        assert_eq!(reopen(&path("x.mmst")).unwrap_err().kind(), kind);
+    } else {
+        eprintln!("skipped: only root can make a file of another user");
+    }
+}
+
+#[test]
+fn child_is_killed_before_it_publishes() {
+    let Some(path) = child_path() else { return };
+    let _file = new_file(&path, "x.mmst", 4096);
+    say("made");
+    wait_for_end();
+}
+
+#[test]
+fn killed_creator_leaves_no_final_name() {
+    let place = tempfile::tempdir().unwrap();
+    let mut process = child("child_is_killed_before_it_publishes", place.path());
+    assert_eq!(process.hear(), "made");
+    process.kill();
+    let left = names(place.path());
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(mmstats_unix::name::is_temporary(left[0].as_ref()), "{left:?}");
+    assert!(!mmstats_unix::is_locked(&place.path().join(&left[0])).unwrap());
+    // The name is free.
+    published(place.path(), "x.mmst", 4096);
+}
+
+#[test]
+fn child_has_a_small_limit() {
+    let Some(path) = child_path() else { return };
+    let limit = libc::rlimit { rlim_cur: 8192, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the limit is a valid value.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) }, 0);
+    let directory = Directory::open(&path).unwrap();
+    let error = create(&directory, "large.mmst", 8193, Access::Owner).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge { size: 8193, limit: 8192 });
+    create(&directory, "small.mmst", 8192, Access::Owner).unwrap().publish().unwrap();
+    say("alive");
+}
+
+#[test]
+fn limit_of_file_size_is_an_error_and_not_a_signal() {
+    let place = tempfile::tempdir().unwrap();
+    let mut process = child("child_has_a_small_limit", place.path());
+    assert_eq!(process.hear(), "alive");
+    assert_eq!(names(place.path()), ["small.mmst"]);
+}
+
+#[test]
+fn many_creators_of_one_name_make_one_file() {
+    let place = tempfile::tempdir().unwrap();
+    let winners: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    (0..50)
+                        .filter(|_| {
+                            let file = new_file(place.path(), "x.mmst", 4096);
+                            file.publish().map(std::mem::forget).is_ok()
+                        })
+                        .count()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(winners, 1);
+    assert_eq!(names(place.path()), ["x.mmst"]);
+}

@@ -1,0 +1,303 @@
+//! A forked child touches nobody, and keeps nobody's lock.
+#![allow(missing_docs)]
+#![allow(unsafe_code)] // forks
+#![cfg(unix)]
+
+mod util;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, MutexGuard};
+
+use mmstats_unix::{ErrorKind, fork, is_locked, open};
+use util::{child, child_path, names, new_file, published, say, wait_for_end, word};
+
+/// One test at a time: a fork in one would hold the pipes of another.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Runs `action` in a forked child, which ends with it; its number, 0 to 100, comes back.
+struct Forked(libc::pid_t);
+
+impl Forked {
+    fn new(action: impl FnOnce() -> u8) -> Self {
+        // SAFETY: the child runs `action` and ends; it takes no lock that another thread
+        // of this process may hold, but that of the allocator, which the C library mends.
+        match unsafe { libc::fork() } {
+            -1 => panic!("{}", std::io::Error::last_os_error()),
+            0 => {
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(action));
+                // SAFETY: ends the child, without what the test harness does at exit.
+                unsafe { libc::_exit(i32::from(result.unwrap_or(101))) }
+            }
+            pid => Self(pid),
+        }
+    }
+
+    fn result(self) -> i32 {
+        let mut status = 0;
+        // SAFETY: `status` has room for an int.
+        assert_eq!(unsafe { libc::waitpid(self.0, &raw mut status, 0) }, self.0);
+        assert!(libc::WIFEXITED(status), "status {status:x}");
+        libc::WEXITSTATUS(status)
+    }
+}
+
+#[test]
+fn child_writes_a_copy_of_its_own() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 20_000);
+    let opened = open(file.path()).unwrap();
+    word(file.mapping(), 0).store(5, Relaxed);
+    word(file.mapping(), 16_384).store(6, Relaxed);
+    let before = fork::generation();
+
+    let (mut hold, mut go) = pipe();
+    let (mut heard, mut say) = pipe();
+    let child = Forked::new(|| {
+        // The handle goes on working, at the same address. The first store to a page makes
+        // the copy; until then the page shows what the parent stores.
+        let counter = word(file.mapping(), 0);
+        counter.store(5, Relaxed);
+        say.write_all(&[1]).unwrap();
+        for _ in 0..1000 {
+            counter.store(counter.load(Relaxed) + 1, Relaxed);
+        }
+        word(file.mapping(), 16_384).store(60, Relaxed);
+        let _ = hold.read(&mut [0]);
+        let right = counter.load(Relaxed) == 1005
+            && word(file.mapping(), 16_384).load(Relaxed) == 60
+            && fork::forked()
+            && fork::generation() == before + 1;
+        u8::from(right)
+    });
+    // Both write at the same time, and neither sees the other.
+    heard.read_exact(&mut [0]).unwrap();
+    for _ in 0..7 {
+        let counter = word(file.mapping(), 0);
+        counter.store(counter.load(Relaxed) + 1, Relaxed);
+    }
+    go.write_all(&[1]).unwrap();
+    assert_eq!(child.result(), 1);
+    assert_eq!(word(opened.mapping(), 0).load(Relaxed), 12);
+    assert_eq!(word(opened.mapping(), 16_384).load(Relaxed), 6);
+    assert_eq!(fork::generation(), before);
+    assert!(opened.is_locked().unwrap());
+}
+
+#[test]
+fn child_changes_nothing_by_dropping() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let mut file = Some(published(place.path(), "x.mmst", 4096));
+    let mut half_built = Some(new_file(place.path(), "y.mmst", 4096));
+    let mut other = Some(new_file(place.path(), "z.mmst", 4096));
+    let before = names(place.path());
+    let path = place.path().join("x.mmst");
+    let inode = fs::metadata(&path).unwrap().ino();
+
+    let child = Forked::new(|| {
+        // Taken here, so that the parent's stay.
+        let file = file.take().unwrap();
+        let forked = |kind: &ErrorKind| *kind == ErrorKind::Forked;
+        let refused = file.remove().is_err_and(|error| forked(error.kind()))
+            && file.flush(true).is_err_and(|error| forked(error.kind()))
+            && other
+                .take()
+                .unwrap()
+                .publish()
+                .is_err_and(|unpublished| forked(unpublished.error.kind()));
+        drop(file);
+        drop(half_built.take());
+        u8::from(refused)
+    });
+    assert_eq!(child.result(), 1);
+    assert_eq!(names(place.path()), before);
+    assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
+    assert!(is_locked(&path).unwrap());
+}
+
+#[test]
+fn child_can_publish_anew() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let first = published(place.path(), "x.mmst", 4096);
+    word(first.mapping(), 0).store(1, Relaxed);
+    let (mut hold, mut go) = pipe();
+    let (mut heard, mut say) = pipe();
+    let child = Forked::new(|| {
+        let second = published(place.path(), "y.mmst", 4096);
+        word(second.mapping(), 0).store(2, Relaxed);
+        say.write_all(&[1]).unwrap();
+        let _ = hold.read(&mut [0]);
+        second.remove().unwrap();
+        1
+    });
+    heard.read_exact(&mut [0]).unwrap();
+    let second = open(&place.path().join("y.mmst")).unwrap();
+    assert!(second.is_locked().unwrap());
+    assert_eq!(word(second.mapping(), 0).load(Relaxed), 2);
+    assert_eq!(word(first.mapping(), 0).load(Relaxed), 1);
+    go.write_all(&[1]).unwrap();
+    assert_eq!(child.result(), 1);
+    assert!(!second.is_locked().unwrap());
+    assert_eq!(names(place.path()), ["x.mmst"]);
+}
+
+#[test]
+fn grandchild_has_a_copy_of_the_copy() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 4096);
+    let child = Forked::new(|| {
+        word(file.mapping(), 0).store(1, Relaxed);
+        let grandchild = Forked::new(|| {
+            let seen = word(file.mapping(), 0).load(Relaxed) == 1 && fork::generation() >= 2;
+            word(file.mapping(), 0).store(2, Relaxed);
+            u8::from(seen)
+        });
+        u8::from(grandchild.result() == 1 && word(file.mapping(), 0).load(Relaxed) == 1)
+    });
+    assert_eq!(child.result(), 1);
+    assert_eq!(word(file.mapping(), 0).load(Relaxed), 0);
+}
+
+#[test]
+fn mapping_outlives_its_file_across_a_fork() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 4096);
+    let opened = open(file.path()).unwrap();
+    let mapping = std::sync::Arc::clone(file.mapping());
+    drop(file);
+    let child = Forked::new(|| {
+        word(&mapping, 0).store(9, Relaxed);
+        1
+    });
+    assert_eq!(child.result(), 1);
+    assert_eq!(word(opened.mapping(), 0).load(Relaxed), 0);
+}
+
+#[test]
+fn descriptor_number_of_the_child_is_not_closed_twice() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("other");
+    fs::write(&path, "text").unwrap();
+    let file = published(place.path(), "x.mmst", 4096);
+    let child = Forked::new(|| {
+        // One of these gets the number of the descriptor that the handler closed.
+        let mut others: Vec<_> = (0..8).map(|_| fs::File::open(&path).unwrap()).collect();
+        drop(file);
+        let readable = |file: &mut fs::File| file.read(&mut [0; 4]).is_ok_and(|read| read == 4);
+        u8::from(others.iter_mut().all(readable))
+    });
+    assert_eq!(child.result(), 1);
+}
+
+#[test]
+fn lock_dies_with_the_parent_while_the_child_lives() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let mut process = child("child_forks_and_waits", place.path());
+    let grandchild: libc::pid_t = process.hear().parse().unwrap();
+    let opened = open(&place.path().join("x.mmst")).unwrap();
+    assert!(opened.is_locked().unwrap());
+    process.kill();
+    // SAFETY: signal 0 only asks.
+    assert_eq!(unsafe { libc::kill(grandchild, 0) }, 0, "the grandchild has ended");
+    assert!(!opened.is_locked().unwrap());
+    // SAFETY: this process is ours; it waits for its end.
+    unsafe { libc::kill(grandchild, libc::SIGKILL) };
+}
+
+#[test]
+fn child_forks_and_waits() {
+    let Some(path) = child_path() else { return };
+    let _file = published(&path, "x.mmst", 4096);
+    let (mut hold, mut go) = pipe();
+    // SAFETY: the child makes system calls only.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        go.write_all(&[1]).unwrap();
+        loop {
+            // SAFETY: has no precondition.
+            unsafe { libc::pause() };
+        }
+    }
+    hold.read_exact(&mut [0]).unwrap();
+    say(&pid.to_string());
+    wait_for_end();
+}
+
+/// Forks at any moment of making and dropping files leave no descriptor in the child.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_descriptor_slips_into_a_child() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            let (place, done) = (&place, &done);
+            scope.spawn(move || {
+                let mut at = 0;
+                while !done.load(Relaxed) {
+                    let file = published(place.path(), &format!("{thread}-{at}.mmst"), 64);
+                    file.remove().unwrap();
+                    at += 1;
+                }
+            });
+        }
+        let results: Vec<_> = (0..300)
+            .map(|_| {
+                let marker = place.path().to_owned();
+                Forked::new(|| {
+                    let count = fs::read_dir("/proc/self/fd")
+                        .unwrap()
+                        .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
+                        .filter(|target| target.starts_with(&marker) && *target != marker)
+                        .count();
+                    u8::try_from(count).unwrap_or(100)
+                })
+                .result()
+            })
+            .collect();
+        done.store(true, Relaxed);
+        let leaks = results.iter().filter(|&&count| count != 0).count();
+        assert_eq!(leaks, 0, "of {} children: {results:?}", results.len());
+    });
+}
+
+#[test]
+fn program_that_closed_our_descriptor_keeps_its_own() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let child = Forked::new(|| {
+        let file = published(place.path(), "x.mmst", 4096);
+        // As daemons do.
+        for fd in 3..256 {
+            // SAFETY: not what an owner of descriptors should do, but nothing here uses
+            // them afterwards.
+            unsafe { libc::close(fd) };
+        }
+        let others: Vec<_> = (0..8).map(|_| fs::File::open("/dev/null").unwrap()).collect();
+        drop(file);
+        let open = |file: &fs::File| {
+            // SAFETY: only asks.
+            unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFD) >= 0 }
+        };
+        u8::from(others.iter().all(open))
+    });
+    assert_eq!(child.result(), 1);
+}
+
+fn pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    std::io::pipe().unwrap()
+}

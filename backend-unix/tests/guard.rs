@@ -1,0 +1,232 @@
+//! Files that are truncated while somebody looks, and every other SIGBUS.
+#![allow(missing_docs)]
+#![allow(unsafe_code)] // raises and handles signals
+#![cfg(unix)]
+
+mod util;
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+use mmstats_unix::{ErrorKind, guard, open};
+use util::{child, child_path, published, say, word};
+
+fn truncate(path: &Path, len: u64) {
+    fs::File::options().write(true).open(path).unwrap().set_len(len).unwrap();
+}
+
+#[test]
+fn truncated_file_reads_as_zeros_and_is_damaged() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.mmst");
+    fs::write(&path, vec![1; 1 << 20]).unwrap();
+    let opened = open(&path).unwrap();
+    assert!(guard::is_installed());
+    let last = (1 << 20) - 4;
+    assert_eq!(word(opened.mapping(), last).load(Relaxed), 0x0101_0101);
+    assert!(!opened.mapping().is_damaged());
+
+    truncate(&path, 1 << 19);
+    assert_eq!(word(opened.mapping(), last).load(Relaxed), 0);
+    assert!(opened.mapping().is_damaged());
+    // What is still in the file is still read.
+    assert_eq!(word(opened.mapping(), 0).load(Relaxed), 0x0101_0101);
+    // The fault was on the last page; those before it fault too, and then no more.
+    for offset in ((1 << 19)..(1 << 20)).step_by(4) {
+        assert_eq!(word(opened.mapping(), offset).load(Relaxed), 0);
+    }
+    // Another mapping of the same file has its own verdict.
+    assert!(!open(&path).unwrap().mapping().is_damaged());
+    truncate(&path, 0);
+    assert_eq!(word(opened.mapping(), 0).load(Relaxed), 0);
+    assert_eq!(open(&path).unwrap_err().kind(), ErrorKind::Empty);
+}
+
+#[test]
+fn many_files_truncated_under_many_readers() {
+    let place = tempfile::tempdir().unwrap();
+    let paths: Vec<_> = (0..200).map(|i| place.path().join(format!("{i}.mmst"))).collect();
+    std::thread::scope(|scope| {
+        for part in paths.chunks(50) {
+            scope.spawn(move || {
+                let opened: Vec<_> = part
+                    .iter()
+                    .map(|path| {
+                        fs::write(path, vec![1; 20_000]).unwrap();
+                        open(path).unwrap()
+                    })
+                    .collect();
+                for (at, opened) in opened.iter().enumerate() {
+                    if at % 2 == 0 {
+                        truncate(&opened.info().path, 0);
+                    }
+                    let sum: u64 = (0..5000)
+                        .map(|i| u64::from(word(opened.mapping(), i * 4).load(Relaxed)))
+                        .sum();
+                    assert_eq!(sum, if at % 2 == 0 { 0 } else { 5000 * 0x0101_0101 });
+                    assert_eq!(opened.mapping().is_damaged(), at % 2 == 0);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn guarded_writer_survives_too() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 16_384);
+    guard::install().unwrap();
+    truncate(file.path(), 0);
+    word(file.mapping(), 8192).store(1, Relaxed);
+    assert_eq!(word(file.mapping(), 8192).load(Relaxed), 1);
+    assert!(file.mapping().is_damaged());
+}
+
+/// Truncates a mapping that this crate knows nothing of, and touches it.
+fn touch_foreign(path: &Path) {
+    fs::write(path, [1; 4096]).unwrap();
+    let file = fs::File::options().read(true).write(true).open(path).unwrap();
+    use std::os::fd::AsRawFd;
+    // SAFETY: the system chooses the place.
+    let base = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            4096,
+            libc::PROT_READ,
+            libc::MAP_SHARED,
+            file.as_raw_fd(),
+            0,
+        )
+    };
+    assert_ne!(base, libc::MAP_FAILED);
+    file.set_len(0).unwrap();
+    // SAFETY: not safe at all, that is the point: the page is lost.
+    unsafe { base.cast::<u8>().read_volatile() };
+}
+
+/// With the guard in place, and busy.
+fn guarded(path: &Path) {
+    let own = path.join("own.mmst");
+    fs::write(&own, [1; 4096]).unwrap();
+    let opened = open(&own).unwrap();
+    truncate(&own, 0);
+    assert_eq!(word(opened.mapping(), 0).load(Relaxed), 0);
+    assert!(opened.mapping().is_damaged());
+}
+
+#[test]
+fn child_with_a_foreign_fault() {
+    let Some(path) = child_path() else { return };
+    guarded(&path);
+    say("now");
+    touch_foreign(&path.join("foreign"));
+    say("survived");
+}
+
+#[test]
+fn child_that_gets_a_signal() {
+    let Some(path) = child_path() else { return };
+    // The standard library's own handler ignores the first signal that somebody sends.
+    handle(libc::SIG_DFL, 0);
+    guarded(&path);
+    say("now");
+    // SAFETY: has no precondition.
+    unsafe { libc::raise(libc::SIGBUS) };
+    say("survived");
+}
+
+#[test]
+fn foreign_faults_and_signals_end_the_process_as_ever() {
+    for name in ["child_with_a_foreign_fault", "child_that_gets_a_signal"] {
+        let place = tempfile::tempdir().unwrap();
+        let mut process = child(name, place.path());
+        assert_eq!(process.hear(), "now");
+        let status = process.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGBUS), "{name}: {status}");
+    }
+}
+
+static CAUGHT: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" fn short_handler(_: libc::c_int) {
+    CAUGHT.fetch_add(1, Relaxed);
+}
+
+unsafe extern "C" fn full_handler(
+    _: libc::c_int,
+    info: *mut libc::siginfo_t,
+    _: *mut libc::c_void,
+) {
+    // SAFETY: the system gave it.
+    let info = unsafe { &*info };
+    assert_eq!(info.si_signo, libc::SIGBUS);
+    CAUGHT.fetch_add(10, Relaxed);
+}
+
+fn handle(address: usize, flags: libc::c_int) {
+    // SAFETY: plain numbers, all zero is valid.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = address;
+    action.sa_flags = flags;
+    // SAFETY: the handler has the form that the flags say.
+    let code = unsafe { libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut()) };
+    assert_eq!(code, 0);
+}
+
+fn caught_by(address: usize, flags: libc::c_int) -> usize {
+    let Some(path) = child_path() else { return 0 };
+    handle(address, flags);
+    guarded(&path);
+    assert_eq!(CAUGHT.load(Relaxed), 0, "our own fault was passed on");
+    // SAFETY: has no precondition.
+    unsafe { libc::raise(libc::SIGBUS) };
+    say(&CAUGHT.load(Relaxed).to_string());
+    CAUGHT.load(Relaxed)
+}
+
+#[test]
+fn child_with_a_short_handler() {
+    caught_by(short_handler as *const () as usize, 0);
+}
+
+#[test]
+fn child_with_a_full_handler() {
+    caught_by(full_handler as *const () as usize, libc::SA_SIGINFO);
+}
+
+#[test]
+fn child_that_ignores() {
+    caught_by(libc::SIG_IGN, 0);
+}
+
+#[test]
+fn earlier_handlers_get_what_is_not_ours() {
+    for (name, caught) in [
+        ("child_with_a_short_handler", "1"),
+        ("child_with_a_full_handler", "10"),
+        ("child_that_ignores", "0"),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let mut process = child(name, place.path());
+        assert_eq!(process.hear(), caught, "{name}");
+    }
+}
+
+#[test]
+fn child_whose_guard_is_replaced() {
+    let Some(path) = child_path() else { return };
+    guarded(&path);
+    assert!(guard::is_installed());
+    handle(short_handler as *const () as usize, 0);
+    say(&guard::is_installed().to_string());
+}
+
+#[test]
+fn replaced_guard_is_noticed() {
+    let place = tempfile::tempdir().unwrap();
+    let mut process = child("child_whose_guard_is_replaced", place.path());
+    assert_eq!(process.hear(), "false");
+}

@@ -1,0 +1,190 @@
+//! Opening as an observer: only regular files, and alive by their lock.
+#![allow(missing_docs)]
+#![cfg(unix)]
+
+mod util;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
+use mmstats_core::Memory;
+use mmstats_unix::{ErrorKind, FileType, is_locked, open, read_all};
+use util::{child, child_path, mkfifo, new_file, published, say, wait_for_end, word};
+
+#[test]
+fn only_regular_files_are_opened() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    fs::write(path("file.mmst"), vec![1; 100]).unwrap();
+    symlink(path("file.mmst"), path("link.mmst")).unwrap();
+    fs::create_dir(path("directory.mmst")).unwrap();
+    mkfifo(&path("pipe.mmst"));
+    let _listener = UnixListener::bind(path("socket.mmst")).unwrap();
+    fs::write(path("empty.mmst"), "").unwrap();
+    fs::File::create(path("huge.mmst")).unwrap().set_len(1 << 32).unwrap();
+    let refused = [
+        ("link.mmst", ErrorKind::NotRegular(FileType::Link)),
+        ("directory.mmst", ErrorKind::NotRegular(FileType::Directory)),
+        ("pipe.mmst", ErrorKind::NotRegular(FileType::Pipe)),
+        ("socket.mmst", ErrorKind::NotRegular(FileType::Socket)),
+        ("empty.mmst", ErrorKind::Empty),
+        ("huge.mmst", ErrorKind::TooLarge { size: 1 << 32, limit: u32::MAX.into() }),
+        ("none.mmst", ErrorKind::NotFound),
+    ];
+    for (name, kind) in &refused {
+        let error = open(&path(name)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{name}");
+        assert!(error.to_string().contains(name), "{error}");
+        assert_eq!(read_all(&path(name), 1000).unwrap_err().kind(), kind, "{name}");
+    }
+    let device = open(Path::new("/dev/zero")).unwrap_err();
+    assert_eq!(device.kind(), ErrorKind::NotRegular(FileType::Device));
+    open(&path("file.mmst")).unwrap();
+}
+
+#[test]
+fn facts_are_those_of_the_file() {
+    use std::os::unix::fs::MetadataExt;
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.mmst");
+    fs::write(&path, [5; 4097]).unwrap();
+    let metadata = fs::metadata(&path).unwrap();
+    let opened = open(&path).unwrap();
+    let info = opened.info();
+    assert_eq!(info.path, path);
+    assert_eq!(info.size, 4097);
+    assert_eq!(info.owner, Some(metadata.uid()));
+    assert_eq!(info.modified, metadata.modified().unwrap());
+    assert_eq!((info.id.device, info.id.index), (metadata.dev(), metadata.ino()));
+    assert_eq!(opened.mapping().len(), 4097);
+    assert!(!opened.mapping().is_writable());
+    assert_eq!(word(opened.mapping(), 4092).load(Relaxed), 0x0505_0505);
+
+    let (info, bytes) = read_all(&path, 4097).unwrap();
+    assert_eq!((&info, bytes.len()), (opened.info(), 4097));
+    assert!(bytes.iter().all(|&byte| byte == 5));
+    let kind = ErrorKind::TooLarge { size: 4097, limit: 4096 };
+    assert_eq!(read_all(&path, 4096).unwrap_err().kind(), kind);
+}
+
+#[test]
+fn lock_tells_of_writers_in_this_process() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 4096);
+    let opened = open(file.path()).unwrap();
+    let other = open(file.path()).unwrap();
+    for _ in 0..3 {
+        assert!(opened.is_locked().unwrap());
+        assert!(other.is_locked().unwrap());
+    }
+    // Handles may keep the memory; the lock goes with the file.
+    let mapping = Arc::clone(file.mapping());
+    drop(file);
+    assert!(!opened.is_locked().unwrap());
+    assert!(!is_locked(&opened.info().path).unwrap());
+    word(&mapping, 0).store(9, Relaxed);
+    assert_eq!(word(opened.mapping(), 0).load(Relaxed), 9);
+}
+
+#[test]
+fn observers_do_not_take_each_other_for_a_writer() {
+    let place = tempfile::tempdir().unwrap();
+    let path = published(place.path(), "x.mmst", 4096).path().to_owned();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..1000 {
+                    assert!(!is_locked(&path).unwrap());
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn observers_do_not_keep_a_writer_from_coming_back() {
+    let place = tempfile::tempdir().unwrap();
+    let path = published(place.path(), "x.mmst", 4096).path().to_owned();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    is_locked(&path).unwrap();
+                }
+            });
+        }
+        let results: Vec<_> = (0..50).map(|_| mmstats_unix::reopen(&path).map(drop)).collect();
+        done.store(true, Relaxed);
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    });
+}
+
+#[test]
+fn closed_handle_is_opened_again() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 4096);
+    let mut opened = open(file.path()).unwrap();
+    opened.close_handle();
+    assert!(opened.is_locked().unwrap());
+    let path = file.path().to_owned();
+    drop(file);
+    assert!(!opened.is_locked().unwrap());
+    fs::rename(&path, place.path().join("y.mmst")).unwrap();
+    assert_eq!(opened.is_locked().unwrap_err().kind(), ErrorKind::Replaced);
+    let _other = published(place.path(), "x.mmst", 4096);
+    assert_eq!(opened.is_locked().unwrap_err().kind(), ErrorKind::Replaced);
+}
+
+#[test]
+fn child_publishes_and_waits() {
+    let Some(path) = child_path() else { return };
+    let file = published(&path, "x.mmst", 4096);
+    word(file.mapping(), 64).store(77, Relaxed);
+    say("published");
+    wait_for_end();
+}
+
+#[test]
+fn killed_writer_is_dead_and_its_last_values_are_there() {
+    let place = tempfile::tempdir().unwrap();
+    let mut process = child("child_publishes_and_waits", place.path());
+    assert_eq!(process.hear(), "published");
+    let opened = open(&place.path().join("x.mmst")).unwrap();
+    assert!(opened.is_locked().unwrap());
+    process.kill();
+    assert!(!opened.is_locked().unwrap());
+    assert_eq!(word(opened.mapping(), 64).load(Relaxed), 77);
+}
+
+#[test]
+fn ten_thousand_files_can_be_open_at_once() {
+    let place = tempfile::tempdir().unwrap();
+    let limit = mmstats_unix::process::raise_open_files().unwrap();
+    fs::write(place.path().join("x.mmst"), [1; 64]).unwrap();
+    let started = std::time::Instant::now();
+    let all: Vec<_> = (0..10_000)
+        .map(|_| {
+            let mut opened = open(&place.path().join("x.mmst")).unwrap();
+            if limit.is_some_and(|limit| limit < 11_000) {
+                opened.close_handle();
+            }
+            opened
+        })
+        .collect();
+    eprintln!("10,000 files opened in {:?}", started.elapsed());
+    assert!(all.iter().all(|opened| word(opened.mapping(), 0).load(Relaxed) == 0x0101_0101));
+}
+
+#[test]
+fn unpublished_file_is_locked_too() {
+    let place = tempfile::tempdir().unwrap();
+    let _file = new_file(place.path(), "x.mmst", 4096);
+    let name = util::names(place.path()).remove(0);
+    assert!(is_locked(&place.path().join(name)).unwrap());
+}

@@ -1,0 +1,148 @@
+//! What the tests share.
+#![allow(dead_code, unreachable_pub)] // each test file uses its part
+#![allow(unsafe_code)] // the bytes of a mapping
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::AtomicU32;
+
+use mmstats_core::Memory;
+use mmstats_unix::directory::Directory;
+use mmstats_unix::{Access, Mapping, NewFile, OwnedFile, create};
+
+/// Set for a test that plays another process; it says on what path.
+const CHILD: &str = "MMSTATS_TEST_CHILD";
+
+/// The word at `offset` of a mapping.
+pub fn word(mapping: &Mapping, offset: usize) -> &AtomicU32 {
+    assert!(offset.is_multiple_of(4) && offset + 4 <= mapping.len());
+    // SAFETY: inside the mapping, as just seen.
+    let at = unsafe { mapping.base().add(offset) };
+    // SAFETY: aligned and mapped; everybody uses atomics.
+    unsafe { at.cast::<AtomicU32>().as_ref() }
+}
+
+pub fn new_file(directory: &Path, name: &str, size: u32) -> NewFile {
+    create(&Directory::open(directory).unwrap(), name, size, Access::Owner).unwrap()
+}
+
+pub fn published(directory: &Path, name: &str, size: u32) -> OwnedFile {
+    new_file(directory, name, size).publish().unwrap()
+}
+
+/// All names in a directory, sorted.
+pub fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+pub fn mkfifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+pub fn is_root() -> bool {
+    // SAFETY: has no precondition.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// The path for the child, in a process that [`child`] started; None in the test run.
+pub fn child_path() -> Option<std::path::PathBuf> {
+    std::env::var_os(CHILD).map(Into::into)
+}
+
+/// Says to the parent how far the child is.
+pub fn say(line: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    // On a line of its own, whatever the test harness has written before.
+    writeln!(out, "\n{SAYS}{line}").unwrap();
+    out.flush().unwrap();
+}
+const SAYS: &str = "child says: ";
+
+/// Waits for ever, or until the parent hangs up.
+pub fn wait_for_end() {
+    let _ = std::io::stdin().read_line(&mut String::new());
+}
+
+/// A process that runs the test `name` of this file, and what it says.
+pub struct Process {
+    pub child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+pub fn child(name: &str, path: impl AsRef<OsStr>) -> Process {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(CHILD, path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    Process { child, lines }
+}
+
+impl Process {
+    /// The next thing that the child says.
+    pub fn hear(&mut self) -> String {
+        loop {
+            let line = self.lines.next().expect("the child ended").unwrap();
+            if let Some(said) = line.strip_prefix(SAYS) {
+                return said.to_owned();
+            }
+        }
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A small file system in a directory of its own, unmounted at drop.
+pub struct Mounted(pub tempfile::TempDir);
+
+impl Mounted {
+    /// None, and a word on stderr, where this process may not mount.
+    pub fn new(kind: &str, options: &str) -> Option<Self> {
+        let place = tempfile::tempdir().unwrap();
+        let output = Command::new("mount")
+            .args(["-t", kind, "-o", options, "mmstats-test"])
+            .arg(place.path())
+            .output();
+        match output {
+            Ok(output) if output.status.success() => return Some(Self(place)),
+            Ok(output) => {
+                let why = String::from_utf8_lossy(&output.stderr).into_owned();
+                eprintln!("skipped: cannot mount a {kind}: {}", why.trim());
+            }
+            Err(error) => eprintln!("skipped: cannot run mount: {error}"),
+        }
+        None
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();
+        assert!(unmounted.is_ok_and(|status| status.success()), "umount {:?}", self.0.path());
+    }
+}
