@@ -3,7 +3,7 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::writer::FieldId;
+use super::id::FieldId;
 use crate::layout::{ATOMIC_CELL, descriptor as d, flags, header as h, lane};
 use crate::raw::RawDescriptor;
 use crate::region::{Atom32, Latch, Memory, Region, Source};

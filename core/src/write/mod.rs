@@ -1,13 +1,18 @@
 //! Making an image: specifications, their places, the writer, its lanes.
 
+mod error;
 mod geometry;
+mod heap;
+mod id;
 mod lane;
 mod schema;
 mod spec;
 mod writer;
 
+pub use error::WriteError;
 pub use geometry::Geometry;
+pub use id::FieldId;
 pub use lane::{AttachError, Lane, Presence};
 pub use schema::Schema;
 pub use spec::{Constant, FieldSpec, SpecError};
-pub use writer::{FieldId, WriteError, Writer};
+pub use writer::Writer;

@@ -2,42 +2,20 @@
 //!
 //! Everything here is set-up work. Updates go through the handles of a [`Lane`].
 
-use core::fmt;
-
-use heapless::Vec;
-
+use super::error::WriteError;
 use super::geometry::{Geometry, group_slot};
+use super::heap::Heap;
+use super::id::FieldId;
 use super::lane::Lane;
-use super::spec::{FieldSpec, SpecError, cell_bytes, slots_for};
+use super::spec::{FieldSpec, cell_bytes, slots_for};
 use crate::checksum::Fletcher64;
 use crate::layout::{
     self, MAJOR, MINOR, descriptor as d, field_state, flags, header as h, image_state, lane,
-    lane_state, presence_size, round_up,
+    lane_state, presence_size,
 };
 use crate::raw::{RawDescriptor, RawHeader};
-use crate::region::{Memory, Region, RegionError, Source};
+use crate::region::{Memory, Region, Source};
 use crate::types::Storage;
-
-/// A field of an image: its place in the descriptor table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FieldId(u32);
-
-impl FieldId {
-    /// The number of the descriptor, from 0.
-    #[must_use]
-    pub const fn index(self) -> u32 {
-        self.0
-    }
-
-    /// The field with this number; a number that no field has is refused by `attach`.
-    #[must_use]
-    pub const fn from_index(index: u32) -> Self {
-        Self(index)
-    }
-}
-
-/// Strings that are likely to come again; their heap offsets.
-type Recent = Vec<u32, 16>;
 
 /// The writer of an image.
 ///
@@ -48,10 +26,9 @@ pub struct Writer<M> {
     region: Region<M>,
     header: RawHeader,
     fields: u32,
-    heap: u32,
+    heap: Heap,
     cells: u32,
     lanes: u32,
-    recent: Recent,
 }
 
 impl<M: Memory> Writer<M> {
@@ -113,8 +90,8 @@ impl<M: Memory> Writer<M> {
             part,
             ..header
         };
-        let (heap, cells) = (header.heap_offset, header.cells_offset);
-        Ok(Self { region, header, fields: 0, heap, cells, lanes: 0, recent: Recent::new() })
+        let (heap, cells) = (Heap::new(header.heap_offset), header.cells_offset);
+        Ok(Self { region, header, fields: 0, heap, cells, lanes: 0 })
     }
 
     fn begin(&self) {
@@ -161,7 +138,7 @@ impl<M: Memory> Writer<M> {
         self.describe(id, spec, place, slot_size, None);
         self.cells = place + lane_bytes;
         self.publish_count(id + 1);
-        Ok(FieldId(id))
+        Ok(FieldId::from_index(id))
     }
 
     /// Adds fields that are published together, one after the other in the table, and
@@ -183,7 +160,7 @@ impl<M: Memory> Writer<M> {
         }
         self.cells = place + cell_bytes(slot_size);
         self.publish_count(first + count);
-        Ok(FieldId(first))
+        Ok(FieldId::from_index(first))
     }
 
     /// Retires a field: readers stop showing it, handles go on into the void.
@@ -192,10 +169,10 @@ impl<M: Memory> Writer<M> {
     ///
     /// If there is no such field.
     pub fn retire(&mut self, field: FieldId) -> Result<(), WriteError> {
-        if field.0 >= self.fields {
-            return Err(WriteError::NoSuchField { index: field.0 });
+        if field.index() >= self.fields {
+            return Err(WriteError::NoSuchField { index: field.index() });
         }
-        self.region.publish32(self.descriptor(field.0) + d::STATE, field_state::RETIRED);
+        self.region.publish32(self.descriptor(field.index()) + d::STATE, field_state::RETIRED);
         Ok(())
     }
 
@@ -216,7 +193,7 @@ impl<M: Memory> Writer<M> {
         if !fits(self.fields, fields, self.header.descriptor_capacity) {
             return Err(WriteError::TableFull { capacity: self.header.descriptor_capacity });
         }
-        if !fits(self.heap, heap, self.header.heap_offset + self.header.heap_size) {
+        if !fits(self.heap.end(), heap, self.header.heap_offset + self.header.heap_size) {
             return Err(WriteError::HeapFull { size: self.header.heap_size });
         }
         if !fits(self.cells, lane_bytes, self.header.lane_stride) {
@@ -244,10 +221,10 @@ impl<M: Memory> Writer<M> {
             bits |= if set { bit } else { 0 };
         }
         let mut raw = RawDescriptor {
-            label: self.string(spec.label.as_bytes()),
-            unit: self.interned(spec.unit.as_bytes()),
-            help: self.interned(spec.help.as_bytes()),
-            attributes: self.attributes(spec),
+            label: self.heap.string(&self.region, spec.label.as_bytes()),
+            unit: self.heap.interned(&self.region, spec.unit.as_bytes()),
+            help: self.heap.interned(&self.region, spec.help.as_bytes()),
+            attributes: self.heap.attributes(&self.region, spec),
             ty: spec.ty.code(),
             kind: spec.kind.code(),
             aggregation: spec.aggregation.code(),
@@ -265,7 +242,7 @@ impl<M: Memory> Writer<M> {
         };
         let mut constant_len = 0;
         if let Some(value) = &spec.constant {
-            (raw.place, constant_len) = self.constant(value);
+            (raw.place, constant_len) = self.heap.constant(&self.region, value);
         }
         let at = self.descriptor(id);
         raw.store(&self.region, at);
@@ -283,92 +260,10 @@ impl<M: Memory> Writer<M> {
 
     fn publish_count(&mut self, count: u32) {
         self.fields = count;
-        self.region.store32(h::HEAP_USED, self.heap - self.header.heap_offset);
+        self.region.store32(h::HEAP_USED, self.heap.end() - self.header.heap_offset);
         // Release: announces descriptors, strings, constants and heap_used.
         self.region.publish32(h::FIELD_COUNT, count);
     }
-
-    /// Appends a heap string; 0 for an empty one.
-    fn string(&mut self, text: &[u8]) -> u32 {
-        if text.is_empty() {
-            return 0;
-        }
-        let mut bytes = HeapBytes::new(self.heap);
-        bytes.put(&self.region, &u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
-        bytes.put(&self.region, text);
-        self.end_string(bytes)
-    }
-
-    fn end_string(&mut self, bytes: HeapBytes) -> u32 {
-        core::mem::replace(&mut self.heap, bytes.finish(&self.region))
-    }
-
-    /// As `string`, but uses a recent equal one again.
-    fn interned(&mut self, text: &[u8]) -> u32 {
-        if text.is_empty() {
-            return 0;
-        }
-        let known = self.recent.iter().copied().find(|&at| {
-            let mut stored = (0..).map(|i: u32| heap_byte(&self.region, at + i));
-            let len = u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes();
-            len.iter().chain(text).all(|byte| stored.next() == Some(*byte))
-        });
-        known.unwrap_or_else(|| {
-            let at = self.string(text);
-            self.remember(at);
-            at
-        })
-    }
-
-    fn remember(&mut self, at: u32) {
-        if self.recent.is_full() {
-            self.recent.remove(0);
-        }
-        // There is room: one was just removed if not.
-        let _ = self.recent.push(at);
-    }
-
-    fn attributes(&mut self, spec: &FieldSpec<'_>) -> u32 {
-        if spec.attributes.is_empty() {
-            return 0;
-        }
-        let len = u16::try_from(spec.attributes_len()).unwrap_or(u16::MAX);
-        let mut bytes = HeapBytes::new(self.heap);
-        bytes.put(&self.region, &len.to_le_bytes());
-        for (i, (key, value)) in spec.attributes.iter().enumerate() {
-            if i > 0 {
-                bytes.put(&self.region, b"\0");
-            }
-            bytes.put(&self.region, key.as_bytes());
-            bytes.put(&self.region, b"=");
-            bytes.put(&self.region, value.as_bytes());
-        }
-        self.end_string(bytes)
-    }
-
-    /// Appends a constant; returns its place and its length with padding.
-    fn constant(&mut self, value: &super::Constant<'_>) -> (u32, u32) {
-        // `room` counted these bytes.
-        let place = round_up(self.heap, 8).unwrap_or(self.heap);
-        let end = match value.scalar_bytes() {
-            Some(bytes) => {
-                self.region.write(place, &bytes);
-                place + 8
-            }
-            None => {
-                let tail = value.tail();
-                let len = u32::try_from(tail.len()).unwrap_or(u32::MAX);
-                self.region.store32(place, len);
-                self.region.store32(place + 4, 0);
-                self.region.write(place + 8, tail);
-                round_up(place + 8 + len, 8).unwrap_or(place + 8)
-            }
-        };
-        self.heap = end;
-        (place, end - place)
-    }
-
-    // Lanes.
 
     /// Claims a lane that nobody owns: one that was handed back, else a new one.
     ///
@@ -429,131 +324,5 @@ impl<M: Memory> Writer<M> {
     {
         let index = self.claim()?;
         Ok(Lane::new(self.region.clone(), index))
-    }
-}
-
-/// One byte of the heap, from the word around it.
-fn heap_byte<M>(region: &Region<M>, offset: u32) -> u8 {
-    region.load32(offset & !3).to_le_bytes()[(offset % 4) as usize]
-}
-
-/// Bytes appended to the heap in whole words.
-struct HeapBytes {
-    at: u32,
-    word: [u8; 4],
-    filled: usize,
-}
-
-impl HeapBytes {
-    const fn new(at: u32) -> Self {
-        Self { at, word: [0; 4], filled: 0 }
-    }
-
-    fn put<M>(&mut self, region: &Region<M>, bytes: &[u8]) {
-        for &byte in bytes {
-            self.word[self.filled] = byte;
-            self.filled += 1;
-            if self.filled == 4 {
-                region.store32(self.at, u32::from_le_bytes(self.word));
-                *self = Self::new(self.at + 4);
-            }
-        }
-    }
-
-    /// Stores what is left and returns the end.
-    fn finish<M>(self, region: &Region<M>) -> u32 {
-        if self.filled == 0 {
-            return self.at;
-        }
-        region.store32(self.at, u32::from_le_bytes(self.word));
-        self.at + 4
-    }
-}
-
-/// Why an image could not be made or extended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WriteError {
-    /// The memory cannot hold an image.
-    Region(RegionError),
-    /// The geometry passes a limit of the format.
-    TooLarge,
-    /// The memory is too small.
-    Memory {
-        /// Bytes needed.
-        need: u32,
-        /// Bytes there.
-        have: u32,
-    },
-    /// The specification of a field breaks a rule.
-    Spec(SpecError),
-    /// No descriptor is free.
-    TableFull {
-        /// Number of descriptors.
-        capacity: u32,
-    },
-    /// The strings do not fit.
-    HeapFull {
-        /// Bytes of heap.
-        size: u32,
-    },
-    /// The value does not fit into a lane.
-    LaneFull {
-        /// Bytes of a lane.
-        stride: u32,
-    },
-    /// All lanes are owned.
-    LanesFull {
-        /// Number of lanes.
-        capacity: u32,
-    },
-    /// There is no field with this number.
-    NoSuchField {
-        /// The number.
-        index: u32,
-    },
-}
-
-impl WriteError {
-    /// Whether a larger or another image would take the field or the lane.
-    #[must_use]
-    pub const fn is_full(&self) -> bool {
-        matches!(
-            self,
-            Self::TableFull { .. }
-                | Self::HeapFull { .. }
-                | Self::LaneFull { .. }
-                | Self::LanesFull { .. }
-        )
-    }
-}
-
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Region(e) => e.fmt(f),
-            Self::TooLarge => f.write_str(
-                "an image has at most 16777216 fields, 1 to 65536 lanes and less than 4 GiB",
-            ),
-            Self::Memory { need, have } => {
-                write!(f, "the image needs {need} bytes of memory, there are {have}")
-            }
-            Self::Spec(e) => e.fmt(f),
-            Self::TableFull { capacity } => write!(f, "all {capacity} descriptors are used"),
-            Self::HeapFull { size } => write!(f, "the heap of {size} bytes is full"),
-            Self::LaneFull { stride } => write!(f, "lanes of {stride} bytes are full"),
-            Self::LanesFull { capacity } => write!(f, "all {capacity} lanes are owned"),
-            Self::NoSuchField { index } => write!(f, "there is no field {index}"),
-        }
-    }
-}
-
-impl core::error::Error for WriteError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Region(e) => Some(e),
-            Self::Spec(e) => Some(e),
-            _ => None,
-        }
     }
 }

@@ -1,0 +1,144 @@
+//! The heap of an image under construction: FORMAT.md section 5.
+
+use heapless::Vec;
+
+use super::spec::{Constant, FieldSpec};
+use crate::layout::round_up;
+use crate::region::{Region, Source};
+
+/// Where the next string or constant goes. The writer has checked that there is room.
+#[derive(Debug)]
+pub(super) struct Heap {
+    next: u32,
+    /// Strings that are likely to come again; their offsets.
+    recent: Vec<u32, 16>,
+}
+
+impl Heap {
+    pub(super) const fn new(start: u32) -> Self {
+        Self { next: start, recent: Vec::new() }
+    }
+
+    /// The end of what is used.
+    pub(super) const fn end(&self) -> u32 {
+        self.next
+    }
+
+    /// Appends a heap string; 0 for an empty one.
+    pub(super) fn string<M>(&mut self, region: &Region<M>, text: &[u8]) -> u32 {
+        if text.is_empty() {
+            return 0;
+        }
+        let mut bytes = HeapBytes::new(self.next);
+        bytes.put(region, &u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
+        bytes.put(region, text);
+        self.end_string(region, bytes)
+    }
+
+    fn end_string<M>(&mut self, region: &Region<M>, bytes: HeapBytes) -> u32 {
+        core::mem::replace(&mut self.next, bytes.finish(region))
+    }
+
+    /// As `string`, but uses a recent equal one again.
+    pub(super) fn interned<M>(&mut self, region: &Region<M>, text: &[u8]) -> u32 {
+        if text.is_empty() {
+            return 0;
+        }
+        let known = self.recent.iter().copied().find(|&at| {
+            let mut stored = (0..).map(|i: u32| heap_byte(region, at + i));
+            let len = u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes();
+            len.iter().chain(text).all(|byte| stored.next() == Some(*byte))
+        });
+        known.unwrap_or_else(|| {
+            let at = self.string(region, text);
+            self.remember(at);
+            at
+        })
+    }
+
+    fn remember(&mut self, at: u32) {
+        if self.recent.is_full() {
+            self.recent.remove(0);
+        }
+        // There is room: one was just removed if not.
+        let _ = self.recent.push(at);
+    }
+
+    pub(super) fn attributes<M>(&mut self, region: &Region<M>, spec: &FieldSpec<'_>) -> u32 {
+        if spec.attributes.is_empty() {
+            return 0;
+        }
+        let len = u16::try_from(spec.attributes_len()).unwrap_or(u16::MAX);
+        let mut bytes = HeapBytes::new(self.next);
+        bytes.put(region, &len.to_le_bytes());
+        for (i, (key, value)) in spec.attributes.iter().enumerate() {
+            if i > 0 {
+                bytes.put(region, b"\0");
+            }
+            bytes.put(region, key.as_bytes());
+            bytes.put(region, b"=");
+            bytes.put(region, value.as_bytes());
+        }
+        self.end_string(region, bytes)
+    }
+
+    /// Appends a constant; returns its place and its length with padding.
+    pub(super) fn constant<M>(&mut self, region: &Region<M>, value: &Constant<'_>) -> (u32, u32) {
+        // `room` counted these bytes.
+        let place = round_up(self.next, 8).unwrap_or(self.next);
+        let end = match value.scalar_bytes() {
+            Some(bytes) => {
+                region.write(place, &bytes);
+                place + 8
+            }
+            None => {
+                let tail = value.tail();
+                let len = u32::try_from(tail.len()).unwrap_or(u32::MAX);
+                region.store32(place, len);
+                region.store32(place + 4, 0);
+                region.write(place + 8, tail);
+                round_up(place + 8 + len, 8).unwrap_or(place + 8)
+            }
+        };
+        self.next = end;
+        (place, end - place)
+    }
+}
+
+/// One byte of the heap, from the word around it.
+fn heap_byte<M>(region: &Region<M>, offset: u32) -> u8 {
+    region.load32(offset & !3).to_le_bytes()[(offset % 4) as usize]
+}
+
+/// Bytes appended to the heap in whole words.
+struct HeapBytes {
+    at: u32,
+    word: [u8; 4],
+    filled: usize,
+}
+
+impl HeapBytes {
+    const fn new(at: u32) -> Self {
+        Self { at, word: [0; 4], filled: 0 }
+    }
+
+    fn put<M>(&mut self, region: &Region<M>, bytes: &[u8]) {
+        for &byte in bytes {
+            self.word[self.filled] = byte;
+            self.filled += 1;
+            if self.filled == 4 {
+                region.store32(self.at, u32::from_le_bytes(self.word));
+                *self = Self::new(self.at + 4);
+            }
+        }
+    }
+
+    /// Stores what is left and returns the end.
+    fn finish<M>(self, region: &Region<M>) -> u32 {
+        if self.filled == 0 {
+            return self.at;
+        }
+        region.store32(self.at, u32::from_le_bytes(self.word));
+        self.at + 4
+    }
+}
