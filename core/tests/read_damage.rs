@@ -204,6 +204,8 @@ fn cases() -> Vec<(FieldError, &'static str, Option<u32>)> {
         ),
         (damage(at::PID, |b, at| put32(b, at + 24, heap - 8)), "cell-place", Some(24)),
         (damage(at::COMMAND, |b, at| put32(b, at + 24, 0xFFFF_FFF8)), "cell-place", Some(24)),
+        (damage(at::COMMAND, |b, at| b[at + 24] += 1), "cell-place", Some(24)),
+        (damage(at::PID, |b, at| b[at + 24] += 4), "cell-place", Some(24)),
         (set32(at::SMALL, 24, cell(at::COUNTER)), "cell-overlap", Some(24)),
         (set32(at::TEXT, 24, cell(at::GONE)), "cell-overlap", Some(24)),
         (set32(at::RETIRED, 24, cell(at::GROUP)), "cell-overlap", Some(24)),
@@ -285,6 +287,19 @@ fn a_group_is_a_run() {
     let codes: Vec<_> = walk(&b.bytes).iter().map(|f| f.err().map(|e| e.code())).collect();
     assert_eq!(codes, [None, None, Some("cell-overlap")]);
 
+    let between = [
+        Desc { place: u32::try_from(HEAP).unwrap(), ty: 200, ..CONSTANT },
+        Desc { storage: 77, ..ATOMIC },
+    ];
+    for desc in between {
+        let mut b = Builder::new();
+        group(&mut b, "a", 0, 72);
+        b.field("between", desc);
+        group(&mut b, "b", 8, 72);
+        let codes: Vec<_> = walk(&b.bytes).iter().map(|f| f.err().map(|e| e.code())).collect();
+        assert_eq!(codes, [None, None, Some("cell-overlap")]);
+    }
+
     let mut b = Builder::new();
     group(&mut b, "a", 0, 72);
     b.field("b", Desc { flags: MEMBER, slot_size: 24, member: 8, place: 72, ..LATCHED });
@@ -300,6 +315,10 @@ fn limits_are_good_themselves() {
     assert_eq!(added(Desc { place: stride - 8, ..ATOMIC }), None);
     assert_eq!(added(Desc { place: u32::try_from(CELLS).unwrap(), ..ATOMIC }), None);
     assert_eq!(added(Desc { slot_size: 8, place: stride - 24, ..LATCHED }), None);
+    for (member, code) in [(8, None), (4, Some("member")), (16, Some("member"))] {
+        let byte = Desc { ty: 1, slot_size: 16, member, place: 72, ..LATCHED };
+        assert_eq!(added(byte).map(|e| e.code()), code);
+    }
     let text = Desc { ty: 12, slot_size: 64, count: 56, place: 72, ..LATCHED };
     assert_eq!(added(text), None);
     assert_eq!(added(Desc { count: 57, ..text }).unwrap().code(), "member");
@@ -358,6 +377,7 @@ fn value_cases() -> Vec<((ValueError, usize), &'static str, usize)> {
         (value_error(at::TEXT, |b, at| put32(b, at + 8 + 2 * 48, 41)), "value-length", 104),
         (value_error(at::BYTES, |b, at| put32(b, at + 8 + 16, u32::MAX)), "value-length", 24),
         (value_error(at::COMMAND, |b, at| put32(b, at, 10)), "value-length", 0),
+        (value_error(at::COMMAND, |b, at| put32(b, at, u32::MAX)), "value-length", 0),
         (value_error(at::TEXT, |b, at| b[at + 104 + 8 + 3] = 0xFF), "value-utf8", 104 + 11),
         // Value number 1 is in slot 1, the text at 8 in it.
         (value_error(at::GROUP_TEXT, |b, at| b[at + 8 + 32 + 16] = 0x80), "value-utf8", 56),

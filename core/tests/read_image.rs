@@ -146,6 +146,11 @@ fn lanes() {
         assert_eq!(image.lane(lane), Verdict::Absent, "{lane}");
     }
 
+    // Whatever a lane says of itself that was never claimed.
+    let mut claimed = bytes.clone();
+    put32(&mut claimed, LANES + 3 * STRIDE, 1);
+    assert_eq!(Image::open(claimed.as_slice()).unwrap().lane(3), Verdict::Absent);
+
     let mut out = [0; 4096];
     // Untouched cells mean zero, optional ones nothing, constants are everywhere.
     assert_eq!(image.read(1, &fields[at::COUNTER], &mut out), Verdict::Consistent(Value::U64(0)));

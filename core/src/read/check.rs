@@ -287,7 +287,7 @@ fn constant_size<S: Source + ?Sized>(
 ) -> u64 {
     if ty.is_scalar() {
         (u64::from(ty.size()) * u64::from(raw.count)).next_multiple_of(8)
-    } else if heap.holds(raw.place, 8) {
+    } else if raw.place.is_multiple_of(8) && heap.holds(raw.place, 8) {
         8 + u64::from(source.load32(raw.place).min(raw.count)).next_multiple_of(8)
     } else {
         8
