@@ -1,0 +1,141 @@
+//! `mmstats clean`: removing what dead programs left behind.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use mmstats_observe::{File, Observer, Sources, State};
+use mmstats_unix::directory::Directory;
+use mmstats_unix::{Removal, SweepOptions, remove_if_dead, sweep};
+
+use crate::args::Clean;
+use crate::escape;
+use crate::output::{Output, style};
+use crate::targets::{complain, places};
+
+/// What becomes of a file, and why.
+struct Verdict {
+    path: PathBuf,
+    fate: Fate,
+    why: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Removed,
+    WouldRemove,
+    Kept,
+    /// It should have been removed, but that went wrong.
+    Failed,
+}
+
+pub(crate) fn run(args: &Clean, output: &mut Output) -> io::Result<()> {
+    let sources = args.targets.iter().fold(Sources::new(), Sources::path);
+    let mut observer = Observer::new(sources);
+    observer.refresh();
+    let spared = newest(observer.files(), args.keep);
+    let mut verdicts: Vec<Verdict> = observer
+        .files()
+        .iter()
+        .map(|file| judge(file, spared.contains(file.path()), args.dry_run))
+        .collect();
+    for directory in observer.directories() {
+        verdicts.extend(temporaries(directory, args.dry_run));
+    }
+    for verdict in &verdicts {
+        print(verdict, output)?;
+    }
+    complain(&observer, output);
+    for verdict in verdicts.iter().filter(|v| v.fate == Fate::Failed) {
+        output.fail(&format!("{}: {}", escape::path(&verdict.path), verdict.why));
+    }
+    if verdicts.is_empty() && !output.has_failed() {
+        output.note(&format!("nothing to clean{}", places(&observer)));
+    }
+    Ok(())
+}
+
+/// The dead files that `--keep` spares: the newest of each directory.
+fn newest(files: &[File], keep: usize) -> HashSet<PathBuf> {
+    let mut dead: Vec<&File> = files.iter().filter(|file| is_over(file.state())).collect();
+    dead.sort_by_key(|file| (file.path().parent().map(PathBuf::from), Reverse(file.modified())));
+    dead.chunk_by(|a, b| a.path().parent() == b.path().parent())
+        .flat_map(|files| files.iter().take(keep))
+        .map(|file| file.path().to_owned())
+        .collect()
+}
+
+const fn is_over(state: State) -> bool {
+    matches!(state, State::Dead | State::Closed)
+}
+
+fn judge(file: &File, spared: bool, dry_run: bool) -> Verdict {
+    let kept = |why: &str| (Fate::Kept, why.to_owned());
+    let (fate, why) = match file.state() {
+        State::Dead | State::Closed if spared => kept("among the newest, which are kept"),
+        State::Dead | State::Closed => remove(file, dry_run),
+        State::Live => kept("its program lives"),
+        State::Building => kept("it is not complete yet"),
+        State::Damaged => kept("it is damaged, so nothing proves whose it is"),
+        State::Foreign => kept("it is no mmstats file"),
+        _ => kept("nothing proves that its program is dead"),
+    };
+    Verdict { path: file.path().to_owned(), fate, why }
+}
+
+/// The backend asks everything again under the lock: owner, lock, and whether the name
+/// still refers to the same file.
+fn remove(file: &File, dry_run: bool) -> (Fate, String) {
+    let cause = match (file.state(), file.format(), file.identity().pid) {
+        (State::Closed, ..) => "its program ended cleanly".to_owned(),
+        (_, Some(1), Some(pid)) => format!("no process has its id {pid}"),
+        (_, _, Some(pid)) => format!("its program, pid {pid}, died: nobody holds the lock"),
+        _ => "its program died: nobody holds the lock".to_owned(),
+    };
+    match remove_if_dead(file.path(), dry_run) {
+        Ok(removal) => outcome(removal, cause),
+        Err(error) => (Fate::Failed, error.to_string()),
+    }
+}
+
+fn outcome(removal: Removal, cause: String) -> (Fate, String) {
+    let kept = |why: String| (Fate::Kept, why);
+    match removal {
+        Removal::Removed => (Fate::Removed, cause),
+        Removal::WouldRemove => (Fate::WouldRemove, cause),
+        Removal::Kept => kept("among the newest, which are kept".to_owned()),
+        Removal::Live => kept("somebody holds its lock".to_owned()),
+        Removal::TooYoung => kept("it is being made, or was a moment ago".to_owned()),
+        Removal::NotOurs { owner } => kept(format!("it belongs to user {owner}")),
+        Removal::NotRegular(found) => kept(format!("it is {found}")),
+        Removal::Vanished => kept("somebody else removed or replaced it".to_owned()),
+        Removal::Failed(error) => (Fate::Failed, error.to_string()),
+        _ => kept("unknown".to_owned()),
+    }
+}
+
+/// Files that were never finished; only those which are or may be removed are worth a line.
+fn temporaries(directory: &std::path::Path, dry_run: bool) -> Vec<Verdict> {
+    let options = SweepOptions { dry_run, ..SweepOptions::default() };
+    // That the directory cannot be read was said already.
+    let Ok(directory) = Directory::open(directory) else { return Vec::new() };
+    let Ok(swept) = sweep(&directory, &options, &|_name| false) else { return Vec::new() };
+    let verdicts = swept.into_iter().map(|swept| {
+        let (fate, why) = outcome(swept.removal, "it was never finished".to_owned());
+        Verdict { path: swept.path, fate, why }
+    });
+    verdicts.filter(|verdict| verdict.fate != Fate::Kept).collect()
+}
+
+/// `removed FILE: its program, pid 17, died: nobody holds the lock`.
+fn print(verdict: &Verdict, output: &mut Output) -> io::Result<()> {
+    let (style, word) = match verdict.fate {
+        Fate::Removed => (style::GOOD, "removed"),
+        Fate::WouldRemove => (style::ODD, "would remove"),
+        Fate::Kept => (style::DIM, "kept"),
+        Fate::Failed => return Ok(()),
+    };
+    let path = escape::path(&verdict.path);
+    writeln!(output, "{style}{word}{style:#} {path}: {}", verdict.why)
+}

@@ -1,0 +1,188 @@
+//! The other side of the demo: an ordinary program that publishes what it does.
+
+use std::io::{self, Read as _};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mmstats::{Counter, Flag, Gauge, Group, Info, Options, Publisher, Record, Stats, Text, Timer};
+
+use super::work;
+use crate::args::DemoPublisher;
+
+/// What each thread publishes.
+#[derive(Stats)]
+#[stats(prefix = "demo")]
+struct Work {
+    /// What is being worked on.
+    #[stats(value = "blocks of this program's own file")]
+    #[allow(dead_code)] // A constant: the handle has nothing to do.
+    material: Info,
+    /// Bytes that went into SHA-256 and DEFLATE.
+    #[stats(unit = "bytes")]
+    bytes_in: Counter,
+    /// Bytes after compression.
+    #[stats(unit = "bytes")]
+    bytes_out: Counter,
+    /// Blocks hashed and compressed.
+    blocks: Counter,
+    /// Blocks that were decompressed and compared with their hash.
+    verified: Counter,
+    /// Blocks that did not come back as they were. It should stay 0.
+    failures: Counter,
+    /// Size of the last block after compression, as a part of its size before.
+    #[stats(unit = "ratio", aggregation = "mean")]
+    ratio: Gauge<f64>,
+    /// Blocks that wait for a worker.
+    queue: Gauge<u64>,
+    /// Workers that are at work at this moment.
+    busy: Flag,
+    /// From taking a block off the queue until it is done with.
+    latency: Timer,
+    /// What the thread does right now.
+    doing: Text<64>,
+    /// The last block, its three numbers published at once.
+    last: Group<Last>,
+}
+
+/// The last block of a worker.
+#[derive(Debug, Clone, Copy, Default, Record)]
+struct Last {
+    /// Its number.
+    #[stats(aggregation = "max")]
+    block: u64,
+    /// Its size.
+    #[stats(unit = "bytes", aggregation = "each")]
+    before: u64,
+    /// Its size after compression.
+    #[stats(unit = "bytes", aggregation = "each")]
+    after: u64,
+}
+
+/// Every so many blocks one is verified.
+const VERIFY: u64 = 8;
+/// Between two bursts of blocks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+pub(crate) fn run(args: &DemoPublisher) -> ExitCode {
+    match publish(args.threads) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cannot publish: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn publish(threads: u16) -> Result<(), mmstats::Error> {
+    let lanes = u32::from(threads) + 1;
+    let publisher: Publisher<Work> = Options::new().name("mmstats-demo").lanes(lanes).start()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_when_asked(&stop);
+    let material = work::material();
+    let (sender, queue) = sync_channel(usize::from(threads) * 16);
+    let (queue, waiting) = (Mutex::new(queue), AtomicU64::new(0));
+    std::thread::scope(|scope| -> Result<(), mmstats::Error> {
+        for _ in 0..threads {
+            let stats = || publisher.lane();
+            let (queue, waiting, material) = (&queue, &waiting, &material);
+            scope.spawn(move || match stats() {
+                Ok(stats) => work_off(&stats, queue, waiting, material),
+                Err(error) => eprintln!("a worker cannot publish: {error}"),
+            });
+        }
+        let stats = publisher.lane()?;
+        feed(&stats, sender, &waiting, threads, &stop);
+        Ok(())
+    })
+}
+
+/// Ctrl-C, or the end of the pipe from the watching process: also its death closes it.
+fn stop_when_asked(stop: &Arc<AtomicBool>) {
+    let signalled = Arc::clone(stop);
+    if let Err(error) = ctrlc::set_handler(move || signalled.store(true, Ordering::Relaxed)) {
+        eprintln!("Ctrl-C will not end the publisher cleanly: {error}");
+    }
+    let ended = Arc::clone(stop);
+    std::thread::spawn(move || {
+        let mut rest = [0; 64];
+        while matches!(io::stdin().read(&mut rest), Ok(1..)) {}
+        ended.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Puts blocks into the queue, in bursts that swell and fade.
+fn feed(
+    stats: &Work,
+    sender: SyncSender<u64>,
+    waiting: &AtomicU64,
+    threads: u16,
+    stop: &AtomicBool,
+) {
+    let mut next = 0_u64;
+    for turn in 0_u32.. {
+        let tide = 1.0 + (f64::from(turn) / 40.0).sin();
+        stats.doing.set(if tide > 1.0 {
+            "feeding the queue, tide in"
+        } else {
+            "feeding the queue"
+        });
+        // At most twice the threads, and at least one.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let burst = (f64::from(threads) * tide).ceil().max(1.0) as u32;
+        for _ in 0..burst {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            match sender.try_send(next) {
+                Ok(()) => next += 1,
+                Err(TrySendError::Full(_)) => break,
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+            stats.queue.set(waiting.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        std::thread::sleep(PAUSE);
+        stats.queue.set(waiting.load(Ordering::Relaxed));
+    }
+}
+
+/// Takes blocks off the queue until its other end is dropped.
+fn work_off(stats: &Work, queue: &Mutex<Receiver<u64>>, waiting: &AtomicU64, material: &[u8]) {
+    let mut out = Vec::with_capacity(work::BLOCK);
+    loop {
+        stats.busy.set(false);
+        stats.doing.set("waiting for a block");
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(number) = next else { return };
+        waiting.fetch_sub(1, Ordering::Relaxed);
+        stats.busy.set(true);
+        stats.latency.time(|| one(stats, number, material, &mut out));
+    }
+}
+
+fn one(stats: &Work, number: u64, material: &[u8], out: &mut Vec<u8>) {
+    let block = work::block(material, number);
+    stats.doing.set(&format!("hashing block {number}"));
+    let hash = work::hash(block);
+    stats.doing.set(&format!("compressing block {number}"));
+    let compressed = work::compress(block, out).is_ok();
+    if !compressed {
+        stats.failures.incr();
+    } else if number.is_multiple_of(VERIFY) {
+        stats.doing.set(&format!("verifying block {number}"));
+        if work::verify(out, &hash) {
+            stats.verified.incr();
+        } else {
+            stats.failures.incr();
+        }
+    }
+    let (before, after) = (block.len() as u64, out.len() as u64);
+    stats.blocks.incr();
+    stats.bytes_in.add(before);
+    stats.bytes_out.add(after);
+    #[allow(clippy::cast_precision_loss)] // At most a block.
+    stats.ratio.set(after as f64 / before.max(1) as f64);
+    stats.last.set(&Last { block: number, before, after });
+}

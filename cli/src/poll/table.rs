@@ -1,0 +1,215 @@
+//! The rows of `poll` as text.
+
+use std::io::{self, Write};
+
+use mmstats_observe::{Kind, OwnedValue};
+
+use super::sample::{Cell, Column};
+use crate::output::{Line, Output, Screen, style};
+use crate::value::{self, Scale};
+use crate::{escape, human};
+
+/// Rows between two headers where the output is no terminal.
+const PIPED_ROWS: usize = 20;
+const NARROWEST: usize = 8;
+/// For labels on a terminal.
+const WIDEST: usize = 16;
+
+/// Prints rows, and a header where one is due.
+pub(crate) struct Table {
+    prefix: String,
+    /// Rows since the last header, and what that was printed for.
+    rows: usize,
+    header: Option<(Vec<Column>, Screen)>,
+    warned: bool,
+}
+
+/// One column of text.
+struct Text {
+    head: String,
+    below: String,
+    width: usize,
+}
+
+impl Table {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), rows: 0, header: None, warned: false }
+    }
+
+    pub(crate) fn print(
+        &mut self,
+        columns: &[Column],
+        cells: &[Cell],
+        screen: Screen,
+        output: &mut Output,
+    ) -> io::Result<()> {
+        let texts: Vec<Text> = columns.iter().flat_map(|c| self.heads(c, screen)).collect();
+        let shown = fitting(&texts, screen);
+        if shown < texts.len() && !self.warned {
+            self.warned = true;
+            let more = texts.len() - shown;
+            output.note(&format!("{more} columns more than fit; pipe the output to see them"));
+        }
+        // Two lines of header and one for the cursor.
+        let most = screen.height().map_or(PIPED_ROWS, |height| height.saturating_sub(3).max(1));
+        let same = self.header.as_ref().is_some_and(|(c, s)| c == columns && *s == screen);
+        if !same || self.rows >= most {
+            self.rows = 0;
+            self.header = Some((columns.to_vec(), screen));
+            for line in header(&texts[..shown], screen) {
+                writeln!(output, "{}", line.render(screen.width()))?;
+            }
+        }
+        self.rows += 1;
+        let cells = columns.iter().zip(cells).flat_map(|(column, cell)| text(column, cell, screen));
+        let mut line = Line::new();
+        for (at, (cell, text)) in cells.zip(&texts[..shown]).enumerate() {
+            if at > 0 {
+                line.plain(" ");
+            }
+            let cell =
+                if screen.is_terminal() { escape::clip(&cell, text.width) } else { cell.into() };
+            line.pad_to(line.width() + text.width.saturating_sub(escape::width(&cell)));
+            line.plain(cell);
+        }
+        writeln!(output, "{}", line.render(screen.width()))
+    }
+
+    fn heads(&self, column: &Column, screen: Screen) -> Vec<Text> {
+        let label = column.label.strip_prefix(&self.prefix).unwrap_or(&column.label);
+        let label = escape::text(label.strip_prefix('.').unwrap_or(label)).replace(' ', "_");
+        let heads: Vec<(String, String)> = if screen.is_terminal() {
+            let label = escape::clip_front(&label, WIDEST).into_owned();
+            match column.kind {
+                Some(Kind::Counter) => vec![(label, "/s".to_owned())],
+                Some(Kind::Timer) => {
+                    vec![(label.clone(), "/s".to_owned()), (label, "mean".to_owned())]
+                }
+                _ if Scale::of(&column.unit) != Scale::Plain => vec![(label, String::new())],
+                _ => vec![(label, escape::clip(&escape::text(&column.unit), WIDEST).into_owned())],
+            }
+        } else {
+            let heads = match column.kind {
+                Some(Kind::Counter) => vec![format!("{label}/s")],
+                Some(Kind::Timer) => vec![format!("{label}/s"), format!("{label}:mean")],
+                _ => vec![label],
+            };
+            heads.into_iter().map(|head| (head, String::new())).collect()
+        };
+        heads
+            .into_iter()
+            .map(|(head, below)| {
+                let width = escape::width(&head).max(escape::width(&below)).max(NARROWEST);
+                Text { head, below, width }
+            })
+            .collect()
+    }
+}
+
+/// How many of the columns fit.
+fn fitting(texts: &[Text], screen: Screen) -> usize {
+    let mut used = 0;
+    let fits = texts.iter().take_while(|text| {
+        used += text.width + 1;
+        used - 1 <= screen.width()
+    });
+    fits.count().max(1).min(texts.len())
+}
+
+fn header(texts: &[Text], screen: Screen) -> Vec<Line> {
+    let line = |pick: fn(&Text) -> &String, style| {
+        let mut line = Line::new();
+        for (at, text) in texts.iter().enumerate() {
+            if at > 0 {
+                line.plain(" ");
+            }
+            line.pad_to(line.width() + text.width.saturating_sub(escape::width(pick(text))));
+            line.push(style, pick(text).as_str());
+        }
+        line
+    };
+    let mut lines = vec![line(|text| &text.head, style::BOLD)];
+    if screen.is_terminal() {
+        lines.push(line(|text| &text.below, style::DIM));
+    }
+    lines
+}
+
+/// The texts of one cell: two for a timer.
+fn text(column: &Column, cell: &Cell, screen: Screen) -> Vec<String> {
+    let none = || "-".to_owned();
+    let timer = column.kind == Some(Kind::Timer);
+    match cell {
+        Cell::Missing if timer => vec![none(), none()],
+        Cell::Missing => vec![none()],
+        Cell::Rate(rate) if screen.is_terminal() => vec![match Scale::of(&column.unit) {
+            Scale::Plain => human::compact(*rate),
+            scale => scale.show(*rate),
+        }],
+        Cell::Rate(rate) => vec![piped(*rate)],
+        Cell::Timer(rate, mean) if screen.is_terminal() => {
+            vec![human::compact(*rate), mean.map_or_else(none, human::seconds)]
+        }
+        Cell::Timer(rate, mean) => {
+            vec![piped(*rate), mean.map_or_else(none, |mean| format!("{mean:.9}"))]
+        }
+        Cell::Value(value) if screen.is_terminal() => vec![value_text(value, &column.unit)],
+        Cell::Value(value) => vec![value::plain(value).replace(' ', "_")],
+    }
+}
+
+fn value_text(value: &OwnedValue, unit: &str) -> String {
+    match value {
+        OwnedValue::Each(each) => format!("{} values", each.len()),
+        OwnedValue::Text { text, .. } => escape::text(text).into_owned(),
+        value => value::humane(value, unit),
+    }
+}
+
+/// For machines: three decimals.
+fn piped(rate: f64) -> String {
+    if rate.is_finite() { format!("{rate:.3}") } else { human::special(rate).to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(label: &str, unit: &str, kind: Kind) -> Column {
+        Column { label: label.into(), unit: unit.into(), kind: Some(kind) }
+    }
+
+    const TERMINAL: Screen = Screen { size: Some((40, 10)) };
+
+    #[test]
+    fn cells_fit_their_reader() {
+        let counter = column("sent", "bytes", Kind::Counter);
+        assert_eq!(text(&counter, &Cell::Rate(1_300_000.0), TERMINAL), ["1.24 MiB"]);
+        assert_eq!(text(&counter, &Cell::Rate(1_300_000.0), Screen::PIPE), ["1300000.000"]);
+        let timer = column("latency", "nanoseconds", Kind::Timer);
+        let cell = Cell::Timer(1234.5, Some(0.001_24));
+        assert_eq!(text(&timer, &cell, TERMINAL), ["1,234", "1.24 ms"]);
+        assert_eq!(text(&timer, &cell, Screen::PIPE), ["1234.500", "0.001240000"]);
+        assert_eq!(text(&timer, &Cell::Missing, TERMINAL), ["-", "-"]);
+        let gauge = column("doing", "", Kind::Gauge);
+        let value = Cell::Value(OwnedValue::Text { text: "a b\u{1b}".into(), cut: false });
+        assert_eq!(text(&gauge, &value, TERMINAL), ["a b\\u{1b}"]);
+        assert_eq!(text(&gauge, &value, Screen::PIPE), ["a_b\\u{1b}"]);
+    }
+
+    #[test]
+    fn a_prefix_is_left_out_and_timers_have_two_columns() {
+        let table = Table::new("web");
+        let heads = |screen| {
+            let texts = table.heads(&column("web.latency", "", Kind::Timer), screen);
+            texts.into_iter().map(|text| text.head).collect::<Vec<_>>()
+        };
+        assert_eq!(heads(TERMINAL), ["latency", "latency"]);
+        assert_eq!(heads(Screen::PIPE), ["latency/s", "latency:mean"]);
+        let texts: Vec<Text> = (0..9)
+            .flat_map(|_| table.heads(&column("requests", "", Kind::Counter), TERMINAL))
+            .collect();
+        assert_eq!(fitting(&texts, TERMINAL), 4);
+        assert_eq!(fitting(&texts, Screen::PIPE), 9);
+    }
+}

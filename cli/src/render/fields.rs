@@ -1,0 +1,326 @@
+//! A program's fields as lines.
+
+use std::time::SystemTime;
+
+use mmstats_observe::{Program, State, Verdict};
+
+use crate::output::{Line, style};
+use crate::targets::age;
+use crate::view::Row;
+use crate::{escape, human, value};
+
+/// What is to be seen.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Style {
+    /// Help, types, exact values.
+    pub(crate) verbose: bool,
+    /// The standard fields, `sys.*`.
+    pub(crate) standard: bool,
+}
+
+/// `LABEL TAB VALUE TAB UNIT TAB PID TAB FILE`.
+pub(crate) fn piped(program: &Program<'_>, row: &Row) -> String {
+    let value = row.value.as_ref().map_or_else(|| "-".to_owned(), value::plain);
+    let pid = program.identity().pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+    let path = program.files().first().map_or_else(String::new, |f| escape::path(f.path()));
+    format!("{}\t{value}\t{}\t{pid}\t{path}", name(row), escape::text(&row.unit))
+}
+
+/// A header line and a line or more for each field.
+pub(crate) fn section(
+    program: &Program<'_>,
+    rows: &[Row],
+    style: Style,
+    now: SystemTime,
+) -> Vec<Line> {
+    let mut lines = vec![header(program, now)];
+    let (shown, hidden): (Vec<&Row>, Vec<&Row>) = rows
+        .iter()
+        .filter(|row| style.verbose || row.verdict != Verdict::Retired)
+        .partition(|row| style.standard || !row.label.starts_with("sys."));
+    let columns = Columns::of(&shown);
+    for row in &shown {
+        lines.extend(field(row, columns, style.verbose));
+    }
+    if rows.is_empty() {
+        lines.push(remark("no fields".to_owned()));
+    } else if !hidden.is_empty() {
+        lines.push(remark(format!("and {} of sys.*, see -v", hidden.len())));
+    }
+    let refused: u64 = program.files().iter().map(|file| u64::from(file.fields_refused())).sum();
+    if refused > 0 {
+        lines.push(remark(format!("{refused} fields found no room in the file")));
+    }
+    lines
+}
+
+fn remark(text: String) -> Line {
+    let mut line = Line::new();
+    line.plain("  ");
+    line.push(style::DIM, text);
+    line
+}
+
+/// `web  pid 1234  live  up 3m 12s  /path`.
+pub(crate) fn header(program: &Program<'_>, now: SystemTime) -> Line {
+    let identity = program.identity();
+    let state = program.state();
+    let mut line = Line::new();
+    let command = identity.command.as_deref().unwrap_or("?");
+    line.push(style::BOLD, escape::clip(&escape::text(command), 40));
+    if let Some(pid) = identity.pid {
+        line.plain(format!("  pid {pid}"));
+    }
+    line.plain("  ");
+    line.push(state_style(state), state.name());
+    if let Some(age) = age(identity, now) {
+        let word = if state == State::Live { "up" } else { "began" };
+        let ago = if state == State::Live { "" } else { " ago" };
+        line.plain(format!("  {word} {}{ago}", human::age(age)));
+    }
+    if let Some((first, more)) = program.files().split_first() {
+        line.plain("  ");
+        line.push(style::DIM, escape::path(first.path()));
+        if !more.is_empty() {
+            line.push(style::DIM, format!(" and {} more", more.len()));
+        }
+    }
+    line
+}
+
+pub(crate) const fn state_style(state: State) -> anstyle::Style {
+    match state {
+        State::Live => style::GOOD,
+        State::Dead | State::Damaged => style::BAD,
+        State::Closed => style::DIM,
+        _ => style::ODD,
+    }
+}
+
+/// `requests{code="200"}[3]`: with attributes, and the lane where the value is of one.
+pub(crate) fn name(row: &Row) -> String {
+    let mut name = match row.label.as_str() {
+        "" => "(damaged field)".to_owned(),
+        label => escape::text(label).into_owned(),
+    };
+    if !row.attributes.is_empty() {
+        let items: Vec<String> = row
+            .attributes
+            .iter()
+            .map(|(key, value)| format!("{key}=\"{}\"", escape::text(value).replace('"', "\\\"")))
+            .collect();
+        name.push_str(&format!("{{{}}}", items.join(",")));
+    }
+    match row.lane {
+        None => {}
+        Some((0, lane)) => name.push_str(&format!("[{lane}]")),
+        Some((part, lane)) => name.push_str(&format!("[{part}.{lane}]")),
+    }
+    name
+}
+
+/// Where things stand, the same for all fields of a program.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    label: usize,
+    number: usize,
+}
+
+impl Columns {
+    const WIDEST_LABEL: usize = 44;
+    const WIDEST_NUMBER: usize = 20;
+
+    fn of(rows: &[&Row]) -> Self {
+        let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
+        Self {
+            label: widest(&mut rows.iter().map(|row| escape::width(&name(row))))
+                .min(Self::WIDEST_LABEL),
+            number: widest(&mut rows.iter().filter_map(|row| number(row)).map(|n| n.len()))
+                .min(Self::WIDEST_NUMBER),
+        }
+    }
+}
+
+/// The value as it stands at the right of its column; `None` for texts and the like.
+fn number(row: &Row) -> Option<String> {
+    let value = row.value.as_ref().filter(|value| value::is_number(value))?;
+    Some(match moment(row) {
+        Some(_) => return None,
+        None => value::humane(value, &row.unit),
+    })
+}
+
+/// Seconds since 1970 as a local time, for `sys.created`.
+fn moment(row: &Row) -> Option<String> {
+    if row.label != "sys.created" && !row.label.ends_with(".sys.created") {
+        return None;
+    }
+    let seconds = row.value.as_ref()?.as_f64().filter(|s| (1e6..1e11).contains(s))?;
+    #[allow(clippy::cast_possible_truncation)] // In range, and whole seconds will do.
+    let moment = jiff::Timestamp::from_second(seconds as i64).ok()?;
+    let local = moment.to_zoned(jiff::tz::TimeZone::system());
+    Some(local.strftime("%Y-%m-%d %H:%M:%S %Z").to_string())
+}
+
+/// The lines of one field.
+fn field(row: &Row, columns: Columns, verbose: bool) -> Vec<Line> {
+    let mut line = Line::new();
+    line.plain("  ");
+    let name = name(row);
+    if verbose {
+        line.push(style::BOLD, name);
+    } else {
+        line.plain(escape::clip(&name, columns.label));
+    }
+    line.pad_to(2 + columns.label);
+    line.plain("  ");
+    push_value(&mut line, row, columns);
+    if !verbose {
+        return vec![line];
+    }
+    let mut lines = vec![line];
+    let mut about = Line::new();
+    about.plain("      ");
+    about.push(style::DIM, describe(row));
+    lines.push(about);
+    for text in row.help.lines().filter(|text| !text.trim().is_empty()) {
+        let mut help = Line::new();
+        help.plain("      ");
+        help.push(style::DIM, escape::text(text.trim()));
+        lines.push(help);
+    }
+    lines
+}
+
+fn push_value(line: &mut Line, row: &Row, columns: Columns) {
+    let unit = escape::text(&row.unit);
+    match (&row.value, number(row)) {
+        (Some(value), Some(number)) => {
+            line.plain(format!("{number:>width$}", width = columns.number));
+            if !unit.is_empty() && !value::shows_unit(value, &row.unit) {
+                line.push(style::DIM, format!(" {unit}"));
+            }
+        }
+        (Some(value), None) => {
+            line.plain(moment(row).unwrap_or_else(|| value::humane(value, &row.unit)));
+        }
+        (None, _) => {
+            line.push(style::DIM, format!("{:>width$}", "-", width = columns.number.max(1)));
+        }
+    }
+    match row.verdict {
+        Verdict::Consistent => {}
+        Verdict::Absent => line.push(style::DIM, " no value"),
+        Verdict::Damaged(damage) => {
+            line.push(style::BAD, format!(" damaged: {} at byte {}", damage.code, damage.offset));
+        }
+        other => line.push(style::ODD, format!(" {}", other.name())),
+    }
+}
+
+/// `u64 counter, in bytes, lanes: sum; exactly 809074688`.
+fn describe(row: &Row) -> String {
+    let mut text = format!("{} {}", row.shape, row.kind);
+    if !row.unit.is_empty() {
+        text.push_str(&format!(", in {}", escape::text(&row.unit)));
+    }
+    if row.kind != "info" && row.kind != "untyped" {
+        text.push_str(&format!(", lanes: {}", row.aggregation));
+    }
+    if let Some(value) = row.value.as_ref() {
+        let exact = value::plain(value);
+        if value::is_number(value) && exact != value::humane(value, &row.unit) {
+            text.push_str(&format!("; exactly {exact}"));
+        } else if row.kind == "timer" {
+            text.push_str(&format!("; {exact}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mmstats_observe::OwnedValue;
+
+    fn row(label: &str, unit: &str, value: Option<OwnedValue>) -> Row {
+        Row {
+            label: label.into(),
+            attributes: Vec::new(),
+            shape: "u64".into(),
+            kind: "counter",
+            unit: unit.into(),
+            help: "Line one.\nLine\u{1b} two.".into(),
+            aggregation: "sum",
+            lane: None,
+            verdict: if value.is_some() { Verdict::Consistent } else { Verdict::Absent },
+            value,
+        }
+    }
+
+    fn text(lines: &[Line]) -> Vec<String> {
+        lines
+            .iter()
+            .map(|line| anstream::adapter::strip_str(&line.render(usize::MAX)).to_string())
+            .collect()
+    }
+
+    #[test]
+    fn numbers_stand_at_the_right() {
+        let rows = [
+            row("requests", "", Some(OwnedValue::Unsigned(1_234_567))),
+            row("sent", "bytes", Some(OwnedValue::Unsigned(1_300_000))),
+            row("weight", "grams", Some(OwnedValue::F64(0.5))),
+            row("doing", "", Some(OwnedValue::Text { text: "x\u{1b}[2J".into(), cut: false })),
+            row("nothing", "", None),
+        ];
+        let columns = Columns::of(&rows.iter().collect::<Vec<_>>());
+        let lines: Vec<Line> = rows.iter().flat_map(|row| field(row, columns, false)).collect();
+        assert_eq!(
+            text(&lines),
+            [
+                "  requests  1,234,567",
+                "  sent       1.24 MiB",
+                "  weight          0.5 grams",
+                "  doing     \"x\\u{1b}[2J\"",
+                "  nothing           - no value",
+            ]
+        );
+    }
+
+    #[test]
+    fn verbose_says_everything_exactly() {
+        let sent = row("sent", "bytes", Some(OwnedValue::Unsigned(1_300_000)));
+        let columns = Columns::of(&[&sent]);
+        assert_eq!(
+            text(&field(&sent, columns, true)),
+            [
+                "  sent  1.24 MiB",
+                "      u64 counter, in bytes, lanes: sum; exactly 1300000",
+                "      Line one.",
+                "      Line\\u{1b} two.",
+            ]
+        );
+    }
+
+    #[test]
+    fn names_carry_attributes_and_lanes() {
+        let mut row = row("requests", "", None);
+        row.attributes = vec![("code".into(), "2\"00\u{1b}".into())];
+        row.lane = Some((0, 3));
+        assert_eq!(name(&row), "requests{code=\"2\\\"00\\u{1b}\"}[3]");
+        row.lane = Some((1, 3));
+        row.attributes.clear();
+        assert_eq!(name(&row), "requests[1.3]");
+    }
+
+    #[test]
+    fn moments_are_readable_and_nonsense_is_not_believed() {
+        let created = row("sys.created", "", Some(OwnedValue::F64(1_322_000_000.25)));
+        assert!(moment(&created).unwrap().starts_with("2011-11-2"));
+        for bad in [f64::NAN, -5.0, 1e300] {
+            assert_eq!(moment(&row("sys.created", "", Some(OwnedValue::F64(bad)))), None);
+        }
+        assert_eq!(moment(&row("requests", "", Some(OwnedValue::F64(1e9)))), None);
+    }
+}

@@ -1,0 +1,91 @@
+//! Columns that are as wide as what is in them.
+
+use anstyle::Style;
+
+use crate::escape;
+use crate::output::{Line, style};
+
+/// One cell, escaped already.
+#[derive(Debug, Clone)]
+pub(crate) struct Cell {
+    pub(crate) text: String,
+    pub(crate) style: Style,
+}
+
+impl Cell {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), style: Style::new() }
+    }
+
+    pub(crate) fn styled(style: Style, text: impl Into<String>) -> Self {
+        Self { text: text.into(), style }
+    }
+}
+
+/// Whether a column stands at the left or at the right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+/// A header and rows, two spaces between columns; each cell at most `most` columns wide
+/// but for those of the last one.
+pub(crate) fn lines(heads: &[(&str, Align)], rows: &[Vec<Cell>], most: usize) -> Vec<Line> {
+    let widths: Vec<usize> = heads
+        .iter()
+        .enumerate()
+        .map(|(at, (head, _))| {
+            let cells = rows.iter().filter_map(|row| row.get(at));
+            cells.map(|cell| escape::width(&cell.text)).max().unwrap_or(0).clamp(head.len(), most)
+        })
+        .collect();
+    let head: Vec<Cell> = heads.iter().map(|(head, _)| Cell::styled(style::BOLD, *head)).collect();
+    std::iter::once(&head).chain(rows).map(|row| line(heads, &widths, row)).collect()
+}
+
+fn line(heads: &[(&str, Align)], widths: &[usize], row: &[Cell]) -> Line {
+    let mut line = Line::new();
+    for (at, ((cell, (_, align)), width)) in row.iter().zip(heads).zip(widths).enumerate() {
+        if at > 0 {
+            line.plain("  ");
+        }
+        let start = line.width();
+        let last = at + 1 == heads.len();
+        let text = if last { cell.text.as_str().into() } else { escape::clip(&cell.text, *width) };
+        if *align == Align::Right {
+            line.pad_to(start + width.saturating_sub(escape::width(&text)));
+        }
+        line.push(cell.style, text);
+        if !last {
+            line.pad_to(start + width);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let heads = [("PID", Align::Right), ("COMMAND", Align::Left), ("FILE", Align::Left)];
+        let rows = [
+            vec![Cell::new("7"), Cell::new("漢字"), Cell::new("/a")],
+            vec![Cell::new("12345"), Cell::new("a-long-command"), Cell::new("/a/longer/path")],
+        ];
+        let text: Vec<String> = lines(&heads, &rows, 10)
+            .iter()
+            .map(|line| anstream::adapter::strip_str(&line.render(99)).to_string())
+            .collect();
+        assert_eq!(
+            text,
+            [
+                "  PID  COMMAND     FILE",
+                "    7  漢字        /a",
+                "12345  a-long-co…  /a/longer/path",
+            ]
+        );
+    }
+}

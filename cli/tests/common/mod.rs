@@ -1,0 +1,149 @@
+//! The real binary, real publishers, and images made to order.
+#![allow(dead_code)] // Not every test uses everything.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use mmstats_core::{Schema, Source, StaticBytes, Writer};
+use serde_json::Value;
+
+/// Longer than anything takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The binary, looking into `directory` and nowhere else.
+pub(crate) fn mmstats(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mmstats"));
+    command.env("MMSTATS_PATH", directory).env_remove("MMSTATS_FILES").env_remove("NO_COLOR");
+    command.stdin(Stdio::null());
+    command
+}
+
+/// What a command printed, and its exit code.
+pub(crate) struct Printed {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) code: Option<i32>,
+}
+
+pub(crate) fn run(directory: &Path, arguments: &[&str]) -> Printed {
+    printed(mmstats(directory).args(arguments).output().unwrap())
+}
+
+pub(crate) fn printed(output: Output) -> Printed {
+    // The tools promise UTF-8, whatever they read.
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Printed { out: text(output.stdout), err: text(output.stderr), code: output.status.code() }
+}
+
+/// The JSON document of a command that prints one.
+pub(crate) fn json(directory: &Path, arguments: &[&str]) -> Value {
+    let printed = run(directory, arguments);
+    serde_json::from_str(&printed.out)
+        .unwrap_or_else(|error| panic!("{error}\nstdout: {}\nstderr: {}", printed.out, printed.err))
+}
+
+/// The value of a field in the first file of a `show --json` document.
+pub(crate) fn field<'a>(document: &'a Value, label: &str) -> &'a Value {
+    let fields = document["files"][0]["fields"].as_array().unwrap();
+    let found = fields.iter().find(|field| field["label"] == label);
+    found.unwrap_or_else(|| panic!("no {label} in {document}"))
+}
+
+/// A program that publishes: the one of the demo.
+pub(crate) struct Publisher {
+    pub(crate) child: Child,
+    pub(crate) path: PathBuf,
+}
+
+impl Publisher {
+    pub(crate) fn start(directory: &Path) -> Self {
+        let before = files(directory);
+        let child = mmstats(directory)
+            .args(["demo-publisher", "--threads", "2"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let path = wait_for(|| files(directory).into_iter().find(|path| !before.contains(path)));
+        Self { child, path }
+    }
+
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn signal(pid: u32, name: &str) {
+    let script = format!("kill -{name} {pid}");
+    assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+}
+
+/// The published files of a directory.
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| {
+        let name = path.file_name().unwrap().as_encoded_bytes();
+        name.ends_with(b".mmst") && name[0] != b'.'
+    });
+    paths.sort();
+    paths
+}
+
+/// Asks until there is an answer.
+pub(crate) fn wait_for<T>(mut question: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = question() {
+            return answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "nothing came in {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether a process is there; one that only waits for its parent is not.
+pub(crate) fn exists(pid: u32) -> bool {
+    let script = format!("ps -o stat= -p {pid} 2>/dev/null | grep -qv '^Z'");
+    Command::new("sh").args(["-c", &script]).status().unwrap().success()
+}
+
+/// The writer of an image that is made by hand.
+pub(crate) type ImageWriter = Writer<mmstats_core::StaticMemory>;
+
+/// Writes an image with one lane to `path`.
+pub(crate) fn image(path: &Path, schema: &Schema<'_, 16>, fill: impl FnOnce(&mut ImageWriter)) {
+    let memory = Box::leak(Box::new(StaticBytes::<65536>::new())).into_memory();
+    let mut writer = schema.create(memory, 1, *b"made for a test.").unwrap();
+    fill(&mut writer);
+    let header = mmstats_core::read::Image::open(writer.region()).unwrap();
+    let mut bytes = vec![0; header.header().file_size() as usize];
+    writer.region().copy(0, &mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// The fixtures of the original format.
+pub(crate) fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/fixtures/format-1")
+}

@@ -1,0 +1,313 @@
+//! Reading files of every kind: values are exact, and nothing harmful comes through.
+
+mod common;
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use mmstats_core::{
+    Array, Blob, Constant, Counter, DataType, FieldSpec, Gauge, Kind, Schema, Text, Timer,
+};
+use serde_json::{Value, json};
+
+use common::{field, fixtures, image, json, mmstats, printed, run};
+
+/// An image with values at the ends of their types.
+fn extremes(path: &Path) {
+    let help = "Requests served.";
+    let attributes = [("code", "200")];
+    let mut schema = Schema::<16>::new();
+    let max = schema
+        .add(FieldSpec::counter("max").unit("requests").help(help).attributes(&attributes))
+        .unwrap();
+    let min = schema.add(FieldSpec::gauge("min", DataType::I64)).unwrap();
+    let nan = schema.add(FieldSpec::gauge("nan", DataType::F64)).unwrap();
+    let inf = schema.add(FieldSpec::gauge("inf", DataType::F32)).unwrap();
+    let tenth = schema.add(FieldSpec::gauge("tenth", DataType::F32)).unwrap();
+    let minus = schema.add(FieldSpec::array("array", DataType::F64, 2)).unwrap();
+    let bytes = schema.add(FieldSpec::bytes("bytes", 8)).unwrap();
+    let timer = schema.add(FieldSpec::timer("timer")).unwrap();
+    schema.add(FieldSpec::timer("idle")).unwrap();
+    schema.add(FieldSpec::gauge("absent", DataType::U8)).unwrap();
+    let gone = schema.add(FieldSpec::counter("gone")).unwrap();
+    schema.add(FieldSpec::info("info", Constant::U64(u64::MAX)).kind(Kind::Info)).unwrap();
+    image(path, &schema, |writer| {
+        let lane = writer.lane().unwrap();
+        Counter::attach(&lane, max).unwrap().set(u64::MAX);
+        Gauge::<i64, _>::attach(&lane, min).unwrap().set(i64::MIN);
+        Gauge::<f64, _>::attach(&lane, nan).unwrap().set(f64::NAN);
+        Gauge::<f32, _>::attach(&lane, inf).unwrap().set(f32::INFINITY);
+        Gauge::<f32, _>::attach(&lane, tenth).unwrap().set(0.1);
+        Array::<f64, 2, _>::attach(&lane, minus).unwrap().set(&[0.5, f64::NEG_INFINITY]);
+        Blob::<8, _>::attach(&lane, bytes).unwrap().set(&[0, 0xff, 0x1b]);
+        Timer::attach(&lane, timer).unwrap().record_nanos(1_500_000);
+        writer.retire(gone).unwrap();
+    });
+}
+
+#[test]
+fn values_in_json_are_exact() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.mmst");
+    extremes(&path);
+    let printed = run(dir.path(), &["show", "--json", path.to_str().unwrap()]);
+    assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
+    assert!(printed.out.contains("\"value\":18446744073709551615"), "{}", printed.out);
+    assert!(printed.out.contains("\"value\":-9223372036854775808"), "{}", printed.out);
+    let document: Value = serde_json::from_str(&printed.out).unwrap();
+    let file = &document["files"][0];
+    assert_eq!(file["path"], path.to_str().unwrap());
+    assert_eq!((&file["format"], &file["state"]), (&json!(3), &json!("dead")));
+    assert_eq!(file["instance"], "6d61646520666f72206120746573742e");
+    assert_eq!(
+        *field(&document, "max"),
+        json!({
+            "label": "max", "type": "u64", "kind": "counter", "unit": "requests",
+            "help": "Requests served.", "attributes": {"code": "200"},
+            "value": u64::MAX, "verdict": "consistent",
+        })
+    );
+    assert_eq!(field(&document, "nan")["value"], "NaN");
+    assert_eq!(field(&document, "inf")["value"], "Infinity");
+    assert_eq!(field(&document, "tenth")["value"], json!(0.1));
+    assert_eq!(field(&document, "array")["value"], json!([0.5, "-Infinity"]));
+    assert_eq!(field(&document, "bytes")["value"], "00ff1b");
+    assert_eq!(
+        field(&document, "timer")["value"],
+        json!({"count": 1, "sum": 1_500_000, "min": 1_500_000, "max": 1_500_000, "last": 1_500_000})
+    );
+    assert_eq!(
+        field(&document, "idle")["value"],
+        json!({"count": 0, "sum": 0, "min": null, "max": null, "last": null})
+    );
+    assert_eq!(field(&document, "info")["value"], u64::MAX);
+    for (label, verdict) in [("absent", "absent"), ("gone", "retired")] {
+        assert_eq!(field(&document, label)["value"], Value::Null);
+        assert_eq!(field(&document, label)["verdict"], verdict);
+    }
+}
+
+#[test]
+fn piped_values_are_lines_with_tabs() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.mmst");
+    extremes(&path);
+    let text = path.to_str().unwrap();
+    let printed = run(dir.path(), &["show", text, "--filter", "m*", "--filter", "absent"]);
+    let want = format!(
+        "max{{code=\"200\"}}\t18446744073709551615\trequests\t-\t{text}\n\
+         min[0]\t-9223372036854775808\t\t-\t{text}\n\
+         absent\t-\t\t-\t{text}\n"
+    );
+    // Whether a gauge is summed is the field's rule, and then it is of no one lane.
+    assert_eq!(printed.out.replace("min\t", "min[0]\t"), want);
+    let printed = run(dir.path(), &["show", text, "--lanes", "--filter", "max"]);
+    assert!(printed.out.starts_with("max{code=\"200\"}[0]\t18446744073709551615\t"));
+}
+
+#[test]
+fn a_dead_file_is_shown_when_it_is_named_or_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.mmst");
+    extremes(&path);
+    let printed = run(dir.path(), &["show"]);
+    assert_eq!((printed.code, printed.out.as_str()), (Some(1), ""));
+    assert!(printed.err.contains("--all"), "{}", printed.err);
+    for arguments in [&["show", "--all"][..], &["show", path.to_str().unwrap()]] {
+        assert!(run(dir.path(), arguments).out.contains("18446744073709551615"));
+    }
+    let printed = run(dir.path(), &["ls"]);
+    assert!(printed.out.contains("\tdead\t"), "{}", printed.out);
+    let listed = json(dir.path(), &["ls", "--json"]);
+    assert_eq!(
+        (&listed["files"][0]["state"], &listed["files"][0]["fields"]),
+        (&json!("dead"), &json!(12))
+    );
+}
+
+/// Everything of a hostile image that could reach a terminal.
+#[test]
+fn nothing_that_a_terminal_obeys_comes_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"\x1b[2J\xff\xe2\x80\xae.mmst");
+    let path = dir.path().join(name);
+    let nasty = "\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}\r\n\t\u{200b}x";
+    let attributes = [("k", nasty)];
+    let label = format!("label{nasty}");
+    let mut schema = Schema::<16>::new();
+    let counter = FieldSpec::counter(&label).unit(nasty).help(nasty).attributes(&attributes);
+    schema.add(counter).unwrap();
+    let text = schema.add(FieldSpec::text("text", 64)).unwrap();
+    schema.add(FieldSpec::info("sys.command", Constant::Text(nasty))).unwrap();
+    image(&path, &schema, |writer| {
+        let lane = writer.lane().unwrap();
+        Text::<64, _>::attach(&lane, text).unwrap().set(nasty);
+    });
+    for arguments in [
+        &["ls"][..],
+        &["ls", "--json"],
+        &["show", "--all"],
+        &["show", "--all", "-v"],
+        &["show", "--all", "--json"],
+        &["show", "--all", "--lanes"],
+        &["poll", "-c1", "*"],
+        &["clean", "--dry-run"],
+    ] {
+        let mut command = mmstats(dir.path());
+        command.args(arguments);
+        if arguments[0] == "poll" {
+            command.arg(&path);
+        }
+        let printed = printed(command.output().unwrap());
+        for c in printed.out.chars().chain(printed.err.chars()) {
+            let allowed = !c.is_control() || c == '\n' || c == '\t';
+            let deceives = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}');
+            assert!(allowed && !deceives, "{c:?} in {arguments:?}: {}", printed.out);
+        }
+        assert!(!printed.out.is_empty(), "{arguments:?}: {}", printed.err);
+        if arguments.contains(&"--json") {
+            serde_json::from_str::<Value>(&printed.out).unwrap();
+        } else if arguments[0] == "show" {
+            assert!(printed.out.contains("label\\u{1b}]0;owned\\u{7}"), "{}", printed.out);
+        }
+    }
+    let document = json(dir.path(), &["show", "--all", "--json"]);
+    assert_eq!(field(&document, "text")["value"], nasty);
+    assert_eq!(document["files"][0]["path"]["bytes"].as_str().unwrap().split_at(0).0, "");
+}
+
+#[test]
+fn nonsense_is_refused_by_name_rule_and_offset_and_the_rest_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    extremes(&at("good.mmst"));
+    let good = std::fs::read(at("good.mmst")).unwrap();
+    std::fs::write(at("empty.mmst"), []).unwrap();
+    let noise: Vec<u8> = (0..4096_u32).map(|n| (n * 7919).to_le_bytes()[1]).collect();
+    std::fs::write(at("random.mmst"), noise).unwrap();
+    std::fs::write(at("short.mmst"), &good[..100]).unwrap();
+    std::fs::write(at("cut.mmst"), &good[..good.len() - 64]).unwrap();
+    let mut flipped = good.clone();
+    flipped[60] ^= 1;
+    std::fs::write(at("flipped.mmst"), flipped).unwrap();
+    let mut building = good.clone();
+    building[128] = 1;
+    std::fs::write(at("building.mmst"), building).unwrap();
+    std::fs::File::create(at("huge.mmst")).unwrap().set_len(8 << 30).unwrap();
+    std::fs::create_dir(at("directory.mmst")).unwrap();
+    std::os::unix::fs::symlink("good.mmst", at("link.mmst")).unwrap();
+    assert!(Command::new("mkfifo").arg(at("pipe.mmst")).status().unwrap().success());
+    let bad = [
+        ("empty.mmst", ""),
+        ("random.mmst", "bad-magic at byte 0"),
+        ("short.mmst", "too-short at byte 100"),
+        ("cut.mmst", "file-size at byte 52"),
+        ("flipped.mmst", "header-checksum at byte 120"),
+        ("building.mmst", "building at byte 128"),
+        ("huge.mmst", ""),
+        ("link.mmst", "not-regular"),
+        ("pipe.mmst", "not-regular"),
+        ("absent.mmst", "not-found"),
+    ];
+    for command in ["ls", "show", "poll", "clean"] {
+        for (name, rule) in bad {
+            let path = at(name);
+            let mut arguments = vec![command];
+            if command == "poll" {
+                arguments.extend(["-c1", "max"]);
+            }
+            let good = at("good.mmst");
+            arguments.push(path.to_str().unwrap());
+            if command != "clean" {
+                arguments.push(good.to_str().unwrap());
+            }
+            let printed = run(dir.path(), &arguments);
+            assert_eq!(printed.code, Some(1), "{arguments:?}: {}", printed.err);
+            assert!(printed.err.contains(name), "{arguments:?}: {}", printed.err);
+            assert!(printed.err.contains(rule), "{arguments:?}: {}", printed.err);
+            assert!(!printed.err.contains("panicked"), "{}", printed.err);
+            if command != "clean" {
+                let shown = if command == "poll" { "max" } else { "good.mmst" };
+                assert!(printed.out.contains(shown), "{arguments:?}: {}", printed.out);
+            }
+            assert!(path.symlink_metadata().is_ok() == (name != "absent.mmst"));
+        }
+    }
+    // Found, not named: complained of, but no failure.
+    let printed = run(dir.path(), &["show", "--all"]);
+    assert_eq!(printed.code, Some(0), "{}", printed.err);
+    assert!(printed.out.contains("good.mmst"));
+    for (name, _) in &bad[..7] {
+        assert!(printed.err.contains(name), "{name} in {}", printed.err);
+    }
+    // A directory that is named is looked into; one that was found is refused.
+    assert!(printed.err.contains("directory.mmst"), "{}", printed.err);
+    // Nothing but the dead one is removed.
+    assert_eq!(run(dir.path(), &["clean"]).code, Some(0));
+    assert!(!at("good.mmst").exists());
+    for (name, _) in &bad[..9] {
+        assert!(at(name).symlink_metadata().is_ok(), "{name}");
+    }
+}
+
+/// The truth is what the original library's own reader said.
+#[test]
+fn format_1_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(fixtures()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "mmstats") {
+            continue;
+        }
+        seen += 1;
+        let want: Value =
+            serde_json::from_slice(&std::fs::read(path.with_extension("json")).unwrap()).unwrap();
+        let printed = run(dir.path(), &["show", "--json", path.to_str().unwrap()]);
+        assert_eq!(printed.code, Some(0), "{}", printed.err);
+        let found: Value = serde_json::from_str(&printed.out).unwrap();
+        assert_eq!(found["files"][0]["format"], 1);
+        let found = found["files"][0]["fields"].as_array().unwrap();
+        let want = want["fields"].as_array().unwrap();
+        assert_eq!(found.len(), want.len(), "{}", path.display());
+        for (found, want) in found.iter().zip(want) {
+            assert_eq!(found["label"], want["label"]);
+            let text = want["value"].as_str().unwrap();
+            match want["type"].as_str().unwrap() {
+                "integer" => assert_eq!(found["value"].to_string(), text),
+                "float" => {
+                    let bits = u64::from_str_radix(text, 16).unwrap();
+                    let want = f64::from_bits(bits);
+                    match found["value"].as_f64() {
+                        Some(found) => assert_eq!(found.to_bits(), bits, "{want}"),
+                        None => assert!(!want.is_finite(), "{found} is not {want}"),
+                    }
+                }
+                "bool" => assert_eq!(found["value"].to_string(), text),
+                _ => assert_eq!(found["value"], want["value"]),
+            }
+        }
+        let listed = json(dir.path(), &["ls", "--json", path.to_str().unwrap()]);
+        assert_eq!(listed["files"][0]["format"], 1);
+    }
+    assert_eq!(seen, 6);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_problem() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = fixtures().join("many-pages.mmstats");
+    for arguments in [&["show"][..], &["show", "--json"], &["show", "-v"]] {
+        let mut child = mmstats(dir.path())
+            .args(arguments)
+            .arg(&path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let printed = printed(child.wait_with_output().unwrap());
+        assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
