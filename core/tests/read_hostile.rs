@@ -4,7 +4,6 @@
 mod read_support;
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use mmstats_core::protocol::publish;
 use mmstats_core::read::{
@@ -246,9 +245,8 @@ fn a_live_writer_never_shows_a_torn_group() {
     b.field("c", Desc { member: 16, ..group });
     b.atomic("alone", 0, ATOMIC);
     let region = shared(&b.bytes);
-    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let writer = scope.spawn(|| {
             let cell = u32::try_from(read_support::LANES).unwrap() + place;
             let latch = Latch::new(&region, cell, 2, 24).unwrap();
             for n in 0..200_000 {
@@ -258,13 +256,12 @@ fn a_live_writer_never_shows_a_torn_group() {
                     }
                 });
             }
-            done.store(true, Ordering::Relaxed);
         });
         let image = Image::open(&region).unwrap();
         let fields: Vec<_> = image.fields().map(Result::unwrap).collect();
         assert_eq!(fields[0].storage(), Some(Storage::Latched));
         let (mut last, mut out, mut consistent) = (0, [0; 24], 0_u64);
-        while !done.load(Ordering::Relaxed) || consistent == 0 {
+        while !writer.is_finished() || consistent == 0 {
             let Verdict::Consistent(slot) = image.read_slot(0, &fields[0], &mut out) else {
                 continue;
             };
