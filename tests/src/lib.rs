@@ -1,1 +1,14 @@
-//! Placeholder.
+//! What the tests of the whole share with the programs that they start.
+//!
+//! The tests are in `tests/it`; `mmstats-actor` is the program that publishes, forks,
+//! hangs, fills disks and gets killed in them.
+#![deny(unsafe_code)]
+
+#[cfg(unix)]
+pub mod everything;
+#[cfg(unix)]
+pub mod look;
+#[cfg(unix)]
+pub mod payload;
+#[cfg(unix)]
+pub mod system;

@@ -1,0 +1,196 @@
+//! File systems that are full or read-only, and directories that belong to others.
+//!
+//! `disk` runs in a mount namespace of its own, so that what it mounts goes with it.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use mmstats::{Error, Options, Publisher};
+use mmstats_tests::everything::Everything;
+use mmstats_tests::look::{look, states, unsigned};
+use mmstats_tests::system;
+
+use crate::say;
+
+type Started = Result<Publisher<Everything>, Error>;
+
+pub(crate) fn run(directory: &Path, words: &[String]) {
+    let [scenario] = words else { panic!("SCENARIO") };
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs"])
+        .arg(directory)
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        say("skipped: no tmpfs can be mounted here");
+        return;
+    }
+    match scenario.as_str() {
+        "full" => full(directory),
+        "nearly-full" => nearly_full(directory),
+        "private" => private(directory),
+        "growth" => growth(directory, false),
+        "growth-private" => growth(directory, true),
+        "read-only" => read_only(directory),
+        other => panic!("no scenario {other:?}"),
+    }
+    say("passed");
+}
+
+fn options(directory: &Path) -> Options {
+    Options::new().directory(directory)
+}
+
+/// Fills the file system and leaves `rest` pages free.
+fn fill(directory: &Path, rest: usize) {
+    let mut file = File::create(directory.join("filler")).expect("a file");
+    let page = [1; 4096];
+    let mut pages = 0;
+    while file.write_all(&page).is_ok() {
+        pages += 1;
+        assert!(pages <= 64, "the file system is larger than it was told");
+    }
+    let pages = u64::try_from(pages - rest).expect("a size");
+    file.set_len(pages * 4096).expect("a smaller file");
+}
+
+/// The names in a directory, in order.
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+    let mut names: Vec<_> = entries.map(|e| name(e).to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// No space: an error that says so, names the path, and leaves nothing behind.
+fn refused(directory: &Path, started: Started) {
+    let error = started.expect_err("there is no space").to_string();
+    assert!(error.contains("no space left"), "{error}");
+    assert!(error.contains(directory.to_str().expect("UTF-8")), "{error}");
+    assert!(error.contains(".mmst"), "{error}");
+    assert_eq!(names(directory), ["filler"]);
+}
+
+fn full(directory: &Path) {
+    fill(directory, 0);
+    refused(directory, options(directory).start());
+    fs::remove_file(directory.join("filler")).expect("the filler");
+    let publisher: Publisher<Everything> = options(directory).start().expect("there is space now");
+    publisher.with(|stats| stats.update(1));
+}
+
+/// Some pages are free, but not enough: the case where a merely sized file is a SIGBUS later.
+fn nearly_full(directory: &Path) {
+    let size = {
+        let publisher: Publisher<Everything> =
+            options(directory).lanes(30).start().expect("a publisher");
+        fs::metadata(&publisher.paths()[0]).expect("a file").len()
+    };
+    let pages = usize::try_from(size.div_ceil(4096)).expect("a size");
+    assert!((4..60).contains(&pages), "{size} bytes do not suit this test");
+    for free in [1, 2, pages - 1] {
+        fill(directory, free);
+        refused(directory, options(directory).lanes(30).start());
+    }
+    fill(directory, pages);
+    let publisher: Publisher<Everything> =
+        options(directory).lanes(30).start().expect("just enough space");
+    publisher.with(|stats| stats.update(1));
+}
+
+/// With a second choice the program goes on, and can tell why nobody sees it.
+fn private(directory: &Path) {
+    fill(directory, 1);
+    let publisher: Publisher<Everything> = options(directory).or_private().start().expect("memory");
+    let problem = publisher.problem().expect("a problem").to_string();
+    assert!(problem.contains("no space left"), "{problem}");
+    assert_eq!(publisher.paths(), [""; 0].map(std::path::PathBuf::from));
+    // More threads than the lanes of a file.
+    let lanes: Vec<_> = (0..20).map(|_| publisher.lane().expect("a lane")).collect();
+    lanes.iter().for_each(|stats| stats.update(5));
+    assert!(lanes.iter().all(|stats| stats.counter.get() == 5));
+    publisher.with(|stats| stats.added.add(2));
+    assert_eq!(publisher.with(|stats| stats.added.get()), 2);
+    assert_eq!(names(directory), ["filler"]);
+}
+
+/// The first file fits, the second one does not.
+fn growth(directory: &Path, or_private: bool) {
+    let options = options(directory).lanes(2);
+    let options = if or_private { options.or_private() } else { options };
+    let publisher: Publisher<Everything> = options.start().expect("a publisher");
+    let (first, second) = (publisher.lane().expect("a lane"), publisher.lane().expect("a lane"));
+    fill(directory, 1);
+    assert!(publisher.problem().is_none());
+    first.update(3);
+
+    // `with` needs a third lane, and a further thread a fourth one.
+    publisher.with(|stats| stats.update(4));
+    assert_eq!(publisher.with(|stats| stats.counter.get()), 4);
+    std::thread::scope(|scope| {
+        scope.spawn(|| publisher.with(|stats| stats.update(5)));
+    });
+    let problem = publisher.problem().expect("a problem").to_string();
+    assert!(problem.contains("no space left"), "{problem}");
+    match publisher.lane() {
+        Ok(stats) => {
+            assert!(or_private, "a lane of nowhere was not asked for");
+            stats.update(6);
+            assert_eq!(stats.counter.get(), 6);
+        }
+        Err(error) => {
+            assert!(!or_private, "{error}");
+            assert!(error.to_string().contains("no space left"), "{error}");
+        }
+    }
+
+    // The first file is as it was, and goes on.
+    second.update(30);
+    let observer = look(directory);
+    assert_eq!(states(&observer).len(), 1, "{:?}", names(directory));
+    assert_eq!(unsigned(&observer, "counter"), 33);
+
+    // And when there is space again, the next thread is seen.
+    fs::remove_file(directory.join("filler")).expect("the filler");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            publisher.with(|stats| stats.update(100));
+            assert_eq!(unsigned(&look(directory), "counter"), 133);
+        });
+    });
+    assert_eq!(publisher.paths().len(), 2);
+}
+
+fn read_only(directory: &Path) {
+    let target = directory.join("published");
+    fs::create_dir(&target).expect("a directory");
+    let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(directory).status();
+    assert!(remounted.is_ok_and(|status| status.success()), "a tmpfs can be remounted");
+    for path in [target, directory.join("not-there")] {
+        let started: Started = options(&path).start();
+        let error = started.expect_err("the file system is read-only").to_string();
+        assert!(error.contains("read-only"), "{error}");
+        assert!(error.contains(path.to_str().expect("UTF-8")), "{error}");
+        let publisher: Publisher<Everything> = options(&path).or_private().start().expect("memory");
+        assert!(publisher.problem().is_some());
+        publisher.with(|stats| stats.update(1));
+    }
+}
+
+/// A directory in which this process must not write.
+pub(crate) fn as_nobody(directory: &Path) {
+    if system::is_root() {
+        system::become_user(65_534).expect("the super-user may");
+    }
+    let started: Started = options(directory).start();
+    let error = started.expect_err("the directory belongs to others").to_string();
+    assert!(error.contains("permission denied"), "{error}");
+    assert!(error.contains(directory.to_str().expect("UTF-8")), "{error}");
+    let publisher: Publisher<Everything> = options(directory).or_private().start().expect("memory");
+    let problem = publisher.problem().expect("a problem").to_string();
+    assert!(problem.contains("permission denied"), "{problem}");
+    publisher.with(|stats| stats.update(1));
+    say("passed");
+}

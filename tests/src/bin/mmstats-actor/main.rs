@@ -1,0 +1,54 @@
+//! The programs that the tests start: `mmstats-actor ROLE DIRECTORY [ARGUMENT...]`.
+//!
+//! They tell by lines on their standard output how far they are, and do what lines on
+//! their standard input ask for; when that ends they end.
+
+#[cfg(target_os = "linux")]
+mod disk;
+#[cfg(target_os = "linux")]
+mod fork;
+#[cfg(target_os = "linux")]
+mod publish;
+#[cfg(target_os = "linux")]
+mod strict;
+
+#[cfg(target_os = "linux")]
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let role = arguments.next().unwrap_or_default();
+    let directory = std::path::PathBuf::from(arguments.next().unwrap_or_default());
+    let rest: Vec<String> = arguments.collect();
+    match role.as_str() {
+        "idle" => publish::idle(&directory, &rest),
+        "payload" => publish::payload(&directory, &rest),
+        "strict" => strict::run(&directory, &rest),
+        "disk" => disk::run(&directory, &rest),
+        "nobody" => disk::as_nobody(&directory),
+        "fork" => fork::run(&directory, &rest),
+        "look" => publish::look(&directory, &rest),
+        other => panic!("no role {other:?}"),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
+
+/// Prints a line for the test that waits for it.
+#[cfg(target_os = "linux")]
+fn say(line: impl std::fmt::Display) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    // A test that no longer listens has failed, and ends this process anyway.
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}
+
+/// The next line of the test; `None` when it has gone.
+#[cfg(target_os = "linux")]
+fn hear() -> Option<String> {
+    let mut line = String::new();
+    match std::io::stdin().read_line(&mut line) {
+        Ok(read) if read > 0 => Some(line.trim_end().to_owned()),
+        _ => None,
+    }
+}

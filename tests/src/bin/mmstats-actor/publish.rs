@@ -1,0 +1,117 @@
+//! Publishing, and looking.
+
+use std::io::Write;
+use std::path::Path;
+
+use mmstats::{OnDrop, Options, Publisher};
+use mmstats_tests::everything::Everything;
+use mmstats_tests::look::{look as observe, unsigned};
+use mmstats_tests::payload::{ELEMENTS, Eight, Payload, array_of, text_of};
+
+use crate::{hear, say};
+
+/// Options from words: `files=TEMPLATE`, `name=NAME`, `lanes=N`, `keep`.
+pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
+    let mut options = Options::new().directory(directory).post_mortems(None);
+    for word in words {
+        options = match word.split_once('=').unwrap_or((word, "")) {
+            ("files", template) => options.files(template),
+            ("name", name) => options.name(name),
+            ("lanes", lanes) => options.lanes(lanes.parse().expect("a number of lanes")),
+            ("keep", _) => options.on_drop(OnDrop::Keep),
+            (other, _) => panic!("no option {other:?}"),
+        };
+    }
+    options
+}
+
+/// Publishes and does what it is told.
+pub(crate) fn idle(directory: &Path, words: &[String]) {
+    let publisher: Publisher<Everything> = options(directory, words).start().expect("a publisher");
+    let stats = publisher.lane().expect("a lane");
+    let tid = mmstats_unix_thread_id();
+    say(format_args!("ready {tid} {}", publisher.paths()[0].display()));
+    while let Some(line) = hear() {
+        match line.split_once(' ').unwrap_or((&line, "")) {
+            ("update", n) => stats.update(n.parse().expect("a number")),
+            ("thread", n) => {
+                let n = n.parse().expect("a number");
+                let publisher = publisher.clone();
+                // Stays, with its lane.
+                std::thread::spawn(move || {
+                    publisher.with(|stats| stats.update(n));
+                    say(format_args!("thread {}", mmstats_unix_thread_id()));
+                    loop {
+                        std::thread::park();
+                    }
+                });
+                continue; // the thread answers
+            }
+            ("panic", n) => {
+                let n = n.parse().expect("a number");
+                let publisher = publisher.clone();
+                let thread = std::thread::spawn(move || {
+                    let stats = publisher.lane().expect("a lane");
+                    stats.update(n);
+                    // As `panic!`, without the message.
+                    std::panic::resume_unwind(Box::new("on purpose"));
+                });
+                assert!(thread.join().is_err(), "the thread panicked");
+            }
+            ("drop", _) => {
+                drop((stats, publisher));
+                say("dropped");
+                while hear().is_some() {}
+                return;
+            }
+            ("exit", _) => std::process::exit(3),
+            ("abort", _) => std::process::abort(),
+            (other, _) => panic!("cannot {other:?}"),
+        }
+        say("done");
+    }
+}
+
+/// The number of this thread, by another way than the one under test.
+fn mmstats_unix_thread_id() -> String {
+    let link = std::fs::read_link("/proc/thread-self").expect("/proc");
+    link.file_name().expect("a thread").to_string_lossy().into_owned()
+}
+
+/// Publishes self-checking values as fast as possible; says from time to time which
+/// number is out.
+pub(crate) fn payload(directory: &Path, words: &[String]) {
+    let (kinds, words) = words.split_first().expect("which kinds");
+    let publisher: Publisher<Payload> = options(directory, words).start().expect("a publisher");
+    let stats = publisher.lane().expect("a lane");
+    let (text, group) = (kinds.contains("text"), kinds.contains("group"));
+    let (array, report) = (kinds.contains("array"), kinds.contains("report"));
+    let (mut buffer, mut string) = ([0; ELEMENTS], String::new());
+    let mut out = std::io::stdout();
+    say("ready");
+    for n in 1.. {
+        if text {
+            text_of(n, &mut string);
+            stats.text.set(&string);
+        }
+        if group {
+            stats.group.set(&Eight::of(n));
+        }
+        if array {
+            array_of(n, &mut buffer);
+            stats.array.set(&buffer);
+        }
+        stats.count.set(n);
+        if report && n % 16 == 0 && out.write_all(&n.to_le_bytes()).and(out.flush()).is_err() {
+            return;
+        }
+    }
+}
+
+/// Prints the total of a counter, as another process sees it.
+pub(crate) fn look(directory: &Path, labels: &[String]) {
+    let observer = observe(directory);
+    for label in labels {
+        say(unsigned(&observer, label));
+    }
+}

@@ -1,0 +1,130 @@
+//! What only C offers: fork, seccomp, other users, signals to others.
+#![allow(unsafe_code)] // Calls of the C library; each block has its proof.
+
+use std::io;
+
+/// Splits this process; `None` in the child, else the process id of the child.
+///
+/// Only for a process of one thread: then the child may do all that the parent may.
+///
+/// # Errors
+///
+/// If there cannot be another process.
+///
+/// # Panics
+///
+/// If the process has other threads.
+pub fn fork() -> io::Result<Option<u32>> {
+    let threads = std::fs::read_dir("/proc/self/task")?.count();
+    assert_eq!(threads, 1, "a fork of a process of {threads} threads");
+    // SAFETY: with one thread, no lock and no half-made state of another thread is
+    // copied, so the child may go on like any program.
+    let pid = unsafe { libc::fork() };
+    match u32::try_from(pid) {
+        Ok(0) => Ok(None),
+        Ok(child) => Ok(Some(child)),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Ends this process at once: no destructor, no exit handler.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: takes a number and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Waits for a child of this process; true if it ended with exit code 0.
+#[must_use]
+pub fn wait_for(pid: u32) -> bool {
+    let mut status = 1;
+    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
+    // SAFETY: `status` is a place for one number that lives through the call.
+    let found = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    found == pid && status == 0
+}
+
+/// Sends a signal to a process that this test started.
+///
+/// # Errors
+///
+/// If there is no such process.
+pub fn signal(pid: u32, signal: Signal) -> io::Result<()> {
+    let number = match signal {
+        Signal::Kill => libc::SIGKILL,
+        Signal::Stop => libc::SIGSTOP,
+        Signal::Continue => libc::SIGCONT,
+    };
+    let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 1);
+    let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
+    // SAFETY: takes two numbers; the process id is of one process.
+    match unsafe { libc::kill(pid, number) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A signal to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// The end, without a chance to do anything.
+    Kill,
+    /// Stop until [`Signal::Continue`].
+    Stop,
+    /// Go on.
+    Continue,
+}
+
+/// Whether this process is of the super-user.
+#[must_use]
+pub fn is_root() -> bool {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Makes this process one of the user `id` for good, without other groups.
+///
+/// # Errors
+///
+/// If this process is not of the super-user.
+pub fn become_user(id: u32) -> io::Result<()> {
+    // SAFETY: a list of no groups needs no memory.
+    let groups = unsafe { libc::setgroups(0, std::ptr::null()) };
+    // SAFETY: takes a number.
+    let group = unsafe { libc::setgid(id) };
+    // SAFETY: takes a number.
+    let user = unsafe { libc::setuid(id) };
+    match (groups, group, user) {
+        (0, 0, 0) => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// From here on this thread may read, write and exit; any other system call is its death.
+///
+/// # Errors
+///
+/// If the system has no such mode, or this process is in another one already.
+#[cfg(target_os = "linux")]
+pub fn enter_strict_mode() -> io::Result<()> {
+    // SAFETY: with these two arguments the call takes numbers only.
+    match unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Ends this thread by the one system call for it that strict mode allows.
+#[cfg(target_os = "linux")]
+pub fn exit_in_strict_mode() -> ! {
+    loop {
+        // SAFETY: takes a number and does not return.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+}
+
+/// A system call that strict mode forbids.
+#[cfg(target_os = "linux")]
+pub fn harmless_system_call() {
+    // SAFETY: takes nothing, and cannot fail.
+    unsafe { libc::syscall(libc::SYS_getpid) };
+}

@@ -1,0 +1,182 @@
+//! A writer that dies at any instruction leaves the last published value readable:
+//! DESIGN.md section 1, promise 3.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mmstats_observe::{OwnedValue, RawVerdict, Scratch, State};
+use mmstats_tests::look::{file, in_lane, look, states, unsigned};
+use mmstats_tests::payload::Numbers;
+use mmstats_tests::system::{Signal, signal};
+
+use crate::actor::{Actor, directory};
+
+/// A few random bits, from what the standard library seeds its maps with.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+/// What the self-checking fields of lane 0 say.
+fn numbers(path: &Path) -> (State, Numbers) {
+    let observer = look(path);
+    let [file] = observer.files() else { panic!("{:?}", states(&observer)) };
+    let mut numbers = Numbers::default();
+    let whole = file.visit_lane(0, &mut Scratch::new(), |field, verdict| {
+        if field.is_constant() || field.label() == "sys.tid" {
+            return;
+        }
+        match verdict {
+            RawVerdict::Consistent(value) => numbers.take(&field, value).unwrap(),
+            other => panic!("{}: {other:?}", field.label()),
+        }
+    });
+    assert!(whole, "{:?}", file.problem());
+    (file.state(), numbers)
+}
+
+/// SIGKILL at random moments: every value is whole, and none older than the last one
+/// that the writer told of.
+#[test]
+fn killed_at_random_moments() {
+    for round in 0..30 {
+        let directory = directory();
+        let kinds = ["text,group,array,report"];
+        let (mut actor, mut out) = Actor::start_raw("payload", directory.path(), &kinds);
+        // Long enough to have told something.
+        let mut first = [0; 8];
+        out.read_exact(&mut first).unwrap();
+        let micros = random() % 20_000;
+        std::thread::sleep(Duration::from_micros(micros));
+        actor.kill();
+
+        let mut told = Vec::from(first);
+        out.read_to_end(&mut told).unwrap();
+        let told = u64::from_le_bytes(*told.as_chunks().0.last().unwrap());
+        let (state, numbers) = numbers(directory.path());
+        assert_eq!(state, State::Dead);
+        let seen = format!("round {round}, killed after {micros} us, told {told}: {numbers:?}");
+        // It publishes text, group and array, then the count.
+        let count = numbers.count.unwrap();
+        assert!(count >= told, "{seen}");
+        for number in [numbers.text, numbers.group, numbers.array] {
+            let number = number.expect(&seen);
+            assert!(number == count || number == count + 1, "{seen}");
+        }
+    }
+}
+
+/// A stopped program is as readable as a running one, and lives.
+#[test]
+fn stopped_and_continued() {
+    let directory = directory();
+    let (mut actor, _out) = Actor::start_raw("payload", directory.path(), &["text,group,array"]);
+    std::thread::sleep(Duration::from_millis(5));
+    let mut last = 0;
+    for _ in 0..10 {
+        signal(actor.pid(), Signal::Stop).unwrap();
+        wait_until_stopped(actor.pid());
+        let (state, stopped) = numbers(directory.path());
+        assert_eq!(state, State::Live);
+        assert!(stopped.count.unwrap() > last, "it went on in between");
+        assert_eq!(numbers(directory.path()).1, stopped, "it is stopped");
+        last = stopped.count.unwrap();
+        signal(actor.pid(), Signal::Continue).unwrap();
+        let start = Instant::now();
+        while numbers(directory.path()).1.count.unwrap() == last {
+            assert!(start.elapsed() < Duration::from_secs(10), "it does not go on");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    signal(actor.pid(), Signal::Stop).unwrap();
+    wait_until_stopped(actor.pid());
+    let stopped = numbers(directory.path()).1;
+    actor.kill();
+    assert_eq!(numbers(directory.path()), (State::Dead, stopped));
+}
+
+fn wait_until_stopped(pid: u32) {
+    for _ in 0..2000 {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        if stat.rsplit(')').next().unwrap().trim_start().starts_with('T') {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("{pid} does not stop");
+}
+
+/// A clean end removes the file; or keeps it, closed, if asked to.
+#[test]
+fn clean_ends() {
+    let directory = directory();
+    let mut actor = Actor::start("idle", directory.path(), &[]);
+    let ready = actor.line();
+    let path = Path::new(ready.splitn(3, ' ').nth(2).unwrap());
+    assert!(path.exists());
+    actor.ask("update 4");
+    assert_eq!(actor.ask("drop"), "dropped");
+    assert!(!path.exists());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    actor.succeeds();
+
+    let mut actor = Actor::start("idle", directory.path(), &["keep"]);
+    actor.line();
+    actor.ask("update 4");
+    assert_eq!(look(directory.path()).files()[0].state(), State::Live);
+    assert_eq!(actor.ask("drop"), "dropped");
+    // Closed while the process still lives, and the same after its end.
+    for end in [false, true] {
+        if end {
+            actor.succeeds();
+        }
+        let observer = look(directory.path());
+        assert_eq!(observer.files()[0].state(), State::Closed);
+        assert_eq!(unsigned(&observer, "counter"), 4);
+        assert_eq!(observer.files()[0].lanes().owned, 0);
+    }
+}
+
+/// A program that ends without a destructor leaves a dead file with the last values.
+#[test]
+fn ends_without_destructors() {
+    for (request, code) in [("exit", Some(3)), ("abort", None)] {
+        let directory = directory();
+        let mut actor = Actor::start("idle", directory.path(), &["keep"]);
+        actor.line();
+        actor.ask("update 41");
+        assert!(actor.ask("thread 7").starts_with("thread"));
+        actor.tell(request);
+        assert_eq!(actor.wait().code(), code);
+        let observer = look(directory.path());
+        let file = &observer.files()[0];
+        assert_eq!(file.state(), State::Dead);
+        assert_eq!(unsigned(&observer, "counter"), 48);
+        // The dead own their lanes: what they said last is there too.
+        assert_eq!(file.lanes().owned, 2);
+        let text = in_lane(file, 0, "text").value.unwrap();
+        let small = OwnedValue::Text { text: "größer".to_owned(), cut: false };
+        assert_eq!(*text.only(), small);
+    }
+}
+
+/// A thread that panics ends like any other: its counters stay, its gauges go.
+#[test]
+fn a_thread_panics() {
+    let directory = directory();
+    let mut actor = Actor::start("idle", directory.path(), &[]);
+    let ready = actor.line();
+    let path = Path::new(ready.splitn(3, ' ').nth(2).unwrap());
+    actor.ask("update 100");
+    actor.ask("panic 11");
+    let observer = look(directory.path());
+    let file = file(&observer, path);
+    assert_eq!((file.state(), file.lanes().owned), (State::Live, 1));
+    assert_eq!(unsigned(&observer, "counter"), 111);
+    assert_eq!(in_lane(file, 1, "u32").value.map(|v| v.only().clone()), None);
+    assert_eq!(in_lane(file, 0, "u32").value.unwrap().only(), &OwnedValue::Unsigned(100));
+    // The rest of the program goes on.
+    actor.ask("update 200");
+    assert_eq!(unsigned(&look(path), "counter"), 211);
+}

@@ -1,0 +1,105 @@
+//! Two writers on one mapping cannot come about by a fork: DESIGN.md section 6.
+
+use std::path::Path;
+
+use mmstats_observe::{Observer, State};
+use mmstats_tests::look::{file, in_lane, look, states, unsigned};
+use mmstats_tests::system::{Signal, signal};
+
+use crate::actor::{Actor, directory};
+
+/// The pid of the child, whatever the two say first; and the other lines.
+fn child_of(actor: &mut Actor, lines: usize) -> (u32, Vec<String>) {
+    let (mut child, mut others) = (None, Vec::new());
+    for _ in 0..lines {
+        let line = actor.line();
+        match line.strip_prefix("parent of ") {
+            Some(pid) => child = Some(pid.parse().unwrap()),
+            None => others.push(line),
+        }
+    }
+    (child.expect("a parent"), others)
+}
+
+/// The parent's one file, as it was before the fork.
+fn untouched(directory: &Path, state: State) {
+    let observer = look(directory);
+    assert_eq!(observer.files().len(), 1, "{:?}", states(&observer));
+    let file = &observer.files()[0];
+    assert_eq!((file.state(), file.lanes().owned), (state, 2));
+    assert_eq!(unsigned(&observer, "counter"), 20);
+    for lane in 0..2 {
+        assert_eq!(in_lane(file, lane, "u32").value.unwrap().as_f64_of_one(), 10.0);
+    }
+}
+
+trait One {
+    fn as_f64_of_one(&self) -> f64;
+}
+
+impl One for mmstats_observe::OwnedValue {
+    fn as_f64_of_one(&self) -> f64 {
+        self.only().as_f64().unwrap()
+    }
+}
+
+/// The child updates, then drops all that it inherited: the parent's file is as before.
+#[test]
+fn a_child_uses_and_drops_what_it_inherited() {
+    let directory = directory();
+    let mut actor = Actor::start("fork", directory.path(), &["drop"]);
+    let (_, others) = child_of(&mut actor, 2);
+    assert_eq!(others, ["dropped"]);
+    assert_eq!(actor.ask("wait"), "done");
+    untouched(directory.path(), State::Live);
+    // The parent goes on in the file that everybody sees.
+    actor.ask("300");
+    assert_eq!(unsigned(&look(directory.path()), "counter"), 600);
+    actor.succeeds();
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// A child that needs more lanes than it inherited does not open files in the parent's
+/// name, which would be one program of two processes.
+#[test]
+fn a_child_needs_more_lanes() {
+    let directory = directory();
+    let mut actor = Actor::start("fork", directory.path(), &["grow"]);
+    let (_, others) = child_of(&mut actor, 2);
+    assert!(others[0].starts_with("grown"), "{others:?}");
+    assert_eq!(actor.ask("wait"), "done");
+    untouched(directory.path(), State::Live);
+}
+
+/// A child may publish for itself; and it does not keep its parent's file alive.
+#[test]
+fn a_child_publishes_and_outlives_its_parent() {
+    let directory = directory();
+    let mut actor = Actor::start("fork", directory.path(), &["publish"]);
+    let (child, others) = child_of(&mut actor, 2);
+    assert_eq!(others, [format!("published {child}")]);
+    let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let of = |observer: &Observer, pid: u32| {
+            let found = observer.files().iter().find(|file| file.identity().pid == Some(pid));
+            found.unwrap_or_else(|| panic!("no {pid} in {:?}", states(observer))).path().to_owned()
+        };
+        let observer = look(directory.path());
+        let (parents, childs) = (of(&observer, actor.pid()), of(&observer, child));
+        assert_eq!(observer.programs().len(), 2, "two programs");
+        assert_ne!(file(&observer, &parents).instance(), file(&observer, &childs).instance());
+        assert_eq!(
+            in_lane(file(&observer, &childs), 0, "u32").value.unwrap().as_f64_of_one(),
+            55.0
+        );
+        assert_eq!(file(&observer, &parents).state(), State::Live);
+        assert_eq!(file(&observer, &childs).state(), State::Live);
+
+        actor.kill();
+        let observer = look(directory.path());
+        assert_eq!(file(&observer, &parents).state(), State::Dead, "though its child lives");
+        assert_eq!(file(&observer, &childs).state(), State::Live);
+        assert_eq!(unsigned(&look(&parents), "counter"), 20);
+    }));
+    signal(child, Signal::Kill).unwrap();
+    checked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}

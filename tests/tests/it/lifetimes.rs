@@ -1,0 +1,205 @@
+//! Publishers, lanes and threads may end in any order, and nothing bad comes of it.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::{Arc, Barrier};
+
+use mmstats::{Counter, Error, Gauge, OnDrop, Options, Publisher, Stats, Text};
+use mmstats_observe::State;
+use mmstats_tests::look::{look, unsigned, value};
+
+use crate::actor::directory;
+
+#[derive(Stats)]
+struct One {
+    hits: Counter,
+    level: Gauge<u32>,
+}
+
+#[derive(Stats)]
+struct Two {
+    name: Text<16>,
+    hits: Counter,
+}
+
+fn one(directory: &Path) -> Publisher<One> {
+    Options::new().directory(directory).on_drop(OnDrop::Keep).start().unwrap()
+}
+
+fn hits_of(path: &Path) -> u128 {
+    unsigned(&look(path), "hits")
+}
+
+/// Publishers of one type and of two, used by the same threads through `with`: each gets
+/// what is its own.
+#[test]
+fn several_publishers_in_one_process() {
+    let directory = directory();
+    let (a, b) = (one(directory.path()), one(directory.path()));
+    let c: Publisher<Two> =
+        Options::new().directory(directory.path()).on_drop(OnDrop::Keep).start().unwrap();
+    let paths = [a.paths(), b.paths(), c.paths()].concat();
+    assert_eq!(paths.len(), 3);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (a, b, c) = (&a, &b, &c);
+            scope.spawn(move || {
+                // Each thread meets them in another order.
+                for n in thread..thread + 3000 {
+                    match n % 3 {
+                        0 => a.with(|stats| stats.hits.incr()),
+                        1 => b.with(|stats| stats.hits.add(10)),
+                        _ => c.with(|stats| {
+                            stats.name.set("two");
+                            // One within another.
+                            a.with(|one| one.level.set(3));
+                            stats.hits.add(100);
+                        }),
+                    }
+                }
+            });
+        }
+    });
+    let want = [4000, 40_000, 400_000];
+    for (path, want) in paths.iter().zip(want) {
+        assert_eq!(hits_of(path), want);
+    }
+    // The order of the ends is another one than that of the starts.
+    drop(b);
+    a.with(|stats| stats.hits.incr());
+    drop(a);
+    c.with(|stats| stats.hits.incr());
+    drop(c);
+    for (path, want) in paths.iter().zip([4001, 40_000, 400_001]) {
+        assert_eq!(look(path).files()[0].state(), State::Closed);
+        assert_eq!(hits_of(path), want);
+    }
+}
+
+/// The last clone closes; `close` does so at once. What is used afterwards goes nowhere.
+#[test]
+fn use_after_the_end() {
+    let directory = directory();
+    let publisher = one(directory.path());
+    let path = publisher.paths().remove(0);
+    let clone = publisher.clone();
+    let stats = publisher.lane().unwrap();
+    stats.hits.incr();
+    drop(publisher);
+    assert_eq!(look(&path).files()[0].state(), State::Live, "a clone is left");
+
+    let again = clone.clone();
+    clone.close();
+    assert_eq!(look(&path).files()[0].state(), State::Closed);
+    stats.hits.incr();
+    stats.level.set(4);
+    assert!(matches!(again.lane(), Err(Error::Closed)));
+    // The thread-local route never fails: it goes on in memory that nobody sees.
+    again.with(|stats| stats.hits.add(1000));
+    std::thread::scope(|scope| {
+        scope.spawn(|| again.with(|stats| stats.hits.add(1000)));
+    });
+    assert!(hits_of(&path) < 1000);
+    drop(again);
+    assert_eq!(look(&path).files()[0].state(), State::Closed);
+    drop(stats);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+/// Threads that still hold lanes when the publisher ends: their updates are harmless, and
+/// so is their end.
+#[test]
+fn lanes_outlive_their_publisher() {
+    let directory = directory();
+    let publisher: Publisher<One> = Options::new().directory(directory.path()).start().unwrap();
+    let path = publisher.paths().remove(0);
+    let (ready, ended) = (Arc::new(Barrier::new(3)), Arc::new(Barrier::new(3)));
+    let threads: Vec<_> = (0..2)
+        .map(|route| {
+            let (ready, ended) = (Arc::clone(&ready), Arc::clone(&ended));
+            let publisher = publisher.clone();
+            std::thread::spawn(move || {
+                let stats = (route == 0).then(|| publisher.lane().unwrap());
+                publisher.with(|stats| stats.hits.incr());
+                let weak = publisher;
+                if route == 0 {
+                    drop(weak);
+                    ready.wait();
+                    ended.wait();
+                    stats.unwrap().hits.add(500);
+                    0
+                } else {
+                    // A thread that closes what others use.
+                    ready.wait();
+                    weak.close();
+                    ended.wait();
+                    1
+                }
+            })
+        })
+        .collect();
+    ready.wait();
+    drop(publisher);
+    ended.wait();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert!(!path.exists(), "closed and removed");
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+}
+
+/// Counts when its thread is ending.
+struct Last(Publisher<One>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.with(|stats| stats.hits.add(7));
+        self.0.with(|stats| stats.level.set(1));
+    }
+}
+
+/// Destructors of a thread's other variables may count too, whether the thread's handles
+/// are gone by then or not.
+#[test]
+fn with_in_a_destructor_of_a_thread() {
+    let directory = directory();
+    let publisher = one(directory.path());
+    let path = publisher.paths().remove(0);
+    for first in [true, false] {
+        let publisher = publisher.clone();
+        let thread = std::thread::spawn(move || {
+            // Destructors run in some order of registration: try both.
+            if first {
+                publisher.with(|stats| stats.hits.incr());
+            }
+            LAST.set(Some(Last(publisher.clone())));
+            publisher.with(|stats| stats.hits.incr());
+        });
+        thread.join().unwrap();
+    }
+    assert_eq!(hits_of(&path), 3 + 2 * 7);
+    let observer = look(&path);
+    assert_eq!(observer.files()[0].lanes().owned, 0, "all lanes were handed back");
+    assert!(value(&observer.files()[0], "level").value.is_none());
+}
+
+/// A long-lived thread that meets one publisher after the other does not keep them all.
+#[test]
+fn a_thread_survives_many_publishers() {
+    let directory = directory();
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let publish = || {
+        let publisher: Publisher<One> = Options::new().directory(directory.path()).start().unwrap();
+        publisher.with(|stats| stats.hits.incr());
+        drop(publisher);
+    };
+    publish();
+    let before = open();
+    (0..200).for_each(|_| publish());
+    // Other tests open files meanwhile, but not that many.
+    assert!(open() < before + 100, "{before} open files became {}", open());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}

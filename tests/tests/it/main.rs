@@ -1,0 +1,21 @@
+//! Tests of the whole: each module is one promise of DESIGN.md or of the issue, held
+//! against real processes and real files.
+//!
+//! Every test has a directory of its own, and every process that one starts is ended
+//! with it.
+#![cfg(target_os = "linux")]
+
+mod actor;
+mod death;
+mod failures;
+mod fork;
+mod full;
+mod lifetimes;
+mod pools;
+mod round_trip;
+mod seccomp;
+mod sweep;
+mod sys;
+mod threads;
+mod torn;
+mod truncated;

@@ -1,0 +1,107 @@
+//! A file that is truncated while an observer has it mapped is reported as damaged; the
+//! observer survives and the other files go on: DESIGN.md section 6.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mmstats_observe::{Observer, Sources, State};
+use mmstats_tests::look::{file, unsigned, value};
+
+use crate::actor::{Actor, directory};
+
+/// The files of two programs: one that was killed, and one that lives.
+fn two_programs(directory: &Path) -> (PathBuf, Actor, PathBuf) {
+    let start = |name: &str| {
+        let mut actor = Actor::start("idle", directory, &[&format!("name={name}")]);
+        let ready = actor.line();
+        actor.ask("update 5");
+        (actor, PathBuf::from(ready.splitn(3, ' ').nth(2).unwrap()))
+    };
+    let (mut dead, victim) = start("victim");
+    dead.kill();
+    let (live, other) = start("other");
+    (victim, live, other)
+}
+
+fn truncate(path: &Path, len: u64) {
+    OpenOptions::new().write(true).open(path).unwrap().set_len(len).unwrap();
+}
+
+/// Between two looks: to nothing, into the header, by a page, by a byte.
+#[test]
+fn between_two_looks() {
+    for cut in [|_| 0, |_| 100, |len: u64| len / 2 / 4096 * 4096, |len| len - 1] {
+        let directory = directory();
+        let (victim, _live, other) = two_programs(directory.path());
+        let mut observer = Observer::new(Sources::new().path(directory.path()));
+        observer.refresh();
+        assert_eq!(file(&observer, &victim).state(), State::Dead);
+        let len = std::fs::metadata(&victim).unwrap().len();
+        truncate(&victim, cut(len));
+
+        // Without asking the system again: whatever it says, it is no invention.
+        for reading in file(&observer, &victim).values() {
+            drop(reading);
+        }
+        let changes = observer.refresh();
+        assert!(!changes.is_empty());
+        let damaged = file(&observer, &victim);
+        assert_eq!(damaged.state(), State::Damaged, "cut to {} of {len}", cut(len));
+        let problem = damaged.problem().expect("a problem").to_string();
+        assert!(problem.contains(victim.to_str().unwrap()), "{problem}");
+        assert!(observer.problems().any(|problem| problem.path == victim));
+        // The other program is seen as before, also what it publishes now.
+        assert_eq!(file(&observer, &other).state(), State::Live);
+        assert_eq!(value(file(&observer, &other), "counter").value.unwrap().as_f64(), Some(5.0));
+        // And sums are of the files that can be read.
+        assert_eq!(unsigned(&observer, "counter"), 5);
+    }
+}
+
+/// In the middle of a look.
+#[test]
+fn while_a_thread_reads() {
+    let directory = directory();
+    let (victim, mut live, other) = two_programs(directory.path());
+    let (reading, truncated) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut observer = Observer::new(Sources::new().path(directory.path()));
+            observer.refresh();
+            // Reads without a pause, and without asking the system anything.
+            let (mut looks, mut damaged) = (0, 0);
+            while damaged < 100 && looks < 10_000_000 {
+                let readings = file(&observer, &victim).values();
+                reading.store(true, Ordering::Release);
+                if file(&observer, &victim).state() == State::Damaged {
+                    damaged += 1;
+                    continue;
+                }
+                looks += 1;
+                // Before the cut each value is what was published; a value taken from a
+                // page that is gone would be 0.
+                if !truncated.load(Ordering::Acquire) {
+                    assert_eq!(readings.len(), file(&observer, &victim).field_count());
+                }
+                let counter = value(file(&observer, &victim), "counter");
+                let number = counter.value.and_then(|value| value.as_f64());
+                if file(&observer, &victim).state() != State::Damaged {
+                    assert_eq!(number, Some(5.0));
+                }
+            }
+            assert_eq!(damaged, 100, "never told of the damage in {looks} looks");
+            observer
+        });
+        while !reading.load(Ordering::Acquire) {
+            assert!(!reader.is_finished());
+            std::thread::yield_now();
+        }
+        truncated.store(true, Ordering::Release);
+        truncate(&victim, 0);
+        let mut observer = reader.join().unwrap();
+        live.ask("update 6");
+        observer.refresh();
+        assert_eq!(value(file(&observer, &other), "counter").value.unwrap().as_f64(), Some(6.0));
+    });
+}
