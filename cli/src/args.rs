@@ -40,7 +40,7 @@ macro_rules! exit_codes {
     "  /dev/shm/mmstats-UID (Linux), $XDG_RUNTIME_DIR/mmstats, and mmstats-UID in TMPDIR or /tmp.\n"
 ))]
 pub(crate) struct Cli {
-    /// When to use colours; NO_COLOR is honoured.
+    /// When to use colours: auto, always or never; NO_COLOR is honoured.
     #[arg(
         long,
         global = true,

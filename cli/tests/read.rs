@@ -199,13 +199,13 @@ fn nonsense_is_refused_by_name_rule_and_offset_and_the_rest_is_shown() {
     std::os::unix::fs::symlink("good.mmst", at("link.mmst")).unwrap();
     assert!(Command::new("mkfifo").arg(at("pipe.mmst")).status().unwrap().success());
     let bad = [
-        ("empty.mmst", ""),
+        ("empty.mmst", "too-short at byte 0"),
         ("random.mmst", "bad-magic at byte 0"),
         ("short.mmst", "too-short at byte 100"),
         ("cut.mmst", "file-size at byte 52"),
         ("flipped.mmst", "header-checksum at byte 120"),
         ("building.mmst", "building at byte 128"),
-        ("huge.mmst", ""),
+        ("huge.mmst", "too-large"),
         ("link.mmst", "not-regular"),
         ("pipe.mmst", "not-regular"),
         ("absent.mmst", "not-found"),
@@ -238,7 +238,8 @@ fn nonsense_is_refused_by_name_rule_and_offset_and_the_rest_is_shown() {
     let printed = run(dir.path(), &["show", "--all"]);
     assert_eq!(printed.code, Some(0), "{}", printed.err);
     assert!(printed.out.contains("good.mmst"));
-    for (name, _) in &bad[..7] {
+    // An image that is being made is nothing to complain of.
+    for (name, _) in bad[..9].iter().filter(|(name, _)| *name != "building.mmst") {
         assert!(printed.err.contains(name), "{name} in {}", printed.err);
     }
     // A directory that is named is looked into; one that was found is refused.
@@ -280,6 +281,11 @@ fn format_1_is_read() {
                     let bits = u64::from_str_radix(text, 16).unwrap();
                     let want = f64::from_bits(bits);
                     match found["value"].as_f64() {
+                        // Written with the digits that tell it from other f32.
+                        #[allow(clippy::cast_possible_truncation)]
+                        Some(value) if found["type"] == "f32" => {
+                            assert_eq!(f64::from(value as f32), want);
+                        }
                         Some(found) => assert_eq!(found.to_bits(), bits, "{want}"),
                         None => assert!(!want.is_finite(), "{found} is not {want}"),
                     }

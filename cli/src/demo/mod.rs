@@ -267,13 +267,13 @@ fn look_from_elsewhere(pid: u32) -> [String; 3] {
 /// One line of numbers for a pipe: what is not a number or of one thread is left out.
 fn line(time: Duration, after: &Before, output: &mut Output) -> io::Result<()> {
     let mut text = format!("{:.0}s", time.as_secs_f64());
-    for row in after.rows.iter().filter(|row| row.lane.is_none()) {
-        let label = row.label.rsplit('.').next().unwrap_or(&row.label);
+    for row in after.rows.iter().filter(|row| row.lane.is_none() && row.kind != "info") {
+        // The prefix is the same for all.
+        let label = row.label.split_once('.').map_or(row.label.as_str(), |(_, label)| label);
         match &row.value {
-            _ if row.label.starts_with("sys.") || row.kind == "info" => {}
             Some(OwnedValue::Timer(timer)) => {
                 let mean = timer.mean().unwrap_or(0.0) / 1e9;
-                text.push_str(&format!(" {}={:.6}", escape::text(label), mean));
+                text.push_str(&format!(" {}.mean={mean:.6}", escape::text(label)));
             }
             Some(value) if value::is_number(value) => {
                 text.push_str(&format!(" {}={}", escape::text(label), short(value)));

@@ -136,12 +136,18 @@ fn feed(
             if stop.load(Ordering::Relaxed) {
                 return;
             }
+            // Counted before it can be taken, so that the count never falls below zero.
+            stats.queue.set(waiting.fetch_add(1, Ordering::Relaxed) + 1);
             match sender.try_send(next) {
                 Ok(()) => next += 1,
-                Err(TrySendError::Full(_)) => break,
-                Err(TrySendError::Disconnected(_)) => return,
+                Err(refused) => {
+                    waiting.fetch_sub(1, Ordering::Relaxed);
+                    match refused {
+                        TrySendError::Full(_) => break,
+                        TrySendError::Disconnected(_) => return,
+                    }
+                }
             }
-            stats.queue.set(waiting.fetch_add(1, Ordering::Relaxed) + 1);
         }
         std::thread::sleep(PAUSE);
         stats.queue.set(waiting.load(Ordering::Relaxed));

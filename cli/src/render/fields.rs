@@ -37,7 +37,7 @@ pub(crate) fn section(
     let (shown, hidden): (Vec<&Row>, Vec<&Row>) = rows
         .iter()
         .filter(|row| style.verbose || row.verdict != Verdict::Retired)
-        .partition(|row| style.standard || !row.label.starts_with("sys."));
+        .partition(|row| style.standard || !is_standard(&row.label));
     let columns = Columns::of(&shown);
     for row in &shown {
         lines.extend(field(row, columns, style.verbose));
@@ -45,7 +45,7 @@ pub(crate) fn section(
     if rows.is_empty() {
         lines.push(remark("no fields".to_owned()));
     } else if !hidden.is_empty() {
-        lines.push(remark(format!("and {} of sys.*, see -v", hidden.len())));
+        lines.push(remark(format!("and {} sys.* fields, see -v", hidden.len())));
     }
     let refused: u64 = program.files().iter().map(|file| u64::from(file.fields_refused())).sum();
     if refused > 0 {
@@ -66,8 +66,7 @@ pub(crate) fn header(program: &Program<'_>, now: SystemTime) -> Line {
     let identity = program.identity();
     let state = program.state();
     let mut line = Line::new();
-    let command = identity.command.as_deref().unwrap_or("?");
-    line.push(style::BOLD, escape::clip(&escape::text(command), 40));
+    line.push(style::BOLD, escape::clip(&title(program), 40));
     if let Some(pid) = identity.pid {
         line.plain(format!("  pid {pid}"));
     }
@@ -86,6 +85,15 @@ pub(crate) fn header(program: &Program<'_>, now: SystemTime) -> Line {
         }
     }
     line
+}
+
+/// The command, or else the name of the file.
+fn title(program: &Program<'_>) -> String {
+    match (program.identity().command.as_deref(), program.files().first()) {
+        (Some(command), _) if !command.is_empty() => escape::text(command).into_owned(),
+        (_, Some(file)) => file.path().file_stem().map_or_else(|| "?".to_owned(), escape::os),
+        _ => "?".to_owned(),
+    }
 }
 
 pub(crate) const fn state_style(state: State) -> anstyle::Style {
@@ -144,10 +152,20 @@ impl Columns {
 /// The value as it stands at the right of its column; `None` for texts and the like.
 fn number(row: &Row) -> Option<String> {
     let value = row.value.as_ref().filter(|value| value::is_number(value))?;
-    Some(match moment(row) {
-        Some(_) => return None,
-        None => value::humane(value, &row.unit),
+    if moment(row).is_some() {
+        return None;
+    }
+    Some(if is_standard(&row.label) {
+        // Ids are names, not amounts.
+        value::plain(value)
+    } else {
+        value::humane(value, &row.unit)
     })
+}
+
+/// Whether this is one of `sys.*`, which in format 1 have the program's prefix.
+fn is_standard(label: &str) -> bool {
+    label.starts_with("sys.") || label.contains(".sys.")
 }
 
 /// Seconds since 1970 as a local time, for `sys.created`.
@@ -229,7 +247,8 @@ fn describe(row: &Row) -> String {
     }
     if let Some(value) = row.value.as_ref() {
         let exact = value::plain(value);
-        if value::is_number(value) && exact != value::humane(value, &row.unit) {
+        let shown = number(row).map(|number| number.replace(',', ""));
+        if value::is_number(value) && shown.as_ref() != Some(&exact) {
             text.push_str(&format!("; exactly {exact}"));
         } else if row.kind == "timer" {
             text.push_str(&format!("; {exact}"));
