@@ -20,7 +20,7 @@ use unix as system;
 // The inventory that every backend has.
 pub use system::{
     Mapping, NewFile, Opened, OwnedFile, Unpublished, create, is_locked, open, private, read_all,
-    remove_if_dead, reopen, sweep,
+    read_start, remove_if_dead, reopen, sweep,
 };
 
 pub mod directory {

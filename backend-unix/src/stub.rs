@@ -213,6 +213,15 @@ pub fn read_all(path: &Path, _max: u32) -> Result<(FileInfo, Vec<u8>)> {
     unsupported("read", path)
 }
 
+/// Reads the first bytes of a file.
+///
+/// # Errors
+///
+/// Always.
+pub fn read_start(path: &Path, _start: &mut [u8]) -> Result<usize> {
+    unsupported("read", path)
+}
+
 /// Whether the writer of a file lives.
 ///
 /// # Errors
@@ -465,6 +474,7 @@ mod tests {
         assert_eq!(reopen(path).unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(private(1).unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(read_all(path, 1).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(read_start(path, &mut []).unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(is_locked(path).unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(directory::publish_directory().unwrap_err().kind(), ErrorKind::Unsupported);
         assert!(directory::observe_directories().is_empty());

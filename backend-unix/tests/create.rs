@@ -233,6 +233,33 @@ fn killed_creator_leaves_no_final_name() {
 }
 
 #[test]
+fn child_has_a_strange_umask() {
+    let Some(path) = child_path() else { return };
+    let directory = Directory::open(&path).unwrap();
+    if util::is_root() {
+        // Whom modes do not bind. This thread alone, hence the bare system call.
+        #[cfg(target_os = "linux")]
+        // SAFETY: has no precondition.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_setuid, 12_345) }, 0);
+    }
+    // SAFETY: has no precondition.
+    unsafe { libc::umask(0o777) };
+    let file = create(&directory, "x.mmst", 64, Access::Group).unwrap().publish().unwrap();
+    assert_eq!(fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o640);
+    say("made");
+}
+
+#[test]
+fn umask_has_no_say() {
+    let place = tempfile::tempdir().unwrap();
+    if util::is_root() {
+        std::os::unix::fs::chown(place.path(), Some(12_345), None).unwrap();
+    }
+    let mut process = child("child_has_a_strange_umask", place.path());
+    assert_eq!(process.hear(), "made");
+}
+
+#[test]
 fn child_has_a_small_limit() {
     let Some(path) = child_path() else { return };
     let limit = libc::rlimit { rlim_cur: 8192, rlim_max: libc::RLIM_INFINITY };

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mmstats_core::Memory;
-use mmstats_unix::{ErrorKind, FileType, is_locked, open, read_all};
+use mmstats_unix::{ErrorKind, FileType, is_locked, open, read_all, read_start};
 use util::{child, child_path, mkfifo, new_file, published, say, wait_for_end, word};
 
 #[test]
@@ -70,6 +70,21 @@ fn facts_are_those_of_the_file() {
     assert!(bytes.iter().all(|&byte| byte == 5));
     let kind = ErrorKind::TooLarge { size: 4097, limit: 4096 };
     assert_eq!(read_all(&path, 4096).unwrap_err().kind(), kind);
+}
+
+#[test]
+fn start_of_a_file() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.mmst");
+    fs::write(&path, b"start").unwrap();
+    let mut start = [0; 8];
+    assert_eq!(read_start(&path, &mut start[..3]).unwrap(), 3);
+    assert_eq!(read_start(&path, &mut start).unwrap(), 5, "that is all");
+    assert_eq!(&start, b"start\0\0\0");
+    let link = place.path().join("link.mmst");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let kind = ErrorKind::NotRegular(FileType::Link);
+    assert_eq!(read_start(&link, &mut start).unwrap_err().kind(), kind);
 }
 
 #[test]

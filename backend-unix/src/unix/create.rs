@@ -87,18 +87,16 @@ pub fn create(directory: &Directory, name: &str, size: u32, access: Access) -> R
     check_limit(u64::from(size), &path)?;
 
     let mut temporary = Temporary::new(directory, name, &path)?;
-    let registration = temporary.make(&path, &mut random)?;
-    let mapping = prepare(registration, size, access, &path)?;
+    let registration = temporary.make(&path, mode(access), &mut random)?;
+    let mapping = prepare(registration, size, &path)?;
     Ok(NewFile { mapping: Arc::new(mapping), temporary, path })
 }
 
 /// Locks, allocates, maps and writes the file.
-fn prepare(registration: Registration, size: u32, access: Access, path: &Path) -> Result<Mapping> {
+fn prepare(registration: Registration, size: u32, path: &Path) -> Result<Mapping> {
     let failed = failed(CREATE, path);
     let forked = || Error::new(CREATE, path, ErrorKind::Forked);
     let fd = registration.lock_fd().ok_or_else(forked)?;
-    // The mode of a new file is what the umask leaves of it.
-    rustix::fs::fchmod(fd, mode(access)).map_err(&failed)?;
     lock_for_writing(fd).map_err(&failed)?;
     allocate(fd, u64::from(size)).map_err(&failed)?;
     let mapping = Mapping::of_writer(registration, size as usize, CREATE, path)?;
@@ -151,7 +149,7 @@ impl NewFile {
         let Self { temporary, path, .. } = self;
         // `set_name` and `create` have put a name there.
         let name = path.file_name().unwrap_or_default();
-        let (directory, old) = (&temporary.directory, temporary.name.as_str());
+        let (directory, old) = (temporary.directory.fd(), temporary.name.as_str());
         match rustix::fs::linkat(directory, old, directory, name, AtFlags::empty()) {
             Ok(()) => Ok(()),
             // File systems without hard links: FAT, some network ones.
@@ -195,18 +193,24 @@ impl Temporary {
     }
 
     /// Makes the file under a name that nobody has.
-    fn make(&mut self, path: &Path, random: &mut dyn FnMut() -> u64) -> Result<Registration> {
+    fn make(
+        &mut self,
+        path: &Path,
+        mode: Mode,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<Registration> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let wanted = std::mem::take(&mut self.name);
         let mut tries = 0;
         loop {
             self.name = name::temporary(&wanted, random());
-            let (directory, name, made) = (&self.directory, &self.name, &mut self.made);
-            let open =
-                |more| rustix::fs::openat(directory, name, flags | more, Mode::RUSR | Mode::WUSR);
+            let (directory, name, made) = (self.directory.fd(), &self.name, &mut self.made);
+            let open = |more| rustix::fs::openat(directory, name, flags | more, OWN);
             let first = || {
                 let fd = open(OFlags::CREATE | OFlags::EXCL)?;
                 *made = true;
+                // The mode of a new file is what the umask leaves of it.
+                rustix::fs::fchmod(&fd, mode)?;
                 Ok(fd)
             };
             let opened = Registration::open(CREATE, path, first, || open(OFlags::NONBLOCK));
@@ -221,7 +225,7 @@ impl Temporary {
 
     fn remove(&mut self) {
         if std::mem::take(&mut self.made) {
-            let _ = rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(self.directory.fd(), &self.name, AtFlags::empty());
         }
     }
 }
@@ -286,7 +290,7 @@ fn check_limit(size: u64, path: &Path) -> Result<()> {
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn rename_without_replacing(
-    directory: &Directory,
+    directory: BorrowedFd<'_>,
     old: &str,
     new: &std::ffi::OsStr,
 ) -> rustix::io::Result<()> {
@@ -295,16 +299,19 @@ fn rename_without_replacing(
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-fn rename_without_replacing(_: &Directory, _: &str, _: &std::ffi::OsStr) -> rustix::io::Result<()> {
+fn rename_without_replacing(
+    _: BorrowedFd<'_>,
+    _: &str,
+    _: &std::ffi::OsStr,
+) -> rustix::io::Result<()> {
     Err(Errno::NOSYS)
 }
 
 const fn mode(access: Access) -> Mode {
-    let own = Mode::RUSR.union(Mode::WUSR);
     match access {
-        Access::Owner => own,
-        Access::Group => own.union(Mode::RGRP),
-        Access::Everybody => own.union(Mode::RGRP).union(Mode::ROTH),
+        Access::Owner => OWN,
+        Access::Group => OWN.union(Mode::RGRP),
+        Access::Everybody => OWN.union(Mode::RGRP).union(Mode::ROTH),
     }
 }
 
@@ -314,6 +321,7 @@ fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+const OWN: Mode = Mode::RUSR.union(Mode::WUSR);
 const CREATE: &str = "create";
 const PUBLISH: &str = "publish";
 /// How many temporary names are tried.
@@ -348,12 +356,12 @@ mod tests {
         fs::write(place.path().join(&taken), "mine").unwrap();
         let mut numbers = [7, 7, 8].into_iter();
         let mut temporary = Temporary::new(&directory, "x.mmst", place.path()).unwrap();
-        temporary.make(place.path(), &mut || numbers.next().unwrap()).unwrap();
+        temporary.make(place.path(), OWN, &mut || numbers.next().unwrap()).unwrap();
         assert_eq!(temporary.name, name::temporary("x.mmst", 8));
         assert_eq!(fs::read(place.path().join(&taken)).unwrap(), b"mine");
 
         let mut temporary = Temporary::new(&directory, "x.mmst", place.path()).unwrap();
-        let error = temporary.make(place.path(), &mut || 7).unwrap_err();
+        let error = temporary.make(place.path(), OWN, &mut || 7).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         drop(temporary);
         assert_eq!(fs::read(place.path().join(&taken)).unwrap(), b"mine");
@@ -366,7 +374,7 @@ mod tests {
         let path = |name: &str| place.path().join(name);
         fs::write(path("new"), "new").unwrap();
         fs::write(path("old"), "old").unwrap();
-        match rename_without_replacing(&directory, "new", "old".as_ref()) {
+        match rename_without_replacing(directory.fd(), "new", "old".as_ref()) {
             Err(Errno::NOSYS | Errno::INVAL) => eprintln!("skipped: not known to this system"),
             result => assert_eq!(result, Err(Errno::EXIST)),
         }

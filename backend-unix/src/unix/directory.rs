@@ -140,14 +140,12 @@ impl Directory {
         Ok(None)
     }
 
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
     pub(super) fn try_clone(&self) -> io::Result<Self> {
         Ok(Self { fd: self.fd.try_clone()?, path: self.path.clone() })
-    }
-}
-
-impl AsFd for Directory {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
     }
 }
 
@@ -242,7 +240,7 @@ fn make(path: &Path) -> Result<()> {
 
 fn writable(directory: Directory) -> Result<Directory> {
     let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-    match rustix::fs::accessat(&directory, ".", access, AtFlags::EACCESS) {
+    match rustix::fs::accessat(&directory.fd, ".", access, AtFlags::EACCESS) {
         // An old system cannot tell; then creating a file will.
         Ok(()) | Err(Errno::NOSYS | Errno::INVAL) => Ok(directory),
         Err(errno) => Err(failed("write to", directory.path())(errno)),

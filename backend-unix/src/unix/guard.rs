@@ -14,8 +14,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use rustix::mm::{MapFlags, ProtFlags};
 
@@ -34,7 +34,7 @@ use crate::error::{Error, Result};
 pub fn install() -> Result<()> {
     // Not `Once`: a fork in another thread would leave it half-done for ever.
     let _held = Lock::hold();
-    if PREVIOUS.get().is_some() {
+    if INSTALLED.load(Relaxed) {
         return Ok(());
     }
     PAGE_SIZE.store(rustix::param::page_size(), Relaxed);
@@ -42,6 +42,7 @@ pub fn install() -> Result<()> {
     // Before the handler, which needs it.
     let previous = PREVIOUS.get_or_init(|| previous);
     exchange(Some(&action(previous))).map_err(os_error)?;
+    INSTALLED.store(true, Relaxed);
     Ok(())
 }
 
@@ -180,6 +181,8 @@ fn os_error(error: io::Error) -> Error {
     Error::from_os("handle SIGBUS", None, error)
 }
 
+/// Changed under the lock.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
 static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 /// In bytes; set before the handler is installed.
 static PAGE_SIZE: AtomicUsize = AtomicUsize::new(1);

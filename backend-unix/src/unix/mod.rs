@@ -13,7 +13,7 @@ mod table;
 
 pub use create::{NewFile, Unpublished, create};
 pub use mapping::{Mapping, private};
-pub use open::{Opened, is_locked, open, read_all};
+pub use open::{Opened, is_locked, open, read_all, read_start};
 pub use owned::{OwnedFile, reopen};
 pub use sweep::{remove_if_dead, sweep};
 

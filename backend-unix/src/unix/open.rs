@@ -69,6 +69,27 @@ pub fn read_all(path: &Path, max: u32) -> Result<(FileInfo, Vec<u8>)> {
     Ok((file_info(&stat, path), bytes))
 }
 
+/// Reads the first bytes of a file, as many as there are and as `start` has room for;
+/// returns their number. Without mapping it: to see of what kind it is.
+///
+/// # Errors
+///
+/// Where it is not a regular file, is empty, has 4 GiB or more, or may not be read.
+pub fn read_start(path: &Path, start: &mut [u8]) -> Result<usize> {
+    let (fd, stat) = open_regular(path)?;
+    check_size("read", path, file_size(&stat))?;
+    let mut at = 0;
+    while at < start.len() {
+        match rustix::io::pread(&fd, &mut start[at..], at as u64) {
+            Ok(0) => break,
+            Ok(read) => at += read,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(failed("read", path)(errno)),
+        }
+    }
+    Ok(at)
+}
+
 /// Whether the writer of a file lives, that is, holds the lock on it.
 ///
 /// # Errors

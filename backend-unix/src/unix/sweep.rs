@@ -48,7 +48,7 @@ pub fn sweep(
 ) -> Result<Vec<Swept>> {
     use std::os::unix::ffi::OsStrExt;
     let (mut swept, mut dead) = (Vec::new(), Vec::new());
-    let entries = Dir::read_from(directory).map_err(failed(SWEEP, directory.path()))?;
+    let entries = Dir::read_from(directory.fd()).map_err(failed(SWEEP, directory.path()))?;
     for entry in entries {
         let entry = entry.map_err(failed(SWEEP, directory.path()))?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
@@ -110,7 +110,7 @@ fn judge(
     name: &OsStr,
     path: &Path,
 ) -> core::result::Result<(SystemTime, FileId), Removal> {
-    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+    let stat = rustix::fs::statat(directory.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|errno| vanished_or_failed(errno, path))?;
     // Before it is opened: opening a device may have effects.
     match file_type(&stat) {
@@ -132,12 +132,12 @@ fn remove(directory: &Directory, name: &OsStr, path: &Path, id: FileId, dry_run:
     with_lock(directory, name, path, id, || {
         // Nobody becomes its writer now. Between this question and the removal only
         // somebody who knows nothing of locks can put another file there.
-        match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        match rustix::fs::statat(directory.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if file_id(&stat) == id => {}
             Ok(_) => return Removal::Vanished,
             Err(errno) => return vanished_or_failed(errno, path),
         }
-        match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+        match rustix::fs::unlinkat(directory.fd(), name, AtFlags::empty()) {
             Ok(()) => Removal::Removed,
             Err(errno) => vanished_or_failed(errno, path),
         }
@@ -157,7 +157,7 @@ fn with_lock(
 ) -> core::result::Result<Removal, Removal> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let failed = |errno| vanished_or_failed(errno, path);
-    let fd = rustix::fs::openat(directory, name, flags, Mode::empty()).map_err(failed)?;
+    let fd = rustix::fs::openat(directory.fd(), name, flags, Mode::empty()).map_err(failed)?;
     let stat = rustix::fs::fstat(&fd).map_err(failed)?;
     if file_id(&stat) != id {
         return Err(Removal::Vanished);
