@@ -34,6 +34,9 @@ pub enum Error {
     },
     /// The publisher was closed.
     Closed,
+    /// The publisher belongs to the process that this one was forked off. A child that
+    /// wants to be seen starts a publisher of its own.
+    Forked,
     /// The image could not be written: a bug in this crate.
     Image(String),
 }
@@ -47,11 +50,13 @@ impl fmt::Display for Error {
                 write!(f, "two fields are called {label:?} with the same attributes")
             }
             Self::Attach(e) => e.fmt(f),
+            Self::TooLarge { lanes: 0, .. } => f.write_str("a file has 1 to 65536 lanes, not 0"),
             Self::TooLarge { fields, lanes } => write!(
                 f,
                 "{fields} fields in {lanes} lanes pass a limit of the format: 16777216 fields, \
                  65536 lanes, 4 GiB"
             ),
+            Self::Forked => f.write_str("the publisher belongs to the parent process"),
             Self::Closed => f.write_str("the publisher is closed"),
             Self::Image(what) => write!(f, "cannot write the image: {what}"),
         }

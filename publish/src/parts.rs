@@ -1,12 +1,16 @@
 //! The files of one publisher: one to begin with, further ones when lanes run out.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mmstats_core::layout::MAGIC;
 use mmstats_core::{WriteError, Writer};
 use mmstats_unix::directory::{self, Directory};
-use mmstats_unix::{ErrorKind, Mapping, NewFile, OwnedFile, Removal, SweepOptions, name, process};
+use mmstats_unix::{
+    ErrorKind, Mapping, NewFile, OwnedFile, Removal, SweepOptions, fork, name, process,
+};
 
 use crate::error::Error;
 use crate::fields::Gauge;
@@ -41,6 +45,8 @@ pub(crate) struct Shared {
     schema: Schema,
     tid: Option<Key<Gauge<u64>>>,
     place: Option<Place>,
+    /// How often this process was forked when it began to publish.
+    generation: u64,
     state: Mutex<State>,
 }
 
@@ -80,6 +86,7 @@ impl Shared {
             schema,
             tid,
             place,
+            generation: fork::generation(),
             state: Mutex::new(State { parts: Vec::new(), closed: false, problem: None }),
         };
         let first = match shared.create_part(0, shared.options.lanes) {
@@ -113,7 +120,7 @@ impl Shared {
         if let Some(keep) = options.post_mortems {
             // Tidying up is a service to others: what fails is no reason not to publish.
             let sweep = SweepOptions { keep, ..SweepOptions::default() };
-            let _ = mmstats_unix::sweep(&directory, &sweep, &|_| true);
+            let _ = mmstats_unix::sweep(&directory, &sweep, &|name| is_image(&directory, name));
         }
         Ok(Place { directory, name })
     }
@@ -128,6 +135,7 @@ impl Shared {
             schema: self.schema.clone(),
             tid: self.tid,
             place: None,
+            generation: fork::generation(),
             state: Mutex::new(State { parts: Vec::new(), closed: false, problem: None }),
         };
         let part = copy.create_part(0, 1)?;
@@ -143,7 +151,8 @@ impl Shared {
         let size =
             geometry.file_size().ok_or(Error::TooLarge { fields: self.schema.len(), lanes })?;
         match &self.place {
-            Some(place) => {
+            // A file of the child would be taken for one of the parent's.
+            Some(place) if !self.is_forked() => {
                 let name = name::part_name(&place.name, number)?;
                 let new = mmstats_unix::create(&place.directory, &name, size, self.options.access)?;
                 let mapping = Arc::clone(new.mapping());
@@ -151,7 +160,7 @@ impl Shared {
                 let file = publish(new)?;
                 Ok(Part { writer, mapping, file: Some(file) })
             }
-            None => {
+            _ => {
                 let mapping = Arc::new(mmstats_unix::private(size)?);
                 let writer = self.write(&mapping, &geometry, number)?;
                 Ok(Part { writer, mapping, file: None })
@@ -179,6 +188,16 @@ impl Shared {
     /// of the writer is complete or not visible.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this process was forked off the one that publishes.
+    fn is_forked(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
+    /// Whether private memory is good enough.
+    pub(crate) const fn is_private_enough(&self) -> bool {
+        self.options.private
     }
 
     pub(crate) const fn id(&self) -> u64 {
@@ -224,12 +243,18 @@ impl Shared {
     }
 
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        if self.is_forked() {
+            return Vec::new();
+        }
         let state = self.lock();
         let files = state.parts.iter().filter_map(|part| part.file.as_ref());
         files.map(|file| file.path().to_path_buf()).collect()
     }
 
     pub(crate) fn problem(&self) -> Option<Error> {
+        if self.is_forked() && self.place.is_some() {
+            return Some(Error::Forked);
+        }
         self.lock().problem.clone()
     }
 
@@ -253,6 +278,14 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether a file begins as images do: another one is not ours to remove, whatever its
+/// name.
+fn is_image(directory: &Directory, name: &OsStr) -> bool {
+    let mut start = [0; MAGIC.len()];
+    let read = mmstats_unix::read_start(&directory.path().join(name), &mut start);
+    read.is_ok_and(|read| read == start.len()) && start == MAGIC
 }
 
 /// Gives the file its name. One that a dead process of this user left under the same name

@@ -87,8 +87,13 @@ impl<S: Stats> Publisher<S> {
     /// If all lanes are taken and no further file can be opened, or the publisher is
     /// closed. With [`Options::or_private`] it goes on in private memory instead.
     pub fn lane(&self) -> Result<S, Error> {
-        let lane = Lane::claim(&self.shared)?;
-        S::attach(&self.plan, &lane)
+        match Lane::claim(&self.shared) {
+            Ok(lane) => S::attach(&self.plan, &lane),
+            Err(error @ Error::System(_)) if self.shared.is_private_enough() => {
+                self.private_lane(error)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Calls `work` with this thread's handles; the first call of a thread takes a lane,

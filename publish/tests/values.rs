@@ -27,7 +27,7 @@ struct One<H> {
 }
 
 /// A publisher of one field.
-fn one<H: mmstats::Field>() -> One<H> {
+fn publish<H: mmstats::Field>() -> One<H> {
     let directory = tempfile::tempdir().unwrap();
     let mut schema = Schema::new();
     let key: Key<H> = schema.add("x", FieldOptions::new());
@@ -53,7 +53,7 @@ fn bits(value: Option<OwnedValue>) -> String {
 }
 
 fn scalars<T: ScalarType>(values: &[T], seen: impl Fn(T) -> OwnedValue) {
-    let one = one::<Gauge<T>>();
+    let one = publish::<Gauge<T>>();
     assert_eq!(one.read(), None, "nothing was set");
     for &value in values {
         one.handle.set(value);
@@ -79,22 +79,21 @@ fn scalars_and_their_extremes() {
     integers!(i8: Signed, i16: Signed, i32: Signed, i64: Signed);
     macro_rules! floats {
         ($type:ident, $variant:ident, $payload:literal) => {
-            use std::$type as t;
             scalars::<$type>(
                 &[
                     1.5,
                     0.0,
                     -0.0,
-                    t::MAX,
-                    t::MIN,
-                    t::MIN_POSITIVE,
+                    $type::MAX,
+                    $type::MIN,
+                    $type::MIN_POSITIVE,
                     $type::from_bits(1),
-                    t::EPSILON,
-                    t::INFINITY,
-                    t::NEG_INFINITY,
-                    t::NAN,
-                    -t::NAN,
-                    $type::from_bits(t::NAN.to_bits() | $payload),
+                    $type::EPSILON,
+                    $type::INFINITY,
+                    $type::NEG_INFINITY,
+                    $type::NAN,
+                    -$type::NAN,
+                    $type::from_bits($type::NAN.to_bits() | $payload),
                 ],
                 OwnedValue::$variant,
             );
@@ -110,7 +109,7 @@ fn scalars_and_their_extremes() {
 fn sums_do_not_wrap() {
     macro_rules! saturates {
         ($($type:ty: $variant:ident),*) => {$(
-            let one = one::<Gauge<$type>>();
+            let one = publish::<Gauge<$type>>();
             one.handle.set(<$type>::MAX - 1);
             for _ in 0..3 {
                 one.handle.add(1);
@@ -125,7 +124,7 @@ fn sums_do_not_wrap() {
     }
     saturates!(u8: Unsigned, u16: Unsigned, u32: Unsigned, u64: Unsigned);
     saturates!(i8: Signed, i16: Signed, i32: Signed, i64: Signed);
-    let one = one::<Gauge<f64>>();
+    let one = publish::<Gauge<f64>>();
     one.handle.add(f64::MAX);
     one.handle.add(f64::MAX);
     assert_eq!(one.read(), Some(OwnedValue::F64(f64::INFINITY)));
@@ -134,7 +133,7 @@ fn sums_do_not_wrap() {
 /// Counters go on from zero, as counters do.
 #[test]
 fn counters_wrap() {
-    let one = one::<Counter>();
+    let one = publish::<Counter>();
     assert_eq!(one.read(), Some(OwnedValue::Unsigned(0)), "a counter has a value from the start");
     one.handle.set(u64::MAX - 1);
     one.handle.incr();
@@ -146,7 +145,7 @@ fn counters_wrap() {
 /// A text that is too long ends at a character, and both sides are told.
 #[test]
 fn texts_are_cut_at_a_character() {
-    let one = one::<Text<8>>();
+    let one = publish::<Text<8>>();
     assert_eq!(one.read(), None);
     for (text, kept) in [
         ("", ""),
@@ -169,31 +168,31 @@ fn texts_are_cut_at_a_character() {
     one.handle.clear();
     assert_eq!(one.read(), None);
 
-    let tiny = self::one::<Text<1>>();
+    let tiny = publish::<Text<1>>();
     assert!(!tiny.handle.set("€"));
     assert_eq!(tiny.read(), Some(OwnedValue::Text { text: String::new(), cut: true }));
 }
 
 #[test]
 fn bytes_and_arrays() {
-    let blob = one::<Blob<5>>();
+    let blob = publish::<Blob<5>>();
     for (bytes, whole) in [(&b""[..], true), (b"\0\xff", true), (b"12345", true), (b"123456", false)]
     {
         assert_eq!(blob.handle.set(bytes), whole);
         let bytes = bytes[..bytes.len().min(5)].to_vec();
         assert_eq!(blob.read(), Some(OwnedValue::Bytes { bytes, cut: !whole }));
     }
-    let array = one::<Array<i8, 11>>();
+    let array = publish::<Array<i8, 11>>();
     assert_eq!(array.read(), None);
     let values = [i8::MIN, -1, 0, 1, i8::MAX, 5, 6, 7, 8, 9, 10];
     array.handle.set(&values);
     let want = values.map(|n| OwnedValue::Signed(n.into())).to_vec();
     assert_eq!(array.read(), Some(OwnedValue::Array(want)));
-    let array = one::<Array<bool, 3>>();
+    let array = publish::<Array<bool, 3>>();
     array.handle.set(&[true, false, true]);
     let want = [true, false, true].map(OwnedValue::Bool).to_vec();
     assert_eq!(array.read(), Some(OwnedValue::Array(want)));
-    let array = one::<Array<f32, 3>>();
+    let array = publish::<Array<f32, 3>>();
     array.handle.set(&[-0.0, f32::INFINITY, 1e-40]);
     let want = [-0.0, f32::INFINITY, 1e-40].map(OwnedValue::F32).to_vec();
     assert_eq!(array.read(), Some(OwnedValue::Array(want)));
@@ -208,7 +207,7 @@ fn timer(one: &One<Timer>) -> TimerValue {
 
 #[test]
 fn timers() {
-    let one = one::<Timer>();
+    let one = publish::<Timer>();
     let empty = timer(&one);
     assert_eq!((empty.count, empty.sum), (0, 0));
     assert_eq!((empty.min, empty.max, empty.last), (None, None, None));
@@ -230,7 +229,7 @@ fn timers() {
 #[test]
 fn timed_sections() {
     const PAUSE: Duration = Duration::from_millis(3);
-    let one = one::<Timer>();
+    let one = publish::<Timer>();
     let running = one.handle.start();
     std::thread::sleep(PAUSE);
     assert!(running.elapsed() >= PAUSE);
