@@ -410,7 +410,7 @@ mod tests {
         let region = Region::new(memory).unwrap();
         let bytes: [u8; 128] = core::array::from_fn(|i| u8::try_from(i + 1).unwrap());
         region.write(0, &bytes);
-        for offset in [0, 8, 64, 112, 120, 128, 136, u32::MAX & !7] {
+        for offset in [0, 8, 64, 112, 120, 128, 136, u32::MAX - 7] {
             for size in [0, 8, 16, 128, 256] {
                 let (mut from_region, mut from_slice) = (vec![0xEE; size], vec![0xEE; size]);
                 region.copy(offset, &mut from_region);
