@@ -213,6 +213,26 @@ impl<'a> FieldRef<'a> {
         }
     }
 
+    /// Label, unit and attributes, to be compared.
+    pub(crate) fn names(&self) -> [&'a [u8]; 3] {
+        match self.inner {
+            Inner::Three { field, metadata, .. } => {
+                let bytes = |string: HeapStr| {
+                    let from = string.offset() as usize;
+                    metadata.get(from..from.saturating_add(string.len())).unwrap_or(&[])
+                };
+                let attributes = field.attributes();
+                // The default is at no place in the file.
+                let attributes = if attributes.is_empty() { &[] } else { bytes(attributes) };
+                let unit = field.unit();
+                let unit = if unit.is_empty() { &[] } else { bytes(unit) };
+                [bytes(field.label()), unit, attributes]
+            }
+            Inner::One(record) => [record.label.as_bytes(), &[], &[]],
+            Inner::Damaged(_) => [&[]; 3],
+        }
+    }
+
     /// Whether its value is durations to be combined as FORMAT.md section 4.3 says.
     pub(crate) const fn is_timer(&self) -> bool {
         matches!((self.kind(), self.shape()), (Some(Kind::Timer), Shape::Array(DataType::U64, 5)))
@@ -286,12 +306,14 @@ impl FieldInfo {
 
     /// Whether the values of `field` belong to this one.
     pub(crate) fn is(&self, field: &FieldRef<'_>) -> bool {
+        let [label, unit, attributes] = field.names();
         self.shape == field.shape()
-            && self.label == field.label()
-            && self.kind_name == field.kind_name()
+            && self.kind == field.kind()
             && self.aggregation == field.aggregation()
-            && self.unit == field.unit()
-            && self.attributes == field.attributes_text()
+            && self.label.as_bytes() == label
+            && self.unit.as_bytes() == unit
+            && self.attributes.as_bytes() == attributes
+            && self.kind_name == field.kind_name()
     }
 
     /// Whether the values of both belong together.

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mmstats_core::layout::header as h;
+use mmstats_core::layout::{field_state, header as h};
 use mmstats_core::read::{Cursor, Field, Header, Image, LaneState, Refusal, Verdict};
 use mmstats_core::{DataType, Region, Source, Storage};
 use mmstats_unix::{Mapping, Opened};
@@ -18,6 +18,8 @@ use crate::state::{Identity, Instance, LaneInfo, Lanes, State};
 /// Most bytes of metadata that are copied; two million fields with unit and help have as
 /// much. More is refused, so that a hostile sparse file does not eat the memory.
 const MAX_METADATA: u32 = 512 << 20;
+/// Never seen: what was just found in a list is there.
+const NO_DAMAGE: Damage = Damage { code: "field-state", offset: 0 };
 
 /// An image in a mapped file.
 #[derive(Debug)]
@@ -30,16 +32,15 @@ pub(crate) struct Three {
     /// How much of the heap was copied, in bytes.
     heap_copied: u32,
     cursor: Cursor,
-    fields: Vec<Entry>,
+    /// Those that are not damaged, in the order of their numbers.
+    good: Vec<Field>,
+    /// The others, with their numbers.
+    damaged: Vec<(u32, Damage)>,
+    /// Numbers of fields, sorted.
+    retired: Vec<u32>,
     plan: Plan,
     /// Raised whenever fields were added or retired.
     generation: u32,
-}
-
-#[derive(Debug)]
-struct Entry {
-    field: Result<Field, Damage>,
-    retired: bool,
 }
 
 /// The fields that have values, in the order they are read.
@@ -87,7 +88,9 @@ impl Three {
             metadata,
             heap_copied: 0,
             cursor: Cursor::new(),
-            fields: Vec::new(),
+            good: Vec::new(),
+            damaged: Vec::new(),
+            retired: Vec::new(),
             plan: Plan::default(),
             generation: 0,
         };
@@ -120,15 +123,20 @@ impl Three {
         put32(&mut self.metadata, h::FIELD_COUNT, count);
         put32(&mut self.metadata, h::HEAP_USED, new);
 
-        self.fields.reserve((count - from) as usize);
+        self.good.reserve((count - from) as usize);
         let metadata = self.metadata.as_slice();
         while let Some((index, field)) = self.cursor.next(metadata, &self.header) {
-            let field = field.map_err(Damage::from);
-            let retired = field.as_ref().is_ok_and(|field| field.retired(&self.region));
-            if let (Ok(field), false) = (&field, retired) {
-                self.plan.add(index, field);
+            match field {
+                Ok(field) => {
+                    if field.raw().state == field_state::LIVE {
+                        self.plan.add(index, &field);
+                    } else {
+                        self.retired.push(index);
+                    }
+                    self.good.push(field);
+                }
+                Err(error) => self.damaged.push((index, error.into())),
             }
-            self.fields.push(Entry { field, retired });
         }
         self.generation = self.generation.wrapping_add(1);
         true
@@ -136,21 +144,15 @@ impl Three {
 
     /// Looks for new and retired fields; says whether there were any.
     pub(crate) fn refresh(&mut self) -> bool {
-        let mut retired = false;
-        for entry in &mut self.fields {
-            if let Ok(field) = &entry.field
-                && !entry.retired
-                && field.retired(&self.region)
-            {
-                entry.retired = true;
-                retired = true;
-            }
-        }
+        let now = self.good.iter().filter(|field| field.retired(&self.region));
+        let now: Vec<_> = now.map(Field::index).collect();
+        let retired = now != self.retired;
+        self.retired = now;
         if retired {
             self.plan = Plan::default();
-            for (index, entry) in (0..).zip(&self.fields) {
-                if let (Ok(field), false) = (&entry.field, entry.retired) {
-                    self.plan.add(index, field);
+            for field in &self.good {
+                if self.retired.binary_search(&field.index()).is_err() {
+                    self.plan.add(field.index(), field);
                 }
             }
             self.generation = self.generation.wrapping_add(1);
@@ -242,25 +244,37 @@ impl Three {
         Some(LaneInfo { index, owned, owners: lane.owners(&self.region) })
     }
 
-    pub(crate) fn field_count(&self) -> usize {
-        self.fields.len()
+    pub(crate) const fn field_count(&self) -> usize {
+        self.good.len() + self.damaged.len()
     }
 
     pub(crate) fn field(&self, index: usize) -> Option<FieldRef<'_>> {
-        let entry = self.fields.get(index)?;
-        let index = u32::try_from(index).ok()?;
-        Some(match &entry.field {
-            Ok(field) => FieldRef::three(index, field, &self.metadata, entry.retired),
-            Err(damage) => FieldRef::damaged(index, *damage),
+        let number = u32::try_from(index).ok()?;
+        Some(match self.place(number) {
+            Ok(place) => {
+                let field = self.good.get(place)?;
+                FieldRef::three(number, field, &self.metadata, self.is_retired(number))
+            }
+            Err(damage) => FieldRef::damaged(number, damage),
         })
     }
 
     /// The checked description of a field that is neither damaged nor retired.
     pub(crate) fn good(&self, index: u32) -> Option<&Field> {
-        match self.fields.get(index as usize)? {
-            Entry { field: Ok(field), retired: false } => Some(field),
-            _ => None,
+        let place = self.place(index).ok()?;
+        self.good.get(place).filter(|_| !self.is_retired(index))
+    }
+
+    /// Where field `index` is among the good ones, if it is one of them.
+    fn place(&self, index: u32) -> Result<usize, Damage> {
+        match self.damaged.binary_search_by_key(&index, |(index, _)| *index) {
+            Ok(place) => Err(self.damaged.get(place).map_or(NO_DAMAGE, |(_, damage)| *damage)),
+            Err(before) => Ok((index as usize).saturating_sub(before)),
         }
+    }
+
+    fn is_retired(&self, index: u32) -> bool {
+        self.retired.binary_search(&index).is_ok()
     }
 
     /// What the standard fields say.

@@ -117,12 +117,16 @@ impl Totals {
         let mut plans: Vec<Plan> = Vec::with_capacity(files.len());
         for (_, file) in files {
             let mut targets = vec![NOWHERE; file.field_count()];
-            for (target, field) in targets.iter_mut().zip(file.fields()) {
+            // Files of one program have the same fields, so the one before is a good guess.
+            let before: &[u32] = plans.last().map_or(&[], |plan| &plan.targets);
+            let guesses = before.iter().copied().chain(std::iter::repeat(NOWHERE));
+            let guesses: Vec<u32> = guesses.take(targets.len()).collect();
+            for ((target, field), guess) in targets.iter_mut().zip(file.fields()).zip(guesses) {
                 let lost = field.damage().is_some() || field.is_retired();
                 if lost || self.keep.as_ref().is_some_and(|keep| !keep(&field)) {
                     continue;
                 }
-                let series = self.series.of(&field);
+                let series = self.series.guess(&field, guess);
                 if field.is_constant()
                     && let Some(instance) = file.instance()
                 {
@@ -275,12 +279,18 @@ impl Series {
         self.has_constants.clear();
     }
 
+    /// The series of a field, which may well be this one.
+    fn guess(&mut self, field: &FieldRef<'_>, series: u32) -> u32 {
+        match self.totals.get(series as usize) {
+            Some(total) if total.field.is(field) => series,
+            _ => self.of(field),
+        }
+    }
+
     /// The series of a field; made if there is none.
     pub(crate) fn of(&mut self, field: &FieldRef<'_>) -> u32 {
         let hash = self.hasher.hash_one((
-            field.label(),
-            field.attributes_text(),
-            field.unit(),
+            field.names(),
             field.shape(),
             field.kind_name(),
             field.aggregation(),
@@ -292,9 +302,7 @@ impl Series {
     /// The series of a description; made if there is none, for values `like` these.
     pub(crate) fn of_info(&mut self, info: &FieldInfo, like: &Combined) -> u32 {
         let hash = self.hasher.hash_one((
-            info.label.as_str(),
-            info.attributes.as_str(),
-            info.unit.as_str(),
+            [&info.label, &info.unit, &info.attributes].map(String::as_bytes),
             info.shape,
             info.kind_name,
             info.aggregation,
