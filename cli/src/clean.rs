@@ -11,7 +11,7 @@ use mmstats_unix::{Removal, SweepOptions, remove_if_dead, sweep};
 
 use crate::args::Clean;
 use crate::escape;
-use crate::output::{Output, style};
+use crate::output::{Line, Output, Screen, style};
 use crate::targets::{complain, places};
 
 /// What becomes of a file, and why.
@@ -43,8 +43,9 @@ pub(crate) fn run(args: &Clean, output: &mut Output) -> io::Result<()> {
     for directory in observer.directories() {
         verdicts.extend(temporaries(directory, args.dry_run));
     }
+    let screen = Screen::now();
     for verdict in &verdicts {
-        print(verdict, output)?;
+        print(verdict, screen, output)?;
     }
     complain(&observer, output);
     for verdict in verdicts.iter().filter(|v| v.fate == Fate::Failed) {
@@ -129,7 +130,7 @@ fn temporaries(directory: &std::path::Path, dry_run: bool) -> Vec<Verdict> {
 }
 
 /// `removed FILE: its program, pid 17, died: nobody holds the lock`.
-fn print(verdict: &Verdict, output: &mut Output) -> io::Result<()> {
+fn print(verdict: &Verdict, screen: Screen, output: &mut Output) -> io::Result<()> {
     let (style, word) = match verdict.fate {
         Fate::Removed => (style::GOOD, "removed"),
         Fate::WouldRemove => (style::ODD, "would remove"),
@@ -137,5 +138,11 @@ fn print(verdict: &Verdict, output: &mut Output) -> io::Result<()> {
         Fate::Failed => return Ok(()),
     };
     let path = escape::path(&verdict.path);
-    writeln!(output, "{style}{word}{style:#} {path}: {}", verdict.why)
+    // On a terminal the reason is worth more than the directory.
+    let rest = word.len() + 3 + escape::width(&verdict.why);
+    let path = escape::clip_front(&path, screen.width().saturating_sub(rest).max(20));
+    let mut line = Line::new();
+    line.push(style, word);
+    line.plain(format!(" {path}: {}", verdict.why));
+    writeln!(output, "{}", line.render(screen.width()))
 }

@@ -19,7 +19,7 @@ pub(crate) fn grouped(number: &str) -> String {
     out
 }
 
-/// About six significant digits, grouped: `1,234.57`, `0.0312`, `6.0221e23`.
+/// At most four decimals, six where they are needed, grouped: `1,234.57`, `0.0312`, `6.0221e23`.
 pub(crate) fn float(x: f64) -> String {
     if !x.is_finite() {
         return special(x).to_owned();
@@ -34,7 +34,7 @@ pub(crate) fn float(x: f64) -> String {
     let decimals = match size {
         s if s >= 1e5 => 0,
         s if s >= 1e3 => 2,
-        s if s >= 1.0 => 4,
+        s if s >= 0.01 => 4,
         _ => 6,
     };
     let text = format!("{x:.decimals$}");
@@ -172,7 +172,7 @@ mod tests {
         for (x, want) in [
             (0.0, "0"),
             (1.0, "1"),
-            (0.312_345_678, "0.312346"),
+            (0.312_345_678, "0.3123"),
             (1234.5678, "1,234.57"),
             (1_322_000_000.25, "1,322,000,000"),
             (6.022_14e23, "6.0221e23"),

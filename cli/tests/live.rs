@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use common::{PATIENCE, Publisher, exists, field, files, json, mmstats, run, signal, wait_for};
+use common::{
+    PATIENCE, Publisher, exists, field, files, json, mmstats, printed, run, signal, wait_for,
+};
 
 /// The state of every file by its path, as `ls` says.
 fn states(directory: &std::path::Path) -> Vec<(String, String)> {
@@ -145,6 +147,23 @@ fn poll_ends_when_what_was_named_has_ended() {
     let start = Instant::now();
     assert!(lines.all(|line| line.is_ok() && start.elapsed() < PATIENCE));
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn poll_and_demo_end_when_their_reader_has_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let publisher = Publisher::start(dir.path());
+    wait_for(|| (blocks(dir.path(), publisher.path()) > 2).then_some(()));
+    for arguments in [&["poll", "-d0.05", "demo.blocks"][..], &["demo", "--seconds=60"]] {
+        let mut command = mmstats(dir.path());
+        let mut child =
+            command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let printed = printed(child.wait_with_output().unwrap());
+        assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+    wait_for(|| (files(dir.path()) == [publisher.path.clone()]).then_some(()));
 }
 
 #[test]

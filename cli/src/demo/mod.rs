@@ -224,13 +224,11 @@ impl Watch {
             output.note(&escape::text(word));
         }
         match end {
-            End::Asked(status) if status.success() => {
-                let took = path.as_ref().map_or("", |_| ", and its file is gone");
-                writeln!(output, "The publisher, pid {}, ended cleanly{took}.", self.pid)?;
-            }
-            // Ctrl-C reaches both at once.
-            End::Early(status) if status.success() && self.stopped() => {
-                writeln!(output, "The publisher, pid {}, ended cleanly.", self.pid)?;
+            // Early: Ctrl-C in a terminal reaches both at once.
+            End::Asked(status) | End::Early(status) if status.success() => {
+                let gone = path.as_ref().is_some_and(|path| !path.exists());
+                let file = if gone { ", and its file is gone" } else { "" };
+                writeln!(output, "The publisher, pid {}, ended cleanly{file}.", self.pid)?;
             }
             End::Asked(status) | End::Early(status) => {
                 output.fail(&format!("the publisher, pid {}, died: {status}", self.pid));

@@ -28,8 +28,6 @@ struct Work {
     bytes_out: Counter,
     /// Blocks hashed and compressed.
     blocks: Counter,
-    /// Blocks that were decompressed and compared with their hash.
-    verified: Counter,
     /// Blocks that did not come back as they were. It should stay 0.
     failures: Counter,
     /// Size of the last block after compression, as a part of its size before.
@@ -43,22 +41,19 @@ struct Work {
     latency: Timer,
     /// What the thread does right now.
     doing: Text<64>,
-    /// The last block, its three numbers published at once.
-    last: Group<Last>,
+    /// What was decompressed and compared with its hash: numbers published at once.
+    verified: Group<Verified>,
 }
 
-/// The last block of a worker.
+/// What a worker verified.
 #[derive(Debug, Clone, Copy, Default, Record)]
-struct Last {
-    /// Its number.
-    #[stats(aggregation = "max")]
-    block: u64,
-    /// Its size.
-    #[stats(unit = "bytes", aggregation = "each")]
-    before: u64,
-    /// Its size after compression.
-    #[stats(unit = "bytes", aggregation = "each")]
-    after: u64,
+struct Verified {
+    /// Blocks that came back as they were.
+    #[stats(counter)]
+    blocks: u64,
+    /// Their bytes.
+    #[stats(counter, unit = "bytes")]
+    bytes: u64,
 }
 
 /// Every so many blocks one is verified.
@@ -129,9 +124,9 @@ fn feed(
         } else {
             "feeding the queue"
         });
-        // At most twice the threads, and at least one.
+        // From one to eight times the threads.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let burst = (f64::from(threads) * tide).ceil().max(1.0) as u32;
+        let burst = (f64::from(threads) * 4.0 * tide).ceil().max(1.0) as u32;
         for _ in 0..burst {
             if stop.load(Ordering::Relaxed) {
                 return;
@@ -156,7 +151,7 @@ fn feed(
 
 /// Takes blocks off the queue until its other end is dropped.
 fn work_off(stats: &Work, queue: &Mutex<Receiver<u64>>, waiting: &AtomicU64, material: &[u8]) {
-    let mut out = Vec::with_capacity(work::BLOCK);
+    let (mut out, mut verified) = (Vec::with_capacity(work::BLOCK), Verified::default());
     loop {
         stats.busy.set(false);
         stats.doing.set("waiting for a block");
@@ -164,11 +159,11 @@ fn work_off(stats: &Work, queue: &Mutex<Receiver<u64>>, waiting: &AtomicU64, mat
         let Ok(number) = next else { return };
         waiting.fetch_sub(1, Ordering::Relaxed);
         stats.busy.set(true);
-        stats.latency.time(|| one(stats, number, material, &mut out));
+        stats.latency.time(|| one(stats, number, material, &mut out, &mut verified));
     }
 }
 
-fn one(stats: &Work, number: u64, material: &[u8], out: &mut Vec<u8>) {
+fn one(stats: &Work, number: u64, material: &[u8], out: &mut Vec<u8>, verified: &mut Verified) {
     let block = work::block(material, number);
     stats.doing.set(&format!("hashing block {number}"));
     let hash = work::hash(block);
@@ -179,7 +174,9 @@ fn one(stats: &Work, number: u64, material: &[u8], out: &mut Vec<u8>) {
     } else if number.is_multiple_of(VERIFY) {
         stats.doing.set(&format!("verifying block {number}"));
         if work::verify(out, &hash) {
-            stats.verified.incr();
+            verified.blocks += 1;
+            verified.bytes += block.len() as u64;
+            stats.verified.set(verified);
         } else {
             stats.failures.incr();
         }
@@ -190,5 +187,4 @@ fn one(stats: &Work, number: u64, material: &[u8], out: &mut Vec<u8>) {
     stats.bytes_out.add(after);
     #[allow(clippy::cast_precision_loss)] // At most a block.
     stats.ratio.set(after as f64 / before.max(1) as f64);
-    stats.last.set(&Last { block: number, before, after });
 }

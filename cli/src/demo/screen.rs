@@ -43,7 +43,8 @@ impl Frames {
         let screen = Screen::now();
         let (columns, rows) = screen.size.unwrap_or((80, 24));
         let pid = program.identity().pid.unwrap_or(0);
-        let lines = frame(fields::header(program, SystemTime::now()), pid, before, after, rows);
+        let header = fields::header(program, SystemTime::now());
+        let lines = frame(header, pid, before, after, (columns, rows));
         // One write for all, so that no half of a frame is ever seen.
         let mut out = String::new();
         push(&mut out, BeginSynchronizedUpdate);
@@ -85,20 +86,29 @@ fn frame(
     pid: u32,
     before: Option<&Before>,
     after: &Before,
-    height: usize,
+    (width, height): (usize, usize),
 ) -> Vec<Line> {
-    let heads = [("FIELD", Align::Left), ("VALUE", Align::Right), ("PER SECOND", Align::Right)];
+    // Where there is little room, the prefix that all labels share is left out.
+    let name = |row: &Row| {
+        let name = fields::name(row);
+        match name.split_once('.') {
+            Some((_, rest)) if width < 60 => rest.to_owned(),
+            _ => name,
+        }
+    };
+    let heads = [("FIELD", Align::Left), ("VALUE", Align::Right), ("PER SEC", Align::Right)];
     let shown: Vec<&Row> = after.rows.iter().filter(|row| visible(row)).collect();
     // Texts would make the column of numbers too wide.
     let (texts, numbers): (Vec<&Row>, Vec<&Row>) =
         shown.into_iter().partition(|row| matches!(row.value, Some(OwnedValue::Text { .. })));
-    let cells: Vec<Vec<Cell>> = numbers.iter().map(|row| cells(row, before, after)).collect();
+    let cells: Vec<Vec<Cell>> =
+        numbers.iter().map(|row| cells(name(row), row, before, after)).collect();
     let mut body = lines(&heads, &cells, 36);
     body.push(Line::new());
-    let widest = texts.iter().map(|row| escape::width(&fields::name(row))).max().unwrap_or(0);
+    let widest = texts.iter().map(|row| escape::width(&name(row))).max().unwrap_or(0);
     for row in texts {
         let mut line = Line::new();
-        line.plain(fields::name(row));
+        line.plain(name(row));
         line.pad_to(widest + 2);
         line.plain(row.value.as_ref().map_or_else(String::new, |v| value::humane(v, &row.unit)));
         body.push(line);
@@ -109,20 +119,21 @@ fn frame(
         line.push(style::DIM, text);
         foot.push(line);
     }
-    let mut end = Line::new();
-    end.push(style::DIM, "Ctrl-C ends both.");
-    foot.push(end);
+    let remark = |text: String| {
+        let mut line = Line::new();
+        line.push(style::DIM, text);
+        line
+    };
+    foot.push(remark("Ctrl-C ends both.".to_owned()));
+    if 1 + body.len() + foot.len() > height {
+        foot = vec![remark(format!("Ctrl-C ends it. Elsewhere: mmstats show {pid}"))];
+    }
     fit(header, body, foot, height)
 }
 
-/// Takes from the foot first, then from the body, and says so.
-fn fit(header: Line, mut body: Vec<Line>, mut foot: Vec<Line>, height: usize) -> Vec<Line> {
-    let room = height.saturating_sub(1);
-    if body.len() + foot.len() > room {
-        // How to end, at least.
-        foot.drain(..foot.len() - 1);
-    }
-    let room = room.saturating_sub(foot.len());
+/// Takes from the body what does not fit, and says so.
+fn fit(header: Line, mut body: Vec<Line>, foot: Vec<Line>, height: usize) -> Vec<Line> {
+    let room = height.saturating_sub(1 + foot.len());
     if body.len() > room {
         let more = body.len() - room.saturating_sub(1);
         body.truncate(room.saturating_sub(1));
@@ -141,7 +152,7 @@ fn visible(row: &Row) -> bool {
     !row.label.starts_with("sys.") && row.kind != "info" && row.verdict != Verdict::Retired
 }
 
-fn cells(row: &Row, before: Option<&Before>, after: &Before) -> Vec<Cell> {
+fn cells(name: String, row: &Row, before: Option<&Before>, after: &Before) -> Vec<Cell> {
     let (value, rate) = match &row.value {
         Some(OwnedValue::Timer(timer)) => {
             let mean = timer.mean().map_or_else(|| "-".to_owned(), |m| human::seconds(m / 1e9));
@@ -160,7 +171,7 @@ fn cells(row: &Row, before: Option<&Before>, after: &Before) -> Vec<Cell> {
         }
         None => ("-".to_owned(), None),
     };
-    vec![Cell::new(fields::name(row)), Cell::new(value), Cell::new(rate.unwrap_or_default())]
+    vec![Cell::new(name), Cell::new(value), Cell::new(rate.unwrap_or_default())]
 }
 
 /// What a counter or timer gained since the frame before, per second.
