@@ -70,6 +70,14 @@ pub struct Slot<'a, C> {
     n: u32,
 }
 
+impl<'a, C> Slot<'a, C> {
+    /// The cell, and the number of the value that this is the slot of.
+    #[inline(always)]
+    pub(crate) const fn parts(&self) -> (&'a C, u32) {
+        (self.cell, self.n)
+    }
+}
+
 impl<C: WriteCell> Slot<'_, C> {
     /// Stores payload word `index`. Words that are not stored keep what an older value
     /// left there.

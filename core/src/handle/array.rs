@@ -43,6 +43,9 @@ impl<T: ScalarType, const N: usize, M> Array<T, N, M> {
     #[inline]
     pub fn set(&self, values: &[T; N]) {
         let per_unit = 8 / T::TYPE.size() as usize;
+        if !self.latch.holds64(N.div_ceil(per_unit)) {
+            return; // Never: `attach` looked.
+        }
         publish(&self.latch, |slot| {
             for (index, elements) in values.chunks(per_unit).enumerate() {
                 let mut unit = 0;

@@ -70,6 +70,9 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
     /// Publishes all members at once.
     #[inline(always)]
     pub fn set(&self, record: &R) {
+        if !self.latch.holds64(R::MEMBERS.len()) {
+            return; // Never: `attach` looked.
+        }
         publish(&self.latch, |slot| {
             let mut index = 0;
             record.words(&mut |word| {

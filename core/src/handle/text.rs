@@ -7,12 +7,12 @@ use crate::types::DataType;
 use crate::write::{AttachError, FieldId, Lane, Presence};
 
 const WORD: usize = size_of::<Word>();
+const WORD_BITS: usize = WORD * 8;
 
 /// The cell of a text or bytes field.
 #[derive(Debug, Clone)]
 struct Cell<M> {
     latch: Latch<M>,
-    capacity: usize,
     presence: Option<Presence<M>>,
 }
 
@@ -33,15 +33,22 @@ impl<M: Memory + Clone> Cell<M> {
         if raw.member != 0 || (capacity + 8).next_multiple_of(8) > raw.slot_size as usize {
             return Err(AttachError::Place { place: raw.place });
         }
-        Ok(Self { latch: lane.latch(&raw)?, capacity, presence: lane.presence(&raw, field)? })
+        Ok(Self { latch: lane.latch(&raw)?, presence: lane.presence(&raw, field)? })
     }
 }
 
 impl<M> Cell<M> {
-    #[inline]
-    fn set(&self, bytes: &[u8], cut: bool) {
-        let len = bytes.len().min(self.capacity);
-        publish(&self.latch, |slot| fill(slot, &bytes[..len], cut));
+    /// `bytes` are at most `N`, the capacity.
+    #[inline(always)]
+    fn set<const N: usize>(&self, bytes: &[u8], cut: bool) {
+        if !self.latch.holds64(1 + N.div_ceil(8)) {
+            return; // Never: `attach` compared the capacity with the slot.
+        }
+        publish(
+            &self.latch,
+            #[inline(always)]
+            |slot| fill(slot, bytes, cut),
+        );
         if let Some(presence) = &self.presence {
             presence.set();
         }
@@ -64,15 +71,21 @@ fn fill<M>(slot: &Slot<'_, Latch<M>>, bytes: &[u8], cut: bool) {
     let head = u64::from(flags) << 32 | bytes.len() as u64;
     super::scalar::set64(slot, 0, head);
     let (words, rest) = bytes.as_chunks::<WORD>();
-    let mut index = 8 / WORD;
-    for word in words {
-        slot.set(index, Word::from_le_bytes(*word));
-        index += 1;
-    }
+    let (latch, n) = slot.parts();
+    latch.store_words(n, 8 / WORD, words);
     if !rest.is_empty() {
-        let mut word = [0; WORD];
-        word[..rest.len()].copy_from_slice(rest);
-        slot.set(index, Word::from_le_bytes(word));
+        slot.set(8 / WORD + words.len(), last_word(bytes, rest));
+    }
+}
+
+/// The bytes after the last whole word, padded with zeros.
+#[inline(always)]
+fn last_word(bytes: &[u8], rest: &[u8]) -> Word {
+    match bytes.last_chunk() {
+        // The last word of bytes without those of the word before: no loop, and no call to
+        // copy a few bytes.
+        Some(last) => Word::from_le_bytes(*last) >> (8 * (WORD - rest.len()) % WORD_BITS),
+        None => rest.iter().rev().fold(0, |word, byte| word << 8 | Word::from(*byte)),
     }
 }
 
@@ -98,13 +111,22 @@ impl<const N: usize, M> Text<N, M> {
     /// boundary that fits; the result is `false` then, and readers are told too.
     #[inline]
     pub fn set(&self, text: &str) -> bool {
+        let whole = text.len() <= N;
+        if whole {
+            self.cell.set::<N>(text.as_bytes(), false);
+        } else {
+            self.set_cut(text);
+        }
+        whole
+    }
+
+    #[cold]
+    fn set_cut(&self, text: &str) {
         let mut end = text.len().min(N);
         while !text.is_char_boundary(end) {
             end -= 1; // At most three times: 0 is a boundary.
         }
-        let whole = end == text.len();
-        self.cell.set(&text.as_bytes()[..end], !whole);
-        whole
+        self.cell.set::<N>(&text.as_bytes()[..end], true);
     }
 
     /// Takes the text away: readers see that there is none.
@@ -136,7 +158,7 @@ impl<const N: usize, M> Blob<N, M> {
     #[inline]
     pub fn set(&self, bytes: &[u8]) -> bool {
         let whole = bytes.len() <= N;
-        self.cell.set(bytes, !whole);
+        self.cell.set::<N>(if whole { bytes } else { &bytes[..N] }, !whole);
         whole
     }
 

@@ -62,6 +62,9 @@ impl<M> Timer<M> {
     /// Adds one duration in nanoseconds.
     #[inline(always)]
     pub fn record_nanos(&self, nanos: u64) {
+        if !self.latch.holds64(5) {
+            return; // Never: `attach` looked.
+        }
         publish(&self.latch, |slot| store(slot, last(slot).with(nanos)));
     }
 
