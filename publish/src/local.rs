@@ -20,22 +20,22 @@ impl<S> Local<S> {
         Self { first: OnceCell::new(), others: RefCell::new(Vec::new()) }
     }
 
-    /// Calls `work` with the handles of publisher `id`, made by `make` if there are none.
+    /// The handles of publisher `id`, if it is the first that this thread met.
     #[inline(always)]
-    pub(crate) fn with<R>(
+    pub(crate) fn first(&self, id: u64) -> Option<&S> {
+        self.first.get().filter(|(known, _)| *known == id).map(|(_, stats)| stats)
+    }
+
+    /// Calls `work` with the handles of publisher `id`, made by `make` if there are none.
+    pub(crate) fn find<R>(
         &self,
         id: u64,
         make: impl FnOnce() -> S,
         work: impl FnOnce(&S) -> R,
     ) -> R {
-        match self.first.get() {
-            Some((known, stats)) if *known == id => work(stats),
-            _ => self.find(id, make, work),
+        if let Some(stats) = self.first(id) {
+            return work(stats);
         }
-    }
-
-    #[cold]
-    fn find<R>(&self, id: u64, make: impl FnOnce() -> S, work: impl FnOnce(&S) -> R) -> R {
         let known = self.others.borrow().iter().find(|(k, _)| *k == id).map(|(_, s)| Rc::clone(s));
         if let Some(stats) = known {
             return work(&stats);

@@ -55,6 +55,8 @@ pub trait Stats: Sized + 'static {
 /// # Ok::<(), mmstats::Error>(())
 /// ```
 pub struct Publisher<S: Stats> {
+    /// That of `shared`: here it is one load away.
+    id: u64,
     shared: Arc<Shared>,
     plan: Arc<S::Plan>,
     closer: Arc<Closer>,
@@ -75,7 +77,7 @@ impl<S: Stats> Publisher<S> {
         let plan = Arc::new(S::declare(&mut schema, ""));
         let shared = Arc::new(Shared::open(options, schema)?);
         let closer = Arc::new(Closer::new(Arc::clone(&shared)));
-        Ok(Self { shared, plan, closer })
+        Ok(Self { id: shared.id(), shared, plan, closer })
     }
 
     /// A lane of its own for this thread, and its handles.
@@ -103,10 +105,28 @@ impl<S: Stats> Publisher<S> {
     /// and [`Publisher::problem`] says why.
     #[inline(always)]
     pub fn with<R>(&self, work: impl FnOnce(&S) -> R) -> R {
+        // The closure is handed on by value, so that the usual way is one comparison.
         let mut work = Some(work);
         let done = S::local().try_with(|local| {
-            local.with(
-                self.shared.id(),
+            local.first(self.id).and_then(|stats| work.take().map(|work| work(stats)))
+        });
+        match (done, work) {
+            (Ok(Some(result)), _) => result,
+            (_, Some(work)) => self.with_found(work),
+            // `work` ran, and then its result is there.
+            (_, None) => unreachable!("work runs once"),
+        }
+    }
+
+    /// The rest of [`Publisher::with`]: the handles are made, or looked for among those of
+    /// other publishers.
+    #[cold]
+    #[inline(never)]
+    fn with_found<R>(&self, work: impl FnOnce(&S) -> R) -> R {
+        let mut work = Some(work);
+        let done = S::local().try_with(|local| {
+            local.find(
+                self.id,
                 || self.lane_or_private(),
                 |stats| work.take().map(|work| work(stats)),
             )
@@ -174,6 +194,7 @@ impl<S: Stats> Publisher<S> {
 impl<S: Stats> Clone for Publisher<S> {
     fn clone(&self) -> Self {
         Self {
+            id: self.id,
             shared: Arc::clone(&self.shared),
             plan: Arc::clone(&self.plan),
             closer: Arc::clone(&self.closer),
