@@ -1,1 +1,291 @@
-//! Placeholder.
+//! The table of costs of mmstats, measured: `cargo bench`.
+//!
+//! `benches/costs` has the rows, this crate the harness. At the end of a run there is one
+//! table: what was measured, its median, the ratio to a bare uncontended relaxed
+//! `fetch_add` of the same run, the target, and whether it is met.
+//!
+//! ```text
+//! cargo bench                                        all rows, under two minutes
+//! cargo bench -p mmstats-benches -- counter          the rows with this in their names
+//! cargo bench -p mmstats-benches -- --quick          rough numbers, in seconds
+//! cargo test -p mmstats-benches                      each row once, to see that it works
+//! ```
+//!
+//! # Method
+//!
+//! - **Rounds.** A round is a block of `fetch_add`s (about 20 microseconds) and right after
+//!   it a block of the subject (about 50 microseconds, or one iteration of what takes
+//!   longer). The ratio is taken within a round, and the median over all rounds of a row
+//!   is printed; so other load, a changing clock frequency or a migration to another core
+//!   in a few rounds do not move it. criterion decides how many rounds there are, prints
+//!   its own statistics of the subject alone, and keeps them for comparison under
+//!   `target/criterion`.
+//! - **The loops** are plain: `for _ in 0..n { counter.incr() }` in a function that is not
+//!   inlined and takes the handle by reference. Nothing is subtracted. The loads and
+//!   stores of handles are relaxed atomics, which the compiler neither merges nor moves
+//!   out of the loop, so there is no `black_box` around a handle: it would go through the
+//!   stack at each turn and cost more than the increment. What a caller passes by
+//!   reference (a text, a record) is one of two in turn, so that its length and words are
+//!   loaded each time.
+//! - **Beside another thread** (two writers, or a scanning observer) a round counts only
+//!   if the other thread got on meanwhile and this one was not taken off its core: then
+//!   both really ran at the same time. If no round counts (all cores are busy with other
+//!   programs), the table
+//!   shows none.
+//! - Files are in memory (`/dev/shm` where there is one).
+//!
+//! # Rows that are missing
+//!
+//! Histograms, the lookup of a family by its labels, text exposition and the size of a
+//! writer on a microcontroller are parts that do not exist yet. A timer, which keeps five
+//! words of a moment, is the nearest to a histogram's record.
+
+#![forbid(unsafe_code)]
+
+mod table;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, SamplingMode};
+
+use table::{Outcome, Table};
+pub use table::{Row, Target};
+
+const FETCH_ADD_BLOCK: Duration = Duration::from_micros(20);
+const BLOCK: Duration = Duration::from_micros(50);
+
+/// The word of the bare `fetch_add`, alone on its cache lines.
+#[repr(align(128))]
+struct Word(AtomicU64);
+
+/// One run: rows are added one after the other, and the table comes at the end.
+pub struct Bench {
+    criterion: Criterion,
+    smoke: bool,
+    fetch_add: Paced,
+    word: Box<Word>,
+    table: Table,
+}
+
+impl fmt::Debug for Bench {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bench").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+/// How many iterations make a block.
+#[derive(Debug, Clone, Copy)]
+struct Paced {
+    iterations: u64,
+}
+
+impl Paced {
+    /// Doubles the block until it takes as long as `least`.
+    fn find(least: Duration, mut block: impl FnMut(u64)) -> Self {
+        let mut iterations = 1;
+        loop {
+            // The shortest of three: the first touches cold memory.
+            let time = (0..3).map(|_| timed(|| block(iterations))).min().unwrap_or_default();
+            if time >= least || iterations >= 1 << 30 {
+                return Self { iterations };
+            }
+            iterations *= 2;
+        }
+    }
+
+    /// The time of a block and of one iteration, in nanoseconds.
+    fn run(self, mut block: impl FnMut(u64)) -> (Duration, f64) {
+        let time = timed(|| block(self.iterations));
+        (time, time.as_secs_f64() * 1e9 / self.iterations as f64)
+    }
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+/// What everything is compared with.
+#[inline(never)]
+fn fetch_adds(word: &AtomicU64, n: u64) {
+    for _ in 0..n {
+        word.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How often this thread was taken off its core; always the same where that is not known.
+fn switches() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self::from_args()
+    }
+}
+
+impl Bench {
+    /// Reads criterion's arguments: a filter, `--quick`, `--save-baseline`, ...
+    #[must_use]
+    pub fn from_args() -> Self {
+        let criterion = Criterion::default()
+            .without_plots()
+            .warm_up_time(Duration::from_millis(200))
+            .measurement_time(Duration::from_millis(1_000))
+            .sample_size(20)
+            .nresamples(1_000)
+            .configure_from_args();
+        let word = Box::new(Word(AtomicU64::new(0)));
+        let fetch_add = Paced::find(FETCH_ADD_BLOCK, |n| fetch_adds(&word.0, n));
+        // `cargo bench` says so; `cargo test` does not.
+        let smoke = !std::env::args().any(|arg| arg == "--bench");
+        Self { criterion, smoke, fetch_add, word, table: Table::default() }
+    }
+
+    /// Whether this run only looks if everything works: sizes may then be small.
+    #[must_use]
+    pub const fn smoke(&self) -> bool {
+        self.smoke
+    }
+
+    /// `full`, or `small` in a run that only looks if everything works.
+    #[must_use]
+    pub const fn size(&self, full: u32, small: u32) -> u32 {
+        if self.smoke { small } else { full }
+    }
+
+    /// A headline in the table.
+    pub fn section(&mut self, title: &'static str) {
+        self.table.section(title);
+    }
+
+    /// Measures `run`, which does as many iterations as it is told. `setup` is called once,
+    /// and only if the row is not filtered out.
+    pub fn row<S>(&mut self, row: Row, setup: impl FnOnce() -> S, run: impl FnMut(&mut S, u64)) {
+        self.row_between(row, setup, |_| (), run, |_, ()| true);
+    }
+
+    /// As [`Bench::row`], beside another thread: a round counts only if `progress` grew
+    /// meanwhile (unless `idle`: the other thread mostly sleeps) and this thread kept its
+    /// core.
+    pub fn row_beside<S>(
+        &mut self,
+        row: Row,
+        idle: bool,
+        setup: impl FnOnce() -> S,
+        progress: impl Fn(&S) -> u64,
+        run: impl FnMut(&mut S, u64),
+    ) {
+        self.row_between(
+            row,
+            setup,
+            |state| (switches(), progress(state)),
+            run,
+            |state, (switches_before, before)| {
+                (idle || progress(state) > before) && switches() == switches_before
+            },
+        );
+    }
+
+    /// As [`Bench::row`]; `before` and `valid` run before and after each block, off the
+    /// clock. A round counts only if `valid` says so.
+    pub fn row_between<S, P>(
+        &mut self,
+        row: Row,
+        setup: impl FnOnce() -> S,
+        mut before: impl FnMut(&mut S) -> P,
+        mut run: impl FnMut(&mut S, u64),
+        mut valid: impl FnMut(&mut S, P) -> bool,
+    ) {
+        let mut setup = Some(setup);
+        let mut subject: Option<(S, Paced)> = None;
+        let mut rounds = Vec::new();
+        let (word, fetch_add) = (&self.word.0, self.fetch_add);
+        let mut group = self.criterion.benchmark_group("costs");
+        group.sampling_mode(SamplingMode::Flat);
+        group.bench_function(row.name(), |bencher| {
+            if let Some(setup) = setup.take() {
+                let mut state = setup();
+                let paced = Paced::find(BLOCK, |n| run(&mut state, n));
+                subject = Some((state, paced));
+            }
+            let Some((state, paced)) = &mut subject else { return };
+            bencher.iter_custom(|iterations| {
+                let blocks = iterations.div_ceil(paced.iterations);
+                let mut total = Duration::ZERO;
+                for _ in 0..blocks {
+                    let (_, bare) = fetch_add.run(|n| fetch_adds(word, n));
+                    let seen = before(state);
+                    let (time, nanos) = paced.run(|n| run(state, n));
+                    total += time;
+                    if valid(state, seen) {
+                        rounds.push(Round { nanos, ratio: nanos / bare });
+                    }
+                }
+                // criterion wants the time of as many iterations as it asked for.
+                total.mul_f64(iterations as f64 / (blocks * paced.iterations).max(1) as f64)
+            });
+        });
+        group.finish();
+        if subject.is_some() {
+            self.table.push(row, outcome(&mut rounds));
+        }
+    }
+
+    /// A number that needs no clock.
+    pub fn fact(&mut self, row: Row, value: f64) {
+        self.table.push(row, Outcome::Bytes(value));
+    }
+
+    /// Prints the table.
+    pub fn finish(self) {
+        if cfg!(debug_assertions) {
+            println!("Not an optimised build: the numbers say only that each row works.");
+        }
+        print!("\n{}", self.table);
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    nanos: f64,
+    ratio: f64,
+}
+
+fn outcome(rounds: &mut [Round]) -> Outcome {
+    Outcome::Time {
+        nanos: median(rounds, |round| round.nanos),
+        ratio: median(rounds, |round| round.ratio),
+    }
+}
+
+fn median(rounds: &mut [Round], key: impl Fn(&Round) -> f64) -> f64 {
+    rounds.sort_by(|a, b| key(a).total_cmp(&key(b)));
+    rounds.get(rounds.len() / 2).map_or(f64::NAN, key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_of_each_number_alone() {
+        let mut rounds: Vec<Round> = [(3.0, 1.0), (1.0, 9.0), (2.0, 5.0)]
+            .map(|(nanos, ratio)| Round { nanos, ratio })
+            .into();
+        assert_eq!(outcome(&mut rounds), Outcome::Time { nanos: 2.0, ratio: 5.0 });
+    }
+
+    #[test]
+    fn a_block_is_long_enough() {
+        let paced = Paced::find(Duration::from_micros(200), |n| {
+            std::thread::sleep(Duration::from_micros(n));
+        });
+        assert!(paced.iterations <= 256, "{paced:?}");
+    }
+}

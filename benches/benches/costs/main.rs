@@ -1,0 +1,19 @@
+//! The rows of the table of costs. See the documentation of `mmstats_benches` for the method.
+#![forbid(unsafe_code)]
+
+mod files;
+mod loops;
+mod observing;
+mod peers;
+mod publishing;
+
+use mmstats_benches::Bench;
+
+fn main() {
+    let mut bench = Bench::from_args();
+    publishing::rows(&mut bench);
+    observing::rows(&mut bench);
+    files::rows(&mut bench);
+    peers::rows(&mut bench);
+    bench.finish();
+}
