@@ -107,7 +107,7 @@ async fn primes(Query(limit): Query<Limit>) -> Result<String, (StatusCode, &'sta
     if limit.below > 200_000 {
         return Err((StatusCode::BAD_REQUEST, "at most 200000\n"));
     }
-    let is_prime = |n: u64| n > 1 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0);
+    let is_prime = |n: u64| n > 1 && (2..).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d));
     let count = (0..limit.below).filter(|n| is_prime(*n)).count();
     Ok(format!("{count} primes below {}\n", limit.below))
 }

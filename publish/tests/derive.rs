@@ -150,7 +150,12 @@ struct Web {
     #[stats(attributes(method = "GET", "http.code" = "200"))]
     #[stats(aggregation = "max", level = "debug")]
     worst: Gauge<u64>,
-    #[stats(label = "worst", attributes(method = "POST"), aggregation = "min", level = "diagnostic")]
+    #[stats(
+        label = "worst",
+        attributes(method = "POST"),
+        aggregation = "min",
+        level = "diagnostic"
+    )]
     best: Gauge<u64>,
     #[stats(aggregation = "mean", level = "info", unit = "ratio")]
     load: Gauge<f64>,
@@ -308,7 +313,9 @@ fn records() {
         Known {
             aggregation: Aggregation::Mean,
             level: "diagnostic",
-            ..member("totals.final", "f64", "gauge").unit("ratio").help("Of the last minute, in all.")
+            ..member("totals.final", "f64", "gauge")
+                .unit("ratio")
+                .help("Of the last minute, in all.")
         },
         member("totals.negative", "i16", "gauge"),
         member("totals.up", "bool", "gauge"),

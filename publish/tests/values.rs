@@ -152,11 +152,11 @@ fn texts_are_cut_at_a_character() {
         ("a", "a"),
         ("12345678", "12345678"),
         ("123456789", "12345678"),
-        ("1234567é", "1234567"),  // 2 bytes, 1 fits
-        ("123456é", "123456é"),   // 2 bytes, 2 fit
-        ("123456€", "123456"),    // 3 bytes, 2 fit
-        ("12345😀", "12345"),     // 4 bytes, 3 fit
-        ("1234😀", "1234😀"),     // 4 bytes, 4 fit
+        ("1234567é", "1234567"), // 2 bytes, 1 fits
+        ("123456é", "123456é"),  // 2 bytes, 2 fit
+        ("123456€", "123456"),   // 3 bytes, 2 fit
+        ("12345😀", "12345"),    // 4 bytes, 3 fit
+        ("1234😀", "1234😀"),    // 4 bytes, 4 fit
         ("😀😀😀", "😀😀"),
         ("a\0b\n\u{1b}[", "a\0b\n\u{1b}["),
     ] {
@@ -176,7 +176,8 @@ fn texts_are_cut_at_a_character() {
 #[test]
 fn bytes_and_arrays() {
     let blob = publish::<Blob<5>>();
-    for (bytes, whole) in [(&b""[..], true), (b"\0\xff", true), (b"12345", true), (b"123456", false)]
+    for (bytes, whole) in
+        [(&b""[..], true), (b"\0\xff", true), (b"12345", true), (b"123456", false)]
     {
         assert_eq!(blob.handle.set(bytes), whole);
         let bytes = bytes[..bytes.len().min(5)].to_vec();

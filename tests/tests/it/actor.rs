@@ -6,6 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -148,6 +149,31 @@ impl Drop for Actor {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A barrier at which nobody waits for ever: when one of the threads fails, the others do
+/// too, instead of hanging.
+pub(crate) struct Meeting {
+    size: usize,
+    arrived: Mutex<usize>,
+    all: Condvar,
+}
+
+impl Meeting {
+    pub(crate) fn new(size: usize) -> Self {
+        Self { size, arrived: Mutex::new(0), all: Condvar::new() }
+    }
+
+    /// Waits until as many threads are here as are expected; once only.
+    pub(crate) fn wait(&self) {
+        let mut arrived = self.arrived.lock().unwrap();
+        *arrived += 1;
+        self.all.notify_all();
+        let missing = |arrived: &mut usize| *arrived < self.size;
+        let (arrived, wait) = self.all.wait_timeout_while(arrived, LIMIT, missing).unwrap();
+        let arrived = *arrived;
+        assert!(!wait.timed_out(), "{arrived} of {} threads came", self.size);
     }
 }
 

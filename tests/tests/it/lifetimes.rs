@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 
 use mmstats::{Counter, Error, Gauge, OnDrop, Options, Publisher, Stats, Text};
 use mmstats_observe::State;
 use mmstats_tests::look::{look, unsigned, value};
 
-use crate::actor::directory;
+use crate::actor::{Meeting, directory};
 
 #[derive(Stats)]
 struct One {
@@ -113,7 +113,7 @@ fn lanes_outlive_their_publisher() {
     let directory = directory();
     let publisher: Publisher<One> = Options::new().directory(directory.path()).start().unwrap();
     let path = publisher.paths().remove(0);
-    let (ready, ended) = (Arc::new(Barrier::new(3)), Arc::new(Barrier::new(3)));
+    let (ready, ended) = (Arc::new(Meeting::new(3)), Arc::new(Meeting::new(3)));
     let threads: Vec<_> = (0..2)
         .map(|route| {
             let (ready, ended) = (Arc::clone(&ready), Arc::clone(&ended));

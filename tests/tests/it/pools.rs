@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use mmstats::{Counter, Gauge, Options, Publisher, Stats};
 use mmstats_tests::look::{look, total, unsigned};
@@ -41,7 +42,7 @@ fn async_tasks_that_move_between_threads() {
                         publisher.with(|pool| pool.steps.incr());
                         threads.insert(std::thread::current().id());
                         if step % 5 == 0 {
-                            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                            tokio::time::sleep(Duration::from_millis(1)).await;
                         } else {
                             tokio::task::yield_now().await;
                         }
@@ -84,7 +85,9 @@ fn jobs_of_a_thread_pool() {
             let send = send.clone();
             let (receive, left, publisher) = (&receive, &left, &publisher);
             scope.spawn(move || {
+                let start = Instant::now();
                 while left.load(Ordering::Relaxed) > 0 {
+                    assert!(start.elapsed() < Duration::from_secs(30), "jobs were lost");
                     let job = receive.lock().unwrap().try_recv();
                     let Ok(steps) = job else {
                         std::thread::yield_now();

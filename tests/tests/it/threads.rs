@@ -4,14 +4,14 @@
 //! when they run out there is another file.
 
 use std::path::Path;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use mmstats::{Counter, Flag, Gauge, OnDrop, Options, Publisher, Stats, Text, Timer};
 use mmstats_observe::State;
 use mmstats_tests::look::{is_absent, look, states, total, unsigned};
 
-use crate::actor::{Actor, directory};
+use crate::actor::{Actor, Meeting, directory};
 
 #[derive(Stats)]
 struct Work {
@@ -25,7 +25,7 @@ struct Work {
 impl Work {
     fn step(&self, n: u64) {
         self.done.incr();
-        if n % 1000 == 0 {
+        if n.is_multiple_of(1000) {
             self.took.record_nanos(n);
             self.current.set(n.cast_signed());
             self.busy.set(true);
@@ -50,7 +50,7 @@ fn a_million_increments_by_the_thread_local_route() {
     let publisher = start(directory.path(), 4);
     for wave in 1..=2 {
         let (before, end) = ((wave - 1) * 500_000, wave * 500_000);
-        let (together, finished, looked) = (Barrier::new(4), AtomicU32::new(0), Barrier::new(5));
+        let (together, finished, looked) = (Meeting::new(4), AtomicU32::new(0), Meeting::new(5));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -66,7 +66,9 @@ fn a_million_increments_by_the_thread_local_route() {
             }
             // Never more than there can be, never less than before.
             let (mut observer, mut last) = (look(directory.path()), before);
+            let start = Instant::now();
             while finished.load(Ordering::Relaxed) < 4 {
+                assert!(start.elapsed() < Duration::from_secs(30), "the threads do not end");
                 observer.refresh();
                 let now = unsigned(&observer, "done");
                 assert!((last..=end).contains(&now), "{last} {now} {end}");
@@ -90,7 +92,7 @@ fn a_million_increments_by_lanes() {
     let directory = directory();
     let publisher = start(directory.path(), 4);
     for wave in 1..=2 {
-        let together = Barrier::new(4);
+        let together = Meeting::new(4);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -122,7 +124,7 @@ fn a_million_increments_by_lanes() {
 fn more_threads_than_lanes() {
     let directory = directory();
     let publisher = start(directory.path(), 2);
-    let (claimed, looked) = (Barrier::new(12), Barrier::new(12));
+    let (claimed, looked) = (Meeting::new(12), Meeting::new(12));
     std::thread::scope(|scope| {
         for _ in 0..11 {
             scope.spawn(|| {
@@ -161,7 +163,7 @@ fn more_threads_than_lanes() {
 fn gauges_and_texts_end_with_their_thread() {
     let directory = directory();
     let publisher = start(directory.path(), 4);
-    let (set, looked) = (Barrier::new(3), Barrier::new(3));
+    let (set, looked) = (Meeting::new(3), Meeting::new(3));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {

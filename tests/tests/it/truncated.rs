@@ -4,6 +4,7 @@
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use mmstats_observe::{Observer, Sources, State};
 use mmstats_tests::look::{file, unsigned, value};
@@ -70,8 +71,8 @@ fn while_a_thread_reads() {
             let mut observer = Observer::new(Sources::new().path(directory.path()));
             observer.refresh();
             // Reads without a pause, and without asking the system anything.
-            let (mut looks, mut damaged) = (0, 0);
-            while damaged < 100 && looks < 10_000_000 {
+            let (mut looks, mut damaged, start) = (0, 0, Instant::now());
+            while damaged < 100 && start.elapsed() < Duration::from_secs(20) {
                 let readings = file(&observer, &victim).values();
                 reading.store(true, Ordering::Release);
                 if file(&observer, &victim).state() == State::Damaged {
