@@ -127,6 +127,7 @@ impl<S: Stats> Publisher<S> {
         let done = S::local().try_with(|local| {
             local.find(
                 self.id,
+                &self.closer,
                 || self.lane_or_private(),
                 |stats| work.take().map(|work| work(stats)),
             )
