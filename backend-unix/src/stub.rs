@@ -157,6 +157,15 @@ impl Opened {
         match self.0 {}
     }
 
+    /// How many bytes the file has now.
+    ///
+    /// # Errors
+    ///
+    /// Never called.
+    pub fn size_now(&self) -> Result<u64> {
+        match self.0 {}
+    }
+
     /// Closes the file and keeps the mapping.
     pub fn close_handle(&mut self) {
         match self.0 {}

@@ -168,7 +168,7 @@ impl File {
 
     fn judge(&mut self) {
         let state = match &self.content {
-            Content::Three(three) if three.is_damaged() => {
+            Content::Three(_) if self.lost() => {
                 Err((State::Damaged, Problem::truncated(&self.path, None)))
             }
             Content::Three(three) => three.state(&self.path),
@@ -184,6 +184,7 @@ impl File {
     fn refuse(&mut self, state: State, problem: Problem) {
         self.state = state;
         self.problem = Some(Problem { named: self.named, ..problem });
+        self.truncated = OnceLock::new();
         self.content = Content::Nothing;
         self.identity = Identity::default();
     }
@@ -218,7 +219,7 @@ impl File {
     }
 
     /// Whether its writer lives, as judged at the last refresh; or *damaged* at once if it
-    /// was truncated since and somebody met the gap.
+    /// was truncated since and somebody noticed.
     #[must_use]
     pub fn state(&self) -> State {
         if self.lost() { State::Damaged } else { self.state }
@@ -227,18 +228,37 @@ impl File {
     /// Why nothing of it is shown, if it is so.
     #[must_use]
     pub fn problem(&self) -> Option<&Problem> {
-        if self.lost() {
-            return Some(self.truncated.get_or_init(|| {
-                let problem = Problem::truncated(&self.path, None);
-                Problem { named: self.named, ..problem }
-            }));
-        }
-        self.problem.as_ref()
+        if self.lost() { Some(self.truncation()) } else { self.problem.as_ref() }
     }
 
-    /// Whether bytes of the mapping were lost.
+    /// Whether bytes are known to be missing. No system call.
     pub(crate) fn lost(&self) -> bool {
-        matches!(&self.content, Content::Three(three) if three.is_damaged())
+        let met = matches!(&self.content, Content::Three(three) if three.is_damaged());
+        met || self.truncated.get().is_some()
+    }
+
+    /// Looks whether the file still has all its bytes; false also makes it *damaged*.
+    ///
+    /// [`values`](Self::values) and its like do this after they have read; after a
+    /// [`scan`](Self::scan) it is yours to do. It is one system call. Format 1 is always
+    /// whole, since it is not read in place.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let whole = match &self.content {
+            Content::Three(three) => three.is_whole(),
+            _ => true,
+        };
+        if !whole {
+            self.truncation();
+        }
+        whole && !self.lost()
+    }
+
+    fn truncation(&self) -> &Problem {
+        self.truncated.get_or_init(|| {
+            let problem = Problem::truncated(&self.path, None);
+            Problem { named: self.named, ..problem }
+        })
     }
 
     /// Identity of the publisher; `None` for format 1.

@@ -45,6 +45,9 @@ impl Fold {
     /// False: it was taken in before, cannot be read, or is of format 1.
     pub fn add(&mut self, file: &File) -> bool {
         let Some(key) = key(file).filter(|key| !self.files.contains(key)) else { return false };
+        if !file.state().is_readable() {
+            return false;
+        }
         let Content::Three(three) = file.content() else { return false };
         let mut parts: Vec<Option<Combined>> = file.fields().map(|field| part(&field)).collect();
         let scratch = &mut Scratch::new();
@@ -58,7 +61,7 @@ impl Fold {
             scan::scalars(three, lane, |index, raw| take(index, Some(lane), raw.map(Into::into)));
             scan::others(three, lane, scratch, |index, raw| take(index, Some(lane), raw));
         }
-        if !file.state().is_readable() {
+        if !file.is_whole() {
             return false;
         }
         for (field, part) in file.fields().zip(&parts) {

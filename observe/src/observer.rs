@@ -111,9 +111,9 @@ impl Observer {
         for (path, reason) in listing.candidates {
             let file = match known.take(&path) {
                 Some((shown, file)) => self.look_again(file, shown, reason, &mut changes),
-                None => self.open(&path, reason, &mut changes),
+                None => self.open(&path, reason),
             };
-            let Some(mut file) = file else { continue };
+            let Some((mut file, new)) = file else { continue };
             // One file by two names, or two spellings of one path, is looked at once. An
             // index of 0 means that the system gives files none.
             let id = file.id();
@@ -132,6 +132,7 @@ impl Observer {
                 handles += usize::from(file.has_handle());
             }
             if reason != Reason::IfPid || self.is_asked_for(&file) {
+                changes.added += usize::from(new);
                 self.files.push(file);
             } else {
                 self.others.push(file);
@@ -142,39 +143,35 @@ impl Observer {
         changes
     }
 
-    /// Looks at a file that was there before.
+    /// Looks at a file that was there before; says whether another one is there now.
     fn look_again(
         &mut self,
         mut file: File,
         shown: bool,
         reason: Reason,
         changes: &mut Changes,
-    ) -> Option<File> {
+    ) -> Option<(File, bool)> {
         match file.refresh() {
             Ok(Refreshed::Same { grown, changed }) => {
                 changes.grown += usize::from(grown && shown);
                 changes.changed += usize::from(changed && shown);
-                return Some(file);
+                return Some((file, false));
             }
             Ok(Refreshed::Gone) => {}
             Err(problem) => self.note(problem, reason),
         }
-        let again = self.open(file.path(), reason, changes);
+        let again = self.open(file.path(), reason);
         if shown {
             changes.vanished.push(file);
         }
         again
     }
 
-    fn open(&mut self, path: &Path, reason: Reason, changes: &mut Changes) -> Option<File> {
+    fn open(&mut self, path: &Path, reason: Reason) -> Option<(File, bool)> {
         let key = self.next_key;
         self.next_key = key.wrapping_add(1);
         match File::open(path, reason == Reason::Named, key) {
-            Ok(file) => {
-                let shown = reason != Reason::IfPid || self.is_asked_for(&file);
-                changes.added += usize::from(shown);
-                Some(file)
-            }
+            Ok(file) => Some((file, true)),
             Err(problem) => {
                 self.note(problem, reason);
                 None

@@ -40,7 +40,7 @@ impl File {
             },
             Content::Nothing => Reading::none(Verdict::Absent),
         };
-        if self.lost() { Reading::none(Verdict::Damaged(TRUNCATED)) } else { reading }
+        if self.is_whole() { reading } else { Reading::none(Verdict::Damaged(TRUNCATED)) }
     }
 
     /// The values of all fields in one lane, in the order of [`fields`](Self::fields).
@@ -61,7 +61,8 @@ impl File {
     /// Other fields, and damaged and retired ones, are not visited. Nothing is allocated.
     /// Of format 1, bools and numbers are visited, in lane 0.
     ///
-    /// False means that the file was truncated meanwhile: throw away what was visited.
+    /// False means that bytes are missing: throw away what was visited. Bytes that were
+    /// cut off inside a page are only seen by [`is_whole`](Self::is_whole).
     #[inline]
     pub fn scan(&self, lane: u32, mut visit: impl FnMut(u32, RawVerdict<Scalar>)) -> bool {
         match self.content() {
@@ -88,7 +89,8 @@ impl File {
     /// order. Members of a group are from one publish. Nothing is allocated but in
     /// `scratch`, which grows to what the largest value needs.
     ///
-    /// False means that the file was truncated meanwhile: throw away what was visited.
+    /// False means that bytes are missing: throw away what was visited. Bytes that were
+    /// cut off inside a page are only seen by [`is_whole`](Self::is_whole).
     pub fn visit_lane(
         &self,
         lane: u32,
@@ -115,7 +117,7 @@ impl File {
     }
 
     fn unless_lost(&self, mut readings: Vec<Reading>) -> Vec<Reading> {
-        if self.lost() {
+        if !self.is_whole() {
             readings.fill(Reading::none(Verdict::Damaged(TRUNCATED)));
         }
         readings

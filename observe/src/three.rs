@@ -171,6 +171,14 @@ impl Three {
         self.opened.mapping().is_damaged()
     }
 
+    /// Whether no byte is missing now. One system call: bytes that were cut off inside the
+    /// last page read as zero and cause no fault.
+    pub(crate) fn is_whole(&self) -> bool {
+        // What has no name any more is not judged by what has it now.
+        let cut = || self.opened.size_now().is_ok_and(|now| now < self.size());
+        !self.is_damaged() && !cut()
+    }
+
     /// The state now.
     pub(crate) fn state(&self, path: &Path) -> Result<State, (State, Problem)> {
         let state = self

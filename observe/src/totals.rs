@@ -93,7 +93,9 @@ impl Totals {
             }
             self.combine(&files, fold);
             // What was read of a file that was truncated meanwhile is worth nothing.
-            if !files.iter().any(|(_, file)| file.lost()) {
+            // All are asked, so that all that are cut are found at once.
+            let cut = files.iter().filter(|(_, file)| !file.is_whole()).count();
+            if cut == 0 {
                 break;
             }
         }

@@ -139,6 +139,30 @@ impl Opened {
         }
     }
 
+    /// How many bytes the file has now.
+    ///
+    /// Where a file was cut in the middle of a page, the rest of that page reads as zero
+    /// without a fault, so [`Mapping::is_damaged`] does not tell; this does.
+    ///
+    /// # Errors
+    ///
+    /// After [`close_handle`](Self::close_handle), where the path no longer leads to the
+    /// file ([`ErrorKind::Replaced`]).
+    pub fn size_now(&self) -> Result<u64> {
+        const LOOK: &str = "look at";
+        let path = &self.info.path;
+        let stat = match &self.fd {
+            Some(fd) => rustix::fs::fstat(fd),
+            None => rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW),
+        };
+        let stat = stat.map_err(failed(LOOK, path))?;
+        if file_id(&stat) == self.info.id {
+            Ok(file_size(&stat))
+        } else {
+            Err(Error::new(LOOK, path, ErrorKind::Replaced))
+        }
+    }
+
     /// Closes the file and keeps the mapping: for an observer of more files than a process
     /// may have open. [`is_locked`](Self::is_locked) opens it again each time.
     ///

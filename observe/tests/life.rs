@@ -1,0 +1,179 @@
+//! Who lives: judged by the lock, also of processes that are killed or stopped.
+#![cfg(unix)]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mmstats_core::{Constant, Counter, FieldSpec};
+use mmstats_observe::{Observer, Sources, State};
+use support::{Plan, id, observe, only, publish, simple, unsigned, value};
+
+const HITS: FieldSpec<'_> = FieldSpec::counter("hits");
+
+#[test]
+fn live_then_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut published = simple(directory.path(), "a.mmst", &[HITS]);
+    let lane = published.lane();
+    Counter::attach(&lane, id(0)).unwrap().add(3);
+    let mut observer = observe(directory.path());
+    assert_eq!(only(&observer).state(), State::Live);
+    assert_eq!(only(&observer).format(), Some(3));
+
+    published.writer.close();
+    assert_eq!(only(&observer).state(), State::Live, "as of the last refresh");
+    let changes = observer.refresh();
+    assert_eq!(changes.changed, 1);
+    assert_eq!(only(&observer).state(), State::Closed, "although the lock is still held");
+    drop(published);
+    assert!(observer.refresh().is_empty());
+    assert_eq!(only(&observer).state(), State::Closed);
+    assert_eq!(value(only(&observer), "hits").value, unsigned(3));
+}
+
+#[test]
+fn a_dropped_lock_is_death() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut published = simple(directory.path(), "a.mmst", &[HITS]);
+    let counter = Counter::attach(&published.lane(), id(0)).unwrap();
+    counter.add(3);
+    for handles in [0, 256] {
+        let mut observer = Observer::new(Sources::new().path(directory.path()));
+        observer.keep_handles(handles);
+        observer.refresh();
+        assert_eq!(only(&observer).state(), State::Live);
+        assert!(observer.refresh().is_empty());
+    }
+    let mut observer = observe(directory.path());
+    drop(published);
+    assert_eq!(observer.refresh().changed, 1);
+    assert_eq!(only(&observer).state(), State::Dead);
+    assert_eq!(value(only(&observer), "hits").value, unsigned(3), "the last value is there");
+    let mut observer = Observer::new(Sources::new().path(directory.path()));
+    observer.keep_handles(0);
+    observer.refresh();
+    assert_eq!(only(&observer).state(), State::Dead, "also without an open handle");
+}
+
+#[test]
+fn a_file_that_is_being_built_is_not_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let plan = Plan { live: false, ..Plan::default() };
+    let mut published = publish(directory.path(), "a.mmst", plan, |_| {}, &[HITS]);
+    let mut observer = observe(directory.path());
+    let file = only(&observer);
+    assert_eq!((file.state(), file.format()), (State::Building, None));
+    assert_eq!(file.problem().unwrap().code, "building");
+    assert_eq!(file.field_count(), 0);
+    assert_eq!(observer.problems().count(), 0, "nobody named it");
+    let named = observe(&published.path);
+    assert_eq!(named.problems().next().unwrap().code, "building");
+
+    published.writer.go_live();
+    assert_eq!(observer.refresh().changed, 1);
+    assert_eq!(only(&observer).state(), State::Live);
+    assert_eq!(only(&observer).field_count(), 1);
+}
+
+/// Not a test of its own: what the child processes below do.
+#[test]
+fn child() {
+    let Some(directory) = std::env::var_os("MMSTATS_TEST_CHILD") else { return };
+    let pid = FieldSpec::info("sys.pid", Constant::U32(std::process::id()));
+    let command = FieldSpec::info("sys.command", Constant::Text("child"));
+    let mut published = simple(Path::new(&directory), "child.mmst", &[HITS, pid, command]);
+    let counter = Counter::attach(&published.lane(), id(0)).unwrap();
+    for _ in 0..1_000_000 {
+        counter.incr();
+    }
+    std::fs::write(Path::new(&directory).join("ready"), "").unwrap();
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn spawn(directory: &Path) -> Child {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env("MMSTATS_TEST_CHILD", directory)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    until(|| directory.join("ready").exists());
+    child
+}
+
+fn until(done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(30), "waited too long");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_killed_process_leaves_its_last_values() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = spawn(directory.path());
+    let mut observer = observe(directory.path());
+    let file = only(&observer);
+    assert_eq!(file.state(), State::Live);
+    assert_eq!(file.identity().pid, Some(child.id()));
+    assert_eq!(file.identity().command.as_deref(), Some("child"));
+    assert_eq!(value(file, "hits").value, unsigned(1_000_000));
+
+    // Stopped, it does nothing any more, but it lives.
+    let stop = Command::new("kill").args(["-STOP", &child.id().to_string()]).status().unwrap();
+    assert!(stop.success());
+    assert!(observer.refresh().is_empty());
+    assert_eq!(only(&observer).state(), State::Live);
+    assert_eq!(value(only(&observer), "hits").value, unsigned(1_000_000));
+
+    // This is SIGKILL.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(observer.refresh().changed, 1);
+    assert_eq!(only(&observer).state(), State::Dead);
+    assert_eq!(value(only(&observer), "hits").value, unsigned(1_000_000));
+    let fresh = observe(directory.path());
+    assert_eq!(only(&fresh).state(), State::Dead);
+    assert_eq!(value(only(&fresh), "hits").value, unsigned(1_000_000));
+}
+
+#[test]
+fn pids_are_looked_for_in_the_default_directories() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = spawn(directory.path());
+    // The environment belongs to all threads of a test binary, so another process looks.
+    let look = |pid: u32| {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "look_for_pid", "--nocapture"])
+            .env("MMSTATS_PATH", directory.path())
+            .env("MMSTATS_TEST_PID", pid.to_string())
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let found = look(child.id());
+    assert!(found.contains("files=1 problems=[]"), "{found}");
+    let missed = look(u32::MAX);
+    assert!(missed.contains("files=0 problems=[(\"no-such-pid\", true)]"), "{missed}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Not a test of its own: see `pids_are_looked_for_in_the_default_directories`.
+#[test]
+fn look_for_pid() {
+    let Ok(pid) = std::env::var("MMSTATS_TEST_PID") else { return };
+    let mut observer = Observer::new(Sources::new().pid(pid.parse().unwrap()));
+    observer.refresh();
+    // A second time: files of other processes are kept aside.
+    assert!(observer.refresh().is_empty());
+    let problems: Vec<_> = observer.problems().map(|p| (p.code, p.named)).collect();
+    println!("files={} problems={problems:?}", observer.files().len());
+}

@@ -1,0 +1,165 @@
+//! Real files, made by the writer of the core and the Unix backend.
+#![allow(dead_code)] // Each test binary uses a part.
+#![allow(missing_docs, unreachable_pub)]
+
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mmstats_core::{FieldId, FieldSpec, Geometry, Lane, Writer};
+use mmstats_observe::{File, Observer, OwnedValue, Reading, Sources};
+use mmstats_unix::directory::Directory;
+use mmstats_unix::{Access, Mapping, OwnedFile};
+
+pub type Memory = Arc<Mapping>;
+
+/// A file being published; dropping `file` kills its writer.
+pub struct Published {
+    pub writer: Writer<Memory>,
+    pub file: OwnedFile,
+    pub path: PathBuf,
+}
+
+/// What a file is to be, besides its fields.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    pub instance: u64,
+    pub part: u32,
+    pub lanes: u32,
+    /// Room for fields to come.
+    pub room: u32,
+    pub live: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { instance: 1, part: 0, lanes: 4, room: 0, live: true }
+    }
+}
+
+pub fn publish(
+    directory: &Path,
+    name: &str,
+    plan: Plan,
+    add: impl FnOnce(&mut Writer<Memory>),
+    fields: &[FieldSpec<'_>],
+) -> Published {
+    let mut geometry = Geometry::new(plan.lanes);
+    fields.iter().for_each(|field| geometry.add(field).unwrap());
+    geometry.reserve(plan.room, plan.room * 200, plan.room * 64);
+    let directory = Directory::open(directory).unwrap();
+    let size = geometry.file_size().unwrap();
+    let file = mmstats_unix::create(&directory, name, size, Access::Owner).unwrap();
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&plan.instance.to_be_bytes());
+    let memory = Arc::clone(file.mapping());
+    let mut writer = Writer::create_zeroed(memory, &geometry, id, plan.part).unwrap();
+    for field in fields {
+        writer.add(field).unwrap();
+    }
+    add(&mut writer);
+    if plan.live {
+        writer.go_live();
+    }
+    let file = file.publish().map_err(|unpublished| unpublished.error).unwrap();
+    let path = file.path().to_owned();
+    Published { writer, file, path }
+}
+
+/// As `publish`, of one instance, with nothing special.
+pub fn simple(directory: &Path, name: &str, fields: &[FieldSpec<'_>]) -> Published {
+    publish(directory, name, Plan::default(), |_| {}, fields)
+}
+
+impl Published {
+    pub fn lane(&mut self) -> Lane<Memory> {
+        self.writer.lane().unwrap()
+    }
+
+    pub fn poke(&self, offset: u64, bytes: &[u8]) {
+        poke(&self.path, offset, bytes);
+    }
+}
+
+pub fn id(index: u32) -> FieldId {
+    FieldId::from_index(index)
+}
+
+pub fn poke(path: &Path, offset: u64, bytes: &[u8]) {
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(bytes, offset).unwrap();
+}
+
+pub fn truncate(path: &Path, size: u64) {
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(size).unwrap();
+}
+
+pub fn observe(path: &Path) -> Observer {
+    let mut observer = Observer::new(Sources::new().path(path));
+    observer.refresh();
+    observer
+}
+
+pub fn only(observer: &Observer) -> &File {
+    let [file] = observer.files() else {
+        panic!("{} files, {:?}", observer.files().len(), observer.problems().collect::<Vec<_>>())
+    };
+    file
+}
+
+/// The value of the field with this label, combined over lanes.
+pub fn value(file: &File, label: &str) -> Reading {
+    file.value(file.find(label).unwrap().index())
+}
+
+pub fn unsigned(n: u128) -> Option<OwnedValue> {
+    Some(OwnedValue::Unsigned(n))
+}
+
+pub fn text(text: &str) -> OwnedValue {
+    OwnedValue::Text { text: text.to_owned(), cut: false }
+}
+
+/// Walks through everything that the crate says of what it found.
+pub fn walk(observer: &Observer) {
+    use mmstats_observe::{Fold, Scratch, Totals};
+    let mut scratch = Scratch::new();
+    let mut fold = Fold::new();
+    let mut totals = Totals::new();
+    for file in observer.files() {
+        let _ = (file.path(), file.named(), file.format(), file.state(), file.problem());
+        let _ = (file.instance(), file.part(), file.identity(), file.modified(), file.owner());
+        let _ = (file.size(), file.id(), file.fields_refused());
+        let lanes = file.lanes();
+        assert!(lanes.owned <= lanes.used && lanes.used <= lanes.capacity);
+        assert_eq!(file.fields().len(), file.field_count());
+        for (index, field) in file.fields().enumerate() {
+            assert_eq!(field.index(), index);
+            let _ = (field.label(), field.unit(), field.help(), field.attributes().count());
+            let _ = (field.shape().to_string(), field.kind_name(), field.level());
+            let _ = (field.is_optional(), field.is_retired(), field.count(), field.storage());
+            assert_eq!(field.damage().is_some(), field.label().is_empty());
+            let _ = file.value(index);
+        }
+        let values = file.values();
+        assert!(file.state() != file.state() || values.len() == file.field_count());
+        for lane in 0..lanes.used.min(3) {
+            let _ = file.lane(lane);
+            assert_eq!(file.lane_values(lane).len(), file.field_count());
+            file.visit_lane(lane, &mut scratch, |field, _| {
+                assert!(field.index() < file.field_count());
+            });
+            file.scan(lane, |index, _| assert!((index as usize) < file.field_count()));
+        }
+        fold.add(file);
+    }
+    for program in observer.programs() {
+        let _ = (program.state(), program.instance(), program.identity(), program.totals());
+    }
+    totals.update(observer.files(), None);
+    totals.update(observer.files(), None);
+    totals.update(observer.files(), Some(&fold));
+    for problem in observer.problems() {
+        assert!(!problem.to_string().contains('\u{1b}'));
+    }
+}
