@@ -20,18 +20,19 @@
 //!   in a few rounds do not move it. criterion decides how many rounds there are, prints
 //!   its own statistics of the subject alone, and keeps them for comparison under
 //!   `target/criterion`.
+//! - **Waiting for a core** is taken off the time of a block, as Linux tells it: a block of
+//!   some milliseconds would otherwise show what else the machine does. Nothing else is
+//!   subtracted.
 //! - **The loops** are plain: `for _ in 0..n { counter.incr() }` in a function that is not
-//!   inlined and takes the handle by reference. Nothing is subtracted. The loads and
-//!   stores of handles are relaxed atomics, which the compiler neither merges nor moves
-//!   out of the loop, so there is no `black_box` around a handle: it would go through the
-//!   stack at each turn and cost more than the increment. What a caller passes by
-//!   reference (a text, a record) is one of two in turn, so that its length and words are
-//!   loaded each time.
+//!   inlined and takes the handle by reference. The loads and stores of handles are relaxed
+//!   atomics, which the compiler neither merges nor moves out of the loop, so there is no
+//!   `black_box` around a handle: it would go through the stack at each turn and cost more
+//!   than the increment. What a caller passes by reference (a text, a record) is one of two
+//!   in turn, so that its length and words are loaded each time.
 //! - **Beside another thread** (two writers, or a scanning observer) a round counts only
 //!   if the other thread got on meanwhile and this one was not taken off its core: then
 //!   both really ran at the same time. If no round counts (all cores are busy with other
-//!   programs), the table
-//!   shows none.
+//!   programs), the table shows none.
 //! - Files are in memory (`/dev/shm` where there is one).
 //!
 //! # Rows that are missing
@@ -97,9 +98,17 @@ impl Paced {
 
     /// The time of a block and of one iteration, in nanoseconds.
     fn run(self, mut block: impl FnMut(u64)) -> (Duration, f64) {
-        let time = timed(|| block(self.iterations));
+        let waited = waited();
+        let time = timed(|| block(self.iterations)).saturating_sub(self::waited() - waited);
         (time, time.as_secs_f64() * 1e9 / self.iterations as f64)
     }
+}
+
+/// How long this thread was ready to run and had no core; zero where that is not known.
+fn waited() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = stat.split(' ').nth(1).and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or(0))
 }
 
 fn timed(work: impl FnOnce()) -> Duration {

@@ -26,14 +26,14 @@ pub(crate) fn schema(fields: u32, described: bool) -> Schema {
     schema
 }
 
-/// A file with so many counters and one lane, claimed and handed back.
-pub(crate) fn publish(directory: &TempDir, fields: u32) -> Publisher<Lane> {
-    let publisher = start(options(directory), schema(fields, true));
+/// A file with one lane, claimed and handed back.
+pub(crate) fn publish(directory: &TempDir, schema: Schema) -> Publisher<Lane> {
+    let publisher = start(options(directory), schema);
     drop(publisher.lane().expect("a lane"));
     publisher
 }
 
-pub(crate) fn start(options: Options, schema: Schema) -> Publisher<Lane> {
+fn start(options: Options, schema: Schema) -> Publisher<Lane> {
     options.without_system_fields().lanes(1).schema(schema).start().expect("a publisher")
 }
 

@@ -8,8 +8,8 @@ use mmstats_benches::{Bench, Row, Target};
 use mmstats_observe::{Observer, RawVerdict, Scalar, Sources, Totals};
 use tempfile::TempDir;
 
-use crate::files::{publish, schema, start};
-use crate::publishing::{directory, options};
+use crate::files::{publish, schema};
+use crate::publishing::directory;
 
 /// Published files; they go with it.
 struct Files {
@@ -19,9 +19,9 @@ struct Files {
     directory: TempDir,
 }
 
-fn one_file(fields: u32) -> Files {
+fn one_file(fields: u32, described: bool) -> Files {
     let directory = directory();
-    let publisher = publish(&directory, fields);
+    let publisher = publish(&directory, schema(fields, described));
     Files { paths: publisher.paths(), _publishers: vec![publisher], directory }
 }
 
@@ -29,13 +29,8 @@ fn many_files(files: u32) -> Files {
     let _ = mmstats_unix::process::raise_open_files();
     let directory = directory();
     let schema = schema(50, true);
-    let publishers: Vec<Publisher<Lane>> = (0..files)
-        .map(|_| {
-            let publisher = start(options(&directory), schema.clone());
-            drop(publisher.lane().expect("a lane"));
-            publisher
-        })
-        .collect();
+    let publishers: Vec<Publisher<Lane>> =
+        (0..files).map(|_| publish(&directory, schema.clone())).collect();
     let paths = publishers.iter().flat_map(Publisher::paths).collect();
     Files { paths, _publishers: publishers, directory }
 }
@@ -70,7 +65,7 @@ pub(crate) fn rows(bench: &mut Bench) {
         bench.row(
             Row::new(name).target(Target::Nanos(1.0)).per(fields),
             || {
-                let files = one_file(fields);
+                let files = one_file(fields, false);
                 (look(&files.paths[0]), files)
             },
             |(observer, _), n| {
@@ -80,18 +75,24 @@ pub(crate) fn rows(bench: &mut Bench) {
             },
         );
     }
-    for (name, fields) in [
-        ("open, validate, read, per field of 1,000", 1_000),
-        ("open, validate, read, per field of 100,000", bench.size(100_000, 1_000)),
+    for (name, fields, described) in [
+        ("open, validate, read, per field of 1,000", 1_000, false),
+        ("open, validate, read, per field of 100,000", bench.size(100_000, 1_000), false),
+        ("the same, with unit and help", bench.size(100_000, 1_000), true),
     ] {
-        bench.row(
+        bench.row_between(
             Row::new(name).target(Target::Nanos(25.0)).per(fields),
-            || one_file(fields),
-            |files, n| {
+            || (one_file(fields, described), Vec::new()),
+            // Closing is off the clock.
+            |(_, opened)| opened.clear(),
+            |(files, opened), n| {
                 for _ in 0..n {
-                    black_box(scan(&look(&files.paths[0])));
+                    let observer = look(&files.paths[0]);
+                    black_box(scan(&observer));
+                    opened.push(observer);
                 }
             },
+            |_, ()| true,
         );
     }
     let files = bench.size(1_000, 10);
