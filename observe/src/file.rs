@@ -1,16 +1,13 @@
 //! One observed file.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use mmstats_core::Region;
-use mmstats_core::read::{Format, sniff};
-use mmstats_core::{Memory, Source};
-use mmstats_unix::{ErrorKind, FileId, FileInfo};
+use mmstats_unix::FileId;
 
 use crate::field::FieldRef;
+use crate::look::{Content, Facts, look};
 use crate::one::One;
 use crate::problem::Problem;
 use crate::state::{Identity, Instance, LaneInfo, Lanes, State};
@@ -43,26 +40,6 @@ enum Handle {
     New,
     Open,
     Closed,
-}
-
-#[derive(Debug)]
-pub(crate) enum Content {
-    Three(Box<Three>),
-    One {
-        one: One,
-        generation: u32,
-    },
-    /// Nothing can be read.
-    Nothing,
-}
-
-/// What the system says of a file.
-#[derive(Debug, Clone, Copy)]
-struct Facts {
-    id: FileId,
-    size: u64,
-    owner: Option<u32>,
-    modified: SystemTime,
 }
 
 /// What a look at a known file brought.
@@ -412,64 +389,4 @@ impl File {
         };
         (self.key, generation)
     }
-}
-
-impl Facts {
-    fn of(path: &Path) -> std::io::Result<Self> {
-        let metadata = fs::symlink_metadata(path)?;
-        #[cfg(unix)]
-        let (id, owner) = {
-            use std::os::unix::fs::MetadataExt;
-            let id = FileId { device: metadata.dev(), index: metadata.ino() };
-            (id, Some(metadata.uid()))
-        };
-        #[cfg(not(unix))]
-        let (id, owner) = (FileId { device: 0, index: 0 }, None);
-        let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        Ok(Self { id, size: metadata.len(), owner, modified })
-    }
-
-    const fn of_info(info: &FileInfo) -> Self {
-        Self { id: info.id, size: info.size, owner: info.owner, modified: info.modified }
-    }
-}
-
-/// Opens a file and finds out what it is.
-///
-/// The outer error says that there is no file to speak of, the inner one that it is
-/// refused.
-#[allow(clippy::type_complexity)] // two levels of refusal, used once
-fn look(path: &Path) -> Result<(Facts, Result<Content, (State, Problem)>), Problem> {
-    let opened = match mmstats_unix::open(path) {
-        Ok(opened) => opened,
-        Err(error) => {
-            let problem = Problem::of_system(path, &error);
-            return match error.kind() {
-                ErrorKind::Empty | ErrorKind::TooLarge { .. } | ErrorKind::Shrunk => {
-                    let facts = Facts::of(path).map_err(|error| Problem::of_io(path, &error))?;
-                    Ok((facts, Err((State::Damaged, problem))))
-                }
-                _ => Err(problem),
-            };
-        }
-    };
-    let facts = Facts::of_info(opened.info());
-    let mapping = std::sync::Arc::clone(opened.mapping());
-    let content = match Region::new(mapping) {
-        Err(error) => Err((State::Damaged, Problem::new(path, "io", error.to_string()))),
-        Ok(region) => match sniff(&region) {
-            Format::Three => Three::load(path, opened).map(|three| Content::Three(Box::new(three))),
-            Format::One => One::read(path)
-                .map(|one| Content::One { one, generation: 0 })
-                .map_err(|problem| (State::Damaged, problem)),
-            _ => {
-                let mut first = [0; 8];
-                region.copy(0, &mut first);
-                let known = region.memory().len().min(first.len());
-                let first = first.get(..known).unwrap_or(&[]);
-                Err((State::Foreign, Problem::unknown_format(path, first)))
-            }
-        },
-    };
-    Ok((facts, content))
 }

@@ -8,11 +8,12 @@ use mmstats_core::{Aggregation, Kind};
 
 use crate::combine::Combined;
 use crate::field::{FieldInfo, FieldRef};
-use crate::file::{Content, File};
+use crate::file::File;
+use crate::look::Content;
 use crate::observer::{Changes, Observer};
 use crate::scan::{self, Scratch};
+use crate::series::Series;
 use crate::state::Instance;
-use crate::totals::Series;
 
 /// Counters and timers of files that will not change any more.
 ///

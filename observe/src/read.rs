@@ -4,7 +4,8 @@ use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
 
 use crate::combine::Combined;
 use crate::field::FieldRef;
-use crate::file::{Content, File};
+use crate::file::File;
+use crate::look::Content;
 use crate::problem::Damage;
 use crate::scan::{self, Scratch};
 use crate::three::Three;

@@ -1,18 +1,16 @@
 //! Fields of many files together: the same label, attributes, type and unit.
 
 use std::collections::HashMap;
-use std::collections::hash_map::{Entry, RandomState};
+use std::collections::hash_map::Entry;
 use std::fmt;
-use std::hash::BuildHasher;
 
-use mmstats_core::read::Value;
-
-use crate::combine::Combined;
 use crate::field::{FieldInfo, FieldRef};
-use crate::file::{Content, File};
+use crate::file::File;
 use crate::fold::Fold;
+use crate::look::Content;
 use crate::scan::{self, Scratch};
-use crate::value::{Origin, Reading};
+use crate::series::{NOWHERE, Series};
+use crate::value::Reading;
 
 /// A field, combined over the files that have it.
 #[derive(Debug, Clone)]
@@ -60,8 +58,6 @@ struct Plan {
     /// By number of the field: a number of a series, or `NOWHERE`.
     targets: Vec<u32>,
 }
-
-const NOWHERE: u32 = u32::MAX;
 
 impl Totals {
     /// Of all fields.
@@ -235,176 +231,4 @@ pub fn totals<'a>(files: impl IntoIterator<Item = &'a File>) -> Vec<Total> {
     let mut totals = Totals::new();
     totals.update(files, None);
     totals.series.totals
-}
-
-/// Fields that belong together, found by what they have in common.
-#[derive(Debug, Clone)]
-pub(crate) struct Series {
-    hasher: RandomState,
-    /// The first series with a hash; the others follow by `next`.
-    first: HashMap<u64, u32>,
-    next: Vec<u32>,
-    totals: Vec<Total>,
-    combined: Vec<Combined>,
-    /// Whether the series has values that can change.
-    changes: Vec<bool>,
-    has_constants: Vec<bool>,
-    /// Some series has constants, and values that can change.
-    mixed: bool,
-    /// Nothing was read since it was made.
-    is_new: bool,
-}
-
-impl Default for Series {
-    fn default() -> Self {
-        Self {
-            hasher: RandomState::new(),
-            first: HashMap::new(),
-            next: Vec::new(),
-            totals: Vec::new(),
-            combined: Vec::new(),
-            changes: Vec::new(),
-            has_constants: Vec::new(),
-            mixed: false,
-            is_new: true,
-        }
-    }
-}
-
-impl Series {
-    fn clear(&mut self) {
-        self.first.clear();
-        self.next.clear();
-        self.totals.clear();
-        self.combined.clear();
-        self.changes.clear();
-        self.has_constants.clear();
-    }
-
-    /// The series of a field, which may well be this one.
-    fn guess(&mut self, field: &FieldRef<'_>, series: u32) -> u32 {
-        match self.totals.get(series as usize) {
-            Some(total) if total.field.is(field) => series,
-            _ => self.of(field),
-        }
-    }
-
-    /// The series of a field; made if there is none.
-    pub(crate) fn of(&mut self, field: &FieldRef<'_>) -> u32 {
-        let hash = self.hasher.hash_one((
-            field.names(),
-            field.shape(),
-            field.kind_name(),
-            field.aggregation(),
-        ));
-        self.find(hash, |info| info.is(field))
-            .unwrap_or_else(|| self.add(hash, FieldInfo::from(field), Combined::new(field)))
-    }
-
-    /// The series of a description; made if there is none, for values `like` these.
-    pub(crate) fn of_info(&mut self, info: &FieldInfo, like: &Combined) -> u32 {
-        let hash = self.hasher.hash_one((
-            [&info.label, &info.unit, &info.attributes].map(String::as_bytes),
-            info.shape,
-            info.kind_name,
-            info.aggregation,
-        ));
-        let series = self.find(hash, |other| other.same(info)).unwrap_or_else(|| {
-            let mut combined = like.clone();
-            combined.clear();
-            self.add(hash, info.clone(), combined)
-        });
-        if let Some(changes) = self.changes.get_mut(series as usize) {
-            *changes = true;
-        }
-        series
-    }
-
-    fn find(&self, hash: u64, is: impl Fn(&FieldInfo) -> bool) -> Option<u32> {
-        let mut at = *self.first.get(&hash)?;
-        while let Some(total) = self.totals.get(at as usize) {
-            if is(&total.field) {
-                return Some(at);
-            }
-            at = self.next.get(at as usize).copied().unwrap_or(NOWHERE);
-        }
-        None
-    }
-
-    fn add(&mut self, hash: u64, field: FieldInfo, combined: Combined) -> u32 {
-        let number = u32::try_from(self.totals.len()).unwrap_or(NOWHERE);
-        let next = self.first.insert(hash, number).unwrap_or(NOWHERE);
-        self.next.push(next);
-        self.totals.push(Total { field, reading: combined.reading(), files: 0 });
-        self.combined.push(combined);
-        self.changes.push(false);
-        self.has_constants.push(false);
-        number
-    }
-
-    /// Notes that a file has a field of the series.
-    fn add_file(&mut self, series: u32, constant: bool) {
-        let series = series as usize;
-        if let Some(total) = self.totals.get_mut(series) {
-            total.files = total.files.saturating_add(1);
-        }
-        let flags = if constant { &mut self.has_constants } else { &mut self.changes };
-        if let Some(flag) = flags.get_mut(series) {
-            *flag = true;
-        }
-    }
-
-    fn drop_file(&mut self, series: u32) {
-        if let Some(total) = self.totals.get_mut(series as usize) {
-            total.files = total.files.saturating_sub(1);
-        }
-    }
-
-    /// Before values are read: those that can change are gone.
-    fn start(&mut self) {
-        self.mixed = self.changes.iter().zip(&self.has_constants).any(|(a, b)| *a && *b);
-        for (combined, changes) in self.combined.iter_mut().zip(&self.changes) {
-            if *changes || self.is_new {
-                combined.clear();
-            }
-        }
-    }
-
-    /// Takes a value in, unless it is a constant that is there already.
-    fn value(&mut self, series: u32, origin: Origin, raw: mmstats_core::read::Verdict<Value<'_>>) {
-        let series = series as usize;
-        if let (Some(combined), Some(changes)) =
-            (self.combined.get_mut(series), self.changes.get(series))
-            && (*changes || self.is_new)
-        {
-            combined.value(origin, raw);
-        }
-    }
-
-    #[inline]
-    fn changing(&mut self, series: u32) -> Option<&mut Combined> {
-        self.combined.get_mut(series as usize)
-    }
-
-    /// After values were read.
-    fn finish(&mut self) {
-        for ((total, combined), changes) in
-            self.totals.iter_mut().zip(&self.combined).zip(&self.changes)
-        {
-            if *changes || self.is_new {
-                total.reading = combined.reading();
-            }
-        }
-        self.is_new = false;
-    }
-
-    /// The values of a series.
-    pub(crate) fn combined_mut(&mut self, series: u32) -> Option<&mut Combined> {
-        self.combined.get_mut(series as usize)
-    }
-
-    /// All series.
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&FieldInfo, &Combined)> {
-        self.totals.iter().map(|total| &total.field).zip(&self.combined)
-    }
 }
