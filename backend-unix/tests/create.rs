@@ -46,6 +46,28 @@ fn space_is_allocated() {
     assert!(metadata.blocks() * 512 >= 1 << 20, "{} blocks", metadata.blocks());
 }
 
+/// How many bytes of a mapping this process can touch without a fault.
+#[cfg(target_os = "linux")]
+fn resident(mapping: &mmstats_unix::Mapping) -> usize {
+    let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let start = format!("{:x}-", mapping.base().addr());
+    let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&start));
+    let rss = lines.find(|line| line.starts_with("Rss:")).expect("the mapping is listed");
+    rss.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// A first touch that faults would disturb the program.
+#[cfg(target_os = "linux")]
+#[test]
+fn pages_are_there_from_the_start() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 1 << 20);
+    assert_eq!(resident(file.mapping()), 1 << 20);
+    let path = file.path().to_owned();
+    drop(file);
+    assert_eq!(resident(reopen(&path).unwrap().mapping()), 1 << 20);
+}
+
 #[test]
 fn taken_name_is_left_alone_and_another_can_be_tried() {
     let place = tempfile::tempdir().unwrap();

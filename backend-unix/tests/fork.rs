@@ -206,15 +206,22 @@ fn lock_dies_with_the_parent_while_the_child_lives() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let mut process = child("child_forks_and_waits", place.path());
-    let grandchild: libc::pid_t = process.hear().parse().unwrap();
+    let grandchild = KilledAtEnd(process.hear().parse().unwrap());
     let opened = open(&place.path().join("x.mmst")).unwrap();
     assert!(opened.is_locked().unwrap());
     process.kill();
     // SAFETY: signal 0 only asks.
-    assert_eq!(unsafe { libc::kill(grandchild, 0) }, 0, "the grandchild has ended");
+    assert_eq!(unsafe { libc::kill(grandchild.0, 0) }, 0, "the grandchild has ended");
     assert!(!opened.is_locked().unwrap());
-    // SAFETY: this process is ours; it waits for its end.
-    unsafe { libc::kill(grandchild, libc::SIGKILL) };
+}
+
+struct KilledAtEnd(libc::pid_t);
+
+impl Drop for KilledAtEnd {
+    fn drop(&mut self) {
+        // SAFETY: this process is ours, and waits for its end.
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+    }
 }
 
 #[test]

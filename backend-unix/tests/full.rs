@@ -42,7 +42,8 @@ fn holes_of_a_reopened_file_are_filled_or_an_error() {
     let Some(small) = Mounted::new("tmpfs", "size=64k") else { return };
     let path = small.path().join("sparse.mmst");
     fs::File::create(&path).unwrap().set_len(128 << 10).unwrap();
-    assert_eq!(reopen(&path).unwrap_err().kind(), ErrorKind::NoSpace);
+    let error = reopen(&path).unwrap_err();
+    assert_eq!((error.kind(), error.raw_os_error()), (&ErrorKind::NoSpace, Some(libc::ENOSPC)));
     fs::File::options().write(true).open(&path).unwrap().set_len(16 << 10).unwrap();
     let file = reopen(&path).unwrap();
     let _ = fs::write(small.path().join("rest"), vec![1; 64 << 10]);

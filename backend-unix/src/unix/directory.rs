@@ -240,13 +240,18 @@ fn make(path: &Path) -> Result<()> {
 
 fn writable(directory: Directory) -> Result<Directory> {
     let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-    match rustix::fs::accessat(&directory.fd, ".", access, AtFlags::EACCESS) {
+    match rustix::fs::accessat(&directory.fd, ".", access, EFFECTIVE) {
         // An old system cannot tell; then creating a file will.
         Ok(()) | Err(Errno::NOSYS | Errno::INVAL) => Ok(directory),
         Err(errno) => Err(failed("write to", directory.path())(errno)),
     }
 }
 
+/// Asks with the effective ids; Android knows the real ones only.
+#[cfg(not(target_os = "android"))]
+const EFFECTIVE: AtFlags = AtFlags::EACCESS;
+#[cfg(target_os = "android")]
+const EFFECTIVE: AtFlags = AtFlags::empty();
 /// What [`Error`] adds advice to.
 const USE: &str = crate::error::USE_DIRECTORY;
 

@@ -149,7 +149,7 @@ impl Mapping {
             };
             match populated {
                 Ok(()) => return Ok(()),
-                Err(errno @ (Errno::FAULT | Errno::NOMEM | Errno::HWPOISON)) => return Err(errno),
+                Err(errno @ (Errno::FAULT | Errno::NOMEM)) => return Err(errno),
                 // Not known to this kernel, or to what plays its part.
                 Err(_) => {}
             }

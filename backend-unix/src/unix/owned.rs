@@ -38,7 +38,11 @@ pub(super) const fn published(mapping: Arc<Mapping>, path: PathBuf) -> OwnedFile
 /// Where it is not a regular file, belongs to another user, is larger than an image may
 /// be, is empty, or has a writer ([`ErrorKind::Locked`]).
 pub fn reopen(path: &Path) -> Result<OwnedFile> {
-    const REOPEN: &str = "reopen";
+    reopen_after(path, || ())
+}
+
+/// The same with something done between opening and locking.
+fn reopen_after(path: &Path, before_lock: impl FnOnce()) -> Result<OwnedFile> {
     let path =
         &std::path::absolute(path).map_err(|error| Error::from_os(REOPEN, Some(path), error))?;
     let failed = failed(REOPEN, path);
@@ -48,6 +52,7 @@ pub fn reopen(path: &Path) -> Result<OwnedFile> {
     let registration = Registration::open(REOPEN, path, open, open)?;
     let forked = || Error::new(REOPEN, path, ErrorKind::Forked);
     let fd = registration.lock_fd().ok_or_else(forked)?;
+    before_lock();
     lock_for_writing(fd).map_err(&failed)?;
     // Only now: nobody who respects the lock changes it any more.
     let stat = rustix::fs::fstat(fd).map_err(&failed)?;
@@ -141,5 +146,26 @@ fn has_name(path: &Path, id: Option<crate::FileId>) -> rustix::io::Result<bool> 
         Ok(stat) => Ok(Some(file_id(&stat)) == id),
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(errno),
+    }
+}
+
+const REOPEN: &str = "reopen";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// A sweeper may remove the name after it was opened; whoever published there then
+    /// would never be seen.
+    #[test]
+    fn file_that_is_swept_while_it_is_opened_is_not_taken() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x.mmst");
+        fs::write(&path, "x").unwrap();
+        let error = reopen_after(&path, || fs::remove_file(&path).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Replaced);
+        fs::write(&path, "x").unwrap();
+        reopen_after(&path, || ()).unwrap();
     }
 }

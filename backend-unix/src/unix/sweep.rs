@@ -182,3 +182,28 @@ fn vanished_or_failed(errno: Errno, path: &Path) -> Removal {
 }
 
 const SWEEP: &str = "sweep";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn nobody_becomes_the_writer_of_a_file_while_it_is_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x.mmst");
+        fs::write(&path, "x").unwrap();
+        let directory = Directory::open(place.path()).unwrap();
+        let id = file_id(&rustix::fs::stat(&path).unwrap());
+        let removal = with_lock(&directory, "x.mmst".as_ref(), &path, id, || {
+            assert_eq!(crate::reopen(&path).unwrap_err().kind(), ErrorKind::Locked);
+            // Other sweepers and observers may look.
+            assert!(!crate::is_locked(&path).unwrap());
+            Removal::Removed
+        });
+        assert!(matches!(removal, Ok(Removal::Removed)));
+        let other = FileId { index: id.index + 1, ..id };
+        let removal = with_lock(&directory, "x.mmst".as_ref(), &path, other, || unreachable!());
+        assert!(matches!(removal, Err(Removal::Vanished)));
+    }
+}
