@@ -28,6 +28,6 @@ pub use region::{
 };
 pub use types::{Aggregation, DataType, Kind, Level, Storage};
 pub use write::{
-    AttachError, Constant, FieldId, FieldSpec, Geometry, Lane, Presence, Schema, SpecError,
+    AttachError, Constant, FieldId, FieldSpec, Geometry, Lane, Presence, Recent, Schema, SpecError,
     WriteError, Writer,
 };

@@ -77,7 +77,8 @@ impl Shared {
         let tid = options
             .system_fields
             .then(|| system::declare(&mut schema, &facts, &command, memory_backed));
-        schema.measure(options.lanes)?;
+        // Before a file is made: what breaks a rule is no reason to go on in private memory.
+        schema.check_names()?;
 
         let mut shared = Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::marker::PhantomData;
 
 use mmstats_core::{
-    Aggregation, Constant, DataType, FieldId, FieldSpec, Geometry, Kind, Level, Memory, SpecError,
-    WriteError, Writer,
+    Aggregation, Constant, DataType, FieldId, FieldSpec, Geometry, Kind, Level, Memory, Recent,
+    SpecError, WriteError, Writer,
 };
 
 use crate::error::Error;
@@ -263,20 +263,30 @@ impl Schema {
         self.fields == 0
     }
 
-    /// The room for all fields, or the first mistake.
+    /// Whether two fields have the same name.
+    pub(crate) fn check_names(&self) -> Result<(), Error> {
+        let mut seen = HashSet::with_capacity(self.len());
+        for field in self.items.iter().flat_map(Item::fields) {
+            if !seen.insert((&field.label, &field.options.attributes)) {
+                return Err(Error::Duplicate { label: field.label.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The room for all fields, or the first mistake in one.
     pub(crate) fn measure(&self, lanes: u32) -> Result<Geometry, Error> {
         let mut geometry = Geometry::new(lanes);
-        let mut seen = HashSet::new();
+        let mut recent = Recent::new();
         for item in &self.items {
-            for field in item.fields() {
-                if !seen.insert((&field.label, &field.options.attributes)) {
-                    return Err(Error::Duplicate { label: field.label.clone() });
-                }
-            }
             item.measure(&mut geometry).map_err(|error| Error::Field {
                 label: item.fields().first().map(|f| f.label.clone()).unwrap_or_default(),
                 error,
             })?;
+            for field in item.fields() {
+                geometry.share(&mut recent, &field.unit);
+                geometry.share(&mut recent, &field.options.help);
+            }
         }
         Ok(geometry)
     }
@@ -310,13 +320,13 @@ mod tests {
         let mut schema = Schema::new();
         schema.add::<Counter>("a", FieldOptions::new());
         schema.add::<Gauge<i64>>("a", FieldOptions::new());
-        let error = schema.measure(1).unwrap_err();
+        let error = schema.check_names().unwrap_err();
         assert_eq!(error.to_string(), "two fields are called \"a\" with the same attributes");
 
         let mut schema = Schema::new();
         schema.add::<Counter>("a", FieldOptions::new().attribute("code", "200"));
         schema.add::<Counter>("a", FieldOptions::new().attribute("code", "500"));
-        assert!(schema.measure(1).is_ok());
+        assert!(schema.check_names().is_ok() && schema.measure(1).is_ok());
         schema.add::<Counter>("", FieldOptions::new());
         let error = schema.measure(1).unwrap_err();
         assert_eq!(error.to_string(), "field \"\": a label has 1 to 255 bytes, not 0");

@@ -1,5 +1,6 @@
 //! How large an image is and where its sections are.
 
+use super::heap::{Recent, string_bytes};
 use super::spec::{FieldSpec, SpecError, cell_bytes};
 use crate::layout::{
     CACHE_LINE, MAX_FIELDS, MAX_LANES, MAX_SLOT, descriptor, header, lane, presence_size, round_up,
@@ -60,6 +61,19 @@ impl Geometry {
         }
         self.reserve(0, 0, cell_bytes(slot));
         Ok(())
+    }
+
+    /// Takes the room of a unit or help back, if the writer stores it once for this field
+    /// and one of the fields just before.
+    ///
+    /// To be called for the unit and then the help of each field, in the order in which the
+    /// fields are added, with the same `recent`. Without this the image has more room than
+    /// it needs.
+    pub fn share<'a>(&mut self, recent: &mut Recent<'a>, text: &'a str) {
+        if recent.knows(text) {
+            let bytes = u32::try_from(string_bytes(text.len())).unwrap_or(0);
+            self.heap = self.heap.saturating_sub(bytes);
+        }
     }
 
     /// Adds room for `fields` more fields with `heap` bytes of strings and constants and
@@ -123,6 +137,7 @@ pub(crate) fn group_slot(specs: &[FieldSpec<'_>]) -> Result<u32, SpecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{StaticBytes, WriteError, Writer};
 
     #[test]
     fn sections_follow_each_other() {
@@ -135,6 +150,30 @@ mod tests {
         assert_eq!(header.cells_offset, 128);
         assert_eq!(header.lane_stride, 960);
         assert_eq!(header.file_size, 7616 + 3 * 960);
+    }
+
+    #[test]
+    fn shared_units_and_helps_take_room_once() {
+        let mut geometry = Geometry::new(1);
+        let helps: std::vec::Vec<_> = (0..20).map(|i| std::format!("Help number {i}.")).collect();
+        // Twice the same, then more than are remembered, then the first again.
+        let order = [0, 0, 1, 2, 0].into_iter().chain(0..20).chain([19, 0]);
+        let specs: std::vec::Vec<_> =
+            order.map(|i| FieldSpec::counter("label").unit("bytes").help(&helps[i])).collect();
+        let mut recent = Recent::new();
+        for spec in &specs {
+            geometry.add(spec).unwrap();
+            geometry.share(&mut recent, spec.unit);
+            geometry.share(&mut recent, spec.help);
+        }
+        geometry.reserve(1, 0, 8);
+        let bytes = std::boxed::Box::leak(std::boxed::Box::new(StaticBytes::<8192>::new()));
+        let mut writer = Writer::create(bytes.into_memory(), &geometry, [0; 16], 0).unwrap();
+        for spec in &specs {
+            writer.add(spec).unwrap();
+        }
+        let error = writer.add(&FieldSpec::counter("one more")).unwrap_err();
+        assert!(matches!(error, WriteError::HeapFull { .. }), "not a byte too much");
     }
 
     #[test]

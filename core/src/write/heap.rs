@@ -10,8 +10,53 @@ use crate::region::{Region, Source};
 #[derive(Debug)]
 pub(super) struct Heap {
     next: u32,
-    /// Strings that are likely to come again; their offsets.
-    recent: Vec<u32, 16>,
+    /// Units and helps that are likely to come again; their offsets, the oldest first.
+    recent: Vec<u32, RECENT>,
+}
+
+/// How many units and helps are remembered.
+const RECENT: usize = 16;
+
+/// The units and helps that a [`Writer`](super::Writer) has in mind and does not store
+/// again: see [`Geometry::share`](super::Geometry::share).
+#[derive(Debug, Clone, Default)]
+pub struct Recent<'a> {
+    /// The oldest first.
+    texts: Vec<&'a str, RECENT>,
+    /// How many there were in all.
+    count: usize,
+}
+
+impl<'a> Recent<'a> {
+    /// None yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { texts: Vec::new(), count: 0 }
+    }
+
+    /// Whether `text` is stored again. If it is not known, it is from now on.
+    pub(super) fn knows(&mut self, text: &'a str) -> bool {
+        let known = text.is_empty() || self.texts.contains(&text);
+        if !known {
+            push(&mut self.texts, text);
+            self.count += 1;
+        }
+        known
+    }
+}
+
+/// The oldest makes room.
+fn push<T>(recent: &mut Vec<T, RECENT>, newest: T) {
+    if recent.is_full() {
+        recent.remove(0);
+    }
+    // There is room: one was just removed if not.
+    let _ = recent.push(newest);
+}
+
+/// Bytes of a string in the heap.
+pub(super) const fn string_bytes(len: usize) -> usize {
+    if len == 0 { 0 } else { (2 + len).next_multiple_of(4) }
 }
 
 impl Heap {
@@ -44,24 +89,31 @@ impl Heap {
         if text.is_empty() {
             return 0;
         }
-        let known = self.recent.iter().copied().find(|&at| {
-            let mut stored = (0..).map(|i: u32| heap_byte(region, at + i));
-            let len = u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes();
-            len.iter().chain(text).all(|byte| stored.next() == Some(*byte))
-        });
-        known.unwrap_or_else(|| {
+        self.recent.iter().copied().find(|&at| holds(region, at, text)).unwrap_or_else(|| {
             let at = self.string(region, text);
-            self.remember(at);
+            push(&mut self.recent, at);
             at
         })
     }
 
-    fn remember(&mut self, at: u32) {
-        if self.recent.is_full() {
-            self.recent.remove(0);
+    /// Most bytes that fields take: units and helps that are used again take none.
+    pub(super) fn need<M>(&self, region: &Region<M>, specs: &[FieldSpec<'_>]) -> u32 {
+        let mut new = Recent::new();
+        let mut need = 0_u32;
+        for spec in specs {
+            need = need.saturating_add(spec.heap_bytes());
+            for text in [spec.unit, spec.help] {
+                // The new ones take the places of the oldest.
+                let gone = (self.recent.len() + new.count).saturating_sub(RECENT);
+                let mut left = self.recent.iter().skip(gone);
+                let known = left.any(|&at| holds(region, at, text.as_bytes()));
+                if known || new.knows(text) {
+                    let bytes = string_bytes(text.len());
+                    need = need.saturating_sub(u32::try_from(bytes).unwrap_or(0));
+                }
+            }
         }
-        // There is room: one was just removed if not.
-        let _ = self.recent.push(at);
+        need
     }
 
     pub(super) fn attributes<M>(&mut self, region: &Region<M>, spec: &FieldSpec<'_>) -> u32 {
@@ -103,6 +155,13 @@ impl Heap {
         self.next = end;
         (place, end - place)
     }
+}
+
+/// Whether the string at `at` is `text`.
+fn holds<M>(region: &Region<M>, at: u32, text: &[u8]) -> bool {
+    let mut stored = (0..).map(|i: u32| heap_byte(region, at + i));
+    let len = u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes();
+    len.iter().chain(text).all(|byte| stored.next() == Some(*byte))
 }
 
 /// One byte of the heap, from the word around it.

@@ -11,6 +11,7 @@ mod writer;
 
 pub use error::WriteError;
 pub use geometry::Geometry;
+pub use heap::Recent;
 pub use id::FieldId;
 pub use lane::{AttachError, Lane, Presence};
 pub use schema::Schema;

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::heap::string_bytes;
 use crate::layout::{
     ATOMIC_CELL, CELL_HEAD, MAX_ATTRIBUTES, MAX_CAPACITY, MAX_HELP, MAX_KEY, MAX_LABEL, MAX_SLOT,
     MAX_UNIT, round_up,
@@ -307,11 +308,10 @@ impl<'a> FieldSpec<'a> {
 
     /// Most bytes that the field takes in the heap. `self` was checked.
     pub(crate) fn heap_bytes(&self) -> u32 {
-        let string = |len: usize| if len == 0 { 0 } else { (2 + len).next_multiple_of(4) };
-        let mut bytes = string(self.label.len())
-            + string(self.unit.len())
-            + string(self.help.len())
-            + string(self.attributes_len());
+        let mut bytes = string_bytes(self.label.len())
+            + string_bytes(self.unit.len())
+            + string_bytes(self.help.len())
+            + string_bytes(self.attributes_len());
         if let Some(value) = &self.constant {
             // Up to 4 bytes bring the value to a multiple of 8.
             bytes += 4 + 8 + value.tail().len().next_multiple_of(8);

@@ -133,7 +133,8 @@ impl<M: Memory> Writer<M> {
             Storage::Latched => (spec.lane_bytes(), spec.slot_bytes()),
             _ => (spec.lane_bytes(), 0),
         };
-        let place = self.room(1, spec.heap_bytes(), lane_bytes)?;
+        let heap = self.heap.need(&self.region, core::slice::from_ref(spec));
+        let place = self.room(1, heap, lane_bytes)?;
         let id = self.fields;
         self.describe(id, spec, place, slot_size, None);
         self.cells = place + lane_bytes;
@@ -149,7 +150,7 @@ impl<M: Memory> Writer<M> {
     /// As [`Writer::add`]; also if the group is empty or larger than a slot can be.
     pub fn add_group(&mut self, specs: &[FieldSpec<'_>]) -> Result<FieldId, WriteError> {
         let slot_size = group_slot(specs).map_err(WriteError::Spec)?;
-        let heap = specs.iter().fold(0_u32, |sum, spec| sum.saturating_add(spec.heap_bytes()));
+        let heap = self.heap.need(&self.region, specs);
         let count = u32::try_from(specs.len()).unwrap_or(u32::MAX);
         let place = self.room(count, heap, cell_bytes(slot_size))?;
         let first = self.fields;
