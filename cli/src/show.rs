@@ -9,9 +9,9 @@ use mmstats_observe::{Observer, Program};
 use crate::args::Show;
 use crate::output::{Output, Screen};
 use crate::render::{document, fields};
-use crate::targets::{Targets, complain, places};
+use crate::targets::{MOST_DAMAGED, Targets, complain, places};
 use crate::view::{self, Row};
-use crate::{globs, json};
+use crate::{escape, globs, json};
 
 pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
     let filter = match globs::any(&args.filter) {
@@ -34,6 +34,9 @@ pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
         .collect();
     print(args, &shown, output)?;
     complain(&observer, output);
+    for (program, rows) in &shown {
+        complain_of_values(program, rows, output);
+    }
     if shown.is_empty() && !output.has_failed() {
         output.fail(&nothing(&observer, &targets, wanted.len(), programs.len()));
     }
@@ -75,6 +78,19 @@ fn print(args: &Show, shown: &[(&Program<'_>, Vec<Row>)], output: &mut Output) -
         }
     }
     Ok(())
+}
+
+/// Complains of damaged values in fields that are good.
+fn complain_of_values(program: &Program<'_>, rows: &[Row], output: &mut Output) {
+    let Some(file) = program.files().first() else { return };
+    let damaged = rows.iter().filter(|row| !row.label.is_empty());
+    for (row, damage) in damaged.filter_map(|row| row.damage().map(|d| (row, d))).take(MOST_DAMAGED)
+    {
+        let (path, name) = (escape::path(file.path()), fields::name(row));
+        let (code, offset) = (damage.code, damage.offset);
+        let text = format!("{path}: the value of {name} is damaged ({code} at byte {offset})");
+        if file.named() { output.fail(&text) } else { output.note(&text) }
+    }
 }
 
 /// Why nothing was shown.

@@ -58,17 +58,31 @@ pub(crate) const fn is_active(state: State) -> bool {
     matches!(state, State::Live | State::Unknown)
 }
 
-/// Complains of everything that could not be read.
+/// Complains of everything that could not be read: files, and fields of good files.
 pub(crate) fn complain(observer: &Observer, output: &mut Output) {
+    let mut say = |named: bool, text: &str| {
+        if named { output.fail(text) } else { output.note(text) }
+    };
     for problem in observer.problems() {
-        let text = problem.to_string();
-        if problem.named {
-            output.fail(&text);
-        } else {
-            output.note(&text);
+        say(problem.named, &problem.to_string());
+    }
+    for file in observer.files() {
+        let path = escape::path(file.path());
+        let damaged = file.fields().filter_map(|field| field.damage().map(|d| (field, d)));
+        for (said, (field, damage)) in damaged.enumerate() {
+            if said == MOST_DAMAGED {
+                say(file.named(), &format!("{path}: and more damaged fields"));
+                break;
+            }
+            let (index, code, offset) = (field.index(), damage.code, damage.offset);
+            let text = format!("{path}: field {index} is damaged ({code} at byte {offset})");
+            say(file.named(), &text);
         }
     }
 }
+
+/// As many damaged fields of one file are complained of.
+pub(crate) const MOST_DAMAGED: usize = 10;
 
 /// `in DIR and DIR`, for messages.
 pub(crate) fn places(observer: &Observer) -> String {

@@ -252,6 +252,59 @@ fn nonsense_is_refused_by_name_rule_and_offset_and_the_rest_is_shown() {
     }
 }
 
+#[test]
+fn a_damaged_field_is_named_and_the_others_are_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.mmst");
+    extremes(&path);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The help of the first field.
+    let at = bytes.windows(8).position(|window| window == b"Requests").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let text = path.to_str().unwrap();
+    for arguments in [&["ls", text][..], &["show", text], &["poll", "-c1", "m*", text]] {
+        let printed = run(dir.path(), arguments);
+        assert_eq!(printed.code, Some(1), "{arguments:?}");
+        assert!(
+            printed.err.contains("x.mmst: field 0 is damaged (field-checksum at byte "),
+            "{}",
+            printed.err
+        );
+        assert!(!printed.out.is_empty());
+    }
+    let document = json(dir.path(), &["show", "--json", "--all"]);
+    let fields = document["files"][0]["fields"].as_array().unwrap();
+    assert_eq!((&fields[0]["label"], &fields[0]["verdict"]), (&json!(""), &json!("damaged")));
+    assert_eq!(fields[0]["damage"]["code"], "field-checksum");
+    assert_eq!(field(&document, "min")["value"], i64::MIN);
+    // Found, not named.
+    assert_eq!(run(dir.path(), &["show", "--all"]).code, Some(0));
+}
+
+#[test]
+fn a_damaged_value_is_named_and_the_others_are_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.mmst");
+    let mut schema = Schema::<16>::new();
+    let text = schema.add(FieldSpec::text("text", 16)).unwrap();
+    let count = schema.add(FieldSpec::counter("count")).unwrap();
+    image(&path, &schema, |writer| {
+        let lane = writer.lane().unwrap();
+        Text::<16, _>::attach(&lane, text).unwrap().set("looking for it");
+        Counter::attach(&lane, count).unwrap().set(7);
+    });
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(7).position(|window| window == b"looking").unwrap();
+    bytes[at] = 0xff;
+    std::fs::write(&path, bytes).unwrap();
+    let printed = run(dir.path(), &["show", path.to_str().unwrap()]);
+    assert_eq!(printed.code, Some(1), "{}", printed.err);
+    let complaint = format!("is damaged (value-utf8 at byte {at})");
+    assert!(printed.err.contains(&complaint), "{} not in {}", complaint, printed.err);
+    assert!(printed.out.contains("count\t7\t"), "{}", printed.out);
+}
+
 /// The truth is what the original library's own reader said.
 #[test]
 fn format_1_is_read() {
