@@ -48,21 +48,31 @@ impl Fletcher64 {
         offset: u32,
         len: u32,
     ) -> u32 {
-        let (mut at, mut left, mut bits) = (offset, len / 4, 0);
-        while left > 0 {
-            // One look at the count for many words, not one for each.
-            let block = left.min(REDUCE_EVERY - 1);
-            self.make_room(block);
-            let mut add = |word| {
-                bits |= word;
-                self.add(word);
-            };
-            match source.slice(at, block * 4) {
-                Some(bytes) => {
-                    bytes.as_chunks().0.iter().for_each(|word| add(u32::from_le_bytes(*word)));
-                }
-                None => (0..block).for_each(|i| add(source.load32(at.saturating_add(i * 4)))),
+        let words = len / 4;
+        if words >= REDUCE_EVERY {
+            return self.long_range_or(source, offset, words);
+        }
+        self.make_room(words);
+        let mut bits = 0;
+        let mut add = |word| {
+            bits |= word;
+            self.add(word);
+        };
+        match source.slice(offset, words * 4) {
+            Some(bytes) => {
+                bytes.as_chunks().0.iter().for_each(|word| add(u32::from_le_bytes(*word)));
             }
+            None => (0..words).for_each(|i| add(source.load32(offset.saturating_add(i * 4)))),
+        }
+        bits
+    }
+
+    #[cold]
+    fn long_range_or<S: Source + ?Sized>(&mut self, source: &S, offset: u32, words: u32) -> u32 {
+        let (mut at, mut left, mut bits) = (offset, words, 0);
+        while left > 0 {
+            let block = left.min(REDUCE_EVERY - 1);
+            bits |= self.range_or(source, at, block * 4);
             at = at.saturating_add(block * 4);
             left -= block;
         }

@@ -7,8 +7,8 @@ use crate::layout::{MAX_ATTRIBUTES, MAX_KEY};
 
 /// Most items: the shortest is a one-byte key, `=`, and the zero byte after it.
 const MAX_ITEMS: usize = MAX_ATTRIBUTES.div_ceil(3);
-/// Up to here comparing each key with each is faster than sorting.
-const FEW: usize = 12;
+/// Up to here each key is compared with each, without a large buffer on the stack.
+const FEW: usize = 8;
 
 /// The key and value pairs in `text`.
 ///
@@ -52,52 +52,69 @@ impl<'a> Iterator for Attributes<'a> {
 ///
 /// Where in `text` the first fault is, and what it is. Keys are compared last.
 pub fn check_attributes(text: &str) -> Result<(), (usize, AttributeFault)> {
-    let mut starts: Vec<u16, MAX_ITEMS> = Vec::new();
-    let mut rest = text.as_bytes();
-    loop {
-        let at = text.len().saturating_sub(rest.len());
-        let key = rest.iter().take_while(|b| is_key(**b)).count();
-        match rest.get(key) {
-            Some(b'=') if (1..=MAX_KEY).contains(&key) => {}
-            Some(b'=') => return Err((at, AttributeFault::KeyLength)),
-            Some(b) if *b != 0 && rest.iter().take_while(|b| **b != 0).any(|b| *b == b'=') => {
-                return Err((at, AttributeFault::KeyByte));
-            }
-            _ => return Err((at, AttributeFault::NoEquals)),
-        }
-        // Longer texts than the format allows have no reader; they are cut here.
-        if starts.push(u16::try_from(at).unwrap_or(u16::MAX)).is_err() {
-            break;
-        }
-        match rest.iter().position(|b| *b == 0) {
-            Some(end) => rest = rest.get(end.saturating_add(1)..).unwrap_or(&[]),
-            None => break,
-        }
-    }
-    repeated(text, &mut starts).map_or(Ok(()), |at| Err((at, AttributeFault::Repeated)))
+    find_fault(text.as_bytes()).map_or(Ok(()), Err)
 }
 
+/// [`check_attributes`] without the proof that values are UTF-8, one look at each byte.
+pub(super) fn find_fault(bytes: &[u8]) -> Option<(usize, AttributeFault)> {
+    let mut keys: Vec<(usize, &[u8]), FEW> = Vec::new();
+    let mut many = false;
+    let (mut start, mut in_key) = (0, true);
+    for (at, &byte) in bytes.iter().enumerate() {
+        if !in_key {
+            if byte == 0 {
+                (start, in_key) = (at.saturating_add(1), true);
+            }
+        } else if byte == b'=' {
+            let key = bytes.get(start..at).unwrap_or(&[]);
+            if key.is_empty() || key.len() > MAX_KEY {
+                return Some((start, AttributeFault::KeyLength));
+            }
+            many |= keys.push((start, key)).is_err();
+            in_key = false;
+        } else if !is_key(byte) {
+            let mut rest = bytes.iter().skip(at).take_while(|byte| **byte != 0);
+            let equals = rest.any(|byte| *byte == b'=');
+            let fault = if equals { AttributeFault::KeyByte } else { AttributeFault::NoEquals };
+            return Some((start, fault));
+        }
+    }
+    if in_key {
+        return Some((start, AttributeFault::NoEquals));
+    }
+    let again = if many { repeated(bytes) } else { repeated_of_few(&keys) };
+    again.map(|start| (start, AttributeFault::Repeated))
+}
+
+#[inline]
 const fn is_key(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
 
-/// Where a key stands for the second time. Time grows as n log n, not as n squared:
-/// a hostile image can have a thousand keys in each of a million fields.
-fn repeated(text: &str, starts: &mut [u16]) -> Option<usize> {
-    let key = |start: &u16| {
-        let item = text.as_bytes().get(usize::from(*start)..).unwrap_or(&[]);
-        item.split(|b| *b == b'=').next().unwrap_or(&[])
-    };
-    if starts.len() <= FEW {
-        let again = starts
-            .iter()
-            .enumerate()
-            .find(|(i, start)| starts.iter().take(*i).any(|before| key(before) == key(start)));
-        return again.map(|(_, start)| usize::from(*start));
+fn repeated_of_few(keys: &[(usize, &[u8])]) -> Option<usize> {
+    let mut all = keys.iter().enumerate();
+    let again = all.find(|(i, (_, key))| keys.iter().take(*i).any(|(_, other)| other == key));
+    again.map(|(_, (start, _))| *start)
+}
+
+/// Where a key stands for the second time, in good items. Time grows as n log n, not as
+/// n squared: a hostile image can have a thousand keys in each of a million fields.
+#[inline(never)] // For its large frame.
+fn repeated(bytes: &[u8]) -> Option<usize> {
+    let mut starts: Vec<u16, MAX_ITEMS> = Vec::new();
+    let mut at = 0_usize;
+    for item in bytes.split(|byte| *byte == 0) {
+        // Longer texts than the format allows have no reader; they are cut here.
+        starts.push(u16::try_from(at).ok()?).ok()?;
+        at = at.saturating_add(item.len()).saturating_add(1);
     }
-    starts.sort_unstable_by(|x, y| key(x).cmp(key(y)).then(x.cmp(y)));
+    let key = |start: &u16| {
+        let item = bytes.get(usize::from(*start)..).unwrap_or(&[]);
+        item.split(|byte| *byte == b'=').next().unwrap_or(&[])
+    };
+    starts.sort_unstable_by(|at, to| key(at).cmp(key(to)).then(at.cmp(to)));
     let mut pairs = starts.iter().zip(starts.iter().skip(1));
-    pairs.find(|(x, y)| key(x) == key(y)).map(|(_, y)| usize::from(*y))
+    pairs.find(|(at, to)| key(at) == key(to)).map(|(_, to)| usize::from(*to))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The rules for one field, in the order of FORMAT.md section 12.
 
-use super::attributes::check_attributes;
+use super::attributes::find_fault;
 use super::cursor::{Cursor, Group};
 use super::error::FieldError;
 use super::header::Header;
-use super::heap::{Heap, HeapStr, with_text};
+use super::heap::{Heap, HeapStr, Scan, check_utf8, with_bytes};
 use crate::checksum::Fletcher64;
 use crate::layout::{
     ATOMIC_CELL, CELL_HEAD, MAX_ATTRIBUTES, MAX_CAPACITY, MAX_HELP, MAX_LABEL, MAX_SLOT, MAX_UNIT,
@@ -59,6 +59,47 @@ impl<'a> Check<'a> {
         let start = header.heap_offset();
         let heap = Heap { start, end: start.saturating_add(heap_used) };
         let lengths = self.check_metadata(source, heap)?;
+        let value_size = match self.plain(header, cursor) {
+            Some(size) => size,
+            None => self.check_value(source, header, heap, cursor)?,
+        };
+        Ok(Checked { ty: self.ty, storage: self.storage, lengths, value_size })
+    }
+
+    /// The size of the value of an atomic scalar that keeps all rules: nearly all fields
+    /// are such, and this is a few comparisons. `None` says nothing.
+    #[inline]
+    fn plain(&self, header: &Header, cursor: &mut Cursor) -> Option<u32> {
+        let RawDescriptor { count, place, slot_size, member, slots, .. } = *self.raw;
+        let (ty, kind) = (self.ty?, Kind::from_code(self.raw.kind)?);
+        // No overflow: the end of a lane is at most `file_size`.
+        let last = header.lane_stride().saturating_sub(ATOMIC_CELL);
+        let plain = self.storage == Some(Storage::Atomic)
+            && ty.is_scalar()
+            && ty.fits(kind, count, false)
+            && !self.is(flags::ARRAY | flags::MEMBER)
+            && count == 1
+            && (slot_size | member | u32::from(slots)) == 0
+            && place.is_multiple_of(8)
+            && place >= header.cells_offset().max(cursor.end)
+            && place <= last;
+        if !plain {
+            return None;
+        }
+        cursor.end = place.saturating_add(ATOMIC_CELL);
+        cursor.group = None;
+        Some(ty.size())
+    }
+
+    /// Rules `count` to `cell-overlap`. Returns the size of the value.
+    #[inline(never)]
+    fn check_value<S: Source + ?Sized>(
+        &self,
+        source: &S,
+        header: &Header,
+        heap: Heap,
+        cursor: &mut Cursor,
+    ) -> Result<u32, FieldError> {
         let value_size = self.check_type()?;
         let group = self.group(cursor);
         self.check_slot(value_size, group)?;
@@ -69,7 +110,7 @@ impl<'a> Check<'a> {
             }
             None => cursor.group = None,
         }
-        Ok(Checked { ty: self.ty, storage: self.storage, lengths, value_size })
+        Ok(value_size)
     }
 
     const fn is(&self, flag: u16) -> bool {
@@ -84,41 +125,35 @@ impl<'a> Check<'a> {
         heap: Heap,
     ) -> Result<[u16; 4], FieldError> {
         let raw = self.raw;
-        let mut sum = Fletcher64::new();
-        sum.range(self.bytes.as_slice(), 0, d::COVERED);
+        let mut scan = Scan::default();
+        scan.sum.range(self.bytes.as_slice(), 0, d::COVERED);
         let mut string = |from: u32, to, limit| {
-            heap.string(source, self.at.saturating_add(from), to, limit, &mut sum)
+            heap.string(source, self.at.saturating_add(from), to, limit, &mut scan)
         };
         let label = string(d::LABEL, raw.label, MAX_LABEL)?;
-        let mut optional = |from, to, limit| match to {
-            0 => Ok((HeapStr::default(), true)),
-            to => string(from, to, limit),
-        };
+        let mut optional = |from, to, limit| if to == 0 { Ok(0) } else { string(from, to, limit) };
         let unit = optional(d::UNIT, raw.unit, MAX_UNIT)?;
         let help = optional(d::HELP, raw.help, MAX_HELP)?;
         let attributes = optional(d::ATTRIBUTES, raw.attributes, MAX_ATTRIBUTES)?;
-        if take_constant(source, heap, raw, &mut sum) {
-            let (found, expected) = (raw.checksum, sum.finish());
+        let constant = self.storage == Some(Storage::Constant);
+        if !constant || take_constant(source, heap, raw, &mut scan.sum) {
+            let (found, expected) = (raw.checksum, scan.sum.finish());
             if found != expected {
                 let offset = self.at.saturating_add(d::CHECKSUM);
                 return Err(FieldError::Checksum { offset, found, expected });
             }
         }
-        let strings = [label, unit, help, attributes];
-        for (string, ascii) in strings {
-            if !ascii {
-                with_text(source, string, |_, _| Ok(()))?;
+        let lengths = [label, unit, help, attributes];
+        if !scan.is_ascii() {
+            let places = [raw.label, raw.unit, raw.help, raw.attributes];
+            for (at, len) in places.into_iter().zip(lengths) {
+                check_utf8(source, HeapStr::new(at, len))?;
             }
         }
-        if raw.attributes != 0 {
-            with_text(source, attributes.0, |text, offset| {
-                check_attributes(text).map_err(|(good, fault)| {
-                    let good = u32::try_from(good).unwrap_or(u32::MAX);
-                    FieldError::Attributes { offset: offset.saturating_add(good), fault }
-                })
-            })?;
+        if attributes != 0 {
+            check_pairs(source, HeapStr::new(raw.attributes, attributes))?;
         }
-        Ok(strings.map(|(string, _)| string.length()))
+        Ok(lengths)
     }
 
     /// Rules `count`, `type-storage` and `kind-type`. Returns the size of the value.
@@ -251,18 +286,24 @@ impl<'a> Check<'a> {
     }
 }
 
+/// Rule `attributes`, after `utf8`.
+#[inline(never)]
+fn check_pairs<S: Source + ?Sized>(source: &S, attributes: HeapStr) -> Result<(), FieldError> {
+    with_bytes(source, attributes, find_fault).map_or(Ok(()), |(good, fault)| {
+        let good = u32::try_from(good).unwrap_or(u32::MAX);
+        Err(FieldError::Attributes { offset: attributes.offset().saturating_add(good), fault })
+    })
+}
+
 /// Takes the value of a constant into the checksum. False where its place or size is not
 /// known, so that there is no checksum to compare: a later rule says why.
-#[inline]
+#[inline(never)]
 fn take_constant<S: Source + ?Sized>(
     source: &S,
     heap: Heap,
     raw: &RawDescriptor,
     sum: &mut Fletcher64,
 ) -> bool {
-    if raw.storage != Storage::Constant.code() {
-        return true;
-    }
     let Some(ty) = DataType::from_code(raw.ty) else { return false };
     if value_size(ty, raw.count, raw.flags & flags::ARRAY != 0).is_err()
         || !raw.place.is_multiple_of(8)

@@ -27,10 +27,6 @@ impl HeapStr {
         Self { at, len }
     }
 
-    pub(super) const fn length(self) -> u16 {
-        self.len
-    }
-
     /// The length in bytes.
     #[must_use]
     pub const fn len(self) -> usize {
@@ -54,11 +50,16 @@ impl HeapStr {
     /// Cannot fail: where `out` is too short, or a hostile writer changed the text after
     /// it was checked, the answer is the longest UTF-8 prefix.
     pub fn read<'b, S: Source + ?Sized>(self, source: &S, out: &'b mut [u8]) -> &'b str {
+        prefix(self.load(source, out))
+    }
+
+    /// As [`HeapStr::read`], of what may not be UTF-8.
+    fn load<'b, S: Source + ?Sized>(self, source: &S, out: &'b mut [u8]) -> &'b [u8] {
         let n = out.len().min(self.len());
-        let Some(text) = out.get_mut(..n) else { return "" };
+        let Some(text) = out.get_mut(..n) else { return &[] };
         if let Some(bytes) = source.slice(self.offset(), self.len.into()) {
             text.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-            return prefix(text);
+            return text;
         }
         let (head, rest) = text.split_at_mut(n.min(2));
         let [_, _, a, b] = source.load32(self.at).to_le_bytes();
@@ -69,7 +70,7 @@ impl HeapStr {
             let word = source.load32(at).to_le_bytes();
             chunk.iter_mut().zip(word).for_each(|(to, from)| *to = from);
         }
-        prefix(text)
+        text
     }
 
     /// The text in an image that is a plain slice, without a copy. As [`HeapStr::read`],
@@ -105,8 +106,7 @@ impl Heap {
     }
 
     /// Checks the place and length of the string at `at`, whose reference is at `from`, and
-    /// takes it into `sum`. The flag is true where all of it is ASCII, so that one pass
-    /// over the words is the whole check.
+    /// takes it into `scan`. Returns the length of its text.
     ///
     /// Not inlined: four copies of it in `Field::read` make that slower.
     #[inline(never)]
@@ -116,52 +116,72 @@ impl Heap {
         from: u32,
         at: u32,
         limit: usize,
-        sum: &mut Fletcher64,
-    ) -> Result<(HeapStr, bool), FieldError> {
-        if !at.is_multiple_of(4) || !self.holds(at, 4) {
+        scan: &mut Scan,
+    ) -> Result<u16, FieldError> {
+        let left = self.end.saturating_sub(at);
+        if !at.is_multiple_of(4) || at < self.start || left < 4 {
             let (least, limit) = (self.start, self.end);
             return Err(FieldError::StringPlace { offset: from, found: at, least, limit });
         }
-        let first = source.load32(at);
-        let found = first & 0xFFFF;
+        let [a, b, _, _] = source.load32(at).to_le_bytes();
+        let len = u16::from_le_bytes([a, b]);
+        let found = u32::from(len);
         // No overflow: `found` has 16 bits.
         let size = (LENGTH + found).next_multiple_of(4);
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        if found == 0 || found > limit || !self.holds(at, size.into()) {
-            let left = self.end.saturating_sub(at).saturating_sub(LENGTH);
-            return Err(FieldError::StringLength { offset: at, found, limit: limit.min(left) });
+        if found == 0 || found > limit || size > left {
+            let limit = limit.min(left - LENGTH);
+            return Err(FieldError::StringLength { offset: at, found, limit });
         }
-        sum.word(first);
-        let bits = (first & !0xFFFF) | sum.range_or(source, at.saturating_add(4), size - 4);
-        let len = u16::try_from(found).unwrap_or(u16::MAX);
-        Ok((HeapStr { at, len }, bits & HIGH_BITS == 0))
+        scan.bits |= scan.sum.range_or(source, at, size);
+        Ok(len)
     }
 }
 
-/// Calls `look` with the text and its offset.
+/// One pass over the words of a field's strings.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    pub(super) sum: Fletcher64,
+    /// All words of all strings, joined by or.
+    bits: u32,
+}
+
+impl Scan {
+    /// Whether all strings are ASCII, so that no further check is needed. Bit 7 of a length
+    /// can make this false too, which costs a check and nothing else.
+    pub(super) const fn is_ascii(&self) -> bool {
+        self.bits & HIGH_BITS == 0
+    }
+}
+
+/// Calls `look` with the bytes of a string.
 ///
 /// Most strings are short, and clearing a buffer for the longest takes longer than all
 /// other checks of a field together.
-pub(super) fn with_text<S: Source + ?Sized>(
+pub(super) fn with_bytes<S: Source + ?Sized, T>(
     source: &S,
     string: HeapStr,
-    look: impl FnOnce(&str, u32) -> Result<(), FieldError>,
-) -> Result<(), FieldError> {
-    let whole = |text: &str| {
-        if text.len() < string.len() {
-            let good = u32::try_from(text.len()).unwrap_or(u32::MAX);
-            return Err(FieldError::Utf8 { offset: string.offset().saturating_add(good) });
-        }
-        look(text, string.offset())
-    };
+    look: impl FnOnce(&[u8]) -> T,
+) -> T {
     if let Some(bytes) = source.slice(string.offset(), string.len.into()) {
-        return whole(prefix(bytes));
+        return look(bytes);
     }
     match string.len() {
-        0..=128 => whole(string.read(source, &mut [0; 128])),
-        129..=512 => whole(string.read(source, &mut [0; 512])),
-        _ => whole(string.read(source, &mut [0; 4096])),
+        0..=128 => look(string.load(source, &mut [0; 128])),
+        129..=512 => look(string.load(source, &mut [0; 512])),
+        _ => look(string.load(source, &mut [0; 4096])),
     }
+}
+
+/// Rule `utf8`.
+pub(super) fn check_utf8<S: Source + ?Sized>(
+    source: &S,
+    string: HeapStr,
+) -> Result<(), FieldError> {
+    with_bytes(source, string, |bytes| str::from_utf8(bytes).map(|_| ())).map_err(|error| {
+        let good = u32::try_from(error.valid_up_to()).unwrap_or(u32::MAX);
+        FieldError::Utf8 { offset: string.offset().saturating_add(good) }
+    })
 }
 
 #[cfg(test)]
@@ -171,8 +191,11 @@ mod tests {
     const IMAGE: &[u8] = b"....\x05\x00hello\x00\x02\x00\xC3\xA4\x03\x00a\xFF\xFF\x00";
     const HEAP: Heap = Heap { start: 4, end: 24 };
 
+    /// The string and whether it is ASCII.
     fn string(at: u32, limit: usize) -> Result<(HeapStr, bool), FieldError> {
-        HEAP.string(IMAGE, 99, at, limit, &mut Fletcher64::new())
+        let mut scan = Scan::default();
+        let len = HEAP.string(IMAGE, 99, at, limit, &mut scan)?;
+        Ok((HeapStr::new(at, len), scan.is_ascii()))
     }
 
     #[test]
@@ -196,9 +219,8 @@ mod tests {
         let (bad, ascii) = string(16, 255).unwrap();
         assert!(!ascii);
         assert_eq!(bad.slice(IMAGE), "a");
-        let error = with_text(IMAGE, bad, |_, _| Ok(())).unwrap_err();
-        assert_eq!(error, FieldError::Utf8 { offset: 19 });
-        assert_eq!(with_text(IMAGE, string(4, 9).unwrap().0, |_, _| Ok(())), Ok(()));
+        assert_eq!(check_utf8(IMAGE, bad), Err(FieldError::Utf8 { offset: 19 }));
+        assert_eq!(check_utf8(IMAGE, string(4, 9).unwrap().0), Ok(()));
     }
 
     #[test]
@@ -213,7 +235,7 @@ mod tests {
         );
         // The padding belongs to the string.
         let heap = Heap { start: 4, end: 11 };
-        let error = heap.string(IMAGE, 99, 4, 255, &mut Fletcher64::new()).unwrap_err();
+        let error = heap.string(IMAGE, 99, 4, 255, &mut Scan::default()).unwrap_err();
         assert_eq!(error, FieldError::StringLength { offset: 4, found: 5, limit: 5 });
     }
 
