@@ -172,8 +172,10 @@ impl Meeting {
         self.all.notify_all();
         let missing = |arrived: &mut usize| *arrived < self.size;
         let (arrived, wait) = self.all.wait_timeout_while(arrived, LIMIT, missing).unwrap();
-        let arrived = *arrived;
-        assert!(!wait.timed_out(), "{arrived} of {} threads came", self.size);
+        let count = *arrived;
+        // The others want to tell as well.
+        drop(arrived);
+        assert!(!wait.timed_out(), "{count} of {} threads came", self.size);
     }
 }
 

@@ -50,7 +50,7 @@ fn a_million_increments_by_the_thread_local_route() {
     let publisher = start(directory.path(), 4);
     for wave in 1..=2 {
         let (before, end) = ((wave - 1) * 500_000, wave * 500_000);
-        let (together, finished, looked) = (Meeting::new(4), AtomicU32::new(0), Meeting::new(5));
+        let (together, finished, looked) = (Meeting::new(5), AtomicU32::new(0), Meeting::new(5));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -64,6 +64,8 @@ fn a_million_increments_by_the_thread_local_route() {
                     looked.wait();
                 });
             }
+            // A counter has no value before somebody has a lane.
+            together.wait();
             // Never more than there can be, never less than before.
             let (mut observer, mut last) = (look(directory.path()), before);
             let start = Instant::now();
