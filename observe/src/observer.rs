@@ -9,8 +9,18 @@ use crate::program::Program;
 use crate::sources::{Listing, Reason, Sources};
 use crate::state::State;
 
-/// How many files are kept open for the look at the lock, unless told otherwise.
-const HANDLES: usize = 256;
+/// How many files are kept open, unless told otherwise: half of what the process may.
+#[cfg(unix)]
+fn default_handles() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit / 2).unwrap_or(usize::MAX)
+}
+
+#[cfg(not(unix))]
+const fn default_handles() -> usize {
+    256
+}
 
 /// Looks at published files, again and again.
 ///
@@ -38,7 +48,7 @@ const HANDLES: usize = 256;
 #[derive(Debug)]
 pub struct Observer {
     sources: Sources,
-    handles: usize,
+    handles: Option<usize>,
     files: Vec<File>,
     /// Files that are not of the processes asked for.
     others: Vec<File>,
@@ -76,7 +86,7 @@ impl Observer {
     pub const fn new(sources: Sources) -> Self {
         Self {
             sources,
-            handles: HANDLES,
+            handles: None,
             files: Vec::new(),
             others: Vec::new(),
             directories: Vec::new(),
@@ -85,12 +95,14 @@ impl Observer {
         }
     }
 
-    /// Sets how many files are kept open, besides being mapped, for the look at the lock:
-    /// 256 at first. Files above that number are opened for it at each refresh.
+    /// Sets how many files are kept open, besides being mapped, so that each look at the
+    /// lock and at the size is one system call. Files above that number are looked for
+    /// by name again each time, which takes three times as long.
     ///
-    /// See [`mmstats_unix::process::raise_open_files`].
+    /// Without this it is half of what the process may have open; a tool may raise that
+    /// limit first: [`mmstats_unix::process::raise_open_files`].
     pub const fn keep_handles(&mut self, count: usize) {
-        self.handles = count;
+        self.handles = Some(count);
     }
 
     /// Looks again at all sources: finds new, replaced and vanished files, new and retired
@@ -105,6 +117,7 @@ impl Observer {
         let mut changes = Changes::default();
         let mut ids = HashSet::new();
         let mut handles = known.handles();
+        let most = self.handles.unwrap_or_else(default_handles);
         self.problems = listing.problems;
         self.directories = listing.directories;
 
@@ -126,7 +139,7 @@ impl Observer {
                 continue;
             }
             if !file.was_counted() {
-                if handles >= self.handles {
+                if handles >= most {
                     file.close_handle();
                 }
                 handles += usize::from(file.has_handle());
