@@ -91,8 +91,8 @@ fn remove(file: &File, dry_run: bool) -> (Fate, String) {
     let cause = match (file.state(), file.format(), file.identity().pid) {
         (State::Closed, ..) => "its program ended cleanly".to_owned(),
         (_, Some(1), Some(pid)) => format!("no process has its id {pid}"),
-        (_, _, Some(pid)) => format!("its program, pid {pid}, died: nobody holds the lock"),
-        _ => "its program died: nobody holds the lock".to_owned(),
+        (_, _, Some(pid)) => format!("pid {pid} died, its lock is free"),
+        _ => "its program died, its lock is free".to_owned(),
     };
     match remove_if_dead(file.path(), dry_run) {
         Ok(removal) => outcome(removal, cause),

@@ -161,7 +161,7 @@ impl Serialize for Field<'_> {
             Cell::Value(value) => map.serialize_entry("value", &Exact(value))?,
             Cell::Timer(rate, mean) => {
                 map.serialize_entry("rate", &finite(*rate))?;
-                map.serialize_entry("mean", mean)?;
+                map.serialize_entry("mean_seconds", mean)?;
             }
             Cell::Missing => {
                 let key = match self.column.kind {
