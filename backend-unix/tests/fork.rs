@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard};
 
@@ -249,8 +250,9 @@ fn child_forks_and_waits() {
 fn no_descriptor_slips_into_a_child() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _end = SetAtEnd(&done);
         for thread in 0..2 {
             let (place, done) = (&place, &done);
             scope.spawn(move || {
@@ -276,10 +278,18 @@ fn no_descriptor_slips_into_a_child() {
                 .result()
             })
             .collect();
-        done.store(true, Relaxed);
         let leaks = results.iter().filter(|&&count| count != 0).count();
         assert_eq!(leaks, 0, "of {} children: {results:?}", results.len());
     });
+}
+
+/// However a test ends, its threads do too.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 #[test]

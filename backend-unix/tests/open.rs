@@ -158,6 +158,26 @@ fn closed_handle_is_opened_again() {
 }
 
 #[test]
+fn size_is_looked_up_again() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.mmst");
+    fs::write(&path, [1; 100]).unwrap();
+    let mut opened = open(&path).unwrap();
+    assert_eq!(opened.size_now().unwrap(), 100);
+    fs::File::options().write(true).open(&path).unwrap().set_len(50).unwrap();
+    assert_eq!(opened.size_now().unwrap(), 50);
+    // In the middle of a page nothing faults.
+    assert_eq!(word(opened.mapping(), 96).load(Relaxed), 0);
+    assert!(!opened.mapping().is_damaged());
+    opened.close_handle();
+    assert_eq!(opened.size_now().unwrap(), 50);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(opened.size_now().unwrap_err().kind(), ErrorKind::Replaced);
+    fs::write(&path, [1; 100]).unwrap();
+    assert_eq!(opened.size_now().unwrap_err().kind(), ErrorKind::Replaced);
+}
+
+#[test]
 fn child_publishes_and_waits() {
     let Some(path) = child_path() else { return };
     let file = published(&path, "x.mmst", 4096);

@@ -155,11 +155,10 @@ impl Opened {
             Some(fd) => rustix::fs::fstat(fd),
             None => rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW),
         };
-        let stat = stat.map_err(failed(LOOK, path))?;
-        if file_id(&stat) == self.info.id {
-            Ok(file_size(&stat))
-        } else {
-            Err(Error::new(LOOK, path, ErrorKind::Replaced))
+        match stat {
+            Ok(stat) if file_id(&stat) == self.info.id => Ok(file_size(&stat)),
+            Ok(_) | Err(Errno::NOENT) => Err(Error::new(LOOK, path, ErrorKind::Replaced)),
+            Err(errno) => Err(failed(LOOK, path)(errno)),
         }
     }
 
