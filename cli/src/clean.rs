@@ -129,7 +129,7 @@ fn temporaries(directory: &std::path::Path, dry_run: bool) -> Vec<Verdict> {
     verdicts.filter(|verdict| verdict.fate != Fate::Kept).collect()
 }
 
-/// `removed FILE: its program, pid 17, died: nobody holds the lock`.
+/// `removed FILE: pid 17 died, its lock is free`.
 fn print(verdict: &Verdict, screen: Screen, output: &mut Output) -> io::Result<()> {
     let (style, word) = match verdict.fate {
         Fate::Removed => (style::GOOD, "removed"),

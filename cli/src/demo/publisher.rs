@@ -82,9 +82,9 @@ fn publish(threads: u16) -> Result<(), mmstats::Error> {
     std::thread::scope(|scope| -> Result<(), mmstats::Error> {
         for _ in 0..threads {
             let stats = || publisher.lane();
-            let (queue, waiting, material) = (&queue, &waiting, &material);
+            let (queue, waiting, material, stop) = (&queue, &waiting, &material, &stop);
             scope.spawn(move || match stats() {
-                Ok(stats) => work_off(&stats, queue, waiting, material),
+                Ok(stats) => work_off(&stats, queue, waiting, material, stop),
                 Err(error) => eprintln!("a worker cannot publish: {error}"),
             });
         }
@@ -149,14 +149,24 @@ fn feed(
     }
 }
 
-/// Takes blocks off the queue until its other end is dropped.
-fn work_off(stats: &Work, queue: &Mutex<Receiver<u64>>, waiting: &AtomicU64, material: &[u8]) {
+/// Takes blocks off the queue until its other end is dropped. What is left in it at the
+/// end stays: whoever pressed Ctrl-C does not want to wait for it.
+fn work_off(
+    stats: &Work,
+    queue: &Mutex<Receiver<u64>>,
+    waiting: &AtomicU64,
+    material: &[u8],
+    stop: &AtomicBool,
+) {
     let (mut out, mut verified) = (Vec::with_capacity(work::BLOCK), Verified::default());
     loop {
         stats.busy.set(false);
         stats.doing.set("waiting for a block");
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(number) = next else { return };
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
         waiting.fetch_sub(1, Ordering::Relaxed);
         stats.busy.set(true);
         stats.latency.time(|| one(stats, number, material, &mut out, &mut verified));
