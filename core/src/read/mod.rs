@@ -5,7 +5,7 @@
 //! bounded time. Nothing here panics, allocates, or follows an offset that was not
 //! checked, whatever the bytes are and whoever changes them meanwhile.
 //!
-//! Everything works over a [`Source`](crate::Source): a slice at any alignment, or a
+//! Everything works over a [`Source`]: a slice at any alignment, or a
 //! [`Region`](crate::Region) that a writer is changing. [`Image`] is a thin layer over
 //! functions that take the source explicitly, so that an observer may copy the metadata
 //! (all before [`Header::lanes_offset`]) once, walk that copy with a [`Cursor`], and
