@@ -93,7 +93,8 @@ impl Slot {
     /// The descriptors of a writer's file, unless this process was forked off the writer.
     pub(super) fn fds(&self) -> Option<Fds> {
         let (lock, map) = (self.lock_fd.load(Relaxed), self.map_fd.load(Relaxed));
-        (lock != NO_FD).then_some(Fds { lock, map })
+        // One alone is only seen in a child of a thread that could not get the lock.
+        (lock != NO_FD && map != NO_FD).then_some(Fds { lock, map })
     }
 
     /// Hands descriptors over. The caller holds the lock.
