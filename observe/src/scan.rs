@@ -274,3 +274,26 @@ pub(crate) fn constant_of<'s>(
     let bytes = scratch.bytes(field.buffer_size());
     constant(three.metadata(), field, bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_that_took_too_long_is_thrown_away_once() {
+        let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        let mut watch = Watch { last: ago(3) };
+        assert!(watch.too_long());
+        assert!(!watch.too_long(), "the next read began just now");
+        assert!(!Watch { last: ago(1) }.too_long());
+    }
+
+    #[test]
+    fn scratch_grows_in_whole_words_and_keeps_its_bytes() {
+        let mut scratch = Scratch::new();
+        assert_eq!(scratch.bytes(13).len(), 13);
+        assert_eq!(scratch.bytes.len(), 16);
+        assert_eq!(scratch.bytes(8).len(), 8);
+        assert_eq!(scratch.bytes.len(), 16);
+    }
+}
