@@ -414,3 +414,22 @@ fn a_text_as_long_as_its_capacity_is_good() {
     let value = mmstats_core::read::Value::Text { text: "12345678", cut: false };
     assert_eq!(image.read(0, &field, &mut [0; 16]), Verdict::Consistent(value));
 }
+
+/// Work is bounded: fields that share one large constant are refused after the constants
+/// together pass twice the heap, and each of them was summed at most once before.
+#[test]
+fn constants_that_overlap_are_not_summed_for_ever() {
+    let mut b = Builder::new();
+    let place = b.heap(8, &[7; 400]);
+    let shared = Desc { ty: 4, count: 50, flags: ARRAY, place, ..CONSTANT };
+    for _ in 0..CAPACITY {
+        b.field("x", shared);
+    }
+    let fields = walk(&b.bytes);
+    let used = b.heap - HEAP;
+    let good = fields.iter().take_while(|field| field.is_ok()).count();
+    assert_eq!(good, 2 * used / 400, "heap of {used} bytes");
+    for field in &fields[good..] {
+        assert_eq!(field.unwrap_err().code(), "cell-overlap");
+    }
+}

@@ -5,7 +5,6 @@ use super::cursor::{Cursor, Group};
 use super::error::FieldError;
 use super::header::Header;
 use super::heap::{Heap, HeapStr, Scan, check_utf8, with_bytes};
-use crate::checksum::Fletcher64;
 use crate::layout::{
     ATOMIC_CELL, CELL_HEAD, MAX_ATTRIBUTES, MAX_CAPACITY, MAX_HELP, MAX_LABEL, MAX_SLOT, MAX_UNIT,
     descriptor as d, field_state, flags,
@@ -58,7 +57,7 @@ impl<'a> Check<'a> {
         }
         let start = header.heap_offset();
         let heap = Heap { start, end: start.saturating_add(heap_used) };
-        let lengths = self.check_metadata(source, heap)?;
+        let lengths = self.check_metadata(source, heap, cursor)?;
         let value_size = match self.plain(header, cursor) {
             Some(size) => size,
             None => self.check_value(source, header, heap, cursor)?,
@@ -123,6 +122,7 @@ impl<'a> Check<'a> {
         &self,
         source: &S,
         heap: Heap,
+        cursor: &mut Cursor,
     ) -> Result<[u16; 4], FieldError> {
         let raw = self.raw;
         let mut scan = Scan::default();
@@ -135,8 +135,16 @@ impl<'a> Check<'a> {
         let unit = optional(d::UNIT, raw.unit, MAX_UNIT)?;
         let help = optional(d::HELP, raw.help, MAX_HELP)?;
         let attributes = optional(d::ATTRIBUTES, raw.attributes, MAX_ATTRIBUTES)?;
-        let constant = self.storage == Some(Storage::Constant);
-        if !constant || take_constant(source, heap, raw, &mut scan.sum) {
+        let complete = self.storage != Some(Storage::Constant)
+            || match locate_constant(source, heap, raw) {
+                Some(size) => {
+                    self.count_constant(size, heap, cursor)?;
+                    scan.sum.range(source, raw.place, u32::try_from(size).unwrap_or(0));
+                    true
+                }
+                None => false,
+            };
+        if complete {
             let (found, expected) = (raw.checksum, scan.sum.finish());
             if found != expected {
                 let offset = self.at.saturating_add(d::CHECKSUM);
@@ -154,6 +162,19 @@ impl<'a> Check<'a> {
             check_pairs(source, HeapStr::new(raw.attributes, attributes))?;
         }
         Ok(lengths)
+    }
+
+    /// Rule `cell-overlap` for a constant, in so far as it bounds the work: many fields that
+    /// share one large constant would take for ever. Twice the heap is more than constants
+    /// that do not overlap can have, with room for one whose damaged size is counted too.
+    fn count_constant(&self, size: u64, heap: Heap, cursor: &mut Cursor) -> Result<(), FieldError> {
+        cursor.constants = cursor.constants.saturating_add(size);
+        let used = heap.end.saturating_sub(heap.start);
+        if cursor.constants > 2 * u64::from(used) {
+            let offset = self.at.saturating_add(d::PLACE);
+            return Err(FieldError::CellOverlap { offset, found: self.raw.place, limit: heap.end });
+        }
+        Ok(())
     }
 
     /// Rules `count`, `type-storage` and `kind-type`. Returns the size of the value.
@@ -295,27 +316,18 @@ fn check_pairs<S: Source + ?Sized>(source: &S, attributes: HeapStr) -> Result<()
     })
 }
 
-/// Takes the value of a constant into the checksum. False where its place or size is not
+/// The size of a constant that is inside the heap. `None` where its place or size is not
 /// known, so that there is no checksum to compare: a later rule says why.
 #[inline(never)]
-fn take_constant<S: Source + ?Sized>(
-    source: &S,
-    heap: Heap,
-    raw: &RawDescriptor,
-    sum: &mut Fletcher64,
-) -> bool {
-    let Some(ty) = DataType::from_code(raw.ty) else { return false };
+fn locate_constant<S: Source + ?Sized>(source: &S, heap: Heap, raw: &RawDescriptor) -> Option<u64> {
+    let ty = DataType::from_code(raw.ty)?;
     if value_size(ty, raw.count, raw.flags & flags::ARRAY != 0).is_err()
         || !raw.place.is_multiple_of(8)
     {
-        return false;
+        return None;
     }
     let size = constant_size(source, heap, raw, ty);
-    if !heap.holds(raw.place, size) {
-        return false;
-    }
-    sum.range(source, raw.place, u32::try_from(size).unwrap_or(0));
-    true
+    heap.holds(raw.place, size).then_some(size)
 }
 
 /// Bytes of a constant in the heap with its padding. A text that says it is longer than

@@ -30,13 +30,15 @@ pub struct Cursor {
     /// End of the cells so far, from the start of the lane.
     pub(super) end: u32,
     pub(super) group: Option<Group>,
+    /// Bytes of constants looked at so far.
+    pub(super) constants: u64,
 }
 
 impl Cursor {
     /// Before the first field.
     #[must_use]
     pub const fn new() -> Self {
-        Self { next: 0, count: 0, heap_used: 0, end: 0, group: None }
+        Self { next: 0, count: 0, heap_used: 0, end: 0, group: None, constants: 0 }
     }
 
     /// Index of the field that comes next.

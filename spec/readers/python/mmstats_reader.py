@@ -1,0 +1,696 @@
+#!/usr/bin/env python3
+"""A reader of mmstats images, format 3.0, in plain Python 3.
+
+    python3 mmstats_reader.py FILE
+
+It prints one JSON document: the state, instance and part of the image and its
+fields, each combined over the lanes by its own rule and lane by lane. A file that
+is refused gives {"refused": code, "offset": n, "message": ...} and exit code 1;
+the offset is that of the header word at fault.
+
+The sections below follow FORMAT.md and have its numbers. The document is the
+authority; this file was written from it and from PROTOCOL.md alone.
+
+About memory order. Python has neither atomics nor fences. What is done here:
+
+- Single words are loaded through memoryviews of native 4 and 8 byte items. CPython
+  copies such an item with a constant-size memcpy, which compilers turn into one
+  load; nothing in the language promises it.
+- x86-64 does not reorder loads with loads, and the interpreter does not reorder
+  bytecode: there, the loop of PROTOCOL.md section 2.2 holds as it is written.
+- ARM and RISC-V may reorder loads. fence() goes through a lock twice there. The C
+  library's locks then order the loads in practice, but no document says so. A
+  reader that must be right on these machines loads through C, Rust or the like.
+"""
+
+import fcntl
+import json
+import math
+import mmap
+import os
+import platform
+import re
+import stat
+import struct
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+READER_MINOR = 0
+KNOWN_FEATURES = 0
+
+# Orders of loads: see above.
+_TOTAL_STORE_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+_lock = threading.Lock()
+
+
+def fence():
+    """Stands where PROTOCOL.md has an acquire fence."""
+    if not _TOTAL_STORE_ORDER:
+        for _ in range(2):
+            with _lock:
+                pass
+
+
+class Refused(Exception):
+    """The image breaks a rule of section 12, first table."""
+
+    def __init__(self, code, offset, message):
+        super().__init__(message)
+        self.code, self.offset = code, offset
+
+
+class Damaged(Exception):
+    """A field or a value breaks a rule of section 12, second and third table."""
+
+    @property
+    def code(self):
+        return self.args[0]
+
+
+class Contended(Exception):
+    """A latched cell changed too often while it was read (PROTOCOL.md section 2.2)."""
+
+
+# ---- 1. Byte order, word size, units ------------------------------------------
+
+
+class Memory:
+    """Naturally aligned loads of little-endian words from read-only memory."""
+
+    def __init__(self, buffer):
+        self.bytes = memoryview(buffer)
+        self.size = len(self.bytes)
+        self._u32 = self.bytes[: self.size & ~3].cast("I")
+        self._u64 = self.bytes[: self.size & ~7].cast("Q")
+
+    def u32(self, offset):
+        return self._native(self._u32[offset >> 2], 4)
+
+    def u64(self, offset):
+        return self._native(self._u64[offset >> 3], 8)
+
+    def copy(self, offset, size):
+        """An own copy. It may be torn: the callers check, or the bytes are final."""
+        return bytes(self.bytes[offset : offset + size])
+
+    @staticmethod
+    def _native(value, size):
+        if sys.byteorder == "big":
+            return int.from_bytes(value.to_bytes(size, "big"), "little")
+        return value
+
+
+def round_up(n, unit):
+    return -(-n // unit) * unit
+
+
+# ---- 3. Header ----------------------------------------------------------------
+
+MAGIC = b"\x89MMS\r\n\x1a\n"
+FIXED_HEADER = (  # offset, struct code, name; the reserved bytes are left out
+    (0, "8s", "magic"),
+    (8, "H", "major"),
+    (10, "H", "minor"),
+    (12, "H", "min_minor"),
+    (14, "H", "header_size"),
+    (16, "Q", "required_features"),
+    (24, "Q", "optional_features"),
+    (32, "16s", "instance"),
+    (48, "I", "part"),
+    (52, "I", "file_size"),
+    (56, "I", "descriptor_offset"),
+    (60, "I", "descriptor_capacity"),
+    (64, "H", "descriptor_size"),
+    (68, "I", "heap_offset"),
+    (72, "I", "heap_size"),
+    (76, "I", "lanes_offset"),
+    (80, "I", "lane_stride"),
+    (84, "I", "lane_capacity"),
+    (88, "I", "cells_offset"),
+    (120, "Q", "checksum"),
+)
+HEADER_OFFSET = {name: offset for offset, _, name in FIXED_HEADER}
+HEADER_OFFSET.update(state=128, field_count=132, heap_used=136, lanes_used=140)
+
+BUILDING, LIVE, CLOSED = 1, 2, 3
+
+
+def parse(table, raw):
+    """The named values of a table of (offset, struct code, name)."""
+    return SimpleNamespace(
+        **{name: struct.unpack_from("<" + code, raw, offset)[0] for offset, code, name in table}
+    )
+
+
+# ---- 4. Descriptors -----------------------------------------------------------
+
+DESCRIPTOR = (
+    (0, "I", "label"),
+    (4, "I", "unit"),
+    (8, "I", "help"),
+    (12, "I", "attributes"),
+    (16, "B", "type"),
+    (17, "B", "kind"),
+    (18, "B", "aggregation"),
+    (19, "B", "storage"),
+    (20, "I", "count"),
+    (24, "I", "place"),
+    (28, "I", "slot_size"),
+    (32, "I", "member"),
+    (36, "B", "slots"),
+    (37, "B", "level"),
+    (38, "H", "flags"),
+    (40, "I", "param"),
+    (56, "Q", "checksum"),
+)
+DESCRIPTOR_STATE = 48
+FIELD_LIVE, FIELD_RETIRED = 1, 2
+OPTIONAL, ARRAY, MEMBER = 1, 2, 4
+CONSTANT, ATOMIC, LATCHED = 1, 2, 3
+
+# 4.1 Data types: name, struct code; the element size is that of the code.
+TYPES = {
+    1: ("u8", "B"), 2: ("u16", "H"), 3: ("u32", "I"), 4: ("u64", "Q"),
+    5: ("i8", "b"), 6: ("i16", "h"), 7: ("i32", "i"), 8: ("i64", "q"),
+    9: ("f32", "f"), 10: ("f64", "d"), 11: ("bool", "B"),
+    12: ("text", "s"), 13: ("bytes", "s"),
+}  # fmt: skip
+U64, F32, BOOL, TEXT, BYTES = 4, 9, 11, 12, 13
+
+# 4.2 Kinds, 4.3 Aggregation
+COUNTER, GAUGE, INFO, TIMER = 1, 2, 3, 7
+KINDS = {COUNTER: "counter", GAUGE: "gauge", INFO: "info", TIMER: "timer"}
+TIMER_ELEMENTS = ("count", "sum", "min", "max", "last")
+SUM, MIN, MAX, MEAN, EACH = 1, 2, 3, 4, 5
+
+
+def is_blob(f):
+    return f.type in (TEXT, BYTES)
+
+
+def element_size(f):
+    return struct.calcsize(TYPES[f.type][1])
+
+
+def value_size(f):
+    """Size of the value of a known type in a slot; of an unknown type, 8 (section 12)."""
+    if f.type not in TYPES:
+        return 8
+    return 8 + f.count if is_blob(f) else f.count * element_size(f)
+
+
+def count_is_good(f):
+    if is_blob(f):
+        return 1 <= f.count <= MAX_BLOB
+    if f.flags & ARRAY:
+        return f.count >= 1 and f.count * element_size(f) <= MAX_SLOT
+    return f.count == 1
+
+
+def type_name(f):
+    name = TYPES[f.type][0] if f.type in TYPES else f"unknown({f.type})"
+    return f"{name}[{f.count}]" if f.flags & ARRAY and f.type in TYPES else name
+
+
+def combine(f, values):
+    """Section 4.3, over the values that are present; None where nothing is combined."""
+    if f.kind == TIMER and f.aggregation == SUM:
+        return combine_timers(values)
+    if is_blob(f) or f.kind == TIMER or f.aggregation not in (SUM, MIN, MAX, MEAN):
+        return None
+    if f.flags & ARRAY:
+        return [combine_scalars(f, column) for column in zip(*values)]
+    return combine_scalars(f, values)
+
+
+def combine_scalars(f, values):
+    if f.aggregation in (MIN, MAX):
+        numbers = [v for v in values if v == v] or values  # a NaN is no extreme
+        return (min if f.aggregation == MIN else max)(numbers)
+    total = +values[0]
+    for value in values[1:]:  # integers are as wide as they need, floats are binary64
+        total += value
+    return total if f.aggregation == SUM else float(total) / len(values)
+
+
+def combine_timers(values):
+    used = [v for v in values if v["count"]]
+    if not used:
+        return values[0]
+    return {
+        "count": sum(v["count"] for v in used),
+        "sum": sum(v["sum"] for v in used),
+        "min": min(v["min"] for v in used),
+        "max": max(v["max"] for v in used),
+        "last": max(used, key=lambda v: v["count"])["last"],
+    }
+
+
+# ---- 5. Heap ------------------------------------------------------------------
+
+ATTRIBUTE_KEY = re.compile(rb"[A-Za-z0-9_.-]{1,63}")
+
+
+def heap_string(image, offset):
+    """A string that check_strings() has seen: all its bytes, then the text alone."""
+    length = struct.unpack("<H", image.memory.copy(offset, 2))[0]
+    raw = image.memory.copy(offset, round_up(2 + length, 4))
+    return raw, raw[2 : 2 + length]
+
+
+def parse_attributes(raw):
+    attributes = {}
+    for item in raw.split(b"\0"):
+        key, equals, value = item.partition(b"=")
+        if not equals or not ATTRIBUTE_KEY.fullmatch(key) or key.decode() in attributes:
+            raise Damaged("attributes")
+        attributes[key.decode()] = value.decode()
+    return attributes
+
+
+def constant_bytes(image, f):
+    """A constant's value with its padding; None where its place or size is not known."""
+    if f.type not in TYPES or not count_is_good(f) or f.place % 8:
+        return None
+    size = value_size(f)
+    if is_blob(f):
+        if not image.in_heap(f.place, 8):
+            return None
+        size = 8 + min(image.memory.u32(f.place), f.count)
+    size = round_up(size, 8)
+    return image.memory.copy(f.place, size) if image.in_heap(f.place, size) else None
+
+
+# ---- 6. Storage ---------------------------------------------------------------
+
+
+def decode(f, raw):
+    """A value in the form of heap and slots. Raises Damaged."""
+    if is_blob(f):
+        length = struct.unpack_from("<I", raw)[0]
+        if length > f.count:
+            raise Damaged("value-length")
+        blob = raw[8 : 8 + length]
+        if f.type == BYTES:
+            return blob.hex()
+        try:
+            return blob.decode()
+        except UnicodeDecodeError:
+            raise Damaged("value-utf8") from None
+    elements = struct.unpack_from(f"<{f.count}{TYPES[f.type][1]}", raw)
+    if f.type == BOOL:
+        if any(e > 1 for e in elements):
+            raise Damaged("value-range")
+        elements = [e == 1 for e in elements]
+    if f.kind == TIMER:
+        if elements[0] == 0:  # the others mean nothing: there is no sum and no duration
+            elements = (0, 0, None, None, None)
+        return dict(zip(TIMER_ELEMENTS, elements))
+    return list(elements) if f.flags & ARRAY else elements[0]
+
+
+def read_atomic(image, f, lane):
+    cell = lane + f.place
+    if element_size(f) == 8:
+        return decode(f, struct.pack("<Q", image.memory.u64(cell)))
+    word = struct.pack("<I", image.memory.u32(cell))
+    if f.type == F32:
+        return decode(f, word)
+    # Widened to 32 bits: narrow it again, and see that nothing was lost.
+    code = TYPES[f.type][1]
+    wide = struct.unpack("<i" if code in "bhi" else "<I", word)[0]
+    try:
+        return decode(f, struct.pack("<" + code, wide))
+    except struct.error:
+        raise Damaged("value-range") from None
+
+
+def read_slot(image, f, lane):
+    """PROTOCOL.md section 2.2 and 8: a copy of the newest slot of a latched cell."""
+    cell = lane + f.place
+    for _ in range(16):
+        began = time.monotonic()
+        a = image.memory.u32(cell)
+        fence()
+        raw = image.memory.copy(cell + 8 + a % f.slots * f.slot_size, f.slot_size)
+        fence()
+        b = image.memory.u32(cell)
+        # After more than two seconds seq may have come round (section 2.3).
+        if (b - a) % 2**32 <= f.slots - 2 and time.monotonic() - began <= 2:
+            return raw
+        time.sleep(0)
+    raise Contended
+
+
+# ---- 7. Lanes -----------------------------------------------------------------
+
+NEVER_CLAIMED, OWNED, HANDED_BACK = 0, 1, 2
+PRESENCE = 64
+
+
+def presence_bytes(descriptor_capacity):
+    return 8 * -(-descriptor_capacity // 64)
+
+
+class Lane:
+    """One lane, with the slots that were read from it: each group is read once.
+
+    The presence words are all loaded before the first cell, so that a bit that is
+    seen belongs to a value that is older than the copy of its slot.
+    """
+
+    def __init__(self, image, number):
+        h = image.header
+        self.image, self.number = image, number
+        self.base = h.lanes_offset + number * h.lane_stride
+        self.state = image.memory.u32(self.base)
+        words = presence_bytes(h.descriptor_capacity) // 4
+        self.presence = [image.memory.u32(self.base + PRESENCE + 4 * w) for w in range(words)]
+        fence()
+        self.slots = {}
+
+    def read(self, f):
+        """Value and verdict of an undamaged field that is no constant."""
+        try:
+            if self.state not in (NEVER_CLAIMED, OWNED, HANDED_BACK):
+                raise Damaged("lane-state")
+            if self.state == NEVER_CLAIMED:
+                return None, "absent", None
+            if f.flags & OPTIONAL and not self.presence[f.index // 32] >> f.index % 32 & 1:
+                return None, "absent", None
+            if f.storage == ATOMIC:
+                return read_atomic(self.image, f, self.base), "consistent", None
+            if f.place not in self.slots:
+                self.slots[f.place] = read_slot(self.image, f, self.base)
+            return decode(f, self.slots[f.place][f.member :]), "consistent", None
+        except Contended:
+            return None, "contended", None
+        except Damaged as damage:
+            return None, "damaged", damage.code
+
+
+# ---- 8. Checksum --------------------------------------------------------------
+
+
+def fletcher64(data):
+    a = b = 0
+    for (word,) in struct.iter_unpack("<I", data):
+        a = (a + word) % 0xFFFFFFFF
+        b = (b + a) % 0xFFFFFFFF
+    return b << 32 | a
+
+
+# ---- 9. Limits ----------------------------------------------------------------
+
+MAX_DESCRIPTORS = 16_777_216
+MAX_LANES = 65_536
+MAX_SLOT = 1_048_576
+MAX_BLOB = 1_048_560
+STRING_LIMITS = {"label": 255, "unit": 63, "help": 4096, "attributes": 4096}
+
+
+# ---- 10. Files ----------------------------------------------------------------
+
+
+def map_file(path):
+    """Maps a regular file read-only; returns its memory and whether it is locked."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(f"{path} is not a regular file")
+        if status.st_size < 192:
+            raise Refused("too-short", status.st_size, f"{status.st_size} bytes")
+        mapping = mmap.mmap(fd, status.st_size, mmap.MAP_SHARED, mmap.PROT_READ)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back with the fd
+            locked = False
+        except BlockingIOError:
+            locked = True
+        return Memory(mapping), locked
+    finally:
+        os.close(fd)
+
+
+# ---- 12. Reading an image: the checks -----------------------------------------
+
+
+class Image:
+    """An image whose header passed the checks of the first table."""
+
+    def __init__(self, memory):
+        self.memory = memory
+        raw = memory.copy(0, 128)  # what is checked is what is used
+        self.header = parse(FIXED_HEADER, raw)
+        self._check_header(self.header, raw)
+        h = self.header
+        self.state = memory.u32(128)
+        fence()
+        self._rule(self.state != BUILDING, "building", "state")
+        self._rule(self.state in (LIVE, CLOSED), "bad-state", "state")
+        self.field_count = memory.u32(132)
+        fence()
+        self.heap_used, self.lanes_used = memory.u32(136), memory.u32(140)
+        fence()
+        self._rule(self.field_count <= h.descriptor_capacity, "field-count", "field_count")
+        self._rule(self.heap_used <= h.heap_size, "heap-used", "heap_used")
+        self._rule(self.lanes_used <= h.lane_capacity, "lanes-used", "lanes_used")
+        self.heap_end = h.heap_offset + self.heap_used
+
+    def in_heap(self, offset, size):
+        return self.header.heap_offset <= offset and offset + size <= self.heap_end
+
+    def _rule(self, holds, code, name):
+        if not holds:
+            value = getattr(self.header, name, getattr(self, name, None))
+            raise Refused(code, HEADER_OFFSET[name], f"{name} is {value!r}")
+
+    def _check_header(self, h, raw):
+        rule, there = self._rule, self.memory.size
+        rule(h.magic == MAGIC, "bad-magic", "magic")
+        rule(h.major == 3, "unsupported-major", "major")
+        rule(h.checksum == fletcher64(raw[:120]), "header-checksum", "checksum")
+        rule(h.min_minor <= READER_MINOR, "unsupported-minor", "min_minor")
+        rule(not h.required_features & ~KNOWN_FEATURES, "required-features", "required_features")
+        good = h.header_size >= 192 and h.header_size % 64 == 0 and h.header_size <= there
+        rule(good, "header-size", "header_size")
+        rule(h.file_size <= there, "file-size", "file_size")
+        good = h.descriptor_size >= 64 and h.descriptor_size % 8 == 0
+        rule(good, "descriptor-size", "descriptor_size")
+        rule(h.descriptor_capacity <= MAX_DESCRIPTORS, "limit", "descriptor_capacity")
+        rule(1 <= h.lane_capacity <= MAX_LANES, "limit", "lane_capacity")
+        for name, unit in (
+            ("descriptor_offset", 8), ("heap_offset", 8), ("heap_size", 8),
+            ("lanes_offset", 64), ("lane_stride", 64), ("cells_offset", 8),
+        ):  # fmt: skip
+            rule(getattr(h, name) % unit == 0, "alignment", name)
+        descriptors_end = h.descriptor_offset + h.descriptor_capacity * h.descriptor_size
+        rule(h.descriptor_offset >= h.header_size, "section-order", "descriptor_offset")
+        rule(h.heap_offset >= descriptors_end, "section-order", "heap_offset")
+        rule(h.lanes_offset >= h.heap_offset + h.heap_size, "section-order", "lanes_offset")
+        # The sections are in order, so the end of the last one is the end of all.
+        lanes_end = h.lanes_offset + h.lane_capacity * h.lane_stride
+        rule(lanes_end <= h.file_size, "section-bounds", "lane_capacity")
+        good = PRESENCE + presence_bytes(h.descriptor_capacity) <= h.cells_offset <= h.lane_stride
+        rule(good, "lane-layout", "cells_offset")
+
+    def fields(self):
+        """All descriptors; f.damage is the code of the first rule that one breaks."""
+        layout = Layout(self.header)
+        for index in range(self.field_count):
+            f = self._field(index)
+            try:
+                check_strings(self, f)
+                check_description(f)
+                layout.check(self, f)
+            except Damaged as damage:
+                f.damage = damage.code
+            yield f
+
+    def _field(self, index):
+        offset = self.header.descriptor_offset + index * self.header.descriptor_size
+        state = self.memory.u32(offset + DESCRIPTOR_STATE)
+        raw = self.memory.copy(offset, 64)
+        f = parse(DESCRIPTOR, raw)
+        f.index, f.state, f.raw, f.damage = index, state, raw, None
+        f.text = {name: None for name in STRING_LIMITS}
+        return f
+
+
+def check_strings(image, f):
+    """The rules from field-state to attributes."""
+    if f.state not in (FIELD_LIVE, FIELD_RETIRED):
+        raise Damaged("field-state")
+    places = {name: getattr(f, name) for name in STRING_LIMITS}
+    places = {name: at for name, at in places.items() if at or name == "label"}
+    for at in places.values():
+        if at % 4 or not image.header.heap_offset <= at < image.heap_end:
+            raise Damaged("string-place")
+    pieces = [f.raw[:48]]
+    for name, at in places.items():
+        length = int.from_bytes(image.memory.copy(at, 2), "little")
+        if not 1 <= length <= STRING_LIMITS[name]:
+            raise Damaged("string-length")
+        if not image.in_heap(at, round_up(2 + length, 4)):
+            raise Damaged("string-length")
+    for name, at in places.items():
+        raw, f.text[name] = heap_string(image, at)
+        pieces.append(raw)
+    f.constant = constant_bytes(image, f) if f.storage == CONSTANT else None
+    if f.storage != CONSTANT or f.constant is not None:
+        if fletcher64(b"".join(pieces + [f.constant or b""])) != f.checksum:
+            f.text = {name: None for name in f.text}
+            raise Damaged("field-checksum")
+    try:
+        decoded = {name: raw and raw.decode() for name, raw in f.text.items()}
+    except UnicodeDecodeError:
+        f.text = {name: None for name in f.text}
+        raise Damaged("utf8") from None
+    attributes, f.text = f.text["attributes"], decoded
+    f.text["attributes"] = None
+    f.text["attributes"] = parse_attributes(attributes) if attributes else {}
+
+
+def check_description(f):
+    """The rules count, type-storage and kind-type."""
+    known = f.type in TYPES
+    if known and not count_is_good(f):
+        raise Damaged("count")
+    if (
+        is_blob(f) and f.flags & ARRAY
+        or f.storage == CONSTANT and f.flags & (MEMBER | OPTIONAL)
+        or f.storage == ATOMIC and (f.flags & (ARRAY | MEMBER) or is_blob(f))
+    ):  # fmt: skip
+        raise Damaged("type-storage")
+    if known and f.kind == COUNTER and f.type not in (1, 2, 3, 4, 9, 10):
+        raise Damaged("kind-type")
+    if known and f.kind == TIMER and (f.type, f.flags & ARRAY, f.count) != (U64, ARRAY, 5):
+        raise Damaged("kind-type")
+
+
+class Layout:
+    """The rules from slots to cell-overlap; it remembers the cell before."""
+
+    def __init__(self, header):
+        self.header = header
+        self.cells_end = header.cells_offset
+        self.group = None  # place, slots and slot_size of the run that goes on
+        self.members_end = 0
+
+    def check(self, image, f):
+        if f.storage not in (CONSTANT, ATOMIC, LATCHED):
+            self.group = None
+            return
+        key, in_group = None, False
+        if f.storage == LATCHED:
+            if f.slots not in (2, 4) or f.slot_size % 8 or not 8 <= f.slot_size <= MAX_SLOT:
+                raise Damaged("slots")
+            if f.flags & MEMBER:
+                key = (f.place, f.slots, f.slot_size)
+                in_group = key == self.group
+            past = f.type in TYPES and f.member + value_size(f) > f.slot_size
+            if f.member % 8 or past or in_group and f.member < self.members_end:
+                raise Damaged("member")
+        elif f.slots or f.slot_size:
+            raise Damaged("slots")
+        elif f.member:
+            raise Damaged("member")
+        if f.storage == CONSTANT:
+            known = f.constant is not None or f.type not in TYPES
+            if f.place % 8 or not known or not image.in_heap(f.place, 1):
+                raise Damaged("cell-place")
+        else:
+            end = f.place + 8 + (f.slots * f.slot_size if f.storage == LATCHED else 0)
+            inside = self.header.cells_offset <= f.place and end <= self.header.lane_stride
+            if f.place % 8 or not inside:
+                raise Damaged("cell-place")
+            if not in_group and f.place < self.cells_end:
+                raise Damaged("cell-overlap")
+            self.cells_end = end
+        self.group = key
+        self.members_end = round_up(f.member + value_size(f), 8)
+
+
+# ---- The document that is printed ---------------------------------------------
+
+
+def show_field(image, lanes, f):
+    out = {
+        "label": f.text["label"],
+        "type": type_name(f),
+        "kind": KINDS.get(f.kind, "unknown"),
+        "unit": f.text["unit"] or "",
+        "help": f.text["help"] or "",
+        "attributes": f.text["attributes"] or {},
+        "value": None,
+        "verdict": "consistent",
+        "lanes": [],
+    }
+    if f.damage:
+        return out | {"verdict": "damaged", "code": f.damage}
+    if f.state == FIELD_RETIRED:
+        return out | {"verdict": "retired"}
+    if f.type not in TYPES or f.storage not in (CONSTANT, ATOMIC, LATCHED):
+        return out | {"verdict": "unknown"}
+    if f.storage == CONSTANT:
+        try:
+            return out | {"value": decode(f, f.constant)}
+        except Damaged as damage:
+            return out | {"verdict": "damaged", "code": damage.code}
+    for lane in lanes:
+        value, verdict, code = lane.read(f)
+        entry = {"lane": lane.number, "value": value, "verdict": verdict}
+        out["lanes"].append(entry | ({"code": code} if code else {}))
+    # The whole is as good as its worst part; absent parts take no part.
+    verdicts = {entry["verdict"] for entry in out["lanes"]}
+    order = ("damaged", "contended", "consistent")
+    out["verdict"] = next((v for v in order if v in verdicts), "absent")
+    if out["verdict"] == "damaged":
+        out["code"] = next(e["code"] for e in out["lanes"] if "code" in e)
+    good = [entry["value"] for entry in out["lanes"] if entry["verdict"] == "consistent"]
+    if good:
+        out["value"] = combine(f, good)
+    return out
+
+
+def show(path):
+    memory, locked = map_file(path)
+    image = Image(memory)
+    lanes = [Lane(image, number) for number in range(image.lanes_used)]
+    return {
+        "state": "closed" if image.state == CLOSED else "live" if locked else "dead",
+        "instance": image.header.instance.hex(),
+        "part": image.header.part,
+        "fields": [show_field(image, lanes, f) for f in image.fields()],
+    }
+
+
+def plain(value):
+    """JSON has no infinities and no NaN: they become strings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, list) else value
+
+
+def main(arguments):
+    if len(arguments) != 1:
+        print("usage: mmstats_reader.py FILE", file=sys.stderr)
+        return 2
+    try:
+        document, code = show(arguments[0]), 0
+    except Refused as refused:
+        document = {"refused": refused.code, "offset": refused.offset, "message": str(refused)}
+        code = 1
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(plain(document), ensure_ascii=False, allow_nan=False))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
