@@ -91,7 +91,11 @@ impl Table {
                     Target::Bytes(_) | Target::None => None,
                 };
                 let digits = if ratio < 10.0 { 2 } else { 0 };
-                (time(nanos), format!("{ratio:.digits$}"), reached)
+                if ratio.is_nan() {
+                    ("none".to_owned(), String::new(), None)
+                } else {
+                    (time(nanos), format!("{ratio:.digits$}"), reached)
+                }
             }
             (Outcome::Bytes(bytes), target) => {
                 let bytes = bytes / row.per;
@@ -128,7 +132,6 @@ impl Table {
 /// Nanoseconds in the unit that reads best.
 fn time(nanos: f64) -> String {
     match nanos {
-        n if n.is_nan() => "none".to_owned(),
         n if n < 10_000.0 => format!("{n:.2} ns"),
         n if n < 1e6 => format!("{:.1} us", n / 1e3),
         n => format!("{:.2} ms", n / 1e6),
