@@ -197,7 +197,7 @@ impl Observer {
         // A name that was listed and is gone before it was opened is nobody's fault, and
         // what cannot be read is not known to be of a process that is asked for.
         let expected = !problem.named && problem.code == "not-found";
-        if !expected && reason != Reason::IfPid && !self.problems.contains(&problem) {
+        if !expected && reason != Reason::IfPid {
             self.problems.push(problem);
         }
     }

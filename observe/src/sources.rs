@@ -78,7 +78,7 @@ pub(crate) enum Reason {
 /// What there is to look at now.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
-    /// In order; a path may come twice.
+    /// In order; one file may have two paths, but no path comes twice.
     pub(crate) candidates: Vec<(PathBuf, Reason)>,
     pub(crate) directories: Vec<PathBuf>,
     pub(crate) problems: Vec<Problem>,
@@ -101,6 +101,9 @@ impl Listing {
             let reason = if sources.pids.is_empty() { Reason::Listed } else { Reason::IfPid };
             listing.search_defaults(reason);
         }
+        listing
+            .candidates
+            .retain(|(path, reason)| *reason == Reason::Named || !sources.paths.contains(path));
         listing
     }
 

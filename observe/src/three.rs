@@ -15,9 +15,9 @@ use crate::field::FieldRef;
 use crate::problem::{Damage, Problem};
 use crate::state::{Identity, Instance, LaneInfo, Lanes, State};
 
-/// Most bytes of metadata that are copied; two million fields with unit and help have as
-/// much. More is refused, so that a hostile sparse file does not eat the memory.
-const MAX_METADATA: u32 = 512 << 20;
+/// Most bytes of metadata that are copied; a million fields with unit and help have less.
+/// More is refused, so that a hostile sparse file does not eat the memory.
+const MAX_METADATA: u32 = 256 << 20;
 /// Never seen: what was just found in a list is there.
 const NO_DAMAGE: Damage = Damage { code: "field-state", offset: 0 };
 

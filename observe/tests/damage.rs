@@ -225,6 +225,12 @@ fn what_is_no_regular_file_is_refused_by_name() {
         assert_eq!((problem.code, problem.named), ("not-regular", true), "{problem}");
         assert!(observer.files().is_empty());
     }
+    // Once, also where it lies in a directory that was named too.
+    let sources = Sources::new().path(directory.path()).path(path("link.mmst"));
+    let mut both = Observer::new(sources);
+    both.refresh();
+    let links: Vec<_> = both.problems().filter(|p| p.path == path("link.mmst")).collect();
+    assert!(matches!(links.as_slice(), [Problem { named: true, .. }]), "{links:?}");
     let device = observe(std::path::Path::new("/dev/null"));
     assert_eq!(codes(&device), ["not-regular"]);
     // A directory of that name that the user named is searched.
