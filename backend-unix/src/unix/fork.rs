@@ -198,11 +198,13 @@ unsafe extern "C" fn after_fork_in_child() {
         if let Some(range) = slot.range() {
             make_private(range, fds.map);
         }
+        // `libc::close`, since it bears a descriptor that is not there: without the lock
+        // (`Lock::hold_for_fork`) the table may know one that did not come along.
         // SAFETY: the descriptor came with the fork, and was taken out of the slot, so
         // nobody closes it a second time.
-        unsafe { rustix::io::close(fds.map) };
+        unsafe { libc::close(fds.map) };
         // SAFETY: as above.
-        unsafe { rustix::io::close(fds.lock) };
+        unsafe { libc::close(fds.lock) };
     }
     Lock::release_in_child();
 }
