@@ -121,6 +121,15 @@ impl OwnedFile {
         match self.0 {}
     }
 
+    /// Cuts the mapping off from the file.
+    ///
+    /// # Errors
+    ///
+    /// Never called.
+    pub fn detach(&self) -> Result<()> {
+        match self.0 {}
+    }
+
     /// Removes the file's name.
     ///
     /// # Errors

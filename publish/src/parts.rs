@@ -273,9 +273,13 @@ impl Shared {
         for part in &mut state.parts {
             // A forked child has a private copy of the image and no right to the file.
             part.writer.close();
-            if let (Some(file), OnDrop::Remove) = (part.file.take(), self.options.on_drop) {
+            let Some(file) = part.file.take() else { continue };
+            match self.options.on_drop {
                 // Whoever removed or replaced it meanwhile did our work.
-                let _ = file.remove();
+                OnDrop::Remove => drop(file.remove()),
+                // Handles that are still around must not change a closed file. Without memory
+                // for a copy they may; there is no better way out.
+                OnDrop::Keep => drop(file.detach()),
             }
         }
     }

@@ -182,10 +182,8 @@ impl<S: Stats> Publisher<S> {
         self.shared.flush(wait)
     }
 
-    /// Closes the files now, also if clones of the publisher or lanes still exist. Stop
-    /// updating first: with [`OnDrop::Remove`](crate::OnDrop::Remove) a later update goes
-    /// nowhere, with [`OnDrop::Keep`](crate::OnDrop::Keep) it changes a file that says that
-    /// nothing changes any more.
+    /// Closes the files now, also if clones of the publisher or lanes still exist: what they
+    /// update from now on goes nowhere.
     ///
     /// Dropping the last clone does this too; a publisher in a `static` is never dropped, so
     /// call it at the end of `main`, or the file looks as if the program had died.

@@ -116,6 +116,15 @@ impl Registration {
         }
     }
 
+    /// Puts a private copy of a writer's file in the place of what is mapped.
+    pub(super) fn detach(&self) -> rustix::io::Result<()> {
+        let slot = self.entry.as_ref().map(Entry::slot);
+        match slot.and_then(|slot| Some((slot.range()?, slot.fds()?))) {
+            Some((range, fds)) => copy_over(range, fds.map),
+            None => Ok(()), // This process was forked off the writer, and has its copy.
+        }
+    }
+
     /// Must be called before the range is unmapped.
     pub(super) fn clear_range(&self) {
         if let Some(entry) = &self.entry {
@@ -212,21 +221,29 @@ unsafe extern "C" fn after_fork_in_child() {
 /// Puts a private copy of the file in the place of the shared mapping. Where that fails,
 /// for want of memory, zeros; and where that fails too, the mapping stays as it is.
 fn make_private(range: Range, fd: RawFd) {
+    if copy_over(range, fd).is_err() {
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: as in `copy_over`, with other bytes: zeros are valid for atomics too.
+        let _ = unsafe {
+            rustix::mm::mmap_anonymous(range.base.as_ptr().cast(), range.len, protection, flags)
+        };
+    }
+}
+
+/// Puts a private copy of the file in the place of the shared mapping.
+fn copy_over(range: Range, fd: RawFd) -> rustix::io::Result<()> {
     let flags = MapFlags::PRIVATE | MapFlags::FIXED;
     let protection = ProtFlags::READ | ProtFlags::WRITE;
     let place = range.base.as_ptr().cast();
-    // SAFETY: the descriptor is open; it came with the fork.
+    // SAFETY: the descriptor is open; in a child it came with the fork.
     let file = unsafe { BorrowedFd::borrow_raw(fd) };
     // SAFETY:
     // - the range is a whole mapping of a writer (`Slot::set_range`), so nothing else is
     //   replaced;
-    // - nobody uses it at this moment: the only thread of this process is in `fork`;
-    // - it stays mapped, readable and writable, with the same bytes.
-    let copied = unsafe { rustix::mm::mmap(place, range.len, protection, flags, file, 0) };
-    if copied.is_err() {
-        // SAFETY: as above, with other bytes: zeros are valid for atomics too.
-        let _ = unsafe { rustix::mm::mmap_anonymous(place, range.len, protection, flags) };
-    }
+    // - it stays mapped, readable and writable, with the same bytes: the system replaces a
+    //   mapping in one step, so whoever uses it at this moment finds one or the other.
+    unsafe { rustix::mm::mmap(place, range.len, protection, flags, file, 0) }.map(drop)
 }
 
 static GENERATION: AtomicUsize = AtomicUsize::new(0);

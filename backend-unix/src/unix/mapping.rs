@@ -175,6 +175,11 @@ impl Mapping {
         }
     }
 
+    /// Puts a private copy of a writer's file in the place of the mapping.
+    pub(super) fn detach(&self) -> rustix::io::Result<()> {
+        self.registration.as_ref().map_or(Ok(()), Registration::detach)
+    }
+
     /// Starts writing the bytes to the file, or waits until that is done.
     pub(super) fn sync(&self, wait: bool) -> rustix::io::Result<()> {
         let flags = if wait { MsyncFlags::SYNC } else { MsyncFlags::ASYNC };
@@ -191,7 +196,7 @@ impl Drop for Mapping {
         }
         // SAFETY:
         // - the range was mapped by this value and is unmapped nowhere else; the fork
-        //   handler and the guard replace pages, but keep the range mapped;
+        //   handler, `detach` and the guard replace pages, but keep the range mapped;
         // - nobody uses it any more: users hold the mapping (`Memory`).
         let unmapped = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
         debug_assert!(unmapped.is_ok(), "munmap: {unmapped:?}");

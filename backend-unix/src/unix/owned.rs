@@ -111,6 +111,16 @@ impl OwnedFile {
         Ok(())
     }
 
+    /// Cuts the mapping off from the file: who still has it goes on in a private copy at the
+    /// same address, and the file does not change any more.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no memory for the copy; then the mapping stays as it is.
+    pub fn detach(&self) -> Result<()> {
+        self.mapping.detach().map_err(failed("detach", &self.path))
+    }
+
     /// Removes the file's name, if it is still its name. The lock and the bytes stay until
     /// they are dropped.
     ///

@@ -201,3 +201,25 @@ fn a_thread_survives_many_publishers() {
     assert!(open() < before + 100, "{before} open files became {}", open());
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
+
+/// A kept file says that nothing changes any more, and nothing does: handles that are still
+/// around go on in a copy of their own.
+#[test]
+fn a_closed_file_does_not_change() {
+    let directory = directory();
+    let publisher = one(directory.path());
+    let path = publisher.paths().remove(0);
+    let stats = publisher.lane().unwrap();
+    stats.hits.add(7);
+    stats.level.set(3);
+    publisher.close();
+    let closed = std::fs::read(&path).unwrap();
+    stats.hits.add(100);
+    stats.level.set(9);
+    assert_eq!(stats.hits.get(), 107, "the program itself sees no difference");
+    drop((stats, publisher));
+    assert!(std::fs::read(&path).unwrap() == closed, "a closed file has changed");
+    let program = look(&path);
+    assert_eq!(program.files()[0].state(), State::Closed);
+    assert_eq!(hits_of(&path), 7);
+}
