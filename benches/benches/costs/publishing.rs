@@ -102,13 +102,45 @@ struct Aide {
 #[repr(align(128))]
 struct Progress(AtomicU64);
 
+/// Keeps this thread on the first core, or away from it; `None` lets it go anywhere.
+///
+/// Two threads that share a core do not run beside each other, and a busy system leaves them
+/// there for seconds.
+#[cfg(target_os = "linux")]
+fn stay(on_first: Option<bool>) {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    use std::sync::OnceLock;
+
+    // What this process may use, as it was before anything was changed.
+    static ALL: OnceLock<Option<CpuSet>> = OnceLock::new();
+    let Some(all) = ALL.get_or_init(|| sched_getaffinity(None).ok()) else { return };
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
+    let Some(first) = cores.next() else { return };
+    let mut set = *all;
+    match on_first {
+        None => {}
+        Some(true) => {
+            set.clear();
+            set.set(first);
+        }
+        Some(false) => set.unset(first),
+    }
+    // With one core, or where it is not allowed, no round counts: see `row_beside`.
+    let _ = sched_setaffinity(None, &set);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stay(_on_first: Option<bool>) {}
+
 impl Aide {
     /// `make` runs on the thread.
     fn new<W: FnMut()>(make: impl FnOnce() -> W + Send + 'static) -> Self {
         let progress = Arc::new(Progress(AtomicU64::new(0)));
         let stop = Arc::new(AtomicBool::new(false));
         let (its_progress, its_stop) = (Arc::clone(&progress), Arc::clone(&stop));
+        stay(Some(true));
         let thread = thread::spawn(move || {
+            stay(Some(false));
             let mut work = make();
             let mut done = 0;
             while !its_stop.load(Ordering::Relaxed) {
@@ -134,6 +166,7 @@ impl Drop for Aide {
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the other thread");
         }
+        stay(None);
     }
 }
 
@@ -217,7 +250,7 @@ pub(crate) fn rows(bench: &mut Bench) {
         || {
             let word = Arc::new(Progress(AtomicU64::new(0)));
             let theirs = Arc::clone(&word);
-            (Aide::new(move || move || loops::shared(&theirs.0, 100)), word)
+            (Aide::new(move || move || loops::shared(&theirs.0, 1)), word)
         },
         |(aide, _)| aide.progress(),
         |(_, word), n| loops::shared(&word.0, n),
