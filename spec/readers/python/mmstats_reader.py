@@ -9,7 +9,9 @@ is refused gives {"refused": code, "offset": n, "message": ...} and exit code 1;
 the offset is that of the header word at fault.
 
 The sections below follow FORMAT.md and have its numbers. The document is the
-authority; this file was written from it and from PROTOCOL.md alone.
+authority; this file was written from it and from PROTOCOL.md alone. Where they leave
+a choice it does as `mmstats show --json`: a lane with state 0 has no values, a timer
+with count 0 has the sum 0, a mean rounds its sum to binary64 before it divides.
 
 About memory order. Python has neither atomics nor fences. What is done here:
 
@@ -280,7 +282,12 @@ def constant_bytes(image, f):
             return None
         size = 8 + min(image.memory.u32(f.place), f.count)
     size = round_up(size, 8)
-    return image.memory.copy(f.place, size) if image.in_heap(f.place, size) else None
+    if not image.in_heap(f.place, size):
+        return None
+    image.constants_seen += size  # constants do not overlap: this bounds the work
+    if image.constants_seen > 2 * image.heap_used:
+        raise Damaged("cell-overlap")
+    return image.memory.copy(f.place, size)
 
 
 # ---- 6. Storage ---------------------------------------------------------------
@@ -458,6 +465,7 @@ class Image:
         self._rule(self.heap_used <= h.heap_size, "heap-used", "heap_used")
         self._rule(self.lanes_used <= h.lane_capacity, "lanes-used", "lanes_used")
         self.heap_end = h.heap_offset + self.heap_used
+        self.constants_seen = 0
 
     def in_heap(self, offset, size):
         return self.header.heap_offset <= offset and offset + size <= self.heap_end
