@@ -8,6 +8,7 @@ mod util;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mmstats_core::Memory;
@@ -184,6 +185,40 @@ fn remove_takes_only_its_own_file() {
     file.flush(true).unwrap();
     file.remove().unwrap();
     assert!(names(place.path()).is_empty());
+}
+
+#[test]
+fn detached_file_does_not_change_any_more() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 10_000);
+    let opened = open(file.path()).unwrap();
+    word(file.mapping(), 0).store(1, Relaxed);
+    word(file.mapping(), 8192).store(1, Relaxed);
+    // Others may store all the while.
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Relaxed) {
+                let counter = word(file.mapping(), 4096);
+                counter.store(counter.load(Relaxed) + 1, Relaxed);
+            }
+        });
+        file.detach().unwrap();
+        let last = word(opened.mapping(), 4096).load(Relaxed);
+        word(file.mapping(), 0).store(2, Relaxed);
+        // Once is enough, and a second time loses nothing.
+        file.detach().unwrap();
+        let own = [0, 8192].map(|offset| word(file.mapping(), offset).load(Relaxed));
+        let published = [0, 4096].map(|offset| word(opened.mapping(), offset).load(Relaxed));
+        // Before anything can fail, or the thread goes on for ever.
+        done.store(true, Relaxed);
+        assert_eq!(own, [2, 1]);
+        assert_eq!(published, [1, last]);
+    });
+    assert!(opened.is_locked().unwrap());
+    let path = file.path().to_owned();
+    drop(file);
+    assert!(!mmstats_unix::is_locked(&path).unwrap());
 }
 
 #[test]

@@ -186,6 +186,22 @@ fn mapping_outlives_its_file_across_a_fork() {
 }
 
 #[test]
+fn child_of_a_detached_writer_keeps_what_was_stored() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 4096);
+    file.detach().unwrap();
+    word(file.mapping(), 0).store(7, Relaxed);
+    let child = Forked::new(|| {
+        let seen = word(file.mapping(), 0).load(Relaxed);
+        word(file.mapping(), 0).store(8, Relaxed);
+        u8::from(seen == 7 && file.detach().is_ok())
+    });
+    assert_eq!(child.result(), 1);
+    assert_eq!(word(file.mapping(), 0).load(Relaxed), 7);
+}
+
+#[test]
 fn descriptor_number_of_the_child_is_not_closed_twice() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();

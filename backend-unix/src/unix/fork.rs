@@ -116,12 +116,20 @@ impl Registration {
         }
     }
 
-    /// Puts a private copy of a writer's file in the place of what is mapped.
+    /// Puts a private copy of a writer's file in the place of what is mapped, once; a
+    /// second copy, here or in a child, would undo what was stored since.
     pub(super) fn detach(&self) -> rustix::io::Result<()> {
+        // No fork between the copy and the note about it.
+        let _held = Lock::hold();
         let slot = self.entry.as_ref().map(Entry::slot);
-        match slot.and_then(|slot| Some((slot.range()?, slot.fds()?))) {
-            Some((range, fds)) => copy_over(range, fds.map),
-            None => Ok(()), // This process was forked off the writer, and has its copy.
+        match slot.and_then(|slot| Some((slot, slot.range()?, slot.fds()?))) {
+            Some((slot, range, fds)) if !slot.is_private() => {
+                copy_over(range, fds.map)?;
+                slot.set_private();
+                Ok(())
+            }
+            // This process was forked off the writer, or has its copy already.
+            _ => Ok(()),
         }
     }
 
@@ -204,7 +212,7 @@ unsafe extern "C" fn after_fork_in_child() {
     GENERATION.fetch_add(1, Relaxed);
     for slot in slots() {
         let Some(fds) = slot.take_fds() else { continue };
-        if let Some(range) = slot.range() {
+        if let Some(range) = slot.range().filter(|_| !slot.is_private()) {
             make_private(range, fds.map);
         }
         // `libc::close`, since it bears a descriptor that is not there: without the lock

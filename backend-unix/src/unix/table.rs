@@ -22,6 +22,8 @@ pub(super) struct Slot {
     /// In bytes.
     len: AtomicUsize,
     writable: AtomicBool,
+    /// What is mapped is a copy, no longer the file.
+    private: AtomicBool,
     /// A page could not be read and was replaced.
     damaged: AtomicBool,
     /// The descriptors of a writer's file; -1 for readers and in forked children.
@@ -45,6 +47,7 @@ impl Slot {
             base: AtomicPtr::new(ptr::null_mut()),
             len: AtomicUsize::new(0),
             writable: AtomicBool::new(false),
+            private: AtomicBool::new(false),
             damaged: AtomicBool::new(false),
             lock_fd: AtomicI32::new(NO_FD),
             map_fd: AtomicI32::new(NO_FD),
@@ -56,6 +59,7 @@ impl Slot {
         self.base.store(base.as_ptr(), Relaxed);
         self.len.store(len, Relaxed);
         self.writable.store(writable, Relaxed);
+        self.private.store(false, Relaxed);
         self.damaged.store(false, Relaxed);
         // Must be Release, because a handler that sees the odd turn must see the range;
         // partner: the first load in `range`.
@@ -83,6 +87,16 @@ impl Slot {
         fence(Acquire);
         let steady = turn % 2 == 1 && turn == self.turn.load(Relaxed);
         (steady && len > 0).then_some(Range { base, len, writable })
+    }
+
+    /// Notes that a copy is mapped. The caller holds the lock.
+    pub(super) fn set_private(&self) {
+        self.private.store(true, Relaxed);
+    }
+
+    /// Whether a copy is mapped.
+    pub(super) fn is_private(&self) -> bool {
+        self.private.load(Relaxed)
     }
 
     /// Notes that bytes of the range were lost.
@@ -310,6 +324,22 @@ mod tests {
         let slot = again.slot();
         assert_eq!(again.release(&Lock::hold()), Some(fds));
         assert_eq!(slot.fds(), None);
+    }
+
+    #[test]
+    fn thread_that_forks_does_not_wait_for_ever() {
+        let held = Lock::hold();
+        let start = std::time::Instant::now();
+        Lock::hold_for_fork();
+        assert!(start.elapsed() < Duration::from_secs(10));
+        // It does not give back what it has not got.
+        Lock::release_in_parent();
+        assert!(!try_lock());
+        drop(held);
+        Lock::hold_for_fork();
+        assert!(!try_lock());
+        Lock::release_in_parent();
+        drop(Lock::hold());
     }
 
     #[test]
