@@ -5,6 +5,7 @@ use std::fmt;
 use mmstats_core::read::{Attributes, Field, HeapStr, parse_attributes};
 use mmstats_core::{Aggregation, DataType, Kind, Level, Storage};
 
+use crate::heap::Heap;
 use crate::one::Record;
 use crate::problem::Damage;
 
@@ -17,19 +18,14 @@ pub struct FieldRef<'a> {
 
 #[derive(Debug, Clone, Copy)]
 enum Inner<'a> {
-    Three { field: &'a Field, metadata: &'a [u8], retired: bool },
+    Three { field: &'a Field, heap: &'a Heap, retired: bool },
     One(&'a Record),
     Damaged(Damage),
 }
 
 impl<'a> FieldRef<'a> {
-    pub(crate) const fn three(
-        index: u32,
-        field: &'a Field,
-        metadata: &'a [u8],
-        retired: bool,
-    ) -> Self {
-        Self { index, inner: Inner::Three { field, metadata, retired } }
+    pub(crate) const fn three(index: u32, field: &'a Field, heap: &'a Heap, retired: bool) -> Self {
+        Self { index, inner: Inner::Three { field, heap, retired } }
     }
 
     pub(crate) const fn one(index: u32, record: &'a Record) -> Self {
@@ -42,7 +38,7 @@ impl<'a> FieldRef<'a> {
 
     fn string(&self, which: impl FnOnce(&Field) -> HeapStr) -> &'a str {
         match self.inner {
-            Inner::Three { field, metadata, .. } => which(field).slice(metadata),
+            Inner::Three { field, heap, .. } => heap.string(which(field)),
             Inner::One(_) | Inner::Damaged(_) => "",
         }
     }
@@ -216,17 +212,8 @@ impl<'a> FieldRef<'a> {
     /// Label, unit and attributes, to be compared.
     pub(crate) fn names(&self) -> [&'a [u8]; 3] {
         match self.inner {
-            Inner::Three { field, metadata, .. } => {
-                let bytes = |string: HeapStr| {
-                    let from = string.offset() as usize;
-                    metadata.get(from..from.saturating_add(string.len())).unwrap_or(&[])
-                };
-                let attributes = field.attributes();
-                // The default is at no place in the file.
-                let attributes = if attributes.is_empty() { &[] } else { bytes(attributes) };
-                let unit = field.unit();
-                let unit = if unit.is_empty() { &[] } else { bytes(unit) };
-                [bytes(field.label()), unit, attributes]
+            Inner::Three { field, heap, .. } => {
+                [field.label(), field.unit(), field.attributes()].map(|s| heap.string_bytes(s))
             }
             Inner::One(record) => [record.label.as_bytes(), &[], &[]],
             Inner::Damaged(_) => [&[]; 3],
@@ -310,9 +297,9 @@ impl FieldInfo {
         self.shape == field.shape()
             && self.kind == field.kind()
             && self.aggregation == field.aggregation()
-            && self.label.as_bytes() == label
-            && self.unit.as_bytes() == unit
-            && self.attributes.as_bytes() == attributes
+            && is_same(self.label.as_bytes(), label)
+            && is_same(self.unit.as_bytes(), unit)
+            && is_same(self.attributes.as_bytes(), attributes)
             && self.kind_name == field.kind_name()
     }
 
@@ -325,6 +312,18 @@ impl FieldInfo {
             && self.unit == other.unit
             && self.attributes == other.attributes
     }
+}
+
+/// Whether two short names are the same: `==` calls a function that takes longer than the
+/// names do.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let words = a.iter().zip(b).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b));
+    words && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
 }
 
 impl From<&FieldRef<'_>> for FieldInfo {
@@ -340,6 +339,25 @@ impl From<&FieldRef<'_>> for FieldInfo {
             aggregation: field.aggregation(),
             level: field.level(),
             constant: field.is_constant(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same;
+
+    #[test]
+    fn names_are_the_same_if_every_byte_is() {
+        let name = b"app.requests.served";
+        for len in 0..=name.len() {
+            assert!(is_same(&name[..len], &name[..len]));
+            assert!(!is_same(&name[..len], &[name, b".".as_slice()].concat()));
+            for at in 0..len {
+                let mut other = name[..len].to_vec();
+                other[at] ^= 1;
+                assert!(!is_same(&name[..len], &other), "{at} of {len}");
+            }
         }
     }
 }

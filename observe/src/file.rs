@@ -11,7 +11,7 @@ use crate::look::{Content, Facts, look};
 use crate::one::One;
 use crate::problem::Problem;
 use crate::state::{Identity, Instance, LaneInfo, Lanes, State};
-use crate::three::Three;
+use crate::three::{Room, Three};
 
 /// A file: what it is, its fields and their values.
 ///
@@ -60,9 +60,14 @@ impl File {
     /// Opens and judges a file.
     ///
     /// What is a regular file becomes a `File`, however damaged it is.
-    pub(crate) fn open(path: &Path, named: bool, key: u64) -> Result<Self, Problem> {
+    pub(crate) fn open(
+        path: &Path,
+        named: bool,
+        key: u64,
+        room: &mut Room,
+    ) -> Result<Self, Problem> {
         let named_problem = |problem| Problem { named, ..problem };
-        let (facts, content) = look(path).map_err(named_problem)?;
+        let (facts, content) = look(path, room).map_err(named_problem)?;
         let mut file = Self {
             path: path.to_owned(),
             facts,
@@ -88,7 +93,7 @@ impl File {
 
     /// Looks again. An error means that the file is gone and says why, where it is not
     /// just that nobody has the name.
-    pub(crate) fn refresh(&mut self) -> Result<Refreshed, Problem> {
+    pub(crate) fn refresh(&mut self, room: &mut Room) -> Result<Refreshed, Problem> {
         let before = self.state;
         let facts = match Facts::of(&self.path) {
             Ok(facts) if facts.id == self.facts.id => facts,
@@ -106,7 +111,7 @@ impl File {
                 if !three.is_same() {
                     return Ok(Refreshed::Gone);
                 }
-                three.refresh()
+                three.refresh(room)
             }
             Content::One { one, generation } => match One::read(&self.path) {
                 Ok(again) => {
@@ -121,7 +126,7 @@ impl File {
                 }
             },
             _ => {
-                let again = Self::open(&self.path, self.named, self.key)?;
+                let again = Self::open(&self.path, self.named, self.key, room)?;
                 *self = again;
                 return Ok(Refreshed::Same { grown: false, changed: self.state != before });
             }

@@ -5,6 +5,7 @@ mod combine;
 mod field;
 mod file;
 mod fold;
+mod heap;
 mod look;
 mod observer;
 mod one;

@@ -11,7 +11,7 @@ use mmstats_unix::{ErrorKind, FileId, FileInfo};
 use crate::one::One;
 use crate::problem::Problem;
 use crate::state::State;
-use crate::three::Three;
+use crate::three::{Room, Three};
 
 /// What is in a file.
 #[derive(Debug)]
@@ -60,7 +60,10 @@ impl Facts {
 /// The outer error says that there is no file to speak of, the inner one that it is
 /// refused.
 #[allow(clippy::type_complexity)] // two levels of refusal, used once
-pub(crate) fn look(path: &Path) -> Result<(Facts, Result<Content, (State, Problem)>), Problem> {
+pub(crate) fn look(
+    path: &Path,
+    room: &mut Room,
+) -> Result<(Facts, Result<Content, (State, Problem)>), Problem> {
     let opened = match mmstats_unix::open(path) {
         Ok(opened) => opened,
         Err(error) => {
@@ -79,7 +82,9 @@ pub(crate) fn look(path: &Path) -> Result<(Facts, Result<Content, (State, Proble
     let content = match Region::new(mapping) {
         Err(error) => Err((State::Damaged, Problem::new(path, "io", error.to_string()))),
         Ok(region) => match sniff(&region) {
-            Format::Three => Three::load(path, opened).map(|three| Content::Three(Box::new(three))),
+            Format::Three => {
+                Three::load(path, opened, room).map(|three| Content::Three(Box::new(three)))
+            }
             Format::One => One::read(path)
                 .map(|one| Content::One { one, generation: 0 })
                 .map_err(|problem| (State::Damaged, problem)),

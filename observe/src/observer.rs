@@ -8,6 +8,7 @@ use crate::problem::Problem;
 use crate::program::Program;
 use crate::sources::{Listing, Reason, Sources};
 use crate::state::State;
+use crate::three::Room;
 
 /// How many files are kept open, unless told otherwise: half of what the process may.
 #[cfg(unix)]
@@ -55,6 +56,7 @@ pub struct Observer {
     directories: Vec<PathBuf>,
     problems: Vec<Problem>,
     next_key: u64,
+    room: Room,
 }
 
 /// What a refresh brought.
@@ -83,7 +85,7 @@ impl Changes {
 impl Observer {
     /// An observer of these sources, which has looked at nothing yet.
     #[must_use]
-    pub const fn new(sources: Sources) -> Self {
+    pub fn new(sources: Sources) -> Self {
         Self {
             sources,
             handles: None,
@@ -92,6 +94,7 @@ impl Observer {
             directories: Vec::new(),
             problems: Vec::new(),
             next_key: 1,
+            room: Room::default(),
         }
     }
 
@@ -153,6 +156,7 @@ impl Observer {
         }
         changes.vanished.extend(known.rest());
         self.look_for_pids();
+        self.room.rest();
         changes
     }
 
@@ -164,7 +168,7 @@ impl Observer {
         reason: Reason,
         changes: &mut Changes,
     ) -> Option<(File, bool)> {
-        match file.refresh() {
+        match file.refresh(&mut self.room) {
             Ok(Refreshed::Same { grown, changed }) => {
                 changes.grown += usize::from(grown && shown);
                 changes.changed += usize::from(changed && shown);
@@ -183,7 +187,7 @@ impl Observer {
     fn open(&mut self, path: &Path, reason: Reason) -> Option<(File, bool)> {
         let key = self.next_key;
         self.next_key = key.wrapping_add(1);
-        match File::open(path, reason == Reason::Named, key) {
+        match File::open(path, reason == Reason::Named, key, &mut self.room) {
             Ok(file) => Some((file, true)),
             Err(problem) => {
                 self.note(problem, reason);

@@ -272,7 +272,7 @@ pub(crate) fn constant_of<'s>(
     scratch: &'s mut Scratch,
 ) -> Verdict<Value<'s>> {
     let bytes = scratch.bytes(field.buffer_size());
-    constant(three.metadata(), field, bytes)
+    constant(three.heap(), field, bytes)
 }
 
 #[cfg(test)]

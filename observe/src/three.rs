@@ -1,7 +1,9 @@
 //! Files of format 3: mapped, described once, read in place.
 //!
 //! The metadata (all bytes before the lanes) is copied into private memory and checked
-//! there, so that what was checked is what is used. Values are read from the mapping.
+//! there, so that what was checked is what is used. Of it the decoded descriptors and the
+//! heap are kept, and no more: memory that was never touched before costs 1 ns a byte,
+//! more than all checks. Values are read from the mapping.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use mmstats_core::{DataType, Region, Source, Storage};
 use mmstats_unix::{Mapping, Opened};
 
 use crate::field::FieldRef;
+use crate::heap::Heap;
 use crate::problem::{Damage, Problem};
 use crate::state::{Identity, Instance, LaneInfo, Lanes, State};
 
@@ -27,10 +30,7 @@ pub(crate) struct Three {
     opened: Opened,
     region: Region<Arc<Mapping>>,
     header: Header,
-    /// As long as the metadata; what is not used yet is zero.
-    metadata: Vec<u8>,
-    /// How much of the heap was copied, in bytes.
-    heap_copied: u32,
+    heap: Heap,
     cursor: Cursor,
     /// Those that are not damaged, in the order of their numbers.
     good: Vec<Field>,
@@ -67,7 +67,11 @@ pub(crate) struct Run {
 
 impl Three {
     /// Checks the image in a mapped file and copies its metadata.
-    pub(crate) fn load(path: &Path, opened: Opened) -> Result<Self, (State, Problem)> {
+    pub(crate) fn load(
+        path: &Path,
+        opened: Opened,
+        room: &mut Room,
+    ) -> Result<Self, (State, Problem)> {
         let refused =
             |refusal: Refusal| (State::of_refusal(&refusal), Problem::of_refusal(path, &refusal));
         let region = Region::new(Arc::clone(opened.mapping()))
@@ -78,15 +82,11 @@ impl Three {
             let message = format!("{size} bytes of metadata, this reader takes {MAX_METADATA}");
             return Err((State::Damaged, Problem::new(path, "too-large", message)));
         }
-        // Zeroed memory costs nothing until it is touched.
-        let mut metadata = vec![0; size as usize];
-        copy(&region, &mut metadata, 0, header.descriptor_offset());
         let mut three = Self {
             opened,
             region,
             header,
-            metadata,
-            heap_copied: 0,
+            heap: Heap::new(header.heap_offset()),
             cursor: Cursor::new(),
             good: Vec::new(),
             damaged: Vec::new(),
@@ -94,9 +94,7 @@ impl Three {
             plan: Plan::default(),
             generation: 0,
         };
-        // What was copied so far may have been newer than what was checked.
-        put32(&mut three.metadata, h::FIELD_COUNT, 0);
-        three.extend();
+        three.extend(room);
         if three.is_damaged() {
             return Err((State::Damaged, Problem::truncated(path, None)));
         }
@@ -104,7 +102,7 @@ impl Three {
     }
 
     /// Takes in the fields published since; says whether there were any.
-    fn extend(&mut self) -> bool {
+    fn extend(&mut self, room: &mut Room) -> bool {
         // A count that broke its rule since the file was opened is not used.
         let Ok(count) = self.header.field_count(&self.region) else { return false };
         let Ok(heap_used) = self.header.heap_used(&self.region) else { return false };
@@ -112,19 +110,23 @@ impl Three {
         if count <= from {
             return false;
         }
-        let place = |index| self.header.descriptor(index).unwrap_or(self.header.heap_offset());
-        let (start, end) = (place(from), place(count).min(self.header.heap_offset()));
-        copy(&self.region, &mut self.metadata, start, end);
+        let metadata = room.bytes(self.header.lanes_offset());
         let heap = self.header.heap_offset();
-        let (old, new) = (self.heap_copied / 8 * 8, heap_used.max(self.heap_copied));
-        // No overflow: the heap ends before the lanes.
-        copy(&self.region, &mut self.metadata, heap + old, heap + new.next_multiple_of(8));
-        self.heap_copied = new;
-        put32(&mut self.metadata, h::FIELD_COUNT, count);
-        put32(&mut self.metadata, h::HEAP_USED, new);
+        let place = |index| self.header.descriptor(index).unwrap_or(heap);
+        copy(&self.region, metadata, place(from), place(count).min(heap));
+        // Of the heap, what was checked before and then what is new. No overflow: it ends
+        // before the lanes.
+        let old = u32::try_from(self.heap.bytes().len()).unwrap_or(u32::MAX);
+        let new = heap_used.max(old);
+        copy(&self.region, metadata, heap + old / 8 * 8, heap + new.next_multiple_of(8));
+        put(metadata, heap, self.heap.bytes());
+        put(metadata, h::FIELD_COUNT, &count.to_le_bytes());
+        put(metadata, h::HEAP_USED, &new.to_le_bytes());
+        let metadata = &*metadata;
+        self.heap.extend(metadata.get((heap + old) as usize..(heap + new) as usize).unwrap_or(&[]));
 
-        self.good.reserve((count - from) as usize);
-        let metadata = self.metadata.as_slice();
+        let mut sure = old;
+        self.good.reserve_exact((count - from) as usize);
         while let Some((index, field)) = self.cursor.next(metadata, &self.header) {
             match field {
                 Ok(field) => {
@@ -133,17 +135,21 @@ impl Three {
                     } else {
                         self.retired.push(index);
                     }
+                    sure = sure.max(self.heap.end_of(&field));
                     self.good.push(field);
                 }
                 Err(error) => self.damaged.push((index, error.into())),
             }
         }
+        // What lies behind may belong to a field that is being added just now, and some of its
+        // bytes be older than the count of used ones: it is copied again with that field.
+        self.heap.truncate(sure);
         self.generation = self.generation.wrapping_add(1);
         true
     }
 
     /// Looks for new and retired fields; says whether there were any.
-    pub(crate) fn refresh(&mut self) -> bool {
+    pub(crate) fn refresh(&mut self, room: &mut Room) -> bool {
         let now = self.good.iter().filter(|field| field.retired(&self.region));
         let now: Vec<_> = now.map(Field::index).collect();
         let retired = now != self.retired;
@@ -157,7 +163,7 @@ impl Three {
             }
             self.generation = self.generation.wrapping_add(1);
         }
-        self.extend() || retired
+        self.extend(room) || retired
     }
 
     /// Whether the file still starts with the header that was checked: nobody wrote
@@ -209,8 +215,8 @@ impl Three {
         &self.region
     }
 
-    pub(crate) fn metadata(&self) -> &[u8] {
-        &self.metadata
+    pub(crate) const fn heap(&self) -> &Heap {
+        &self.heap
     }
 
     pub(crate) const fn plan(&self) -> &Plan {
@@ -261,7 +267,7 @@ impl Three {
         Some(match self.place(number) {
             Ok(place) => {
                 let field = self.good.get(place)?;
-                FieldRef::three(number, field, &self.metadata, self.is_retired(number))
+                FieldRef::three(number, field, &self.heap, self.is_retired(number))
             }
             Err(damage) => FieldRef::damaged(number, damage),
         })
@@ -291,13 +297,13 @@ impl Three {
         let mut buffer = Vec::new();
         for &index in &self.plan.constants {
             let Some(field) = self.good(index) else { continue };
-            let Some(name) = field.label().slice(&self.metadata).strip_prefix("sys.") else {
+            let Some(name) = self.heap.string(field.label()).strip_prefix("sys.") else {
                 continue;
             };
             let mut value = || {
                 let size = field.buffer_size();
                 buffer.resize(buffer.len().max(size), 0);
-                mmstats_core::read::constant(self.metadata.as_slice(), field, &mut buffer)
+                mmstats_core::read::constant(&self.heap, field, &mut buffer)
                     .consistent()
                     .map(crate::value::OwnedValue::from)
             };
@@ -343,9 +349,36 @@ fn copy(region: &Region<Arc<Mapping>>, to: &mut [u8], start: u32, end: u32) {
     }
 }
 
-fn put32(to: &mut [u8], offset: u32, value: u32) {
-    if let Some(to) = to.get_mut(offset as usize..).and_then(<[u8]>::first_chunk_mut::<4>) {
-        *to = value.to_le_bytes();
+fn put(to: &mut [u8], offset: u32, bytes: &[u8]) {
+    let to = to.get_mut(offset as usize..).and_then(|to| to.get_mut(..bytes.len()));
+    if let Some(to) = to {
+        to.copy_from_slice(bytes);
+    }
+}
+
+/// Room in which metadata is checked, used for one file after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Room(Vec<u8>);
+
+impl Room {
+    /// More than this is given back.
+    const KEPT: usize = 1 << 20;
+
+    /// So many bytes; what is in them is left from before.
+    fn bytes(&mut self, size: u32) -> &mut [u8] {
+        let size = size as usize;
+        if self.0.len() < size {
+            // Zeroed memory costs nothing until it is touched, so it is not moved.
+            self.0 = vec![0; size];
+        }
+        self.0.get_mut(..size).unwrap_or(&mut [])
+    }
+
+    /// After the last file.
+    pub(crate) fn rest(&mut self) {
+        if self.0.len() > Self::KEPT {
+            self.0 = Vec::new();
+        }
     }
 }
 
@@ -354,11 +387,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_is_loaded() {
+    fn what_does_not_fit_is_not_put() {
         let mut bytes = [0; 8];
-        put32(&mut bytes, 4, 0x0102_0304);
-        put32(&mut bytes, 5, 9);
-        put32(&mut bytes, u32::MAX, 9);
-        assert_eq!(bytes.as_slice().load32(4), 0x0102_0304);
+        put(&mut bytes, 4, &[1, 2, 3, 4]);
+        put(&mut bytes, 5, &[9; 4]);
+        put(&mut bytes, u32::MAX, &[9; 4]);
+        assert_eq!(bytes, [0, 0, 0, 0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn room_is_used_again_and_given_back() {
+        let mut room = Room::default();
+        assert_eq!(room.bytes(100).len(), 100);
+        assert_eq!((room.bytes(10).len(), room.0.len()), (10, 100));
+        room.rest();
+        assert_eq!(room.0.len(), 100);
+        assert_eq!(room.bytes(2 << 20).len(), 2 << 20);
+        room.rest();
+        assert!(room.0.is_empty());
     }
 }

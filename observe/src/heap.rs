@@ -1,0 +1,125 @@
+//! A private copy of a file's strings and constants.
+
+use std::str;
+
+use mmstats_core::read::{Field, HeapStr};
+use mmstats_core::{Source, Storage};
+
+/// The used heap of an image, as it was when its fields were checked.
+#[derive(Debug, Default)]
+pub(crate) struct Heap {
+    /// Where it starts in the image.
+    start: u32,
+    bytes: Vec<u8>,
+}
+
+impl Heap {
+    /// Nothing of a heap that starts there.
+    pub(crate) const fn new(start: u32) -> Self {
+        Self { start, bytes: Vec::new() }
+    }
+
+    /// What is there.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Adds what comes next.
+    pub(crate) fn extend(&mut self, more: &[u8]) {
+        // Without room to spare: there are many files, and few grow.
+        self.bytes.reserve_exact(more.len());
+        self.bytes.extend_from_slice(more);
+    }
+
+    /// Where what a field has in the heap ends, counted from its start.
+    pub(crate) fn end_of(&self, field: &Field) -> u32 {
+        let strings = [field.label(), field.unit(), field.help(), field.attributes()];
+        let end = |string: &HeapStr| match u32::try_from(string.len()) {
+            Ok(len @ 1..) => {
+                string.offset().saturating_add(len).checked_next_multiple_of(4).unwrap_or(u32::MAX)
+            }
+            _ => 0,
+        };
+        let mut last = strings.iter().map(end).max().unwrap_or(0);
+        if field.storage() == Some(Storage::Constant) {
+            let size = match field.ty() {
+                Some(ty) if !ty.is_scalar() => {
+                    self.load32(field.place()).min(field.count()).saturating_add(8)
+                }
+                _ => field.value_size(),
+            };
+            last = last.max(
+                field.place().saturating_add(size.checked_next_multiple_of(8).unwrap_or(u32::MAX)),
+            );
+        }
+        last.saturating_sub(self.start)
+    }
+
+    /// Forgets all but the first bytes.
+    pub(crate) fn truncate(&mut self, len: u32) {
+        self.bytes.truncate(len as usize);
+    }
+
+    /// The bytes of a string; none for one that is not there.
+    pub(crate) fn string_bytes(&self, string: HeapStr) -> &[u8] {
+        self.from(string.offset()).get(..string.len()).unwrap_or(&[])
+    }
+
+    /// A string that was checked.
+    pub(crate) fn string(&self, string: HeapStr) -> &str {
+        str::from_utf8(self.string_bytes(string)).unwrap_or("")
+    }
+
+    /// All bytes from an offset in the image on.
+    fn from(&self, offset: u32) -> &[u8] {
+        let from = offset.checked_sub(self.start).map(|from| from as usize);
+        from.and_then(|from| self.bytes.get(from..)).unwrap_or(&[])
+    }
+}
+
+/// By offsets in the image; all but the heap is zero.
+impl Source for Heap {
+    fn size(&self) -> u32 {
+        self.start.saturating_add(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX))
+    }
+
+    fn load32(&self, offset: u32) -> u32 {
+        self.from(offset).first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    }
+
+    fn load64(&self, offset: u32) -> Option<u64> {
+        Some(self.from(offset).first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)))
+    }
+
+    // Nobody changes a private copy.
+    fn fence_acquire(&self) {}
+
+    fn copy(&self, offset: u32, out: &mut [u8]) {
+        let from = self.from(offset);
+        let count = from.len().min(out.len());
+        let (inside, past) = out.split_at_mut(count);
+        inside.copy_from_slice(from.get(..count).unwrap_or(&[]));
+        past.fill(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_those_of_the_image() {
+        let mut heap = Heap::new(64);
+        heap.extend(b"\x05\x00he");
+        heap.extend(b"llo\x00");
+        assert_eq!((heap.bytes().len(), heap.size()), (8, 72));
+        assert_eq!(heap.load32(64), 0x6568_0005);
+        assert_eq!(heap.load64(64), Some(0x006F_6C6C_6568_0005));
+        assert_eq!((heap.load32(60), heap.load32(72), heap.load32(u32::MAX)), (0, 0, 0));
+        let mut out = [9; 16];
+        heap.copy(68, &mut out);
+        assert_eq!(&out[..5], b"llo\0\0");
+        assert_eq!(out[5..], [0; 11]);
+        assert_eq!(heap.string(HeapStr::default()), "");
+    }
+}
