@@ -9,7 +9,6 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard};
 
@@ -266,7 +265,7 @@ fn child_forks_and_waits() {
 fn no_descriptor_slips_into_a_child() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
-    let done = AtomicBool::new(false);
+    let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         let _end = SetAtEnd(&done);
         for thread in 0..2 {
@@ -300,8 +299,10 @@ fn no_descriptor_slips_into_a_child() {
 }
 
 /// However a test ends, its threads do too.
-struct SetAtEnd<'a>(&'a AtomicBool);
+#[cfg(target_os = "linux")]
+struct SetAtEnd<'a>(&'a std::sync::atomic::AtomicBool);
 
+#[cfg(target_os = "linux")]
 impl Drop for SetAtEnd<'_> {
     fn drop(&mut self) {
         self.0.store(true, Relaxed);
