@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mmstats_core::layout::{field_state, header as h};
+use mmstats_core::layout::field_state;
 use mmstats_core::read::{Cursor, Field, Header, Image, LaneState, Refusal, Verdict};
 use mmstats_core::{DataType, Region, Source, Storage};
 use mmstats_unix::{Mapping, Opened};
@@ -31,6 +31,8 @@ pub(crate) struct Three {
     region: Region<Arc<Mapping>>,
     header: Header,
     heap: Heap,
+    /// How many fields were checked.
+    count: u32,
     cursor: Cursor,
     /// Those that are not damaged, in the order of their numbers.
     good: Vec<Field>,
@@ -87,6 +89,7 @@ impl Three {
             region,
             header,
             heap: Heap::new(header.heap_offset()),
+            count: 0,
             cursor: Cursor::new(),
             good: Vec::new(),
             damaged: Vec::new(),
@@ -106,7 +109,7 @@ impl Three {
         // A count that broke its rule since the file was opened is not used.
         let Ok(count) = self.header.field_count(&self.region) else { return false };
         let Ok(heap_used) = self.header.heap_used(&self.region) else { return false };
-        let from = self.cursor.index();
+        let from = self.count;
         if count <= from {
             return false;
         }
@@ -120,27 +123,29 @@ impl Three {
         let new = heap_used.max(old);
         copy(&self.region, metadata, heap + old / 8 * 8, heap + new.next_multiple_of(8));
         put(metadata, heap, self.heap.bytes());
-        put(metadata, h::FIELD_COUNT, &count.to_le_bytes());
-        put(metadata, h::HEAP_USED, &new.to_le_bytes());
         let metadata = &*metadata;
         self.heap.extend(metadata.get((heap + old) as usize..(heap + new) as usize).unwrap_or(&[]));
 
         let mut sure = old;
         self.good.reserve_exact((count - from) as usize);
-        while let Some((index, field)) = self.cursor.next(metadata, &self.header) {
-            match field {
-                Ok(field) => {
-                    if field.raw().state == field_state::LIVE {
-                        self.plan.add(index, &field);
-                    } else {
-                        self.retired.push(index);
-                    }
-                    sure = sure.max(self.heap.end_of(&field));
-                    self.good.push(field);
+        for index in from..count {
+            match Field::read(metadata, &self.header, new, index, &mut self.cursor) {
+                Ok(field) => self.good.push(field),
+                Err(error) => {
+                    self.damaged.push((index, error.into()));
+                    continue;
                 }
-                Err(error) => self.damaged.push((index, error.into())),
+            }
+            // Looked at where it is: moving it about takes as long as checking it.
+            let Some(field) = self.good.last() else { continue };
+            sure = sure.max(self.heap.end_of(field));
+            if field.raw().state == field_state::LIVE {
+                self.plan.add(index, field);
+            } else {
+                self.retired.push(index);
             }
         }
+        self.count = count;
         // What lies behind may belong to a field that is being added just now, and some of its
         // bytes be older than the count of used ones: it is copied again with that field.
         self.heap.truncate(sure);
