@@ -55,10 +55,13 @@ fn cases() -> Vec<(Refusal, &'static str, u32)> {
         Refusal::LaneLayout { found: 64, least: 72, limit: n(STRIDE) }
     );
     vec![
-        (refusal(|b| b.truncate(191)), "too-short", 191),
-        (refusal(Vec::clear), "too-short", 0),
         (refusal(|b| b[0] = 1), "bad-magic", 0),
         (refusal(|b| b[7] = 0x0D), "bad-magic", 0),
+        // As far as it is there.
+        (refusal(|b| *b = b"hello".to_vec()), "bad-magic", 0),
+        (refusal(|b| b.truncate(191)), "too-short", 191),
+        (refusal(|b| b.truncate(5)), "too-short", 5),
+        (refusal(Vec::clear), "too-short", 0),
         (refusal(|b| b[8] = 2), "unsupported-major", 8),
         (refusal(|b| b[9] = 1), "unsupported-major", 8),
         (refusal(|b| b[40] ^= 1), "header-checksum", 120),

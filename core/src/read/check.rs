@@ -107,7 +107,8 @@ impl<'a> Check<'a> {
             Some(Storage::Atomic | Storage::Latched) => {
                 self.check_cell(header, value_size, group, cursor)?;
             }
-            None => cursor.group = None,
+            // As if the descriptor was not there: a group goes on after it.
+            None => {}
         }
         Ok(value_size)
     }

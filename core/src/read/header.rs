@@ -40,6 +40,13 @@ impl Header {
     /// The first broken rule.
     pub fn read<S: Source + ?Sized>(source: &S) -> Result<Self, Refusal> {
         let size = source.size();
+        // What is not an image at all is told so, not that it is too short for one.
+        let mut magic = [0; 8];
+        source.copy(h::MAGIC, &mut magic);
+        let there = magic.len().min(size as usize);
+        if magic[..there] != MAGIC[..there] {
+            return Err(Refusal::BadMagic { found: magic });
+        }
         if size < h::SIZE {
             return Err(Refusal::TooShort { found: size });
         }

@@ -428,6 +428,9 @@ def map_file(path):
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(f"{path} is not a regular file")
+        first = os.pread(fd, 8, 0)
+        if first != MAGIC[: len(first)]:
+            raise Refused("bad-magic", 0, f"the file begins with {first.hex(' ')}")
         if status.st_size < 192:
             raise Refused("too-short", status.st_size, f"{status.st_size} bytes")
         mapping = mmap.mmap(fd, status.st_size, mmap.MAP_SHARED, mmap.PROT_READ)
@@ -589,7 +592,7 @@ class Layout:
 
     def check(self, image, f):
         if f.storage not in (CONSTANT, ATOMIC, LATCHED):
-            self.group = None
+            pass  # as if the descriptor was not there: a group goes on after it
             return
         key, in_group = None, False
         if f.storage == LATCHED:
