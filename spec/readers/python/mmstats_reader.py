@@ -592,8 +592,7 @@ class Layout:
 
     def check(self, image, f):
         if f.storage not in (CONSTANT, ATOMIC, LATCHED):
-            pass  # as if the descriptor was not there: a group goes on after it
-            return
+            return  # as if the descriptor was not there: a group goes on after it
         key, in_group = None, False
         if f.storage == LATCHED:
             if f.slots not in (2, 4) or f.slot_size % 8 or not 8 <= f.slot_size <= MAX_SLOT:
