@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mmstats_core::read::{Field, Lane, Scalar, Value, Verdict, constant};
-use mmstats_core::{DataType, Source};
+use mmstats_core::{DataType, Source, Storage};
 
 use crate::three::{Run, Three, lane_of};
 
@@ -152,12 +152,14 @@ pub(crate) fn others(
         rest = after;
         let Some(field) = three.good(first) else { continue };
         // Fields of a type or storage that is not known have nothing to be read.
-        if field.slots() == 0 {
+        if !is_latched(field) {
             visit(first, Verdict::Unknown);
             continue;
         }
         let watch = watch.get_or_insert_with(Watch::start);
-        let same = |index: &&u32| three.good(**index).is_some_and(|other| field.same_cell(other));
+        let same = |index: &&u32| {
+            three.good(**index).is_some_and(|other| is_latched(other) && field.same_cell(other))
+        };
         let members = after.iter().take_while(same).count();
         let (more, after) = after.split_at_checked(members).unwrap_or((&[], after));
         if members == 0 {
@@ -167,6 +169,11 @@ pub(crate) fn others(
             group(three, &lane, (first, more), scratch, watch, &mut visit);
         }
     }
+}
+
+/// Whether there is a cell that can be read. One of an unknown storage may look like it.
+fn is_latched(field: &Field) -> bool {
+    field.storage() == Some(Storage::Latched)
 }
 
 /// Reads one latched field.

@@ -132,7 +132,7 @@ impl TimerValue {
         let some = |n| if count == 0 { None } else { Some(n) };
         Some(Self {
             count: count.into(),
-            sum: element(1)?.into(),
+            sum: some(element(1)?).unwrap_or(0).into(),
             min: some(element(2)?),
             max: some(element(3)?),
             last: some(element(4)?),

@@ -287,6 +287,46 @@ fn members_of_a_group_come_from_one_publish() {
     assert!(only(&observer).fields().skip(1).all(|field| field.kind() == Some(Kind::Gauge)));
 }
 
+/// A later version may store a member in a way that this one does not know; the others keep
+/// their values.
+#[test]
+fn an_unknown_storage_takes_no_other_member_along() {
+    use mmstats_core::checksum::Fletcher64;
+    use mmstats_core::raw::RawDescriptor;
+    for unknown in 0..2_u32 {
+        let directory = tempfile::tempdir().unwrap();
+        let members = [
+            FieldSpec::gauge("pair.left", DataType::U64),
+            FieldSpec::gauge("pair.right", DataType::U64),
+        ];
+        let plan = Plan { room: 4, ..Plan::default() };
+        let add = |writer: &mut mmstats_core::Writer<_>| {
+            writer.add_group(&members).unwrap();
+        };
+        let mut published = publish(directory.path(), "a.mmst", plan, add, &[]);
+        let lane = published.lane();
+        Group::<Pair, _>::attach(&lane, id(0)).unwrap().set(&Pair(7));
+        // The storage code, and the checksum over descriptor and label.
+        let at = 192 + unknown * 64;
+        published.poke(u64::from(at) + 19, &[77]);
+        let bytes = std::fs::read(&published.path).unwrap();
+        let raw = RawDescriptor::load(bytes.as_slice(), at);
+        let mut sum = Fletcher64::new();
+        sum.range(bytes.as_slice(), at, 48);
+        let len = u32::from(u16::from_le_bytes([
+            bytes[raw.label as usize],
+            bytes[raw.label as usize + 1],
+        ]));
+        sum.range(bytes.as_slice(), raw.label, (2 + len).next_multiple_of(4));
+        published.poke(u64::from(at) + 56, &sum.finish().to_le_bytes());
+
+        let observer = observe(directory.path());
+        let values = only(&observer).values();
+        assert_eq!(values[unknown as usize].verdict, Verdict::Unknown, "{values:?}");
+        assert_eq!(values[1 - unknown as usize].value, unsigned(7), "{values:?}");
+    }
+}
+
 #[test]
 fn fields_are_added_and_retired_while_observed() {
     let directory = tempfile::tempdir().unwrap();
