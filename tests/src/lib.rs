@@ -12,3 +12,8 @@ pub mod look;
 pub mod payload;
 #[cfg(unix)]
 pub mod system;
+
+/// The examples of the README at the root, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct ReadmeExamples;
