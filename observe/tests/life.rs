@@ -95,12 +95,24 @@ fn child() {
     }
 }
 
-fn spawn(directory: &Path) -> Child {
+/// A process that ends with the test, also if the test fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn spawn(directory: &Path) -> Killed {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
         .env("MMSTATS_TEST_CHILD", directory)
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
+        .map(Killed)
         .unwrap();
     until(|| directory.join("ready").exists());
     child
@@ -117,24 +129,23 @@ fn until(done: impl Fn() -> bool) {
 #[test]
 fn a_killed_process_leaves_its_last_values() {
     let directory = tempfile::tempdir().unwrap();
-    let mut child = spawn(directory.path());
+    let child = spawn(directory.path());
     let mut observer = observe(directory.path());
     let file = only(&observer);
     assert_eq!(file.state(), State::Live);
-    assert_eq!(file.identity().pid, Some(child.id()));
+    assert_eq!(file.identity().pid, Some(child.0.id()));
     assert_eq!(file.identity().command.as_deref(), Some("child"));
     assert_eq!(value(file, "hits").value, unsigned(1_000_000));
 
     // Stopped, it does nothing any more, but it lives.
-    let stop = Command::new("kill").args(["-STOP", &child.id().to_string()]).status().unwrap();
+    let stop = Command::new("kill").args(["-STOP", &child.0.id().to_string()]).status().unwrap();
     assert!(stop.success());
     assert!(observer.refresh().is_empty());
     assert_eq!(only(&observer).state(), State::Live);
     assert_eq!(value(only(&observer), "hits").value, unsigned(1_000_000));
 
     // This is SIGKILL.
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child);
     assert_eq!(observer.refresh().changed, 1);
     assert_eq!(only(&observer).state(), State::Dead);
     assert_eq!(value(only(&observer), "hits").value, unsigned(1_000_000));
@@ -146,7 +157,7 @@ fn a_killed_process_leaves_its_last_values() {
 #[test]
 fn pids_are_looked_for_in_the_default_directories() {
     let directory = tempfile::tempdir().unwrap();
-    let mut child = spawn(directory.path());
+    let child = spawn(directory.path());
     // The environment belongs to all threads of a test binary, so another process looks.
     let look = |pid: u32| {
         let output = Command::new(std::env::current_exe().unwrap())
@@ -158,12 +169,10 @@ fn pids_are_looked_for_in_the_default_directories() {
         assert!(output.status.success());
         String::from_utf8(output.stdout).unwrap()
     };
-    let found = look(child.id());
+    let found = look(child.0.id());
     assert!(found.contains("files=1 problems=[]"), "{found}");
     let missed = look(u32::MAX);
     assert!(missed.contains("files=0 problems=[(\"no-such-pid\", true)]"), "{missed}");
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 /// Not a test of its own: see `pids_are_looked_for_in_the_default_directories`.
