@@ -285,6 +285,50 @@ fn members_of_a_group_come_from_one_publish() {
     assert!(values[1].is_consistent() && values[1].value == values[2].value);
     assert_eq!(values[0].verdict, Verdict::Absent);
     assert!(only(&observer).fields().skip(1).all(|field| field.kind() == Some(Kind::Gauge)));
+
+    // One member alone can be without a value.
+    let bytes = std::fs::read(&published.path).unwrap();
+    let at = mmstats_core::layout::header::LANES_OFFSET as usize;
+    let lanes = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    published.poke(u64::from(lanes + mmstats_core::layout::lane::PRESENCE), &[0b010]);
+    let values = only(&observer).values();
+    assert!(values[1].is_consistent());
+    assert_eq!((values[2].verdict, values[2].value.as_ref()), (Verdict::Absent, None));
+    published.poke(u64::from(lanes + mmstats_core::layout::lane::PRESENCE), &[0b100]);
+    let values = only(&observer).values();
+    assert_eq!(values[1].verdict, Verdict::Absent);
+    assert!(values[2].is_consistent());
+}
+
+/// Strings that came before are shared, and files are checked in the same room.
+#[test]
+fn files_that_grow_in_turn_keep_their_own_strings() {
+    let directory = tempfile::tempdir().unwrap();
+    let plan = |instance| Plan { room: 20, instance, ..Plan::default() };
+    let first = |unit| FieldSpec::counter("first").unit(unit).help("The same for all.");
+    let units = ["apples", "oranges of some kind"];
+    let mut files: Vec<_> = (0_u64..)
+        .zip(units)
+        .map(|(i, unit)| {
+            publish(directory.path(), &format!("{i}.mmst"), plan(i), |_| {}, &[first(unit)])
+        })
+        .collect();
+    let mut observer = observe(directory.path());
+    for round in 0..10 {
+        let label = format!("later {round}");
+        for (published, unit) in files.iter_mut().zip(units) {
+            let spec = FieldSpec::counter(&label).unit(unit).help("The same for all.");
+            published.writer.add(&spec).unwrap();
+        }
+        assert_eq!(observer.refresh().grown, 2);
+        for (file, unit) in observer.files().iter().zip(units) {
+            assert_eq!(file.field_count(), round + 2);
+            for field in file.fields() {
+                assert_eq!((field.damage(), field.unit()), (None, unit));
+                assert_eq!(field.help(), "The same for all.");
+            }
+        }
+    }
 }
 
 /// A later version may store a member in a way that this one does not know; the others keep
