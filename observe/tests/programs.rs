@@ -81,26 +81,34 @@ fn parts_of_one_instance_are_one_program() {
 #[test]
 fn only_what_is_the_same_is_added() {
     let directory = tempfile::tempdir().unwrap();
-    let file = |name, field: FieldSpec<'_>| support::simple(directory.path(), name, &[field]);
     let base = FieldSpec::counter("n");
-    let _files = [
-        file("1.mmst", base),
-        file("2.mmst", base.help("Another help is no other field.")),
-        file("3.mmst", base.unit("bytes")),
-        file("4.mmst", base.attributes(&[("a", "1")])),
-        file("5.mmst", base.attributes(&[("a", "2")])),
-        file("6.mmst", base.aggregation(Aggregation::Max)),
-        file("7.mmst", base.kind(Kind::Gauge)),
-        file("8.mmst", FieldSpec::gauge("n", DataType::U32)),
-        file("9.mmst", FieldSpec::array("n", DataType::U64, 2)),
-        file("a.mmst", FieldSpec::array("n", DataType::U64, 3)),
-        file("b.mmst", FieldSpec::text("n", 3)),
-        file("c.mmst", FieldSpec::text("n", 4)),
+    let others = [
+        base.unit("bytes"),
+        base.attributes(&[("a", "1")]),
+        base.attributes(&[("a", "2")]),
+        base.aggregation(Aggregation::Max),
+        base.kind(Kind::Gauge),
+        FieldSpec::gauge("n", DataType::U32),
+        FieldSpec::array("n", DataType::U64, 2),
+        FieldSpec::array("n", DataType::U64, 3),
+        FieldSpec::text("n", 3),
+        FieldSpec::counter("m"),
     ];
+    // Each beside the first, so that they are compared with it.
+    let same = [base.help("Another help is no other field."), base];
+    let files: Vec<_> = others
+        .iter()
+        .flat_map(|other| [&base, other])
+        .chain(&same)
+        .chain(&[FieldSpec::text("n", 4)])
+        .enumerate()
+        .map(|(i, field)| support::simple(directory.path(), &format!("{i:02}.mmst"), &[*field]))
+        .collect();
+    assert_eq!(files.len(), 23);
     let observer = observe(directory.path());
     let all = totals(observer.files());
     let files: Vec<_> = all.iter().map(|total| total.files).collect();
-    assert_eq!(files, [2, 1, 1, 1, 1, 1, 1, 1, 1, 2], "{all:#?}");
+    assert_eq!(files, [12, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1], "{all:#?}");
     assert_eq!(Totals::new().get("n").count(), 0);
 }
 

@@ -218,6 +218,15 @@ fn lanes_combine_and_handed_back_ones_keep_their_counters() {
     assert_eq!(file.lane(2).map(|lane| (lane.owned, lane.owners)), Some((true, 2)));
 }
 
+/// Stops a thread, also if the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Both members always have the same number.
 struct Pair(u64);
 
@@ -259,6 +268,7 @@ fn members_of_a_group_come_from_one_publish() {
                 group.set(&Pair(n));
             }
         });
+        let stop = Stop(&stop);
         let observer = observe(directory.path());
         let file = only(&observer);
         let (mut consistent, mut scratch) = (0, Scratch::new());
@@ -277,7 +287,7 @@ fn members_of_a_group_come_from_one_publish() {
                 assert_eq!(values[1].value, values[2].value);
             }
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stop);
         assert!(consistent > 0);
     });
     let observer = observe(directory.path());
