@@ -1,4 +1,4 @@
-//! Tests of the whole: each module is one promise of DESIGN.md or of the issue, held
+//! Tests of the whole: each module is one promise of the project, held
 //! against real processes and real files.
 //!
 //! Every test has a directory of its own, and every process that one starts is ended
@@ -14,6 +14,7 @@ mod lifetimes;
 mod pools;
 mod round_trip;
 mod seccomp;
+mod stranger;
 mod sweep;
 mod sys;
 mod threads;

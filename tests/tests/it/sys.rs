@@ -44,9 +44,9 @@ fn process() {
     let file = &observer.files()[0];
     let proc = format!("/proc/{}", actor.pid());
     let status = fs::metadata(&proc).unwrap();
-    assert_eq!(number(file, "sys.pid"), actor.pid().into());
-    assert_eq!(number(file, "sys.uid"), status.uid().into());
-    assert_eq!(number(file, "sys.gid"), status.gid().into());
+    assert_eq!(number(file, "sys.pid"), u64::from(actor.pid()));
+    assert_eq!(number(file, "sys.uid"), u64::from(status.uid()));
+    assert_eq!(number(file, "sys.gid"), u64::from(status.gid()));
     assert_eq!(text(file, "sys.boot_id"), trimmed("/proc/sys/kernel/random/boot_id"));
     assert_eq!(text(file, "sys.host"), trimmed("/proc/sys/kernel/hostname"));
     assert_eq!(text(file, "sys.command"), "mmstats-actor");
