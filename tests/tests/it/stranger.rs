@@ -25,6 +25,7 @@ struct App {
     #[stats(unit = "bytes", attributes(route = "/"))]
     big: Counter,
     small: Gauge<i8>,
+    #[expect(dead_code, reason = "never set")]
     never: Gauge<f64>,
     on: Flag,
     doing: Text<16>,
