@@ -6,7 +6,10 @@ use std::sync::Arc;
 use mmstats_core::{AttachError, SpecError};
 
 /// Why publishing failed.
-#[derive(Debug, Clone)]
+///
+/// `Debug` says the same as `Display`, because that is what a `main` that returns an error
+/// prints.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused: full disk, no permission, name taken, ...
@@ -39,6 +42,12 @@ pub enum Error {
     Forked,
     /// The image could not be written: a bug in this crate.
     Image(String),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for Error {
