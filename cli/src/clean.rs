@@ -75,6 +75,9 @@ fn judge(file: &File, spared: bool, dry_run: bool) -> Verdict {
     let kept = |why: &str| (Fate::Kept, why.to_owned());
     let (fate, why) = match file.state() {
         State::Dead | State::Closed if spared => kept("among the newest, which are kept"),
+        State::Dead if still_runs(file) => {
+            kept("its program still runs, though nobody holds its lock: it may be a copy")
+        }
         State::Dead | State::Closed => remove(file, dry_run),
         State::Live => kept("its program lives"),
         State::Building => kept("it is not complete yet"),
@@ -83,6 +86,18 @@ fn judge(file: &File, spared: bool, dry_run: bool) -> Verdict {
         _ => kept("nothing proves that its program is dead"),
     };
     Verdict { path: file.path().to_owned(), fate, why }
+}
+
+/// Whether the process that the file names is there: then a free lock proves nothing. A copy
+/// of a live file has none, for instance.
+fn still_runs(file: &File) -> bool {
+    let identity = file.identity();
+    let (Some(pid), Some(start), Some(boot)) =
+        (identity.pid, identity.start_time, &identity.boot_id)
+    else {
+        return false;
+    };
+    mmstats_unix::process::is_running(pid, start, boot) == Some(true)
 }
 
 /// The backend asks everything again under the lock: owner, lock, and whether the name

@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use mmstats_unix::FileId;
+
 use crate::file::{File, Refreshed};
 use crate::problem::Problem;
 use crate::program::Program;
 use crate::sources::{Listing, Reason, Sources};
-use crate::state::State;
+use crate::state::{Instance, State};
 use crate::three::Room;
 
 /// How many files are kept open, unless told otherwise: half of what the process may.
@@ -154,10 +156,38 @@ impl Observer {
                 self.others.push(file);
             }
         }
+        self.set_copies_aside();
         changes.vanished.extend(known.rest());
         self.look_for_pids();
         self.room.rest();
         changes
+    }
+
+    /// A copy of a file says that it is the same part of the same program; counted twice, it
+    /// would double the sums. The live one is shown, else the first; of the others is told.
+    fn set_copies_aside(&mut self) {
+        let mut best: HashMap<(Instance, u32), (FileId, bool)> = HashMap::new();
+        for file in &self.files {
+            let Some(instance) = file.instance() else { continue };
+            let this = (file.id(), file.state() == State::Live);
+            let best = best.entry((instance, file.part())).or_insert(this);
+            if this.1 && !best.1 {
+                *best = this;
+            }
+        }
+        let is_copy = |file: &mut File| {
+            let key = file.instance().map(|instance| (instance, file.part()));
+            key.and_then(|key| best.get(&key)).is_some_and(|(id, _)| *id != file.id())
+        };
+        let copies: Vec<File> = self.files.extract_if(.., is_copy).collect();
+        for copy in copies {
+            let message =
+                "another file is the same part of the same program: it is not counted twice";
+            let mut problem = Problem::new(copy.path(), "copy", message);
+            problem.named = copy.named();
+            self.problems.push(problem);
+            self.others.push(copy);
+        }
     }
 
     /// Looks at a file that was there before; says whether another one is there now.

@@ -8,7 +8,7 @@ use mmstats_core::{Aggregation, Constant, Counter, DataType, FieldSpec, Gauge, K
 use mmstats_observe::{
     Fold, Observer, OwnedValue, State, TimerValue, Totals, Verdict, rate, totals,
 };
-use support::{Plan, Published, id, observe, publish, text, unsigned};
+use support::{Plan, Published, id, observe, publish, simple, text, unsigned};
 
 const HITS: FieldSpec<'_> = FieldSpec::counter("hits").unit("requests");
 const LATENCY: FieldSpec<'_> = FieldSpec::timer("latency");
@@ -223,4 +223,32 @@ fn sums_do_not_drop_when_files_end_and_go() {
 
 fn hits_of(n: u128) -> mmstats_observe::Reading {
     mmstats_observe::Reading::consistent(OwnedValue::Unsigned(n))
+}
+
+/// A copy of a file says that it is the same program. It is told of, not counted twice; where
+/// the copy is all there is, it is shown.
+#[test]
+fn a_copy_is_not_counted_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut published = simple(directory.path(), "b.mmst", &[FieldSpec::counter("hits")]);
+    let lane = published.lane();
+    Counter::attach(&lane, id(0)).unwrap().add(7);
+    // Before and after the live one in the order of names.
+    for name in ["a.mmst", "c.mmst"] {
+        std::fs::copy(&published.path, directory.path().join(name)).unwrap();
+    }
+    let mut observer = observe(directory.path());
+    for _ in 0..2 {
+        assert_eq!(observer.files().len(), 1);
+        assert_eq!(observer.files()[0].path(), published.path);
+        assert_eq!(totals(observer.files())[0].reading.value, unsigned(7));
+        let codes: Vec<_> = observer.problems().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["copy", "copy"]);
+        observer.refresh();
+    }
+    std::fs::remove_file(&published.path).unwrap();
+    std::fs::remove_file(directory.path().join("a.mmst")).unwrap();
+    observer.refresh();
+    assert_eq!(observer.files().len(), 1, "a copy alone is shown");
+    assert_eq!(observer.problems().count(), 0);
 }

@@ -56,6 +56,20 @@ pub fn raise_open_files() -> Result<Option<u64>> {
     Ok(limit.current)
 }
 
+/// Whether a process runs that has this id and started so many clock ticks after the boot
+/// `boot_id`, as in `sys.pid`, `sys.start_time` and `sys.boot_id`. `None` where the system
+/// does not tell; a process in another pid namespace does not count as running.
+#[must_use]
+pub fn is_running(pid: u32, start: u64, boot: &str) -> Option<bool> {
+    if boot_id()? != boot {
+        return Some(false);
+    }
+    match std::fs::read(format!("/proc/{pid}/stat")) {
+        Ok(stat) => Some(start_time_of(&stat)? == start),
+        Err(_) => Some(false),
+    }
+}
+
 fn boot_id() -> Option<String> {
     if !LINUX {
         return None;
@@ -130,6 +144,16 @@ mod tests {
     fn threads_have_numbers() {
         assert!(std::thread::spawn(thread_id).join().unwrap().is_some());
         assert_ne!(std::thread::spawn(thread_id).join().unwrap(), thread_id());
+    }
+
+    #[test]
+    fn this_process_runs_and_no_other_is_it() {
+        let facts = facts();
+        let (Some(start), Some(boot)) = (facts.start_time, facts.boot_id) else { return };
+        assert_eq!(is_running(facts.pid, start, &boot), Some(true));
+        assert_eq!(is_running(facts.pid, start + 1, &boot), Some(false));
+        assert_eq!(is_running(facts.pid, start, "another boot"), Some(false));
+        assert_eq!(is_running(u32::MAX, start, &boot), Some(false));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mmstats_core::{FieldId, FieldSpec, Geometry, Lane, Writer};
 use mmstats_observe::{File, Observer, OwnedValue, Reading, Sources};
@@ -66,9 +67,11 @@ pub fn publish(
     Published { writer, file, path }
 }
 
-/// As `publish`, of one instance, with nothing special.
+/// As `publish`, each of an instance of its own, with nothing special.
 pub fn simple(directory: &Path, name: &str, fields: &[FieldSpec<'_>]) -> Published {
-    publish(directory, name, Plan::default(), |_| {}, fields)
+    static NEXT: AtomicU64 = AtomicU64::new(1000);
+    let instance = NEXT.fetch_add(1, Ordering::Relaxed);
+    publish(directory, name, Plan { instance, ..Plan::default() }, |_| {}, fields)
 }
 
 impl Published {
