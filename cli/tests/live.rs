@@ -149,6 +149,35 @@ fn poll_ends_when_what_was_named_has_ended() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// The row loses a file that is truncated meanwhile, so the reader is told, once.
+#[test]
+fn poll_says_that_a_file_was_truncated_under_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (publisher, other) = (Publisher::start(dir.path()), Publisher::start(dir.path()));
+    wait_for(|| (blocks(dir.path(), publisher.path()) > 2).then_some(()));
+    wait_for(|| (blocks(dir.path(), other.path()) > 2).then_some(()));
+    // It would not survive the loss of its file, and is not what is tested.
+    publisher.signal("STOP");
+    let mut child = mmstats(dir.path())
+        .args(["poll", "-d0.05", "-c20", "demo.blocks", publisher.path(), other.path()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..3 {
+        lines.next().unwrap().unwrap();
+    }
+    let file = std::fs::OpenOptions::new().write(true).open(publisher.path()).unwrap();
+    file.set_len(300).unwrap();
+    assert!(lines.count() > 5, "the other file goes on");
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    let told = err.lines().filter(|line| line.contains(publisher.path())).count();
+    assert_eq!(told, 1, "{err}");
+}
+
 #[test]
 fn poll_and_demo_end_when_their_reader_has_gone() {
     let dir = tempfile::tempdir().unwrap();

@@ -226,7 +226,8 @@ impl Watch {
         match end {
             // Early: Ctrl-C in a terminal reaches both at once.
             End::Asked(status) | End::Early(status) if status.success() => {
-                let gone = path.as_ref().is_some_and(|path| !path.exists());
+                // Without a path an earlier look saw it go.
+                let gone = path.as_ref().is_none_or(|path| !path.exists());
                 let file = if gone { ", and its file is gone" } else { "" };
                 writeln!(output, "The publisher, pid {}, ended cleanly{file}.", self.pid)?;
             }

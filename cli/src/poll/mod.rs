@@ -6,7 +6,9 @@ mod table;
 
 pub(crate) use rates::gained;
 
+use std::collections::HashSet;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use mmstats_observe::Kind;
@@ -40,6 +42,8 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
     let mut sampler = Sampler::new(targets, wanted);
     let mut sample = sampler.sample();
     complain(&sampler.observer, output);
+    let mut said: HashSet<PathBuf> =
+        sampler.observer.problems().map(|problem| problem.path.clone()).collect();
     if !ready(&sampler, &sample, output) {
         return Ok(());
     }
@@ -62,6 +66,14 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
         }
         wait_until(start, args.delay, rows);
         sample = sampler.sample();
+        // What went wrong meanwhile, once a file: one truncated under us, for instance.
+        for problem in sampler.observer.problems() {
+            match (said.insert(problem.path.clone()), problem.named) {
+                (true, true) => output.fail(&problem.to_string()),
+                (true, false) => output.note(&problem.to_string()),
+                (false, _) => {}
+            }
+        }
     }
 }
 
