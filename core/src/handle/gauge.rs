@@ -57,9 +57,10 @@ impl<T: ScalarType, M> Gauge<T, M> {
     #[inline]
     pub fn clear(&self) {
         if let Some(presence) = &self.presence {
+            // The cell keeps the last value: a reader that has just seen the bit must not find
+            // one that nobody set.
             presence.clear();
         }
-        self.place.store(T::ZERO.to_cell());
     }
 
     /// This lane's value, if one was set.

@@ -55,6 +55,8 @@ fn scalars_are_widened_as_the_document_says() {
     assert_eq!(gauge.get(), Some(i8::MIN), "integers stop at their limits");
     gauge.clear();
     assert_eq!(gauge.get(), None);
+    // A reader that saw the bit an instant ago finds the last value, not an invented zero.
+    assert_eq!(writer.region().load32(cell(&writer, 0, small)), 0xFFFF_FF80);
     gauge.add(5);
     assert_eq!(gauge.get(), Some(5), "a cleared gauge starts at zero again");
 
@@ -112,6 +114,7 @@ fn text_goes_round_the_slots_and_is_cut_at_a_character() {
     assert_eq!(writer.region().load32(at), 2);
     text.clear();
     assert!(!present(&writer, 0, field));
+    assert_eq!(writer.region().load32(at), 2, "nothing is published by taking a value away");
 }
 
 #[test]

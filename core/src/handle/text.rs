@@ -56,9 +56,9 @@ impl<M> Cell<M> {
 
     fn clear(&self) {
         if let Some(presence) = &self.presence {
+            // The cell keeps the last value, as in `Gauge::clear`.
             presence.clear();
         }
-        publish(&self.latch, |slot| fill(slot, &[], false));
     }
 }
 

@@ -101,8 +101,7 @@ impl<M: Memory + Clone> Lane<M> {
             .ok_or(AttachError::Place { place: raw.place })
     }
 
-    /// The presence bits of `members` fields from `field` on; `None` for fields that
-    /// always have a value.
+    /// The presence bit of `field`; `None` if it always has a value.
     pub(crate) fn presence(
         &self,
         raw: &RawDescriptor,
