@@ -1,7 +1,8 @@
-//! What only C offers: fork, seccomp, other users, signals to others.
+//! What only C offers: fork, sessions, seccomp, other users, signals to others.
 #![allow(unsafe_code)] // Calls of the C library; each block has its proof.
 
 use std::io;
+use std::process::Command;
 
 /// Splits this process; `None` in the child, else the process id of the child.
 ///
@@ -72,6 +73,41 @@ pub enum Signal {
     Stop,
     /// Go on.
     Continue,
+}
+
+/// Ends this process with the one that forked it, also by a signal that cannot be caught.
+///
+/// # Errors
+///
+/// If the system refuses.
+#[cfg(target_os = "linux")]
+pub fn die_with_parent() -> io::Result<()> {
+    // SAFETY: with this argument the call takes numbers only.
+    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes this process the leader of a session of its own, without a terminal.
+///
+/// # Errors
+///
+/// If it is the leader of a group already.
+pub fn new_session() -> io::Result<()> {
+    // SAFETY: takes nothing.
+    match unsafe { libc::setsid() } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a command fork before it executes its program; else the C library may have a way
+/// without the handlers that programs register for a fork.
+pub fn by_fork(command: &mut Command) -> &mut Command {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: the closure does nothing at all.
+    unsafe { command.pre_exec(|| Ok(())) }
 }
 
 /// Whether this process is of the super-user.

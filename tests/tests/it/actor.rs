@@ -1,10 +1,9 @@
 //! Processes for a test: told what to do by lines, waited for with a limit, ended at drop.
 
-use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -20,6 +19,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_mmstats-actor");
 /// A running `mmstats-actor`.
 pub(crate) struct Actor {
     child: Child,
+    /// Only after it was killed.
+    stdin: Option<ChildStdin>,
     lines: Option<Receiver<String>>,
     stderr: Option<JoinHandle<String>>,
 }
@@ -55,14 +56,31 @@ impl Actor {
 
     /// In a mount namespace of its own; `None` where there is none to be had.
     pub(crate) fn start_with_mounts(role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
-        let flags = if mmstats_tests::system::is_root() { "-m" } else { "-rm" };
-        let able = Command::new("unshare").args([flags, "true"]).output();
+        Self::start_apart(&["-m"], role, directory, words)
+    }
+
+    /// As process 1 of a pid namespace of its own; `None` where there is none to be had.
+    /// What is killed is the process around it, which takes it along a moment later.
+    pub(crate) fn start_as_first(role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
+        Self::start_apart(&["-p", "-f", "--kill-child"], role, directory, words)
+    }
+
+    /// In namespaces of its own, by the options of `unshare`.
+    fn start_apart(flags: &[&str], role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
+        let unshare = || {
+            let mut command = Command::new("unshare");
+            if !mmstats_tests::system::is_root() {
+                command.arg("-r");
+            }
+            command.args(flags);
+            command
+        };
+        let able = unshare().arg("true").output();
         if !able.is_ok_and(|output| output.status.success()) {
             return None;
         }
-        let mut command = Command::new("unshare");
-        command.args([OsStr::new(flags), PROGRAM.as_ref(), role.as_ref(), directory.as_os_str()]);
-        command.args(words);
+        let mut command = unshare();
+        command.args([PROGRAM.as_ref(), role.as_ref(), directory.as_os_str()]).args(words);
         Some(Self::spawn(command).by_lines())
     }
 
@@ -75,7 +93,7 @@ impl Actor {
             let _ = err.read_to_string(&mut text);
             text
         });
-        Self { child, lines: None, stderr: Some(stderr) }
+        Self { child, stdin: None, lines: None, stderr: Some(stderr) }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -115,6 +133,8 @@ impl Actor {
 
     /// Ends it by a signal that it cannot catch.
     pub(crate) fn kill(&mut self) {
+        // Waiting closes it, and a process that the signal takes along must not end cleanly.
+        self.stdin = self.child.stdin.take();
         self.child.kill().expect("it is ours");
         let status = self.child.wait().expect("it is ours");
         assert_eq!(status.signal(), Some(9), "it ended before: {status:?}; {}", self.errors());

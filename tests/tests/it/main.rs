@@ -6,12 +6,16 @@
 #![cfg(target_os = "linux")]
 
 mod actor;
+mod containers;
+mod daemon;
 mod death;
+mod exec;
 mod failures;
 mod fork;
 mod full;
 mod lifetimes;
 mod pools;
+mod prefork;
 mod round_trip;
 mod seccomp;
 mod stranger;

@@ -4,9 +4,15 @@
 //! their standard input ask for; when that ends they end.
 
 #[cfg(target_os = "linux")]
+mod clock;
+#[cfg(target_os = "linux")]
+mod daemon;
+#[cfg(target_os = "linux")]
 mod disk;
 #[cfg(target_os = "linux")]
 mod fork;
+#[cfg(target_os = "linux")]
+mod prefork;
 #[cfg(target_os = "linux")]
 mod publish;
 #[cfg(target_os = "linux")]
@@ -25,6 +31,9 @@ fn main() {
         "disk" => disk::run(&directory, &rest),
         "nobody" => disk::as_nobody(&directory),
         "fork" => fork::run(&directory, &rest),
+        "prefork" => prefork::run(&directory, &rest),
+        "daemon" => daemon::run(&directory, &rest),
+        "many" => publish::many(&directory, &rest),
         "look" => publish::look(&directory, &rest),
         other => panic!("no role {other:?}"),
     }

@@ -1,16 +1,27 @@
 //! Publishing, and looking.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-use mmstats::{OnDrop, Options, Publisher};
+use mmstats::{Counter, OnDrop, Options, Publisher, Stats};
+use mmstats_observe::State;
 use mmstats_tests::everything::Everything;
 use mmstats_tests::look::{look as observe, unsigned};
 use mmstats_tests::payload::{ELEMENTS, Eight, Payload, array_of, text_of};
+use mmstats_tests::system;
 
-use crate::{hear, say};
+use crate::{clock, hear, say};
 
-/// Options from words: `files=TEMPLATE`, `name=NAME`, `lanes=N`, `keep`.
+/// As little as a program can publish.
+#[derive(Debug, Stats)]
+struct One {
+    hits: Counter,
+}
+
+/// Options from words: `files=TEMPLATE`, `name=NAME`, `lanes=N`, `keep`, `post=N` for the
+/// post-mortems that stay; and `clock=SECONDS`, by which this program's clock is ahead.
 pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
     let mut options = Options::new().directory(directory).post_mortems(None);
     for word in words {
@@ -19,6 +30,11 @@ pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
             ("name", name) => options.name(name),
             ("lanes", lanes) => options.lanes(lanes.parse().expect("a number of lanes")),
             ("keep", _) => options.on_drop(OnDrop::Keep),
+            ("post", keep) => options.post_mortems(Some(keep.parse().expect("a number"))),
+            ("clock", seconds) => {
+                clock::set(seconds.parse().expect("seconds"));
+                options
+            }
             (other, _) => panic!("no option {other:?}"),
         };
     }
@@ -64,12 +80,54 @@ pub(crate) fn idle(directory: &Path, words: &[String]) {
                 while hear().is_some() {}
                 return;
             }
+            ("clock", seconds) => clock::set(seconds.parse().expect("seconds")),
+            ("look", label) => {
+                let observer = observe(directory);
+                let live = observer.files().iter().filter(|file| file.state() == State::Live);
+                let sum = unsigned(&observer, label);
+                say(format_args!("{} of {} live, {sum}", live.count(), observer.files().len()));
+                continue;
+            }
+            ("spawn", how) => {
+                let mut command = Command::new("sleep");
+                command.arg("60").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+                if how == "fork" {
+                    system::by_fork(&mut command);
+                }
+                // Outlives this process; the test ends it.
+                say(command.spawn().expect("a child").id());
+                continue;
+            }
+            ("exec", words) => {
+                let program = std::env::current_exe().expect("a path");
+                let mut command = Command::new(program);
+                let error = command.arg("idle").arg(directory).args(words.split(' ')).exec();
+                panic!("still here: {error}");
+            }
             ("exit", _) => std::process::exit(3),
             ("abort", _) => std::process::abort(),
             (other, _) => panic!("cannot {other:?}"),
         }
         say("done");
     }
+}
+
+/// Publishes many files, each of a publisher of its own.
+pub(crate) fn many(directory: &Path, words: &[String]) {
+    let (count, words) = words.split_first().expect("how many");
+    let count: u64 = count.parse().expect("a number");
+    let publishers: Vec<_> = (0..count)
+        .map(|_| {
+            let publisher: Publisher<One> =
+                options(directory, words).lanes(1).start().expect("a publisher");
+            publisher.lane().expect("a lane").hits.set(7);
+            publisher
+        })
+        .collect();
+    say(format_args!("ready {}", publishers.len()));
+    while hear().is_some() {}
+    // Without destructors, however the test ends.
+    std::process::exit(0);
 }
 
 /// The number of this thread, by another way than the one under test.

@@ -1,0 +1,112 @@
+//! Containers that share a directory: every program is process 1, and liveness does not
+//! care.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use mmstats_observe::State;
+use mmstats_tests::look::{file, look, states, unsigned};
+
+use crate::actor::{Actor, directory};
+
+fn path_of(ready: &str) -> PathBuf {
+    PathBuf::from(ready.splitn(3, ' ').nth(2).unwrap())
+}
+
+/// Two programs with the process id 1 in one directory.
+fn two(directory: &Path) -> Option<[(Actor, PathBuf); 2]> {
+    let start = || {
+        let mut actor = Actor::start_as_first("idle", directory, &["name=web"])?;
+        let path = path_of(&actor.line());
+        Some((actor, path))
+    };
+    match (start(), start()) {
+        (Some(a), Some(b)) => Some([a, b]),
+        _ => {
+            eprintln!("skipped: no pid namespaces here");
+            None
+        }
+    }
+}
+
+/// Killing what is around a process 1 takes it along, but not at once.
+fn wait_until_dead(path: &Path) {
+    let start = Instant::now();
+    while look(path).files()[0].state() == State::Live {
+        assert!(start.elapsed() < Duration::from_secs(20), "it does not end");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn two_programs_with_the_process_id_1() {
+    let directory = directory();
+    let Some([(mut a, of_a), (mut b, of_b)]) = two(directory.path()) else { return };
+    a.ask("update 10");
+    b.ask("update 200");
+    let observer = look(directory.path());
+    assert_eq!(observer.programs().len(), 2, "{:?}", states(&observer));
+    for (path, counter) in [(&of_a, 10), (&of_b, 200)] {
+        let file = file(&observer, path);
+        assert_eq!((file.state(), file.identity().pid), (State::Live, Some(1)));
+        assert_eq!(unsigned(&look(path), "counter"), counter);
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(name.starts_with("web-1-"), "{name}");
+    }
+    let namespace = |path| file(&observer, path).identity().pid_ns.unwrap();
+    assert_ne!(namespace(&of_a), namespace(&of_b));
+
+    // They see each other, and so does a third one, in which both have no process id.
+    assert_eq!(a.ask("look counter"), "2 of 2 live, 210");
+    let mut third = Actor::start_as_first("idle", directory.path(), &["post=0"]).unwrap();
+    let of_third = path_of(&third.line());
+    assert!(of_a.exists() && of_b.exists(), "it tidied up, and they live");
+    assert_eq!(third.ask("look counter"), "3 of 3 live, 210");
+
+    // One dies: the other process 1 does not keep it alive, nor does it die with it.
+    a.kill();
+    wait_until_dead(&of_a);
+    let observer = look(directory.path());
+    assert_eq!(file(&observer, &of_a).state(), State::Dead);
+    assert_eq!(file(&observer, &of_b).state(), State::Live);
+    assert_eq!(b.ask("look counter"), "2 of 3 live, 210");
+    assert_eq!(b.ask("update 300"), "done");
+    assert_eq!(third.ask("look counter"), "2 of 3 live, 310");
+
+    // The next one tidies up after the dead one alone.
+    let mut fourth = Actor::start_as_first("idle", directory.path(), &["post=0"]).unwrap();
+    let of_fourth = path_of(&fourth.line());
+    let mut left: Vec<_> = states(&look(directory.path()));
+    left.sort_by_key(|(path, _)| path.clone());
+    let mut want = [of_b, of_third, of_fourth].map(|path| (path, State::Live));
+    want.sort_by_key(|(path, _)| path.clone());
+    assert_eq!(left, want);
+}
+
+/// With a name of the process id alone, the second one is told so, and takes nothing.
+#[test]
+fn names_that_collide() {
+    let directory = directory();
+    let words = ["files={CMD}-{PID}.mmst"];
+    let Some(mut a) = Actor::start_as_first("idle", directory.path(), &words) else {
+        eprintln!("skipped: no pid namespaces here");
+        return;
+    };
+    let path = path_of(&a.line());
+    a.ask("update 10");
+    let mut b = Actor::start_as_first("idle", directory.path(), &words).unwrap();
+    assert!(!b.wait().success());
+    let errors = b.errors();
+    assert!(errors.contains("the name is already taken"), "{errors}");
+    a.ask("update 11");
+    let observer = look(directory.path());
+    assert_eq!(states(&observer), [(path.clone(), State::Live)]);
+    assert_eq!(unsigned(&observer, "counter"), 11);
+
+    // Once the first one is dead, the name is to be had.
+    a.kill();
+    wait_until_dead(&path);
+    let mut c = Actor::start_as_first("idle", directory.path(), &words).unwrap();
+    assert_eq!(path_of(&c.line()), path);
+    assert_eq!(look(&path).files()[0].state(), State::Live);
+}

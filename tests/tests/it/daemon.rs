@@ -1,0 +1,79 @@
+//! A program goes into the background, and publishes too early or in time.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mmstats_observe::State;
+use mmstats_tests::look::{file, look, states, unsigned};
+
+use crate::actor::{Actor, directory};
+
+/// The daemon: its process id, its file, and what it was told of an earlier publisher.
+fn daemon(actor: &mut Actor) -> (u32, String, String) {
+    let line = actor.line();
+    let mut words = line.splitn(3, ' ').map(str::to_owned);
+    let mut word = || words.next().unwrap();
+    let (pid, path, told) = (word().parse::<u32>().unwrap(), word(), word());
+    assert_ne!(pid, actor.pid(), "it is a grandchild");
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let session = stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap();
+    assert_ne!(session, actor.pid().to_string(), "of another session");
+    assert_ne!(session, pid.to_string(), "and not its leader");
+    (pid, path, told)
+}
+
+/// Whoever publishes before going into the background leaves a dead file, and the daemon is
+/// told that its publisher is not its own.
+#[test]
+fn published_before() {
+    let directory = directory();
+    let mut actor = Actor::start("daemon", directory.path(), &["before"]);
+    let (pid, path, told) = daemon(&mut actor);
+    assert_eq!(told, "the publisher belongs to the parent process");
+    wait_until_gone(&actor);
+
+    let observer = look(directory.path());
+    assert_eq!(observer.files().len(), 2, "{:?}", states(&observer));
+    for found in observer.files() {
+        let own = found.path() == Path::new(&path);
+        let (of, state, counter) =
+            if own { (pid, State::Live, 55) } else { (actor.pid(), State::Dead, 10) };
+        assert_eq!(found.identity().pid, Some(of));
+        assert_eq!((found.state(), unsigned(&look(found.path()), "counter")), (state, counter));
+    }
+}
+
+/// The right way: one program, one file, which lives as long as the daemon.
+#[test]
+fn published_after() {
+    let directory = directory();
+    let mut actor = Actor::start("daemon", directory.path(), &["after"]);
+    let (pid, path, told) = daemon(&mut actor);
+    assert_eq!(told, "nothing");
+    wait_until_gone(&actor);
+
+    let observer = look(directory.path());
+    assert_eq!(states(&observer), [(path.clone().into(), State::Live)]);
+    assert_eq!(file(&observer, Path::new(&path)).identity().pid, Some(pid));
+    assert_eq!(unsigned(&observer, "counter"), 55);
+    // It ends with its input, cleanly.
+    actor.succeeds();
+    let start = Instant::now();
+    while Path::new(&path).exists() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it does not end");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The process that the user started; the test has not asked for its exit code yet.
+fn wait_until_gone(actor: &Actor) {
+    let start = Instant::now();
+    let ended = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", actor.pid())).unwrap();
+        stat.rsplit(')').next().unwrap().trim_start().starts_with('Z')
+    };
+    while !ended() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it does not end");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
