@@ -28,6 +28,13 @@ pub enum Error {
     },
     /// A handle does not fit its field: the key belongs to another publisher.
     Attach(AttachError),
+    /// The key of a family belongs to another publisher: the number of labels differs.
+    Labels {
+        /// The family's.
+        found: usize,
+        /// The handle's.
+        wanted: usize,
+    },
     /// The image would pass a limit of the format.
     TooLarge {
         /// Number of fields.
@@ -59,6 +66,9 @@ impl fmt::Display for Error {
                 write!(f, "two fields are called {label:?} with the same attributes")
             }
             Self::Attach(e) => e.fmt(f),
+            Self::Labels { found, wanted } => {
+                write!(f, "the family has {found} labels, the handle {wanted}")
+            }
             Self::TooLarge { lanes: 0, .. } => f.write_str("a file has 1 to 65536 lanes, not 0"),
             Self::TooLarge { fields, lanes } => write!(
                 f,

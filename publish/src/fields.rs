@@ -1,10 +1,11 @@
 //! The handles of an application: those of the core over the files of a publisher.
 
 use mmstats_core as core;
-use mmstats_core::{AttachError, FieldSpec, Record, ScalarType};
+use mmstats_core::{AttachError, FieldId, FieldSpec, Record, ScalarType};
 
-use crate::lane::{Keep, Lane};
-use crate::schema::{FieldOptions, Item, Key, Owned};
+use crate::item::{Item, Owned};
+use crate::lane::Keep;
+use crate::schema::FieldOptions;
 use crate::timer::Timer;
 
 /// A sum that only grows: `incr`, `add`, `set`.
@@ -58,15 +59,15 @@ value_from!(u32 => U32, u64 => U64, i32 => I64, i64 => I64, f64 => F64, bool => 
 /// A type of handle.
 ///
 /// Implemented by the handles of this crate; what a [`Schema`](crate::Schema) declares
-/// and a [`Lane`] attaches.
+/// and a [`Lane`](crate::Lane) attaches.
 pub trait Field: Sized {
     /// What the schema keeps.
     #[doc(hidden)]
     fn item(label: String, options: FieldOptions) -> Item;
 
-    /// The handle in `lane`.
+    /// The handle in `lane`; `field` is the first of its descriptors.
     #[doc(hidden)]
-    fn attach(lane: &Lane, key: Key<Self>) -> Result<Self, AttachError>;
+    fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError>;
 }
 
 macro_rules! field {
@@ -76,8 +77,8 @@ macro_rules! field {
                 Item::One(Owned::new(label, &$spec, options))
             }
 
-            fn attach(lane: &Lane, key: Key<Self>) -> Result<Self, AttachError> {
-                Self::attach(lane.inner(), key.id)
+            fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
+                Self::attach(lane, field)
             }
         }
     };
@@ -116,8 +117,8 @@ impl<R: Record> Field for Group<R> {
         Item::Group(members.collect())
     }
 
-    fn attach(lane: &Lane, key: Key<Self>) -> Result<Self, AttachError> {
-        Self::attach(lane.inner(), key.id)
+    fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
+        Self::attach(lane, field)
     }
 }
 
@@ -126,8 +127,8 @@ impl Field for Timer {
         Item::One(Owned::new(label, &FieldSpec::timer(""), options))
     }
 
-    fn attach(lane: &Lane, key: Key<Self>) -> Result<Self, AttachError> {
-        core::Timer::attach(lane.inner(), key.id).map(Self::new)
+    fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
+        core::Timer::attach(lane, field).map(Self::new)
     }
 }
 
@@ -139,7 +140,7 @@ impl Field for Info {
         Item::One(Owned::new(label, &empty, options))
     }
 
-    fn attach(_lane: &Lane, _key: Key<Self>) -> Result<Self, AttachError> {
+    fn attach(_lane: &core::Lane<Keep>, _field: FieldId) -> Result<Self, AttachError> {
         Ok(Self)
     }
 }

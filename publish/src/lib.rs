@@ -2,17 +2,26 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod family;
 mod fields;
+mod item;
 mod lane;
 mod local;
+mod names;
 mod options;
 mod parts;
+mod pieces;
 mod publisher;
+mod registry;
 mod schema;
+mod segment;
+mod series;
+mod state;
 mod system;
 mod timer;
 
 pub use error::Error;
+pub use family::FamilyKey;
 pub use fields::{Array, Blob, Counter, Field, Flag, Gauge, Group, Info, Text, Value};
 pub use lane::{Claim, Keep, Lane};
 pub use local::Local;
@@ -23,14 +32,17 @@ pub use mmstats_core::{
 pub use mmstats_derive::{Record, Stats};
 pub use mmstats_unix::Access;
 pub use options::{OnDrop, Options};
-pub use publisher::{Publisher, Stats};
+pub use publisher::{Publisher, Registry, Stats};
 pub use schema::{FieldOptions, Key, Schema};
+pub use series::Family;
 pub use timer::{Running, Timer};
 
 /// What the derive macros name. Not for use by hand.
 #[doc(hidden)]
 pub mod derive_support {
     pub use mmstats_core::FieldSpec;
+
+    pub use crate::series::AnyFamily;
 
     /// `prefix.label`, or the one that is not empty.
     #[must_use]

@@ -1,4 +1,5 @@
-//! The files of one publisher: one to begin with, further ones when lanes run out.
+//! The files of one publisher: one to begin with, further ones when lanes or room for
+//! fields run out.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -6,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mmstats_core::layout::MAGIC;
-use mmstats_core::{WriteError, Writer};
+use mmstats_core::{AttachError, Geometry, Writer};
 use mmstats_unix::directory::{self, Directory};
 use mmstats_unix::{
     ErrorKind, Mapping, NewFile, OwnedFile, Removal, SweepOptions, fork, name, process,
@@ -16,14 +17,9 @@ use crate::error::Error;
 use crate::fields::Gauge;
 use crate::options::{OnDrop, Options};
 use crate::schema::{Key, Schema};
+use crate::segment::Segment;
+use crate::state::{Part, Reach, State, image};
 use crate::system;
-
-/// One file, or one private image.
-struct Part {
-    writer: Writer<Arc<Mapping>>,
-    mapping: Arc<Mapping>,
-    file: Option<OwnedFile>,
-}
 
 /// Where further files go.
 struct Place {
@@ -31,10 +27,25 @@ struct Place {
     name: String,
 }
 
-struct State {
-    parts: Vec<Part>,
-    closed: bool,
-    problem: Option<Error>,
+/// What to do where no file can be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fallback {
+    /// Say so.
+    Refuse,
+    /// Go on in private memory if the operating system refused.
+    System,
+    /// Go on in private memory whatever the reason.
+    Always,
+}
+
+impl Fallback {
+    pub(crate) const fn takes(self, error: &Error) -> bool {
+        match self {
+            Self::Refuse => false,
+            Self::System => matches!(error, Error::System(_)),
+            Self::Always => true,
+        }
+    }
 }
 
 /// What all threads of a publisher share. Nothing here is on an update path.
@@ -42,7 +53,6 @@ pub(crate) struct Shared {
     id: u64,
     instance: [u8; 16],
     options: Options,
-    schema: Schema,
     tid: Option<Key<Gauge<u64>>>,
     place: Option<Place>,
     /// How often this process was forked when it began to publish.
@@ -67,7 +77,7 @@ impl Shared {
         let mut instance = [0; 16];
         getrandom::fill(&mut instance).map_err(|e| Error::Image(e.to_string()))?;
 
-        let (place, mut problem) = match Self::find_place(&options, &command, instance) {
+        let (place, problem) = match Self::find_place(&options, &command, instance) {
             Ok(place) => (Some(place), None),
             Err(error) if options.private => (None, Some(error)),
             Err(error) => return Err(error),
@@ -78,30 +88,27 @@ impl Shared {
             .system_fields
             .then(|| system::declare(&mut schema, &facts, &command, memory_backed));
         // Before a file is made: what breaks a rule is no reason to go on in private memory.
-        schema.check_names()?;
-
+        let mut state = State::of(schema, &options)?;
         let mut shared = Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             instance,
             options,
-            schema,
             tid,
             place,
             generation: fork::generation(),
-            state: Mutex::new(State { parts: Vec::new(), closed: false, problem: None }),
+            state: Mutex::default(),
         };
-        let first = match shared.create_part(0, shared.options.lanes) {
-            Err(error @ Error::System(_)) if shared.options.private => {
-                problem.get_or_insert(error);
-                shared.place = None;
-                shared.create_part(0, shared.options.lanes)?
-            }
-            other => other?,
-        };
-        let mut state = shared.lock();
-        state.parts.push(first);
         state.problem = problem;
-        drop(state);
+        if let Err(error) = shared.open_part(&mut state, 0) {
+            if !shared.fallback().takes(&error) {
+                return Err(error);
+            }
+            // What cannot have its first file gets no other one.
+            shared.place = None;
+            state.problem.get_or_insert(error);
+            shared.open_part(&mut state, 0)?;
+        }
+        shared.state = Mutex::new(state);
         Ok(shared)
     }
 
@@ -126,68 +133,60 @@ impl Shared {
         Ok(Place { directory, name })
     }
 
-    /// An image of the same fields in private memory, for a thread that got no lane.
-    pub(crate) fn private_copy(&self, error: Error) -> Result<Self, Error> {
-        self.lock().problem.get_or_insert(error);
-        let mut copy = Self {
-            id: self.id,
-            instance: self.instance,
-            options: self.options.clone(),
-            schema: self.schema.clone(),
-            tid: self.tid,
-            place: None,
-            generation: fork::generation(),
-            state: Mutex::new(State { parts: Vec::new(), closed: false, problem: None }),
-        };
-        let part = copy.create_part(0, 1)?;
-        copy.state.get_mut().unwrap_or_else(PoisonError::into_inner).parts.push(part);
-        Ok(copy)
+    /// Opens a part that threads share: a file, or where publishing is impossible memory.
+    pub(crate) fn open_part(&self, state: &mut State, segment: usize) -> Result<(), Error> {
+        let reach = if self.is_seen() { Reach::File } else { Reach::Memory };
+        self.open_part_as(reach, state, segment).map(drop)
     }
 
-    /// Makes a live image with all fields.
-    fn create_part(&self, number: u32, lanes: u32) -> Result<Part, Error> {
-        let mut geometry = self.schema.measure(lanes)?;
-        let (fields, strings) = self.options.reserve;
-        geometry.reserve(fields, strings, fields.saturating_mul(8));
-        let size =
-            geometry.file_size().ok_or(Error::TooLarge { fields: self.schema.len(), lanes })?;
-        match &self.place {
-            // A file of the child would be taken for one of the parent's.
-            Some(place) if !self.is_forked() => {
-                let name = name::part_name(&place.name, number)?;
+    pub(crate) fn open_part_as(
+        &self,
+        reach: Reach,
+        state: &mut State,
+        segment: usize,
+    ) -> Result<usize, Error> {
+        let fields = &state.segments[segment];
+        let lanes = match reach {
+            Reach::OneLane => 1,
+            _ => state.lanes_after(segment, self.options.lanes),
+        };
+        let (geometry, size) = fields.size(lanes)?;
+        let part = match (&self.place, reach) {
+            (Some(place), Reach::File) => {
+                let name = name::part_name(&place.name, state.files)?;
                 let new = mmstats_unix::create(&place.directory, &name, size, self.options.access)?;
                 let mapping = Arc::clone(new.mapping());
-                let writer = self.write(&mapping, &geometry, number)?;
-                let file = publish(new)?;
-                Ok(Part { writer, mapping, file: Some(file) })
+                let writer = self.write(&mapping, &geometry, fields, state.files)?;
+                Part { writer, mapping, file: Some(publish(new)?), reach }
             }
             _ => {
                 let mapping = Arc::new(mmstats_unix::private(size)?);
-                let writer = self.write(&mapping, &geometry, number)?;
-                Ok(Part { writer, mapping, file: None })
+                let writer = self.write(&mapping, &geometry, fields, state.files)?;
+                Part { writer, mapping, file: None, reach }
             }
-        }
+        };
+        Ok(state.push_part(segment, part))
     }
 
     /// Writes header and fields into new, zeroed memory.
     fn write(
         &self,
         mapping: &Arc<Mapping>,
-        geometry: &mmstats_core::Geometry,
+        geometry: &Geometry,
+        segment: &Segment,
         number: u32,
     ) -> Result<Writer<Arc<Mapping>>, Error> {
-        let image = |e: WriteError| Error::Image(e.to_string());
         let mut writer =
             Writer::create_zeroed(Arc::clone(mapping), geometry, self.instance, number)
-                .map_err(image)?;
-        self.schema.write(&mut writer).map_err(image)?;
+                .map_err(|e| image(&e))?;
+        segment.write(&mut writer).map_err(|e| image(&e))?;
         writer.go_live();
         Ok(writer)
     }
 
     /// A panic of another thread leaves nothing half-done that matters here: every step
     /// of the writer is complete or not visible.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -196,9 +195,18 @@ impl Shared {
         self.generation != fork::generation()
     }
 
-    /// Whether private memory is good enough.
-    pub(crate) const fn is_private_enough(&self) -> bool {
-        self.options.private
+    /// Whether new parts are files. Those of a forked child would be taken for its parent's.
+    fn is_seen(&self) -> bool {
+        self.place.is_some() && !self.is_forked()
+    }
+
+    /// What the program said about private memory.
+    pub(crate) const fn fallback(&self) -> Fallback {
+        if self.options.private { Fallback::System } else { Fallback::Refuse }
+    }
+
+    pub(crate) const fn lanes(&self) -> u32 {
+        self.options.lanes
     }
 
     pub(crate) const fn id(&self) -> u64 {
@@ -213,34 +221,47 @@ impl Shared {
         self.tid
     }
 
-    /// Claims a lane: number of the part, number of the lane, and the part's memory.
-    pub(crate) fn claim(&self) -> Result<(usize, u32, Arc<Mapping>), Error> {
+    /// Claims a lane of a segment: number of the part, number of the lane, and the part's
+    /// memory.
+    pub(crate) fn claim(
+        &self,
+        segment: usize,
+        fallback: Fallback,
+    ) -> Result<(usize, u32, Arc<Mapping>), Error> {
         let mut state = self.lock();
-        if state.closed {
-            return Err(Error::Closed);
+        if state.segments.get(segment).is_none() {
+            let count = u32::try_from(state.segments.len()).unwrap_or(u32::MAX);
+            return Err(Error::Attach(AttachError::NoSuchField { index: u32::MAX, count }));
         }
-        for (number, part) in state.parts.iter_mut().enumerate() {
-            if let Ok(index) = part.writer.claim() {
-                return Ok((number, index, Arc::clone(&part.mapping)));
+        let error = if state.closed {
+            Error::Closed
+        } else {
+            let seen = self.is_seen();
+            // In a forked child files are private copies, as good as any memory.
+            let shared = |reach| reach == Reach::File || (!seen && reach == Reach::Memory);
+            if let Some(claimed) = state.claim(segment, shared) {
+                return Ok(claimed);
             }
+            match self.open_part(&mut state, segment) {
+                Ok(()) => return state.claim(segment, shared).ok_or_else(full),
+                Err(error) => error,
+            }
+        };
+        if !fallback.takes(&error) {
+            return Err(error);
         }
-        let number = state.parts.len();
-        let lanes = self.options.lanes.max(1).saturating_mul(1 << number.min(16)).min(1 << 16);
-        let mut part = self.create_part(u32::try_from(number).unwrap_or(u32::MAX), lanes)?;
-        let index = part.writer.claim().map_err(|e| Error::Image(e.to_string()))?;
-        let mapping = Arc::clone(&part.mapping);
-        state.parts.push(part);
-        Ok((number, index, mapping))
+        state.problem.get_or_insert(error);
+        if !state.closed
+            && let Some(claimed) = state.claim(segment, |reach| reach == Reach::Memory)
+        {
+            return Ok(claimed);
+        }
+        let number = self.open_part_as(Reach::OneLane, &mut state, segment)?;
+        state.claim_in(number).ok_or_else(full)
     }
 
     pub(crate) fn hand_back(&self, part: usize, lane: u32) {
-        let mut state = self.lock();
-        // Nothing in a closed image changes any more.
-        if !state.closed
-            && let Some(part) = state.parts.get_mut(part)
-        {
-            part.writer.hand_back(lane);
-        }
+        self.lock().hand_back(part, lane);
     }
 
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
@@ -248,7 +269,7 @@ impl Shared {
             return Vec::new();
         }
         let state = self.lock();
-        let files = state.parts.iter().filter_map(|part| part.file.as_ref());
+        let files = state.parts.iter().flatten().filter_map(|part| part.file.as_ref());
         files.map(|file| file.path().to_path_buf()).collect()
     }
 
@@ -261,7 +282,7 @@ impl Shared {
 
     pub(crate) fn flush(&self, wait: bool) -> Result<(), Error> {
         let state = self.lock();
-        let mut files = state.parts.iter().filter_map(|part| part.file.as_ref());
+        let mut files = state.parts.iter().flatten().filter_map(|part| part.file.as_ref());
         files.try_for_each(|file| file.flush(wait)).map_err(Error::from)
     }
 
@@ -270,7 +291,7 @@ impl Shared {
         if std::mem::replace(&mut state.closed, true) {
             return;
         }
-        for part in &mut state.parts {
+        for part in state.parts.iter_mut().flatten() {
             // A forked child has a private copy of the image and no right to the file.
             part.writer.close();
             let Some(file) = part.file.take() else { continue };
@@ -283,6 +304,10 @@ impl Shared {
             }
         }
     }
+}
+
+fn full() -> Error {
+    Error::Image("a new part has no lane".to_owned())
 }
 
 /// Whether a file begins as images do: another one is not ours to remove, whatever its

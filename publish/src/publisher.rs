@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::thread::LocalKey;
 
 use crate::error::Error;
+use crate::family::{Declared, FamilyKey};
+use crate::fields::Field;
 use crate::lane::Lane;
 use crate::local::Local;
 use crate::options::Options;
 use crate::parts::{Closer, Shared};
-use crate::schema::Schema;
+use crate::schema::{FieldOptions, Key, Schema};
 
 /// A set of handles: a struct that `#[derive(Stats)]` makes from its fields, or a plain
 /// [`Lane`].
@@ -62,6 +64,9 @@ pub struct Publisher<S: Stats> {
     closer: Arc<Closer>,
 }
 
+/// A publisher of which only the fields matter that are added while the program runs.
+pub type Registry = Publisher<Lane>;
+
 impl<S: Stats> Publisher<S> {
     /// Publishes with the default [`Options`].
     ///
@@ -89,13 +94,7 @@ impl<S: Stats> Publisher<S> {
     /// If all lanes are taken and no further file can be opened, or the publisher is
     /// closed. With [`Options::or_private`] it goes on in private memory instead.
     pub fn lane(&self) -> Result<S, Error> {
-        match Lane::claim(&self.shared) {
-            Ok(lane) => S::attach(&self.plan, &lane),
-            Err(error @ Error::System(_)) if self.shared.is_private_enough() => {
-                self.private_lane(error)
-            }
-            Err(error) => Err(error),
-        }
+        S::attach(&self.plan, &Lane::claim(&self.shared, self.shared.fallback())?)
     }
 
     /// Calls `work` with this thread's handles; the first call of a thread takes a lane,
@@ -128,30 +127,91 @@ impl<S: Stats> Publisher<S> {
             local.find(
                 self.id,
                 &self.closer,
-                || self.lane_or_private(),
+                || self.of_thread(),
                 |stats| work.take().map(|work| work(stats)),
             )
         });
         match (done, work) {
             (Ok(Some(result)), _) => result,
             // The thread is ending and its handles are gone: a lane for this one call.
-            (_, Some(work)) => work(&self.lane_or_private()),
+            (_, Some(work)) => work(&self.of_thread()),
             // `work` ran, and then its result is there.
             (_, None) => unreachable!("work runs once"),
         }
     }
 
     #[cold]
-    fn lane_or_private(&self) -> S {
-        self.lane().or_else(|error| self.private_lane(error)).unwrap_or_else(|error| {
-            // Only when the process has no memory left for a private image.
-            panic!("no memory for a lane: {error}")
+    fn of_thread(&self) -> S {
+        let lane = Lane::of_thread(&self.shared, &self.closer);
+        S::attach(&self.plan, &lane).unwrap_or_else(|error| {
+            // The plan is of this publisher, and such a lane finds room somewhere.
+            panic!("no memory for the handles: {error}")
         })
     }
 
-    fn private_lane(&self, error: Error) -> Result<S, Error> {
-        let shared = Arc::new(self.shared.private_copy(error)?);
-        S::attach(&self.plan, &Lane::claim(&shared)?)
+    /// Adds a field while the program runs; from any thread, while others update and
+    /// observers read.
+    ///
+    /// It goes to the room that [`Options::reserve`] left or, when that is used up, to a
+    /// further file, each of twice the room. Attach it with [`Lane::attach`].
+    ///
+    /// ```
+    /// # use mmstats::{Counter, FieldOptions, Lane, Options};
+    /// # let dir = std::env::temp_dir().join(format!("mmstats-add-{}", std::process::id()));
+    /// let publisher = Options::new().directory(&dir).start::<Lane>()?;
+    /// let plugin = publisher.add::<Counter>("plugin.calls", FieldOptions::new())?;
+    /// let calls = publisher.lane()?.attach(plugin)?;
+    /// calls.incr();
+    /// publisher.retire(plugin)?; // The handle goes on into the void.
+    /// # drop((calls, publisher)); std::fs::remove_dir(dir).unwrap();
+    /// # Ok::<(), mmstats::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the field breaks a rule or has the name of another one ([`Error::Duplicate`]), if
+    /// there is no room for a further file (without [`Options::or_private`]; observers see
+    /// the number of such fields), or the publisher is closed.
+    pub fn add<H: Field>(
+        &self,
+        label: impl Into<String>,
+        options: FieldOptions,
+    ) -> Result<Key<H>, Error> {
+        self.shared.add(H::item(label.into(), options)).map(Key::new)
+    }
+
+    /// Adds a family while the program runs: see [`Schema::add_family`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::add`].
+    pub fn add_family<H: Field, const N: usize>(
+        &self,
+        label: impl Into<String>,
+        labels: [&str; N],
+        options: FieldOptions,
+    ) -> Result<FamilyKey<H, N>, Error> {
+        let (declared, overflow) = Declared::new::<H, N>(label.into(), &labels, options);
+        self.shared.add_family(declared, overflow).map(FamilyKey::new)
+    }
+
+    /// Retires a field: observers stop showing it, its handles go on into the void. Its name
+    /// may be used again; its room is not. Once more does nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the key comes from another publisher and there is no such field, or the publisher
+    /// is closed.
+    pub fn retire<H>(&self, key: Key<H>) -> Result<(), Error> {
+        self.shared.retire(key.address)
+    }
+
+    /// The same publisher without its type, for libraries that add fields of their own. On
+    /// each thread its [`Publisher::with`] uses the same lane.
+    #[must_use]
+    pub fn registry(&self) -> Registry {
+        let (shared, closer) = (Arc::clone(&self.shared), Arc::clone(&self.closer));
+        Publisher { id: self.id, shared, plan: Arc::new(()), closer }
     }
 
     /// The files, in the order in which they were opened; none if publishing goes on in

@@ -1,15 +1,14 @@
 //! The fields of a publisher, collected before its files exist.
 
-use std::collections::HashSet;
 use std::marker::PhantomData;
 
-use mmstats_core::{
-    Aggregation, Constant, DataType, FieldId, FieldSpec, Geometry, Kind, Level, Memory, Recent,
-    SpecError, WriteError, Writer,
-};
+use mmstats_core::{Aggregation, Constant, FieldId, Geometry, Kind, Level, Recent};
 
 use crate::error::Error;
+use crate::family::{Declared, FamilyKey};
 use crate::fields::{Field, Value};
+use crate::item::Item;
+use crate::segment::Address;
 
 /// A field of a publisher, to be attached as a handle of type `H` in each thread.
 ///
@@ -19,8 +18,14 @@ use crate::fields::{Field, Value};
 /// let other: mmstats::Key<mmstats::Flag> = key;
 /// ```
 pub struct Key<H> {
-    pub(crate) id: FieldId,
+    pub(crate) address: Address,
     handle: PhantomData<fn() -> H>,
+}
+
+impl<H> Key<H> {
+    pub(crate) const fn new(address: Address) -> Self {
+        Self { address, handle: PhantomData }
+    }
 }
 
 impl<H> Clone for Key<H> {
@@ -33,7 +38,8 @@ impl<H> Copy for Key<H> {}
 
 impl<H> std::fmt::Debug for Key<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Key").field(&self.id.index()).finish()
+        let Address { segment, id } = self.address;
+        f.debug_tuple("Key").field(&segment).field(&id.index()).finish()
     }
 }
 
@@ -57,6 +63,7 @@ pub struct FieldOptions {
     pub(crate) level: Level,
     pub(crate) kind: Option<Kind>,
     pub(crate) value: Option<Value>,
+    pub(crate) cap: Option<u32>,
 }
 
 impl FieldOptions {
@@ -109,115 +116,17 @@ impl FieldOptions {
         self
     }
 
+    /// How many combinations of attributes a [`Family`](crate::Family) may have, besides the
+    /// one that takes what is beyond. Default: 1,000.
+    #[must_use]
+    pub fn cap(mut self, combinations: u32) -> Self {
+        self.cap = Some(combinations);
+        self
+    }
+
     pub(crate) fn kind(mut self, kind: Kind) -> Self {
         self.kind = Some(kind);
         self
-    }
-}
-
-/// A [`FieldSpec`] that owns its strings.
-#[doc(hidden)]
-#[derive(Debug, Clone, PartialEq)]
-pub struct Owned {
-    pub(crate) label: String,
-    options: FieldOptions,
-    ty: DataType,
-    kind: Kind,
-    aggregation: Aggregation,
-    count: u32,
-    array: bool,
-    optional: bool,
-    unit: String,
-}
-
-impl Owned {
-    /// `spec` says what the type of the handle says; `options` what the program adds.
-    pub(crate) fn new(label: String, spec: &FieldSpec<'_>, options: FieldOptions) -> Self {
-        Self {
-            label,
-            ty: spec.ty,
-            kind: options.kind.unwrap_or(spec.kind),
-            aggregation: options.aggregation.unwrap_or(spec.aggregation),
-            count: spec.count,
-            array: spec.array,
-            optional: spec.optional,
-            unit: options.unit.clone().unwrap_or_else(|| spec.unit.to_owned()),
-            options,
-        }
-    }
-
-    /// Calls `use_it` with the borrowed form.
-    pub(crate) fn with_spec<R>(&self, use_it: impl FnOnce(&FieldSpec<'_>) -> R) -> R {
-        let attributes: Vec<(&str, &str)> =
-            self.options.attributes.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        let mut spec = match &self.options.value {
-            Some(value) => FieldSpec::info(&self.label, value.constant()),
-            None => FieldSpec {
-                ty: self.ty,
-                count: self.count,
-                array: self.array,
-                optional: self.optional,
-                ..FieldSpec::counter(&self.label)
-            },
-        };
-        spec.kind = self.kind;
-        spec.aggregation = self.aggregation;
-        spec.unit = &self.unit;
-        spec.help = &self.options.help;
-        spec.attributes = &attributes;
-        spec.level = self.options.level;
-        use_it(&spec)
-    }
-}
-
-/// Calls `use_it` with the borrowed form of all members.
-fn with_specs<R>(owned: &[Owned], use_it: &mut dyn FnMut(&[FieldSpec<'_>]) -> R) -> R {
-    fn gather<R>(
-        rest: &[Owned],
-        specs: &mut Vec<FieldSpec<'_>>,
-        use_it: &mut dyn FnMut(&[FieldSpec<'_>]) -> R,
-    ) -> R {
-        let Some((first, rest)) = rest.split_first() else { return use_it(specs) };
-        first.with_spec(|spec| {
-            // A vector of the shorter lifetime, so that the new element fits.
-            let mut longer: Vec<FieldSpec<'_>> = specs.clone();
-            longer.push(*spec);
-            gather(rest, &mut longer, use_it)
-        })
-    }
-    gather(owned, &mut Vec::new(), use_it)
-}
-
-/// What a [`Field`] asks for: one field, or a group.
-#[doc(hidden)]
-#[derive(Debug, Clone, PartialEq)]
-pub enum Item {
-    /// A field.
-    One(Owned),
-    /// Fields published together.
-    Group(Vec<Owned>),
-}
-
-impl Item {
-    pub(crate) fn measure(&self, geometry: &mut Geometry) -> Result<(), SpecError> {
-        match self {
-            Self::One(owned) => owned.with_spec(|spec| geometry.add(spec)),
-            Self::Group(members) => with_specs(members, &mut |specs| geometry.add_group(specs)),
-        }
-    }
-
-    pub(crate) fn write<M: Memory>(&self, writer: &mut Writer<M>) -> Result<FieldId, WriteError> {
-        match self {
-            Self::One(owned) => owned.with_spec(|spec| writer.add(spec)),
-            Self::Group(members) => with_specs(members, &mut |specs| writer.add_group(specs)),
-        }
-    }
-
-    pub(crate) fn fields(&self) -> &[Owned] {
-        match self {
-            Self::One(owned) => std::slice::from_ref(owned),
-            Self::Group(members) => members,
-        }
     }
 }
 
@@ -228,6 +137,7 @@ impl Item {
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     pub(crate) items: Vec<Item>,
+    pub(crate) families: Vec<Declared>,
     fields: u32,
 }
 
@@ -243,12 +153,26 @@ impl Schema {
         self.push(H::item(label.into(), options))
     }
 
-    pub(crate) fn push<H>(&mut self, item: Item) -> Key<H> {
+    /// Declares a family: fields of one label that differ in the values of the attributes
+    /// `labels` and are made when they are first asked for.
+    pub fn add_family<H: Field, const N: usize>(
+        &mut self,
+        label: impl Into<String>,
+        labels: [&str; N],
+        options: FieldOptions,
+    ) -> FamilyKey<H, N> {
+        let (mut declared, overflow) = Declared::new::<H, N>(label.into(), &labels, options);
+        declared.overflow = self.push::<H>(overflow).address;
+        let key = FamilyKey::new(self.families.len());
+        self.families.push(declared);
+        key
+    }
+
+    fn push<H>(&mut self, item: Item) -> Key<H> {
         let id = FieldId::from_index(self.fields);
-        let count = u32::try_from(item.fields().len()).unwrap_or(u32::MAX);
-        self.fields = self.fields.saturating_add(count);
+        self.fields = self.fields.saturating_add(item.count());
         self.items.push(item);
-        Key { id, handle: PhantomData }
+        Key::new(Address { segment: 0, id })
     }
 
     /// Number of fields; the members of a group count one by one.
@@ -263,36 +187,19 @@ impl Schema {
         self.fields == 0
     }
 
-    /// Whether two fields have the same name.
-    pub(crate) fn check_names(&self) -> Result<(), Error> {
-        let mut seen = HashSet::with_capacity(self.len());
-        for field in self.items.iter().flat_map(Item::fields) {
-            if !seen.insert((&field.label, &field.options.attributes)) {
-                return Err(Error::Duplicate { label: field.label.clone() });
-            }
-        }
-        Ok(())
-    }
-
     /// The room for all fields, or the first mistake in one.
     pub(crate) fn measure(&self, lanes: u32) -> Result<Geometry, Error> {
         let mut geometry = Geometry::new(lanes);
         let mut recent = Recent::new();
         for item in &self.items {
-            item.measure(&mut geometry).map_err(|error| Error::Field {
-                label: item.fields().first().map(|f| f.label.clone()).unwrap_or_default(),
-                error,
-            })?;
+            item.measure(&mut geometry).map_err(|error| item.refused(error))?;
             for field in item.fields() {
-                geometry.share(&mut recent, &field.unit);
-                geometry.share(&mut recent, &field.options.help);
+                geometry.share(&mut recent, field.unit());
+                geometry.share(&mut recent, field.help());
             }
         }
+        self.families.iter().try_for_each(Declared::check)?;
         Ok(geometry)
-    }
-
-    pub(crate) fn write<M: Memory>(&self, writer: &mut Writer<M>) -> Result<(), WriteError> {
-        self.items.iter().try_for_each(|item| item.write(writer).map(drop))
     }
 }
 
@@ -313,20 +220,14 @@ impl Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Counter, Gauge, Info};
+    use crate::{Counter, Info};
 
     #[test]
     fn mistakes_are_named() {
         let mut schema = Schema::new();
-        schema.add::<Counter>("a", FieldOptions::new());
-        schema.add::<Gauge<i64>>("a", FieldOptions::new());
-        let error = schema.check_names().unwrap_err();
-        assert_eq!(error.to_string(), "two fields are called \"a\" with the same attributes");
-
-        let mut schema = Schema::new();
         schema.add::<Counter>("a", FieldOptions::new().attribute("code", "200"));
         schema.add::<Counter>("a", FieldOptions::new().attribute("code", "500"));
-        assert!(schema.check_names().is_ok() && schema.measure(1).is_ok());
+        assert!(schema.measure(1).is_ok());
         schema.add::<Counter>("", FieldOptions::new());
         let error = schema.measure(1).unwrap_err();
         assert_eq!(error.to_string(), "field \"\": a label has 1 to 255 bytes, not 0");

@@ -5,7 +5,7 @@ use quote::quote;
 use syn::meta::ParseNestedMeta;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Token, parenthesized};
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Meta, Token, parenthesized};
 
 /// What the attributes of a struct say.
 #[derive(Default)]
@@ -37,6 +37,8 @@ pub(crate) struct OfField {
     pub(crate) aggregation: Option<TokenStream>,
     pub(crate) level: Option<TokenStream>,
     pub(crate) value: Option<Expr>,
+    pub(crate) labels: Option<Vec<LitStr>>,
+    pub(crate) cap: Option<LitInt>,
     pub(crate) nested: bool,
     pub(crate) counter: bool,
 }
@@ -82,6 +84,17 @@ impl OfField {
                 self.level = Some(quote!(::mmstats::Level::#level));
                 Ok(())
             }
+            "labels" => {
+                let content;
+                parenthesized!(content in meta.input);
+                if self.labels.is_some() {
+                    return Err(meta.error("said twice"));
+                }
+                let labels = Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?;
+                self.labels = Some(labels.into_iter().collect());
+                Ok(())
+            }
+            "cap" => once(meta, &mut self.cap),
             "attributes" => {
                 let content;
                 parenthesized!(content in meta.input);
@@ -92,7 +105,7 @@ impl OfField {
             }
             _ => Err(meta.error(
                 "unknown: on a field there are label, unit, help, attributes, aggregation, level, \
-                 value, nested and counter",
+                 labels, cap, value, nested and counter",
             )),
         }
     }
@@ -134,7 +147,7 @@ fn each(
         .try_for_each(|attribute| attribute.parse_nested_meta(&mut take))
 }
 
-fn once(meta: &ParseNestedMeta<'_>, place: &mut Option<LitStr>) -> syn::Result<()> {
+fn once<T: Parse>(meta: &ParseNestedMeta<'_>, place: &mut Option<T>) -> syn::Result<()> {
     if place.is_some() {
         return Err(meta.error("said twice"));
     }

@@ -22,6 +22,8 @@ use syn::{Data, DeriveInput, Error, Fields, FieldsNamed, parse_macro_input};
 /// - `#[stats(aggregation = "max")]`: `sum`, `min`, `max`, `mean` or `each`;
 /// - `#[stats(level = "debug")]`: `info`, `diagnostic` or `debug`;
 /// - `#[stats(value = env!("CARGO_PKG_VERSION"))]`: the constant of an `Info`;
+/// - `#[stats(labels("method", "code"))]`: a `Family`, whose fields differ in the values of
+///   these attributes; `#[stats(cap = 100)]`: at most so many;
 /// - `#[stats(nested)]`: the field is itself a set of handles; its labels get this name
 ///   as a prefix.
 #[proc_macro_derive(Stats, attributes(stats))]

@@ -18,7 +18,8 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
         let Some(ident) = &field.ident else { continue };
         let ty = &field.ty;
         let said = OfField::parse(&field.attrs)?;
-        if said.nested || said.value.is_some() || !said.attributes.is_empty() {
+        let family = said.labels.is_some() || said.cap.is_some();
+        if said.nested || family || said.value.is_some() || !said.attributes.is_empty() {
             return Err(Error::new_spanned(
                 field,
                 "a member takes label, unit, help, aggregation, level and counter",

@@ -49,6 +49,21 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
         if let Some(value) = &said.value {
             options.extend(quote!(.value(#value)));
         }
+        if let Some(labels) = &said.labels {
+            if let Some(cap) = &said.cap {
+                options.extend(quote!(.cap(#cap)));
+            }
+            let family = quote!(<#ty as ::mmstats::derive_support::AnyFamily>);
+            plan.push(quote!(#ident: #family::Key));
+            declare.push(quote!(#ident: #family::declare(
+                schema, ::mmstats::derive_support::join(&prefix, #label), [#(#labels),*], #options
+            )));
+            attach.push(quote!(#ident: #family::attach(lane, plan.#ident)?));
+            continue;
+        }
+        if said.cap.is_some() {
+            return Err(Error::new_spanned(field, "`cap` is for a family: a field with `labels`"));
+        }
         plan.push(quote!(#ident: ::mmstats::Key<#ty>));
         declare.push(quote!(#ident: schema.add::<#ty>(
             ::mmstats::derive_support::join(&prefix, #label), #options

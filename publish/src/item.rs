@@ -1,0 +1,166 @@
+//! What a publisher remembers of a field, to write it into each of its files.
+
+use std::sync::Arc;
+
+use mmstats_core::{
+    Aggregation, DataType, FieldId, FieldSpec, Geometry, Kind, Level, Memory, SpecError,
+    WriteError, Writer,
+};
+
+use crate::error::Error;
+use crate::fields::Value;
+use crate::pieces::Pieces;
+use crate::schema::FieldOptions;
+
+/// A [`FieldSpec`] that owns its strings.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Owned {
+    /// Label, key, value, key, value, ...
+    name: Pieces,
+    /// Shared by fields of one sort that are declared one after the other.
+    about: Arc<About>,
+}
+
+/// All but the name.
+#[derive(Debug, Clone, PartialEq)]
+struct About {
+    ty: DataType,
+    kind: Kind,
+    aggregation: Aggregation,
+    level: Level,
+    count: u32,
+    array: bool,
+    optional: bool,
+    unit: String,
+    help: String,
+    value: Option<Value>,
+}
+
+impl Owned {
+    /// `spec` says what the type of the handle says; `options` what the program adds.
+    pub(crate) fn new(label: String, spec: &FieldSpec<'_>, options: FieldOptions) -> Self {
+        let attributes = options.attributes.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]);
+        let about = About {
+            ty: spec.ty,
+            kind: options.kind.unwrap_or(spec.kind),
+            aggregation: options.aggregation.unwrap_or(spec.aggregation),
+            level: options.level,
+            count: spec.count,
+            array: spec.array,
+            optional: spec.optional,
+            unit: options.unit.unwrap_or_else(|| spec.unit.to_owned()),
+            help: options.help,
+            value: options.value,
+        };
+        let name = Pieces::new([label.as_str()].into_iter().chain(attributes));
+        Self { name, about: Arc::new(about) }
+    }
+
+    pub(crate) fn label(&self) -> &str {
+        self.name.first()
+    }
+
+    /// Label and attributes.
+    pub(crate) const fn name(&self) -> &Pieces {
+        &self.name
+    }
+
+    pub(crate) fn unit(&self) -> &str {
+        &self.about.unit
+    }
+
+    pub(crate) fn help(&self) -> &str {
+        &self.about.help
+    }
+
+    fn attributes(&self) -> Vec<(&str, &str)> {
+        let mut strings = self.name.iter().skip(1);
+        let pair = || Some((strings.next()?, strings.next()?));
+        std::iter::from_fn(pair).collect()
+    }
+
+    /// The borrowed form; `attributes` are its own.
+    fn spec<'a>(&'a self, attributes: &'a [(&'a str, &'a str)]) -> FieldSpec<'a> {
+        let about = &*self.about;
+        let spec = match &about.value {
+            Some(value) => FieldSpec::info(self.label(), value.constant()),
+            None => FieldSpec {
+                ty: about.ty,
+                count: about.count,
+                array: about.array,
+                optional: about.optional,
+                ..FieldSpec::counter(self.label())
+            },
+        };
+        FieldSpec {
+            kind: about.kind,
+            aggregation: about.aggregation,
+            level: about.level,
+            unit: &about.unit,
+            help: &about.help,
+            attributes,
+            ..spec
+        }
+    }
+}
+
+/// Calls `use_it` with the borrowed form of `fields`.
+fn with_specs<R>(fields: &[Owned], use_it: impl FnOnce(&[FieldSpec<'_>]) -> R) -> R {
+    let attributes: Vec<_> = fields.iter().map(Owned::attributes).collect();
+    let specs: Vec<_> = fields.iter().zip(&attributes).map(|(f, own)| f.spec(own)).collect();
+    use_it(&specs)
+}
+
+/// What a [`Field`](crate::Field) asks for: consecutive descriptors.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// A field.
+    One(Owned),
+    /// Fields published together.
+    Group(Vec<Owned>),
+}
+
+impl Item {
+    pub(crate) fn measure(&self, geometry: &mut Geometry) -> Result<(), SpecError> {
+        match self {
+            Self::One(field) => geometry.add(&field.spec(&field.attributes())),
+            Self::Group(members) => with_specs(members, |specs| geometry.add_group(specs)),
+        }
+    }
+
+    /// The error that says which field broke a rule.
+    pub(crate) fn refused(&self, error: SpecError) -> Error {
+        let label = self.fields().first().map(|field| field.label().to_owned());
+        Error::Field { label: label.unwrap_or_default(), error }
+    }
+
+    pub(crate) fn write<M: Memory>(&self, writer: &mut Writer<M>) -> Result<FieldId, WriteError> {
+        match self {
+            Self::One(field) => writer.add(&field.spec(&field.attributes())),
+            Self::Group(members) => with_specs(members, |specs| writer.add_group(specs)),
+        }
+    }
+
+    pub(crate) fn fields(&self) -> &[Owned] {
+        match self {
+            Self::One(field) => std::slice::from_ref(field),
+            Self::Group(members) => members,
+        }
+    }
+
+    /// Number of descriptors.
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.fields().len()).unwrap_or(u32::MAX)
+    }
+
+    /// Keeps what both say of their fields only once.
+    pub(crate) fn share(&mut self, other: &Self) {
+        if let (Self::One(this), Self::One(other)) = (self, other)
+            && this.about == other.about
+        {
+            this.about = Arc::clone(&other.about);
+        }
+    }
+}
