@@ -46,6 +46,9 @@ pub struct FileInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SweepOptions {
     /// How many dead files to keep: those modified last. In files, not instances.
+    ///
+    /// Files modified in the future, that is, before the clock was set back, are counted
+    /// apart: as many of them are kept besides, so that they do not push out what is newer.
     pub keep: usize,
     /// From which age on an abandoned temporary file is removed.
     pub temporary_age: Duration,

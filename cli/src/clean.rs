@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::SystemTime;
 
 use mmstats_observe::{File, Observer, Sources, State};
 use mmstats_unix::directory::Directory;
@@ -57,11 +59,14 @@ pub(crate) fn run(args: &Clean, output: &mut Output) -> io::Result<()> {
     Ok(())
 }
 
-/// The dead files that `--keep` spares: the newest of each directory.
+/// The dead files that `--keep` spares: the newest of each directory. Those modified in the
+/// future, that is, before the clock was set back, are counted apart, as in [`sweep`].
 fn newest(files: &[File], keep: usize) -> HashSet<PathBuf> {
+    let now = SystemTime::now();
+    let group = |file: &File| (file.path().parent().map(PathBuf::from), file.modified() > now);
     let mut dead: Vec<&File> = files.iter().filter(|file| is_over(file.state())).collect();
-    dead.sort_by_key(|file| (file.path().parent().map(PathBuf::from), Reverse(file.modified())));
-    dead.chunk_by(|a, b| a.path().parent() == b.path().parent())
+    dead.sort_by_cached_key(|file| (group(file), Reverse(file.modified())));
+    dead.chunk_by(|a, b| group(a) == group(b))
         .flat_map(|files| files.iter().take(keep))
         .map(|file| file.path().to_owned())
         .collect()
@@ -97,8 +102,17 @@ fn still_runs(file: &File) -> bool {
     else {
         return false;
     };
+    // Containers that start together have the same process ids and times.
+    let elsewhere = |ours| identity.pid_ns.is_some_and(|theirs| theirs != ours);
+    if OUR_NAMESPACE.is_some_and(elsewhere) {
+        return false;
+    }
     mmstats_unix::process::is_running(pid, start, boot) == Some(true)
 }
+
+/// The pid namespace of this process.
+static OUR_NAMESPACE: LazyLock<Option<u64>> =
+    LazyLock::new(|| mmstats_unix::process::facts().pid_ns);
 
 /// The backend asks everything again under the lock: owner, lock, and whether the name
 /// still refers to the same file.

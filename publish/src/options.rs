@@ -119,8 +119,8 @@ impl Options {
         self
     }
 
-    /// How many files of dead programs of this user stay when this one starts; `None`
-    /// leaves all alone.
+    /// How many files of dead programs of this user stay when this one starts: those modified
+    /// last, and as many of those from before a clock was set back. `None` leaves all alone.
     #[must_use]
     pub fn post_mortems(mut self, keep: Option<usize>) -> Self {
         self.post_mortems = keep;

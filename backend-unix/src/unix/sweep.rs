@@ -21,8 +21,8 @@ use crate::types::{FileId, Removal, SweepOptions, Swept};
 /// finished.
 ///
 /// Looks at files named `*.mmst` for which `is_candidate` is true, and at temporary files.
-/// Of the dead ones those modified last are kept, as many as asked for. Answers for every
-/// file it looked at what became of it.
+/// Of the dead ones those modified last are kept, as many as asked for: see
+/// [`SweepOptions::keep`]. Answers for every file it looked at what became of it.
 ///
 /// ```
 /// use mmstats_unix::{SweepOptions, directory::Directory, sweep};
@@ -70,9 +70,14 @@ pub fn sweep(
         };
         swept.push(Swept { path, removal });
     }
-    dead.sort_by_key(|(modified, ..)| std::cmp::Reverse(*modified));
+    // By name where times are equal, so that sweepers who are at work together keep the same.
+    dead.sort_by(|(a, _, a_name, _), (b, _, b_name, _)| b.cmp(a).then_with(|| a_name.cmp(b_name)));
+    // What claims to be of the future comes first, and is counted apart.
+    let now = SystemTime::now();
+    let of_future = dead.partition_point(|(modified, ..)| *modified > now);
     for (at, (_, id, name, path)) in dead.into_iter().enumerate() {
-        let removal = if at < options.keep {
+        let rank = if at < of_future { at } else { at - of_future };
+        let removal = if rank < options.keep {
             Removal::Kept
         } else {
             remove(directory, &name, &path, id, options.dry_run)
@@ -170,8 +175,10 @@ fn with_lock(
     }
 }
 
+/// Far in the future is old too: it was begun before the clock was set back.
 fn is_old(modified: SystemTime, options: &SweepOptions) -> bool {
-    SystemTime::now().duration_since(modified).is_ok_and(|age| age >= options.temporary_age)
+    let age = SystemTime::now().duration_since(modified);
+    age.unwrap_or_else(|ahead| ahead.duration()) >= options.temporary_age
 }
 
 fn vanished_or_failed(errno: Errno, path: &Path) -> Removal {

@@ -6,6 +6,7 @@
 #![cfg(target_os = "linux")]
 
 mod actor;
+mod clock;
 mod containers;
 mod daemon;
 mod death;
@@ -18,6 +19,7 @@ mod pools;
 mod prefork;
 mod round_trip;
 mod seccomp;
+mod stale;
 mod stranger;
 mod sweep;
 mod sys;

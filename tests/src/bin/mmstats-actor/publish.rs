@@ -80,7 +80,11 @@ pub(crate) fn idle(directory: &Path, words: &[String]) {
                 while hear().is_some() {}
                 return;
             }
-            ("clock", seconds) => clock::set(seconds.parse().expect("seconds")),
+            ("clock", seconds) => {
+                // Amid a timed section, which takes as long as it takes.
+                let seconds = seconds.parse().expect("seconds");
+                stats.timer.time(|| clock::set(seconds));
+            }
             ("look", label) => {
                 let observer = observe(directory);
                 let live = observer.files().iter().filter(|file| file.state() == State::Live);

@@ -1,0 +1,140 @@
+//! What programs leave behind: in great number, from containers, and from times when the
+//! clock was wrong.
+
+mod common;
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mmstats::{Counter, OnDrop, Options, Publisher, Stats};
+use mmstats_core::{Constant, FieldSpec, Schema};
+use serde_json::Value;
+
+use common::{files, image, json, run};
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// An image of a program that began so long from now.
+fn from_the_future(path: &Path, ahead: Duration) {
+    let created = (SystemTime::now() + ahead).duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let mut schema = Schema::<16>::new();
+    schema.add(FieldSpec::info("sys.created", Constant::F64(created)).unit("seconds")).unwrap();
+    schema.add(FieldSpec::info("sys.command", Constant::Text("tomorrow"))).unwrap();
+    schema.add(FieldSpec::counter("hits")).unwrap();
+    image(path, &schema, |_| ());
+}
+
+fn set_modified(path: &Path, time: SystemTime) {
+    File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// No age is better than a wrong one; and what lives stays.
+#[test]
+fn a_program_from_the_future_has_no_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tomorrow.mmst");
+    from_the_future(&path, YEAR);
+    set_modified(&path, SystemTime::now() + YEAR);
+    let lock = File::open(&path).unwrap();
+    lock.lock().unwrap();
+
+    let state = |state: &str| {
+        let printed = run(dir.path(), &["ls"]);
+        assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
+        let cells: Vec<&str> = printed.out.split('\t').collect();
+        assert_eq!(cells[..4], ["-", "tomorrow", state, "-"]);
+        let listed = &json(dir.path(), &["ls", "--json"])["files"][0];
+        assert_eq!((&listed["age"], listed["state"].as_str()), (&Value::Null, Some(state)));
+        let printed = run(dir.path(), &["show", "--all"]);
+        assert_eq!(printed.code, Some(0), "{}", printed.err);
+        let printed = run(dir.path(), &["poll", "-d0.01", "-c2", "hits", path.to_str().unwrap()]);
+        assert!(!printed.err.contains("panic"), "{}", printed.err);
+    };
+    state("live");
+    assert_eq!(run(dir.path(), &["clean"]).code, Some(0));
+    assert!(path.exists(), "it lives");
+    drop(lock);
+    state("dead");
+
+    // The file tells more than nothing, where its time can be.
+    set_modified(&path, SystemTime::now() - Duration::from_secs(100));
+    let age = json(dir.path(), &["ls", "--json"])["files"][0]["age"].as_f64().unwrap();
+    assert!((100.0..160.0).contains(&age), "{age}");
+    assert_eq!(run(dir.path(), &["clean"]).code, Some(0));
+    assert!(!path.exists(), "it is dead");
+}
+
+/// Of what was left before the clock was set back, and of what was left since, the newest
+/// are kept.
+#[test]
+fn clean_keeps_the_newest_of_both_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths: Vec<_> = publish(dir.path(), 4);
+    let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));
+    for (path, time) in paths.iter().zip([now + 2 * hour, now + hour, now - hour, now - 2 * hour]) {
+        set_modified(path, time);
+    }
+    assert_eq!(run(dir.path(), &["clean", "--keep", "1"]).code, Some(0));
+    let there = paths.iter().map(|path| path.exists()).collect::<Vec<_>>();
+    assert_eq!(there, [true, false, true, false]);
+}
+
+/// The process that a file names may be there by chance, in another container.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_of_another_container_is_another_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = mmstats_unix::process::facts();
+    let (boot, ours) = (facts.boot_id.unwrap(), facts.pid_ns.unwrap());
+    for (namespace, stays) in [(ours, true), (ours + 1, false)] {
+        let path = dir.path().join("first.mmst");
+        let mut schema = Schema::<16>::new();
+        let mut add = |label, value| schema.add(FieldSpec::info(label, value)).map(drop).unwrap();
+        add("sys.pid", Constant::U64(facts.pid.into()));
+        add("sys.start_time", Constant::U64(facts.start_time.unwrap()));
+        add("sys.pid_ns", Constant::U64(namespace));
+        add("sys.boot_id", Constant::Text(&boot));
+        image(&path, &schema, |_| ());
+        let printed = run(dir.path(), &["clean"]);
+        assert_eq!(printed.code, Some(0), "{}", printed.err);
+        assert_eq!(path.exists(), stays, "{}", printed.out);
+    }
+}
+
+#[derive(Stats)]
+struct One {
+    hits: Counter,
+}
+
+/// Files of so many programs, that ended.
+fn publish(directory: &Path, count: usize) -> Vec<std::path::PathBuf> {
+    let one = |_| {
+        let options = Options::new().directory(directory).lanes(1).post_mortems(None);
+        let one: Publisher<One> = options.on_drop(OnDrop::Keep).start().unwrap();
+        one.with(|stats| stats.hits.add(7));
+        one.paths().remove(0)
+    };
+    (0..count).map(one).collect()
+}
+
+/// Every command works, in a time that a user waits.
+#[test]
+fn ten_thousand_files() {
+    let dir = tempfile::tempdir().unwrap();
+    publish(dir.path(), 10_000);
+    let timed = |arguments: &[&str]| {
+        let start = Instant::now();
+        let printed = run(dir.path(), arguments);
+        eprintln!("{arguments:?} takes {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(20), "{arguments:?}");
+        assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
+        printed.out
+    };
+    let listed = timed(&["ls"]);
+    assert_eq!(listed.lines().filter(|line| line.contains("\tclosed\t")).count(), 10_000);
+    let shown = timed(&["show", "--all"]);
+    assert!(shown.lines().count() >= 10_000, "{}", shown.lines().count());
+    assert_eq!(timed(&["clean", "--keep", "8"]).lines().count(), 10_000);
+    assert_eq!(files(dir.path()).len(), 8);
+}

@@ -1,0 +1,141 @@
+//! A clock that is wrong, and set right: nothing that lives is taken for dead, and what was
+//! written last stays.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mmstats_observe::{OwnedValue, State};
+use mmstats_tests::look::{file, look, states, total, unsigned};
+
+use crate::actor::{Actor, directory};
+
+const HOUR: i64 = 3600;
+const YEAR: i64 = 365 * 24 * HOUR;
+
+fn live(directory: &Path, words: &[&str]) -> (Actor, PathBuf) {
+    let mut actor = Actor::start("idle", directory, words);
+    let ready = actor.line();
+    let path = PathBuf::from(ready.splitn(3, ' ').nth(2).unwrap());
+    (actor, path)
+}
+
+/// A program that starts, tidies up as it is told to, and ends cleanly.
+fn tidy_up(directory: &Path, words: &[&str]) {
+    let (mut actor, path) = live(directory, words);
+    assert_eq!(actor.ask("drop"), "dropped");
+    assert!(!path.exists());
+}
+
+/// A file of a program that was killed, modified so many seconds from now.
+fn dead(directory: &Path, from_now: i64) -> PathBuf {
+    let (actor, path) = live(directory, &[]);
+    drop(actor);
+    set_time(&path, from_now);
+    path
+}
+
+fn set_time(path: &Path, from_now: i64) {
+    let (now, distance) = (SystemTime::now(), Duration::from_secs(from_now.unsigned_abs()));
+    let time = if from_now < 0 { now - distance } else { now + distance };
+    File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// Seconds from now until publishing began.
+fn created(path: &Path) -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    look(path).files()[0].identity().created.unwrap() - now.as_secs_f64()
+}
+
+/// A program from the future goes on when its clock is set back, and nobody takes it for
+/// dead, whatever their own clocks say.
+#[test]
+fn set_back_while_programs_live() {
+    let directory = directory();
+    let ahead = format!("clock={YEAR}");
+    let (mut a, of_a) = live(directory.path(), &[&ahead]);
+    set_time(&of_a, YEAR);
+    assert!((created(&of_a) - YEAR as f64).abs() < 100.0, "{}", created(&of_a));
+    a.ask("update 10");
+    let timer = || match total(&look(&of_a), "timer").value {
+        Some(OwnedValue::Timer(timer)) => timer,
+        other => panic!("{other:?}"),
+    };
+    let before = timer();
+    a.ask(&format!("clock {}", 2 * YEAR));
+    a.ask(&format!("clock -{YEAR}"));
+    let after = timer();
+    assert_eq!(after.count, before.count + 2);
+    // What took no time took no time, though the clock went on and back by years.
+    assert!(after.sum - before.sum < 10_000_000_000, "{before:?} {after:?}");
+    a.ask("update 20");
+
+    // Everybody tidies up: with the right clock, a slow and a fast one.
+    for clock in [0, -HOUR, 2 * YEAR] {
+        let words = [&format!("clock={clock}"), "post=0"];
+        let (mut b, of_b) = live(directory.path(), &words);
+        assert!((created(&of_b) - clock as f64).abs() < 100.0, "{}", created(&of_b));
+        assert_eq!(b.ask("look counter"), "2 of 2 live, 20");
+        let observer = look(directory.path());
+        assert_eq!(observer.programs().len(), 2, "{:?}", states(&observer));
+        assert_eq!(file(&observer, &of_a).state(), State::Live);
+        b.ask("drop");
+        assert!(!of_b.exists() && of_a.exists());
+    }
+    a.kill();
+    assert_eq!(look(&of_a).files()[0].state(), State::Dead);
+    assert_eq!(unsigned(&look(&of_a), "counter"), 20);
+}
+
+/// What was left behind before the clock was set back says that it is newer than all that
+/// comes now; it does not push that out.
+#[test]
+fn the_newest_of_both_times_are_kept() {
+    let directory = directory();
+    let times = [3 * HOUR, 2 * HOUR, HOUR, -100, -200, -300];
+    let dead = times.map(|time| dead(directory.path(), time));
+    let there = || dead.iter().map(|path| path.exists()).collect::<Vec<_>>();
+    tidy_up(directory.path(), &["post=3"]);
+    assert_eq!(there(), [true; 6]);
+    tidy_up(directory.path(), &["post=2"]);
+    assert_eq!(there(), [true, true, false, true, true, false]);
+    // To a program that is behind, all that there is comes from the future.
+    let (_program, alive) = live(directory.path(), &[]);
+    let behind = format!("clock=-{YEAR}");
+    tidy_up(directory.path(), &[&behind, "post=3"]);
+    assert_eq!(there(), [true, true, false, true, false, false]);
+    tidy_up(directory.path(), &[&behind, "post=0"]);
+    assert_eq!(there(), [false; 6]);
+    assert!(alive.exists());
+}
+
+/// What was never finished goes, also if it was begun in the future; what may still be in
+/// the making stays.
+#[test]
+fn temporary_files_from_the_future() {
+    let directory = directory();
+    let complete = dead(directory.path(), 0);
+    let mut number = 0;
+    let mut plant = |from_now| {
+        number += 1;
+        let name = format!(".web-17.mmst.tmp-{number:016x}");
+        let path = directory.path().join(name);
+        fs::copy(&complete, &path).unwrap();
+        set_time(&path, from_now);
+        path
+    };
+    let (future, past) = (plant(YEAR), plant(-HOUR));
+    let (soon, now, locked) = (plant(20), plant(0), plant(YEAR));
+    let holder = File::open(&locked).unwrap();
+    holder.lock().unwrap();
+
+    tidy_up(directory.path(), &["post=8"]);
+    assert!(!past.exists(), "abandoned");
+    assert!(!future.exists(), "abandoned before the clock was set back");
+    for path in [&soon, &now, &locked] {
+        assert!(path.exists(), "{} may be in the making", path.display());
+    }
+    drop(holder);
+    tidy_up(directory.path(), &["post=8"]);
+    assert!(!locked.exists() && soon.exists());
+}

@@ -1,0 +1,75 @@
+//! 10,000 programs that died left their files: the next one starts without delay.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use mmstats_observe::State;
+use mmstats_tests::look::{look, unsigned};
+
+use crate::actor::{Actor, directory};
+
+const FILES: usize = 10_000;
+/// How many a process makes: less than it may have open anywhere.
+const BATCH: usize = 400;
+/// For what takes a tenth of a second in memory, and most of one on a slow disk.
+const LIMIT: Duration = Duration::from_secs(15);
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+fn path_of(ready: &str) -> PathBuf {
+    PathBuf::from(ready.splitn(3, ' ').nth(2).unwrap())
+}
+
+#[test]
+fn ten_thousand_at_start() {
+    let directory = directory();
+    for _ in 0..FILES / BATCH {
+        let mut actor = Actor::start("many", directory.path(), &[&BATCH.to_string()]);
+        assert_eq!(actor.line(), format!("ready {BATCH}"));
+        actor.kill();
+    }
+    let all = files(directory.path());
+    assert_eq!(all.len(), FILES);
+    // From all over the place: the last 8.
+    let mut newest: Vec<_> = all.iter().step_by(FILES / 8).cloned().collect();
+    for path in &newest {
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now()).unwrap();
+    }
+    let mut others: Vec<Actor> =
+        (0..2).map(|_| Actor::start("many", directory.path(), &["3"])).collect();
+    others.iter_mut().for_each(|actor| assert_eq!(actor.line(), "ready 3"));
+
+    let start = Instant::now();
+    let observer = look(directory.path());
+    let live = observer.files().iter().filter(|file| file.state() == State::Live).count();
+    assert_eq!((live, observer.files().len()), (6, FILES + 6));
+    assert_eq!(unsigned(&observer, "hits"), (FILES as u128 + 6) * 7);
+    let looked = start.elapsed();
+    drop(observer);
+
+    // Two at the same time, and both tidy up.
+    let start = Instant::now();
+    let mut programs: Vec<Actor> =
+        (0..2).map(|_| Actor::start("idle", directory.path(), &["post=8"])).collect();
+    let paths: Vec<_> = programs.iter_mut().map(|actor| path_of(&actor.line())).collect();
+    let started = start.elapsed();
+    eprintln!("{FILES} dead files: looked at in {looked:?}, two programs start in {started:?}");
+    assert!(looked < LIMIT && started < LIMIT, "{looked:?} {started:?}");
+
+    let observer = look(directory.path());
+    let with = |state| {
+        let files = observer.files().iter().filter(move |file| file.state() == state);
+        files.map(|file| file.path().to_owned()).collect::<Vec<_>>()
+    };
+    newest.sort();
+    assert_eq!(with(State::Dead), newest, "the newest 8 stay");
+    let live = with(State::Live);
+    assert!(paths.iter().all(|path| live.contains(path)), "{live:?}");
+    assert_eq!((live.len(), files(directory.path()).len()), (8, 16));
+    for program in &mut programs {
+        assert_eq!(program.ask("look hits"), "8 of 16 live, 98");
+    }
+}
