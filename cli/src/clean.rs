@@ -80,9 +80,9 @@ fn judge(file: &File, spared: bool, dry_run: bool) -> Verdict {
     let kept = |why: &str| (Fate::Kept, why.to_owned());
     let (fate, why) = match file.state() {
         State::Dead | State::Closed if spared => kept("among the newest, which are kept"),
-        State::Dead if still_runs(file) => {
-            kept("its program still runs, though nobody holds its lock: it may be a copy")
-        }
+        State::Dead if still_runs(file) => kept(
+            "its process still runs, though nobody holds its lock: a copy, or from before an exec",
+        ),
         State::Dead | State::Closed => remove(file, dry_run),
         State::Live => kept("its program lives"),
         State::Building => kept("it is not complete yet"),
@@ -94,7 +94,8 @@ fn judge(file: &File, spared: bool, dry_run: bool) -> Verdict {
 }
 
 /// Whether the process that the file names is there: then a free lock proves nothing. A copy
-/// of a live file has none, for instance.
+/// of a live file has none, for instance, nor has what a program left behind that went on to
+/// execute another one.
 fn still_runs(file: &File) -> bool {
     let identity = file.identity();
     let (Some(pid), Some(start), Some(boot)) =

@@ -99,6 +99,7 @@ fn a_process_of_another_container_is_another_one() {
         let printed = run(dir.path(), &["clean"]);
         assert_eq!(printed.code, Some(0), "{}", printed.err);
         assert_eq!(path.exists(), stays, "{}", printed.out);
+        assert_eq!(printed.out.contains("a copy, or from before an exec"), stays);
     }
 }
 
