@@ -7,13 +7,24 @@
 //! refuse; a model that accepts its mutants proves nothing.
 #![cfg(loom)]
 
+use std::sync::Mutex;
+
 use loom::sync::Arc;
 use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 use mmstats_core::protocol::{ReadCell, Site, WriteCell, publish, read};
 
+/// What the writers stored last. They ask here and not in loom's atomics: loom remembers
+/// only the last load of each, so a writer's own load would hide the reader's, and loom
+/// would not try to put the store between them.
+struct Stored<const S: usize> {
+    seq: u32,
+    slots: [[u64; 2]; S],
+}
+
 /// A latched cell of `S` slots of two words.
 struct Cell<const S: usize> {
+    stored: Mutex<Stored<S>>,
     seq: AtomicU32,
     slots: [[AtomicU64; 2]; S],
     /// The site that is weakened to Relaxed.
@@ -23,7 +34,8 @@ struct Cell<const S: usize> {
 impl<const S: usize> Cell<S> {
     fn new(weak: Option<Site>) -> Arc<Self> {
         let slots = std::array::from_fn(|_| [AtomicU64::new(0), AtomicU64::new(0)]);
-        Arc::new(Self { seq: AtomicU32::new(0), slots, weak })
+        let stored = Mutex::new(Stored { seq: 0, slots: [[0; 2]; S] });
+        Arc::new(Self { stored, seq: AtomicU32::new(0), slots, weak })
     }
 }
 
@@ -45,7 +57,7 @@ impl<const S: usize> WriteCell for Writer<S> {
     type Word = u64;
 
     fn seq(&self) -> u32 {
-        self.cell.seq.load(Relaxed)
+        self.cell.stored.lock().unwrap().seq
     }
 
     fn fence(&self, site: Site) {
@@ -57,17 +69,19 @@ impl<const S: usize> WriteCell for Writer<S> {
     fn store(&self, n: u32, index: usize, word: u64) {
         if self.lives() {
             self.cell.slots[n as usize % S][index].store(word, Relaxed);
+            self.cell.stored.lock().unwrap().slots[n as usize % S][index] = word;
         }
     }
 
     fn load(&self, n: u32, index: usize) -> u64 {
-        self.cell.slots[n as usize % S][index].load(Relaxed)
+        self.cell.stored.lock().unwrap().slots[n as usize % S][index]
     }
 
     fn set_seq(&self, n: u32, site: Site) {
         if self.lives() {
             let order = if self.cell.weak == Some(site) { Relaxed } else { Release };
             self.cell.seq.store(n, order);
+            self.cell.stored.lock().unwrap().seq = n;
         }
     }
 }
@@ -203,7 +217,7 @@ macro_rules! mutant {
         /// A new site without a mutant does not pass.
         #[test]
         fn every_site_has_a_mutant() {
-            assert_eq!([$(Site::$site),*], Site::ALL);
+            assert_eq!([$(Site::$site),*], Site::ALL[..4], "those of a latched cell");
         }
     };
 }
