@@ -104,8 +104,9 @@ impl Options {
         self
     }
 
-    /// Room for fields to be added while the program runs: their number, and the bytes of
-    /// their strings.
+    /// Room in the first file for fields to be added while the program runs
+    /// ([`Publisher::add`]): their number, and the bytes of their strings. More go to further
+    /// files.
     #[must_use]
     pub fn reserve(mut self, fields: u32, string_bytes: u32) -> Self {
         self.reserve = (fields, string_bytes);

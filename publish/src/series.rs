@@ -17,8 +17,8 @@ use crate::schema::{FieldOptions, Key, Schema};
 /// A field is made when its values are first asked for, by whichever thread; a family has
 /// at most as many as [`FieldOptions::cap`] says. What is beyond, and values that no
 /// attribute can have (with a zero byte, or thousands of bytes long), are counted in a
-/// field of their own: the same label with the one attribute `overflow="true"`. So nothing
-/// is lost from the sum over the family.
+/// field of their own, which has `overflow="true"` in the place of these attributes. So
+/// nothing is lost from the sum over the family.
 ///
 /// ```
 /// # use mmstats::{Counter, Family, Options, Publisher, Stats};

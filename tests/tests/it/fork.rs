@@ -71,6 +71,22 @@ fn a_child_needs_more_lanes() {
     untouched(directory.path(), State::Live);
 }
 
+/// A child that adds fields adds them for itself alone.
+#[test]
+fn a_child_adds_fields() {
+    let directory = directory();
+    let mut actor = Actor::start("fork", directory.path(), &["add"]);
+    let (_, others) = child_of(&mut actor, 2);
+    assert_eq!(others, ["added"]);
+    assert_eq!(actor.ask("wait"), "done");
+    let observer = look(directory.path());
+    assert_eq!(observer.files().len(), 2, "{:?}", states(&observer));
+    assert_eq!((unsigned(&observer, "counter"), unsigned(&observer, "later")), (20, 10));
+    assert!(observer.files().iter().all(|file| file.find("child0").is_none()));
+    actor.succeeds();
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
 /// A child may publish for itself; and it does not keep its parent's file alive.
 #[test]
 fn a_child_publishes_and_outlives_its_parent() {

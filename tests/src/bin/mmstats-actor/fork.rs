@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mmstats::{Options, Publisher};
+use mmstats::{Counter, FieldOptions, Options, Publisher};
 use mmstats_tests::everything::Everything;
 use mmstats_tests::system;
 
@@ -16,8 +16,13 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
     let stats = publisher.lane().expect("a lane");
     stats.update(10);
     publisher.with(|stats| stats.update(10));
+    // A file of its own, where the scenario asks for it.
+    let later = (scenario == "add").then(|| add(&publisher, "later"));
     match system::fork().expect("a child") {
         None => {
+            if let Some(later) = &later {
+                child_adds(&publisher, later);
+            }
             child(scenario, &publisher, &stats, options().name("child"));
             if scenario == "drop" {
                 drop((publisher, stats));
@@ -43,6 +48,26 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
     }
 }
 
+/// A field that is added now, with 10 in it.
+fn add(publisher: &Publisher<Everything>, label: &str) -> Counter {
+    let key = publisher.add::<Counter>(label, FieldOptions::new()).expect("a field");
+    let handle = publisher.registry().with(|lane| lane.attach(key).expect("a handle"));
+    handle.set(10);
+    handle
+}
+
+/// The child counts in a field of its parent's, and adds some, more than there is room for.
+fn child_adds(inherited: &Publisher<Everything>, later: &Counter) {
+    later.add(5);
+    let own: Vec<_> = (0..200).map(|n| add(inherited, &format!("child{n}"))).collect();
+    own.iter().for_each(|handle| handle.add(1));
+    assert!(later.get() == 15 && own.iter().all(|handle| handle.get() == 11));
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert_eq!(add(inherited, "of a thread").get(), 10));
+    });
+    say("added");
+}
+
 fn child(scenario: &str, inherited: &Publisher<Everything>, stats: &Everything, options: Options) {
     // Its handles go on working, and nobody sees it.
     for n in 1..=1000 {
@@ -51,7 +76,7 @@ fn child(scenario: &str, inherited: &Publisher<Everything>, stats: &Everything, 
     }
     assert_eq!(stats.counter.get(), 1000, "the child sees its own values");
     match scenario {
-        "drop" => {}
+        "drop" | "add" => {}
         "grow" => {
             // Both lanes are taken: the parent would open a further file now.
             let more: Vec<_> = (0..3).map(|_| inherited.lane().expect("a lane")).collect();
