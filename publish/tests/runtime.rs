@@ -383,8 +383,10 @@ fn many_threads_add_retire_and_count() {
                 scans += 1;
             }
         });
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let ends: Vec<_> = threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        // Also when one of them failed, or the scanner would go on for ever.
         done.store(true, Ordering::Relaxed);
+        assert!(ends.iter().all(Result::is_ok));
         scanner.join().unwrap();
     });
     let check = || {
