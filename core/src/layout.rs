@@ -24,12 +24,20 @@ pub const MAX_UNIT: usize = 63;
 pub const MAX_HELP: usize = 4096;
 /// Longest encoded attributes of one field, in bytes.
 pub const MAX_ATTRIBUTES: usize = 4096;
+/// Longest detail of one field, in bytes.
+pub const MAX_DETAIL: usize = 4096;
+/// Longest name of a state, in bytes.
+pub const MAX_STATE: usize = 63;
 /// Longest key of an attribute, in bytes.
 pub const MAX_KEY: usize = 63;
 /// Largest slot of a latched cell, in bytes.
 pub const MAX_SLOT: u32 = 1 << 20;
 /// Largest capacity of a text or bytes field, in bytes.
 pub const MAX_CAPACITY: u32 = MAX_SLOT - 16;
+/// A cell has at most 2 to this power slots.
+pub const MAX_SLOT_BITS: u8 = 16;
+/// Most elements of a journal.
+pub const MAX_ELEMENTS: u32 = 1 << 16;
 /// Size of an atomic cell, in bytes.
 pub const ATOMIC_CELL: u32 = 8;
 /// Distance from the start of a latched cell to its first slot, in bytes.
@@ -117,14 +125,16 @@ pub mod descriptor {
     pub const SLOT_SIZE: u32 = 28;
     /// u32, offset of the value in a slot.
     pub const MEMBER: u32 = 32;
-    /// u8, number of slots.
-    pub const SLOTS: u32 = 36;
+    /// u8, the number of slots as a power of 2.
+    pub const SLOT_BITS: u32 = 36;
     /// u8, level.
     pub const LEVEL: u32 = 37;
     /// u16, flags.
     pub const FLAGS: u32 = 38;
     /// u32, parameter of the kind.
     pub const PARAM: u32 = 40;
+    /// u32, offset of a heap string or 0; its meaning is given by the kind.
+    pub const DETAIL: u32 = 44;
     /// End of the part that the checksum covers.
     pub const COVERED: u32 = 48;
     /// u32, state of the field.
@@ -206,5 +216,5 @@ const _: () = assert!(header::CHECKSUM + 8 == header::STATE);
 const _: () = assert!(header::FIELDS_REFUSED + 4 <= header::SIZE);
 const _: () = assert!(header::SIZE.is_multiple_of(CACHE_LINE));
 const _: () = assert!(descriptor::CHECKSUM + 8 == descriptor::SIZE);
-const _: () = assert!(descriptor::PARAM + 8 == descriptor::COVERED);
+const _: () = assert!(descriptor::DETAIL + 4 == descriptor::COVERED);
 const _: () = assert!(lane::PRESENCE == CACHE_LINE);

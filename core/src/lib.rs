@@ -6,6 +6,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod buckets;
 pub mod checksum;
 pub mod format1;
 mod handle;
@@ -17,14 +18,18 @@ mod region;
 mod types;
 mod write;
 
+pub use buckets::Buckets;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+pub use handle::SharedGauge;
 pub use handle::{
-    Array, Blob, Counter, Flag, Gauge, Group, MemberSpec, Record, ScalarType, Text, Timer,
-    TimerTotals,
+    Array, Average, Blob, Counter, Events, Flag, Gauge, Group, Histogram, MemberSpec, Rate, Record,
+    Sample, ScalarType, State, StateSet, Text, Timer, TimerTotals, Window,
 };
 #[cfg(target_pointer_width = "64")]
 pub use region::Atom64;
 pub use region::{
-    Atom32, Kept, Latch, Memory, Region, RegionError, Source, StaticBytes, StaticMemory, Word,
+    Atom32, Journal, Kept, Latch, Memory, Region, RegionError, Source, StaticBytes, StaticMemory,
+    Word,
 };
 pub use types::{Aggregation, DataType, Kind, Level, Storage};
 pub use write::{

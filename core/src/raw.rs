@@ -4,8 +4,9 @@
 //! are tested on the same bytes.
 
 use crate::checksum::Fletcher64;
-use crate::layout::{descriptor as d, header as h};
+use crate::layout::{CELL_HEAD, MAX_SLOT_BITS, descriptor as d, header as h};
 use crate::region::{Region, Source};
+use crate::types::Storage;
 
 fn halves(word: u32) -> (u16, u16) {
     let [a, b, c, e] = word.to_le_bytes();
@@ -134,10 +135,11 @@ pub struct RawDescriptor {
     pub place: u32,
     pub slot_size: u32,
     pub member: u32,
-    pub slots: u8,
+    pub slot_bits: u8,
     pub level: u8,
     pub flags: u16,
     pub param: u32,
+    pub detail: u32,
     pub state: u32,
     pub checksum: u64,
 }
@@ -159,7 +161,7 @@ impl RawDescriptor {
             let at = at as usize;
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
-        let [slots, level, low, high] = u32_at(d::SLOTS).to_le_bytes();
+        let [slot_bits, level, low, high] = u32_at(d::SLOT_BITS).to_le_bytes();
         let [ty, kind, aggregation, storage] = u32_at(d::TYPE).to_le_bytes();
         Self {
             label: u32_at(d::LABEL),
@@ -174,12 +176,32 @@ impl RawDescriptor {
             place: u32_at(d::PLACE),
             slot_size: u32_at(d::SLOT_SIZE),
             member: u32_at(d::MEMBER),
-            slots,
+            slot_bits,
             level,
             flags: u16::from_le_bytes([low, high]),
             param: u32_at(d::PARAM),
+            detail: u32_at(d::DETAIL),
             state: u32_at(d::STATE),
             checksum: u64::from(u32_at(d::CHECKSUM)) | u64::from(u32_at(d::CHECKSUM + 4)) << 32,
+        }
+    }
+
+    /// Number of slots; 0 where the descriptor says that there are none, or too many.
+    #[inline]
+    #[must_use]
+    pub const fn slots(&self) -> u32 {
+        if self.slot_bits == 0 || self.slot_bits > MAX_SLOT_BITS { 0 } else { 1 << self.slot_bits }
+    }
+
+    /// Bytes of the cell of a latched field or a journal; no overflow, the result stops at
+    /// `u32::MAX`.
+    #[inline]
+    pub(crate) const fn cell_size(&self) -> u32 {
+        let slots = self.slots().saturating_mul(self.slot_size).saturating_add(CELL_HEAD);
+        if self.storage == Storage::Journal.code() {
+            slots.saturating_add(self.count.saturating_mul(8))
+        } else {
+            slots
         }
     }
 
@@ -198,9 +220,12 @@ impl RawDescriptor {
         region.store32(offset + d::SLOT_SIZE, self.slot_size);
         region.store32(offset + d::MEMBER, self.member);
         let [low, high] = self.flags.to_le_bytes();
-        region.store32(offset + d::SLOTS, u32::from_le_bytes([self.slots, self.level, low, high]));
+        region.store32(
+            offset + d::SLOT_BITS,
+            u32::from_le_bytes([self.slot_bits, self.level, low, high]),
+        );
         region.store32(offset + d::PARAM, self.param);
-        region.store32(offset + d::PARAM + 4, 0);
+        region.store32(offset + d::DETAIL, self.detail);
         region.store32(offset + d::STATE, self.state);
         region.store32(offset + d::STATE + 4, 0);
     }

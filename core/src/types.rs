@@ -89,8 +89,22 @@ codes!(
         Gauge = 2, "gauge";
         /// A description of the program.
         Info = 3, "info";
+        /// One of a few named states.
+        State = 4, "state";
+        /// How values are distributed, in buckets.
+        Histogram = 5, "histogram";
+        /// Count and sum of values, whose mean is shown.
+        Average = 6, "average";
         /// Durations: count, sum, minimum, maximum, last, in nanoseconds.
         Timer = 7, "timer";
+        /// The last lines of text with their times.
+        Events = 8, "events";
+        /// The last values, whose mean is shown.
+        Window = 9, "window";
+        /// Checkpoints of the counter that is described just before.
+        Rate = 10, "rate";
+        /// Nanoseconds since 1970-01-01 UTC.
+        Timestamp = 11, "timestamp";
     }
 );
 
@@ -119,8 +133,33 @@ codes!(
         Atomic = 2, "atomic";
         /// A latched cell per lane.
         Latched = 3, "latched";
+        /// A cell of counters per lane, of which each publish changes one.
+        Journal = 4, "journal";
     }
 );
+
+impl Storage {
+    /// Whether a cell has slots.
+    #[must_use]
+    pub const fn has_slots(self) -> bool {
+        matches!(self, Self::Latched | Self::Journal)
+    }
+}
+
+impl Kind {
+    /// Whether FORMAT.md section 4.2 allows this storage for the kind.
+    #[must_use]
+    #[inline]
+    pub const fn stored(self, storage: Storage) -> bool {
+        let journal = matches!(storage, Storage::Journal);
+        match self {
+            Self::Histogram => journal,
+            Self::Events | Self::Window | Self::Rate => matches!(storage, Storage::Latched),
+            Self::Counter | Self::Gauge | Self::Info => true,
+            Self::State | Self::Average | Self::Timer | Self::Timestamp => !journal,
+        }
+    }
+}
 
 impl DataType {
     /// Bytes of one element; 1 for text and bytes.
@@ -152,13 +191,22 @@ impl DataType {
 
     /// Whether FORMAT.md section 4.2 allows this type for `kind`.
     #[must_use]
+    #[inline]
     pub const fn fits(self, kind: Kind, count: u32, array: bool) -> bool {
+        let wide = matches!(self, Self::U64 | Self::I64 | Self::F64);
         match kind {
             Kind::Counter => {
                 matches!(self, Self::U8 | Self::U16 | Self::U32 | Self::U64 | Self::F32 | Self::F64)
             }
             Kind::Gauge | Kind::Info => true,
             Kind::Timer => matches!(self, Self::U64) && array && count == 5,
+            Kind::State => matches!(self, Self::U8 | Self::U16 | Self::U32) && !array,
+            Kind::Histogram => matches!(self, Self::U64) && array && count > 2,
+            Kind::Average => wide && array && count == 2,
+            Kind::Events => matches!(self, Self::Text),
+            Kind::Window => wide && !array,
+            Kind::Rate => matches!(self, Self::U64) && array && count == 2,
+            Kind::Timestamp => matches!(self, Self::U64 | Self::I64) && !array,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod read_support;
 
+use mmstats_core::Storage;
 use mmstats_core::read::{AttributeFault, Field, FieldError, Image, ValueError, Verdict};
 use read_support::{
     ARRAY, ATOMIC, Builder, CAPACITY, CELLS, CONSTANT, DESCRIPTORS, Desc, HEAP, LANES, LATCHED,
@@ -134,7 +135,8 @@ fn cases() -> Vec<(FieldError, &'static str, Option<u32>)> {
             "field-checksum",
             Some(56),
         ),
-        (damage(at::FLAG, |b, at| b[at + 47] ^= 1), "field-checksum", Some(56)),
+        (damage(at::FLAG, |b, at| b[at + 43] ^= 1), "field-checksum", Some(56)),
+        (damage(at::FLAG, |b, at| b[at + 39] ^= 1), "field-checksum", Some(56)),
         (damage(at::FLAG, |b, at| b[at + 63] ^= 1), "field-checksum", Some(56)),
         (damage(at::NEW_STORAGE, |b, at| b[at + 40] ^= 1), "field-checksum", Some(56)),
         (
@@ -175,9 +177,11 @@ fn cases() -> Vec<(FieldError, &'static str, Option<u32>)> {
         (set8(at::FLAG, 17, 1), "kind-type", Some(17)),
         (set8(at::COUNTER, 17, 7), "kind-type", Some(17)),
         (set32(at::TIMER, 20, 4), "kind-type", Some(17)),
+        (set8(at::TEXT, 17, 8), "kind-param", Some(40)),
         (set8(at::COUNTER, 36, 2), "slots", Some(28)),
+        (set32(at::JOURNAL, 28, 8), "slots", Some(28)),
         (set32(at::PID, 28, 8), "slots", Some(28)),
-        (set8(at::TEXT, 36, 3), "slots", Some(28)),
+        (set8(at::TEXT, 36, 17), "slots", Some(28)),
         (set8(at::TEXT, 36, 0), "slots", Some(28)),
         (set32(at::TEXT, 28, 0), "slots", Some(28)),
         (set32(at::TEXT, 28, 44), "slots", Some(28)),
@@ -358,7 +362,7 @@ fn value_error(index: usize, change: impl FnOnce(&mut Vec<u8>, usize)) -> (Value
     let mut again = [0; 4096];
     let image = Image::open(&region).unwrap();
     assert_eq!(image.read(0, &field, &mut again), Verdict::Damaged(error));
-    if field.slot_size() != 0 && error.code() != "lane-state" {
+    if field.storage() == Some(Storage::Latched) && error.code() != "lane-state" {
         let slot = image.read_slot(0, &field, &mut again).consistent().unwrap();
         assert_eq!(slot.value(&field), Verdict::Damaged(error));
     }
@@ -381,6 +385,8 @@ fn value_cases() -> Vec<((ValueError, usize), &'static str, usize)> {
         // Value number 1 is in slot 1, the text at 8 in it.
         (value_error(at::GROUP_TEXT, |b, at| b[at + 8 + 32 + 16] = 0x80), "value-utf8", 56),
         (value_error(at::COMMAND, |b, at| b[at + 8] = 0x80), "value-utf8", 8),
+        // The elements are after four slots of 16 bytes.
+        (value_error(at::JOURNAL, |b, at| b[at + 8 + 64] = 2), "value-total", 0),
     ]
 }
 

@@ -6,18 +6,32 @@
 //! same lane and stays on the same thread.
 
 mod array;
+mod average;
 mod counter;
+mod events;
 mod gauge;
 mod group;
+mod histogram;
+mod rate;
 mod scalar;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+mod shared;
+mod state;
 mod text;
 mod timer;
 
 pub use array::Array;
+pub use average::{Average, Window};
 pub use counter::Counter;
+pub use events::Events;
 pub use gauge::{Flag, Gauge};
 pub use group::{Group, MemberSpec, Record};
+pub use histogram::{Histogram, Sample};
+pub use rate::Rate;
 pub use scalar::ScalarType;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+pub use shared::SharedGauge;
+pub use state::{State, StateSet};
 pub use text::{Blob, Text};
 pub use timer::{Timer, TimerTotals};
 

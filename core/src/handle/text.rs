@@ -47,7 +47,7 @@ impl<M> Cell<M> {
         publish(
             &self.latch,
             #[inline(always)]
-            |slot| fill(slot, bytes, cut),
+            |slot| fill(slot, 0, bytes, cut),
         );
         if let Some(presence) = &self.presence {
             presence.set();
@@ -62,20 +62,30 @@ impl<M> Cell<M> {
     }
 }
 
-/// Stores the length, the flags and the bytes. Bytes of older values after the end stay;
+/// Stores the length, the flags and the bytes from 8-byte unit `unit` of the slot on. Bytes of older values after the end stay;
 /// the length says that they are not part of the value.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation)] // At most 1,048,560 bytes.
-fn fill<M>(slot: &Slot<'_, Latch<M>>, bytes: &[u8], cut: bool) {
+pub(super) fn fill<M>(slot: &Slot<'_, Latch<M>>, unit: usize, bytes: &[u8], cut: bool) {
     let flags = if cut { CUT } else { 0 };
     let head = u64::from(flags) << 32 | bytes.len() as u64;
-    super::scalar::set64(slot, 0, head);
+    super::scalar::set64(slot, unit, head);
     let (words, rest) = bytes.as_chunks::<WORD>();
     let (latch, n) = slot.parts();
-    latch.store_words(n, 8 / WORD, words);
+    let first = (unit + 1) * (8 / WORD);
+    latch.store_words(n, first, words);
     if !rest.is_empty() {
-        slot.set(8 / WORD + words.len(), last_word(bytes, rest));
+        slot.set(first + words.len(), last_word(bytes, rest));
     }
+}
+
+/// The longest prefix of whole characters with at most `most` bytes.
+pub(super) fn floor(text: &str, most: usize) -> &[u8] {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1; // At most three times: 0 is a boundary.
+    }
+    &text.as_bytes()[..end]
 }
 
 /// The bytes after the last whole word, padded with zeros.
@@ -122,11 +132,7 @@ impl<const N: usize, M> Text<N, M> {
 
     #[cold]
     fn set_cut(&self, text: &str) {
-        let mut end = text.len().min(N);
-        while !text.is_char_boundary(end) {
-            end -= 1; // At most three times: 0 is a boundary.
-        }
-        self.cell.set::<N>(&text.as_bytes()[..end], true);
+        self.cell.set::<N>(floor(text, N), true);
     }
 
     /// Takes the text away: readers see that there is none.

@@ -5,9 +5,10 @@ use super::cursor::{Cursor, Group};
 use super::error::FieldError;
 use super::header::Header;
 use super::heap::{Heap, HeapStr, Scan, check_utf8, with_bytes};
+use super::kinds::check_kind;
 use crate::layout::{
-    ATOMIC_CELL, CELL_HEAD, MAX_ATTRIBUTES, MAX_CAPACITY, MAX_HELP, MAX_LABEL, MAX_SLOT, MAX_UNIT,
-    descriptor as d, field_state, flags,
+    ATOMIC_CELL, MAX_ATTRIBUTES, MAX_CAPACITY, MAX_DETAIL, MAX_ELEMENTS, MAX_HELP, MAX_LABEL,
+    MAX_SLOT, MAX_UNIT, descriptor as d, field_state, flags,
 };
 use crate::raw::RawDescriptor;
 use crate::region::Source;
@@ -16,6 +17,8 @@ use crate::types::{DataType, Kind, Storage};
 /// A descriptor and the names of its codes while it is checked.
 pub(super) struct Check<'a> {
     at: u32,
+    /// Distance to the next descriptor.
+    next: u32,
     /// The bytes of `raw`, for the checksum.
     bytes: &'a [u8; d::SIZE as usize],
     raw: &'a RawDescriptor,
@@ -27,20 +30,23 @@ pub(super) struct Check<'a> {
 pub(super) struct Checked {
     pub(super) ty: Option<DataType>,
     pub(super) storage: Option<Storage>,
-    /// Of label, unit, help and attributes.
-    pub(super) lengths: [u16; 4],
+    /// Of label, unit, help, attributes and detail.
+    pub(super) lengths: [u16; 5],
     pub(super) value_size: u32,
+    /// Number of states; 0 if the field is no state set.
+    pub(super) states: u16,
 }
 
 impl<'a> Check<'a> {
     #[inline]
     pub(super) const fn new(
         at: u32,
+        next: u32,
         bytes: &'a [u8; d::SIZE as usize],
         raw: &'a RawDescriptor,
     ) -> Self {
         let ty = DataType::from_code(raw.ty);
-        Self { at, bytes, raw, ty, storage: Storage::from_code(raw.storage) }
+        Self { at, next, bytes, raw, ty, storage: Storage::from_code(raw.storage) }
     }
 
     #[inline]
@@ -58,27 +64,29 @@ impl<'a> Check<'a> {
         let start = header.heap_offset();
         let heap = Heap { start, end: start.saturating_add(heap_used) };
         let lengths = self.check_metadata(source, heap, cursor)?;
-        let value_size = match self.plain(header, cursor) {
-            Some(size) => size,
-            None => self.check_value(source, header, heap, cursor)?,
+        let (value_size, states) = match self.plain(header, cursor) {
+            Some(size) => (size, 0),
+            None => self.check_value(source, header, heap, lengths[4], cursor)?,
         };
-        Ok(Checked { ty: self.ty, storage: self.storage, lengths, value_size })
+        Ok(Checked { ty: self.ty, storage: self.storage, lengths, value_size, states })
     }
 
     /// The size of the value of an atomic scalar that keeps all rules: nearly all fields
     /// are such, and this is a few comparisons. `None` says nothing.
     #[inline]
     fn plain(&self, header: &Header, cursor: &mut Cursor) -> Option<u32> {
-        let RawDescriptor { count, place, slot_size, member, slots, .. } = *self.raw;
+        let RawDescriptor { count, place, slot_size, member, slot_bits, .. } = *self.raw;
         let (ty, kind) = (self.ty?, Kind::from_code(self.raw.kind)?);
         // No overflow: the end of a lane is at most `file_size`.
         let last = header.lane_stride().saturating_sub(ATOMIC_CELL);
         let plain = self.storage == Some(Storage::Atomic)
+            && kind != Kind::State
+            && kind.stored(Storage::Atomic)
             && ty.is_scalar()
             && ty.fits(kind, count, false)
             && !self.is(flags::ARRAY | flags::MEMBER)
             && count == 1
-            && (slot_size | member | u32::from(slots)) == 0
+            && (slot_size | member | u32::from(slot_bits)) == 0
             && place.is_multiple_of(8)
             && place >= header.cells_offset().max(cursor.end)
             && place <= last;
@@ -87,6 +95,7 @@ impl<'a> Check<'a> {
         }
         cursor.end = place.saturating_add(ATOMIC_CELL);
         cursor.group = None;
+        cursor.counter = self.counter();
         Some(ty.size())
     }
 
@@ -97,20 +106,39 @@ impl<'a> Check<'a> {
         source: &S,
         header: &Header,
         heap: Heap,
+        detail: u16,
         cursor: &mut Cursor,
-    ) -> Result<u32, FieldError> {
+    ) -> Result<(u32, u16), FieldError> {
         let value_size = self.check_type()?;
+        let detail = HeapStr::new(self.raw.detail, detail);
+        let counter = cursor.counter == Some(self.at);
+        let states = check_kind(source, self.raw, detail, counter).ok_or_else(|| {
+            let offset = self.at.saturating_add(d::PARAM);
+            let kind = Kind::from_code(self.raw.kind).unwrap_or(Kind::Gauge);
+            FieldError::KindParam { offset, kind, param: self.raw.param }
+        })?;
         let group = self.group(cursor);
         self.check_slot(value_size, group)?;
         match self.storage {
             Some(Storage::Constant) => self.check_constant(source, heap, cursor)?,
-            Some(Storage::Atomic | Storage::Latched) => {
+            Some(Storage::Atomic | Storage::Latched | Storage::Journal) => {
                 self.check_cell(header, value_size, group, cursor)?;
             }
             // As if the descriptor was not there: a group goes on after it.
             None => {}
         }
-        Ok(value_size)
+        cursor.counter = self.counter();
+        Ok((value_size, states))
+    }
+
+    /// Where the descriptor of a rate that belongs to this field must be; `None` if this is
+    /// no counter that can have one. Groups count: their members are latched scalars too.
+    fn counter(&self) -> Option<u32> {
+        let counter = self.raw.kind == Kind::Counter.code()
+            && self.ty == Some(DataType::U64)
+            && !self.is(flags::ARRAY)
+            && matches!(self.storage, Some(Storage::Atomic | Storage::Latched));
+        counter.then(|| self.at.saturating_add(self.next))
     }
 
     const fn is(&self, flag: u16) -> bool {
@@ -124,7 +152,7 @@ impl<'a> Check<'a> {
         source: &S,
         heap: Heap,
         cursor: &mut Cursor,
-    ) -> Result<[u16; 4], FieldError> {
+    ) -> Result<[u16; 5], FieldError> {
         let raw = self.raw;
         let mut scan = Scan::default();
         scan.sum.range(self.bytes.as_slice(), 0, d::COVERED);
@@ -136,6 +164,7 @@ impl<'a> Check<'a> {
         let unit = optional(d::UNIT, raw.unit, MAX_UNIT)?;
         let help = optional(d::HELP, raw.help, MAX_HELP)?;
         let attributes = optional(d::ATTRIBUTES, raw.attributes, MAX_ATTRIBUTES)?;
+        let detail = optional(d::DETAIL, raw.detail, MAX_DETAIL)?;
         let complete = self.storage != Some(Storage::Constant)
             || match locate_constant(source, heap, raw) {
                 Some(size) => {
@@ -152,9 +181,9 @@ impl<'a> Check<'a> {
                 return Err(FieldError::Checksum { offset, found, expected });
             }
         }
-        let lengths = [label, unit, help, attributes];
+        let lengths = [label, unit, help, attributes, detail];
         if !scan.is_ascii() {
-            let places = [raw.label, raw.unit, raw.help, raw.attributes];
+            let places = [raw.label, raw.unit, raw.help, raw.attributes, raw.detail];
             for (at, len) in places.into_iter().zip(lengths) {
                 check_utf8(source, HeapStr::new(at, len))?;
             }
@@ -189,11 +218,21 @@ impl<'a> Check<'a> {
             })?,
             None => 0,
         };
+        let journal = self.storage == Some(Storage::Journal);
+        if journal && !(2..=MAX_ELEMENTS).contains(&raw.count) {
+            let offset = self.at.saturating_add(d::COUNT);
+            return Err(FieldError::Count { offset, found: raw.count, limit: MAX_ELEMENTS });
+        }
         let text = self.ty.is_some_and(|ty| !ty.is_scalar());
         let bad = match self.storage {
             Some(Storage::Constant) => self.is(flags::OPTIONAL | flags::MEMBER),
             Some(Storage::Atomic) => array || text || self.is(flags::MEMBER),
             Some(Storage::Latched) | None => false,
+            Some(Storage::Journal) => {
+                self.is(flags::OPTIONAL | flags::MEMBER)
+                    || !array
+                    || !matches!(self.ty, Some(DataType::U64) | None)
+            }
         };
         if bad || (text && array) {
             return Err(FieldError::TypeStorage {
@@ -204,7 +243,10 @@ impl<'a> Check<'a> {
             });
         }
         match (Kind::from_code(raw.kind), self.ty) {
-            (Some(kind), Some(ty)) if !ty.fits(kind, raw.count, array) => {
+            (Some(kind), Some(ty))
+                if !ty.fits(kind, raw.count, array)
+                    || self.storage.is_some_and(|storage| !kind.stored(storage)) =>
+            {
                 Err(FieldError::KindType { offset: self.at.saturating_add(d::KIND), kind, ty })
             }
             _ => Ok(size),
@@ -214,23 +256,31 @@ impl<'a> Check<'a> {
     /// Rules `slots` and `member`.
     #[inline]
     fn check_slot(&self, value_size: u32, group: Option<Group>) -> Result<(), FieldError> {
-        let RawDescriptor { slots, slot_size, member, .. } = *self.raw;
+        let RawDescriptor { slot_bits, slot_size, member, .. } = *self.raw;
+        let slotted = self.raw.slots() != 0 && slot_size.is_multiple_of(8) && slot_size <= MAX_SLOT;
         let good = match self.storage {
-            Some(Storage::Latched) => {
-                matches!(slots, 2 | 4)
-                    && slot_size != 0
-                    && slot_size.is_multiple_of(8)
-                    && slot_size <= MAX_SLOT
-            }
-            Some(Storage::Constant | Storage::Atomic) => slots == 0 && slot_size == 0,
+            Some(Storage::Latched) => slotted && slot_size != 0,
+            Some(Storage::Journal) => slotted && slot_size >= 16,
+            Some(Storage::Constant | Storage::Atomic) => slot_bits == 0 && slot_size == 0,
             None => return Ok(()),
         };
         if !good {
             let offset = self.at.saturating_add(d::SLOT_SIZE);
-            return Err(FieldError::Slots { offset, slots, slot_size });
+            return Err(FieldError::Slots { offset, slot_bits, slot_size });
+        }
+        if self.storage == Some(Storage::Journal) {
+            // The elements are after the slots, so there is no place in a slot.
+            let bad = |found| FieldError::Member {
+                offset: self.at.saturating_add(d::MEMBER),
+                found,
+                size: 0,
+                least: 0,
+                limit: 0,
+            };
+            return if member == 0 { Ok(()) } else { Err(bad(member)) };
         }
         // Without slots the limit is 0 and so must `member` be.
-        let size = if slots == 0 { 0 } else { value_size };
+        let size = if slot_bits == 0 { 0 } else { value_size };
         let least = group.map_or(0, |group| group.member_end);
         let inside = member.checked_add(size).is_some_and(|end| end <= slot_size);
         if !inside || member < least || !member.is_multiple_of(8) {
@@ -248,8 +298,8 @@ impl<'a> Check<'a> {
         cursor.group.filter(|group| {
             self.is(flags::MEMBER)
                 && self.storage == Some(Storage::Latched)
-                && (group.place, group.slots, group.slot_size)
-                    == (raw.place, raw.slots, raw.slot_size)
+                && (group.place, group.slot_bits, group.slot_size)
+                    == (raw.place, raw.slot_bits, raw.slot_size)
         })
     }
 
@@ -277,12 +327,10 @@ impl<'a> Check<'a> {
         group: Option<Group>,
         cursor: &mut Cursor,
     ) -> Result<(), FieldError> {
-        let RawDescriptor { place, slots, slot_size, member, .. } = *self.raw;
-        let size = if self.storage == Some(Storage::Atomic) {
-            ATOMIC_CELL
-        } else {
-            // No overflow: at most 8 + 4 MiB.
-            u32::from(slots).saturating_mul(slot_size).saturating_add(CELL_HEAD)
+        let RawDescriptor { place, slot_bits, slot_size, member, .. } = *self.raw;
+        let size = match self.storage {
+            Some(Storage::Atomic) => ATOMIC_CELL,
+            _ => self.raw.cell_size(),
         };
         let (least, limit) = (header.cells_offset(), header.lane_stride());
         let end = place.checked_add(size).filter(|end| *end <= limit);
@@ -297,7 +345,7 @@ impl<'a> Check<'a> {
         cursor.group = self.is(flags::MEMBER).then(|| {
             // A value of a type that is not known has at least one byte.
             let member_end = member.saturating_add(value_size.max(1)).next_multiple_of(8);
-            Group { place, slots, slot_size, member_end }
+            Group { place, slot_bits, slot_size, member_end }
         });
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::region::Source;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Group {
     pub(super) place: u32,
-    pub(super) slots: u8,
+    pub(super) slot_bits: u8,
     pub(super) slot_size: u32,
     /// Where the next member may start in the slot.
     pub(super) member_end: u32,
@@ -30,6 +30,8 @@ pub struct Cursor {
     /// End of the cells so far, from the start of the lane.
     pub(super) end: u32,
     pub(super) group: Option<Group>,
+    /// Where the descriptor of a rate must be that belongs to the field before.
+    pub(super) counter: Option<u32>,
     /// Bytes of constants looked at so far.
     pub(super) constants: u64,
 }
@@ -38,7 +40,7 @@ impl Cursor {
     /// Before the first field.
     #[must_use]
     pub const fn new() -> Self {
-        Self { next: 0, count: 0, heap_used: 0, end: 0, group: None, constants: 0 }
+        Self { next: 0, count: 0, heap_used: 0, end: 0, group: None, counter: None, constants: 0 }
     }
 
     /// Index of the field that comes next.

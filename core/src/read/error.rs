@@ -6,7 +6,8 @@
 use core::fmt;
 
 use crate::layout::{
-    MAJOR, MAX_CAPACITY, MAX_FIELDS, MAX_LANES, MAX_SLOT, MINOR, descriptor as d, header as h, lane,
+    MAJOR, MAX_CAPACITY, MAX_FIELDS, MAX_LANES, MAX_SLOT, MAX_SLOT_BITS, MINOR, descriptor as d,
+    header as h, lane,
 };
 use crate::types::{DataType, Kind};
 
@@ -251,8 +252,10 @@ pub enum FieldError {
     TypeStorage { offset: u32, ty: u8, storage: u8, flags: u16 },
     /// A type that the kind does not allow.
     KindType { offset: u32, kind: Kind, ty: DataType },
+    /// A parameter or detail that the kind does not allow.
+    KindParam { offset: u32, kind: Kind, param: u32 },
     /// A number of slots or size of a slot that the storage does not allow.
-    Slots { offset: u32, slots: u8, slot_size: u32 },
+    Slots { offset: u32, slot_bits: u8, slot_size: u32 },
     /// The value (of `size` bytes) is misaligned in its slot, before `least`, or ends past it.
     Member { offset: u32, found: u32, size: u32, least: u32, limit: u32 },
     /// The cell or constant (of `size` bytes) is misaligned or outside `least..limit`.
@@ -275,6 +278,7 @@ impl FieldError {
             Self::Count { .. } => "count",
             Self::TypeStorage { .. } => "type-storage",
             Self::KindType { .. } => "kind-type",
+            Self::KindParam { .. } => "kind-param",
             Self::Slots { .. } => "slots",
             Self::Member { .. } => "member",
             Self::CellPlace { .. } => "cell-place",
@@ -295,6 +299,7 @@ impl FieldError {
             | Self::Count { offset, .. }
             | Self::TypeStorage { offset, .. }
             | Self::KindType { offset, .. }
+            | Self::KindParam { offset, .. }
             | Self::Slots { offset, .. }
             | Self::Member { offset, .. }
             | Self::CellPlace { offset, .. }
@@ -327,10 +332,13 @@ impl fmt::Display for FieldError {
             Self::KindType { kind, ty, .. } => {
                 write!(f, "a {kind} cannot be of type {ty} like this")
             }
-            Self::Slots { slots, slot_size, .. } => write!(
+            Self::KindParam { kind, param, .. } => {
+                write!(f, "a {kind} cannot have the parameter {param:#x} and detail like this")
+            }
+            Self::Slots { slot_bits, slot_size, .. } => write!(
                 f,
-                "{slots} slots of {slot_size} bytes: the storage asks for none, or for 2 or 4 of \
-                 a multiple of 8 up to {MAX_SLOT}"
+                "2^{slot_bits} slots of {slot_size} bytes: the storage asks for none, or for up to \
+                 2^{MAX_SLOT_BITS} of a multiple of 8 up to {MAX_SLOT}"
             ),
             Self::Member { found, size, least, limit, .. } => write!(
                 f,
@@ -359,12 +367,14 @@ impl core::error::Error for FieldError {}
 pub enum ValueError {
     /// The lane's state is unknown.
     LaneState { offset: u32, found: u32 },
-    /// A bool that is not 0 or 1, or a small integer outside its type.
+    /// A bool that is not 0 or 1, a small integer outside its type, or no state of the names.
     Range { offset: u32, found: u32, ty: DataType },
     /// A text or bytes value longer than its capacity.
     Length { offset: u32, found: u32, limit: u32 },
     /// A text that is not UTF-8 from `offset` on.
     Utf8 { offset: u32 },
+    /// The elements of a journal do not add up to the total.
+    Total { offset: u32, found: u64, expected: u64 },
 }
 
 impl ValueError {
@@ -376,6 +386,7 @@ impl ValueError {
             Self::Range { .. } => "value-range",
             Self::Length { .. } => "value-length",
             Self::Utf8 { .. } => "value-utf8",
+            Self::Total { .. } => "value-total",
         }
     }
 
@@ -386,6 +397,7 @@ impl ValueError {
             Self::LaneState { offset, .. }
             | Self::Range { offset, .. }
             | Self::Length { offset, .. }
+            | Self::Total { offset, .. }
             | Self::Utf8 { offset } => offset,
         }
     }
@@ -400,6 +412,9 @@ impl fmt::Display for ValueError {
                 write!(f, "{found} bytes in a value of at most {limit}")
             }
             Self::Utf8 { .. } => f.write_str("the text is not UTF-8"),
+            Self::Total { found, expected, .. } => {
+                write!(f, "the elements add up to {found}, not to {expected}")
+            }
         }
     }
 }

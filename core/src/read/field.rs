@@ -5,6 +5,7 @@ use super::cursor::Cursor;
 use super::error::FieldError;
 use super::header::Header;
 use super::heap::HeapStr;
+use crate::buckets::Buckets;
 use crate::layout::{descriptor as d, field_state, flags};
 use crate::raw::RawDescriptor;
 use crate::region::Source;
@@ -17,8 +18,9 @@ pub struct Field {
     /// Offset of the descriptor.
     at: u32,
     raw: RawDescriptor,
-    /// Lengths of label, unit, help and attributes.
-    lengths: [u16; 4],
+    /// Lengths of label, unit, help, attributes and detail.
+    lengths: [u16; 5],
+    states: u16,
     value_size: u32,
     ty: Option<DataType>,
     storage: Option<Storage>,
@@ -48,9 +50,10 @@ impl Field {
         let mut bytes = [0; d::SIZE as usize];
         source.copy(at, &mut bytes);
         let raw = RawDescriptor::from_bytes(&bytes);
-        let checked = Check::new(at, &bytes, &raw).run(source, header, heap_used, cursor)?;
-        let Checked { ty, storage, lengths, value_size } = checked;
-        Ok(Self { index, at, raw, lengths, value_size, ty, storage })
+        let next = header.descriptor_size();
+        let checked = Check::new(at, next, &bytes, &raw).run(source, header, heap_used, cursor)?;
+        let Checked { ty, storage, lengths, value_size, states } = checked;
+        Ok(Self { index, at, raw, lengths, states, value_size, ty, storage })
     }
 
     /// Number of the descriptor in its image.
@@ -135,10 +138,13 @@ impl Field {
         self.value_size
     }
 
-    /// Bytes that the buffer of a read must have: whole words.
+    /// Bytes that the buffer of a read must have: whole words. For a journal, the elements
+    /// and a slot.
     #[must_use]
     pub const fn buffer_size(&self) -> usize {
-        self.value_size.next_multiple_of(8) as usize
+        let slot =
+            if matches!(self.storage, Some(Storage::Journal)) { self.raw.slot_size } else { 0 };
+        self.value_size.next_multiple_of(8).saturating_add(slot) as usize
     }
 
     /// Offset of the constant in the image, or of the cell from the start of the lane.
@@ -147,16 +153,37 @@ impl Field {
         self.raw.place
     }
 
-    /// Size of a slot in bytes; 0 unless latched.
+    /// Size of a slot in bytes; 0 unless latched or a journal.
     #[must_use]
     pub const fn slot_size(&self) -> u32 {
         self.raw.slot_size
     }
 
-    /// Number of slots, 2 or 4; 0 unless latched.
+    /// Number of slots, a power of 2; 0 unless latched or a journal.
     #[must_use]
     pub const fn slots(&self) -> u32 {
-        self.raw.slots as u32
+        self.raw.slots()
+    }
+
+    /// The parameter, whose meaning the kind gives.
+    #[must_use]
+    pub const fn param(&self) -> u32 {
+        self.raw.param
+    }
+
+    /// The buckets of a histogram.
+    #[must_use]
+    pub fn buckets(&self) -> Option<Buckets> {
+        (self.kind() == Some(Kind::Histogram))
+            .then(|| Buckets::from_param(self.raw.param, self.raw.count))
+            .flatten()
+    }
+
+    /// Number of states of a state set; 0 for other kinds.
+    #[must_use]
+    #[inline]
+    pub const fn states(&self) -> u16 {
+        self.states
     }
 
     /// Where the value is in its slot, in bytes.
@@ -188,6 +215,13 @@ impl Field {
     #[must_use]
     pub const fn attributes(&self) -> HeapStr {
         HeapStr::new(self.raw.attributes, self.lengths[3])
+    }
+
+    /// The detail, a list of which a zero byte ends each item but the last: the names of
+    /// states, or the windows of a rate. Empty if there is none.
+    #[must_use]
+    pub const fn detail(&self) -> HeapStr {
+        HeapStr::new(self.raw.detail, self.lengths[4])
     }
 
     /// Whether the field is retired now. `source` must be the image itself, not a copy.

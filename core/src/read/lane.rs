@@ -2,6 +2,7 @@
 
 use super::error::ValueError;
 use super::field::Field;
+use super::journal::{self, Histogram, Journal};
 use super::value::{
     LaneState, Reading, Scalar, Value, Verdict, decode_slot, decode_value, narrow, wide,
 };
@@ -81,6 +82,11 @@ impl Lane {
             narrow(ty, word).ok_or(word)
         };
         match scalar {
+            Ok(Scalar::U64(found)) if no_state(field, found) => {
+                // At most 32 bits: state sets have no wider type.
+                let found = u32::try_from(found).unwrap_or(u32::MAX);
+                Verdict::Damaged(ValueError::Range { offset, found, ty })
+            }
             Ok(scalar) => Verdict::Consistent(scalar),
             Err(found) => Verdict::Damaged(ValueError::Range { offset, found, ty }),
         }
@@ -99,6 +105,9 @@ impl Lane {
             Some(Storage::Atomic) => self.scalar(source, field).map(Value::from),
             Some(Storage::Latched) => self.latched(source, field, out),
             Some(Storage::Constant) => constant(source, field, out),
+            Some(Storage::Journal) => {
+                self.read_journal(source, field, out).and_then(journal::value)
+            }
             None => Verdict::Unknown,
         }
     }
@@ -145,6 +154,65 @@ impl Lane {
         }
     }
 
+    /// A journal: its elements and the rest of its slot, of one moment. `Unknown` for other
+    /// fields. `out` must have [`Field::buffer_size`] bytes.
+    pub fn read_journal<'b, S: Source + ?Sized>(
+        &self,
+        source: &S,
+        field: &Field,
+        out: &'b mut [u8],
+    ) -> Verdict<Journal<'b>> {
+        journal::read(source, field, self.base.saturating_add(field.place()), out)
+    }
+
+    /// A histogram. `Unknown` for other fields. `out` must have [`Field::buffer_size`] bytes.
+    pub fn read_histogram<'b, S: Source + ?Sized>(
+        &self,
+        source: &S,
+        field: &Field,
+        out: &'b mut [u8],
+    ) -> Verdict<Histogram<'b>> {
+        self.read_journal(source, field, out).and_then(|journal| journal::histogram(field, journal))
+    }
+
+    /// Number of the newest value of a latched field, modulo 2^32; 0 if there is none. What
+    /// is loaded after is at least as new.
+    pub fn newest<S: Source + ?Sized>(&self, source: &S, field: &Field) -> u32 {
+        if field.storage() != Some(Storage::Latched) {
+            return 0;
+        }
+        let newest = source.load32(self.base.saturating_add(field.place()));
+        // Must be Acquire: see `Site::ReaderEnter`.
+        source.fence_acquire();
+        newest
+    }
+
+    /// The slot of value number `number` of a latched field, which is not newer than an
+    /// answer of [`Lane::newest`]. `out` must have [`Field::slot_size`] bytes.
+    ///
+    /// The verdict is absent if the slot was given to a newer value meanwhile, or `number`
+    /// is 0: of the last values, [`Field::slots`] minus 1 can be read.
+    pub fn read_number<'b, S: Source + ?Sized>(
+        &self,
+        source: &S,
+        field: &Field,
+        number: u32,
+        out: &'b mut [u8],
+    ) -> Verdict<Slot<'b>> {
+        if field.storage() != Some(Storage::Latched) {
+            return Verdict::Unknown;
+        }
+        let slot_size = field.slot_size();
+        let Some(out) = out.get_mut(..slot_size as usize) else { return Verdict::NoRoom };
+        let cell = self.base.saturating_add(field.place());
+        let mut reader = SlotReader { source, cell, slot_size, from: 0, capacity: None, out };
+        if number == 0 || !protocol::read_number(&mut reader, field.slots(), number) {
+            return Verdict::Absent;
+        }
+        let at = reader.slot(number & field.slots().wrapping_sub(1));
+        Verdict::Consistent(Slot { bytes: out, at, number })
+    }
+
     /// Runs the protocol. Returns the number of the value and the offset of its slot.
     #[inline]
     fn load<S: Source + ?Sized>(
@@ -161,6 +229,12 @@ impl Lane {
         let number = protocol::read(&mut reader, field.slots())?;
         Some((number, reader.slot(number & field.slots().wrapping_sub(1))))
     }
+}
+
+/// Whether a state set has no such state.
+#[inline]
+pub(super) const fn no_state(field: &Field, found: u64) -> bool {
+    field.states() != 0 && found >= field.states() as u64
 }
 
 /// A whole slot of a latched cell, consistent.

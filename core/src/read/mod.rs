@@ -36,8 +36,12 @@ mod field;
 mod header;
 mod heap;
 mod image;
+mod journal;
+mod kinds;
 mod lane;
 mod value;
+
+pub(crate) use kinds::{MAX_STATES, MAX_WINDOWS};
 
 pub use attributes::{Attributes, check_attributes, parse_attributes};
 pub use cursor::Cursor;
@@ -46,6 +50,7 @@ pub use field::Field;
 pub use header::{Header, ImageState};
 pub use heap::HeapStr;
 pub use image::{Fields, Image, read_slot, read_value};
+pub use journal::{Histogram, Journal};
 pub use lane::{Lane, Slot, constant};
 pub use value::{ArrayView, LaneState, Reading, Scalar, Value, Verdict, decode};
 

@@ -4,6 +4,7 @@ use core::str;
 
 use super::error::ValueError;
 use super::field::Field;
+use super::lane::no_state;
 use crate::layout::CUT;
 use crate::types::{DataType, Storage};
 
@@ -147,6 +148,11 @@ pub struct ArrayView<'a> {
 }
 
 impl<'a> ArrayView<'a> {
+    /// `bytes` are whole elements of a scalar type.
+    pub(super) const fn new(ty: DataType, bytes: &'a [u8]) -> Self {
+        Self { ty, bytes }
+    }
+
     /// Type of the elements.
     #[must_use]
     pub const fn ty(&self) -> DataType {
@@ -223,7 +229,14 @@ pub(super) fn decode_value<'a>(field: &Field, bytes: &'a [u8], at: u32) -> Readi
     if field.is_array() {
         return Verdict::Consistent(Value::Array(ArrayView { ty, bytes }));
     }
-    scalar(ty, bytes).map_or(Verdict::NoRoom, |scalar| Verdict::Consistent(scalar.into()))
+    match scalar(ty, bytes) {
+        Some(Scalar::U64(found)) if no_state(field, found) => {
+            let found = u32::try_from(found).unwrap_or(u32::MAX);
+            Verdict::Damaged(ValueError::Range { offset: at, found, ty })
+        }
+        Some(scalar) => Verdict::Consistent(scalar.into()),
+        None => Verdict::NoRoom,
+    }
 }
 
 fn decode_text<'a>(field: &Field, ty: DataType, bytes: &'a [u8], at: u32) -> Reading<'a> {

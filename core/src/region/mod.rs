@@ -31,7 +31,7 @@ use crate::layout::CACHE_LINE;
 
 #[cfg(target_pointer_width = "64")]
 pub use places::Atom64;
-pub use places::{Atom32, Latch, Word};
+pub use places::{Atom32, Journal, Latch, Word};
 pub use source::Source;
 
 /// A range of memory that holds, or will hold, an image.
@@ -352,6 +352,55 @@ impl<M> Region<M> {
             word[..chunk.len()].copy_from_slice(chunk);
             self.store32(at, u32::from_le_bytes(word));
             at += 4;
+        }
+    }
+}
+
+/// What several threads of the writer may do to one cell: `SharedGauge`.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+impl<M> Region<M> {
+    /// An atomic cell of 8 bytes if `wide`, else of 4.
+    pub(crate) fn load_cell(&self, offset: u32, wide: bool) -> u64 {
+        if wide { self.load64(offset).unwrap_or(0) } else { self.load32(offset).into() }
+    }
+
+    /// Replaces the value of an atomic cell: one store.
+    #[allow(clippy::cast_possible_truncation)] // A cell of 4 bytes.
+    pub(crate) fn store_cell(&self, offset: u32, wide: bool, value: u64) {
+        if !wide {
+            self.store32(offset, value as u32);
+        } else if let Some(word) = self.word64(offset) {
+            word.store(value.to_le(), Relaxed);
+        }
+    }
+
+    /// Replaces the value of an atomic cell by `new` of it, whoever else does the same.
+    #[allow(clippy::cast_possible_truncation)] // A cell of 4 bytes.
+    pub(crate) fn update_cell(&self, offset: u32, wide: bool, new: impl Fn(u64) -> u64) {
+        if wide {
+            if let Some(word) = self.word64(offset) {
+                let update = |old: u64| Some(new(u64::from_le(old)).to_le());
+                let _ = word.fetch_update(Relaxed, Relaxed, update);
+            }
+        } else if let Some(word) = self.word32(offset) {
+            let update = |old: u32| Some((new(u32::from_le(old).into()) as u32).to_le());
+            let _ = word.fetch_update(Relaxed, Relaxed, update);
+        }
+    }
+
+    /// Whether a bit of a word is set.
+    pub(crate) fn is_set(&self, offset: u32, bit: u32) -> bool {
+        self.load32(offset) & bit != 0
+    }
+
+    /// Sets a bit of a word that others may change too, after everything stored before.
+    pub(crate) fn set_bit(&self, offset: u32, bit: u32) {
+        if !self.is_set(offset, bit)
+            && let Some(word) = self.word32(offset)
+        {
+            // Must be Release, because the bit announces a value; partner: the reader's fence
+            // after loading the presence word.
+            word.fetch_or(bit.to_le(), Release);
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::AtomicU64;
 use super::{AtomicU32, Memory, NonNull, Region, Relaxed, Release, fence};
 use crate::layout::CELL_HEAD;
-use crate::protocol::{Site, WriteCell};
+use crate::protocol::{Site, WriteCell, WriteJournal};
 
 /// A word of a latched value: as wide as a pointer.
 ///
@@ -102,7 +102,7 @@ atom!(
 /// The writer's end of a latched cell (FORMAT.md section 6).
 pub struct Latch<M> {
     cell: NonNull<u8>,
-    /// Number of slots minus one; slots is 2 or 4.
+    /// Number of slots minus one; slots is a power of 2.
     mask: u32,
     /// Words in a slot.
     slot_words: u32,
@@ -110,11 +110,11 @@ pub struct Latch<M> {
 }
 
 impl<M: Memory + Clone> Latch<M> {
-    /// The cell at `offset`, or `None` if it is misaligned, not inside, or `slots` is
-    /// neither 2 nor 4, or `slot_size` is not a positive multiple of 8.
+    /// The cell at `offset`, or `None` if it is misaligned, not inside, or `slots` is no
+    /// power of 2 above 1, or `slot_size` is not a positive multiple of 8.
     #[must_use]
     pub fn new(region: &Region<M>, offset: u32, slots: u32, slot_size: u32) -> Option<Self> {
-        if !matches!(slots, 2 | 4) || slot_size == 0 || !slot_size.is_multiple_of(8) {
+        if slots < 2 || !slots.is_power_of_two() || slot_size == 0 || !slot_size.is_multiple_of(8) {
             return None;
         }
         let size = slots.checked_mul(slot_size)?.checked_add(CELL_HEAD)?;
@@ -243,5 +243,133 @@ impl<M> core::fmt::Debug for Latch<M> {
             .field("slots", &(self.mask + 1))
             .field("slot_words", &self.slot_words)
             .finish_non_exhaustive()
+    }
+}
+
+/// The writer's end of a journal (FORMAT.md section 6): a latched cell, and elements after
+/// its slots.
+pub struct Journal<M> {
+    latch: Latch<M>,
+    /// The first word of element 0.
+    elements: NonNull<AtomicWord>,
+    count: u32,
+}
+
+/// Words of an element.
+const ELEMENT_WORDS: usize = 8 / WORD_SIZE as usize;
+
+impl<M: Memory + Clone> Journal<M> {
+    /// The journal at `offset`, or `None` where [`Latch::new`] answers so, or the `count`
+    /// elements are not inside.
+    #[must_use]
+    pub fn new(
+        region: &Region<M>,
+        offset: u32,
+        slots: u32,
+        slot_size: u32,
+        count: u32,
+    ) -> Option<Self> {
+        let latch = Latch::new(region, offset, slots, slot_size)?;
+        // No overflow: `Latch::new` found this place inside.
+        let first = offset.checked_add(CELL_HEAD + slots * slot_size)?;
+        let size = count.checked_mul(8).filter(|size| *size != 0)?;
+        if first.checked_add(size)? > region.len {
+            return None;
+        }
+        let elements = region.at(first, 8)?.cast();
+        Some(Self { latch, elements, count })
+    }
+}
+
+impl<M> Journal<M> {
+    /// Number of elements.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether a slot has so many units of 8 bytes: see [`Latch::holds64`].
+    #[inline(always)]
+    pub(crate) const fn holds64(&self, units: usize) -> bool {
+        self.latch.holds64(units)
+    }
+
+    #[inline(always)]
+    fn words(&self) -> &[[AtomicWord; ELEMENT_WORDS]] {
+        let first = self.elements.cast::<[AtomicWord; ELEMENT_WORDS]>();
+        // SAFETY: `new` found `count` elements of 8 bytes inside and aligned; valid, no data
+        // race, lifetime: as in `Latch::slot`.
+        unsafe { core::slice::from_raw_parts(first.as_ptr(), self.count as usize) }
+    }
+}
+
+/// Bit 0 of the second word of an 8-byte unit. Not used where one word holds all.
+const SECOND: u32 = if ELEMENT_WORDS == 1 { 0 } else { 32 };
+
+#[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)] // A word is 4 bytes elsewhere.
+impl<M> WriteJournal for Journal<M> {
+    #[inline(always)]
+    fn seq(&self) -> u32 {
+        self.latch.seq()
+    }
+
+    #[inline(always)]
+    fn fence(&self, site: Site) {
+        WriteCell::fence(&self.latch, site);
+    }
+
+    #[inline(always)]
+    fn load(&self, n: u32, unit: usize) -> u64 {
+        (0..ELEMENT_WORDS).fold(0, |all, i| {
+            let word = WriteCell::load(&self.latch, n, unit * ELEMENT_WORDS + i) as u64;
+            all | word << (i as u32 * SECOND)
+        })
+    }
+
+    #[inline(always)]
+    fn store(&self, n: u32, unit: usize, value: u64) {
+        for i in 0..ELEMENT_WORDS {
+            let word = (value >> (i as u32 * SECOND)) as Word;
+            WriteCell::store(&self.latch, n, unit * ELEMENT_WORDS + i, word);
+        }
+    }
+
+    #[inline(always)]
+    fn element(&self, index: u32) -> u64 {
+        self.words().get(index as usize).map_or(0, |words| {
+            words.iter().rev().fold(0, |all, word| {
+                // One word is all of it; a shift by 64 bits is not possible.
+                let all = if ELEMENT_WORDS == 1 { 0 } else { all << 32 };
+                all | Word::from_le(word.load(Relaxed)) as u64
+            })
+        })
+    }
+
+    #[inline(always)]
+    fn set_element(&self, index: u32, value: u64, _site: Site) {
+        if let Some(words) = self.words().get(index as usize) {
+            for (i, word) in words.iter().enumerate() {
+                let value = (value >> (i as u32 * SECOND)) as Word;
+                // Must be Release: see `Site::WriterElement`.
+                word.store(value.to_le(), Release);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn set_seq(&self, n: u32, site: Site) {
+        self.latch.set_seq(n, site);
+    }
+}
+
+impl<M: Clone> Clone for Journal<M> {
+    fn clone(&self) -> Self {
+        Self { latch: self.latch.clone(), ..*self }
+    }
+}
+
+impl<M> core::fmt::Debug for Journal<M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Journal").field("cell", &self.latch).field("count", &self.count).finish()
     }
 }

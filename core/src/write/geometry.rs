@@ -44,8 +44,21 @@ impl Geometry {
     ///
     /// If the specification breaks a rule.
     pub fn add(&mut self, spec: &FieldSpec<'_>) -> Result<(), SpecError> {
-        spec.check()?;
-        self.reserve(1, spec.heap_bytes(), spec.lane_bytes());
+        self.add_all(core::slice::from_ref(spec))
+    }
+
+    /// Adds the room of fields for [`Writer::add_all`](super::Writer::add_all).
+    ///
+    /// # Errors
+    ///
+    /// If a specification breaks a rule.
+    pub fn add_all(&mut self, specs: &[FieldSpec<'_>]) -> Result<(), SpecError> {
+        let mut before = None;
+        for spec in specs {
+            spec.check_after(before)?;
+            self.reserve(1, spec.heap_bytes(), spec.lane_bytes());
+            before = Some(spec);
+        }
         Ok(())
     }
 
@@ -126,7 +139,8 @@ pub(crate) fn group_slot(specs: &[FieldSpec<'_>]) -> Result<u32, SpecError> {
     let mut slot = 0_u32;
     for spec in specs {
         spec.check()?;
-        if spec.storage() == Storage::Constant {
+        // A ring or a journal has a cell of its own.
+        if spec.storage() == Storage::Constant || spec.ring.is_some() {
             return Err(refused);
         }
         slot = slot.checked_add(spec.slot_bytes()).ok_or(refused)?;

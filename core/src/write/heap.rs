@@ -134,6 +134,23 @@ impl Heap {
         self.end_string(region, bytes)
     }
 
+    /// Appends the detail: the items with a zero byte between them.
+    pub(super) fn detail<M>(&mut self, region: &Region<M>, spec: &FieldSpec<'_>) -> u32 {
+        if spec.details.is_empty() {
+            return 0;
+        }
+        let len = u16::try_from(spec.details_len()).unwrap_or(u16::MAX);
+        let mut bytes = HeapBytes::new(self.next);
+        bytes.put(region, &len.to_le_bytes());
+        for (i, item) in spec.details.iter().enumerate() {
+            if i > 0 {
+                bytes.put(region, b"\0");
+            }
+            bytes.put(region, item.as_bytes());
+        }
+        self.end_string(region, bytes)
+    }
+
     /// Appends a constant; returns its place and its length with padding.
     pub(super) fn constant<M>(&mut self, region: &Region<M>, value: &Constant<'_>) -> (u32, u32) {
         // `room` counted these bytes.

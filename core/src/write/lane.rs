@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use super::id::FieldId;
 use crate::layout::{ATOMIC_CELL, descriptor as d, flags, header as h, lane};
 use crate::raw::RawDescriptor;
-use crate::region::{Atom32, Latch, Memory, Region, Source};
+use crate::region::{Atom32, Journal, Latch, Memory, Region, Source};
 use crate::types::{DataType, Kind, Storage};
 
 /// A claimed lane. Its handles, and it itself, stay on one thread.
@@ -95,9 +95,18 @@ impl<M: Memory + Clone> Lane<M> {
         if raw.storage != Storage::Latched.code() {
             return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Latched });
         }
-        let size = u32::from(raw.slots).saturating_mul(raw.slot_size).saturating_add(8);
-        let at = self.cell(raw, size)?;
-        Latch::new(&self.region, at, u32::from(raw.slots), raw.slot_size)
+        let at = self.cell(raw, raw.cell_size())?;
+        Latch::new(&self.region, at, raw.slots(), raw.slot_size)
+            .ok_or(AttachError::Place { place: raw.place })
+    }
+
+    /// The cell of a journal.
+    pub(crate) fn journal(&self, raw: &RawDescriptor) -> Result<Journal<M>, AttachError> {
+        if raw.storage != Storage::Journal.code() {
+            return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Journal });
+        }
+        let at = self.cell(raw, raw.cell_size())?;
+        Journal::new(&self.region, at, raw.slots(), raw.slot_size, raw.count)
             .ok_or(AttachError::Place { place: raw.place })
     }
 
@@ -107,15 +116,24 @@ impl<M: Memory + Clone> Lane<M> {
         raw: &RawDescriptor,
         field: FieldId,
     ) -> Result<Option<Presence<M>>, AttachError> {
+        let Some((at, mask)) = self.presence_place(raw, field)? else { return Ok(None) };
+        let word = Atom32::new(&self.region, at).ok_or(AttachError::Place { place: raw.place })?;
+        Ok(Some(Presence { word, mask }))
+    }
+
+    /// The offset of the word with the presence bit of `field`, and the bit.
+    pub(crate) fn presence_place(
+        &self,
+        raw: &RawDescriptor,
+        field: FieldId,
+    ) -> Result<Option<(u32, u32)>, AttachError> {
         if raw.flags & flags::OPTIONAL == 0 {
             return Ok(None);
         }
         let index = field.index();
         let at = self.base.checked_add(lane::PRESENCE + index / 32 * 4);
-        let word = at
-            .and_then(|at| Atom32::new(&self.region, at))
-            .ok_or(AttachError::Place { place: raw.place })?;
-        Ok(Some(Presence { word, mask: 1 << (index % 32) }))
+        let at = at.ok_or(AttachError::Place { place: raw.place })?;
+        Ok(Some((at, 1 << (index % 32))))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::region::Memory;
 #[derive(Debug, Clone, Copy)]
 enum Item<'a> {
     One(FieldSpec<'a>),
+    All(&'a [FieldSpec<'a>]),
     Group(&'a [FieldSpec<'a>]),
 }
 
@@ -44,6 +45,16 @@ impl<'a, const N: usize> Schema<'a, N> {
     /// If the specification breaks a rule, or there are `N` items already.
     pub fn add(&mut self, spec: FieldSpec<'a>) -> Result<FieldId, WriteError> {
         self.push(Item::One(spec), 1, |geometry| geometry.add(&spec))
+    }
+
+    /// Adds fields one after the other for [`Writer::add_all`] and returns the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Schema::add`].
+    pub fn add_all(&mut self, specs: &'a [FieldSpec<'a>]) -> Result<FieldId, WriteError> {
+        let count = u32::try_from(specs.len()).unwrap_or(u32::MAX);
+        self.push(Item::All(specs), count, |geometry| geometry.add_all(specs))
     }
 
     /// Adds fields that are published together and returns the first.
@@ -96,6 +107,7 @@ impl<'a, const N: usize> Schema<'a, N> {
         for item in &self.items {
             match item {
                 Item::One(spec) => writer.add(spec)?,
+                Item::All(specs) => writer.add_all(specs)?,
                 Item::Group(specs) => writer.add_group(specs)?,
             };
         }

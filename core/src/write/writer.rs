@@ -7,7 +7,7 @@ use super::geometry::{Geometry, group_slot};
 use super::heap::Heap;
 use super::id::FieldId;
 use super::lane::Lane;
-use super::spec::{FieldSpec, cell_bytes, slots_for};
+use super::spec::{FieldSpec, cell_bytes};
 use crate::checksum::Fletcher64;
 use crate::layout::{
     self, MAJOR, MINOR, descriptor as d, field_state, flags, header as h, image_state, lane,
@@ -129,17 +129,35 @@ impl<M: Memory> Writer<M> {
     /// [`WriteError::is_full`]); then nothing has changed.
     pub fn add(&mut self, spec: &FieldSpec<'_>) -> Result<FieldId, WriteError> {
         spec.check().map_err(WriteError::Spec)?;
-        let (lane_bytes, slot_size) = match spec.storage() {
-            Storage::Latched => (spec.lane_bytes(), spec.slot_bytes()),
-            _ => (spec.lane_bytes(), 0),
-        };
-        let heap = self.heap.need(&self.region, core::slice::from_ref(spec));
-        let place = self.room(1, heap, lane_bytes)?;
-        let id = self.fields;
-        self.describe(id, spec, place, slot_size, None);
-        self.cells = place + lane_bytes;
-        self.publish_count(id + 1);
-        Ok(FieldId::from_index(id))
+        self.add_all(core::slice::from_ref(spec))
+    }
+
+    /// Adds fields one after the other in the table, all or none, and returns the first: a
+    /// counter and its rate, for instance.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::add`].
+    pub fn add_all(&mut self, specs: &[FieldSpec<'_>]) -> Result<FieldId, WriteError> {
+        let mut lane_bytes = 0_u32;
+        let mut before = None;
+        for spec in specs {
+            spec.check_after(before).map_err(WriteError::Spec)?;
+            lane_bytes = lane_bytes.saturating_add(spec.lane_bytes());
+            before = Some(spec);
+        }
+        let heap = self.heap.need(&self.region, specs);
+        let count = u32::try_from(specs.len()).unwrap_or(u32::MAX);
+        let mut place = self.room(count, heap, lane_bytes)?;
+        let first = self.fields;
+        for (id, spec) in (first..).zip(specs) {
+            let slot_size = if spec.storage().has_slots() { spec.slot_bytes() } else { 0 };
+            self.describe(id, spec, place, slot_size, None);
+            place += spec.lane_bytes();
+        }
+        self.cells = place;
+        self.publish_count(first + count);
+        Ok(FieldId::from_index(first))
     }
 
     /// Adds fields that are published together, one after the other in the table, and
@@ -233,11 +251,12 @@ impl<M: Memory> Writer<M> {
             count: spec.count,
             place,
             slot_size,
-            member: member.unwrap_or(0),
-            slots: if storage == Storage::Latched { slots_for(slot_size) } else { 0 },
+            member: member.unwrap_or(spec.lead()),
+            slot_bits: if storage.has_slots() { spec.slot_bits(slot_size) } else { 0 },
             level: spec.level.code(),
             flags: bits,
-            param: 0,
+            param: spec.param,
+            detail: self.heap.detail(&self.region, spec),
             state: field_state::LIVE,
             checksum: 0,
         };
@@ -249,7 +268,7 @@ impl<M: Memory> Writer<M> {
         raw.store(&self.region, at);
         let mut sum = Fletcher64::new();
         sum.range(&self.region, at, d::COVERED);
-        for string in [raw.label, raw.unit, raw.help, raw.attributes] {
+        for string in [raw.label, raw.unit, raw.help, raw.attributes, raw.detail] {
             if string != 0 {
                 let len = self.region.load32(string) & 0xFFFF;
                 sum.range(&self.region, string, (2 + len).next_multiple_of(4));

@@ -191,7 +191,10 @@ impl Builder {
         put32(bytes, at + 24, desc.place);
         put32(bytes, at + 28, desc.slot_size);
         put32(bytes, at + 32, desc.member);
-        bytes[at + 36] = desc.slots;
+        // The power of 2 where it is one; else a nonsense number as it is.
+        let bits =
+            if desc.slots.is_power_of_two() { desc.slots.ilog2() } else { desc.slots.into() };
+        bytes[at + 36] = u8::try_from(bits).unwrap();
         bytes[at + 37] = desc.level;
         put16(bytes, at + 38, desc.flags);
         put32(bytes, at + 48, desc.state);
@@ -276,7 +279,8 @@ pub mod at {
     pub const NEW_STORAGE: usize = 16;
     pub const NEW_KIND: usize = 17;
     pub const RETIRED: usize = 18;
-    pub const COUNT: usize = 19;
+    pub const JOURNAL: usize = 19;
+    pub const COUNT: usize = 20;
 }
 
 /// One of everything; values are in lane 0.
@@ -324,6 +328,15 @@ pub fn sample() -> Builder {
     b.field("new.storage", Desc { storage: 9, place: 5, slots: 3, ..ATOMIC });
     b.atomic("new.kind", 8, Desc { kind: 99, aggregation: 99, level: 99, ..ATOMIC });
     b.atomic("retired", 1, Desc { state: 2, ..ATOMIC });
+    // Total 7; element 2 changed to 4.
+    let slot: Vec<u8> = [7_u64, 2 | 4 << 16].iter().flat_map(|n| n.to_le_bytes()).collect();
+    let place = b.cell(4, 16, 5, &slot);
+    for element in [1, 2, 4] {
+        put64(&mut b.bytes, LANES + b.cell, element);
+        b.cell += 8;
+    }
+    let journal = Desc { storage: 4, count: 3, flags: ARRAY, slot_size: 16, slots: 4, ..ATOMIC };
+    b.field("journal", Desc { place, ..journal });
     assert_eq!(b.fields, at::COUNT);
     b
 }

@@ -1,0 +1,99 @@
+//! Events: the last lines of text with their times, a program's black box.
+
+use core::fmt::{self, Write};
+
+use super::scalar::set64;
+use super::text::{fill, floor};
+use crate::protocol::{WriteCell, publish};
+use crate::region::{Latch, Memory};
+use crate::types::{DataType, Kind};
+use crate::write::{AttachError, FieldId, Lane};
+
+/// A ring of the last lines, of at most `N` bytes each. Readers see a line whole or not.
+#[derive(Debug, Clone)]
+pub struct Events<const N: usize, M> {
+    latch: Latch<M>,
+}
+
+impl<const N: usize, M: Memory + Clone> Events<N, M> {
+    /// The events `field` in `lane`.
+    ///
+    /// # Errors
+    ///
+    /// If the field is not a ring of lines of capacity `N`.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        let raw = lane.field(field, DataType::Text, Some(Kind::Events))?;
+        if raw.count as usize != N {
+            let wanted = u32::try_from(N).unwrap_or(u32::MAX);
+            return Err(AttachError::OtherCount { found: raw.count, wanted });
+        }
+        if raw.member != 8 || N.next_multiple_of(8) + 16 > raw.slot_size as usize {
+            return Err(AttachError::Place { place: raw.place });
+        }
+        Ok(Self { latch: lane.latch(&raw)? })
+    }
+}
+
+impl<const N: usize, M> Events<N, M> {
+    /// Adds a line at the time `now`, in nanoseconds since 1970-01-01 UTC. One that is longer
+    /// than `N` bytes is cut at the last character boundary that fits; the result is `false`
+    /// then, and readers are told too.
+    #[inline]
+    pub fn record(&self, now: u64, text: &str) -> bool {
+        let whole = text.len() <= N;
+        let bytes = if whole { text.as_bytes() } else { floor(text, N) };
+        self.put(now, bytes, !whole);
+        whole
+    }
+
+    /// As [`Events::record`], with formatted text; nothing is allocated.
+    pub fn record_fmt(&self, now: u64, text: fmt::Arguments<'_>) -> bool {
+        let mut line = Line { bytes: [0; N], len: 0, cut: false };
+        // A value that fails to format itself leaves what it wrote before.
+        let _ = line.write_fmt(text);
+        self.put(now, line.bytes.get(..line.len).unwrap_or(&[]), line.cut);
+        !line.cut
+    }
+
+    #[inline(always)]
+    fn put(&self, now: u64, bytes: &[u8], cut: bool) {
+        if !self.latch.holds64(2 + N.div_ceil(8)) {
+            return; // Never: `attach` compared the capacity with the slot.
+        }
+        publish(
+            &self.latch,
+            #[inline(always)]
+            |slot| {
+                set64(slot, 0, now);
+                fill(slot, 1, bytes, cut);
+            },
+        );
+    }
+
+    /// How many lines this lane has had, modulo 2^32.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.latch.seq()
+    }
+}
+
+/// Text that stops at `N` bytes.
+struct Line<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+    cut: bool,
+}
+
+impl<const N: usize> Write for Line<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.cut {
+            return Ok(());
+        }
+        let left = self.bytes.get_mut(self.len..).unwrap_or(&mut []);
+        let part = floor(text, left.len());
+        left.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
+        self.len += part.len();
+        self.cut = part.len() < text.len();
+        Ok(())
+    }
+}

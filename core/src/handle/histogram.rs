@@ -1,0 +1,158 @@
+//! Histograms: how values are distributed.
+
+use core::marker::PhantomData;
+
+use crate::buckets::Buckets;
+use crate::protocol::{WriteJournal, change, repair};
+use crate::region::{Journal, Memory};
+use crate::types::{DataType, Kind};
+use crate::write::{AttachError, FieldId, Lane};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for u64 {}
+    impl Sealed for f64 {}
+}
+
+/// What a histogram can count: u64 and f64.
+pub trait Sample: sealed::Sealed + Copy + 'static {
+    /// The type in the format.
+    const TYPE: DataType;
+
+    /// The element that counts the value; `None` for NaN.
+    #[doc(hidden)]
+    fn element(self, buckets: &Buckets) -> Option<u32>;
+
+    /// The value as a unit of the slot.
+    #[doc(hidden)]
+    fn to_unit(self) -> u64;
+
+    /// `unit + self`, `min(unit, self)` and `max(unit, self)` of units.
+    #[doc(hidden)]
+    fn join(self, sum: u64, min: u64, max: u64) -> [u64; 3];
+}
+
+impl Sample for u64 {
+    const TYPE: DataType = DataType::U64;
+
+    #[inline(always)]
+    fn element(self, buckets: &Buckets) -> Option<u32> {
+        Some(buckets.element_of_int(self))
+    }
+
+    #[inline(always)]
+    fn to_unit(self) -> u64 {
+        self
+    }
+
+    #[inline(always)]
+    fn join(self, sum: u64, min: u64, max: u64) -> [u64; 3] {
+        [sum.wrapping_add(self), min.min(self), max.max(self)]
+    }
+}
+
+impl Sample for f64 {
+    const TYPE: DataType = DataType::F64;
+
+    #[inline(always)]
+    fn element(self, buckets: &Buckets) -> Option<u32> {
+        (!self.is_nan()).then(|| buckets.element_of_float(self))
+    }
+
+    #[inline(always)]
+    fn to_unit(self) -> u64 {
+        self.to_bits()
+    }
+
+    #[inline(always)]
+    fn join(self, sum: u64, min: u64, max: u64) -> [u64; 3] {
+        let float = f64::from_bits;
+        [
+            (float(sum) + self).to_bits(),
+            float(min).min(self).to_bits(),
+            float(max).max(self).to_bits(),
+        ]
+    }
+}
+
+/// Count, sum, minimum, maximum and distribution of values, always of one moment.
+///
+/// Recording touches one bucket and a few words, whatever the number of buckets.
+pub struct Histogram<T, M> {
+    journal: Journal<M>,
+    buckets: Buckets,
+    value: PhantomData<fn(T)>,
+}
+
+impl<T: Sample, M: Memory + Clone> Histogram<T, M> {
+    /// The histogram `field` in `lane`.
+    ///
+    /// # Errors
+    ///
+    /// If the field is not a histogram of values of this type.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        let raw = lane.field(field, DataType::U64, Some(Kind::Histogram))?;
+        let found = AttachError::OtherType { index: field.index(), found: raw.ty, wanted: T::TYPE };
+        let buckets = Buckets::from_param(raw.param, raw.count)
+            .filter(|buckets| buckets.are_writable() && buckets.ty() == T::TYPE)
+            .ok_or(found)?;
+        let journal = lane.journal(&raw)?;
+        if !journal.holds64(5) {
+            return Err(AttachError::Place { place: raw.place });
+        }
+        // The lane's last owner may have died in the middle of a change.
+        repair(&journal, journal.count(), raw.slots());
+        Ok(Self { journal, buckets, value: PhantomData })
+    }
+}
+
+impl<T: Sample, M> Histogram<T, M> {
+    /// Counts a value. Values outside the range count too, in an element below or above it;
+    /// NaN does not.
+    #[inline(always)]
+    pub fn record(&self, value: T) {
+        let Some(element) = value.element(&self.buckets) else { return };
+        if !self.journal.holds64(5) || element >= self.journal.count() {
+            return; // Never: `attach` looked.
+        }
+        change(&self.journal, element, 1, |slot| {
+            let unit = value.to_unit();
+            let first = slot.last(0) == 0;
+            let [sum, min, max] = if first {
+                [unit, unit, unit]
+            } else {
+                value.join(slot.last(2), slot.last(3), slot.last(4))
+            };
+            slot.set(2, sum);
+            slot.set(3, min);
+            slot.set(4, max);
+        });
+    }
+
+    /// How many values this lane has counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.journal.load(self.journal.seq(), 0)
+    }
+
+    /// The buckets.
+    #[must_use]
+    pub const fn buckets(&self) -> Buckets {
+        self.buckets
+    }
+}
+
+impl<T, M: Clone> Clone for Histogram<T, M> {
+    fn clone(&self) -> Self {
+        Self { journal: self.journal.clone(), buckets: self.buckets, value: PhantomData }
+    }
+}
+
+impl<T, M> core::fmt::Debug for Histogram<T, M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Histogram")
+            .field("buckets", &self.buckets)
+            .field("journal", &self.journal)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! A scalar that any thread of the program may set.
+
+use core::marker::PhantomData;
+
+use super::scalar::ScalarType;
+use crate::region::{Memory, Region};
+use crate::write::{AttachError, FieldId, Lane};
+
+/// A scalar of the whole program instead of one for each thread: the last store wins.
+///
+/// For values that several threads replace, which no sum over lanes can show: the number of
+/// the configuration in use, for instance. Unlike the other handles it is `Send` and `Sync`
+/// (where the memory is). [`SharedGauge::set`] is a plain store; only
+/// [`SharedGauge::add`] is a read-modify-write, on this one word. Threads that set it at a
+/// high rate share a cache line and wait for each other: use a counter or a gauge then.
+pub struct SharedGauge<T, M> {
+    region: Region<M>,
+    /// Offset of the cell.
+    at: u32,
+    /// Offset and bit of the presence word.
+    presence: Option<(u32, u32)>,
+    value: PhantomData<fn(T)>,
+}
+
+impl<T: ScalarType, M: Memory + Clone> SharedGauge<T, M> {
+    /// The gauge `field` in `lane`, which is given to nobody else.
+    ///
+    /// # Errors
+    ///
+    /// If the field is not a scalar of type `T`, or is latched.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        let raw = lane.field(field, T::TYPE, None)?;
+        let at = lane.atomic(&raw)?;
+        let presence = lane.presence_place(&raw, field)?;
+        Ok(Self { region: lane.region().clone(), at, presence, value: PhantomData })
+    }
+}
+
+impl<T: ScalarType, M> SharedGauge<T, M> {
+    /// Replaces the value.
+    #[inline]
+    pub fn set(&self, value: T) {
+        self.region.store_cell(self.at, T::TYPE.size() == 8, value.to_cell());
+        self.mark();
+    }
+
+    /// Adds to the value, or to zero if there is none. Integers stop at their limits.
+    #[inline]
+    pub fn add(&self, n: T) {
+        self.update(|old| old.plus(n));
+    }
+
+    /// Subtracts from the value, or from zero if there is none. Integers stop at their
+    /// limits.
+    #[inline]
+    pub fn sub(&self, n: T) {
+        self.update(|old| old.minus(n));
+    }
+
+    /// The value, if one was set.
+    #[inline]
+    #[must_use]
+    pub fn get(&self) -> Option<T> {
+        let present = self.presence.is_none_or(|(at, bit)| self.region.is_set(at, bit));
+        present.then(|| T::from_cell(self.region.load_cell(self.at, T::TYPE.size() == 8)))
+    }
+
+    #[inline]
+    fn update(&self, new: impl Fn(T) -> T) {
+        let wide = T::TYPE.size() == 8;
+        self.region.update_cell(self.at, wide, |old| new(T::from_cell(old)).to_cell());
+        self.mark();
+    }
+
+    #[inline]
+    fn mark(&self) {
+        if let Some((at, bit)) = self.presence {
+            self.region.set_bit(at, bit);
+        }
+    }
+}
+
+impl<T, M: Clone> Clone for SharedGauge<T, M> {
+    fn clone(&self) -> Self {
+        Self { region: self.region.clone(), ..*self }
+    }
+}
+
+impl<T, M> core::fmt::Debug for SharedGauge<T, M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SharedGauge").field("at", &self.at).finish_non_exhaustive()
+    }
+}

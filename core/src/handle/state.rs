@@ -1,0 +1,79 @@
+//! State sets: one of a few named states.
+
+use core::marker::PhantomData;
+
+use super::scalar::{Place, ScalarType};
+use crate::region::Memory;
+use crate::types::{DataType, Kind};
+use crate::write::{AttachError, FieldId, Lane, Presence};
+
+/// The states of a [`StateSet`]: an enum without data. The `mmstats` crate derives it.
+pub trait State: Copy + 'static {
+    /// The names, in the order of the numbers: 1 to 1,024, each of 1 to 63 bytes.
+    const NAMES: &'static [&'static str];
+
+    /// The number of this state, below the number of names.
+    fn number(self) -> u32;
+
+    /// The state with this number.
+    fn from_number(number: u32) -> Option<Self>;
+}
+
+/// One current state of several. It has none until one is set.
+pub struct StateSet<S, M> {
+    place: <u32 as ScalarType>::Place<M>,
+    presence: Option<Presence<M>>,
+    state: PhantomData<fn(S)>,
+}
+
+impl<S: State, M: Memory + Clone> StateSet<S, M> {
+    /// The state set `field` in `lane`.
+    ///
+    /// # Errors
+    ///
+    /// If the field is not a state set.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        let raw = lane.field(field, DataType::U32, Some(Kind::State))?;
+        let presence = lane.presence(&raw, field)?;
+        Ok(Self { place: Place::new(lane, &raw)?, presence, state: PhantomData })
+    }
+}
+
+impl<S: State, M> StateSet<S, M> {
+    /// Enters a state.
+    #[inline(always)]
+    pub fn set(&self, state: S) {
+        self.place.store(state.number());
+        if let Some(presence) = &self.presence {
+            presence.set();
+        }
+    }
+
+    /// Takes the state away: readers see that there is none.
+    #[inline]
+    pub fn clear(&self) {
+        if let Some(presence) = &self.presence {
+            presence.clear();
+        }
+    }
+
+    /// This lane's state, if there is one.
+    #[inline]
+    #[must_use]
+    pub fn get(&self) -> Option<S> {
+        let present = self.presence.as_ref().is_none_or(Presence::is_set);
+        if present { S::from_number(self.place.load()) } else { None }
+    }
+}
+
+impl<S, M: Clone> Clone for StateSet<S, M> {
+    fn clone(&self) -> Self {
+        Self { place: self.place.duplicate(), presence: self.presence.clone(), state: PhantomData }
+    }
+}
+
+impl<S, M> core::fmt::Debug for StateSet<S, M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("StateSet").field(&self.place.load()).finish()
+    }
+}

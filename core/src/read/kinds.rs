@@ -1,0 +1,98 @@
+//! What a kind asks of the parameter and the detail: FORMAT.md section 4.2, `kind-param`.
+
+use super::heap::{HeapStr, with_bytes};
+use crate::buckets::{Buckets, HISTOGRAM_SLOT};
+use crate::layout::MAX_STATE;
+use crate::raw::RawDescriptor;
+use crate::region::Source;
+use crate::types::Kind;
+
+/// Most names of a state set.
+pub(crate) const MAX_STATES: usize = 1024;
+/// Most windows of a rate.
+pub(crate) const MAX_WINDOWS: usize = 8;
+
+/// Checks the parameter and the detail. `counter` says whether the descriptor before is one
+/// of a counter that a rate can belong to. Returns the number of states, 0 for other kinds;
+/// `None` if the rule is broken. Kinds that give them no meaning allow anything.
+pub(super) fn check_kind<S: Source + ?Sized>(
+    source: &S,
+    raw: &RawDescriptor,
+    detail: HeapStr,
+    counter: bool,
+) -> Option<u16> {
+    let good = match Kind::from_code(raw.kind) {
+        Some(Kind::State) => {
+            let states = with_bytes(source, detail, count_names)?;
+            return u16::try_from(states).ok();
+        }
+        Some(Kind::Histogram) => {
+            Buckets::from_param(raw.param, raw.count).is_some() && raw.slot_size >= HISTOGRAM_SLOT
+        }
+        Some(Kind::Events) => raw.member == 8,
+        Some(Kind::Window) => {
+            // `slots` is 0 or at least 2.
+            raw.param >= 1 && raw.param <= raw.slots().saturating_sub(2)
+        }
+        Some(Kind::Rate) => counter && raw.param >= 1 && with_bytes(source, detail, are_windows),
+        _ => true,
+    };
+    good.then_some(0)
+}
+
+/// The number of names; `None` if there is none, or one is empty or too long.
+fn count_names(detail: &[u8]) -> Option<usize> {
+    let mut count = 0;
+    for name in detail.split(|byte| *byte == 0) {
+        count += 1;
+        if name.is_empty() || name.len() > MAX_STATE || count > MAX_STATES {
+            return None;
+        }
+    }
+    Some(count)
+}
+
+/// Whether these are numbers of seconds above 0.
+fn are_windows(detail: &[u8]) -> bool {
+    let mut count = 0;
+    detail.split(|byte| *byte == 0).all(|item| {
+        count += 1;
+        let digits = (1..=6).contains(&item.len()) && item.iter().all(u8::is_ascii_digit);
+        digits && count <= MAX_WINDOWS && item.iter().any(|digit| *digit != b'0')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_counted() {
+        assert_eq!(count_names(b"idle"), Some(1));
+        assert_eq!(count_names(b"idle\0busy\0x"), Some(3));
+        for bad in [&b""[..], b"\0", b"a\0", b"\0a", b"a\0\0b", &[b'x'; 64]] {
+            assert_eq!(count_names(bad), None, "{bad:?}");
+        }
+        let many = std::vec![b"a\0".as_slice(); MAX_STATES].concat();
+        assert_eq!(count_names(&many[..2 * MAX_STATES - 1]), Some(MAX_STATES));
+        assert_eq!(count_names(&std::vec![b"\0a".as_slice(); MAX_STATES + 1].concat()[1..]), None);
+    }
+
+    #[test]
+    fn windows_are_seconds() {
+        for good in [&b"60"[..], b"60\x00300\x00900", b"1", b"999999", b"01"] {
+            assert!(are_windows(good), "{good:?}");
+        }
+        for bad in [
+            &b""[..],
+            b"0",
+            b"60\0",
+            b"-1",
+            b"1.5",
+            b"1000000",
+            b"1\x002\x003\x004\x005\x006\x007\x008\x009",
+        ] {
+            assert!(!are_windows(bad), "{bad:?}");
+        }
+    }
+}
