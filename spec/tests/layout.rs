@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mmstats_core::layout::{self, descriptor, field_state, flags, header, image_state, lane};
-use mmstats_core::{Aggregation, DataType, Kind, Level, Storage};
+use mmstats_core::{Aggregation, Buckets, DataType, Kind, Level, Storage};
 use mmstats_spec::{FORMAT, rows};
 
 macro_rules! offsets {
@@ -56,7 +56,7 @@ fn header_table() {
 #[test]
 fn descriptor_table() {
     let mut code = offsets!(descriptor: LABEL UNIT HELP ATTRIBUTES TYPE KIND AGGREGATION STORAGE
-        COUNT PLACE SLOT_SIZE MEMBER SLOTS LEVEL FLAGS PARAM STATE CHECKSUM);
+        COUNT PLACE SLOT_SIZE MEMBER SLOT_BITS LEVEL FLAGS PARAM DETAIL STATE CHECKSUM);
     let mut rows = rows(FORMAT, "## 4. Descriptors");
     // The sub-sections have tables of their own.
     rows.truncate(20);
@@ -101,8 +101,11 @@ fn data_types() {
 
 #[test]
 fn kinds_and_aggregations() {
+    // Another table of a section does not begin with a code.
     let names = |heading| -> Vec<(String, String)> {
-        rows(FORMAT, heading).into_iter().map(|row| (row[0].clone(), row[1].clone())).collect()
+        let rows = rows(FORMAT, heading).into_iter();
+        let coded = rows.filter(|row| row[0].parse::<u8>().is_ok());
+        coded.map(|row| (row[0].clone(), row[1].clone())).collect()
     };
     let kinds: Vec<_> =
         Kind::ALL.iter().map(|k| (k.code().to_string(), k.name().to_owned())).collect();
@@ -159,10 +162,15 @@ fn numbers_in_the_text() {
     for limit in [layout::MAX_FIELDS, layout::MAX_LANES, layout::MAX_SLOT, layout::MAX_CAPACITY] {
         has(&format!("| {} ", grouped(u64::from(limit))));
     }
+    has(&format!("| slots of a cell | {} |", grouped(1 << layout::MAX_SLOT_BITS)));
+    has(&format!("1 to {}, there are 2^slot_bits slots", layout::MAX_SLOT_BITS));
+    has(&format!("| elements of a journal | {} |", grouped(layout::MAX_ELEMENTS.into())));
+    has(&format!("| name of a state | 1 to {} bytes;", layout::MAX_STATE));
     has(&format!("| label | 1 to {} bytes |", layout::MAX_LABEL));
     has(&format!("| unit | {} bytes |", layout::MAX_UNIT));
-    has(&format!("| help, attributes | {} bytes each |", grouped(layout::MAX_HELP as u64)));
+    has(&format!("| help, attributes, detail | {} bytes each |", grouped(layout::MAX_HELP as u64)));
     assert_eq!(layout::MAX_HELP, layout::MAX_ATTRIBUTES);
+    assert_eq!(layout::MAX_HELP, layout::MAX_DETAIL);
 }
 
 /// The codes of section 12 are those of the reader's errors, no more and no less.
@@ -181,4 +189,56 @@ fn error_codes() {
     documented.sort();
     coded.sort();
     assert_eq!(documented, coded);
+}
+
+/// The kinds' types and storages in section 4.2 are those that the code allows.
+#[test]
+fn types_and_storages_of_kinds() {
+    for row in rows(FORMAT, "### 4.2 Kinds") {
+        let kind = Kind::from_code(row[0].parse().unwrap()).unwrap();
+        let (types, storage) = (row[2].as_str(), row[3].as_str());
+        for ty in DataType::ALL {
+            let listed = types.split(", ").any(|item| match item {
+                "every type" => true,
+                "u8 to u64" => ty.code() <= DataType::U64.code(),
+                name => name == ty.name(),
+            });
+            let (array, count) = match types.split_once("count ") {
+                Some((_, count)) => (true, count.trim_start_matches("at least ").parse().unwrap()),
+                None => (false, 1),
+            };
+            assert_eq!(array, types.contains("ARRAY"), "{kind}");
+            assert_eq!(ty.fits(kind, count, array), listed, "{kind} of {ty}");
+            let scalars_alone = storage != "every" && !array && ty.is_scalar();
+            assert_eq!(listed && !ty.fits(kind, 1, true), listed && (array || scalars_alone));
+            assert!(!array || !ty.fits(kind, count - 1, true), "{kind} of {count}");
+        }
+        for known in Storage::ALL {
+            let listed = match storage {
+                "every" => true,
+                "no journal" => *known != Storage::Journal,
+                name => known.name() == name,
+            };
+            assert_eq!(kind.stored(*known), listed, "{kind} in {known}");
+        }
+    }
+}
+
+/// The errors of quantiles in section 4.5.
+#[test]
+fn errors_of_quantiles() {
+    let format = FORMAT.lines().collect::<Vec<_>>();
+    let at = format.iter().position(|line| line.starts_with("| error in % |")).unwrap();
+    let cells = |line: &str| -> Vec<f64> {
+        line.split('|').filter_map(|cell| cell.trim().parse().ok()).collect()
+    };
+    let (scales, errors) = (cells(format[at - 2]), cells(format[at]));
+    assert_eq!((scales.len(), errors.len()), (13, 13));
+    for (scale, error) in scales.iter().zip(errors) {
+        #[allow(clippy::cast_possible_truncation)] // -4 to 8.
+        let [byte, _] = (*scale as i16).to_le_bytes();
+        let buckets = Buckets::from_param(u32::from_le_bytes([byte, 4, 0, 0]), 3).unwrap();
+        let exact = 100.0 * buckets.relative_error();
+        assert!((exact - error).abs() < 0.005 * error, "scale {scale}: {exact}");
+    }
 }

@@ -13,13 +13,18 @@ authority; this file was written from it and from PROTOCOL.md alone. Where they 
 a choice it does as `mmstats show --json`: a lane with state 0 has no values, a timer
 with count 0 has the sum 0, a mean rounds its sum to binary64 before it divides.
 
+Values of the kinds that are more than a number: a state is its name (combined: names and
+how many lanes), a timer, average, window and histogram an object with count and sum, events
+a list with number, time and text, a rate an object of windows in seconds and counts
+per second.
+
 About memory order. Python has neither atomics nor fences. What is done here:
 
 - Single words are loaded through memoryviews of native 4 and 8 byte items. CPython
   copies such an item with a constant-size memcpy, which compilers turn into one
   load; nothing in the language promises it.
 - x86-64 does not reorder loads with loads, and the interpreter does not reorder
-  bytecode: there, the loop of PROTOCOL.md section 2.2 holds as it is written.
+  bytecode: there, the loops of PROTOCOL.md sections 2.2 and 9.2 hold as they are written.
 - ARM and RISC-V may reorder loads. fence() goes through a lock twice there. The C
   library's locks then order the loads in practice, but no document says so. A
   reader that must be right on these machines loads through C, Rust or the like.
@@ -161,16 +166,17 @@ DESCRIPTOR = (
     (24, "I", "place"),
     (28, "I", "slot_size"),
     (32, "I", "member"),
-    (36, "B", "slots"),
+    (36, "B", "slot_bits"),
     (37, "B", "level"),
     (38, "H", "flags"),
     (40, "I", "param"),
+    (44, "I", "detail"),
     (56, "Q", "checksum"),
 )
 DESCRIPTOR_STATE = 48
 FIELD_LIVE, FIELD_RETIRED = 1, 2
 OPTIONAL, ARRAY, MEMBER = 1, 2, 4
-CONSTANT, ATOMIC, LATCHED = 1, 2, 3
+CONSTANT, ATOMIC, LATCHED, JOURNAL = 1, 2, 3, 4
 
 # 4.1 Data types: name, struct code; the element size is that of the code.
 TYPES = {
@@ -179,13 +185,51 @@ TYPES = {
     9: ("f32", "f"), 10: ("f64", "d"), 11: ("bool", "B"),
     12: ("text", "s"), 13: ("bytes", "s"),
 }  # fmt: skip
-U64, F32, BOOL, TEXT, BYTES = 4, 9, 11, 12, 13
+U64, I64, F32, F64, BOOL, TEXT, BYTES = 4, 8, 9, 10, 11, 12, 13
 
 # 4.2 Kinds, 4.3 Aggregation
-COUNTER, GAUGE, INFO, TIMER = 1, 2, 3, 7
-KINDS = {COUNTER: "counter", GAUGE: "gauge", INFO: "info", TIMER: "timer"}
+COUNTER, GAUGE, INFO, STATE, HISTOGRAM, AVERAGE, TIMER = 1, 2, 3, 4, 5, 6, 7
+EVENTS, WINDOW, RATE, TIMESTAMP = 8, 9, 10, 11
+KINDS = {
+    COUNTER: "counter", GAUGE: "gauge", INFO: "info", STATE: "state",
+    HISTOGRAM: "histogram", AVERAGE: "average", TIMER: "timer", EVENTS: "events",
+    WINDOW: "window", RATE: "rate", TIMESTAMP: "timestamp",
+}  # fmt: skip
+WIDE = (U64, I64, F64)
 TIMER_ELEMENTS = ("count", "sum", "min", "max", "last")
 SUM, MIN, MAX, MEAN, EACH = 1, 2, 3, 4, 5
+
+
+def kind_allows(f):
+    """Section 4.2, but for the storage."""
+    scalar = not f.flags & ARRAY
+    return {
+        COUNTER: f.type in (1, 2, 3, 4, 9, 10),
+        STATE: f.type in (1, 2, 3) and scalar,
+        HISTOGRAM: f.type == U64 and not scalar and f.count >= 3,
+        AVERAGE: f.type in WIDE and not scalar and f.count == 2,
+        TIMER: f.type == U64 and not scalar and f.count == 5,
+        EVENTS: f.type == TEXT,
+        WINDOW: f.type in WIDE and scalar,
+        RATE: f.type == U64 and not scalar and f.count == 2,
+        TIMESTAMP: f.type in (U64, I64) and scalar,
+    }.get(f.kind, True)
+
+
+def kind_allows_storage(f):
+    if f.kind == HISTOGRAM:
+        return f.storage == JOURNAL
+    if f.kind in (EVENTS, WINDOW, RATE):
+        return f.storage == LATCHED
+    return f.storage != JOURNAL or f.kind not in (STATE, AVERAGE, TIMER, TIMESTAMP)
+
+
+def slots(f):
+    return 1 << f.slot_bits if 1 <= f.slot_bits <= MAX_SLOT_BITS else 0
+
+
+def detail_items(f):
+    return f.text["detail"].split("\0") if f.text["detail"] else []
 
 
 def is_blob(f):
@@ -218,23 +262,26 @@ def type_name(f):
 
 def combine(f, values):
     """Section 4.3, over the values that are present; None where nothing is combined."""
-    if f.kind == TIMER and f.aggregation == SUM:
-        return combine_timers(values)
-    if is_blob(f) or f.kind == TIMER or f.aggregation not in (SUM, MIN, MAX, MEAN):
+    if f.kind in COMBINE:
+        return None if f.aggregation == EACH else COMBINE[f.kind](values)
+    rule = f.aggregation
+    if f.kind == TIMESTAMP and rule in (SUM, MEAN):
+        rule = MAX
+    if is_blob(f) or rule not in (SUM, MIN, MAX, MEAN):
         return None
     if f.flags & ARRAY:
-        return [combine_scalars(f, column) for column in zip(*values)]
-    return combine_scalars(f, values)
+        return [combine_scalars(rule, column) for column in zip(*values)]
+    return combine_scalars(rule, values)
 
 
-def combine_scalars(f, values):
-    if f.aggregation in (MIN, MAX):
+def combine_scalars(rule, values):
+    if rule in (MIN, MAX):
         numbers = [v for v in values if v == v] or values  # a NaN is no extreme
-        return (min if f.aggregation == MIN else max)(numbers)
+        return (min if rule == MIN else max)(numbers)
     total = +values[0]
     for value in values[1:]:  # integers are as wide as they need, floats are binary64
         total += value
-    return total if f.aggregation == SUM else float(total) / len(values)
+    return total if rule == SUM else float(total) / len(values)
 
 
 def combine_timers(values):
@@ -248,6 +295,132 @@ def combine_timers(values):
         "max": max(v["max"] for v in used),
         "last": max(used, key=lambda v: v["count"])["last"],
     }
+
+
+def combine_states(values):
+    return {name: values.count(name) for name in sorted(set(values))}
+
+
+def combine_means(values):
+    return mean_of(sum(v["count"] for v in values), sum(v["sum"] for v in values))
+
+
+def mean_of(count, total):
+    return {"count": count, "sum": total, "mean": total / count if count else None}
+
+
+def combine_rates(values):
+    good = [[v[window] for v in values if v[window] is not None] for window in values[0]]
+    return {window: sum(g) if g else None for window, g in zip(values[0], good)}
+
+
+# 4.5 Histogram
+
+QUANTILES = ("0.5", "0.9", "0.99", "0.999")
+
+
+class Buckets:
+    """What the elements of a histogram count."""
+
+    def __init__(self, f):
+        scale, ty, self.lowest = struct.unpack("<bBh", struct.pack("<I", f.param))
+        self.scale, self.float, self.count = scale, ty == F64, f.count
+        self.good = -4 <= scale <= 8 and ty in (U64, F64) and f.slot_size >= 40
+
+    def bound(self, number):
+        """base^number; 0 or infinite where binary64 has no such number."""
+        if self.scale < 0:
+            octave, part = number << -self.scale, 0
+        else:
+            octave, part = number >> self.scale, number % 2**self.scale / 2**self.scale
+        try:
+            return math.ldexp(2.0**part, octave)
+        except OverflowError:
+            return math.inf
+
+    def bounds(self, k):
+        return self.bound(self.lowest + k - 1), self.bound(self.lowest + k)
+
+
+def quantile(buckets, elements, low, high, q):
+    n = sum(elements)
+    rank = min(max(math.ceil(q * n), 1), n)
+    if rank in (1, n):
+        return low if rank == 1 else high
+    k, seen = 0, elements[0]
+    while seen < rank:
+        k += 1
+        seen += elements[k]
+    if k in (0, len(elements) - 1):
+        return high if k else low
+    lower, upper = buckets.bounds(k)
+    if lower == 0 or upper == math.inf:  # no such binary64: the other bound
+        estimate = upper if lower == 0 else lower
+    else:
+        estimate = lower * (upper / (lower + upper)) * 2
+    return min(max(estimate, low), high)
+
+
+def show_histogram(buckets, elements, words):
+    """Elements and the words sum, minimum and maximum, decoded."""
+    count = sum(elements)
+    total, low, high = words if count else (0, None, None)
+    return {
+        "count": count,
+        "sum": total,
+        "min": low,
+        "max": high,
+        "quantiles": {
+            q: quantile(buckets, elements, low, high, float(q)) if count else None
+            for q in QUANTILES
+        },
+        "scale": buckets.scale,
+        "lowest": buckets.lowest,
+        "elements": elements,
+        "buckets": buckets,
+    }
+
+
+def combine_histograms(values):
+    """Of one field, so all have the same buckets: no scale and no range to bring together."""
+    used = [v for v in values if v["count"]]
+    if not used:
+        return values[0]
+    elements = [sum(column) for column in zip(*(v["elements"] for v in used))]
+    words = sum(v["sum"] for v in used), min(v["min"] for v in used), max(v["max"] for v in used)
+    return show_histogram(used[0]["buckets"], elements, words)
+
+
+COMBINE = {
+    STATE: combine_states,
+    HISTOGRAM: combine_histograms,
+    AVERAGE: combine_means,
+    TIMER: combine_timers,
+    EVENTS: lambda values: None,
+    WINDOW: combine_means,
+    RATE: combine_rates,
+}
+
+# 4.7 Rate
+
+
+def rates(f, checkpoints, counter, now):
+    """For each window; `checkpoints` are the readable ones in the order of their numbers."""
+    pairs = zip(checkpoints, checkpoints[1:])
+    set_back = [i for i, (a, b) in enumerate(pairs, 1) if a[0] > b[0]]
+    checkpoints = checkpoints[set_back[-1] if set_back else 0 :]
+    newest = checkpoints[-1]
+    t, c = (newest[0], newest[1]) if now is None else (max(now, newest[0]), counter)
+    out = {}
+    for window in detail_items(f):
+        begin = t - int(window) * 10**9
+        before = [i for i, (time, _) in enumerate(checkpoints) if time <= begin]
+        start = checkpoints[before[-1] if before else 0]
+        if before and start[0] + f.param * 10**6 <= begin:
+            after = checkpoints[before[-1] + 1 :]
+            start = begin, after[0][1] if after else c
+        out[window] = (c - start[1]) / (t - start[0]) * 1e9 if t > start[0] else None
+    return out
 
 
 # ---- 5. Heap ------------------------------------------------------------------
@@ -311,6 +484,13 @@ def decode(f, raw):
         if any(e > 1 for e in elements):
             raise Damaged("value-range")
         elements = [e == 1 for e in elements]
+    if f.kind == STATE:
+        names = detail_items(f)
+        if elements[0] >= len(names):
+            raise Damaged("value-range")
+        return names[elements[0]]
+    if f.kind == AVERAGE:
+        return mean_of(*elements)
     if f.kind == TIMER:
         if elements[0] == 0:  # the others mean nothing: there is no sum and no duration
             elements = (0, 0, None, None, None)
@@ -341,14 +521,128 @@ def read_slot(image, f, lane):
         began = time.monotonic()
         a = image.memory.u32(cell)
         fence()
-        raw = image.memory.copy(cell + 8 + a % f.slots * f.slot_size, f.slot_size)
+        raw = image.memory.copy(slot_at(f, cell, a), f.slot_size)
         fence()
         b = image.memory.u32(cell)
         # After more than two seconds seq may have come round (section 2.3).
-        if (b - a) % 2**32 <= f.slots - 2 and time.monotonic() - began <= 2:
+        if (b - a) % 2**32 <= slots(f) - 2 and time.monotonic() - began <= 2:
             return raw
         time.sleep(0)
     raise Contended
+
+
+def slot_at(f, cell, number):
+    return cell + 8 + number % slots(f) * f.slot_size
+
+
+def read_ring(image, f, lane, most, whole):
+    """PROTOCOL.md section 2.5: the last values, at most `most`, as (number, slot), and seq.
+
+    With `whole` all of them or none, so that they are of one moment."""
+    cell = lane + f.place
+    for _ in range(16):
+        began = time.monotonic()
+        a = image.memory.u32(cell)
+        fence()
+        first = max(a - min(most, slots(f) - 1), 0) + 1
+        values = [
+            (n, image.memory.copy(slot_at(f, cell, n), f.slot_size)) for n in range(first, a + 1)
+        ]
+        fence()
+        b = image.memory.u32(cell)
+        values = [(n, raw) for n, raw in values if (b - n) % 2**32 <= slots(f) - 2]
+        complete = len(values) == a + 1 - first
+        if (values if not whole else complete) or a == 0:
+            if time.monotonic() - began <= 2:
+                return values, a
+        time.sleep(0)
+    raise Contended
+
+
+def read_events(image, f, lane):
+    values, _ = read_ring(image, f, lane, slots(f), whole=False)
+    events = []
+    for number, raw in values:
+        event = {"number": number, "time": struct.unpack_from("<Q", raw)[0], "text": None}
+        try:
+            event["text"] = decode(f, raw[f.member :])
+        except Damaged as damage:  # of this event alone
+            event["code"] = damage.code
+        events.append(event)
+    return events
+
+
+def read_window(image, f, lane):
+    values, _ = read_ring(image, f, lane, f.param, whole=True)
+    numbers = [decode(f, raw[f.member :]) for _, raw in values]
+    total = +numbers[0] if numbers else 0
+    for number in numbers[1:]:
+        total += number
+    return mean_of(len(numbers), total)
+
+
+def read_rate(image, f, lane, live):
+    values, _ = read_ring(image, f, lane, slots(f), whole=False)
+    checkpoints = [struct.unpack_from("<2Q", raw, f.member) for _, raw in values]
+    if not checkpoints:
+        return None
+    fence()
+    counter = lane_value(image, f.counter, lane)
+    return rates(f, checkpoints, counter, time.time_ns() if live else None)
+
+
+def read_journal(image, f, lane):
+    """PROTOCOL.md section 9.2: the elements and the newest slot, as tuples of u64."""
+    memory, cell, s = image.memory, lane + f.place, slots(f)
+    tail = cell + 8 + s * f.slot_size
+    for _ in range(16):
+        began = time.monotonic()
+        a = memory.u32(cell)  # K1
+        fence()
+        e = list(struct.unpack(f"<{f.count}Q", memory.copy(tail, 8 * f.count)))
+        fence()
+        b = memory.u32(cell)  # K5
+        fence()
+        moved = (b - a) % 2**32
+        if moved > s - 2:
+            continue
+        heads = [
+            (memory.u64(slot_at(f, cell, a + n)), memory.u64(slot_at(f, cell, a + n) + 8))
+            for n in range(1, moved + 2)
+        ]
+        slot = struct.unpack(f"<{f.slot_size // 8}Q", memory.copy(slot_at(f, cell, b), f.slot_size))
+        fence()
+        c = memory.u32(cell)  # K9
+        if (c - a) % 2**32 > s - 2 or time.monotonic() - began > 2:
+            time.sleep(0)
+            continue
+        for _, change in heads[:-1]:  # K10
+            i = change & 0xFFFF
+            if i < f.count:
+                ahead = ((change >> 16) - e[i] + 2**47) % 2**48 - 2**47
+                e[i] = (e[i] + ahead) % 2**64
+        total, (next_total, change) = slot[0], heads[-1]
+        if sum(e) % 2**64 == total:  # K11
+            return e, slot
+        i = change & 0xFFFF
+        if i < f.count:  # K12
+            old = (total - sum(e) + e[i]) % 2**64
+            if (old + next_total - total - (change >> 16)) % 2**48 == 0:
+                e[i] = old
+                return e, slot
+        if c == a:
+            raise Damaged("value-total")
+        time.sleep(0)
+    raise Contended
+
+
+def read_histogram(image, f, lane):
+    elements, slot = read_journal(image, f, lane)
+    buckets = Buckets(f)
+    words = slot[2:5]
+    if buckets.float:
+        words = struct.unpack("<3d", struct.pack("<3Q", *words))
+    return show_histogram(buckets, elements, words)
 
 
 # ---- 7. Lanes -----------------------------------------------------------------
@@ -368,8 +662,9 @@ class Lane:
     seen belongs to a value that is older than the copy of its slot.
     """
 
-    def __init__(self, image, number):
+    def __init__(self, image, number, live):
         h = image.header
+        self.live = live
         self.image, self.number = image, number
         self.base = h.lanes_offset + number * h.lane_stride
         self.state = image.memory.u32(self.base)
@@ -387,15 +682,38 @@ class Lane:
                 return None, "absent", None
             if f.flags & OPTIONAL and not self.presence[f.index // 32] >> f.index % 32 & 1:
                 return None, "absent", None
-            if f.storage == ATOMIC:
-                return read_atomic(self.image, f, self.base), "consistent", None
-            if f.place not in self.slots:
-                self.slots[f.place] = read_slot(self.image, f, self.base)
-            return decode(f, self.slots[f.place][f.member :]), "consistent", None
+            value = self._value(f)
+            return value, "absent" if value is None else "consistent", None
         except Contended:
             return None, "contended", None
         except Damaged as damage:
             return None, "damaged", damage.code
+
+    def _value(self, f):
+        """None where there is none, though the field is not OPTIONAL."""
+        image, base = self.image, self.base
+        if f.kind == EVENTS:
+            return read_events(image, f, base) or None
+        if f.kind == WINDOW:
+            return read_window(image, f, base)
+        if f.kind == RATE:
+            return read_rate(image, f, base, self.live)
+        if f.kind == HISTOGRAM:
+            return read_histogram(image, f, base)
+        if f.storage == JOURNAL:
+            return read_journal(image, f, base)[0]
+        if f.storage == LATCHED:
+            if f.place not in self.slots:
+                self.slots[f.place] = read_slot(image, f, base)
+            return decode(f, self.slots[f.place][f.member :])
+        return lane_value(image, f, base)
+
+
+def lane_value(image, f, base):
+    """The value of a scalar, newest now."""
+    if f.storage == ATOMIC:
+        return read_atomic(image, f, base)
+    return decode(f, read_slot(image, f, base)[f.member :])
 
 
 # ---- 8. Checksum --------------------------------------------------------------
@@ -415,7 +733,9 @@ MAX_DESCRIPTORS = 16_777_216
 MAX_LANES = 65_536
 MAX_SLOT = 1_048_576
 MAX_BLOB = 1_048_560
-STRING_LIMITS = {"label": 255, "unit": 63, "help": 4096, "attributes": 4096}
+MAX_SLOT_BITS = 16
+MAX_ELEMENTS = 65_536
+STRING_LIMITS = {"label": 255, "unit": 63, "help": 4096, "attributes": 4096, "detail": 4096}
 
 
 # ---- 10. Files ----------------------------------------------------------------
@@ -510,8 +830,10 @@ class Image:
     def fields(self):
         """All descriptors; f.damage is the code of the first rule that one breaks."""
         layout = Layout(self.header)
+        before = None
         for index in range(self.field_count):
             f = self._field(index)
+            f.counter = before if before and can_have_rate(before) else None
             try:
                 check_strings(self, f)
                 check_description(f)
@@ -519,6 +841,7 @@ class Image:
             except Damaged as damage:
                 f.damage = damage.code
             yield f
+            before = f
 
     def _field(self, index):
         offset = self.header.descriptor_offset + index * self.header.descriptor_size
@@ -536,11 +859,10 @@ def check_strings(image, f):
         raise Damaged("field-state")
     places = {name: getattr(f, name) for name in STRING_LIMITS}
     places = {name: at for name, at in places.items() if at or name == "label"}
-    for at in places.values():
-        if at % 4 or not image.header.heap_offset <= at < image.heap_end:
-            raise Damaged("string-place")
     pieces = [f.raw[:48]]
     for name, at in places.items():
+        if at % 4 or not image.header.heap_offset <= at < image.heap_end:
+            raise Damaged("string-place")
         length = int.from_bytes(image.memory.copy(at, 2), "little")
         if not 1 <= length <= STRING_LIMITS[name]:
             raise Damaged("string-length")
@@ -564,21 +886,50 @@ def check_strings(image, f):
     f.text["attributes"] = parse_attributes(attributes) if attributes else {}
 
 
+def can_have_rate(f):
+    good = f.kind == COUNTER and f.type == U64 and not f.flags & ARRAY
+    return good and f.storage in (ATOMIC, LATCHED) and not f.damage
+
+
 def check_description(f):
-    """The rules count, type-storage and kind-type."""
+    """The rules count, type-storage, kind-type and kind-param."""
     known = f.type in TYPES
     if known and not count_is_good(f):
+        raise Damaged("count")
+    if f.storage == JOURNAL and not 2 <= f.count <= MAX_ELEMENTS:
         raise Damaged("count")
     if (
         is_blob(f) and f.flags & ARRAY
         or f.storage == CONSTANT and f.flags & (MEMBER | OPTIONAL)
         or f.storage == ATOMIC and (f.flags & (ARRAY | MEMBER) or is_blob(f))
+        or f.storage == JOURNAL and f.flags & (ARRAY | MEMBER | OPTIONAL) != ARRAY
+        or f.storage == JOURNAL and known and f.type != U64
     ):  # fmt: skip
         raise Damaged("type-storage")
-    if known and f.kind == COUNTER and f.type not in (1, 2, 3, 4, 9, 10):
+    if known and not (kind_allows(f) and (f.storage not in STORAGES or kind_allows_storage(f))):
         raise Damaged("kind-type")
-    if known and f.kind == TIMER and (f.type, f.flags & ARRAY, f.count) != (U64, ARRAY, 5):
-        raise Damaged("kind-type")
+    if not param_is_good(f):
+        raise Damaged("kind-param")
+
+
+STORAGES = (CONSTANT, ATOMIC, LATCHED, JOURNAL)
+
+
+def param_is_good(f):
+    """Sections 4.4 to 4.7."""
+    items = [item.encode() for item in detail_items(f)]
+    if f.kind == STATE:
+        return 1 <= len(items) <= 1024 and all(1 <= len(name) <= 63 for name in items)
+    if f.kind == HISTOGRAM:
+        return f.count >= 3 and Buckets(f).good
+    if f.kind == EVENTS:
+        return f.member == 8
+    if f.kind == WINDOW:
+        return 1 <= f.param <= slots(f) - 2
+    if f.kind == RATE:
+        digits = all(re.fullmatch(rb"[0-9]{1,6}", item) and int(item) for item in items)
+        return bool(f.counter) and f.param >= 1 and 1 <= len(items) <= 8 and digits
+    return True
 
 
 class Layout:
@@ -587,32 +938,35 @@ class Layout:
     def __init__(self, header):
         self.header = header
         self.cells_end = header.cells_offset
-        self.group = None  # place, slots and slot_size of the run that goes on
+        self.group = None  # place, slot_bits and slot_size of the run that goes on
         self.members_end = 0
 
     def check(self, image, f):
-        if f.storage not in (CONSTANT, ATOMIC, LATCHED):
+        if f.storage not in STORAGES:
             return  # as if the descriptor was not there: a group goes on after it
         key, in_group = None, False
         if f.storage == LATCHED:
-            if f.slots not in (2, 4) or f.slot_size % 8 or not 8 <= f.slot_size <= MAX_SLOT:
-                raise Damaged("slots")
+            self.check_slots(f, 8)
             if f.flags & MEMBER:
-                key = (f.place, f.slots, f.slot_size)
+                key = (f.place, f.slot_bits, f.slot_size)
                 in_group = key == self.group
             past = f.type in TYPES and f.member + value_size(f) > f.slot_size
             if f.member % 8 or past or in_group and f.member < self.members_end:
                 raise Damaged("member")
-        elif f.slots or f.slot_size:
-            raise Damaged("slots")
-        elif f.member:
-            raise Damaged("member")
+        else:
+            if f.storage == JOURNAL:
+                self.check_slots(f, 16)
+            elif f.slot_bits or f.slot_size:
+                raise Damaged("slots")
+            if f.member:
+                raise Damaged("member")
         if f.storage == CONSTANT:
             known = f.constant is not None or f.type not in TYPES
             if f.place % 8 or not known or not image.in_heap(f.place, 1):
                 raise Damaged("cell-place")
         else:
-            end = f.place + 8 + (f.slots * f.slot_size if f.storage == LATCHED else 0)
+            end = f.place + 8 + slots(f) * f.slot_size  # atomic: there are none
+            end += 8 * f.count if f.storage == JOURNAL else 0
             inside = self.header.cells_offset <= f.place and end <= self.header.lane_stride
             if f.place % 8 or not inside:
                 raise Damaged("cell-place")
@@ -621,6 +975,11 @@ class Layout:
             self.cells_end = end
         self.group = key
         self.members_end = round_up(f.member + value_size(f), 8)
+
+    @staticmethod
+    def check_slots(f, least):
+        if not slots(f) or f.slot_size % 8 or not least <= f.slot_size <= MAX_SLOT:
+            raise Damaged("slots")
 
 
 # ---- The document that is printed ---------------------------------------------
@@ -642,7 +1001,7 @@ def show_field(image, lanes, f):
         return out | {"verdict": "damaged", "code": f.damage}
     if f.state == FIELD_RETIRED:
         return out | {"verdict": "retired"}
-    if f.type not in TYPES or f.storage not in (CONSTANT, ATOMIC, LATCHED):
+    if f.type not in TYPES or f.storage not in STORAGES:
         return out | {"verdict": "unknown"}
     if f.storage == CONSTANT:
         try:
@@ -668,9 +1027,10 @@ def show_field(image, lanes, f):
 def show(path):
     memory, locked = map_file(path)
     image = Image(memory)
-    lanes = [Lane(image, number) for number in range(image.lanes_used)]
+    state = "closed" if image.state == CLOSED else "live" if locked else "dead"
+    lanes = [Lane(image, number, state == "live") for number in range(image.lanes_used)]
     return {
-        "state": "closed" if image.state == CLOSED else "live" if locked else "dead",
+        "state": state,
         "instance": image.header.instance.hex(),
         "part": image.header.part,
         "fields": [show_field(image, lanes, f) for f in image.fields()],
@@ -682,7 +1042,7 @@ def plain(value):
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
-        return {key: plain(v) for key, v in value.items()}
+        return {key: plain(v) for key, v in value.items() if not isinstance(v, Buckets)}
     return [plain(v) for v in value] if isinstance(value, list) else value
 
 
