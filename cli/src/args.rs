@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use mmstats_observe::Level;
 
 /// What every command ends with in its long help.
 macro_rules! exit_codes {
@@ -114,12 +115,17 @@ pub(crate) struct Ls {
 #[command(after_long_help = exit_codes!(
     "Values of the writing threads (lanes) are combined by each field's own rule. Files that\n",
     "are named are shown whatever their state, a process id's dead files if it has no live one.\n",
+    "\nEach field has a level: info (for everybody), diagnostic (for a search for a cause) or debug\n",
+    "(for the program's developers). Fields of level info are shown, piped too; with -v, --json\n",
+    "or --filter those of all levels. --level says otherwise in every case. On a terminal the\n",
+    "standard fields, sys.*, are shown from level diagnostic on: the header has the most of them.\n",
     "\nPiped, a value is a line: LABEL TAB VALUE TAB UNIT TAB PID TAB FILE. Numbers are exact\n",
     "and not grouped; timers are `count=.. sum=.. min=.. max=.. last=..` in nanoseconds; no\n",
     "value is `-`. Attributes follow the label as {key=\"value\"}, a lane as [0].\n",
     "\nExamples:\n",
     "  mmstats show\n",
     "  mmstats show -v --lanes 1234\n",
+    "  mmstats show --level debug 1234\n",
     "  mmstats show --filter 'http.*' --filter '*.errors'\n",
     "  mmstats show --all | grep requests\n",
     "  mmstats show --json core-of-web.mmst | jq '.files[].fields[] | {label, value}'\n"
@@ -137,9 +143,13 @@ pub(crate) struct Show {
     #[arg(short, long)]
     pub(crate) all: bool,
 
-    /// Show only fields whose label matches; may be repeated.
+    /// Show only fields whose label matches, of any level; may be repeated.
     #[arg(short, long, value_name = "GLOB")]
     pub(crate) filter: Vec<String>,
+
+    /// Show fields up to this level: info, diagnostic or debug (all) [default: info].
+    #[arg(short = 'L', long, value_name = "LEVEL", hide_possible_values = true)]
+    pub(crate) level: Option<MostLevel>,
 
     /// Print one JSON document.
     #[arg(long)]
@@ -148,6 +158,26 @@ pub(crate) struct Show {
     /// Files, directories or process ids [default: all live programs of this user].
     #[arg(value_name = "PATH|PID|DIR")]
     pub(crate) targets: Vec<OsString>,
+}
+
+/// As [`Level`], on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MostLevel {
+    Info,
+    Diagnostic,
+    /// No field has a higher one.
+    #[value(alias = "all")]
+    Debug,
+}
+
+impl MostLevel {
+    pub(crate) const fn level(self) -> Level {
+        match self {
+            Self::Info => Level::Info,
+            Self::Diagnostic => Level::Diagnostic,
+            Self::Debug => Level::Debug,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use globset::GlobSet;
-use mmstats_observe::{Observer, Program};
+use mmstats_observe::{Level, Observer, Program};
 
 use crate::args::Show;
 use crate::output::{Output, Screen};
 use crate::render::{document, fields};
 use crate::targets::{MOST_DAMAGED, Targets, complain, places};
-use crate::view::{self, Row};
+use crate::view::{self, Row, Section};
 use crate::{escape, globs, json};
 
 pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
@@ -27,20 +27,49 @@ pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
     let programs = observer.programs();
     let wanted: Vec<&Program<'_>> =
         programs.iter().filter(|program| targets.wants(program, args.all, &programs)).collect();
-    let shown: Vec<(&Program<'_>, Vec<Row>)> = wanted
+    let screen = Screen::now();
+    let levels = Levels::of(args, screen);
+    let shown: Vec<Section<'_>> = wanted
         .iter()
-        .map(|program| (*program, rows(program, args.lanes, filter.as_ref())))
-        .filter(|(_, rows)| filter.is_none() || !rows.is_empty())
+        .map(|program| levels.section(program, rows(program, args.lanes, filter.as_ref())))
+        .filter(|s| filter.is_none() || !s.rows.is_empty() || !s.hidden.is_empty())
         .collect();
-    print(args, &shown, output)?;
+    print(args, &shown, screen, output)?;
     complain(&observer, output);
-    for (program, rows) in &shown {
-        complain_of_values(program, rows, output);
+    for section in &shown {
+        complain_of_values(section, output);
     }
     if shown.is_empty() && !output.has_failed() {
         output.fail(&nothing(&observer, &targets, wanted.len(), programs.len()));
     }
     Ok(())
+}
+
+/// Which fields are shown: short by default, all to whoever asks for particular fields or
+/// for everything about them.
+#[derive(Debug, Clone, Copy)]
+struct Levels {
+    most: Level,
+    /// Whether `sys.*` are of a higher level, whatever they say of themselves.
+    brief: bool,
+}
+
+impl Levels {
+    fn of(args: &Show, screen: Screen) -> Self {
+        let all = args.verbose || args.json || !args.filter.is_empty();
+        let most = match args.level {
+            Some(level) => level.level(),
+            None if all => Level::Debug,
+            None => Level::Info,
+        };
+        Self { most, brief: most == Level::Info && screen.is_terminal() && !all }
+    }
+
+    fn section<'a>(self, program: &'a Program<'a>, rows: Vec<Row>) -> Section<'a> {
+        let shown = |row: &Row| row.level <= self.most && !(self.brief && row.is_standard());
+        let (rows, hidden) = rows.into_iter().partition(shown);
+        Section { program, rows, hidden }
+    }
 }
 
 fn rows(program: &Program<'_>, lanes: bool, filter: Option<&GlobSet>) -> Vec<Row> {
@@ -51,29 +80,28 @@ fn rows(program: &Program<'_>, lanes: bool, filter: Option<&GlobSet>) -> Vec<Row
     rows
 }
 
-fn print(args: &Show, shown: &[(&Program<'_>, Vec<Row>)], output: &mut Output) -> io::Result<()> {
+fn print(
+    args: &Show,
+    shown: &[Section<'_>],
+    screen: Screen,
+    output: &mut Output,
+) -> io::Result<()> {
     if args.json {
         return json::line(output, &document::files(shown));
     }
-    let screen = Screen::now();
     if !screen.is_terminal() && !args.verbose {
-        for (program, rows) in shown {
-            for row in rows {
-                writeln!(output, "{}", fields::piped(program, row))?;
+        for section in shown {
+            for row in &section.rows {
+                writeln!(output, "{}", fields::piped(section.program, row))?;
             }
         }
         return Ok(());
     }
-    let style = fields::Style {
-        verbose: args.verbose,
-        // Whoever asks for particular fields gets them.
-        standard: args.verbose || !args.filter.is_empty(),
-    };
-    for (at, (program, rows)) in shown.iter().enumerate() {
+    for (at, section) in shown.iter().enumerate() {
         if at > 0 {
             writeln!(output)?;
         }
-        for line in fields::section(program, rows, style, SystemTime::now()) {
+        for line in fields::section(section, args.verbose, SystemTime::now()) {
             writeln!(output, "{}", line.render(screen.width()))?;
         }
     }
@@ -81,9 +109,10 @@ fn print(args: &Show, shown: &[(&Program<'_>, Vec<Row>)], output: &mut Output) -
 }
 
 /// Complains of damaged values in fields that are good.
-fn complain_of_values(program: &Program<'_>, rows: &[Row], output: &mut Output) {
-    let Some(file) = program.files().first() else { return };
-    let damaged = rows.iter().filter(|row| !row.label.is_empty());
+fn complain_of_values(section: &Section<'_>, output: &mut Output) {
+    let Some(file) = section.program.files().first() else { return };
+    let rows = section.rows.iter().chain(&section.hidden);
+    let damaged = rows.filter(|row| !row.label.is_empty());
     for (row, damage) in damaged.filter_map(|row| row.damage().map(|d| (row, d))).take(MOST_DAMAGED)
     {
         let (path, name) = (escape::path(file.path()), fields::name(row));

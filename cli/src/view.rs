@@ -1,6 +1,16 @@
 //! Programs and fields as the tools show them.
 
-use mmstats_observe::{Damage, FieldRef, File, OwnedValue, Program, Reading, Total, Verdict};
+use mmstats_observe::{
+    Damage, FieldRef, File, Level, OwnedValue, Program, Reading, Total, Verdict,
+};
+
+/// A program with those of its fields that are to be shown.
+pub(crate) struct Section<'a> {
+    pub(crate) program: &'a Program<'a>,
+    pub(crate) rows: Vec<Row>,
+    /// Fields that were asked for, but are of a higher level.
+    pub(crate) hidden: Vec<Row>,
+}
 
 /// One value to be shown: a field, or what one lane says of it.
 #[derive(Debug, Clone)]
@@ -14,6 +24,7 @@ pub(crate) struct Row {
     pub(crate) unit: String,
     pub(crate) help: String,
     pub(crate) aggregation: &'static str,
+    pub(crate) level: Level,
     /// Part and lane, where the value is of one lane.
     pub(crate) lane: Option<(u32, u32)>,
     pub(crate) value: Option<OwnedValue>,
@@ -30,6 +41,7 @@ impl Row {
             unit: field.unit().to_owned(),
             help: field.help().to_owned(),
             aggregation: field.aggregation().name(),
+            level: field.level(),
             lane,
             value: reading.value,
             verdict: reading.verdict,
@@ -45,10 +57,16 @@ impl Row {
             unit: total.field.unit,
             help: total.field.help,
             aggregation: total.field.aggregation.name(),
+            level: total.field.level,
             lane: None,
             value: total.reading.value,
             verdict: total.reading.verdict,
         }
+    }
+
+    /// Whether this is one of `sys.*`, which in format 1 have the program's prefix.
+    pub(crate) fn is_standard(&self) -> bool {
+        self.label.starts_with("sys.") || self.label.contains(".sys.")
     }
 
     /// Where and how the field or its value is damaged.

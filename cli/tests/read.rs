@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use mmstats_core::{
-    Array, Blob, Constant, Counter, DataType, FieldSpec, Gauge, Kind, Schema, Text, Timer,
+    Array, Blob, Constant, Counter, DataType, FieldSpec, Gauge, Kind, Level, Schema, Text, Timer,
 };
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ fn values_in_json_are_exact() {
         json!({
             "label": "max", "type": "u64", "kind": "counter", "unit": "requests",
             "help": "Requests served.", "attributes": {"code": "200"},
-            "value": u64::MAX, "verdict": "consistent",
+            "level": "info", "value": u64::MAX, "verdict": "consistent",
         })
     );
     assert_eq!(field(&document, "nan")["value"], "NaN");
@@ -86,6 +86,50 @@ fn values_in_json_are_exact() {
         assert_eq!(field(&document, label)["value"], Value::Null);
         assert_eq!(field(&document, label)["verdict"], verdict);
     }
+}
+
+/// The labels of piped lines.
+fn labels(printed: &str) -> Vec<&str> {
+    printed.lines().map(|line| line.split('\t').next().unwrap()).collect()
+}
+
+#[test]
+fn show_is_short_and_the_rest_is_one_option_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut schema = Schema::<16>::new();
+    schema.add(FieldSpec::info("sys.pid", Constant::U64(7))).unwrap();
+    schema.add(FieldSpec::counter("served")).unwrap();
+    schema.add(FieldSpec::counter("cache.misses").level(Level::Diagnostic)).unwrap();
+    schema.add(FieldSpec::counter("cache.probes").level(Level::Debug)).unwrap();
+    image(&dir.path().join("x.mmst"), &schema, |_| ());
+    let all = ["sys.pid", "served", "cache.misses", "cache.probes"];
+    let show = |arguments: &[&str]| {
+        let printed = run(dir.path(), &[&["show", "--all"], arguments].concat());
+        assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""), "{arguments:?}");
+        printed.out
+    };
+    for (arguments, want) in [
+        (&[][..], &all[..2]),
+        (&["--level", "info"], &all[..2]),
+        (&["-L", "diagnostic"], &all[..3]),
+        (&["-L", "debug"], &all),
+        (&["--level=all"], &all),
+        // What is named is shown, unless that is refused in so many words.
+        (&["--filter", "cache.*"], &all[2..]),
+        (&["--filter", "cache.*", "--level", "diagnostic"], &all[2..3]),
+    ] {
+        assert_eq!(labels(&show(arguments)), want, "{arguments:?}");
+    }
+    let verbose = show(&["-v"]);
+    assert!(verbose.contains("u64 counter, for debug, lanes: sum"), "{verbose}");
+    let levels = |arguments: &[&str]| -> Vec<String> {
+        let document: Value = serde_json::from_str(&show(arguments)).unwrap();
+        let fields = document["files"][0]["fields"].as_array().unwrap().clone();
+        fields.iter().map(|field| field["level"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(levels(&["--json"]), ["info", "info", "diagnostic", "debug"]);
+    assert_eq!(levels(&["--json", "-L", "info"]), ["info", "info"]);
+    assert_eq!(run(dir.path(), &["show", "--level", "loud"]).code, Some(2));
 }
 
 #[test]

@@ -234,6 +234,16 @@ impl Level {
         }
     }
 
+    /// The name in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Diagnostic => "diagnostic",
+            Self::Debug => "debug",
+        }
+    }
+
     /// The level with this code; unknown codes are `Debug`.
     #[must_use]
     pub const fn from_code(code: u8) -> Self {

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use mmstats_core::{Aggregation, Kind};
+use mmstats_core::{Aggregation, Kind, Level};
 use mmstats_unix::Facts;
 
 use crate::fields::{Gauge, Info, Value};
@@ -20,6 +20,10 @@ pub(crate) fn declare(
         if let Some(value) = value {
             let options = FieldOptions::new().help(help).value(value);
             let options = if unit.is_empty() { options } else { options.unit(unit) };
+            let for_everybody =
+                matches!(label, "sys.pid" | "sys.command" | "sys.created" | "sys.host");
+            let level = if for_everybody { Level::Info } else { Level::Diagnostic };
+            let options = options.level(level);
             schema.add::<Info>(label, options);
         }
     };
@@ -41,7 +45,8 @@ pub(crate) fn declare(
         FieldOptions::new()
             .help("Thread id of the lane's owner.")
             .aggregation(Aggregation::Each)
-            .kind(Kind::Info),
+            .kind(Kind::Info)
+            .level(Level::Diagnostic),
     )
 }
 

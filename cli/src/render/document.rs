@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::escape;
 use crate::value::{Exact, hex};
-use crate::view::Row;
+use crate::view::{Row, Section};
 
 /// The document of `mmstats show --json`.
 #[derive(Serialize)]
@@ -46,6 +46,7 @@ struct FieldDocument<'a> {
     unit: &'a str,
     help: &'a str,
     attributes: Attributes<'a>,
+    level: &'static str,
     /// The lane, where the value is of one; parts after the first have `part` too.
     #[serde(skip_serializing_if = "Option::is_none")]
     lane: Option<u32>,
@@ -130,10 +131,10 @@ impl<'a> Head<'a> {
 }
 
 /// The document about programs and their fields.
-pub(crate) fn files<'a>(shown: &'a [(&'a Program<'a>, Vec<Row>)]) -> Files<'a> {
-    let files = shown.iter().filter_map(|(program, rows)| {
-        let fields = rows.iter().map(field).collect();
-        Head::of_program(program).map(|head| FileDocument { head, fields })
+pub(crate) fn files<'a>(shown: &'a [Section<'a>]) -> Files<'a> {
+    let files = shown.iter().filter_map(|section| {
+        let fields = section.rows.iter().map(field).collect();
+        Head::of_program(section.program).map(|head| FileDocument { head, fields })
     });
     Files { files: files.collect() }
 }
@@ -146,6 +147,7 @@ fn field(row: &Row) -> FieldDocument<'_> {
         unit: &row.unit,
         help: &row.help,
         attributes: Attributes(&row.attributes),
+        level: row.level.name(),
         lane: row.lane.map(|(_, lane)| lane),
         part: row.lane.and_then(|(part, _)| (part > 0).then_some(part)),
         value: row.value.as_ref().map(Exact),

@@ -2,21 +2,12 @@
 
 use std::time::SystemTime;
 
-use mmstats_observe::{Program, State, Verdict};
+use mmstats_observe::{Level, Program, State, Verdict};
 
 use crate::output::{Line, style};
 use crate::targets::age;
-use crate::view::Row;
+use crate::view::{Row, Section};
 use crate::{escape, human, value};
-
-/// What is to be seen.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Style {
-    /// Help, types, exact values.
-    pub(crate) verbose: bool,
-    /// The standard fields, `sys.*`.
-    pub(crate) standard: bool,
-}
 
 /// `LABEL TAB VALUE TAB UNIT TAB PID TAB FILE`.
 pub(crate) fn piped(program: &Program<'_>, row: &Row) -> String {
@@ -26,32 +17,42 @@ pub(crate) fn piped(program: &Program<'_>, row: &Row) -> String {
     format!("{}\t{value}\t{}\t{pid}\t{path}", name(row), escape::text(&row.unit))
 }
 
-/// A header line and a line or more for each field.
-pub(crate) fn section(
-    program: &Program<'_>,
-    rows: &[Row],
-    style: Style,
-    now: SystemTime,
-) -> Vec<Line> {
+/// A header line and a line or more for each field; `verbose`: with help, types and exact
+/// values.
+pub(crate) fn section(section: &Section<'_>, verbose: bool, now: SystemTime) -> Vec<Line> {
+    let program = section.program;
     let mut lines = vec![header(program, now)];
-    let (shown, hidden): (Vec<&Row>, Vec<&Row>) = rows
-        .iter()
-        .filter(|row| style.verbose || row.verdict != Verdict::Retired)
-        .partition(|row| style.standard || !is_standard(&row.label));
+    let seen = |row: &&Row| verbose || row.verdict != Verdict::Retired;
+    let shown: Vec<&Row> = section.rows.iter().filter(seen).collect();
     let columns = Columns::of(&shown);
     for row in &shown {
-        lines.extend(field(row, columns, style.verbose));
+        lines.extend(field(row, columns, verbose));
     }
-    if rows.is_empty() {
+    lines.extend(more(section.hidden.iter().filter(seen)).map(remark));
+    if section.rows.is_empty() && section.hidden.is_empty() {
         lines.push(remark("no fields".to_owned()));
-    } else if !hidden.is_empty() {
-        lines.push(remark(format!("and {} sys.* fields, see -v", hidden.len())));
     }
     let refused: u64 = program.files().iter().map(|file| u64::from(file.fields_refused())).sum();
     if refused > 0 {
         lines.push(remark(format!("{refused} fields found no room in the file")));
     }
     lines
+}
+
+/// How many fields are not shown, and what shows all of them.
+fn more<'a>(hidden: impl Iterator<Item = &'a Row>) -> Option<String> {
+    // A field that is not combined has a row for each lane, all with its attributes.
+    let mut labels: Vec<_> = hidden.map(|row| (&row.label, &row.attributes, row.level)).collect();
+    labels.sort_unstable_by_key(|(label, attributes, _)| (*label, *attributes));
+    labels.dedup_by_key(|(label, attributes, _)| (*label, *attributes));
+    // The standard ones of level info are hidden, too, but on level info alone.
+    let most = labels.iter().map(|(.., level)| (*level).max(Level::Diagnostic)).max()?;
+    let count = labels.len();
+    Some(format!("{count} more field{}: --level {}", plural(count), most.name()))
+}
+
+const fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 fn remark(text: String) -> Line {
@@ -155,17 +156,12 @@ fn number(row: &Row) -> Option<String> {
     if moment(row).is_some() {
         return None;
     }
-    Some(if is_standard(&row.label) {
+    Some(if row.is_standard() {
         // Ids are names, not amounts.
         value::plain(value)
     } else {
         value::humane(value, &row.unit)
     })
-}
-
-/// Whether this is one of `sys.*`, which in format 1 have the program's prefix.
-fn is_standard(label: &str) -> bool {
-    label.starts_with("sys.") || label.contains(".sys.")
 }
 
 /// Seconds since 1970 as a local time, for `sys.created`.
@@ -239,6 +235,9 @@ fn push_value(line: &mut Line, row: &Row, columns: Columns) {
 /// `u64 counter, in bytes, lanes: sum; exactly 809074688`.
 fn describe(row: &Row) -> String {
     let mut text = format!("{} {}", row.shape, row.kind);
+    if row.level != Level::Info {
+        text.push_str(&format!(", for {}", row.level.name()));
+    }
     if !row.unit.is_empty() {
         text.push_str(&format!(", in {}", escape::text(&row.unit)));
     }
@@ -271,6 +270,7 @@ mod tests {
             unit: unit.into(),
             help: "Line one.\nLine\u{1b} two.".into(),
             aggregation: "sum",
+            level: Level::Info,
             lane: None,
             verdict: if value.is_some() { Verdict::Consistent } else { Verdict::Absent },
             value,
@@ -305,6 +305,21 @@ mod tests {
                 "  nothing           - no value",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_not_shown_is_counted() {
+        let of = |label: &str, level| Row { level, ..row(label, "", None) };
+        let mut rows = vec![of("sys.pid", Level::Info)];
+        let text = |rows: &[Row]| more(rows.iter());
+        assert_eq!(text(&[]), None);
+        assert_eq!(text(&rows).unwrap(), "1 more field: --level diagnostic");
+        // Two lanes of one field, and another with the same label.
+        rows.extend([0, 1].map(|lane| Row { lane: Some((0, lane)), ..of("a", Level::Debug) }));
+        rows.push(of("b", Level::Diagnostic));
+        assert_eq!(text(&rows).unwrap(), "3 more fields: --level debug");
+        rows.push(Row { attributes: vec![("k".into(), "v".into())], ..of("a", Level::Info) });
+        assert_eq!(text(&rows).unwrap(), "4 more fields: --level debug");
     }
 
     #[test]
