@@ -93,6 +93,18 @@ impl NewFile {
     pub fn publish(self) -> core::result::Result<OwnedFile, Box<Unpublished>> {
         match self.0 {}
     }
+
+    /// Gives the file the name of another one.
+    ///
+    /// # Errors
+    ///
+    /// Never called.
+    pub fn publish_over(
+        self,
+        _old: &OwnedFile,
+    ) -> core::result::Result<OwnedFile, Box<Unpublished>> {
+        match self.0 {}
+    }
 }
 
 /// A published file; here there is none, ever.

@@ -358,3 +358,23 @@ fn many_creators_of_one_name_make_one_file() {
     assert_eq!(winners, 1);
     assert_eq!(names(place.path()), ["x.mmst"]);
 }
+
+#[test]
+fn a_new_file_takes_the_place_of_one_that_was_reopened() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = Directory::open(place.path()).unwrap();
+    let path = place.path().join("a.mmst");
+    let new = || create(&directory, "a.mmst", 4096, Access::Owner).unwrap();
+    drop(new().publish().unwrap());
+    let old = reopen(&path).unwrap();
+    let before = std::fs::metadata(&path).unwrap().ino();
+    let published = new().publish_over(&old).unwrap();
+    assert_ne!(std::fs::metadata(&path).unwrap().ino(), before);
+    assert!(mmstats_unix::is_locked(&path).unwrap());
+    // Nothing but the one name is left, and the old file has none to give away any more.
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    let error = new().publish_over(&old).unwrap_err().error;
+    assert_eq!(error.kind(), ErrorKind::Replaced);
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    drop(published);
+}

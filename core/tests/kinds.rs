@@ -1,4 +1,5 @@
 //! Every kind from its handle to the reader, and a journal under fire.
+#![allow(clippy::disallowed_types)] // Signals between the threads of a test.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -315,4 +316,42 @@ fn wrong_parameters_are_refused() {
     let id = schema.add_all(&ok).unwrap();
     let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
     Counter::attach(&writer.lane().unwrap(), id).unwrap().incr();
+}
+
+#[test]
+fn values_of_another_image_are_restored() {
+    let specs = [
+        FieldSpec::counter("c"),
+        FieldSpec::histogram("h", Buckets::integers(0.1, 1, 1_000)),
+        FieldSpec::events("e", 3, 12),
+    ];
+    let mut geometry = mmstats_core::Geometry::new(1);
+    specs.iter().for_each(|spec| geometry.add(spec).unwrap());
+    let mut writer = Writer::create(memory(), &geometry, [7; 16], 0).unwrap();
+    let [c, h, e] = [0, 1, 2].map(|i| writer.add(&specs[i]).unwrap());
+    assert!(writer.restore(0, c, &[1], &[]).is_err(), "nobody claimed a lane");
+    let lane = writer.claim().unwrap();
+    writer.restore(lane, c, &[41], &[]).unwrap();
+    let mut elements = vec![0; specs[1].count as usize];
+    (elements[3], elements[5]) = (2, 1);
+    writer.restore(lane, h, &[3, 0, 60, 10, 30], &elements).unwrap();
+    for (time, text) in [(1, u64::from_le_bytes(*b"one\0\0\0\0\0")), (2, 0)] {
+        writer.restore(lane, e, &[time, 3, text], &[]).unwrap();
+    }
+    writer.hand_back(lane);
+    writer.go_live();
+    assert_eq!(writer.restore(lane, c, &[1], &[]), Err(WriteError::Live));
+
+    let handles = writer.lane().unwrap();
+    Counter::attach(&handles, c).unwrap().incr();
+    let histogram = Histogram::<u64, _>::attach(&handles, h).unwrap();
+    histogram.record(20);
+    let (image, fields) = image(&writer);
+    assert_eq!(image.read(0, &fields[0], &mut []), Verdict::Consistent(Value::U64(42)));
+    let lane = image.lane(0).consistent().unwrap();
+    let mut buffer = vec![0; fields[1].buffer_size()];
+    let found = lane.read_histogram(image.source(), &fields[1], &mut buffer).consistent().unwrap();
+    assert_eq!((found.count(), found.sum_bits(), found.max_bits()), (4, 80, Some(30)));
+    assert_eq!(found.counts().sum::<u64>(), 4);
+    assert_eq!(lane.newest(image.source(), &fields[2]), 2);
 }

@@ -1,6 +1,7 @@
 //! Why publishing failed.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mmstats_core::{AttachError, SpecError};
@@ -42,6 +43,13 @@ pub enum Error {
         /// Number of lanes.
         lanes: u32,
     },
+    /// The file of an earlier run, whose values were to go on, has other fields.
+    Schema {
+        /// The file. It is left as it is.
+        path: PathBuf,
+        /// The first difference.
+        what: String,
+    },
     /// The publisher was closed.
     Closed,
     /// The publisher belongs to the process that this one was forked off. A child that
@@ -76,6 +84,12 @@ impl fmt::Display for Error {
                  65536 lanes, 4 GiB"
             ),
             Self::Forked => f.write_str("the publisher belongs to the parent process"),
+            Self::Schema { path, what } => write!(
+                f,
+                "{}: the values of the earlier run cannot go on: {what}; restore the fields, or \
+                 move the file away",
+                path.display()
+            ),
             Self::Closed => f.write_str("the publisher is closed"),
             Self::Image(what) => write!(f, "cannot write the image: {what}"),
         }

@@ -66,6 +66,21 @@ impl Owned {
         &self.name
     }
 
+    /// The name for a map: label, key, value, key, value, ...
+    pub(crate) fn key(&self) -> Vec<String> {
+        self.name.iter().map(str::to_owned).collect()
+    }
+
+    /// Whether values of one can go on in the other: help and level do not matter.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let about = About {
+            help: self.about.help.clone(),
+            level: self.about.level,
+            ..(*other.about).clone()
+        };
+        self.name == other.name && *self.about == about
+    }
+
     pub(crate) fn unit(&self) -> &str {
         &self.about.unit
     }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod amount;
+mod carry;
 mod error;
 mod family;
 mod fields;

@@ -1,6 +1,6 @@
 //! How and where to publish.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mmstats_unix::Access;
 
@@ -43,6 +43,7 @@ pub struct Options {
     pub(crate) private: bool,
     pub(crate) access: Access,
     pub(crate) system_fields: bool,
+    pub(crate) persistent: bool,
     pub(crate) schema: Schema,
 }
 
@@ -68,6 +69,7 @@ impl Options {
             private: false,
             access: Access::Owner,
             system_fields: true,
+            persistent: false,
             schema: Schema::new(),
         }
     }
@@ -140,6 +142,31 @@ impl Options {
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.access = access;
+        self
+    }
+
+    /// Publishes in the file `path` (its name ends in `.mmst`) and keeps it, so that the next
+    /// run goes on from its values: counters, timers, histograms, averages and events, also
+    /// those of fields that were added at run time. Gauges, texts and states begin anew.
+    ///
+    /// The new file takes the place of the old one in one step when all values are in it; the
+    /// old one stays as it is if that fails. The start is refused with [`Error::Schema`] if
+    /// the fields declared at the start are not those of the file, and if another process
+    /// has the file in use. [`Publisher::flush`] brings the values to the disk; without it
+    /// they survive the end of the program in any case, but not that of the machine.
+    ///
+    /// On a disk, writing back can stall the program for some time: see the field
+    /// `sys.memory_backed`. Nobody sweeps `path`'s directory but programs that publish there
+    /// by default or by [`Options::directory`]: give it one of its own.
+    #[must_use]
+    pub fn persistent(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        self.directory = Some(parent.unwrap_or(Path::new(".")).to_path_buf());
+        self.files = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        self.on_drop = OnDrop::Keep;
+        self.post_mortems = None;
+        self.persistent = true;
         self
     }
 

@@ -7,16 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mmstats_core::layout::MAGIC;
-use mmstats_core::{AttachError, Geometry, Writer};
+use mmstats_core::{AttachError, Geometry, Level, Writer};
 use mmstats_unix::directory::{self, Directory};
 use mmstats_unix::{
     ErrorKind, Mapping, NewFile, OwnedFile, Removal, SweepOptions, fork, name, process,
 };
 
+use crate::carry::{Carry, DECLARED};
 use crate::error::Error;
-use crate::fields::Gauge;
+use crate::fields::{Gauge, Info};
+use crate::item::Owned;
 use crate::options::{OnDrop, Options};
-use crate::schema::{Key, Schema};
+use crate::schema::{FieldOptions, Key, Schema};
 use crate::segment::Segment;
 use crate::state::{Part, Reach, State, image};
 use crate::system;
@@ -84,6 +86,15 @@ impl Shared {
         };
         let memory_backed =
             place.as_ref().and_then(|place| place.directory.is_memory_backed().ok().flatten());
+        let carry = match &place {
+            Some(place) if options.persistent => Carry::load(&place.directory, &place.name)?,
+            _ => Carry::default(),
+        };
+        if options.persistent {
+            let count = u32::try_from(schema.len()).unwrap_or(u32::MAX);
+            let options = FieldOptions::new().level(Level::Debug).value(count);
+            schema.add::<Info>(DECLARED, options.help("Number of fields declared at the start."));
+        }
         let tid = options
             .system_fields
             .then(|| system::declare(&mut schema, &facts, &command, memory_backed));
@@ -99,6 +110,7 @@ impl Shared {
             state: Mutex::default(),
         };
         state.problem = problem;
+        state.carry = carry;
         if let Err(error) = shared.open_part(&mut state, 0) {
             if !shared.fallback().takes(&error) {
                 return Err(error);
@@ -108,8 +120,36 @@ impl Shared {
             state.problem.get_or_insert(error);
             shared.open_part(&mut state, 0)?;
         }
+        shared.carry_on(&mut state)?;
         shared.state = Mutex::new(state);
         Ok(shared)
+    }
+
+    /// Gives the fields that an earlier run added a place, and ends the earlier files.
+    fn carry_on(&self, state: &mut State) -> Result<(), Error> {
+        let mut need = Geometry::new(1);
+        let mut items = Vec::new();
+        for item in state.carry.added() {
+            // What the program declares at its start now has its value already.
+            if state.check_names(&item).is_ok() && item.measure(&mut need).is_ok() {
+                items.push(item);
+            }
+        }
+        if !items.is_empty() {
+            let number = state.segments.len();
+            state.segments.push(Segment::new(need));
+            for item in items {
+                let key = item.fields().first().map(Owned::key);
+                let mut room = Geometry::new(1);
+                // Measured above, so it is no mistake.
+                let _ = item.measure(&mut room);
+                let address = state.push(item, &room);
+                key.map(|key| state.carried.insert(key, address));
+            }
+            self.open_part(state, number)?;
+        }
+        std::mem::take(&mut state.carry).finish();
+        Ok(())
     }
 
     fn find_place(options: &Options, command: &str, instance: [u8; 16]) -> Result<Place, Error> {
@@ -156,12 +196,16 @@ impl Shared {
                 let name = name::part_name(&place.name, state.files)?;
                 let new = mmstats_unix::create(&place.directory, &name, size, self.options.access)?;
                 let mapping = Arc::clone(new.mapping());
-                let writer = self.write(&mapping, &geometry, fields, state.files)?;
-                Part { writer, mapping, file: Some(publish(new)?), reach }
+                let writer = self.write(&mapping, &geometry, fields, state, segment)?;
+                let file = match state.carry.file(new.path()) {
+                    Some(old) => new.publish_over(old).map_err(|unpublished| unpublished.error)?,
+                    None => publish(new)?,
+                };
+                Part { writer, mapping, file: Some(file), reach }
             }
             _ => {
                 let mapping = Arc::new(mmstats_unix::private(size)?);
-                let writer = self.write(&mapping, &geometry, fields, state.files)?;
+                let writer = self.write(&mapping, &geometry, fields, state, segment)?;
                 Part { writer, mapping, file: None, reach }
             }
         };
@@ -173,13 +217,20 @@ impl Shared {
         &self,
         mapping: &Arc<Mapping>,
         geometry: &Geometry,
-        segment: &Segment,
-        number: u32,
+        fields: &Segment,
+        state: &State,
+        segment: usize,
     ) -> Result<Writer<Arc<Mapping>>, Error> {
         let mut writer =
-            Writer::create_zeroed(Arc::clone(mapping), geometry, self.instance, number)
+            Writer::create_zeroed(Arc::clone(mapping), geometry, self.instance, state.files)
                 .map_err(|e| image(&e))?;
-        segment.write(&mut writer).map_err(|e| image(&e))?;
+        fields.write(&mut writer).map_err(|e| image(&e))?;
+        if !state.carry.is_empty() {
+            if segment == 0 {
+                state.carry.check(&writer)?;
+            }
+            state.carry.fill(&mut writer)?;
+        }
         writer.go_live();
         Ok(writer)
     }

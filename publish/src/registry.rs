@@ -20,6 +20,11 @@ impl Shared {
         if state.closed {
             return Err(Error::Closed);
         }
+        if !state.carried.is_empty()
+            && let Some(address) = state.take_carried(&item)
+        {
+            return Ok(address);
+        }
         state.check_names(&item)?;
         if !state.write(&item)? {
             let opened = self.open_segment(&mut state, &need);

@@ -1,11 +1,13 @@
 //! What a publisher has: its fields, their names, and the files they are in.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use mmstats_core::layout::MAX_LANES;
 use mmstats_core::{Geometry, WriteError, Writer};
 use mmstats_unix::{Mapping, OwnedFile};
 
+use crate::carry::Carry;
 use crate::error::Error;
 use crate::family::Definition;
 use crate::item::Item;
@@ -44,6 +46,10 @@ pub(crate) struct State {
     /// How many files were opened.
     pub(crate) files: u32,
     pub(crate) closed: bool,
+    /// What an earlier run left, while the publisher starts.
+    pub(crate) carry: Carry,
+    /// Fields of an earlier run that this one has not asked for yet.
+    pub(crate) carried: HashMap<Vec<String>, Address>,
     pub(crate) problem: Option<Error>,
 }
 
@@ -75,6 +81,19 @@ impl State {
             Some(field) => Err(Error::Duplicate { label: field.label().to_owned() }),
             None => Ok(()),
         }
+    }
+
+    /// The address of a field of an earlier run that `item` goes on with.
+    pub(crate) fn take_carried(&mut self, item: &Item) -> Option<Address> {
+        let Item::One(field) = item else { return None };
+        let key = field.key();
+        let address = *self.carried.get(&key)?;
+        let entry = self.segments.get(address.segment as usize)?.entry(address.id)?;
+        let Item::One(old) = &entry.item else { return None };
+        if !old.is_like(field) {
+            return None;
+        }
+        self.carried.remove(&key)
     }
 
     /// Remembers an item of the last segment.

@@ -141,6 +141,46 @@ impl NewFile {
         }
     }
 
+    /// Gives the file the name of `old`, which this process has reopened and whose place it
+    /// takes: at any moment, also after a crash of the machine, one of the two has the name.
+    /// `old` is a file without a name afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Where the name is not that of `old` any more, cannot be replaced, or this process was
+    /// forked off the one that made the file.
+    pub fn publish_over(
+        mut self,
+        old: &OwnedFile,
+    ) -> core::result::Result<OwnedFile, Box<Unpublished>> {
+        match self.replace(old) {
+            Ok(()) => Ok(owned::published(Arc::clone(&self.mapping), self.path.clone())),
+            Err(error) => Err(Box::new(Unpublished { file: self, error })),
+        }
+    }
+
+    fn replace(&mut self, old: &OwnedFile) -> Result<()> {
+        if self.mapping.lock_fd().is_none() {
+            self.temporary.made = false;
+            return Err(Error::new(PUBLISH, &self.path, ErrorKind::Forked));
+        }
+        let Self { temporary, path, mapping } = self;
+        let failed = failed(PUBLISH, path);
+        // Only the holder of the lock replaces a file, and this process has it.
+        if old.path() != path || !old.has_its_name().map_err(&failed)? {
+            return Err(Error::new(PUBLISH, path, ErrorKind::Replaced));
+        }
+        // The bytes reach the disk before the name does.
+        mapping.sync(true).map_err(&failed)?;
+        let (directory, name) = (temporary.directory.fd(), path.file_name().unwrap_or_default());
+        rustix::fs::renameat(directory, temporary.name.as_str(), directory, name)
+            .map_err(&failed)?;
+        temporary.made = false;
+        // What is not on the disk yet is not lost but by a crash of the machine.
+        let _ = rustix::fs::fsync(directory);
+        Ok(())
+    }
+
     fn link(&mut self) -> Result<()> {
         if self.mapping.lock_fd().is_none() {
             self.temporary.made = false;

@@ -121,6 +121,11 @@ impl OwnedFile {
         self.mapping.detach().map_err(failed("detach", &self.path))
     }
 
+    /// Whether the path is still the file's name.
+    pub(super) fn has_its_name(&self) -> rustix::io::Result<bool> {
+        has_name(&self.path, self.mapping.file_id())
+    }
+
     /// Removes the file's name, if it is still its name. The lock and the bytes stay until
     /// they are dropped.
     ///

@@ -42,6 +42,8 @@ pub enum WriteError {
         /// Number of lanes.
         capacity: u32,
     },
+    /// Readers may be looking at the image already.
+    Live,
     /// There is no field with this number.
     NoSuchField {
         /// The number.
@@ -78,6 +80,7 @@ impl fmt::Display for WriteError {
             Self::HeapFull { size } => write!(f, "the heap of {size} bytes is full"),
             Self::LaneFull { stride } => write!(f, "lanes of {stride} bytes are full"),
             Self::LanesFull { capacity } => write!(f, "all {capacity} lanes are owned"),
+            Self::Live => f.write_str("the image is live"),
             Self::NoSuchField { index } => write!(f, "there is no field {index}"),
         }
     }

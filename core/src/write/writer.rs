@@ -10,8 +10,8 @@ use super::lane::Lane;
 use super::spec::{FieldSpec, cell_bytes};
 use crate::checksum::Fletcher64;
 use crate::layout::{
-    self, MAJOR, MINOR, descriptor as d, field_state, flags, header as h, image_state, lane,
-    lane_state, presence_size,
+    self, CELL_HEAD, MAJOR, MINOR, descriptor as d, field_state, flags, header as h, image_state,
+    lane, lane_state, presence_size,
 };
 use crate::raw::{RawDescriptor, RawHeader};
 use crate::region::{Memory, Region, Source};
@@ -199,6 +199,57 @@ impl<M: Memory> Writer<M> {
     pub fn count_refused(&mut self) {
         let refused = self.region.load32(h::FIELDS_REFUSED).saturating_add(1);
         self.region.store32(h::FIELDS_REFUSED, refused);
+    }
+
+    /// Gives a field of a claimed lane the value that it had in another image, before
+    /// [`Writer::go_live`]: a counter goes on from there.
+    ///
+    /// `units` is the value in units of 8 bytes: an atomic cell, or a slot, which becomes the
+    /// next value of its cell. `elements` are those of a journal. What does not fit is left
+    /// out.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such field or lane, or readers may be looking already; then nothing
+    /// has changed.
+    pub fn restore(
+        &mut self,
+        lane: u32,
+        field: FieldId,
+        units: &[u64],
+        elements: &[u64],
+    ) -> Result<(), WriteError> {
+        if self.region.load32(h::STATE) != image_state::BUILDING {
+            return Err(WriteError::Live);
+        }
+        if field.index() >= self.fields || lane >= self.lanes {
+            return Err(WriteError::NoSuchField { index: field.index() });
+        }
+        let raw = RawDescriptor::load(&self.region, self.descriptor(field.index()));
+        let cell = self.lane_base(lane) + raw.place;
+        let write = |at: u32, units: &[u64], most: u32| {
+            for (at, unit) in (at..).step_by(8).zip(units).take(most as usize) {
+                self.region.write(at, &unit.to_le_bytes());
+            }
+        };
+        match Storage::from_code(raw.storage) {
+            Some(Storage::Atomic) => write(cell, units, 1),
+            Some(storage @ (Storage::Latched | Storage::Journal)) => {
+                // A journal starts again with the slot of change 0, under another number.
+                let journal = storage == Storage::Journal;
+                let n = if journal { raw.slots() } else { self.region.load32(cell) + 1 };
+                let slot = cell + CELL_HEAD + (n & (raw.slots() - 1)) * raw.slot_size;
+                write(slot, units, raw.slot_size / 8);
+                if journal {
+                    let first = cell + CELL_HEAD + raw.slots() * raw.slot_size;
+                    write(first, elements, raw.count);
+                }
+                self.region.store32(cell, n);
+            }
+            // Constants were given their values when they were added.
+            _ => {}
+        }
+        Ok(())
     }
 
     const fn descriptor(&self, index: u32) -> u32 {

@@ -1,0 +1,189 @@
+//! Publishing to a file that outlives the program: values go on, or the start is refused.
+#![allow(missing_docs)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use mmstats::{
+    Counter, Error, Family, FieldOptions, Gauge, Lane, Options, Publisher, Stats, Timer,
+};
+use mmstats_observe::{Observer, OwnedValue, Sources, totals};
+
+#[derive(Stats)]
+#[stats(prefix = "shop")]
+struct Shop {
+    orders: Counter,
+    open: Gauge<i64>,
+    latency: Timer,
+    #[stats(labels("method"))]
+    calls: Family<Counter, 1>,
+}
+
+#[derive(Stats)]
+#[stats(prefix = "shop")]
+#[allow(dead_code)] // Never started.
+struct Changed {
+    orders: Gauge<u64>,
+    open: Gauge<i64>,
+    latency: Timer,
+    #[stats(labels("method"))]
+    calls: Family<Counter, 1>,
+}
+
+fn start(path: &Path) -> Publisher<Shop> {
+    Options::new().persistent(path).lanes(1).start().unwrap()
+}
+
+/// Label, attributes and value of all fields that are no constants, summed.
+fn values(directory: &Path) -> Vec<String> {
+    let mut observer = Observer::new(Sources::new().path(directory));
+    observer.refresh();
+    let mut all: Vec<_> = totals(observer.files())
+        .into_iter()
+        .filter(|total| !total.field.label.starts_with("sys."))
+        .map(|total| {
+            let value = match total.reading.value {
+                Some(OwnedValue::Unsigned(n)) => n.to_string(),
+                Some(OwnedValue::Signed(n)) => n.to_string(),
+                Some(OwnedValue::Timer(t)) => format!("{} {} {:?}", t.count, t.sum, t.max),
+                None => "-".to_owned(),
+                other => format!("{other:?}"),
+            };
+            format!("{} {:?} {value}", total.field.label, total.field.attributes)
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn values_go_on_over_restarts() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("shop.mmst");
+    for run in 1..=3_u64 {
+        let shop = start(&path);
+        // Two lanes: the second in a file of its own.
+        for thread in 0..2_u64 {
+            let stats = shop.lane().unwrap();
+            stats.orders.add(10 + thread);
+            stats.latency.record_nanos(100 * run + thread);
+            stats.calls.get(&["GET"]).incr();
+            stats.open.set(7);
+        }
+        if run == 1 {
+            let lane = shop.lane().unwrap();
+            lane.calls.get(&["PUT"]).add(5);
+        }
+        shop.flush(false).unwrap();
+        shop.flush(true).unwrap();
+        let all = values(place.path());
+        let find =
+            |label: &str| all.iter().filter(|v| v.starts_with(label)).cloned().collect::<Vec<_>>();
+        assert!(find("shop.orders")[0].ends_with(&format!(" {}", 21 * run)), "{all:?}");
+        assert!(find("shop.latency")[0].contains(&format!(" {} ", 2 * run)), "{all:?}");
+        // A combination that this run has not asked for is not forgotten.
+        let calls = find("shop.calls");
+        assert!(
+            calls.iter().any(|v| v.contains("GET") && v.ends_with(&format!(" {}", 2 * run))),
+            "{calls:?}"
+        );
+        assert!(calls.iter().any(|v| v.contains("PUT") && v.ends_with(" 5")), "{calls:?}");
+        drop(shop);
+        assert!(names(place.path()).iter().all(|name| name.starts_with("shop")));
+    }
+    // After a clean end the values are still there.
+    assert!(
+        values(place.path()).iter().any(|v| v.starts_with("shop.orders") && v.ends_with(" 63"))
+    );
+}
+
+#[test]
+fn another_schema_is_refused_and_nothing_is_lost() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("shop.mmst");
+    let shop = start(&path);
+    shop.with(|stats| stats.orders.add(42));
+    drop(shop);
+    let before = std::fs::read(&path).unwrap();
+    let error = Options::new().persistent(&path).start::<Changed>().unwrap_err();
+    assert!(matches!(error, Error::Schema { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("shop.orders") && text.contains("shop.mmst"), "{text}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(names(place.path()), ["shop.mmst"]);
+    // One field less, and one more.
+    for (fields, told) in [(0, "more"), (2, "no field")] {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x.mmst");
+        let begin = |count: usize| {
+            let mut schema = mmstats::Schema::new();
+            for i in 0..count {
+                schema.add::<Counter>(format!("f{i}"), FieldOptions::new());
+            }
+            Options::new().persistent(&path).schema(schema).start::<Lane>()
+        };
+        drop(begin(1).unwrap());
+        let text = begin(fields).unwrap_err().to_string();
+        assert!(text.contains(told), "{text}");
+        drop(begin(1).unwrap());
+    }
+}
+
+#[test]
+fn a_file_in_use_and_a_foreign_one_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("shop.mmst");
+    let shop = start(&path);
+    let error = Options::new().persistent(&path).start::<Shop>().unwrap_err();
+    assert!(matches!(error, Error::System(_)), "{error}");
+    drop(shop);
+    std::fs::write(&path, "not ours").unwrap();
+    let error = Options::new().persistent(&path).start::<Shop>().unwrap_err();
+    assert!(matches!(error, Error::Schema { .. }), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"not ours");
+}
+
+/// A real process, killed.
+#[test]
+fn values_go_on_after_a_kill() {
+    if let Ok(path) = std::env::var("MMSTATS_TEST_PERSISTENT") {
+        let shop = start(Path::new(&path));
+        shop.with(|stats| {
+            stats.orders.add(1000);
+            stats.calls.get(&["GET"]).add(3);
+        });
+        println!("\nready");
+        std::io::stdout().flush().unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(60));
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("shop.mmst");
+    for run in 1..=3 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "values_go_on_after_a_kill", "--nocapture"])
+            .env("MMSTATS_TEST_PERSISTENT", &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.map(Result::unwrap).any(|line| line == "ready"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let all = values(place.path());
+        let has = |label: &str, end: String| {
+            all.iter().any(|v| v.starts_with(label) && v.ends_with(&end))
+        };
+        assert!(has("shop.orders", format!(" {}", 1000 * run)), "{all:?}");
+        assert!(has("shop.calls", format!(" {}", 3 * run)), "{all:?}");
+    }
+}
