@@ -14,6 +14,7 @@ mod exec;
 mod failures;
 mod fork;
 mod full;
+mod large;
 mod lifetimes;
 mod pools;
 mod prefork;

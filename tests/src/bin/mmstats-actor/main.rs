@@ -12,6 +12,8 @@ mod disk;
 #[cfg(target_os = "linux")]
 mod fork;
 #[cfg(target_os = "linux")]
+mod large;
+#[cfg(target_os = "linux")]
 mod prefork;
 #[cfg(target_os = "linux")]
 mod publish;
@@ -30,6 +32,7 @@ fn main() {
         "strict" => strict::run(&directory, &rest),
         "disk" => disk::run(&directory, &rest),
         "nobody" => disk::as_nobody(&directory),
+        "large" => large::run(&directory, &rest),
         "fork" => fork::run(&directory, &rest),
         "prefork" => prefork::run(&directory, &rest),
         "daemon" => daemon::run(&directory, &rest),
