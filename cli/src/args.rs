@@ -35,6 +35,7 @@ macro_rules! exit_codes {
     "  mmstats ls                          which programs publish\n",
     "  mmstats show 1234                   what program 1234 says\n",
     "  mmstats poll -d 2 'http.*' 1234     its rates, every two seconds\n",
+    "  mmstats events -f                   what they say, as they say it\n",
     "  mmstats clean --dry-run             what dead programs left behind\n",
     "\nWhere files are looked for:\n",
     "  The directory in MMSTATS_PATH if it is set; else the directories of this user:\n",
@@ -81,6 +82,8 @@ pub(crate) enum Command {
     Show(Show),
     /// Print a row of rates and values every second, like vmstat.
     Poll(Poll),
+    /// Print the lines that programs recorded, merged by time.
+    Events(Events),
     /// Remove the files that dead programs left behind.
     Clean(Clean),
     /// Start a program that publishes, and watch it from outside.
@@ -217,6 +220,53 @@ pub(crate) struct Poll {
 
     /// Files, directories or process ids [default: all live programs of this user].
     #[arg(value_name = "PATH|PID")]
+    pub(crate) targets: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = exit_codes!(
+    "An events field is a ring of the last lines of text with their times: the black box of a\n",
+    "program. Lines of all rings, lanes and programs are merged in the order of their times.\n",
+    "Programs that ended are read too, since what led to a crash is of most interest then;\n",
+    "--live leaves them out. With -f, the last 10 lines (or -n) come first, then what is new,\n",
+    "also of programs that start meanwhile; Ctrl-C ends it with code 0. Where lines were\n",
+    "overwritten before they were seen, it is said how many.\n",
+    "\nPiped, a line is TIME TAB PID TAB COMMAND TAB LABEL TAB LANE TAB TEXT, in UTC to the\n",
+    "nanosecond, with control characters as \\n or \\u{1b}; lost lines are told on standard error.\n",
+    "--json prints an object a line, the time in nanoseconds since 1970; lost lines are\n",
+    "objects with \"lost\".\n",
+    "\nExamples:\n",
+    "  mmstats events -n 20\n",
+    "  mmstats events -f --filter '*.errors' 1234\n",
+    "  mmstats events /srv/stats/web.mmst | cut -f 1,6\n"
+))]
+pub(crate) struct Events {
+    /// Go on with what is new, until Ctrl-C.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+
+    /// Print only the last N lines at first [default: all; with -f 10].
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) lines: Option<usize>,
+
+    /// Print only lines of fields whose label matches; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) filter: Vec<String>,
+
+    /// Leave out programs that ended, unless they are named.
+    #[arg(short, long)]
+    pub(crate) live: bool,
+
+    /// Seconds between two looks, with -f.
+    #[arg(short, long, value_name = "SECONDS", default_value = "0.2", value_parser = seconds)]
+    pub(crate) delay: Duration,
+
+    /// Print a JSON document a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Files, directories or process ids [default: all files of this user].
+    #[arg(value_name = "PATH|PID|DIR")]
     pub(crate) targets: Vec<OsString>,
 }
 

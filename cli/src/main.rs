@@ -5,6 +5,7 @@ mod args;
 mod clean;
 mod demo;
 mod escape;
+mod events;
 mod globs;
 mod human;
 mod json;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Ls(args) => ls::run(args, &mut output),
         Command::Show(args) => show::run(args, &mut output),
         Command::Poll(args) => poll::run(args, &mut output),
+        Command::Events(args) => events::run(args, &mut output),
         Command::Clean(args) => clean::run(args, &mut output),
         Command::Demo(args) => demo::run(args, &mut output),
         Command::DemoPublisher(args) => return demo::publisher::run(args),

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod combine;
+mod events;
 mod field;
 mod file;
 mod fold;
@@ -21,6 +22,7 @@ mod three;
 mod totals;
 mod value;
 
+pub use events::{Event, EventLine};
 pub use field::{FieldInfo, FieldRef, Shape};
 pub use file::File;
 pub use fold::Fold;

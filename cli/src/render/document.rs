@@ -78,6 +78,7 @@ impl Serialize for Attributes<'_> {
 }
 
 /// A path as a string; one that is not UTF-8 as an object, so that nothing is lost.
+#[derive(Debug)]
 pub(crate) enum PathText {
     Text(String),
     Bytes(Vec<u8>),

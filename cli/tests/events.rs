@@ -1,0 +1,239 @@
+//! Lines of events: merged by time, followed, and read after a crash.
+
+mod common;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use mmstats_core::{Constant, Events, FieldSpec, Schema};
+use mmstats_unix::directory::Directory;
+use mmstats_unix::{Access, Mapping, OwnedFile};
+use serde_json::{Value, json};
+
+use common::{PATIENCE, mmstats, run, signal};
+
+const SECOND: u64 = 1_000_000_000;
+/// 2026-01-02T03:04:05Z.
+const START: u64 = 1_767_323_045 * SECOND;
+
+type Ring = Events<32, Arc<Mapping>>;
+
+/// A program with two rings, each of which holds three lines to read.
+struct Program {
+    log: Ring,
+    audit: Ring,
+    file: OwnedFile,
+}
+
+impl Program {
+    fn start(directory: &Path, name: &str, pid: u32) -> Self {
+        let mut schema = Schema::<16>::new();
+        schema.add(FieldSpec::info("sys.pid", Constant::U64(pid.into()))).unwrap();
+        schema.add(FieldSpec::info("sys.command", Constant::Text(name))).unwrap();
+        let log = schema.add(FieldSpec::events("app.log", 3, 32)).unwrap();
+        let audit = schema.add(FieldSpec::events("app.audit", 3, 32)).unwrap();
+        let size = schema.geometry(1).file_size().unwrap();
+        let directory = Directory::open(directory).unwrap();
+        let file = mmstats_unix::create(&directory, &format!("{name}.mmst"), size, Access::Owner);
+        let file = file.unwrap();
+        let mut instance = [7; 16];
+        instance[..4].copy_from_slice(&pid.to_le_bytes());
+        let mut writer = schema.create(Arc::clone(file.mapping()), 1, instance).unwrap();
+        let lane = writer.lane().unwrap();
+        let (log, audit) = (Ring::attach(&lane, log), Ring::attach(&lane, audit));
+        Self { log: log.unwrap(), audit: audit.unwrap(), file: file.publish().unwrap() }
+    }
+
+    /// Seconds after the start, and text.
+    fn says(&self, lines: &[(u64, &str)]) {
+        for (seconds, text) in lines {
+            self.log.record(START + seconds * SECOND, text);
+        }
+    }
+
+    fn remove(self) {
+        self.file.remove().unwrap();
+    }
+}
+
+/// A dead program.
+fn program(directory: &Path, name: &str, pid: u32, lines: &[(u64, &str)]) {
+    let program = Program::start(directory, name, pid);
+    program.says(lines);
+    program.audit.record(START + 1, "audit of \u{1b}[2J");
+}
+
+#[test]
+fn lines_of_all_programs_are_in_the_order_of_their_times() {
+    let dir = tempfile::tempdir().unwrap();
+    program(dir.path(), "web", 7, &[(0, "one"), (20, "three"), (30, "four")]);
+    program(dir.path(), "db", 8, &[(10, "two"), (25, "in\tbetween\n")]);
+    let printed = run(dir.path(), &["events", "--filter", "*.log"]);
+    assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
+    let want = [
+        "2026-01-02T03:04:05.000000000Z\t7\tweb\tapp.log\t0\tone",
+        "2026-01-02T03:04:15.000000000Z\t8\tdb\tapp.log\t0\ttwo",
+        "2026-01-02T03:04:25.000000000Z\t7\tweb\tapp.log\t0\tthree",
+        "2026-01-02T03:04:30.000000000Z\t8\tdb\tapp.log\t0\tin\\tbetween\\n",
+        "2026-01-02T03:04:35.000000000Z\t7\tweb\tapp.log\t0\tfour",
+    ];
+    assert_eq!(printed.out.lines().collect::<Vec<_>>(), want);
+    // Of one program, all its rings; the last lines alone; live ones alone.
+    let of_one = run(dir.path(), &["events", "8"]);
+    let lines: Vec<&str> = of_one.out.lines().collect();
+    assert_eq!(lines.len(), 3);
+    assert!(lines[0].ends_with("\tapp.audit\t0\taudit of \\u{1b}[2J"), "{}", lines[0]);
+    let last = run(dir.path(), &["events", "-n2", "--filter=app.log"]);
+    assert_eq!(last.out.lines().collect::<Vec<_>>(), want[3..]);
+    assert_eq!(run(dir.path(), &["events", "--live"]).code, Some(1));
+
+    let printed = run(dir.path(), &["events", "--json", "-n1"]);
+    let document: Value = serde_json::from_str(&printed.out).unwrap();
+    let path = dir.path().join("web.mmst");
+    assert_eq!(
+        document,
+        json!({
+            "time": START + 30 * SECOND, "pid": 7, "command": "web", "path": path.to_str().unwrap(),
+            "label": "app.log", "lane": 0, "number": 3, "text": "four", "cut": false,
+        })
+    );
+}
+
+#[test]
+fn nothing_to_print_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = run(dir.path(), &["events"]);
+    assert_eq!((printed.code, printed.out.as_str()), (Some(1), ""));
+    assert!(printed.err.contains("no program has events"), "{}", printed.err);
+    program(dir.path(), "web", 7, &[]);
+    assert_eq!(run(dir.path(), &["events", "--filter", "app.log"]).code, Some(0));
+    assert_eq!(run(dir.path(), &["events", "--filter", "nothing"]).code, Some(1));
+    assert_eq!(run(dir.path(), &["events", "--filter", "["]).code, Some(2));
+}
+
+/// A line whose bytes are no text is said to be damaged, and the others are printed.
+#[test]
+fn a_damaged_line_damages_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("web.mmst");
+    program(dir.path(), "web", 7, &[(0, "one"), (1, "broken"), (2, "three")]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(6).position(|window| window == b"broken").unwrap();
+    bytes[at] = 0xff;
+    std::fs::write(&path, bytes).unwrap();
+    let printed = run(dir.path(), &["events", "--filter", "app.log"]);
+    let texts: Vec<&str> =
+        printed.out.lines().map(|line| line.rsplit('\t').next().unwrap()).collect();
+    assert_eq!(texts, ["one", "damaged: value-utf8", "three"]);
+}
+
+/// `mmstats events -f`, and its lines as they come.
+struct Follower {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Follower {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in out.lines() {
+                if sender.send(line.unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// The text of the next line.
+    fn next(&self) -> String {
+        let line = self.lines.recv_timeout(PATIENCE).unwrap();
+        line.rsplit('\t').next().unwrap().to_owned()
+    }
+
+    /// Ctrl-C; the exit code and what was complained of.
+    fn interrupt(mut self) -> (Option<i32>, String) {
+        signal(self.child.id(), "INT");
+        let code = self.child.wait().unwrap().code();
+        let mut complaints = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
+        (code, complaints)
+    }
+}
+
+#[test]
+fn what_is_new_follows_and_what_was_missed_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    program(dir.path(), "old", 7, &[(0, "long ago")]);
+    let living = Program::start(dir.path(), "living", 8);
+    let arguments = ["events", "-f", "-d0.02", "--filter=*.log"];
+    let follower = Follower::start(mmstats(dir.path()).args(arguments));
+    assert_eq!(follower.next(), "long ago");
+    living.says(&[(1, "one")]);
+    assert_eq!(follower.next(), "one");
+    // One that comes meanwhile, one that goes with its file, and another in its place.
+    let second = Program::start(dir.path(), "second", 9);
+    second.says(&[(2, "I came")]);
+    assert_eq!(follower.next(), "I came");
+    second.says(&[(3, "I go")]);
+    second.remove();
+    assert_eq!(follower.next(), "I go");
+    let second = Program::start(dir.path(), "second", 10);
+    second.says(&[(4, "I came, too")]);
+    assert_eq!(follower.next(), "I came, too");
+    // The follower cannot look while it is stopped: 2 of 5 are gone.
+    signal(follower.child.id(), "STOP");
+    living.says(&[(5, "two"), (6, "three"), (7, "four"), (8, "five"), (9, "six")]);
+    signal(follower.child.id(), "CONT");
+    for text in ["four", "five", "six"] {
+        assert_eq!(follower.next(), text);
+    }
+    let (code, complaints) = follower.interrupt();
+    assert_eq!((code, complaints.as_str()), (Some(0), "mmstats: living[8]: 2 lines lost\n"));
+}
+
+/// The last lines of a program that removes its file when it ends.
+#[test]
+fn a_program_that_tidies_up_is_heard_to_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let living = Program::start(dir.path(), "living", 8);
+    living.says(&[(1, "hello")]);
+    let follower = Follower::start(mmstats(dir.path()).args(["events", "-f", "-d0.5", "--json"]));
+    assert!(follower.next().contains("hello"));
+    living.says(&[(2, "good bye")]);
+    living.remove();
+    let last: Value = serde_json::from_str(&follower.next()).unwrap();
+    assert_eq!((&last["text"], &last["number"]), (&json!("good bye"), &json!(2)));
+    assert_eq!(follower.interrupt(), (Some(0), String::new()));
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let dir = tempfile::tempdir().unwrap();
+    let living = Program::start(dir.path(), "living", 8);
+    living.says(&[(1, "hello")]);
+    let mut follower = mmstats(dir.path())
+        .args(["events", "-f", "-d0.02"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(follower.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.ends_with("\thello\n"), "{first}");
+    let code = common::wait_for(|| {
+        living.says(&[(2, "is anybody there?")]);
+        follower.try_wait().unwrap()
+    });
+    let mut complaints = String::new();
+    follower.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
+    // What it did not see meanwhile is of no interest here.
+    let other = complaints.lines().find(|line| !line.ends_with(" lost"));
+    assert_eq!((code.code(), other), (Some(0), None));
+}
