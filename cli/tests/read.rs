@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use mmstats_core::{
-    Array, Blob, Constant, Counter, DataType, FieldSpec, Gauge, Kind, Level, Schema, Text, Timer,
+    Array, Blob, Constant, Counter, DataType, Events, FieldSpec, Gauge, Kind, Level, Schema, Text,
+    Timer,
 };
 use serde_json::{Value, json};
 
@@ -183,9 +184,11 @@ fn nothing_that_a_terminal_obeys_comes_through() {
     let counter = FieldSpec::counter(&label).unit(nasty).help(nasty).attributes(&attributes);
     schema.add(counter).unwrap();
     let text = schema.add(FieldSpec::text("text", 64)).unwrap();
+    let events = schema.add(FieldSpec::events(&label, 3, 64)).unwrap();
     schema.add(FieldSpec::info("sys.command", Constant::Text(nasty))).unwrap();
     image(&path, &schema, |writer| {
         let lane = writer.lane().unwrap();
+        Events::<64, _>::attach(&lane, events).unwrap().record(7, nasty);
         Text::<64, _>::attach(&lane, text).unwrap().set(nasty);
     });
     for arguments in [
@@ -196,6 +199,8 @@ fn nothing_that_a_terminal_obeys_comes_through() {
         &["show", "--all", "--json"],
         &["show", "--all", "--lanes"],
         &["poll", "-c1", "*"],
+        &["events"],
+        &["events", "--json"],
         &["clean", "--dry-run"],
     ] {
         let mut command = mmstats(dir.path());

@@ -1,8 +1,8 @@
 //! A program's fields as lines.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use mmstats_observe::{Level, Program, State, Verdict};
+use mmstats_observe::{Level, OwnedValue, Program, State, Verdict};
 
 use crate::output::{Line, style};
 use crate::targets::age;
@@ -24,7 +24,7 @@ pub(crate) fn section(section: &Section<'_>, verbose: bool, now: SystemTime) -> 
     let mut lines = vec![header(program, now)];
     let seen = |row: &&Row| verbose || row.verdict != Verdict::Retired;
     let shown: Vec<&Row> = section.rows.iter().filter(seen).collect();
-    let columns = Columns::of(&shown);
+    let columns = Columns::of(&shown, now);
     for row in &shown {
         lines.extend(field(row, columns, verbose));
     }
@@ -133,19 +133,22 @@ pub(crate) fn name(row: &Row) -> String {
 struct Columns {
     label: usize,
     number: usize,
+    /// What ages are counted to.
+    now: SystemTime,
 }
 
 impl Columns {
     const WIDEST_LABEL: usize = 44;
     const WIDEST_NUMBER: usize = 20;
 
-    fn of(rows: &[&Row]) -> Self {
+    fn of(rows: &[&Row], now: SystemTime) -> Self {
         let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
         Self {
             label: widest(&mut rows.iter().map(|row| escape::width(&name(row))))
                 .min(Self::WIDEST_LABEL),
             number: widest(&mut rows.iter().filter_map(|row| number(row)).map(|n| n.len()))
                 .min(Self::WIDEST_NUMBER),
+            now,
         }
     }
 }
@@ -153,7 +156,7 @@ impl Columns {
 /// The value as it stands at the right of its column; `None` for texts and the like.
 fn number(row: &Row) -> Option<String> {
     let value = row.value.as_ref().filter(|value| value::is_number(value))?;
-    if moment(row).is_some() {
+    if moment(row).is_some() || row.kind == TIMESTAMP {
         return None;
     }
     Some(if row.is_standard() {
@@ -174,6 +177,34 @@ fn moment(row: &Row) -> Option<String> {
     let moment = jiff::Timestamp::from_second(seconds as i64).ok()?;
     let local = moment.to_zoned(jiff::tz::TimeZone::system());
     Some(local.strftime("%Y-%m-%d %H:%M:%S %Z").to_string())
+}
+
+/// The name of the kind whose values are shown as ages.
+const TIMESTAMP: &str = "timestamp";
+
+/// Nanoseconds since 1970, of a timestamp.
+fn timestamp(row: &Row) -> Option<i128> {
+    match row.value.as_ref()? {
+        OwnedValue::Unsigned(n) if row.kind == TIMESTAMP => i128::try_from(*n).ok(),
+        OwnedValue::Signed(n) if row.kind == TIMESTAMP => Some(*n),
+        _ => None,
+    }
+}
+
+/// `3m 12s ago`, or `in 3m 12s`.
+fn ago(nanoseconds: i128, now: SystemTime) -> String {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let past = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX).saturating_sub(nanoseconds);
+    let seconds = u64::try_from(past.unsigned_abs() / 1_000_000_000).unwrap_or(u64::MAX);
+    let age = human::age(Duration::from_secs(seconds));
+    if past >= 0 { format!("{age} ago") } else { format!("in {age}") }
+}
+
+/// The local time to the millisecond.
+fn local(nanoseconds: i128) -> Option<String> {
+    let local = jiff::Timestamp::from_nanosecond(nanoseconds).ok()?;
+    let local = local.to_zoned(jiff::tz::TimeZone::system());
+    Some(local.strftime("%Y-%m-%d %H:%M:%S.%3f %Z").to_string())
 }
 
 /// The lines of one field.
@@ -216,7 +247,9 @@ fn push_value(line: &mut Line, row: &Row, columns: Columns) {
             }
         }
         (Some(value), None) => {
-            line.plain(moment(row).unwrap_or_else(|| value::humane(value, &row.unit)));
+            let age = timestamp(row).map(|time| ago(time, columns.now));
+            let text = age.or_else(|| moment(row));
+            line.plain(text.unwrap_or_else(|| value::humane(value, &row.unit)));
         }
         (None, _) => {
             line.push(style::DIM, format!("{:>width$}", "-", width = columns.number.max(1)));
@@ -247,7 +280,10 @@ fn describe(row: &Row) -> String {
     if let Some(value) = row.value.as_ref() {
         let exact = value::plain(value);
         let shown = number(row).map(|number| number.replace(',', ""));
-        if value::is_number(value) && shown.as_ref() != Some(&exact) {
+        if let Some(time) = timestamp(row) {
+            let local = local(time).map_or_else(String::new, |local| format!("{local}; "));
+            text.push_str(&format!("; {local}exactly {exact}"));
+        } else if value::is_number(value) && shown.as_ref() != Some(&exact) {
             text.push_str(&format!("; exactly {exact}"));
         } else if row.kind == "timer" {
             text.push_str(&format!("; {exact}"));
@@ -259,7 +295,8 @@ fn describe(row: &Row) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mmstats_observe::OwnedValue;
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
     fn row(label: &str, unit: &str, value: Option<OwnedValue>) -> Row {
         Row {
@@ -293,7 +330,7 @@ mod tests {
             row("doing", "", Some(OwnedValue::Text { text: "x\u{1b}[2J".into(), cut: false })),
             row("nothing", "", None),
         ];
-        let columns = Columns::of(&rows.iter().collect::<Vec<_>>());
+        let columns = Columns::of(&rows.iter().collect::<Vec<_>>(), NOW);
         let lines: Vec<Line> = rows.iter().flat_map(|row| field(row, columns, false)).collect();
         assert_eq!(
             text(&lines),
@@ -304,6 +341,25 @@ mod tests {
                 "  doing     \"x\\u{1b}[2J\"",
                 "  nothing           - no value",
             ]
+        );
+    }
+
+    #[test]
+    fn timestamps_are_ages() {
+        let minute = 60 * 1_000_000_000;
+        let of = |n: u128| Row {
+            kind: TIMESTAMP,
+            ..row("reloaded", "nanoseconds", Some(OwnedValue::Unsigned(n)))
+        };
+        let rows = [of(0), of(minute * 3), of(u64::MAX.into())];
+        let columns = Columns::of(&rows.iter().collect::<Vec<_>>(), NOW + Duration::from_secs(60));
+        let lines: Vec<Line> = rows.iter().flat_map(|row| field(row, columns, false)).collect();
+        let want = ["  reloaded  1m 00s ago", "  reloaded  in 2m 00s"];
+        assert_eq!(text(&lines)[..2], want);
+        let verbose = &text(&field(&rows[1], columns, true))[1];
+        assert!(
+            verbose.contains("1970") && verbose.ends_with("; exactly 180000000000"),
+            "{verbose}"
         );
     }
 
@@ -325,7 +381,7 @@ mod tests {
     #[test]
     fn verbose_says_everything_exactly() {
         let sent = row("sent", "bytes", Some(OwnedValue::Unsigned(1_300_000)));
-        let columns = Columns::of(&[&sent]);
+        let columns = Columns::of(&[&sent], NOW);
         assert_eq!(
             text(&field(&sent, columns, true)),
             [
