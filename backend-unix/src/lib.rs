@@ -44,5 +44,5 @@ pub mod guard {
 
 pub mod process {
     //! Facts about this process.
-    pub use crate::system::process::{facts, is_running, raise_open_files, thread_id};
+    pub use crate::system::process::{coarse_time, facts, is_running, raise_open_files, thread_id};
 }

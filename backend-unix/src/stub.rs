@@ -458,6 +458,13 @@ pub(crate) mod process {
     use super::{Error, ErrorKind, Result};
     use crate::types::Facts;
 
+    /// Nanoseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub fn coarse_time() -> u64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
     /// Everything but the thread id.
     #[must_use]
     pub fn facts() -> Facts {

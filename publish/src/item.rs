@@ -35,6 +35,9 @@ struct About {
     unit: String,
     help: String,
     value: Option<Value>,
+    param: u32,
+    details: Vec<String>,
+    ring: Option<u8>,
 }
 
 impl Owned {
@@ -52,6 +55,9 @@ impl Owned {
             unit: options.unit.unwrap_or_else(|| spec.unit.to_owned()),
             help: options.help,
             value: options.value,
+            param: spec.param,
+            details: spec.details.iter().map(|&item| item.to_owned()).collect(),
+            ring: spec.ring,
         };
         let name = Pieces::new([label.as_str()].into_iter().chain(attributes));
         Self { name, about: Arc::new(about) }
@@ -95,8 +101,16 @@ impl Owned {
         std::iter::from_fn(pair).collect()
     }
 
-    /// The borrowed form; `attributes` are its own.
-    fn spec<'a>(&'a self, attributes: &'a [(&'a str, &'a str)]) -> FieldSpec<'a> {
+    fn details(&self) -> Vec<&str> {
+        self.about.details.iter().map(String::as_str).collect()
+    }
+
+    /// The borrowed form; `attributes` and `details` are its own.
+    fn spec<'a>(
+        &'a self,
+        attributes: &'a [(&'a str, &'a str)],
+        details: &'a [&'a str],
+    ) -> FieldSpec<'a> {
         let about = &*self.about;
         let spec = match &about.value {
             Some(value) => FieldSpec::info(self.label(), value.constant()),
@@ -115,6 +129,9 @@ impl Owned {
             unit: &about.unit,
             help: &about.help,
             attributes,
+            param: about.param,
+            details,
+            ring: about.ring,
             ..spec
         }
     }
@@ -122,8 +139,8 @@ impl Owned {
 
 /// Calls `use_it` with the borrowed form of `fields`.
 fn with_specs<R>(fields: &[Owned], use_it: impl FnOnce(&[FieldSpec<'_>]) -> R) -> R {
-    let attributes: Vec<_> = fields.iter().map(Owned::attributes).collect();
-    let specs: Vec<_> = fields.iter().zip(&attributes).map(|(f, own)| f.spec(own)).collect();
+    let lists: Vec<_> = fields.iter().map(|f| (f.attributes(), f.details())).collect();
+    let specs: Vec<_> = fields.iter().zip(&lists).map(|(f, (a, d))| f.spec(a, d)).collect();
     use_it(&specs)
 }
 
@@ -133,6 +150,8 @@ fn with_specs<R>(fields: &[Owned], use_it: impl FnOnce(&[FieldSpec<'_>]) -> R) -
 pub enum Item {
     /// A field.
     One(Owned),
+    /// Fields one after the other that belong together.
+    Several(Vec<Owned>),
     /// Fields published together.
     Group(Vec<Owned>),
 }
@@ -140,7 +159,8 @@ pub enum Item {
 impl Item {
     pub(crate) fn measure(&self, geometry: &mut Geometry) -> Result<(), SpecError> {
         match self {
-            Self::One(field) => geometry.add(&field.spec(&field.attributes())),
+            Self::One(field) => geometry.add(&field.spec(&field.attributes(), &field.details())),
+            Self::Several(fields) => with_specs(fields, |specs| geometry.add_all(specs)),
             Self::Group(members) => with_specs(members, |specs| geometry.add_group(specs)),
         }
     }
@@ -153,7 +173,8 @@ impl Item {
 
     pub(crate) fn write<M: Memory>(&self, writer: &mut Writer<M>) -> Result<FieldId, WriteError> {
         match self {
-            Self::One(field) => writer.add(&field.spec(&field.attributes())),
+            Self::One(field) => writer.add(&field.spec(&field.attributes(), &field.details())),
+            Self::Several(fields) => with_specs(fields, |specs| writer.add_all(specs)),
             Self::Group(members) => with_specs(members, |specs| writer.add_group(specs)),
         }
     }
@@ -161,7 +182,7 @@ impl Item {
     pub(crate) fn fields(&self) -> &[Owned] {
         match self {
             Self::One(field) => std::slice::from_ref(field),
-            Self::Group(members) => members,
+            Self::Several(fields) | Self::Group(fields) => fields,
         }
     }
 

@@ -30,6 +30,18 @@ pub struct Claim {
     index: u32,
 }
 
+impl Claim {
+    /// Claims a lane of `segment`; returns its number and memory too.
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        segment: usize,
+        fallback: Fallback,
+    ) -> Result<(Self, u32, Arc<Mapping>), Error> {
+        let (part, index, mapping) = shared.claim(segment, fallback)?;
+        Ok((Self { shared: Arc::clone(shared), part, index }, index, mapping))
+    }
+}
+
 impl Drop for Claim {
     fn drop(&mut self) {
         self.shared.hand_back(self.part, self.index);
@@ -168,8 +180,7 @@ fn claim(
     segment: usize,
     fallback: Fallback,
 ) -> Result<core::Lane<Keep>, Error> {
-    let (part, index, mapping) = shared.claim(segment, fallback)?;
-    let claim = Claim { shared: Arc::clone(shared), part, index };
+    let (claim, index, mapping) = Claim::new(shared, segment, fallback)?;
     let keep: Keep = Rc::new(Kept::new(mapping, claim));
     let region = Region::new(keep).map_err(|e| Error::Image(e.to_string()))?;
     Ok(core::Lane::new(region, index))

@@ -180,6 +180,33 @@ impl<S: Stats> Publisher<S> {
         self.shared.add(H::item(label.into(), options)).map(Key::new)
     }
 
+    /// Adds a gauge of the whole program, which any thread may set: see [`SharedGauge`](crate::SharedGauge).
+    ///
+    /// ```
+    /// # use mmstats::{FieldOptions, Lane, Options};
+    /// # let dir = std::env::temp_dir().join(format!("mmstats-shared-{}", std::process::id()));
+    /// let publisher = Options::new().directory(&dir).start::<Lane>()?;
+    /// let version = publisher.shared::<u64>("config.version", FieldOptions::new())?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| version.set(7));
+    /// });
+    /// assert_eq!(version.get(), Some(7));
+    /// # drop((version, publisher)); std::fs::remove_dir(dir).unwrap();
+    /// # Ok::<(), mmstats::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::add`].
+    #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+    pub fn shared<T: mmstats_core::ScalarType>(
+        &self,
+        label: impl Into<String>,
+        options: FieldOptions,
+    ) -> Result<crate::common::SharedGauge<T>, Error> {
+        crate::common::add(&self.shared, label.into(), options)
+    }
+
     /// Adds a family while the program runs: see [`Schema::add_family`].
     ///
     /// # Errors

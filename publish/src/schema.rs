@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use mmstats_core::{Aggregation, Constant, FieldId, Geometry, Kind, Level, Recent};
+use mmstats_core::{Aggregation, Buckets, Constant, FieldId, Geometry, Kind, Level, Recent};
 
 use crate::error::Error;
 use crate::family::{Declared, FamilyKey};
@@ -64,6 +64,11 @@ pub struct FieldOptions {
     pub(crate) kind: Option<Kind>,
     pub(crate) value: Option<Value>,
     pub(crate) cap: Option<u32>,
+    pub(crate) buckets: Option<Buckets>,
+    pub(crate) error: Option<f64>,
+    pub(crate) range: Option<(f64, f64)>,
+    pub(crate) entries: Option<u32>,
+    pub(crate) windows: Vec<u32>,
 }
 
 impl FieldOptions {
@@ -121,6 +126,46 @@ impl FieldOptions {
     #[must_use]
     pub fn cap(mut self, combinations: u32) -> Self {
         self.cap = Some(combinations);
+        self
+    }
+
+    /// The largest relative error of the quantiles of a histogram, from 0.0055 (less is taken
+    /// as that) to 0.17. Default: 0.05. Each halving doubles its size.
+    #[must_use]
+    pub fn error(mut self, error: f64) -> Self {
+        self.error = Some(error);
+        self
+    }
+
+    /// The range of a histogram in which the error holds. Values below and above are counted
+    /// too, each in one bucket. Default: 1 to 10^12 for integers, 10^-6 to 10^6 for floats,
+    /// 100 ns to an hour for a [`Latency`](crate::Latency), in nanoseconds.
+    #[must_use]
+    pub fn range(mut self, low: f64, high: f64) -> Self {
+        self.range = Some((low, high));
+        self
+    }
+
+    /// The buckets of a histogram, instead of error and range.
+    #[must_use]
+    pub fn buckets(mut self, buckets: Buckets) -> Self {
+        self.buckets = Some(buckets);
+        self
+    }
+
+    /// How many lines [`Events`](crate::Events) keep for each thread, rounded up to a power of
+    /// two less one. Default: 63.
+    #[must_use]
+    pub fn entries(mut self, entries: u32) -> Self {
+        self.entries = Some(entries);
+        self
+    }
+
+    /// The windows of a [`Rate`](crate::Rate): 1 to 8 numbers of seconds. Default: 60, 300
+    /// and 900.
+    #[must_use]
+    pub fn windows(mut self, seconds: impl IntoIterator<Item = u32>) -> Self {
+        self.windows = seconds.into_iter().collect();
         self
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct State {
     /// How many files were opened.
     pub(crate) files: u32,
     pub(crate) closed: bool,
+    #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+    pub(crate) common: crate::common::Common,
     /// What an earlier run left, while the publisher starts.
     pub(crate) carry: Carry,
     /// Fields of an earlier run that this one has not asked for yet.

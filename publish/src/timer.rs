@@ -39,7 +39,7 @@ impl Timer {
     #[inline]
     #[must_use = "the time runs until the result is dropped"]
     pub fn start(&self) -> Running<'_> {
-        Running { timer: self, start: Some(Instant::now()) }
+        Running::new(self)
     }
 
     /// Times a call.
@@ -56,14 +56,32 @@ impl Timer {
     }
 }
 
+/// What a section's time goes to.
+pub trait Timed {
+    /// Takes one duration in.
+    fn record(&self, duration: Duration);
+}
+
+impl Timed for Timer {
+    #[inline]
+    fn record(&self, duration: Duration) {
+        Self::record(self, duration);
+    }
+}
+
 /// A section being timed.
 #[derive(Debug)]
-pub struct Running<'a> {
-    timer: &'a Timer,
+pub struct Running<'a, T: Timed = Timer> {
+    timer: &'a T,
     start: Option<Instant>,
 }
 
-impl Running<'_> {
+impl<'a, T: Timed> Running<'a, T> {
+    #[inline]
+    pub(crate) fn new(timer: &'a T) -> Self {
+        Self { timer, start: Some(Instant::now()) }
+    }
+
     /// The time so far.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
@@ -76,7 +94,7 @@ impl Running<'_> {
     }
 }
 
-impl Drop for Running<'_> {
+impl<T: Timed> Drop for Running<'_, T> {
     fn drop(&mut self) {
         if let Some(start) = self.start {
             self.timer.record(start.elapsed());

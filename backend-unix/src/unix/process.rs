@@ -33,6 +33,24 @@ pub fn thread_id() -> Option<u64> {
     None
 }
 
+/// Nanoseconds since 1970-01-01 UTC, as exact as it is cheap: on Linux a few milliseconds
+/// old, for about 5 ns; elsewhere exact.
+#[inline]
+#[must_use]
+pub fn coarse_time() -> u64 {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+        seconds.unwrap_or(0).wrapping_mul(1_000_000_000).wrapping_add(nanos.unwrap_or(0))
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
 /// Raises the number of files that this process may have open as far as it may, and
 /// returns it (`None`: no limit). For tools; a library should leave that to its program,
 /// because children inherit it and `select` cannot deal with large descriptors.

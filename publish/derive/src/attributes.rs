@@ -39,6 +39,10 @@ pub(crate) struct OfField {
     pub(crate) value: Option<Expr>,
     pub(crate) labels: Option<Vec<LitStr>>,
     pub(crate) cap: Option<LitInt>,
+    pub(crate) error: Option<Lit>,
+    pub(crate) range: Option<(Lit, Lit)>,
+    pub(crate) entries: Option<LitInt>,
+    pub(crate) windows: Vec<LitInt>,
     pub(crate) nested: bool,
     pub(crate) counter: bool,
 }
@@ -95,6 +99,23 @@ impl OfField {
                 Ok(())
             }
             "cap" => once(meta, &mut self.cap),
+            "error" => once(meta, &mut self.error),
+            "entries" => once(meta, &mut self.entries),
+            "range" => {
+                let content;
+                parenthesized!(content in meta.input);
+                let low = content.parse()?;
+                content.parse::<Token![,]>()?;
+                self.range = Some((low, content.parse()?));
+                Ok(())
+            }
+            "windows" => {
+                let content;
+                parenthesized!(content in meta.input);
+                let windows = Punctuated::<LitInt, Token![,]>::parse_terminated(&content)?;
+                self.windows.extend(windows);
+                Ok(())
+            }
             "attributes" => {
                 let content;
                 parenthesized!(content in meta.input);
@@ -105,7 +126,7 @@ impl OfField {
             }
             _ => Err(meta.error(
                 "unknown: on a field there are label, unit, help, attributes, aggregation, level, \
-                 labels, cap, value, nested and counter",
+                 labels, cap, error, range, entries, windows, value, nested and counter",
             )),
         }
     }

@@ -3,6 +3,7 @@
 
 mod attributes;
 mod record;
+mod state;
 mod stats;
 
 use proc_macro::TokenStream;
@@ -24,6 +25,8 @@ use syn::{Data, DeriveInput, Error, Fields, FieldsNamed, parse_macro_input};
 /// - `#[stats(value = env!("CARGO_PKG_VERSION"))]`: the constant of an `Info`;
 /// - `#[stats(labels("method", "code"))]`: a `Family`, whose fields differ in the values of
 ///   these attributes; `#[stats(cap = 100)]`: at most so many;
+/// - `#[stats(error = 0.02, range(1000, 60_000_000_000))]`: of a histogram;
+/// - `#[stats(entries = 255)]`: of events; `#[stats(windows(60, 300))]`: of a rate;
 /// - `#[stats(nested)]`: the field is itself a set of handles; its labels get this name
 ///   as a prefix.
 #[proc_macro_derive(Stats, attributes(stats))]
@@ -40,6 +43,16 @@ pub fn derive_stats(input: TokenStream) -> TokenStream {
 pub fn derive_record(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     record::expand(&input).unwrap_or_else(Error::into_compile_error).into()
+}
+
+/// Makes the states of a `StateSet` from an enum without data.
+///
+/// The names are those of the variants in lower case, with `_` between words, or what
+/// `#[state(name = "shutting down")]` says.
+#[proc_macro_derive(State, attributes(state))]
+pub fn derive_state(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    state::expand(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// The named fields of a struct without generics, or what is wrong with it.

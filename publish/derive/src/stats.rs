@@ -49,6 +49,19 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
         if let Some(value) = &said.value {
             options.extend(quote!(.value(#value)));
         }
+        if let Some(error) = &said.error {
+            options.extend(quote!(.error(#error)));
+        }
+        if let Some((low, high)) = &said.range {
+            options.extend(quote!(.range((#low) as f64, (#high) as f64)));
+        }
+        if let Some(entries) = &said.entries {
+            options.extend(quote!(.entries(#entries)));
+        }
+        if !said.windows.is_empty() {
+            let windows = &said.windows;
+            options.extend(quote!(.windows([#(#windows),*])));
+        }
         if let Some(labels) = &said.labels {
             if let Some(cap) = &said.cap {
                 options.extend(quote!(.cap(#cap)));
