@@ -65,6 +65,14 @@ fn the_dead_the_stopped_and_the_living() {
     assert_eq!(all["files"].as_array().unwrap().len(), 3);
     let live = json(dir.path(), &["show", "--json"]);
     assert_eq!(live["files"].as_array().unwrap().len(), 2);
+    // Its black box, and those of the others; the living alone.
+    let ready = |arguments: &[&str]| {
+        let printed = run(dir.path(), &[&["events"], arguments].concat());
+        assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
+        printed.out.matches("\tworker ready\n").count()
+    };
+    assert_eq!(ready(&[&killed.pid()]), 2);
+    assert_eq!((ready(&[]), ready(&["--live"])), (6, 4));
     // A process id that has no live file.
     assert!(blocks(dir.path(), &killed.pid()) >= before);
 

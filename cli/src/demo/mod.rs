@@ -255,11 +255,12 @@ fn quoted(path: &str) -> String {
 }
 
 /// How to look at the program from another terminal.
-fn look_from_elsewhere(pid: u32) -> [String; 3] {
+fn look_from_elsewhere(pid: u32) -> [String; 4] {
     [
         "All values are read from the program's file. From another terminal:".to_owned(),
         format!("  mmstats show {pid}"),
         format!("  mmstats poll -p demo. 'bytes*,latency,queue' {pid}"),
+        format!("  mmstats events -f {pid}"),
     ]
 }
 

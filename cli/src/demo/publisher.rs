@@ -7,7 +7,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mmstats::{Counter, Flag, Gauge, Group, Info, Options, Publisher, Record, Stats, Text, Timer};
+use mmstats::{
+    Counter, Events, Flag, Gauge, Group, Info, Options, Publisher, Record, Stats, Text, Timer,
+};
 
 use super::work;
 use crate::args::DemoPublisher;
@@ -41,6 +43,9 @@ struct Work {
     latency: Timer,
     /// What the thread does right now.
     doing: Text<64>,
+    /// What is worth to be known after a crash: see `mmstats events`.
+    #[stats(level = "diagnostic", entries = 31)]
+    log: Events<64>,
     /// What was decompressed and compared with its hash: numbers published at once.
     verified: Group<Verified>,
 }
@@ -116,7 +121,7 @@ fn feed(
     threads: u16,
     stop: &AtomicBool,
 ) {
-    let mut next = 0_u64;
+    let (mut next, mut high) = (0_u64, false);
     for turn in 0_u32.. {
         let tide = 1.0 + (f64::from(turn) / 40.0).sin();
         stats.doing.set(if tide > 1.0 {
@@ -124,6 +129,11 @@ fn feed(
         } else {
             "feeding the queue"
         });
+        if (tide > 1.0) != high {
+            high = tide > 1.0;
+            let side = if high { "in" } else { "out" };
+            stats.log.record_fmt(format_args!("tide {side} after {next} blocks"));
+        }
         // From one to eight times the threads.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let burst = (f64::from(threads) * 4.0 * tide).ceil().max(1.0) as u32;
@@ -158,6 +168,7 @@ fn work_off(
     material: &[u8],
     stop: &AtomicBool,
 ) {
+    stats.log.record("worker ready");
     let (mut out, mut verified) = (Vec::with_capacity(work::BLOCK), Verified::default());
     loop {
         stats.busy.set(false);
@@ -180,7 +191,7 @@ fn one(stats: &Work, number: u64, material: &[u8], out: &mut Vec<u8>, verified: 
     stats.doing.set(&format!("compressing block {number}"));
     let compressed = work::compress(block, out).is_ok();
     if !compressed {
-        stats.failures.incr();
+        failed(stats, number);
     } else if number.is_multiple_of(VERIFY) {
         stats.doing.set(&format!("verifying block {number}"));
         if work::verify(out, &hash) {
@@ -188,7 +199,7 @@ fn one(stats: &Work, number: u64, material: &[u8], out: &mut Vec<u8>, verified: 
             verified.bytes += block.len() as u64;
             stats.verified.set(verified);
         } else {
-            stats.failures.incr();
+            failed(stats, number);
         }
     }
     let (before, after) = (block.len() as u64, out.len() as u64);
@@ -197,4 +208,9 @@ fn one(stats: &Work, number: u64, material: &[u8], out: &mut Vec<u8>, verified: 
     stats.bytes_out.add(after);
     #[allow(clippy::cast_precision_loss)] // At most a block.
     stats.ratio.set(after as f64 / before.max(1) as f64);
+}
+
+fn failed(stats: &Work, number: u64) {
+    stats.failures.incr();
+    stats.log.record_fmt(format_args!("block {number} did not come back as it was"));
 }
