@@ -100,11 +100,10 @@ fn a_histogram_counts_sums_and_sorts() {
     assert_eq!((found.count(), f64::from_bits(found.sum_bits())), (3, 98.5));
     assert_eq!(found.min_bits().map(f64::from_bits), Some(-1.0));
     assert_eq!(found.max_bits().map(f64::from_bits), Some(99.0));
-    // Who does not know histograms sees an array of counts.
-    let Verdict::Consistent(Value::Array(array)) = image.read(0, &fields[1], &mut buffer) else {
+    let Verdict::Consistent(Value::Histogram(same)) = image.read(0, &fields[1], &mut buffer) else {
         panic!()
     };
-    assert_eq!(array.len(), floats.elements() as usize);
+    assert_eq!((same.count(), same.buckets()), (3, floats));
 }
 
 /// Changes of which each leaves all elements, total, sum, minimum and maximum in step.
@@ -195,6 +194,10 @@ fn a_window_forgets_the_oldest() {
     let newest = lane.newest(image.source(), &fields[0]);
     assert_eq!(newest, 20);
     let mut buffer = [0; 8];
+    let Verdict::Consistent(Value::Window(sum)) = image.read(0, &fields[0], &mut buffer) else {
+        panic!()
+    };
+    assert_eq!((sum.count(), sum.sum()), (3, 18.0 + 19.0 + 20.0));
     for number in 0..=newest {
         let read = lane.read_number(image.source(), &fields[0], number, &mut buffer);
         // Of 8 slots 7 can be read.

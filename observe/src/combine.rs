@@ -1,11 +1,15 @@
 //! Many values into one, by a field's rule: FORMAT.md section 4.3.
 
+use std::sync::Arc;
+
 use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
 use mmstats_core::{Aggregation, DataType};
 
 use crate::field::{FieldRef, Shape};
+use crate::histogram::HistogramValue;
+use crate::kinds::{self, AverageValue, Meaning, StateValue};
 use crate::problem::Damage;
-use crate::value::{EachValue, Origin, OwnedValue, Reading, Tally, TimerValue, Verdict, owned};
+use crate::value::{EachValue, Origin, OwnedValue, Reading, Tally, TimerValue, Verdict};
 
 /// What the values of one field amount to so far.
 #[derive(Debug, Clone)]
@@ -24,20 +28,42 @@ enum Body {
     Array(DataType, Vec<Number>),
     /// The second is the count that `last` was taken from.
     Timer(Box<(TimerValue, u128)>),
+    State(StateValue),
+    Histogram(Box<HistogramValue>),
+    Average(AverageValue),
+    Window(AverageValue),
     Each {
-        timer: bool,
+        meaning: Meaning,
         values: Vec<EachValue>,
     },
+}
+
+impl Body {
+    /// No values yet of what is no plain number.
+    fn of(meaning: &Meaning) -> Self {
+        match meaning {
+            Meaning::Timer => Self::Timer(Box::default()),
+            Meaning::Average => Self::Average(AverageValue::default()),
+            Meaning::Window => Self::Window(AverageValue::default()),
+            Meaning::Histogram => Self::Histogram(Box::new(HistogramValue::empty())),
+            Meaning::State(names) => {
+                let counts = vec![0; names.len()];
+                Self::State(StateValue { names: Arc::clone(names), counts })
+            }
+            Meaning::Plain => Self::Each { meaning: Meaning::Plain, values: Vec::new() },
+        }
+    }
 }
 
 impl Combined {
     /// No values yet of a field like this one.
     pub(crate) fn new(field: &FieldRef<'_>) -> Self {
         let mut rule = field.aggregation();
-        let each = || Body::Each { timer: field.is_timer(), values: Vec::new() };
+        let meaning = Meaning::of(field);
+        let each = || Body::Each { meaning: meaning.clone(), values: Vec::new() };
         let body = match field.shape() {
             _ if rule == Aggregation::Each => each(),
-            _ if field.is_timer() => Body::Timer(Box::default()),
+            _ if meaning != Meaning::Plain => Body::of(&meaning),
             Shape::One(ty) if ty.is_scalar() => Body::Number(ty, Number::default()),
             Shape::Array(ty, _) if ty.is_scalar() => Body::Array(ty, Vec::new()),
             _ => each(),
@@ -54,6 +80,9 @@ impl Combined {
             Body::Number(_, number) => *number = Number::default(),
             Body::Array(_, numbers) => numbers.clear(),
             Body::Timer(timer) => **timer = <(TimerValue, u128)>::default(),
+            Body::State(state) => state.counts.fill(0),
+            Body::Histogram(histogram) => **histogram = HistogramValue::empty(),
+            Body::Average(average) | Body::Window(average) => *average = AverageValue::default(),
             Body::Each { values, .. } => values.clear(),
         }
         (self.tally, self.damage, self.other) = (Tally::default(), None, None);
@@ -74,10 +103,10 @@ impl Combined {
     pub(crate) fn value(&mut self, origin: Origin, raw: RawVerdict<Value<'_>>) {
         let verdict = Verdict::from(&raw);
         self.count(verdict);
-        if let Body::Each { timer, values } = &mut self.body {
+        if let Body::Each { meaning, values } = &mut self.body {
             // What has nothing to say for itself is only counted.
             if !matches!(verdict, Verdict::Absent | Verdict::Retired | Verdict::Unknown) {
-                let value = raw.consistent().map(|value| owned(value, *timer));
+                let value = raw.consistent().map(|value| meaning.owned(value));
                 values.push(EachValue { origin, value, verdict });
             }
         } else if let RawVerdict::Consistent(value) = raw {
@@ -116,6 +145,18 @@ impl Combined {
                     add_timer(timer, more, more.count);
                 }
             }
+            (Body::State(state), Value::U64(n)) => {
+                // The reader checked that there is such a state.
+                let count = usize::try_from(n).ok().and_then(|n| state.counts.get_mut(n));
+                count.into_iter().for_each(|count| *count += 1);
+            }
+            (Body::Histogram(histogram), Value::Histogram(found)) => {
+                histogram.merge(&HistogramValue::of(&found));
+            }
+            (Body::Average(all), Value::Array(array)) => all.add(kinds::average(&array)),
+            (Body::Window(all), Value::Window(sum)) => {
+                all.add(AverageValue { count: sum.count().into(), sum: sum.sum() });
+            }
             (Body::Number(_, number), value) => {
                 let scalar = match value {
                     Value::U64(n) => Scalar::U64(n),
@@ -143,6 +184,13 @@ impl Combined {
                 to.iter_mut().zip(from).for_each(|(to, from)| to.merge(rule, *from));
             }
             (Body::Timer(to), Body::Timer(from)) => add_timer(to, from.0, from.1),
+            (Body::State(to), Body::State(from)) => {
+                to.counts.iter_mut().zip(&from.counts).for_each(|(to, from)| *to += from);
+            }
+            (Body::Histogram(to), Body::Histogram(from)) => to.merge(from),
+            (Body::Average(to), Body::Average(from)) | (Body::Window(to), Body::Window(from)) => {
+                to.add(*from);
+            }
             (Body::Each { values: to, .. }, Body::Each { values: from, .. }) => {
                 to.extend(from.iter().cloned());
             }
@@ -189,6 +237,10 @@ impl Combined {
                 Some(OwnedValue::Array(numbers.iter().map(element).collect()))
             }
             Body::Timer(timer) => Some(OwnedValue::Timer(timer.0)),
+            Body::State(state) => Some(OwnedValue::State(state.clone())),
+            Body::Histogram(histogram) => Some(OwnedValue::Histogram(histogram.clone())),
+            Body::Average(average) => Some(OwnedValue::Average(*average)),
+            Body::Window(average) => Some(OwnedValue::Window(*average)),
         }
     }
 }

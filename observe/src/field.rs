@@ -194,6 +194,33 @@ impl<'a> FieldRef<'a> {
         }
     }
 
+    /// The parameter, whose meaning the kind gives; 0 where there is none.
+    #[must_use]
+    pub const fn param(&self) -> u32 {
+        match self.field() {
+            Some(field) => field.param(),
+            None => 0,
+        }
+    }
+
+    /// The items of the detail: the names of states, the windows of a rate in seconds.
+    pub fn details(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let detail = self.string(Field::detail);
+        detail.split('\0').filter(|item| !item.is_empty())
+    }
+
+    /// What must be the same for values to combine, besides names, kind and rule: histograms
+    /// of other buckets combine, those of other values do not, nor do states of other names.
+    pub(crate) fn class(&self) -> (Shape, u8, &'a str) {
+        match (self.kind(), self.shape()) {
+            (Some(Kind::Histogram), Shape::Array(ty, _)) => {
+                (Shape::Array(ty, 0), self.param().to_le_bytes()[1], "")
+            }
+            (Some(Kind::State), shape) => (shape, 0, self.string(Field::detail)),
+            (_, shape) => (shape, 0, ""),
+        }
+    }
+
     /// Whether it was retired, as of the last refresh: it has no value any more.
     #[must_use]
     pub const fn is_retired(&self) -> bool {
@@ -282,6 +309,8 @@ pub struct FieldInfo {
     pub level: Level,
     /// Whether it is constant, in the first file.
     pub constant: bool,
+    /// See [`FieldRef::class`].
+    class: (Shape, u8, String),
 }
 
 impl FieldInfo {
@@ -291,10 +320,18 @@ impl FieldInfo {
         parse_attributes(&self.attributes)
     }
 
+    /// As [`FieldRef::class`].
+    pub(crate) fn class(&self) -> (Shape, u8, &str) {
+        (self.class.0, self.class.1, &self.class.2)
+    }
+
     /// Whether the values of `field` belong to this one.
     pub(crate) fn is(&self, field: &FieldRef<'_>) -> bool {
         let [label, unit, attributes] = field.names();
-        self.shape == field.shape()
+        let (shape, ty, detail) = field.class();
+        self.class.0 == shape
+            && self.class.1 == ty
+            && is_same(self.class.2.as_bytes(), detail.as_bytes())
             && self.kind == field.kind()
             && self.aggregation == field.aggregation()
             && is_same(self.label.as_bytes(), label)
@@ -305,7 +342,7 @@ impl FieldInfo {
 
     /// Whether the values of both belong together.
     pub(crate) fn same(&self, other: &Self) -> bool {
-        self.shape == other.shape
+        self.class == other.class
             && self.label == other.label
             && self.kind_name == other.kind_name
             && self.aggregation == other.aggregation
@@ -339,6 +376,10 @@ impl From<&FieldRef<'_>> for FieldInfo {
             aggregation: field.aggregation(),
             level: field.level(),
             constant: field.is_constant(),
+            class: {
+                let (shape, ty, detail) = field.class();
+                (shape, ty, detail.to_owned())
+            },
         }
     }
 }

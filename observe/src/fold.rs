@@ -15,12 +15,12 @@ use crate::scan::{self, Scratch};
 use crate::series::Series;
 use crate::state::Instance;
 
-/// Counters and timers of files that will not change any more.
+/// Counters, timers, histograms and averages of files that will not change any more.
 ///
 /// Give it to [`Totals::update`](crate::Totals::update): there it stands in for the
 /// files, whether they are still there or were removed.
 ///
-/// Folded are counters and timers with the rule sum, min or max. A gauge of a program
+/// Folded are those with the rule sum, min or max. A gauge of a program
 /// that is gone says nothing, and format 1 does not tell counters from gauges.
 #[derive(Debug, Clone, Default)]
 pub struct Fold {
@@ -112,7 +112,8 @@ fn key(file: &File) -> Option<(Instance, u32)> {
 
 /// Room for the values of a field, if it is one that is folded.
 fn part(field: &FieldRef<'_>) -> Option<Combined> {
-    let counts = matches!(field.kind(), Some(Kind::Counter | Kind::Timer));
+    let counts =
+        matches!(field.kind(), Some(Kind::Counter | Kind::Timer | Kind::Histogram | Kind::Average));
     let rule =
         matches!(field.aggregation(), Aggregation::Sum | Aggregation::Min | Aggregation::Max);
     (counts && rule && !field.is_retired()).then(|| Combined::new(field))

@@ -5,6 +5,7 @@ use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
 use crate::combine::Combined;
 use crate::field::FieldRef;
 use crate::file::File;
+use crate::kinds::Meaning;
 use crate::look::Content;
 use crate::problem::Damage;
 use crate::scan::{self, Scratch};
@@ -51,7 +52,7 @@ impl File {
         let mut readings: Vec<_> = self.fields().map(|field| without_value(&field)).collect();
         self.visit_lane(lane, &mut Scratch::new(), |field, raw| {
             if let Some(reading) = readings.get_mut(field.index()) {
-                *reading = Reading::of(raw, field.is_timer());
+                *reading = Reading::of(raw, &Meaning::of(&field));
             }
         });
         self.unless_lost(readings)
@@ -172,7 +173,7 @@ fn three_value(three: &Three, file: &File, field: &FieldRef<'_>) -> Reading {
     let Some(good) = three.good(index) else { return without_value(field) };
     let scratch = &mut Scratch::new();
     if field.is_constant() {
-        return Reading::of(scan::constant_of(three, good, scratch), field.is_timer());
+        return Reading::of(scan::constant_of(three, good, scratch), &Meaning::of(field));
     }
     let mut combined = Combined::new(field);
     for lane in 0..three.lanes_used() {

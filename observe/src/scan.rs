@@ -173,7 +173,7 @@ pub(crate) fn others(
 
 /// Whether there is a cell that can be read. One of an unknown storage may look like it.
 fn is_latched(field: &Field) -> bool {
-    field.storage() == Some(Storage::Latched)
+    field.storage().is_some_and(Storage::has_slots)
 }
 
 /// Reads one latched field.

@@ -70,7 +70,7 @@ impl Series {
     pub(crate) fn of(&mut self, field: &FieldRef<'_>) -> u32 {
         let hash = self.hasher.hash_one((
             field.names(),
-            field.shape(),
+            field.class(),
             field.kind_name(),
             field.aggregation(),
         ));
@@ -82,7 +82,7 @@ impl Series {
     pub(crate) fn of_info(&mut self, info: &FieldInfo, like: &Combined) -> u32 {
         let hash = self.hasher.hash_one((
             [&info.label, &info.unit, &info.attributes].map(String::as_bytes),
-            info.shape,
+            info.class(),
             info.kind_name,
             info.aggregation,
         ));

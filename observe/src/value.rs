@@ -4,6 +4,8 @@ use std::fmt;
 
 use mmstats_core::read::{ArrayView, Scalar, Value, Verdict as RawVerdict};
 
+use crate::histogram::HistogramValue;
+use crate::kinds::{AverageValue, Meaning, StateValue};
 use crate::problem::Damage;
 
 /// A value, or several combined.
@@ -40,6 +42,14 @@ pub enum OwnedValue {
     Array(Vec<OwnedValue>),
     /// Durations.
     Timer(TimerValue),
+    /// One of a few named states, or how many are in each.
+    State(StateValue),
+    /// How values are distributed.
+    Histogram(Box<HistogramValue>),
+    /// Values whose mean is shown.
+    Average(AverageValue),
+    /// The last values, whose mean is shown.
+    Window(AverageValue),
     /// Values that are not combined: one for each lane, or for each file.
     Each(Vec<EachValue>),
 }
@@ -95,6 +105,8 @@ impl From<Value<'_>> for OwnedValue {
             Value::Text { text, cut } => Self::Text { text: text.to_owned(), cut },
             Value::Bytes { bytes, cut } => Self::Bytes { bytes: bytes.to_owned(), cut },
             Value::Array(array) => Self::Array(array.iter().map(Self::from).collect()),
+            Value::Histogram(found) => found.into(),
+            Value::Window(sum) => sum.into(),
         }
     }
 }
@@ -267,10 +279,10 @@ impl Reading {
         Self { value: Some(value), verdict: Verdict::Consistent, tally }
     }
 
-    /// A read of one lane; `timer` says what an array of five means.
-    pub(crate) fn of(raw: RawVerdict<Value<'_>>, timer: bool) -> Self {
+    /// A read of one lane.
+    pub(crate) fn of(raw: RawVerdict<Value<'_>>, meaning: &Meaning) -> Self {
         match raw {
-            RawVerdict::Consistent(value) => Self::consistent(owned(value, timer)),
+            RawVerdict::Consistent(value) => Self::consistent(meaning.owned(value)),
             other => Self::none(Verdict::from(&other)),
         }
     }
@@ -279,15 +291,5 @@ impl Reading {
     #[must_use]
     pub fn is_consistent(&self) -> bool {
         self.verdict == Verdict::Consistent
-    }
-}
-
-/// A value of the reader's own; `timer` says what an array of five means.
-pub(crate) fn owned(value: Value<'_>, timer: bool) -> OwnedValue {
-    match value {
-        Value::Array(array) if timer => {
-            TimerValue::of(&array).map_or_else(|| value.into(), OwnedValue::Timer)
-        }
-        other => other.into(),
     }
 }

@@ -27,7 +27,10 @@ pub type SharedGauge<T> = core::SharedGauge<T, CommonKeep>;
 
 /// The lane in each segment that belongs to no thread, while somebody has a handle of it.
 #[derive(Debug, Default)]
-pub(crate) struct Common(Vec<(usize, u32, Weak<Kept<Arc<Mapping>, Claim>>)>);
+pub(crate) struct Common(Vec<Known>);
+
+/// Number of the segment and of the lane, and what keeps it.
+type Known = (usize, u32, Weak<Kept<Arc<Mapping>, Claim>>);
 
 pub(crate) fn add<T: ScalarType>(
     shared: &Arc<Shared>,

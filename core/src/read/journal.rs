@@ -120,9 +120,12 @@ pub(super) fn read<'b, S: Source + ?Sized>(
     }
 }
 
-/// A journal's elements as a value.
-pub(super) fn value(journal: Journal<'_>) -> Reading<'_> {
-    Verdict::Consistent(Value::Array(journal.elements()))
+/// A journal as a value: a histogram, or its elements.
+pub(super) fn value<'b>(field: &Field, journal: Journal<'b>) -> Reading<'b> {
+    match histogram(field, journal) {
+        Verdict::Consistent(found) => Verdict::Consistent(Value::Histogram(found)),
+        _ => Verdict::Consistent(Value::Array(journal.elements())),
+    }
 }
 
 /// The same journal as a histogram; `Unknown` if the field is none.

@@ -4,12 +4,13 @@ use super::error::ValueError;
 use super::field::Field;
 use super::journal::{self, Histogram, Journal};
 use super::value::{
-    LaneState, Reading, Scalar, Value, Verdict, decode_slot, decode_value, narrow, wide,
+    LaneState, Reading, Scalar, Value, Verdict, WindowSum, decode_slot, decode_value, narrow,
+    scalar, wide,
 };
 use crate::layout::{CELL_HEAD, lane};
 use crate::protocol::{self, ReadCell, Site};
 use crate::region::Source;
-use crate::types::Storage;
+use crate::types::{Kind, Storage};
 
 /// A lane that somebody claimed, from [`Header::lane`](super::Header::lane).
 ///
@@ -103,13 +104,50 @@ impl Lane {
     ) -> Reading<'b> {
         match field.storage() {
             Some(Storage::Atomic) => self.scalar(source, field).map(Value::from),
+            Some(Storage::Latched) if field.kind() == Some(Kind::Window) => {
+                self.window(source, field, out)
+            }
             Some(Storage::Latched) => self.latched(source, field, out),
             Some(Storage::Constant) => constant(source, field, out),
             Some(Storage::Journal) => {
-                self.read_journal(source, field, out).and_then(journal::value)
+                self.read_journal(source, field, out).and_then(|read| journal::value(field, read))
             }
             None => Verdict::Unknown,
         }
+    }
+
+    /// The sum of the newest values of a window, all of one moment.
+    fn window<'b, S: Source + ?Sized>(
+        &self,
+        source: &S,
+        field: &Field,
+        out: &mut [u8],
+    ) -> Reading<'b> {
+        let Some(ty) = field.ty() else { return Verdict::Unknown };
+        for _ in 0..protocol::ATTEMPTS {
+            let newest = self.newest(source, field);
+            let count = newest.min(field.param());
+            if count == 0 {
+                return Verdict::Absent;
+            }
+            let mut sum = WindowSum::default();
+            // From the oldest to the newest.
+            for back in (0..count).rev() {
+                let slot = self.read_number(source, field, newest.wrapping_sub(back), out);
+                match slot.and_then(|slot| {
+                    scalar(ty, slot.bytes()).map_or(Verdict::NoRoom, Verdict::Consistent)
+                }) {
+                    Verdict::Consistent(value) => sum.add(value),
+                    // The writer has been round; the others would be newer too.
+                    Verdict::Absent => break,
+                    other => return other.and_then(|_| Verdict::NoRoom),
+                }
+            }
+            if sum.count() == count {
+                return Verdict::Consistent(Value::Window(sum));
+            }
+        }
+        Verdict::Contended
     }
 
     fn latched<'b, S: Source + ?Sized>(

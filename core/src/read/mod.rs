@@ -52,7 +52,7 @@ pub use heap::HeapStr;
 pub use image::{Fields, Image, read_slot, read_value};
 pub use journal::{Histogram, Journal};
 pub use lane::{Lane, Slot, constant};
-pub use value::{ArrayView, LaneState, Reading, Scalar, Value, Verdict, decode};
+pub use value::{ArrayView, LaneState, Reading, Scalar, Value, Verdict, WindowSum, decode};
 
 use crate::layout::MAGIC;
 use crate::region::Source;

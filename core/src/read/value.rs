@@ -4,6 +4,7 @@ use core::str;
 
 use super::error::ValueError;
 use super::field::Field;
+use super::journal::Histogram;
 use super::lane::no_state;
 use crate::layout::CUT;
 use crate::types::{DataType, Storage};
@@ -125,6 +126,44 @@ pub enum Value<'a> {
     },
     /// An array of scalars.
     Array(ArrayView<'a>),
+    /// How values are distributed.
+    Histogram(Histogram<'a>),
+    /// The last values.
+    Window(WindowSum),
+}
+
+/// The last values of a window, added up.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct WindowSum {
+    count: u32,
+    integers: i128,
+    floats: f64,
+}
+
+impl WindowSum {
+    /// How many values: at most as many as the window has.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Their sum, rounded once.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // Rounded.
+    pub const fn sum(&self) -> f64 {
+        // One of the two is 0: a field has one type.
+        self.integers as f64 + self.floats
+    }
+
+    pub(super) fn add(&mut self, scalar: Scalar) {
+        self.count += 1;
+        match scalar {
+            Scalar::U64(n) => self.integers += i128::from(n),
+            Scalar::I64(n) => self.integers += i128::from(n),
+            Scalar::F64(x) => self.floats += x,
+            Scalar::F32(_) | Scalar::Bool(_) => {}
+        }
+    }
 }
 
 impl From<Scalar> for Value<'_> {
@@ -264,7 +303,7 @@ fn decode_text<'a>(field: &Field, ty: DataType, bytes: &'a [u8], at: u32) -> Rea
 
 /// The scalar at the start of `bytes`; `None` if it is not all there.
 #[inline]
-fn scalar(ty: DataType, bytes: &[u8]) -> Option<Scalar> {
+pub(super) fn scalar(ty: DataType, bytes: &[u8]) -> Option<Scalar> {
     Some(match ty {
         DataType::U8 => Scalar::U64(u64::from(u8::from_le_bytes(*bytes.first_chunk()?))),
         DataType::U16 => Scalar::U64(u64::from(u16::from_le_bytes(*bytes.first_chunk()?))),

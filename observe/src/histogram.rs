@@ -1,0 +1,392 @@
+//! Histograms, combined, and their quantiles: FORMAT.md section 4.5.
+
+use std::collections::BTreeMap;
+
+use mmstats_core::Buckets;
+use mmstats_core::read::Histogram;
+
+use crate::value::OwnedValue;
+
+/// How values are distributed.
+///
+/// Integers are exact: counts, sums, minimum and maximum.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistogramValue {
+    float: bool,
+    scale: i8,
+    count: u128,
+    sum: Sum,
+    range: Option<(Sum, Sum)>,
+    /// How many values are at most `base^bound`, in no bucket; and that bound, where there is
+    /// such a value.
+    below: (u128, Option<i32>),
+    /// How many values are above `base^bound`, in no bucket.
+    above: (u128, Option<i32>),
+    /// By bucket number; only those that have values.
+    buckets: BTreeMap<i32, u128>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Sum {
+    Integer(u128),
+    Float(f64),
+}
+
+impl Sum {
+    const fn of(float: bool, bits: u64) -> Self {
+        if float { Self::Float(f64::from_bits(bits)) } else { Self::Integer(bits as u128) }
+    }
+
+    #[allow(clippy::cast_precision_loss)] // The nearest.
+    const fn as_f64(self) -> f64 {
+        match self {
+            Self::Integer(n) => n as f64,
+            Self::Float(x) => x,
+        }
+    }
+
+    const fn value(self) -> OwnedValue {
+        match self {
+            Self::Integer(n) => OwnedValue::Unsigned(n),
+            Self::Float(x) => OwnedValue::F64(x),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => Self::Integer(a.saturating_add(b)),
+            (a, b) => Self::Float(a.as_f64() + b.as_f64()),
+        }
+    }
+
+    fn pick(self, other: Self, smaller: bool) -> Self {
+        let less = match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => a < b,
+            (a, b) => a.as_f64() < b.as_f64(),
+        };
+        if less == smaller { self } else { other }
+    }
+}
+
+impl HistogramValue {
+    /// No values yet.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            float: false,
+            scale: 8,
+            count: 0,
+            sum: Sum::Integer(0),
+            range: None,
+            below: (0, None),
+            above: (0, None),
+            buckets: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn of(found: &Histogram<'_>) -> Self {
+        let buckets = found.buckets();
+        let float = buckets.ty() == mmstats_core::DataType::F64;
+        let (lowest, last) = (buckets.lowest(), buckets.elements() - 1);
+        let mut value = Self {
+            float,
+            scale: buckets.scale(),
+            count: found.count().into(),
+            sum: Sum::of(float, found.sum_bits()),
+            range: found
+                .min_bits()
+                .zip(found.max_bits())
+                .map(|(min, max)| (Sum::of(float, min), Sum::of(float, max))),
+            ..Self::empty()
+        };
+        for (element, count) in (0..).zip(found.counts()).filter(|(_, count)| *count != 0) {
+            let bucket = lowest.saturating_add_unsigned(element).saturating_sub(1);
+            match element {
+                0 => value.below = (count.into(), Some(lowest)),
+                _ if element == last => value.above = (count.into(), Some(bucket)),
+                _ => drop(value.buckets.insert(bucket, count.into())),
+            }
+        }
+        value
+    }
+
+    /// Takes another part in. Both are of the same type of values.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            return self.clone_from(other);
+        }
+        let mut other = other.clone();
+        let scale = self.scale.min(other.scale);
+        self.coarsen(scale);
+        other.coarsen(scale);
+        self.count = self.count.saturating_add(other.count);
+        self.sum = self.sum.plus(other.sum);
+        self.range = match (self.range, other.range) {
+            (Some((a, b)), Some((c, d))) => Some((a.pick(c, true), b.pick(d, false))),
+            (one, another) => one.or(another),
+        };
+        self.below.0 = self.below.0.saturating_add(other.below.0);
+        self.below.1 = self.below.1.into_iter().chain(other.below.1).max();
+        self.above.0 = self.above.0.saturating_add(other.above.0);
+        self.above.1 = self.above.1.into_iter().chain(other.above.1).min();
+        for (bucket, count) in other.buckets {
+            let to = self.buckets.entry(bucket).or_default();
+            *to = to.saturating_add(count);
+        }
+        self.fold_ends();
+    }
+
+    /// What lies beyond a bound with values beyond it belongs to them: nobody knows which
+    /// bucket they would be in.
+    fn fold_ends(&mut self) {
+        if let Some(bound) = self.below.1 {
+            let inside = self.buckets.split_off(&bound);
+            let outside = std::mem::replace(&mut self.buckets, inside);
+            self.below.0 = outside.values().fold(self.below.0, |sum, n| sum.saturating_add(*n));
+        }
+        if let Some(bound) = self.above.1 {
+            let outside = self.buckets.split_off(&bound);
+            self.above.0 = outside.values().fold(self.above.0, |sum, n| sum.saturating_add(*n));
+        }
+    }
+
+    fn coarsen(&mut self, scale: i8) {
+        let shift = u32::from(self.scale.abs_diff(scale));
+        if shift == 0 {
+            return;
+        }
+        self.scale = scale;
+        let mut buckets = BTreeMap::new();
+        for (bucket, count) in std::mem::take(&mut self.buckets) {
+            let to: &mut u128 = buckets.entry(bucket >> shift).or_default();
+            *to = to.saturating_add(count);
+        }
+        self.buckets = buckets;
+        // The bound below goes up, that above goes down.
+        self.below.1 = self.below.1.map(|bound| -(bound.saturating_neg() >> shift));
+        self.above.1 = self.above.1.map(|bound| bound >> shift);
+        self.fold_ends();
+    }
+
+    /// Number of values.
+    #[must_use]
+    pub const fn count(&self) -> u128 {
+        self.count
+    }
+
+    /// Their sum: `Unsigned` or `F64`.
+    #[must_use]
+    pub const fn sum(&self) -> OwnedValue {
+        self.sum.value()
+    }
+
+    /// The mean; `None` while there is no value.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // A mean is a float.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count != 0).then(|| self.sum.as_f64() / self.count as f64)
+    }
+
+    /// The smallest value; `None` while there is none.
+    #[must_use]
+    pub fn min(&self) -> Option<OwnedValue> {
+        self.range.map(|(min, _)| min.value())
+    }
+
+    /// The largest value; `None` while there is none.
+    #[must_use]
+    pub fn max(&self) -> Option<OwnedValue> {
+        self.range.map(|(_, max)| max.value())
+    }
+
+    /// Whether the values are floats.
+    #[must_use]
+    pub const fn is_float(&self) -> bool {
+        self.float
+    }
+
+    /// The scale: an octave has `2^scale` buckets.
+    #[must_use]
+    pub const fn scale(&self) -> i8 {
+        self.scale
+    }
+
+    /// How many values are below all buckets, zero and negative ones too.
+    #[must_use]
+    pub const fn below(&self) -> u128 {
+        self.below.0
+    }
+
+    /// How many values are above all buckets.
+    #[must_use]
+    pub const fn above(&self) -> u128 {
+        self.above.0
+    }
+
+    /// The buckets that have values: number, bounds `(low, high]`, count. Number and scale are
+    /// those of an OTLP exponential histogram; Prometheus' number is one more.
+    pub fn buckets(&self) -> impl Iterator<Item = (i32, f64, f64, u128)> + '_ {
+        let scheme = self.scheme();
+        self.buckets.iter().map(move |(&number, &count)| {
+            (number, scheme.bound(number), scheme.bound(number.saturating_add(1)), count)
+        })
+    }
+
+    /// The largest relative error of a quantile that lies in a bucket.
+    #[must_use]
+    pub fn relative_error(&self) -> f64 {
+        self.scheme().relative_error()
+    }
+
+    /// An estimate of the value that the share `q` (0 to 1) of all values does not pass;
+    /// `None` while there is no value, or if `q` is NaN. 0 gives the minimum, 1 the maximum.
+    ///
+    /// Source: Masson, Rim and Lee, "DDSketch", VLDB 2019; the rule is in FORMAT.md.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let (min, max) = self.range.map(|(min, max)| (min.as_f64(), max.as_f64()))?;
+        if q.is_nan() || self.count == 0 {
+            return None;
+        }
+        let rank = ((q.clamp(0.0, 1.0) * self.count as f64).ceil() as u128).clamp(1, self.count);
+        if rank == 1 {
+            return Some(min);
+        }
+        if rank == self.count {
+            return Some(max);
+        }
+        let mut passed = self.below.0;
+        if rank <= passed {
+            return Some(min);
+        }
+        for (_, low, high, count) in self.buckets() {
+            passed = passed.saturating_add(count);
+            if rank <= passed {
+                let estimate = if low == 0.0 {
+                    high
+                } else if high.is_infinite() {
+                    low
+                } else {
+                    // 2 l u / (l + u), without an overflow on the way.
+                    2.0 * low / (1.0 + low / high)
+                };
+                return Some(estimate.clamp(min, max));
+            }
+        }
+        Some(max)
+    }
+
+    fn scheme(&self) -> Buckets {
+        let [scale, float] = [self.scale.cast_unsigned(), mmstats_core::DataType::F64.code()];
+        // Every scale that a reader accepts has buckets.
+        Buckets::from_param(u32::from_le_bytes([scale, float, 0, 0]), 3)
+            .unwrap_or_else(|| Buckets::floats(1.0, 1.0, 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a writer with such buckets would count.
+    fn counted(buckets: Buckets, values: &[u64]) -> HistogramValue {
+        let mut value = HistogramValue { scale: buckets.scale(), ..HistogramValue::empty() };
+        let last = buckets.elements() - 1;
+        for &n in values {
+            value.count += 1;
+            value.sum = value.sum.plus(Sum::Integer(n.into()));
+            let n_sum = Sum::Integer(n.into());
+            value.range = Some(match value.range {
+                Some((a, b)) => (a.pick(n_sum, true), b.pick(n_sum, false)),
+                None => (n_sum, n_sum),
+            });
+            let element = buckets.element_of_int(n);
+            let bucket = buckets.lowest() + i32::try_from(element).unwrap() - 1;
+            match element {
+                0 => value.below = (value.below.0 + 1, Some(buckets.lowest())),
+                _ if element == last => value.above = (value.above.0 + 1, Some(bucket)),
+                _ => *value.buckets.entry(bucket).or_default() += 1,
+            }
+        }
+        value
+    }
+
+    fn random(seed: u64, count: usize) -> Vec<u64> {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) >> (state >> 20 & 15)
+        };
+        std::iter::repeat_with(next).take(count).collect()
+    }
+
+    #[test]
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn quantiles_keep_the_stated_error() {
+        for (seed, error) in [(1, 0.15), (2, 0.05), (3, 0.011), (4, 0.0055)] {
+            let mut values = random(seed, 20_000);
+            let value = counted(Buckets::integers(error, 1, 1 << 40), &values);
+            values.sort_unstable();
+            assert!(value.relative_error() <= error);
+            for q in [0.0, 0.001, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0] {
+                let rank = ((q * values.len() as f64).ceil() as usize).max(1);
+                let exact = values[rank - 1] as f64;
+                let found = value.quantile(q).unwrap();
+                let allowed = value.relative_error() * exact + 1e-9;
+                assert!((found - exact).abs() <= allowed, "q {q}: {found}, exactly {exact}");
+            }
+        }
+        assert_eq!(HistogramValue::empty().quantile(0.5), None);
+        assert_eq!(counted(Buckets::integers(0.1, 1, 9), &[5]).quantile(f64::NAN), None);
+    }
+
+    #[test]
+    fn parts_of_one_kind_add_up_exactly() {
+        let buckets = Buckets::integers(0.05, 100, 1 << 30);
+        let (a, b) = (random(5, 3_000), random(6, 5_000));
+        let mut all = counted(buckets, &a);
+        all.merge(&counted(buckets, &b));
+        all.merge(&HistogramValue::empty());
+        assert_eq!(all, counted(buckets, &[a, b].concat()));
+        let mut none = HistogramValue::empty();
+        none.merge(&all);
+        assert_eq!(none, all);
+    }
+
+    #[test]
+    fn different_scales_meet_at_the_lower() {
+        let (fine, coarse) =
+            (Buckets::integers(0.01, 1, 1 << 40), Buckets::integers(0.1, 1, 1 << 40));
+        // Above 1, so that no value is below the range.
+        let up = |values: Vec<u64>| values.into_iter().map(|n| n + 2).collect::<Vec<_>>();
+        let (a, b) = (up(random(7, 2_000)), up(random(8, 2_000)));
+        let mut all = counted(fine, &a);
+        all.merge(&counted(coarse, &b));
+        let mut other = counted(coarse, &b);
+        other.merge(&counted(fine, &a));
+        assert_eq!(all, other);
+        assert_eq!(all, counted(coarse, &[a, b].concat()));
+    }
+
+    /// Where one part does not know, the whole does not know.
+    #[test]
+    fn different_ranges_keep_what_is_known() {
+        let (wide, narrow) =
+            (Buckets::integers(0.1, 1, 1 << 40), Buckets::integers(0.1, 1_000, 1 << 20));
+        let values = [5, 10, 500, 2_000, 1 << 30];
+        let mut all = counted(wide, &values);
+        // Nothing beyond its range: nothing is lost.
+        all.merge(&counted(narrow, &[2_000]));
+        assert_eq!((all.below(), all.above(), all.count()), (0, 0, 6));
+        // A value below 1,000, somewhere: so are the three below it.
+        all.merge(&counted(narrow, &[7, 1 << 25]));
+        assert_eq!((all.below(), all.above(), all.count()), (4, 2, 8));
+        let total = all.below() + all.above() + all.buckets().map(|b| b.3).sum::<u128>();
+        assert_eq!(total, all.count());
+        assert_eq!(all.min(), Some(OwnedValue::Unsigned(5)));
+        assert_eq!(all.max(), Some(OwnedValue::Unsigned(1 << 30)));
+    }
+}
