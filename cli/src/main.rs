@@ -12,6 +12,7 @@ mod json;
 mod ls;
 mod output;
 mod poll;
+mod rates;
 mod render;
 mod show;
 mod targets;

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use mmstats_core::{
-    Array, Blob, Constant, Counter, DataType, Events, FieldSpec, Gauge, Kind, Level, Schema, Text,
-    Timer,
+    Array, Blob, Constant, Counter, DataType, Events, FieldSpec, Gauge, Kind, Level, Rate, Schema,
+    Text, Timer,
 };
 use serde_json::{Value, json};
 
@@ -131,6 +131,42 @@ fn show_is_short_and_the_rest_is_one_option_away() {
     assert_eq!(levels(&["--json"]), ["info", "info", "diagnostic", "debug"]);
     assert_eq!(levels(&["--json", "-L", "info"]), ["info", "info"]);
     assert_eq!(run(dir.path(), &["show", "--level", "loud"]).code, Some(2));
+}
+
+/// Two minutes of a program that counted 10 a second and died.
+#[test]
+fn a_rate_is_shown_over_its_windows() {
+    const MINUTE: u64 = 60_000_000_000;
+    let dir = tempfile::tempdir().unwrap();
+    let specs = [
+        FieldSpec::counter("hits").unit("bytes"),
+        FieldSpec::rate("hits.rate", 1_000, &["60", "300"]).unit("bytes"),
+        FieldSpec::counter("none"),
+        FieldSpec::rate("none.rate", 1_000, &["60"]),
+    ];
+    let mut schema = Schema::<16>::new();
+    let hits = schema.add_all(&specs[..2]).unwrap();
+    schema.add_all(&specs[2..]).unwrap();
+    image(&dir.path().join("x.mmst"), &schema, |writer| {
+        let lane = writer.lane().unwrap();
+        let rate = Rate::attach(&lane, hits).unwrap();
+        for second in 0..=120 {
+            rate.add(if second < 60 { 10 } else { 20 }, 30 * MINUTE + second * (MINUTE / 60));
+        }
+    });
+    let printed = run(dir.path(), &["show", "--all", "--filter", "*.rate"]);
+    let (first, second) = printed.out.split_once('\n').unwrap();
+    assert!(first.starts_with("hits.rate\t60=20 300=1"), "{first}");
+    assert!(second.starts_with("none.rate\t-\t"), "{second}");
+    let verbose = run(dir.path(), &["show", "--all", "-v"]);
+    assert!(verbose.out.contains("hits.rate  20 B/s over 1m, 15 B/s over 5m\n"), "{}", verbose.out);
+    for more in [&[][..], &["--lanes"]] {
+        let document = json(dir.path(), &[&["show", "--all", "--json"], more].concat());
+        let rates = &field(&document, "hits.rate")["value"];
+        let long = rates["300"].as_f64().unwrap();
+        assert!(rates["60"] == 20.0 && (long - 15.0).abs() < 1e-9, "{rates}");
+        assert_eq!(field(&document, "none.rate")["value"], json!({"60": null}));
+    }
 }
 
 #[test]

@@ -33,7 +33,8 @@ impl Heap {
 
     /// Where what a field has in the heap ends, counted from its start.
     pub(crate) fn end_of(&self, field: &Field) -> u32 {
-        let strings = [field.label(), field.unit(), field.help(), field.attributes()];
+        let strings =
+            [field.label(), field.unit(), field.help(), field.attributes(), field.detail()];
         let end = |string: &HeapStr| match u32::try_from(string.len()) {
             Ok(len @ 1..) => {
                 string.offset().saturating_add(len).checked_next_multiple_of(4).unwrap_or(u32::MAX)

@@ -6,9 +6,9 @@ use mmstats_observe::{File, Program};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use crate::escape;
 use crate::value::{Exact, hex};
 use crate::view::{Row, Section};
+use crate::{escape, rates};
 
 /// The document of `mmstats show --json`.
 #[derive(Serialize)]
@@ -52,11 +52,29 @@ struct FieldDocument<'a> {
     lane: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<u32>,
-    value: Option<Exact<'a>>,
+    value: Option<Shown<'a>>,
     verdict: &'static str,
     /// The broken rule, where the verdict is `damaged`.
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<DamageDocument>,
+}
+
+/// The value of a row.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown<'a> {
+    Value(Exact<'a>),
+    Rates(rates::Exact<'a>),
+}
+
+impl<'a> Shown<'a> {
+    fn of(row: &'a Row) -> Option<Self> {
+        match &row.value {
+            Some(value) => Some(Self::Value(Exact(value))),
+            None if row.rates.is_empty() => None,
+            None => Some(Self::Rates(rates::Exact(&row.rates))),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -151,7 +169,7 @@ fn field(row: &Row) -> FieldDocument<'_> {
         level: row.level.name(),
         lane: row.lane.map(|(_, lane)| lane),
         part: row.lane.and_then(|(part, _)| (part > 0).then_some(part)),
-        value: row.value.as_ref().map(Exact),
+        value: Shown::of(row),
         verdict: row.verdict.name(),
         damage: row.damage().map(|d| DamageDocument { code: d.code, offset: d.offset }),
     }
