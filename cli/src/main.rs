@@ -9,6 +9,7 @@ mod events;
 mod globs;
 mod human;
 mod json;
+mod kinds;
 mod ls;
 mod output;
 mod poll;

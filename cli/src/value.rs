@@ -6,7 +6,7 @@ use mmstats_observe::OwnedValue;
 use serde::Serialize;
 use serde::ser::{SerializeStruct as _, Serializer};
 
-use crate::{escape, human};
+use crate::{escape, human, kinds};
 
 /// The most characters of a text, and bytes of a byte string, in any output but JSON.
 const LONGEST: usize = 4096;
@@ -37,6 +37,9 @@ pub(crate) fn plain(value: &OwnedValue) -> String {
             }
             out
         }
+        OwnedValue::State(value) => kinds::plain_state(value),
+        OwnedValue::Histogram(value) => kinds::plain_histogram(value),
+        OwnedValue::Average(value) | OwnedValue::Window(value) => kinds::plain_average(value),
         _ => UNKNOWN.to_owned(),
     }
 }
@@ -86,6 +89,10 @@ pub(crate) fn humane(value: &OwnedValue, unit: &str) -> String {
                 out
             }
         },
+        OwnedValue::State(value) => kinds::state(value),
+        OwnedValue::Histogram(value) => kinds::histogram(value, unit),
+        OwnedValue::Average(value) => kinds::average(value, unit, false),
+        OwnedValue::Window(value) => kinds::average(value, unit, true),
         _ => UNKNOWN.to_owned(),
     }
 }
@@ -203,6 +210,11 @@ impl Serialize for Exact<'_> {
                 s.serialize_field("max", &t.max)?;
                 s.serialize_field("last", &t.last)?;
                 s.end()
+            }
+            OwnedValue::State(value) => kinds::serialize_state(value, serializer),
+            OwnedValue::Histogram(value) => kinds::serialize_histogram(value, serializer),
+            OwnedValue::Average(value) | OwnedValue::Window(value) => {
+                kinds::serialize_average(value, serializer)
             }
             _ => serializer.serialize_none(),
         }

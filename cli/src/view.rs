@@ -101,7 +101,15 @@ impl Row {
         };
         self.value = None;
         let before = rows.len();
+        // A ring without a line has an empty text.
+        let silent = |value: &OwnedValue| {
+            self.kind == Kind::Events.name()
+                && matches!(value, OwnedValue::Text { text, .. } if text.is_empty())
+        };
         for part in each {
+            if part.value.as_ref().is_some_and(silent) {
+                continue;
+            }
             if part.value.is_some() || part.verdict != Verdict::Absent {
                 let lane = part.origin.lane.map(|lane| (part.origin.part, lane));
                 let (value, verdict) = (part.value, part.verdict);
@@ -109,6 +117,9 @@ impl Row {
             }
         }
         if rows.len() == before {
+            if self.kind == Kind::Events.name() {
+                self.verdict = Verdict::Absent;
+            }
             rows.push(self);
         }
     }

@@ -7,7 +7,7 @@ use mmstats_observe::{Kind, OwnedValue};
 use super::sample::{Cell, Column};
 use crate::output::{Line, Output, Screen, style};
 use crate::value::{self, Scale};
-use crate::{escape, human};
+use crate::{escape, human, kinds};
 
 /// Rows between two headers where the output is no terminal.
 const PIPED_ROWS: usize = 20;
@@ -85,6 +85,7 @@ impl Table {
                 Some(Kind::Timer) => {
                     vec![(label.clone(), "/s".to_owned()), (label, "mean".to_owned())]
                 }
+                Some(Kind::Histogram) => vec![(label, "p99".to_owned())],
                 _ if Scale::of(&column.unit) != Scale::Plain => vec![(label, String::new())],
                 _ => vec![(label, escape::clip(&escape::text(&column.unit), WIDEST).into_owned())],
             }
@@ -92,6 +93,7 @@ impl Table {
             let heads = match column.kind {
                 Some(Kind::Counter) => vec![format!("{label}/s")],
                 Some(Kind::Timer) => vec![format!("{label}/s"), format!("{label}:mean")],
+                Some(Kind::Histogram) => vec![format!("{label}:p99")],
                 _ => vec![label],
             };
             heads.into_iter().map(|head| (head, String::new())).collect()
@@ -154,6 +156,9 @@ fn text(column: &Column, cell: &Cell, screen: Screen) -> Vec<String> {
             vec![piped(*rate), mean.map_or_else(none, |mean| format!("{mean:.9}"))]
         }
         Cell::Value(value) if screen.is_terminal() => vec![value_text(value, &column.unit)],
+        Cell::Value(value) if kinds::main_number(value).is_some() => {
+            vec![kinds::main_number(value).map_or_else(none, piped)]
+        }
         Cell::Value(value) => vec![value::plain(value).replace(' ', "_")],
     }
 }
@@ -162,7 +167,11 @@ fn value_text(value: &OwnedValue, unit: &str) -> String {
     match value {
         OwnedValue::Each(each) => format!("{} values", each.len()),
         OwnedValue::Text { text, .. } => escape::text(text).into_owned(),
-        value => value::humane(value, unit),
+        value => match (kinds::main_number(value), Scale::of(unit)) {
+            (Some(x), Scale::Plain) => human::compact(x),
+            (Some(x), scale) => scale.show(x),
+            (None, _) => value::humane(value, unit),
+        },
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use mmstats_observe::{File, Program};
+use mmstats_observe::{File, OwnedValue, Program};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::value::{Exact, hex};
 use crate::view::{Row, Section};
-use crate::{escape, rates};
+use crate::{escape, kinds, rates};
 
 /// The document of `mmstats show --json`.
 #[derive(Serialize)]
@@ -64,12 +64,17 @@ struct FieldDocument<'a> {
 #[serde(untagged)]
 enum Shown<'a> {
     Value(Exact<'a>),
+    /// The state of one lane.
+    State(&'a str),
     Rates(rates::Exact<'a>),
 }
 
 impl<'a> Shown<'a> {
     fn of(row: &'a Row) -> Option<Self> {
         match &row.value {
+            Some(OwnedValue::State(state)) if row.lane.is_some() => {
+                kinds::one(state).map(Self::State)
+            }
             Some(value) => Some(Self::Value(Exact(value))),
             None if row.rates.is_empty() => None,
             None => Some(Self::Rates(rates::Exact(&row.rates))),

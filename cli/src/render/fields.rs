@@ -7,7 +7,7 @@ use mmstats_observe::{Level, OwnedValue, Program, State, Verdict};
 use crate::output::{Line, style};
 use crate::targets::age;
 use crate::view::{Row, Section};
-use crate::{escape, human, rates, value};
+use crate::{escape, human, kinds, rates, value};
 
 /// `LABEL TAB VALUE TAB UNIT TAB PID TAB FILE`.
 pub(crate) fn piped(program: &Program<'_>, row: &Row) -> String {
@@ -231,6 +231,14 @@ fn field(row: &Row, columns: Columns, verbose: bool) -> Vec<Line> {
     about.plain("      ");
     about.push(style::DIM, describe(row));
     lines.push(about);
+    if let Some(OwnedValue::Histogram(value)) = &row.value
+        && let Some(buckets) = kinds::buckets(value, &row.unit)
+    {
+        let mut line = Line::new();
+        line.plain("      ");
+        line.push(style::DIM, buckets);
+        lines.push(line);
+    }
     for text in row.help.lines().filter(|text| !text.trim().is_empty()) {
         let mut help = Line::new();
         help.plain("      ");
@@ -292,7 +300,7 @@ fn describe(row: &Row) -> String {
             text.push_str(&format!("; {local}exactly {exact}"));
         } else if value::is_number(value) && shown.as_ref() != Some(&exact) {
             text.push_str(&format!("; exactly {exact}"));
-        } else if row.kind == "timer" {
+        } else if matches!(row.kind, "timer" | "histogram" | "average" | "window") {
             text.push_str(&format!("; {exact}"));
         }
     }
