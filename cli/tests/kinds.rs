@@ -52,7 +52,7 @@ fn program(path: &Path) {
         mean.record(3.0);
         mean.record(4.5);
         let recent = Window::<f64, _>::attach(&lane, recent).unwrap();
-        [100.0, 1.0, 2.0].map(|value| recent.record(value));
+        [100.0, 1.0, 2.0].iter().for_each(|value| recent.record(*value));
     });
 }
 

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mmstats::{
-    Counter, Events, Flag, Gauge, Group, Info, Options, Publisher, Record, Stats, Text, Timer,
+    Counter, Events, Flag, Gauge, Group, Info, Latency, Options, Publisher, Record, State,
+    StateSet, Stats, Text, Timer,
 };
 
 use super::work;
@@ -39,6 +40,10 @@ struct Work {
     queue: Gauge<u64>,
     /// Workers that are at work at this moment.
     busy: Flag,
+    /// What the workers do.
+    phase: StateSet<Phase>,
+    /// How long compressing a block takes.
+    compress: Latency,
     /// From taking a block off the queue until it is done with.
     latency: Timer,
     /// What the thread does right now.
@@ -48,6 +53,15 @@ struct Work {
     log: Events<64>,
     /// What was decompressed and compared with its hash: numbers published at once.
     verified: Group<Verified>,
+}
+
+/// What a worker does.
+#[derive(Debug, Clone, Copy, State)]
+enum Phase {
+    Waiting,
+    Hashing,
+    Compressing,
+    Verifying,
 }
 
 /// What a worker verified.
@@ -172,6 +186,7 @@ fn work_off(
     let (mut out, mut verified) = (Vec::with_capacity(work::BLOCK), Verified::default());
     loop {
         stats.busy.set(false);
+        stats.phase.set(Phase::Waiting);
         stats.doing.set("waiting for a block");
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(number) = next else { return };
@@ -187,12 +202,15 @@ fn work_off(
 fn one(stats: &Work, number: u64, material: &[u8], out: &mut Vec<u8>, verified: &mut Verified) {
     let block = work::block(material, number);
     stats.doing.set(&format!("hashing block {number}"));
+    stats.phase.set(Phase::Hashing);
     let hash = work::hash(block);
     stats.doing.set(&format!("compressing block {number}"));
-    let compressed = work::compress(block, out).is_ok();
+    stats.phase.set(Phase::Compressing);
+    let compressed = stats.compress.time(|| work::compress(block, out).is_ok());
     if !compressed {
         failed(stats, number);
     } else if number.is_multiple_of(VERIFY) {
+        stats.phase.set(Phase::Verifying);
         stats.doing.set(&format!("verifying block {number}"));
         if work::verify(out, &hash) {
             verified.blocks += 1;
