@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
-use mmstats_core::{Aggregation, DataType};
+use mmstats_core::{Aggregation, DataType, Kind};
 
 use crate::field::{FieldRef, Shape};
 use crate::histogram::HistogramValue;
@@ -62,7 +62,8 @@ impl Combined {
         let meaning = Meaning::of(field);
         let each = || Body::Each { meaning: meaning.clone(), values: Vec::new() };
         let body = match field.shape() {
-            _ if rule == Aggregation::Each => each(),
+            // Checkpoints are no numbers to be added: `File::rates` makes rates of them.
+            _ if rule == Aggregation::Each || field.kind() == Some(Kind::Rate) => each(),
             _ if meaning != Meaning::Plain => Body::of(&meaning),
             Shape::One(ty) if ty.is_scalar() => Body::Number(ty, Number::default()),
             Shape::Array(ty, _) if ty.is_scalar() => Body::Array(ty, Vec::new()),
