@@ -280,6 +280,10 @@ fn members_of_a_group_come_from_one_publish() {
                     pair[field.index() - 1] = Some(n);
                 }
             });
+            // The bit of the first member is set last: before that it is there in part.
+            if pair[0].is_none() && consistent == 0 {
+                continue;
+            }
             assert_eq!(pair[0], pair[1]);
             consistent += i32::from(pair[0].is_some());
             let values = file.values();
