@@ -50,6 +50,8 @@ pub enum Error {
         /// The first difference.
         what: String,
     },
+    /// The thread that samples could not be started.
+    Thread(std::io::ErrorKind),
     /// The publisher was closed.
     Closed,
     /// The publisher belongs to the process that this one was forked off. A child that
@@ -90,6 +92,7 @@ impl fmt::Display for Error {
                  move the file away",
                 path.display()
             ),
+            Self::Thread(kind) => write!(f, "cannot start the sampling thread: {kind}"),
             Self::Closed => f.write_str("the publisher is closed"),
             Self::Image(what) => write!(f, "cannot write the image: {what}"),
         }

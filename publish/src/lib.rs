@@ -18,6 +18,7 @@ mod parts;
 mod pieces;
 mod publisher;
 mod registry;
+mod sampler;
 mod schema;
 mod segment;
 mod series;

@@ -1,6 +1,7 @@
 //! How and where to publish.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mmstats_unix::Access;
 
@@ -44,6 +45,7 @@ pub struct Options {
     pub(crate) access: Access,
     pub(crate) system_fields: bool,
     pub(crate) persistent: bool,
+    pub(crate) sample_every: Duration,
     pub(crate) schema: Schema,
 }
 
@@ -70,6 +72,7 @@ impl Options {
             access: Access::Owner,
             system_fields: true,
             persistent: false,
+            sample_every: Duration::from_secs(1),
             schema: Schema::new(),
         }
     }
@@ -167,6 +170,13 @@ impl Options {
         self.on_drop = OnDrop::Keep;
         self.post_mortems = None;
         self.persistent = true;
+        self
+    }
+
+    /// How often the callbacks of [`Publisher::sampled`] are called. Default: every second.
+    #[must_use]
+    pub fn sample_every(mut self, interval: Duration) -> Self {
+        self.sample_every = interval.max(Duration::from_millis(1));
         self
     }
 

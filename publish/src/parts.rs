@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mmstats_core::layout::MAGIC;
 use mmstats_core::{AttachError, Geometry, Level, Writer};
@@ -18,6 +19,7 @@ use crate::error::Error;
 use crate::fields::{Gauge, Info};
 use crate::item::Owned;
 use crate::options::{OnDrop, Options};
+use crate::sampler::Sampler;
 use crate::schema::{FieldOptions, Key, Schema};
 use crate::segment::Segment;
 use crate::state::{Part, Reach, State, image};
@@ -59,6 +61,7 @@ pub(crate) struct Shared {
     place: Option<Place>,
     /// How often this process was forked when it began to publish.
     generation: u64,
+    pub(crate) sampler: Arc<Sampler>,
     state: Mutex<State>,
 }
 
@@ -107,6 +110,7 @@ impl Shared {
             tid,
             place,
             generation: fork::generation(),
+            sampler: Arc::default(),
             state: Mutex::default(),
         };
         state.problem = problem;
@@ -337,7 +341,13 @@ impl Shared {
         files.try_for_each(|file| file.flush(wait)).map_err(Error::from)
     }
 
+    /// How often sampled fields are asked for.
+    pub(crate) const fn sample_every(&self) -> Duration {
+        self.options.sample_every
+    }
+
     fn close(&self) {
+        self.sampler.close();
         let mut state = self.lock();
         if std::mem::replace(&mut state.closed, true) {
             return;

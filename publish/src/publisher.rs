@@ -207,6 +207,48 @@ impl<S: Stats> Publisher<S> {
         crate::common::add(&self.shared, label.into(), options)
     }
 
+    /// Adds a field whose value lives elsewhere: `callback` is called with its handle at once
+    /// and then at every interval ([`Options::sample_every`]), by a thread of its own that
+    /// begins with the first such field and ends with the publisher. Never on the way of an
+    /// update.
+    ///
+    /// A callback that panics is not called again; the others are. One that takes long delays
+    /// the others. A forked child has no such thread.
+    ///
+    /// ```
+    /// # use mmstats::{FieldOptions, Gauge, Lane, Options};
+    /// # use std::sync::{Arc, Mutex};
+    /// # let dir = std::env::temp_dir().join(format!("mmstats-sampled-{}", std::process::id()));
+    /// # let queue = Arc::new(Mutex::new(vec![1, 2, 3]));
+    /// let publisher = Options::new().directory(&dir).start::<Lane>()?;
+    /// publisher.sampled("queue.length", FieldOptions::new(), move |length: &Gauge<u64>| {
+    ///     length.set(queue.lock().unwrap().len() as u64);
+    /// })?;
+    /// # drop(publisher); std::fs::remove_dir(dir).unwrap();
+    /// # Ok::<(), mmstats::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::add`], and if the thread cannot be started.
+    pub fn sampled<H: Field + 'static>(
+        &self,
+        label: impl Into<String>,
+        options: FieldOptions,
+        callback: impl FnMut(&H) + Send + 'static,
+    ) -> Result<Key<H>, Error> {
+        let key = self.add(label, options)?;
+        let every = self.shared.sample_every();
+        self.shared.sampler.add(&self.shared, &self.closer, every, key, callback)?;
+        Ok(key)
+    }
+
+    /// How many callbacks of [`Publisher::sampled`] have panicked.
+    #[must_use]
+    pub fn sampling_panics(&self) -> u64 {
+        self.shared.sampler.panics()
+    }
+
     /// Adds a family while the program runs: see [`Schema::add_family`].
     ///
     /// # Errors

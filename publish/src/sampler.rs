@@ -1,0 +1,145 @@
+//! Fields whose values live elsewhere: asked for by a thread of their own, never on the way of
+//! an update.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::fields::Field;
+use crate::lane::Lane;
+use crate::parts::{Closer, Fallback, Shared};
+use crate::schema::Key;
+
+/// A callback with its handle, made on the thread that calls it.
+type Task = Box<dyn FnMut()>;
+/// Makes the task of one field; `None` if its handle does not fit.
+type Make = Box<dyn FnOnce(&Lane) -> Option<Task> + Send>;
+
+/// The callbacks of a publisher.
+#[derive(Default)]
+pub(crate) struct Sampler {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Not yet with the thread.
+    new: Vec<Make>,
+    running: bool,
+    closed: bool,
+    /// How often a callback panicked, and was removed.
+    panics: u64,
+}
+
+impl std::fmt::Debug for Sampler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sampler").finish_non_exhaustive()
+    }
+}
+
+impl Sampler {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the thread.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_all();
+    }
+
+    /// How often a callback panicked.
+    pub(crate) fn panics(&self) -> u64 {
+        self.lock().panics
+    }
+
+    /// Has `callback` called with the handle of `key` at every interval. Starts the thread
+    /// with the first.
+    pub(crate) fn add<H: Field + 'static>(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        closer: &Arc<Closer>,
+        every: Duration,
+        key: Key<H>,
+        mut callback: impl FnMut(&H) + Send + 'static,
+    ) -> Result<(), Error> {
+        let make: Make = Box::new(move |lane| {
+            let handle = lane.attach(key).ok()?;
+            Some(Box::new(move || callback(&handle)))
+        });
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        state.new.push(make);
+        if !std::mem::replace(&mut state.running, true) {
+            let (this, shared, closer) =
+                (Arc::clone(self), Arc::downgrade(shared), Arc::downgrade(closer));
+            let thread = std::thread::Builder::new().name("mmstats-sample".to_owned());
+            let started = thread.spawn(move || this.run(&shared, &closer, every));
+            if let Err(error) = started {
+                state.running = false;
+                state.new.pop();
+                return Err(Error::Thread(error.kind()));
+            }
+        }
+        drop(state);
+        self.wake.notify_all();
+        Ok(())
+    }
+
+    /// Calls all callbacks, at every interval, until the publisher is closed.
+    fn run(&self, shared: &Weak<Shared>, closer: &Weak<Closer>, every: Duration) {
+        // The lane keeps the memory of the files, but not the publisher: it can end meanwhile.
+        let claimed = shared.upgrade().map(|shared| Lane::claim(&shared, Fallback::Always));
+        let Some(Ok(lane)) = claimed else {
+            self.lock().running = false;
+            return;
+        };
+        let mut tasks: Vec<Task> = Vec::new();
+        let mut next = Instant::now();
+        loop {
+            let new = {
+                let mut state = self.lock();
+                loop {
+                    // A publisher whose last clone has gone is closed.
+                    if state.closed || closer.strong_count() == 0 {
+                        return;
+                    }
+                    let left = next.saturating_duration_since(Instant::now());
+                    if left.is_zero() || !state.new.is_empty() {
+                        break;
+                    }
+                    let waited = self.wake.wait_timeout(state, left);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                std::mem::take(&mut state.new)
+            };
+            // New ones at once, the others when it is their time.
+            let due = Instant::now() >= next;
+            if due {
+                tasks.retain_mut(|task| self.call(task));
+            }
+            for mut task in new.into_iter().filter_map(|make| make(&lane)) {
+                if self.call(&mut task) {
+                    tasks.push(task);
+                }
+            }
+            if due {
+                // What took longer than the interval is not made up for.
+                next = (next + every).max(Instant::now());
+            }
+        }
+    }
+
+    /// Whether the callback may be called again: not after a panic.
+    fn call(&self, task: &mut Task) -> bool {
+        let good = catch_unwind(AssertUnwindSafe(task)).is_ok();
+        if !good {
+            self.lock().panics += 1;
+        }
+        good
+    }
+}

@@ -1,0 +1,74 @@
+//! Fields whose values live elsewhere.
+#![allow(missing_docs)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use mmstats::{Counter, FieldOptions, Gauge, Lane, Options, Publisher};
+use mmstats_observe::{Observer, OwnedValue, Sources, totals};
+
+fn start(directory: &Path) -> Publisher<Lane> {
+    let options = Options::new().directory(directory).lanes(1);
+    options.sample_every(Duration::from_millis(5)).start().unwrap()
+}
+
+fn value(directory: &Path, label: &str) -> Option<OwnedValue> {
+    let mut observer = Observer::new(Sources::new().path(directory));
+    observer.refresh();
+    totals(observer.files()).into_iter().find(|t| t.field.label == label)?.reading.value
+}
+
+fn wait(what: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !what() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "it does not happen");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let named = |task: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
+    };
+    tasks.filter_map(named).filter(|name| name.trim() == "mmstats-sample").count()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn values_are_asked_for_and_the_thread_ends() {
+    let place = tempfile::tempdir().unwrap();
+    let publisher = start(place.path());
+    assert_eq!(threads(), 0, "no field, no thread");
+    let (source, calls) = (Arc::new(AtomicU64::new(7)), Arc::new(AtomicU64::new(0)));
+    let (from, called) = (Arc::clone(&source), Arc::clone(&calls));
+    publisher
+        .sampled("depth", FieldOptions::new(), move |depth: &Gauge<u64>| {
+            called.fetch_add(1, Ordering::Relaxed);
+            depth.set(from.load(Ordering::Relaxed));
+        })
+        .unwrap();
+    wait(|| value(place.path(), "depth") == Some(OwnedValue::Unsigned(7)));
+    source.store(9, Ordering::Relaxed);
+    wait(|| value(place.path(), "depth") == Some(OwnedValue::Unsigned(9)));
+    // One that panics is left out, the others go on.
+    publisher.sampled("bad", FieldOptions::new(), |_: &Gauge<u64>| panic!("on purpose")).unwrap();
+    let total = Arc::new(AtomicU64::new(0));
+    let sum = Arc::clone(&total);
+    publisher
+        .sampled("total", FieldOptions::new(), move |counter: &Counter| {
+            counter.set(sum.fetch_add(1, Ordering::Relaxed));
+        })
+        .unwrap();
+    wait(|| publisher.sampling_panics() == 1 && total.load(Ordering::Relaxed) > 3);
+    assert_eq!((threads(), publisher.sampling_panics()), (1, 1));
+    let clone = publisher.clone();
+    drop(publisher);
+    let before = calls.load(Ordering::Relaxed);
+    wait(|| calls.load(Ordering::Relaxed) > before + 2);
+    drop(clone);
+    wait(|| threads() == 0);
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+}
