@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod files;
+mod kinds;
 mod loops;
 mod observing;
 mod peers;
@@ -12,6 +13,7 @@ use mmstats_benches::Bench;
 fn main() {
     let mut bench = Bench::from_args();
     publishing::rows(&mut bench);
+    kinds::rows(&mut bench);
     observing::rows(&mut bench);
     files::rows(&mut bench);
     peers::rows(&mut bench);

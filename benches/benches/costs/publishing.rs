@@ -59,15 +59,15 @@ pub(crate) fn options(directory: &TempDir) -> Options {
 }
 
 /// A publisher of its own, with its lane on this thread.
-struct Publishing<S: Stats> {
+pub(crate) struct Publishing<S: Stats> {
     // Dropped first.
-    handles: S,
-    publisher: Publisher<S>,
+    pub(crate) handles: S,
+    pub(crate) publisher: Publisher<S>,
     _directory: TempDir,
 }
 
 impl<S: Stats> Publishing<S> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = directory();
         let publisher: Publisher<S> = options(&directory).start().expect("a publisher");
         let handles = publisher.lane().expect("a lane");

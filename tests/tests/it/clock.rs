@@ -127,7 +127,7 @@ fn temporary_files_from_the_future() {
     let (future, past) = (plant(YEAR), plant(-HOUR));
     let (soon, now, locked) = (plant(20), plant(0), plant(YEAR));
     let holder = File::open(&locked).unwrap();
-    holder.lock().unwrap();
+    rustix::fs::flock(&holder, rustix::fs::FlockOperation::LockExclusive).unwrap();
 
     tidy_up(directory.path(), &["post=8"]);
     assert!(!past.exists(), "abandoned");

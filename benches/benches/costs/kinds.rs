@@ -1,0 +1,181 @@
+//! What an update of each further kind costs, and of the nearest peers.
+
+use std::hint::black_box;
+
+use mmstats::{
+    Average, Counter, Events, Family, FieldOptions, Histogram, Rate, SharedGauge, State, StateSet,
+    Stats, Timestamp, Window,
+};
+use mmstats_benches::{Bench, Row, Target};
+use prometheus_client::metrics::histogram::Histogram as PeerHistogram;
+
+use crate::publishing::Publishing;
+
+#[derive(Debug, Clone, Copy, State)]
+enum Phase {
+    Idle,
+    Busy,
+}
+
+#[derive(Stats)]
+struct Further {
+    #[stats(unit = "nanoseconds", range(100, 3_600_000_000_000_u64))]
+    size: Histogram,
+    ratio: Histogram<f64>,
+    mean: Average,
+    recent: Window<f64, 100>,
+    phase: StateSet<Phase>,
+    hits: Rate,
+    at: Timestamp,
+    log: Events<64>,
+    #[stats(labels("method", "code"))]
+    served: Family<Counter, 2>,
+}
+
+/// Values spread over some thousand buckets' range, so that no branch is foreseen.
+const fn spread(i: u64) -> u64 {
+    i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (30 + (i & 15))
+}
+
+#[inline(never)]
+fn histogram(histogram: &Histogram, n: u64) {
+    for i in 0..n {
+        histogram.record(spread(i));
+    }
+}
+
+#[inline(never)]
+#[allow(clippy::cast_precision_loss)]
+fn floats(histogram: &Histogram<f64>, n: u64) {
+    for i in 0..n {
+        histogram.record(spread(i) as f64);
+    }
+}
+
+/// What the values alone cost.
+#[inline(never)]
+fn values(n: u64) {
+    for i in 0..n {
+        black_box(spread(i));
+    }
+}
+
+#[inline(never)]
+fn average(average: &Average, n: u64) {
+    for _ in 0..n {
+        average.record(0.5);
+    }
+}
+
+#[inline(never)]
+fn window(window: &Window<f64, 100>, n: u64) {
+    for _ in 0..n {
+        window.record(0.5);
+    }
+}
+
+#[inline(never)]
+fn state(state: &StateSet<Phase>, n: u64) {
+    for i in 0..n {
+        state.set(if i & 1 == 0 { Phase::Idle } else { Phase::Busy });
+    }
+}
+
+#[inline(never)]
+fn rate(rate: &Rate, n: u64) {
+    for _ in 0..n {
+        rate.incr();
+    }
+}
+
+#[inline(never)]
+fn timestamp(timestamp: &Timestamp, n: u64) {
+    for i in 0..n {
+        timestamp.set_nanos(i);
+    }
+}
+
+#[inline(never)]
+fn events(events: &Events<64>, n: u64) {
+    for _ in 0..n {
+        events.record("hashing block 0123456789 of the archive, then compressing it....");
+    }
+}
+
+#[inline(never)]
+fn family(family: &Family<Counter, 2>, n: u64) {
+    for i in 0..n {
+        let code = if i & 7 == 0 { "404" } else { "200" };
+        family.get(&[black_box("GET"), code]).incr();
+    }
+}
+
+#[inline(never)]
+fn shared(gauge: &SharedGauge<f64>, n: u64) {
+    for _ in 0..n {
+        gauge.set(0.5);
+    }
+}
+
+#[inline(never)]
+#[allow(clippy::cast_precision_loss)]
+fn peer_histogram(histogram: &PeerHistogram, n: u64) {
+    for i in 0..n {
+        histogram.observe(spread(i) as f64);
+    }
+}
+
+#[inline(never)]
+fn peer_family(family: &prometheus::IntCounterVec, n: u64) {
+    for i in 0..n {
+        let code = if i & 7 == 0 { "404" } else { "200" };
+        family.with_label_values(&[black_box("GET"), code]).inc();
+    }
+}
+
+pub(crate) fn rows(bench: &mut Bench) {
+    type P = Publishing<Further>;
+    let fa = |most| Target::FetchAdds(most);
+    bench.section("publishing, further kinds");
+    bench.row(Row::new("histogram of u64, record (no clock)").target(fa(1.3)), P::new, |p, n| {
+        histogram(&p.handles.size, n)
+    });
+    bench.row(Row::new("histogram of f64, record"), P::new, |p, n| floats(&p.handles.ratio, n));
+    bench.row(Row::new("  of which making the values"), || (), |(), n| values(n));
+    bench.row(Row::new("average, record"), P::new, |p, n| average(&p.handles.mean, n));
+    bench.row(Row::new("window of 100, record"), P::new, |p, n| window(&p.handles.recent, n));
+    bench.row(Row::new("state, set").target(fa(0.25)), P::new, |p, n| state(&p.handles.phase, n));
+    bench.row(Row::new("timestamp, set (no clock)").target(fa(0.25)), P::new, |p, n| {
+        timestamp(&p.handles.at, n);
+    });
+    bench
+        .row(Row::new("rate, incr (with a coarse clock)"), P::new, |p, n| rate(&p.handles.hits, n));
+    bench.row(Row::new("event of 64 bytes (with the clock)"), P::new, |p, n| {
+        events(&p.handles.log, n);
+    });
+    bench.row(Row::new("family, two labels, hit and incr").target(fa(15.0)), P::new, |p, n| {
+        family(&p.handles.served, n)
+    });
+    bench.row(
+        Row::new("gauge of the whole program, set"),
+        || {
+            let p = P::new();
+            let gauge = p.publisher.shared::<f64>("shared", FieldOptions::new());
+            (gauge.expect("a gauge"), p)
+        },
+        |(gauge, _), n| shared(gauge, n),
+    );
+    bench.row(
+        Row::new("prometheus-client, histogram (15 buckets)"),
+        || PeerHistogram::new((0..15).map(|i| 10_f64.powi(i))),
+        |histogram, n| peer_histogram(histogram, n),
+    );
+    bench.row(
+        Row::new("prometheus, counter with two labels"),
+        || {
+            let options = prometheus::Opts::new("served", "Served.");
+            prometheus::IntCounterVec::new(options, &["method", "code"]).expect("a family")
+        },
+        |family, n| peer_family(family, n),
+    );
+}
