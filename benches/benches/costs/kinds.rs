@@ -138,7 +138,7 @@ pub(crate) fn rows(bench: &mut Bench) {
     let fa = |most| Target::FetchAdds(most);
     bench.section("publishing, further kinds");
     bench.row(Row::new("histogram of u64, record (no clock)").target(fa(1.3)), P::new, |p, n| {
-        histogram(&p.handles.size, n)
+        histogram(&p.handles.size, n);
     });
     bench.row(Row::new("histogram of f64, record"), P::new, |p, n| floats(&p.handles.ratio, n));
     bench.row(Row::new("  of which making the values"), || (), |(), n| values(n));
@@ -154,7 +154,7 @@ pub(crate) fn rows(bench: &mut Bench) {
         events(&p.handles.log, n);
     });
     bench.row(Row::new("family, two labels, hit and incr").target(fa(15.0)), P::new, |p, n| {
-        family(&p.handles.served, n)
+        family(&p.handles.served, n);
     });
     bench.row(
         Row::new("gauge of the whole program, set"),
