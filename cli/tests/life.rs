@@ -37,7 +37,7 @@ fn a_program_from_the_future_has_no_age() {
     from_the_future(&path, YEAR);
     set_modified(&path, SystemTime::now() + YEAR);
     let lock = File::open(&path).unwrap();
-    lock.lock().unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
 
     let state = |state: &str| {
         let printed = run(dir.path(), &["ls"]);

@@ -17,7 +17,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, body::HttpBody};
-use mmstats::{Counter, Gauge, Info, Options, Publisher, Stats, Text, Timer};
+use mmstats::{Counter, Events, Family, Gauge, Info, Latency, Options, Publisher, Stats, Text};
 
 #[derive(Stats)]
 #[stats(prefix = "http")]
@@ -26,50 +26,21 @@ struct Http {
     #[stats(value = env!("CARGO_PKG_VERSION"))]
     #[expect(dead_code, reason = "a constant has nothing to update")]
     version: Info,
-    /// Requests answered.
-    #[stats(nested)]
-    requests: Requests,
+    /// Requests answered, by route and status.
+    #[stats(labels("route", "status"))]
+    requests: Family<Counter, 2>,
     /// Requests being answered now.
     in_flight: Gauge<i64>,
-    /// From the first byte of a request to the last header of its answer.
-    latency: Timer,
+    /// From the first byte of a request to the last header of its answer, by route.
+    #[stats(labels("route"), error = 0.02)]
+    latency: Family<Latency, 1>,
     /// Bytes of bodies sent.
     #[stats(unit = "bytes")]
     bytes_out: Counter,
     /// Path of the newest request on this thread.
     last_path: Text<64>,
-}
-
-/// By route and status; the empty labels make them one metric with attributes.
-#[derive(Stats)]
-struct Requests {
-    /// Requests answered.
-    #[stats(label = "", attributes(route = "/", status = "200"))]
-    index: Counter,
-    /// Requests answered.
-    #[stats(label = "", attributes(route = "/hello/{name}", status = "200"))]
-    hello: Counter,
-    /// Requests answered.
-    #[stats(label = "", attributes(route = "/primes", status = "200"))]
-    primes: Counter,
-    /// Requests answered.
-    #[stats(label = "", attributes(route = "/primes", status = "400"))]
-    primes_refused: Counter,
-    /// Requests answered.
-    #[stats(label = "", attributes(route = "other", status = "404"))]
-    not_found: Counter,
-}
-
-impl Requests {
-    fn counter(&self, route: Option<&str>, status: StatusCode) -> &Counter {
-        match (route, status) {
-            (Some("/"), _) => &self.index,
-            (Some("/hello/{name}"), _) => &self.hello,
-            (Some("/primes"), StatusCode::OK) => &self.primes,
-            (Some("/primes"), _) => &self.primes_refused,
-            _ => &self.not_found,
-        }
-    }
+    /// What the server did: its black box. `mmstats events` prints it.
+    log: Events,
 }
 
 type Web = Publisher<Http>;
@@ -85,9 +56,12 @@ async fn measure(State(web): State<Web>, request: Request, next: Next) -> Respon
     let response = next.run(request).await;
     web.with(|stats| {
         stats.in_flight.sub(1);
-        stats.latency.record(start.elapsed());
-        let route = route.as_ref().map(MatchedPath::as_str);
-        stats.requests.counter(route, response.status()).incr();
+        let route = route.as_ref().map_or("other", MatchedPath::as_str);
+        stats.latency.get(&[route]).record(start.elapsed());
+        stats.requests.get(&[route, response.status().as_str()]).incr();
+        if !response.status().is_success() {
+            stats.log.record_fmt(format_args!("{} for {route}", response.status()));
+        }
         stats.bytes_out.add(response.body().size_hint().exact().unwrap_or(0));
     });
     response
@@ -128,6 +102,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .layer(middleware::from_fn_with_state(web.clone(), measure))
         .with_state(web.clone());
     let listener = tokio::net::TcpListener::bind(address).await?;
+    web.with(|stats| stats.log.record_fmt(format_args!("serving on {address}")));
     println!("serving http://{}/, /hello/NAME, /primes?below=N", listener.local_addr()?);
     println!("watch it:  mmstats show {}", std::process::id());
     let stop = async {

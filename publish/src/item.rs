@@ -7,6 +7,7 @@ use mmstats_core::{
     WriteError, Writer,
 };
 
+use crate::carry::DECLARED;
 use crate::error::Error;
 use crate::fields::Value;
 use crate::pieces::Pieces;
@@ -184,6 +185,13 @@ impl Item {
             Self::One(field) => std::slice::from_ref(field),
             Self::Several(fields) | Self::Group(fields) => fields,
         }
+    }
+
+    /// Whether this is a constant of FORMAT.md section 11.
+    pub(crate) fn is_standard(&self) -> bool {
+        let standard =
+            |field: &Owned| field.about.value.is_some() && field.label().starts_with("sys.");
+        matches!(self, Self::One(field) if standard(field) && field.label() != DECLARED)
     }
 
     /// Number of descriptors.

@@ -141,7 +141,8 @@ impl Shared {
         }
         if !items.is_empty() {
             let number = state.segments.len();
-            state.segments.push(Segment::new(need));
+            let segment = Segment::with(&state.prelude, need);
+            state.segments.push(segment);
             for item in items {
                 let key = item.fields().first().map(Owned::key);
                 let mut room = Geometry::new(1);

@@ -45,7 +45,8 @@ impl Shared {
             .and_then(|last| last.capacity_after(need, lanes))
             .ok_or(Error::TooLarge { fields: need.fields as usize, lanes })?;
         let number = state.segments.len();
-        state.segments.push(Segment::new(capacity));
+        let segment = Segment::with(&state.prelude, capacity);
+        state.segments.push(segment);
         let opened = self.open_part(state, number).or_else(|error| {
             if !self.fallback().takes(&error) {
                 return Err(error);

@@ -5,6 +5,8 @@
 //! of a segment run out, it gets a further file with the same fields and more lanes. So a
 //! field has the same number in all files of its segment, and never any other.
 
+use std::sync::Arc;
+
 use mmstats_core::{FieldId, Geometry, Memory, WriteError, Writer};
 
 use crate::error::Error;
@@ -43,6 +45,8 @@ pub(crate) struct Segment {
     capacity: Geometry,
     /// How much of it is used, at most.
     used: Geometry,
+    /// What every file says of the program, before its own fields.
+    prelude: Arc<Vec<Item>>,
     entries: Vec<Entry>,
     fields: u32,
     /// Its files, as indices into the list of all.
@@ -50,9 +54,20 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    pub(crate) const fn new(capacity: Geometry) -> Self {
+    pub(crate) fn new(capacity: Geometry) -> Self {
         let used = Geometry::new(0);
-        Self { capacity, used, entries: Vec::new(), fields: 0, parts: Vec::new() }
+        let prelude = Arc::default();
+        Self { capacity, used, prelude, entries: Vec::new(), fields: 0, parts: Vec::new() }
+    }
+
+    /// A segment whose files begin with `prelude`, for which it has room besides.
+    pub(crate) fn with(prelude: &Arc<Vec<Item>>, mut capacity: Geometry) -> Self {
+        for item in prelude.iter() {
+            // They are in the first segment too, so they break no rule.
+            let _ = item.measure(&mut capacity);
+        }
+        let fields = prelude.iter().map(Item::count).sum();
+        Self { prelude: Arc::clone(prelude), fields, ..Self::new(capacity) }
     }
 
     /// The room of a file with `lanes` lanes, or as many as the format allows but for the
@@ -83,6 +98,9 @@ impl Segment {
 
     /// Writes all fields into a new file.
     pub(crate) fn write<M: Memory>(&self, writer: &mut Writer<M>) -> Result<(), WriteError> {
+        for item in self.prelude.iter() {
+            item.write(writer)?;
+        }
         for entry in &self.entries {
             entry.item.write(writer)?;
             if entry.retired {

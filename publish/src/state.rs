@@ -46,6 +46,9 @@ pub(crate) struct State {
     /// How many files were opened.
     pub(crate) files: u32,
     pub(crate) closed: bool,
+    /// The standard constants, which every file has: who looks at one file alone knows whose it
+    /// is.
+    pub(crate) prelude: Arc<Vec<Item>>,
     #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
     pub(crate) common: crate::common::Common,
     /// What an earlier run left, while the publisher starts.
@@ -68,6 +71,8 @@ impl State {
             families: families.collect(),
             ..Self::default()
         };
+        let standard = schema.items.iter().filter(|item| item.is_standard());
+        state.prelude = Arc::new(standard.cloned().collect());
         // The strings that fields have in common were measured once: no item alone.
         let mut need = used;
         for item in schema.items {

@@ -334,3 +334,20 @@ fn when_nothing_can_be_added() {
     late.get(&["a"]).incr();
     family.get(&["d"]).incr();
 }
+
+/// A tool that looks at one file alone knows whose it is.
+#[test]
+fn files_of_run_time_fields_say_whose_they_are() {
+    let place = tempfile::tempdir().unwrap();
+    let options = mmstats::Options::new().directory(place.path()).name("shop");
+    let publisher = options.start::<mmstats::Lane>().unwrap();
+    publisher.add::<mmstats::Counter>("late", mmstats::FieldOptions::new()).unwrap();
+    assert_eq!(publisher.paths().len(), 2);
+    let sources = mmstats_observe::Sources::new().path(place.path());
+    let mut observer = mmstats_observe::Observer::new(sources);
+    observer.refresh();
+    for file in observer.files() {
+        assert_eq!(file.identity().pid, Some(std::process::id()));
+        assert_eq!(file.identity().command.as_deref(), Some("shop"));
+    }
+}
