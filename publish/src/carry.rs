@@ -31,6 +31,8 @@ pub(crate) struct Carry {
     amounts: HashMap<Name, (Shape, Amount)>,
     /// The fields that it added later.
     added: Vec<Item>,
+    /// Whether a file of the last run has all fields that were added in the runs before.
+    renewed: bool,
 }
 
 /// Label and attributes.
@@ -122,9 +124,12 @@ impl Carry {
             };
             let shapes = fields.iter().map(|field| Shape::of(&region, field));
             self.declared = names.iter().cloned().zip(shapes).take(count).collect();
-        } else if declared.is_some() && !same {
-            // More lanes of a run before the last one, whose values went to the first file.
+        } else if !same && (declared.is_some() || self.renewed) {
+            // A start that was cut short left it: its values went to the first file, or to the
+            // one file for all fields that are added later.
             return Ok(());
+        } else if same && declared.is_none() {
+            self.renewed = true;
         }
         let lanes = header.lanes_used(&region).unwrap_or(0);
         let lanes: Vec<Lane> =

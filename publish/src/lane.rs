@@ -51,8 +51,8 @@ impl Drop for Claim {
 /// A thread's own lane: the source of its handles.
 ///
 /// It and its handles stay on the thread that got it. When the last of them is dropped,
-/// the lane is handed back, in each file that it has a place in: counters and timers stay for the next thread, gauges and
-/// texts return to "no value".
+/// the lane is handed back, in each file that it has a place in: counters, timers, histograms,
+/// averages and events stay for the next thread; gauges, texts and states return to "no value".
 ///
 /// ```compile_fail
 /// fn needs_send<T: Send>() {}

@@ -153,7 +153,11 @@ impl Shared {
             }
             self.open_part(state, number)?;
         }
-        std::mem::take(&mut state.carry).finish();
+        let carry = std::mem::take(&mut state.carry);
+        // Where publishing goes on in private memory, the old files are all there is.
+        if self.place.is_some() {
+            carry.finish();
+        }
         Ok(())
     }
 
@@ -247,7 +251,7 @@ impl Shared {
     }
 
     /// Whether this process was forked off the one that publishes.
-    fn is_forked(&self) -> bool {
+    pub(crate) fn is_forked(&self) -> bool {
         self.generation != fork::generation()
     }
 

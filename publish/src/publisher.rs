@@ -213,7 +213,8 @@ impl<S: Stats> Publisher<S> {
     /// update.
     ///
     /// A callback that panics is not called again; the others are. One that takes long delays
-    /// the others. A forked child has no such thread.
+    /// the others. One that holds a clone of the publisher keeps it from ending: only
+    /// [`Publisher::close`] does then. A forked child has no such thread.
     ///
     /// ```
     /// # use mmstats::{FieldOptions, Gauge, Lane, Options};
@@ -230,17 +231,29 @@ impl<S: Stats> Publisher<S> {
     ///
     /// # Errors
     ///
-    /// As [`Publisher::add`], and if the thread cannot be started.
+    /// As [`Publisher::add`], and if the thread cannot be started, or this process was forked
+    /// off the one that publishes. If the thread finds no place for the handle,
+    /// [`Publisher::problem`] says why.
     pub fn sampled<H: Field + 'static>(
         &self,
         label: impl Into<String>,
         options: FieldOptions,
         callback: impl FnMut(&H) + Send + 'static,
     ) -> Result<Key<H>, Error> {
+        if self.shared.is_forked() {
+            return Err(Error::Forked);
+        }
         let key = self.add(label, options)?;
         let every = self.shared.sample_every();
-        self.shared.sampler.add(&self.shared, &self.closer, every, key, callback)?;
-        Ok(key)
+        let added = self.shared.sampler.add(&self.shared, &self.closer, every, key, callback);
+        match added {
+            Ok(()) => Ok(key),
+            Err(error) => {
+                // A field that nobody will ever set.
+                let _ = self.retire(key);
+                Err(error)
+            }
+        }
     }
 
     /// How many callbacks of [`Publisher::sampled`] have panicked.

@@ -13,8 +13,8 @@ use crate::schema::Key;
 
 /// A callback with its handle, made on the thread that calls it.
 type Task = Box<dyn FnMut()>;
-/// Makes the task of one field; `None` if its handle does not fit.
-type Make = Box<dyn FnOnce(&Lane) -> Option<Task> + Send>;
+/// Makes the task of one field.
+type Make = Box<dyn FnOnce(&Lane) -> Result<Task, Error> + Send>;
 
 /// The callbacks of a publisher.
 #[derive(Default)]
@@ -66,8 +66,8 @@ impl Sampler {
         mut callback: impl FnMut(&H) + Send + 'static,
     ) -> Result<(), Error> {
         let make: Make = Box::new(move |lane| {
-            let handle = lane.attach(key).ok()?;
-            Some(Box::new(move || callback(&handle)))
+            let handle = lane.attach(key)?;
+            Ok(Box::new(move || callback(&handle)))
         });
         let mut state = self.lock();
         if state.closed {
@@ -120,11 +120,16 @@ impl Sampler {
             // New ones at once, the others when it is their time.
             let due = Instant::now() >= next;
             if due {
-                tasks.retain_mut(|task| self.call(task));
+                tasks = tasks.into_iter().filter_map(|task| self.call(task)).collect();
             }
-            for mut task in new.into_iter().filter_map(|make| make(&lane)) {
-                if self.call(&mut task) {
-                    tasks.push(task);
+            for make in new {
+                match make(&lane) {
+                    Ok(task) => tasks.extend(self.call(task)),
+                    Err(error) => {
+                        if let Some(shared) = shared.upgrade() {
+                            shared.lock().problem.get_or_insert(error);
+                        }
+                    }
                 }
             }
             if due {
@@ -134,12 +139,14 @@ impl Sampler {
         }
     }
 
-    /// Whether the callback may be called again: not after a panic.
-    fn call(&self, task: &mut Task) -> bool {
-        let good = catch_unwind(AssertUnwindSafe(task)).is_ok();
-        if !good {
-            self.lock().panics += 1;
+    /// Calls a callback, and gives it back to be called again: not after a panic.
+    fn call(&self, mut task: Task) -> Option<Task> {
+        if catch_unwind(AssertUnwindSafe(&mut task)).is_ok() {
+            return Some(task);
         }
-        good
+        self.lock().panics += 1;
+        // What it holds may panic too when it is dropped.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
+        None
     }
 }

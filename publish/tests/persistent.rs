@@ -152,6 +152,77 @@ fn a_file_in_use_and_a_foreign_one_are_refused() {
     assert_eq!(std::fs::read(&path).unwrap(), b"not ours");
 }
 
+/// Where nothing can be published, the old file is all there is.
+#[test]
+fn private_memory_takes_no_file_away() {
+    if let Ok(path) = std::env::var("MMSTATS_TEST_NO_ROOM") {
+        Options::new().persistent(&path).start::<Shop>().unwrap_err();
+        let shop: Publisher<Shop> = Options::new().persistent(&path).or_private().start().unwrap();
+        assert!(shop.problem().is_some() && shop.paths().is_empty());
+        shop.with(|stats| assert_eq!(stats.orders.get(), 42));
+        shop.with(|stats| assert_eq!(stats.calls.get(&["GET"]).get(), 7));
+        println!("\ndone");
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("shop.mmst");
+    let shop = start(&path);
+    shop.with(|stats| stats.orders.add(42));
+    shop.with(|stats| stats.calls.get(&["GET"]).add(7));
+    drop(shop);
+    let files = ["shop.1.mmst", "shop.mmst"];
+    let read = || files.map(|name| std::fs::read(place.path().join(name)).unwrap());
+    let before = read();
+    // A process that may write no file larger than a block.
+    let out = Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -f 1 && exec \"$0\" --exact private_memory_takes_no_file_away --nocapture",
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .env("MMSTATS_TEST_NO_ROOM", &path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(
+        said.lines().any(|line| line == "done"),
+        "{said}{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    assert_eq!(names(place.path()), files);
+    assert!(read() == before);
+}
+
+/// What a start leaves that is cut short between two files is counted once.
+#[test]
+fn a_start_that_was_cut_short() {
+    let place = tempfile::tempdir().unwrap();
+    let [path, later, stale] =
+        ["shop.mmst", "shop.1.mmst", "shop.2.mmst"].map(|n| place.path().join(n));
+    let run = || {
+        let shop = start(&path);
+        shop.with(|stats| stats.calls.get(&["GET"]).incr());
+    };
+    run();
+    let old = std::fs::read(&later).unwrap();
+    run();
+    let get = |count: u64| {
+        let all = values(place.path());
+        let end = format!(" {count}");
+        assert!(all.iter().any(|v| v.contains("GET") && v.ends_with(&end)), "{count}: {all:?}");
+    };
+    get(2);
+    // The new file is there, the old one not removed yet.
+    std::fs::write(&stale, &old).unwrap();
+    run();
+    get(3);
+    assert_eq!(names(place.path()), ["shop.1.mmst", "shop.mmst"]);
+    // The first file is new, the other one still old.
+    std::fs::write(&later, &old).unwrap();
+    run();
+    get(2);
+}
+
 /// A real process, killed.
 #[test]
 fn values_go_on_after_a_kill() {

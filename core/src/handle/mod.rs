@@ -2,7 +2,8 @@
 //!
 //! A handle belongs to one field in one lane. An update is a bounded handful of loads
 //! and stores: no lock, no system call, no allocation, no read-modify-write. Handles
-//! are neither `Send` nor `Sync`, because a lane has one writer; a clone writes to the
+//! (but for `SharedGauge`, of a lane that is no thread's, whose `add` is the one
+//! read-modify-write) are neither `Send` nor `Sync`, because a lane has one writer; a clone writes to the
 //! same lane and stays on the same thread.
 
 mod array;
