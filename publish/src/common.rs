@@ -1,19 +1,17 @@
-//! Gauges of the whole program, which any thread may set.
+//! What belongs to the whole program instead of one thread.
 
 use std::sync::{Arc, Weak};
 
 use mmstats_core as core;
-use mmstats_core::{Kept, Region, ScalarType};
+use mmstats_core::{Kept, Region};
 use mmstats_unix::Mapping;
 
 use crate::error::Error;
-use crate::fields::{Field, Gauge};
 use crate::lane::Claim;
 use crate::parts::Shared;
-use crate::schema::FieldOptions;
 
-/// What a gauge of the whole program keeps alive: the mapping, and the claim on the lane that
-/// all such gauges of a publisher have in common.
+/// What a handle of the whole program keeps alive: the mapping, and the claim on the lane that
+/// all such handles of a publisher have in common.
 pub type CommonKeep = Arc<Kept<Arc<Mapping>, Claim>>;
 
 /// A scalar of the whole program instead of one for each thread: the last `set` wins.
@@ -23,6 +21,7 @@ pub type CommonKeep = Arc<Kept<Arc<Mapping>, Claim>>;
 /// `set` is a plain store; `add` and `sub` are one read-modify-write, the only ones in this
 /// crate: threads that do it at a high rate wait for each other. See
 /// [`Publisher::shared`](crate::Publisher::shared).
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub type SharedGauge<T> = core::SharedGauge<T, CommonKeep>;
 
 /// The lane in each segment that belongs to no thread, while somebody has a handle of it.
@@ -32,33 +31,49 @@ pub(crate) struct Common(Vec<Known>);
 /// Number of the segment and of the lane, and what keeps it.
 type Known = (usize, u32, Weak<Kept<Arc<Mapping>, Claim>>);
 
-pub(crate) fn add<T: ScalarType>(
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+pub(crate) fn add<T: core::ScalarType>(
     shared: &Arc<Shared>,
     label: String,
-    options: FieldOptions,
+    options: crate::schema::FieldOptions,
 ) -> Result<SharedGauge<T>, Error> {
+    use crate::fields::{Field, Gauge};
     let address = shared.add(Gauge::<T>::item(label, options))?;
-    let lane = lane(shared, address.segment as usize)?;
+    let lane = claim(shared, address.segment as usize)?.open()?;
     SharedGauge::attach(&lane, address.id).map_err(Error::Attach)
 }
 
-fn lane(shared: &Arc<Shared>, segment: usize) -> Result<core::Lane<CommonKeep>, Error> {
+/// A lane of a segment that no thread owns: for what any thread may write, each field of which
+/// is written by one at a time.
+#[derive(Debug)]
+pub(crate) struct CommonLane {
+    keep: CommonKeep,
+    index: u32,
+}
+
+impl CommonLane {
+    /// The lane for this thread: like all that writes, it stays there.
+    pub(crate) fn open(&self) -> Result<core::Lane<CommonKeep>, Error> {
+        let region = Region::new(Arc::clone(&self.keep));
+        let region = region.map_err(|e| Error::Image(e.to_string()))?;
+        Ok(core::Lane::new(region, self.index))
+    }
+}
+
+/// The lane of a segment that all such fields have in common; the first claims it.
+pub(crate) fn claim(shared: &Arc<Shared>, segment: usize) -> Result<CommonLane, Error> {
     let find = || {
         let state = shared.lock();
         let mut known = state.common.0.iter().filter(|(of, ..)| *of == segment);
-        known.find_map(|(_, index, keep)| Some((*index, keep.upgrade()?)))
+        known.find_map(|(_, index, keep)| Some(CommonLane { keep: keep.upgrade()?, index: *index }))
     };
-    let (index, keep) = match find() {
-        Some(known) => known,
-        None => {
-            let (claim, index, mapping) = Claim::new(shared, segment, shared.fallback())?;
-            let keep = Arc::new(Kept::new(mapping, claim));
-            let mut state = shared.lock();
-            state.common.0.retain(|(.., keep)| keep.strong_count() > 0);
-            state.common.0.push((segment, index, Arc::downgrade(&keep)));
-            (index, keep)
-        }
-    };
-    let region = Region::new(keep).map_err(|e| Error::Image(e.to_string()))?;
-    Ok(core::Lane::new(region, index))
+    if let Some(known) = find() {
+        return Ok(known);
+    }
+    let (claim, index, mapping) = Claim::new(shared, segment, shared.fallback())?;
+    let keep = Arc::new(Kept::new(mapping, claim));
+    let mut state = shared.lock();
+    state.common.0.retain(|(.., keep)| keep.strong_count() > 0);
+    state.common.0.push((segment, index, Arc::downgrade(&keep)));
+    Ok(CommonLane { keep, index })
 }

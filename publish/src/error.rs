@@ -50,6 +50,17 @@ pub enum Error {
         /// The first difference.
         what: String,
     },
+    /// A variable of the environment makes no sense.
+    Environment {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it has to be.
+        rule: &'static str,
+    },
+    /// The program has a global publisher already.
+    Initialised,
     /// The thread that samples could not be started.
     Thread(std::io::ErrorKind),
     /// The publisher was closed.
@@ -92,6 +103,10 @@ impl fmt::Display for Error {
                  move the file away",
                 path.display()
             ),
+            Self::Environment { name, value, rule } => {
+                write!(f, "{name} is {value:?}; it has to be {rule}")
+            }
+            Self::Initialised => f.write_str("the program has a global publisher already"),
             Self::Thread(kind) => write!(f, "cannot start the sampling thread: {kind}"),
             Self::Closed => f.write_str("the publisher is closed"),
             Self::Image(what) => write!(f, "cannot write the image: {what}"),

@@ -20,7 +20,7 @@ pub type StateSet<S> = core::StateSet<S, Keep>;
 pub type Histogram<T = u64> = core::Histogram<T, Keep>;
 
 /// Nanoseconds since 1970-01-01 UTC; 0 before.
-fn nanos(time: SystemTime) -> u64 {
+pub(crate) fn nanos(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

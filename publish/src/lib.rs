@@ -1,21 +1,28 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+// What the macros name, for those used in this crate.
+#[cfg(feature = "derive")]
+extern crate self as mmstats;
+
 mod amount;
 mod carry;
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 mod common;
 mod error;
 mod family;
 mod fields;
+mod init;
 mod item;
 mod kinds;
 mod lane;
 mod local;
 mod names;
 mod options;
+mod panics;
 mod parts;
 mod pieces;
+#[cfg(all(feature = "process", target_os = "linux"))]
+mod process;
 mod publisher;
 mod registry;
 mod sampler;
@@ -26,11 +33,13 @@ mod state;
 mod system;
 mod timer;
 
+pub use common::CommonKeep;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-pub use common::{CommonKeep, SharedGauge};
+pub use common::SharedGauge;
 pub use error::Error;
 pub use family::FamilyKey;
 pub use fields::{Array, Blob, Counter, Field, Flag, Gauge, Group, Info, Text, Value};
+pub use init::{Guard, global, init};
 pub use kinds::{Average, Events, Histogram, Latency, Rate, StateSet, Timestamp, Window};
 pub use lane::{Claim, Keep, Lane};
 pub use local::Local;

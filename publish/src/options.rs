@@ -42,6 +42,7 @@ pub struct Options {
     pub(crate) on_drop: OnDrop,
     pub(crate) post_mortems: Option<usize>,
     pub(crate) private: bool,
+    pub(crate) hidden: bool,
     pub(crate) access: Access,
     pub(crate) system_fields: bool,
     pub(crate) persistent: bool,
@@ -69,6 +70,7 @@ impl Options {
             on_drop: OnDrop::Remove,
             post_mortems: Some(8),
             private: false,
+            hidden: false,
             access: Access::Owner,
             system_fields: true,
             persistent: false,
@@ -138,6 +140,14 @@ impl Options {
     #[must_use]
     pub fn or_private(mut self) -> Self {
         self.private = true;
+        self
+    }
+
+    /// Publishes nothing: all fields are in private memory, and no file is made. Everything else
+    /// works as usual, so that a program need not ask whether it publishes.
+    #[must_use]
+    pub fn hidden(mut self) -> Self {
+        self.hidden = true;
         self
     }
 

@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::fields::{Gauge, Info};
 use crate::item::Owned;
 use crate::options::{OnDrop, Options};
+use crate::panics::Panics;
 use crate::sampler::Sampler;
 use crate::schema::{FieldOptions, Key, Schema};
 use crate::segment::Segment;
@@ -82,8 +83,9 @@ impl Shared {
         let mut instance = [0; 16];
         getrandom::fill(&mut instance).map_err(|e| Error::Image(e.to_string()))?;
 
-        let (place, problem) = match Self::find_place(&options, &command, instance) {
-            Ok(place) => (Some(place), None),
+        let find = || Self::find_place(&options, &command, instance);
+        let (place, problem) = match (!options.hidden).then(find).transpose() {
+            Ok(place) => (place, None),
             Err(error) if options.private => (None, Some(error)),
             Err(error) => return Err(error),
         };
@@ -340,6 +342,11 @@ impl Shared {
         self.lock().problem.clone()
     }
 
+    /// Remembers why not all is as was asked for.
+    pub(crate) fn report(&self, problem: Error) {
+        self.lock().problem.get_or_insert(problem);
+    }
+
     pub(crate) fn flush(&self, wait: bool) -> Result<(), Error> {
         let state = self.lock();
         let mut files = state.parts.iter().flatten().filter_map(|part| part.file.as_ref());
@@ -351,7 +358,8 @@ impl Shared {
         self.options.sample_every
     }
 
-    fn close(&self) {
+    /// Closes the files, or leaves them as a crash would.
+    fn close(&self, crashed: bool) {
         self.sampler.close();
         let mut state = self.lock();
         if std::mem::replace(&mut state.closed, true) {
@@ -359,9 +367,12 @@ impl Shared {
         }
         for part in state.parts.iter_mut().flatten() {
             // A forked child has a private copy of the image and no right to the file.
-            part.writer.close();
+            if !crashed {
+                part.writer.close();
+            }
             let Some(file) = part.file.take() else { continue };
             match self.options.on_drop {
+                OnDrop::Remove if crashed => drop(file.detach()),
                 // Whoever removed or replaced it meanwhile did our work.
                 OnDrop::Remove => drop(file.remove()),
                 // Handles that are still around must not change a closed file. Without memory
@@ -400,20 +411,31 @@ fn publish(new: NewFile) -> Result<OwnedFile, Error> {
 /// Closes the files when the last publisher goes, even if lanes are still around.
 pub(crate) struct Closer {
     shared: Arc<Shared>,
+    panics: Panics,
 }
 
 impl Closer {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, panics: Panics::default() }
+    }
+
+    pub(crate) fn record_panics(&self) -> Result<(), Error> {
+        self.panics.record(&self.shared)
     }
 
     pub(crate) fn close(&self) {
-        self.shared.close();
+        self.shared.close(false);
+    }
+
+    /// Closes, unless a panic unwinds the thread: the last values of a program that dies of a
+    /// panic are what somebody will want to see.
+    pub(crate) fn end(&self) {
+        self.shared.close(std::thread::panicking());
     }
 }
 
 impl Drop for Closer {
     fn drop(&mut self) {
-        self.close();
+        self.end();
     }
 }

@@ -212,7 +212,8 @@ impl<S: Stats> Publisher<S> {
     /// begins with the first such field and ends with the publisher. Never on the way of an
     /// update.
     ///
-    /// A callback that panics is not called again; the others are. One that takes long delays
+    /// A callback that panics is not called again; the others are, and a field
+    /// `sys.sampling_panics` says so. One that takes long delays
     /// the others. One that holds a clone of the publisher keeps it from ending: only
     /// [`Publisher::close`] does then. A forked child has no such thread.
     ///
@@ -260,6 +261,20 @@ impl<S: Stats> Publisher<S> {
     #[must_use]
     pub fn sampling_panics(&self) -> u64 {
         self.shared.sampler.panics()
+    }
+
+    /// Has the panics of all threads written into a field `panics`, with place and message, as
+    /// lines of [`Events`](crate::Events): `mmstats events` shows them, also of a program that
+    /// is dead. Once more does nothing.
+    ///
+    /// The hook comes before the one there is, which is called as usual; it waits for no lock
+    /// that the thread that panics may hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::add`].
+    pub fn record_panics(&self) -> Result<(), Error> {
+        self.closer.record_panics()
     }
 
     /// Adds a family while the program runs: see [`Schema::add_family`].
@@ -327,10 +342,24 @@ impl<S: Stats> Publisher<S> {
     /// Closes the files now, also if clones of the publisher or lanes still exist: what they
     /// update from now on goes nowhere.
     ///
-    /// Dropping the last clone does this too; a publisher in a `static` is never dropped, so
+    /// Dropping the last clone does this too, except while a panic unwinds the thread: then the
+    /// files stay as after a crash, with their last values. A publisher in a `static` is never dropped, so
     /// call it at the end of `main`, or the file looks as if the program had died.
     pub fn close(&self) {
         self.closer.close();
+    }
+
+    /// What dropping the last clone does.
+    pub(crate) fn end(&self) {
+        self.closer.end();
+    }
+
+    pub(crate) fn report(&self, problem: Error) {
+        self.shared.report(problem);
+    }
+
+    pub(crate) fn is_forked(&self) -> bool {
+        self.shared.is_forked()
     }
 }
 

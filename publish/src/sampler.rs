@@ -6,10 +6,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::fields::Field;
+use crate::fields::{Counter, Field};
 use crate::lane::Lane;
 use crate::parts::{Closer, Fallback, Shared};
-use crate::schema::Key;
+use crate::schema::{FieldOptions, Key};
+
+/// The field with the number of panics.
+const PANICS: &str = "sys.sampling_panics";
 
 /// A callback with its handle, made on the thread that calls it.
 type Task = Box<dyn FnMut()>;
@@ -99,6 +102,7 @@ impl Sampler {
             return;
         };
         let mut tasks: Vec<Task> = Vec::new();
+        let mut shown = None;
         let mut next = Instant::now();
         loop {
             let new = {
@@ -127,16 +131,36 @@ impl Sampler {
                     Ok(task) => tasks.extend(self.call(task)),
                     Err(error) => {
                         if let Some(shared) = shared.upgrade() {
-                            shared.lock().problem.get_or_insert(error);
+                            shared.report(error);
                         }
                     }
                 }
             }
+            shown = self.show(shown, shared, &lane);
             if due {
                 // What took longer than the interval is not made up for.
                 next = (next + every).max(Instant::now());
             }
         }
+    }
+
+    /// Publishes the number of panics, in a field that is added with the first.
+    fn show(&self, shown: Option<Counter>, shared: &Weak<Shared>, lane: &Lane) -> Option<Counter> {
+        let panics = self.panics();
+        if panics == 0 {
+            return None;
+        }
+        let shown = shown.or_else(|| {
+            let help = "Callbacks of sampled fields that panicked, and are not called again.";
+            let item = Counter::item(PANICS.to_owned(), FieldOptions::new().help(help));
+            // Without room for it `Publisher::sampling_panics` has to do.
+            let address = shared.upgrade()?.add(item).ok()?;
+            lane.attach(Key::new(address)).ok()
+        });
+        if let Some(shown) = &shown {
+            shown.set(panics);
+        }
+        shown
     }
 
     /// Calls a callback, and gives it back to be called again: not after a panic.

@@ -49,7 +49,6 @@ pub(crate) struct State {
     /// The standard constants, which every file has: who looks at one file alone knows whose it
     /// is.
     pub(crate) prelude: Arc<Vec<Item>>,
-    #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
     pub(crate) common: crate::common::Common,
     /// What an earlier run left, while the publisher starts.
     pub(crate) carry: Carry,

@@ -64,6 +64,7 @@ fn values_are_asked_for_and_the_thread_ends() {
         .unwrap();
     wait(|| publisher.sampling_panics() == 1 && total.load(Ordering::Relaxed) > 3);
     assert_eq!((threads(), publisher.sampling_panics()), (1, 1));
+    assert_eq!(value(place.path(), "sys.sampling_panics"), Some(OwnedValue::Unsigned(1)));
     let clone = publisher.clone();
     drop(publisher);
     let before = calls.load(Ordering::Relaxed);

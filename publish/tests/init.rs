@@ -1,0 +1,164 @@
+//! One line to publish, in processes of their own: the environment is the process's.
+#![allow(missing_docs)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use mmstats::{Counter, Error, FieldOptions, Options, Stats};
+use mmstats_observe::{Observer, OwnedValue, Sources, totals};
+
+const CHILD: &str = "MMSTATS_TEST_INIT";
+
+/// Whether this is the child that [`child`] started.
+fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+/// Runs the test `name` once more, as a program of its own with this environment.
+fn child(name: &str, environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--nocapture"]).env(CHILD, "1");
+    for name in ["PATH", "FILES", "NAME", "LANES", "SAMPLE", "POST_MORTEMS", "KEEP", "DISABLE"] {
+        command.env_remove(format!("MMSTATS_{name}"));
+    }
+    command.envs(environment.iter().copied()).output().unwrap()
+}
+
+/// As [`child`], and it has to end well.
+fn run(name: &str, environment: &[(&str, &str)]) -> String {
+    let out = child(name, environment);
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    said
+}
+
+fn value(directory: &Path, label: &str) -> Option<OwnedValue> {
+    let mut observer = Observer::new(Sources::new().path(directory));
+    observer.refresh();
+    totals(observer.files()).into_iter().find(|t| t.field.label == label)?.reading.value
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(directory).unwrap();
+    names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn one_line() {
+    if is_child() {
+        let directory = std::env::var("MMSTATS_PATH").unwrap();
+        assert!(mmstats::global().is_none());
+        let first = mmstats::init();
+        assert!(first.problem().is_none());
+        let orders = first.add::<Counter>("orders", FieldOptions::new()).unwrap();
+        let second = mmstats::init();
+        assert_eq!(first.instance(), second.instance());
+        drop(first);
+        // A library, on another thread.
+        let thread = std::thread::spawn(move || {
+            let library = mmstats::global().unwrap();
+            library.with(|lane| lane.attach(orders).map(|orders| orders.add(3))).unwrap();
+            library
+        });
+        let library = thread.join().unwrap();
+        assert_eq!(value(Path::new(&directory), "orders"), Some(OwnedValue::Unsigned(3)));
+        #[cfg(all(feature = "process", target_os = "linux"))]
+        assert!(library.add_process_fields().is_err(), "they are there");
+        assert_eq!(
+            names(Path::new(&directory)).iter().filter(|n| n.starts_with("shop-")).count(),
+            2,
+            "two threads, and room for one in the first file"
+        );
+        drop(second);
+        // A clone that somebody kept does not keep the files.
+        assert_eq!(names(Path::new(&directory)), [""; 0]);
+        assert!(mmstats::global().is_none());
+        drop(library);
+        let again = mmstats::init();
+        assert_eq!(again.paths().len(), 1);
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().to_str().unwrap();
+    run("one_line", &[("MMSTATS_PATH", path), ("MMSTATS_NAME", "shop"), ("MMSTATS_LANES", "1")]);
+    assert_eq!(names(place.path()), [""; 0]);
+}
+
+#[derive(Stats)]
+struct Web {
+    requests: Counter,
+}
+
+#[test]
+fn with_settings_of_its_own() {
+    if is_child() {
+        let web = Options::from_env().unwrap().name("web").init::<Web>().unwrap();
+        web.with(|stats| stats.requests.add(5));
+        assert_eq!(mmstats::global().unwrap().instance(), web.instance());
+        assert_eq!(mmstats::init().instance(), web.instance());
+        let error = Options::new().init::<Web>().unwrap_err();
+        assert!(matches!(error, Error::Initialised), "{error}");
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().to_str().unwrap();
+    let keep = [("MMSTATS_PATH", path), ("MMSTATS_KEEP", "yes"), ("MMSTATS_NAME", "")];
+    run("with_settings_of_its_own", &keep);
+    assert_eq!(value(place.path(), "requests"), Some(OwnedValue::Unsigned(5)));
+    assert!(names(place.path())[0].starts_with("web-"));
+}
+
+#[test]
+fn what_the_environment_says_wrongly() {
+    if is_child() {
+        let error = Options::from_env().unwrap_err();
+        let mmstats = mmstats::init();
+        assert_eq!(mmstats.problem().unwrap().to_string(), error.to_string());
+        println!("\n{error}; {} files", mmstats.paths().len());
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().to_str().unwrap();
+    let said = |name: &str, value: &str| {
+        run("what_the_environment_says_wrongly", &[("MMSTATS_PATH", path), (name, value)])
+    };
+    let cases = [
+        ("LANES", "0", "a number from 1 to 65536"),
+        ("LANES", "many", "a number from 1 to 65536"),
+        ("SAMPLE", "-1", "a number of seconds from 0.001 to 86400"),
+        ("SAMPLE", "NaN", "a number of seconds from 0.001 to 86400"),
+        ("POST_MORTEMS", "-1", "a number"),
+        ("KEEP", "perhaps", "0 or 1"),
+        ("DISABLE", "2", "0 or 1"),
+    ];
+    for (name, value, rule) in cases {
+        let said = said(&format!("MMSTATS_{name}"), value);
+        let line = format!("MMSTATS_{name} is {value:?}; it has to be {rule}; 1 files");
+        assert!(said.lines().any(|l| l == line), "{line}\n{said}");
+    }
+}
+
+#[test]
+fn nothing_to_publish_to() {
+    if is_child() {
+        let mmstats = mmstats::init();
+        let orders = mmstats.add::<Counter>("orders", FieldOptions::new()).unwrap();
+        mmstats.with(|lane| lane.attach(orders).unwrap().incr());
+        let problem = mmstats.problem().map_or_else(|| "none".to_owned(), |p| p.to_string());
+        println!("\nproblem: {problem}; {} files", mmstats.paths().len());
+        return;
+    }
+    let said = |environment: &[(&str, &str)]| {
+        let said = run("nothing_to_publish_to", environment);
+        said.lines().find(|line| line.starts_with("problem: ")).unwrap().to_owned()
+    };
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().to_str().unwrap();
+    let hidden = said(&[("MMSTATS_PATH", path), ("MMSTATS_DISABLE", "1")]);
+    assert_eq!(hidden, "problem: none; 0 files");
+    let template = said(&[("MMSTATS_PATH", path), ("MMSTATS_FILES", "{USER}.mmst")]);
+    assert!(template.contains("{USER}") && template.ends_with("; 0 files"), "{template}");
+    let no_directory = said(&[("MMSTATS_PATH", "/dev/null/x")]);
+    assert!(no_directory.contains("/dev/null") && no_directory.ends_with("; 0 files"));
+    assert_eq!(names(place.path()), [""; 0]);
+}

@@ -1,0 +1,128 @@
+//! The black box, in processes of their own: the hook and the exit are the process's.
+#![allow(missing_docs)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use mmstats::{Counter, FieldOptions, Lane, OnDrop, Options, Publisher};
+use mmstats_observe::{Observer, OwnedValue, Sources, totals};
+
+const CHILD: &str = "MMSTATS_TEST_PANICS";
+
+fn start() -> Option<Publisher<Lane>> {
+    let directory = std::env::var(CHILD).ok()?;
+    Some(Options::new().directory(directory).lanes(1).start().unwrap())
+}
+
+fn child(name: &str, directory: &Path) -> Output {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, directory)
+        .output()
+        .unwrap()
+}
+
+/// The lines of the field `panics`, of all lanes.
+fn panics(directory: &Path) -> Vec<String> {
+    let mut observer = Observer::new(Sources::new().path(directory));
+    observer.refresh();
+    let mut lines = Vec::new();
+    for file in observer.files() {
+        for lane in 0..file.lanes().used {
+            let of = |index| file.events(index, lane, 0).unwrap_or_default();
+            for event in (0..file.fields().len()).flat_map(of) {
+                lines.push((event.time, event.line.unwrap().text));
+            }
+        }
+    }
+    lines.sort();
+    lines.into_iter().map(|(_, text)| text).collect()
+}
+
+#[test]
+fn threads_that_panic() {
+    if let Some(publisher) = start() {
+        publisher.record_panics().unwrap();
+        publisher.record_panics().unwrap();
+        let calls = publisher.add::<Counter>("calls", FieldOptions::new()).unwrap();
+        publisher.with(|lane| lane.attach(calls).unwrap().add(7));
+        for number in 0..3 {
+            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+            let panics = move || match number {
+                0 => panic!("a text\nof two lines"),
+                1 => panic!("number {number} {}", "x".repeat(300)),
+                _ => std::panic::panic_any(17),
+            };
+            thread.spawn(panics).unwrap().join().unwrap_err();
+        }
+        // This one takes the publisher with it.
+        panic!("the end");
+    }
+    let place = tempfile::tempdir().unwrap();
+    let out = child("threads_that_panic", place.path());
+    assert!(!out.status.success());
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert!(stderr.contains("a text\nof two lines"), "the usual hook is called: {stderr}");
+    let lines = panics(place.path());
+    let starts = ["worker-0", "worker-1", "worker-2", "threads_that_panic"];
+    assert_eq!(lines.len(), starts.len(), "{lines:?}");
+    for (line, name) in lines.iter().zip(starts) {
+        let start = format!("thread '{name}' at publish/tests/panics.rs:");
+        assert!(line.starts_with(&start), "{line}");
+    }
+    assert!(lines[0].ends_with(": a text\nof two lines"), "{lines:?}");
+    assert!(lines[1].contains(": number 1 xxx") && lines[1].len() == 240, "{lines:?}");
+    assert!(lines[2].ends_with(": (not a text)"), "{lines:?}");
+    assert!(lines[3].ends_with(": the end"), "{lines:?}");
+    // The last values stay, as after a crash.
+    let mut observer = Observer::new(Sources::new().path(place.path()));
+    observer.refresh();
+    let all = totals(observer.files());
+    let calls = all.iter().find(|t| t.field.label == "calls").unwrap();
+    assert_eq!(calls.reading.value, Some(OwnedValue::Unsigned(7)));
+}
+
+/// The place for the lines was claimed before: none is lost where no lane is left, and of many
+/// at once the last ones stay.
+#[test]
+fn while_all_lanes_are_taken_and_many_panic_at_once() {
+    if let Some(publisher) = start() {
+        publisher.record_panics().unwrap();
+        let _lane = publisher.lane().unwrap();
+        std::thread::scope(|scope| {
+            let panics = |_| scope.spawn(|| std::panic::catch_unwind(|| panic!("one of many")));
+            let all: Vec<_> = (0..200).map(panics).collect();
+            all.into_iter().for_each(|thread| drop(thread.join().unwrap()));
+        });
+        std::process::abort();
+    }
+    let place = tempfile::tempdir().unwrap();
+    child("while_all_lanes_are_taken_and_many_panic_at_once", place.path());
+    let lines = panics(place.path());
+    assert_eq!(lines.len(), 15, "{lines:?}");
+    assert!(lines.iter().all(|line| line.ends_with(": one of many")), "{lines:?}");
+}
+
+/// After the publisher there is nothing to write to; a second one has a field of its own.
+#[test]
+fn one_after_the_other() {
+    if let Ok(directory) = std::env::var(CHILD) {
+        let options = || Options::new().directory(&directory).on_drop(OnDrop::Keep);
+        for number in 0..2 {
+            let publisher = options().start::<Lane>().unwrap();
+            publisher.record_panics().unwrap();
+            let caught = std::panic::catch_unwind(|| panic!("in {number}"));
+            assert!(caught.is_err());
+            drop(publisher);
+            let caught = std::panic::catch_unwind(|| panic!("after {number}"));
+            assert!(caught.is_err());
+        }
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let out = child("one_after_the_other", place.path());
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let lines = panics(place.path());
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].ends_with(": in 0") && lines[1].ends_with(": in 1"), "{lines:?}");
+}
