@@ -1,6 +1,7 @@
 //! The rows of the table of costs. See the documentation of `mmstats_benches` for the method.
 #![forbid(unsafe_code)]
 
+mod facade;
 mod files;
 mod kinds;
 mod loops;
@@ -16,6 +17,7 @@ fn main() {
     kinds::rows(&mut bench);
     observing::rows(&mut bench);
     files::rows(&mut bench);
+    facade::rows(&mut bench);
     peers::rows(&mut bench);
     bench.finish();
 }

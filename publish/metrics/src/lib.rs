@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+
+mod naming;
+mod recorder;
+mod series;
+mod threads;
+
+pub use recorder::Recorder;
+
+/// Publishes everything that the program and its libraries say through `metrics`, for as long
+/// as the guard lives: [`mmstats::init`], and a [`Recorder`] with the defaults.
+///
+/// ```no_run
+/// let _mmstats = mmstats_metrics::install()?;
+/// metrics::counter!("requests", "method" => "GET").increment(1);
+/// # Ok::<(), metrics::SetRecorderError<mmstats_metrics::Recorder>>(())
+/// ```
+///
+/// # Errors
+///
+/// If the program has a recorder already.
+pub fn install() -> Result<mmstats::Guard, metrics::SetRecorderError<Recorder>> {
+    let guard = mmstats::init();
+    Recorder::new(&guard.registry()).install()?;
+    Ok(guard)
+}

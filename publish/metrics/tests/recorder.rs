@@ -1,0 +1,237 @@
+//! What libraries say through the facade, seen from outside.
+#![allow(missing_docs)]
+
+use std::path::Path;
+use std::process::Command;
+
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use mmstats::{Kind, Lane, Level, Options, Publisher};
+use mmstats_metrics::Recorder;
+use mmstats_observe::{Observer, OwnedValue, Sources, Total, totals};
+
+fn start(directory: &Path) -> (Publisher<Lane>, Recorder) {
+    let publisher = Options::new().directory(directory).start::<Lane>().unwrap();
+    let recorder = Recorder::new(&publisher.registry());
+    (publisher, recorder)
+}
+
+fn all(directory: &Path) -> Vec<Total> {
+    let mut observer = Observer::new(Sources::new().path(directory));
+    observer.refresh();
+    let mut all = totals(observer.files());
+    all.retain(|total| !total.field.label.starts_with("sys."));
+    all
+}
+
+/// Label, attributes as `key=value,...`, and value.
+fn values(directory: &Path) -> Vec<String> {
+    let one = |total: &Total| {
+        // One after the other, each ended by a zero byte but the last.
+        let attributes = total.field.attributes.replace('\0', ",");
+        let value = match &total.reading.value {
+            Some(OwnedValue::Unsigned(n)) => n.to_string(),
+            Some(OwnedValue::F64(n)) => n.to_string(),
+            Some(OwnedValue::Histogram(h)) => format!("{} values", h.count()),
+            None => "none".to_owned(),
+            other => panic!("{}: {other:?}", total.field.label),
+        };
+        format!("{}{{{}}} {value}", total.field.label, attributes)
+    };
+    let mut values: Vec<_> = all(directory).iter().map(one).collect();
+    values.sort();
+    values
+}
+
+#[test]
+fn names_labels_units_and_descriptions() {
+    let place = tempfile::tempdir().unwrap();
+    let (_publisher, recorder) = start(place.path());
+    metrics::with_local_recorder(&recorder, || {
+        describe_counter!("requests", Unit::Count, "Requests served.");
+        describe_gauge!("queue.bytes", Unit::Bytes, "Waiting.");
+        describe_histogram!("latency", Unit::Seconds, "From request to answer.");
+        counter!("requests", "method" => "GET", "code" => "200").increment(2);
+        counter!("requests", "code" => "200", "method" => "GET").increment(1);
+        let method = String::from("POST");
+        counter!("requests", "method" => method.clone(), "code" => "500").increment(1);
+        let _ = counter!(level: metrics::Level::DEBUG, "untouched");
+        gauge!("queue.bytes").set(1.5);
+        histogram!("latency").record(0.25);
+        histogram!("latency").record_many(0.5, 3);
+    });
+    let wanted = [
+        "latency{} 4 values",
+        "queue.bytes{} 1.5",
+        "requests{code=200,method=GET} 3",
+        "requests{code=500,method=POST} 1",
+        "untouched{} 0",
+    ];
+    assert_eq!(values(place.path()), wanted);
+    let all = all(place.path());
+    let about = |label: &str| {
+        let field = &all.iter().find(|t| t.field.label == label).unwrap().field;
+        (field.unit.as_str(), field.help.as_str(), field.level)
+    };
+    assert_eq!(about("requests"), ("", "Requests served.", Level::Info));
+    assert_eq!(about("queue.bytes"), ("bytes", "Waiting.", Level::Info));
+    assert_eq!(about("latency"), ("seconds", "From request to answer.", Level::Info));
+    assert_eq!(about("untouched"), ("", "", Level::Diagnostic));
+    let latency = all.iter().find(|t| t.field.label == "latency").unwrap();
+    let Some(OwnedValue::Histogram(latency)) = &latency.reading.value else { panic!() };
+    let median = latency.quantile(0.5).unwrap();
+    assert!((0.475..=0.525).contains(&median), "{median}");
+}
+
+#[test]
+fn threads_count_without_loss() {
+    let place = tempfile::tempdir().unwrap();
+    let (_publisher, recorder) = start(place.path());
+    // A handle that is made on one thread and used on all others.
+    let kept = metrics::with_local_recorder(&recorder, || counter!("kept"));
+    let depth = metrics::with_local_recorder(&recorder, || gauge!("depth"));
+    for _ in 0..2 {
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    metrics::with_local_recorder(&recorder, || {
+                        for _ in 0..1_000 {
+                            counter!("calls", "from" => "thread").increment(1);
+                            kept.increment(2);
+                            depth.increment(1.0);
+                            histogram!("size").record(7.0);
+                        }
+                        depth.decrement(1_000.0);
+                    });
+                });
+            }
+        });
+    }
+    let wanted = ["calls{from=thread} 16000", "depth{} 0", "kept{} 32000", "size{} 16000 values"];
+    assert_eq!(values(place.path()), wanted);
+}
+
+#[test]
+fn a_counter_from_outside_never_goes_back() {
+    let place = tempfile::tempdir().unwrap();
+    let (_publisher, recorder) = start(place.path());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let recorder = &recorder;
+            scope.spawn(move || {
+                metrics::with_local_recorder(recorder, || {
+                    for n in 0..1_000 {
+                        counter!("outside").absolute(n * 4 + thread);
+                    }
+                });
+            });
+        }
+    });
+    assert_eq!(values(place.path()), ["outside{} 3999"]);
+    metrics::with_local_recorder(&recorder, || {
+        counter!("outside").absolute(17);
+        counter!("outside").increment(1);
+    });
+    assert_eq!(values(place.path()), ["outside{} 4000"]);
+}
+
+#[test]
+fn what_does_not_fit_is_counted_where_it_is_seen() {
+    let place = tempfile::tempdir().unwrap();
+    let (_publisher, recorder) = start(place.path());
+    let recorder = recorder.cap(2).fields(|kind, name, options| match (kind, name) {
+        (Kind::Counter, "refused") => options.unit("x".repeat(100)),
+        (_, name) => options.help(format!("about {name}")),
+    });
+    metrics::with_local_recorder(&recorder, || {
+        for user in 0..10 {
+            for _ in 0..3 {
+                counter!("logins", "user" => user.to_string()).increment(1);
+                histogram!("size", "user" => user.to_string()).record(1.0);
+            }
+        }
+        // A gauge without labels has no counter's name.
+        gauge!("logins").set(5.0);
+        counter!("odd", "a key" => "a\0value", "a.key" => "b").increment(1);
+        counter!("long", "text" => "x".repeat(5_000)).increment(1);
+        counter!("refused").increment(1);
+        counter!("refused").increment(1);
+    });
+    let wanted = [
+        "logins{overflow=true} 24",
+        "logins{user=0} 3",
+        "logins{user=1} 3",
+        "logins{} 5",
+        "metrics.refused{} 2",
+        "odd{a.key=b,a_key=a_value} 1",
+        "size{overflow=true} 24 values",
+        "size{user=0} 3 values",
+        "size{user=1} 3 values",
+    ];
+    assert_eq!(values(place.path()), wanted);
+    let all = all(place.path());
+    assert!(all.iter().any(|t| t.field.help == "about odd"));
+}
+
+#[test]
+fn one_name_for_two_kinds() {
+    let place = tempfile::tempdir().unwrap();
+    let (publisher, recorder) = start(place.path());
+    publisher.add::<mmstats::Counter>("mine", mmstats::FieldOptions::new()).unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        counter!("mine").increment(1);
+        counter!("load").increment(2);
+        gauge!("load").set(0.5);
+        histogram!("load").record(0.5);
+    });
+    let wanted = [
+        "load.gauge{} 0.5",
+        "load.histogram{} 1 values",
+        "load{} 2",
+        "mine.counter{} 1",
+        "mine{} 0",
+    ];
+    assert_eq!(values(place.path()), wanted);
+}
+
+/// The recorder that was there before leaves nothing behind in the threads.
+#[test]
+fn recorders_come_and_go() {
+    let place = tempfile::tempdir().unwrap();
+    for round in 1..=20 {
+        let (publisher, recorder) = start(place.path());
+        metrics::with_local_recorder(&recorder, || counter!("rounds").increment(round));
+        assert_eq!(values(place.path()), [format!("rounds{{}} {round}")]);
+        drop((recorder, publisher));
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+    // Two files each; those of the first and of the last publisher stay mapped.
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let path = place.path().to_str().unwrap();
+    let mapped = maps.lines().filter(|line| line.contains(path)).count();
+    assert!(mapped <= 8, "{mapped}: {maps}");
+}
+
+/// One line, in a program of its own.
+#[test]
+fn installed() {
+    const CHILD: &str = "MMSTATS_TEST_METRICS";
+    if std::env::var_os(CHILD).is_some() {
+        let _mmstats = mmstats_metrics::install().unwrap();
+        assert!(mmstats_metrics::install().is_err(), "there is one");
+        counter!("requests").increment(5);
+        std::thread::spawn(|| counter!("requests").increment(6)).join().unwrap();
+        std::process::abort();
+    }
+    let place = tempfile::tempdir().unwrap();
+    let out = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "installed", "--nocapture"])
+        .env(CHILD, "1")
+        .env("MMSTATS_PATH", place.path())
+        .output()
+        .unwrap();
+    let mut values = values(place.path());
+    values.retain(|value| !value.starts_with("process."));
+    assert_eq!(values, ["requests{} 11"], "{}", String::from_utf8_lossy(&out.stderr));
+}
