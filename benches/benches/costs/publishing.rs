@@ -93,7 +93,7 @@ fn fifty() -> (TempDir, Publisher<Lane>, [Counter; 50]) {
 }
 
 /// A thread that does something over and over, and says how often on its own cache line.
-struct Aide {
+pub(crate) struct Aide {
     progress: Arc<Progress>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -134,7 +134,7 @@ fn stay(_on_first: Option<bool>) {}
 
 impl Aide {
     /// `make` runs on the thread.
-    fn new<W: FnMut()>(make: impl FnOnce() -> W + Send + 'static) -> Self {
+    pub(crate) fn new<W: FnMut()>(make: impl FnOnce() -> W + Send + 'static) -> Self {
         let progress = Arc::new(Progress(AtomicU64::new(0)));
         let stop = Arc::new(AtomicBool::new(false));
         let (its_progress, its_stop) = (Arc::clone(&progress), Arc::clone(&stop));
@@ -155,7 +155,7 @@ impl Aide {
         Self { progress, stop, thread: Some(thread) }
     }
 
-    fn progress(&self) -> u64 {
+    pub(crate) fn progress(&self) -> u64 {
         self.progress.0.load(Ordering::Relaxed)
     }
 }
