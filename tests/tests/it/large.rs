@@ -1,6 +1,6 @@
 //! Very many fields and threads under an observer: nothing lost, nothing torn.
 //!
-//! With `--release` on a quiet machine there are ten scans a second; the last line tells.
+//! With `--release` there are ten scans a second, which is checked there; the last line tells.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,6 @@ fn a_hundred_thousand_fields_and_sixteen_threads() {
     let (mut scratch, mut last) = (Scratch::new(), vec![0_u128; FIELDS]);
     let (mut scans, mut late, mut groups) = (0_u32, 0_u32, 0_u32);
     let begin = Instant::now();
-    // 16 threads that never rest leave the observer little of two processors.
     while scans < 3 || (scans < 30 && begin.elapsed() < Duration::from_secs(4)) {
         observer.refresh();
         totals.update(observer.files(), None);
@@ -75,4 +74,6 @@ fn a_hundred_thousand_fields_and_sixteen_threads() {
          (first 50, all): {line}"
     );
     assert!(groups > 0);
+    // Half of the time that a scan may take is left where nothing else runs.
+    assert!(cfg!(debug_assertions) || late <= scans / 2, "{late} of {scans} scans were late");
 }

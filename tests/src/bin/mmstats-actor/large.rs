@@ -15,7 +15,7 @@ const HOT: usize = 50;
 
 /// `large DIRECTORY FIELDS THREADS [OPTION...]`: each thread increments all fields in turn,
 /// publishes a group of its number of rounds, and between two rounds increments the first
-/// 50 fields as often as all fields once. Says `ready`; at a line it stops and says the sum of
+/// 50 fields as often as all fields once, and rests. Says `ready`; at a line it stops and says the sum of
 /// the rounds, and the median over the threads of the processor time of an increment: of the
 /// first fields in turn, and of all in turn.
 pub(crate) fn run(directory: &Path, words: &[String]) {
@@ -29,6 +29,9 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
     let options = super::publish::options(directory, &words[2..]).lanes(lanes).schema(schema);
     let publisher = options.start::<Lane>().expect("publishing");
     let stop = AtomicBool::new(false);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    #[allow(clippy::cast_precision_loss)] // Small numbers.
+    let rest = (2.0 * threads as f64 / cores as f64 - 1.0).max(0.0);
     let work = || {
         let lane = publisher.lane().expect("a lane");
         let handles: Vec<Counter> =
@@ -44,8 +47,12 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
             }
             rounds += 1;
             group.set(&Eight::of(rounds));
-            hot += used() - middle;
+            let end = used();
+            hot += end - middle;
             all += middle - start;
+            // All threads together are busy for half of the processors' time, as in a server
+            // that has room left.
+            std::thread::sleep((end - start).mul_f64(rest));
         }
         #[allow(clippy::cast_precision_loss)] // For people.
         let updates = (rounds.max(1) * fields as u64) as f64;
