@@ -15,6 +15,8 @@ fn value(directory: &Path, label: &str) -> u64 {
     let found = all.iter().find(|t| t.field.label == label).expect(label);
     match found.reading.value {
         Some(OwnedValue::Unsigned(value)) => u64::try_from(value).unwrap(),
+        // Before the first sample.
+        None => 0,
         ref other => panic!("{label}: {other:?}"),
     }
 }
