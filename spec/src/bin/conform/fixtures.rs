@@ -1,0 +1,128 @@
+//! The fixtures: files, and what a reader has to say of them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// One file and what a reader has to say.
+#[derive(Debug, Clone)]
+pub(crate) struct Fixture {
+    /// Folder and name; of a truncated file also `@` and its length.
+    pub(crate) id: String,
+    pub(crate) about: String,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) expected: Expected,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Expected {
+    /// Refused, with this code.
+    Refused(String),
+    /// Accepted, with one of these documents.
+    Documents(Vec<Value>),
+}
+
+impl Fixture {
+    pub(crate) fn folder(&self) -> &str {
+        self.id.split('/').next().unwrap_or_default()
+    }
+}
+
+type Error = Box<dyn std::error::Error>;
+
+/// All fixtures, by name.
+pub(crate) fn load(root: &Path) -> Result<Vec<Fixture>, Error> {
+    let mut all = Vec::new();
+    for folder in sorted(root)? {
+        // Format 1 has documents of its own.
+        if !folder.is_dir() || folder.ends_with("source") || folder.ends_with("format-1") {
+            continue;
+        }
+        for path in
+            sorted(&folder)?.into_iter().filter(|p| p.extension().is_some_and(|e| e == "json"))
+        {
+            let read = one(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            all.extend(read);
+        }
+    }
+    if all.is_empty() {
+        return Err(format!("{}: no fixtures", root.display()).into());
+    }
+    Ok(all)
+}
+
+fn sorted(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut paths = entries.map(|e| Ok(e?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn one(path: &Path) -> Result<Vec<Fixture>, Error> {
+    let expectation: Value = serde_json::from_slice(&std::fs::read(path)?)?;
+    let bytes = std::fs::read(path.with_extension("mmst"))?;
+    let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
+    let folder = path.parent().and_then(name).unwrap_or_default();
+    let id = format!("{folder}/{}", name(&path.with_extension("")).unwrap_or_default());
+    let text = |value: &Value| value.as_str().map(str::to_owned).ok_or("a text is missing");
+    let about = text(&expectation["about"])?;
+    if let Some(ranges) = expectation["truncate"].as_array() {
+        let mut all = Vec::new();
+        for range in ranges {
+            let length = |key: &str| range[key].as_u64().ok_or("a length is missing");
+            for length in length("from")?..=length("to")? {
+                let expected = Expected::Refused(text(&range["refused"])?);
+                let end = usize::try_from(length)?;
+                let bytes = bytes.get(..end).ok_or("longer than the file")?.to_vec();
+                let (id, about) = (format!("{id}@{length}"), about.clone());
+                all.push(Fixture { id, about, bytes, expected });
+            }
+        }
+        return Ok(all);
+    }
+    let expected = if let Some(code) = expectation["refused"].as_str() {
+        Expected::Refused(code.to_owned())
+    } else if let Some(documents) = expectation["documents"].as_array() {
+        Expected::Documents(documents.clone())
+    } else if expectation["document"].is_object() {
+        Expected::Documents(vec![expectation["document"].clone()])
+    } else {
+        return Err("neither refused nor a document".into());
+    };
+    Ok(vec![Fixture { id, about, bytes, expected }])
+}
+
+/// Copies all files, truncated ones too.
+pub(crate) fn copy(fixtures: &[Fixture], directory: &Path) -> Result<(), Error> {
+    for fixture in fixtures {
+        let path = directory.join(format!("{}.mmst", fixture.id));
+        let parent = path.parent().ok_or("no directory")?;
+        std::fs::create_dir_all(parent).map_err(|e| format!("{}: {e}", parent.display()))?;
+        std::fs::write(&path, &fixture.bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+        let expected = match &fixture.expected {
+            Expected::Refused(code) => serde_json::json!({ "refused": code }),
+            Expected::Documents(all) => serde_json::json!({ "documents": all }),
+        };
+        std::fs::write(path.with_extension("json"), format!("{expected:#}\n"))?;
+    }
+    println!("{} fixtures in {}", fixtures.len(), directory.display());
+    Ok(())
+}
+
+/// Prints bytes, rule and expectation; for lines over another file also that file's.
+pub(crate) fn explain(root: &Path, id: &str) -> Result<(), Error> {
+    let (name, length) = id.split_once('@').unwrap_or((id, ""));
+    let path = root.join(format!("{name}.hex"));
+    let text = std::fs::read_to_string(&path)
+        .map_err(|e| format!("{id}: {e}; `conform list` names all fixtures"))?;
+    print!("{text}");
+    if !length.is_empty() {
+        println!("cut after {length} bytes");
+    }
+    print!("\n{}", std::fs::read_to_string(path.with_extension("json"))?);
+    if let Some(base) = text.lines().find_map(|line| line.strip_prefix("base ")) {
+        println!("\nThe bytes are those of {base}, with the lines above over them:\n");
+        return explain(root, base);
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! `conform`: is a reader right? See CONFORMANCE.md.
+#![forbid(unsafe_code)]
+
+mod compare;
+mod fixtures;
+mod report;
+mod run;
+mod stress;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use fixtures::{Fixture, load};
+
+/// Checks readers of the mmstats format against the fixtures.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Where the fixtures are.
+    #[arg(long, global = true, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures"))]
+    fixtures: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a reader over the fixtures.
+    Run(Run),
+    /// Runs several readers, and prints a table of readers and folders.
+    Table {
+        /// NAME=COMMAND, more than once.
+        #[arg(long, required = true)]
+        reader: Vec<String>,
+        /// Codes are compared too.
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Lists the fixtures.
+    List(Selection),
+    /// Copies the fixtures, for those who cannot run their reader here.
+    Copy {
+        /// A directory, made if it is missing.
+        directory: PathBuf,
+    },
+    /// Prints what a fixture is: its bytes, the rule, what a reader has to say.
+    Explain {
+        /// As `valid/small`.
+        id: String,
+    },
+    /// Has a reader look at a file while it is being written, again and again.
+    Stress {
+        /// The command; it is called with `--repeat N FILE`.
+        #[arg(long)]
+        reader: String,
+        /// How long to write.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// The command of the reader; `{file}` stands for the path, else it comes last.
+    #[arg(long)]
+    reader: String,
+    #[command(flatten)]
+    selection: Selection,
+    /// Codes of refusals and damage are compared too.
+    #[arg(long)]
+    strict: bool,
+    /// Fixtures that are known to fail, one in a line: these must fail, and no others.
+    #[arg(long)]
+    known_failures: Option<PathBuf>,
+    /// Writes a report.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// The version of the format; there is one so far.
+    #[arg(long, default_value = "3.0")]
+    format: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct Selection {
+    /// Only fixtures that match, as `valid/*`.
+    #[arg(long)]
+    only: Vec<String>,
+    /// No fixtures that match.
+    #[arg(long)]
+    skip: Vec<String>,
+}
+
+impl Selection {
+    fn of(&self, mut all: Vec<Fixture>) -> Result<Vec<Fixture>, Box<dyn std::error::Error>> {
+        let (only, skip) = (globs(&self.only)?, globs(&self.skip)?);
+        all.retain(|f| (self.only.is_empty() || only.is_match(&f.id)) && !skip.is_match(&f.id));
+        Ok(all)
+    }
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet, globset::Error> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(Glob::new(pattern)?);
+    }
+    set.build()
+}
+
+fn main() -> ExitCode {
+    match work(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("conform: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether all is well.
+fn work(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
+    let all = || load(&arguments.fixtures);
+    match &arguments.command {
+        Command::Run(run) => {
+            if run.format != "3.0" {
+                return Err(format!("no fixtures of format {}; there is 3.0", run.format).into());
+            }
+            let fixtures = run.selection.of(all()?)?;
+            let results = run::run(&run.reader, &fixtures, run.strict)?;
+            let known = match &run.known_failures {
+                Some(path) => Some(
+                    std::fs::read_to_string(path)
+                        .map_err(|e| format!("{}: {e}", path.display()))?,
+                ),
+                None => None,
+            };
+            if let Some(path) = &run.json {
+                std::fs::write(path, report::json(&run.reader, &results))
+                    .map_err(|e| format!("{}: {e}", path.display()))?;
+            }
+            Ok(report::print(&results, known.as_deref()))
+        }
+        Command::Table { reader, strict } => {
+            let fixtures = all()?;
+            let mut rows = Vec::new();
+            for reader in reader {
+                let (name, command) = reader.split_once('=').ok_or("--reader NAME=COMMAND")?;
+                rows.push((name.to_owned(), run::run(command, &fixtures, *strict)?));
+            }
+            Ok(report::table(&rows))
+        }
+        Command::List(selection) => {
+            let fixtures = selection.of(all()?)?;
+            fixtures.iter().for_each(|f| println!("{:48} {}", f.id, f.about));
+            Ok(true)
+        }
+        Command::Copy { directory } => fixtures::copy(&all()?, directory).map(|()| true),
+        Command::Explain { id } => fixtures::explain(&arguments.fixtures, id).map(|()| true),
+        Command::Stress { reader, seconds } => stress::stress(reader, *seconds),
+    }
+}

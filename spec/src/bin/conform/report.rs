@@ -1,0 +1,93 @@
+//! What is printed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use crate::run::{Good, Outcome};
+
+/// Prints the failures and the closing line. With known failures, exactly these must fail.
+pub(crate) fn print(outcomes: &[Outcome], known: Option<&str>) -> bool {
+    let lines = known.unwrap_or_default().lines().map(str::trim);
+    let mut known: BTreeSet<&str> =
+        lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let (mut passed, mut failed, mut skipped, mut expected) = (0, 0, 0, 0);
+    for outcome in outcomes {
+        let listed = known.remove(outcome.id.as_str());
+        match &outcome.result {
+            Err(_) if listed => expected += 1,
+            Err(why) => {
+                println!("FAILED {}: {why}", outcome.id);
+                failed += 1;
+            }
+            Ok(_) if listed => {
+                println!("FAILED {}: known to fail, but it does not", outcome.id);
+                failed += 1;
+            }
+            Ok(Good::Passed) => passed += 1,
+            Ok(Good::Skipped) => skipped += 1,
+        }
+    }
+    for id in &known {
+        println!("FAILED {id}: known to fail, but it was not run");
+        failed += 1;
+    }
+    if expected > 0 {
+        println!("{expected} failed as known");
+    }
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    failed == 0 && passed > 0
+}
+
+/// The report for programs.
+pub(crate) fn json(reader: &str, outcomes: &[Outcome]) -> String {
+    let all: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| match &outcome.result {
+            Ok(Good::Passed) => json!({ "id": outcome.id, "result": "passed" }),
+            Ok(Good::Skipped) => json!({ "id": outcome.id, "result": "skipped" }),
+            Err(why) => json!({ "id": outcome.id, "result": "failed", "why": why }),
+        })
+        .collect();
+    format!("{:#}\n", json!({ "format": "3.0", "reader": reader, "fixtures": all }))
+}
+
+/// Prints passed of all by reader and folder; the first failures below.
+pub(crate) fn table(rows: &[(String, Vec<Outcome>)]) -> bool {
+    let folders: BTreeSet<&str> =
+        rows.iter().flat_map(|(_, all)| all.iter().map(|o| o.folder.as_str())).collect();
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max(6);
+    print!("{:width$}", "reader");
+    folders.iter().for_each(|folder| print!("  {folder:>11}"));
+    println!("  {:>11}", "all");
+    let mut good = true;
+    for (name, outcomes) in rows {
+        let mut count: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for outcome in outcomes {
+            let entry = count.entry(&outcome.folder).or_default();
+            entry.0 += usize::from(matches!(outcome.result, Ok(Good::Passed)));
+            entry.1 += 1;
+        }
+        let cell = |(passed, all): (usize, usize)| format!("{passed}/{all}");
+        print!("{name:width$}");
+        let mut sum = (0, 0);
+        for folder in &folders {
+            let these = count.get(folder).copied().unwrap_or_default();
+            sum = (sum.0 + these.0, sum.1 + these.1);
+            print!("  {:>11}", cell(these));
+        }
+        println!("  {:>11}", cell(sum));
+        good &= outcomes.iter().all(|outcome| outcome.result.is_ok());
+    }
+    for (name, outcomes) in rows {
+        let failures = outcomes.iter().filter_map(|o| Some((o, o.result.as_ref().err()?)));
+        failures.take(20).for_each(|(outcome, why)| println!("{name}: {}: {why}", outcome.id));
+    }
+    let count = |good| {
+        let all = rows.iter().flat_map(|(_, all)| all);
+        all.filter(|o| o.result.as_ref().ok() == Some(&good)).count()
+    };
+    let failed = rows.iter().flat_map(|(_, all)| all).filter(|o| o.result.is_err()).count();
+    println!("{} passed, {failed} failed, {} skipped", count(Good::Passed), count(Good::Skipped));
+    good && !rows.is_empty()
+}

@@ -1,0 +1,157 @@
+//! Runs a reader over fixtures.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::compare::difference;
+use crate::fixtures::{Expected, Fixture};
+
+/// How a reader did on one fixture.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) id: String,
+    pub(crate) folder: String,
+    pub(crate) result: Result<Good, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Good {
+    Passed,
+    Skipped,
+}
+
+type Error = Box<dyn std::error::Error>;
+
+/// The longest that a reader may take for one file.
+const LIMIT: Duration = Duration::from_secs(5);
+/// The most that it may print.
+const MOST: u64 = 64 << 20;
+
+/// The command for a file: `{file}` is its path, or it comes last.
+pub(crate) fn command(reader: &str, options: &str, file: &Path) -> Command {
+    let text = if reader.contains("{file}") {
+        reader.replace("{file}", &format!("{options} \"$1\""))
+    } else {
+        format!("{reader} {options} \"$1\"")
+    };
+    let mut command = Command::new("sh");
+    // The shell makes way, so that the reader itself can be stopped.
+    command.arg("-c").arg(format!("exec {text}")).arg("sh").arg(file).stdin(Stdio::null());
+    command
+}
+
+/// Runs the reader over all fixtures, two at a time.
+pub(crate) fn run(reader: &str, fixtures: &[Fixture], strict: bool) -> Result<Vec<Outcome>, Error> {
+    let directory = tempfile::tempdir()?;
+    let next = AtomicUsize::new(0);
+    let outcomes = Mutex::new(Vec::with_capacity(fixtures.len()));
+    std::thread::scope(|scope| {
+        for worker in 0..2 {
+            let (next, outcomes, directory) = (&next, &outcomes, directory.path());
+            scope.spawn(move || {
+                let path = directory.join(format!("{worker}.mmst"));
+                while let Some(fixture) = fixtures.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = one(reader, &path, fixture, strict);
+                    let folder = fixture.folder().to_owned();
+                    let outcome = Outcome { id: fixture.id.clone(), folder, result };
+                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+                }
+            });
+        }
+    });
+    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcomes.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(outcomes)
+}
+
+fn one(reader: &str, path: &Path, fixture: &Fixture, strict: bool) -> Result<Good, String> {
+    // A new file each time: one that is mapped elsewhere is not cut short under a reader.
+    let _ = std::fs::remove_file(path);
+    std::fs::write(path, &fixture.bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+    let mut command = command(reader, "", path);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(|e| format!("sh: {e}"))?;
+    let (status, out, err) = wait(&mut child, LIMIT)?;
+    judge(&fixture.expected, status.code(), &out, strict).map_err(|why| {
+        let said = String::from_utf8_lossy(&err);
+        match (status.code(), said.lines().last()) {
+            (Some(_), None) => why,
+            (Some(_), Some(line)) => format!("{why} (it said: {line})"),
+            (None, _) => format!("ended by {status}"),
+        }
+    })
+}
+
+/// Waits, and takes what is printed. A reader that takes too long is stopped.
+pub(crate) fn wait(
+    child: &mut Child,
+    limit: Duration,
+) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), String> {
+    let read = |from: Option<Box<dyn Read + Send>>| {
+        std::thread::spawn(move || {
+            let mut all = Vec::new();
+            let _ = from.map(|from| from.take(MOST).read_to_end(&mut all));
+            all
+        })
+    };
+    let out = read(child.stdout.take().map(|out| Box::new(out) as Box<dyn Read + Send>));
+    let err = read(child.stderr.take().map(|err| Box::new(err) as Box<dyn Read + Send>));
+    let begin = Instant::now();
+    let mut pause = Duration::from_micros(200);
+    let status = loop {
+        match child.try_wait().map_err(|e| e.to_string())? {
+            Some(status) => break status,
+            None if begin.elapsed() > limit => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("no end after {} s", limit.as_secs()));
+            }
+            None => std::thread::sleep(pause),
+        }
+        pause = (pause * 2).min(Duration::from_millis(5));
+    };
+    let all = |thread: std::thread::JoinHandle<Vec<u8>>| thread.join().unwrap_or_default();
+    Ok((status, all(out), all(err)))
+}
+
+fn judge(expected: &Expected, code: Option<i32>, out: &[u8], strict: bool) -> Result<Good, String> {
+    match code {
+        Some(0 | 1) => {}
+        Some(2) => return Ok(Good::Skipped),
+        Some(code) => return Err(format!("exit code {code}")),
+        None => return Err("ended by a signal".to_owned()),
+    }
+    let text = std::str::from_utf8(out).map_err(|_| "it does not print UTF-8")?;
+    let document = || serde_json::from_str::<Value>(text).map_err(|e| format!("no JSON: {e}"));
+    match (expected, code) {
+        (Expected::Refused(wanted), Some(1)) => {
+            let got = if text.trim().is_empty() { Value::Null } else { document()? };
+            match got["refused"].as_str() {
+                Some(got) if strict && got != wanted => {
+                    Err(format!("refused as {got:?}, not as {wanted:?}"))
+                }
+                None if strict => Err(format!("refused without the code {wanted:?}")),
+                _ => Ok(Good::Passed),
+            }
+        }
+        (Expected::Refused(wanted), _) => Err(format!("accepted; it has to be refused: {wanted}")),
+        (Expected::Documents(_), Some(1)) => Err(format!("refused: {}", text.trim())),
+        (Expected::Documents(documents), _) => {
+            let got = document()?;
+            let mut first = None;
+            for wanted in documents {
+                match difference(wanted, &got, strict) {
+                    None => return Ok(Good::Passed),
+                    Some(why) => drop(first.get_or_insert(why)),
+                }
+            }
+            Err(first.unwrap_or_else(|| "there is no expectation".to_owned()))
+        }
+    }
+}
