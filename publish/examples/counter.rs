@@ -1,0 +1,56 @@
+//! Counters: sums that only grow. Three threads parse a log; each counts in a lane of its own,
+//! without a lock, and whoever looks sees the sums.
+//!
+//! ```text
+//! cargo run -p mmstats --example counter
+//! mmstats show --filter 'log.*'             # in another terminal
+//! mmstats poll log.lines,log.bytes          # as rates
+//! ```
+
+use mmstats::{Counter, Publisher, Stats};
+
+#[derive(Stats)]
+#[stats(prefix = "log")]
+struct Log {
+    /// Lines parsed.
+    lines: Counter,
+    /// Bytes of these lines.
+    #[stats(unit = "bytes")]
+    bytes: Counter,
+    /// Lines that do not end with a status.
+    malformed: Counter,
+}
+
+/// The status at the end of a line such as `GET /index.html 200`.
+fn status(line: &str) -> Option<u16> {
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let log: Publisher<Log> = Publisher::start()?;
+    let line = |n| if n % 10 == 0 { "GET /broken -" } else { "GET /index.html 200" };
+    let lines: Vec<&str> = (0..3_000).map(line).collect();
+
+    std::thread::scope(|scope| {
+        for part in lines.chunks(1_000) {
+            let log = &log;
+            // `with` finds the handles of the thread that it runs on. When the thread ends,
+            // what it counted stays in the sums.
+            scope.spawn(move || {
+                log.with(|stats| {
+                    for line in part {
+                        stats.lines.incr();
+                        stats.bytes.add(line.len() as u64);
+                        if status(line).is_none() {
+                            stats.malformed.incr();
+                        }
+                    }
+                });
+            });
+        }
+    });
+
+    println!("ready: mmstats show {}", std::process::id());
+    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    Ok(())
+}

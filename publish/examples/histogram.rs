@@ -1,0 +1,47 @@
+//! Histograms: how values are distributed, with quantiles within a relative error that you
+//! choose. A store that compresses blocks. For durations see the example `latency`.
+//!
+//! ```text
+//! cargo run -p mmstats --example histogram
+//! mmstats show --filter 'store.*'           # in another terminal
+//! ```
+
+use mmstats::{Histogram, Publisher, Stats};
+
+#[derive(Stats)]
+#[stats(prefix = "store")]
+struct Store {
+    /// Bytes of a block. Quantiles are at most 2 % off from 100 bytes to 1 MB; what is
+    /// smaller or larger is counted too. The smaller the error and the larger the range,
+    /// the more memory it takes.
+    #[stats(unit = "bytes", error = 0.02, range(100, 1_000_000))]
+    size: Histogram,
+    /// Compressed size of the size before. Values are u64, unless another type is said.
+    #[stats(unit = "ratio", range(0.001, 10))]
+    compression: Histogram<f64>,
+}
+
+/// Run lengths: one byte for how many, one for which.
+fn compress(block: &[u8]) -> Vec<u8> {
+    let runs = block.chunk_by(|a, b| a == b).flat_map(|run| run.chunks(255));
+    runs.flat_map(|run| [u8::try_from(run.len()).unwrap_or(u8::MAX), run[0]]).collect()
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let store: Publisher<Store> = Publisher::start()?;
+    let stats = store.lane()?;
+
+    // Blocks of 100 to 10,000 bytes. In every fourth no two neighbours are the same, the
+    // others have runs of 10.
+    for n in 1..=100 {
+        let run = if n % 4 == 0 { 1 } else { 10 };
+        let block: Vec<u8> =
+            (0..n * 100).map(|i| if i / run % 2 == 0 { b'a' } else { b'b' }).collect();
+        stats.size.record(block.len() as u64);
+        stats.compression.record(compress(&block).len() as f64 / block.len() as f64);
+    }
+
+    println!("ready: mmstats show {}", std::process::id());
+    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Rates: a counter that also says how fast it grew in the last minutes, even to somebody who
+//! looks for the first time. A table is read row by row.
+//!
+//! ```text
+//! cargo run -p mmstats --example rate
+//! mmstats show --filter 'import.*'          # in another terminal, now and a little later
+//! ```
+
+use mmstats::{Publisher, Rate, Stats};
+
+#[derive(Stats)]
+#[stats(prefix = "import")]
+struct Import {
+    /// Rows read, with the rate over the last 10 seconds and the last minute. Without
+    /// `windows` it is 1, 5 and 15 minutes.
+    #[stats(windows(10, 60))]
+    rows: Rate,
+    /// Bytes read.
+    #[stats(unit = "bytes")]
+    bytes: Rate,
+}
+
+/// The sum of a row such as `17,4`.
+fn sum(row: &str) -> Result<u64, std::num::ParseIntError> {
+    row.split(',').map(str::parse::<u64>).sum()
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let import: Publisher<Import> = Publisher::start()?;
+    let stats = import.lane()?;
+
+    let table: String = (1000..6000).map(|n| format!("{n},4\n")).collect();
+    let mut total = 0;
+    for row in table.lines() {
+        total += sum(row)?;
+        // Used as any counter is. The observer computes the rates from what the field
+        // remembers of its past.
+        stats.rows.incr();
+        stats.bytes.add(row.len() as u64 + 1);
+    }
+    println!("total {total}");
+
+    println!("ready: mmstats show {}", std::process::id());
+    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    Ok(())
+}
