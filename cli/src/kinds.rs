@@ -116,6 +116,8 @@ pub(crate) fn main_number(value: &OwnedValue) -> Option<f64> {
     match value {
         OwnedValue::Histogram(value) => value.quantile(0.99),
         OwnedValue::Average(value) | OwnedValue::Window(value) => value.mean(),
+        // Of the first window: what happens now.
+        OwnedValue::Rate(value) => value.first()?.rate,
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use mmstats_observe::OwnedValue;
 use serde::Serialize;
 use serde::ser::{SerializeStruct as _, Serializer};
 
-use crate::{escape, human, kinds};
+use crate::{escape, human, kinds, rates};
 
 /// The most characters of a text, and bytes of a byte string, in any output but JSON.
 const LONGEST: usize = 4096;
@@ -40,6 +40,7 @@ pub(crate) fn plain(value: &OwnedValue) -> String {
         OwnedValue::State(value) => kinds::plain_state(value),
         OwnedValue::Histogram(value) => kinds::plain_histogram(value),
         OwnedValue::Average(value) | OwnedValue::Window(value) => kinds::plain_average(value),
+        OwnedValue::Rate(value) => rates::plain(value).unwrap_or_else(|| "-".to_owned()),
         _ => UNKNOWN.to_owned(),
     }
 }
@@ -93,6 +94,9 @@ pub(crate) fn humane(value: &OwnedValue, unit: &str) -> String {
         OwnedValue::Histogram(value) => kinds::histogram(value, unit),
         OwnedValue::Average(value) => kinds::average(value, unit, false),
         OwnedValue::Window(value) => kinds::average(value, unit, true),
+        OwnedValue::Rate(value) => {
+            rates::humane(value, unit).unwrap_or_else(|| "none yet".to_owned())
+        }
         _ => UNKNOWN.to_owned(),
     }
 }
@@ -216,6 +220,7 @@ impl Serialize for Exact<'_> {
             OwnedValue::Average(value) | OwnedValue::Window(value) => {
                 kinds::serialize_average(value, serializer)
             }
+            OwnedValue::Rate(value) => rates::Exact(value).serialize(serializer),
             _ => serializer.serialize_none(),
         }
     }

@@ -1,8 +1,7 @@
 //! Programs and fields as the tools show them.
 
 use mmstats_observe::{
-    Damage, FieldInfo, FieldRef, File, Kind, Level, OwnedValue, Program, Reading, Total, Verdict,
-    WindowRate,
+    Damage, FieldRef, File, Kind, Level, OwnedValue, Program, Reading, Total, Verdict,
 };
 
 /// A program with those of its fields that are to be shown.
@@ -29,8 +28,6 @@ pub(crate) struct Row {
     /// Part and lane, where the value is of one lane.
     pub(crate) lane: Option<(u32, u32)>,
     pub(crate) value: Option<OwnedValue>,
-    /// Of a field of kind rate, instead of its value.
-    pub(crate) rates: Vec<WindowRate>,
     pub(crate) verdict: Verdict,
 }
 
@@ -47,17 +44,8 @@ impl Row {
             level: field.level(),
             lane,
             value: reading.value,
-            rates: Vec::new(),
             verdict: reading.verdict,
         }
-    }
-
-    /// With the rates of a field of this kind, which is described by what they are made of.
-    fn with_rates(mut self, rates: impl FnOnce() -> Vec<WindowRate>) -> Self {
-        if self.kind == Kind::Rate.name() {
-            (self.rates, self.value) = (rates(), None);
-        }
-        self
     }
 
     fn of_total(total: Total) -> Self {
@@ -72,7 +60,6 @@ impl Row {
             level: total.field.level,
             lane: None,
             value: total.reading.value,
-            rates: Vec::new(),
             verdict: total.reading.verdict,
         }
     }
@@ -135,15 +122,12 @@ pub(crate) fn combined(program: &Program<'_>) -> Vec<Row> {
     match program.files() {
         [file] => {
             for (field, reading) in file.fields().zip(file.values()) {
-                let rates = || file.rates(field.index(), None).unwrap_or_default();
-                Row::new(&field, reading, None).with_rates(rates).spread(&mut rows);
+                Row::new(&field, reading, None).spread(&mut rows);
             }
         }
         files => {
             for total in program.totals() {
-                let info = total.field.clone();
-                let rates = || rates_of(files, &info);
-                Row::of_total(total).with_rates(rates).spread(&mut rows);
+                Row::of_total(total).spread(&mut rows);
             }
             for file in files {
                 let damaged = file.fields().zip(file.values());
@@ -153,31 +137,6 @@ pub(crate) fn combined(program: &Program<'_>) -> Vec<Row> {
         }
     }
     rows
-}
-
-/// The rates of one field in several files, added.
-fn rates_of(files: &[&File], info: &FieldInfo) -> Vec<WindowRate> {
-    let mut sum: Vec<WindowRate> = Vec::new();
-    for file in files {
-        let same = |field: &FieldRef<'_>| {
-            field.kind() == info.kind
-                && field.label() == info.label
-                && field.attributes_text() == info.attributes
-        };
-        for rates in file.fields().filter(same).filter_map(|f| file.rates(f.index(), None)) {
-            if sum.is_empty() {
-                sum = rates;
-                continue;
-            }
-            for (sum, more) in sum.iter_mut().zip(rates) {
-                sum.rate = match (sum.rate, more.rate) {
-                    (Some(a), Some(b)) => Some(a + b),
-                    (a, b) => a.or(b),
-                };
-            }
-        }
-    }
-    sum
 }
 
 /// The fields of a program, one row for each lane that was ever used.
@@ -203,9 +162,7 @@ fn lane_rows(file: &File, field: &FieldRef<'_>, lanes: &[Vec<Reading>], rows: &m
     }
     for (lane, values) in (0..).zip(lanes) {
         if let Some(reading) = values.get(field.index()) {
-            let rates = || file.rates(field.index(), Some(lane)).unwrap_or_default();
-            let row = Row::new(field, reading.clone(), Some((file.part(), lane)));
-            rows.push(row.with_rates(rates));
+            rows.push(Row::new(field, reading.clone(), Some((file.part(), lane))));
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::field::{FieldRef, Shape};
 use crate::histogram::HistogramValue;
 use crate::kinds::{self, AverageValue, Meaning, StateValue};
 use crate::problem::Damage;
+use crate::rates::{self, WindowRate};
 use crate::value::{EachValue, Origin, OwnedValue, Reading, Tally, TimerValue, Verdict};
 
 /// What the values of one field amount to so far.
@@ -32,6 +33,7 @@ enum Body {
     Histogram(Box<HistogramValue>),
     Average(AverageValue),
     Window(AverageValue),
+    Rate(Vec<WindowRate>),
     Each {
         meaning: Meaning,
         values: Vec<EachValue>,
@@ -62,8 +64,8 @@ impl Combined {
         let meaning = Meaning::of(field);
         let each = || Body::Each { meaning: meaning.clone(), values: Vec::new() };
         let body = match field.shape() {
-            // Checkpoints are no numbers to be added: `File::rates` makes rates of them.
-            _ if rule == Aggregation::Each || field.kind() == Some(Kind::Rate) => each(),
+            _ if rule == Aggregation::Each => each(),
+            _ if field.kind() == Some(Kind::Rate) => Body::Rate(Vec::new()),
             _ if meaning != Meaning::Plain => Body::of(&meaning),
             Shape::One(ty) if ty.is_scalar() => Body::Number(ty, Number::default()),
             Shape::Array(ty, _) if ty.is_scalar() => Body::Array(ty, Vec::new()),
@@ -84,6 +86,7 @@ impl Combined {
             Body::State(state) => state.counts.fill(0),
             Body::Histogram(histogram) => **histogram = HistogramValue::empty(),
             Body::Average(average) | Body::Window(average) => *average = AverageValue::default(),
+            Body::Rate(rates) => rates.clear(),
             Body::Each { values, .. } => values.clear(),
         }
         (self.tally, self.damage, self.other) = (Tally::default(), None, None);
@@ -112,6 +115,19 @@ impl Combined {
             }
         } else if let RawVerdict::Consistent(value) = raw {
             self.add(value);
+        }
+    }
+
+    /// Takes in what the checkpoints of one lane amount to, after they were taken in as a
+    /// value: what a rate is, they do not say alone.
+    pub(crate) fn rates(&mut self, origin: &Origin, more: Vec<WindowRate>) {
+        match &mut self.body {
+            Body::Rate(rates) => rates::add(rates, &more),
+            Body::Each { values, .. } => {
+                let last = values.last_mut().filter(|last| last.origin == *origin);
+                last.into_iter().for_each(|last| last.value = Some(OwnedValue::Rate(more.clone())));
+            }
+            _ => {}
         }
     }
 
@@ -192,6 +208,7 @@ impl Combined {
             (Body::Average(to), Body::Average(from)) | (Body::Window(to), Body::Window(from)) => {
                 to.add(*from);
             }
+            (Body::Rate(to), Body::Rate(from)) => rates::add(to, from),
             (Body::Each { values: to, .. }, Body::Each { values: from, .. }) => {
                 to.extend(from.iter().cloned());
             }
@@ -242,6 +259,7 @@ impl Combined {
             Body::Histogram(histogram) => Some(OwnedValue::Histogram(histogram.clone())),
             Body::Average(average) => Some(OwnedValue::Average(*average)),
             Body::Window(average) => Some(OwnedValue::Window(*average)),
+            Body::Rate(rates) => Some(OwnedValue::Rate(rates.clone())),
         }
     }
 }

@@ -34,25 +34,46 @@ impl File {
     pub fn rates(&self, index: usize, lane: Option<u32>) -> Option<Vec<WindowRate>> {
         let Content::Three(three) = self.content() else { return None };
         let index = u32::try_from(index).ok()?;
-        let field = three.good(index)?;
-        if field.kind() != Some(Kind::Rate) {
-            return None;
-        }
-        let counter = three.good(index.checked_sub(1)?)?;
-        let items = three.heap().string(field.detail()).split('\0');
-        let windows = items.filter_map(|item| item.parse().ok());
-        let mut rates: Vec<_> = windows.map(|window| WindowRate { window, rate: None }).collect();
         let lanes = lane.map_or(0..three.lanes_used(), |lane| lane..lane.saturating_add(1));
+        let mut rates = empty(three, index)?;
         for lane in lanes {
-            let Some(history) = History::read(three, field, counter, lane) else { continue };
-            let end = history.end((self.state() == State::Live).then(now));
-            for WindowRate { window, rate } in &mut rates {
-                if let Some(more) = history.rate(end, *window) {
-                    *rate = Some(rate.unwrap_or(0.0) + more);
-                }
-            }
+            add(&mut rates, &self.rates_in(three, index, lane)?);
         }
         self.is_whole().then_some(rates)
+    }
+
+    /// The rates of a rate field in one lane.
+    pub(crate) fn rates_in(&self, three: &Three, index: u32, lane: u32) -> Option<Vec<WindowRate>> {
+        let mut rates = empty(three, index)?;
+        let (field, counter) = (three.good(index)?, three.good(index.checked_sub(1)?)?);
+        if let Some(history) = History::read(three, field, counter, lane) {
+            let end = history.end((self.state() == State::Live).then(now));
+            for WindowRate { window, rate } in &mut rates {
+                *rate = history.rate(end, *window);
+            }
+        }
+        Some(rates)
+    }
+}
+
+/// The windows of a rate field, without rates.
+fn empty(three: &Three, index: u32) -> Option<Vec<WindowRate>> {
+    let field = three.good(index).filter(|field| field.kind() == Some(Kind::Rate))?;
+    let windows = three.heap().string(field.detail()).split('\0');
+    let windows = windows.filter_map(|item| item.parse().ok());
+    Some(windows.map(|window| WindowRate { window, rate: None }).collect())
+}
+
+/// Adds rates of equal windows; what has no rate takes no part.
+pub(crate) fn add(sum: &mut Vec<WindowRate>, more: &[WindowRate]) {
+    for WindowRate { window, rate } in more {
+        match sum.iter_mut().find(|known| known.window == *window) {
+            Some(known) => {
+                let both = known.rate.zip(*rate).map(|(a, b)| a + b);
+                known.rate = both.or(known.rate).or(*rate);
+            }
+            None => sum.push(WindowRate { window: *window, rate: *rate }),
+        }
     }
 }
 
@@ -163,6 +184,19 @@ mod tests {
         assert_eq!(history.rate(at(100), 10), Some(0.0));
         // From 51 on, which is a checkpoint.
         assert!((history.rate(at(60), 9).unwrap() - 30.0 / 9.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn rates_of_equal_windows_are_added() {
+        let rates = |all: &[(u32, Option<f64>)]| -> Vec<WindowRate> {
+            all.iter().map(|&(window, rate)| WindowRate { window, rate }).collect()
+        };
+        let mut sum = Vec::new();
+        add(&mut sum, &rates(&[(60, Some(1.5)), (300, None), (900, None)]));
+        add(&mut sum, &rates(&[(300, Some(2.0)), (60, Some(0.5)), (10, Some(7.0))]));
+        add(&mut sum, &rates(&[(60, None)]));
+        let wanted = [(60, Some(2.0)), (300, Some(2.0)), (900, None), (10, Some(7.0))];
+        assert_eq!(sum, rates(&wanted));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The values of a file.
 
+use mmstats_core::Kind;
 use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
 
 use crate::combine::Combined;
@@ -10,7 +11,7 @@ use crate::look::Content;
 use crate::problem::Damage;
 use crate::scan::{self, Scratch};
 use crate::three::Three;
-use crate::value::{Origin, Reading, Verdict};
+use crate::value::{Origin, OwnedValue, Reading, Verdict};
 
 /// What is said of every value of a file that was truncated while it was read.
 const TRUNCATED: Damage = Damage { code: "truncated", offset: 0 };
@@ -55,6 +56,14 @@ impl File {
                 *reading = Reading::of(raw, &Meaning::of(&field));
             }
         });
+        if let Content::Three(three) = self.content() {
+            for &index in &three.plan().rates {
+                let value = readings.get_mut(index as usize).and_then(|r| r.value.as_mut());
+                if let (Some(value), Some(rates)) = (value, self.rates_in(three, index, lane)) {
+                    *value = OwnedValue::Rate(rates);
+                }
+            }
+        }
         self.unless_lost(readings)
     }
 
@@ -155,6 +164,12 @@ fn three_values(three: &Three, file: &File) -> Vec<Reading> {
                 combined.value(origin(), raw);
             }
         });
+        for &index in &three.plan().rates {
+            let rates = file.rates_in(three, index, lane);
+            if let (Some(combined), Some(rates)) = (all.get_mut(index as usize), rates) {
+                combined.rates(&origin(), rates);
+            }
+        }
     }
     let reading = |(field, combined): (FieldRef<'_>, &Combined)| {
         if field.damage().is_some() || field.is_retired() {
@@ -180,6 +195,11 @@ fn three_value(three: &Three, file: &File, field: &FieldRef<'_>) -> Reading {
         scan::one(three, lane, index, good, scratch, |raw| {
             combined.value(file.origin(0, Some(lane)), raw);
         });
+        if field.kind() == Some(Kind::Rate)
+            && let Some(rates) = file.rates_in(three, index, lane)
+        {
+            combined.rates(&file.origin(0, Some(lane)), rates);
+        }
     }
     combined.reading()
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use mmstats_core::layout::field_state;
 use mmstats_core::read::{Cursor, Field, Header, Image, LaneState, Refusal, Verdict};
-use mmstats_core::{DataType, Region, Source, Storage};
+use mmstats_core::{DataType, Kind, Region, Source, Storage};
 use mmstats_unix::{Mapping, Opened};
 
 use crate::field::FieldRef;
@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     /// Fields in latched cells, and those of a type or storage that is not known.
     pub(crate) others: Vec<u32>,
     pub(crate) constants: Vec<u32>,
+    /// Those of `others` that are rates: what they say takes more than their own value.
+    pub(crate) rates: Vec<u32>,
 }
 
 /// Neighbouring atomic scalars of one type, 8 bytes apart.
@@ -324,6 +326,9 @@ impl Plan {
             (Some(Storage::Constant), _) => self.constants.push(index),
             (Some(Storage::Atomic), Some(ty)) => self.add_scalar(index, field, ty),
             _ => self.others.push(index),
+        }
+        if field.kind() == Some(Kind::Rate) {
+            self.rates.push(index);
         }
     }
 

@@ -192,6 +192,13 @@ impl Totals {
                         scan::others(three, lane, scratch, |index, raw| {
                             series.value(to(index), origin(), raw);
                         });
+                        for &index in &three.plan().rates {
+                            if let Some(combined) = series.changing(to(index))
+                                && let Some(rates) = file.rates_in(three, index, lane)
+                            {
+                                combined.rates(&origin(), rates);
+                            }
+                        }
                     }
                 }
                 Content::One { one, .. } => {

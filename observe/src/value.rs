@@ -7,6 +7,7 @@ use mmstats_core::read::{ArrayView, Scalar, Value, Verdict as RawVerdict};
 use crate::histogram::HistogramValue;
 use crate::kinds::{AverageValue, Meaning, StateValue};
 use crate::problem::Damage;
+use crate::rates::WindowRate;
 
 /// A value, or several combined.
 ///
@@ -50,6 +51,8 @@ pub enum OwnedValue {
     Average(AverageValue),
     /// The last values, whose mean is shown.
     Window(AverageValue),
+    /// How fast a counter went up over windows of time.
+    Rate(Vec<WindowRate>),
     /// Values that are not combined: one for each lane, or for each file.
     Each(Vec<EachValue>),
 }

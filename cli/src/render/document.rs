@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::value::{Exact, hex};
 use crate::view::{Row, Section};
-use crate::{escape, kinds, rates};
+use crate::{escape, kinds};
 
 /// The document of `mmstats show --json`.
 #[derive(Serialize)]
@@ -66,7 +66,6 @@ enum Shown<'a> {
     Value(Exact<'a>),
     /// The state of one lane.
     State(&'a str),
-    Rates(rates::Exact<'a>),
 }
 
 impl<'a> Shown<'a> {
@@ -76,8 +75,7 @@ impl<'a> Shown<'a> {
                 kinds::one(state).map(Self::State)
             }
             Some(value) => Some(Self::Value(Exact(value))),
-            None if row.rates.is_empty() => None,
-            None => Some(Self::Rates(rates::Exact(&row.rates))),
+            None => None,
         }
     }
 }

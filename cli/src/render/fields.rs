@@ -7,13 +7,13 @@ use mmstats_observe::{Level, OwnedValue, Program, State, Verdict};
 use crate::output::{Line, style};
 use crate::targets::age;
 use crate::view::{Row, Section};
-use crate::{escape, human, kinds, rates, value};
+use crate::{escape, human, kinds, value};
 
 /// `LABEL TAB VALUE TAB UNIT TAB PID TAB FILE`.
 pub(crate) fn piped(program: &Program<'_>, row: &Row) -> String {
     let value = match &row.value {
         Some(value) => value::plain(value),
-        None => rates::plain(&row.rates).unwrap_or_else(|| "-".to_owned()),
+        None => "-".to_owned(),
     };
     let pid = program.identity().pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
     let path = program.files().first().map_or_else(String::new, |f| escape::path(f.path()));
@@ -262,10 +262,6 @@ fn push_value(line: &mut Line, row: &Row, columns: Columns) {
             let text = age.or_else(|| moment(row));
             line.plain(text.unwrap_or_else(|| value::humane(value, &row.unit)));
         }
-        (None, _) if !row.rates.is_empty() => {
-            let rates = rates::humane(&row.rates, &row.unit);
-            line.plain(rates.unwrap_or_else(|| "-".to_owned()));
-        }
         (None, _) => {
             line.push(style::DIM, format!("{:>width$}", "-", width = columns.number.max(1)));
         }
@@ -324,7 +320,6 @@ mod tests {
             aggregation: "sum",
             level: Level::Info,
             lane: None,
-            rates: Vec::new(),
             verdict: if value.is_some() { Verdict::Consistent } else { Verdict::Absent },
             value,
         }

@@ -226,6 +226,8 @@ mod check {
             assert_eq!(file.field(index).unwrap().kind_name(), "rate");
             let rates = file.rates(index, None).unwrap();
             assert_eq!(rates.iter().map(|rate| rate.window).collect::<Vec<_>>(), windows);
+            let OwnedValue::Rate(all) = seen.value("rate", label) else { panic!("no rates") };
+            assert_eq!(all.len(), windows.len());
             // All of it came since the start, which was at most a minute ago.
             assert!(rates.iter().all(|rate| rate.rate.unwrap() > total / 60.0), "{rates:?}");
         }
