@@ -1,0 +1,83 @@
+//! The runner: a right reader passes, and wrong ones do not.
+#![allow(missing_docs)]
+
+use std::process::{Command, Output};
+
+const READER: &str = env!("CARGO_BIN_EXE_conform-reader");
+
+fn conform(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_conform")).args(words).output().unwrap()
+}
+
+fn run(reader: &str, more: &[&str]) -> (Option<i32>, String) {
+    let out = conform(&[&["run", "--reader", reader], more].concat());
+    assert!(out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8(out.stdout).unwrap();
+    (out.status.code(), text.lines().last().unwrap().to_owned())
+}
+
+#[test]
+fn the_rust_reader_is_right() {
+    let (code, last) = run(READER, &["--strict"]);
+    assert_eq!(code, Some(0), "{last}");
+    let passed: usize = last.split(' ').next().unwrap().parse().unwrap();
+    assert!(passed > 700 && last.ends_with(" passed, 0 failed, 0 skipped"), "{last}");
+}
+
+#[test]
+fn wrong_readers_fail() {
+    let only = ["--only", "{valid,malformed}/s*"];
+    let all = conform(&["list", only[0], only[1]]).stdout;
+    let all = String::from_utf8(all).unwrap().lines().count();
+    assert!(all > 5);
+    for (reader, failed) in [
+        // Accepts all, and says nothing; refuses all; prints what is no JSON; dies.
+        ("echo '{}'; exit 0;", all),
+        ("cat", all),
+        ("kill -9 $$;", all),
+        ("exit 3;", all),
+    ] {
+        let (code, last) = run(&format!("sh -c \"{reader}\" sh"), &only);
+        assert_eq!((code, last), (Some(1), format!("0 passed, {failed} failed, 0 skipped")));
+    }
+    // What is skipped is not passed.
+    let (code, last) = run("sh -c 'exit 2' sh", &only);
+    assert_eq!((code, last), (Some(1), format!("0 passed, 0 failed, {all} skipped")));
+}
+
+#[test]
+fn known_failures_are_exact() {
+    let directory = tempfile::tempdir().unwrap();
+    let known = directory.path().join("known");
+    let only = ["--only", "malformed/state-*", "--known-failures", known.to_str().unwrap()];
+    // A reader that refuses everything is right about these.
+    let refuses = "sh -c 'exit 1' sh";
+    std::fs::write(&known, "# nothing\n").unwrap();
+    assert_eq!(run(refuses, &only).0, Some(0));
+    std::fs::write(&known, "malformed/state-0\n").unwrap();
+    assert_eq!(run(refuses, &only).0, Some(1), "it does not fail");
+    std::fs::write(&known, "malformed/other\n").unwrap();
+    assert_eq!(run(refuses, &only).0, Some(1), "it was not run");
+    // One that accepts everything fails all of them.
+    let ids = conform(&["list", "--only", "malformed/state-*"]).stdout;
+    let ids = String::from_utf8(ids).unwrap();
+    let ids: Vec<&str> = ids.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    std::fs::write(&known, ids.join("\n")).unwrap();
+    let accepts = "sh -c 'echo {}' sh";
+    assert_eq!(run(accepts, &only).1, "0 passed, 0 failed, 0 skipped");
+}
+
+#[test]
+fn copies_and_explains() {
+    let directory = tempfile::tempdir().unwrap();
+    let to = directory.path().join("copy");
+    assert!(conform(&["copy", to.to_str().unwrap()]).status.success());
+    let small = std::fs::read(to.join("valid/small.mmst")).unwrap();
+    assert_eq!(&small[1..4], b"MMS");
+    assert!(to.join("malformed/truncated@17.mmst").metadata().unwrap().len() == 17);
+    let text = conform(&["explain", "malformed/state-0"]).stdout;
+    let text = String::from_utf8(text).unwrap();
+    for part in ["base valid/small", "bad-state", "was 2", "file_size: 1152"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
