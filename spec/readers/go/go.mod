@@ -1,0 +1,3 @@
+module mmstats
+
+go 1.19
