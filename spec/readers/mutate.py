@@ -118,7 +118,7 @@ FAULTS = [
     ('raw[8 : 8 + length]\n', 'raw[8 : 8 + length].rstrip(b"\\0")\n', None, CONFORM),
     ("slot_at(f, cell, a), f.slot_size)", "slot_at(f, cell, a + 1), f.slot_size)"),
     ("return 1 << f.slot_bits if", "return 2 * f.slot_bits if"),
-    ("if (b - a) % 2**32 <= slots(f) - 2 and", "if True and", "needs a writer between two loads: `conform stress`, and loom"),
+    ("if (b - a) % 2**32 <= slots(f) - 2 and", "if True and", "needs a writer between two loads: `conform stress` catches it"),
     ("if lane.state not in LANE:", "if False:", None, CONFORM),
     ("absent = f.flags & m.OPTIONAL and not", "absent = not", None, CONFORM),
     ("lane.presence[f.index // 32] >> f.index % 32 & 1", "lane.presence[f.index // 64] >> f.index % 32 & 1", None, CONFORM),

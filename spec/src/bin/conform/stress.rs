@@ -13,7 +13,9 @@ use crate::run::command;
 /// Values that show by themselves whether they are whole.
 #[derive(Stats)]
 struct Payload {
-    /// n, 2n, 3n, ...
+    /// n, 2n, 3n, 4n, in two slots, of which one is being written half of the time.
+    few: Array<u64, 4>,
+    /// n, 2n, 3n, ... in four slots.
     numbers: Array<u64, 8>,
     /// One number, again and again.
     words: Text<64>,
@@ -27,6 +29,7 @@ struct Seen {
     looks: u64,
     whole: u64,
     contended: u64,
+    few: u64,
     numbers: u64,
     words: u64,
     sizes: u64,
@@ -71,13 +74,18 @@ fn publish(publisher: &Publisher<Payload>, stop: &AtomicBool) {
     let mut n = 0u64;
     while !stop.load(Ordering::Relaxed) {
         n += 1;
+        // Most of the time nothing else: this is where a reader that does not look again is caught.
+        for _ in 0..16 {
+            n += 1;
+            stats.few.set(&std::array::from_fn(|k| n.wrapping_mul(k as u64 + 1)));
+        }
         stats.numbers.set(&std::array::from_fn(|k| n.wrapping_mul(k as u64 + 1)));
         let word = n.to_string();
         let times = 64 / (word.len() + 1);
         stats.words.set([word.as_str()].repeat(times.max(1)).join(" ").as_str());
         stats.sizes.record(n % 1_000_000);
-        // Without rest not a single pass of a reader in a slow language would be undisturbed.
-        if n.is_multiple_of(64) {
+        // Without any rest hardly a pass of a reader in a slow language would be undisturbed.
+        if n.is_multiple_of(17 * 256) {
             std::thread::sleep(Duration::from_micros(200));
         }
     }
@@ -105,10 +113,13 @@ fn watch(reader: &str, path: &std::path::Path, time: Duration) -> Watched {
 
 fn check(document: &Value, seen: &mut Seen) -> Result<(), String> {
     seen.looks += 1;
-    let before = (seen.numbers, seen.words, seen.sizes);
-    for (label, last) in
-        [("numbers", &mut seen.numbers), ("words", &mut seen.words), ("sizes", &mut seen.sizes)]
-    {
+    let before = (seen.few, seen.numbers, seen.words, seen.sizes);
+    for (label, last) in [
+        ("few", &mut seen.few),
+        ("numbers", &mut seen.numbers),
+        ("words", &mut seen.words),
+        ("sizes", &mut seen.sizes),
+    ] {
         let fields = document["fields"].as_array().into_iter().flatten();
         let field = fields.into_iter().find(|f| f["label"] == label).ok_or("a field is missing")?;
         let value = &field["lanes"][0];
@@ -128,7 +139,7 @@ fn check(document: &Value, seen: &mut Seen) -> Result<(), String> {
         }
         (*last, seen.whole) = (now, seen.whole + 1);
     }
-    seen.steps += u64::from(before < (seen.numbers, seen.words, seen.sizes));
+    seen.steps += u64::from(before < (seen.few, seen.numbers, seen.words, seen.sizes));
     Ok(())
 }
 
@@ -138,7 +149,7 @@ fn whole(label: &str, value: &Value) -> Option<u64> {
         value.as_array()?.iter().map(|n| n.as_str()?.parse().ok()).collect()
     };
     match label {
-        "numbers" => {
+        "few" | "numbers" => {
             let all = numbers(&value["u64"])?;
             let n = *all.first()?;
             let good = |(k, v): (u64, &u64)| *v == n.wrapping_mul(k);
