@@ -161,6 +161,15 @@ def explain(root, name):
             explain(root, line[5:])
 
 
+def braces(pattern):
+    """The patterns that `{a,b}` stands for, which fnmatch does not know."""
+    before, opened, rest = pattern.partition("{")
+    inside, closed, after = rest.partition("}")
+    if not (opened and closed):
+        return [pattern]
+    return [one for part in inside.split(",") for one in braces(before + part + after)]
+
+
 def main():
     parser = argparse.ArgumentParser(prog="conform.py", description=__doc__.splitlines()[0])
     parser.add_argument("--fixtures", type=pathlib.Path, default=HERE / "fixtures")
@@ -186,7 +195,8 @@ def main():
         return None
 
     def match(name, patterns):
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+        each = (one for pattern in patterns for one in braces(pattern))
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in each)
 
     fixtures = [f for f in load(options.fixtures)
                 if (not options.only or match(f[0], options.only)) and not match(f[0], options.skip)]  # fmt: skip
