@@ -10,7 +10,7 @@ pub const FORMAT: &str = include_str!("../FORMAT.md");
 pub const PROTOCOL: &str = include_str!("../PROTOCOL.md");
 
 /// The rows of the tables in the section with this heading, cells trimmed and without
-/// backticks. The header row and the line under it are left out.
+/// backticks and anchors. The header row and the line under it are left out.
 ///
 /// A section ends at the next heading of the same or a higher level.
 ///
@@ -34,7 +34,11 @@ pub fn rows(document: &str, heading: &str) -> Vec<Vec<String>> {
         let is_header = rows.get(index + 1).is_some_and(|next| rule(next));
         if !is_header && !rule(row) {
             let cells = row.trim_matches('|').split('|');
-            data.push(cells.map(|cell| cell.trim().replace('`', "")).collect());
+            let text = |cell: &str| match cell.trim().split_once("</a>") {
+                Some((anchor, rest)) if anchor.starts_with("<a id=") => rest.replace('`', ""),
+                _ => cell.trim().replace('`', ""),
+            };
+            data.push(cells.map(text).collect());
         }
     }
     data
