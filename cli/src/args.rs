@@ -86,6 +86,12 @@ pub(crate) enum Command {
     Events(Events),
     /// Remove the files that dead programs left behind.
     Clean(Clean),
+    /// Check files against every rule of the format.
+    Check(Check),
+    /// Print every byte of a file with its meaning.
+    Dump(Dump),
+    /// Find images inside of other files: core dumps, memory of microcontrollers.
+    Scan(Scan),
     /// Start a program that publishes, and watch it from outside.
     Demo(Demo),
     /// The program that `demo` watches.
@@ -314,6 +320,61 @@ pub(crate) struct Demo {
     #[arg(short, long, value_name = "N", default_value = "4",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) threads: u16,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = exit_codes!(
+    "Each line is FILE: CODE at byte OFFSET: what is wrong (FORMAT.md#CODE). Of a file that is\n",
+    "refused the first broken rule is shown, else every damaged field and value, reserved bytes\n",
+    "that are not zero, and names that are there twice. The exit code is 1 if any rule is broken.\n",
+    "\nExamples:\n",
+    "  mmstats check web.mmst\n",
+    "  mmstats check /srv/stats/*.mmst | grep -v 'no rule broken'\n"
+))]
+pub(crate) struct Check {
+    /// Files.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = exit_codes!(
+    "A line is OFFSET, bytes, and what they are, in the order of the file; zeros that mean\n",
+    "nothing are left out. Of an image that is refused the header is shown.\n",
+    "\nExamples:\n",
+    "  mmstats dump web.mmst | less\n"
+))]
+pub(crate) struct Dump {
+    /// A file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = exit_codes!(
+    "Looks for images of format 3 at every byte. Their fields are shown as `show` does, or they\n",
+    "are written to a directory, as FILE@OFFSET.mmst, for all other commands. What begins like\n",
+    "an image and is none is counted. The exit code is 1 if there is none.\n",
+    "\nExamples:\n",
+    "  mmstats scan core.1234\n",
+    "  mmstats scan --extract /tmp/found ram.bin && mmstats show --all /tmp/found\n"
+))]
+pub(crate) struct Scan {
+    /// Write the images to this directory, which is made if it is missing.
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) extract: Option<PathBuf>,
+
+    /// Only list the images.
+    #[arg(short, long, conflicts_with = "extract")]
+    pub(crate) list: bool,
+
+    /// Show help, types, attributes and exact values too.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// A file of any kind.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]

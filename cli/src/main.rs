@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod check;
 mod clean;
 mod demo;
+mod dump;
 mod escape;
 mod events;
 mod globs;
@@ -15,6 +17,7 @@ mod output;
 mod poll;
 mod rates;
 mod render;
+mod scan;
 mod show;
 mod targets;
 mod value;
@@ -40,6 +43,9 @@ fn main() -> ExitCode {
         Command::Poll(args) => poll::run(args, &mut output),
         Command::Events(args) => events::run(args, &mut output),
         Command::Clean(args) => clean::run(args, &mut output),
+        Command::Check(args) => check::run(args, &mut output),
+        Command::Dump(args) => dump::run(args, &mut output),
+        Command::Scan(args) => scan::run(args, &mut output),
         Command::Demo(args) => demo::run(args, &mut output),
         Command::DemoPublisher(args) => return demo::publisher::run(args),
     };

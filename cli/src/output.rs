@@ -72,6 +72,11 @@ impl Output {
         self.note(what);
     }
 
+    /// Something that was named is not as it should be, and that was said: exit code 1.
+    pub(crate) fn failed(&mut self) {
+        self.code = self.code.max(1);
+    }
+
     /// Whether the exit code will not be 0.
     pub(crate) const fn has_failed(&self) -> bool {
         self.code != 0

@@ -64,11 +64,11 @@ fn one_line() {
         assert_eq!(value(Path::new(&directory), "orders"), Some(OwnedValue::Unsigned(3)));
         #[cfg(all(feature = "process", target_os = "linux"))]
         assert!(library.add_process_fields().is_err(), "they are there");
-        assert_eq!(
-            names(Path::new(&directory)).iter().filter(|n| n.starts_with("shop-")).count(),
-            2,
-            "two threads, and room for one in the first file"
-        );
+        // Room for one in the first file, which may be that of the thread that samples.
+        let lanes = [library.lane().unwrap(), library.lane().unwrap()];
+        let files = names(Path::new(&directory));
+        assert!(files.len() >= 2 && files.iter().all(|n| n.starts_with("shop-")), "{files:?}");
+        drop(lanes);
         drop(second);
         // A clone that somebody kept does not keep the files.
         assert_eq!(names(Path::new(&directory)), [""; 0]);

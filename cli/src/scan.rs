@@ -1,0 +1,192 @@
+//! `mmstats scan`: images inside of other files.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
+
+use mmstats_core::layout::{MAGIC, header};
+use mmstats_core::read::{Image, ImageState, Refusal};
+
+use crate::args::{Scan, Show};
+use crate::output::Output;
+use crate::{escape, human, show};
+
+/// Bytes that are searched at a time.
+const CHUNK: usize = 1 << 20;
+/// Bytes of the header that have to be there.
+const HEADER: usize = header::SIZE as usize;
+
+/// An image, and where it is.
+struct Found {
+    offset: u64,
+    bytes: Vec<u8>,
+    summary: String,
+}
+
+pub(crate) fn run(args: &Scan, output: &mut Output) -> io::Result<()> {
+    let name = escape::path(&args.file);
+    let mut refused: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let (found, keep) = match search(args, output, &mut refused) {
+        Ok(done) => done,
+        Err(error) => {
+            output.fail(&format!("{name}: {}", escape::text(&error.to_string())));
+            return Ok(());
+        }
+    };
+    if !refused.is_empty() {
+        let text: Vec<String> = refused.iter().map(|(code, n)| format!("{n} × {code}")).collect();
+        output.note(&format!("{name}: begins like an image, and is none: {}", text.join(", ")));
+    }
+    if found.is_empty() {
+        output.fail(&format!("{name}: no image in it"));
+    } else if !args.list && args.extract.is_none() {
+        let targets: Vec<OsString> = found.into_iter().map(PathBuf::into_os_string).collect();
+        let (verbose, all) = (args.verbose, true);
+        let show =
+            Show { verbose, all, targets, lanes: false, filter: vec![], level: None, json: false };
+        show::run(&show, output)?;
+    }
+    drop(keep);
+    Ok(())
+}
+
+/// Writes each image to a file as it is found; the paths, and what keeps them.
+fn search(
+    args: &Scan,
+    output: &mut Output,
+    refused: &mut BTreeMap<&'static str, u64>,
+) -> io::Result<(Vec<PathBuf>, Option<tempfile::TempDir>)> {
+    let metadata = std::fs::metadata(&args.file)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut file = File::open(&args.file)?;
+    let size = metadata.len();
+    let keep = args.extract.is_none().then(tempfile::tempdir).transpose()?;
+    let directory = match (&args.extract, &keep) {
+        (Some(directory), _) => {
+            std::fs::create_dir_all(directory)?;
+            directory.clone()
+        }
+        (None, Some(keep)) => keep.path().to_path_buf(),
+        (None, None) => PathBuf::new(),
+    };
+    let stem = args.file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let stem = stem.unwrap_or_default();
+    let mut paths = Vec::new();
+    let mut next = 0;
+    while let Some(at) = find(&mut file, next)? {
+        next = at + 1;
+        match image_at(&mut file, at, size)? {
+            Ok(Found { offset, bytes, summary }) => {
+                // What is inside of it is it.
+                next = at + bytes.len() as u64;
+                let path = directory.join(format!("{stem}@{offset}.mmst"));
+                // Never over a file that is there.
+                let mut to = File::create_new(&path)
+                    .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+                to.write_all(&bytes)?;
+                let more = if args.extract.is_some() {
+                    format!(" → {}", escape::path(&path))
+                } else {
+                    String::new()
+                };
+                writeln!(output, "at byte {offset}: {summary}{more}")?;
+                paths.push(path);
+            }
+            Err(code) => *refused.entry(code).or_default() += 1,
+        }
+    }
+    Ok((paths, keep))
+}
+
+/// The next place from `from` on that begins like an image.
+fn find(file: &mut File, mut from: u64) -> io::Result<Option<u64>> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = read_at(file, from, &mut chunk)?;
+        let bytes = chunk.get(..read).unwrap_or(&[]);
+        if let Some(at) = bytes.windows(MAGIC.len()).position(|window| window == MAGIC) {
+            return Ok(Some(from + at as u64));
+        }
+        if read < CHUNK {
+            return Ok(None);
+        }
+        // One that lies on the border is found from here.
+        from += (CHUNK - MAGIC.len() + 1) as u64;
+    }
+}
+
+/// Fills `to` as far as the file goes.
+fn read_at(file: &mut File, at: u64, to: &mut [u8]) -> io::Result<usize> {
+    file.seek(SeekFrom::Start(at))?;
+    let mut done = 0;
+    while let Some(rest) = to.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// The image at `offset`, or the code of why it is none.
+fn image_at(file: &mut File, offset: u64, size: u64) -> io::Result<Result<Found, &'static str>> {
+    let mut start = [0; HEADER];
+    let read = read_at(file, offset, &mut start)?;
+    let start = start.get(..read).unwrap_or(&[]);
+    // Up to its checksum, before a size is believed.
+    match Image::open(start) {
+        Ok(_) | Err(Refusal::FileSize { .. } | Refusal::HeaderSize { .. }) => {}
+        Err(refusal) => return Ok(Err(refusal.code())),
+    }
+    let place = header::FILE_SIZE as usize;
+    let length = start.get(place..).and_then(|bytes| bytes.first_chunk::<4>());
+    let length = length.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
+    let Ok(there) = usize::try_from(length.min(size.saturating_sub(offset))) else {
+        return Ok(Err("too-large"));
+    };
+    let mut bytes = vec![0; there];
+    let read = read_at(file, offset, &mut bytes)?;
+    bytes.truncate(read);
+    let summary = match Image::open(&bytes[..]) {
+        Ok(image) => summary(&image, bytes.len()),
+        Err(refusal) => return Ok(Err(refusal.code())),
+    };
+    Ok(Ok(Found { offset, bytes, summary }))
+}
+
+fn summary(image: &Image<&[u8]>, size: usize) -> String {
+    let header = image.header();
+    let instance: String = header.instance().iter().map(|byte| format!("{byte:02x}")).collect();
+    let state = match image.state() {
+        Ok(ImageState::Closed) => "closed",
+        _ => "live when it was copied",
+    };
+    let fields = header.field_count(image.source()).unwrap_or(0);
+    let size = human::grouped(&size.to_string());
+    format!("image {instance}, part {}, {fields} fields, {size} bytes, {state}", header.part())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_magic_is_found_across_chunks() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = &directory.path().join("x");
+        for at in [0, 1, CHUNK - 8, CHUNK - 7, CHUNK - 1, CHUNK, 2 * CHUNK - 11] {
+            let mut bytes = vec![0x89; 2 * CHUNK + 100];
+            bytes[at..at + 8].copy_from_slice(&MAGIC);
+            std::fs::write(path, &bytes).unwrap();
+            let mut file = File::open(path).unwrap();
+            assert_eq!(find(&mut file, 0).unwrap(), Some(at as u64));
+            assert_eq!(find(&mut file, at as u64 + 1).unwrap(), None);
+        }
+    }
+}
