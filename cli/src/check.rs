@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use mmstats_core::read::{Cursor, Field, FieldError, Image, Verdict, constant};
@@ -65,7 +65,7 @@ struct Report {
     broken: Vec<Broken>,
 }
 
-fn check(path: &PathBuf) -> Result<Report, String> {
+fn check(path: &Path) -> Result<Report, String> {
     let bytes = match mmstats_unix::open(path) {
         Ok(opened) => {
             let region = Region::new(Arc::clone(opened.mapping()));
@@ -129,19 +129,15 @@ fn damaged(index: u32, error: &FieldError, broken: &mut Vec<Broken>) {
 
 /// Reserved bytes of the header MUST be written as zero (section 1). `limit` ends the header.
 fn reserved<S: Source + ?Sized>(source: &S, limit: u32, broken: &mut Vec<Broken>) {
-    for (from, to) in [(66, 68), (92, 120), (148, 192)] {
-        let mut bytes = [0; 64];
-        let Some(bytes) = bytes.get_mut(..(to - from) as usize) else { continue };
-        if to <= limit {
-            // Whole words; the reserved half of one is looked at with its other half away.
-            let start = from & !3;
-            let mut words = [0; 64];
-            let Some(words) = words.get_mut(..(to - start) as usize) else { continue };
-            source.copy(start, words);
-            bytes.copy_from_slice(words.get((from - start) as usize..).unwrap_or(&[]));
-        }
-        if let Some(at) = (from..to).zip(&*bytes).find_map(|(at, byte)| (*byte != 0).then_some(at))
-        {
+    for (from, to) in [(66_u32, 68_u32), (92, 120), (148, 192)] {
+        // Whole words of 8 bytes, of which some are something else.
+        let start = from & !7;
+        let mut words = [0; 64];
+        let size = (to.next_multiple_of(8) - start) as usize;
+        let Some(words) = words.get_mut(..size).filter(|_| to <= limit) else { continue };
+        source.copy(start, words);
+        let bytes = words.get((from - start) as usize..).unwrap_or(&[]);
+        if let Some(at) = (from..to).zip(bytes).find_map(|(at, byte)| (*byte != 0).then_some(at)) {
             let what = format!("reserved bytes {from} to {} are not zero", to - 1);
             push(broken, "reserved", at, what);
         }

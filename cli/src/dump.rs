@@ -103,8 +103,9 @@ struct Dumper<'a, S> {
 
 impl<S: Source> Dumper<'_, S> {
     fn bytes(&self, at: u32, size: u32) -> Vec<u8> {
-        let start = at & !3;
-        let end = at.saturating_add(size).next_multiple_of(4).min(self.source.size() & !3);
+        // Whole words of 8 bytes, as far as there are any.
+        let start = at & !7;
+        let end = at.saturating_add(size).next_multiple_of(8).min(self.source.size() & !7);
         let mut words = vec![0; end.saturating_sub(start) as usize];
         self.source.copy(start, &mut words);
         let from = (at - start) as usize;
