@@ -347,6 +347,10 @@ pub fn documented_codes(table: usize) -> Vec<String> {
     let document = std::fs::read_to_string(path).unwrap();
     let section = document.split("\n## 12.").nth(1).unwrap();
     let table = section.split("| code | rule broken |").nth(table + 1).unwrap();
-    let codes = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    codes.map(|(code, _)| code.to_owned()).collect()
+    // Each has an anchor before it.
+    let code = |line: &str| {
+        let code = line.strip_prefix("| <a id=")?.split('`').nth(1)?;
+        Some(code.to_owned())
+    };
+    table.lines().take_while(|line| !line.starts_with("##")).filter_map(code).collect()
 }
