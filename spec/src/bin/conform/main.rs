@@ -6,6 +6,7 @@ mod fixtures;
 mod report;
 mod run;
 mod stress;
+mod write;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +51,15 @@ enum Command {
     Explain {
         /// As `valid/small`.
         id: String,
+    },
+    /// Has a writer write what it is told, and two readers read it back.
+    Write {
+        /// The command; it is called with a description and the path of the file to write.
+        #[arg(long)]
+        writer: String,
+        /// Readers to ask, at least two [default: the Rust and the Python reader].
+        #[arg(long)]
+        reader: Vec<String>,
     },
     /// Has a reader look at a file while it is being written, again and again.
     Stress {
@@ -159,6 +169,7 @@ fn work(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Command::Copy { directory } => fixtures::copy(&all()?, directory).map(|()| true),
         Command::Explain { id } => fixtures::explain(&arguments.fixtures, id).map(|()| true),
+        Command::Write { writer, reader } => write::write(writer, reader),
         Command::Stress { reader, seconds } => stress::stress(reader, *seconds),
     }
 }
