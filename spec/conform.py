@@ -27,8 +27,8 @@ TAGS = {"verdict", "damaged", "retired", "value", "lanes", "u8", "u16", "u32", "
 
 def load(root):
     """All fixtures: id, about, bytes, and either the code of a refusal or documents."""
-    for path in sorted(root.glob("*/*.json")):
-        folder = path.parent.name
+    for path in sorted(root.glob("**/*.json")):
+        folder = path.parent.relative_to(root).as_posix()
         if folder in ("source", "format-1"):
             continue
         expectation = json.loads(path.read_text("utf-8"))

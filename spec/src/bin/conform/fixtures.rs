@@ -35,20 +35,28 @@ pub(crate) fn load(root: &Path) -> Result<Vec<Fixture>, Error> {
     let mut all = Vec::new();
     for folder in sorted(root)? {
         // Format 1 has documents of its own.
-        if !folder.is_dir() || folder.ends_with("source") || folder.ends_with("format-1") {
-            continue;
-        }
-        for path in
-            sorted(&folder)?.into_iter().filter(|p| p.extension().is_some_and(|e| e == "json"))
-        {
-            let read = one(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-            all.extend(read);
+        if folder.is_dir() && !folder.ends_with("source") && !folder.ends_with("format-1") {
+            load_folder(root, &folder, &mut all)?;
         }
     }
     if all.is_empty() {
         return Err(format!("{}: no fixtures", root.display()).into());
     }
     Ok(all)
+}
+
+fn load_folder(root: &Path, folder: &Path, all: &mut Vec<Fixture>) -> Result<(), Error> {
+    for path in sorted(folder)? {
+        if path.is_dir() {
+            // gold/VERSION: files of producers, by their version.
+            load_folder(root, &path, all)?;
+        } else if path.extension().is_some_and(|e| e == "json") {
+            let id = path.strip_prefix(root)?.with_extension("");
+            let id = id.to_string_lossy().replace('\\', "/");
+            all.extend(one(&path, &id).map_err(|e| format!("{}: {e}", path.display()))?);
+        }
+    }
+    Ok(())
 }
 
 fn sorted(folder: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -58,12 +66,9 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-fn one(path: &Path) -> Result<Vec<Fixture>, Error> {
+fn one(path: &Path, id: &str) -> Result<Vec<Fixture>, Error> {
     let expectation: Value = serde_json::from_slice(&std::fs::read(path)?)?;
     let bytes = std::fs::read(path.with_extension("mmst"))?;
-    let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
-    let folder = path.parent().and_then(name).unwrap_or_default();
-    let id = format!("{folder}/{}", name(&path.with_extension("")).unwrap_or_default());
     let text = |value: &Value| value.as_str().map(str::to_owned).ok_or("a text is missing");
     let about = text(&expectation["about"])?;
     if let Some(ranges) = expectation["truncate"].as_array() {
@@ -80,6 +85,7 @@ fn one(path: &Path) -> Result<Vec<Fixture>, Error> {
         }
         return Ok(all);
     }
+    let id = id.to_owned();
     let expected = if let Some(code) = expectation["refused"].as_str() {
         Expected::Refused(code.to_owned())
     } else if let Some(documents) = expectation["documents"].as_array() {
