@@ -163,3 +163,13 @@ fn fields_follow_each_other() {
         }
     }
 }
+
+/// The example of section 14 is the fixture.
+#[test]
+fn the_worked_example_is_a_fixture() {
+    let hex = include_str!("../fixtures/valid/example.hex");
+    let lines: Vec<&str> = hex.lines().filter(|line| !line.starts_with('#')).collect();
+    let shown = FORMAT.split("## 14. A worked example").nth(1).unwrap();
+    let shown = shown.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(shown.lines().collect::<Vec<_>>(), lines);
+}
