@@ -141,14 +141,21 @@ struct Columns {
 }
 
 impl Columns {
-    const WIDEST_LABEL: usize = 44;
+    const WIDEST_LABEL: usize = 36;
+    /// Of a line of a name that has no room beside its value.
+    const WIDEST_NAME: usize = 58;
     const WIDEST_NUMBER: usize = 20;
 
     fn of(rows: &[&Row], now: SystemTime) -> Self {
         let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
         Self {
-            label: widest(&mut rows.iter().map(|row| escape::width(&name(row))))
-                .min(Self::WIDEST_LABEL),
+            // Names that are too long have lines of their own.
+            label: widest(
+                &mut rows
+                    .iter()
+                    .map(|row| escape::width(&name(row)))
+                    .filter(|width| *width <= Self::WIDEST_LABEL),
+            ),
             number: widest(&mut rows.iter().filter_map(|row| number(row)).map(|n| n.len()))
                 .min(Self::WIDEST_NUMBER),
             now,
@@ -210,23 +217,50 @@ fn local(nanoseconds: i128) -> Option<String> {
     Some(local.strftime("%Y-%m-%d %H:%M:%S.%3f %Z").to_string())
 }
 
+/// A name that is too long for its column, in pieces that fit everywhere.
+fn wrapped(name: &str) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut piece = String::new();
+    for c in name.chars() {
+        let indent = if lines.is_empty() { "  " } else { "      " };
+        if indent.len() + escape::width(&piece) >= Columns::WIDEST_NAME {
+            lines.push(plain_line(format!("{indent}{}", std::mem::take(&mut piece))));
+        }
+        piece.push(c);
+    }
+    let indent = if lines.is_empty() { "  " } else { "      " };
+    lines.push(plain_line(format!("{indent}{piece}")));
+    lines
+}
+
+fn plain_line(text: String) -> Line {
+    let mut line = Line::new();
+    line.plain(text);
+    line
+}
+
 /// The lines of one field.
 fn field(row: &Row, columns: Columns, verbose: bool) -> Vec<Line> {
+    let mut lines = Vec::new();
     let mut line = Line::new();
     line.plain("  ");
     let name = name(row);
     if verbose {
         line.push(style::BOLD, name);
+    } else if escape::width(&name) <= columns.label {
+        line.plain(name);
     } else {
-        line.plain(escape::clip(&name, columns.label));
+        // Whole, on lines of its own: cut, two series could look alike.
+        lines.extend(wrapped(&name));
+        line = Line::new();
     }
     line.pad_to(2 + columns.label);
     line.plain("  ");
     push_value(&mut line, row, columns);
+    lines.push(line);
     if !verbose {
-        return vec![line];
+        return lines;
     }
-    let mut lines = vec![line];
     let mut about = Line::new();
     about.plain("      ");
     about.push(style::DIM, describe(row));
@@ -330,6 +364,31 @@ mod tests {
             .iter()
             .map(|line| anstream::adapter::strip_str(&line.render(usize::MAX)).to_string())
             .collect()
+    }
+
+    #[test]
+    fn long_names_are_whole_and_tell_series_apart() {
+        let series = |code: &str| {
+            let mut row = row("http.requests.by.route.and.code", "", Some(OwnedValue::Unsigned(7)));
+            row.attributes = vec![("route".into(), "/users/{id}/orders/{order}".into())];
+            row.attributes.push(("code".into(), code.into()));
+            row
+        };
+        let rows = [series("200"), series("500"), row("short", "", Some(OwnedValue::Unsigned(1)))];
+        let columns = Columns::of(&rows.iter().collect::<Vec<_>>(), NOW);
+        let lines: Vec<Line> = rows.iter().flat_map(|row| field(row, columns, false)).collect();
+        assert_eq!(
+            text(&lines),
+            [
+                "  http.requests.by.route.and.code{route=\"/users/{id}/order",
+                "      s/{order}\",code=\"200\"}",
+                "         7",
+                "  http.requests.by.route.and.code{route=\"/users/{id}/order",
+                "      s/{order}\",code=\"500\"}",
+                "         7",
+                "  short  1",
+            ]
+        );
     }
 
     #[test]
