@@ -38,7 +38,15 @@ def load(root):
         for part in expectation.get("truncate", []):
             for length in range(part["from"], part["to"] + 1):
                 yield f"{name}@{length}", about, data[:length], part["refused"], None
-        if "truncate" in expectation:
+        for patch in expectation.get("patches", []):
+            patched, document = bytearray(data), json.loads(json.dumps(expectation["document"]))
+            for at, raw in patch["bytes"].items():
+                raw = bytes.fromhex(raw)
+                patched[int(at) : int(at) + len(raw)] = raw
+            for index, field in patch["fields"].items():
+                document["fields"][int(index)] = field
+            yield f"{name}@{patch['id']}", f"{about}: {patch['id']}", bytes(patched), None, [document]
+        if "truncate" in expectation or "patches" in expectation:
             continue
         if "refused" in expectation:
             yield name, about, data, expectation["refused"], None

@@ -85,6 +85,10 @@ fn one(path: &Path, id: &str) -> Result<Vec<Fixture>, Error> {
         }
         return Ok(all);
     }
+    if let Some(patches) = expectation["patches"].as_array() {
+        let one = |patch: &Value| patched(id, &about, &bytes, &expectation["document"], patch);
+        return patches.iter().map(one).collect();
+    }
     let id = id.to_owned();
     let expected = if let Some(code) = expectation["refused"].as_str() {
         Expected::Refused(code.to_owned())
@@ -96,6 +100,31 @@ fn one(path: &Path, id: &str) -> Result<Vec<Fixture>, Error> {
         return Err("neither refused nor a document".into());
     };
     Ok(vec![Fixture { id, about, bytes, expected }])
+}
+
+/// A file that differs from another one in some bytes, and the fields that differ then.
+fn patched(
+    id: &str,
+    about: &str,
+    base: &[u8],
+    document: &Value,
+    patch: &Value,
+) -> Result<Fixture, Error> {
+    let (mut bytes, mut document) = (base.to_vec(), document.clone());
+    for (at, hex) in patch["bytes"].as_object().ok_or("no bytes")? {
+        let (at, hex) = (at.parse::<usize>()?, hex.as_str().ok_or("no text")?);
+        let pairs = hex.as_bytes().chunks(2).map(std::str::from_utf8);
+        for (byte, pair) in bytes.get_mut(at..).ok_or("past the end")?.iter_mut().zip(pairs) {
+            *byte = u8::from_str_radix(pair?, 16)?;
+        }
+    }
+    for (index, field) in patch["fields"].as_object().ok_or("no fields")? {
+        let place = document["fields"].get_mut(index.parse::<usize>()?);
+        *place.ok_or("no such field")? = field.clone();
+    }
+    let name = patch["id"].as_str().ok_or("no id")?;
+    let (id, about) = (format!("{id}@{name}"), format!("{about}: {name}"));
+    Ok(Fixture { id, about, bytes, expected: Expected::Documents(vec![document]) })
 }
 
 /// Copies all files, truncated ones too.
