@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Clean, output: &mut Output) -> io::Result<()> {
     for directory in observer.directories() {
         verdicts.extend(temporaries(directory, args.dry_run));
     }
-    let screen = Screen::now();
+    let screen = output.screen();
     for verdict in &verdicts {
         print(verdict, screen, output)?;
     }

@@ -8,7 +8,7 @@ use mmstats_observe::{File, Observer};
 use serde::Serialize;
 
 use crate::args::Ls;
-use crate::output::{Line, Output, Screen, style};
+use crate::output::{Line, Output, style};
 use crate::render::document::Head;
 use crate::render::fields::state_style;
 use crate::render::table::{Align, Cell, lines};
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &Ls, output: &mut Output) -> io::Result<()> {
     let mut observer = Observer::new(targets.sources.clone());
     observer.refresh();
     let (files, now) = (observer.files(), SystemTime::now());
-    let screen = Screen::now();
+    let screen = output.screen();
     if args.json {
         json::line(output, &document(files, now))?;
     } else if screen.is_terminal() {

@@ -1,7 +1,8 @@
 //! Where output goes: standard output with its size and colours, and complaints.
 
+use std::cell::RefCell;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::process::ExitCode;
+use std::rc::Rc;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::Style;
@@ -49,15 +50,36 @@ impl Screen {
 
 /// Standard output and standard error of one command.
 pub(crate) struct Output {
-    out: BufWriter<AutoStream<io::Stdout>>,
-    choice: ColorChoice,
+    out: BufWriter<Box<dyn Write>>,
+    err: Box<dyn Write>,
+    /// `None`: as standard output is, now.
+    screen: Option<Screen>,
     code: u8,
 }
 
 impl Output {
     pub(crate) fn new(choice: ColorChoice) -> Self {
-        let out = BufWriter::new(AutoStream::new(io::stdout(), choice));
-        Self { out, choice, code: 0 }
+        let out = Box::new(AutoStream::new(io::stdout(), choice));
+        let err = Box::new(AutoStream::new(io::stderr(), choice));
+        Self { out: BufWriter::new(out), err, screen: None, code: 0 }
+    }
+
+    /// An output that goes nowhere but into memory.
+    pub(crate) fn capture(choice: ColorChoice, size: Option<(usize, usize)>) -> (Self, Capture) {
+        let capture = Capture::default();
+        // As `auto` decides it, of a terminal that is none.
+        let plain = choice == ColorChoice::Never || (choice == ColorChoice::Auto && size.is_none());
+        let stream = |pipe: &Pipe| -> Box<dyn Write> {
+            let pipe = Pipe(Rc::clone(&pipe.0));
+            if plain { Box::new(anstream::StripStream::new(pipe.boxed())) } else { Box::new(pipe) }
+        };
+        let (out, err) = (BufWriter::new(stream(&capture.out)), stream(&capture.err));
+        (Self { out, err, screen: Some(Screen { size }), code: 0 }, capture)
+    }
+
+    /// What is known of the place that this is shown at.
+    pub(crate) fn screen(&self) -> Screen {
+        self.screen.unwrap_or_else(Screen::now)
     }
 
     /// Says on standard error what went wrong with something that was named: exit code 1.
@@ -86,11 +108,12 @@ impl Output {
     pub(crate) fn note(&mut self, what: &str) {
         // What was shown so far comes first; a broken pipe shows up at the next write.
         let _ = self.out.flush();
-        let _ = writeln!(AutoStream::new(io::stderr(), self.choice), "mmstats: {what}");
+        let _ = writeln!(self.err, "mmstats: {what}");
     }
 
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.code)
+    /// The exit code.
+    pub(crate) const fn code(&self) -> u8 {
+        self.code
     }
 }
 
@@ -101,6 +124,39 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// What was written to an [`Output::capture`].
+#[derive(Default)]
+pub(crate) struct Capture {
+    out: Pipe,
+    err: Pipe,
+}
+
+impl Capture {
+    pub(crate) fn take(self, code: u8) -> crate::Captured {
+        crate::Captured { out: self.out.0.take(), err: self.err.0.take(), code }
+    }
+}
+
+/// One end of a pipe into memory.
+#[derive(Default)]
+struct Pipe(Rc<RefCell<Vec<u8>>>);
+
+impl Pipe {
+    fn boxed(self) -> Box<dyn Write> {
+        Box::new(self)
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
     let programs = observer.programs();
     let wanted: Vec<&Program<'_>> =
         programs.iter().filter(|program| targets.wants(program, args.all, &programs)).collect();
-    let screen = Screen::now();
+    let screen = output.screen();
     let levels = Levels::of(args, screen);
     let shown: Vec<Section<'_>> = wanted
         .iter()

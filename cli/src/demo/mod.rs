@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mmstats_observe::{Observer, OwnedValue, Program, Sources, State};
 
 use crate::args::Demo;
-use crate::output::{Output, Screen};
+use crate::output::Output;
 use crate::render::fields;
 use crate::view::{self, Row};
 use crate::{escape, value};
@@ -157,7 +157,7 @@ impl Watch {
         child: &mut Child,
         output: &mut Output,
     ) -> io::Result<()> {
-        let redraw = Screen::now().is_terminal()
+        let redraw = output.screen().is_terminal()
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let seconds = seconds.unwrap_or(if redraw { 0 } else { PIPED_SECONDS });
         let limit = (seconds > 0).then(|| Duration::from_secs(seconds.into()));

@@ -14,7 +14,7 @@ use self::print::Printer;
 use self::rings::Rings;
 use crate::args::Events;
 use crate::globs;
-use crate::output::{Output, Screen};
+use crate::output::Output;
 use crate::targets::{Targets, complain, places};
 
 /// So many lines precede what is followed, if nothing else is asked for.
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
     let mut rings = Rings::new(targets, filter, !args.live);
     observer.refresh();
     let mut entries = rings.look(&observer);
-    let mut printer = Printer::new(args.json, Screen::now());
+    let mut printer = Printer::new(args.json, output.screen());
     let most = args.lines.or(args.follow.then_some(BEFORE_FOLLOWED)).unwrap_or(usize::MAX);
     let cut = entries.len().saturating_sub(most);
     entries.drain(..cut);

@@ -17,7 +17,7 @@ use serde::{Serialize, Serializer};
 
 use self::sample::{Cell, Column, Sample, Sampler, Wanted};
 use crate::args::Poll;
-use crate::output::{Output, Screen};
+use crate::output::Output;
 use crate::targets::{Targets, complain, places};
 use crate::value::Exact;
 use crate::{escape, globs, json};
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
         if args.json {
             json::line(output, &Document { columns: &sampler.columns, sample: &sample })?;
         } else {
-            table.print(&sampler.columns, &sample.cells, Screen::now(), output)?;
+            table.print(&sampler.columns, &sample.cells, output.screen(), output)?;
         }
         output.flush()?;
         rows += 1;

@@ -1,0 +1,37 @@
+//! What a tool writes in this process is what the binary writes.
+
+mod common;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use common::run;
+
+#[test]
+fn a_captured_tool_writes_what_the_binary_does() {
+    let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../spec/fixtures");
+    let good = fixtures.join("gold/0.1.0/group.mmst");
+    let bad = fixtures.join("invalid/help-long.mmst");
+    let directory = tempfile::tempdir().unwrap();
+    for words in [
+        &["show"][..],
+        &["show", "-v", "--lanes", "--color=always"],
+        &["show", "--json"],
+        &["dump"],
+        &["check"],
+    ] {
+        for file in [&good, &bad] {
+            let words: Vec<&str> = words.iter().copied().chain(file.to_str()).collect();
+            let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+            let here = mmstats_cli::capture(&arguments, None);
+            let there = run(directory.path(), &words);
+            assert_eq!(String::from_utf8(here.out).unwrap(), there.out, "{words:?}");
+            assert_eq!(String::from_utf8(here.err).unwrap(), there.err, "{words:?}");
+            assert_eq!(Some(i32::from(here.code)), there.code, "{words:?}");
+        }
+    }
+    let arguments = [OsString::from("show"), good.into_os_string()];
+    let here = mmstats_cli::capture(&arguments, Some((20, 10)));
+    let text = String::from_utf8(here.out).unwrap();
+    assert!(text.contains('\u{1b}') && text.contains('…'), "styled and cut: {text:?}");
+}
