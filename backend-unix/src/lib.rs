@@ -1,21 +1,17 @@
 #![doc = include_str!("../README.md")]
 
-mod error;
-pub mod name;
-mod search;
-#[cfg(any(not(unix), test))]
-mod stub;
-mod types;
-#[cfg(unix)]
+#[cfg(unix)] // elsewhere the crate compiles, and does nothing
 mod unix;
 
-pub use error::{Error, ErrorKind, FileType, NameError, Result};
-pub use types::{Access, Facts, FileId, FileInfo, Removal, SweepOptions, Swept};
-
-#[cfg(not(unix))]
-use stub as system;
-#[cfg(unix)]
+#[cfg(not(unix))] // as above
+use mmstats_core::system::stub as system;
+#[cfg(unix)] // as above
 use unix as system;
+
+pub use mmstats_core::system::{
+    Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, NameError, Removal, Result,
+    SweepOptions, Swept, name,
+};
 
 // The inventory that every backend has.
 pub use system::{
@@ -25,9 +21,10 @@ pub use system::{
 
 pub mod directory {
     //! The directories where files are published and found.
-    pub use crate::search::{Candidate, Environment, Origin, VARIABLE};
+    pub use mmstats_core::system::{Candidate, Environment, Origin, PassedOver, VARIABLE};
+
     pub use crate::system::directory::{
-        Directory, Found, PassedOver, environment, is_memory_backed, observe_directories,
+        Directory, Found, environment, is_memory_backed, observe_directories,
         observe_directories_in, publish_directory, publish_directory_in,
     };
 }

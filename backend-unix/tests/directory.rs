@@ -158,6 +158,7 @@ fn second_choice_is_taken_where_the_first_is_spoilt() {
         temporary: Some(place.path().into()),
         // Nobody has it, and no other test run does at the same time.
         user: 3_000_000_000 + std::process::id(),
+        ..Environment::default()
     };
     let candidates = environment.candidates();
     let first = &candidates[0];
@@ -197,6 +198,7 @@ fn error_is_about_the_best_candidate() {
         runtime: None,
         temporary: Some(file.into()),
         user: 3_500_000_000 + std::process::id(),
+        ..Environment::default()
     };
     let candidates = environment.candidates();
     let _remove = Remove(&candidates[0].path);

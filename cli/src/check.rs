@@ -66,7 +66,7 @@ struct Report {
 }
 
 fn check(path: &Path) -> Result<Report, String> {
-    let bytes = match mmstats_unix::open(path) {
+    let bytes = match crate::backend::open(path) {
         Ok(opened) => {
             let region = Region::new(Arc::clone(opened.mapping()));
             let region = region.map_err(|e| format!("{}: {e}", path.display()))?;

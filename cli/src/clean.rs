@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::SystemTime;
 
+use crate::backend::directory::Directory;
+use crate::backend::{Removal, SweepOptions, remove_if_dead, sweep};
 use mmstats_observe::{File, Observer, Sources, State};
-use mmstats_unix::directory::Directory;
-use mmstats_unix::{Removal, SweepOptions, remove_if_dead, sweep};
 
 use crate::args::Clean;
 use crate::escape;
@@ -108,12 +108,12 @@ fn still_runs(file: &File) -> bool {
     if OUR_NAMESPACE.is_some_and(elsewhere) {
         return false;
     }
-    mmstats_unix::process::is_running(pid, start, boot) == Some(true)
+    crate::backend::process::is_running(pid, start, boot) == Some(true)
 }
 
 /// The pid namespace of this process.
 static OUR_NAMESPACE: LazyLock<Option<u64>> =
-    LazyLock::new(|| mmstats_unix::process::facts().pid_ns);
+    LazyLock::new(|| crate::backend::process::facts().pid_ns);
 
 /// The backend asks everything again under the lock: owner, lock, and whether the name
 /// still refers to the same file.

@@ -68,7 +68,7 @@ const DESCRIPTOR: [Number; 19] = [
 ];
 
 pub(crate) fn run(args: &Dump, output: &mut Output) -> io::Result<()> {
-    let opened = match mmstats_unix::open(&args.file) {
+    let opened = match crate::backend::open(&args.file) {
         Ok(opened) => opened,
         Err(error) => {
             output.fail(&escape::text(&error.to_string()));

@@ -26,6 +26,11 @@ mod targets;
 mod value;
 mod view;
 
+#[cfg(not(windows))] // the backend of the system
+use mmstats_unix as backend;
+#[cfg(windows)] // as above
+use mmstats_windows as backend;
+
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -2,15 +2,20 @@
 
 mod common;
 
+#[cfg(not(windows))] // the backend of the system
+use mmstats_unix as backend;
+#[cfg(windows)] // as above
+use mmstats_windows as backend;
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
+use backend::directory::Directory;
+use backend::{Access, Mapping, OwnedFile};
 use mmstats_core::{Constant, Events, FieldSpec, Schema};
-use mmstats_unix::directory::Directory;
-use mmstats_unix::{Access, Mapping, OwnedFile};
 use serde_json::{Value, json};
 
 use common::{PATIENCE, mmstats, run, signal};
@@ -37,7 +42,7 @@ impl Program {
         let audit = schema.add(FieldSpec::events("app.audit", 3, 32)).unwrap();
         let size = schema.geometry(1).file_size().unwrap();
         let directory = Directory::open(directory).unwrap();
-        let file = mmstats_unix::create(&directory, &format!("{name}.mmst"), size, Access::Owner);
+        let file = backend::create(&directory, &format!("{name}.mmst"), size, Access::Owner);
         let file = file.unwrap();
         let mut instance = [7; 16];
         instance[..4].copy_from_slice(&pid.to_le_bytes());

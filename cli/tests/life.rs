@@ -3,6 +3,11 @@
 
 mod common;
 
+#[cfg(not(windows))] // the backend of the system
+use mmstats_unix as backend;
+#[cfg(windows)] // as above
+use mmstats_windows as backend;
+
 use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -85,7 +90,7 @@ fn clean_keeps_the_newest_of_both_times() {
 #[cfg(target_os = "linux")]
 fn a_process_of_another_container_is_another_one() {
     let dir = tempfile::tempdir().unwrap();
-    let facts = mmstats_unix::process::facts();
+    let facts = backend::process::facts();
     let (boot, ours) = (facts.boot_id.unwrap(), facts.pid_ns.unwrap());
     for (namespace, stays) in [(ours, true), (ours + 1, false)] {
         let path = dir.path().join("first.mmst");

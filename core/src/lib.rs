@@ -3,7 +3,7 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(feature = "std", test))] // the tests print, whatever the features
 extern crate std;
 
 mod buckets;
@@ -15,6 +15,8 @@ pub mod protocol;
 pub mod raw;
 pub mod read;
 mod region;
+#[cfg(feature = "std")]
+pub mod system;
 mod types;
 mod write;
 

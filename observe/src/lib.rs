@@ -25,6 +25,11 @@ mod three;
 mod totals;
 mod value;
 
+#[cfg(not(windows))] // the backend of the system
+use mmstats_unix as backend;
+#[cfg(windows)] // as above
+use mmstats_windows as backend;
+
 pub use events::{Event, EventLine};
 pub use field::{FieldInfo, FieldRef, Shape};
 pub use file::File;
@@ -45,5 +50,5 @@ pub use value::{EachValue, Origin, OwnedValue, Reading, Tally, TimerValue, Verdi
 pub use mmstats_core::read::{
     Attributes, Scalar, Value as RawValue, Verdict as RawVerdict, parse_attributes,
 };
+pub use mmstats_core::system::FileId;
 pub use mmstats_core::{Aggregation, DataType, Kind, Level, Storage};
-pub use mmstats_unix::FileId;

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
+use crate::backend::{ErrorKind, FileId, FileInfo};
 use mmstats_core::read::{Format, sniff};
 use mmstats_core::{Memory, Region, Source};
-use mmstats_unix::{ErrorKind, FileId, FileInfo};
 
 use crate::one::One;
 use crate::problem::Problem;
@@ -64,7 +64,7 @@ pub(crate) fn look(
     path: &Path,
     room: &mut Room,
 ) -> Result<(Facts, Result<Content, (State, Problem)>), Problem> {
-    let opened = match mmstats_unix::open(path) {
+    let opened = match crate::backend::open(path) {
         Ok(opened) => opened,
         Err(error) => {
             let problem = Problem::of_system(path, &error);

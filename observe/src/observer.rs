@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use mmstats_unix::FileId;
+use mmstats_core::system::FileId;
 
 use crate::file::{File, Refreshed};
 use crate::problem::Problem;
@@ -31,7 +31,7 @@ const fn default_handles() -> usize {
 /// call. Nothing that happens to a file ends the observer: what is truncated, replaced,
 /// removed or hostile is reported and the others are still read. To survive a file that
 /// is truncated while it is read, a handler for SIGBUS is installed
-/// ([`mmstats_unix::guard`]).
+/// ([`crate::backend::guard`]).
 ///
 /// ```no_run
 /// use mmstats_observe::{Observer, Sources};
@@ -105,7 +105,7 @@ impl Observer {
     /// by name again each time, which takes three times as long.
     ///
     /// Without this it is half of what the process may have open; a tool may raise that
-    /// limit first: [`mmstats_unix::process::raise_open_files`].
+    /// limit first: [`crate::backend::process::raise_open_files`].
     pub const fn keep_handles(&mut self, count: usize) {
         self.handles = Some(count);
     }

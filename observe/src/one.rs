@@ -36,7 +36,7 @@ pub(crate) struct One {
 impl One {
     /// Reads a file.
     pub(crate) fn read(path: &Path) -> Result<Self, Problem> {
-        let (_, bytes) = mmstats_unix::read_all(path, MAX_SIZE)
+        let (_, bytes) = crate::backend::read_all(path, MAX_SIZE)
             .map_err(|error| Problem::of_system(path, &error))?;
         Self::parse(&bytes).map_err(|error| Problem::of_format1(path, &error))
     }

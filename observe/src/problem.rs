@@ -3,10 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::backend::{Error, ErrorKind};
 use mmstats_core::format1;
 use mmstats_core::layout::MAGIC;
 use mmstats_core::read::{FieldError, Refusal, ValueError};
-use mmstats_unix::{Error, ErrorKind};
 
 /// Why a file cannot be read, or a place not looked at.
 ///

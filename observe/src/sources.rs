@@ -4,14 +4,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mmstats_unix::directory::{environment, observe_directories_in};
+use crate::backend::directory::{environment, observe_directories_in};
 
 use crate::problem::Problem;
 
 /// What an [`Observer`](crate::Observer) looks at.
 ///
 /// - Nothing given: the default directories. They are those of
-///   [`observe_directories`](mmstats_unix::directory::observe_directories), and, unless
+///   [`observe_directories`](crate::backend::directory::observe_directories), and, unless
 ///   `MMSTATS_PATH` names one, the temporary directory for files of format 1, where
 ///   the original library puts them.
 /// - Paths: a file is observed whatever its name is, a directory is searched.
@@ -158,7 +158,7 @@ fn is_ours(name: &OsStr, only: Option<&str>) -> bool {
     let ends = |end: &str| name.len() > end.len() && name.ends_with(end.as_bytes());
     let ours = match only {
         Some(end) => ends(end),
-        None => ends(mmstats_unix::name::SUFFIX) || ends(FORMAT1),
+        None => ends(crate::backend::name::SUFFIX) || ends(FORMAT1),
     };
     ours && !name.starts_with(b".")
 }

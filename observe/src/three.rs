@@ -8,10 +8,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::backend::{Mapping, Opened};
 use mmstats_core::layout::field_state;
 use mmstats_core::read::{Cursor, Field, Header, Image, LaneState, Refusal, Verdict};
 use mmstats_core::{DataType, Kind, Region, Source, Storage};
-use mmstats_unix::{Mapping, Opened};
 
 use crate::field::FieldRef;
 use crate::heap::Heap;

@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::backend::directory::Directory;
+use crate::backend::{ErrorKind, OwnedFile, name};
 use mmstats_core::read::{Cursor, Field, Header, Lane, parse_attributes};
 use mmstats_core::{FieldId, FieldSpec, Kind, Memory, Region, Source, Writer};
-use mmstats_unix::directory::Directory;
-use mmstats_unix::{ErrorKind, OwnedFile, name};
 
 use crate::amount::Amount;
 use crate::error::Error;
@@ -98,7 +98,7 @@ impl Carry {
         let mut first = None;
         for part in 0.. {
             let path = directory.path().join(name::part_name(name, part)?);
-            let file = match mmstats_unix::reopen(&path) {
+            let file = match crate::backend::reopen(&path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == ErrorKind::NotFound => break,
                 Err(error) => return Err(error.into()),

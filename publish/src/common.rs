@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Weak};
 
+use crate::backend::Mapping;
 use mmstats_core as core;
 use mmstats_core::{Kept, Region};
-use mmstats_unix::Mapping;
 
 use crate::error::Error;
 use crate::lane::Claim;

@@ -14,7 +14,7 @@ use mmstats_core::{AttachError, SpecError};
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused: full disk, no permission, name taken, ...
-    System(Arc<mmstats_unix::Error>),
+    System(Arc<crate::backend::Error>),
     /// The declaration of a field breaks a rule of the format.
     Field {
         /// Its label.
@@ -125,8 +125,8 @@ impl std::error::Error for Error {
     }
 }
 
-impl From<mmstats_unix::Error> for Error {
-    fn from(e: mmstats_unix::Error) -> Self {
+impl From<crate::backend::Error> for Error {
+    fn from(e: crate::backend::Error) -> Self {
         Self::System(Arc::new(e))
     }
 }

@@ -210,7 +210,7 @@ impl Rate {
     /// Adds `n`.
     #[inline]
     pub fn add(&self, n: u64) {
-        self.0.add(n, mmstats_unix::process::coarse_time());
+        self.0.add(n, crate::backend::process::coarse_time());
     }
 
     /// This thread's sum.

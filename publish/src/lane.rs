@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::backend::Mapping;
 use mmstats_core as core;
 use mmstats_core::{Kept, Region};
-use mmstats_unix::Mapping;
 
 use crate::error::Error;
 use crate::family::FamilyKey;
@@ -85,7 +85,7 @@ impl Lane {
     pub(crate) fn claim(shared: &Arc<Shared>, fallback: Fallback) -> Result<Self, Error> {
         let first = claim(shared, 0, fallback)?;
         let mut tid = None;
-        if let (Some(key), Some(id)) = (shared.tid_key(), mmstats_unix::process::thread_id()) {
+        if let (Some(key), Some(id)) = (shared.tid_key(), crate::backend::process::thread_id()) {
             let gauge = Gauge::<u64>::attach(&first, key.address.id).map_err(Error::Attach)?;
             gauge.set(id);
             tid = Some(gauge);

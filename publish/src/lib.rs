@@ -33,6 +33,11 @@ mod state;
 mod system;
 mod timer;
 
+#[cfg(not(windows))] // the backend of the system
+use mmstats_unix as backend;
+#[cfg(windows)] // as above
+use mmstats_windows as backend;
+
 pub use common::CommonKeep;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub use common::SharedGauge;
@@ -43,13 +48,13 @@ pub use init::{Guard, global, init};
 pub use kinds::{Average, Events, Histogram, Latency, Rate, StateSet, Timestamp, Window};
 pub use lane::{Claim, Keep, Lane};
 pub use local::Local;
+pub use mmstats_core::system::Access;
 pub use mmstats_core::{
     Aggregation, Buckets, DataType, Kind, Level, MemberSpec, Record, Sample, ScalarType, State,
     TimerTotals,
 };
 #[cfg(feature = "derive")]
 pub use mmstats_derive::{Record, State, Stats};
-pub use mmstats_unix::Access;
 pub use options::{OnDrop, Options};
 pub use publisher::{Publisher, Registry, Stats};
 pub use schema::{FieldOptions, Key, Schema};

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mmstats_core::layout::MAGIC;
-use mmstats_core::{AttachError, Geometry, Level, Writer};
-use mmstats_unix::directory::{self, Directory};
-use mmstats_unix::{
+use crate::backend::directory::{self, Directory};
+use crate::backend::{
     ErrorKind, Mapping, NewFile, OwnedFile, Removal, SweepOptions, fork, name, process,
 };
+use mmstats_core::layout::MAGIC;
+use mmstats_core::{AttachError, Geometry, Level, Writer};
 
 use crate::carry::{Carry, DECLARED};
 use crate::error::Error;
@@ -179,7 +179,7 @@ impl Shared {
         if let Some(keep) = options.post_mortems {
             // Tidying up is a service to others: what fails is no reason not to publish.
             let sweep = SweepOptions { keep, ..SweepOptions::default() };
-            let _ = mmstats_unix::sweep(&directory, &sweep, &|name| is_image(&directory, name));
+            let _ = crate::backend::sweep(&directory, &sweep, &|name| is_image(&directory, name));
         }
         Ok(Place { directory, name })
     }
@@ -205,7 +205,8 @@ impl Shared {
         let part = match (&self.place, reach) {
             (Some(place), Reach::File) => {
                 let name = name::part_name(&place.name, state.files)?;
-                let new = mmstats_unix::create(&place.directory, &name, size, self.options.access)?;
+                let new =
+                    crate::backend::create(&place.directory, &name, size, self.options.access)?;
                 let mapping = Arc::clone(new.mapping());
                 let writer = self.write(&mapping, &geometry, fields, state, segment)?;
                 let file = match state.carry.file(new.path()) {
@@ -215,7 +216,7 @@ impl Shared {
                 Part { writer, mapping, file: Some(file), reach }
             }
             _ => {
-                let mapping = Arc::new(mmstats_unix::private(size)?);
+                let mapping = Arc::new(crate::backend::private(size)?);
                 let writer = self.write(&mapping, &geometry, fields, state, segment)?;
                 Part { writer, mapping, file: None, reach }
             }
@@ -391,7 +392,7 @@ fn full() -> Error {
 /// name.
 fn is_image(directory: &Directory, name: &OsStr) -> bool {
     let mut start = [0; MAGIC.len()];
-    let read = mmstats_unix::read_start(&directory.path().join(name), &mut start);
+    let read = crate::backend::read_start(&directory.path().join(name), &mut start);
     read.is_ok_and(|read| read == start.len()) && start == MAGIC
 }
 
@@ -401,7 +402,7 @@ fn publish(new: NewFile) -> Result<OwnedFile, Error> {
     new.publish().or_else(|unpublished| {
         let taken = unpublished.error.kind() == ErrorKind::AlreadyExists;
         let path = unpublished.file.path().to_path_buf();
-        if taken && let Removal::Removed = mmstats_unix::remove_if_dead(&path, false)? {
+        if taken && let Removal::Removed = crate::backend::remove_if_dead(&path, false)? {
             return Ok(unpublished.file.publish().map_err(|again| again.error)?);
         }
         Err(unpublished.error.into())

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::backend::{Mapping, OwnedFile};
 use mmstats_core::layout::MAX_LANES;
 use mmstats_core::{Geometry, WriteError, Writer};
-use mmstats_unix::{Mapping, OwnedFile};
 
 use crate::carry::Carry;
 use crate::error::Error;

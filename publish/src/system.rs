@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
+use crate::backend::Facts;
 use mmstats_core::{Aggregation, Kind, Level};
-use mmstats_unix::Facts;
 
 use crate::fields::{Gauge, Info, Value};
 use crate::schema::{FieldOptions, Key, Schema};

@@ -259,7 +259,7 @@ fn a_registry_shares_the_lane() {
 
 /// A file name that leaves no room for a second file: opening one fails.
 fn longest_name() -> String {
-    format!("{}.mmst", "w".repeat(mmstats_unix::name::MAX - 5))
+    format!("{}.mmst", "w".repeat(mmstats_core::system::name::MAX - 5))
 }
 
 #[test]

@@ -20,14 +20,14 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Resource;
 
+use super::codes::os_error;
 use super::directory::Directory;
 use super::fork::Registration;
 use super::mapping::Mapping;
 use super::{failed, lock_for_writing, owned};
-use crate::error::{Error, ErrorKind, Result};
 use crate::name;
-use crate::types::Access;
 use crate::unix::OwnedFile;
+use crate::{Access, Error, ErrorKind, Result};
 
 /// A file that nobody sees yet: locked, mapped, all zero.
 ///
@@ -228,7 +228,7 @@ struct Temporary {
 impl Temporary {
     fn new(directory: &Directory, name: &str, path: &Path) -> Result<Self> {
         let directory =
-            directory.try_clone().map_err(|error| Error::from_os(CREATE, Some(path), error))?;
+            directory.try_clone().map_err(|error| os_error(CREATE, Some(path), error))?;
         Ok(Self { directory, name: name.to_owned(), made: false })
     }
 
@@ -349,9 +349,10 @@ fn rename_without_replacing(
 
 const fn mode(access: Access) -> Mode {
     match access {
-        Access::Owner => OWN,
         Access::Group => OWN.union(Mode::RGRP),
         Access::Everybody => OWN.union(Mode::RGRP).union(Mode::ROTH),
+        // The owner, and kinds of access that this crate does not know.
+        _ => OWN,
     }
 }
 

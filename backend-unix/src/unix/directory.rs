@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::codes::os_error;
 use super::{failed, file_type};
-use crate::error::{Error, ErrorKind, FileType, Result};
-use crate::search::{Candidate, Environment, Origin};
+use crate::{Error, ErrorKind, FileType, Result};
+use mmstats_core::system::{Environment, Origin, PassedOver, USE_DIRECTORY, VARIABLE};
 
 /// An open directory.
 ///
@@ -30,15 +31,6 @@ pub struct Found {
     pub origin: Origin,
     /// Better candidates, which could not be used.
     pub passed_over: Vec<PassedOver>,
-}
-
-/// A candidate that could not be used.
-#[derive(Debug)]
-pub struct PassedOver {
-    /// Which one.
-    pub candidate: Candidate,
-    /// Why.
-    pub error: Error,
 }
 
 impl Directory {
@@ -98,7 +90,7 @@ impl Directory {
 
     fn open_with(path: &Path, flags: OFlags) -> Result<Self> {
         let absolute =
-            std::path::absolute(path).map_err(|error| Error::from_os(USE, Some(path), error))?;
+            std::path::absolute(path).map_err(|error| os_error(USE, Some(path), error))?;
         let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&absolute, flags, Mode::empty()).map_err(|errno| {
             let error = failed(USE, path)(errno);
@@ -153,10 +145,11 @@ impl Directory {
 #[must_use]
 pub fn environment() -> Environment {
     Environment {
-        explicit: std::env::var_os(crate::search::VARIABLE),
+        explicit: std::env::var_os(VARIABLE),
         runtime: std::env::var_os("XDG_RUNTIME_DIR"),
         temporary: std::env::var_os("TMPDIR"),
         user: rustix::process::geteuid().as_raw(),
+        ..Environment::default()
     }
 }
 
@@ -253,7 +246,7 @@ const EFFECTIVE: AtFlags = AtFlags::EACCESS;
 #[cfg(target_os = "android")]
 const EFFECTIVE: AtFlags = AtFlags::empty();
 /// What [`Error`] adds advice to.
-const USE: &str = crate::error::USE_DIRECTORY;
+const USE: &str = USE_DIRECTORY;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const TMPFS_MAGIC: u32 = 0x0102_1994;

@@ -25,10 +25,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use rustix::mm::{MapFlags, ProtFlags};
 
+use super::codes::os_error;
 use super::table::{Entry, Fds, Lock, Range, slots};
 use super::{failed, file_id};
-use crate::error::{Error, ErrorKind, Result};
-use crate::types::FileId;
+use crate::{Error, ErrorKind, FileId, Result};
 
 /// Whether this process was forked off one that had opened a file for writing.
 ///
@@ -68,7 +68,7 @@ impl Registration {
     ) -> Result<Self> {
         let failed = failed(operation, path);
         let held = Lock::hold();
-        install(&held).map_err(|error| Error::from_os(operation, Some(path), error))?;
+        install(&held).map_err(|error| os_error(operation, Some(path), error))?;
         let lock = first().map_err(&failed)?;
         let id = file_id(&rustix::fs::fstat(&lock).map_err(&failed)?);
         let map = again().map_err(&failed)?;

@@ -19,8 +19,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use rustix::mm::{MapFlags, ProtFlags};
 
+use super::codes::os_error;
 use super::table::{Lock, Range, slots};
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// Installs the handler, once for the life of the process.
 ///
@@ -38,10 +39,10 @@ pub fn install() -> Result<()> {
         return Ok(());
     }
     PAGE_SIZE.store(rustix::param::page_size(), Relaxed);
-    let previous = exchange(None).map_err(os_error)?;
+    let previous = exchange(None).map_err(refused)?;
     // Before the handler, which needs it.
     let previous = PREVIOUS.get_or_init(|| previous);
-    exchange(Some(&action(previous))).map_err(os_error)?;
+    exchange(Some(&action(previous))).map_err(refused)?;
     INSTALLED.store(true, Relaxed);
     Ok(())
 }
@@ -177,8 +178,8 @@ fn handler_address() -> libc::sighandler_t {
     on_sigbus as *const () as libc::sighandler_t
 }
 
-fn os_error(error: io::Error) -> Error {
-    Error::from_os("handle SIGBUS", None, error)
+fn refused(error: io::Error) -> Error {
+    os_error("handle SIGBUS", None, error)
 }
 
 /// Changed under the lock.

@@ -39,10 +39,10 @@ use mmstats_core::Memory;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MsyncFlags, ProtFlags};
 
+use super::codes::os_error;
 use super::failed;
 use super::fork::Registration;
-use crate::error::{Error, ErrorKind, Result};
-use crate::types::FileId;
+use crate::{Error, ErrorKind, FileId, Result};
 
 /// Mapped memory that holds, or will hold, an image.
 ///
@@ -234,8 +234,9 @@ pub fn private(size: u32) -> Result<Mapping> {
             MapFlags::PRIVATE,
         )
     };
-    let os_error = |errno| Error::from_os(OPERATION, None, io::Error::from(errno));
-    let base = mapped.and_then(not_null).map_err(os_error)?;
+    let base = mapped
+        .and_then(not_null)
+        .map_err(|errno| os_error(OPERATION, None, io::Error::from(errno)))?;
     Ok(Mapping { base, len, writable: true, registration: None })
 }
 

@@ -1,5 +1,6 @@
 //! Linux, Android, macOS and the BSDs, through `rustix`.
 
+mod codes;
 mod create;
 pub(crate) mod directory;
 pub(crate) mod fork;
@@ -22,15 +23,13 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use crate::{Error, FileId, FileInfo, FileType};
 use rustix::fs::{FlockOperation, Stat};
 use rustix::io::Errno;
 
-use crate::error::{Error, FileType};
-use crate::types::{FileId, FileInfo};
-
 /// Gives an error of `rustix` its context.
 fn failed(operation: &'static str, path: &Path) -> impl Fn(Errno) -> Error {
-    move |errno| Error::from_os(operation, Some(path), io::Error::from(errno))
+    move |errno| codes::os_error(operation, Some(path), io::Error::from(errno))
 }
 
 fn file_type(stat: &Stat) -> FileType {

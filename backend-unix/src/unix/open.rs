@@ -9,8 +9,7 @@ use rustix::io::Errno;
 
 use super::mapping::Mapping;
 use super::{failed, file_id, file_info, file_size, file_type, guard, lock_is_held};
-use crate::error::{Error, ErrorKind, FileType, Result};
-use crate::types::FileInfo;
+use crate::{Error, ErrorKind, FileInfo, FileType, Result};
 
 /// A file that was opened for looking at.
 #[derive(Debug)]

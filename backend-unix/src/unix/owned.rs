@@ -6,12 +6,13 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::codes::os_error;
 use super::create::populate;
 use super::fork::Registration;
 use super::mapping::Mapping;
 use super::open::regular;
 use super::{failed, file_id, file_size, lock, lock_for_writing};
-use crate::error::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// A published file: locked for writing as long as this value lives.
 ///
@@ -43,8 +44,7 @@ pub fn reopen(path: &Path) -> Result<OwnedFile> {
 
 /// The same with something done between opening and locking.
 fn reopen_after(path: &Path, before_lock: impl FnOnce()) -> Result<OwnedFile> {
-    let path =
-        &std::path::absolute(path).map_err(|error| Error::from_os(REOPEN, Some(path), error))?;
+    let path = &std::path::absolute(path).map_err(|error| os_error(REOPEN, Some(path), error))?;
     let failed = failed(REOPEN, path);
     regular(REOPEN, path)?;
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

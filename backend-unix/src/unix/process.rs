@@ -3,25 +3,22 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::codes::os_error;
+use crate::{Facts, Result};
 use rustix::process::Resource;
-
-use crate::error::Result;
-use crate::types::Facts;
 
 /// Everything but the thread id, which differs between lanes.
 #[must_use]
 pub fn facts() -> Facts {
-    Facts {
-        pid: std::process::id(),
-        uid: Some(rustix::process::geteuid().as_raw()),
-        gid: Some(rustix::process::getegid().as_raw()),
-        created: SystemTime::now(),
-        boot_id: boot_id(),
-        start_time: start_time(),
-        pid_ns: pid_ns(),
-        command: command(),
-        host: host(),
-    }
+    let mut facts = Facts::new(std::process::id(), SystemTime::now());
+    facts.uid = Some(rustix::process::geteuid().as_raw());
+    facts.gid = Some(rustix::process::getegid().as_raw());
+    facts.boot_id = boot_id();
+    facts.start_time = start_time();
+    facts.pid_ns = pid_ns();
+    facts.command = command();
+    facts.host = host();
+    facts
 }
 
 /// The system's number of this thread; known on Linux only.
@@ -68,9 +65,8 @@ pub fn raise_open_files() -> Result<Option<u64>> {
     if cfg!(target_vendor = "apple") {
         limit.current = Some(limit.maximum.unwrap_or(u64::MAX).min(APPLE_OPEN_MAX));
     }
-    rustix::process::setrlimit(Resource::Nofile, limit).map_err(|errno| {
-        crate::Error::from_os("raise the limit of open files", None, errno.into())
-    })?;
+    rustix::process::setrlimit(Resource::Nofile, limit)
+        .map_err(|errno| os_error("raise the limit of open files", None, errno.into()))?;
     Ok(limit.current)
 }
 

@@ -13,9 +13,8 @@ use rustix::io::Errno;
 
 use super::directory::Directory;
 use super::{failed, file_id, file_type, lock, modified};
-use crate::error::{Error, ErrorKind, FileType, Result};
 use crate::name;
-use crate::types::{FileId, Removal, SweepOptions, Swept};
+use crate::{Error, ErrorKind, FileId, FileType, Removal, Result, SweepOptions, Swept};
 
 /// Removes dead files of this user from a directory, and temporary files that were never
 /// finished.

@@ -9,6 +9,11 @@ mod observing;
 mod peers;
 mod publishing;
 
+#[cfg(not(windows))] // the backend of the system
+use mmstats_unix as backend;
+#[cfg(windows)] // as above
+use mmstats_windows as backend;
+
 use mmstats_benches::Bench;
 
 fn main() {

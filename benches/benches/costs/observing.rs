@@ -26,7 +26,7 @@ fn one_file(fields: u32, described: bool) -> Files {
 }
 
 fn many_files(files: u32) -> Files {
-    let _ = mmstats_unix::process::raise_open_files();
+    let _ = crate::backend::process::raise_open_files();
     let directory = directory();
     let schema = schema(50, true);
     let publishers: Vec<Publisher<Lane>> =

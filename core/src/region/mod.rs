@@ -105,6 +105,37 @@ mod shared_owners {
     }
 }
 
+/// Memory of a system that has none to map: there is no value of this type.
+#[cfg(feature = "std")]
+#[derive(Debug)]
+pub struct NoMemory(core::convert::Infallible);
+
+// SAFETY: there is no value of this type, so no method is ever called.
+#[cfg(feature = "std")]
+unsafe impl Memory for NoMemory {
+    fn base(&self) -> NonNull<u8> {
+        match self.0 {}
+    }
+    fn len(&self) -> usize {
+        match self.0 {}
+    }
+}
+
+#[cfg(feature = "std")]
+impl NoMemory {
+    /// Whether a writer may use it.
+    #[must_use]
+    pub const fn is_writable(&self) -> bool {
+        match self.0 {}
+    }
+
+    /// Whether bytes were lost.
+    #[must_use]
+    pub const fn is_damaged(&self) -> bool {
+        match self.0 {}
+    }
+}
+
 /// Memory together with a value that is dropped when nobody uses the memory any more.
 ///
 /// A guard in it can hand a lane back, for instance: `Rc<Kept<Arc<Mapping>, Guard>>`

@@ -2,15 +2,20 @@
 #![allow(dead_code)] // Each test binary uses a part.
 #![allow(missing_docs, unreachable_pub)]
 
+#[cfg(not(windows))] // the backend of the system
+use mmstats_unix as backend;
+#[cfg(windows)] // as above
+use mmstats_windows as backend;
+
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use backend::directory::Directory;
+use backend::{Access, Mapping, OwnedFile};
 use mmstats_core::{FieldId, FieldSpec, Geometry, Lane, Writer};
 use mmstats_observe::{File, Observer, OwnedValue, Reading, Sources};
-use mmstats_unix::directory::Directory;
-use mmstats_unix::{Access, Mapping, OwnedFile};
 
 pub type Memory = Arc<Mapping>;
 
@@ -50,7 +55,7 @@ pub fn publish(
     geometry.reserve(plan.room, plan.room * 200, plan.room * 64);
     let directory = Directory::open(directory).unwrap();
     let size = geometry.file_size().unwrap();
-    let file = mmstats_unix::create(&directory, name, size, Access::Owner).unwrap();
+    let file = backend::create(&directory, name, size, Access::Owner).unwrap();
     let mut id = [0; 16];
     id[..8].copy_from_slice(&plan.instance.to_be_bytes());
     let memory = Arc::clone(file.mapping());

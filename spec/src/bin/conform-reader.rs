@@ -1,6 +1,11 @@
 //! The command of CONFORMANCE.md around `mmstats-core`.
 #![forbid(unsafe_code)]
 
+#[cfg(not(windows))] // the backend of the system
+use mmstats_unix as backend;
+#[cfg(windows)] // as above
+use mmstats_windows as backend;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -42,7 +47,7 @@ fn run(path: &Path, times: u32) -> Result<Option<&'static str>, Box<dyn std::err
         let bytes = std::fs::read(path)?;
         return print(&mut |_| Image::open(&bytes[..]).map(|image| document(&image)), 1);
     }
-    let opened = mmstats_unix::open(path)?;
+    let opened = backend::open(path)?;
     let region = Region::new(Arc::clone(opened.mapping()))?;
     print(&mut |_| Image::open(&region).map(|image| document(&image)), times)
 }

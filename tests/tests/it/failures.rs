@@ -89,7 +89,7 @@ fn names_that_are_none() {
 #[test]
 fn name_without_room_for_a_further_file() {
     let directory = directory();
-    let longest = format!("{}.mmst", "w".repeat(mmstats_unix::name::MAX - 5));
+    let longest = format!("{}.mmst", "w".repeat(crate::backend::name::MAX - 5));
     let options = Options::new().directory(directory.path()).lanes(1).files(longest);
     let publisher: Publisher<Everything> = options.start().unwrap();
     let stats = publisher.lane().unwrap();

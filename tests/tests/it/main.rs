@@ -27,3 +27,8 @@ mod sys;
 mod threads;
 mod torn;
 mod truncated;
+
+#[cfg(not(windows))] // the backend of the system
+use mmstats_unix as backend;
+#[cfg(windows)] // as above
+use mmstats_windows as backend;

@@ -1,9 +1,10 @@
 //! Plain values that every backend gives and takes.
 
 use std::path::PathBuf;
+use std::string::String;
 use std::time::{Duration, SystemTime};
 
-use crate::error::{Error, FileType};
+use super::{Error, FileType};
 
 /// Who may read a published file. Only its owner may ever write it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub struct FileInfo {
     pub path: PathBuf,
     /// In bytes, more than 0.
     pub size: u64,
-    /// The user id of the owner, where there is such a thing.
+    /// The user id of the owner; on Windows the last number of the security identifier.
     pub owner: Option<u32>,
     /// When it was modified last; stores through a mapping need not count.
     pub modified: SystemTime,
@@ -42,7 +43,7 @@ pub struct FileInfo {
     pub id: FileId,
 }
 
-/// What [`sweep`](crate::sweep) does.
+/// What the backend's `sweep` does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SweepOptions {
     /// How many dead files to keep: those modified last. In files, not instances.
@@ -90,7 +91,7 @@ pub enum Removal {
     Failed(Error),
 }
 
-/// A file that [`sweep`](crate::sweep) looked at.
+/// A file that the backend's `sweep` looked at.
 #[derive(Debug)]
 pub struct Swept {
     /// Its path.
@@ -121,4 +122,22 @@ pub struct Facts {
     pub command: Option<String>,
     /// `sys.host`: host name.
     pub host: Option<String>,
+}
+
+impl Facts {
+    /// Of a process of which nothing else is known.
+    #[must_use]
+    pub const fn new(pid: u32, created: SystemTime) -> Self {
+        Self {
+            pid,
+            uid: None,
+            gid: None,
+            created,
+            boot_id: None,
+            start_time: None,
+            pid_ns: None,
+            command: None,
+            host: None,
+        }
+    }
 }

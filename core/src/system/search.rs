@@ -2,6 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::vec::Vec;
+use std::{format, vec};
+
+use super::Error;
 
 /// The environment variable with the directory.
 pub const VARIABLE: &str = "MMSTATS_PATH";
@@ -9,7 +13,7 @@ pub const VARIABLE: &str = "MMSTATS_PATH";
 /// What the choice of a directory depends on.
 ///
 /// ```
-/// use mmstats_unix::directory::{Environment, Origin};
+/// use mmstats_core::system::{Environment, Origin};
 /// let environment = Environment { explicit: Some("/srv/stats".into()), ..Environment::default() };
 /// let candidates = environment.candidates();
 /// assert_eq!(candidates.len(), 1);
@@ -21,9 +25,11 @@ pub struct Environment {
     pub explicit: Option<OsString>,
     /// `XDG_RUNTIME_DIR`; ignored where it is not absolute.
     pub runtime: Option<OsString>,
-    /// `TMPDIR`; ignored where it is not absolute.
+    /// `TMPDIR`, on Windows the folder for temporary files; ignored where it is not absolute.
     pub temporary: Option<OsString>,
-    /// The effective user id.
+    /// The user's local application data (Windows); ignored where it is not absolute.
+    pub local: Option<OsString>,
+    /// The effective user id; on Windows there is none, and it is 0.
     pub user: u32,
 }
 
@@ -37,8 +43,11 @@ pub enum Origin {
     SharedMemory,
     /// The `mmstats` directory in `XDG_RUNTIME_DIR`.
     Runtime,
-    /// The per-user directory in `TMPDIR`, else in `/tmp`.
+    /// The per-user directory in `TMPDIR`, else in `/tmp`; on Windows in the user's own folder
+    /// for temporary files.
     Temporary,
+    /// The `mmstats` directory in the user's local application data (Windows).
+    Local,
 }
 
 /// A directory that may be used.
@@ -50,10 +59,20 @@ pub struct Candidate {
     pub origin: Origin,
 }
 
+/// A candidate that could not be used.
+#[derive(Debug)]
+pub struct PassedOver {
+    /// Which one.
+    pub candidate: Candidate,
+    /// Why.
+    pub error: Error,
+}
+
 impl Environment {
     /// The directories, best first.
     ///
-    /// `MMSTATS_PATH` alone where it is set; otherwise
+    /// `MMSTATS_PATH` alone where it is set; otherwise on Windows `mmstats` in the user's local
+    /// application data, then in the folder for temporary files; elsewhere
     ///
     /// 1. `/dev/shm/mmstats-<euid>` (Linux only, memory-backed),
     /// 2. `$XDG_RUNTIME_DIR/mmstats`,
@@ -68,6 +87,15 @@ impl Environment {
             path.as_ref().map(PathBuf::from).filter(|path| path.is_absolute())
         };
         let mut candidates = Vec::new();
+        // A user's folders are the user's own there.
+        if cfg!(windows) {
+            let folders = [(&self.local, Origin::Local), (&self.temporary, Origin::Temporary)];
+            candidates.extend(folders.into_iter().filter_map(|(folder, origin)| {
+                Some(Candidate { path: absolute(folder)?.join("mmstats"), origin })
+            }));
+            return candidates;
+        }
+        // Where a file system in memory is sure to be.
         if cfg!(any(target_os = "linux", target_os = "android")) {
             let path = PathBuf::from("/dev/shm").join(&own);
             candidates.push(Candidate { path, origin: Origin::SharedMemory });
@@ -81,7 +109,7 @@ impl Environment {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::path::Path;
@@ -95,14 +123,29 @@ mod tests {
         let environment = Environment {
             explicit: Some("relative/dir".into()),
             runtime: Some("/run/user/7".into()),
-            temporary: None,
             user: 7,
+            ..Environment::default()
         };
         assert_eq!(paths(&environment), [Path::new("relative/dir")]);
         let empty = Environment { explicit: Some("".into()), ..environment };
-        assert!(paths(&empty).len() >= 2);
+        assert_ne!(paths(&empty), [Path::new("relative/dir")]);
     }
 
+    #[cfg(windows)] // the folders that Windows has
+    #[test]
+    fn defaults_are_in_the_folders_of_the_user() {
+        let environment = Environment {
+            local: Some(r"C:\Users\Zoë\AppData\Local".into()),
+            temporary: Some("relative".into()),
+            ..Environment::default()
+        };
+        let found = environment.candidates();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, Path::new(r"C:\Users\Zoë\AppData\Local\mmstats"));
+        assert_eq!(found[0].origin, Origin::Local);
+    }
+
+    #[cfg(not(windows))] // where absolute paths begin with a slash
     #[test]
     fn defaults_are_per_user() {
         let environment = Environment {
@@ -117,6 +160,7 @@ mod tests {
         assert_eq!(found, want[skip..].iter().map(PathBuf::from).collect::<Vec<_>>());
     }
 
+    #[cfg(not(windows))] // as above
     #[test]
     fn relative_variables_are_ignored() {
         let environment = Environment {

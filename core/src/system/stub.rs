@@ -1,47 +1,19 @@
-//! The same inventory for systems without a backend: everything answers
+//! The inventory of a backend, for systems that it is not for: everything answers
 //! [`ErrorKind::Unsupported`], and values that could only come from a success cannot
 //! exist.
-#![cfg_attr(test, allow(dead_code, unreachable_pub))] // there it is only compiled
 
+use std::boxed::Box;
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
+use std::vec::Vec;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::types::{Access, FileInfo, Removal, SweepOptions, Swept};
+use super::{Access, Error, ErrorKind, FileInfo, Removal, Result, SweepOptions, Swept};
+pub use crate::region::NoMemory as Mapping;
 
 fn unsupported<T>(operation: &'static str, path: &Path) -> Result<T> {
     Err(Error::new(operation, path, ErrorKind::Unsupported))
-}
-
-/// Mapped memory; here there is none, ever.
-#[derive(Debug)]
-pub struct Mapping(Infallible);
-
-#[allow(unsafe_code)] // an implementation for a type without values
-// SAFETY: there is no value of this type, so no method is ever called.
-unsafe impl mmstats_core::Memory for Mapping {
-    fn base(&self) -> std::ptr::NonNull<u8> {
-        match self.0 {}
-    }
-    fn len(&self) -> usize {
-        match self.0 {}
-    }
-}
-
-impl Mapping {
-    /// Whether a writer may use it.
-    #[must_use]
-    pub const fn is_writable(&self) -> bool {
-        match self.0 {}
-    }
-
-    /// Whether bytes were lost.
-    #[must_use]
-    pub fn is_damaged(&self) -> bool {
-        match self.0 {}
-    }
 }
 
 /// A file that nobody sees yet; here there is none, ever.
@@ -283,11 +255,11 @@ pub fn remove_if_dead(path: &Path, _dry_run: bool) -> Result<Removal> {
     unsupported("sweep", path)
 }
 
-pub(crate) mod directory {
+pub mod directory {
     //! Directories: here there are none.
 
-    use super::{Error, ErrorKind, Infallible, Path, Result, unsupported};
-    use crate::search::{Candidate, Environment, Origin};
+    use super::{Error, ErrorKind, Infallible, Path, Result, Vec, unsupported};
+    use crate::system::{Environment, Origin, PassedOver, VARIABLE};
 
     /// An open directory; here there is none, ever.
     #[derive(Debug)]
@@ -302,15 +274,6 @@ pub(crate) mod directory {
         pub origin: Origin,
         /// Better candidates, which could not be used.
         pub passed_over: Vec<PassedOver>,
-    }
-
-    /// A candidate that could not be used.
-    #[derive(Debug)]
-    pub struct PassedOver {
-        /// Which one.
-        pub candidate: Candidate,
-        /// Why.
-        pub error: Error,
     }
 
     impl Directory {
@@ -369,7 +332,7 @@ pub(crate) mod directory {
     /// The environment of this process.
     #[must_use]
     pub fn environment() -> Environment {
-        let explicit = std::env::var_os(crate::search::VARIABLE);
+        let explicit = std::env::var_os(VARIABLE);
         Environment { explicit, ..Environment::default() }
     }
 
@@ -413,7 +376,7 @@ pub(crate) mod directory {
     }
 }
 
-pub(crate) mod fork {
+pub mod fork {
     //! There is no fork here.
 
     /// Whether this process was forked off one that had opened a file for writing: no.
@@ -429,7 +392,7 @@ pub(crate) mod fork {
     }
 }
 
-pub(crate) mod guard {
+pub mod guard {
     //! There is nothing to guard here.
 
     use super::{Error, ErrorKind, Result};
@@ -450,18 +413,19 @@ pub(crate) mod guard {
     }
 }
 
-pub(crate) mod process {
+pub mod process {
     //! What the standard library knows of this process.
 
     use std::path::Path;
+    use std::time::SystemTime;
 
     use super::{Error, ErrorKind, Result};
-    use crate::types::Facts;
+    use crate::system::Facts;
 
-    /// Nanoseconds since 1970-01-01 UTC.
+    /// Nanoseconds since 1970-01-01 UTC; 0 where there is no clock.
     #[must_use]
     pub fn coarse_time() -> u64 {
-        let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+        let since = now().duration_since(SystemTime::UNIX_EPOCH);
         since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
 
@@ -471,17 +435,17 @@ pub(crate) mod process {
         let argument = std::env::args_os().next();
         let command = argument
             .and_then(|path| Some(Path::new(&path).file_stem()?.to_string_lossy().into_owned()));
-        Facts {
-            pid: std::process::id(),
-            uid: None,
-            gid: None,
-            created: std::time::SystemTime::now(),
-            boot_id: None,
-            start_time: None,
-            pid_ns: None,
-            command,
-            host: None,
-        }
+        // The standard library panics where there are no processes.
+        let pid = if cfg!(target_family = "wasm") { 0 } else { std::process::id() };
+        let mut facts = Facts::new(pid, now());
+        facts.command = command;
+        facts
+    }
+
+    /// The standard library panics where there is no clock.
+    fn now() -> SystemTime {
+        let none = cfg!(all(target_family = "wasm", target_os = "unknown"));
+        if none { SystemTime::UNIX_EPOCH } else { SystemTime::now() }
     }
 
     /// Whether a process runs; here nobody knows.
@@ -509,6 +473,7 @@ pub(crate) mod process {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::string::ToString;
 
     #[test]
     fn everything_is_unsupported() {

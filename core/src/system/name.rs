@@ -2,10 +2,12 @@
 //!
 //! Nothing here touches a file.
 
-use std::borrow::Cow;
+use std::borrow::{Cow, ToOwned};
 use std::ffi::OsStr;
+use std::format;
+use std::string::{String, ToString};
 
-use crate::error::{Error, ErrorKind, NameError, Result};
+use super::{Error, ErrorKind, NameError, Result};
 
 /// The environment variable with the template.
 pub const VARIABLE: &str = "MMSTATS_FILES";
@@ -51,7 +53,7 @@ pub fn template() -> String {
 /// Fills `template` in.
 ///
 /// ```
-/// use mmstats_unix::name::{Values, fill};
+/// use mmstats_core::system::name::{Values, fill};
 /// let values = Values { command: "web server", pid: 17, tid: 18, id: [0xab; 16] };
 /// assert_eq!(fill("{CMD}-{PID}.mmst", &values).unwrap(), "web_server-17.mmst");
 /// assert!(fill("{USER}.mmst", &values).unwrap_err().to_string().contains("{USER}"));
@@ -72,7 +74,8 @@ pub fn fill(template: &str, values: &Values<'_>) -> Result<String> {
 /// # Errors
 ///
 /// Where it has a path separator or a control character, starts with a dot, does not
-/// end in [`SUFFIX`] or is longer than [`MAX`].
+/// end in [`SUFFIX`] or is longer than [`MAX`]; on Windows also where it has one of
+/// `<>:"|?*` or is the name of a device.
 pub fn check(name: &str) -> Result<()> {
     check_rules(name).map_err(|error| Error::pathless("use this file name", ErrorKind::Name(error)))
 }
@@ -80,7 +83,7 @@ pub fn check(name: &str) -> Result<()> {
 /// The name of a continuation: `x.mmst` becomes `x.1.mmst`; part 0 is the file itself.
 ///
 /// ```
-/// use mmstats_unix::name::part_name;
+/// use mmstats_core::system::name::part_name;
 /// assert_eq!(part_name("web-17.mmst", 0).unwrap(), "web-17.mmst");
 /// assert_eq!(part_name("web-17.mmst", 2).unwrap(), "web-17.2.mmst");
 /// ```
@@ -117,8 +120,8 @@ pub fn is_temporary(name: &OsStr) -> bool {
 }
 
 /// The name under which `name` is made; `random` tells attempts apart.
-#[cfg_attr(not(unix), allow(dead_code))] // the stub makes no files
-pub(crate) fn temporary(name: &str, random: u64) -> String {
+#[must_use]
+pub fn temporary(name: &str, random: u64) -> String {
     format!(".{name}{TEMPORARY}{random:016x}")
 }
 
@@ -128,7 +131,7 @@ pub(crate) fn temporary(name: &str, random: u64) -> String {
 /// result has 1 to [`MAX_COMMAND`] bytes.
 ///
 /// ```
-/// use mmstats_unix::name::sanitise;
+/// use mmstats_core::system::name::sanitise;
 /// assert_eq!(sanitise("../a b"), "_._a_b");
 /// assert_eq!(sanitise(""), "unknown");
 /// ```
@@ -180,6 +183,9 @@ fn check_rules(name: &str) -> core::result::Result<(), NameError> {
     if name.contains(char::is_control) {
         return Err(NameError::Control);
     }
+    if cfg!(windows) {
+        check_windows(name)?;
+    }
     if name.starts_with('.') {
         return Err(NameError::LeadingDot);
     }
@@ -188,6 +194,24 @@ fn check_rules(name: &str) -> core::result::Result<(), NameError> {
     }
     if name.len() > MAX {
         return Err(NameError::TooLong { len: name.len() });
+    }
+    Ok(())
+}
+
+/// What Windows gives a meaning to: a colon names a stream of a file, for instance. (A dot or
+/// a space at the end is lost there, but a name ends in [`SUFFIX`].)
+fn check_windows(name: &str) -> core::result::Result<(), NameError> {
+    if let Some(c) = name.chars().find(|c| "<>:\"|?*".contains(*c)) {
+        return Err(NameError::Character(c));
+    }
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let numbered = |device: &str| {
+        stem.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(device))
+            && matches!(&stem[3..], "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9")
+    };
+    let plain = |device: &&str| stem.eq_ignore_ascii_case(device);
+    if ["CON", "PRN", "AUX", "NUL"].iter().any(plain) || numbered("COM") || numbered("LPT") {
+        return Err(NameError::Device);
     }
     Ok(())
 }
@@ -232,6 +256,25 @@ mod tests {
         assert_eq!(broken_rule("", &VALUES), NameError::Suffix);
         let long = format!("{}.mmst", "a".repeat(MAX));
         assert_eq!(broken_rule(&long, &VALUES), NameError::TooLong { len: MAX + 5 });
+    }
+
+    #[test]
+    fn windows_has_rules_of_its_own() {
+        for (name, want) in [
+            ("web:17.mmst", Err(NameError::Character(':'))),
+            ("a?.mmst", Err(NameError::Character('?'))),
+            ("nul.mmst", Err(NameError::Device)),
+            ("Com1 .x.mmst", Err(NameError::Device)),
+            ("com.mmst", Ok(())),
+            ("com10.mmst", Ok(())),
+            ("console.mmst", Ok(())),
+            ("€.mmst", Ok(())),
+        ] {
+            assert_eq!(check_windows(name), want, "{name}");
+            if cfg!(windows) {
+                assert_eq!(check_rules(name), want, "{name}");
+            }
+        }
     }
 
     #[test]

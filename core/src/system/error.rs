@@ -1,11 +1,12 @@
 //! One error type: what was tried, on which path, and why it failed.
-#![cfg_attr(not(unix), allow(dead_code))] // the stub has no errors of a system
 
+use std::borrow::ToOwned;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::string::String;
 
-/// The result of this crate's functions.
+/// The result of a backend's functions.
 pub type Result<T> = core::result::Result<T, Error>;
 
 /// An operation on a file, a directory or memory that failed.
@@ -13,15 +14,14 @@ pub type Result<T> = core::result::Result<T, Error>;
 /// The text names the operation and the path, and keeps the system's code:
 ///
 /// ```
-/// # use std::path::Path;
-/// let error = mmstats_unix::open(Path::new("no-such-file.mmst")).unwrap_err();
-/// # if cfg!(unix) {
-/// assert_eq!(error.kind(), mmstats_unix::ErrorKind::NotFound);
+/// use mmstats_core::system::{Error, ErrorKind};
+/// let full = std::io::Error::from_raw_os_error(28);
+/// let error = Error::from_os("create", Some("x.mmst".as_ref()), full, ErrorKind::NoSpace);
+/// assert_eq!(error.kind(), ErrorKind::NoSpace);
 /// assert_eq!(
 ///     error.to_string(),
-///     "cannot open no-such-file.mmst: no such file or directory (os error 2)",
+///     "cannot create x.mmst: no space left on device (os error 28)",
 /// );
-/// # }
 /// ```
 #[derive(Debug)]
 pub struct Error {
@@ -54,9 +54,9 @@ pub enum ErrorKind {
     NotDirectory(FileType),
     /// The file or directory belongs to somebody else.
     WrongOwner {
-        /// User id of the owner.
+        /// User id of the owner; on Windows the last number of the security identifier.
         owner: u32,
-        /// Effective user id of this process.
+        /// Effective user id of this process, or the like.
         expected: u32,
     },
     /// Others may write to the directory.
@@ -64,6 +64,8 @@ pub enum ErrorKind {
         /// The permission bits.
         mode: u32,
     },
+    /// Others may write to the directory, on a system without permission bits.
+    OthersMayWrite,
     /// Another writer holds the lock on the file.
     Locked,
     /// The system or the file system cannot do it.
@@ -145,11 +147,15 @@ pub enum NameError {
     Separator,
     /// A name must not contain control characters.
     Control,
+    /// A name must not contain this character on this system.
+    Character(char),
+    /// The name, up to its first dot, is that of a device on this system.
+    Device,
     /// A name must not start with a dot.
     LeadingDot,
     /// A name must end in `.mmst`, with something before it.
     Suffix,
-    /// The name has more bytes than [`crate::name::MAX`].
+    /// The name has more bytes than [`super::name::MAX`].
     TooLong {
         /// In bytes.
         len: usize,
@@ -169,34 +175,45 @@ impl fmt::Display for NameError {
             }
             Self::Separator => f.write_str("a file name must not contain a path separator"),
             Self::Control => f.write_str("a file name must not contain control characters"),
+            Self::Character(c) => write!(f, "a file name must not contain {c:?} on this system"),
+            Self::Device => f.write_str("the name is that of a device on this system"),
             Self::LeadingDot => f.write_str("a file name must not start with a dot"),
-            Self::Suffix => write!(f, "a file name must end in {}", crate::name::SUFFIX),
+            Self::Suffix => write!(f, "a file name must end in {}", super::name::SUFFIX),
             Self::TooLong { len } => {
-                write!(f, "file name of {len} bytes, the limit is {}", crate::name::MAX)
+                write!(f, "file name of {len} bytes, the limit is {}", super::name::MAX)
             }
         }
     }
 }
 
 impl Error {
-    /// An error without a code of the operating system.
-    pub(crate) fn new(operation: &'static str, path: &Path, kind: ErrorKind) -> Self {
+    /// An error without a code of the operating system. `operation` is a verb.
+    #[must_use]
+    pub fn new(operation: &'static str, path: &Path, kind: ErrorKind) -> Self {
         Self { operation, path: Some(path.to_owned()), kind, os: None }
     }
 
     /// An error about no file in particular.
-    pub(crate) const fn pathless(operation: &'static str, kind: ErrorKind) -> Self {
+    #[must_use]
+    pub const fn pathless(operation: &'static str, kind: ErrorKind) -> Self {
         Self { operation, path: None, kind, os: None }
     }
 
-    /// An error of the operating system.
-    pub(crate) fn from_os(operation: &'static str, path: Option<&Path>, os: io::Error) -> Self {
-        let kind = kind_of(&os);
+    /// An error of the operating system, which the backend knows by its code; see
+    /// [`ErrorKind::of_io`] for codes that the standard library knows.
+    #[must_use]
+    pub fn from_os(
+        operation: &'static str,
+        path: Option<&Path>,
+        os: io::Error,
+        kind: ErrorKind,
+    ) -> Self {
         Self { operation, path: path.map(Path::to_owned), kind, os: Some(os) }
     }
 
     /// The same error with another kind, where the context knows better than the code.
-    pub(crate) fn with_kind(self, kind: ErrorKind) -> Self {
+    #[must_use]
+    pub fn with_kind(self, kind: ErrorKind) -> Self {
         Self { kind, ..self }
     }
 
@@ -251,13 +268,15 @@ impl fmt::Display for Error {
             write!(f, " (os error {code})")?;
         }
         match &self.kind {
-            ErrorKind::WrongOwner { .. } | ErrorKind::WrongMode { .. }
+            ErrorKind::WrongOwner { .. }
+            | ErrorKind::WrongMode { .. }
+            | ErrorKind::OthersMayWrite
                 if self.operation == USE_DIRECTORY =>
             {
                 write!(
                     f,
                     "; remove it, or set {} to a directory of your own",
-                    crate::search::VARIABLE
+                    super::search::VARIABLE
                 )
             }
             _ => Ok(()),
@@ -281,6 +300,9 @@ impl fmt::Display for ErrorKind {
             }
             Self::WrongMode { mode } => {
                 write!(f, "others may write to it (mode {mode:04o}); it should have mode 0700")
+            }
+            Self::OthersMayWrite => {
+                f.write_str("others may write to it; its access list should name its owner alone")
             }
             Self::Locked => f.write_str("another writer holds its lock"),
             Self::Unsupported => f.write_str("not supported here"),
@@ -315,7 +337,8 @@ impl From<Error> for io::Error {
             ErrorKind::NotFound | ErrorKind::Replaced => io::ErrorKind::NotFound,
             ErrorKind::PermissionDenied
             | ErrorKind::WrongOwner { .. }
-            | ErrorKind::WrongMode { .. } => io::ErrorKind::PermissionDenied,
+            | ErrorKind::WrongMode { .. }
+            | ErrorKind::OthersMayWrite => io::ErrorKind::PermissionDenied,
             ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
             ErrorKind::NoSpace => io::ErrorKind::StorageFull,
             ErrorKind::ReadOnly => io::ErrorKind::ReadOnlyFilesystem,
@@ -334,8 +357,8 @@ impl From<Error> for io::Error {
     }
 }
 
-/// The operation on a directory for which there is advice.
-pub(crate) const USE_DIRECTORY: &str = "use directory";
+/// The operation on a directory for whose failure there is advice.
+pub const USE_DIRECTORY: &str = "use directory";
 
 /// Writes a path, which may hold anything, so that no terminal escape passes.
 fn write_plain(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
@@ -348,49 +371,39 @@ fn write_plain(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     Ok(())
 }
 
-/// Our name for an error of the operating system.
-fn kind_of(os: &io::Error) -> ErrorKind {
-    #[cfg(unix)]
-    if let Some(code) = os.raw_os_error() {
-        match code {
-            libc::EDQUOT | libc::ENOSPC => return ErrorKind::NoSpace,
-            libc::EMFILE | libc::ENFILE => return ErrorKind::TooManyFiles,
-            libc::ELOOP => return ErrorKind::NotRegular(FileType::Link),
-            libc::EOPNOTSUPP | libc::ENOSYS => return ErrorKind::Unsupported,
-            libc::ENAMETOOLONG => return ErrorKind::NameTooLong,
-            _ => {}
+impl ErrorKind {
+    /// Our name for an error that the standard library has a name for, else
+    /// [`Other`](Self::Other).
+    #[must_use]
+    pub fn of_io(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound,
+            io::ErrorKind::PermissionDenied => Self::PermissionDenied,
+            io::ErrorKind::AlreadyExists => Self::AlreadyExists,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            io::ErrorKind::WouldBlock => Self::Locked,
+            io::ErrorKind::OutOfMemory => Self::OutOfMemory,
+            io::ErrorKind::Unsupported => Self::Unsupported,
+            _ => Self::Other,
         }
-    }
-    match os.kind() {
-        io::ErrorKind::NotFound => ErrorKind::NotFound,
-        io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-        io::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
-        io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
-        io::ErrorKind::WouldBlock => ErrorKind::Locked,
-        io::ErrorKind::OutOfMemory => ErrorKind::OutOfMemory,
-        io::ErrorKind::Unsupported => ErrorKind::Unsupported,
-        _ => ErrorKind::Other,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::string::ToString;
 
-    #[cfg(unix)]
     #[test]
     fn text_names_operation_path_and_code() {
         let path = Path::new("/dev/shm/mmstats-0/x.mmst");
-        let full = io::Error::from_raw_os_error(libc::ENOSPC);
-        let error = Error::from_os("create", Some(path), full);
-        let want = format!(
-            "cannot create /dev/shm/mmstats-0/x.mmst: no space left on device (os error {})",
-            libc::ENOSPC
-        );
+        let full = io::Error::from_raw_os_error(28);
+        let error = Error::from_os("create", Some(path), full, ErrorKind::NoSpace);
+        let want = "cannot create /dev/shm/mmstats-0/x.mmst: no space left on device (os error 28)";
         assert_eq!(error.to_string(), want);
         assert_eq!(error.kind(), ErrorKind::NoSpace);
-        assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(error.raw_os_error(), Some(28));
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(io::Error::from(error).kind(), io::ErrorKind::StorageFull);
     }
@@ -399,25 +412,5 @@ mod tests {
     fn text_has_no_escapes() {
         let error = Error::new("open", Path::new("a\u{1b}[2Jb"), ErrorKind::Empty);
         assert_eq!(error.to_string(), "cannot open a\\u{1b}[2Jb: it is empty");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn codes_have_kinds() {
-        for (code, kind) in [
-            (libc::EDQUOT, ErrorKind::NoSpace),
-            (libc::EROFS, ErrorKind::ReadOnly),
-            (libc::EACCES, ErrorKind::PermissionDenied),
-            (libc::EPERM, ErrorKind::PermissionDenied),
-            (libc::EEXIST, ErrorKind::AlreadyExists),
-            (libc::EWOULDBLOCK, ErrorKind::Locked),
-            (libc::EMFILE, ErrorKind::TooManyFiles),
-            (libc::ENAMETOOLONG, ErrorKind::NameTooLong),
-            (libc::ENOMEM, ErrorKind::OutOfMemory),
-            (libc::EIO, ErrorKind::Other),
-        ] {
-            let error = Error::from_os("open", None, io::Error::from_raw_os_error(code));
-            assert_eq!(*error.kind(), kind, "{code}");
-        }
     }
 }

@@ -1,0 +1,39 @@
+#![doc = include_str!("../README.md")]
+
+use mmstats_core::system::stub as system;
+
+pub use mmstats_core::system::{
+    Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, NameError, Removal, Result,
+    SweepOptions, Swept, name,
+};
+
+// The inventory that every backend has.
+pub use system::{
+    Mapping, NewFile, Opened, OwnedFile, Unpublished, create, is_locked, open, private, read_all,
+    read_start, remove_if_dead, reopen, sweep,
+};
+
+pub mod directory {
+    //! The directories where files are published and found.
+    pub use mmstats_core::system::{Candidate, Environment, Origin, PassedOver, VARIABLE};
+
+    pub use crate::system::directory::{
+        Directory, Found, environment, is_memory_backed, observe_directories,
+        observe_directories_in, publish_directory, publish_directory_in,
+    };
+}
+
+pub mod fork {
+    //! What a forked child needs to know.
+    pub use crate::system::fork::{forked, generation};
+}
+
+pub mod guard {
+    //! Surviving a file that is truncated while it is mapped.
+    pub use crate::system::guard::{install, is_installed};
+}
+
+pub mod process {
+    //! Facts about this process.
+    pub use crate::system::process::{coarse_time, facts, is_running, raise_open_files, thread_id};
+}
