@@ -159,7 +159,10 @@ impl Header {
     ///
     /// `bad-state`.
     pub fn state<S: Source + ?Sized>(&self, source: &S) -> Result<ImageState, Refusal> {
-        match source.load32(h::STATE) {
+        let state = source.load32(h::STATE);
+        // Must be Acquire: of a closed image the last values must be visible.
+        source.fence_acquire();
+        match state {
             image_state::BUILDING => Ok(ImageState::Building),
             image_state::LIVE => Ok(ImageState::Live),
             image_state::CLOSED => Ok(ImageState::Closed),
@@ -199,6 +202,8 @@ impl Header {
     /// `lanes-used`.
     pub fn lanes_used<S: Source + ?Sized>(&self, source: &S) -> Result<u32, Refusal> {
         let (found, limit) = (source.load32(h::LANES_USED), self.raw.lane_capacity);
+        // Must be Acquire: PROTOCOL.md section 5.2, step 4.
+        source.fence_acquire();
         if found > limit { Err(Refusal::LanesUsed { found, limit }) } else { Ok(found) }
     }
 
@@ -216,7 +221,10 @@ impl Header {
         // No overflow: the last lane ends at or before `file_size`.
         let base = index.saturating_mul(self.raw.lane_stride).saturating_add(self.raw.lanes_offset);
         let offset = base.saturating_add(lane::STATE);
-        match source.load32(offset) {
+        let state = source.load32(offset);
+        // Must be Acquire: a lane that was handed back has no optional values.
+        source.fence_acquire();
+        match state {
             lane_state::UNUSED => Verdict::Absent,
             lane_state::OWNED => Verdict::Consistent(Lane::new(index, base, LaneState::Owned)),
             lane_state::FREE => Verdict::Consistent(Lane::new(index, base, LaneState::HandedBack)),

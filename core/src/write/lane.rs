@@ -159,7 +159,9 @@ impl<M> Presence<M> {
     /// Says that there is no value any more.
     #[inline]
     pub(crate) fn clear(&self) {
-        self.word.store(self.word.load() & !self.mask);
+        // Release: this store announces the values of the other bits anew. A relaxed one
+        // neither begins nor continues a release sequence.
+        self.word.publish(self.word.load() & !self.mask);
     }
 
     #[inline]
