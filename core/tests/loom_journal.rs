@@ -4,18 +4,21 @@
 //!
 //! One writer, or two in succession of which the first dies, and one reader. A word of each
 //! slot says what all elements are after the change, so that a reader's answer can be
-//! checked. Each [`Site`] that a journal uses has a mutant that loom must refuse.
+//! checked. Each [`Site`] and [`Bound`] that a journal uses has a mutant that loom must refuse.
 #![cfg(loom)]
 #![allow(clippy::cast_possible_truncation)] // Halves, and small constants.
+
+mod loom_support;
 
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard};
 
 use loom::sync::Arc;
-use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
+use loom::sync::atomic::Ordering::Relaxed;
+use loom::sync::atomic::{AtomicU32, AtomicU64};
+use loom_support::{Mutant, explore};
 use mmstats_core::protocol::{
-    JournalError, ReadJournal, Site, WriteJournal, change, pack, read_journal, repair,
+    Bound, JournalError, ReadJournal, Site, WriteJournal, change, pack, read_journal, repair,
 };
 
 /// Elements of every journal here.
@@ -69,38 +72,40 @@ struct Journal<const S: usize> {
     seq: AtomicU32,
     slots: [[AtomicU64; UNITS]; S],
     elements: [Element; ELEMENTS],
-    /// The site that is weakened to Relaxed.
-    weak: Option<Site>,
+    mutant: Mutant,
 }
 
 impl<const S: usize> Journal<S> {
-    /// After 2 changes of element 0 and S - 2 of element 1, so that all slots tell of
-    /// something. Element 1 started with `first`.
-    fn new(weak: Option<Site>, first: u64, halves: bool) -> Arc<Self> {
-        let after = |n: u64| [n.min(2), first + n.saturating_sub(2)];
-        let slots = std::array::from_fn(|slot| {
-            let n = if slot == 0 { S as u64 } else { slot as u64 };
-            let elements = after(n);
-            let index = u32::from(n > 2);
+    /// After S changes, the last with the number `seq`: 2 of element 0 and S - 2 of element 1,
+    /// so that all slots tell of something. Element 1 started with `first`.
+    fn new(mutant: Mutant, seq: u32, first: u64, halves: bool) -> Arc<Self> {
+        let after = |changes: u64| [changes.min(2), first + changes.saturating_sub(2)];
+        let mut slots = [[0; UNITS]; S];
+        for back in 0..S as u32 {
+            let changes = u64::from(S as u32 - back);
+            let elements = after(changes);
+            let index = u32::from(changes > 2);
             let total = elements[0] + elements[1];
-            [total, pack(index, elements[index as usize]), picture(elements)]
-        });
-        let stored = Stored { seq: S as u32, slots, elements: after(S as u64) };
+            slots[seq.wrapping_sub(back) as usize % S] =
+                [total, pack(index, elements[index as usize]), picture(elements)];
+        }
+        let stored = Stored { seq, slots, elements: after(S as u64) };
         Arc::new(Self {
             seq: AtomicU32::new(stored.seq),
             slots: stored.slots.map(|slot| slot.map(AtomicU64::new)),
             elements: stored.elements.map(|value| Element::new(value, halves)),
-            weak,
+            mutant,
             stored: Mutex::new(stored),
         })
     }
 
-    fn stored(&self) -> MutexGuard<'_, Stored<S>> {
-        self.stored.lock().unwrap()
+    /// With nothing broken.
+    fn sound() -> Arc<Self> {
+        Self::new(Mutant::None, S as u32, 0, false)
     }
 
-    fn order(&self, site: Site) -> loom::sync::atomic::Ordering {
-        if self.weak == Some(site) { Relaxed } else { Release }
+    fn stored(&self) -> MutexGuard<'_, Stored<S>> {
+        self.stored.lock().unwrap()
     }
 }
 
@@ -142,9 +147,7 @@ impl<const S: usize> WriteJournal for Writer<S> {
     }
 
     fn fence(&self, site: Site) {
-        if self.journal.weak != Some(site) {
-            fence(Release);
-        }
+        self.journal.mutant.fence_release(site);
     }
 
     fn load(&self, n: u32, unit: usize) -> u64 {
@@ -163,7 +166,7 @@ impl<const S: usize> WriteJournal for Writer<S> {
     }
 
     fn set_element(&self, index: u32, value: u64, site: Site) {
-        let order = self.journal.order(site);
+        let order = self.journal.mutant.release(site);
         let index = index as usize;
         match &self.journal.elements[index] {
             Element::Whole(word) if self.lives() => {
@@ -188,7 +191,7 @@ impl<const S: usize> WriteJournal for Writer<S> {
 
     fn set_seq(&self, n: u32, site: Site) {
         if !self.keeps_seq.get() && self.lives() {
-            self.journal.seq.store(n, self.journal.order(site));
+            self.journal.seq.store(n, self.journal.mutant.release(site));
             self.journal.stored().seq = n;
         }
     }
@@ -198,6 +201,8 @@ struct Reader<'a, const S: usize> {
     journal: &'a Journal<S>,
     elements: [u64; ELEMENTS],
     slot: [u64; UNITS],
+    /// How many slots it looked at since it loaded the elements.
+    looks: usize,
 }
 
 impl<const S: usize> ReadJournal for Reader<'_, S> {
@@ -206,12 +211,11 @@ impl<const S: usize> ReadJournal for Reader<'_, S> {
     }
 
     fn fence(&mut self, site: Site) {
-        if self.journal.weak != Some(site) {
-            fence(Acquire);
-        }
+        self.journal.mutant.fence_acquire(site);
     }
 
     fn load_elements(&mut self) {
+        self.looks = 0;
         for (to, from) in self.elements.iter_mut().zip(&self.journal.elements) {
             *to = from.load();
         }
@@ -224,6 +228,8 @@ impl<const S: usize> ReadJournal for Reader<'_, S> {
     }
 
     fn load_change(&mut self, slot: u32) -> [u64; 2] {
+        self.looks += 1;
+        assert!(self.looks < S, "torn: it looks at more slots than it can know");
         [0, 1].map(|unit| self.journal.slots[slot as usize][unit].load(Relaxed))
     }
 
@@ -243,14 +249,17 @@ impl<const S: usize> ReadJournal for Reader<'_, S> {
         self.slot[0]
     }
 
-    fn pause(&mut self) {
-        loom::thread::yield_now();
+    // No yield: loom would let the writer run to its end, and never try a second refusal.
+    fn pause(&mut self) {}
+
+    fn bound(&self, bound: Bound, exact: u32) -> u32 {
+        self.journal.mutant.bound(bound, exact)
     }
 }
 
 /// Reads once. The total, at least `least`; contended is an honest answer.
 fn check<const S: usize>(journal: &Journal<S>, least: u64) -> u64 {
-    let mut reader = Reader { journal, elements: [0; ELEMENTS], slot: [0; UNITS] };
+    let mut reader = Reader { journal, elements: [0; ELEMENTS], slot: [0; UNITS], looks: 0 };
     match read_journal(&mut reader, S as u32) {
         Err(JournalError::Contended) => return least,
         Err(JournalError::Total) => panic!("torn: taken for damaged"),
@@ -263,16 +272,15 @@ fn check<const S: usize>(journal: &Journal<S>, least: u64) -> u64 {
     total
 }
 
-fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
+/// One writer changes these elements one after the other, one reader reads.
+fn model<const S: usize>(mutant: Mutant, changes: &'static [u32], reads: u32) {
+    model_from::<S>(mutant, S as u32, changes, reads);
 }
 
-/// One writer changes these elements one after the other, one reader reads.
-fn model<const S: usize>(weak: Option<Site>, changes: &'static [u32], reads: u32) {
+/// The same after change number `seq`.
+fn model_from<const S: usize>(mutant: Mutant, seq: u32, changes: &'static [u32], reads: u32) {
     explore(3, move || {
-        let journal = Journal::<S>::new(weak, 0, false);
+        let journal = Journal::<S>::new(mutant, seq, 0, false);
         let writer = {
             let writer = Writer::new(&journal, u32::MAX);
             loom::thread::spawn(move || writer.run(changes))
@@ -288,24 +296,50 @@ fn model<const S: usize>(weak: Option<Site>, changes: &'static [u32], reads: u32
 
 #[test]
 fn two_slots() {
-    model::<2>(None, &[0, 1], 1);
+    model::<2>(Mutant::None, &[0, 1], 1);
 }
 
 #[test]
 fn four_slots() {
-    model::<4>(None, &[0, 1, 0], 1);
+    model::<4>(Mutant::None, &[0, 1, 0], 1);
 }
 
 #[test]
 fn successive_reads_do_not_go_back() {
-    model::<4>(None, &[0, 1], 2);
+    model::<4>(Mutant::None, &[0, 1], 2);
+}
+
+#[test]
+fn two_readers() {
+    explore(2, || {
+        let journal = Journal::<4>::sound();
+        let writer = {
+            let writer = Writer::new(&journal, u32::MAX);
+            loom::thread::spawn(move || writer.run(&[0, 1]))
+        };
+        let other = {
+            let journal = Arc::clone(&journal);
+            loom::thread::spawn(move || check(&journal, 4))
+        };
+        let least = check(&journal, 4).max(other.join().unwrap());
+        writer.join().unwrap();
+        assert_eq!(check(&journal, least), 6, "torn: the last value");
+    });
+}
+
+/// The number comes round to 0 while it is read.
+#[test]
+fn the_number_wraps_around() {
+    for seq in [u32::MAX - 1, u32::MAX] {
+        model_from::<4>(Mutant::None, seq, &[0, 1], 1);
+    }
 }
 
 /// Every element crosses a multiple of 2^32, and is stored and loaded in halves.
 #[test]
 fn halves() {
     explore(2, || {
-        let journal = Journal::<4>::new(None, u64::from(u32::MAX - 2), true);
+        let journal = Journal::<4>::new(Mutant::None, 4, u64::from(u32::MAX - 2), true);
         let writer = {
             let writer = Writer::new(&journal, u32::MAX);
             loom::thread::spawn(move || writer.run(&[0, 1]))
@@ -324,7 +358,7 @@ const STORES: u32 = UNITS as u32 + 2;
 fn death_after_every_store() {
     for stores in 0..=2 * STORES {
         explore(3, move || {
-            let journal = Journal::<4>::new(None, 0, false);
+            let journal = Journal::<4>::sound();
             let writer = {
                 let writer = Writer::new(&journal, stores);
                 loom::thread::spawn(move || writer.run(&[0, 1]))
@@ -341,7 +375,7 @@ fn death_after_every_store() {
 /// see it all.
 fn succession<const S: usize>(stores: u32, more: u32, keeps_seq: bool) {
     explore(3, move || {
-        let journal = Journal::<S>::new(None, 0, false);
+        let journal = Journal::<S>::sound();
         let writers = {
             let journal = Arc::clone(&journal);
             loom::thread::spawn(move || {
@@ -385,9 +419,9 @@ fn without_a_new_number_after_the_repair() {
 }
 
 /// One element goes down and another one up, so that the total hides it.
-fn move_over(weak: Option<Site>) {
+fn move_over(mutant: Mutant) {
     explore(3, move || {
-        let journal = Journal::<4>::new(weak, 0, false);
+        let journal = Journal::<4>::new(mutant, 4, 0, false);
         let writer = {
             let writer = Writer::new(&journal, u32::MAX);
             loom::thread::spawn(move || {
@@ -403,37 +437,26 @@ fn move_over(weak: Option<Site>) {
 
 #[test]
 fn elements_go_down_too() {
-    move_over(None);
+    move_over(Mutant::None);
 }
 
-macro_rules! mutant {
-    ($($name:ident: $site:ident, $model:expr;)*) => {
-        $(
-            #[test]
-            #[should_panic(expected = "torn")]
-            fn $name() {
-                $model(Some(Site::$site));
-            }
-        )*
-
-        /// A new site without a mutant does not pass.
-        #[test]
-        fn every_site_has_a_mutant() {
-            assert_eq!([$(Site::$site),*], Site::ALL);
-        }
-    };
+fn changes(mutant: Mutant) {
+    model::<4>(mutant, &[0, 1, 0, 1], 1);
 }
 
-fn changes(weak: Option<Site>) {
-    model::<4>(weak, &[0, 1, 0, 1], 1);
-}
-
-mutant! {
-    without_the_writers_fence: WriterEnter, changes;
-    without_release_on_seq: WriterSeq, changes;
-    without_the_readers_first_fence: ReaderEnter, changes;
-    without_the_readers_last_fence: ReaderExit, changes;
-    without_release_on_the_element: WriterElement, changes;
-    without_the_fence_after_the_elements: ReaderElements, move_over;
-    without_the_fence_before_the_slots: ReaderSlots, changes;
+mutants! {
+    expected = "torn";
+    sites [Site::LATCH, Site::JOURNAL] {
+        without_the_writers_fence: WriterEnter, changes;
+        without_release_on_seq: WriterSeq, changes;
+        without_the_readers_first_fence: ReaderEnter, changes;
+        without_the_readers_last_fence: ReaderExit, changes;
+        without_release_on_the_element: WriterElement, changes;
+        without_the_fence_after_the_elements: ReaderElements, move_over;
+        without_the_fence_before_the_slots: ReaderSlots, changes;
+    }
+    bounds [Bound::JOURNAL] {
+        one_change_too_many_in_the_elements: JournalMoved = 3, changes;
+        one_change_too_many: Journal = 3, changes;
+    }
 }

@@ -2,229 +2,239 @@
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p mmstats-core --release --test loom_latch`
 //!
-//! Each model has one writer with two or three publishes of two words, and one or two
-//! readers. For every [`Site`] there is a mutant that weakens it and that loom must
-//! refuse; a model that accepts its mutants proves nothing.
+//! One writer, or two in succession of which the first dies, and one or two readers. For every
+//! [`Site`] and [`Bound`] of a latched cell there is a mutant that loom must refuse; a model
+//! that accepts its mutants proves nothing.
 #![cfg(loom)]
+#![allow(clippy::cast_possible_truncation)] // Small constants.
 
-use std::sync::Mutex;
+mod loom_support;
 
 use loom::sync::Arc;
-use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
-use mmstats_core::protocol::{ReadCell, Site, WriteCell, publish, read};
+use loom_support::{Cell, Mutant, Reader, Writer, explore};
+use mmstats_core::protocol::{Bound, Site, read};
 
-/// What the writers stored last. They ask here and not in loom's atomics: loom remembers
-/// only the last load of each, so a writer's own load would hide the reader's, and loom
-/// would not try to put the store between them.
-struct Stored<const S: usize> {
-    seq: u32,
-    slots: [[u64; 2]; S],
-}
-
-/// A latched cell of `S` slots of two words.
-struct Cell<const S: usize> {
-    stored: Mutex<Stored<S>>,
-    seq: AtomicU32,
-    slots: [[AtomicU64; 2]; S],
-    /// The site that is weakened to Relaxed.
-    weak: Option<Site>,
-}
-
-impl<const S: usize> Cell<S> {
-    fn new(weak: Option<Site>) -> Arc<Self> {
-        let slots = std::array::from_fn(|_| [AtomicU64::new(0), AtomicU64::new(0)]);
-        let stored = Mutex::new(Stored { seq: 0, slots: [[0; 2]; S] });
-        Arc::new(Self { stored, seq: AtomicU32::new(0), slots, weak })
-    }
-}
-
-/// The writer; it dies after `stores` stores (all later ones are lost).
-struct Writer<const S: usize> {
-    cell: Arc<Cell<S>>,
-    stores: std::cell::Cell<u32>,
-}
-
-impl<const S: usize> Writer<S> {
-    fn lives(&self) -> bool {
-        let left = self.stores.get();
-        self.stores.set(left.saturating_sub(1));
-        left > 0
-    }
-}
-
-impl<const S: usize> WriteCell for Writer<S> {
-    type Word = u64;
-
-    fn seq(&self) -> u32 {
-        self.cell.stored.lock().unwrap().seq
-    }
-
-    fn fence(&self, site: Site) {
-        if self.cell.weak != Some(site) {
-            fence(Release);
-        }
-    }
-
-    fn store(&self, n: u32, index: usize, word: u64) {
-        if self.lives() {
-            self.cell.slots[n as usize % S][index].store(word, Relaxed);
-            self.cell.stored.lock().unwrap().slots[n as usize % S][index] = word;
-        }
-    }
-
-    fn load(&self, n: u32, index: usize) -> u64 {
-        self.cell.stored.lock().unwrap().slots[n as usize % S][index]
-    }
-
-    fn set_seq(&self, n: u32, site: Site) {
-        if self.lives() {
-            let order = if self.cell.weak == Some(site) { Relaxed } else { Release };
-            self.cell.seq.store(n, order);
-            self.cell.stored.lock().unwrap().seq = n;
-        }
-    }
-}
-
-struct Reader<'a, const S: usize> {
-    cell: &'a Cell<S>,
-    words: [u64; 2],
-}
-
-impl<const S: usize> ReadCell for Reader<'_, S> {
-    fn seq(&mut self) -> u32 {
-        self.cell.seq.load(Relaxed)
-    }
-
-    fn fence(&mut self, site: Site) {
-        if self.cell.weak != Some(site) {
-            fence(Acquire);
-        }
-    }
-
-    fn load_slot(&mut self, slot: u32) {
-        for (to, from) in self.words.iter_mut().zip(&self.cell.slots[slot as usize]) {
-            *to = from.load(Relaxed);
-        }
-    }
-
-    fn pause(&mut self) {
-        loom::thread::yield_now();
-    }
-}
-
-/// Value number n is the pair (n, 10 n): anything else is torn or was never published.
-fn check<const S: usize>(cell: &Cell<S>, least: u32) -> u32 {
-    let mut reader = Reader { cell, words: [0; 2] };
-    // Contended is an honest answer; then nothing is known.
+/// Reads once. The number, not before `least`; contended is an honest answer, after which
+/// nothing more is known.
+fn check<const S: usize, const W: usize>(cell: &Cell<S, W>, least: u32) -> u32 {
+    let mut reader = Reader::new(cell);
     let Some(n) = read(&mut reader, S as u32) else { return least };
-    let [a, b] = reader.words;
-    assert_eq!((a, b), (u64::from(n), 10 * u64::from(n)), "torn or older value");
-    assert!(n >= least, "value {n} after value {least}");
+    reader.holds(n);
+    assert!(n.wrapping_sub(least).cast_signed() >= 0, "torn: value {n} after value {least}");
     n
 }
 
-fn write<const S: usize>(cell: Arc<Cell<S>>, publishes: u32, stores: u32) {
-    let writer = Writer { cell, stores: std::cell::Cell::new(stores) };
-    for _ in 0..publishes {
-        publish(&writer, |slot| {
-            let n = slot.last(0) + 1;
-            slot.set(0, n);
-            slot.set(1, 10 * n);
-        });
-    }
+/// What is explored.
+#[derive(Clone, Copy)]
+struct Model {
+    mutant: Mutant,
+    /// Number of the value that is there at the beginning.
+    from: u32,
+    publishes: u32,
+    readers: u32,
+    /// Of each reader.
+    reads: u32,
+    preemptions: usize,
 }
 
-fn model<const S: usize>(weak: Option<Site>, publishes: u32, readers: u32, reads: u32) {
-    let mut builder = loom::model::Builder::new();
-    // One reader is explored in full; two would take minutes.
-    builder.preemption_bound = if readers > 1 { Some(2) } else { Some(3) };
-    builder.check(move || {
-        let cell = Cell::<S>::new(weak);
+const PLAIN: Model =
+    Model { mutant: Mutant::None, from: 0, publishes: 3, readers: 1, reads: 1, preemptions: 3 };
+
+fn model<const S: usize, const W: usize>(model: Model) {
+    let Model { mutant, from, publishes, readers, reads, preemptions } = model;
+    explore(preemptions, move || {
+        let cell = Cell::<S, W>::new(mutant, from);
+        let look = move |cell: &Cell<S, W>| (0..reads).fold(from, |least, _| check(cell, least));
         let others: Vec<_> = (1..readers)
             .map(|_| {
                 let cell = Arc::clone(&cell);
-                loom::thread::spawn(move || {
-                    check(&cell, 0);
-                })
+                loom::thread::spawn(move || look(&cell))
             })
             .collect();
         let writer = {
-            let cell = Arc::clone(&cell);
-            loom::thread::spawn(move || write(cell, publishes, u32::MAX))
+            let writer = Writer::new(&cell, u32::MAX);
+            loom::thread::spawn(move || writer.publish(publishes))
         };
-        let mut least = 0;
-        for _ in 0..reads {
-            least = check(&cell, least);
-        }
+        let least = look(&cell);
         writer.join().unwrap();
-        others.into_iter().for_each(|reader| reader.join().unwrap());
-        assert_eq!(check(&cell, least), publishes, "the last value stays");
+        for reader in others {
+            reader.join().unwrap();
+        }
+        assert_eq!(check(&cell, least), from.wrapping_add(publishes), "torn: the last value");
     });
 }
 
 #[test]
-fn two_slots_three_publishes() {
-    model::<2>(None, 3, 1, 1);
+fn two_slots_of_a_word() {
+    model::<2, 1>(PLAIN);
 }
 
 #[test]
-fn four_slots_five_publishes() {
-    model::<4>(None, 5, 1, 1);
+fn two_slots_of_two_words() {
+    model::<2, 2>(PLAIN);
+}
+
+#[test]
+fn four_slots_of_a_word() {
+    model::<4, 1>(Model { publishes: 5, ..PLAIN });
+}
+
+#[test]
+fn four_slots_of_two_words() {
+    model::<4, 2>(Model { publishes: 5, ..PLAIN });
+}
+
+const TWO_READERS: Model = Model { publishes: 2, readers: 2, preemptions: 2, ..PLAIN };
+
+#[test]
+fn two_slots_of_a_word_two_readers() {
+    model::<2, 1>(TWO_READERS);
+}
+
+#[test]
+fn two_slots_of_two_words_two_readers() {
+    model::<2, 2>(TWO_READERS);
+}
+
+#[test]
+fn four_slots_of_a_word_two_readers() {
+    model::<4, 1>(Model { publishes: 4, ..TWO_READERS });
+}
+
+#[test]
+fn four_slots_of_two_words_two_readers() {
+    model::<4, 2>(Model { publishes: 4, ..TWO_READERS });
 }
 
 #[test]
 fn successive_reads_do_not_go_back() {
-    model::<2>(None, 2, 1, 2);
+    model::<2, 2>(Model { publishes: 2, reads: 2, ..PLAIN });
+    model::<4, 1>(Model { publishes: 4, reads: 2, preemptions: 2, ..PLAIN });
+}
+
+/// The number comes round to 0 while it is read.
+#[test]
+fn the_number_wraps_around() {
+    for from in [u32::MAX - 2, u32::MAX - 1, u32::MAX] {
+        model::<2, 2>(Model { from, ..PLAIN });
+    }
+    model::<4, 2>(Model { from: u32::MAX - 2, publishes: 5, ..PLAIN });
+}
+
+/// A writer dies after `stores` stores, and another one goes on; a reader may see it all. The
+/// new one may not leave out a number (`skips`).
+fn succession<const S: usize, const W: usize>(mutant: Mutant, from: u32, stores: u32, skips: u32) {
+    explore(2, move || {
+        let cell = Cell::<S, W>::new(mutant, from);
+        let writers = {
+            let cell = Arc::clone(&cell);
+            loom::thread::spawn(move || {
+                Writer::new(&cell, stores).publish(2);
+                let next = Writer::new(&cell, u32::MAX);
+                next.skips.set(skips);
+                next.publish(1);
+            })
+        };
+        let least = check(&cell, from);
+        writers.join().unwrap();
+        let last = from.wrapping_add(stores / (W as u32 + 1) + 1 + skips);
+        assert_eq!(check(&cell, least), last, "torn: the last value");
+    });
+}
+
+/// After every single store of two publishes.
+fn successions<const S: usize, const W: usize>(from: u32) {
+    (0..=2 * (W as u32 + 1)).for_each(|stores| succession::<S, W>(Mutant::None, from, stores, 0));
 }
 
 #[test]
-fn two_readers() {
-    model::<2>(None, 2, 2, 1);
+fn the_next_writer_goes_on() {
+    successions::<2, 1>(0);
+    successions::<2, 2>(0);
+    successions::<4, 1>(4);
+    successions::<4, 2>(4);
+    successions::<2, 2>(u32::MAX - 1);
 }
 
-/// A writer that dies after any of its stores leaves the last complete value.
+/// A new writer loads seq: one that goes on two numbers later writes over the value that is
+/// being read.
+#[test]
+#[should_panic(expected = "torn")]
+fn the_next_writer_leaves_out_a_number() {
+    succession::<2, 2>(Mutant::None, 2, 1, 1);
+}
+
+/// A writer that dies after any of its stores leaves the last complete value; nobody comes
+/// after it.
 #[test]
 fn death_after_every_store() {
-    const PUBLISHES: u32 = 3;
-    for stores in 0..=PUBLISHES * 3 {
-        loom::model(move || {
-            let cell = Cell::<2>::new(None);
-            let writer = {
-                let cell = Arc::clone(&cell);
-                loom::thread::spawn(move || write(cell, PUBLISHES, stores))
-            };
-            writer.join().unwrap();
-            // Each publish is two payload stores and one of seq.
-            assert_eq!(check(&cell, 0), stores / 3);
-            // A new writer goes on from there.
-            write(Arc::clone(&cell), 1, u32::MAX);
-            assert_eq!(check(&cell, 0), stores / 3 + 1);
-        });
-    }
-}
-
-macro_rules! mutant {
-    ($($name:ident: $site:ident;)*) => {
-        $(
-            #[test]
-            #[should_panic(expected = "torn or older value")]
-            fn $name() {
-                model::<2>(Some(Site::$site), 3, 1, 1);
-            }
-        )*
-
-        /// A new site without a mutant does not pass.
-        #[test]
-        fn every_site_has_a_mutant() {
-            assert_eq!([$(Site::$site),*], Site::ALL[..4], "those of a latched cell");
+    fn all<const S: usize, const W: usize>() {
+        let stores_of_one = W as u32 + 1;
+        for stores in 0..=3 * stores_of_one {
+            explore(3, move || {
+                let cell = Cell::<S, W>::new(Mutant::None, 0);
+                let writer = {
+                    let writer = Writer::new(&cell, stores);
+                    loom::thread::spawn(move || writer.publish(3))
+                };
+                let least = check(&cell, 0);
+                writer.join().unwrap();
+                assert_eq!(check(&cell, least), stores / stores_of_one, "torn: the last value");
+            });
         }
-    };
+    }
+    all::<2, 1>();
+    all::<2, 2>();
+    all::<4, 2>();
 }
 
-mutant! {
-    without_the_writers_fence: WriterEnter;
-    without_release_on_seq: WriterSeq;
-    without_the_readers_first_fence: ReaderEnter;
-    without_the_readers_second_fence: ReaderExit;
+/// Each refused attempt takes S - 1 publishes: after two, a reader of two slots has an answer
+/// in its third attempt.
+fn attempts(attempts: u32) {
+    explore(3, move || {
+        let cell = Cell::<2, 1>::new(Mutant::Bound(Bound::Attempts, attempts), 0);
+        let writer = {
+            let writer = Writer::new(&cell, u32::MAX);
+            loom::thread::spawn(move || writer.publish(2))
+        };
+        assert!(read(&mut Reader::new(&cell), 2).is_some(), "torn: contended");
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_refusal_takes_a_publish() {
+    attempts(3);
+}
+
+fn two(mutant: Mutant) {
+    model::<2, 2>(Model { mutant, ..PLAIN });
+}
+
+fn four(mutant: Mutant) {
+    model::<4, 2>(Model { mutant, from: 4, publishes: 5, ..PLAIN });
+}
+
+fn few_attempts(mutant: Mutant) {
+    let Mutant::Bound(Bound::Attempts, number) = mutant else { unreachable!() };
+    attempts(number);
+}
+
+mutants! {
+    expected = "torn";
+    sites [Site::LATCH] {
+        without_the_writers_fence: WriterEnter, two;
+        without_the_writers_fence_4: WriterEnter, four;
+        without_release_on_seq: WriterSeq, two;
+        without_release_on_seq_4: WriterSeq, four;
+        without_the_readers_first_fence: ReaderEnter, two;
+        without_the_readers_first_fence_4: ReaderEnter, four;
+        without_the_readers_second_fence: ReaderExit, two;
+        without_the_readers_second_fence_4: ReaderExit, four;
+    }
+    bounds [&[Bound::Latch, Bound::Attempts]] {
+        one_publish_too_many: Latch = 1, two;
+        one_publish_too_many_4: Latch = 3, four;
+        one_attempt_too_few: Attempts = 2, few_attempts;
+    }
 }

@@ -5,7 +5,7 @@ mod read_support;
 
 use std::cell::Cell;
 
-use mmstats_core::protocol::publish;
+use mmstats_core::protocol::{Site, publish};
 use mmstats_core::read::{
     Cursor, Header, Image, Value, Verdict, check_attributes, decode, parse_attributes,
 };
@@ -200,7 +200,7 @@ impl Source for Restless<'_> {
     fn load64(&self, _offset: u32) -> Option<u64> {
         None
     }
-    fn fence_acquire(&self) {}
+    fn fence(&self, _site: Site) {}
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::str;
 
+use mmstats_core::protocol::Site;
 use mmstats_core::read::{Field, HeapStr};
 use mmstats_core::{Source, Storage};
 
@@ -93,7 +94,7 @@ impl Source for Heap {
     }
 
     // Nobody changes a private copy.
-    fn fence_acquire(&self) {}
+    fn fence(&self, _site: Site) {}
 
     fn copy(&self, offset: u32, out: &mut [u8]) {
         let from = self.from(offset);

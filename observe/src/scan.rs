@@ -108,7 +108,7 @@ fn wide(
     while index < end {
         // As far as one word of presence bits says.
         let stop = if run.optional { end.min((index / BITS + 1) * BITS) } else { end };
-        let present = if run.optional { presence(three, lane, index) } else { u32::MAX };
+        let present = if run.optional { lane.presence(region, index) } else { u32::MAX };
         while index < stop {
             let verdict = if present >> (index % BITS) & 1 == 0 {
                 Verdict::Absent
@@ -120,15 +120,6 @@ fn wide(
             index += 1;
         }
     }
-}
-
-/// The presence bits of the fields around `index`. What is loaded after is at least as new.
-fn presence(three: &Three, lane: &Lane, index: u32) -> u32 {
-    let word = mmstats_core::layout::lane::PRESENCE.saturating_add(index / BITS * 4);
-    let bits = three.region().load32(lane.offset().saturating_add(word));
-    // Must be Acquire, because a set bit announces a value; see `Lane::has`.
-    three.region().fence_acquire();
-    bits
 }
 
 /// Visits the fields of a lane that are not atomic scalars, nor constants. The members of

@@ -3,6 +3,7 @@
 use core::marker::PhantomData;
 
 use super::scalar::ScalarType;
+use crate::protocol;
 use crate::region::{Memory, Region};
 use crate::write::{AttachError, FieldId, Lane};
 
@@ -75,7 +76,7 @@ impl<T: ScalarType, M> SharedGauge<T, M> {
     #[inline]
     fn mark(&self) {
         if let Some((at, bit)) = self.presence {
-            self.region.set_bit(at, bit);
+            protocol::set_shared_presence(&self.region.word(at), bit);
         }
     }
 }

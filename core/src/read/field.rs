@@ -6,9 +6,10 @@ use super::error::FieldError;
 use super::header::Header;
 use super::heap::HeapStr;
 use crate::buckets::Buckets;
-use crate::layout::{descriptor as d, field_state, flags};
+use crate::layout::{descriptor as d, flags};
+use crate::protocol;
 use crate::raw::RawDescriptor;
-use crate::region::Source;
+use crate::region::{Source, WordOf};
 use crate::types::{Aggregation, DataType, Kind, Level, Storage};
 
 /// The checked description of a field. No accessor fails.
@@ -224,9 +225,10 @@ impl Field {
         HeapStr::new(self.raw.detail, self.lengths[4])
     }
 
-    /// Whether the field is retired now. `source` must be the image itself, not a copy.
+    /// Whether the field is retired now; if so, a field that was added before in its place is
+    /// counted after. `source` must be the image itself, not a copy.
     #[inline]
     pub fn retired<S: Source + ?Sized>(&self, source: &S) -> bool {
-        source.load32(self.at.saturating_add(d::STATE)) != field_state::LIVE
+        protocol::retired(&WordOf { source, offset: self.at.saturating_add(d::STATE) })
     }
 }

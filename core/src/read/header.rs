@@ -7,8 +7,9 @@ use crate::layout::{
     CACHE_LINE, MAGIC, MAJOR, MAX_FIELDS, MAX_LANES, MINOR, descriptor, header as h, image_state,
     lane, lane_state, presence_size,
 };
+use crate::protocol;
 use crate::raw::RawHeader;
-use crate::region::Source;
+use crate::region::{Source, WordOf};
 
 /// State of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -153,16 +154,14 @@ impl Header {
         index.checked_mul(self.descriptor_size())?.checked_add(self.raw.descriptor_offset)
     }
 
-    /// The state now.
+    /// The state now. What was done before the image came into it is visible after: of a
+    /// live one the first fields, of a closed one the last values.
     ///
     /// # Errors
     ///
     /// `bad-state`.
     pub fn state<S: Source + ?Sized>(&self, source: &S) -> Result<ImageState, Refusal> {
-        let state = source.load32(h::STATE);
-        // Must be Acquire: of a closed image the last values must be visible.
-        source.fence_acquire();
-        match state {
+        match protocol::load_state(&WordOf { source, offset: h::STATE }) {
             image_state::BUILDING => Ok(ImageState::Building),
             image_state::LIVE => Ok(ImageState::Live),
             image_state::CLOSED => Ok(ImageState::Closed),
@@ -176,11 +175,7 @@ impl Header {
     ///
     /// `field-count`.
     pub fn field_count<S: Source + ?Sized>(&self, source: &S) -> Result<u32, Refusal> {
-        let found = source.load32(h::FIELD_COUNT);
-        // Must be Acquire, because the descriptors, strings and constants that the count
-        // announces must be visible to the loads after it; partner: the Release store of
-        // the count (`Region::publish32`).
-        source.fence_acquire();
+        let found = protocol::load_count(&WordOf { source, offset: h::FIELD_COUNT });
         let limit = self.raw.descriptor_capacity;
         if found > limit { Err(Refusal::FieldCount { found, limit }) } else { Ok(found) }
     }
@@ -201,9 +196,8 @@ impl Header {
     ///
     /// `lanes-used`.
     pub fn lanes_used<S: Source + ?Sized>(&self, source: &S) -> Result<u32, Refusal> {
-        let (found, limit) = (source.load32(h::LANES_USED), self.raw.lane_capacity);
-        // Must be Acquire: PROTOCOL.md section 5.2, step 4.
-        source.fence_acquire();
+        let word = WordOf { source, offset: h::LANES_USED };
+        let (found, limit) = (protocol::load_lanes_used(&word), self.raw.lane_capacity);
         if found > limit { Err(Refusal::LanesUsed { found, limit }) } else { Ok(found) }
     }
 
@@ -212,19 +206,18 @@ impl Header {
         source.load32(h::FIELDS_REFUSED)
     }
 
-    /// Lane `index` as it is now: absent if it was never claimed.
+    /// Lane `index` as it is now: absent if it was never claimed. Optional values that it has
+    /// after are of its owner then, or of a later one.
     #[inline]
     pub fn lane<S: Source + ?Sized>(&self, source: &S, index: u32) -> Verdict<Lane> {
-        if index >= self.raw.lane_capacity || index >= source.load32(h::LANES_USED) {
+        let lanes_used = WordOf { source, offset: h::LANES_USED };
+        if index >= self.raw.lane_capacity || index >= protocol::load_lanes_used(&lanes_used) {
             return Verdict::Absent;
         }
         // No overflow: the last lane ends at or before `file_size`.
         let base = index.saturating_mul(self.raw.lane_stride).saturating_add(self.raw.lanes_offset);
         let offset = base.saturating_add(lane::STATE);
-        let state = source.load32(offset);
-        // Must be Acquire: a lane that was handed back has no optional values.
-        source.fence_acquire();
-        match state {
+        match protocol::load_lane_state(&WordOf { source, offset }) {
             lane_state::UNUSED => Verdict::Absent,
             lane_state::OWNED => Verdict::Consistent(Lane::new(index, base, LaneState::Owned)),
             lane_state::FREE => Verdict::Consistent(Lane::new(index, base, LaneState::HandedBack)),

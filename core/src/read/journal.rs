@@ -161,9 +161,8 @@ impl<S: Source + ?Sized> ReadJournal for Reader<'_, '_, S> {
         self.source.load32(self.cell)
     }
 
-    fn fence(&mut self, _site: Site) {
-        // Must be Acquire: see the reader's sites in `Site`.
-        self.source.fence_acquire();
+    fn fence(&mut self, site: Site) {
+        self.source.fence(site);
     }
 
     fn load_elements(&mut self) {

@@ -9,7 +9,7 @@ use super::value::{
 };
 use crate::layout::{CELL_HEAD, lane};
 use crate::protocol::{self, ReadCell, Site};
-use crate::region::Source;
+use crate::region::{Source, WordOf};
 use crate::types::{Kind, Storage};
 
 /// A lane that somebody claimed, from [`Header::lane`](super::Header::lane).
@@ -57,12 +57,17 @@ impl Lane {
         if !field.is_optional() {
             return true;
         }
-        let word = (field.index() / 32).saturating_mul(4).saturating_add(lane::PRESENCE);
-        let bits = source.load32(self.base.saturating_add(word));
-        // Must be Acquire, because a set bit announces a value, which the loads after must
-        // not miss; partner: the Release store of the bits (`Atom32::publish`).
-        source.fence_acquire();
-        bits >> (field.index() % 32) & 1 != 0
+        self.presence(source, field.index()) >> (field.index() % 32) & 1 != 0
+    }
+
+    /// The presence bits of the 32 fields around number `index`, which is below the image's
+    /// capacity: bit `index % 32` is that of field `index`. What is loaded after is at least
+    /// as new.
+    #[inline]
+    pub fn presence<S: Source + ?Sized>(&self, source: &S, index: u32) -> u32 {
+        let word = (index / 32).saturating_mul(4).saturating_add(lane::PRESENCE);
+        let offset = self.base.saturating_add(word);
+        protocol::load_presence(&WordOf { source, offset })
     }
 
     /// The value of an atomic field; `Unknown` for other fields. The fastest read.
@@ -219,10 +224,10 @@ impl Lane {
         if field.storage() != Some(Storage::Latched) {
             return 0;
         }
-        let newest = source.load32(self.base.saturating_add(field.place()));
-        // Must be Acquire: see `Site::ReaderEnter`.
-        source.fence_acquire();
-        newest
+        let cell = self.base.saturating_add(field.place());
+        let slot_size = field.slot_size();
+        let out = &mut [];
+        protocol::newest(&mut SlotReader { source, cell, slot_size, from: 0, capacity: None, out })
     }
 
     /// The slot of value number `number` of a latched field, which is not newer than an
@@ -366,9 +371,8 @@ impl<S: Source + ?Sized> ReadCell for SlotReader<'_, S> {
     }
 
     #[inline]
-    fn fence(&mut self, _site: Site) {
-        // Must be Acquire: see `Site::ReaderEnter` and `Site::ReaderExit`.
-        self.source.fence_acquire();
+    fn fence(&mut self, site: Site) {
+        self.source.fence(site);
     }
 
     #[inline]

@@ -13,7 +13,8 @@
 //! instruction, and is allowed on a read-only mapping (see [`core::sync::atomic`],
 //! "Atomic accesses to read-only memory": word-size Relaxed loads).
 #![allow(unsafe_code)] // This is the one module of the crate that may: see above.
-#![allow(clippy::disallowed_types)] // And the one that names the atomic types.
+#![allow(clippy::disallowed_types)] // And the one that names the atomic types
+#![allow(clippy::disallowed_methods)] // and fences.
 
 mod places;
 mod source;
@@ -28,11 +29,15 @@ use portable_atomic::AtomicU64;
 use portable_atomic::fence;
 
 use crate::layout::CACHE_LINE;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+use crate::protocol::SharedWord;
+use crate::protocol::{Site, WriteWord};
 
 #[cfg(target_pointer_width = "64")]
 pub use places::Atom64;
 pub use places::{Atom32, Journal, Latch, Word};
 pub use source::Source;
+pub(crate) use source::WordOf;
 
 /// A range of memory that holds, or will hold, an image.
 ///
@@ -365,14 +370,17 @@ impl<M> Region<M> {
 
     /// Stores `value` at `offset` after everything stored before: a reader that sees it
     /// and then does a fence(Acquire) sees all of that.
-    pub(crate) fn publish32(&self, offset: u32, value: u32) {
+    fn publish32(&self, offset: u32, value: u32, _site: Site) {
         debug_assert!(self.at(offset, 4).is_some(), "store past the end: {offset}");
         if let Some(word) = self.word32(offset) {
-            // Must be Release, because what it announces (descriptors, strings, values)
-            // must be visible before it; partner: the fence after the load of the same
-            // word in the reader.
+            // Must be Release: the site says what it announces, and to whom.
             word.store(value.to_le(), Release);
         }
+    }
+
+    /// The word at `offset`, a multiple of 4, for the protocol.
+    pub(crate) const fn word(&self, offset: u32) -> WordIn<'_, M> {
+        WordIn { region: self, offset }
     }
 
     /// Stores `bytes` from `offset`, a multiple of 4, padded with zeros to whole words.
@@ -423,16 +431,41 @@ impl<M> Region<M> {
     pub(crate) fn is_set(&self, offset: u32, bit: u32) -> bool {
         self.load32(offset) & bit != 0
     }
+}
 
-    /// Sets a bit of a word that others may change too, after everything stored before.
-    pub(crate) fn set_bit(&self, offset: u32, bit: u32) {
-        if !self.is_set(offset, bit)
-            && let Some(word) = self.word32(offset)
-        {
-            // Must be Release, because the bit announces a value; partner: the reader's fence
-            // after loading the presence word.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+impl<M> SharedWord for WordIn<'_, M> {
+    #[inline(always)]
+    fn load(&self) -> u32 {
+        self.region.load32(self.offset)
+    }
+
+    #[inline(always)]
+    fn set(&self, bit: u32, _site: Site) {
+        if let Some(word) = self.region.word32(self.offset) {
+            // Must be Release: the site says what it announces, and to whom.
             word.fetch_or(bit.to_le(), Release);
         }
+    }
+}
+
+/// A word of 4 bytes in a region.
+pub(crate) struct WordIn<'a, M> {
+    region: &'a Region<M>,
+    offset: u32,
+}
+
+impl<M> WriteWord for WordIn<'_, M> {
+    fn load(&self) -> u32 {
+        self.region.load32(self.offset)
+    }
+
+    fn store(&self, value: u32) {
+        self.region.store32(self.offset, value);
+    }
+
+    fn publish(&self, value: u32, site: Site) {
+        self.region.publish32(self.offset, value, site);
     }
 }
 
@@ -459,7 +492,8 @@ impl<M> Source for Region<M> {
     }
 
     #[inline]
-    fn fence_acquire(&self) {
+    fn fence(&self, _site: Site) {
+        // Must be Acquire: the site says why.
         fence(Acquire);
     }
 

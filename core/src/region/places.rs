@@ -4,7 +4,7 @@
 use super::AtomicU64;
 use super::{AtomicU32, Memory, NonNull, Region, Relaxed, Release, fence};
 use crate::layout::CELL_HEAD;
-use crate::protocol::{Site, WriteCell, WriteJournal};
+use crate::protocol::{Site, WriteCell, WriteJournal, WriteWord};
 
 /// A word of a latched value: as wide as a pointer.
 ///
@@ -65,14 +65,6 @@ macro_rules! atom {
             pub fn store(&self, value: $int) {
                 self.word().store(value.to_le(), Relaxed);
             }
-
-            /// Stores a value after everything that was stored before.
-            #[inline(always)]
-            pub fn publish(&self, value: $int) {
-                // Must be Release, because it announces an earlier store (a presence bit
-                // announces a value); partner: the reader's fence after loading it.
-                self.word().store(value.to_le(), Release);
-            }
         }
 
         impl<M: Clone> Clone for $name<M> {
@@ -93,6 +85,25 @@ atom!(
     /// A 4-byte word with one writer.
     Atom32, AtomicU32, u32, 4
 );
+
+impl<M> WriteWord for Atom32<M> {
+    #[inline(always)]
+    fn load(&self) -> u32 {
+        self.load()
+    }
+
+    #[inline(always)]
+    fn store(&self, value: u32) {
+        self.store(value);
+    }
+
+    #[inline(always)]
+    fn publish(&self, value: u32, _site: Site) {
+        // Must be Release: the site says what it announces, and to whom.
+        self.word().store(value.to_le(), Release);
+    }
+}
+
 #[cfg(target_pointer_width = "64")]
 atom!(
     /// An 8-byte word with one writer.

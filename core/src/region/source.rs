@@ -1,5 +1,7 @@
 //! What an image can be read from: shared memory, or a plain slice of bytes.
 
+use crate::protocol::{ReadWord, Site};
+
 /// Bytes that can be read as an image: shared memory or a plain slice.
 ///
 /// The one code path of the checked reader. No method fails: bytes past the end
@@ -16,8 +18,8 @@ pub trait Source {
     /// `None` where this target has no such access and the bytes may change.
     fn load64(&self, offset: u32) -> Option<u64>;
 
-    /// A fence(Acquire): later loads are not done before earlier ones.
-    fn fence_acquire(&self);
+    /// A fence(Acquire): later loads are not done before earlier ones. `site` says why.
+    fn fence(&self, site: Site);
 
     /// The `len` bytes from `offset`, where they are all there and cannot change.
     ///
@@ -70,7 +72,7 @@ impl Source for [u8] {
 
     // A slice does not change while it is borrowed.
     #[inline]
-    fn fence_acquire(&self) {}
+    fn fence(&self, _site: Site) {}
 
     #[inline]
     fn copy(&self, offset: u32, out: &mut [u8]) {
@@ -110,11 +112,29 @@ impl<S: Source + ?Sized> Source for &S {
         (**self).load64(offset)
     }
     #[inline]
-    fn fence_acquire(&self) {
-        (**self).fence_acquire();
+    fn fence(&self, site: Site) {
+        (**self).fence(site);
     }
     #[inline]
     fn copy(&self, offset: u32, out: &mut [u8]) {
         (**self).copy(offset, out);
+    }
+}
+
+/// A word of 4 bytes in a source.
+pub(crate) struct WordOf<'a, S: ?Sized> {
+    pub(crate) source: &'a S,
+    pub(crate) offset: u32,
+}
+
+impl<S: Source + ?Sized> ReadWord for WordOf<'_, S> {
+    #[inline(always)]
+    fn load(&self) -> u32 {
+        self.source.load32(self.offset)
+    }
+
+    #[inline(always)]
+    fn fence(&self, site: Site) {
+        self.source.fence(site);
     }
 }

@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 
 use super::id::FieldId;
 use crate::layout::{ATOMIC_CELL, descriptor as d, flags, header as h, lane};
+use crate::protocol;
 use crate::raw::RawDescriptor;
 use crate::region::{Atom32, Journal, Latch, Memory, Region, Source};
 use crate::types::{DataType, Kind, Storage};
@@ -148,25 +149,18 @@ impl<M> Presence<M> {
     /// Says that there is a value. It must have been stored before.
     #[inline(always)]
     pub(crate) fn set(&self) {
-        let word = self.word.load();
-        if word & self.mask == 0 {
-            // Release, once in a lane's life: announces the value to a reader that sees
-            // the bit; partner: the reader's fence after loading the presence word.
-            self.word.publish(word | self.mask);
-        }
+        protocol::set_presence(&self.word, self.mask);
     }
 
     /// Says that there is no value any more.
     #[inline]
     pub(crate) fn clear(&self) {
-        // Release: this store announces the values of the other bits anew. A relaxed one
-        // neither begins nor continues a release sequence.
-        self.word.publish(self.word.load() & !self.mask);
+        protocol::clear_presence(&self.word, self.mask);
     }
 
     #[inline]
     pub(crate) fn is_set(&self) -> bool {
-        self.word.load() & self.mask != 0
+        protocol::has_presence(&self.word, self.mask)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::layout::{
     self, CELL_HEAD, MAJOR, MINOR, descriptor as d, field_state, flags, header as h, image_state,
     lane, lane_state, presence_size,
 };
+use crate::protocol;
 use crate::raw::{RawDescriptor, RawHeader};
 use crate::region::{Memory, Region, Source};
 use crate::types::Storage;
@@ -101,12 +102,12 @@ impl<M: Memory> Writer<M> {
 
     /// Lets readers in: everything added so far is complete.
     pub fn go_live(&mut self) {
-        self.region.publish32(h::STATE, image_state::LIVE);
+        protocol::set_state(&self.region.word(h::STATE), image_state::LIVE);
     }
 
     /// Says that no value will change any more. The image stays readable.
     pub fn close(&mut self) {
-        self.region.publish32(h::STATE, image_state::CLOSED);
+        protocol::set_state(&self.region.word(h::STATE), image_state::CLOSED);
     }
 
     /// The memory of the image.
@@ -191,7 +192,7 @@ impl<M: Memory> Writer<M> {
         if field.index() >= self.fields {
             return Err(WriteError::NoSuchField { index: field.index() });
         }
-        self.region.publish32(self.descriptor(field.index()) + d::STATE, field_state::RETIRED);
+        protocol::retire(&self.region.word(self.descriptor(field.index()) + d::STATE));
         Ok(())
     }
 
@@ -331,9 +332,10 @@ impl<M: Memory> Writer<M> {
 
     fn publish_count(&mut self, count: u32) {
         self.fields = count;
-        self.region.store32(h::HEAP_USED, self.heap.end() - self.header.heap_offset);
-        // Release: announces descriptors, strings, constants and heap_used.
-        self.region.publish32(h::FIELD_COUNT, count);
+        let heap = self.heap.end() - self.header.heap_offset;
+        let (heap_used, field_count) =
+            (self.region.word(h::HEAP_USED), self.region.word(h::FIELD_COUNT));
+        protocol::publish_count(&heap_used, heap, &field_count, count);
     }
 
     /// Claims a lane that nobody owns: one that was handed back, else a new one.
@@ -352,13 +354,14 @@ impl<M: Memory> Writer<M> {
             None => return Err(WriteError::LanesFull { capacity: self.header.lane_capacity }),
         };
         let base = self.lane_base(index);
-        let owners = self.region.load32(base + lane::OWNERS).wrapping_add(1);
-        self.region.store32(base + lane::OWNERS, owners);
-        self.region.publish32(base + lane::STATE, lane_state::OWNED);
-        if index == self.lanes {
-            self.lanes += 1;
-            self.region.publish32(h::LANES_USED, self.lanes);
-        }
+        let lanes_used = self.region.word(h::LANES_USED);
+        let new = index == self.lanes;
+        self.lanes += u32::from(new);
+        protocol::claim_lane(
+            &self.region.word(base + lane::OWNERS),
+            &self.region.word(base + lane::STATE),
+            new.then_some((&lanes_used, self.lanes)),
+        );
         Ok(index)
     }
 
@@ -371,13 +374,10 @@ impl<M: Memory> Writer<M> {
             return;
         }
         let base = self.lane_base(index);
-        // Which bits belong to OPTIONAL fields need not be looked up: no other field has
-        // its bit set.
         let size = presence_size(self.header.descriptor_capacity);
-        for offset in (0..size).step_by(4) {
-            self.region.store32(base + lane::PRESENCE + offset, 0);
-        }
-        self.region.publish32(base + lane::STATE, lane_state::FREE);
+        let offsets = (base + lane::PRESENCE..).step_by(4).take(size as usize / 4);
+        let presence = offsets.map(|offset| self.region.word(offset));
+        protocol::hand_back_lane(presence, &self.region.word(base + lane::STATE));
     }
 
     const fn lane_base(&self, index: u32) -> u32 {

@@ -1,185 +1,6 @@
-//! The protocols of a latched cell and of a journal: PROTOCOL.md, written once.
-//!
-//! [`publish`] and [`read`] know nothing of memory: they work on the traits
-//! [`WriteCell`] and [`ReadCell`]; so do [`change`] and [`read_journal`]. [`Latch`](crate::Latch) and the reader implement
-//! them over shared memory; the loom tests implement them over loom's atomics, so
-//! that the model checker runs this source and not a copy. Every ordering has a
-//! [`Site`]; a test can weaken one site and must then find a torn value.
+//! Journals: PROTOCOL.md section 9.
 
-/// Where the protocol orders memory. Each names its reason and its partner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Site {
-    /// fence(Release) before the slot's stores.
-    ///
-    /// Must be Release, because a reader that sees one of the stores that follow must
-    /// also see the seq store of the publish before. Partner: [`Site::ReaderExit`].
-    WriterEnter,
-    /// seq.store(Release) after the slot's stores.
-    ///
-    /// Must be Release, because a reader that sees this seq must see the value of the
-    /// slot it points to. Partner: [`Site::ReaderEnter`].
-    WriterSeq,
-    /// fence(Acquire) after the first load of seq.
-    ///
-    /// Must be Acquire, because the loads of the slot must not return anything older
-    /// than the value that seq announced. Partner: [`Site::WriterSeq`].
-    ReaderEnter,
-    /// fence(Acquire) between the loads of the slot and the second load of seq.
-    ///
-    /// Must be Acquire, because a load that returned a store of a later publish must make
-    /// that publish's predecessor visible to the second load. Partner:
-    /// [`Site::WriterEnter`].
-    ReaderExit,
-    /// element.store(Release) after the stores of a journal's slot.
-    ///
-    /// Must be Release, because a reader that sees the changed element must also see the
-    /// slot that says so, and seq as it was before. Partner: [`Site::ReaderElements`].
-    WriterElement,
-    /// fence(Acquire) between the loads of a journal's elements and the second load of seq.
-    ///
-    /// Must be Acquire, because what made an element new must be visible to the loads that
-    /// find it out. Partner: [`Site::WriterElement`].
-    ReaderElements,
-    /// fence(Acquire) between the second load of seq and the loads of a journal's slots.
-    ///
-    /// Must be Acquire, because the slots up to that seq must be those of their changes.
-    /// Partner: [`Site::WriterSeq`].
-    ReaderSlots,
-}
-
-impl Site {
-    /// All sites: each needs a mutant that loom refuses.
-    pub const ALL: [Self; 7] = [
-        Self::WriterEnter,
-        Self::WriterSeq,
-        Self::ReaderEnter,
-        Self::ReaderExit,
-        Self::WriterElement,
-        Self::ReaderElements,
-        Self::ReaderSlots,
-    ];
-}
-
-/// How often a reader tries before it says *contended*.
-pub const ATTEMPTS: u32 = 16;
-
-/// A latched cell as its one writer sees it. `n` is a value's number; value `n` lies in
-/// slot `n` modulo the number of slots.
-pub trait WriteCell {
-    /// The unit of payload accesses.
-    type Word: Copy;
-
-    /// Relaxed load of seq. The writer is the only one who stores it.
-    fn seq(&self) -> u32;
-
-    /// fence(Release).
-    fn fence(&self, site: Site);
-
-    /// Relaxed store of payload word `index` of value `n`.
-    fn store(&self, n: u32, index: usize, word: Self::Word);
-
-    /// Relaxed load of payload word `index` of value `n`: the writer's own last store.
-    fn load(&self, n: u32, index: usize) -> Self::Word;
-
-    /// Release store of seq.
-    fn set_seq(&self, n: u32, site: Site);
-}
-
-/// The slot being filled by [`publish`].
-#[derive(Debug)]
-pub struct Slot<'a, C> {
-    cell: &'a C,
-    n: u32,
-}
-
-impl<'a, C> Slot<'a, C> {
-    /// The cell, and the number of the value that this is the slot of.
-    #[inline(always)]
-    pub(crate) const fn parts(&self) -> (&'a C, u32) {
-        (self.cell, self.n)
-    }
-}
-
-impl<C: WriteCell> Slot<'_, C> {
-    /// Stores payload word `index`. Words that are not stored keep what an older value
-    /// left there.
-    #[inline(always)]
-    pub fn set(&self, index: usize, word: C::Word) {
-        self.cell.store(self.n, index, word);
-    }
-
-    /// Payload word `index` of the value published last.
-    #[inline(always)]
-    #[must_use]
-    pub fn last(&self, index: usize) -> C::Word {
-        self.cell.load(self.n.wrapping_sub(1), index)
-    }
-}
-
-/// Publishes a value: wait-free, no read-modify-write, one pass over the value.
-#[inline(always)]
-pub fn publish<C: WriteCell>(cell: &C, fill: impl FnOnce(&Slot<'_, C>)) {
-    let n = cell.seq().wrapping_add(1);
-    cell.fence(Site::WriterEnter);
-    fill(&Slot { cell, n });
-    cell.set_seq(n, Site::WriterSeq);
-}
-
-/// Looks at the value published last as its writer; stores nothing.
-#[inline(always)]
-pub fn peek<C: WriteCell>(cell: &C, look: impl FnOnce(&Slot<'_, C>)) {
-    look(&Slot { cell, n: cell.seq().wrapping_add(1) });
-}
-
-/// A latched cell as a reader sees it. Read-only memory is enough.
-pub trait ReadCell {
-    /// Relaxed load of seq.
-    fn seq(&mut self) -> u32;
-
-    /// fence(Acquire).
-    fn fence(&mut self, site: Site);
-
-    /// Relaxed loads of slot `slot` into the reader's own buffer.
-    fn load_slot(&mut self, slot: u32);
-
-    /// Tells the processor that this is a retry.
-    fn pause(&mut self) {
-        core::hint::spin_loop();
-    }
-}
-
-/// Reads a value of a cell with `slots` slots (a power of 2) in bounded time.
-///
-/// Returns the number of the value that is now in the reader's buffer, or `None` after
-/// [`ATTEMPTS`] refused attempts: contended.
-#[inline]
-pub fn read<C: ReadCell>(cell: &mut C, slots: u32) -> Option<u32> {
-    for _ in 0..ATTEMPTS {
-        let before = cell.seq();
-        cell.fence(Site::ReaderEnter);
-        cell.load_slot(before & (slots - 1));
-        cell.fence(Site::ReaderExit);
-        let after = cell.seq();
-        // Value `before` is overwritten by publish before + slots, and whoever saw a part
-        // of that also sees seq at before + slots - 1 or later.
-        if after.wrapping_sub(before) <= slots - 2 {
-            return Some(before);
-        }
-        cell.pause();
-    }
-    None
-}
-
-/// Reads value number `n` of a cell that keeps its last values. `newest` is a seq loaded
-/// before, followed by a fence of [`Site::ReaderEnter`]; `n` is not newer.
-///
-/// `false` if the slot has been given to a newer value, or may have been.
-#[inline]
-pub fn read_number<C: ReadCell>(cell: &mut C, slots: u32, n: u32) -> bool {
-    cell.load_slot(n & (slots - 1));
-    cell.fence(Site::ReaderExit);
-    cell.seq().wrapping_sub(n) <= slots - 2
-}
+use super::{ATTEMPTS, Bound, Site};
 
 /// A journal as its one writer sees it. Slots and elements are units of 8 bytes.
 ///
@@ -312,6 +133,13 @@ pub trait ReadJournal {
     fn pause(&mut self) {
         core::hint::spin_loop();
     }
+
+    /// The bound itself; a test says another one.
+    #[inline(always)]
+    fn bound(&self, bound: Bound, exact: u32) -> u32 {
+        let _ = bound;
+        exact
+    }
 }
 
 /// Why a journal gave no value.
@@ -330,7 +158,7 @@ pub enum JournalError {
 ///
 /// Contended after [`ATTEMPTS`] attempts; damaged if the elements do not add up.
 pub fn read_journal<C: ReadJournal>(journal: &mut C, slots: u32) -> Result<u32, JournalError> {
-    for _ in 0..ATTEMPTS {
+    for _ in 0..journal.bound(Bound::Attempts, ATTEMPTS) {
         let first = journal.seq();
         journal.fence(Site::ReaderEnter);
         journal.load_elements();
@@ -338,7 +166,7 @@ pub fn read_journal<C: ReadJournal>(journal: &mut C, slots: u32) -> Result<u32, 
         let n = journal.seq();
         journal.fence(Site::ReaderSlots);
         let moved = n.wrapping_sub(first);
-        if moved <= slots - 2 {
+        if moved <= journal.bound(Bound::JournalMoved, slots - 2) {
             for i in 1..=moved {
                 let [_, change] = journal.load_change(first.wrapping_add(i) & (slots - 1));
                 redo(journal, change);
@@ -347,7 +175,7 @@ pub fn read_journal<C: ReadJournal>(journal: &mut C, slots: u32) -> Result<u32, 
             let pending = journal.load_change(n.wrapping_add(1) & (slots - 1));
             journal.fence(Site::ReaderExit);
             let last = journal.seq();
-            if last.wrapping_sub(first) <= slots - 2 {
+            if last.wrapping_sub(first) <= journal.bound(Bound::Journal, slots - 2) {
                 if undo(journal, pending) {
                     return Ok(n);
                 }

@@ -1,0 +1,432 @@
+//! What announces other words, under loom: presence bits, the image's state, counts, lanes.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p mmstats-core --release --test loom_image`
+//!
+//! The functions of `protocol` that the writer, the handles and the reader call, on loom's
+//! atomics; each [`Site`] of them has a mutant that loom must refuse.
+#![cfg(loom)]
+
+mod loom_support;
+
+use loom::sync::Arc;
+use loom::sync::atomic::AtomicU32;
+use loom::sync::atomic::Ordering::Relaxed;
+use loom_support::{Mutant, explore};
+use mmstats_core::layout::{field_state, image_state, lane_state};
+use mmstats_core::protocol::{
+    Bound, ReadWord, SharedWord, Site, WriteWord, claim_lane, clear_presence, hand_back_lane,
+    load_count, load_lane_state, load_lanes_used, load_presence, load_state, publish_count, retire,
+    retired, set_presence, set_shared_presence, set_state,
+};
+
+/// A word of an image. Its writers ask `stored` what they stored last, and not loom's atomic,
+/// which remembers only its last load: theirs would hide that of the reader.
+struct Word {
+    word: AtomicU32,
+    stored: std::sync::atomic::AtomicU32,
+    mutant: Mutant,
+}
+
+impl Word {
+    fn new(value: u32, mutant: Mutant) -> Self {
+        Self { word: AtomicU32::new(value), stored: value.into(), mutant }
+    }
+}
+
+impl WriteWord for &Word {
+    fn load(&self) -> u32 {
+        self.stored.load(Relaxed)
+    }
+
+    fn store(&self, value: u32) {
+        self.word.store(value, Relaxed);
+        self.stored.store(value, Relaxed);
+    }
+
+    fn publish(&self, value: u32, site: Site) {
+        self.word.store(value, self.mutant.release(site));
+        self.stored.store(value, Relaxed);
+    }
+}
+
+impl SharedWord for &Word {
+    fn load(&self) -> u32 {
+        self.stored.load(Relaxed)
+    }
+
+    fn set(&self, bit: u32, site: Site) {
+        self.word.fetch_or(bit, self.mutant.release(site));
+        self.stored.fetch_or(bit, Relaxed);
+    }
+}
+
+impl ReadWord for Word {
+    fn load(&self) -> u32 {
+        self.word.load(Relaxed)
+    }
+
+    fn fence(&self, site: Site) {
+        self.mutant.fence_acquire(site);
+    }
+}
+
+/// The words of a small image: two lanes with a presence word and two cells each, two fields.
+struct Image {
+    state: Word,
+    field_count: Word,
+    heap_used: Word,
+    /// What a descriptor and its strings are, and its state.
+    descriptors: [[Word; 2]; 2],
+    lanes_used: Word,
+    lanes: [Lane; 2],
+}
+
+struct Lane {
+    state: Word,
+    owners: Word,
+    presence: Word,
+    cells: [Word; 2],
+}
+
+/// What a described field has for a descriptor.
+const DESCRIBED: u32 = 77;
+
+impl Image {
+    /// Live, with one field and a lane that was claimed.
+    fn new(mutant: Mutant) -> Arc<Self> {
+        let word = |value| Word::new(value, mutant);
+        let lane = |state| Lane {
+            state: word(state),
+            owners: word(state),
+            presence: word(0),
+            cells: [word(0), word(0)],
+        };
+        Arc::new(Self {
+            state: word(image_state::LIVE),
+            field_count: word(1),
+            heap_used: word(8),
+            descriptors: [[word(DESCRIBED), word(field_state::LIVE)], [word(0), word(0)]],
+            lanes_used: word(1),
+            lanes: [lane(lane_state::OWNED), lane(lane_state::UNUSED)],
+        })
+    }
+
+    fn set(&self, lane: usize, field: usize, value: u32) {
+        (&&self.lanes[lane].cells[field]).store(value);
+        set_presence(&&self.lanes[lane].presence, 1 << field);
+    }
+
+    fn clear(&self, lane: usize, field: usize) {
+        clear_presence(&&self.lanes[lane].presence, 1 << field);
+    }
+
+    fn get(&self, lane: usize, field: usize) -> Option<u32> {
+        let bits = load_presence(&self.lanes[lane].presence);
+        (bits >> field & 1 != 0).then(|| ReadWord::load(&self.lanes[lane].cells[field]))
+    }
+
+    /// Adds field 1: its descriptor, its strings, then the count.
+    fn add(&self) {
+        let [described, state] = &self.descriptors[1];
+        (&described).store(DESCRIBED);
+        (&state).store(field_state::LIVE);
+        publish_count(&&self.heap_used, 16, &&self.field_count, 2);
+    }
+
+    /// Looks at all fields that are counted, as often as they are described.
+    fn fields(&self) -> u32 {
+        let count = load_count(&self.field_count);
+        let heap = ReadWord::load(&self.heap_used);
+        assert!(heap >= count * 8, "broken: {count} fields, and {heap} bytes of heap");
+        for [described, _] in &self.descriptors[..count as usize] {
+            assert_eq!(ReadWord::load(described), DESCRIBED, "broken: a descriptor");
+        }
+        count
+    }
+
+    fn claim(&self, lane: usize, used: Option<u32>) {
+        let Lane { state, owners, .. } = &self.lanes[lane];
+        let lanes_used = &self.lanes_used;
+        claim_lane(&owners, &state, used.as_ref().map(|used| (&lanes_used, *used)));
+    }
+
+    fn hand_back(&self, lane: usize) {
+        let Lane { state, presence, .. } = &self.lanes[lane];
+        hand_back_lane([presence].into_iter(), &state);
+    }
+}
+
+/// A writer and a reader of one image.
+fn beside(
+    mutant: Mutant,
+    write: impl Fn(&Image) + Send + Sync + 'static,
+    read: impl Fn(&Image) + Send + Sync + 'static,
+) {
+    let (write, read) = (std::sync::Arc::new(write), std::sync::Arc::new(read));
+    explore(3, move || {
+        let image = Image::new(mutant);
+        let writer = {
+            let (image, write) = (Arc::clone(&image), std::sync::Arc::clone(&write));
+            loom::thread::spawn(move || write(&image))
+        };
+        read(&image);
+        writer.join().unwrap();
+        read(&image);
+    });
+}
+
+/// The first value of a field: a reader that sees the bit sees it.
+fn first_publish(mutant: Mutant) {
+    beside(
+        mutant,
+        |image| {
+            image.set(0, 0, 5);
+            image.set(0, 0, 6);
+        },
+        |image| {
+            let value = image.get(0, 0);
+            assert!(matches!(value, None | Some(5 | 6)), "broken: {value:?} was never set");
+        },
+    );
+}
+
+/// A field is cleared whose bit lies in the word of another one, which keeps its value.
+fn clear(mutant: Mutant) {
+    beside(
+        mutant,
+        |image| {
+            image.set(0, 1, 3);
+            image.set(0, 0, 5);
+            image.clear(0, 1);
+            image.set(0, 1, 4);
+        },
+        |image| {
+            let values = [0, 1].map(|field| image.get(0, field));
+            let [first, second] = values;
+            assert!(matches!(first, None | Some(5)), "broken: {values:?}");
+            assert!(matches!(second, None | Some(3 | 4)), "broken: {values:?}");
+        },
+    );
+}
+
+/// Two threads set fields of a lane that is no thread's.
+fn shared(mutant: Mutant) {
+    explore(2, move || {
+        let image = Image::new(mutant);
+        let writers = [0, 1].map(|field| {
+            let image = Arc::clone(&image);
+            loom::thread::spawn(move || {
+                let lane = &image.lanes[1];
+                (&&lane.cells[field]).store(5);
+                set_shared_presence(&&lane.presence, 1 << field);
+            })
+        });
+        for field in [0, 1] {
+            let value = image.get(1, field);
+            assert!(matches!(value, None | Some(5)), "broken: {value:?} was never set");
+        }
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        assert_eq!([0, 1].map(|field| image.get(1, field)), [Some(5); 2], "broken: a bit is lost");
+    });
+}
+
+/// Fields are there when an image becomes live.
+fn go_live(mutant: Mutant) {
+    beside(
+        mutant,
+        |image| {
+            image.add();
+            // As it was when it was made: nobody has looked before.
+            set_state(&&image.state, image_state::LIVE + 10);
+        },
+        |image| {
+            if load_state(&image.state) == image_state::LIVE + 10 {
+                assert_eq!(image.fields(), 2, "broken: live without its fields");
+            }
+        },
+    );
+}
+
+/// After *closed*, values are final, also that of another thread.
+fn close(mutant: Mutant) {
+    explore(3, move || {
+        let image = Image::new(mutant);
+        let writers = {
+            let image = Arc::clone(&image);
+            loom::thread::spawn(move || {
+                let thread = {
+                    let image = Arc::clone(&image);
+                    loom::thread::spawn(move || (&&image.lanes[0].cells[1]).store(8))
+                };
+                (&&image.lanes[0].cells[0]).store(9);
+                thread.join().unwrap();
+                set_state(&&image.state, image_state::CLOSED);
+            })
+        };
+        if load_state(&image.state) == image_state::CLOSED {
+            let values = [0, 1].map(|cell| ReadWord::load(&image.lanes[0].cells[cell]));
+            assert_eq!(values, [9, 8], "broken: not the last values");
+        }
+        writers.join().unwrap();
+    });
+}
+
+/// A field is added while others look.
+fn add(mutant: Mutant) {
+    beside(mutant, Image::add, |image| {
+        image.fields();
+    });
+}
+
+/// Field 1 takes the place of field 0: there is always one of them.
+fn replace(mutant: Mutant) {
+    beside(
+        mutant,
+        |image| {
+            image.add();
+            retire(&&image.descriptors[0][1]);
+        },
+        |image| {
+            if retired(&image.descriptors[0][1]) {
+                assert_eq!(image.fields(), 2, "broken: retired, and nothing took its place");
+            }
+        },
+    );
+}
+
+/// A new lane is claimed and used.
+fn claim(mutant: Mutant) {
+    beside(
+        mutant,
+        |image| {
+            image.claim(1, Some(2));
+            image.set(1, 0, 5);
+        },
+        |image| {
+            let used = load_lanes_used(&image.lanes_used) as usize;
+            // The newest first: a look at another one brings a fence along.
+            for lane in image.lanes[..used].iter().rev() {
+                let state = load_lane_state(&lane.state);
+                assert_eq!(state, lane_state::OWNED, "broken: a counted lane is unused");
+                assert_ne!(ReadWord::load(&lane.owners), 0, "broken: a lane that nobody claimed");
+            }
+        },
+    );
+}
+
+/// A lane that was handed back is claimed again.
+fn claim_again(mutant: Mutant) {
+    explore(3, move || {
+        let image = Image::new(mutant);
+        image.hand_back(0);
+        let writer = {
+            let image = Arc::clone(&image);
+            loom::thread::spawn(move || image.claim(0, None))
+        };
+        let lane = &image.lanes[0];
+        if load_lane_state(&lane.state) == lane_state::OWNED {
+            assert_eq!(ReadWord::load(&lane.owners), 2, "broken: owned by nobody new");
+        }
+        writer.join().unwrap();
+    });
+}
+
+/// A lane is handed back, and on: the values of its last owner are gone, counters stay.
+fn hand_on(mutant: Mutant) {
+    beside(
+        mutant,
+        |image| {
+            image.set(0, 0, 5);
+            (&&image.lanes[0].cells[1]).store(3);
+            image.hand_back(0);
+            // The next owner.
+            image.claim(0, None);
+            (&&image.lanes[0].cells[1]).store(4);
+            image.set(0, 0, 6);
+        },
+        |image| {
+            let lane = &image.lanes[0];
+            if load_lane_state(&lane.state) == lane_state::FREE {
+                let gauge = image.get(0, 0);
+                assert!(matches!(gauge, None | Some(6)), "broken: {gauge:?} of the last owner");
+                let counter = ReadWord::load(&lane.cells[1]);
+                assert!(matches!(counter, 3 | 4), "broken: the counter fell back to {counter}");
+            }
+        },
+    );
+}
+
+/// Writers that die after each of their stores, seen by one that comes after all.
+fn death(stores: u32) {
+    explore(3, move || {
+        let image = Image::new(Mutant::None);
+        let writer = {
+            let image = Arc::clone(&image);
+            loom::thread::spawn(move || {
+                let [described, state] = &image.descriptors[1];
+                let all: [&dyn Fn(); 4] = [
+                    &|| (&described).store(DESCRIBED),
+                    &|| (&state).store(field_state::LIVE),
+                    &|| (&&image.heap_used).store(16),
+                    &|| image.add(),
+                ];
+                all[..stores as usize].iter().for_each(|store| store());
+            })
+        };
+        image.fields();
+        writer.join().unwrap();
+        assert_eq!(image.fields(), 1 + stores / 4, "broken: what is counted");
+    });
+}
+
+#[test]
+fn presence_and_its_end() {
+    first_publish(Mutant::None);
+    clear(Mutant::None);
+    shared(Mutant::None);
+}
+
+#[test]
+fn the_life_of_an_image() {
+    go_live(Mutant::None);
+    close(Mutant::None);
+}
+
+#[test]
+fn fields_are_added_and_replaced() {
+    add(Mutant::None);
+    replace(Mutant::None);
+    (0..=4).for_each(death);
+}
+
+#[test]
+fn lanes_are_claimed_and_handed_on() {
+    claim(Mutant::None);
+    claim_again(Mutant::None);
+    hand_on(Mutant::None);
+}
+
+mutants! {
+    expected = "broken";
+    sites [Site::IMAGE] {
+        without_release_on_the_first_bit: WriterPresence, first_publish;
+        without_release_on_a_shared_bit: WriterPresence, shared;
+        without_release_on_a_cleared_bit: WriterAbsence, clear;
+        without_the_fence_after_presence: ReaderPresence, first_publish;
+        without_release_on_live: WriterState, go_live;
+        without_release_on_closed: WriterState, close;
+        without_the_fence_after_live: ReaderState, go_live;
+        without_the_fence_after_closed: ReaderState, close;
+        without_release_on_the_count: WriterCount, add;
+        without_the_fence_after_the_count: ReaderCount, add;
+        without_release_on_retired: WriterRetire, replace;
+        without_the_fence_after_retired: ReaderRetired, replace;
+        without_release_on_owned: WriterLane, claim_again;
+        without_release_on_handed_back: WriterLane, hand_on;
+        without_the_fence_after_owned: ReaderLane, claim_again;
+        without_the_fence_after_handed_back: ReaderLane, hand_on;
+        without_release_on_lanes_used: WriterLanes, claim;
+        without_the_fence_after_lanes_used: ReaderLanes, claim;
+    }
+    bounds [] {}
+}

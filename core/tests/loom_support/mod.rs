@@ -1,0 +1,257 @@
+//! What the loom tests share: how much is explored, what is broken on purpose, and a latched
+//! cell on loom's atomics.
+#![allow(dead_code)] // Each test uses its part.
+#![allow(unreachable_pub)] // A module of tests.
+
+use std::cell::Cell as Local;
+use std::sync::Mutex;
+
+use loom::sync::Arc;
+use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
+use mmstats_core::protocol::{Bound, ReadCell, Site, WriteCell, publish};
+
+/// Runs a model in every execution with at most so many preemptions.
+///
+/// `MMSTATS_LOOM_PREEMPTIONS` says another number, or `all`: every execution there is. For
+/// which tests that ends in reasonable time is in `tests/README.md`.
+pub fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = match std::env::var("MMSTATS_LOOM_PREEMPTIONS") {
+        Ok(all) if all == "all" => None,
+        Ok(number) => Some(number.parse().expect("MMSTATS_LOOM_PREEMPTIONS: a number, or all")),
+        Err(_) => Some(preemptions),
+    };
+    builder.max_branches = 10_000;
+    builder.check(model);
+}
+
+/// What is broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutant {
+    /// Nothing.
+    None,
+    /// The order at this site is weakened to Relaxed.
+    Site(Site),
+    /// This bound has another value.
+    Bound(Bound, u32),
+}
+
+impl Mutant {
+    /// Whether this site is as it should be.
+    pub fn keeps(self, site: Site) -> bool {
+        self != Self::Site(site)
+    }
+
+    /// The order of a store.
+    pub fn release(self, site: Site) -> loom::sync::atomic::Ordering {
+        if self.keeps(site) { Release } else { Relaxed }
+    }
+
+    pub fn fence_release(self, site: Site) {
+        if self.keeps(site) {
+            fence(Release);
+        }
+    }
+
+    pub fn fence_acquire(self, site: Site) {
+        if self.keeps(site) {
+            fence(Acquire);
+        }
+    }
+
+    pub fn bound(self, bound: Bound, exact: u32) -> u32 {
+        match self {
+            Self::Bound(other, value) if other == bound => value,
+            _ => exact,
+        }
+    }
+}
+
+/// Value number `n` is the words n, 10 n, ...: anything else is torn or was never published.
+pub fn words_of<const W: usize>(n: u32) -> [u64; W] {
+    let mut power = 1;
+    [(); W].map(|()| {
+        let word = u64::from(n) * power;
+        power *= 10;
+        word
+    })
+}
+
+/// What the writers stored last. They ask here and not in loom's atomics: loom remembers
+/// only the last load of each, so a writer's own load would hide the reader's, and loom
+/// would not try to put the store between them.
+struct Stored<const S: usize, const W: usize> {
+    seq: u32,
+    slots: [[u64; W]; S],
+}
+
+/// A latched cell of `S` slots of `W` words.
+pub struct Cell<const S: usize, const W: usize> {
+    stored: Mutex<Stored<S, W>>,
+    seq: AtomicU32,
+    slots: [[AtomicU64; W]; S],
+    pub mutant: Mutant,
+}
+
+impl<const S: usize, const W: usize> Cell<S, W> {
+    /// The newest value has the number `seq`; 0 is a fresh cell.
+    pub fn new(mutant: Mutant, seq: u32) -> Arc<Self> {
+        let mut slots = [[0; W]; S];
+        if seq != 0 {
+            for back in 0..S as u32 {
+                let n = seq.wrapping_sub(back);
+                slots[n as usize % S] = words_of(n);
+            }
+        }
+        Arc::new(Self {
+            seq: AtomicU32::new(seq),
+            slots: slots.map(|slot| slot.map(AtomicU64::new)),
+            stored: Mutex::new(Stored { seq, slots }),
+            mutant,
+        })
+    }
+}
+
+/// The writer; it dies after `stores` stores (all later ones are lost).
+pub struct Writer<const S: usize, const W: usize> {
+    cell: Arc<Cell<S, W>>,
+    stores: Local<u32>,
+    /// How many numbers it leaves out.
+    pub skips: Local<u32>,
+}
+
+impl<const S: usize, const W: usize> Writer<S, W> {
+    pub fn new(cell: &Arc<Cell<S, W>>, stores: u32) -> Self {
+        Self { cell: Arc::clone(cell), stores: Local::new(stores), skips: Local::new(0) }
+    }
+
+    fn lives(&self) -> bool {
+        let left = self.stores.get();
+        self.stores.set(left.saturating_sub(1));
+        left > 0
+    }
+
+    /// Publishes the next values.
+    pub fn publish(&self, values: u32) {
+        for _ in 0..values {
+            let n = WriteCell::seq(self).wrapping_add(1);
+            publish(self, |slot| {
+                (0..).zip(words_of::<W>(n)).for_each(|(index, word)| slot.set(index, word));
+            });
+            self.skips.set(0);
+        }
+    }
+}
+
+impl<const S: usize, const W: usize> WriteCell for Writer<S, W> {
+    type Word = u64;
+
+    fn seq(&self) -> u32 {
+        self.cell.stored.lock().unwrap().seq.wrapping_add(self.skips.get())
+    }
+
+    fn fence(&self, site: Site) {
+        self.cell.mutant.fence_release(site);
+    }
+
+    fn store(&self, n: u32, index: usize, word: u64) {
+        if self.lives() {
+            self.cell.slots[n as usize % S][index].store(word, Relaxed);
+            self.cell.stored.lock().unwrap().slots[n as usize % S][index] = word;
+        }
+    }
+
+    fn load(&self, n: u32, index: usize) -> u64 {
+        self.cell.stored.lock().unwrap().slots[n as usize % S][index]
+    }
+
+    fn set_seq(&self, n: u32, site: Site) {
+        if self.lives() {
+            self.cell.seq.store(n, self.cell.mutant.release(site));
+            self.cell.stored.lock().unwrap().seq = n;
+        }
+    }
+}
+
+/// A reader, with its copy of a slot.
+pub struct Reader<'a, const S: usize, const W: usize> {
+    pub cell: &'a Cell<S, W>,
+    pub words: [u64; W],
+}
+
+impl<'a, const S: usize, const W: usize> Reader<'a, S, W> {
+    pub fn new(cell: &'a Cell<S, W>) -> Self {
+        Self { cell, words: [0; W] }
+    }
+
+    /// The copy is value number `n`.
+    pub fn holds(&self, n: u32) {
+        assert_eq!(self.words, words_of(n), "torn or older value than {n}");
+    }
+}
+
+impl<const S: usize, const W: usize> ReadCell for Reader<'_, S, W> {
+    fn seq(&mut self) -> u32 {
+        self.cell.seq.load(Relaxed)
+    }
+
+    fn fence(&mut self, site: Site) {
+        self.cell.mutant.fence_acquire(site);
+    }
+
+    fn load_slot(&mut self, slot: u32) {
+        for (to, from) in self.words.iter_mut().zip(&self.cell.slots[slot as usize]) {
+            *to = from.load(Relaxed);
+        }
+    }
+
+    // No yield: loom would let the writer run to its end, and never try a second refusal.
+    fn pause(&mut self) {}
+
+    fn bound(&self, bound: Bound, exact: u32) -> u32 {
+        self.cell.mutant.bound(bound, exact)
+    }
+}
+
+/// Tests that loom must refuse, one for each site and bound of these lists, and the proof that
+/// none is missing: a new site or bound without a mutant does not pass.
+#[macro_export]
+macro_rules! mutants {
+    (
+        expected = $expected:literal;
+        sites [$($sites:expr),*] {
+            $($site_name:ident: $site:ident, $site_model:expr;)*
+        }
+        bounds [$($bounds:expr),*] {
+            $($bound_name:ident: $bound:ident = $value:expr, $bound_model:expr;)*
+        }
+    ) => {
+        $(
+            #[test]
+            #[should_panic(expected = $expected)]
+            fn $site_name() {
+                $site_model(Mutant::Site(Site::$site));
+            }
+        )*
+        $(
+            #[test]
+            #[should_panic(expected = $expected)]
+            fn $bound_name() {
+                $bound_model(Mutant::Bound(Bound::$bound, $value));
+            }
+        )*
+
+        #[test]
+        fn every_site_and_every_bound_has_a_mutant() {
+            let sites: &[&[Site]] = &[$($sites),*];
+            let mut ours = vec![$(Site::$site),*];
+            ours.dedup();
+            assert_eq!(ours, sites.concat());
+            let bounds: &[&[Bound]] = &[$($bounds),*];
+            let mut ours = vec![$(Bound::$bound),*] as Vec<Bound>;
+            ours.dedup();
+            assert_eq!(ours, bounds.concat());
+        }
+    };
+}
