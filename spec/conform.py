@@ -43,9 +43,12 @@ def load(root):
             for at, raw in patch["bytes"].items():
                 raw = bytes.fromhex(raw)
                 patched[int(at) : int(at) + len(raw)] = raw
-            for index, field in patch["fields"].items():
+            document.update(patch.get("document", {}))
+            for index, field in patch.get("fields", {}).items():
                 document["fields"][int(index)] = field
-            yield f"{name}@{patch['id']}", f"{about}: {patch['id']}", bytes(patched), None, [document]
+            refused = patch.get("refused")
+            yield (f"{name}@{patch['id']}", f"{about}: {patch['id']}", bytes(patched), refused,
+                   None if refused else [document])  # fmt: skip
         if "truncate" in expectation or "patches" in expectation:
             continue
         if "refused" in expectation:

@@ -861,7 +861,7 @@ def check_strings(image, f):
     places = {name: at for name, at in places.items() if at or name == "label"}
     pieces = [f.raw[:48]]
     for name, at in places.items():
-        if at % 4 or not image.header.heap_offset <= at < image.heap_end:
+        if at % 4 or not image.in_heap(at, 4):
             raise Damaged("string-place")
         length = int.from_bytes(image.memory.copy(at, 2), "little")
         if not 1 <= length <= STRING_LIMITS[name]:

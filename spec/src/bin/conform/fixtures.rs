@@ -102,7 +102,8 @@ fn one(path: &Path, id: &str) -> Result<Vec<Fixture>, Error> {
     Ok(vec![Fixture { id, about, bytes, expected }])
 }
 
-/// A file that differs from another one in some bytes, and the fields that differ then.
+/// A file that differs from another one in some bytes: it is refused, or members and fields of the
+/// document differ.
 fn patched(
     id: &str,
     about: &str,
@@ -118,12 +119,18 @@ fn patched(
             *byte = u8::from_str_radix(pair?, 16)?;
         }
     }
+    let name = patch["id"].as_str().ok_or("no id")?;
+    let (id, about) = (format!("{id}@{name}"), format!("{about}: {name}"));
+    if let Some(code) = patch["refused"].as_str() {
+        return Ok(Fixture { id, about, bytes, expected: Expected::Refused(code.to_owned()) });
+    }
+    for (member, value) in patch["document"].as_object().into_iter().flatten() {
+        document[member] = value.clone();
+    }
     for (index, field) in patch["fields"].as_object().ok_or("no fields")? {
         let place = document["fields"].get_mut(index.parse::<usize>()?);
         *place.ok_or("no such field")? = field.clone();
     }
-    let name = patch["id"].as_str().ok_or("no id")?;
-    let (id, about) = (format!("{id}@{name}"), format!("{about}: {name}"));
     Ok(Fixture { id, about, bytes, expected: Expected::Documents(vec![document]) })
 }
 
