@@ -20,6 +20,7 @@ pub type StateSet<S> = core::StateSet<S, Keep>;
 pub type Histogram<T = u64> = core::Histogram<T, Keep>;
 
 /// Nanoseconds since 1970-01-01 UTC; 0 before.
+#[inline]
 pub(crate) fn nanos(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
@@ -167,11 +168,13 @@ pub struct Timestamp(core::Gauge<u64, Keep>);
 
 impl Timestamp {
     /// The moment is now.
+    #[inline]
     pub fn set_now(&self) {
         self.set(SystemTime::now());
     }
 
     /// Replaces the moment; one before 1970 counts as 1970.
+    #[inline]
     pub fn set(&self, time: SystemTime) {
         self.0.set(nanos(time));
     }
@@ -183,6 +186,7 @@ impl Timestamp {
     }
 
     /// Takes the moment away: readers see that there is none.
+    #[inline]
     pub fn clear(&self) {
         self.0.clear();
     }

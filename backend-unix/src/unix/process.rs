@@ -37,7 +37,10 @@ pub fn thread_id() -> Option<u64> {
 pub fn coarse_time() -> u64 {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        use rustix::time::{ClockId, DynamicClockId, clock_gettime_dynamic};
+        // The plain call asserts that the system has this clock: no update of a rate may panic.
+        let clock = DynamicClockId::Known(ClockId::RealtimeCoarse);
+        let Ok(now) = clock_gettime_dynamic(clock) else { return 0 };
         let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
         seconds.unwrap_or(0).wrapping_mul(1_000_000_000).wrapping_add(nanos.unwrap_or(0))
     }

@@ -75,9 +75,17 @@ impl<T: ScalarType, M> SharedGauge<T, M> {
 
     #[inline]
     fn mark(&self) {
-        if let Some((at, bit)) = self.presence {
-            protocol::set_shared_presence(&self.region.word(at), bit);
+        if let Some((at, bit)) = self.presence
+            && !self.region.is_set(at, bit)
+        {
+            self.mark_first(at, bit);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn mark_first(&self, at: u32, bit: u32) {
+        protocol::set_shared_presence(&self.region.word(at), bit);
     }
 }
 

@@ -54,6 +54,7 @@ impl<M> Cell<M> {
         }
     }
 
+    #[inline]
     fn clear(&self) {
         if let Some(presence) = &self.presence {
             // The cell keeps the last value, as in `Gauge::clear`.
@@ -85,7 +86,7 @@ pub(super) fn floor(text: &str, most: usize) -> &[u8] {
     while !text.is_char_boundary(end) {
         end -= 1; // At most three times: 0 is a boundary.
     }
-    &text.as_bytes()[..end]
+    text.as_bytes().get(..end).unwrap_or(&[]) // Always there, and no way to a panic.
 }
 
 /// The bytes after the last whole word, padded with zeros.
@@ -136,6 +137,7 @@ impl<const N: usize, M> Text<N, M> {
     }
 
     /// Takes the text away: readers see that there is none.
+    #[inline]
     pub fn clear(&self) {
         self.cell.clear();
     }
@@ -169,6 +171,7 @@ impl<const N: usize, M> Blob<N, M> {
     }
 
     /// Takes the bytes away: readers see that there are none.
+    #[inline]
     pub fn clear(&self) {
         self.cell.clear();
     }
