@@ -1,0 +1,33 @@
+//! The fuzz targets as plain functions of some bytes: see README.md.
+
+pub mod changing;
+pub mod format1;
+pub mod limits;
+pub mod live;
+pub mod mutate;
+pub mod mutated;
+pub mod observed;
+pub mod open;
+pub mod place;
+pub mod render;
+pub mod walk;
+pub mod written;
+
+/// Counts what is allocated, for [`limits`].
+#[global_allocator]
+static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
+
+/// What is asked of some bytes.
+pub type Target = fn(&[u8]);
+
+/// All targets by name; a test holds this against `fuzz_targets/`.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("changing", changing::run),
+    ("format1", format1::run),
+    ("live", live::run),
+    ("mutated", mutated::run),
+    ("observe", observed::run),
+    ("open", open::run),
+    ("render", render::run),
+    ("write", written::run),
+];

@@ -1,0 +1,165 @@
+//! Everything that the observing crate makes of some files.
+
+use std::time::Duration;
+
+use mmstats_observe::{
+    Aggregation, File, Fold, Kind, Observer, OwnedValue, Program, Reading, Scratch, Sources, Total,
+    Totals, rate, timer_mean, totals,
+};
+
+use crate::limits::Limits;
+use crate::place;
+
+/// As many lanes are looked at one by one.
+const LANES: u32 = 3;
+
+/// Reads up to three files made of the bytes, adds them up, and forgets them.
+pub fn run(data: &[u8]) {
+    place::clear();
+    for (name, image) in ["a.mmst", "b.mmst", "c.mmst"].iter().zip(place::images(data)) {
+        let _ = place::put(name, &image);
+    }
+    Limits::TOOLS.hold(3 * data.len(), || {
+        let mut observer = Observer::new(Sources::new().path(place::directory()));
+        observer.refresh();
+        walk(&observer);
+        // Nothing changed, and nothing must have.
+        let changes = observer.refresh();
+        assert!(changes.is_empty(), "{changes:?}");
+    });
+}
+
+/// All that can be asked.
+pub fn walk(observer: &Observer) {
+    let mut scratch = Scratch::new();
+    for file in observer.files() {
+        describe(file);
+        values(file, &mut scratch);
+    }
+    for problem in observer.problems() {
+        let text = problem.to_string();
+        assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
+    }
+    for program in Program::group(observer.files()) {
+        let _ = (program.state(), program.instance(), program.identity());
+        program.totals().iter().for_each(|total| look(&total.reading));
+    }
+    added(observer);
+}
+
+fn describe(file: &File) {
+    let _ = (file.path(), file.named(), file.format(), file.state(), file.problem());
+    let _ = (file.instance(), file.part(), file.identity(), file.modified(), file.owner());
+    let _ = (file.size(), file.id(), file.fields_refused());
+    let lanes = file.lanes();
+    assert!(lanes.owned <= lanes.used && lanes.used <= lanes.capacity);
+    assert_eq!(file.fields().len(), file.field_count());
+    for (index, field) in file.fields().enumerate() {
+        assert_eq!(field.index(), index);
+        let _ = (field.label(), field.unit(), field.help(), field.attributes_text());
+        let _ = (field.attributes().count(), field.details().count(), field.ty(), field.param());
+        let _ = (field.shape().to_string(), field.kind_name(), field.level(), field.count());
+        let _ = (field.is_optional(), field.is_retired(), field.is_array(), field.storage());
+        assert_eq!(field.damage().is_some(), field.label().is_empty());
+    }
+}
+
+fn values(file: &File, scratch: &mut Scratch) {
+    let all = file.values();
+    assert!(file.state() != file.state() || all.len() == file.field_count());
+    all.iter().for_each(look);
+    let lanes = file.lanes().used.min(LANES);
+    for lane in (0..lanes).chain([u32::MAX]) {
+        let _ = file.lane(lane);
+        file.lane_values(lane).iter().for_each(look);
+        file.visit_lane(lane, scratch, |field, _| assert!(field.index() < file.field_count()));
+        file.scan(lane, |index, _| assert!((index as usize) < file.field_count()));
+    }
+    for field in file.fields() {
+        look(&file.value(field.index()));
+        let _ = file.rates(field.index(), None);
+        for lane in 0..lanes {
+            for rate in file.rates(field.index(), Some(lane)).into_iter().flatten() {
+                assert!(rate.window > 0 && rate.rate.is_none_or(|rate| !rate.is_nan()));
+            }
+            let lines = file.events(field.index(), lane, 0).unwrap_or_default();
+            if let Some(last) = lines.last() {
+                let new = file.events(field.index(), lane, last.number).unwrap_or_default();
+                assert!(new.is_empty(), "nobody writes");
+            }
+        }
+    }
+}
+
+/// What a reading may be.
+fn look(reading: &Reading) {
+    let _ = reading.verdict.name();
+    let Some(value) = &reading.value else { return };
+    let _ = (value.as_f64(), value.only());
+    match value {
+        OwnedValue::Histogram(histogram) => {
+            let inside = histogram.buckets().map(|(.., count)| count);
+            let sum = inside.fold(histogram.below() + histogram.above(), |sum, n| sum + n);
+            // Of damaged counts, which wrapped.
+            assert_eq!(sum as u64, histogram.count() as u64);
+            let _ = (histogram.mean(), histogram.min(), histogram.max(), histogram.sum());
+            let _ = (histogram.relative_error(), histogram.scale(), histogram.is_float());
+            for q in [0.0, 0.5, 0.99, 1.0, -1.0, 2.0, f64::NAN] {
+                let _ = histogram.quantile(q);
+            }
+        }
+        OwnedValue::State(state) => {
+            let _ = (state.only(), state.iter().count());
+        }
+        OwnedValue::Average(average) => {
+            let _ = average.mean();
+        }
+        OwnedValue::Timer(timer) => {
+            let _ = timer.mean();
+        }
+        _ => {}
+    }
+}
+
+/// Sums over files, which do not drop when files are folded.
+fn added(observer: &Observer) {
+    let files = || observer.files().iter();
+    let plain = totals(files());
+    let mut kept = Totals::new();
+    kept.update(files(), None);
+    kept.update(files(), None);
+    assert_eq!(kept.fields().len(), plain.len());
+    for (kept, plain) in kept.fields().iter().zip(&plain) {
+        look(&plain.reading);
+        assert_eq!(said(kept), said(plain), "again and again, or once");
+    }
+    for (before, after) in plain.iter().zip(kept.fields()) {
+        let second = Duration::from_secs(1);
+        let rate = rate(before.field.kind, &before.reading, &after.reading, second);
+        assert!(rate.is_none_or(|rate| rate >= 0.0));
+        let _ = timer_mean(&before.reading, &after.reading);
+    }
+    let mut fold = Fold::new();
+    for file in files() {
+        let _ = fold.add(file);
+    }
+    let mut folded = Totals::new();
+    folded.update(files(), Some(&fold));
+    for total in plain.iter().filter(|total| is_sum(total)) {
+        let same = folded.fields().iter().filter(|other| other.field == total.field);
+        let same: Vec<_> = same.map(|other| format!("{:?}", other.reading.value)).collect();
+        assert_eq!(same, [format!("{:?}", total.reading.value)], "{:?} folded", total.field);
+    }
+}
+
+fn said(total: &Total) -> String {
+    format!("{:?} {:?}", total.field, total.reading)
+}
+
+/// Counters of integers: floats depend on the order in which they are added.
+fn is_sum(total: &Total) -> bool {
+    total.field.kind == Some(Kind::Counter)
+        && total.field.aggregation == Aggregation::Sum
+        && total.reading.is_consistent()
+        && matches!(total.reading.value, Some(OwnedValue::Unsigned(_)))
+}

@@ -1,0 +1,11 @@
+//! Arbitrary bytes.
+
+use crate::limits::Limits;
+use crate::walk;
+
+/// Opens and walks the bytes as they are.
+pub fn run(data: &[u8]) {
+    Limits::CORE.hold(data.len(), || {
+        walk::image(&data);
+    });
+}

@@ -1,0 +1,72 @@
+//! A directory of files for the targets that need real ones.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mmstats_core::layout::{self, header as h};
+
+use crate::changing::Change;
+use crate::mutate;
+
+thread_local!(static DIRECTORY: tempfile::TempDir = make());
+
+fn make() -> tempfile::TempDir {
+    // Memory, where there is such a place.
+    let memory = Path::new("/dev/shm");
+    let at = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("mmstats-fuzz-").tempdir_in(at).unwrap()
+}
+
+/// The directory of this thread.
+///
+/// # Panics
+///
+/// If there can be none.
+#[must_use]
+pub fn directory() -> PathBuf {
+    DIRECTORY.with(|directory| directory.path().to_owned())
+}
+
+/// Writes a file into it.
+///
+/// # Panics
+///
+/// If that fails.
+#[must_use]
+pub fn put(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = directory().join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// Removes the files that were put into it.
+pub fn clear() {
+    for entry in fs::read_dir(directory()).into_iter().flatten().flatten() {
+        let _ = fs::remove_file(entry.path());
+    }
+}
+
+/// The images that one input tells: itself; itself after some changes, as another part of the
+/// program; and once more as another program. All their checksums are right.
+#[must_use]
+pub fn images(data: &[u8]) -> Vec<Vec<u8>> {
+    let (image, schedule) = mutate::split(data);
+    let mut first = image.to_vec();
+    mutate::seal(&mut first);
+    if !first.starts_with(&layout::MAGIC) || first.len() < h::SIZE as usize {
+        return vec![first];
+    }
+    let mut second = first.clone();
+    for change in Change::all(schedule, second.len()) {
+        let size = second.len();
+        let size = change.make(&mut second, size);
+        second.truncate(size.max(h::SIZE as usize));
+    }
+    let mut third = second.clone();
+    for (image, part, instance) in [(&mut second, 1, 0), (&mut third, 0, 1)] {
+        image[h::PART as usize] ^= part;
+        image[h::INSTANCE as usize] ^= instance;
+        mutate::seal(image);
+    }
+    vec![first, second, third]
+}

@@ -1,0 +1,240 @@
+//! Every accessor of the core's reader, printed.
+//!
+//! What is printed is not kept, but hashed: two walks that see the same have the same hash,
+//! and the memory of a walk is that of its buffers.
+
+use std::fmt::{self, Write};
+use std::hash::{DefaultHasher, Hasher};
+
+use mmstats_core::read::{
+    Field, Header, Image, Lane, Reading, Value, Verdict, check_attributes, constant, decode,
+    parse_attributes, sniff,
+};
+use mmstats_core::{DataType, Source, Storage};
+
+/// As many lanes are walked; all are the same to the code.
+const LANES: u32 = 3;
+
+/// What a walk saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    hash: DefaultHasher,
+    /// Text as well, if asked for.
+    text: Option<String>,
+}
+
+impl Seen {
+    /// Two walks that saw the same have the same.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.hash.finish()
+    }
+}
+
+impl Write for Seen {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.hash.write(text.as_bytes());
+        if let Some(all) = &mut self.text {
+            all.push_str(text);
+        }
+        Ok(())
+    }
+}
+
+/// Prints to what cannot fail.
+macro_rules! say {
+    ($seen:expr, $($what:tt)*) => { writeln!($seen, $($what)*).unwrap() };
+}
+
+/// Walks an image.
+pub fn image<S: Source>(source: &S) -> Seen {
+    let mut seen = Seen::default();
+    walk(source, &mut seen);
+    seen
+}
+
+/// The same as text, to look at a find.
+pub fn text<S: Source>(source: &S) -> String {
+    let mut seen = Seen { text: Some(String::new()), ..Seen::default() };
+    walk(source, &mut seen);
+    seen.text.unwrap_or_default()
+}
+
+fn walk<S: Source>(source: &S, seen: &mut Seen) {
+    say!(seen, "{:?}", sniff(source));
+    match Header::read(source) {
+        Ok(header) => self::header(source, &header, seen),
+        Err(refusal) => say!(seen, "{refusal} {} {}", refusal.code(), refusal.offset()),
+    }
+    let image = match Image::open(source) {
+        Ok(image) => image,
+        Err(refusal) => return say!(seen, "{refusal:?} {}", refusal.code()),
+    };
+    let mut fields = Vec::new();
+    let mut buffer = vec![0; 4096];
+    for field in image.fields() {
+        match field {
+            Ok(field) => {
+                describe(source, &field, &mut buffer, seen);
+                // Together at most the size of the image, or else of one group.
+                buffer.resize(buffer.len().max(room(&field)), 0);
+                fields.push(field);
+            }
+            Err(error) => say!(seen, "{error} {} {}", error.code(), error.offset()),
+        }
+    }
+    values(source, image.header(), &fields, &mut buffer, seen);
+}
+
+/// Bytes of the buffer that reads of the field need.
+#[must_use]
+pub fn room(field: &Field) -> usize {
+    field.buffer_size().max(field.slot_size() as usize)
+}
+
+/// Everything that a header says.
+fn header<S: Source>(source: &S, header: &Header, seen: &mut Seen) {
+    say!(seen, "{header:?} {:?} {:?}", header.state(source), header.fields_refused(source));
+    say!(seen, "{:?} {:?}", header.field_count(source), header.heap_used(source));
+    say!(seen, "{:?} {} {}", header.lanes_used(source), header.minor(), header.part());
+    for index in [0, 1, header.descriptor_capacity().saturating_sub(1), u32::MAX] {
+        say!(seen, "{:?}", header.descriptor(index));
+    }
+    let end = u64::from(header.lanes_offset())
+        + u64::from(header.lane_stride()) * u64::from(header.lane_capacity());
+    assert!(end <= u64::from(header.file_size()) && header.file_size() <= source.size());
+}
+
+/// Everything that a description says.
+fn describe<S: Source>(source: &S, field: &Field, buffer: &mut [u8], seen: &mut Seen) {
+    say!(seen, "{field:?} {} {:?} {:?}", field.index(), field.ty(), field.kind());
+    say!(seen, "{:?} {:?} {:?}", field.aggregation(), field.storage(), field.level());
+    say!(seen, "{} {} {}", field.is_array(), field.is_optional(), field.is_member());
+    say!(seen, "{} {} {}", field.count(), field.value_size(), field.buffer_size());
+    say!(seen, "{} {} {} {}", field.place(), field.slot_size(), field.slots(), field.member());
+    say!(seen, "{} {:?} {}", field.param(), field.buckets(), field.states());
+    let strings = [field.label(), field.unit(), field.help(), field.attributes(), field.detail()];
+    for (string, most) in strings.into_iter().zip([255, 63, 4096, 4096, 4096]) {
+        assert!(string.len() <= most && string.is_empty() == (string.len() == 0));
+        let text = string.read(source, buffer);
+        assert!(text.len() <= string.len());
+        say!(seen, "{text}");
+        let _ = string.read(source, &mut [0; 5]);
+    }
+    let text = field.attributes().read(source, buffer);
+    say!(seen, "{:?}", check_attributes(text));
+    parse_attributes(text).for_each(|(key, value)| say!(seen, "{key} {value}"));
+    if let Some(buckets) = field.buckets() {
+        say!(seen, "{} {} {}", buckets.scale(), buckets.lowest(), buckets.elements());
+        for n in [0, 1, u64::from(field.param()), u64::MAX] {
+            assert!(buckets.element_of_int(n) < buckets.elements());
+            assert!(buckets.element_of_float(f64::from_bits(n)) < buckets.elements());
+        }
+    }
+}
+
+/// The values of fields, in some lanes.
+pub fn values<S: Source>(
+    source: &S,
+    header: &Header,
+    fields: &[Field],
+    buffer: &mut [u8],
+    seen: &mut Seen,
+) {
+    for field in fields {
+        say!(seen, "{} {:?}", field.retired(source), constant(source, field, buffer));
+        say!(seen, "{:?}", mmstats_core::read::read_value(source, header, 0, field, buffer));
+        say!(seen, "{:?}", mmstats_core::read::read_slot(source, header, 0, field, buffer));
+    }
+    let used = header.lanes_used(source).unwrap_or(0);
+    for index in (0..used.min(LANES)).chain([used, u32::MAX]) {
+        let lane = match header.lane(source, index) {
+            Verdict::Consistent(lane) => lane,
+            other => {
+                say!(seen, "{other:?}");
+                continue;
+            }
+        };
+        say!(seen, "{lane:?} {} {:?}", lane.owners(source), lane.state());
+        for (at, field) in fields.iter().enumerate() {
+            value(source, &lane, field, buffer, seen);
+            // A group once: its first member.
+            if at == 0 || !field.same_cell(&fields[at - 1]) {
+                slots(source, &lane, field, &fields[at..], buffer, seen);
+            }
+        }
+    }
+}
+
+/// One value of one lane, by every way to it.
+fn value<S: Source>(source: &S, lane: &Lane, field: &Field, buffer: &mut [u8], seen: &mut Seen) {
+    say!(seen, "{} {:?}", lane.has(source, field), lane.scalar(source, field));
+    let reading = lane.read(source, field, buffer);
+    check(field, &reading);
+    say!(seen, "{reading:?}");
+    say!(seen, "{:?}", lane.read(source, field, &mut [0; 9]));
+    if field.storage() != Some(Storage::Journal) {
+        assert_eq!(lane.read_journal(source, field, buffer), Verdict::Unknown);
+        return;
+    }
+    if let Verdict::Consistent(journal) = lane.read_journal(source, field, buffer) {
+        let sum = journal.elements().iter().fold(0_u64, |sum, element| match element {
+            mmstats_core::read::Scalar::U64(n) => sum.wrapping_add(n),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(sum, journal.word(0), "the total of a journal");
+        say!(seen, "{} {}", journal.number(), journal.word(1 << 20));
+    }
+    if let Verdict::Consistent(histogram) = lane.read_histogram(source, field, buffer) {
+        let sum = histogram.counts().fold(0_u64, u64::wrapping_add);
+        assert_eq!(sum, histogram.count());
+        say!(seen, "{} {:?}", histogram.sum_bits(), histogram.min_bits());
+        say!(seen, "{:?} {:?}", histogram.max_bits(), histogram.buckets());
+    }
+}
+
+/// What the format says of each value, which a reader must not break.
+fn check(field: &Field, reading: &Reading<'_>) {
+    let Verdict::Consistent(value) = reading else { return };
+    match value {
+        Value::Text { text, .. } => assert!(text.len() <= field.count() as usize),
+        Value::Bytes { bytes, .. } => assert!(bytes.len() <= field.count() as usize),
+        Value::Array(array) => {
+            assert_eq!(array.len(), field.count() as usize);
+            assert_eq!(array.iter().count(), array.len());
+            assert!(array.get(array.len()).is_none() && array.get(usize::MAX).is_none());
+            let good = array.ty() != DataType::Bool || array.bytes().iter().all(|b| *b < 2);
+            assert!(good, "no bool");
+        }
+        Value::Window(sum) => {
+            assert!(sum.count() >= 1 && sum.count() <= field.param());
+            let _ = sum.sum();
+        }
+        Value::U64(n) if field.states() != 0 => assert!(*n < field.states().into()),
+        _ => {}
+    }
+}
+
+/// The slots of a cell.
+fn slots<S: Source>(
+    source: &S,
+    lane: &Lane,
+    field: &Field,
+    members: &[Field],
+    buffer: &mut [u8],
+    seen: &mut Seen,
+) {
+    let newest = lane.newest(source, field);
+    let members = members.iter().take_while(|other| field.same_cell(other)).take(20);
+    if let Verdict::Consistent(slot) = lane.read_slot(source, field, buffer) {
+        say!(seen, "{} {}", slot.number(), slot.offset());
+        for member in members {
+            say!(seen, "{:?} {:?}", slot.value(member), decode(member, slot.bytes()));
+        }
+    }
+    for back in [0, 1, 2, field.slots().wrapping_sub(2), field.slots(), newest] {
+        let number = newest.wrapping_sub(back);
+        let slot = lane.read_number(source, field, number, buffer);
+        say!(seen, "{back} {:?}", slot.map(|slot| (slot.number(), slot.value(field))));
+    }
+}

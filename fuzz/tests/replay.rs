@@ -1,0 +1,89 @@
+//! The targets over all seeds and finds, without a fuzzer.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mmstats_fuzz::TARGETS;
+
+fn here() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below a directory, in order.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The fixtures: images of format 3, or files of format 1.
+fn fixtures(end: &str) -> Vec<PathBuf> {
+    let mut all = files(&here().join("../spec/fixtures"));
+    all.retain(|path| path.extension().is_some_and(|extension| extension == end));
+    all
+}
+
+fn replay(name: &str, paths: &[PathBuf]) {
+    let (_, target) = TARGETS.iter().find(|(known, _)| *known == name).unwrap();
+    for path in paths {
+        let bytes = fs::read(path).unwrap();
+        let run = std::panic::catch_unwind(|| target(&bytes));
+        assert!(run.is_ok(), "{name} on {}", path.display());
+    }
+}
+
+/// One test for each target, so that they run side by side.
+macro_rules! replays {
+    ($($name:ident $end:literal,)*) => {$(
+        #[test]
+        fn $name() {
+            let name = stringify!($name);
+            let seeds = fixtures($end);
+            assert!(seeds.len() > 5);
+            replay(name, &seeds);
+            replay(name, &files(&here().join("corpus").join(name)));
+            replay(name, &files(&here().join("artifacts").join(name)));
+        }
+    )*
+        const REPLAYED: &[&str] = &[$(stringify!($name),)*];
+    };
+}
+
+replays! {
+    changing "mmst",
+    format1 "mmstats",
+    live "mmst",
+    mutated "mmst",
+    observe "mmst",
+    open "mmst",
+    render "mmst",
+    write "mmst",
+}
+
+#[test]
+fn every_tool_shows_every_fixture() {
+    for path in fixtures("mmst") {
+        let bytes = fs::read(&path).unwrap();
+        let run = std::panic::catch_unwind(|| mmstats_fuzz::render::all(&bytes));
+        assert!(run.is_ok(), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_list_of_targets_is_complete() {
+    let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let there: BTreeSet<_> = files(&here().join("fuzz_targets")).into_iter().map(stem).collect();
+    let listed: BTreeSet<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(there, listed);
+    let replayed: BTreeSet<_> = REPLAYED.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(replayed, listed);
+}
