@@ -7,6 +7,8 @@
 #[cfg(unix)]
 pub mod everything;
 #[cfg(unix)]
+pub mod further;
+#[cfg(unix)]
 pub mod look;
 #[cfg(unix)]
 pub mod payload;
