@@ -4,6 +4,11 @@
 //! them against the constants of the code. There is nothing here for applications.
 #![forbid(unsafe_code)]
 
+/// The program of the Rust page, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../languages/rust.md")]
+mod rust_page {}
+
 /// The text of FORMAT.md.
 pub const FORMAT: &str = include_str!("../FORMAT.md");
 /// The text of PROTOCOL.md.

@@ -2,15 +2,16 @@
  * A publisher in C. Writes what CONFORMANCE.md section 4 describes:
  *
  *   writer DESCRIPTION FILE             once, and closes
- *   writer DESCRIPTION FILE SECONDS     goes on changing the values for so long, then closes
+ *   writer DESCRIPTION FILE SECONDS     goes on changing the values for so long, or until SIGTERM, then closes
  */
 #define _DEFAULT_SOURCE
 #define _POSIX_C_SOURCE 200809L
 
-#include "mmstats_writer.h"
+#include "mmstats.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -21,6 +22,12 @@
 static char lines[MM_MAX_FIELDS][8192];
 static mmw_field fields[MM_MAX_FIELDS];
 static const char *values[MM_MAX_FIELDS];
+static volatile sig_atomic_t ended;
+
+static void on_end(int number)
+{
+    ended = number;
+}
 
 /* KIND TAB LABEL TAB UNIT TAB HELP TAB VALUE, for each field; false if it is not understood. */
 static bool describe(const char *path, uint32_t *count)
@@ -73,6 +80,7 @@ int main(int argc, char **argv)
 {
     mmw_image w;
     uint32_t count;
+    signal(SIGTERM, on_end);
     if (argc != 3 && argc != 4)
         return fputs("usage: writer DESCRIPTION FILE [SECONDS]\n", stderr), 3;
     if (!describe(argv[1], &count))
@@ -105,7 +113,7 @@ int main(int argc, char **argv)
         perror(argv[2]);
     } else {
         time_t end = time(NULL) + (argc == 4 ? strtol(argv[3], NULL, 10) : 0);
-        for (uint64_t n = 1; time(NULL) < end; n++)
+        for (uint64_t n = 1; time(NULL) < end && !ended; n++)
             for (uint32_t i = 0; i < count; i++) {
                 char text[64];
                 snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64, n, n);

@@ -25,6 +25,7 @@ final class Lane {
         words = image.words;
         base = image.lane(number);
         state = words.u32(base);
+        Words.fence(); // PROTOCOL.md section 5.2
         // Before the first value, so that a bit that is seen belongs to a value that is older.
         presence = words.copy(base + 64, image.presenceBytes);
         Words.fence();
