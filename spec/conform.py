@@ -13,13 +13,20 @@ import concurrent.futures
 import fnmatch
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
-LIMIT = 5
+LIMIT = 5  # seconds
+MOST = 64 << 20  # bytes that a reader may print
+
+
+class Unable(Exception):
+    """Nothing can be said of the reader; why."""
+
+
 # Members that say something by being there.
 TAGS = {"verdict", "damaged", "retired", "value", "lanes", "u8", "u16", "u32", "u64", "i8", "i16",
         "i32", "i64", "f32", "f64", "bool", "text", "bytes"}  # fmt: skip
@@ -90,18 +97,57 @@ def judge(code, out, refused, documents, strict):
     if code not in (0, 1):
         return f"ended by signal {-code}" if code < 0 else f"exit code {code}"
     try:
-        got = json.loads(out.decode("utf-8")) if code == 0 or out.strip() else None
+        text = out.decode("utf-8")
+    except ValueError:
+        return "it does not print UTF-8"
+    if refused and code == 0:
+        return f"accepted; it has to be refused: {refused}"
+    if code == 0 and not text.strip():
+        return "it prints nothing"
+    try:
+        # What it prints while it refuses counts only where there is a code to look for.
+        got = json.loads(text) if code == 0 or refused and text.strip() else None
     except ValueError as error:
-        return f"no JSON in UTF-8: {error}"
+        return f"no JSON: {error}"
     if refused:
-        if code == 0:
-            return f"accepted; it has to be refused: {refused}"
         said = got.get("refused") if isinstance(got, dict) else None
-        return f"refused as {said}, not as {refused}" if strict and said != refused else None
+        if not strict or said == refused:
+            return None
+        if not isinstance(said, str):
+            return f'refused without the code "{refused}"'
+        return f'refused as "{said}", not as "{refused}"'
     if code == 1:
-        return f"refused: {out.decode('utf-8').strip()}"
+        return f"refused: {text.strip()}"
     differences = [difference("", document, got, strict) for document in documents]
     return None if None in differences else differences[0]
+
+
+def output(command):
+    """Exit code and what is printed, a little more than MOST at most."""
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    said = {}
+
+    def take(pipe):
+        said[pipe] = pipe.read(MOST + 1)
+        pipe.close()  # what goes on printing ends by it
+
+    threads = [threading.Thread(target=take, args=(p,), daemon=True) for p in (child.stdout, child.stderr)]
+    for thread in threads:
+        thread.start()
+    try:
+        code = child.wait(LIMIT)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+        raise TimeoutError(f"no end after {LIMIT} s") from None
+    for thread in threads:
+        # A program that it left behind may hold the pipes open.
+        thread.join(LIMIT)
+        if thread.is_alive():
+            raise TimeoutError(f"its output has no end after {LIMIT} s")
+    return code, said[child.stdout], said[child.stderr]
 
 
 def one(reader, directory, number, fixture, strict):
@@ -110,31 +156,37 @@ def one(reader, directory, number, fixture, strict):
     path.write_bytes(data)
     command = reader.replace("{file}", '"$1"') if "{file}" in reader else f'{reader} "$1"'
     try:
-        done = subprocess.run(
-            ["sh", "-c", f"exec {command}", "sh", str(path)],
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return name, f"no end after {LIMIT} s"
+        code, out, err = output(["sh", "-c", f"exec {command}", "sh", str(path)])
+    except TimeoutError as slow:
+        return name, str(slow)
     finally:
         path.unlink()
-    why = judge(done.returncode, done.stdout, refused, documents, strict)
-    last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+    err = err.decode("utf-8", "replace").strip()
+    if code in (126, 127):
+        raise Unable(f"the reader does not start: {err}")
+    if max(len(out), len(err)) > MOST:
+        return name, f"it prints more than {MOST >> 20} MiB"
+    why = judge(code, out, refused, documents, strict)
+    last = err.splitlines()[-1:]
     if why and why != "skipped" and last:
         why += f" (it said: {last[0]})"
     return name, why
 
 
-def run(options, fixtures):
+def run(options, fixtures, ids):
     known = set()
     if options.known_failures:
         lines = pathlib.Path(options.known_failures).read_text("utf-8").splitlines()
-        known = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+        known = {line.strip() for line in lines if line.strip() and not line.strip().startswith("#")}
     with tempfile.TemporaryDirectory() as directory:
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             work = [pool.submit(one, options.reader, directory, i, f, options.strict)
                     for i, f in enumerate(fixtures)]  # fmt: skip
-            results = [w.result() for w in work]
+            try:
+                results = sorted(w.result() for w in work)
+            except Unable:
+                pool.shutdown(cancel_futures=True)
+                raise
     if options.json:
         report = [{"id": n, "result": "passed" if not w else "skipped" if w == "skipped" else "failed"}
                   | ({"why": w} if w and w != "skipped" else {}) for n, w in results]  # fmt: skip
@@ -150,8 +202,8 @@ def run(options, fixtures):
             count["failed"] += 1
         else:
             count[why or "passed"] += 1
-    for name in sorted(known - {n for n, _ in results}):
-        print(f"FAILED {name}: known to fail, but it was not run")
+    for name in sorted(known - ids):
+        print(f"FAILED {name}: known to fail, but there is no such fixture")
         count["failed"] += 1
     if count["known"]:
         print(f"{count['known']} failed as known")
@@ -159,29 +211,82 @@ def run(options, fixtures):
     return not count["failed"] and count["passed"] > 0
 
 
+def expected(refused, documents):
+    return json.dumps({"refused": refused} if refused else {"documents": documents}, indent=2, ensure_ascii=False)
+
+
 def explain(root, name):
-    name = name.split("@")[0]
+    """Bytes, rule and expectation; of a file that is another one but for some bytes, these."""
+    fixtures = {fixture[0]: fixture for fixture in load(root)}
+    if name not in fixtures:
+        parts = sum(other.startswith(f"{name}@") for other in fixtures)
+        if parts:
+            raise Unable(f"{name} is {parts} fixtures; `list --only '{name}@*'` names them")
+        raise Unable(f"no fixture {name}; `list` names all")
+    base, part, _ = name.partition("@")
+    if not part:
+        return print_file(root, name)
+    _, about, data, refused, documents = fixtures[name]
+    print(f"# {name}: {about}")
+    was = (root / f"{base}.mmst").read_bytes()
+    if len(data) < len(was):
+        print(f"The first {len(data)} bytes of {base}.")
+    at = 0
+    while at < len(data):
+        end = at
+        while end < len(data) and data[end] != was[end]:
+            end += 1
+        if end > at:
+            print(f"{at:04x}  {data[at:end].hex(' '):<11}  was {was[at:end].hex(' ')}")
+        at = max(end, at + 1)
+    print(f"\n{expected(refused, documents)}\n\nThe other bytes are those of {base}:\n")
+    return print_file(root, base)
+
+
+def print_file(root, name):
+    """What stands in the files; of a base too."""
     path = root / f"{name}.hex"
-    if not path.is_file():
-        sys.exit(f"conform: no fixture {name}; `list` names all")
-    text = path.read_text("utf-8")
+    if path.is_file():
+        text = path.read_text("utf-8")
+    else:
+        text = f"# {name}: the file of a producer; `mmstats dump {name}.mmst` prints its bytes\n"
     print(text + "\n" + path.with_suffix(".json").read_text("utf-8"), end="")
     for line in text.splitlines():
         if line.startswith("base "):
             print(f"\nThe bytes are those of {line[5:]}, with the lines above over them:\n")
-            explain(root, line[5:])
+            print_file(root, line[5:])
 
 
 def braces(pattern):
     """The patterns that `{a,b}` stands for, which fnmatch does not know."""
     before, opened, rest = pattern.partition("{")
     inside, closed, after = rest.partition("}")
-    if not (opened and closed):
+    if bool(opened) != bool(closed) or "[" in pattern and "]" not in pattern:
+        raise Unable(f"the pattern {pattern!r} has a bracket that is not closed")
+    if not opened:
         return [pattern]
     return [one for part in inside.split(",") for one in braces(before + part + after)]
 
 
+def copy(fixtures, directory):
+    """All files, those that are others cut or changed too."""
+    for name, _, data, refused, documents in fixtures:
+        path = directory / f"{name}.mmst"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        path.with_suffix(".json").write_text(expected(refused, documents) + "\n", "utf-8")
+    print(f"{len(fixtures)} fixtures in {directory}")
+
+
 def main():
+    try:
+        sys.exit(0 if work() else 1)
+    except (OSError, ValueError, Unable) as error:
+        print(f"conform.py: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def work():
     parser = argparse.ArgumentParser(prog="conform.py", description=__doc__.splitlines()[0])
     parser.add_argument("--fixtures", type=pathlib.Path, default=HERE / "fixtures")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -194,28 +299,35 @@ def main():
             command.add_argument("--strict", action="store_true")
             command.add_argument("--known-failures")
             command.add_argument("--json")
-            command.add_argument("--format", default="3.0", choices=["3.0"])
+            command.add_argument("--format", default="3.0")
     commands.add_parser("copy").add_argument("directory", type=pathlib.Path)
     commands.add_parser("explain").add_argument("id")
     options = parser.parse_args()
     if options.command == "explain":
-        return explain(options.fixtures, options.id)
+        explain(options.fixtures, options.id)
+        return True
+    everything = sorted(load(options.fixtures), key=lambda fixture: fixture[0])
+    if not everything:
+        raise Unable(f"{options.fixtures}: no fixtures")
     if options.command == "copy":
-        ignore = shutil.ignore_patterns("source", "__pycache__")
-        shutil.copytree(options.fixtures, options.directory, ignore=ignore, dirs_exist_ok=True)
-        return None
+        copy(everything, options.directory)
+        return True
 
     def match(name, patterns):
         each = (one for pattern in patterns for one in braces(pattern))
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in each)
 
-    fixtures = [f for f in load(options.fixtures)
+    if getattr(options, "format", "3.0") != "3.0":
+        raise Unable(f"no fixtures of format {options.format}; there is 3.0")
+    fixtures = [f for f in everything
                 if (not options.only or match(f[0], options.only)) and not match(f[0], options.skip)]  # fmt: skip
+    if not fixtures:
+        raise Unable("no fixture matches; `list` names all")
     if options.command == "list":
         for name, about, *_ in fixtures:
             print(f"{name:48} {about}")
-        return None
-    sys.exit(0 if run(options, fixtures) else 1)
+        return True
+    return run(options, fixtures, {fixture[0] for fixture in everything})
 
 
 if __name__ == "__main__":

@@ -57,7 +57,9 @@ fn known_failures_are_exact() {
     std::fs::write(&known, "malformed/state-0\n").unwrap();
     assert_eq!(run(refuses, &only).0, Some(1), "it does not fail");
     std::fs::write(&known, "malformed/other\n").unwrap();
-    assert_eq!(run(refuses, &only).0, Some(1), "it was not run");
+    assert_eq!(run(refuses, &only).0, Some(1), "there is no such fixture");
+    std::fs::write(&known, "  # a comment\nvalid/small\n").unwrap();
+    assert_eq!(run(refuses, &only).0, Some(0), "it was not to be run");
     // One that accepts everything fails all of them.
     let ids = conform(&["list", "--only", "malformed/state-*"]).stdout;
     let ids = String::from_utf8(ids).unwrap();
@@ -80,4 +82,60 @@ fn copies_and_explains() {
     for part in ["base valid/small", "bad-state", "was 2", "file_size: 1152"] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+}
+
+/// A changed file is explained by what is changed, a cut one by its length.
+#[test]
+fn explains_parts_of_a_file() {
+    let explain = |id: &str| String::from_utf8(conform(&["explain", id]).stdout).unwrap();
+    let text = explain("sweep/descriptor@atomic-kind-4");
+    for part in ["0111  04           was 02", "kind-type", "field 1 kind: 2"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let text = explain("malformed/truncated@17");
+    assert!(text.contains("The first 17 bytes") && text.contains("too-short"), "{text}");
+    assert!(explain("gold/0.1.0/text").contains("mmstats dump"));
+}
+
+/// Mistakes of the caller: exit code 2, and a sentence that says what to do.
+#[test]
+fn says_what_is_wrong_with_the_question() {
+    let only = ["--only", "valid/small"];
+    for (words, wanted) in [
+        (&["explain", "valid/none"][..], "no fixture valid/none; `list` names all"),
+        (&["explain", "valid/small@3"], "no fixture"),
+        (&["explain", "malformed/truncated@99999"], "no fixture"),
+        (&["explain", "sweep/header"], "fixtures; `list --only 'sweep/header@*'`"),
+        (&["list", "--only", "valid/none"], "no fixture matches"),
+        (&["list", "--only", "valid/{a"], "valid/{a"),
+        (&["--fixtures", "/none", "list"], "/none"),
+        (&["run", "--reader", "/none", only[0], only[1]], "the reader does not start"),
+        (&["run", "--reader", READER, "--format", "2.0"], "there is 3.0"),
+        (&["run", "--reader", READER, only[0], only[1], "--known-failures", "/none"], "/none"),
+        (&["run", "--reader", READER, only[0], only[1], "--json", "/none/x"], "/none/x"),
+        (&["write", "--writer", "/none"], "the writer does not start"),
+    ] {
+        let out = conform(words);
+        let said = String::from_utf8(out.stderr).unwrap();
+        assert_eq!(out.status.code(), Some(2), "{words:?}: {said}");
+        assert!(said.contains(wanted) && said.lines().count() == 1, "{words:?}: {said}");
+    }
+}
+
+/// Readers that never end, print without end, or leave somebody with the pipe behind.
+#[test]
+fn bounds_readers_in_time_and_output() {
+    for (reader, wanted) in [
+        ("true", "it prints nothing"),
+        ("yes", "it prints more than 64 MiB"),
+        ("sh -c 'sleep 60' sh", "no end after 5 s"),
+        ("sh -c 'sleep 8 & exit 0' sh", "its output has no end after 5 s"),
+    ] {
+        let out = conform(&["run", "--only", "valid/small", "--reader", reader]);
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert!(text.contains(wanted) && out.status.code() == Some(1), "{reader}: {text}");
+    }
+    let out = conform(&["stress", "--seconds", "1", "--reader", "true"]);
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(text.contains("it ended by itself after 0 looks"), "{text}");
 }

@@ -22,6 +22,15 @@ pub(crate) enum Expected {
     Documents(Vec<Value>),
 }
 
+impl Expected {
+    fn json(&self) -> Value {
+        match self {
+            Self::Refused(code) => serde_json::json!({ "refused": code }),
+            Self::Documents(all) => serde_json::json!({ "documents": all }),
+        }
+    }
+}
+
 impl Fixture {
     pub(crate) fn folder(&self) -> &str {
         self.id.split('/').next().unwrap_or_default()
@@ -42,6 +51,7 @@ pub(crate) fn load(root: &Path) -> Result<Vec<Fixture>, Error> {
     if all.is_empty() {
         return Err(format!("{}: no fixtures", root.display()).into());
     }
+    all.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(all)
 }
 
@@ -141,30 +151,57 @@ pub(crate) fn copy(fixtures: &[Fixture], directory: &Path) -> Result<(), Error> 
         let parent = path.parent().ok_or("no directory")?;
         std::fs::create_dir_all(parent).map_err(|e| format!("{}: {e}", parent.display()))?;
         std::fs::write(&path, &fixture.bytes).map_err(|e| format!("{}: {e}", path.display()))?;
-        let expected = match &fixture.expected {
-            Expected::Refused(code) => serde_json::json!({ "refused": code }),
-            Expected::Documents(all) => serde_json::json!({ "documents": all }),
-        };
-        std::fs::write(path.with_extension("json"), format!("{expected:#}\n"))?;
+        std::fs::write(path.with_extension("json"), format!("{:#}\n", fixture.expected.json()))?;
     }
     println!("{} fixtures in {}", fixtures.len(), directory.display());
     Ok(())
 }
 
-/// Prints bytes, rule and expectation; for lines over another file also that file's.
-pub(crate) fn explain(root: &Path, id: &str) -> Result<(), Error> {
-    let (name, length) = id.split_once('@').unwrap_or((id, ""));
+/// Bytes, rule and expectation; for lines over another file also that file's.
+pub(crate) fn explain(root: &Path, id: &str) -> Result<String, Error> {
+    let all = load(root)?;
+    let Some(fixture) = all.iter().find(|fixture| fixture.id == id) else {
+        let part = format!("{id}@");
+        return Err(match all.iter().filter(|fixture| fixture.id.starts_with(&part)).count() {
+            0 => format!("no fixture {id}; `list` names all"),
+            n => format!("{id} is {n} fixtures; `list --only '{id}@*'` names them"),
+        }
+        .into());
+    };
+    let Some((name, _)) = id.split_once('@') else { return whole(root, id) };
+    let mut text = format!("# {id}: {}\n", fixture.about);
+    let base = std::fs::read(root.join(format!("{name}.mmst")))?;
+    if fixture.bytes.len() < base.len() {
+        text += &format!("The first {} bytes of {name}.\n", fixture.bytes.len());
+    }
+    let hex = |bytes: &[u8]| {
+        let pairs: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        pairs.join(" ")
+    };
+    let differs = |at: &usize| fixture.bytes.get(*at).is_some_and(|now| Some(now) != base.get(*at));
+    let mut at = 0;
+    while let Some(first) = (at..fixture.bytes.len()).find(differs) {
+        at = (first..fixture.bytes.len()).find(|at| !differs(at)).unwrap_or(fixture.bytes.len());
+        let part = |bytes: &[u8]| bytes.get(first..at).map(hex).unwrap_or_default();
+        text += &format!("{first:04x}  {:<11}  was {}\n", part(&fixture.bytes), part(&base));
+    }
+    text += &format!("\n{:#}\n", fixture.expected.json());
+    Ok(text + &format!("\nThe other bytes are those of {name}:\n\n") + &whole(root, name)?)
+}
+
+/// What stands in the files; of a base too.
+fn whole(root: &Path, name: &str) -> Result<String, Error> {
     let path = root.join(format!("{name}.hex"));
-    let text = std::fs::read_to_string(&path)
-        .map_err(|e| format!("{id}: {e}; `conform list` names all fixtures"))?;
-    print!("{text}");
-    if !length.is_empty() {
-        println!("cut after {length} bytes");
+    // Files of producers have no text.
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|_| {
+        format!("# {name}: the file of a producer; `mmstats dump {name}.mmst` prints its bytes\n")
+    });
+    let both = format!("{text}\n{}", std::fs::read_to_string(path.with_extension("json"))?);
+    match text.lines().find_map(|line| line.strip_prefix("base ")) {
+        None => Ok(both),
+        Some(base) => {
+            let more = "with the lines above over them:\n\n";
+            Ok(format!("{both}\nThe bytes are those of {base}, {more}{}", whole(root, base)?))
+        }
     }
-    print!("\n{}", std::fs::read_to_string(path.with_extension("json"))?);
-    if let Some(base) = text.lines().find_map(|line| line.strip_prefix("base ")) {
-        println!("\nThe bytes are those of {base}, with the lines above over them:\n");
-        return explain(root, base);
-    }
-    Ok(())
 }

@@ -8,6 +8,8 @@ mod run;
 mod stress;
 mod write;
 
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -104,10 +106,15 @@ struct Selection {
 }
 
 impl Selection {
-    fn of(&self, mut all: Vec<Fixture>) -> Result<Vec<Fixture>, Box<dyn std::error::Error>> {
+    fn of(&self, all: &[Fixture]) -> Result<Vec<Fixture>, Box<dyn std::error::Error>> {
         let (only, skip) = (globs(&self.only)?, globs(&self.skip)?);
-        all.retain(|f| (self.only.is_empty() || only.is_match(&f.id)) && !skip.is_match(&f.id));
-        Ok(all)
+        let wanted =
+            |f: &&Fixture| (self.only.is_empty() || only.is_match(&f.id)) && !skip.is_match(&f.id);
+        let these: Vec<Fixture> = all.iter().filter(wanted).cloned().collect();
+        if these.is_empty() {
+            return Err("no fixture matches; `list` names all".into());
+        }
+        Ok(these)
     }
 }
 
@@ -130,6 +137,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints what may be long: nobody has to read it to the end.
+fn say(text: &str) -> Result<bool, Box<dyn std::error::Error>> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(true),
+    }
+}
+
 /// Whether all is well.
 fn work(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
     let all = || load(&arguments.fixtures);
@@ -138,20 +153,21 @@ fn work(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
             if run.format != "3.0" {
                 return Err(format!("no fixtures of format {}; there is 3.0", run.format).into());
             }
-            let fixtures = run.selection.of(all()?)?;
-            let results = run::run(&run.reader, &fixtures, run.strict)?;
+            let all = all()?;
+            let fixtures = run.selection.of(&all)?;
             let known = match &run.known_failures {
-                Some(path) => Some(
-                    std::fs::read_to_string(path)
-                        .map_err(|e| format!("{}: {e}", path.display()))?,
-                ),
-                None => None,
+                Some(path) => {
+                    std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?
+                }
+                None => String::new(),
             };
+            let results = run::run(&run.reader, &fixtures, run.strict)?;
             if let Some(path) = &run.json {
                 std::fs::write(path, report::json(&run.reader, &results))
                     .map_err(|e| format!("{}: {e}", path.display()))?;
             }
-            Ok(report::print(&results, known.as_deref()))
+            let ids: BTreeSet<&str> = all.iter().map(|f| f.id.as_str()).collect();
+            Ok(report::print(&results, &known, &ids))
         }
         Command::Table { reader, strict } => {
             let fixtures = all()?;
@@ -163,12 +179,11 @@ fn work(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
             Ok(report::table(&rows))
         }
         Command::List(selection) => {
-            let fixtures = selection.of(all()?)?;
-            fixtures.iter().for_each(|f| println!("{:48} {}", f.id, f.about));
-            Ok(true)
+            let fixtures = selection.of(&all()?)?;
+            say(&fixtures.iter().map(|f| format!("{:48} {}\n", f.id, f.about)).collect::<String>())
         }
         Command::Copy { directory } => fixtures::copy(&all()?, directory).map(|()| true),
-        Command::Explain { id } => fixtures::explain(&arguments.fixtures, id).map(|()| true),
+        Command::Explain { id } => say(&fixtures::explain(&arguments.fixtures, id)?),
         Command::Write { writer, reader } => write::write(writer, reader),
         Command::Stress { reader, seconds } => stress::stress(reader, *seconds),
     }

@@ -30,6 +30,8 @@ type Error = Box<dyn std::error::Error>;
 
 /// The longest that a reader may take for one file.
 const LIMIT: Duration = Duration::from_secs(5);
+/// How it begins when the shell did not find the command, or may not run it.
+const UNABLE: &str = "the reader does not start: ";
 /// The most that it may print.
 const MOST: u64 = 64 << 20;
 
@@ -51,13 +53,22 @@ pub(crate) fn run(reader: &str, fixtures: &[Fixture], strict: bool) -> Result<Ve
     let directory = tempfile::tempdir()?;
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::with_capacity(fixtures.len()));
+    let unable = Mutex::new(None);
     std::thread::scope(|scope| {
         for worker in 0..2 {
             let (next, outcomes, directory) = (&next, &outcomes, directory.path());
+            let unable = &unable;
             scope.spawn(move || {
                 let path = directory.join(format!("{worker}.mmst"));
                 while let Some(fixture) = fixtures.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let result = one(reader, &path, fixture, strict);
+                    if let Err(why) = &result
+                        && why.starts_with(UNABLE)
+                    {
+                        // It is not going to start for the others.
+                        *unable.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.clone());
+                        next.store(fixtures.len(), Ordering::Relaxed);
+                    }
                     let folder = fixture.folder().to_owned();
                     let outcome = Outcome { id: fixture.id.clone(), folder, result };
                     outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
@@ -65,6 +76,9 @@ pub(crate) fn run(reader: &str, fixtures: &[Fixture], strict: bool) -> Result<Ve
             });
         }
     });
+    if let Some(why) = unable.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(why.into());
+    }
     let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcomes.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(outcomes)
@@ -78,6 +92,9 @@ fn one(reader: &str, path: &Path, fixture: &Fixture, strict: bool) -> Result<Goo
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(|e| format!("sh: {e}"))?;
     let (status, out, err) = wait(&mut child, LIMIT)?;
+    if let Some(126 | 127) = status.code() {
+        return Err(format!("{UNABLE}{}", String::from_utf8_lossy(&err).trim()));
+    }
     judge(&fixture.expected, status.code(), &out, strict).map_err(|why| {
         let said = String::from_utf8_lossy(&err);
         match (status.code(), said.lines().last()) {
@@ -96,7 +113,7 @@ pub(crate) fn wait(
     let read = |from: Option<Box<dyn Read + Send>>| {
         std::thread::spawn(move || {
             let mut all = Vec::new();
-            let _ = from.map(|from| from.take(MOST).read_to_end(&mut all));
+            let _ = from.map(|from| from.take(MOST + 1).read_to_end(&mut all));
             all
         })
     };
@@ -116,8 +133,19 @@ pub(crate) fn wait(
         }
         pause = (pause * 2).min(Duration::from_millis(5));
     };
+    // A program that it left behind may hold the pipes open.
+    while !(out.is_finished() && err.is_finished()) {
+        if begin.elapsed() > limit {
+            return Err(format!("its output has no end after {} s", limit.as_secs()));
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
     let all = |thread: std::thread::JoinHandle<Vec<u8>>| thread.join().unwrap_or_default();
-    Ok((status, all(out), all(err)))
+    let (out, err) = (all(out), all(err));
+    if out.len().max(err.len()) as u64 > MOST {
+        return Err(format!("it prints more than {} MiB", MOST >> 20));
+    }
+    Ok((status, out, err))
 }
 
 fn judge(expected: &Expected, code: Option<i32>, out: &[u8], strict: bool) -> Result<Good, String> {
@@ -128,7 +156,10 @@ fn judge(expected: &Expected, code: Option<i32>, out: &[u8], strict: bool) -> Re
         None => return Err("ended by a signal".to_owned()),
     }
     let text = std::str::from_utf8(out).map_err(|_| "it does not print UTF-8")?;
-    let document = || serde_json::from_str::<Value>(text).map_err(|e| format!("no JSON: {e}"));
+    let document = || match text.trim() {
+        "" => Err("it prints nothing".to_owned()),
+        _ => serde_json::from_str::<Value>(text).map_err(|e| format!("no JSON: {e}")),
+    };
     match (expected, code) {
         (Expected::Refused(wanted), Some(1)) => {
             let got = if text.trim().is_empty() { Value::Null } else { document()? };

@@ -106,8 +106,14 @@ fn watch(reader: &str, path: &std::path::Path, time: Duration) -> Watched {
             break;
         }
     }
+    let ended = child.try_wait()?;
     let _ = child.kill();
-    child.wait()?;
+    let status = child.wait()?;
+    if failure.is_none() && begin.elapsed() <= time {
+        // It does not repeat, or does not even start.
+        let status = ended.unwrap_or(status);
+        failure = Some(format!("it ended by itself after {} looks, with {status}", seen.looks));
+    }
     Ok((seen, failure))
 }
 

@@ -150,6 +150,7 @@ pub(crate) fn write(writer: &str, readers: &[String]) -> Result<bool, Box<dyn st
         std::fs::write(&description, case.fields.iter().map(Asked::line).collect::<String>())?;
         match one(writer, readers, case, &description, &file) {
             Ok(()) => passed += 1,
+            Err(why) if why.starts_with("the writer does not start") => return Err(why.into()),
             Err(why) => {
                 println!("FAILED {}: {why}", case.name);
                 failed += 1;
@@ -177,6 +178,7 @@ fn one(
     let (status, _, err) = wait(&mut child.map_err(|e| e.to_string())?, LIMIT)?;
     let said = String::from_utf8_lossy(&err).lines().last().unwrap_or_default().to_owned();
     match (status.code(), case.good) {
+        (Some(126 | 127), _) => return Err(format!("the writer does not start: {said}")),
         (Some(0), true) => {}
         (Some(1), false) if !file.exists() => return Ok(()),
         (_, good) => {
