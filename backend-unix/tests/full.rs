@@ -2,6 +2,9 @@
 #![allow(missing_docs)]
 #![cfg(target_os = "linux")]
 
+use mmstats_unix as backend;
+
+#[path = "../../tests/backend/util.rs"]
 mod util;
 
 use std::fs;

@@ -3,6 +3,9 @@
 #![allow(unsafe_code)] // raises and handles signals
 #![cfg(unix)]
 
+use mmstats_unix as backend;
+
+#[path = "../../tests/backend/util.rs"]
 mod util;
 
 use std::fs;

@@ -1,6 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(windows)] // elsewhere the crate compiles, and does nothing
+mod windows;
+
+#[cfg(not(windows))] // as above
 use mmstats_core::system::stub as system;
+#[cfg(windows)] // as above
+use windows as system;
 
 pub use mmstats_core::system::{
     Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, NameError, Removal, Result,
@@ -9,8 +15,8 @@ pub use mmstats_core::system::{
 
 // The inventory that every backend has.
 pub use system::{
-    Mapping, NewFile, Opened, OwnedFile, Unpublished, create, is_locked, open, private, read_all,
-    read_start, remove_if_dead, reopen, sweep,
+    Mapping, NewFile, Opened, OwnedFile, Unpublished, create, info, is_locked, open, private,
+    read_all, read_start, remove_if_dead, reopen, sweep,
 };
 
 pub mod directory {
@@ -35,5 +41,7 @@ pub mod guard {
 
 pub mod process {
     //! Facts about this process.
-    pub use crate::system::process::{coarse_time, facts, is_running, raise_open_files, thread_id};
+    pub use crate::system::process::{
+        coarse_time, exists, facts, is_running, open_files, raise_open_files, thread_id,
+    };
 }

@@ -1,6 +1,5 @@
 //! The first look at a file: what the system says of it, and what is in it.
 
-use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -36,21 +35,13 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// Of whatever has the name, following no link.
-    pub(crate) fn of(path: &Path) -> std::io::Result<Self> {
-        let metadata = fs::symlink_metadata(path)?;
-        #[cfg(unix)]
-        let (id, owner) = {
-            use std::os::unix::fs::MetadataExt;
-            let id = FileId { device: metadata.dev(), index: metadata.ino() };
-            (id, Some(metadata.uid()))
-        };
-        #[cfg(not(unix))]
-        let (id, owner) = (FileId { device: 0, index: 0 }, None);
-        let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        Ok(Self { id, size: metadata.len(), owner, modified })
+    pub(crate) fn of(path: &Path) -> Result<Self, Problem> {
+        crate::backend::info(path)
+            .map(|info| Self::of_info(&info))
+            .map_err(|error| Problem::of_system(path, &error))
     }
 
-    const fn of_info(info: &FileInfo) -> Self {
+    fn of_info(info: &FileInfo) -> Self {
         Self { id: info.id, size: info.size, owner: info.owner, modified: info.modified }
     }
 }
@@ -70,7 +61,7 @@ pub(crate) fn look(
             let problem = Problem::of_system(path, &error);
             return match error.kind() {
                 ErrorKind::Empty | ErrorKind::TooLarge { .. } | ErrorKind::Shrunk => {
-                    let facts = Facts::of(path).map_err(|error| Problem::of_io(path, &error))?;
+                    let facts = Facts::of(path)?;
                     Ok((facts, Err((State::Damaged, problem))))
                 }
                 _ => Err(problem),

@@ -13,16 +13,9 @@ use crate::state::{Instance, State};
 use crate::three::Room;
 
 /// How many files are kept open, unless told otherwise: half of what the process may.
-#[cfg(unix)]
 fn default_handles() -> usize {
-    use rustix::process::{Resource, getrlimit};
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let limit = crate::backend::process::open_files().unwrap_or(u64::MAX);
     usize::try_from(limit / 2).unwrap_or(usize::MAX)
-}
-
-#[cfg(not(unix))]
-const fn default_handles() -> usize {
-    256
 }
 
 /// Looks at published files, again and again.

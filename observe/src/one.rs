@@ -68,7 +68,7 @@ impl One {
 
     /// The original's rule: a file is alive while a process with its pid exists.
     pub(crate) fn state(identity: &Identity) -> State {
-        match identity.pid.and_then(process_exists) {
+        match identity.pid.and_then(crate::backend::process::exists) {
             Some(true) => State::Live,
             Some(false) => State::Dead,
             None => State::Unknown,
@@ -124,26 +124,6 @@ impl Record {
     pub(crate) fn same(&self, other: &Self) -> bool {
         self.label == other.label && self.ty == other.ty
     }
-}
-
-/// Whether there is a process with this id; `None` where this cannot be known.
-#[cfg(unix)]
-fn process_exists(pid: u32) -> Option<bool> {
-    use rustix::io::Errno;
-    use rustix::process::{Pid, test_kill_process};
-
-    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
-    match test_kill_process(pid) {
-        // Somebody else's process is one too.
-        Ok(()) | Err(Errno::PERM) => Some(true),
-        Err(Errno::SRCH) => Some(false),
-        Err(_) => None,
-    }
-}
-
-#[cfg(not(unix))]
-fn process_exists(_pid: u32) -> Option<bool> {
-    None
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod table;
 
 pub use create::{NewFile, Unpublished, create};
 pub use mapping::{Mapping, private};
-pub use open::{Opened, is_locked, open, read_all, read_start};
+pub use open::{Opened, info, is_locked, open, read_all, read_start};
 pub use owned::{OwnedFile, reopen};
 pub use sweep::{remove_if_dead, sweep};
 
@@ -26,6 +26,7 @@ use std::time::{Duration, SystemTime};
 use crate::{Error, FileId, FileInfo, FileType};
 use rustix::fs::{FlockOperation, Stat};
 use rustix::io::Errno;
+use rustix::process::{Flock, FlockOffsetType, FlockType};
 
 /// Gives an error of `rustix` its context.
 fn failed(operation: &'static str, path: &Path) -> impl Fn(Errno) -> Error {
@@ -88,11 +89,24 @@ fn lock_is_held(fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
     match lock(fd, FlockOperation::NonBlockingLockShared) {
         Ok(()) => {
             rustix::fs::flock(fd, FlockOperation::Unlock)?;
-            Ok(false)
+            Ok(windows_lock_is_held(fd))
         }
         Err(Errno::WOULDBLOCK) => Ok(true),
         Err(errno) => Err(errno),
     }
+}
+
+/// Whether a program under wine holds the lock of Windows: on the first byte that no image
+/// has. Only asks; a lock of this kind would be lost whenever the file is closed.
+fn windows_lock_is_held(fd: BorrowedFd<'_>) -> bool {
+    let lock = Flock {
+        start: 1 << 32,
+        length: 1,
+        pid: None,
+        typ: FlockType::WriteLock,
+        offset_type: FlockOffsetType::Set,
+    };
+    rustix::process::fcntl_getlk(fd, &lock).is_ok_and(|held| held.is_some())
 }
 
 fn lock(fd: BorrowedFd<'_>, operation: FlockOperation) -> rustix::io::Result<()> {

@@ -89,6 +89,18 @@ pub fn read_start(path: &Path, start: &mut [u8]) -> Result<usize> {
     Ok(at)
 }
 
+/// Facts about a regular file, without opening it.
+///
+/// # Errors
+///
+/// Where it is not a regular file, or its directory may not be searched.
+pub fn info(path: &Path) -> Result<FileInfo> {
+    let stat =
+        rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).map_err(failed(LOOK, path))?;
+    check_type(LOOK, path, &stat)?;
+    Ok(file_info(&stat, path))
+}
+
 /// Whether the writer of a file lives, that is, holds the lock on it.
 ///
 /// # Errors
@@ -148,7 +160,6 @@ impl Opened {
     /// After [`close_handle`](Self::close_handle), where the path no longer leads to the
     /// file ([`ErrorKind::Replaced`]).
     pub fn size_now(&self) -> Result<u64> {
-        const LOOK: &str = "look at";
         let path = &self.info.path;
         let stat = match &self.fd {
             Some(fd) => rustix::fs::fstat(fd),
@@ -206,4 +217,5 @@ pub(super) fn check_size(operation: &'static str, path: &Path, size: u64) -> Res
 }
 
 const OPEN: &str = "open";
+const LOOK: &str = "look at";
 const PROBE: &str = "probe the lock of";

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 
 use super::codes::os_error;
 use crate::{Facts, Result};
-use rustix::process::Resource;
+use rustix::io::Errno;
+use rustix::process::{Pid, Resource};
 
 /// Everything but the thread id, which differs between lanes.
 #[must_use]
@@ -71,6 +72,24 @@ pub fn raise_open_files() -> Result<Option<u64>> {
     rustix::process::setrlimit(Resource::Nofile, limit)
         .map_err(|errno| os_error("raise the limit of open files", None, errno.into()))?;
     Ok(limit.current)
+}
+
+/// How many files this process may have open now (`None`: no limit).
+#[must_use]
+pub fn open_files() -> Option<u64> {
+    rustix::process::getrlimit(Resource::Nofile).current
+}
+
+/// Whether there is a process with this id; `None` where this cannot be known.
+#[must_use]
+pub fn exists(pid: u32) -> Option<bool> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    match rustix::process::test_kill_process(pid) {
+        // Somebody else's process is one too.
+        Ok(()) | Err(Errno::PERM) => Some(true),
+        Err(Errno::SRCH) => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// Whether a process runs that has this id and started so many clock ticks after the boot

@@ -3,17 +3,18 @@
 //! A file is removed only while a shared lock on it is held, which no writer grants, and
 //! only if its name still refers to the file that was judged.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::time::SystemTime;
 
+use mmstats_core::system::{Sweeper, split, sweep_names};
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;
-use super::{failed, file_id, file_type, lock, modified};
-use crate::name;
+use super::{failed, file_id, file_type, lock, modified, windows_lock_is_held};
 use crate::{Error, ErrorKind, FileId, FileType, Removal, Result, SweepOptions, Swept};
 
 /// Removes dead files of this user from a directory, and temporary files that were never
@@ -45,45 +46,31 @@ pub fn sweep(
     options: &SweepOptions,
     is_candidate: &dyn Fn(&OsStr) -> bool,
 ) -> Result<Vec<Swept>> {
-    use std::os::unix::ffi::OsStrExt;
-    let (mut swept, mut dead) = (Vec::new(), Vec::new());
     let entries = Dir::read_from(directory.fd()).map_err(failed(SWEEP, directory.path()))?;
-    for entry in entries {
-        let entry = entry.map_err(failed(SWEEP, directory.path()))?;
-        let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        let temporary = name::is_temporary(name);
-        let candidate = temporary || (name::is_published(name) && is_candidate(name));
-        if !candidate {
-            continue;
-        }
-        let path = directory.path().join(name);
-        let judged = judge(directory, name, &path);
-        let removal = match judged {
-            Err(removal) => removal,
-            Ok((modified, _)) if temporary && !is_old(modified, options) => Removal::TooYoung,
-            Ok((_, id)) if temporary => remove(directory, name, &path, id, options.dry_run),
-            Ok((modified, id)) => {
-                dead.push((modified, id, name.to_owned(), path));
-                continue;
-            }
-        };
-        swept.push(Swept { path, removal });
+    let names = entries
+        .map(|entry| Ok(OsString::from_vec(entry?.file_name().to_bytes().to_vec())))
+        .collect::<rustix::io::Result<Vec<_>>>()
+        .map_err(failed(SWEEP, directory.path()))?;
+    Ok(sweep_names(&In(directory), directory.path(), names, options, is_candidate))
+}
+
+/// Judges and removes in a directory.
+struct In<'a>(&'a Directory);
+
+impl Sweeper for In<'_> {
+    type Id = FileId;
+
+    fn judge(
+        &self,
+        name: &OsStr,
+        path: &Path,
+    ) -> core::result::Result<(SystemTime, FileId), Removal> {
+        judge(self.0, name, path)
     }
-    // By name where times are equal, so that sweepers who are at work together keep the same.
-    dead.sort_by(|(a, _, a_name, _), (b, _, b_name, _)| b.cmp(a).then_with(|| a_name.cmp(b_name)));
-    // What claims to be of the future comes first, and is counted apart.
-    let now = SystemTime::now();
-    let of_future = dead.partition_point(|(modified, ..)| *modified > now);
-    for (at, (_, id, name, path)) in dead.into_iter().enumerate() {
-        let rank = if at < of_future { at } else { at - of_future };
-        let removal = if rank < options.keep {
-            Removal::Kept
-        } else {
-            remove(directory, &name, &path, id, options.dry_run)
-        };
-        swept.push(Swept { path, removal });
+
+    fn remove(&self, name: &OsStr, path: &Path, id: FileId) -> Removal {
+        remove(self.0, name, path, id)
     }
-    Ok(swept)
 }
 
 /// Removes a file if its writer is dead and it belongs to this user, whatever its name.
@@ -93,17 +80,14 @@ pub fn sweep(
 /// Where its directory cannot be opened.
 pub fn remove_if_dead(path: &Path, dry_run: bool) -> Result<Removal> {
     let no_name = || Error::new(SWEEP, path, ErrorKind::NotRegular(FileType::Directory));
-    let name = path.file_name().ok_or_else(no_name)?;
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let directory = match Directory::open(parent) {
+    let (parent, name) = split(path).ok_or_else(no_name)?;
+    let directory = match Directory::open(&parent) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Removal::Vanished),
         other => other?,
     };
     Ok(match judge(&directory, name, path) {
-        Ok((_, id)) => remove(&directory, name, path, id, dry_run),
+        Ok(_) if dry_run => Removal::WouldRemove,
+        Ok((_, id)) => remove(&directory, name, path, id),
         Err(removal) => removal,
     })
 }
@@ -129,10 +113,7 @@ fn judge(
 }
 
 /// Removes the dead file `id`, if `name` still refers to it and it is still dead.
-fn remove(directory: &Directory, name: &OsStr, path: &Path, id: FileId, dry_run: bool) -> Removal {
-    if dry_run {
-        return Removal::WouldRemove;
-    }
+fn remove(directory: &Directory, name: &OsStr, path: &Path, id: FileId) -> Removal {
     with_lock(directory, name, path, id, || {
         // Nobody becomes its writer now. Between this question and the removal only
         // somebody who knows nothing of locks can put another file there.
@@ -167,17 +148,12 @@ fn with_lock(
         return Err(Removal::Vanished);
     }
     match lock(fd.as_fd(), FlockOperation::NonBlockingLockShared) {
+        Ok(()) if windows_lock_is_held(fd.as_fd()) => Err(Removal::Live),
         // Closing the descriptor releases it.
         Ok(()) => Ok(action()),
         Err(Errno::WOULDBLOCK) => Err(Removal::Live),
         Err(errno) => Err(failed(errno)),
     }
-}
-
-/// Far in the future is old too: it was begun before the clock was set back.
-fn is_old(modified: SystemTime, options: &SweepOptions) -> bool {
-    let age = SystemTime::now().duration_since(modified);
-    age.unwrap_or_else(|ahead| ahead.duration()) >= options.temporary_age
 }
 
 fn vanished_or_failed(errno: Errno, path: &Path) -> Removal {

@@ -68,6 +68,8 @@ pub enum ErrorKind {
     OthersMayWrite,
     /// Another writer holds the lock on the file.
     Locked,
+    /// Somebody has the file open in a way that forbids it (Windows).
+    InUse,
     /// The system or the file system cannot do it.
     Unsupported,
     /// More bytes than an image may have, or than the limits of the process allow.
@@ -305,6 +307,7 @@ impl fmt::Display for ErrorKind {
                 f.write_str("others may write to it; its access list should name its owner alone")
             }
             Self::Locked => f.write_str("another writer holds its lock"),
+            Self::InUse => f.write_str("another program has it in use"),
             Self::Unsupported => f.write_str("not supported here"),
             Self::TooLarge { size, limit } => write!(f, "{size} bytes, the limit is {limit}"),
             Self::Empty => f.write_str("it is empty"),
@@ -344,7 +347,7 @@ impl From<Error> for io::Error {
             ErrorKind::ReadOnly => io::ErrorKind::ReadOnlyFilesystem,
             ErrorKind::NameTooLong | ErrorKind::Name(_) => io::ErrorKind::InvalidInput,
             ErrorKind::NotDirectory(_) => io::ErrorKind::NotADirectory,
-            ErrorKind::Locked => io::ErrorKind::ResourceBusy,
+            ErrorKind::Locked | ErrorKind::InUse => io::ErrorKind::ResourceBusy,
             ErrorKind::Unsupported | ErrorKind::Forked => io::ErrorKind::Unsupported,
             ErrorKind::TooLarge { .. } => io::ErrorKind::FileTooLarge,
             ErrorKind::NotRegular(_) | ErrorKind::Empty | ErrorKind::Shrunk => {

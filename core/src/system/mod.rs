@@ -9,8 +9,10 @@ mod error;
 pub mod name;
 mod search;
 pub mod stub;
+mod sweep;
 mod types;
 
 pub use error::{Error, ErrorKind, FileType, NameError, Result, USE_DIRECTORY};
 pub use search::{Candidate, Environment, Origin, PassedOver, VARIABLE};
+pub use sweep::{Sweeper, split, sweep_names};
 pub use types::{Access, Facts, FileId, FileInfo, Removal, SweepOptions, Swept};

@@ -224,6 +224,15 @@ pub fn read_start(path: &Path, _start: &mut [u8]) -> Result<usize> {
     unsupported("read", path)
 }
 
+/// Facts about a file.
+///
+/// # Errors
+///
+/// Always.
+pub fn info(path: &Path) -> Result<FileInfo> {
+    unsupported("look at", path)
+}
+
 /// Whether the writer of a file lives.
 ///
 /// # Errors
@@ -452,6 +461,18 @@ pub mod process {
     #[must_use]
     pub const fn is_running(_pid: u32, _start: u64, _boot: &str) -> Option<bool> {
         None
+    }
+
+    /// Whether there is a process with this id; here nobody knows.
+    #[must_use]
+    pub const fn exists(_pid: u32) -> Option<bool> {
+        None
+    }
+
+    /// How many files this process may have open now: none, to be on the safe side.
+    #[must_use]
+    pub const fn open_files() -> Option<u64> {
+        Some(0)
     }
 
     /// The system's number of this thread: not known.

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! What the tests of the backends share.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 #![allow(unsafe_code)] // the bytes of a mapping
 
@@ -9,8 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicU32;
 
 use mmstats_core::Memory;
-use mmstats_unix::directory::Directory;
-use mmstats_unix::{Access, Mapping, NewFile, OwnedFile, create};
+
+use crate::backend::directory::Directory;
+use crate::backend::{Access, Mapping, NewFile, OwnedFile, create};
 
 /// Set for a test that plays another process; it says on what path.
 const CHILD: &str = "MMSTATS_TEST_CHILD";
@@ -32,6 +33,13 @@ pub fn published(directory: &Path, name: &str, size: u32) -> OwnedFile {
     new_file(directory, name, size).publish().unwrap()
 }
 
+/// All names in a directory, sorted, but for those that stay for a while: Windows keeps a file
+/// that is mapped, under a temporary name.
+pub fn lasting(directory: &Path) -> Vec<String> {
+    let is_temporary = |name: &String| crate::backend::name::is_temporary(name.as_ref());
+    names(directory).into_iter().filter(|name| !(cfg!(windows) && is_temporary(name))).collect()
+}
+
 /// All names in a directory, sorted.
 pub fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<_> = std::fs::read_dir(directory)
@@ -42,13 +50,68 @@ pub fn names(directory: &Path) -> Vec<String> {
     names
 }
 
+#[cfg(unix)] // Windows has no pipes in directories
 pub fn mkfifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
+/// Whether this process may give files to other users.
+#[cfg(unix)] // Windows has nobody who may do everything
 pub fn is_root() -> bool {
     // SAFETY: has no precondition.
     unsafe { libc::geteuid() == 0 }
+}
+
+/// Makes a symbolic link; `false`, and a word on stderr, where this process may not.
+#[cfg(unix)]
+pub fn symlink(target: &Path, link: &Path) -> bool {
+    std::os::unix::fs::symlink(target, link).unwrap();
+    true
+}
+
+/// Makes a symbolic link; `false`, and a word on stderr, where this process may not.
+#[cfg(windows)] // there a link knows whether it leads to a directory
+pub fn symlink(target: &Path, link: &Path) -> bool {
+    use std::os::windows::fs::{symlink_dir, symlink_file};
+    let made = if target.is_dir() { symlink_dir(target, link) } else { symlink_file(target, link) };
+    match made {
+        Ok(()) if link.symlink_metadata().is_ok_and(|it| it.file_type().is_symlink()) => true,
+        made => {
+            eprintln!("skipped: cannot make a symbolic link: {made:?}");
+            let _ = std::fs::remove_file(link);
+            false
+        }
+    }
+}
+
+/// Whether Windows is played by wine, which differs in some points; each test says in which.
+pub fn is_wine() -> bool {
+    cfg!(windows) && std::env::var_os("WINEPREFIX").is_some()
+}
+
+/// Runs a program of the Linux side of wine on a file. It runs beside, and may take its time.
+#[cfg(windows)]
+pub fn on_linux(program: &str, arguments: &[&str], path: &Path) {
+    let unix = Command::new("winepath").arg("-u").arg(path).output().unwrap().stdout;
+    let unix = String::from_utf8(unix).unwrap();
+    // wine starts it, but has nothing to wait for.
+    let _ = Command::new(format!(r"Z:\usr\bin\{program}")).args(arguments).arg(unix.trim()).spawn();
+}
+
+/// What tells a file from others, as the standard library sees it: the identity where it is
+/// to be had, and everything else it knows.
+pub fn identity(path: &Path) -> String {
+    let metadata = std::fs::symlink_metadata(path).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        format!("{} {:o}", metadata.ino(), metadata.mode())
+    }
+    #[cfg(windows)] // its number is not to be had from the standard library
+    {
+        use std::os::windows::fs::MetadataExt;
+        format!("{} {:x}", metadata.creation_time(), metadata.file_attributes())
+    }
 }
 
 /// The path for the child, in a process that [`child`] started; None in the test run.
@@ -78,6 +141,10 @@ pub struct Process {
 }
 
 pub fn child(name: &str, path: impl AsRef<OsStr>) -> Process {
+    // The module of the test, which has this one in it.
+    let module = module_path!().trim_end_matches("util");
+    let module = module.split_once("::").map_or("", |(_crate, module)| module);
+    let name = &format!("{module}{name}");
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(CHILD, path)
@@ -100,6 +167,11 @@ impl Process {
         }
     }
 
+    /// All that it says until it ends.
+    pub fn rest(&mut self) -> String {
+        self.lines.by_ref().map_while(Result::ok).filter(|line| line.starts_with(SAYS)).collect()
+    }
+
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -114,8 +186,10 @@ impl Drop for Process {
 }
 
 /// A small file system in a directory of its own, unmounted at drop.
+#[cfg(unix)] // Windows mounts no files
 pub struct Mounted(pub tempfile::TempDir);
 
+#[cfg(unix)] // as above
 impl Mounted {
     /// None, and a word on stderr, where this process may not mount.
     pub fn new(kind: &str, options: &str) -> Option<Self> {
@@ -140,6 +214,7 @@ impl Mounted {
     }
 }
 
+#[cfg(unix)] // as above
 impl Drop for Mounted {
     fn drop(&mut self) {
         let unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();

@@ -1,0 +1,8 @@
+//! Opening as an observer: the tests that all backends share, compiled for this one.
+#![allow(missing_docs)]
+#![cfg(windows)] // elsewhere there is nothing to test
+
+use mmstats_windows as backend;
+
+#[path = "../../tests/backend/open.rs"]
+mod shared;

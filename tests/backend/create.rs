@@ -1,0 +1,430 @@
+//! Making a file: invisible until it is complete, never in the place of another.
+#![allow(unsafe_code)] // limits of a child process
+
+mod util;
+
+use std::fs;
+#[cfg(unix)] // modes, numbers of files and owners
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
+use mmstats_core::Memory;
+#[cfg(unix)] // there are no pipes in directories elsewhere
+use util::mkfifo;
+use util::word;
+use util::{
+    child, child_path, identity, lasting, names, new_file, published, say, symlink, wait_for_end,
+};
+
+use crate::backend::directory::Directory;
+use crate::backend::{Access, ErrorKind, FileType, create, open, reopen};
+
+#[test]
+fn name_appears_at_publish_and_not_before() {
+    let place = tempfile::tempdir().unwrap();
+    let file = new_file(place.path(), "x.mmst", 10_000);
+    let before = names(place.path());
+    assert_eq!(before.len(), 1);
+    assert!(crate::backend::name::is_temporary(before[0].as_ref()), "{before:?}");
+    assert_eq!(file.mapping().len(), 10_000);
+    word(file.mapping(), 4096).store(42, Relaxed);
+
+    let file = file.publish().unwrap();
+    assert_eq!(names(place.path()), ["x.mmst"]);
+    assert_eq!(file.path(), place.path().join("x.mmst"));
+    let opened = open(file.path()).unwrap();
+    assert_eq!(opened.info().size, 10_000);
+    assert_eq!(word(opened.mapping(), 4096).load(Relaxed), 42);
+    assert!(opened.is_locked().unwrap());
+    // What is stored later is seen too.
+    word(file.mapping(), 9_996).store(43, Relaxed);
+    assert_eq!(word(opened.mapping(), 9_996).load(Relaxed), 43);
+}
+
+#[test]
+fn space_is_allocated() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 1 << 20);
+    let metadata = fs::metadata(file.path()).unwrap();
+    assert_eq!(metadata.len(), 1 << 20);
+    #[cfg(windows)] // which says only that there are holes or not
+    {
+        use std::os::windows::fs::MetadataExt;
+        const SPARSE_OR_COMPRESSED: u32 = 0x200 | 0x800;
+        assert_eq!(metadata.file_attributes() & SPARSE_OR_COMPRESSED, 0);
+    }
+    #[cfg(unix)] // where blocks are counted
+    assert!(metadata.blocks() * 512 >= 1 << 20, "{} blocks", metadata.blocks());
+}
+
+/// How many bytes of a mapping this process can touch without a fault.
+#[cfg(target_os = "linux")]
+fn resident(mapping: &crate::backend::Mapping) -> usize {
+    let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let start = format!("{:x}-", mapping.base().addr());
+    let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&start));
+    let rss = lines.find(|line| line.starts_with("Rss:")).expect("the mapping is listed");
+    rss.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// A first touch that faults would disturb the program.
+#[cfg(target_os = "linux")]
+#[test]
+fn pages_are_there_from_the_start() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 1 << 20);
+    assert_eq!(resident(file.mapping()), 1 << 20);
+    let path = file.path().to_owned();
+    drop(file);
+    assert_eq!(resident(reopen(&path).unwrap().mapping()), 1 << 20);
+}
+
+#[test]
+fn taken_name_is_left_alone_and_another_can_be_tried() {
+    let place = tempfile::tempdir().unwrap();
+    let first = published(place.path(), "x.mmst", 4096);
+    word(first.mapping(), 0).store(1, Relaxed);
+
+    let second = new_file(place.path(), "x.mmst", 8192);
+    let mut unpublished = second.publish().unwrap_err();
+    assert_eq!(unpublished.error.kind(), ErrorKind::AlreadyExists);
+    let text = unpublished.error.to_string();
+    assert!(text.starts_with("cannot publish ") && text.contains("x.mmst: the name is"), "{text}");
+    assert_eq!(fs::metadata(first.path()).unwrap().len(), 4096);
+    assert_eq!(word(open(first.path()).unwrap().mapping(), 0).load(Relaxed), 1);
+
+    unpublished.file.set_name("y.mmst").unwrap();
+    let second = unpublished.file.publish().unwrap();
+    assert_eq!(names(place.path()), ["x.mmst", "y.mmst"]);
+    assert_eq!(fs::metadata(second.path()).unwrap().len(), 8192);
+}
+
+#[test]
+fn planted_things_at_the_final_name_are_left_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    fs::write(path("victim"), "precious").unwrap();
+    fs::create_dir(path("directory.mmst")).unwrap();
+    let mut planted = vec!["directory.mmst"];
+    planted.extend(symlink(&path("victim"), &path("link.mmst")).then_some("link.mmst"));
+    planted.extend(symlink(&path("nowhere"), &path("dangling.mmst")).then_some("dangling.mmst"));
+    #[cfg(unix)] // there are no pipes in directories elsewhere
+    {
+        mkfifo(&path("pipe.mmst"));
+        planted.push("pipe.mmst");
+    }
+    for name in &planted {
+        let before = identity(&path(name));
+        let unpublished = new_file(place.path(), name, 4096).publish().unwrap_err();
+        assert_eq!(unpublished.error.kind(), ErrorKind::AlreadyExists, "{name}");
+        assert_eq!(before, identity(&path(name)), "{name}");
+    }
+    assert_eq!(fs::read(path("victim")).unwrap(), b"precious");
+    assert!(!path("nowhere").exists());
+    assert_eq!(names(place.path()).len(), planted.len() + 1);
+}
+
+#[test]
+fn file_that_is_dropped_is_gone_but_its_memory_stays() {
+    let place = tempfile::tempdir().unwrap();
+    let file = new_file(place.path(), "x.mmst", 4096);
+    let mapping = Arc::clone(file.mapping());
+    drop(file);
+    assert!(lasting(place.path()).is_empty());
+    word(&mapping, 0).store(5, Relaxed);
+    assert_eq!(word(&mapping, 0).load(Relaxed), 5);
+    drop(mapping);
+    assert!(names(place.path()).is_empty());
+}
+
+#[test]
+fn bad_names_and_sizes_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = Directory::open(place.path()).unwrap();
+    for name in ["../x.mmst", "x", ".mmst", "a\nb.mmst", ""] {
+        let error = create(&directory, name, 4096, Access::Owner).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Name(_)), "{name}: {error}");
+    }
+    let error = create(&directory, "x.mmst", 0, Access::Owner).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Empty);
+    assert!(names(place.path()).is_empty());
+}
+
+#[test]
+fn longest_name_can_be_made() {
+    let place = tempfile::tempdir().unwrap();
+    let name = format!("{}.mmst", "n".repeat(crate::backend::name::MAX - 5));
+    let file = published(place.path(), &name, 64);
+    assert_eq!(names(place.path()), [name]);
+    file.remove().unwrap();
+}
+
+#[cfg(unix)] // Windows has access lists: see backend-windows/tests/access.rs
+#[test]
+fn modes_are_as_asked_and_never_writable_for_others() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = Directory::open(place.path()).unwrap();
+    for (access, mode) in
+        [(Access::Owner, 0o600), (Access::Group, 0o640), (Access::Everybody, 0o644)]
+    {
+        let file = create(&directory, &format!("{mode}.mmst"), 64, access).unwrap();
+        let file = file.publish().unwrap();
+        let found = fs::metadata(file.path()).unwrap().permissions().mode();
+        assert_eq!(found & 0o7777, mode);
+    }
+}
+
+#[test]
+fn missing_or_forbidden_directory_is_an_error() {
+    let place = tempfile::tempdir().unwrap();
+    let error = Directory::open(&place.path().join("none")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let directory = Directory::open(place.path()).unwrap();
+    #[cfg(unix)]
+    drop(place);
+    #[cfg(windows)] // old versions keep the name as long as the directory is open
+    let away = place.path().with_extension("away");
+    #[cfg(windows)]
+    fs::rename(place.path(), &away).unwrap();
+    let error = create(&directory, "x.mmst", 64, Access::Owner).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    #[cfg(windows)]
+    fs::rename(&away, place.path()).unwrap();
+}
+
+#[test]
+fn remove_takes_only_its_own_file() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 64);
+    let other = place.path().join("other");
+    fs::write(&other, "other").unwrap();
+    #[cfg(windows)] // nobody renames a file that has a writer
+    {
+        const SHARING_VIOLATION: i32 = 32;
+        let away = fs::rename(file.path(), place.path().join("away")).unwrap_err();
+        assert_eq!(away.raw_os_error(), Some(SHARING_VIOLATION));
+        fs::rename(&other, file.path()).unwrap_err();
+        file.remove().unwrap();
+    }
+    fs::rename(&other, file.path()).unwrap();
+    assert_eq!(file.remove().unwrap_err().kind(), ErrorKind::Replaced);
+    assert_eq!(fs::read(file.path()).unwrap(), b"other");
+    fs::remove_file(file.path()).unwrap();
+    assert_eq!(file.remove().unwrap_err().kind(), ErrorKind::Replaced);
+
+    let file = published(place.path(), "x.mmst", 64);
+    file.flush(false).unwrap();
+    file.flush(true).unwrap();
+    file.remove().unwrap();
+    assert!(lasting(place.path()).is_empty());
+}
+
+#[test]
+fn detached_file_does_not_change_any_more() {
+    if util::is_wine() {
+        eprintln!("skipped: wine goes on sharing a view that is to be copied at a write");
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 10_000);
+    let opened = open(file.path()).unwrap();
+    word(file.mapping(), 0).store(1, Relaxed);
+    word(file.mapping(), 8192).store(1, Relaxed);
+    // Others may store all the while.
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Relaxed) {
+                let counter = word(file.mapping(), 4096);
+                counter.store(counter.load(Relaxed) + 1, Relaxed);
+            }
+        });
+        file.detach().unwrap();
+        let last = word(opened.mapping(), 4096).load(Relaxed);
+        word(file.mapping(), 0).store(2, Relaxed);
+        // Once is enough, and a second time loses nothing.
+        file.detach().unwrap();
+        let own = [0, 8192].map(|offset| word(file.mapping(), offset).load(Relaxed));
+        let published = [0, 4096].map(|offset| word(opened.mapping(), offset).load(Relaxed));
+        // Before anything can fail, or the thread goes on for ever.
+        done.store(true, Relaxed);
+        assert_eq!(own, [2, 1]);
+        assert_eq!(published, [1, last]);
+    });
+    assert!(opened.is_locked().unwrap());
+    let path = file.path().to_owned();
+    drop(file);
+    assert!(!crate::backend::is_locked(&path).unwrap());
+}
+
+#[test]
+fn reopened_file_goes_on_where_it_was() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 10_001);
+    word(file.mapping(), 8192).store(7, Relaxed);
+    let path = file.path().to_owned();
+    assert_eq!(reopen(&path).unwrap_err().kind(), ErrorKind::Locked);
+    drop(file);
+
+    let file = reopen(&path).unwrap();
+    assert_eq!(file.mapping().len(), 10_001);
+    assert_eq!(word(file.mapping(), 8192).load(Relaxed), 7);
+    word(file.mapping(), 8192).store(8, Relaxed);
+    let opened = open(&path).unwrap();
+    assert!(opened.is_locked().unwrap());
+    assert_eq!(word(opened.mapping(), 8192).load(Relaxed), 8);
+    assert_eq!(reopen(&path).unwrap_err().kind(), ErrorKind::Locked);
+}
+
+#[test]
+fn only_own_regular_files_are_reopened() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    drop(published(place.path(), "x.mmst", 64));
+    fs::create_dir(path("directory.mmst")).unwrap();
+    fs::write(path("empty.mmst"), "").unwrap();
+    let mut refused = vec![
+        ("directory.mmst", ErrorKind::NotRegular(FileType::Directory)),
+        ("empty.mmst", ErrorKind::Empty),
+        ("none.mmst", ErrorKind::NotFound),
+    ];
+    if symlink(&path("x.mmst"), &path("link.mmst")) {
+        refused.push(("link.mmst", ErrorKind::NotRegular(FileType::Link)));
+    }
+    #[cfg(unix)] // there are no pipes in directories elsewhere
+    {
+        mkfifo(&path("pipe.mmst"));
+        refused.push(("pipe.mmst", ErrorKind::NotRegular(FileType::Pipe)));
+    }
+    for (name, kind) in refused {
+        assert_eq!(reopen(&path(name)).unwrap_err().kind(), kind, "{name}");
+    }
+    #[cfg(unix)] // nobody gives files away elsewhere
+    if util::is_root() {
+        std::os::unix::fs::chown(path("x.mmst"), Some(12_345), None).unwrap();
+        let kind = ErrorKind::WrongOwner { owner: 12_345, expected: 0 };
+        assert_eq!(reopen(&path("x.mmst")).unwrap_err().kind(), kind);
+    } else {
+        eprintln!("skipped: only root can make a file of another user");
+    }
+}
+
+#[test]
+fn child_is_killed_before_it_publishes() {
+    let Some(path) = child_path() else { return };
+    let _file = new_file(&path, "x.mmst", 4096);
+    say("made");
+    wait_for_end();
+}
+
+#[test]
+fn killed_creator_leaves_no_final_name() {
+    let place = tempfile::tempdir().unwrap();
+    let mut process = child("child_is_killed_before_it_publishes", place.path());
+    assert_eq!(process.hear(), "made");
+    process.kill();
+    let left = names(place.path());
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(crate::backend::name::is_temporary(left[0].as_ref()), "{left:?}");
+    assert!(!crate::backend::is_locked(&place.path().join(&left[0])).unwrap());
+    // The name is free.
+    published(place.path(), "x.mmst", 4096);
+}
+
+#[cfg(unix)] // Windows has no umask
+#[test]
+fn child_has_a_strange_umask() {
+    let Some(path) = child_path() else { return };
+    let directory = Directory::open(&path).unwrap();
+    if util::is_root() {
+        // Whom modes do not bind. This thread alone, hence the bare system call.
+        #[cfg(target_os = "linux")]
+        // SAFETY: has no precondition.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_setuid, 12_345) }, 0);
+    }
+    // SAFETY: has no precondition.
+    unsafe { libc::umask(0o777) };
+    let file = create(&directory, "x.mmst", 64, Access::Group).unwrap().publish().unwrap();
+    assert_eq!(fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o640);
+    say("made");
+}
+
+#[cfg(unix)] // as above
+#[test]
+fn umask_has_no_say() {
+    let place = tempfile::tempdir().unwrap();
+    if util::is_root() {
+        std::os::unix::fs::chown(place.path(), Some(12_345), None).unwrap();
+    }
+    let mut process = child("child_has_a_strange_umask", place.path());
+    assert_eq!(process.hear(), "made");
+}
+
+#[cfg(unix)] // Windows has no limit of the size of files
+#[test]
+fn child_has_a_small_limit() {
+    let Some(path) = child_path() else { return };
+    let limit = libc::rlimit { rlim_cur: 8192, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the limit is a valid value.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) }, 0);
+    let directory = Directory::open(&path).unwrap();
+    let error = create(&directory, "large.mmst", 8193, Access::Owner).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge { size: 8193, limit: 8192 });
+    create(&directory, "small.mmst", 8192, Access::Owner).unwrap().publish().unwrap();
+    say("alive");
+}
+
+#[cfg(unix)] // as above
+#[test]
+fn limit_of_file_size_is_an_error_and_not_a_signal() {
+    let place = tempfile::tempdir().unwrap();
+    let mut process = child("child_has_a_small_limit", place.path());
+    assert_eq!(process.hear(), "alive");
+    assert_eq!(names(place.path()), ["small.mmst"]);
+}
+
+#[test]
+fn many_creators_of_one_name_make_one_file() {
+    let place = tempfile::tempdir().unwrap();
+    let winners: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    (0..50)
+                        .filter(|_| {
+                            let file = new_file(place.path(), "x.mmst", 4096);
+                            file.publish().map(std::mem::forget).is_ok()
+                        })
+                        .count()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(winners, 1);
+    assert_eq!(names(place.path()), ["x.mmst"]);
+}
+
+#[test]
+fn a_new_file_takes_the_place_of_one_that_was_reopened() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = Directory::open(place.path()).unwrap();
+    let path = place.path().join("a.mmst");
+    let new = || create(&directory, "a.mmst", 4096, Access::Owner).unwrap();
+    drop(new().publish().unwrap());
+    let old = reopen(&path).unwrap();
+    let before = crate::backend::info(&path).unwrap().id;
+    let published = new().publish_over(&old).unwrap();
+    assert_ne!(crate::backend::info(&path).unwrap().id, before);
+    assert!(crate::backend::is_locked(&path).unwrap());
+    // Nothing but the one name is left, and the old file has none to give away any more.
+    assert_eq!(lasting(place.path()), ["a.mmst"]);
+    let error = new().publish_over(&old).unwrap_err().error;
+    assert_eq!(error.kind(), ErrorKind::Replaced);
+    assert_eq!(lasting(place.path()), ["a.mmst"]);
+    drop(old);
+    assert_eq!(names(place.path()), ["a.mmst"]);
+    drop(published);
+}

@@ -1,0 +1,247 @@
+//! Opening as an observer: only regular files, and alive by their lock.
+mod util;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
+use mmstats_core::Memory;
+use util::{child, child_path, new_file, published, say, symlink, wait_for_end, word};
+
+use crate::backend::{ErrorKind, FileType, info, is_locked, open, read_all, read_start};
+
+#[test]
+fn only_regular_files_are_opened() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    fs::write(path("file.mmst"), vec![1; 100]).unwrap();
+    fs::create_dir(path("directory.mmst")).unwrap();
+    fs::write(path("empty.mmst"), "").unwrap();
+    fs::File::create(path("huge.mmst")).unwrap().set_len(1 << 32).unwrap();
+    let mut refused = vec![
+        ("directory.mmst", ErrorKind::NotRegular(FileType::Directory)),
+        ("empty.mmst", ErrorKind::Empty),
+        ("huge.mmst", ErrorKind::TooLarge { size: 1 << 32, limit: u32::MAX.into() }),
+        ("none.mmst", ErrorKind::NotFound),
+    ];
+    if symlink(&path("file.mmst"), &path("link.mmst")) {
+        refused.push(("link.mmst", ErrorKind::NotRegular(FileType::Link)));
+    }
+    #[cfg(unix)] // there are neither pipes nor sockets in directories elsewhere
+    let _listener = {
+        util::mkfifo(&path("pipe.mmst"));
+        refused.push(("pipe.mmst", ErrorKind::NotRegular(FileType::Pipe)));
+        refused.push(("socket.mmst", ErrorKind::NotRegular(FileType::Socket)));
+        std::os::unix::net::UnixListener::bind(path("socket.mmst")).unwrap()
+    };
+    for (name, kind) in &refused {
+        let error = open(&path(name)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{name}");
+        assert!(error.to_string().contains(name), "{error}");
+        assert_eq!(read_all(&path(name), 1000).unwrap_err().kind(), kind, "{name}");
+    }
+    let device = if cfg!(windows) { r"\\.\NUL" } else { "/dev/zero" };
+    let device = open(Path::new(device)).unwrap_err();
+    assert_eq!(device.kind(), ErrorKind::NotRegular(FileType::Device));
+    open(&path("file.mmst")).unwrap();
+}
+
+#[test]
+fn facts_are_those_of_the_file() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.mmst");
+    fs::write(&path, [5; 4097]).unwrap();
+    let metadata = fs::metadata(&path).unwrap();
+    let opened = open(&path).unwrap();
+    let info = opened.info();
+    assert_eq!(*info, self::info(&path).unwrap());
+    assert_eq!(info.path, path);
+    assert_eq!(info.size, 4097);
+    assert_eq!(info.modified, metadata.modified().unwrap());
+    #[cfg(unix)] // the standard library knows neither elsewhere
+    {
+        use std::os::unix::fs::MetadataExt;
+        assert_eq!(info.owner, Some(metadata.uid()));
+        assert_eq!((info.id.device, info.id.index), (metadata.dev(), metadata.ino()));
+    }
+    #[cfg(windows)]
+    assert_eq!(info.owner, crate::backend::process::facts().uid);
+    assert_eq!(opened.mapping().len(), 4097);
+    assert!(!opened.mapping().is_writable());
+    assert_eq!(word(opened.mapping(), 4092).load(Relaxed), 0x0505_0505);
+
+    let (info, bytes) = read_all(&path, 4097).unwrap();
+    assert_eq!((&info, bytes.len()), (opened.info(), 4097));
+    assert!(bytes.iter().all(|&byte| byte == 5));
+    let kind = ErrorKind::TooLarge { size: 4097, limit: 4096 };
+    assert_eq!(read_all(&path, 4096).unwrap_err().kind(), kind);
+}
+
+#[test]
+fn start_of_a_file() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.mmst");
+    fs::write(&path, b"start").unwrap();
+    let mut start = [0; 8];
+    assert_eq!(read_start(&path, &mut start[..3]).unwrap(), 3);
+    assert_eq!(read_start(&path, &mut start).unwrap(), 5, "that is all");
+    assert_eq!(&start, b"start\0\0\0");
+    let link = place.path().join("link.mmst");
+    if symlink(&path, &link) {
+        let kind = ErrorKind::NotRegular(FileType::Link);
+        assert_eq!(read_start(&link, &mut start).unwrap_err().kind(), kind);
+    }
+}
+
+#[test]
+fn lock_tells_of_writers_in_this_process() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 4096);
+    let opened = open(file.path()).unwrap();
+    let other = open(file.path()).unwrap();
+    for _ in 0..3 {
+        assert!(opened.is_locked().unwrap());
+        assert!(other.is_locked().unwrap());
+    }
+    // Handles may keep the memory; the lock goes with the file.
+    let mapping = Arc::clone(file.mapping());
+    drop(file);
+    assert!(!opened.is_locked().unwrap());
+    assert!(!is_locked(&opened.info().path).unwrap());
+    word(&mapping, 0).store(9, Relaxed);
+    assert_eq!(word(opened.mapping(), 0).load(Relaxed), 9);
+}
+
+#[test]
+fn observers_do_not_take_each_other_for_a_writer() {
+    let place = tempfile::tempdir().unwrap();
+    let path = published(place.path(), "x.mmst", 4096).path().to_owned();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let opened = open(&path).unwrap();
+            scope.spawn(move || {
+                for _ in 0..20_000 {
+                    assert!(!opened.is_locked().unwrap());
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn observers_do_not_keep_a_writer_from_coming_back() {
+    let place = tempfile::tempdir().unwrap();
+    let path = published(place.path(), "x.mmst", 4096).path().to_owned();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    is_locked(&path).unwrap();
+                }
+            });
+        }
+        let results: Vec<_> = (0..50).map(|_| crate::backend::reopen(&path).map(drop)).collect();
+        done.store(true, Relaxed);
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    });
+}
+
+#[test]
+fn closed_handle_is_opened_again() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "x.mmst", 4096);
+    let mut opened = open(file.path()).unwrap();
+    opened.close_handle();
+    assert!(opened.is_locked().unwrap());
+    let path = file.path().to_owned();
+    drop(file);
+    assert!(!opened.is_locked().unwrap());
+    fs::rename(&path, place.path().join("y.mmst")).unwrap();
+    assert_eq!(opened.is_locked().unwrap_err().kind(), ErrorKind::Replaced);
+    let _other = published(place.path(), "x.mmst", 4096);
+    assert_eq!(opened.is_locked().unwrap_err().kind(), ErrorKind::Replaced);
+}
+
+#[test]
+fn size_is_looked_up_again() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.mmst");
+    fs::write(&path, [1; 100]).unwrap();
+    let mut opened = open(&path).unwrap();
+    assert_eq!(opened.size_now().unwrap(), 100);
+    let shrunk = fs::File::options().write(true).open(&path).unwrap().set_len(50);
+    let size = if cfg!(windows) { 100 } else { 50 };
+    #[cfg(windows)] // nobody makes a file smaller that is mapped
+    {
+        const USER_MAPPED_FILE: i32 = 1224;
+        assert_eq!(shrunk.unwrap_err().raw_os_error(), Some(USER_MAPPED_FILE));
+    }
+    #[cfg(unix)]
+    {
+        shrunk.unwrap();
+        assert_eq!(opened.size_now().unwrap(), 50);
+        // In the middle of a page nothing faults.
+        assert_eq!(word(opened.mapping(), 96).load(Relaxed), 0);
+    }
+    assert!(!opened.mapping().is_damaged());
+    opened.close_handle();
+    assert_eq!(opened.size_now().unwrap(), size);
+    // Windows removes no file that is mapped.
+    fs::rename(&path, place.path().join("away")).unwrap();
+    assert_eq!(opened.size_now().unwrap_err().kind(), ErrorKind::Replaced);
+    fs::write(&path, [1; 100]).unwrap();
+    assert_eq!(opened.size_now().unwrap_err().kind(), ErrorKind::Replaced);
+}
+
+#[test]
+fn child_publishes_and_waits() {
+    let Some(path) = child_path() else { return };
+    let file = published(&path, "x.mmst", 4096);
+    word(file.mapping(), 64).store(77, Relaxed);
+    say("published");
+    wait_for_end();
+}
+
+#[test]
+fn killed_writer_is_dead_and_its_last_values_are_there() {
+    let place = tempfile::tempdir().unwrap();
+    let mut process = child("child_publishes_and_waits", place.path());
+    assert_eq!(process.hear(), "published");
+    let opened = open(&place.path().join("x.mmst")).unwrap();
+    assert!(opened.is_locked().unwrap());
+    process.kill();
+    assert!(!opened.is_locked().unwrap());
+    assert_eq!(word(opened.mapping(), 64).load(Relaxed), 77);
+}
+
+#[test]
+fn ten_thousand_files_can_be_open_at_once() {
+    let place = tempfile::tempdir().unwrap();
+    let limit = crate::backend::process::raise_open_files().unwrap();
+    fs::write(place.path().join("x.mmst"), [1; 64]).unwrap();
+    let started = std::time::Instant::now();
+    // wine takes a time for each that grows with the number of those that are open.
+    let count = if util::is_wine() { 1000 } else { 10_000 };
+    let all: Vec<_> = (0..count)
+        .map(|_| {
+            let mut opened = open(&place.path().join("x.mmst")).unwrap();
+            if limit.is_some_and(|limit| limit < 11_000) {
+                opened.close_handle();
+            }
+            opened
+        })
+        .collect();
+    eprintln!("{count} files opened in {:?}", started.elapsed());
+    assert!(all.iter().all(|opened| word(opened.mapping(), 0).load(Relaxed) == 0x0101_0101));
+}
+
+#[test]
+fn unpublished_file_is_locked_too() {
+    let place = tempfile::tempdir().unwrap();
+    let _file = new_file(place.path(), "x.mmst", 4096);
+    let name = util::names(place.path()).remove(0);
+    assert!(is_locked(&place.path().join(name)).unwrap());
+}
