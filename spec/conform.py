@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """conform, for those without Rust: checks a reader of the mmstats format (CONFORMANCE.md).
 
     python3 conform.py run --reader './my-reader {file}' [--strict] [--only GLOB] [--skip GLOB]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * mmstats.h: reads and writes images of the mmstats format 3.0. C11, nothing but the standard
  * library. The reader comes first, then the writer; a program may use either alone.

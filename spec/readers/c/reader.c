@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The command of CONFORMANCE.md around mmstats.h:  reader [--repeat N] FILE */
 #define _POSIX_C_SOURCE 200809L
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A publisher in C. Writes what CONFORMANCE.md section 4 describes:
  *

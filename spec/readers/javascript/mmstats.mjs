@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A reader of the mmstats format 3.0, written from FORMAT.md and PROTOCOL.md. Node, no other code.
 //
 // Node can neither map files nor load shared words atomically: every look is a read() at a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The command of CONFORMANCE.md:  node reader.mjs [--repeat N] FILE
 
 import fs from "node:fs";

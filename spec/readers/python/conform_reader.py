@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """The command of CONFORMANCE.md around mmstats_reader.py.
 
     python3 conform_reader.py [--repeat N] FILE

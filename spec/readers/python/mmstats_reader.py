@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """A reader of mmstats images, format 3.0, in plain Python 3.
 
     python3 mmstats_reader.py FILE
