@@ -58,9 +58,21 @@ pub(crate) fn table(rows: &[(String, Vec<Outcome>)]) -> bool {
     let folders: BTreeSet<&str> =
         rows.iter().flat_map(|(_, all)| all.iter().map(|o| o.folder.as_str())).collect();
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max(6);
+    // As wide as the name and the largest cell, which has the same number twice.
+    let cells = |folder: Option<&str>| {
+        let all = rows.iter().map(|(_, all)| {
+            all.iter().filter(|o| folder.is_none_or(|folder| o.folder == folder)).count()
+        });
+        let widest = all.max().unwrap_or(0).to_string().len() * 2 + 1;
+        widest.max(folder.unwrap_or("all").len())
+    };
     print!("{:width$}", "reader");
-    folders.iter().for_each(|folder| print!("  {folder:>11}"));
-    println!("  {:>11}", "all");
+    for folder in &folders {
+        let cells = cells(Some(folder));
+        print!("  {folder:>cells$}");
+    }
+    let last = cells(None);
+    println!("  {:>last$}", "all");
     let mut good = true;
     for (name, outcomes) in rows {
         let mut count: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
@@ -75,9 +87,10 @@ pub(crate) fn table(rows: &[(String, Vec<Outcome>)]) -> bool {
         for folder in &folders {
             let these = count.get(folder).copied().unwrap_or_default();
             sum = (sum.0 + these.0, sum.1 + these.1);
-            print!("  {:>11}", cell(these));
+            let cells = cells(Some(folder));
+            print!("  {:>cells$}", cell(these));
         }
-        println!("  {:>11}", cell(sum));
+        println!("  {:>last$}", cell(sum));
         good &= outcomes.iter().all(|outcome| outcome.result.is_ok());
     }
     for (name, outcomes) in rows {
