@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use mmstats_core::Source;
+use mmstats_core::protocol::Site;
 use mmstats_core::read::{Cursor, Field, Header};
 
 use crate::limits::Limits;
@@ -110,7 +111,7 @@ impl Source for Changing<'_> {
         self.tick();
         self.wide.then(|| self.bytes.borrow().as_slice().load64(offset))?
     }
-    fn fence_acquire(&self) {}
+    fn fence(&self, _site: Site) {}
 }
 
 /// Walks an image that changes, in the two ways that there are: all of it where it is, or the

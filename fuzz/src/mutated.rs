@@ -1,5 +1,6 @@
 //! Images of which only the checksums are sure to be right.
 
+use mmstats_core::protocol::Site;
 use mmstats_core::{Region, Source, StaticBytes, StaticMemory};
 
 use crate::limits::Limits;
@@ -59,8 +60,8 @@ impl Source for Front<'_> {
     fn load64(&self, offset: u32) -> Option<u64> {
         if offset < self.size { self.region.load64(offset) } else { Some(0) }
     }
-    fn fence_acquire(&self) {
-        self.region.fence_acquire();
+    fn fence(&self, site: Site) {
+        self.region.fence(site);
     }
     fn copy(&self, offset: u32, out: &mut [u8]) {
         let inside = (self.size.saturating_sub(offset) as usize).min(out.len());

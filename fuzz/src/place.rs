@@ -1,7 +1,7 @@
 //! A directory of files for the targets that need real ones.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use mmstats_core::layout::{self, header as h};
 
@@ -10,11 +10,10 @@ use crate::mutate;
 
 thread_local!(static DIRECTORY: tempfile::TempDir = make());
 
+/// In the directory for temporary files, which `fuzz/run` puts into memory and removes: a
+/// fuzzer ends without clearing up.
 fn make() -> tempfile::TempDir {
-    // Memory, where there is such a place.
-    let memory = Path::new("/dev/shm");
-    let at = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("mmstats-fuzz-").tempdir_in(at).unwrap()
+    tempfile::Builder::new().prefix("mmstats-fuzz-").tempdir().unwrap()
 }
 
 /// The directory of this thread.
