@@ -224,6 +224,19 @@ fn a_writer_that_never_rests_is_contended_in_bounded_time() {
     }
 }
 
+/// Found by fuzzing: whoever asked for a buffer of a slot got 4 GiB.
+#[test]
+fn a_storage_that_is_not_known_asks_for_no_room() {
+    let mut b = Builder::new();
+    let index = b.field("new", Desc { storage: 9, slot_size: u32::MAX - 7, slots: 16, ..ATOMIC });
+    let image = Image::open(b.bytes.as_slice()).unwrap();
+    let field = image.fields().nth(index).unwrap().unwrap();
+    assert_eq!((field.storage(), field.raw().slot_size), (None, u32::MAX - 7));
+    assert_eq!((field.buffer_size(), field.slot_size(), field.slots()), (0, 0, 0));
+    assert_eq!(image.read(0, &field, &mut []), Verdict::Unknown);
+    assert_eq!(image.read_slot(0, &field, &mut []), Verdict::Unknown);
+}
+
 #[test]
 fn without_8_byte_loads_an_8_byte_scalar_is_contended() {
     let bytes = sample().bytes;

@@ -29,9 +29,10 @@ pub struct Cost {
 }
 
 impl Limits {
-    /// Of what allocates nothing but the buffers of the caller.
+    /// Of what allocates nothing but the buffers of the caller. A constant text may say that it
+    /// has room for 1 MiB, and be short.
     pub const CORE: Self = Self {
-        memory: 64 << 10,
+        memory: (1 << 20) + (64 << 10),
         memory_each: 8,
         time: Duration::from_millis(500),
         time_each: Duration::from_micros(50),

@@ -143,8 +143,12 @@ impl Field {
     /// and a slot.
     #[must_use]
     pub const fn buffer_size(&self) -> usize {
-        let slot =
-            if matches!(self.storage, Some(Storage::Journal)) { self.raw.slot_size } else { 0 };
+        let slot = match self.storage {
+            Some(Storage::Journal) => self.raw.slot_size,
+            Some(_) => 0,
+            // Its value is never read, and nothing bounds what it says of itself.
+            None => return 0,
+        };
         self.value_size.next_multiple_of(8).saturating_add(slot) as usize
     }
 
@@ -156,14 +160,21 @@ impl Field {
 
     /// Size of a slot in bytes; 0 unless latched or a journal.
     #[must_use]
+    #[inline]
     pub const fn slot_size(&self) -> u32 {
-        self.raw.slot_size
+        if self.has_slots() { self.raw.slot_size } else { 0 }
     }
 
     /// Number of slots, a power of 2; 0 unless latched or a journal.
     #[must_use]
+    #[inline]
     pub const fn slots(&self) -> u32 {
-        self.raw.slots()
+        if self.has_slots() { self.raw.slots() } else { 0 }
+    }
+
+    /// Of a storage that is not known the numbers were not checked.
+    const fn has_slots(&self) -> bool {
+        matches!(self.storage, Some(Storage::Latched | Storage::Journal))
     }
 
     /// The parameter, whose meaning the kind gives.
