@@ -273,7 +273,8 @@ impl HistogramValue {
                     // 2 l u / (l + u), without an overflow on the way.
                     2.0 * low / (1.0 + low / high)
                 };
-                return Some(estimate.clamp(min, max));
+                // Not `clamp`, which panics where a hostile file has them the wrong way round.
+                return Some(estimate.max(min).min(max));
             }
         }
         Some(max)
@@ -341,6 +342,16 @@ mod tests {
         }
         assert_eq!(HistogramValue::empty().quantile(0.5), None);
         assert_eq!(counted(Buckets::integers(0.1, 1, 9), &[5]).quantile(f64::NAN), None);
+    }
+
+    /// What a file says is not believed. Found by fuzzing.
+    #[test]
+    fn a_minimum_above_the_maximum_is_no_reason_to_panic() {
+        let mut value = counted(Buckets::integers(0.1, 1, 1 << 20), &[10, 20, 30, 40, 50]);
+        value.range = Some((Sum::Integer(9_000), Sum::Integer(7)));
+        assert_eq!([0.0, 0.5, 1.0].map(|q| value.quantile(q)), [9_000.0, 7.0, 7.0].map(Some));
+        value.range = Some((Sum::Float(f64::NAN), Sum::Float(f64::NAN)));
+        assert!(value.quantile(0.5).is_some_and(|median| (20.0..40.0).contains(&median)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use mmstats_core::layout::{descriptor as d, header as h};
 use mmstats_core::{Constant, Counter, DataType, FieldSpec, Text, Timer};
-use mmstats_observe::Observer;
+use mmstats_observe::{Observer, OwnedValue};
 use proptest::prelude::*;
 use support::{Plan, id, observe, publish, walk};
 
@@ -137,6 +137,34 @@ fn the_good_image_is_good() {
     assert!(observer.files()[0].fields().all(|field| field.damage().is_none()));
     assert_eq!(observer.files()[0].field_count(), 9);
     walk(&observer);
+}
+
+/// All files of the specification, of all classes, and quantiles of all that has some.
+#[test]
+fn every_fixture_is_walked() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/fixtures");
+    let (mut found, mut histograms) = (0, 0);
+    let mut folders = vec![fixtures];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "mmst" || end == "mmstats") {
+                found += 1;
+                let observer = observe(&path);
+                walk(&observer);
+                for reading in observer.files().iter().flat_map(mmstats_observe::File::values) {
+                    if let Some(OwnedValue::Histogram(histogram)) = reading.value {
+                        histograms += 1;
+                        let quantiles = [0.0, 0.25, 0.5, 0.75, 0.99, 1.0];
+                        let _ = quantiles.map(|q| histogram.quantile(q));
+                    }
+                }
+            }
+        }
+    }
+    assert!(found > 500 && histograms > 5, "{found} fixtures, {histograms} histograms");
 }
 
 /// Counts that are as large as the format allows in a sparse file cost what they cost, and
