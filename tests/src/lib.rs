@@ -5,6 +5,10 @@
 #![deny(unsafe_code)]
 
 #[cfg(unix)]
+pub mod actor;
+#[cfg(unix)]
+pub mod control;
+#[cfg(unix)]
 pub mod everything;
 #[cfg(unix)]
 pub mod further;
@@ -13,7 +17,11 @@ pub mod look;
 #[cfg(unix)]
 pub mod payload;
 #[cfg(unix)]
+pub mod storage;
+#[cfg(unix)]
 pub mod system;
+#[cfg(unix)]
+pub mod word;
 
 /// The examples of the README at the root, compiled and run.
 #[cfg(doctest)]

@@ -103,16 +103,7 @@ impl Numbers {
     pub fn take(&mut self, field: &FieldRef<'_>, value: RawValue<'_>) -> Result<(), String> {
         match (field.label(), value) {
             ("count", RawValue::U64(n)) => self.count = Some(n),
-            ("text", RawValue::Text { text, cut }) => {
-                let n = text.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
-                let n = n.ok_or_else(|| format!("torn text {text:?}"))?;
-                let mut whole = String::new();
-                text_of(n, &mut whole);
-                if whole != text || cut {
-                    return Err(format!("torn text {text:?}, number {n} is {whole:?}"));
-                }
-                self.text = Some(n);
-            }
+            ("text", RawValue::Text { text, cut }) => self.take_text(text, cut)?,
             ("array", RawValue::Array(array)) => {
                 let mut words =
                     array.bytes().as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b));
@@ -127,21 +118,47 @@ impl Numbers {
                 }
                 self.array = Some(n);
             }
-            (label, RawValue::U64(word)) if label.starts_with("group.w") => {
-                let place = self.members.get_mut(self.seen).ok_or("too many members")?;
-                *place = word;
-                self.seen += 1;
-                if self.seen == 8 {
-                    let n = self.members[0];
-                    for (index, word) in (1..).zip(&self.members[1..]) {
-                        if *word != mix(n, index) {
-                            return Err(format!("torn group: {:?}", self.members));
-                        }
-                    }
-                    self.group = Some(n);
+            (label, value) if label.starts_with("group.w") => self.take_member(label, value)?,
+            (label, value) => return Err(format!("{label} is {value:?}")),
+        }
+        Ok(())
+    }
+
+    /// Takes a text.
+    ///
+    /// # Errors
+    ///
+    /// If it is torn.
+    pub fn take_text(&mut self, text: &str, cut: bool) -> Result<(), String> {
+        let n = text.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        let n = n.ok_or_else(|| format!("torn text {text:?}"))?;
+        let mut whole = String::new();
+        text_of(n, &mut whole);
+        if whole != text || cut {
+            return Err(format!("torn text {text:?}, number {n} is {whole:?}"));
+        }
+        self.text = Some(n);
+        Ok(())
+    }
+
+    /// Takes the next member of the group.
+    ///
+    /// # Errors
+    ///
+    /// If the group is torn.
+    pub fn take_member(&mut self, label: &str, value: RawValue<'_>) -> Result<(), String> {
+        let RawValue::U64(word) = value else { return Err(format!("{label} is {value:?}")) };
+        let place = self.members.get_mut(self.seen).ok_or("too many members")?;
+        *place = word;
+        self.seen += 1;
+        if self.seen == 8 {
+            let n = self.members[0];
+            for (index, word) in (1..).zip(&self.members[1..]) {
+                if *word != mix(n, index) {
+                    return Err(format!("torn group: {:?}", self.members));
                 }
             }
-            (label, value) => return Err(format!("{label} is {value:?}")),
+            self.group = Some(n);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mmstats_observe::State;
 use mmstats_tests::look::{file, look, states, unsigned};
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 fn path_of(ready: &str) -> PathBuf {
     PathBuf::from(ready.splitn(3, ' ').nth(2).unwrap())

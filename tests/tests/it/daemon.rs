@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mmstats_observe::State;
 use mmstats_tests::look::{file, look, states, unsigned};
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 /// The daemon: its process id, its file, and what it was told of an earlier publisher.
 fn daemon(actor: &mut Actor) -> (u32, String, String) {

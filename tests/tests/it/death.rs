@@ -10,7 +10,7 @@ use mmstats_tests::look::{file, in_lane, look, states, unsigned};
 use mmstats_tests::payload::Numbers;
 use mmstats_tests::system::{Signal, signal};
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 /// A few random bits, from what the standard library seeds its maps with.
 fn random() -> u64 {

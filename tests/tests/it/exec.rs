@@ -9,7 +9,7 @@ use mmstats_observe::State;
 use mmstats_tests::look::{file, look, states, unsigned};
 use mmstats_tests::system::{Signal, signal};
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 fn path_of(ready: &str) -> PathBuf {
     PathBuf::from(ready.splitn(3, ' ').nth(2).unwrap())

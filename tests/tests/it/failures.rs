@@ -10,7 +10,7 @@ use mmstats_observe::State;
 use mmstats_tests::everything::Everything;
 use mmstats_tests::look::{file, look, states, unsigned};
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 fn start(directory: &Path) -> Result<Publisher<Everything>, Error> {
     Options::new().directory(directory).start()

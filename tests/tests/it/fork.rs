@@ -6,7 +6,7 @@ use mmstats_observe::{Observer, State};
 use mmstats_tests::look::{file, in_lane, look, states, unsigned};
 use mmstats_tests::system::{Signal, signal};
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 /// The pid of the child, whatever the two say first; and the other lines.
 fn child_of(actor: &mut Actor, lines: usize) -> (u32, Vec<String>) {

@@ -4,7 +4,7 @@
 //! What is done is in the actor's role `disk`; it mounts a small tmpfs in a namespace of
 //! its own.
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 fn passes(scenario: &str) {
     let directory = directory();

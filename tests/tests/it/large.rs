@@ -8,7 +8,7 @@ use mmstats_observe::{OwnedValue, RawVerdict, Scratch, Totals, Verdict};
 use mmstats_tests::look::look;
 use mmstats_tests::payload::Numbers;
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 const FIELDS: usize = 100_000;
 

@@ -9,7 +9,7 @@ use mmstats::{Counter, Error, Gauge, OnDrop, Options, Publisher, Stats, Text};
 use mmstats_observe::State;
 use mmstats_tests::look::{look, unsigned, value};
 
-use crate::actor::{Meeting, directory};
+use mmstats_tests::actor::{Meeting, directory};
 
 #[derive(Stats)]
 struct One {

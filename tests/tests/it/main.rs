@@ -5,7 +5,6 @@
 //! with it.
 #![cfg(target_os = "linux")]
 
-mod actor;
 mod clock;
 mod containers;
 mod daemon;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mmstats::{Counter, Gauge, Options, Publisher, Stats};
 use mmstats_tests::look::{look, total, unsigned};
 
-use crate::actor::directory;
+use mmstats_tests::actor::directory;
 
 #[derive(Stats)]
 struct Pool {

@@ -9,7 +9,7 @@ use mmstats_observe::{Fold, Observer, OwnedValue, Sources, State, Totals};
 use mmstats_tests::look::{file, look, states, unsigned};
 use mmstats_tests::system::{Signal, signal};
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 /// The clients, who know how many answers they got from whom.
 struct Clients<'a> {

@@ -10,7 +10,7 @@ use mmstats_tests::look::{look, states};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-use crate::actor::directory;
+use mmstats_tests::actor::directory;
 
 /// A field of some type and what is set.
 #[derive(Debug, Clone)]

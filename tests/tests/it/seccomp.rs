@@ -12,7 +12,7 @@ use mmstats_observe::{AverageValue, File, Observer, OwnedValue, State, Verdict, 
 use mmstats_tests::everything::TEXTS;
 use mmstats_tests::look::{in_lane, look, total};
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 /// Whether there is no strict mode here; then the test says that it was skipped.
 fn skipped(actor: &mut Actor) -> bool {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mmstats_observe::State;
 use mmstats_tests::look::{look, unsigned};
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 const FILES: usize = 10_000;
 /// How many a process makes: less than it may have open anywhere.

@@ -9,7 +9,7 @@ use mmstats::{
 };
 use serde_json::{Value, json};
 
-use crate::actor::directory;
+use mmstats_tests::actor::directory;
 
 #[derive(Record)]
 struct Load {

@@ -11,7 +11,7 @@ use mmstats_tests::everything::Everything;
 use mmstats_tests::look::{look, unsigned};
 use mmstats_tests::system::is_root;
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 /// A file of a program that was killed, which looks `age` seconds old.
 fn dead(directory: &Path, age: u64) -> PathBuf {

@@ -8,7 +8,7 @@ use mmstats::{Counter, Lane, Options, Schema};
 use mmstats_observe::{File, OwnedValue};
 use mmstats_tests::look::{in_lane, look, value};
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 fn text(file: &File, label: &str) -> String {
     match value(file, label).value.unwrap().only() {

@@ -11,7 +11,7 @@ use mmstats::{Counter, Flag, Gauge, OnDrop, Options, Publisher, Stats, Text, Tim
 use mmstats_observe::State;
 use mmstats_tests::look::{is_absent, look, states, total, unsigned};
 
-use crate::actor::{Actor, Meeting, directory};
+use mmstats_tests::actor::{Actor, Meeting, directory};
 
 #[derive(Stats)]
 struct Work {

@@ -8,7 +8,7 @@ use mmstats_observe::{RawVerdict, Scratch};
 use mmstats_tests::look::{look, states};
 use mmstats_tests::payload::Numbers;
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 #[derive(Debug, Default)]
 struct Tally {

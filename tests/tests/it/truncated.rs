@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mmstats_observe::{Observer, Sources, State};
 use mmstats_tests::look::{file, unsigned, value};
 
-use crate::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory};
 
 /// The files of two programs: one that was killed, and one that lives.
 fn two_programs(directory: &Path) -> (PathBuf, Actor, PathBuf) {

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -14,15 +15,25 @@ use mmstats_tests::system;
 
 use crate::say;
 
+/// Somebody with a quota.
+const USER: u32 = 54_321;
+
 type Started = Result<Publisher<Everything>, Error>;
 
 pub(crate) fn run(directory: &Path, words: &[String]) {
     let [scenario] = words else { panic!("SCENARIO") };
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs"])
-        .arg(directory)
-        .status();
+    let options = match scenario.as_str() {
+        "quota" => "size=1m,mode=0700,usrquota,usrquota_block_hardlimit=64k",
+        _ => "size=256k,mode=0700",
+    };
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(directory).status();
     if !mounted.is_ok_and(|status| status.success()) {
+        if scenario == "quota" {
+            // Linux 6.6 and later, if it was built so.
+            say("no quotas here");
+            return;
+        }
         say("skipped: no tmpfs can be mounted here");
         return;
     }
@@ -32,6 +43,7 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
         "private" => private(directory),
         "growth" => growth(directory, false),
         "growth-private" => growth(directory, true),
+        "quota" => quota(directory),
         "read-only" => read_only(directory),
         other => panic!("no scenario {other:?}"),
     }
@@ -161,6 +173,40 @@ fn growth(directory: &Path, or_private: bool) {
         });
     });
     assert_eq!(publisher.paths().len(), 2);
+}
+
+/// As a user who may have 64 KiB, of a megabyte: an error that says so, nothing left behind.
+fn quota(directory: &Path) {
+    let target = directory.join("published");
+    fs::create_dir(&target).expect("a directory");
+    std::os::unix::fs::chown(&target, Some(USER), Some(USER)).expect("the super-user may");
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    system::become_user(USER).expect("the super-user may");
+    bounded(&target, "quota");
+}
+
+/// Where a file of 2 lanes fits and one of 100 does not: at the start an error that says so
+/// and leaves nothing behind, later lanes for as long as there is room, then memory.
+pub(crate) fn bounded(directory: &Path, why: &str) {
+    let started: Started = options(directory).lanes(100).start();
+    let error = started.expect_err("it is above the limit").to_string();
+    assert!(error.contains(why), "{error}");
+    assert_eq!(names(directory), [""; 0]);
+    let private: Publisher<Everything> =
+        options(directory).lanes(100).or_private().start().expect("memory");
+    assert!(private.problem().is_some());
+    private.with(|stats| stats.update(1));
+
+    let first: Publisher<Everything> = options(directory).lanes(2).start().expect("it fits");
+    let lanes: Vec<_> = std::iter::from_fn(|| first.lane().ok()).take(1000).collect();
+    assert!((2..1000).contains(&lanes.len()), "{} lanes", lanes.len());
+    lanes.iter().for_each(|stats| stats.update(1));
+    first.with(|stats| stats.update(2));
+    let problem = first.problem().expect("a problem").to_string();
+    assert!(problem.contains(why), "{problem}");
+    let count = u128::try_from(lanes.len()).expect("a number");
+    assert_eq!(unsigned(&look(directory), "counter"), count);
+    assert!(names(directory).iter().all(|name| !name.starts_with('.')), "{:?}", names(directory));
 }
 
 fn read_only(directory: &Path) {

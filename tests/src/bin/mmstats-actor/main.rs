@@ -14,9 +14,13 @@ mod fork;
 #[cfg(target_os = "linux")]
 mod large;
 #[cfg(target_os = "linux")]
+mod latency;
+#[cfg(target_os = "linux")]
 mod prefork;
 #[cfg(target_os = "linux")]
 mod publish;
+#[cfg(target_os = "linux")]
+mod storage;
 #[cfg(target_os = "linux")]
 mod strict;
 
@@ -29,6 +33,14 @@ fn main() {
     match role.as_str() {
         "idle" => publish::idle(&directory, &rest),
         "payload" => publish::payload(&directory, &rest),
+        "latency" => latency::run(&directory, &rest),
+        "limited" => {
+            disk::bounded(&directory, "limit");
+            say("passed");
+        }
+        "pair" => storage::pair(&directory, &rest),
+        "adding" => storage::adding(&directory, &rest),
+        "storage" => storage::run(&directory, &rest),
         "strict" => strict::run(&directory, &rest),
         "disk" => disk::run(&directory, &rest),
         "nobody" => disk::as_nobody(&directory),

@@ -45,7 +45,7 @@ pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
 pub(crate) fn idle(directory: &Path, words: &[String]) {
     let publisher: Publisher<Everything> = options(directory, words).start().expect("a publisher");
     let stats = publisher.lane().expect("a lane");
-    let tid = mmstats_unix_thread_id();
+    let tid = thread_id();
     say(format_args!("ready {tid} {}", publisher.paths()[0].display()));
     while let Some(line) = hear() {
         match line.split_once(' ').unwrap_or((&line, "")) {
@@ -56,7 +56,7 @@ pub(crate) fn idle(directory: &Path, words: &[String]) {
                 // Stays, with its lane.
                 std::thread::spawn(move || {
                     publisher.with(|stats| stats.update(n));
-                    say(format_args!("thread {}", mmstats_unix_thread_id()));
+                    say(format_args!("thread {}", thread_id()));
                     loop {
                         std::thread::park();
                     }
@@ -135,7 +135,7 @@ pub(crate) fn many(directory: &Path, words: &[String]) {
 }
 
 /// The number of this thread, by another way than the one under test.
-fn mmstats_unix_thread_id() -> String {
+pub(crate) fn thread_id() -> String {
     let link = std::fs::read_link("/proc/thread-self").expect("/proc");
     link.file_name().expect("a thread").to_string_lossy().into_owned()
 }

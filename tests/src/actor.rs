@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Condvar, Mutex};
@@ -14,10 +14,23 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The program with the roles.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mmstats-actor");
+const PROGRAM: &str = "mmstats-actor";
+
+/// A program of this workspace, which lies where the one that runs does, or above its tests.
+///
+/// # Panics
+///
+/// If it was not built.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let this = std::env::current_exe().expect("a path");
+    let places = this.ancestors().skip(1).take(2).map(|place| place.join(name));
+    let found = places.into_iter().find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("no {name} beside {}: build the workspace", this.display()))
+}
 
 /// A running `mmstats-actor`.
-pub(crate) struct Actor {
+pub struct Actor {
     child: Child,
     /// Only after it was killed.
     stdin: Option<ChildStdin>,
@@ -26,8 +39,9 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    pub(crate) fn start(role: &str, directory: &Path, words: &[&str]) -> Self {
-        let mut command = Command::new(PROGRAM);
+    /// In the role and the directory, with these arguments.
+    pub fn start(role: &str, directory: &Path, words: &[&str]) -> Self {
+        let mut command = Command::new(program(PROGRAM));
         command.arg(role).arg(directory).args(words);
         Self::spawn(command).by_lines()
     }
@@ -43,8 +57,8 @@ impl Actor {
     }
 
     /// The first line is read, the rest of the output is the caller's.
-    pub(crate) fn start_raw(role: &str, directory: &Path, words: &[&str]) -> (Self, ChildStdout) {
-        let mut command = Command::new(PROGRAM);
+    pub fn start_raw(role: &str, directory: &Path, words: &[&str]) -> (Self, ChildStdout) {
+        let mut command = Command::new(program(PROGRAM));
         command.arg(role).arg(directory).args(words);
         let mut actor = Self::spawn(command);
         let mut out = actor.child.stdout.take().expect("piped");
@@ -55,13 +69,13 @@ impl Actor {
     }
 
     /// In a mount namespace of its own; `None` where there is none to be had.
-    pub(crate) fn start_with_mounts(role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
+    pub fn start_with_mounts(role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
         Self::start_apart(&["-m"], role, directory, words)
     }
 
     /// As process 1 of a pid namespace of its own; `None` where there is none to be had.
     /// What is killed is the process around it, which takes it along a moment later.
-    pub(crate) fn start_as_first(role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
+    pub fn start_as_first(role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
         Self::start_apart(&["-p", "-f", "--kill-child"], role, directory, words)
     }
 
@@ -69,7 +83,7 @@ impl Actor {
     fn start_apart(flags: &[&str], role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
         let unshare = || {
             let mut command = Command::new("unshare");
-            if !mmstats_tests::system::is_root() {
+            if !crate::system::is_root() {
                 command.arg("-r");
             }
             command.args(flags);
@@ -80,7 +94,7 @@ impl Actor {
             return None;
         }
         let mut command = unshare();
-        command.args([PROGRAM.as_ref(), role.as_ref(), directory.as_os_str()]).args(words);
+        command.arg(program(PROGRAM)).arg(role).arg(directory).args(words);
         Some(Self::spawn(command).by_lines())
     }
 
@@ -96,12 +110,14 @@ impl Actor {
         Self { child, stdin: None, lines: None, stderr: Some(stderr) }
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// The next line that it prints.
-    pub(crate) fn line(&mut self) -> String {
+    pub fn line(&mut self) -> String {
         let lines = self.lines.as_ref().expect("not raw");
         match lines.recv_timeout(LIMIT) {
             Ok(line) => line,
@@ -114,25 +130,30 @@ impl Actor {
     }
 
     /// The next line, if there is one by now.
-    pub(crate) fn try_line(&mut self) -> Option<String> {
+    pub fn try_line(&mut self) -> Option<String> {
         self.lines.as_ref().expect("not raw").recv_timeout(Duration::from_millis(100)).ok()
     }
 
+    /// The next line, if it comes within `time`.
+    pub fn try_for(&mut self, time: Duration) -> Option<String> {
+        self.lines.as_ref().expect("not raw").recv_timeout(time).ok()
+    }
+
     /// Asks for something, and returns the answer.
-    pub(crate) fn ask(&mut self, request: &str) -> String {
+    pub fn ask(&mut self, request: &str) -> String {
         let stdin = self.child.stdin.as_mut().expect("piped");
         writeln!(stdin, "{request}").expect("it listens");
         self.line()
     }
 
     /// Asks for something to which there is no answer.
-    pub(crate) fn tell(&mut self, request: &str) {
+    pub fn tell(&mut self, request: &str) {
         let stdin = self.child.stdin.as_mut().expect("piped");
         writeln!(stdin, "{request}").expect("it listens");
     }
 
     /// Ends it by a signal that it cannot catch.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         // Waiting closes it, and a process that the signal takes along must not end cleanly.
         self.stdin = self.child.stdin.take();
         self.child.kill().expect("it is ours");
@@ -141,7 +162,7 @@ impl Actor {
     }
 
     /// How it ended; it must do so by itself.
-    pub(crate) fn wait(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         let start = Instant::now();
         // Whoever waits for a line from us learns that there is none.
         drop(self.child.stdin.take());
@@ -155,13 +176,13 @@ impl Actor {
     }
 
     /// It must end with exit code 0.
-    pub(crate) fn succeeds(&mut self) {
+    pub fn succeeds(&mut self) {
         let status = self.wait();
         assert!(status.success(), "{status:?}: {}", self.errors());
     }
 
     /// What it printed as errors, once it has ended.
-    pub(crate) fn errors(&mut self) -> String {
+    pub fn errors(&mut self) -> String {
         self.stderr.take().map_or_else(String::new, |thread| thread.join().unwrap_or_default())
     }
 }
@@ -175,19 +196,21 @@ impl Drop for Actor {
 
 /// A barrier at which nobody waits for ever: when one of the threads fails, the others do
 /// too, instead of hanging.
-pub(crate) struct Meeting {
+pub struct Meeting {
     size: usize,
     arrived: Mutex<usize>,
     all: Condvar,
 }
 
 impl Meeting {
-    pub(crate) fn new(size: usize) -> Self {
+    /// For so many threads.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
         Self { size, arrived: Mutex::new(0), all: Condvar::new() }
     }
 
     /// Waits until as many threads are here as are expected; once only.
-    pub(crate) fn wait(&self) {
+    pub fn wait(&self) {
         let mut arrived = self.arrived.lock().unwrap();
         *arrived += 1;
         self.all.notify_all();
@@ -201,6 +224,6 @@ impl Meeting {
 }
 
 /// A directory for one test.
-pub(crate) fn directory() -> tempfile::TempDir {
+pub fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
 }

@@ -1,0 +1,44 @@
+//! How long the longest update takes.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mmstats::{Array, Counter, Publisher, Stats};
+
+use crate::publish::options;
+use crate::{hear, say};
+
+#[derive(Debug, Stats)]
+#[stats(prefix = "latency")]
+struct Latency {
+    updates: Counter,
+    words: Array<u64, 64>,
+}
+
+/// `SECONDS`: updates for so long, with a look at the clock for each; says how many updates
+/// there were, the worst in nanoseconds, and how many took more than a millisecond.
+pub(crate) fn run(directory: &Path, words: &[String]) {
+    let [seconds] = words else { panic!("SECONDS") };
+    let time = Duration::from_secs(seconds.parse().expect("seconds"));
+    let publisher: Publisher<Latency> = options(directory, &[]).start().expect("a publisher");
+    let stats = publisher.lane().expect("a lane");
+    let start = Instant::now();
+    let (mut worst, mut above, mut updates, mut last) = (Duration::ZERO, 0_u64, 0_u64, start);
+    while last - start < time {
+        // As a server would: some updates, then other work.
+        for _ in 0..1000 {
+            updates += 1;
+            stats.updates.set(updates);
+            stats.words.set(&[updates; 64]);
+            let now = Instant::now();
+            let took = now - last;
+            last = now;
+            worst = worst.max(took);
+            above += u64::from(took > Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        last = Instant::now();
+    }
+    say(format_args!("{updates} {} {above}", worst.as_nanos()));
+    hear();
+}

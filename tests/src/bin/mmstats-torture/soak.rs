@@ -1,0 +1,1 @@
+pub(crate) fn run(_: &crate::plan::Plan, _: &mut crate::table::Table) {}
