@@ -219,12 +219,7 @@ pub enum Seen {
 /// # Errors
 ///
 /// If the value is torn, mixed or damaged, or bytes of the file are missing.
-pub fn read(
-    file: &File,
-    lane: u32,
-    class: Class,
-    scratch: &mut Scratch,
-) -> Result<Seen, String> {
+pub fn read(file: &File, lane: u32, class: Class, scratch: &mut Scratch) -> Result<Seen, String> {
     let (mut seen, mut wrong) = (None, None);
     let (mut group, mut contended) = (Numbers::default(), false);
     let whole = file.visit_lane(lane, scratch, |field, verdict| {

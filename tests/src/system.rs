@@ -3,6 +3,7 @@
 
 use std::io;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Splits this process; `None` in the child, else the process id of the child.
 ///
@@ -25,6 +26,46 @@ pub fn fork() -> io::Result<Option<u32>> {
         Ok(0) => Ok(None),
         Ok(child) => Ok(Some(child)),
         Err(_) => Err(io::Error::last_os_error()),
+    }
+}
+
+/// As [`fork`], in a process that may have other threads.
+///
+/// The child has this thread alone. What it may do is what is tested: to use publishers that
+/// it inherited, and end by [`exit_now`]. The C library keeps its allocator usable.
+///
+/// # Errors
+///
+/// If there cannot be another process.
+pub fn fork_among_threads() -> io::Result<Option<u32>> {
+    // SAFETY: the callers' children do what is said above; the locks of the allocator are
+    // held by nobody in the child, by the C library's own handlers.
+    let pid = unsafe { libc::fork() };
+    match u32::try_from(pid) {
+        Ok(0) => Ok(None),
+        Ok(child) => Ok(Some(child)),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Waits for a child of this process for so long, then kills it; true if it ended by itself
+/// with exit code 0.
+#[must_use]
+pub fn wait_for_up_to(pid: u32, time: Duration) -> bool {
+    let Ok(child) = libc::pid_t::try_from(pid) else { return false };
+    let start = Instant::now();
+    loop {
+        let mut status = 1;
+        // SAFETY: `status` is a place for one number that lives through the call.
+        match unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } {
+            0 if start.elapsed() < time => std::thread::sleep(Duration::from_millis(1)),
+            0 => {
+                let _ = signal(pid, Signal::Kill);
+                let _ = wait_for(pid);
+                return false;
+            }
+            found => return found == child && status == 0,
+        }
     }
 }
 

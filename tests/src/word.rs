@@ -20,7 +20,8 @@ impl SharedWord {
     ///
     /// If it cannot be opened or mapped.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file =
+            File::options().read(true).write(true).create(true).truncate(false).open(path)?;
         file.set_len(SIZE as u64)?;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY:

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use mmstats::{Error, Options, Publisher};
+use mmstats_observe::{Observer, Sources};
 use mmstats_tests::everything::Everything;
 use mmstats_tests::look::{look, states, unsigned};
 use mmstats_tests::system;
@@ -238,5 +239,70 @@ pub(crate) fn as_nobody(directory: &Path) {
     let problem = publisher.problem().expect("a problem").to_string();
     assert!(problem.contains("permission denied"), "{problem}");
     publisher.with(|stats| stats.update(1));
+    say("passed");
+}
+
+/// Somebody was first to make the directory that this user would take: it is passed over, by
+/// publishers and by observers, and left as it is.
+pub(crate) fn planted(directory: &Path, words: &[String]) {
+    let [plant] = words else { panic!("PLANT") };
+    // An image to be taken for one of this user's.
+    let image = {
+        let publisher: Publisher<Everything> = options(directory).start().expect("a publisher");
+        publisher.with(|stats| stats.update(1000));
+        fs::read(&publisher.paths()[0]).expect("a file")
+    };
+    for place in ["/dev/shm", "/tmp"] {
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "mode=1777", "tmpfs", place]).status();
+        assert!(mounted.is_ok_and(|status| status.success()), "a tmpfs can be mounted");
+    }
+    let own = Path::new("/dev/shm").join(format!("mmstats-{USER}"));
+    let target = Path::new("/dev/shm/target");
+    fs::create_dir(target).expect("a directory");
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    let fill = |place: &Path| {
+        fs::write(place.join("planted.mmst"), &image).expect("a file");
+        mode(&place.join("planted.mmst"), 0o644).expect("it is ours");
+    };
+    let give = |path: &Path| std::os::unix::fs::chown(path, Some(USER), Some(USER));
+    match plant.as_str() {
+        "none" => {}
+        "link" => {
+            fill(target);
+            give(target).and_then(|()| mode(target, 0o700)).expect("the super-user may");
+            std::os::unix::fs::symlink(target, &own).expect("a link");
+        }
+        "owner" | "mode" => {
+            fs::create_dir(&own).expect("a directory");
+            fill(&own);
+            if plant == "mode" {
+                give(&own).expect("the super-user may");
+            }
+            mode(&own, 0o777).expect("it is ours");
+        }
+        "file" => fs::write(&own, "a file").expect("a file"),
+        "pipe" => {
+            let made = Command::new("mkfifo").arg(&own).status();
+            assert!(made.is_ok_and(|status| status.success()), "a pipe");
+        }
+        other => panic!("no plant {other:?}"),
+    }
+    let before = (names(target), fs::symlink_metadata(&own).ok().map(|data| data.len()));
+    system::become_user(USER).expect("the super-user may");
+    let publisher: Publisher<Everything> = Options::new().start().expect("the second choice");
+    publisher.with(|stats| stats.update(7));
+    let path = publisher.paths().swap_remove(0);
+    let mut observer = Observer::new(Sources::new());
+    observer.refresh();
+    assert_eq!(states(&observer).len(), 1, "{:?}", states(&observer));
+    assert_eq!(unsigned(&observer, "counter"), 7);
+    if plant == "none" {
+        assert!(path.starts_with(&own), "{}", path.display());
+    } else {
+        assert!(path.starts_with(format!("/tmp/mmstats-{USER}")), "{}", path.display());
+        let after = (names(target), fs::symlink_metadata(&own).ok().map(|data| data.len()));
+        assert_eq!(before, after, "it was changed");
+    }
     say("passed");
 }

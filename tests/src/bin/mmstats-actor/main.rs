@@ -20,7 +20,11 @@ mod prefork;
 #[cfg(target_os = "linux")]
 mod publish;
 #[cfg(target_os = "linux")]
+mod server;
+#[cfg(target_os = "linux")]
 mod storage;
+#[cfg(target_os = "linux")]
+mod storms;
 #[cfg(target_os = "linux")]
 mod strict;
 
@@ -38,6 +42,11 @@ fn main() {
             disk::bounded(&directory, "limit");
             say("passed");
         }
+        "forks" => storms::forks(&directory, &rest),
+        "threads" => storms::threads(&directory, &rest),
+        "recycle" => storms::recycle(&directory),
+        "server" => server::run(&directory),
+        "observe" => server::observe(&directory),
         "pair" => storage::pair(&directory, &rest),
         "adding" => storage::adding(&directory, &rest),
         "storage" => storage::run(&directory, &rest),
@@ -49,6 +58,8 @@ fn main() {
         "prefork" => prefork::run(&directory, &rest),
         "daemon" => daemon::run(&directory, &rest),
         "many" => publish::many(&directory, &rest),
+        "look-as" => publish::look_as(&directory, &rest),
+        "planted" => disk::planted(&directory, &rest),
         "look" => publish::look(&directory, &rest),
         other => panic!("no role {other:?}"),
     }

@@ -5,8 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use mmstats::{Counter, OnDrop, Options, Publisher, Stats};
+use mmstats::{Access, Counter, OnDrop, Options, Publisher, Stats};
 use mmstats_observe::State;
+use mmstats_tests::control::set_umask;
 use mmstats_tests::everything::Everything;
 use mmstats_tests::look::{look as observe, unsigned};
 use mmstats_tests::payload::{ELEMENTS, Eight, Payload, array_of, text_of};
@@ -21,7 +22,8 @@ struct One {
 }
 
 /// Options from words: `files=TEMPLATE`, `name=NAME`, `lanes=N`, `keep`, `post=N` for the
-/// post-mortems that stay; and `clock=SECONDS`, by which this program's clock is ahead.
+/// post-mortems that stay, `access=WHO`; and of the process `umask=OCTAL`, `user=ID`, and
+/// `clock=SECONDS`, by which its clock is ahead.
 pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
     let mut options = Options::new().directory(directory).post_mortems(None);
     for word in words {
@@ -35,6 +37,17 @@ pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
                 clock::set(seconds.parse().expect("seconds"));
                 options
             }
+            ("umask", octal) => {
+                set_umask(u16::from_str_radix(octal, 8).expect("permissions"));
+                options
+            }
+            ("access", "owner") => options.access(Access::Owner),
+            ("access", "group") => options.access(Access::Group),
+            ("access", "everybody") => options.access(Access::Everybody),
+            ("user", id) => {
+                system::become_user(id.parse().expect("a user")).expect("the super-user may");
+                options
+            }
             (other, _) => panic!("no option {other:?}"),
         };
     }
@@ -43,7 +56,12 @@ pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
 
 /// Publishes and does what it is told.
 pub(crate) fn idle(directory: &Path, words: &[String]) {
-    let publisher: Publisher<Everything> = options(directory, words).start().expect("a publisher");
+    let publisher: Publisher<Everything> =
+        options(directory, words).start().unwrap_or_else(|error| {
+            // No panic: a stack takes long to print, and this is no surprise.
+            eprintln!("no publisher: {error}");
+            std::process::exit(1);
+        });
     let stats = publisher.lane().expect("a lane");
     let tid = thread_id();
     say(format_args!("ready {tid} {}", publisher.paths()[0].display()));
@@ -175,5 +193,16 @@ pub(crate) fn look(directory: &Path, labels: &[String]) {
     let observer = observe(directory);
     for label in labels {
         say(unsigned(&observer, label));
+    }
+}
+
+/// `USER LABEL`: what that user sees.
+pub(crate) fn look_as(directory: &Path, words: &[String]) {
+    let [user, label] = words else { panic!("USER LABEL") };
+    system::become_user(user.parse().expect("a user")).expect("the super-user may");
+    let observer = observe(directory);
+    match observer.files().iter().any(|file| file.state().is_readable()) {
+        true => say(unsigned(&observer, label)),
+        false => say("nothing"),
     }
 }

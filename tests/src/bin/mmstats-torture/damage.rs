@@ -342,7 +342,8 @@ fn ten_thousand(plan: &Plan, row: &mut Row) {
         if right { Ok(()) } else { Err(format!("{readable} of {good} readable, {hits} hits")) }
     });
     let directory = directory.path().to_str().expect("UTF-8");
-    for arguments in [&["ls", directory][..], &["show", directory], &["clean", "--dry-run", directory]]
+    for arguments in
+        [&["ls", directory][..], &["show", directory], &["clean", "--dry-run", directory]]
     {
         row.case(|| {
             let printed = judge(&mut tool(Path::new(directory), arguments), || ())?;
@@ -373,4 +374,3 @@ fn row_of(printed: &tools::Printed, tool: &str, good: usize) -> Result<(), Strin
         _ => Ok(()),
     }
 }
-

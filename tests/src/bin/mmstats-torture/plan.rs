@@ -57,7 +57,8 @@ impl Plan {
                 "--tests" => plan.tests = Some(value()?.into()),
                 "--soak" => {
                     let minutes = value()?;
-                    let minutes: u64 = minutes.parse().map_err(|_| format!("{minutes}: minutes"))?;
+                    let minutes: u64 =
+                        minutes.parse().map_err(|_| format!("{minutes}: minutes"))?;
                     plan.soak = Some(Duration::from_secs(minutes * 60));
                 }
                 name if SCENARIOS.iter().any(|s| s.name.starts_with(name)) => {

@@ -93,7 +93,9 @@ fn watch(directory: &Path, class: Class, word: &AtomicU64, time: Duration) -> Ta
         match seen {
             // Of a ring only older lines may be left: the newest of then were overwritten
             // while the others were read.
-            Ok(Seen::Value(n)) if class == Class::Events && (before.saturating_sub(RING)..before).contains(&n) => {
+            Ok(Seen::Value(n))
+                if class == Class::Events && (before.saturating_sub(RING)..before).contains(&n) =>
+            {
                 tally.contended += 1;
             }
             Ok(Seen::Value(n)) if n < last.max(before) || n > after + 1 => {

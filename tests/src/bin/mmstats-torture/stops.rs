@@ -75,9 +75,8 @@ fn stopped(actor: &Actor, directory: &Path, class: Class, word: &AtomicU64) -> R
         let stat = std::fs::read_to_string(&stat).unwrap_or_default();
         stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
     };
-    let result = until("stopped", is_stopped).and_then(|_| {
-        steady(&look(directory), 0, class, word.load(Ordering::Acquire))
-    });
+    let result = until("stopped", is_stopped)
+        .and_then(|_| steady(&look(directory), 0, class, word.load(Ordering::Acquire)));
     let told = word.load(Ordering::Acquire);
     signal(actor.pid(), Signal::Continue).map_err(|error| error.to_string())?;
     result?;

@@ -141,7 +141,8 @@ impl fmt::Display for Table {
 /// In the unit that fits.
 pub(crate) fn short(time: Duration) -> String {
     let nanos = time.as_nanos();
-    let in_unit = |unit: u128, name: &str| format!("{}.{} {name}", nanos / unit, nanos % unit * 10 / unit);
+    let in_unit =
+        |unit: u128, name: &str| format!("{}.{} {name}", nanos / unit, nanos % unit * 10 / unit);
     match nanos {
         0..10_000 => format!("{nanos} ns"),
         10_000..10_000_000 => in_unit(1_000, "us"),

@@ -90,10 +90,7 @@ pub(crate) fn tool(directory: &Path, arguments: &[&str]) -> Command {
 
 /// Runs a tool while `meanwhile` happens. An error is what no tool may do: hang, crash,
 /// panic, or print what a terminal obeys.
-pub(crate) fn judge(
-    command: &mut Command,
-    meanwhile: impl FnOnce(),
-) -> Result<Printed, String> {
+pub(crate) fn judge(command: &mut Command, meanwhile: impl FnOnce()) -> Result<Printed, String> {
     let file = || tempfile::tempfile().expect("a file");
     let (mut out, mut err) = (file(), file());
     let to = |file: &std::fs::File| Stdio::from(file.try_clone().expect("a descriptor"));
@@ -103,7 +100,7 @@ pub(crate) fn judge(
     meanwhile();
     let ended = wait_with_usage(&child, PATIENCE).expect("it is ours");
     let took = start.elapsed();
-    let mut text = |file: &mut std::fs::File| {
+    let text = |file: &mut std::fs::File| {
         let mut bytes = Vec::new();
         file.rewind().and_then(|()| file.read_to_end(&mut bytes)).expect("a file");
         String::from_utf8(bytes).map_err(|error| format!("no UTF-8: {error}"))
