@@ -31,7 +31,7 @@ pub mod directory {
 
 pub mod fork {
     //! What a forked child needs to know.
-    pub use crate::system::fork::{forked, generation};
+    pub use crate::system::fork::{Held, forked, generation, hold};
 }
 
 pub mod guard {

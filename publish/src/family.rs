@@ -1,7 +1,7 @@
 //! Families: one declaration, a field for each combination of attribute values.
 
 use std::marker::PhantomData;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use mmstats_core::layout::MAX_ATTRIBUTES;
@@ -14,6 +14,7 @@ use crate::parts::Shared;
 use crate::pieces::{self, Pieces};
 use crate::schema::FieldOptions;
 use crate::segment::Address;
+use crate::sync::Mutex;
 
 /// A family of a publisher, to be attached as a [`Family`](crate::Family) in each thread.
 pub struct FamilyKey<H, const N: usize> {
@@ -138,7 +139,7 @@ impl Definition {
         if len > MAX_ATTRIBUTES || values.iter().any(|value| value.contains('\0')) {
             return Found::Overflow;
         }
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if let Some(full) = self.full.get() {
             return full.find(values).unwrap_or(Found::Overflow);
         }

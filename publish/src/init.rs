@@ -2,13 +2,14 @@
 
 use std::ops::Deref;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::lane::Lane;
 use crate::options::{OnDrop, Options};
 use crate::publisher::{Publisher, Registry, Stats};
+use crate::sync::{self, Mutex};
 
 /// Publishes for as long as the guard lives: the publisher of the whole program, which
 /// [`global`] finds. It never fails: where publishing is impossible, the program goes on in
@@ -115,8 +116,8 @@ impl<S: Stats> std::fmt::Debug for Guard<S> {
 
 static GLOBAL: Mutex<Weak<Global>> = Mutex::new(Weak::new());
 
-fn lock() -> MutexGuard<'static, Weak<Global>> {
-    GLOBAL.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> sync::Guard<'static, Weak<Global>> {
+    GLOBAL.lock()
 }
 
 fn running(global: &Weak<Global>) -> Option<Arc<Global>> {

@@ -104,7 +104,10 @@ impl Lane {
             static LANES: Local<Lane> = const { Local::new() };
         }
         let make = || {
-            Self::claim(shared, Fallback::Always).unwrap_or_else(|error| {
+            let claim = || Self::claim(shared, Fallback::Always);
+            // A file may be truncated just while a lane in it is claimed; the next one is in
+            // another file then.
+            claim().or_else(|_| claim()).unwrap_or_else(|error| {
                 // Only when the process has no memory left for a private image.
                 panic!("no memory for a lane: {error}")
             })

@@ -30,6 +30,7 @@ mod schema;
 mod segment;
 mod series;
 mod state;
+mod sync;
 mod system;
 mod timer;
 

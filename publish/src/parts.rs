@@ -3,8 +3,8 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::backend::directory::{self, Directory};
@@ -24,6 +24,7 @@ use crate::sampler::Sampler;
 use crate::schema::{FieldOptions, Key, Schema};
 use crate::segment::Segment;
 use crate::state::{Part, Reach, State, image};
+use crate::sync::{Guard, Mutex};
 use crate::system;
 
 /// Where further files go.
@@ -89,6 +90,11 @@ impl Shared {
             Err(error) if options.private => (None, Some(error)),
             Err(error) => return Err(error),
         };
+        if place.is_some() {
+            // A file that somebody truncates must not end the program. Where the system has
+            // nothing of the kind, or refuses, it publishes all the same.
+            let _ = crate::backend::guard::install();
+        }
         let memory_backed =
             place.as_ref().and_then(|place| place.directory.is_memory_backed().ok().flatten());
         let carry = match &place {
@@ -249,8 +255,8 @@ impl Shared {
 
     /// A panic of another thread leaves nothing half-done that matters here: every step
     /// of the writer is complete or not visible.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Guard<'_, State> {
+        self.state.lock()
     }
 
     /// Whether this process was forked off the one that publishes.

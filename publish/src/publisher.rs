@@ -10,7 +10,7 @@ use crate::fields::Field;
 use crate::lane::Lane;
 use crate::local::Local;
 use crate::options::Options;
-use crate::parts::{Closer, Shared};
+use crate::parts::{Closer, Fallback, Shared};
 use crate::schema::{FieldOptions, Key, Schema};
 
 /// A set of handles: a struct that `#[derive(Stats)]` makes from its fields, or a plain
@@ -143,7 +143,9 @@ impl<S: Stats> Publisher<S> {
     #[cold]
     fn of_thread(&self) -> S {
         let lane = Lane::of_thread(&self.shared, &self.closer);
-        S::attach(&self.plan, &lane).unwrap_or_else(|error| {
+        // The lane that this thread has may lie in a file that was truncated since.
+        let anew = |_| S::attach(&self.plan, &Lane::claim(&self.shared, Fallback::Always)?);
+        S::attach(&self.plan, &lane).or_else(anew).unwrap_or_else(|error| {
             // The plan is of this publisher, and such a lane finds room somewhere.
             panic!("no memory for the handles: {error}")
         })

@@ -2,7 +2,8 @@
 //! an update.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
@@ -10,6 +11,7 @@ use crate::fields::{Counter, Field};
 use crate::lane::Lane;
 use crate::parts::{Closer, Fallback, Shared};
 use crate::schema::{FieldOptions, Key};
+use crate::sync::{Guard, Mutex};
 
 /// The field with the number of panics.
 const PANICS: &str = "sys.sampling_panics";
@@ -23,7 +25,6 @@ type Make = Box<dyn FnOnce(&Lane) -> Result<Task, Error> + Send>;
 #[derive(Default)]
 pub(crate) struct Sampler {
     state: Mutex<State>,
-    wake: Condvar,
 }
 
 #[derive(Default)]
@@ -31,9 +32,19 @@ struct State {
     /// Not yet with the thread.
     new: Vec<Make>,
     running: bool,
+    /// To wake it; a condition would take the lock again behind the back of [`Mutex`].
+    thread: Option<Thread>,
     closed: bool,
     /// How often a callback panicked, and was removed.
     panics: u64,
+}
+
+impl State {
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
+    }
 }
 
 impl std::fmt::Debug for Sampler {
@@ -43,14 +54,15 @@ impl std::fmt::Debug for Sampler {
 }
 
 impl Sampler {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Guard<'_, State> {
+        self.state.lock()
     }
 
     /// Ends the thread.
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
-        self.wake.notify_all();
+        let mut state = self.lock();
+        state.closed = true;
+        state.wake();
     }
 
     /// How often a callback panicked.
@@ -81,15 +93,16 @@ impl Sampler {
             let (this, shared, closer) =
                 (Arc::clone(self), Arc::downgrade(shared), Arc::downgrade(closer));
             let thread = std::thread::Builder::new().name("mmstats-sample".to_owned());
-            let started = thread.spawn(move || this.run(&shared, &closer, every));
-            if let Err(error) = started {
-                state.running = false;
-                state.new.pop();
-                return Err(Error::Thread(error.kind()));
+            match thread.spawn(move || this.run(&shared, &closer, every)) {
+                Ok(started) => state.thread = Some(started.thread().clone()),
+                Err(error) => {
+                    state.running = false;
+                    state.new.pop();
+                    return Err(Error::Thread(error.kind()));
+                }
             }
         }
-        drop(state);
-        self.wake.notify_all();
+        state.wake();
         Ok(())
     }
 
@@ -105,21 +118,19 @@ impl Sampler {
         let mut shown = None;
         let mut next = Instant::now();
         loop {
-            let new = {
+            let new = loop {
                 let mut state = self.lock();
-                loop {
-                    // A publisher whose last clone has gone is closed.
-                    if state.closed || closer.strong_count() == 0 {
-                        return;
-                    }
-                    let left = next.saturating_duration_since(Instant::now());
-                    if left.is_zero() || !state.new.is_empty() {
-                        break;
-                    }
-                    let waited = self.wake.wait_timeout(state, left);
-                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                // A publisher whose last clone has gone is closed.
+                if state.closed || closer.strong_count() == 0 {
+                    return;
                 }
-                std::mem::take(&mut state.new)
+                let left = next.saturating_duration_since(Instant::now());
+                if left.is_zero() || !state.new.is_empty() {
+                    break std::mem::take(&mut state.new);
+                }
+                drop(state);
+                // Who has news after that has left a token, with which this returns at once.
+                std::thread::park_timeout(left);
             };
             // New ones at once, the others when it is their time.
             let due = Instant::now() >= next;

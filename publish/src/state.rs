@@ -24,6 +24,18 @@ pub(crate) struct Part {
     pub(crate) reach: Reach,
 }
 
+impl Part {
+    /// Whether all bytes are there: nobody has truncated the file.
+    fn is_whole(&self) -> bool {
+        // On Windows the system sees to it: a mapped file cannot be made shorter.
+        #[cfg(windows)]
+        let has_its_size = true;
+        #[cfg(not(windows))]
+        let has_its_size = self.file.as_ref().is_none_or(OwnedFile::has_its_size);
+        has_its_size && !self.mapping.is_damaged()
+    }
+}
+
 /// Who gets to a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
@@ -160,7 +172,11 @@ impl State {
     ) -> Option<(usize, u32, Arc<Mapping>)> {
         (0..self.segments[segment].parts.len()).find_map(|i| {
             let number = self.segments[segment].parts[i];
-            self.parts[number].as_ref().filter(|part| reach(part.reach))?;
+            let part = self.parts[number].as_ref()?;
+            // What was truncated has no more lanes to give: the next ones are in another file.
+            if !reach(part.reach) || !part.is_whole() {
+                return None;
+            }
             self.claim_in(number)
         })
     }

@@ -26,9 +26,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use rustix::mm::{MapFlags, ProtFlags};
 
 use super::codes::os_error;
+use super::gate;
 use super::table::{Entry, Fds, Lock, Range, slots};
 use super::{failed, file_id};
 use crate::{Error, ErrorKind, FileId, Result};
+
+pub use super::gate::{Held, hold};
 
 /// Whether this process was forked off one that had opened a file for writing.
 ///
@@ -199,16 +202,19 @@ fn install(_held: &Lock) -> io::Result<()> {
 }
 
 unsafe extern "C" fn before_fork() {
+    gate::close();
     Lock::hold_for_fork();
 }
 
 unsafe extern "C" fn after_fork_in_parent() {
+    gate::open_in_parent();
     Lock::release_in_parent();
 }
 
 /// Does only what is safe in the child of a program with threads: atomics and bare
 /// system calls, no allocation, no lock.
 unsafe extern "C" fn after_fork_in_child() {
+    gate::open_in_child();
     GENERATION.fetch_add(1, Relaxed);
     for slot in slots() {
         let Some(fds) = slot.take_fds() else { continue };

@@ -4,6 +4,7 @@ mod codes;
 mod create;
 pub(crate) mod directory;
 pub(crate) mod fork;
+mod gate;
 pub(crate) mod guard;
 mod mapping;
 mod open;

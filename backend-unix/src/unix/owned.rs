@@ -6,6 +6,8 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use mmstats_core::Memory;
+
 use super::codes::os_error;
 use super::create::populate;
 use super::fork::Registration;
@@ -119,6 +121,15 @@ impl OwnedFile {
     /// Where there is no memory for the copy; then the mapping stays as it is.
     pub fn detach(&self) -> Result<()> {
         self.mapping.detach().map_err(failed("detach", &self.path))
+    }
+
+    /// Whether the file is as long as it was made: nobody has truncated it. In a forked child,
+    /// which has a copy, it does not matter.
+    #[must_use]
+    pub fn has_its_size(&self) -> bool {
+        let Some(fd) = self.mapping.lock_fd() else { return true };
+        let size = rustix::fs::fstat(fd).map(|stat| file_size(&stat));
+        size.is_ok_and(|size| size >= self.mapping.len() as u64)
     }
 
     /// Whether the path is still the file's name.

@@ -250,7 +250,7 @@ fn try_lock() -> bool {
     HELD.compare_exchange(false, true, Acquire, Relaxed).is_ok()
 }
 
-fn pause(round: u32) {
+pub(super) fn pause(round: u32) {
     if round < 100 {
         std::thread::yield_now();
     } else {
@@ -284,7 +284,7 @@ const FIRST: usize = 64;
 const CHUNKS_MAX: usize = if usize::BITS < 64 { 20 } else { 34 };
 /// Rounds of waiting before a fork goes on without the lock: 100 times giving way, then
 /// 200 milliseconds.
-const FORK_ROUNDS: u32 = 300;
+pub(super) const FORK_ROUNDS: u32 = 300;
 const NO_FD: RawFd = -1;
 
 static CHUNKS: [OnceLock<Box<[Slot]>>; CHUNKS_MAX] = [const { OnceLock::new() }; CHUNKS_MAX];

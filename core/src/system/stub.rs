@@ -105,6 +105,12 @@ impl OwnedFile {
         match self.0 {}
     }
 
+    /// Whether the file is as long as it was made.
+    #[must_use]
+    pub const fn has_its_size(&self) -> bool {
+        match self.0 {}
+    }
+
     /// Cuts the mapping off from the file.
     ///
     /// # Errors
@@ -398,6 +404,16 @@ pub mod fork {
     #[must_use]
     pub const fn generation() -> u64 {
         0
+    }
+
+    /// While a thread has one, other threads do not fork.
+    #[derive(Debug)]
+    pub struct Held(());
+
+    /// Nothing to wait for.
+    #[must_use]
+    pub const fn hold() -> Held {
+        Held(())
     }
 }
 

@@ -106,3 +106,73 @@ fn while_a_thread_reads() {
         assert_eq!(value(file(&observer, &other), "counter").value.unwrap().as_f64(), Some(6.0));
     });
 }
+
+/// A program whose own file is truncated goes on, whatever it does next. Observers say what
+/// is wrong with the file, and see the threads that come after that in the next one.
+#[test]
+fn under_its_publisher() {
+    for len in [0, 100, 4096] {
+        let directory = directory();
+        let mut actor = Actor::start("idle", directory.path(), &[]);
+        let path = PathBuf::from(actor.line().splitn(3, ' ').nth(2).unwrap());
+        actor.ask("update 5");
+        let mut observer = Observer::new(Sources::new().path(directory.path()));
+        observer.refresh();
+        truncate(&path, len);
+        actor.ask("update 6");
+        for _ in 0..3 {
+            assert!(actor.ask("thread 7").starts_with("thread"));
+        }
+        actor.ask("panic 8");
+        actor.ask("update 9");
+        observer.refresh();
+        let damaged = file(&observer, &path);
+        assert_eq!(damaged.state(), State::Damaged, "{:?}", damaged.problem());
+        // Three threads that live, and one that counted 8.
+        assert_eq!(unsigned(&observer, "counter"), 3 * 7 + 8);
+        assert_eq!(actor.ask("drop"), "dropped");
+        actor.succeeds();
+    }
+}
+
+/// The rest that a publisher can do, in this process.
+#[test]
+fn under_a_publisher_that_adds_and_retires() {
+    use mmstats::{Counter, Events, FieldOptions, Lane, Options, Timer};
+    for len in [0, 64, 200, 4096, 8192] {
+        let directory = directory();
+        let options = Options::new().directory(directory.path()).lanes(2).reserve(4, 400);
+        let publisher = options.start::<Lane>().unwrap();
+        let add = |label: &str| publisher.add::<Counter>(label, FieldOptions::new());
+        let first = add("first").unwrap();
+        let family = publisher.add_family::<Counter, 1>("family", ["n"], FieldOptions::new());
+        let lane = publisher.lane().unwrap();
+        let family = lane.family(family.unwrap()).unwrap();
+        let handle = lane.attach(first).unwrap();
+        truncate(&publisher.paths()[0], len);
+        handle.incr();
+        // Whatever these say, they say it.
+        for n in 0..50 {
+            let label = format!("later.{n}");
+            if let Ok(key) = add(&label)
+                && let Ok(handle) = lane.attach(key)
+            {
+                handle.incr();
+            }
+            family.get(&[&label]).incr();
+        }
+        let _ = publisher.add::<Timer>("timer", FieldOptions::new());
+        let _ = publisher.add::<Events>("events", FieldOptions::new());
+        let _ = publisher.retire(first);
+        let _ = publisher.flush(true);
+        for _ in 0..2 {
+            std::thread::scope(|scope| {
+                scope.spawn(|| publisher.with(|lane| lane.attach(first).map(|first| first.incr())));
+            });
+        }
+        let _ = publisher.problem();
+        drop((handle, family, lane));
+        drop(publisher);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "cut to {len}");
+    }
+}

@@ -1,0 +1,45 @@
+//! A mutex that no thread holds while another one forks: in the child nobody would ever let
+//! go of it, and the first thread to ask for it would hang.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{MutexGuard, PoisonError};
+
+use crate::backend::fork::{Held, hold};
+
+/// Held for moments. A panic of a holder leaves nothing half-done that matters to those who
+/// use it, so there is no poison.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        let held = hold();
+        let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Guard { guard, _held: held }
+    }
+}
+
+/// The value, while it is locked.
+pub(crate) struct Guard<'a, T> {
+    // Given back first: the order of the fields.
+    guard: MutexGuard<'a, T>,
+    _held: Held,
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
