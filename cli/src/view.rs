@@ -146,13 +146,44 @@ pub(crate) fn by_lane(program: &Program<'_>) -> Vec<Row> {
         for field in file.fields().filter(|field| field.is_constant() && file.part() == 0) {
             Row::new(&field, file.value(field.index()), None).spread(&mut rows);
         }
-        let lanes: Vec<Vec<Reading>> =
-            (0..file.lanes().used).map(|lane| file.lane_values(lane)).collect();
+        let mut left = MOST;
+        let mut lanes: Vec<Vec<Reading>> = Vec::new();
+        for lane in 0..file.lanes().used {
+            let mut values = file.lane_values(lane);
+            left = left.saturating_sub(values.iter().map(weight).sum());
+            if left == 0 {
+                let verdict = Verdict::Damaged(Damage { code: "too-large", offset: 0 });
+                values.iter_mut().for_each(|reading| {
+                    (reading.value, reading.verdict) = (None, verdict);
+                });
+            }
+            lanes.push(values);
+            if left == 0 {
+                break;
+            }
+        }
         for field in file.fields().filter(|field| !field.is_constant()) {
             lane_rows(file, &field, &lanes, &mut rows);
         }
     }
     rows
+}
+
+/// About how many bytes the values of all lanes of one file may take: of what a hostile file
+/// has beyond that, one lane is shown as damaged, and the rest not at all.
+const MOST: usize = 128 << 20;
+
+/// About what a value takes, in bytes.
+fn weight(reading: &Reading) -> usize {
+    let own = match &reading.value {
+        Some(OwnedValue::Array(values)) => values.len() * size_of::<OwnedValue>(),
+        Some(OwnedValue::Text { text, .. }) => text.len(),
+        Some(OwnedValue::Bytes { bytes, .. }) => bytes.len(),
+        Some(OwnedValue::Histogram(found)) => found.buckets().count() * 48,
+        _ => 0,
+    };
+    // The row that is made of it.
+    own + 2 * size_of::<Reading>()
 }
 
 fn lane_rows(file: &File, field: &FieldRef<'_>, lanes: &[Vec<Reading>], rows: &mut Vec<Row>) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
 use mmstats_core::{Aggregation, DataType, Kind};
 
+use crate::budget::{Budget, TOO_LARGE};
 use crate::field::{FieldRef, Shape};
 use crate::histogram::HistogramValue;
 use crate::kinds::{self, AverageValue, Meaning, StateValue};
@@ -94,22 +95,36 @@ impl Combined {
 
     /// Takes one lane's scalar in.
     #[inline]
-    pub(crate) fn scalar(&mut self, origin: impl Fn() -> Origin, raw: RawVerdict<Scalar>) {
+    pub(crate) fn scalar(
+        &mut self,
+        budget: &mut Budget,
+        origin: impl Fn() -> Origin,
+        raw: RawVerdict<Scalar>,
+    ) {
         if let (RawVerdict::Consistent(scalar), Body::Number(_, number)) = (raw, &mut self.body) {
             number.take(self.rule, scalar);
             self.tally.values = self.tally.values.saturating_add(1);
         } else {
-            self.value(origin(), raw.map(Value::from));
+            self.value(budget, origin(), raw.map(Value::from));
         }
     }
 
     /// Takes one lane's value in.
-    pub(crate) fn value(&mut self, origin: Origin, raw: RawVerdict<Value<'_>>) {
-        let verdict = Verdict::from(&raw);
+    pub(crate) fn value(
+        &mut self,
+        budget: &mut Budget,
+        origin: Origin,
+        raw: RawVerdict<Value<'_>>,
+    ) {
+        let mut verdict = Verdict::from(&raw);
+        let is_kept = !matches!(verdict, Verdict::Absent | Verdict::Retired | Verdict::Unknown);
+        if is_kept && matches!(self.body, Body::Each { .. }) && !budget.takes(&raw) {
+            verdict = Verdict::Damaged(TOO_LARGE);
+        }
         self.count(verdict);
         if let Body::Each { meaning, values } = &mut self.body {
             // What has nothing to say for itself is only counted.
-            if !matches!(verdict, Verdict::Absent | Verdict::Retired | Verdict::Unknown) {
+            if is_kept && verdict != Verdict::Damaged(TOO_LARGE) {
                 let value = raw.consistent().map(|value| meaning.owned(value));
                 values.push(EachValue { origin, value, verdict });
             }
@@ -376,7 +391,7 @@ mod tests {
         let body = Body::Number(ty, Number::default());
         let mut all = Combined { rule, body, tally: Tally::default(), damage: None, other: None };
         for scalar in scalars {
-            all.scalar(Origin::default, RawVerdict::Consistent(*scalar));
+            all.scalar(&mut Budget::default(), Origin::default, RawVerdict::Consistent(*scalar));
         }
         all.reading().value.unwrap()
     }
@@ -447,7 +462,7 @@ mod tests {
         };
         let mut all = new.clone();
         assert_eq!(all.reading().verdict, Verdict::Absent);
-        all.scalar(Origin::default, RawVerdict::Absent);
+        all.scalar(&mut Budget::default(), Origin::default, RawVerdict::Absent);
         assert_eq!(
             all.reading(),
             Reading {
@@ -456,12 +471,12 @@ mod tests {
                 tally: Tally { absent: 1, ..Tally::default() },
             }
         );
-        all.scalar(Origin::default, RawVerdict::Consistent(Scalar::U64(4)));
+        all.scalar(&mut Budget::default(), Origin::default, RawVerdict::Consistent(Scalar::U64(4)));
         assert_eq!(all.reading().verdict, Verdict::Consistent);
-        all.scalar(Origin::default, RawVerdict::Contended);
+        all.scalar(&mut Budget::default(), Origin::default, RawVerdict::Contended);
         assert_eq!(all.reading().verdict, Verdict::Contended);
         let error = mmstats_core::read::ValueError::LaneState { offset: 7, found: 9 };
-        all.scalar(Origin::default, RawVerdict::Damaged(error));
+        all.scalar(&mut Budget::default(), Origin::default, RawVerdict::Damaged(error));
         let reading = all.reading();
         assert_eq!(reading.value, Some(OwnedValue::Unsigned(4)));
         assert_eq!(reading.verdict, Verdict::Damaged(Damage { code: "lane-state", offset: 7 }));

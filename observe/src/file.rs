@@ -163,6 +163,14 @@ impl File {
         }
     }
 
+    /// Bytes of metadata that are kept.
+    pub(crate) fn metadata(&self) -> u64 {
+        match &self.content {
+            Content::Three(three) => three.metadata(),
+            _ => 0,
+        }
+    }
+
     fn refuse(&mut self, state: State, problem: Problem) {
         self.state = state;
         self.problem = Some(Problem { named: self.named, ..problem });

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mmstats_core::read::{Value, Verdict};
 use mmstats_core::{Aggregation, Kind};
 
+use crate::budget::Budget;
 use crate::combine::Combined;
 use crate::field::{FieldInfo, FieldRef};
 use crate::file::File;
@@ -51,10 +52,10 @@ impl Fold {
         }
         let Content::Three(three) = file.content() else { return false };
         let mut parts: Vec<Option<Combined>> = file.fields().map(|field| part(&field)).collect();
-        let scratch = &mut Scratch::new();
+        let (scratch, budget) = (&mut Scratch::new(), &mut Budget::default());
         let mut take = |index: u32, lane, raw: Verdict<Value<'_>>| {
             if let Some(Some(combined)) = parts.get_mut(index as usize) {
-                combined.value(file.origin(0, lane), raw);
+                combined.value(budget, file.origin(0, lane), raw);
             }
         };
         scan::constants(three, scratch, |index, raw| take(index, None, raw));

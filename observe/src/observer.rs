@@ -112,6 +112,7 @@ impl Observer {
         let shown = self.files.drain(..).map(|file| (true, file));
         let hidden = self.others.drain(..).map(|file| (false, file));
         let mut known = Known::of(shown.chain(hidden));
+        self.room.set_together(known.metadata());
         let mut changes = Changes::default();
         let mut ids = HashSet::new();
         let mut handles = known.handles();
@@ -288,6 +289,11 @@ impl Known {
 
     fn handles(&self) -> usize {
         self.files.iter().flatten().filter(|(_, file)| file.has_handle()).count()
+    }
+
+    /// Bytes of metadata of all.
+    fn metadata(&self) -> u64 {
+        self.files.iter().flatten().map(|(_, file)| file.metadata()).sum()
     }
 
     fn take(&mut self, path: &Path) -> Option<(bool, File)> {

@@ -131,7 +131,8 @@ fn plain(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 /// What is wrong with one field or one value; the others of the file are still good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Damage {
-    /// The code of FORMAT.md section 12.
+    /// The code of FORMAT.md section 12; or `too-large`: together with others it is more than
+    /// this reader takes.
     pub code: &'static str,
     /// Where in the file, in bytes.
     pub offset: u32,

@@ -3,6 +3,7 @@
 use mmstats_core::Kind;
 use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
 
+use crate::budget::{Budget, TOO_LARGE};
 use crate::combine::Combined;
 use crate::field::FieldRef;
 use crate::file::File;
@@ -51,9 +52,14 @@ impl File {
     #[must_use]
     pub fn lane_values(&self, lane: u32) -> Vec<Reading> {
         let mut readings: Vec<_> = self.fields().map(|field| without_value(&field)).collect();
+        let mut budget = Budget::default();
         self.visit_lane(lane, &mut Scratch::new(), |field, raw| {
             if let Some(reading) = readings.get_mut(field.index()) {
-                *reading = Reading::of(raw, &Meaning::of(&field));
+                *reading = if budget.takes(&raw) {
+                    Reading::of(raw, &Meaning::of(&field))
+                } else {
+                    Reading::none(Verdict::Damaged(TOO_LARGE))
+                };
             }
         });
         if let Content::Three(three) = self.content() {
@@ -151,17 +157,18 @@ fn without_value(field: &FieldRef<'_>) -> Reading {
 
 fn three_values(three: &Three, file: &File) -> Vec<Reading> {
     let scratch = &mut Scratch::new();
+    let budget = &mut Budget::default();
     let mut all: Vec<_> = file.fields().map(|field| Combined::new(&field)).collect();
     for lane in 0..three.lanes_used() {
         let origin = || file.origin(0, Some(lane));
         scan::scalars(three, lane, |index, raw| {
             if let Some(combined) = all.get_mut(index as usize) {
-                combined.scalar(origin, raw);
+                combined.scalar(budget, origin, raw);
             }
         });
         scan::others(three, lane, scratch, |index, raw| {
             if let Some(combined) = all.get_mut(index as usize) {
-                combined.value(origin(), raw);
+                combined.value(budget, origin(), raw);
             }
         });
         for &index in &three.plan().rates {
@@ -190,10 +197,11 @@ fn three_value(three: &Three, file: &File, field: &FieldRef<'_>) -> Reading {
     if field.is_constant() {
         return Reading::of(scan::constant_of(three, good, scratch), &Meaning::of(field));
     }
+    let budget = &mut Budget::default();
     let mut combined = Combined::new(field);
     for lane in 0..three.lanes_used() {
         scan::one(three, lane, index, good, scratch, |raw| {
-            combined.value(file.origin(0, Some(lane)), raw);
+            combined.value(budget, file.origin(0, Some(lane)), raw);
         });
         if field.kind() == Some(Kind::Rate)
             && let Some(rates) = file.rates_in(three, index, lane)

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-use mmstats_core::read::{Value, Verdict};
+use mmstats_core::read::{Scalar, Value, Verdict};
 
+use crate::budget::Budget;
 use crate::combine::Combined;
 use crate::field::{FieldInfo, FieldRef};
 use crate::totals::Total;
@@ -30,6 +31,8 @@ pub(crate) struct Series {
     pub(crate) mixed: bool,
     /// Nothing was read since it was made.
     pub(crate) is_new: bool,
+    /// What is left for the values of this update.
+    pub(crate) budget: Budget,
 }
 
 impl Default for Series {
@@ -44,6 +47,7 @@ impl Default for Series {
             has_constants: Vec::new(),
             mixed: false,
             is_new: true,
+            budget: Budget::default(),
         }
     }
 }
@@ -139,6 +143,7 @@ impl Series {
 
     /// Before values are read: those that can change are gone.
     pub(crate) fn start(&mut self) {
+        self.budget = Budget::default();
         self.mixed = self.changes.iter().zip(&self.has_constants).any(|(a, b)| *a && *b);
         for (combined, changes) in self.combined.iter_mut().zip(&self.changes) {
             if *changes || self.is_new {
@@ -154,11 +159,23 @@ impl Series {
             (self.combined.get_mut(series), self.changes.get(series))
             && (*changes || self.is_new)
         {
-            combined.value(origin, raw);
+            combined.value(&mut self.budget, origin, raw);
         }
     }
 
+    /// Takes a scalar in that may have changed.
     #[inline]
+    pub(crate) fn scalar(
+        &mut self,
+        series: u32,
+        origin: impl Fn() -> Origin,
+        raw: Verdict<Scalar>,
+    ) {
+        if let Some(combined) = self.combined.get_mut(series as usize) {
+            combined.scalar(&mut self.budget, origin, raw);
+        }
+    }
+
     pub(crate) fn changing(&mut self, series: u32) -> Option<&mut Combined> {
         self.combined.get_mut(series as usize)
     }

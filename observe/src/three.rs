@@ -21,6 +21,13 @@ use crate::state::{Identity, Instance, LaneInfo, Lanes, State};
 /// Most bytes of metadata that are copied; a million fields with unit and help have less.
 /// More is refused, so that a hostile sparse file does not eat the memory.
 const MAX_METADATA: u32 = 256 << 20;
+/// Most fields that are read, for the same reason: a reader needs more for each than the file
+/// has.
+const MAX_FIELDS: u32 = 2 << 20;
+/// Most fields that may be damaged before the file is: in the hole of a sparse file all are.
+const MAX_DAMAGED: usize = 1 << 16;
+/// Most bytes of metadata that the files of one observer have together.
+const MAX_TOGETHER: u64 = 1 << 30;
 /// Never seen: what was just found in a list is there.
 const NO_DAMAGE: Damage = Damage { code: "field-state", offset: 0 };
 
@@ -86,6 +93,15 @@ impl Three {
             let message = format!("{size} bytes of metadata, this reader takes {MAX_METADATA}");
             return Err((State::Damaged, Problem::new(path, "too-large", message)));
         }
+        let count = header.field_count(&region).unwrap_or(0);
+        if count > MAX_FIELDS {
+            let message = format!("{count} fields, this reader takes {MAX_FIELDS}");
+            return Err((State::Damaged, Problem::new(path, "too-large", message)));
+        }
+        if room.together.saturating_add(size.into()) > MAX_TOGETHER {
+            let message = format!("{size} bytes of metadata, and other files have too many");
+            return Err((State::Damaged, Problem::new(path, "too-large", message)));
+        }
         let mut three = Self {
             opened,
             region,
@@ -103,7 +119,17 @@ impl Three {
         if three.is_damaged() {
             return Err((State::Damaged, Problem::truncated(path, None)));
         }
+        if three.damaged.len() > MAX_DAMAGED {
+            let message = format!("{} fields are damaged", three.damaged.len());
+            return Err((State::Damaged, Problem::new(path, "too-large", message)));
+        }
+        room.together = room.together.saturating_add(size.into());
         Ok(three)
+    }
+
+    /// Bytes of its metadata.
+    pub(crate) const fn metadata(&self) -> u64 {
+        self.header.lanes_offset() as u64
     }
 
     /// Takes in the fields published since; says whether there were any.
@@ -368,26 +394,35 @@ fn put(to: &mut [u8], offset: u32, bytes: &[u8]) {
 
 /// Room in which metadata is checked, used for one file after the other.
 #[derive(Debug, Default)]
-pub(crate) struct Room(Vec<u8>);
+pub(crate) struct Room {
+    bytes: Vec<u8>,
+    /// Bytes of metadata that the files have which are known.
+    together: u64,
+}
 
 impl Room {
     /// More than this is given back.
     const KEPT: usize = 1 << 20;
 
+    /// Before the files are looked at: what those have that are known.
+    pub(crate) const fn set_together(&mut self, bytes: u64) {
+        self.together = bytes;
+    }
+
     /// So many bytes; what is in them is left from before.
     fn bytes(&mut self, size: u32) -> &mut [u8] {
         let size = size as usize;
-        if self.0.len() < size {
+        if self.bytes.len() < size {
             // Zeroed memory costs nothing until it is touched, so it is not moved.
-            self.0 = vec![0; size];
+            self.bytes = vec![0; size];
         }
-        self.0.get_mut(..size).unwrap_or(&mut [])
+        self.bytes.get_mut(..size).unwrap_or(&mut [])
     }
 
     /// After the last file.
     pub(crate) fn rest(&mut self) {
-        if self.0.len() > Self::KEPT {
-            self.0 = Vec::new();
+        if self.bytes.len() > Self::KEPT {
+            self.bytes = Vec::new();
         }
     }
 }
@@ -409,11 +444,11 @@ mod tests {
     fn room_is_used_again_and_given_back() {
         let mut room = Room::default();
         assert_eq!(room.bytes(100).len(), 100);
-        assert_eq!((room.bytes(10).len(), room.0.len()), (10, 100));
+        assert_eq!((room.bytes(10).len(), room.bytes.len()), (10, 100));
         room.rest();
-        assert_eq!(room.0.len(), 100);
+        assert_eq!(room.bytes.len(), 100);
         assert_eq!(room.bytes(2 << 20).len(), 2 << 20);
         room.rest();
-        assert!(room.0.is_empty());
+        assert!(room.bytes.is_empty());
     }
 }

@@ -182,9 +182,7 @@ impl Totals {
                     for lane in 0..three.lanes_used() {
                         let origin = || file.origin(*number, Some(lane));
                         scan::scalars(three, lane, |index, raw| {
-                            if let Some(combined) = series.changing(to(index)) {
-                                combined.scalar(origin, raw);
-                            }
+                            series.scalar(to(index), origin, raw);
                         });
                         if three.plan().others.is_empty() {
                             continue;

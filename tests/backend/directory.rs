@@ -104,7 +104,7 @@ fn planted_links_and_files_are_refused() {
 #[test]
 fn directory_of_another_user_is_refused() {
     if !util::is_root() {
-        eprintln!("skipped: only root can make a directory of another user");
+        util::skip("only root can make a directory of another user");
         return;
     }
     let place = tempfile::tempdir().unwrap();

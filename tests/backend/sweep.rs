@@ -130,7 +130,7 @@ fn abandoned_temporary_files_go_when_they_are_old() {
 #[test]
 fn files_of_others_stay() {
     if !util::is_root() {
-        eprintln!("skipped: only root can make a file of another user");
+        util::skip("only root can make a file of another user");
         return;
     }
     let place = tempfile::tempdir().unwrap();

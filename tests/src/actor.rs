@@ -223,6 +223,16 @@ impl Meeting {
     }
 }
 
+/// Says that a test cannot be run here; where `CI` is set, that is a failure.
+///
+/// # Panics
+///
+/// If `CI` is set.
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "cannot be run here: {why}");
+    eprintln!("skipped: {why}");
+}
+
 /// A directory for one test.
 pub fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")

@@ -62,7 +62,7 @@ pub fn set_umask(mask: u16) {
 pub enum Limit {
     /// Bytes of the largest file that it may write.
     FileSize(u64),
-    /// Bytes of address space.
+    /// Bytes of memory of its own: all that is no mapped file.
     Memory(u64),
 }
 
@@ -70,7 +70,7 @@ pub enum Limit {
 pub fn limit(command: &mut Command, limit: Limit) -> &mut Command {
     let (resource, bytes) = match limit {
         Limit::FileSize(bytes) => (libc::RLIMIT_FSIZE, bytes),
-        Limit::Memory(bytes) => (libc::RLIMIT_AS, bytes),
+        Limit::Memory(bytes) => (libc::RLIMIT_DATA, bytes),
     };
     let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
     let apply = move || {

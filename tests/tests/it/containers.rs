@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mmstats_observe::State;
 use mmstats_tests::look::{file, look, states, unsigned};
 
-use mmstats_tests::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory, skip};
 
 fn path_of(ready: &str) -> PathBuf {
     PathBuf::from(ready.splitn(3, ' ').nth(2).unwrap())
@@ -23,7 +23,7 @@ fn two(directory: &Path) -> Option<[(Actor, PathBuf); 2]> {
     match (start(), start()) {
         (Some(a), Some(b)) => Some([a, b]),
         _ => {
-            eprintln!("skipped: no pid namespaces here");
+            skip("no pid namespaces");
             None
         }
     }
@@ -89,7 +89,7 @@ fn names_that_collide() {
     let directory = directory();
     let words = ["files={CMD}-{PID}.mmst"];
     let Some(mut a) = Actor::start_as_first("idle", directory.path(), &words) else {
-        eprintln!("skipped: no pid namespaces here");
+        skip("no pid namespaces");
         return;
     };
     let path = path_of(&a.line());

@@ -4,17 +4,17 @@
 //! What is done is in the actor's role `disk`; it mounts a small tmpfs in a namespace of
 //! its own.
 
-use mmstats_tests::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory, skip};
 
 fn passes(scenario: &str) {
     let directory = directory();
     let Some(mut actor) = Actor::start_with_mounts("disk", directory.path(), &[scenario]) else {
-        eprintln!("skipped: no mount namespaces here");
+        skip("no mount namespaces");
         return;
     };
     let line = actor.line();
     if line.starts_with("skipped") {
-        eprintln!("{line}");
+        skip(&line);
         return;
     }
     assert_eq!(line, "passed");

@@ -12,7 +12,7 @@ use mmstats_observe::{AverageValue, File, Observer, OwnedValue, State, Verdict, 
 use mmstats_tests::everything::TEXTS;
 use mmstats_tests::look::{in_lane, look, total};
 
-use mmstats_tests::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory, skip};
 
 /// Whether there is no strict mode here; then the test says that it was skipped.
 fn skipped(actor: &mut Actor) -> bool {
@@ -20,7 +20,7 @@ fn skipped(actor: &mut Actor) -> bool {
     let status = actor.wait();
     // Only a process that cannot enter it says another word.
     let word = actor.try_line().filter(|_| status.success());
-    word.inspect(|line| eprintln!("{line}")).is_some()
+    word.inspect(|line| skip(line)).is_some()
 }
 
 fn plain(file: &File, lane: u32, label: &str) -> OwnedValue {

@@ -9,7 +9,7 @@ use mmstats::{
 };
 use serde_json::{Value, json};
 
-use mmstats_tests::actor::directory;
+use mmstats_tests::actor::{directory, skip};
 
 #[derive(Record)]
 struct Load {
@@ -43,7 +43,7 @@ fn read(path: &Path) -> Option<(String, Value)> {
     let output = match Command::new("python3").arg(reader).arg(path).output() {
         Ok(output) => output,
         Err(error) => {
-            eprintln!("skipped: python3 cannot be run: {error}");
+            skip(&format!("python3: {error}"));
             return None;
         }
     };

@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::table::{Row, Table};
-use crate::{damage, disks, kills, planted, soak, speed, stops, storms, tests};
+use crate::{damage, disks, hostile, kills, planted, soak, speed, stops, storms, tests};
 
 pub(crate) const USAGE: &str = "\
 mmstats-torture [--full] [--soak MINUTES] [--tests PROGRAM] [--list] [SCENARIO...]
@@ -40,6 +40,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "speed", limit: (120, 900), run: speed::run },
     Scenario { name: "disk", limit: (120, 600), run: disks::run },
     Scenario { name: "damage", limit: (240, 1200), run: damage::run },
+    Scenario { name: "hostile", limit: (300, 1200), run: hostile::run },
     Scenario { name: "storm", limit: (240, 900), run: storms::run },
     Scenario { name: "planted", limit: (120, 600), run: planted::run },
     Scenario { name: "tests", limit: (300, 900), run: tests::run },
@@ -52,6 +53,7 @@ impl Plan {
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
+                "--help" => return Err(String::new()),
                 "--full" => plan.full = true,
                 "--list" => plan.list = true,
                 "--tests" => plan.tests = Some(value()?.into()),
