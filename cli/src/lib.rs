@@ -77,11 +77,17 @@ fn run(cli: &Cli, output: &mut Output) {
     }
 }
 
-/// clap's own `exit` would panic on a broken pipe, and its texts may hold what the user
-/// pasted: control characters are taken out of complaints.
+/// clap's own `exit` would panic on a broken pipe, and its complaints may hold what the user
+/// pasted, or a name that a pattern of the shell found: such a one is plain and escaped.
 fn help_or_usage(error: &clap::Error) -> ExitCode {
     let code = if error.use_stderr() { 2 } else { 0 };
-    let _ = error.print();
+    let text = error.render().to_string();
+    if text.chars().all(|c| c == '\n' || escape::harmless(c)) {
+        let _ = error.print();
+    } else {
+        let lines = text.lines().map(|line| escape::text(line) + "\n");
+        let _ = io::stderr().write_all(lines.collect::<String>().as_bytes());
+    }
     ExitCode::from(code)
 }
 
