@@ -100,7 +100,7 @@ pub struct Ended {
 /// # Errors
 ///
 /// If it is not a child of this process any more.
-pub fn wait_with_usage(child: &Child, limit: Duration) -> io::Result<Ended> {
+pub fn wait_with_usage(child: Child, limit: Duration) -> io::Result<Ended> {
     let pid = libc::pid_t::try_from(child.id()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let (start, mut in_time) = (Instant::now(), true);
     loop {

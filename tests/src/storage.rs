@@ -314,7 +314,7 @@ fn timer(bytes: &[u8]) -> Result<Seen, String> {
 
 /// 1 + 2 + ... + n, modulo 2^64.
 const fn sum_to(n: u64) -> u64 {
-    if n % 2 == 0 { (n / 2).wrapping_mul(n + 1) } else { n.wrapping_mul(n.div_ceil(2)) }
+    if n.is_multiple_of(2) { (n / 2).wrapping_mul(n + 1) } else { n.wrapping_mul(n.div_ceil(2)) }
 }
 
 /// The lines are whole, and none is missing between the newest and the oldest.

@@ -50,9 +50,13 @@ pub(crate) fn pair(directory: &Path, words: &[String]) {
         scope.spawn(move || {
             let mut publish_second = spin(second);
             say(format_args!("{own} {}", thread_id()));
-            (1..).for_each(&mut publish_second);
+            for n in 1.. {
+                publish_second(n);
+            }
         });
-        (1..).for_each(&mut publish_first);
+        for n in 1.. {
+            publish_first(n);
+        }
     });
 }
 

@@ -102,7 +102,7 @@ impl Scene {
             Fault::Noise => (0..20).for_each(|_| noise(0, 16, random() % len)),
             Fault::HeaderNoise => noise(0, 4, random() % 192),
             Fault::Unreadable => {
-                fs::set_permissions(path, Permissions::from_mode(0)).expect("it is ours");
+                fs::set_permissions(path, Permissions::from_mode(0o000)).expect("it is ours");
             }
             Fault::Link => {
                 fs::remove_file(path).expect("the victim");

@@ -15,7 +15,7 @@ use mmstats_tests::control::{Limit, limit, wait_with_usage};
 
 use crate::plan::Plan;
 use crate::table::Table;
-use crate::tools::{disk, judge, random, tool};
+use crate::tools::{PATIENCE, disk, judge, random, tool};
 
 /// What a tool may have of its own, in bytes: memory that is no mapped file.
 const MEMORY: u64 = 1 << 30;
@@ -96,7 +96,7 @@ fn beginning(command: &mut std::process::Command) -> Result<u64, String> {
     let out = child.stdout.take().expect("piped");
     let mut bytes = Vec::new();
     let read = out.take(1 << 20).read_to_end(&mut bytes);
-    let ended = wait_with_usage(&child, Duration::from_secs(30)).expect("it is ours");
+    let ended = wait_with_usage(child, PATIENCE).expect("it is ours");
     match (read, ended.in_time, ended.status.code()) {
         (Ok(_), true, Some(0..=1)) => Ok(ended.peak),
         _ => Err(format!("{ended:?}")),
@@ -129,7 +129,9 @@ fn image<H: mmstats::Field>(path: &Path, options: FieldOptions, count: u32) -> V
     std::fs::create_dir(&place).expect("a directory");
     let mut schema = Schema::new();
     schema.add::<H>("value", options.clone());
-    (1..count).for_each(|n| drop(schema.add::<Counter>(format!("field.{n}"), FieldOptions::new())));
+    for n in 1..count {
+        schema.add::<Counter>(format!("field.{n}"), FieldOptions::new());
+    }
     let settings = Options::new().directory(&place).lanes(1).on_drop(OnDrop::Keep);
     let publisher: Publisher<Lane> = settings.schema(schema).start().expect("a publisher");
     let lane = publisher.lane().expect("a lane");

@@ -9,7 +9,7 @@ use mmstats_tests::actor::program;
 use mmstats_tests::control::wait_with_usage;
 
 /// Longer than anything takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A directory in memory, where there is one.
 pub(crate) fn place() -> tempfile::TempDir {
@@ -98,7 +98,7 @@ pub(crate) fn judge(command: &mut Command, meanwhile: impl FnOnce()) -> Result<P
     let child = command.stdin(Stdio::null()).stdout(to(&out)).stderr(to(&err)).spawn();
     let child = child.expect("the tool");
     meanwhile();
-    let ended = wait_with_usage(&child, PATIENCE).expect("it is ours");
+    let ended = wait_with_usage(child, PATIENCE).expect("it is ours");
     let took = start.elapsed();
     let text = |file: &mut std::fs::File| {
         let mut bytes = Vec::new();
