@@ -1,0 +1,99 @@
+//! The same through `mmstats` and `mmstats-observe`: lanes, families, fields added at run time.
+//!
+//! The observer maps the file at an address of its own, where ThreadSanitizer cannot see that
+//! it is the same memory. What it can see here is the program's side: what threads share of a
+//! publisher.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use mmstats::{
+    Counter, Events, Family, FieldOptions, Gauge, Histogram, Options, Publisher, Stats, Text,
+};
+use mmstats_observe::{Observer, OwnedValue, Sources, totals};
+
+use parking_lot::Mutex;
+
+use crate::Meetings;
+
+/// What is published.
+#[derive(Stats)]
+struct Few {
+    counter: Counter,
+    gauge: Gauge<i64>,
+    text: Text<32>,
+    sizes: Histogram,
+    log: Events<32>,
+    #[stats(labels("digit"))]
+    digits: Family<Counter, 1>,
+}
+
+fn update(few: &Few, n: u64) {
+    few.counter.incr();
+    few.gauge.set(1);
+    few.text.set("some text");
+    few.sizes.record(n);
+    few.log.record("a line");
+    few.digits.get(&[["0", "1", "2", "3"][(n % 4) as usize]]).incr();
+}
+
+pub(crate) fn run() {
+    let directory = std::env::temp_dir().join(format!("mmstats-race-{}", std::process::id()));
+    let publisher: Publisher<Few> =
+        Options::new().directory(&directory).lanes(4).start().expect("a publisher");
+    let shared = publisher.shared::<u64>("shared", FieldOptions::new()).expect("a field");
+    let done = [const { AtomicBool::new(false) }; 2];
+    // The publisher's own lock is one of the standard library. What takes it is done under this
+    // one too, so that it is never waited for.
+    let setting_up = Mutex::new(());
+    let write = |done: &AtomicBool| {
+        {
+            let _setting_up = setting_up.lock();
+            (0..4).for_each(|n| publisher.with(|few| update(few, n)));
+        }
+        while !done.load(Ordering::Relaxed) {
+            let few = {
+                let _setting_up = setting_up.lock();
+                if let Ok(key) = publisher.add::<Counter>("late", FieldOptions::new()) {
+                    publisher.retire(key).expect("it is there");
+                }
+                let few = publisher.lane().expect("a lane");
+                (0..4).for_each(|n| update(&few, n));
+                few
+            };
+            for n in 0..200 {
+                publisher.with(|few| update(few, n));
+                update(&few, n);
+                shared.set(n);
+                shared.add(1);
+            }
+            let _setting_up = setting_up.lock();
+            drop(few);
+        }
+    };
+    thread::scope(|scope| {
+        let [first, second] = &done;
+        let writers = [scope.spawn(|| write(first)), scope.spawn(|| write(second))];
+        let mut observer = Observer::new(Sources::new().path(&directory));
+        let (mut meetings, mut last) = (Meetings::new(), None);
+        loop {
+            observer.refresh();
+            let all = totals(observer.files());
+            let counter = all.into_iter().find(|total| total.field.label == "counter");
+            let now = counter.and_then(|total| total.reading.value);
+            let met = matches!(now, Some(OwnedValue::Unsigned(_))) && now != last;
+            // Here are more updates between two looks than in the other program.
+            if !(0..20).all(|_| meetings.go_on(met)) {
+                break;
+            }
+            last = now;
+        }
+        // One after the other: a thread that ends hands its lane back.
+        for (writer, done) in writers.into_iter().zip(&done) {
+            done.store(true, Ordering::Relaxed);
+            writer.join().expect("a writer");
+        }
+    });
+    drop(publisher);
+    std::fs::remove_dir_all(&directory).expect("it is ours");
+}
