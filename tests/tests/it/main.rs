@@ -26,6 +26,7 @@ mod sys;
 mod threads;
 mod torn;
 mod truncated;
+mod wrap;
 
 #[cfg(not(windows))] // the backend of the system
 use mmstats_unix as backend;
