@@ -1,6 +1,6 @@
 //! What programs that ended have counted, so that sums never drop when their files go.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mmstats_core::read::{Value, Verdict};
@@ -28,6 +28,8 @@ pub struct Fold {
     /// Instance and part of each file.
     files: HashSet<(Instance, u32)>,
     series: Series,
+    /// From which part of an instance the constant of a series was taken.
+    constants: HashMap<(Instance, u32), u32>,
     version: u64,
 }
 
@@ -69,6 +71,12 @@ impl Fold {
         for (field, part) in file.fields().zip(&parts) {
             let Some(part) = part.as_ref().filter(|part| part.has_values()) else { continue };
             let series = self.series.of(&field);
+            // One that several parts have is taken once, as from the files themselves.
+            if field.is_constant()
+                && *self.constants.entry((key.0, series)).or_insert(key.1) != key.1
+            {
+                continue;
+            }
             if let Some(combined) = self.series.combined_mut(series) {
                 combined.merge(part);
             }
@@ -95,6 +103,12 @@ impl Fold {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
+    }
+
+    /// Whether a constant was taken from another part of its instance.
+    pub(crate) fn has_constant(&self, instance: Instance, field: &FieldRef<'_>) -> bool {
+        let series = self.series.known(field);
+        series.is_some_and(|series| self.constants.contains_key(&(instance, series)))
     }
 
     /// Changes whenever the content does.

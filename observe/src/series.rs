@@ -72,14 +72,19 @@ impl Series {
 
     /// The series of a field; made if there is none.
     pub(crate) fn of(&mut self, field: &FieldRef<'_>) -> u32 {
-        let hash = self.hasher.hash_one((
-            field.names(),
-            field.class(),
-            field.kind_name(),
-            field.aggregation(),
-        ));
+        let hash = self.hash(field);
         self.find(hash, |info| info.is(field))
             .unwrap_or_else(|| self.add(hash, FieldInfo::from(field), Combined::new(field)))
+    }
+
+    /// The series of a field, if there is one.
+    pub(crate) fn known(&self, field: &FieldRef<'_>) -> Option<u32> {
+        self.find(self.hash(field), |info| info.is(field))
+    }
+
+    fn hash(&self, field: &FieldRef<'_>) -> u64 {
+        let (names, class) = (field.names(), field.class());
+        self.hasher.hash_one((names, class, field.kind_name(), field.aggregation()))
     }
 
     /// The series of a description; made if there is none, for values `like` these.

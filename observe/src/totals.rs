@@ -128,6 +128,9 @@ impl Totals {
                 if field.is_constant()
                     && let Some(instance) = file.instance()
                 {
+                    if fold.is_some_and(|fold| fold.has_constant(instance, &field)) {
+                        continue;
+                    }
                     // The lowest part keeps it.
                     let here = (file.part(), plans.len(), field.index());
                     match claims.entry((instance, series)) {

@@ -252,3 +252,30 @@ fn a_copy_is_not_counted_twice() {
     assert_eq!(observer.files().len(), 1, "a copy alone is shown");
     assert_eq!(observer.problems().count(), 0);
 }
+
+/// A constant that counts is of the whole program, in folds as in files. Found by fuzzing.
+#[test]
+fn a_constant_of_several_parts_is_folded_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let starts = FieldSpec::info("starts", Constant::U64(5))
+        .kind(Kind::Counter)
+        .aggregation(Aggregation::Sum);
+    let parts = [(1, 0), (1, 1), (2, 0)].map(|(instance, part)| {
+        let plan = Plan { instance, part, ..Plan::default() };
+        publish(directory.path(), &format!("{instance}-{part}.mmst"), plan, |_| {}, &[starts])
+    });
+    let observer = observe(directory.path());
+    assert_eq!(get(&totals(observer.files()), "starts"), unsigned(10));
+    // Folded are none, the first part, the second, both, and all.
+    for folded in [&[][..], &[0], &[1], &[0, 1], &[1, 0], &[0, 1, 2]] {
+        let mut fold = mmstats_observe::Fold::new();
+        for part in folded {
+            let path = &parts[*part].path;
+            let file = observer.files().iter().find(|file| file.path() == path).unwrap();
+            assert!(fold.add(file));
+        }
+        let mut all = Totals::new();
+        all.update(observer.files(), Some(&fold));
+        assert_eq!(get(all.fields(), "starts"), unsigned(10), "{folded:?}");
+    }
+}
