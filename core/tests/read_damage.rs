@@ -262,6 +262,8 @@ fn what_this_version_does_not_know_is_no_damage() {
     // But its cell is checked as far as it is known.
     let error = added(Desc { place: 64, ..unknown }).unwrap();
     assert_eq!(error.code(), "cell-place");
+    let error = added(Desc { member: 8, ..unknown }).unwrap();
+    assert_eq!(error.code(), "member");
     // Nobody knows how much of the heap the checksum of such a constant covers.
     let constant = Desc { ty: 200, place: u32::try_from(HEAP).unwrap(), ..CONSTANT };
     assert_eq!(added(constant), None);

@@ -280,7 +280,8 @@ impl<'a> Check<'a> {
             return if member == 0 { Ok(()) } else { Err(bad(member)) };
         }
         // Without slots the limit is 0 and so must `member` be.
-        let size = if slot_bits == 0 { 0 } else { value_size };
+        // A value of a type that is not known begins in the slot.
+        let size = if slot_bits == 0 { 0 } else { value_size.max(1) };
         let least = group.map_or(0, |group| group.member_end);
         let inside = member.checked_add(size).is_some_and(|end| end <= slot_size);
         if !inside || member < least || !member.is_multiple_of(8) {
@@ -310,7 +311,8 @@ impl<'a> Check<'a> {
         heap: Heap,
         cursor: &mut Cursor,
     ) -> Result<(), FieldError> {
-        let size = self.ty.map_or(0, |ty| constant_size(source, heap, self.raw, ty));
+        // Of a type that is not known the start has to be there.
+        let size = self.ty.map_or(1, |ty| constant_size(source, heap, self.raw, ty));
         if !self.raw.place.is_multiple_of(8) || !heap.holds(self.raw.place, size) {
             return Err(self.misplaced(size, heap.start, heap.end));
         }

@@ -951,7 +951,8 @@ class Layout:
             if f.flags & MEMBER:
                 key = (f.place, f.slot_bits, f.slot_size)
                 in_group = key == self.group
-            past = f.type in TYPES and f.member + value_size(f) > f.slot_size
+            # A value of an unknown type begins in the slot.
+            past = f.member + (value_size(f) if f.type in TYPES else 1) > f.slot_size
             if f.member % 8 or past or in_group and f.member < self.members_end:
                 raise Damaged("member")
         else:
