@@ -104,6 +104,53 @@ impl<'a, const N: usize> Schema<'a, N> {
         instance: [u8; 16],
     ) -> Result<Writer<M>, WriteError> {
         let mut writer = Writer::create(memory, &self.geometry(lanes), instance, 0)?;
+        self.fill(&mut writer)?;
+        writer.go_live();
+        Ok(writer)
+    }
+
+    /// Goes on with the image that `memory` holds from before a reset, if it has these very
+    /// fields; else makes one as [`Schema::create`]. Says whether it goes on.
+    ///
+    /// Counters, timers, histograms and events go on from where they were, as when a lane is
+    /// handed on; gauges and texts have no value until they are set. The image keeps its
+    /// instance. The memory must not be cleared at start (a section like `.noinit`), and what
+    /// was stored must be in it (no cache that a reset drops). It may hold anything: noise is
+    /// not taken for an image, and the image of other fields not for this one. A reset during
+    /// this call loses nothing.
+    ///
+    /// ```
+    /// use mmstats_core::{Counter, FieldSpec, Schema, StaticBytes};
+    /// let mut schema = Schema::<8>::new();
+    /// let boots = schema.add(FieldSpec::counter("boots"))?;
+    /// # let memory = Box::leak(Box::new(StaticBytes::<1024>::new())).into_memory();
+    /// for boot in 1..=3 {
+    ///     let (mut writer, goes_on) = schema.resume(memory, 1, *b"a random number.")?;
+    ///     assert_eq!(goes_on, boot > 1);
+    ///     let boots = Counter::attach(&writer.lane()?, boots)?;
+    ///     boots.incr();
+    ///     assert_eq!(boots.get(), boot);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Schema::create`].
+    pub fn resume<M: Memory + Clone>(
+        &self,
+        memory: M,
+        lanes: u32,
+        instance: [u8; 16],
+    ) -> Result<(Writer<M>, bool), WriteError> {
+        let fill = |writer: &mut Writer<M>| self.fill(writer);
+        let (mut writer, goes_on) =
+            Writer::resume(memory, &self.geometry(lanes), instance, self.fields, fill)?;
+        writer.go_live();
+        Ok((writer, goes_on))
+    }
+
+    fn fill<M: Memory>(&self, writer: &mut Writer<M>) -> Result<(), WriteError> {
         for item in &self.items {
             match item {
                 Item::One(spec) => writer.add(spec)?,
@@ -111,13 +158,114 @@ impl<'a, const N: usize> Schema<'a, N> {
                 Item::Group(specs) => writer.add_group(specs)?,
             };
         }
-        writer.go_live();
-        Ok(writer)
+        Ok(())
     }
 }
 
 impl<const N: usize> Default for Schema<'_, N> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{header as h, image_state};
+    use crate::read::{Image, Value, Verdict};
+    use crate::{
+        Buckets, Counter, DataType, Events, Gauge, Histogram, Region, Source, StaticBytes,
+    };
+    use std::boxed::Box;
+
+    type Memory = crate::StaticMemory;
+
+    fn memory() -> Memory {
+        Box::leak(Box::new(StaticBytes::<16384>::new())).into_memory()
+    }
+
+    fn schema(first: &'static str) -> Schema<'static, 8> {
+        let mut schema = Schema::new();
+        schema.add(FieldSpec::counter(first).help("Of the first.")).unwrap();
+        schema.add(FieldSpec::gauge("volts", DataType::F64).unit("volts")).unwrap();
+        schema.add(FieldSpec::events("log", 7, 16)).unwrap();
+        let buckets = Buckets::integers(0.1, 1, 1000);
+        schema.add(FieldSpec::histogram("sizes", buckets)).unwrap();
+        schema
+    }
+
+    /// One life of a device: says whether it goes on, and what it counted in all.
+    fn live(memory: Memory, first: &'static str) -> (bool, u64, Option<f64>, u32, u64) {
+        let (mut writer, goes_on) = schema(first).resume(memory, 1, [7; 16]).unwrap();
+        let lane = writer.lane().unwrap();
+        let counter = Counter::attach(&lane, FieldId::from_index(0)).unwrap();
+        let volts = Gauge::<f64, _>::attach(&lane, FieldId::from_index(1)).unwrap();
+        let log = Events::<16, _>::attach(&lane, FieldId::from_index(2)).unwrap();
+        let sizes = Histogram::<u64, _>::attach(&lane, FieldId::from_index(3)).unwrap();
+        let before = volts.get();
+        counter.add(0x1_0000_0001);
+        volts.set(3.3);
+        log.record(1, "began");
+        sizes.record(100);
+        (goes_on, counter.get(), before, log.number(), sizes.count())
+    }
+
+    #[test]
+    fn an_image_goes_on_after_a_reset() {
+        let memory = memory();
+        assert_eq!(live(memory, "hits"), (false, 0x1_0000_0001, None, 1, 1));
+        assert_eq!(live(memory, "hits"), (true, 0x2_0000_0002, None, 2, 2));
+        // A clean end, and a reset while the image was taken up again.
+        let region = Region::new(memory).unwrap();
+        for state in [image_state::CLOSED, image_state::BUILDING] {
+            region.store32(h::STATE, state);
+            assert!(live(memory, "hits").0);
+        }
+        let image = Image::open(&region).unwrap();
+        assert_eq!(image.header().instance(), [7; 16]);
+        let field = image.fields().next().unwrap().unwrap();
+        let mut buffer = [0; 64];
+        let read = image.read(0, &field, &mut buffer);
+        assert_eq!(read, Verdict::Consistent(Value::U64(0x4_0000_0004)));
+    }
+
+    #[test]
+    fn what_is_another_image_is_not_gone_on_with() {
+        let memory = memory();
+        let region = Region::new(memory).unwrap();
+        // Noise, and then the same geometry with another name.
+        for offset in (0..16384).step_by(4) {
+            region.store32(offset, offset.wrapping_mul(0x9E37_79B9));
+        }
+        assert!(!live(memory, "hits").0);
+        assert_eq!(live(memory, "bits"), (false, 0x1_0000_0001, None, 1, 1));
+        for (offset, value) in [
+            (h::INSTANCE, 1), // its checksum is not right any more
+            (h::FIELD_COUNT, 3),
+            (h::LANES_USED, 2),
+            (h::STATE, 9),
+        ] {
+            assert!(live(memory, "bits").0);
+            region.store32(offset, value);
+            // The state is not believed in, and not needed.
+            assert_eq!(live(memory, "bits").0, offset == h::STATE, "{offset}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_differs_is_not_counted_any_more_before_it_is_replaced() {
+        let memory = memory();
+        live(memory, "hits");
+        let region = Region::new(memory).unwrap();
+        let geometry = schema("bits").geometry(1);
+        let seen = core::cell::Cell::new(0);
+        let fill = |writer: &mut Writer<Memory>| {
+            writer.add(&FieldSpec::counter("bits").help("Of the first."))?;
+            seen.set(region.load32(h::FIELD_COUNT));
+            Err(WriteError::Live) // stands for a reset
+        };
+        assert!(Writer::resume(memory, &geometry, [7; 16], 4, fill).is_err());
+        assert_eq!(seen.get(), 0);
+        assert_eq!(live(memory, "bits"), (false, 0x1_0000_0001, None, 1, 1));
     }
 }

@@ -30,6 +30,9 @@ pub struct Writer<M> {
     heap: Heap,
     cells: u32,
     lanes: u32,
+    /// While fields are described over those of an image from before: whether they have all
+    /// been the same.
+    same: Option<bool>,
 }
 
 impl<M: Memory> Writer<M> {
@@ -71,6 +74,46 @@ impl<M: Memory> Writer<M> {
         Ok(writer)
     }
 
+    /// Goes on with the image that is in `memory`, where `fill` adds the same fields as were
+    /// added to it; else makes one as [`Writer::create`]. Says whether it goes on.
+    pub(super) fn resume(
+        memory: M,
+        geometry: &Geometry,
+        instance: [u8; 16],
+        fields: u32,
+        fill: impl Fn(&mut Self) -> Result<(), WriteError>,
+    ) -> Result<(Self, bool), WriteError>
+    where
+        M: Clone,
+    {
+        let mut writer = Self::prepare(memory.clone(), geometry, instance, 0)?;
+        if writer.recognises(fields) {
+            writer.region.store32(h::STATE, image_state::BUILDING);
+            writer.same = Some(true);
+            // Everything is described once more over the same bytes: a reset amid of this
+            // changes nothing. If one field is another, all begin anew.
+            fill(&mut writer)?;
+            if writer.same.take() == Some(true) {
+                writer.lanes = writer.region.load32(h::LANES_USED);
+                (0..writer.lanes).for_each(|lane| writer.hand_back(lane));
+                return Ok((writer, true));
+            }
+        }
+        let mut writer = Self::create(memory, geometry, instance, 0)?;
+        fill(&mut writer)?;
+        Ok((writer, false))
+    }
+
+    /// Whether there is an image of this geometry with so many fields, of any instance.
+    fn recognises(&self, fields: u32) -> bool {
+        let found = RawHeader::load(&self.region);
+        let (instance, checksum) = (found.instance, found.checksum);
+        found == RawHeader { instance, checksum, ..self.header }
+            && checksum == RawHeader::checksum_of(&self.region)
+            && self.region.load32(h::FIELD_COUNT) == fields
+            && self.region.load32(h::LANES_USED) <= found.lane_capacity
+    }
+
     fn prepare(
         memory: M,
         geometry: &Geometry,
@@ -92,7 +135,7 @@ impl<M: Memory> Writer<M> {
             ..header
         };
         let (heap, cells) = (Heap::new(header.heap_offset), header.cells_offset);
-        Ok(Self { region, header, fields: 0, heap, cells, lanes: 0 })
+        Ok(Self { region, header, fields: 0, heap, cells, lanes: 0, same: None })
     }
 
     fn begin(&self) {
@@ -327,11 +370,21 @@ impl<M: Memory> Writer<M> {
             }
         }
         sum.range(&self.region, raw.place, constant_len);
-        RawDescriptor::store_checksum(&self.region, at, sum.finish());
+        let sum = sum.finish();
+        if self.same == Some(true) && RawDescriptor::load(&self.region, at).checksum != sum {
+            // Before it is stored: after a reset amid of this nobody must take it for the
+            // field that was here.
+            self.same = Some(false);
+            self.region.store32(h::FIELD_COUNT, 0);
+        }
+        RawDescriptor::store_checksum(&self.region, at, sum);
     }
 
     fn publish_count(&mut self, count: u32) {
         self.fields = count;
+        if self.same.is_some() {
+            return; // All are counted, or none.
+        }
         let heap = self.heap.end() - self.header.heap_offset;
         let (heap_used, field_count) =
             (self.region.word(h::HEAP_USED), self.region.word(h::FIELD_COUNT));
