@@ -31,7 +31,7 @@ pub use handle::{
 pub use region::Atom64;
 pub use region::{
     Atom32, Journal, Kept, Latch, Memory, Region, RegionError, Source, StaticBytes, StaticMemory,
-    Word,
+    Still, Word,
 };
 pub use types::{Aggregation, DataType, Kind, Level, Storage};
 pub use write::{

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use mmstats_core::read::{Field, Image, Value, Verdict};
 use mmstats_core::{
     Average, Buckets, Counter, DataType, Events, FieldSpec, Gauge, Histogram, Kind, Rate, Region,
-    Schema, SharedGauge, State, StateSet, StaticBytes, StaticMemory, Window, WriteError, Writer,
+    Schema, State, StateSet, StaticBytes, StaticMemory, Window, WriteError, Writer,
 };
 
 fn memory() -> StaticMemory {
@@ -271,7 +271,9 @@ fn a_rate_remembers_its_counter() {
 }
 
 #[test]
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // There is none elsewhere.
 fn a_shared_gauge_is_set_by_any_thread() {
+    use mmstats_core::SharedGauge;
     let mut schema = Schema::<4>::new();
     let a = schema.add(FieldSpec::gauge("a", DataType::I64)).unwrap();
     let b = schema.add(FieldSpec::gauge("b", DataType::F32)).unwrap();

@@ -43,7 +43,7 @@ impl File {
         if field.kind() != Some(Kind::Events) {
             return None;
         }
-        let region = three.region();
+        let region = &three.region();
         let lane = three.header().lane(region, lane).consistent()?;
         if !lane.has(region, field) {
             return None;

@@ -149,8 +149,9 @@ impl File {
     }
 
     fn judge(&mut self) {
-        let state = match &self.content {
-            Content::Three(_) if self.lost() => {
+        let lost = self.lost();
+        let state = match &mut self.content {
+            Content::Three(_) if lost => {
                 Err((State::Damaged, Problem::truncated(&self.path, None)))
             }
             Content::Three(three) => three.state(&self.path),

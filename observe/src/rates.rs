@@ -94,7 +94,7 @@ struct History {
 
 impl History {
     fn read(three: &Three, field: &Field, counter: &Field, lane: u32) -> Option<Self> {
-        let region = three.region();
+        let region = &three.region();
         let lane: Lane = three.header().lane(region, lane).consistent()?;
         if !lane.has(region, field) || !lane.has(region, counter) {
             return None;

@@ -85,7 +85,7 @@ fn scan_run(three: &Three, lane: &Lane, run: &Run, visit: &mut impl FnMut(u32, V
         _ => {
             for index in run.first..run.first.saturating_add(run.count) {
                 if let Some(field) = three.good(index) {
-                    visit(index, lane.scalar(three.region(), field));
+                    visit(index, lane.scalar(&three.region(), field));
                 }
             }
         }
@@ -101,7 +101,7 @@ fn wide(
     make: impl Fn(u64) -> Scalar,
     visit: &mut impl FnMut(u32, Verdict<Scalar>),
 ) {
-    let region = three.region();
+    let region = &three.region();
     let mut at = lane.offset().saturating_add(run.place);
     let mut index = run.first;
     let end = run.first.saturating_add(run.count);
@@ -179,7 +179,7 @@ fn alone(
 ) {
     let bytes = scratch.bytes(field.buffer_size());
     for _ in 0..ATTEMPTS {
-        let verdict = lane.read(three.region(), field, bytes);
+        let verdict = lane.read(&three.region(), field, bytes);
         if !watch.too_long() {
             return visit(index, verdict);
         }
@@ -196,7 +196,7 @@ fn group(
     watch: &mut Watch,
     visit: &mut impl FnMut(u32, Verdict<Value<'_>>),
 ) {
-    let region = three.region();
+    let region = &three.region();
     let members = || std::iter::once(first).chain(more.iter().copied());
     let fields = || members().filter_map(|index| three.good(index).map(|field| (index, field)));
     let mut present = std::mem::take(&mut scratch.present);
@@ -240,7 +240,7 @@ pub(crate) fn one(
 ) {
     match lane_of(three, lane) {
         Verdict::Consistent(lane) if field.slots() == 0 => {
-            visit(lane.read(three.region(), field, &mut []));
+            visit(lane.read(&three.region(), field, &mut []));
         }
         Verdict::Consistent(lane) => {
             let watch = &mut Watch::start();

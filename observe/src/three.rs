@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::backend::{Mapping, Opened};
 use mmstats_core::layout::field_state;
 use mmstats_core::read::{Cursor, Field, Header, Image, LaneState, Refusal, Verdict};
-use mmstats_core::{DataType, Kind, Region, Source, Storage};
+use mmstats_core::{DataType, Kind, Region, Source, Still, Storage};
 
 use crate::field::FieldRef;
 use crate::heap::Heap;
@@ -50,6 +50,8 @@ pub(crate) struct Three {
     plan: Plan,
     /// Raised whenever fields were added or retired.
     generation: u32,
+    /// Whether nobody writes any more, as judged last.
+    still: bool,
 }
 
 /// The fields that have values, in the order they are read.
@@ -114,6 +116,7 @@ impl Three {
             retired: Vec::new(),
             plan: Plan::default(),
             generation: 0,
+            still: false,
         };
         three.extend(room);
         if three.is_damaged() {
@@ -219,7 +222,7 @@ impl Three {
     }
 
     /// The state now.
-    pub(crate) fn state(&self, path: &Path) -> Result<State, (State, Problem)> {
+    pub(crate) fn state(&mut self, path: &Path) -> Result<State, (State, Problem)> {
         let state = self
             .header
             .state(&self.region)
@@ -233,6 +236,8 @@ impl Three {
         if state == State::Building {
             return Err((state, Problem::of_refusal(path, &Refusal::Building)));
         }
+        // No file is ever written by a second process.
+        self.still = state.has_ended();
         Ok(state)
     }
 
@@ -244,8 +249,9 @@ impl Three {
         &self.header
     }
 
-    pub(crate) const fn region(&self) -> &Region<Arc<Mapping>> {
-        &self.region
+    /// What values are read from.
+    pub(crate) const fn region(&self) -> Still<&Region<Arc<Mapping>>> {
+        Still::new(&self.region, self.still)
     }
 
     pub(crate) const fn heap(&self) -> &Heap {

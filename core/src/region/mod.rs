@@ -36,8 +36,8 @@ use crate::protocol::{Site, WriteWord};
 #[cfg(target_pointer_width = "64")]
 pub use places::Atom64;
 pub use places::{Atom32, Journal, Latch, Word};
-pub use source::Source;
 pub(crate) use source::WordOf;
+pub use source::{Source, Still};
 
 /// A range of memory that holds, or will hold, an image.
 ///

@@ -94,6 +94,61 @@ fn copy_end(rest: &[u8], out: &mut [u8]) {
     out.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
 }
 
+/// A source together with the knowledge whether its bytes can still change: they do not where
+/// the image is closed, or its writer is dead.
+///
+/// A machine that has no load of 8 bytes must not read an 8-byte atomic cell of a live image
+/// (PROTOCOL.md section 3). Of one that changes no more two loads of 4 bytes are of one value.
+///
+/// ```
+/// use mmstats_core::{Source, Still};
+/// let image = [7, 0, 0, 0, 1, 0, 0, 0];
+/// assert_eq!(Still::new(&image[..], true).load64(0), Some(0x1_0000_0007));
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Still<S> {
+    source: S,
+    still: bool,
+}
+
+impl<S> Still<S> {
+    /// `still` says that nobody writes any more.
+    pub const fn new(source: S, still: bool) -> Self {
+        Self { source, still }
+    }
+}
+
+impl<S: Source> Source for Still<S> {
+    #[inline]
+    fn size(&self) -> u32 {
+        self.source.size()
+    }
+    #[inline]
+    fn slice(&self, offset: u32, len: u32) -> Option<&[u8]> {
+        self.source.slice(offset, len)
+    }
+    #[inline]
+    fn load32(&self, offset: u32) -> u32 {
+        self.source.load32(offset)
+    }
+    #[inline]
+    fn load64(&self, offset: u32) -> Option<u64> {
+        let halves = || {
+            let high = u64::from(self.source.load32(offset.saturating_add(4)));
+            self.still.then(|| high << 32 | u64::from(self.source.load32(offset)))
+        };
+        self.source.load64(offset).or_else(halves)
+    }
+    #[inline]
+    fn fence(&self, site: Site) {
+        self.source.fence(site);
+    }
+    #[inline]
+    fn copy(&self, offset: u32, out: &mut [u8]) {
+        self.source.copy(offset, out);
+    }
+}
+
 impl<S: Source + ?Sized> Source for &S {
     #[inline]
     fn size(&self) -> u32 {
@@ -136,5 +191,36 @@ impl<S: Source + ?Sized> ReadWord for WordOf<'_, S> {
     #[inline(always)]
     fn fence(&self, site: Site) {
         self.source.fence(site);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As shared memory on a machine without a load of 8 bytes.
+    struct Narrow([u8; 16]);
+
+    impl Source for Narrow {
+        fn size(&self) -> u32 {
+            16
+        }
+        fn load32(&self, offset: u32) -> u32 {
+            self.0.load32(offset)
+        }
+        fn load64(&self, _offset: u32) -> Option<u64> {
+            None
+        }
+        fn fence(&self, _site: Site) {}
+    }
+
+    #[test]
+    fn halves_are_put_together_only_where_nobody_writes() {
+        let bytes = core::array::from_fn(|i| u8::try_from(i + 1).unwrap());
+        let narrow = Narrow(bytes);
+        assert_eq!(Still::new(&narrow, false).load64(8), None);
+        assert_eq!(Still::new(&narrow, true).load64(8), Some(0x100F_0E0D_0C0B_0A09));
+        assert_eq!(Still::new(&narrow, true).load64(8), bytes.as_slice().load64(8));
+        assert_eq!(Still::new(&narrow, true).load64(u32::MAX - 7), Some(0));
     }
 }
