@@ -36,5 +36,5 @@ pub use region::{
 pub use types::{Aggregation, DataType, Kind, Level, Storage};
 pub use write::{
     AttachError, Constant, FieldId, FieldSpec, Geometry, Lane, Presence, Recent, Schema, SpecError,
-    WriteError, Writer,
+    Template, WriteError, Writer,
 };

@@ -7,6 +7,7 @@ mod id;
 mod lane;
 mod schema;
 mod spec;
+mod template;
 mod writer;
 
 pub use error::WriteError;
@@ -16,4 +17,5 @@ pub use id::FieldId;
 pub use lane::{AttachError, Lane, Presence};
 pub use schema::Schema;
 pub use spec::{Constant, FieldSpec, SpecError};
+pub use template::Template;
 pub use writer::Writer;

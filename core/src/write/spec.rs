@@ -45,13 +45,13 @@ impl Constant<'_> {
     }
 
     /// The value as bytes in the order of the format: a scalar's 8, or text and bytes.
-    pub(crate) fn scalar_bytes(&self) -> Option<[u8; 8]> {
+    pub(crate) const fn scalar_bytes(&self) -> Option<[u8; 8]> {
         let bits = match *self {
-            Self::U32(v) => u64::from(v),
+            Self::U32(v) => v as u64,
             Self::U64(v) => v,
             Self::I64(v) => v.cast_unsigned(),
             Self::F64(v) => v.to_bits(),
-            Self::Bool(v) => u64::from(v),
+            Self::Bool(v) => v as u64,
             Self::Text(_) | Self::Bytes(_) => return None,
         };
         Some(bits.to_le_bytes())
@@ -406,15 +406,23 @@ impl<'a> FieldSpec<'a> {
     }
 
     /// Bytes of the encoded details.
-    pub(crate) fn details_len(&self) -> usize {
-        let items: usize = self.details.iter().map(|item| item.len()).sum();
-        items + self.details.len().saturating_sub(1)
+    pub(crate) const fn details_len(&self) -> usize {
+        let (mut len, mut rest) = (self.details.len().saturating_sub(1), self.details);
+        while let [item, others @ ..] = rest {
+            len += item.len();
+            rest = others;
+        }
+        len
     }
 
     /// Bytes of the encoded attributes.
-    pub(crate) fn attributes_len(&self) -> usize {
-        let items: usize = self.attributes.iter().map(|(k, v)| k.len() + v.len() + 1).sum();
-        items + self.attributes.len().saturating_sub(1)
+    pub(crate) const fn attributes_len(&self) -> usize {
+        let (mut len, mut rest) = (self.attributes.len().saturating_sub(1), self.attributes);
+        while let [(key, value), others @ ..] = rest {
+            len += key.len() + value.len() + 1;
+            rest = others;
+        }
+        len
     }
 
     /// How the value is stored by a writer of this word size.
@@ -435,12 +443,13 @@ impl<'a> FieldSpec<'a> {
     }
 
     /// Bytes of a slot; a multiple of 8. `self` was checked.
-    pub(crate) fn slot_bytes(&self) -> u32 {
-        if self.storage() == Storage::Journal {
+    pub(crate) const fn slot_bytes(&self) -> u32 {
+        if matches!(self.storage(), Storage::Journal) {
             return HISTOGRAM_SLOT;
         }
-        let value = self.ty.value_size(self.count).and_then(|size| round_up(size, 8));
-        value.and_then(|size| size.checked_add(self.lead())).unwrap_or(u32::MAX)
+        let Some(size) = self.ty.value_size(self.count) else { return u32::MAX };
+        let Some(size) = round_up(size, 8) else { return u32::MAX };
+        size.saturating_add(self.lead())
     }
 
     /// Bytes before the value in a slot.
@@ -457,14 +466,14 @@ impl<'a> FieldSpec<'a> {
     }
 
     /// Bytes that the field, on its own, takes in each lane. `self` was checked.
-    pub(crate) fn lane_bytes(&self) -> u32 {
+    pub(crate) const fn lane_bytes(&self) -> u32 {
         match self.storage() {
             Storage::Constant => 0,
             Storage::Atomic => ATOMIC_CELL,
             Storage::Latched | Storage::Journal => {
                 let slot_size = self.slot_bytes();
                 let slots = slot_size.saturating_mul(1 << self.slot_bits(slot_size));
-                let journal = self.storage() == Storage::Journal;
+                let journal = matches!(self.storage(), Storage::Journal);
                 let tail = if journal { self.count.saturating_mul(8) } else { 0 };
                 CELL_HEAD.saturating_add(slots).saturating_add(tail)
             }
@@ -472,7 +481,7 @@ impl<'a> FieldSpec<'a> {
     }
 
     /// Most bytes that the field takes in the heap. `self` was checked.
-    pub(crate) fn heap_bytes(&self) -> u32 {
+    pub(crate) const fn heap_bytes(&self) -> u32 {
         let mut bytes = string_bytes(self.label.len())
             + string_bytes(self.unit.len())
             + string_bytes(self.help.len())
@@ -482,7 +491,8 @@ impl<'a> FieldSpec<'a> {
             // Up to 4 bytes bring the value to a multiple of 8.
             bytes += 4 + 8 + value.tail().len().next_multiple_of(8);
         }
-        u32::try_from(bytes).unwrap_or(u32::MAX)
+        #[allow(clippy::cast_possible_truncation)] // Compared just before.
+        if bytes > u32::MAX as usize { u32::MAX } else { bytes as u32 }
     }
 }
 

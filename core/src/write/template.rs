@@ -1,0 +1,515 @@
+//! Images that the compiler describes: for processors with little flash.
+
+use super::error::WriteError;
+use super::lane::Lane;
+use super::spec::{FieldSpec, cell_bytes};
+use crate::checksum::Fletcher64;
+use crate::layout::{
+    self, CACHE_LINE, MAJOR, MAX_HELP, MAX_LABEL, MAX_UNIT, MINOR, descriptor as d, field_state,
+    flags, header as h, image_state, lane, presence_size,
+};
+use crate::protocol;
+use crate::raw::RawHeader;
+use crate::region::{Memory, Region, Source};
+use crate::types::Storage;
+
+/// All of an image but its values, made at compile time; it has one lane.
+///
+/// A program that makes its image with a [`Schema`](super::Schema) carries the code that
+/// checks and lays out fields. With a template that work is the compiler's: the flash has the
+/// finished bytes, and the code that copies them. `N` is [`Template::words`] of the fields, each
+/// of which is a slice: of one field, or of several that are published together. Fields are
+/// numbered in their order.
+///
+/// ```
+/// use mmstats_core::{Counter, DataType, FieldId, FieldSpec, StaticBytes, Template};
+///
+/// const FIELDS: &[&[FieldSpec<'_>]] = &[
+///     &[FieldSpec::counter("boots").help("Starts since the power came.")],
+///     &[FieldSpec::gauge("flow.litres", DataType::U64), FieldSpec::gauge("flow.drops", DataType::I64)],
+/// ];
+/// static IMAGE: Template<{ Template::<0>::words(FIELDS) }> = Template::new(FIELDS);
+///
+/// # let memory = Box::leak(Box::new(StaticBytes::<1024>::new())).into_memory();
+/// for boot in 1..=3 {
+///     let (lane, goes_on) = IMAGE.start(memory, *b"a random number.")?;
+///     assert_eq!(goes_on, boot > 1);
+///     let boots = Counter::attach(&lane, FieldId::from_index(0))?;
+///     boots.incr();
+///     assert_eq!(boots.get(), boot);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Template<const N: usize> {
+    /// From the start of the image to its lane.
+    words: [u32; N],
+    /// The next free byte of the heap.
+    heap: u32,
+}
+
+/// Words that differ from run to run, and are not compared: instance, checksum, state,
+/// lanes_used, fields_refused.
+const OWN: [(u32, u32); 3] =
+    [(h::INSTANCE, h::PART), (h::CHECKSUM, h::FIELD_COUNT), (h::LANES_USED, h::FIELDS_REFUSED + 4)];
+
+impl<const N: usize> Template<N> {
+    /// The `N` of a template of these fields.
+    #[must_use]
+    pub const fn words(fields: &[&[FieldSpec<'_>]]) -> usize {
+        Room::of(fields).lanes_offset() as usize / 4
+    }
+
+    /// The template of these fields. To be called where the result is a constant: it is long.
+    ///
+    /// # Panics
+    ///
+    /// If a field breaks a rule, or `N` is not as it should be: then the program does not
+    /// compile.
+    #[must_use]
+    pub const fn new(fields: &[&[FieldSpec<'_>]]) -> Self {
+        let room = Room::of(fields);
+        assert!(N == room.lanes_offset() as usize / 4, "N is not Template::words of the fields");
+        let mut this = Self { words: [0; N], heap: room.heap_offset() };
+        let (mut index, mut place, mut i) = (0, room.cells_offset(), 0);
+        while i < fields.len() {
+            let group = fields[i];
+            assert!(!group.is_empty(), "a group without fields");
+            let (mut slot, mut member) = (0, 0);
+            while member < group.len() {
+                check(&group[member]);
+                slot += group[member].slot_bytes();
+                member += 1;
+            }
+            let (mut at, mut member) = (0, 0);
+            while member < group.len() {
+                let spec = &group[member];
+                if group.len() == 1 {
+                    let size = if spec.storage().has_slots() { spec.slot_bytes() } else { 0 };
+                    this.describe(index, spec, place, size, None);
+                    place += spec.lane_bytes();
+                } else {
+                    assert!(spec.constant.is_none() && spec.ring.is_none(), "not for a group");
+                    this.describe(index, spec, place, slot, Some(at));
+                    at += spec.slot_bytes();
+                }
+                index += 1;
+                member += 1;
+            }
+            if group.len() > 1 {
+                place += cell_bytes(slot);
+            }
+            i += 1;
+        }
+        this.head(&room);
+        this
+    }
+
+    /// Bytes of the whole image.
+    #[must_use]
+    pub const fn size(&self) -> u32 {
+        self.words[h::FILE_SIZE as usize / 4]
+    }
+
+    /// Makes the image live in `memory`, or goes on with the one that is there from before a
+    /// reset, if it has these very fields: see [`Schema::resume`](super::Schema::resume). Claims
+    /// its lane. Says whether it goes on.
+    ///
+    /// `instance` should be random; an image that goes on keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// If the memory is misaligned or too small.
+    pub fn start<M: Memory + Clone>(
+        &self,
+        memory: M,
+        instance: [u8; 16],
+    ) -> Result<(Lane<M>, bool), WriteError> {
+        let region = Region::new(memory).map_err(WriteError::Region)?;
+        let (size, have) = (self.size(), region.size());
+        if have < size {
+            return Err(WriteError::Memory { need: size, have });
+        }
+        let goes_on = self.is_in(&region);
+        region.store32(h::STATE, image_state::BUILDING);
+        if !goes_on {
+            // The values first: after a reset amid of this, what was there before is no image
+            // of these fields yet.
+            (self.lane()..size).step_by(4).for_each(|offset| region.store32(offset, 0));
+            (0..).step_by(4).zip(&self.words).for_each(|(at, word)| region.store32(at, *word));
+            region.store32(h::STATE, image_state::BUILDING);
+            region.write(h::INSTANCE, &instance);
+            let [low, high] = halves(RawHeader::checksum_of(&region));
+            region.store32(h::CHECKSUM, low);
+            region.store32(h::CHECKSUM + 4, high);
+        }
+        let base = self.lane();
+        let presence = self.words[h::CELLS_OFFSET as usize / 4] - lane::PRESENCE;
+        let offsets = (base + lane::PRESENCE..).step_by(4).take(presence as usize / 4);
+        offsets.for_each(|offset| region.store32(offset, 0));
+        let (owners, state) = (region.word(base + lane::OWNERS), region.word(base + lane::STATE));
+        protocol::claim_lane(&owners, &state, Some((&region.word(h::LANES_USED), 1)));
+        protocol::set_state(&region.word(h::STATE), image_state::LIVE);
+        Ok((Lane::new(region, 0), goes_on))
+    }
+
+    /// Offset of the lane.
+    const fn lane(&self) -> u32 {
+        self.words[h::LANES_OFFSET as usize / 4]
+    }
+
+    /// Whether this very description is in a region.
+    fn is_in<M>(&self, region: &Region<M>) -> bool {
+        let same = |(at, word): (u32, &u32)| {
+            OWN.iter().any(|(from, to)| (*from..*to).contains(&at)) || region.load32(at) == *word
+        };
+        let [low, high] = halves(RawHeader::checksum_of(region));
+        (0..).step_by(4).zip(&self.words).all(same)
+            && region.load32(h::CHECKSUM) == low
+            && region.load32(h::CHECKSUM + 4) == high
+            && region.load32(h::LANES_USED) <= 1
+    }
+
+    const fn set(&mut self, offset: u32, word: u32) {
+        self.words[offset as usize / 4] = word;
+    }
+
+    /// The fixed header and the counts.
+    const fn head(&mut self, room: &Room) {
+        let mut i = 0;
+        while i < layout::MAGIC.len() {
+            let at = h::MAGIC as usize + i;
+            self.words[at / 4] |= (layout::MAGIC[i] as u32) << (at % 4 * 8);
+            i += 1;
+        }
+        self.set(h::MAJOR, MAJOR as u32 | (MINOR as u32) << 16);
+        self.set(h::MIN_MINOR, h::SIZE << 16);
+        self.set(h::FILE_SIZE, room.lanes_offset() + room.stride());
+        self.set(h::DESCRIPTOR_OFFSET, h::SIZE);
+        self.set(h::DESCRIPTOR_CAPACITY, room.fields);
+        self.set(h::DESCRIPTOR_SIZE, d::SIZE);
+        self.set(h::HEAP_OFFSET, room.heap_offset());
+        self.set(h::HEAP_SIZE, up(room.heap, 8));
+        self.set(h::LANES_OFFSET, room.lanes_offset());
+        self.set(h::LANE_STRIDE, room.stride());
+        self.set(h::LANE_CAPACITY, 1);
+        self.set(h::CELLS_OFFSET, room.cells_offset());
+        self.set(h::FIELD_COUNT, room.fields);
+        self.set(h::HEAP_USED, self.heap - room.heap_offset());
+    }
+
+    const fn describe(
+        &mut self,
+        index: u32,
+        spec: &FieldSpec<'_>,
+        place: u32,
+        slot_size: u32,
+        member: Option<u32>,
+    ) {
+        let storage = if member.is_some() { Storage::Latched } else { spec.storage() };
+        let at = h::SIZE + index * d::SIZE;
+        let strings = [
+            (d::LABEL, self.string(&[spec.label])),
+            (d::UNIT, self.string(&[spec.unit])),
+            (d::HELP, self.string(&[spec.help])),
+            (d::ATTRIBUTES, self.attributes(spec)),
+            (d::DETAIL, self.string(spec.details)),
+        ];
+        let mut i = 0;
+        while i < strings.len() {
+            self.set(at + strings[i].0, strings[i].1);
+            i += 1;
+        }
+        let (constant, constant_words) = self.constant(spec);
+        let ty = [spec.ty.code(), spec.kind.code(), spec.aggregation.code(), storage.code()];
+        self.set(at + d::TYPE, u32::from_le_bytes(ty));
+        self.set(at + d::COUNT, spec.count);
+        self.set(at + d::PLACE, if spec.constant.is_some() { constant } else { place });
+        self.set(at + d::SLOT_SIZE, slot_size);
+        self.set(at + d::MEMBER, if let Some(at) = member { at } else { spec.lead() });
+        let bits = if storage.has_slots() { spec.slot_bits(slot_size) } else { 0 };
+        let mut flag = if spec.optional { flags::OPTIONAL } else { 0 };
+        flag |= if spec.array { flags::ARRAY } else { 0 };
+        flag |= if member.is_some() { flags::MEMBER } else { 0 };
+        let [low, high] = flag.to_le_bytes();
+        self.set(at + d::SLOT_BITS, u32::from_le_bytes([bits, spec.level.code(), low, high]));
+        self.set(at + d::PARAM, spec.param);
+        self.set(at + d::STATE, field_state::LIVE);
+
+        let mut sum = Fletcher64::new();
+        self.add(&mut sum, at, d::COVERED / 4);
+        let mut i = 0;
+        while i < strings.len() {
+            let string = strings[i].1;
+            if string != 0 {
+                let length = self.words[string as usize / 4] & 0xFFFF;
+                self.add(&mut sum, string, (2 + length).div_ceil(4));
+            }
+            i += 1;
+        }
+        self.add(&mut sum, constant, constant_words);
+        let [low, high] = halves(sum.finish());
+        self.set(at + d::CHECKSUM, low);
+        self.set(at + d::CHECKSUM + 4, high);
+    }
+
+    const fn add(&self, sum: &mut Fletcher64, offset: u32, words: u32) {
+        let mut i = 0;
+        while i < words {
+            sum.word(self.words[(offset / 4 + i) as usize]);
+            i += 1;
+        }
+    }
+
+    const fn bytes(&mut self, bytes: &[u8]) {
+        let mut i = 0;
+        while i < bytes.len() {
+            let at = self.heap as usize;
+            self.words[at / 4] |= (bytes[i] as u32) << (at % 4 * 8);
+            self.heap += 1;
+            i += 1;
+        }
+    }
+
+    /// A heap string of items with a zero byte between them; 0 if it is empty.
+    const fn string(&mut self, items: &[&str]) -> u32 {
+        let at = self.begin();
+        let mut i = 0;
+        while i < items.len() {
+            if i > 0 {
+                self.bytes(b"\0");
+            }
+            self.bytes(items[i].as_bytes());
+            i += 1;
+        }
+        self.end(at)
+    }
+
+    const fn attributes(&mut self, spec: &FieldSpec<'_>) -> u32 {
+        let at = self.begin();
+        let mut i = 0;
+        while i < spec.attributes.len() {
+            let (key, value) = spec.attributes[i];
+            self.bytes(if i > 0 { b"\0" } else { b"" });
+            self.bytes(key.as_bytes());
+            self.bytes(b"=");
+            self.bytes(value.as_bytes());
+            i += 1;
+        }
+        self.end(at)
+    }
+
+    const fn begin(&mut self) -> u32 {
+        let at = up(self.heap, 4);
+        self.heap = at + 2;
+        at
+    }
+
+    const fn end(&mut self, at: u32) -> u32 {
+        let length = self.heap - at - 2;
+        if length == 0 {
+            self.heap = at;
+            return 0;
+        }
+        assert!(length <= MAX_HELP as u32, "a text is too long");
+        self.words[at as usize / 4] |= length;
+        self.heap = up(self.heap, 4);
+        at
+    }
+
+    /// The place of a constant, and its words.
+    const fn constant(&mut self, spec: &FieldSpec<'_>) -> (u32, u32) {
+        let Some(value) = &spec.constant else { return (0, 0) };
+        let at = up(self.heap, 8);
+        self.heap = at;
+        if let Some(bytes) = value.scalar_bytes() {
+            self.bytes(&bytes);
+        } else {
+            let tail = value.tail();
+            self.set(at, tail.len() as u32);
+            self.heap = at + 8;
+            self.bytes(tail);
+        }
+        self.heap = up(self.heap, 8);
+        (at, (self.heap - at) / 4)
+    }
+}
+
+/// What the fields take.
+struct Room {
+    fields: u32,
+    heap: u32,
+    cells: u32,
+}
+
+impl Room {
+    const fn of(fields: &[&[FieldSpec<'_>]]) -> Self {
+        let mut room = Self { fields: 0, heap: 0, cells: 0 };
+        let mut i = 0;
+        while i < fields.len() {
+            let (group, mut slot, mut member) = (fields[i], 0, 0);
+            while member < group.len() {
+                room.fields += 1;
+                room.heap += group[member].heap_bytes();
+                slot += group[member].slot_bytes();
+                member += 1;
+            }
+            room.cells += if member == 1 { group[0].lane_bytes() } else { cell_bytes(slot) };
+            i += 1;
+        }
+        room
+    }
+
+    const fn heap_offset(&self) -> u32 {
+        h::SIZE + self.fields * d::SIZE
+    }
+
+    const fn lanes_offset(&self) -> u32 {
+        up(self.heap_offset() + up(self.heap, 8), CACHE_LINE)
+    }
+
+    const fn cells_offset(&self) -> u32 {
+        lane::PRESENCE + presence_size(self.fields)
+    }
+
+    const fn stride(&self) -> u32 {
+        up(self.cells_offset() + self.cells, CACHE_LINE)
+    }
+}
+
+/// The rules that a constant can break: the kinds' own are those of the constructors.
+const fn check(spec: &FieldSpec<'_>) {
+    assert!(!spec.label.is_empty() && spec.label.len() <= MAX_LABEL, "a label has 1 to 255 bytes");
+    assert!(spec.unit.len() <= MAX_UNIT, "a unit has at most 63 bytes");
+    assert!(spec.count > 0 && spec.slot_bytes() <= layout::MAX_SLOT, "a bad count");
+    assert!(
+        spec.ty.fits(spec.kind, spec.count, spec.array) && spec.kind.stored(spec.storage()),
+        "a kind that does not have this type"
+    );
+}
+
+/// `n` rounded up to a multiple of `to`, a power of 2.
+const fn up(n: u32, to: u32) -> u32 {
+    (n + to - 1) & !(to - 1)
+}
+
+const fn halves(n: u64) -> [u32; 2] {
+    [n as u32, (n >> 32) as u32]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::{Field, Image, Value, Verdict};
+    use crate::{
+        Array, Buckets, Constant, Counter, DataType, Events, FieldId, Gauge, Histogram, Schema,
+        StaticBytes, StaticMemory,
+    };
+    use std::boxed::Box;
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    const GROUP: &[FieldSpec<'_>] = &[
+        FieldSpec::gauge("load.one", DataType::F64).unit("ratio"),
+        FieldSpec::gauge("load.ready", DataType::Bool),
+    ];
+    const FIELDS: &[&[FieldSpec<'_>]] = &[
+        &[FieldSpec::counter("hits").help("Größer.").attributes(&[("code", "200"), ("x", "")])],
+        GROUP,
+        &[FieldSpec::gauge("volts", DataType::F64).unit("volts")],
+        &[FieldSpec::state("phase", &["idle", "busy"])],
+        &[FieldSpec::info("version", Constant::Text("1.2.3"))],
+        &[FieldSpec::info("serial", Constant::U64(u64::MAX - 1))],
+        &[FieldSpec::array("array", DataType::I16, 5)],
+        &[FieldSpec::text("text", 20)],
+        &[FieldSpec::events("log", 7, 16)],
+        &[FieldSpec::histogram("sizes", Buckets::integers(0.1, 1, 1000))],
+    ];
+    static IMAGE: Template<{ Template::<0>::words(FIELDS) }> = Template::new(FIELDS);
+
+    fn memory() -> StaticMemory {
+        Box::leak(Box::new(StaticBytes::<16384>::new())).into_memory()
+    }
+
+    /// All that is said of each field, but where it is.
+    fn described<S: Source>(image: &Image<S>) -> Vec<(Vec<String>, String)> {
+        let one = |field: Field| {
+            let strings =
+                [field.label(), field.unit(), field.help(), field.attributes(), field.detail()];
+            let strings = strings.map(|s| s.read(image.source(), &mut [0; 64]).to_string());
+            let (mut raw, mut buffer) = (*field.raw(), [0; 4096]);
+            let value = image.read(0, &field, &mut buffer);
+            (raw.label, raw.unit, raw.help, raw.attributes, raw.detail) = (0, 0, 0, 0, 0);
+            (raw.place, raw.checksum) = (0, 0);
+            (strings.to_vec(), std::format!("{raw:?} {value:?}"))
+        };
+        image.fields().map(Result::unwrap).map(one).collect()
+    }
+
+    #[test]
+    fn the_compiler_says_of_fields_what_the_writer_says() {
+        let mut schema = Schema::<16>::new();
+        for group in FIELDS {
+            match group {
+                [one] => schema.add(*one).unwrap(),
+                _ => schema.add_group(group).unwrap(),
+            };
+        }
+        let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+        writer.lane().unwrap();
+        let (lane, goes_on) = IMAGE.start(memory(), [7; 16]).unwrap();
+        assert!(!goes_on);
+        let (a, b) = (Image::open(writer.region()).unwrap(), Image::open(lane.region()).unwrap());
+        assert_eq!(described(&a), described(&b));
+        assert_eq!(a.header().instance(), b.header().instance());
+        assert!(b.header().file_size() <= a.header().file_size());
+        // All handles find their fields.
+        let field = FieldId::from_index;
+        assert!(Gauge::<f64, _>::attach(&lane, field(3)).is_ok());
+        assert!(Array::<i16, 5, _>::attach(&lane, field(7)).is_ok());
+        assert!(Histogram::<u64, _>::attach(&lane, field(10)).is_ok());
+    }
+
+    #[test]
+    fn an_image_goes_on_after_a_reset() {
+        let memory = memory();
+        let region = Region::new(memory).unwrap();
+        (0..16384).step_by(4).for_each(|at: u32| region.store32(at, at.wrapping_mul(0x9E37_79B9)));
+        let live = |instance| {
+            let (lane, goes_on) = IMAGE.start(memory, instance).unwrap();
+            let hits = Counter::attach(&lane, FieldId::from_index(0)).unwrap();
+            let volts = Gauge::<f64, _>::attach(&lane, FieldId::from_index(3)).unwrap();
+            let log = Events::<16, _>::attach(&lane, FieldId::from_index(9)).unwrap();
+            assert_eq!(volts.get(), None);
+            hits.add(0x1_0000_0001);
+            volts.set(1.5);
+            log.record(1, "began");
+            (goes_on, hits.get(), log.number())
+        };
+        assert_eq!(live([7; 16]), (false, 0x1_0000_0001, 1));
+        // Also after a reset while it was taken up.
+        region.store32(h::STATE, image_state::BUILDING);
+        assert_eq!(live([8; 16]), (true, 0x2_0000_0002, 2));
+        let image = Image::open(&region).unwrap();
+        assert_eq!(image.header().instance(), [7; 16]);
+        let first = image.fields().next().unwrap().unwrap();
+        let read =
+            image.read(0, &first, &mut [0; 64]) == Verdict::Consistent(Value::U64(0x2_0000_0002));
+        assert!(read);
+        // Every word of the description but those of this run counts.
+        for at in (0..IMAGE.lane()).step_by(4) {
+            let own = (h::STATE..h::STATE + 4).contains(&at)
+                || (h::FIELDS_REFUSED..h::FIELDS_REFUSED + 4).contains(&at);
+            region.store32(at, region.load32(at) ^ 0x100);
+            assert_eq!(live([7; 16]).0, own, "the word at {at}");
+        }
+    }
+
+    #[test]
+    fn memory_must_be_large_enough() {
+        let small = Box::leak(Box::new(StaticBytes::<1024>::new())).into_memory();
+        let need = IMAGE.size();
+        let error = IMAGE.start(small, [7; 16]).unwrap_err();
+        assert_eq!(error, WriteError::Memory { need, have: 1024 });
+    }
+}
