@@ -16,6 +16,7 @@ pub mod further;
 pub mod look;
 #[cfg(unix)]
 pub mod payload;
+pub mod specimen;
 #[cfg(unix)]
 pub mod storage;
 #[cfg(unix)]

@@ -1,0 +1,17 @@
+//! A firmware that does nothing: what `writer` is compared with.
+#![no_std]
+#![no_main]
+
+use core::panic::PanicInfo;
+
+use mmstats_firmware::board::{entry, hang};
+
+#[entry]
+fn main() -> ! {
+    hang()
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    hang()
+}

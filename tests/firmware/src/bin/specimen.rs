@@ -1,0 +1,36 @@
+//! Makes the image that all machines make, for the matrix of `.ci/targets`, and hangs.
+#![no_std]
+#![no_main]
+
+#[allow(missing_docs)]
+#[path = "../../../src/specimen.rs"]
+mod specimen;
+
+use core::panic::PanicInfo;
+
+use mmstats_core::Memory;
+use mmstats_firmware::board::{entry, hang};
+use mmstats_firmware::retained::Retained;
+use semihosting::{eprintln, println, process};
+
+#[entry]
+fn main() -> ! {
+    // The smallest board has no room for it, and is not asked.
+    if Retained.len() < specimen::SIZE {
+        process::exit(3);
+    }
+    match specimen::make(Retained) {
+        Ok(_) => println!("hangs:"),
+        Err(error) => {
+            eprintln!("{error:?}");
+            process::exit(1)
+        }
+    }
+    hang()
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    eprintln!("{info}");
+    process::exit(2)
+}

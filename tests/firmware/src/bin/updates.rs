@@ -1,0 +1,104 @@
+//! An update of every handle that there is, and nothing else: the linker finds no way from here
+//! to a panic, or this does not link.
+#![no_std]
+#![no_main]
+
+use core::panic::PanicInfo;
+
+use mmstats_core::{
+    Array, Average, Blob, Counter, Events, Flag, Gauge, Group, Histogram, Rate, State, StateSet,
+    Text, Timer, Window,
+};
+use mmstats_firmware::board::{entry, hang};
+use mmstats_firmware::fields::Flow;
+use mmstats_firmware::retained::Retained;
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Idle,
+    Busy,
+}
+
+impl State for Phase {
+    const NAMES: &'static [&'static str] = &["idle", "busy"];
+
+    fn number(self) -> u32 {
+        self as u32
+    }
+
+    fn from_number(number: u32) -> Option<Self> {
+        [Self::Idle, Self::Busy].get(number as usize).copied()
+    }
+}
+
+struct Handles {
+    counter: Counter<Retained>,
+    byte: Gauge<u8, Retained>,
+    signed: Gauge<i64, Retained>,
+    float: Gauge<f64, Retained>,
+    flag: Flag<Retained>,
+    text: Text<20, Retained>,
+    blob: Blob<20, Retained>,
+    array: Array<i16, 5, Retained>,
+    group: Group<Flow, Retained>,
+    timer: Timer<Retained>,
+    integers: Histogram<u64, Retained>,
+    floats: Histogram<f64, Retained>,
+    average: Average<Retained>,
+    window: Window<i64, Retained>,
+    rate: Rate<Retained>,
+    state: StateSet<Phase, Retained>,
+    events: Events<20, Retained>,
+}
+
+#[allow(improper_ctypes)] // It is of this program alone.
+unsafe extern "C" {
+    // Some RAM, by the linker script. This firmware is linked, and never run: handles are made
+    // by code that checks, and that code is not in here.
+    static HANDLES: Handles;
+}
+
+#[entry]
+fn main() -> ! {
+    for n in 0.. {
+        // SAFETY: never run; see above.
+        update(unsafe { &HANDLES }, n);
+    }
+    hang()
+}
+
+#[inline(never)]
+fn update(handles: &Handles, n: u64) {
+    let number = f64::from_bits(n);
+    let [byte, ..] = n.to_le_bytes();
+    let words = ["", "one", "more than twenty bytes"];
+    let text = words.get(usize::from(byte)).copied().unwrap_or("größer");
+    handles.counter.add(n);
+    handles.byte.add(byte);
+    handles.signed.sub(n.cast_signed());
+    handles.float.set(number);
+    handles.flag.set(n == 7);
+    handles.text.set(text);
+    handles.text.clear();
+    handles.blob.set(text.as_bytes());
+    handles.array.set(&[byte.into(); 5]);
+    handles.group.set(&Flow { litres: n, drops: 1 });
+    handles.timer.record_nanos(n);
+    handles.integers.record(n);
+    handles.floats.record(number);
+    handles.average.record(number);
+    handles.window.record(n.cast_signed());
+    handles.rate.add(1, n);
+    handles.state.set(if byte > 9 { Phase::Busy } else { Phase::Idle });
+    handles.events.record(n, text);
+}
+
+unsafe extern "C" {
+    fn an_update_can_panic() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    // SAFETY: there is no such function: whoever comes here does not link.
+    unsafe { an_update_can_panic() }
+}

@@ -1,0 +1,106 @@
+//! Start-up, timer, reset and end, for each kind of processor.
+
+#[cfg(target_arch = "arm")]
+pub use arm::*;
+#[cfg(target_arch = "riscv32")]
+pub use riscv32::*;
+
+#[cfg(target_arch = "arm")]
+mod arm {
+    use cortex_m::peripheral::syst::SystClkSource;
+    use cortex_m::peripheral::{SCB, SYST};
+
+    pub use cortex_m_rt::entry;
+
+    /// Asks for an interrupt in so many ticks, and no other.
+    pub fn alarm(ticks: u32) {
+        // SAFETY: nothing else in this firmware has the timer: the main loop starts it, and
+        // from then on only its interrupt handler is here.
+        let mut timer = unsafe { cortex_m::Peripherals::steal() }.SYST;
+        set(&mut timer, ticks);
+    }
+
+    /// Lets interrupts in: they are, on this processor.
+    pub const fn listen() {}
+
+    fn set(timer: &mut SYST, ticks: u32) {
+        timer.set_clock_source(SystClkSource::Core);
+        timer.set_reload(ticks);
+        timer.clear_current();
+        timer.enable_counter();
+        timer.enable_interrupt();
+        SCB::clear_pendst();
+    }
+
+    /// Starts anew, as a watchdog would have it.
+    pub fn reset() -> ! {
+        SCB::sys_reset()
+    }
+
+    /// Does nothing any more, for ever.
+    pub fn hang() -> ! {
+        cortex_m::interrupt::disable();
+        loop {
+            cortex_m::asm::wfi();
+        }
+    }
+}
+
+#[cfg(target_arch = "riscv32")]
+mod riscv32 {
+    use core::ptr::with_exposed_provenance_mut;
+
+    pub use riscv_rt::entry;
+
+    /// The timer of QEMU's virt: when to interrupt, and the time (both u64).
+    const MTIMECMP: usize = 0x0200_4000;
+    const MTIME: usize = 0x0200_BFF8;
+    /// What ends or restarts the machine.
+    const TEST: usize = 0x0010_0000;
+    const RESET: u32 = 0x7777;
+
+    /// Asks for an interrupt in so many ticks, and no other.
+    pub fn alarm(ticks: u32) {
+        let high = load(MTIME + 4);
+        let low = load(MTIME);
+        // The low half came round in between: the high one of before is not of it.
+        let high = if load(MTIME + 4) == high { high } else { high + 1 };
+        let then = (u64::from(high) << 32 | u64::from(low)) + u64::from(ticks);
+        // Never in the past on the way.
+        store(MTIMECMP + 4, u32::MAX);
+        store(MTIMECMP, then as u32);
+        store(MTIMECMP + 4, (then >> 32) as u32);
+    }
+
+    /// Lets the timer's interrupt in.
+    pub fn listen() {
+        // SAFETY: its handler is there.
+        unsafe { riscv::register::mie::set_mtimer() };
+        // SAFETY: the main loop and the handler share atomics only.
+        unsafe { riscv::interrupt::enable() };
+    }
+
+    fn load(register: usize) -> u32 {
+        // SAFETY: a register of this board that may be loaded at any time.
+        unsafe { with_exposed_provenance_mut::<u32>(register).read_volatile() }
+    }
+
+    fn store(register: usize, value: u32) {
+        // SAFETY: a register of this board; what the callers store in it is what it is for.
+        unsafe { with_exposed_provenance_mut::<u32>(register).write_volatile(value) };
+    }
+
+    /// Starts anew, as a watchdog would have it.
+    pub fn reset() -> ! {
+        store(TEST, RESET);
+        hang()
+    }
+
+    /// Does nothing any more, for ever.
+    pub fn hang() -> ! {
+        riscv::interrupt::disable();
+        loop {
+            riscv::asm::wfi();
+        }
+    }
+}

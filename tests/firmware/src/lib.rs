@@ -1,0 +1,7 @@
+//! What the firmware for the tests has in common: a board, memory that survives a reset, and
+//! ten fields.
+#![no_std]
+
+pub mod board;
+pub mod fields;
+pub mod retained;
