@@ -72,6 +72,8 @@ pub fn limit(command: &mut Command, limit: Limit) -> &mut Command {
         Limit::FileSize(bytes) => (libc::RLIMIT_FSIZE, bytes),
         Limit::Memory(bytes) => (libc::RLIMIT_DATA, bytes),
     };
+    #[allow(clippy::useless_conversion)] // 32 bits on machines of 32 bits.
+    let bytes = libc::rlim_t::try_from(bytes).unwrap_or(libc::rlim_t::MAX);
     let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
     let apply = move || {
         // SAFETY: `limit` is valid and lives through the call.
