@@ -27,7 +27,9 @@ unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::time
     if code == 0 && clock == libc::CLOCK_REALTIME {
         // SAFETY: the call has just written there.
         let time = unsafe { &mut *time };
-        time.tv_sec += AHEAD.load(Ordering::Relaxed);
+        #[allow(clippy::useless_conversion)] // 32 bits on some machines of 32 bits.
+        let ahead = libc::time_t::try_from(AHEAD.load(Ordering::Relaxed)).unwrap_or(0);
+        time.tv_sec += ahead;
     }
     code
 }

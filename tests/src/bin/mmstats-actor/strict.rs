@@ -4,7 +4,9 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use mmstats::{FieldOptions, Options, Publisher};
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+use mmstats::FieldOptions;
+use mmstats::{Options, Publisher};
 use mmstats_tests::everything::Everything;
 use mmstats_tests::further::Further;
 use mmstats_tests::system;
@@ -45,8 +47,11 @@ fn update(directory: &Path, updates: u32, system_calls: u32, clock: bool) {
     let options = || Options::new().directory(directory).lanes(3);
     let publisher: Publisher<Everything> = options().name("everything").start().expect("files");
     let further: Publisher<Further> = options().name("further").start().expect("files");
-    let shared = further.shared::<u64>("shared", FieldOptions::new()).expect("a field");
-    let added = further.shared::<i64>("shared_added", FieldOptions::new()).expect("a field");
+    #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // There are none elsewhere.
+    let (shared, added) = (
+        further.shared::<u64>("shared", FieldOptions::new()).expect("a field"),
+        further.shared::<i64>("shared_added", FieldOptions::new()).expect("a field"),
+    );
     let (plain, plain_further) =
         (publisher.lane().expect("a lane"), further.lane().expect("a lane"));
     let update_further = |stats: &Further, n| {
@@ -72,9 +77,12 @@ fn update(directory: &Path, updates: u32, system_calls: u32, clock: bool) {
         publisher.with(|stats| stats.update(black_box(n)));
         update_further(&plain_further, black_box(n));
         further.with(|stats| update_further(stats, black_box(n)));
-        shared.set(n.into());
-        added.add(3);
-        added.sub(2);
+        #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+        {
+            shared.set(n.into());
+            added.add(3);
+            added.sub(2);
+        }
     }
     for _ in 0..system_calls {
         system::harmless_system_call();
