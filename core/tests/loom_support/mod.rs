@@ -14,7 +14,7 @@ use mmstats_core::protocol::{Bound, ReadCell, Site, WriteCell, publish};
 /// Runs a model in every execution with at most so many preemptions.
 ///
 /// `MMSTATS_LOOM_PREEMPTIONS` says another number, or `all`: every execution there is. That
-/// ends in reasonable time for the tests named in the README of this crate.
+/// ends in reasonable time for the tests named in `tests/README.md`.
 pub fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = match std::env::var("MMSTATS_LOOM_PREEMPTIONS") {

@@ -34,9 +34,10 @@ fn has_clock(directory: &Path) -> bool {
     let mut actor = Actor::start("strict", directory, &["clock"]);
     assert_eq!(actor.line(), "ready");
     let status = actor.wait();
-    assert!(status.success() || status.signal() == Some(9), "{status:?}");
+    // The signal for a bad system call.
+    assert!(status.success() || status.signal() == Some(31), "{status:?}");
     if !status.success() {
-        eprintln!("a clock is a system call on this machine: kinds that read it are left out");
+        skip("a clock is a system call on this machine, so kinds that read it are left out");
     }
     status.success()
 }
