@@ -1,4 +1,4 @@
-//! A million updates of every kind, in a mode where a system call is death.
+//! Many updates of every kind, in a mode where a system call is death.
 
 use std::hint::black_box;
 use std::path::Path;
