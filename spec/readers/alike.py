@@ -34,6 +34,10 @@ def main():
             [*run, "sh -c 'sleep 8 & exit 0'"], [*run, "sh -c 'printf \"\\377\"'"], ["copy", "/proc/none"],
             ["run", "--only", "malformed/state-*", "--reader", "sh -c 'echo x; exit 1'"],
             ["run", "--only", "malformed/state-*", "--reader", "echo {};"],
+            ["run", "--only", "malformed/state-*", "--reader", "sh -c 'exit 1'"],
+            ["run", "--only", "valid/small", "--reader", "echo '{\"format\": 3, \"\": [\"ü\"]}';:"],
+            ["run", "--only", "valid/small", "--reader", "echo '{\"state\": 3}';:"],
+            ["run", "--only", "valid/small", "--reader", "sh -c 'exit 2'"],
             ["run", "--only", "malformed/state-*", "--strict", "--reader", "sh -c 'echo {}; exit 1'"],
             [],
         ]  # fmt: skip

@@ -40,6 +40,10 @@ fn wrong_readers_fail() {
         let (code, last) = run(&format!("sh -c \"{reader}\" sh"), &only);
         assert_eq!((code, last), (Some(1), format!("0 passed, {failed} failed, 0 skipped")));
     }
+    // One that only crashes is told how to find out.
+    let crash = ["run", "--only", "malformed/state-*", "--reader", "sh -c 'exit 1' sh"];
+    let text = String::from_utf8(conform(&crash).stdout).unwrap();
+    assert!(text.contains("refusals had no code") && text.contains("--strict"), "{text}");
     // What is skipped is not passed.
     let (code, last) = run("sh -c 'exit 2' sh", &only);
     assert_eq!((code, last), (Some(1), format!("0 passed, 0 failed, {all} skipped")));
@@ -82,6 +86,8 @@ fn copies_and_explains() {
     for part in ["base valid/small", "bad-state", "was 2", "file_size: 1152"] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+    // The last thing that is read is what this fixture asks for, and not what its base does.
+    assert!(text.contains("A reader has to say") && !text.contains("\"document\""), "{text}");
 }
 
 /// A changed file is explained by what is changed, a cut one by its length.
@@ -89,7 +95,7 @@ fn copies_and_explains() {
 fn explains_parts_of_a_file() {
     let explain = |id: &str| String::from_utf8(conform(&["explain", id]).stdout).unwrap();
     let text = explain("sweep/descriptor@atomic-kind-4");
-    for part in ["0111  04           was 02", "kind-type", "field 1 kind: 2"] {
+    for part in ["0111  04           was 02", "kind-param", "field 1 kind: 2"] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     let text = explain("malformed/truncated@17");

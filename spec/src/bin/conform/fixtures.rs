@@ -157,7 +157,7 @@ pub(crate) fn copy(fixtures: &[Fixture], directory: &Path) -> Result<(), Error> 
     Ok(())
 }
 
-/// Bytes, rule and expectation; for lines over another file also that file's.
+/// Bytes and rule, for lines over another file also that file's, and last what a reader has to say.
 pub(crate) fn explain(root: &Path, id: &str) -> Result<String, Error> {
     let all = load(root)?;
     let Some(fixture) = all.iter().find(|fixture| fixture.id == id) else {
@@ -168,7 +168,10 @@ pub(crate) fn explain(root: &Path, id: &str) -> Result<String, Error> {
         }
         .into());
     };
-    let Some((name, _)) = id.split_once('@') else { return whole(root, id) };
+    let Some((name, _)) = id.split_once('@') else {
+        let expected = std::fs::read_to_string(root.join(format!("{id}.json")))?;
+        return Ok(bytes(root, id) + &format!("\nA reader has to say of {id}:\n\n{expected}"));
+    };
     let mut text = format!("# {id}: {}\n", fixture.about);
     let base = std::fs::read(root.join(format!("{name}.mmst")))?;
     if fixture.bytes.len() < base.len() {
@@ -185,23 +188,21 @@ pub(crate) fn explain(root: &Path, id: &str) -> Result<String, Error> {
         let part = |bytes: &[u8]| bytes.get(first..at).map(hex).unwrap_or_default();
         text += &format!("{first:04x}  {:<11}  was {}\n", part(&fixture.bytes), part(&base));
     }
-    text += &format!("\n{:#}\n", fixture.expected.json());
-    Ok(text + &format!("\nThe other bytes are those of {name}:\n\n") + &whole(root, name)?)
+    text += &format!("\nThe other bytes are those of {name}:\n\n{}", bytes(root, name));
+    Ok(text + &format!("\nA reader has to say of {id}:\n\n{:#}\n", fixture.expected.json()))
 }
 
-/// What stands in the files; of a base too.
-fn whole(root: &Path, name: &str) -> Result<String, Error> {
-    let path = root.join(format!("{name}.hex"));
+/// The lines of a file; those of its base too.
+fn bytes(root: &Path, name: &str) -> String {
     // Files of producers have no text.
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|_| {
+    let text = std::fs::read_to_string(root.join(format!("{name}.hex"))).unwrap_or_else(|_| {
         format!("# {name}: the file of a producer; `mmstats dump {name}.mmst` prints its bytes\n")
     });
-    let both = format!("{text}\n{}", std::fs::read_to_string(path.with_extension("json"))?);
     match text.lines().find_map(|line| line.strip_prefix("base ")) {
-        None => Ok(both),
+        None => text,
         Some(base) => {
             let more = "with the lines above over them:\n\n";
-            Ok(format!("{both}\nThe bytes are those of {base}, {more}{}", whole(root, base)?))
+            format!("{text}\nThe bytes are those of {base}, {more}{}", bytes(root, base))
         }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) fn print(outcomes: &[Outcome], known: &str, all: &BTreeSet<&str>) -> 
     let lines = known.lines().map(str::trim);
     let mut known: BTreeSet<&str> =
         lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-    let (mut passed, mut failed, mut skipped, mut expected) = (0, 0, 0, 0);
+    let (mut passed, mut failed, mut skipped, mut expected, mut mute) = (0, 0, 0, 0, 0);
     for outcome in outcomes {
         let listed = known.remove(outcome.id.as_str());
         match &outcome.result {
@@ -25,8 +25,11 @@ pub(crate) fn print(outcomes: &[Outcome], known: &str, all: &BTreeSet<&str>) -> 
                 println!("FAILED {}: known to fail, but it does not", outcome.id);
                 failed += 1;
             }
-            Ok(Good::Passed) => passed += 1,
-            Ok(Good::Skipped) => skipped += 1,
+            Ok(good) => match good {
+                Good::Passed => passed += 1,
+                Good::Mute => (passed, mute) = (passed + 1, mute + 1),
+                Good::Skipped => skipped += 1,
+            },
         }
     }
     for id in known.difference(all) {
@@ -35,6 +38,16 @@ pub(crate) fn print(outcomes: &[Outcome], known: &str, all: &BTreeSet<&str>) -> 
     }
     if expected > 0 {
         println!("{expected} failed as known");
+    }
+    if mute > 0 {
+        println!(
+            "{mute} refusals had no code, as those of a reader that only crashes: try --strict"
+        );
+    }
+    if passed + failed == 0 && skipped > 0 {
+        println!(
+            "nothing passed: the reader exits with 2 for all of them, which says that it cannot say"
+        );
     }
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     failed == 0 && passed > 0
@@ -45,7 +58,7 @@ pub(crate) fn json(reader: &str, outcomes: &[Outcome]) -> String {
     let all: Vec<_> = outcomes
         .iter()
         .map(|outcome| match &outcome.result {
-            Ok(Good::Passed) => json!({ "id": outcome.id, "result": "passed" }),
+            Ok(Good::Passed | Good::Mute) => json!({ "id": outcome.id, "result": "passed" }),
             Ok(Good::Skipped) => json!({ "id": outcome.id, "result": "skipped" }),
             Err(why) => json!({ "id": outcome.id, "result": "failed", "why": why }),
         })
@@ -78,7 +91,7 @@ pub(crate) fn table(rows: &[(String, Vec<Outcome>)]) -> bool {
         let mut count: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         for outcome in outcomes {
             let entry = count.entry(&outcome.folder).or_default();
-            entry.0 += usize::from(matches!(outcome.result, Ok(Good::Passed)));
+            entry.0 += usize::from(matches!(outcome.result, Ok(Good::Passed | Good::Mute)));
             entry.1 += 1;
         }
         let cell = |(passed, all): (usize, usize)| format!("{passed}/{all}");
@@ -102,6 +115,7 @@ pub(crate) fn table(rows: &[(String, Vec<Outcome>)]) -> bool {
         all.filter(|o| o.result.as_ref().ok() == Some(&good)).count()
     };
     let failed = rows.iter().flat_map(|(_, all)| all).filter(|o| o.result.is_err()).count();
-    println!("{} passed, {failed} failed, {} skipped", count(Good::Passed), count(Good::Skipped));
+    let passed = count(Good::Passed) + count(Good::Mute);
+    println!("{passed} passed, {failed} failed, {} skipped", count(Good::Skipped));
     good && !rows.is_empty()
 }

@@ -23,40 +23,55 @@ struct Payload {
     sizes: Histogram,
 }
 
-/// What was seen.
+/// The labels, and what a value has to be.
+const FIELDS: [(&str, &str); 4] = [
+    ("few", "n, 2n, 3n, 4n"),
+    ("numbers", "n, 2n, 3n, and so on up to 8n"),
+    ("words", "a text that repeats one number"),
+    ("sizes", "elements that add up to their total"),
+];
+
+/// How long the writer rests after each publish in the second part.
+const REST: Duration = Duration::from_millis(1);
+
+/// What was seen, of the fields in the order of `FIELDS`.
 #[derive(Debug, Default)]
 struct Seen {
     looks: u64,
-    whole: u64,
     contended: u64,
-    few: u64,
-    numbers: u64,
-    words: u64,
-    sizes: u64,
-    steps: u64,
+    /// Looks in which a field said more than before.
+    further: u64,
+    whole: [u64; 4],
+    last: [u64; 4],
 }
 
-/// Whether all values were whole and went on.
+/// Whether all values were whole and went on: while a writer does nothing else for some seconds,
+/// and then while it rests after each publish for a third of that, where a reader has no reason to
+/// find a field contended again and again.
 pub(crate) fn stress(reader: &str, seconds: u64) -> Result<bool, Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let options = Options::new().directory(directory.path()).lanes(1).without_system_fields();
     let publisher: Publisher<Payload> = options.start()?;
     let path = publisher.paths().remove(0);
-    let stop = AtomicBool::new(false);
-    let (seen, failure) = std::thread::scope(|scope| {
-        scope.spawn(|| publish(&publisher, &stop));
-        let result = watch(reader, &path, Duration::from_secs(seconds));
+    let (stop, rests) = (AtomicBool::new(false), AtomicBool::new(false));
+    let failure = std::thread::scope(|scope| {
+        scope.spawn(|| publish(&publisher, &stop, &rests));
+        let fast = watch(reader, &path, Duration::from_secs(seconds));
+        let result = fast.and_then(|(seen, failure)| {
+            report("without a rest", &seen);
+            if failure.is_some() {
+                return Ok(failure);
+            }
+            rests.store(true, Ordering::Relaxed);
+            let time = Duration::from_secs((seconds / 3).max(1));
+            let (seen, failure) = watch(reader, &path, time)?;
+            report("with rests", &seen);
+            Ok(failure.or_else(|| unfair(&seen)))
+        });
         stop.store(true, Ordering::Relaxed);
         result
     })
     .map_err(|e| e.to_string())?;
-    let Seen { looks, whole, contended, steps, .. } = seen;
-    println!("{looks} looks: {whole} values whole, {contended} contended, {steps} times further");
-    let failure = failure.or_else(|| match (looks, steps) {
-        (0..10, _) => Some("fewer than ten looks".to_owned()),
-        (_, 0..5) => Some("no progress".to_owned()),
-        _ => None,
-    });
     match failure {
         Some(why) => {
             println!("FAILED {why}\n0 passed, 1 failed, 0 skipped");
@@ -69,21 +84,51 @@ pub(crate) fn stress(reader: &str, seconds: u64) -> Result<bool, Box<dyn std::er
     }
 }
 
-fn publish(publisher: &Publisher<Payload>, stop: &AtomicBool) {
+fn report(writer: &str, seen: &Seen) {
+    let Seen { looks, contended, further, whole, .. } = seen;
+    let values: u64 = whole.iter().sum();
+    println!(
+        "a writer {writer}: {looks} looks, {further} of them found more than the one before; \
+         {values} values whole, {contended} contended"
+    );
+}
+
+/// The field that was whole too rarely while the writer rested.
+fn unfair(seen: &Seen) -> Option<String> {
+    let mut fields = FIELDS.iter().zip(seen.whole);
+    let ((label, _), whole) = fields.find(|(_, whole)| whole * 4 < seen.looks)?;
+    Some(format!(
+        "{label} is whole in {whole} of {} looks while the writer rests {} ms after each publish; \
+         it has to be in a quarter of them",
+        seen.looks,
+        REST.as_millis()
+    ))
+}
+
+fn publish(publisher: &Publisher<Payload>, stop: &AtomicBool, rests: &AtomicBool) {
     let Ok(stats) = publisher.lane() else { return };
     let mut n = 0u64;
     while !stop.load(Ordering::Relaxed) {
+        let rest = || {
+            if rests.load(Ordering::Relaxed) {
+                std::thread::sleep(REST);
+            }
+        };
         n += 1;
         // Most of the time nothing else: this is where a reader that does not look again is caught.
         for _ in 0..16 {
             n += 1;
             stats.few.set(&std::array::from_fn(|k| n.wrapping_mul(k as u64 + 1)));
+            rest();
         }
         stats.numbers.set(&std::array::from_fn(|k| n.wrapping_mul(k as u64 + 1)));
+        rest();
         let word = n.to_string();
         let times = 64 / (word.len() + 1);
         stats.words.set([word.as_str()].repeat(times.max(1)).join(" ").as_str());
+        rest();
         stats.sizes.record(n % 1_000_000);
+        rest();
         // Without any rest hardly a pass of a reader in a slow language would be undisturbed.
         if n.is_multiple_of(17 * 256) {
             std::thread::sleep(Duration::from_micros(200));
@@ -93,41 +138,46 @@ fn publish(publisher: &Publisher<Payload>, stop: &AtomicBool) {
 
 type Watched = Result<(Seen, Option<String>), Box<dyn std::error::Error + Send + Sync>>;
 
+/// Looks for this long from the first look on, and at least ten times.
 fn watch(reader: &str, path: &std::path::Path, time: Duration) -> Watched {
     let mut command = command(reader, "--repeat 1000000000", path);
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let out = child.stdout.take().ok_or("no output")?;
-    let (mut seen, mut failure) = (Seen::default(), None);
-    let begin = Instant::now();
+    let (mut seen, mut failure, mut enough) = (Seen::default(), None, false);
+    let mut begin = None;
     for line in BufReader::new(out).lines() {
         let checked = serde_json::from_str(&line?).map_err(|e| format!("no JSON: {e}"));
         failure = checked.and_then(|document| check(&document, &mut seen)).err();
-        if failure.is_some() || begin.elapsed() > time {
+        enough = begin.get_or_insert_with(Instant::now).elapsed() > time && seen.looks >= 10;
+        if failure.is_some() || enough {
             break;
         }
     }
     let ended = child.try_wait()?;
     let _ = child.kill();
     let status = child.wait()?;
-    if failure.is_none() && begin.elapsed() <= time {
+    if failure.is_none() && !enough {
         // It does not repeat, or does not even start.
         let status = ended.unwrap_or(status);
         failure = Some(format!("it ended by itself after {} looks, with {status}", seen.looks));
+    }
+    if failure.is_none() && seen.further < 5 {
+        failure = Some(format!("{} of {} looks found more", seen.further, seen.looks));
     }
     Ok((seen, failure))
 }
 
 fn check(document: &Value, seen: &mut Seen) -> Result<(), String> {
     seen.looks += 1;
-    let before = (seen.few, seen.numbers, seen.words, seen.sizes);
-    for (label, last) in [
-        ("few", &mut seen.few),
-        ("numbers", &mut seen.numbers),
-        ("words", &mut seen.words),
-        ("sizes", &mut seen.sizes),
-    ] {
+    let before = seen.last;
+    for (k, (label, form)) in FIELDS.iter().enumerate() {
+        let (last, whole_ones) = match (seen.last.get_mut(k), seen.whole.get_mut(k)) {
+            (Some(last), Some(whole)) => (last, whole),
+            _ => continue,
+        };
         let fields = document["fields"].as_array().into_iter().flatten();
-        let field = fields.into_iter().find(|f| f["label"] == label).ok_or("a field is missing")?;
+        let field =
+            fields.into_iter().find(|f| f["label"] == *label).ok_or("a field is missing")?;
         let value = &field["lanes"][0];
         match value["verdict"].as_str() {
             // Before the first value.
@@ -139,13 +189,15 @@ fn check(document: &Value, seen: &mut Seen) -> Result<(), String> {
             None => {}
             Some(other) => return Err(format!("{label}: {other}: {value}")),
         }
-        let now = whole(label, value).ok_or_else(|| format!("{label} is mixed: {value}"))?;
+        let now = whole(label, value)
+            .ok_or_else(|| format!("{label} is mixed: {value}; it has to be {form}"))?;
         if now < *last {
             return Err(format!("{label} went back from {last} to {now}"));
         }
-        (*last, seen.whole) = (now, seen.whole + 1);
+        *last = now;
+        *whole_ones += 1;
     }
-    seen.steps += u64::from(before < (seen.few, seen.numbers, seen.words, seen.sizes));
+    seen.further += u64::from(before.iter().zip(seen.last).any(|(before, now)| *before < now));
     Ok(())
 }
 
