@@ -311,3 +311,46 @@ fn codes_have_names() {
     assert_eq!(known(&|code| Aggregation::from_code(code).is_some()), 5);
     assert_eq!(known(&|code| Storage::from_code(code).is_some()), 4);
 }
+
+/// FORMAT.md section 4.2, kind by kind: which types, alone or as an array of how many.
+#[test]
+fn kinds_allow_what_the_document_says() {
+    use DataType::{Bool, Bytes, F32, F64, I8, I16, I32, I64, Text, U8, U16, U32, U64};
+    let all = [U8, U16, U32, U64, I8, I16, I32, I64, F32, F64, Bool, Text, Bytes];
+    let wide = [U64, I64, F64];
+    for ty in all {
+        for (count, array) in [(1, false), (1, true), (2, true), (3, true), (5, true), (2, false)] {
+            let fits = |kind| ty.fits(kind, count, array);
+            let pair = array && count == 2;
+            let unsigned = [U8, U16, U32, U64].contains(&ty);
+            assert!(fits(Kind::Gauge) && fits(Kind::Info));
+            assert_eq!(fits(Kind::Counter), unsigned || ty == F32 || ty == F64, "{ty}");
+            assert_eq!(fits(Kind::State), unsigned && ty != U64 && !array, "{ty}");
+            assert_eq!(fits(Kind::Histogram), ty == U64 && array && count >= 3, "{ty} {count}");
+            assert_eq!(fits(Kind::Average), wide.contains(&ty) && pair, "{ty} {count}");
+            assert_eq!(fits(Kind::Timer), ty == U64 && array && count == 5, "{ty} {count}");
+            assert_eq!(fits(Kind::Events), ty == Text);
+            assert_eq!(fits(Kind::Window), wide.contains(&ty) && !array, "{ty}");
+            assert_eq!(fits(Kind::Rate), ty == U64 && pair, "{ty} {count}");
+            assert_eq!(fits(Kind::Timestamp), (ty == U64 || ty == I64) && !array, "{ty}");
+        }
+    }
+}
+
+/// The coarsest scale that keeps the error: the table of FORMAT.md section 4.5.
+#[test]
+fn buckets_are_no_finer_than_asked() {
+    // Rounded up.
+    let percent = [17.2, 8.65, 4.33, 2.17, 1.09, 0.542];
+    for (scale, error) in (1..=6).zip(percent) {
+        let asked = error / 100.0;
+        let buckets = [Buckets::integers(asked, 1, 1000), Buckets::floats(asked, 1.0, 1000.0)];
+        for buckets in buckets {
+            assert_eq!(buckets.scale(), scale, "{asked}");
+            assert!(buckets.relative_error() <= asked);
+        }
+        // A little less than that scale can do.
+        let finer = Buckets::integers(buckets[0].relative_error() * 0.999, 1, 1000).scale();
+        assert_eq!(finer, (scale + 1).min(6), "{asked}");
+    }
+}
