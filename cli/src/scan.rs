@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mmstats_core::layout::{MAGIC, header};
 use mmstats_core::read::{Image, ImageState, Refusal};
+use mmstats_core::{Memory, Region, Source};
 
 use crate::args::{Scan, Show};
 use crate::output::Output;
@@ -17,13 +19,6 @@ use crate::{escape, human, show};
 const CHUNK: usize = 1 << 20;
 /// Bytes of the header that have to be there.
 const HEADER: usize = header::SIZE as usize;
-
-/// An image, and where it is.
-struct Found {
-    offset: u64,
-    bytes: Vec<u8>,
-    summary: String,
-}
 
 pub(crate) fn run(args: &Scan, output: &mut Output) -> io::Result<()> {
     let name = escape::path(&args.file);
@@ -80,20 +75,29 @@ fn search(
     while let Some(at) = find(&mut file, next)? {
         next = at + 1;
         match image_at(&mut file, at, size)? {
-            Ok(Found { offset, bytes, summary }) => {
-                // What is inside of it is it.
-                next = at + bytes.len() as u64;
-                let path = directory.join(format!("{stem}@{offset}.mmst"));
+            Ok(length) => {
+                let path = directory.join(format!("{stem}@{at}.mmst"));
                 // Never over a file that is there.
                 let mut to = File::create_new(&path)
                     .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
-                to.write_all(&bytes)?;
+                copy(&mut file, at, length, &mut to)?;
+                drop(to);
+                let summary = match judge(&path) {
+                    Ok(summary) => summary,
+                    Err(code) => {
+                        *refused.entry(code).or_default() += 1;
+                        std::fs::remove_file(&path)?;
+                        continue;
+                    }
+                };
+                // What is inside of it is it.
+                next = at + length;
                 let more = if args.extract.is_some() {
                     format!(" → {}", escape::path(&path))
                 } else {
                     String::new()
                 };
-                writeln!(output, "at byte {offset}: {summary}{more}")?;
+                writeln!(output, "at byte {at}: {summary}{more}")?;
                 paths.push(path);
             }
             Err(code) => *refused.entry(code).or_default() += 1,
@@ -134,8 +138,9 @@ fn read_at(file: &mut File, at: u64, to: &mut [u8]) -> io::Result<usize> {
     Ok(done)
 }
 
-/// The image at `offset`, or the code of why it is none.
-fn image_at(file: &mut File, offset: u64, size: u64) -> io::Result<Result<Found, &'static str>> {
+/// How long the image at `offset` says it is, as far as the file goes, or the code of why it is
+/// none.
+fn image_at(file: &mut File, offset: u64, size: u64) -> io::Result<Result<u64, &'static str>> {
     let mut start = [0; HEADER];
     let read = read_at(file, offset, &mut start)?;
     let start = start.get(..read).unwrap_or(&[]);
@@ -147,20 +152,41 @@ fn image_at(file: &mut File, offset: u64, size: u64) -> io::Result<Result<Found,
     let place = header::FILE_SIZE as usize;
     let length = start.get(place..).and_then(|bytes| bytes.first_chunk::<4>());
     let length = length.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
-    let Ok(there) = usize::try_from(length.min(size.saturating_sub(offset))) else {
-        return Ok(Err("too-large"));
-    };
-    let mut bytes = vec![0; there];
-    let read = read_at(file, offset, &mut bytes)?;
-    bytes.truncate(read);
-    let summary = match Image::open(&bytes[..]) {
-        Ok(image) => summary(&image, bytes.len()),
-        Err(refusal) => return Ok(Err(refusal.code())),
-    };
-    Ok(Ok(Found { offset, bytes, summary }))
+    Ok(Ok(length.min(size.saturating_sub(offset))))
 }
 
-fn summary(image: &Image<&[u8]>, size: usize) -> String {
+/// Copies a part of a file, piece by piece; a piece of zeros becomes a hole.
+fn copy(from: &mut File, offset: u64, length: u64, to: &mut File) -> io::Result<()> {
+    let mut piece = vec![0; CHUNK];
+    let mut done = 0;
+    while done < length {
+        let rest = usize::try_from(length - done).unwrap_or(CHUNK).min(CHUNK);
+        let read = read_at(from, offset + done, piece.get_mut(..rest).unwrap_or(&mut []))?;
+        let bytes = piece.get(..read).unwrap_or(&[]);
+        if bytes.iter().any(|byte| *byte != 0) {
+            to.seek(SeekFrom::Start(done))?;
+            to.write_all(bytes)?;
+        }
+        done += read as u64;
+        // The file became shorter meanwhile.
+        if read < rest {
+            break;
+        }
+    }
+    to.set_len(done)
+}
+
+/// What is in an image that was copied; or the code of why it is none.
+fn judge(path: &Path) -> Result<String, &'static str> {
+    let opened = crate::backend::open(path).map_err(|_| "io")?;
+    let region = Region::new(Arc::clone(opened.mapping())).map_err(|_| "io")?;
+    match Image::open(&region) {
+        Ok(image) => Ok(summary(&image, region.memory().len())),
+        Err(refusal) => Err(refusal.code()),
+    }
+}
+
+fn summary<S: Source>(image: &Image<S>, size: usize) -> String {
     let header = image.header();
     let instance: String = header.instance().iter().map(|byte| format!("{byte:02x}")).collect();
     let state = match image.state() {

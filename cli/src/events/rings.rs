@@ -125,7 +125,15 @@ impl Rings {
         }
         self.looked = true;
         in_order(&mut entries);
+        self.forget(&mut entries);
         entries
+    }
+
+    /// Leaves the newest lines, if there are more than anybody reads.
+    fn forget(&mut self, entries: &mut Vec<Entry>) {
+        let cut = entries.len().saturating_sub(MOST);
+        entries.drain(..cut);
+        self.overwritten += cut as u64;
     }
 
     /// What is new in files whose names are gone: the end of a program that tidied up.
@@ -168,6 +176,10 @@ impl Rings {
                 };
                 let lines = events.into_iter().map(Line::of).collect();
                 self.ring(key, &Rc::new(ring), lines, entries);
+                if entries.len() > 2 * MOST {
+                    in_order(entries);
+                    self.forget(entries);
+                }
             }
         }
     }
@@ -203,6 +215,9 @@ impl Rings {
         self.seen.insert(key, seen);
     }
 }
+
+/// Most lines of one look, the newest: in the hole of a sparse file there are any number.
+const MOST: usize = 500_000;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! Sums over all programs, and rates between two looks at them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use globset::GlobMatcher;
@@ -110,6 +110,8 @@ impl Sampler {
         let together = totals(programs.iter().flat_map(|p| p.files().iter().copied()));
         grow(&mut self.columns, &self.wanted, &together);
         let mut sums = vec![Sum::default(); self.columns.len()];
+        let places = self.columns.iter().zip(0..).map(|(column, at)| (column.label.clone(), at));
+        let places: HashMap<String, usize> = places.collect();
         let mut seen = HashMap::new();
         for program in &programs {
             let key = key(program);
@@ -122,15 +124,21 @@ impl Sampler {
             let span = before.map(|before| now - before.at).or(began);
             if let Some(span) = span.filter(|span| !span.is_zero()) {
                 let span = elapsed.unwrap_or(span).as_secs_f64();
-                for (column, sum) in self.columns.iter().zip(&mut sums) {
-                    sum.add(column, &values, before, span);
+                for (series, after) in &values {
+                    if let Some(sum) = places.get(&series.0).and_then(|at| sums.get_mut(*at)) {
+                        sum.add(series, after, before, span);
+                    }
                 }
             }
             seen.insert(key, Before { values, at: now });
         }
+        let mut by_label: HashMap<&str, Vec<&Total>> = HashMap::new();
+        for total in &together {
+            by_label.entry(&total.field.label).or_default().push(total);
+        }
         let cells = self.columns.iter().zip(sums).map(|(column, sum)| match column.kind {
             Some(Kind::Counter | Kind::Timer) => sum.cell(column),
-            _ => gauge(&column.label, &together),
+            _ => gauge(by_label.get(column.label.as_str()).map_or(&[], Vec::as_slice)),
         });
         let cells = cells.collect();
         let active = programs.iter().any(|program| is_active(program.state()));
@@ -144,9 +152,10 @@ impl Sampler {
 
 /// Adds the columns of fields that were not seen before, in the order asked for.
 fn grow(columns: &mut Vec<Column>, wanted: &[Wanted], together: &[Total]) {
+    let mut known: HashSet<String> = columns.iter().map(|column| column.label.clone()).collect();
     for wanted in wanted {
         for total in together.iter().filter(|total| wanted.matches(&total.field.label)) {
-            if !columns.iter().any(|column| column.label == total.field.label) {
+            if known.insert(total.field.label.clone()) {
                 columns.push(Column {
                     label: total.field.label.clone(),
                     unit: total.field.unit.clone(),
@@ -168,9 +177,10 @@ fn key(program: &Program<'_>) -> String {
 
 /// The counters and timers among the columns.
 fn counters(program: &Program<'_>, columns: &[Column]) -> HashMap<Series, OwnedValue> {
+    let labels: HashSet<&str> = columns.iter().map(|column| column.label.as_str()).collect();
     let running = |total: &Total| {
         matches!(total.field.kind, Some(Kind::Counter | Kind::Timer))
-            && columns.iter().any(|column| column.label == total.field.label)
+            && labels.contains(total.field.label.as_str())
     };
     let values = program.totals().into_iter().filter(running);
     let value = |t: Total| Some(((t.field.label, t.field.attributes), t.reading.value?));
@@ -187,41 +197,23 @@ struct Sum {
 }
 
 impl Sum {
-    /// Adds what `values` gained in `span` seconds, from zero if there is no `before`.
-    fn add(
-        &mut self,
-        column: &Column,
-        values: &HashMap<Series, OwnedValue>,
-        before: Option<&Before>,
-        span: f64,
-    ) {
-        for (series, after) in values.iter().filter(|((label, _), _)| *label == column.label) {
-            let before = before.and_then(|before| before.values.get(series));
-            let (count, seconds) = match (before, after) {
-                (None, OwnedValue::Timer(after)) => {
-                    let zero = mmstats_observe::TimerValue { count: 0, sum: 0, ..*after };
-                    timed(&zero, after).unwrap_or_default()
-                }
-                (Some(OwnedValue::Timer(before)), OwnedValue::Timer(after)) => {
-                    match timed(before, after) {
-                        Some(gain) => gain,
-                        None => continue,
-                    }
-                }
-                (None, after) => match after.as_f64() {
-                    Some(gain) => (gain, 0.0),
-                    None => continue,
-                },
-                (Some(before), after) => match gained(before, after) {
-                    Some(gain) => (gain, 0.0),
-                    None => continue,
-                },
-            };
-            self.any = true;
-            self.rate += count / span;
-            self.timed.0 += count;
-            self.timed.1 += seconds;
-        }
+    /// Adds what a series gained in `span` seconds, from zero if there is no `before`.
+    fn add(&mut self, series: &Series, after: &OwnedValue, before: Option<&Before>, span: f64) {
+        let before = before.and_then(|before| before.values.get(series));
+        let gain = match (before, after) {
+            (None, OwnedValue::Timer(after)) => {
+                let zero = mmstats_observe::TimerValue { count: 0, sum: 0, ..*after };
+                Some(timed(&zero, after).unwrap_or_default())
+            }
+            (Some(OwnedValue::Timer(before)), OwnedValue::Timer(after)) => timed(before, after),
+            (None, after) => after.as_f64().map(|gain| (gain, 0.0)),
+            (Some(before), after) => gained(before, after).map(|gain| (gain, 0.0)),
+        };
+        let Some((count, seconds)) = gain else { return };
+        self.any = true;
+        self.rate += count / span;
+        self.timed.0 += count;
+        self.timed.1 += seconds;
     }
 
     fn cell(&self, column: &Column) -> Cell {
@@ -237,8 +229,8 @@ impl Sum {
 }
 
 /// The value of a field; of several that differ in their attributes, by the field's rule.
-fn gauge(label: &str, together: &[Total]) -> Cell {
-    let mut found = together.iter().filter(|total| total.field.label == label);
+fn gauge(found: &[&Total]) -> Cell {
+    let mut found = found.iter();
     let Some(first) = found.next() else { return Cell::Missing };
     let Some(value) = first.reading.value.clone() else {
         return found
@@ -269,8 +261,12 @@ mod tests {
         Column { label: "x".into(), unit: String::new(), kind: Some(kind) }
     }
 
+    fn x() -> Series {
+        ("x".into(), String::new())
+    }
+
     fn values(value: OwnedValue) -> HashMap<Series, OwnedValue> {
-        HashMap::from([(("x".into(), String::new()), value)])
+        HashMap::from([(x(), value)])
     }
 
     #[test]
@@ -279,10 +275,10 @@ mod tests {
         let before = Before { values: values(OwnedValue::Unsigned(100)), at: Instant::now() };
         let counter = column(Kind::Counter);
         assert_eq!(sum.cell(&counter), Cell::Missing);
-        sum.add(&counter, &values(OwnedValue::Unsigned(110)), Some(&before), 2.0);
+        sum.add(&x(), &OwnedValue::Unsigned(110), Some(&before), 2.0);
         // One that began meanwhile counts from zero; one that went down does not count.
-        sum.add(&counter, &values(OwnedValue::Unsigned(6)), None, 2.0);
-        sum.add(&counter, &values(OwnedValue::Unsigned(1)), Some(&before), 2.0);
+        sum.add(&x(), &OwnedValue::Unsigned(6), None, 2.0);
+        sum.add(&x(), &OwnedValue::Unsigned(1), Some(&before), 2.0);
         assert_eq!(sum.cell(&counter), Cell::Rate(8.0));
     }
 
@@ -300,10 +296,10 @@ mod tests {
         let timer = column(Kind::Timer);
         let before = Before { values: values(at(10, 5_000_000_000)), at: Instant::now() };
         let mut sum = Sum::default();
-        sum.add(&timer, &values(at(14, 7_000_000_000)), Some(&before), 2.0);
+        sum.add(&x(), &at(14, 7_000_000_000), Some(&before), 2.0);
         assert_eq!(sum.cell(&timer), Cell::Timer(2.0, Some(0.5)));
         let mut idle = Sum::default();
-        idle.add(&timer, &values(at(10, 5_000_000_000)), Some(&before), 2.0);
+        idle.add(&x(), &at(10, 5_000_000_000), Some(&before), 2.0);
         assert_eq!(idle.cell(&timer), Cell::Timer(0.0, None));
     }
 

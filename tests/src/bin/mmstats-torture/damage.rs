@@ -141,7 +141,9 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
         &["dump", "FILE"],
         &["scan", "FILE"],
     ] {
-        table.row(format!("damage under mmstats {}", arguments[0]), |row| {
+        let words = arguments.iter().filter(|word| word.starts_with("--json"));
+        let name = words.fold(arguments[0].to_owned(), |name, word| name + " " + word);
+        table.row(format!("damage under mmstats {name}"), |row| {
             under_tool(plan, arguments, row);
         });
     }

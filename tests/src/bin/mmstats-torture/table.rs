@@ -47,8 +47,9 @@ impl Row {
     pub(crate) fn lose(&mut self, why: impl Into<String>) {
         self.tried += 1;
         self.lost += 1;
-        if self.why.len() < 5 {
-            self.why.push(why.into());
+        let why = why.into();
+        if self.why.len() < 5 && !self.why.contains(&why) {
+            self.why.push(why);
         }
     }
 
