@@ -110,8 +110,9 @@ fn create(path: &Path, size: u64) -> File {
     file
 }
 
-fn zeros(path: &Path, _: u32) {
-    create(path, GIB_4 - 4096);
+fn zeros(path: &Path, lanes: u32) {
+    // In the full size as large as an image can be.
+    create(path, (GIB_4 >> 10) * u64::from(lanes) - 4096);
 }
 
 fn noise(path: &Path, lanes: u32) {

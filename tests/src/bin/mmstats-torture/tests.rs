@@ -37,8 +37,10 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
                 row.add_tried(passed as u64);
                 let failed = out.lines().filter(|line| line.ends_with("... FAILED"));
                 failed.for_each(|line| row.lose(line));
+                let mut lines = out.lines().skip_while(|line| !line.contains("panicked at"));
+                let why = [lines.next(), lines.next()].map(Option::unwrap_or_default);
                 if !output.status.success() || passed == 0 {
-                    row.lose(format!("{:?}, {passed} passed", output.status));
+                    row.lose(format!("{passed} passed; {}", why.join(" ")));
                 }
             }
         });
