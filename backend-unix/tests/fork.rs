@@ -305,7 +305,7 @@ fn no_descriptor_slips_into_a_child() {
 #[cfg(target_os = "linux")]
 struct SetAtEnd<'a>(&'a std::sync::atomic::AtomicBool);
 
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // reads /proc
 impl Drop for SetAtEnd<'_> {
     fn drop(&mut self) {
         self.0.store(true, Relaxed);

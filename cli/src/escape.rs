@@ -50,7 +50,9 @@ pub(crate) fn bytes(bytes: &[u8]) -> String {
 
 /// The same for a path.
 pub(crate) fn path(path: &Path) -> String {
-    os(path.as_os_str())
+    let shown = bytes(path.as_os_str().as_encoded_bytes());
+    // Where a backslash separates names and cannot be in one, it need not be doubled.
+    if cfg!(windows) { shown.replace(r"\\", r"\") } else { shown }
 }
 
 /// The same for an argument or a file name.

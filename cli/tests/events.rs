@@ -1,4 +1,5 @@
 //! Lines of events: merged by time, followed, and read after a crash.
+#![cfg_attr(windows, allow(dead_code, unused_imports))] // for the tests that are for Unix
 
 mod common;
 
@@ -18,7 +19,9 @@ use backend::{Access, Mapping, OwnedFile};
 use mmstats_core::{Constant, Events, FieldSpec, Schema};
 use serde_json::{Value, json};
 
-use common::{PATIENCE, mmstats, run, signal};
+#[cfg(unix)] // Windows has no signals
+use common::signal;
+use common::{PATIENCE, mmstats, run};
 
 const SECOND: u64 = 1_000_000_000;
 /// 2026-01-02T03:04:05Z.
@@ -136,11 +139,13 @@ fn a_damaged_line_damages_no_other() {
 }
 
 /// `mmstats events -f`, and its lines as they come.
+#[cfg(unix)] // ended by a signal
 struct Follower {
     child: Child,
     lines: Receiver<String>,
 }
 
+#[cfg(unix)] // as above
 impl Follower {
     fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -172,6 +177,7 @@ impl Follower {
     }
 }
 
+#[cfg(unix)] // Windows has no signals
 #[test]
 fn what_is_new_follows_and_what_was_missed_is_counted() {
     let dir = tempfile::tempdir().unwrap();
@@ -204,6 +210,7 @@ fn what_is_new_follows_and_what_was_missed_is_counted() {
 }
 
 /// The last lines of a program that removes its file when it ends.
+#[cfg(unix)] // ended by a signal
 #[test]
 fn a_program_that_tidies_up_is_heard_to_the_end() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,12 +5,9 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use common::run;
-use mmstats::{Counter, Lane, Options, Publisher};
 use serde_json::Value;
 
 fn fixtures(folder: &str) -> Vec<PathBuf> {
@@ -68,7 +65,7 @@ fn check_says_what_the_fixtures_break() {
             found.sort();
             found.dedup();
             // What readers have to ignore, and writers must not do.
-            if name.ends_with("future/reserved.mmst") {
+            if path.ends_with("future/reserved.mmst") {
                 wanted.push("reserved".to_owned());
             }
             assert_eq!(found, wanted, "{name}\n{}", printed.out);
@@ -83,14 +80,12 @@ fn check_names_what_is_no_file() {
     let place = tempfile::tempdir().unwrap();
     let empty = place.path().join("empty");
     std::fs::write(&empty, "").unwrap();
-    let printed = run(place.path(), &["check", empty.to_str().unwrap(), "/dev/null", "nowhere"]);
+    // A device that every machine has.
+    let null = if cfg!(windows) { "NUL" } else { "/dev/null" };
+    let printed = run(place.path(), &["check", empty.to_str().unwrap(), null, "nowhere"]);
     assert_eq!(printed.code, Some(1));
     assert!(printed.out.contains("too-short at byte 0"), "{}", printed.out);
-    assert!(
-        printed.err.contains("/dev/null") && printed.err.contains("nowhere"),
-        "{}",
-        printed.err
-    );
+    assert!(printed.err.contains(null) && printed.err.contains("nowhere"), "{}", printed.err);
 }
 
 /// Offset and byte of each line of a dump, or of the source of a fixture.
@@ -164,62 +159,77 @@ fn scan_finds_images_in_noise() {
     assert!(nothing.err.contains("no image in it"), "{}", nothing.err);
 }
 
-const CHILD: &str = "MMSTATS_TEST_CORE";
+/// The memory of a process, dumped by a debugger or as `/proc` shows it.
+#[cfg(target_os = "linux")] // has /proc
+mod memory {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::{Command, Stdio};
 
-/// A publisher that no file shows: all it has is its memory.
-#[test]
-#[cfg(target_os = "linux")]
-fn scan_finds_the_fields_in_the_memory_of_a_process() {
-    if std::env::var_os(CHILD).is_some() {
-        let mut schema = mmstats::Schema::new();
-        let key = schema.add::<Counter>("orders.taken", mmstats::FieldOptions::new());
-        let publisher: Publisher<Lane> = Options::new().hidden().schema(schema).start().unwrap();
-        let lane = publisher.lane().unwrap();
-        lane.attach(key).unwrap().add(123_456_789);
-        println!("\nready");
-        std::io::stdout().flush().unwrap();
-        std::io::stdin().read_line(&mut String::new()).unwrap();
-        return;
-    }
-    let place = tempfile::tempdir().unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "scan_finds_the_fields_in_the_memory_of_a_process", "--nocapture"])
-        .env(CHILD, "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap() == "ready"));
-    let core = place.path().join("core");
-    let made = Command::new("gcore").arg("-o").arg(&core).arg(child.id().to_string()).output();
-    let dumped = place.path().join(format!("core.{}", child.id()));
-    let by_gcore = made.is_ok_and(|out| out.status.success()) && dumped.is_file();
-    if !by_gcore {
-        // No debugger here, or none that may: the same bytes from the system.
-        println!("without gcore: from /proc/PID/mem");
-        std::fs::write(&dumped, memory(child.id())).unwrap();
-    }
-    drop(child.stdin.take());
-    child.wait().unwrap();
-    let shown = run(place.path(), &["scan", dumped.to_str().unwrap()]);
-    assert_eq!(shown.code, Some(0), "{}{}", shown.out, shown.err);
-    assert!(shown.out.contains("orders.taken\t123456789\t"), "{}", shown.out);
-}
+    use mmstats::{Counter, Lane, Options, Publisher};
 
-/// The writable memory of a process, one part after the other.
-fn memory(pid: u32) -> Vec<u8> {
-    use std::os::unix::fs::FileExt as _;
-    let mem = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
-    let mut all = Vec::new();
-    for line in maps.lines().filter(|line| line.contains(" rw")) {
-        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
-        let [from, to] = [from, to].map(|n| u64::from_str_radix(n, 16).unwrap());
-        let mut part = vec![0; usize::try_from(to - from).unwrap()];
-        if mem.read_exact_at(&mut part, from).is_ok() {
-            all.extend(part);
+    use crate::common::run;
+
+    const CHILD: &str = "MMSTATS_TEST_CORE";
+
+    /// A publisher that no file shows: all it has is its memory.
+    #[test]
+    fn scan_finds_the_fields_in_the_memory_of_a_process() {
+        if std::env::var_os(CHILD).is_some() {
+            let mut schema = mmstats::Schema::new();
+            let key = schema.add::<Counter>("orders.taken", mmstats::FieldOptions::new());
+            let publisher: Publisher<Lane> =
+                Options::new().hidden().schema(schema).start().unwrap();
+            let lane = publisher.lane().unwrap();
+            lane.attach(key).unwrap().add(123_456_789);
+            println!("\nready");
+            std::io::stdout().flush().unwrap();
+            std::io::stdin().read_line(&mut String::new()).unwrap();
+            return;
         }
+        let place = tempfile::tempdir().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "memory::scan_finds_the_fields_in_the_memory_of_a_process",
+                "--nocapture",
+            ])
+            .env(CHILD, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "ready"));
+        let core = place.path().join("core");
+        let made = Command::new("gcore").arg("-o").arg(&core).arg(child.id().to_string()).output();
+        let dumped = place.path().join(format!("core.{}", child.id()));
+        let by_gcore = made.is_ok_and(|out| out.status.success()) && dumped.is_file();
+        if !by_gcore {
+            // No debugger here, or none that may: the same bytes from the system.
+            println!("without gcore: from /proc/PID/mem");
+            std::fs::write(&dumped, memory(child.id())).unwrap();
+        }
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let shown = run(place.path(), &["scan", dumped.to_str().unwrap()]);
+        assert_eq!(shown.code, Some(0), "{}{}", shown.out, shown.err);
+        assert!(shown.out.contains("orders.taken\t123456789\t"), "{}", shown.out);
     }
-    all
+
+    /// The writable memory of a process, one part after the other.
+    fn memory(pid: u32) -> Vec<u8> {
+        use std::os::unix::fs::FileExt as _;
+        let mem = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+        let mut all = Vec::new();
+        for line in maps.lines().filter(|line| line.contains(" rw")) {
+            let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+            let [from, to] = [from, to].map(|n| u64::from_str_radix(n, 16).unwrap());
+            let mut part = vec![0; usize::try_from(to - from).unwrap()];
+            if mem.read_exact_at(&mut part, from).is_ok() {
+                all.extend(part);
+            }
+        }
+        all
+    }
 }

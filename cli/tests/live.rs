@@ -1,4 +1,5 @@
 //! Programs that live, hang and die, looked at from outside.
+#![cfg_attr(windows, allow(dead_code, unused_imports))] // for the tests that are for Unix
 
 mod common;
 
@@ -8,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use common::{
-    PATIENCE, Publisher, exists, field, files, json, mmstats, printed, run, signal, wait_for,
-};
+use common::{PATIENCE, Publisher, field, files, json, mmstats, printed, run, wait_for};
+#[cfg(unix)] // Windows has no signals
+use common::{exists, signal};
 
 /// The state of every file by its path, as `ls` says.
 fn states(directory: &std::path::Path) -> Vec<(String, String)> {
@@ -26,6 +27,7 @@ fn blocks(directory: &std::path::Path, target: &str) -> u64 {
     field(&document, "demo.blocks")["value"].as_u64().unwrap_or(0)
 }
 
+#[cfg(unix)] // Windows has no signals
 #[test]
 fn the_dead_the_stopped_and_the_living() {
     let dir = tempfile::tempdir().unwrap();
@@ -158,6 +160,7 @@ fn poll_ends_when_what_was_named_has_ended() {
 }
 
 /// The row loses a file that is truncated meanwhile, so the reader is told, once.
+#[cfg(unix)] // Windows has no signals
 #[test]
 fn poll_says_that_a_file_was_truncated_under_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -238,6 +241,7 @@ fn demo(directory: &std::path::Path) -> (std::process::Child, impl Iterator<Item
     (child, lines, pid)
 }
 
+#[cfg(unix)] // Windows has no signals
 #[test]
 fn a_demo_whose_publisher_is_killed_says_where_the_values_are() {
     let dir = tempfile::tempdir().unwrap();
@@ -251,6 +255,7 @@ fn a_demo_whose_publisher_is_killed_says_where_the_values_are() {
     assert!(field(&document, "demo.bytes_in")["value"].as_u64().unwrap() > 0);
 }
 
+#[cfg(unix)] // Windows has no signals
 #[test]
 fn the_publisher_does_not_outlive_the_demo() {
     for (name, code) in [("INT", Some(0)), ("TERM", Some(0)), ("KILL", None)] {

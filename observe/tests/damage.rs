@@ -1,11 +1,12 @@
 //! Files that are damaged, cut, removed, replaced or no files: reported, and never the end.
-#![cfg(unix)]
+#![cfg_attr(windows, allow(dead_code, unused_imports))] // for the tests that are for Unix
 
 mod support;
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::os::unix::net::UnixListener;
+#[cfg(unix)] // what is planted: pipes, sockets and links
+use std::os::unix::{fs::symlink, net::UnixListener};
+#[cfg(unix)] // as above
 use std::process::Command;
 
 use mmstats_core::layout::{descriptor as d, header as h};
@@ -29,6 +30,7 @@ fn codes(observer: &Observer) -> Vec<&'static str> {
     observer.problems().map(|problem| problem.code).collect()
 }
 
+#[cfg(unix)] // Windows keeps a file in use from being removed or truncated
 #[test]
 fn a_file_that_is_truncated_under_us_is_reported_and_the_others_are_read() {
     for size in [0, 100, 4096] {
@@ -75,6 +77,7 @@ fn a_file_that_is_truncated_under_us_is_reported_and_the_others_are_read() {
 }
 
 /// The rest of the page reads as zero, and nothing faults.
+#[cfg(unix)] // Windows keeps a file in use from being removed or truncated
 #[test]
 fn truncation_inside_a_page_is_seen_too() {
     for handles in [0, 9] {
@@ -103,6 +106,7 @@ fn truncation_inside_a_page_is_seen_too() {
     }
 }
 
+#[cfg(unix)] // Windows keeps a file in use from being removed or truncated
 #[test]
 fn truncation_is_seen_at_the_refresh() {
     let directory = tempfile::tempdir().unwrap();
@@ -117,6 +121,7 @@ fn truncation_is_seen_at_the_refresh() {
     assert_eq!(only(&observer).values(), []);
 }
 
+#[cfg(unix)] // Windows keeps a file in use from being removed or truncated
 #[test]
 fn totals_start_again_without_a_file_that_is_lost_meanwhile() {
     let directory = tempfile::tempdir().unwrap();
@@ -135,6 +140,7 @@ fn totals_start_again_without_a_file_that_is_lost_meanwhile() {
     assert_eq!((all[499].files, all[499].reading.tally.values), (2, 2));
 }
 
+#[cfg(unix)] // Windows keeps a file in use from being removed or truncated
 #[test]
 fn vanished_and_replaced_files_are_noticed_and_still_readable() {
     let directory = tempfile::tempdir().unwrap();
@@ -187,6 +193,7 @@ fn seal_header(bytes: &mut [u8]) {
     bytes[120..128].copy_from_slice(&sum.to_le_bytes());
 }
 
+#[cfg(unix)] // Windows keeps a file in use from being removed or truncated
 #[test]
 fn what_is_no_regular_file_is_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
@@ -252,6 +259,7 @@ fn one_file_by_two_names_is_counted_once() {
     assert_eq!(totals(observer.files())[0].reading.value, unsigned(7));
 }
 
+#[cfg(unix)] // Windows keeps a file in use from being removed or truncated
 #[test]
 fn a_broken_header_names_its_rule_and_place() {
     let directory = tempfile::tempdir().unwrap();
@@ -349,6 +357,7 @@ fn one_damaged_field_or_value_hides_no_other() {
     walk(&observer);
 }
 
+#[cfg(unix)] // Windows keeps a file in use from being removed or truncated
 #[test]
 fn a_thousand_files_with_one_in_ten_damaged() {
     let directory = tempfile::tempdir().unwrap();

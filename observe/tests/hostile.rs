@@ -1,5 +1,4 @@
 //! Any bytes at all, through everything that the crate offers.
-#![cfg(unix)]
 
 mod support;
 
@@ -35,7 +34,7 @@ fn good(directory: &Path) -> Vec<u8> {
         Timer::attach(&lane, id(4)).unwrap().record_nanos(17);
     }
     let bytes = std::fs::read(&published.path).unwrap();
-    std::fs::remove_file(&published.path).unwrap();
+    published.file.remove().unwrap();
     bytes
 }
 

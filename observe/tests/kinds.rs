@@ -1,5 +1,4 @@
 //! Values of the kinds that are more than one number: alone, over lanes and over programs.
-#![cfg(unix)]
 
 mod support;
 
@@ -150,7 +149,7 @@ fn histograms_and_averages_outlive_their_files() {
     drop(program_a);
     let changes = observer.refresh();
     fold.add_ended(&observer, &changes);
-    let _ = std::fs::remove_file(path);
+    support::remove(&path);
     let changes = observer.refresh();
     fold.add_ended(&observer, &changes);
     let mut totals = Totals::new();

@@ -1,5 +1,4 @@
 //! Who lives: judged by the lock, also of processes that are killed or stopped.
-#![cfg(unix)]
 
 mod support;
 

@@ -1,6 +1,5 @@
 //! Many files together: parts of one program, sums over programs, and what ended ones
 //! have counted.
-#![cfg(unix)]
 
 mod support;
 
@@ -143,7 +142,7 @@ fn totals_follow_files_as_they_come_and_go_and_grow() {
     all.update(observer.files(), None);
     let hits = all.get("hits").next().unwrap();
     assert_eq!((hits.reading.value.clone(), hits.files), (unsigned(41), 4));
-    std::fs::remove_file(&files[0].path).unwrap();
+    files[0].file.remove().unwrap();
     observer.refresh();
     all.update(observer.files(), None);
     assert_eq!(all.get("hits").next().unwrap().reading.value, unsigned(30));
@@ -190,11 +189,11 @@ fn sums_do_not_drop_when_files_end_and_go() {
     assert_eq!((new, hits.value, load), (1, unsigned(111), Some(OwnedValue::F64(1.0))));
     assert!(matches!(latency, Some(OwnedValue::Timer(timer)) if timer.sum == 111));
     // Removed: it was folded before.
-    std::fs::remove_file(path).unwrap();
+    support::remove(&path);
     let (new, hits, ..) = step(&mut observer);
     assert_eq!((new, hits.value), (0, unsigned(111)));
     // Killed and removed between two looks.
-    std::fs::remove_file(&two.path).unwrap();
+    two.file.remove().unwrap();
     drop(two);
     let (new, hits, load, _) = step(&mut observer);
     assert_eq!((new, hits.value), (1, unsigned(111)));
@@ -246,8 +245,8 @@ fn a_copy_is_not_counted_twice() {
         assert_eq!(codes, ["copy", "copy"]);
         observer.refresh();
     }
-    std::fs::remove_file(&published.path).unwrap();
-    std::fs::remove_file(directory.path().join("a.mmst")).unwrap();
+    published.file.remove().unwrap();
+    support::remove(&directory.path().join("a.mmst"));
     observer.refresh();
     assert_eq!(observer.files().len(), 1, "a copy alone is shown");
     assert_eq!(observer.problems().count(), 0);

@@ -1,5 +1,4 @@
 //! Values: of every type, over lanes, and as they change.
-#![cfg(unix)]
 
 mod support;
 

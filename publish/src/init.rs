@@ -50,7 +50,7 @@ pub fn init() -> Guard {
     if let Some(problem) = mistake.or(refused) {
         publisher.report(problem);
     }
-    #[cfg(all(feature = "process", target_os = "linux"))]
+    #[cfg(all(feature = "process", target_os = "linux"))] // from /proc
     if let Err(problem) = publisher.add_process_fields() {
         publisher.report(problem);
     }

@@ -21,7 +21,7 @@ mod options;
 mod panics;
 mod parts;
 mod pieces;
-#[cfg(all(feature = "process", target_os = "linux"))]
+#[cfg(all(feature = "process", target_os = "linux"))] // from /proc
 mod process;
 mod publisher;
 mod registry;

@@ -239,7 +239,7 @@ fn constants_of_each_type() {
         plain: Info,
         #[stats(value = 0.1 + 0.2)]
         float: Info,
-        #[stats(value = cfg!(unix))]
+        #[stats(value = cfg!(unix))] // any condition
         unix: Info,
         #[stats(value = format!("{}-{}", "a", 1))]
         owned: Info,
@@ -259,7 +259,7 @@ fn constants_of_each_type() {
         ("negative", OwnedValue::Signed(i64::MIN.into()), "i64"),
         ("plain", OwnedValue::Signed(-1), "i64"),
         ("float", OwnedValue::F64(0.1 + 0.2), "f64"),
-        ("unix", OwnedValue::Bool(cfg!(unix)), "bool"),
+        ("unix", OwnedValue::Bool(cfg!(unix)), "bool"), // as above
         ("owned", text("a-1"), "text"),
         ("empty", text(""), "text"),
     ] {

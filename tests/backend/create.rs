@@ -182,15 +182,15 @@ fn missing_or_forbidden_directory_is_an_error() {
     let error = Directory::open(&place.path().join("none")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let directory = Directory::open(place.path()).unwrap();
-    #[cfg(unix)]
+    #[cfg(unix)] // which removes what is open
     drop(place);
     #[cfg(windows)] // old versions keep the name as long as the directory is open
     let away = place.path().with_extension("away");
-    #[cfg(windows)]
+    #[cfg(windows)] // as above
     fs::rename(place.path(), &away).unwrap();
     let error = create(&directory, "x.mmst", 64, Access::Owner).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    #[cfg(windows)]
+    #[cfg(windows)] // as above
     fs::rename(&away, place.path()).unwrap();
 }
 

@@ -185,7 +185,7 @@ fn second_choice_is_taken_where_the_first_is_spoilt() {
         fs::create_dir(&first.path).unwrap();
         set_mode(&first.path, 0o777);
     }
-    #[cfg(windows)]
+    #[cfg(windows)] // as above
     {
         fs::create_dir(place.path().join("local")).unwrap();
         fs::write(&first.path, "").unwrap();
@@ -197,7 +197,7 @@ fn second_choice_is_taken_where_the_first_is_spoilt() {
     assert_eq!(found.passed_over[0].candidate, *first);
     #[cfg(unix)] // modes
     let why = ErrorKind::WrongMode { mode: 0o777 };
-    #[cfg(windows)]
+    #[cfg(windows)] // as above
     let why = ErrorKind::NotDirectory(FileType::Regular);
     assert_eq!(found.passed_over[0].error.kind(), why);
 
@@ -209,7 +209,7 @@ fn second_choice_is_taken_where_the_first_is_spoilt() {
 
     #[cfg(unix)] // modes
     set_mode(&first.path, 0o700);
-    #[cfg(windows)]
+    #[cfg(windows)] // as above
     fs::remove_file(&first.path).unwrap();
     assert_eq!(publish_directory_in(&environment).unwrap().directory.path(), first.path);
     assert_eq!(observe_directories_in(&environment).0.len(), 2);
@@ -239,10 +239,12 @@ fn error_is_about_the_best_candidate() {
 
 #[test]
 fn memory_is_told_from_disk() {
+    // Only Linux has a file system in memory and says which it is.
     if cfg!(windows) {
         assert_eq!(is_memory_backed(&std::env::temp_dir()).unwrap(), Some(false));
         return;
     }
+    // As above.
     if !cfg!(target_os = "linux") {
         assert_eq!(is_memory_backed(Path::new("/tmp")).unwrap(), None);
         return;

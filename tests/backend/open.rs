@@ -42,6 +42,7 @@ fn only_regular_files_are_opened() {
         assert!(error.to_string().contains(name), "{error}");
         assert_eq!(read_all(&path(name), 1000).unwrap_err().kind(), kind, "{name}");
     }
+    // A device that every machine has.
     let device = if cfg!(windows) { r"\\.\NUL" } else { "/dev/zero" };
     let device = open(Path::new(device)).unwrap_err();
     assert_eq!(device.kind(), ErrorKind::NotRegular(FileType::Device));
@@ -66,7 +67,7 @@ fn facts_are_those_of_the_file() {
         assert_eq!(info.owner, Some(metadata.uid()));
         assert_eq!((info.id.device, info.id.index), (metadata.dev(), metadata.ino()));
     }
-    #[cfg(windows)]
+    #[cfg(windows)] // as above
     assert_eq!(info.owner, crate::backend::process::facts().uid);
     assert_eq!(opened.mapping().len(), 4097);
     assert!(!opened.mapping().is_writable());
@@ -173,13 +174,14 @@ fn size_is_looked_up_again() {
     let mut opened = open(&path).unwrap();
     assert_eq!(opened.size_now().unwrap(), 100);
     let shrunk = fs::File::options().write(true).open(&path).unwrap().set_len(50);
+    // Nobody makes a file smaller that is mapped, on Windows.
     let size = if cfg!(windows) { 100 } else { 50 };
     #[cfg(windows)] // nobody makes a file smaller that is mapped
     {
         const USER_MAPPED_FILE: i32 = 1224;
         assert_eq!(shrunk.unwrap_err().raw_os_error(), Some(USER_MAPPED_FILE));
     }
-    #[cfg(unix)]
+    #[cfg(unix)] // as above
     {
         shrunk.unwrap();
         assert_eq!(opened.size_now().unwrap(), 50);

@@ -328,7 +328,7 @@ fn check_limit(size: u64, path: &Path) -> Result<()> {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))] // who can rename without replacing
 fn rename_without_replacing(
     directory: BorrowedFd<'_>,
     old: &str,
@@ -338,7 +338,7 @@ fn rename_without_replacing(
     rustix::fs::renameat_with(directory, old, directory, new, flags)
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))] // as above
 fn rename_without_replacing(
     _: BorrowedFd<'_>,
     _: &str,
@@ -382,7 +382,7 @@ mod tests {
         assert_eq!(file.metadata().unwrap().len(), 200_001);
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(target_os = "linux")] // has /dev/full
     #[test]
     fn zeros_on_a_full_device_are_an_error() {
         let file = fs::File::options().write(true).open("/dev/full").unwrap();

@@ -128,7 +128,7 @@ impl Directory {
             let magic = stat.f_type as u32;
             Ok(Some([TMPFS_MAGIC, RAMFS_MAGIC].contains(&magic)))
         }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        #[cfg(not(any(target_os = "linux", target_os = "android")))] // nobody else tells
         Ok(None)
     }
 
@@ -250,5 +250,5 @@ const USE: &str = USE_DIRECTORY;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const TMPFS_MAGIC: u32 = 0x0102_1994;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(any(target_os = "linux", target_os = "android"))] // magic numbers of Linux
 const RAMFS_MAGIC: u32 = 0x8584_58f6;

@@ -27,7 +27,7 @@ pub fn facts() -> Facts {
 pub fn thread_id() -> Option<u64> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     return u64::try_from(rustix::thread::gettid().as_raw_nonzero().get()).ok();
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(any(target_os = "linux", target_os = "android")))] // rustix has none there
     None
 }
 
@@ -36,7 +36,7 @@ pub fn thread_id() -> Option<u64> {
 #[inline]
 #[must_use]
 pub fn coarse_time() -> u64 {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(any(target_os = "linux", target_os = "android"))] // has a coarse clock
     {
         use rustix::time::{ClockId, DynamicClockId, clock_gettime_dynamic};
         // The plain call asserts that the system has this clock: no update of a rate may panic.
@@ -45,7 +45,7 @@ pub fn coarse_time() -> u64 {
         let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
         seconds.unwrap_or(0).wrapping_mul(1_000_000_000).wrapping_add(nanos.unwrap_or(0))
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(any(target_os = "linux", target_os = "android")))] // as above
     {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
@@ -154,6 +154,7 @@ fn host() -> Option<String> {
     Some(name).filter(|name| !name.is_empty())
 }
 
+/// Who has /proc as Linux has it.
 const LINUX: bool = cfg!(any(target_os = "linux", target_os = "android"));
 /// `OPEN_MAX` of macOS.
 const APPLE_OPEN_MAX: u64 = 10_240;
@@ -175,7 +176,7 @@ mod tests {
         }
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(target_os = "linux")] // see `thread_id`
     #[test]
     fn threads_have_numbers() {
         assert!(std::thread::spawn(thread_id).join().unwrap().is_some());

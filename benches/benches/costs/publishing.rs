@@ -129,7 +129,7 @@ fn stay(on_first: Option<bool>) {
     let _ = sched_setaffinity(None, &set);
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(target_os = "linux"))] // where rustix binds no thread to a processor
 fn stay(_on_first: Option<bool>) {}
 
 impl Aide {

@@ -76,6 +76,7 @@ impl Publisher {
         self.path.to_str().unwrap()
     }
 
+    #[cfg(unix)] // Windows has no signals
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);
     }
@@ -94,6 +95,7 @@ impl Drop for Publisher {
     }
 }
 
+#[cfg(unix)] // Windows has no signals
 pub(crate) fn signal(pid: u32, name: &str) {
     let script = format!("kill -{name} {pid}");
     assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
@@ -124,6 +126,7 @@ pub(crate) fn wait_for<T>(mut question: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Whether a process is there; one that only waits for its parent is not.
+#[cfg(unix)] // asked for after signals
 pub(crate) fn exists(pid: u32) -> bool {
     let script = format!("ps -o stat= -p {pid} 2>/dev/null | grep -qv '^Z'");
     Command::new("sh").args(["-c", &script]).status().unwrap().success()

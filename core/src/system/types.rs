@@ -106,7 +106,7 @@ pub struct Swept {
 pub struct Facts {
     /// `sys.pid`: the process id in its own namespace.
     pub pid: u32,
-    /// `sys.uid`: the effective user id.
+    /// `sys.uid`: the effective user id; on Windows the last number of the security identifier.
     pub uid: Option<u32>,
     /// `sys.gid`: the effective group id.
     pub gid: Option<u32>,
@@ -114,7 +114,8 @@ pub struct Facts {
     pub created: SystemTime,
     /// `sys.boot_id`: identity of this boot of the machine.
     pub boot_id: Option<String>,
-    /// `sys.start_time`: start of the process in clock ticks since boot.
+    /// `sys.start_time`: start of the process in clock ticks since boot; on Windows in 100 ns
+    /// since 1601.
     pub start_time: Option<u64>,
     /// `sys.pid_ns`: inode of the pid namespace.
     pub pid_ns: Option<u64>,

@@ -1,4 +1,4 @@
-//! Real files, made by the writer of the core and the Unix backend.
+//! Real files, made by the writer of the core and the backend of the system.
 #![allow(dead_code)] // Each test binary uses a part.
 #![allow(missing_docs, unreachable_pub)]
 
@@ -7,7 +7,6 @@ use mmstats_unix as backend;
 #[cfg(windows)] // as above
 use mmstats_windows as backend;
 
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,12 +93,30 @@ pub fn id(index: u32) -> FieldId {
 }
 
 pub fn poke(path: &Path, offset: u64, bytes: &[u8]) {
-    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-    file.write_all_at(bytes, offset).unwrap();
+    use std::io::{Seek as _, SeekFrom, Write as _};
+    let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(offset)).unwrap();
+    file.write_all(bytes).unwrap();
 }
 
 pub fn truncate(path: &Path, size: u64) {
-    std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(size).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    match file.set_len(size) {
+        // Windows makes no file smaller that somebody looks at.
+        Err(error) if cfg!(windows) && error.raw_os_error() == Some(1224) => {}
+        result => result.unwrap(),
+    }
+}
+
+/// Takes away the name of a file that has no writer.
+pub fn remove(path: &Path) {
+    // Windows removes no file that somebody looks at.
+    let removed = if cfg!(windows) {
+        std::fs::rename(path, path.with_extension("removed"))
+    } else {
+        std::fs::remove_file(path)
+    };
+    removed.unwrap();
 }
 
 pub fn observe(path: &Path) -> Observer {
