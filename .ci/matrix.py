@@ -57,7 +57,8 @@ def files(machines, directory):
     """The first table; whether all is the same."""
     same = True
     print("\nwriter (down) and reader: do they say the same?")
-    print(f"{'':10}" + "".join(f"{name:>10}" for name, *_ in machines) + f"{'python':>10}")
+    readers = [name for name, place, _ in machines if place]
+    print(f"{'':12}" + "".join(f"{name:>12}" for name in [*readers, "python"]))
     wanted = {}
     for writer in machines:
         place = directory / writer[0]
@@ -76,7 +77,7 @@ def files(machines, directory):
             ok = len(verdicts) > 0 and all(verdicts)
             same &= ok
             cells.append("same" if ok else "DIFFERS")
-        print(f"{writer[0]:10}" + "".join(f"{cell:>10}" for cell in cells))
+        print(f"{writer[0]:12}" + "".join(f"{cell:>12}" for cell in cells))
     for (name, _), document in sorted(wanted.items()):
         print(f"{name}: {len(document['fields'])} fields")
     return same
@@ -96,7 +97,7 @@ def living(machines, directory):
     machines = [machine for machine in machines if machine[1]]
     print(f"\nwriter (down) at full speed, and reader: values and contended of {LOOKS} looks at the"
           "\ncounter, a u64; and of a group")
-    print(f"{'':10}" + "".join(f"{name:>24}" for name, *_ in machines))
+    print(f"{'':12}" + "".join(f"{name:>24}" for name, *_ in machines))
     for writer in machines:
         place = directory / f"beat-{writer[0]}"
         place.mkdir()
@@ -120,7 +121,7 @@ def living(machines, directory):
         finally:
             beat.stdin.close()
             beat.wait(PATIENCE)
-        print(f"{writer[0]:10}" + "".join(f"{cell:>24}" for cell in cells))
+        print(f"{writer[0]:12}" + "".join(f"{cell:>24}" for cell in cells))
     return good
 
 

@@ -43,6 +43,9 @@ fn write(directory: &Path) {
     });
 }
 
+/// The first number of `beat`, and the step: it changes every byte.
+const FIRST: u32 = 0x9E37_79B9;
+
 /// Twice the same 32 bits, and what follows from them.
 #[derive(Debug, Clone, Copy, Record)]
 struct Pair {
@@ -69,17 +72,14 @@ fn beat(directory: &Path) {
     let options = Options::new().directory(directory).files("beat.mmst");
     let publisher: Publisher<Beat> = options.start().expect("a publisher");
     let stats = publisher.lane().expect("a lane");
-    println!("ready");
-    std::io::stdout().flush().expect("somebody listens");
     let ended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let listener = std::sync::Arc::clone(&ended);
     std::thread::spawn(move || {
         let _ = std::io::stdin().read(&mut [0]);
         listener.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    // Steps that change every byte; 0 is what a fresh counter has.
     // No NaN: a processor may make a signalling one quiet on its way.
-    let numbers = (1..).map(|n: u32| n.wrapping_mul(0x9E37_79B9));
+    let numbers = (1..).map(|n: u32| n.wrapping_mul(FIRST));
     for n in numbers.filter(|n| n >> 20 & 0x7FF != 0x7FF) {
         stats.counter.set(twice(n));
         stats.gauge.set(twice(n).cast_signed());
@@ -87,6 +87,10 @@ fn beat(directory: &Path) {
         stats.narrow.set(n);
         stats.text.set(&format!("{n:016x}{n:016x}"));
         stats.pair.set(&Pair { up: twice(n), down: !twice(n).cast_signed() });
+        if n == FIRST {
+            println!("ready");
+            std::io::stdout().flush().expect("somebody listens");
+        }
         if ended.load(std::sync::atomic::Ordering::Relaxed) {
             break;
         }
