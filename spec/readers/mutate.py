@@ -131,6 +131,19 @@ FAULTS = [
     ("if f.type not in TYPES:\n        return 8", "if f.type not in TYPES:\n        return 0"),
     ("if f.storage not in STORAGES:\n            return", "if False:\n            return"),
     ("self.group = key", "self.group = None"),
+    # What two readers could take differently (source/edges.py).
+    ("(value_size(f) if f.type in TYPES else 1) > f.slot_size", "(value_size(f) if f.type in TYPES else 0) > f.slot_size"),
+    ("image.constants_seen > 2 * image.heap_used", "image.constants_seen >= 2 * image.heap_used"),
+    ("image.constants_seen > 2 * image.heap_used", "image.constants_seen > 2 * image.header.heap_size"),
+    ("not image.in_heap(f.place, 1)", "not image.in_heap(f.place, 0)"),
+    ("not image.in_heap(at, 4)", "not image.in_heap(at, 2)"),
+    ("if known and not (kind_allows(f) and", "if not (kind_allows(f) and"),
+    ("(f.storage not in STORAGES or kind_allows_storage(f))", "kind_allows_storage(f)"),
+    ("            before = f\n", "            before = before if f.damage else f\n"),
+    ("f.storage in (ATOMIC, LATCHED) and not f.damage", "f.storage in (ATOMIC, LATCHED)"),
+    ('fullmatch(rb"[0-9]{1,6}", item) and int(item)', 'match(rb"[0-9]{1,6}$", item) and int(item)'),
+    ("ATTRIBUTE_KEY.fullmatch(key)", "ATTRIBUTE_KEY.match(key)"),
+    ("return f.count >= 3 and Buckets(f).good", "return Buckets(f).good"),
 ]  # fmt: skip
 
 CHECK = """
