@@ -85,10 +85,10 @@ def files(machines, directory):
 
 def differ(writer, reader, name, wanted, found):
     wanted = {field.get("label"): field for field in wanted["fields"]}
-    for field in found["fields"]:
-        if wanted.get(field.get("label")) != field:
-            print(f"  {name} of {writer}, by {reader}: {field}\n    instead of "
-                  f"{wanted.get(field.get('label'))}", file=sys.stderr)
+    other = [field for field in found["fields"] if wanted.get(field.get("label")) != field]
+    print(f"  {name} of {writer}, by {reader}: {len(other)} fields differ", file=sys.stderr)
+    for field in other[:3]:
+        print(f"    {field}\n    instead of {wanted.get(field.get('label'))}", file=sys.stderr)
 
 
 def living(machines, directory):
