@@ -1,5 +1,6 @@
 //! Handles that do not fit a field, writers that are asked for too much, and what is said
 //! about it; clones and `Debug` of what works.
+#![cfg(target_pointer_width = "64")] // Shared gauges, and 64 bits that are atomic.
 
 use std::error::Error as _;
 #[cfg(feature = "alloc")]

@@ -305,6 +305,7 @@ impl<const N: usize> Template<N> {
         at
     }
 
+    #[allow(clippy::cast_possible_truncation)] // A constant below 65,536.
     const fn end(&mut self, at: u32) -> u32 {
         let length = self.heap - at - 2;
         if length == 0 {
@@ -318,6 +319,7 @@ impl<const N: usize> Template<N> {
     }
 
     /// The place of a constant, and its words.
+    #[allow(clippy::cast_possible_truncation)] // It is a constant in an image below 4 GiB.
     const fn constant(&mut self, spec: &FieldSpec<'_>) -> (u32, u32) {
         let Some(value) = &spec.constant else { return (0, 0) };
         let at = up(self.heap, 8);
@@ -393,6 +395,7 @@ const fn up(n: u32, to: u32) -> u32 {
     (n + to - 1) & !(to - 1)
 }
 
+#[allow(clippy::cast_possible_truncation)] // The halves.
 const fn halves(n: u64) -> [u32; 2] {
     [n as u32, (n >> 32) as u32]
 }
