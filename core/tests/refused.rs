@@ -6,6 +6,7 @@ use std::error::Error as _;
 #[cfg(feature = "alloc")]
 use std::{rc::Rc, sync::Arc};
 
+use mmstats_core::read::Image;
 use mmstats_core::{
     Aggregation, Array, AttachError, Average, Blob, Buckets, Constant, Counter, DataType, Events,
     FieldId, FieldSpec, Gauge, Geometry, Group, Histogram, Kept, Kind, Lane, Latch, Level,
@@ -98,7 +99,9 @@ fn a_handle_fits_its_field_alone() {
     assert!(fits!(Text<25, M>).is_empty() && fits!(Blob<25, M>).is_empty());
     assert_eq!(fits!(Blob<24, M>), ["bytes"]);
     assert_eq!(fits!(Array<u16, 5, M>), ["array"]);
-    assert!(fits!(Array<u16, 4, M>).is_empty());
+    // Not as many elements; no array; the first of a group.
+    assert!(fits!(Array<u16, 4, M>).is_empty() && fits!(Array<u16, 1, M>).is_empty());
+    assert!(fits!(Array<u64, 1, M>).is_empty());
     assert_eq!(fits!(StateSet<Phase, M>), ["state"]);
     assert_eq!(fits!(Timer<M>), ["timer"]);
     assert_eq!(fits!(Average<M>), ["average"]);
@@ -117,7 +120,7 @@ fn a_handle_fits_its_field_alone() {
 /// A clone writes to the same place, and `Debug` shows what it has.
 #[test]
 fn clones_go_on_where_the_first_one_was() {
-    let (_writer, lane, ids) = everything();
+    let (writer, lane, ids) = everything();
     let id = |name: &str| ids.iter().find(|(known, _)| *known == name).unwrap().1;
     let counter = Counter::attach(&lane, id("counter")).unwrap();
     counter.clone().add(3);
@@ -143,6 +146,17 @@ fn clones_go_on_where_the_first_one_was() {
     assert_eq!(histogram.count(), 1);
     assert_eq!(histogram.buckets(), Buckets::integers(0.2, 1, 1000));
     assert!(format!("{histogram:?}").contains("Journal"));
+    let image = Image::open(writer.region()).unwrap();
+    let field = image.fields().nth(id("histogram").index() as usize).unwrap().unwrap();
+    let mut buffer = vec![0; field.buffer_size()];
+    let mut number = || {
+        let lane = image.lane(0).consistent().unwrap();
+        lane.read_journal(writer.region(), &field, &mut buffer).consistent().unwrap().number()
+    };
+    let before = number();
+    histogram.record(9);
+    histogram.record(10);
+    assert_eq!(number(), before + 2, "each change has a number");
     let window = Window::<f64, _>::attach(&lane, id("window")).unwrap();
     window.clone().record(2.0);
     assert!(format!("{window:?}").contains("Latch"));
