@@ -15,8 +15,13 @@ WANTED = 95
 
 
 def key(name):
-    """A mutant without its line: code above it moves."""
+    """A mutant without its place: code above it moves."""
     return re.sub(r":\d+:\d+: ", ": ", name)
+
+
+def place(name):
+    """A mutant without its line, which tells it from others of the same words."""
+    return re.sub(r":\d+:(\d+): ", r":\1: ", name)
 
 
 def outcomes(crate):
@@ -26,8 +31,9 @@ def outcomes(crate):
     for path in sorted(runs, key=lambda path: path.stat().st_mtime):
         for outcome in json.loads(path.read_text())["outcomes"]:
             if isinstance(outcome["scenario"], dict):
-                found[outcome["scenario"]["Mutant"]["name"]] = outcome["summary"]
-    return found
+                name = outcome["scenario"]["Mutant"]["name"]
+                found[place(name)] = (name, outcome["summary"])
+    return dict(found.values())
 
 
 def main():
