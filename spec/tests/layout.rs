@@ -187,6 +187,8 @@ fn error_codes() {
         coded.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
     }
     documented.sort();
+    // `cell-overlap` has a row where it is checked of constants, and one where of cells.
+    documented.dedup();
     coded.sort();
     assert_eq!(documented, coded);
 }

@@ -44,7 +44,7 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("image") => image::run(false),
         Some("plain-store") => image::run(true),
-        #[cfg(unix)]
+        #[cfg(unix)] // its files have a backend here
         Some("publisher") => publisher::run(),
         other => panic!("image, publisher or plain-store, not {other:?}"),
     }
