@@ -74,6 +74,10 @@ pub const fn open_files() -> Option<u64> {
 /// Whether there is a process with this id; `None` where this cannot be known.
 #[must_use]
 pub fn exists(pid: u32) -> Option<bool> {
+    // No process that anybody can ask about.
+    if pid == 0 {
+        return None;
+    }
     match process(pid) {
         Ok(process) => is_at_work(&process),
         Err(code) => absent(code),
