@@ -17,11 +17,12 @@ install() {
 # standard library for any target: rustup's targets where they can be had, else Debian's
 # packages (rustc with the library's sources), which build the crates STD first.
 foreign() {
-    local target=$1 std=$2
-    shift 2
+    # Options stand before `--`, behind which are the test programs' own.
+    local target=$1 std=$2 command=$3
+    shift 3
     if rustup target list --installed 2>/dev/null | grep -qx "$target" \
         || rustup target add "$target" >/dev/null 2>&1; then
-        cargo "$@" --target "$target"
+        cargo "$command" --target "$target" "$@"
         return
     fi
     if [ ! -e /usr/lib/rustlib/src/rust/library/Cargo.lock ]; then
@@ -29,5 +30,5 @@ foreign() {
             && apt rustc-web cargo-web rust-web-src || return 1
     fi
     rustup toolchain link deb /usr 2>/dev/null
-    RUSTC_BOOTSTRAP=1 cargo +deb "$@" -Z "build-std=$std" --target "$target"
+    RUSTC_BOOTSTRAP=1 cargo +deb "$command" -Z "build-std=$std" --target "$target" "$@"
 }
