@@ -141,7 +141,12 @@ fn bounds_readers_in_time_and_output() {
         let text = String::from_utf8(out.stdout).unwrap();
         assert!(text.contains(wanted) && out.status.code() == Some(1), "{reader}: {text}");
     }
-    let out = conform(&["stress", "--seconds", "1", "--reader", "true"]);
-    let text = String::from_utf8(out.stdout).unwrap();
-    assert!(text.contains("it ended by itself after 0 looks"), "{text}");
+    for (reader, wanted) in [
+        ("true", "it ended by itself after 0 looks"),
+        ("sh -c 'exec sleep 60' sh", "it printed nothing for 10 s"),
+    ] {
+        let out = conform(&["stress", "--seconds", "1", "--reader", reader]);
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert!(text.contains(wanted) && out.status.code() == Some(1), "{reader}: {text}");
+    }
 }

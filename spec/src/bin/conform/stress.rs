@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use mmstats::{Array, Histogram, Options, Publisher, Stats, Text};
@@ -34,6 +35,9 @@ const FIELDS: [(&str, &str); 4] = [
 /// How long the writer rests after each publish in the second part.
 const REST: Duration = Duration::from_millis(1);
 
+/// The longest that a reader may print nothing.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// What was seen, of the fields in the order of `FIELDS`.
 #[derive(Debug, Default)]
 struct Seen {
@@ -55,7 +59,11 @@ pub(crate) fn stress(reader: &str, seconds: u64) -> Result<bool, Box<dyn std::er
     let path = publisher.paths().remove(0);
     let (stop, rests) = (AtomicBool::new(false), AtomicBool::new(false));
     let failure = std::thread::scope(|scope| {
-        scope.spawn(|| publish(&publisher, &stop, &rests));
+        let (begun, begins) = mpsc::channel::<()>();
+        let (publisher, stop, rests) = (&publisher, &stop, &rests);
+        scope.spawn(move || publish(publisher, stop, rests, begun));
+        // A file without a lane has no values. This returns when there is one, or there will be none.
+        let _ = begins.recv();
         let fast = watch(reader, &path, Duration::from_secs(seconds));
         let result = fast.and_then(|(seen, failure)| {
             report("without a rest", &seen);
@@ -105,8 +113,14 @@ fn unfair(seen: &Seen) -> Option<String> {
     ))
 }
 
-fn publish(publisher: &Publisher<Payload>, stop: &AtomicBool, rests: &AtomicBool) {
+fn publish(
+    publisher: &Publisher<Payload>,
+    stop: &AtomicBool,
+    rests: &AtomicBool,
+    begun: mpsc::Sender<()>,
+) {
     let Ok(stats) = publisher.lane() else { return };
+    drop(begun);
     let mut n = 0u64;
     while !stop.load(Ordering::Relaxed) {
         let rest = || {
@@ -143,10 +157,21 @@ fn watch(reader: &str, path: &std::path::Path, time: Duration) -> Watched {
     let mut command = command(reader, "--repeat 1000000000", path);
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let out = child.stdout.take().ok_or("no output")?;
+    let (send, lines) = mpsc::sync_channel(16);
+    // Ends with the reader, or with the first line that nobody takes.
+    std::thread::spawn(move || BufReader::new(out).lines().try_for_each(|line| send.send(line)));
     let (mut seen, mut failure, mut enough) = (Seen::default(), None, false);
     let mut begin = None;
-    for line in BufReader::new(out).lines() {
-        let checked = serde_json::from_str(&line?).map_err(|e| format!("no JSON: {e}"));
+    loop {
+        let line = match lines.recv_timeout(SILENCE) {
+            Ok(line) => line?,
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                failure = Some(format!("it printed nothing for {} s", SILENCE.as_secs()));
+                break;
+            }
+        };
+        let checked = serde_json::from_str(&line).map_err(|e| format!("no JSON: {e}"));
         failure = checked.and_then(|document| check(&document, &mut seen)).err();
         enough = begin.get_or_insert_with(Instant::now).elapsed() > time && seen.looks >= 10;
         if failure.is_some() || enough {
