@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::SystemTime;
 
@@ -37,24 +37,31 @@ pub(crate) fn run(args: &Clean, output: &mut Output) -> io::Result<()> {
     let mut observer = Observer::new(sources);
     observer.refresh();
     let spared = newest(observer.files(), args.keep);
+    // Windows removes no file that somebody has mapped, and the observer has them all.
+    let later = args.dry_run || cfg!(windows);
     let mut verdicts: Vec<Verdict> = observer
         .files()
         .iter()
-        .map(|file| judge(file, spared.contains(file.path()), args.dry_run))
+        .map(|file| judge(file, spared.contains(file.path()), later))
         .collect();
-    for directory in observer.directories() {
+    complain(&observer, output);
+    let (directories, places) = (observer.directories().to_vec(), places(&observer));
+    drop(observer);
+    if !args.dry_run {
+        verdicts.iter_mut().filter(|v| v.fate == Fate::WouldRemove).for_each(carry_out);
+    }
+    for directory in &directories {
         verdicts.extend(temporaries(directory, args.dry_run));
     }
     let screen = output.screen();
     for verdict in &verdicts {
         print(verdict, screen, output)?;
     }
-    complain(&observer, output);
     for verdict in verdicts.iter().filter(|v| v.fate == Fate::Failed) {
         output.fail(&format!("{}: {}", escape::path(&verdict.path), verdict.why));
     }
     if verdicts.is_empty() && !output.has_failed() {
-        output.note(&format!("nothing to clean{}", places(&observer)));
+        output.note(&format!("nothing to clean{places}"));
     }
     Ok(())
 }
@@ -83,7 +90,7 @@ fn judge(file: &File, spared: bool, dry_run: bool) -> Verdict {
         State::Dead if still_runs(file) => kept(
             "its process still runs, though nobody holds its lock: a copy, or from before an exec",
         ),
-        State::Dead | State::Closed => remove(file, dry_run),
+        State::Dead | State::Closed => remove_observed(file, dry_run),
         State::Live => kept("its program lives"),
         State::Building => kept("it is not complete yet"),
         State::Damaged => kept("it is damaged, so nothing proves whose it is"),
@@ -115,16 +122,27 @@ fn still_runs(file: &File) -> bool {
 static OUR_NAMESPACE: LazyLock<Option<u64>> =
     LazyLock::new(|| crate::backend::process::facts().pid_ns);
 
-/// The backend asks everything again under the lock: owner, lock, and whether the name
-/// still refers to the same file.
-fn remove(file: &File, dry_run: bool) -> (Fate, String) {
+/// Removes a file, or says whether it would be, and why.
+fn remove_observed(file: &File, dry_run: bool) -> (Fate, String) {
     let cause = match (file.state(), file.format(), file.identity().pid) {
         (State::Closed, ..) => "its program ended cleanly".to_owned(),
         (_, Some(1), Some(pid)) => format!("no process has its id {pid}"),
         (_, _, Some(pid)) => format!("pid {pid} died, its lock is free"),
         _ => "its program died, its lock is free".to_owned(),
     };
-    match remove_if_dead(file.path(), dry_run) {
+    remove(file.path(), cause, dry_run)
+}
+
+/// Removes a file that was judged.
+fn carry_out(verdict: &mut Verdict) {
+    let cause = std::mem::take(&mut verdict.why);
+    (verdict.fate, verdict.why) = remove(&verdict.path, cause, false);
+}
+
+/// The backend asks everything again under the lock: owner, lock, and whether the name
+/// still refers to the same file.
+fn remove(path: &Path, cause: String, dry_run: bool) -> (Fate, String) {
+    match remove_if_dead(path, dry_run) {
         Ok(removal) => outcome(removal, cause),
         Err(error) => (Fate::Failed, error.to_string()),
     }
@@ -147,7 +165,7 @@ fn outcome(removal: Removal, cause: String) -> (Fate, String) {
 }
 
 /// Files that were never finished; only those which are or may be removed are worth a line.
-fn temporaries(directory: &std::path::Path, dry_run: bool) -> Vec<Verdict> {
+fn temporaries(directory: &Path, dry_run: bool) -> Vec<Verdict> {
     let options = SweepOptions { dry_run, ..SweepOptions::default() };
     // That the directory cannot be read was said already.
     let Ok(directory) = Directory::open(directory) else { return Vec::new() };
