@@ -8,13 +8,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mmstats::{Counter, Error, FieldOptions, Gauge, Key, Lane, Options, Publisher, Stats, Text};
+use mmstats::{
+    Counter, Error, FieldOptions, Gauge, Group, Key, Lane, Options, Publisher, Record, Stats, Text,
+};
 use mmstats_observe::{Kind, Observer, OwnedValue, Sources, State, totals};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
 enum Op {
-    /// Adds a field, of kind 0 to 2, with one of a few names.
+    /// Adds a field, of kind 0 to 3, with one of a few names.
     Add(u8, u8),
     Retire(usize),
     /// A thread begins, and ends.
@@ -27,7 +29,7 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => (0..3_u8, 0..6_u8).prop_map(|(kind, name)| Op::Add(kind, name)),
+        4 => (0..4_u8, 0..6_u8).prop_map(|(kind, name)| Op::Add(kind, name)),
         1 => (0..8_usize).prop_map(Op::Retire),
         3 => Just(Op::Begin),
         2 => (0..4_usize).prop_map(Op::End),
@@ -42,6 +44,14 @@ enum Any {
     Counter(Key<Counter>),
     Gauge(Key<Gauge<i64>>),
     Text(Key<Text<16>>),
+    Pair(Key<Group<Pair>>),
+}
+
+/// Published together. Seen together it is never half of one and half of another.
+#[derive(Debug, Clone, Copy, Record)]
+struct Pair {
+    number: i64,
+    complement: i64,
 }
 
 /// A field, and what the model holds of it.
@@ -51,6 +61,16 @@ struct Described {
     retired: bool,
     /// Over all threads, those that ended too.
     counted: u128,
+}
+
+impl Described {
+    /// The labels that it takes: a group those of its members.
+    fn labels(key: Any, label: &str) -> Vec<String> {
+        match key {
+            Any::Pair(_) => ["number", "complement"].map(|name| format!("{label}.{name}")).into(),
+            _ => vec![label.to_owned()],
+        }
+    }
 }
 
 /// A thread: its lane, and what it said by number of the field.
@@ -83,6 +103,7 @@ impl World {
                         Any::Counter(key) => self.publisher.retire(key).unwrap(),
                         Any::Gauge(key) => self.publisher.retire(key).unwrap(),
                         Any::Text(key) => self.publisher.retire(key).unwrap(),
+                        Any::Pair(key) => self.publisher.retire(key).unwrap(),
                     }
                     field.retired = true;
                 }
@@ -104,9 +125,13 @@ impl World {
         let added = match kind {
             0 => self.publisher.add(&label, options).map(Any::Counter),
             1 => self.publisher.add(&label, options).map(Any::Gauge),
-            _ => self.publisher.add(&label, options).map(Any::Text),
+            2 => self.publisher.add(&label, options).map(Any::Text),
+            _ => self.publisher.add(&label, options).map(Any::Pair),
         };
-        let taken = self.fields.iter().any(|field| !field.retired && field.label == label);
+        let group = kind == 3;
+        let taken = self.fields.iter().any(|field| {
+            !field.retired && field.label == label && matches!(field.key, Any::Pair(_)) == group
+        });
         match added {
             Ok(key) => {
                 assert!(!taken, "{label} is taken");
@@ -138,6 +163,10 @@ impl World {
                 assert_eq!(whole, text.len() <= 16);
                 thread.texts.insert(at, text.chars().take(16).collect());
             }
+            Any::Pair(key) => {
+                thread.lane.attach(key).unwrap().set(&Pair { number: n, complement: !n });
+                thread.gauges.insert(at, n);
+            }
         }
     }
 
@@ -145,20 +174,19 @@ impl World {
     fn wanted(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for (at, field) in self.fields.iter().enumerate().filter(|(_, field)| !field.retired) {
-            let value = match field.key {
-                Any::Counter(_) => field.counted.to_string(),
-                Any::Gauge(_) => {
-                    let gauges = self.threads.iter().filter_map(|thread| thread.gauges.get(&at));
-                    gauges.map(|n| i128::from(*n)).reduce(|a, b| a + b).map_or_else(none, shown)
-                }
+            let numbers = self.threads.iter().filter_map(|thread| thread.gauges.get(&at).copied());
+            let values = match field.key {
+                Any::Counter(_) => vec![field.counted.to_string()],
+                Any::Gauge(_) => vec![sum(numbers)],
+                Any::Pair(_) => vec![sum(numbers.clone()), sum(numbers.map(|n| !n))],
                 Any::Text(_) => {
                     let texts = self.threads.iter().filter_map(|thread| thread.texts.get(&at));
                     let mut texts: Vec<_> = texts.cloned().collect();
                     texts.sort();
-                    texts.join(" ")
+                    vec![texts.join(" ")]
                 }
             };
-            all.insert(field.label.clone(), value);
+            all.extend(Described::labels(field.key, &field.label).into_iter().zip(values));
         }
         all
     }
@@ -168,8 +196,9 @@ fn none() -> String {
     "-".to_owned()
 }
 
-fn shown(n: i128) -> String {
-    n.to_string()
+/// Over the threads that said something.
+fn sum(numbers: impl Iterator<Item = i64>) -> String {
+    numbers.map(i128::from).reduce(|a, b| a + b).map_or_else(none, |sum| sum.to_string())
 }
 
 /// What an observer finds, by label, and in which state the files are.
