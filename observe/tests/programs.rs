@@ -3,7 +3,9 @@
 
 mod support;
 
-use mmstats_core::{Aggregation, Constant, Counter, DataType, FieldSpec, Gauge, Kind, Text, Timer};
+use mmstats_core::{
+    Aggregation, Constant, Counter, DataType, FieldSpec, Gauge, Kind, Level, Text, Timer,
+};
 use mmstats_observe::{
     Fold, Observer, OwnedValue, State, TimerValue, Totals, Verdict, rate, totals,
 };
@@ -276,5 +278,34 @@ fn a_constant_of_several_parts_is_folded_once() {
         let mut all = Totals::new();
         all.update(observer.files(), Some(&fold));
         assert_eq!(get(all.fields(), "starts"), unsigned(10), "{folded:?}");
+    }
+}
+
+/// Files may describe a field otherwise, and one of them without a value for it: the sum is the same,
+/// however many are folded. Found by fuzzing.
+#[test]
+fn sums_of_fields_that_are_described_otherwise_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let debug = FieldSpec::counter("hits").level(Level::Debug).help("Said by one.");
+    let plain = FieldSpec::counter("hits");
+    let mut parts = [(1, debug), (2, plain), (3, debug)].map(|(instance, spec)| {
+        let plan = Plan { instance, ..Plan::default() };
+        publish(directory.path(), &format!("{instance}.mmst"), plan, |_| {}, &[spec])
+    });
+    for (index, published) in parts.iter_mut().enumerate().skip(1) {
+        Counter::attach(&published.lane(), id(0)).unwrap().add(1 << index);
+    }
+    let observer = observe(directory.path());
+    for folded in [&[][..], &[0], &[1], &[0, 1], &[2], &[0, 2, 1]] {
+        let mut fold = Fold::new();
+        for part in folded {
+            let path = &parts[*part].path;
+            let file = observer.files().iter().find(|file| file.path() == path).unwrap();
+            assert!(fold.add(file));
+        }
+        let mut all = Totals::new();
+        all.update(observer.files(), Some(&fold));
+        assert_eq!(get(all.fields(), "hits"), unsigned(6), "{folded:?}");
+        assert_eq!(all.fields().len(), 1, "{folded:?}");
     }
 }
