@@ -173,6 +173,37 @@ mod tests {
     }
 
     #[test]
+    fn what_the_system_refuses_has_a_code() {
+        use mmstats_core::system::FileType;
+        let path = Path::new("x");
+        for (kind, code) in [
+            (ErrorKind::NotFound, "not-found"),
+            (ErrorKind::Replaced, "not-found"),
+            (ErrorKind::PermissionDenied, "permission-denied"),
+            (ErrorKind::WrongOwner { owner: 1, expected: 2 }, "permission-denied"),
+            (ErrorKind::WrongMode { mode: 0o777 }, "permission-denied"),
+            (ErrorKind::NotRegular(FileType::Pipe), "not-regular"),
+            (ErrorKind::NotDirectory(FileType::Regular), "not-a-directory"),
+            (ErrorKind::TooLarge { size: 2, limit: 1 }, "too-large"),
+            (ErrorKind::Empty, "too-short"),
+            (ErrorKind::Shrunk, "truncated"),
+            (ErrorKind::TooManyFiles, "io"),
+        ] {
+            let problem = Problem::of_system(path, &Error::new("open", path, kind));
+            assert_eq!(problem.code, code);
+            assert_eq!(problem.message.starts_with("cannot open: "), code != "too-short");
+        }
+        for (kind, code) in [
+            (std::io::ErrorKind::NotFound, "not-found"),
+            (std::io::ErrorKind::PermissionDenied, "permission-denied"),
+            (std::io::ErrorKind::NotADirectory, "not-a-directory"),
+            (std::io::ErrorKind::OutOfMemory, "io"),
+        ] {
+            assert_eq!(Problem::of_io(path, &kind.into()).code, code);
+        }
+    }
+
+    #[test]
     fn what_is_no_image_has_a_rule() {
         let path = Path::new("x");
         assert_eq!(Problem::unknown_format(path, b"").code, "too-short");

@@ -229,6 +229,27 @@ mod tests {
         assert_eq!(read, Verdict::Consistent(Value::U64(0x4_0000_0004)));
     }
 
+    /// Each reset may come with another random number; the image keeps its first.
+    #[test]
+    fn the_instance_of_the_first_life_stays() {
+        let memory = memory();
+        live(memory, "hits");
+        let (_, goes_on) = schema("hits").resume(memory, 1, [8; 16]).unwrap();
+        assert!(goes_on);
+        let region = Region::new(memory).unwrap();
+        assert_eq!(Image::open(&region).unwrap().header().instance(), [7; 16]);
+        // More lanes are another geometry.
+        assert!(!schema("hits").resume(memory, 2, [8; 16]).unwrap().1);
+        assert_eq!(Image::open(&region).unwrap().header().instance(), [8; 16]);
+    }
+
+    #[test]
+    fn there_are_as_many_lanes_as_asked_for() {
+        let mut writer = schema("hits").create(memory(), 3, [7; 16]).unwrap();
+        assert!((0..3).all(|_| writer.lane().is_ok()));
+        assert_eq!(writer.lane().err(), Some(WriteError::LanesFull { capacity: 3 }));
+    }
+
     #[test]
     fn what_is_another_image_is_not_gone_on_with() {
         let memory = memory();

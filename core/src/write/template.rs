@@ -408,6 +408,7 @@ mod tests {
         Array, Buckets, Constant, Counter, DataType, Events, FieldId, Gauge, Histogram, Schema,
         StaticBytes, StaticMemory,
     };
+    use core::hint::black_box;
     use std::boxed::Box;
     use std::string::{String, ToString};
     use std::vec::Vec;
@@ -460,12 +461,21 @@ mod tests {
         }
         let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
         writer.lane().unwrap();
+        // By the compiler, and by the program that runs.
+        let running = Template::<{ Template::<0>::words(FIELDS) }>::new(black_box(FIELDS));
+        assert_eq!(Template::<0>::words(black_box(FIELDS)), running.words.len());
+        let (again, goes_on) = running.start(memory(), [7; 16]).unwrap();
+        assert!(!goes_on);
         let (lane, goes_on) = IMAGE.start(memory(), [7; 16]).unwrap();
         assert!(!goes_on);
-        let (a, b) = (Image::open(writer.region()).unwrap(), Image::open(lane.region()).unwrap());
-        assert_eq!(described(&a), described(&b));
-        assert_eq!(a.header().instance(), b.header().instance());
-        assert!(b.header().file_size() <= a.header().file_size());
+        let a = Image::open(writer.region()).unwrap();
+        for region in [again.region(), lane.region()] {
+            let b = Image::open(region).unwrap();
+            assert_eq!(described(&a), described(&b));
+            assert_eq!(a.header().instance(), b.header().instance());
+            assert!(b.header().file_size() <= a.header().file_size());
+            assert_eq!(b.header().file_size(), running.size());
+        }
         // All handles find their fields.
         let field = FieldId::from_index;
         assert!(Gauge::<f64, _>::attach(&lane, field(3)).is_ok());
