@@ -456,4 +456,20 @@ mod tests {
         assert_eq!(at(0, i32::MAX), f64::INFINITY);
         assert_eq!(at(0, i32::MIN), 0.0);
     }
+
+    /// Buckets from `low` to `high`, one below and one above them, and no more.
+    #[test]
+    fn the_ends_of_floats_are_those_asked_for() {
+        use core::hint::black_box;
+        for (low, high) in [(0.01, 100.0), (1e-9, 1e-6), (1.0, 1e12)] {
+            let buckets = Buckets::floats(0.1, black_box(low), black_box(high));
+            let last = buckets.elements() - 2;
+            let (first, last) = (buckets.bounds(1), buckets.bounds(last));
+            assert!(first.0 <= low && low <= first.1, "{first:?} {low}");
+            assert!(last.0 <= high && high <= last.1, "{last:?} {high}");
+        }
+        // Beyond these there is no difference to anybody.
+        let all = Buckets::floats(0.5, 1e-150, 1e150);
+        assert_eq!(Buckets::floats(0.5, black_box(1e-300), black_box(1e300)), all);
+    }
 }

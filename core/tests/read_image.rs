@@ -46,6 +46,9 @@ fn the_header() {
     assert_eq!((header.descriptor_offset(), header.descriptor_size()), (192, 64));
     assert_eq!(header.descriptor(31), Some(192 + 31 * 64));
     assert_eq!(header.descriptor(32), None);
+    assert_eq!(header.descriptor_capacity(), 32);
+    assert_eq!(header.heap_offset() + header.heap_size(), header.lanes_offset());
+    assert_eq!(image.lane(1).map(|lane| lane.index()), Verdict::Consistent(1));
     assert_eq!((header.lanes_offset() as usize, header.lane_stride() as usize), (LANES, STRIDE));
     assert_eq!((header.lane_capacity(), header.cells_offset()), (4, 72));
     assert_eq!(image.state(), Ok(ImageState::Live));

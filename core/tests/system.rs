@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-use mmstats_core::system::name::is_published;
+use mmstats_core::system::name::{is_published, is_temporary, temporary};
 use mmstats_core::system::{Error, ErrorKind, FileType, NameError};
 
 #[test]
@@ -102,5 +102,24 @@ fn published_files_have_names_that_show() {
         [("a.mmst", true), (".mmst", false), (".a.mmst", false), ("a.mmst.1", false), ("a", false)]
     {
         assert_eq!(is_published(OsStr::new(name)), published, "{name}");
+    }
+}
+
+/// Only what this library makes itself is a temporary file; sweeping removes those.
+#[test]
+fn a_temporary_name_has_a_dot_a_marker_and_sixteen_digits() {
+    let name = temporary("a.mmst", 0xAB);
+    assert!(is_temporary(OsStr::new(&name)));
+    for other in [
+        name[1..].to_owned(),
+        name.replace(".mmst", ".mmsu"),
+        name.replace("tmp", "tmq"),
+        name.replace('0', "g"),
+        name.replace("ab", "a"),
+        "a.mmst".to_owned(),
+        ".hidden".to_owned(),
+        String::new(),
+    ] {
+        assert!(!is_temporary(OsStr::new(&other)), "{other}");
     }
 }

@@ -238,3 +238,14 @@ fn fields_come_and_go_while_handles_stay() {
     other.incr();
     assert!(writer.retire(FieldId::from_index(2)).is_err());
 }
+
+#[test]
+fn bytes_are_taken_away() {
+    let mut schema = Schema::<2>::new();
+    let field = schema.add(FieldSpec::bytes("b", 8)).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let blob = Blob::<8, _>::attach(&writer.lane().unwrap(), field).unwrap();
+    assert!(blob.set(&[1, 2, 3]) && present(&writer, 0, field));
+    blob.clear();
+    assert!(!present(&writer, 0, field));
+}
