@@ -24,7 +24,7 @@ use super::codes::os_error;
 use super::directory::Directory;
 use super::fork::Registration;
 use super::mapping::Mapping;
-use super::{failed, lock_for_writing, owned};
+use super::{failed, lock, owned};
 use crate::name;
 use crate::unix::OwnedFile;
 use crate::{Access, Error, ErrorKind, Result};
@@ -97,7 +97,7 @@ fn prepare(registration: Registration, size: u32, path: &Path) -> Result<Mapping
     let failed = failed(CREATE, path);
     let forked = || Error::new(CREATE, path, ErrorKind::Forked);
     let fd = registration.lock_fd().ok_or_else(forked)?;
-    lock_for_writing(fd).map_err(&failed)?;
+    lock::take(fd).map_err(&failed)?;
     allocate(fd, u64::from(size)).map_err(&failed)?;
     let mapping = Mapping::of_writer(registration, size as usize, CREATE, path)?;
     populate(&mapping, path)?;

@@ -6,6 +6,7 @@ pub(crate) mod directory;
 pub(crate) mod fork;
 mod gate;
 pub(crate) mod guard;
+mod lock;
 mod mapping;
 mod open;
 mod owned;
@@ -20,14 +21,12 @@ pub use owned::{OwnedFile, reopen};
 pub use sweep::{remove_if_dead, sweep};
 
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::{Error, FileId, FileInfo, FileType};
-use rustix::fs::{FlockOperation, Stat};
+use rustix::fs::Stat;
 use rustix::io::Errno;
-use rustix::process::{Flock, FlockOffsetType, FlockType};
 
 /// Gives an error of `rustix` its context.
 fn failed(operation: &'static str, path: &Path) -> impl Fn(Errno) -> Error {
@@ -80,51 +79,5 @@ fn file_info(stat: &Stat, path: &Path) -> FileInfo {
         owner: Some(stat.st_uid),
         modified: modified(stat),
         id: file_id(stat),
-    }
-}
-
-/// Whether somebody holds the writer's lock on `fd`.
-///
-/// Asks for a shared lock, so that observers and sweepers do not disturb each other.
-fn lock_is_held(fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
-    match lock(fd, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => {
-            rustix::fs::flock(fd, FlockOperation::Unlock)?;
-            Ok(windows_lock_is_held(fd))
-        }
-        Err(Errno::WOULDBLOCK) => Ok(true),
-        Err(errno) => Err(errno),
-    }
-}
-
-/// Whether a program under wine holds the lock of Windows: on the first byte that no image
-/// has. Only asks; a lock of this kind would be lost whenever the file is closed.
-fn windows_lock_is_held(fd: BorrowedFd<'_>) -> bool {
-    let lock = Flock {
-        start: 1 << 32,
-        length: 1,
-        pid: None,
-        typ: FlockType::WriteLock,
-        offset_type: FlockOffsetType::Set,
-    };
-    rustix::process::fcntl_getlk(fd, &lock).is_ok_and(|held| held.is_some())
-}
-
-fn lock(fd: BorrowedFd<'_>, operation: FlockOperation) -> rustix::io::Result<()> {
-    rustix::io::retry_on_intr(|| rustix::fs::flock(fd, operation))
-}
-
-/// Takes the writer's lock. An observer or a sweeper may hold a shared lock for an
-/// instant, which is waited for; another writer is not.
-fn lock_for_writing(fd: BorrowedFd<'_>) -> rustix::io::Result<()> {
-    let mut tries = 0;
-    loop {
-        match lock(fd, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) if tries < 20 => {
-                tries += 1;
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            result => return result,
-        }
     }
 }

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::mapping::Mapping;
-use super::{failed, file_id, file_info, file_size, file_type, guard, lock_is_held};
+use super::{failed, file_id, file_info, file_size, file_type, guard, lock};
 use crate::{Error, ErrorKind, FileInfo, FileType, Result};
 
 /// A file that was opened for looking at.
@@ -108,7 +108,7 @@ pub fn info(path: &Path) -> Result<FileInfo> {
 /// Where it is not a regular file, may not be read, or the file system has no locks.
 pub fn is_locked(path: &Path) -> Result<bool> {
     let (fd, _) = open_regular(path)?;
-    lock_is_held(fd.as_fd()).map_err(failed(PROBE, path))
+    lock::is_held(fd.as_fd()).map_err(failed(PROBE, path))
 }
 
 impl Opened {
@@ -135,7 +135,7 @@ impl Opened {
     /// where the path no longer leads to the file ([`ErrorKind::Replaced`]).
     pub fn is_locked(&self) -> Result<bool> {
         let path = &self.info.path;
-        let probe = |fd: &OwnedFd| lock_is_held(fd.as_fd()).map_err(failed(PROBE, path));
+        let probe = |fd: &OwnedFd| lock::is_held(fd.as_fd()).map_err(failed(PROBE, path));
         if let Some(fd) = &self.fd {
             return probe(fd);
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use mmstats_core::Memory;
@@ -13,7 +13,7 @@ use super::create::populate;
 use super::fork::Registration;
 use super::mapping::Mapping;
 use super::open::regular;
-use super::{failed, file_id, file_size, lock, lock_for_writing};
+use super::{failed, file_id, file_size, lock};
 use crate::{Error, ErrorKind, Result};
 
 /// A published file: locked for writing as long as this value lives.
@@ -55,7 +55,7 @@ fn reopen_after(path: &Path, before_lock: impl FnOnce()) -> Result<OwnedFile> {
     let forked = || Error::new(REOPEN, path, ErrorKind::Forked);
     let fd = registration.lock_fd().ok_or_else(forked)?;
     before_lock();
-    lock_for_writing(fd).map_err(&failed)?;
+    lock::take(fd).map_err(&failed)?;
     // Only now: nobody who respects the lock changes it any more.
     let stat = rustix::fs::fstat(fd).map_err(&failed)?;
     super::open::check_type(REOPEN, path, &stat)?;
@@ -161,7 +161,7 @@ impl Drop for OwnedFile {
     fn drop(&mut self) {
         // The descriptor stays open as long as the bytes are mapped; the lock must not.
         if let Some(fd) = self.mapping.lock_fd() {
-            let _ = lock(fd, FlockOperation::Unlock);
+            lock::release(fd);
         }
     }
 }

@@ -10,11 +10,11 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use mmstats_core::system::{Sweeper, split, sweep_names};
-use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;
-use super::{failed, file_id, file_type, lock, modified, windows_lock_is_held};
+use super::{failed, file_id, file_type, lock, modified};
 use crate::{Error, ErrorKind, FileId, FileType, Removal, Result, SweepOptions, Swept};
 
 /// Removes dead files of this user from a directory, and temporary files that were never
@@ -147,8 +147,7 @@ fn with_lock(
     if file_id(&stat) != id {
         return Err(Removal::Vanished);
     }
-    match lock(fd.as_fd(), FlockOperation::NonBlockingLockShared) {
-        Ok(()) if windows_lock_is_held(fd.as_fd()) => Err(Removal::Live),
+    match lock::take_shared(fd.as_fd()) {
         // Closing the descriptor releases it.
         Ok(()) => Ok(action()),
         Err(Errno::WOULDBLOCK) => Err(Removal::Live),
