@@ -37,7 +37,7 @@ mod mutants {
         if CHOSEN.load(Relaxed) == UNREAD {
             let value = match std::env::var("MUTANT") {
                 Ok(word) if word == "record" => RECORD,
-                Ok(word) => word.parse().unwrap(),
+                Ok(word) => word.parse().unwrap_or(RECORD - 1),
                 Err(_) => RECORD - 1,
             };
             CHOSEN.store(value, Relaxed);
