@@ -98,7 +98,8 @@ impl<S: Stats> Publisher<S> {
     }
 
     /// Calls `work` with this thread's handles; the first call of a thread takes a lane,
-    /// which it hands back when it ends.
+    /// which it hands back when it ends. (Ended is a thread that was joined. The end of a
+    /// [`std::thread::scope`] does not wait for it.)
     ///
     /// Where no lane is to be had, the handles are of private memory: the program goes on
     /// and [`Publisher::problem`] says why.

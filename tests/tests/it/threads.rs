@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use mmstats::{Counter, Flag, Gauge, OnDrop, Options, Publisher, Stats, Text, Timer};
@@ -43,6 +44,12 @@ fn seen_by_another_process(directory: &Path, label: &str) -> u128 {
     Actor::start("look", directory, &[label]).line().parse().unwrap()
 }
 
+/// Waits until the threads are gone. A scope that ends waits for what was spawned in it, and not
+/// until their thread-local variables are dropped, which gives lanes back.
+fn ended<'scope>(threads: impl IntoIterator<Item = ScopedJoinHandle<'scope, ()>>) {
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
 /// 8 short-lived threads in two waves of 4, looked at while they run.
 #[test]
 fn a_million_increments_by_the_thread_local_route() {
@@ -52,7 +59,7 @@ fn a_million_increments_by_the_thread_local_route() {
         let (before, end) = ((wave - 1) * 500_000, wave * 500_000);
         let (together, finished, looked) = (Meeting::new(5), AtomicU32::new(0), Meeting::new(5));
         std::thread::scope(|scope| {
-            for _ in 0..4 {
+            let threads = [(); 4].map(|()| {
                 scope.spawn(|| {
                     publisher.with(|_| ());
                     // All four have a lane at once.
@@ -62,8 +69,8 @@ fn a_million_increments_by_the_thread_local_route() {
                     }
                     finished.fetch_add(1, Ordering::Relaxed);
                     looked.wait();
-                });
-            }
+                })
+            });
             // A counter has no value before somebody has a lane.
             together.wait();
             // Never more than there can be, never less than before.
@@ -77,6 +84,7 @@ fn a_million_increments_by_the_thread_local_route() {
                 last = now;
             }
             looked.wait();
+            ended(threads);
         });
         assert_eq!(seen_by_another_process(directory.path(), "done"), end);
     }
@@ -167,13 +175,13 @@ fn gauges_and_texts_end_with_their_thread() {
     let publisher = start(directory.path(), 4);
     let (set, looked) = (Meeting::new(3), Meeting::new(3));
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        let threads = [(); 2].map(|()| {
             scope.spawn(|| {
                 publisher.with(|work| work.step(1000));
                 set.wait();
                 looked.wait();
-            });
-        }
+            })
+        });
         set.wait();
         let observer = look(directory.path());
         let current = total(&observer, "current");
@@ -183,6 +191,7 @@ fn gauges_and_texts_end_with_their_thread() {
         assert_eq!(total(&observer, "busy").tally.values, 2);
         assert_eq!(total(&observer, "sys.tid").tally.values, 2);
         looked.wait();
+        ended(threads);
     });
     let observer = look(directory.path());
     for label in ["current", "doing", "busy", "sys.tid"] {
