@@ -78,7 +78,13 @@ pub struct Rewritten {
 pub fn rewrite(text: &str, root: bool, mutants: &[&Mutant], left_out: &BTreeSet<u32>) -> Rewritten {
     let mut file = syn::parse_file(text).expect("it compiles");
     let mut places: BTreeMap<(Genre, Place), Vec<&Mutant>> = BTreeMap::new();
+    let mut apart = Vec::new();
     for mutant in mutants {
+        // A reference of another type than the iterator's: the compiler looks further than here.
+        if mutant.replacement.starts_with("::std::iter::once(Box::leak") {
+            apart.push(mutant.number);
+            continue;
+        }
         places.entry((mutant.genre, mutant.start)).or_default().push(mutant);
     }
     let mut rewriter = Rewriter {
@@ -89,7 +95,8 @@ pub fn rewrite(text: &str, root: bool, mutants: &[&Mutant], left_out: &BTreeSet<
         refused: Vec::new(),
     };
     rewriter.visit_file_mut(&mut file);
-    let lost = rewriter.places.values().flatten().map(|mutant| mutant.number).collect();
+    let lost = rewriter.places.values().flatten().map(|mutant| mutant.number);
+    let lost = lost.chain(apart).collect();
     if root {
         file.attrs.push(syn::parse_quote!(#![allow(internal_features)]));
         file.attrs.push(syn::parse_quote!(#![feature(core_intrinsics, const_eval_select)]));
