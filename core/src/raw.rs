@@ -157,10 +157,15 @@ impl RawDescriptor {
     #[inline]
     #[must_use]
     pub fn from_bytes(bytes: &[u8; d::SIZE as usize]) -> Self {
-        let u32_at = |at: u32| {
+        Self::of_words(|at: u32| {
             let at = at as usize;
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
+        })
+    }
+
+    /// The descriptor whose word at `at` is `u32_at(at)`.
+    #[inline(always)]
+    pub(crate) fn of_words(u32_at: impl Fn(u32) -> u32) -> Self {
         let [slot_bits, level, low, high] = u32_at(d::SLOT_BITS).to_le_bytes();
         let [ty, kind, aggregation, storage] = u32_at(d::TYPE).to_le_bytes();
         Self {
@@ -187,7 +192,7 @@ impl RawDescriptor {
     }
 
     /// Number of slots; 0 where the descriptor says that there are none, or too many.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn slots(&self) -> u32 {
         if self.slot_bits == 0 || self.slot_bits > MAX_SLOT_BITS { 0 } else { 1 << self.slot_bits }
@@ -195,7 +200,7 @@ impl RawDescriptor {
 
     /// Bytes of the cell of a latched field or a journal; no overflow, the result stops at
     /// `u32::MAX`.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn cell_size(&self) -> u32 {
         let slots = self.slots().saturating_mul(self.slot_size).saturating_add(CELL_HEAD);
         if self.storage == Storage::Journal.code() {

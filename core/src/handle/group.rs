@@ -47,6 +47,7 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
     /// # Errors
     ///
     /// If the fields from `first` on are not one group with the types of `R`.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub fn attach(lane: &Lane<M>, first: FieldId) -> Result<Self, AttachError> {
         let raw = member::<R, M>(lane, first, 0)?;
         for index in 1..R::MEMBERS.len() {
@@ -89,20 +90,22 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
     #[cold]
     fn mark(&self) {
         for index in (0..R::MEMBERS.len()).rev() {
-            if let Ok(raw) = member::<R, M>(&self.lane, self.first, index)
-                && let Ok(Some(presence)) = self.lane.presence(&raw, nth(self.first, index))
-            {
+            let field = nth(self.first, index);
+            // `attach` looked at the rest of it.
+            if let Ok(Some(presence)) = self.lane.presence(&self.lane.descriptor(field), field) {
                 presence.set();
             }
         }
     }
 }
 
+#[cfg_attr(target_os = "none", inline(always))]
 fn nth(first: FieldId, index: usize) -> FieldId {
     FieldId::from_index(first.index().saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))
 }
 
 /// The descriptor of member `index`, if it is what `R` says.
+#[cfg_attr(target_os = "none", inline(always))]
 fn member<R: Record, M: Memory + Clone>(
     lane: &Lane<M>,
     first: FieldId,

@@ -17,6 +17,7 @@ struct Cell<M> {
 }
 
 impl<M: Memory + Clone> Cell<M> {
+    #[cfg_attr(target_os = "none", inline(always))]
     fn attach(
         lane: &Lane<M>,
         field: FieldId,
@@ -112,6 +113,7 @@ impl<const N: usize, M: Memory + Clone> Text<N, M> {
     /// # Errors
     ///
     /// If the field is not a text of capacity `N` on its own.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         Ok(Self { cell: Cell::attach(lane, field, DataType::Text, N)? })
     }
@@ -155,6 +157,7 @@ impl<const N: usize, M: Memory + Clone> Blob<N, M> {
     /// # Errors
     ///
     /// If the field is not of type bytes with capacity `N` on its own.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         Ok(Self { cell: Cell::attach(lane, field, DataType::Bytes, N)? })
     }

@@ -77,6 +77,17 @@ pub unsafe trait Memory {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The words of the image up to its lanes, where the program has them as constants:
+    /// [`Template::metadata`](crate::Template::metadata) of the template that it starts in this
+    /// memory. Then the compiler works out where fields are, and half of the code to start goes.
+    ///
+    /// Words of another image make handles that do not fit, or are of another place in the lanes;
+    /// no access is outside of the memory, whatever they say.
+    #[inline(always)]
+    fn metadata(&self) -> Option<&'static [u32]> {
+        None
+    }
 }
 
 #[cfg(feature = "alloc")]
@@ -97,6 +108,10 @@ mod shared_owners {
         fn len(&self) -> usize {
             (**self).len()
         }
+        #[inline(always)]
+        fn metadata(&self) -> Option<&'static [u32]> {
+            (**self).metadata()
+        }
     }
 
     // SAFETY: as for `Arc` above.
@@ -106,6 +121,10 @@ mod shared_owners {
         }
         fn len(&self) -> usize {
             (**self).len()
+        }
+        #[inline(always)]
+        fn metadata(&self) -> Option<&'static [u32]> {
+            (**self).metadata()
         }
     }
 }
@@ -166,6 +185,10 @@ unsafe impl<M: Memory, G> Memory for Kept<M, G> {
     }
     fn len(&self) -> usize {
         self.memory.len()
+    }
+    #[inline(always)]
+    fn metadata(&self) -> Option<&'static [u32]> {
+        self.memory.metadata()
     }
 }
 
@@ -316,8 +339,20 @@ impl<M> Region<M> {
         &self.memory
     }
 
+    /// The word of the metadata at `offset`: a constant, where the memory has it as one.
+    #[inline(always)]
+    pub(crate) fn known32(&self, offset: u32) -> u32
+    where
+        M: Memory,
+    {
+        let words = self.memory.metadata();
+        let known = words.and_then(|words| words.get(offset as usize / 4)).copied();
+        known.unwrap_or_else(|| self.load32(offset))
+    }
+
     /// The address of `offset` if an aligned access of `size` bytes there is inside.
-    #[inline]
+    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn at(&self, offset: u32, size: u32) -> Option<NonNull<u8>> {
         let end = offset.checked_add(size)?;
         if end > self.len || !offset.is_multiple_of(size) {
@@ -387,9 +422,9 @@ impl<M> Region<M> {
     pub(crate) fn write(&self, offset: u32, bytes: &[u8]) {
         let mut at = offset;
         for chunk in bytes.chunks(4) {
-            let mut word = [0; 4];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.store32(at, u32::from_le_bytes(word));
+            // Not by a copy, whose code is large where flash is small.
+            let word = chunk.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+            self.store32(at, word);
             at += 4;
         }
     }
@@ -512,25 +547,4 @@ impl<M> Source for Region<M> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::boxed::Box;
-    use std::vec;
-
-    /// One code path for both kinds of source needs the same bytes from both.
-    #[test]
-    fn a_region_is_copied_as_a_slice_is() {
-        let memory = Box::leak(Box::new(StaticBytes::<128>::new())).into_memory();
-        let region = Region::new(memory).unwrap();
-        let bytes: [u8; 128] = core::array::from_fn(|i| u8::try_from(i + 1).unwrap());
-        region.write(0, &bytes);
-        for offset in [0, 8, 64, 112, 120, 128, 136, u32::MAX - 7] {
-            for size in [0, 8, 16, 128, 256] {
-                let (mut from_region, mut from_slice) = (vec![0xEE; size], vec![0xEE; size]);
-                region.copy(offset, &mut from_region);
-                bytes.as_slice().copy(offset, &mut from_slice);
-                assert_eq!(from_region, from_slice, "{size} bytes at {offset}");
-            }
-        }
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use super::id::FieldId;
 use crate::layout::{ATOMIC_CELL, descriptor as d, flags, header as h, lane};
 use crate::protocol;
 use crate::raw::RawDescriptor;
-use crate::region::{Atom32, Journal, Latch, Memory, Region, Source};
+use crate::region::{Atom32, Journal, Latch, Memory, Region};
 use crate::types::{DataType, Kind, Storage};
 
 /// A claimed lane. Its handles, and it itself, stay on one thread.
@@ -25,15 +25,18 @@ pub struct Lane<M> {
     not_send: PhantomData<*const ()>,
 }
 
+// Without an operating system everything on the way to a handle is inlined: then the compiler knows
+// the descriptors of memory with `Memory::metadata`, and leaves the looking and most checks out.
 impl<M: Memory + Clone> Lane<M> {
     /// Opens lane `index` of the image in `region`, which the caller has claimed with
     /// [`Writer::claim`](super::Writer::claim) and opens once.
     #[must_use]
+    #[cfg_attr(target_os = "none", inline(always))]
     pub fn new(region: Region<M>, index: u32) -> Self {
         // This program wrote the header. If it is wrong all the same, places that do not
         // fit are refused when a handle is attached.
-        let stride = region.load32(h::LANE_STRIDE);
-        let base = region.load32(h::LANES_OFFSET).wrapping_add(index.wrapping_mul(stride));
+        let stride = region.known32(h::LANE_STRIDE);
+        let base = region.known32(h::LANES_OFFSET).wrapping_add(index.wrapping_mul(stride));
         Self { region, index, base, not_send: PhantomData }
     }
 
@@ -50,6 +53,7 @@ impl<M: Memory + Clone> Lane<M> {
     }
 
     /// The descriptor of `field`, if it is of this type and kind.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn field(
         &self,
         field: FieldId,
@@ -57,33 +61,46 @@ impl<M: Memory + Clone> Lane<M> {
         kind: Option<Kind>,
     ) -> Result<RawDescriptor, AttachError> {
         let index = field.index();
-        let count = self.region.load32(h::FIELD_COUNT);
+        let count = self.region.known32(h::FIELD_COUNT);
         if index >= count {
             return Err(AttachError::NoSuchField { index, count });
         }
-        let at = self.region.load32(h::DESCRIPTOR_OFFSET).wrapping_add(index.wrapping_mul(d::SIZE));
-        let raw = RawDescriptor::load(&self.region, at);
+        let raw = self.descriptor(field);
         if raw.ty != ty.code() || kind.is_some_and(|kind| raw.kind != kind.code()) {
             return Err(AttachError::OtherType { index, found: raw.ty, wanted: ty });
         }
         Ok(raw)
     }
 
+    /// The descriptor of a field that there is.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn descriptor(&self, field: FieldId) -> RawDescriptor {
+        let offset = field.index().wrapping_mul(d::SIZE);
+        let at = self.region.known32(h::DESCRIPTOR_OFFSET).wrapping_add(offset);
+        RawDescriptor::of_words(
+            #[inline(always)]
+            |word| self.region.known32(at.wrapping_add(word)),
+        )
+    }
+
     /// The offset of the field's cell, which has `size` bytes and lies in this lane.
+    #[cfg_attr(target_os = "none", inline(always))]
     fn cell(&self, raw: &RawDescriptor, size: u32) -> Result<u32, AttachError> {
         let place = AttachError::Place { place: raw.place };
         let end = raw.place.checked_add(size).ok_or(place)?;
-        if end > self.region.load32(h::LANE_STRIDE) || raw.place < self.cells_offset() {
+        if end > self.region.known32(h::LANE_STRIDE) || raw.place < self.cells_offset() {
             return Err(place);
         }
         self.base.checked_add(raw.place).ok_or(place)
     }
 
+    #[cfg_attr(target_os = "none", inline(always))]
     fn cells_offset(&self) -> u32 {
-        self.region.load32(h::CELLS_OFFSET)
+        self.region.known32(h::CELLS_OFFSET)
     }
 
     /// The offset of the cell of an atomic field.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn atomic(&self, raw: &RawDescriptor) -> Result<u32, AttachError> {
         if raw.storage != Storage::Atomic.code() {
             return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Atomic });
@@ -92,6 +109,7 @@ impl<M: Memory + Clone> Lane<M> {
     }
 
     /// The cell of a latched field.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn latch(&self, raw: &RawDescriptor) -> Result<Latch<M>, AttachError> {
         if raw.storage != Storage::Latched.code() {
             return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Latched });
@@ -112,6 +130,7 @@ impl<M: Memory + Clone> Lane<M> {
     }
 
     /// The presence bit of `field`; `None` if it always has a value.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn presence(
         &self,
         raw: &RawDescriptor,
@@ -123,6 +142,7 @@ impl<M: Memory + Clone> Lane<M> {
     }
 
     /// The offset of the word with the presence bit of `field`, and the bit.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn presence_place(
         &self,
         raw: &RawDescriptor,

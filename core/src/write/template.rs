@@ -105,6 +105,13 @@ impl<const N: usize> Template<N> {
         this
     }
 
+    /// The words of the image up to its lane: for [`Memory::metadata`].
+    #[must_use]
+    #[inline(always)]
+    pub const fn metadata(&'static self) -> &'static [u32] {
+        &self.words
+    }
+
     /// Bytes of the whole image.
     #[must_use]
     pub const fn size(&self) -> u32 {
@@ -136,7 +143,11 @@ impl<const N: usize> Template<N> {
             // The values first: after a reset amid of this, what was there before is no image
             // of these fields yet.
             (self.lane()..size).step_by(4).for_each(|offset| region.store32(offset, 0));
-            (0..).step_by(4).zip(&self.words).for_each(|(at, word)| region.store32(at, *word));
+            let mut at = 0;
+            for word in &self.words {
+                region.store32(at, *word);
+                at += 4;
+            }
             region.store32(h::STATE, image_state::BUILDING);
             region.write(h::INSTANCE, &instance);
             let [low, high] = halves(RawHeader::checksum_of(&region));
@@ -160,11 +171,14 @@ impl<const N: usize> Template<N> {
 
     /// Whether this very description is in a region.
     fn is_in<M>(&self, region: &Region<M>) -> bool {
-        let same = |(at, word): (u32, &u32)| {
+        let mut next = 0;
+        let same = |word: &u32| {
+            let at = next;
+            next += 4;
             OWN.iter().any(|(from, to)| (*from..*to).contains(&at)) || region.load32(at) == *word
         };
         let [low, high] = halves(RawHeader::checksum_of(region));
-        (0..).step_by(4).zip(&self.words).all(same)
+        self.words.iter().all(same)
             && region.load32(h::CHECKSUM) == low
             && region.load32(h::CHECKSUM + 4) == high
             && region.load32(h::LANES_USED) <= 1

@@ -4,6 +4,8 @@ use core::ptr::NonNull;
 
 use mmstats_core::Memory;
 
+use crate::fields::IMAGE;
+
 unsafe extern "C" {
     // The linker script says where they are.
     static mut _retained_start: u8;
@@ -31,5 +33,9 @@ unsafe impl Memory for Retained {
         let end = &raw const _retained_end;
         let start = &raw const _retained_start;
         end.addr() - start.addr()
+    }
+
+    fn metadata(&self) -> Option<&'static [u32]> {
+        Some(IMAGE.metadata())
     }
 }
