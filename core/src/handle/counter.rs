@@ -18,7 +18,7 @@ impl<M: Memory + Clone> Counter<M> {
     /// # Errors
     ///
     /// If the field is not a u64 counter.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         let raw = lane.field(field, DataType::U64, Some(Kind::Counter))?;
         Ok(Self { place: Place::new(lane, &raw)? })

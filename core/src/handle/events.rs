@@ -21,7 +21,7 @@ impl<const N: usize, M: Memory + Clone> Events<N, M> {
     /// # Errors
     ///
     /// If the field is not a ring of lines of capacity `N`.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         let raw = lane.field(field, DataType::Text, Some(Kind::Events))?;
         if raw.count as usize != N {

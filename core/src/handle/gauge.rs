@@ -17,7 +17,7 @@ impl<T: ScalarType, M: Memory + Clone> Gauge<T, M> {
     /// # Errors
     ///
     /// If the field is not a scalar of type `T`, or is a counter.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         let raw = lane.field(field, T::TYPE, None)?;
         if raw.kind == Kind::Counter.code() {

@@ -47,7 +47,7 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
     /// # Errors
     ///
     /// If the fields from `first` on are not one group with the types of `R`.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn attach(lane: &Lane<M>, first: FieldId) -> Result<Self, AttachError> {
         let raw = member::<R, M>(lane, first, 0)?;
         for index in 1..R::MEMBERS.len() {
@@ -99,13 +99,13 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
     }
 }
 
-#[cfg_attr(target_os = "none", inline(always))]
+#[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
 fn nth(first: FieldId, index: usize) -> FieldId {
     FieldId::from_index(first.index().saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))
 }
 
 /// The descriptor of member `index`, if it is what `R` says.
-#[cfg_attr(target_os = "none", inline(always))]
+#[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
 fn member<R: Record, M: Memory + Clone>(
     lane: &Lane<M>,
     first: FieldId,

@@ -59,7 +59,7 @@ pub trait Place<M>: Sized {
 }
 
 impl<M> Place<M> for Atom32<M> {
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     fn new(lane: &Lane<M>, raw: &RawDescriptor) -> Result<Self, AttachError>
     where
         M: Memory + Clone,
@@ -89,7 +89,7 @@ impl<M> Place<M> for Atom32<M> {
 
 #[cfg(target_pointer_width = "64")]
 impl<M> Place<M> for Atom64<M> {
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     fn new(lane: &Lane<M>, raw: &RawDescriptor) -> Result<Self, AttachError>
     where
         M: Memory + Clone,
@@ -119,7 +119,7 @@ impl<M> Place<M> for Atom64<M> {
 /// A 64-bit scalar of a 32-bit writer: a latched cell of one value.
 #[cfg(not(target_pointer_width = "64"))]
 impl<M> Place<M> for Latch<M> {
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     fn new(lane: &Lane<M>, raw: &RawDescriptor) -> Result<Self, AttachError>
     where
         M: Memory + Clone,

@@ -17,7 +17,7 @@ struct Cell<M> {
 }
 
 impl<M: Memory + Clone> Cell<M> {
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     fn attach(
         lane: &Lane<M>,
         field: FieldId,
@@ -113,7 +113,7 @@ impl<const N: usize, M: Memory + Clone> Text<N, M> {
     /// # Errors
     ///
     /// If the field is not a text of capacity `N` on its own.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         Ok(Self { cell: Cell::attach(lane, field, DataType::Text, N)? })
     }
@@ -157,7 +157,7 @@ impl<const N: usize, M: Memory + Clone> Blob<N, M> {
     /// # Errors
     ///
     /// If the field is not of type bytes with capacity `N` on its own.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         Ok(Self { cell: Cell::attach(lane, field, DataType::Bytes, N)? })
     }

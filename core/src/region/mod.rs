@@ -351,7 +351,7 @@ impl<M> Region<M> {
     }
 
     /// The address of `offset` if an aligned access of `size` bytes there is inside.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     #[cfg_attr(not(target_os = "none"), inline)]
     fn at(&self, offset: u32, size: u32) -> Option<NonNull<u8>> {
         let end = offset.checked_add(size)?;

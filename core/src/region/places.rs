@@ -37,7 +37,7 @@ macro_rules! atom {
         impl<M: Memory + Clone> $name<M> {
             /// The word at `offset`, or `None` if it is misaligned or not inside.
             #[must_use]
-            #[cfg_attr(target_os = "none", inline(always))]
+            #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
             pub fn new(region: &Region<M>, offset: u32) -> Option<Self> {
                 let at = region.at(offset, $size)?.cast();
                 Some(Self { at, memory: region.memory.clone() })
@@ -125,7 +125,7 @@ impl<M: Memory + Clone> Latch<M> {
     /// The cell at `offset`, or `None` if it is misaligned, not inside, or `slots` is no
     /// power of 2 above 1, or `slot_size` is not a positive multiple of 8.
     #[must_use]
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn new(region: &Region<M>, offset: u32, slots: u32, slot_size: u32) -> Option<Self> {
         if slots < 2 || !slots.is_power_of_two() || slot_size == 0 || !slot_size.is_multiple_of(8) {
             return None;

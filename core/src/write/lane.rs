@@ -31,7 +31,7 @@ impl<M: Memory + Clone> Lane<M> {
     /// Opens lane `index` of the image in `region`, which the caller has claimed with
     /// [`Writer::claim`](super::Writer::claim) and opens once.
     #[must_use]
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn new(region: Region<M>, index: u32) -> Self {
         // This program wrote the header. If it is wrong all the same, places that do not
         // fit are refused when a handle is attached.
@@ -53,7 +53,7 @@ impl<M: Memory + Clone> Lane<M> {
     }
 
     /// The descriptor of `field`, if it is of this type and kind.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub(crate) fn field(
         &self,
         field: FieldId,
@@ -73,7 +73,7 @@ impl<M: Memory + Clone> Lane<M> {
     }
 
     /// The descriptor of a field that there is.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub(crate) fn descriptor(&self, field: FieldId) -> RawDescriptor {
         let offset = field.index().wrapping_mul(d::SIZE);
         let at = self.region.known32(h::DESCRIPTOR_OFFSET).wrapping_add(offset);
@@ -84,7 +84,7 @@ impl<M: Memory + Clone> Lane<M> {
     }
 
     /// The offset of the field's cell, which has `size` bytes and lies in this lane.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     fn cell(&self, raw: &RawDescriptor, size: u32) -> Result<u32, AttachError> {
         let place = AttachError::Place { place: raw.place };
         let end = raw.place.checked_add(size).ok_or(place)?;
@@ -94,13 +94,13 @@ impl<M: Memory + Clone> Lane<M> {
         self.base.checked_add(raw.place).ok_or(place)
     }
 
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     fn cells_offset(&self) -> u32 {
         self.region.known32(h::CELLS_OFFSET)
     }
 
     /// The offset of the cell of an atomic field.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub(crate) fn atomic(&self, raw: &RawDescriptor) -> Result<u32, AttachError> {
         if raw.storage != Storage::Atomic.code() {
             return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Atomic });
@@ -109,7 +109,7 @@ impl<M: Memory + Clone> Lane<M> {
     }
 
     /// The cell of a latched field.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub(crate) fn latch(&self, raw: &RawDescriptor) -> Result<Latch<M>, AttachError> {
         if raw.storage != Storage::Latched.code() {
             return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Latched });
@@ -130,7 +130,7 @@ impl<M: Memory + Clone> Lane<M> {
     }
 
     /// The presence bit of `field`; `None` if it always has a value.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub(crate) fn presence(
         &self,
         raw: &RawDescriptor,
@@ -142,7 +142,7 @@ impl<M: Memory + Clone> Lane<M> {
     }
 
     /// The offset of the word with the presence bit of `field`, and the bit.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub(crate) fn presence_place(
         &self,
         raw: &RawDescriptor,

@@ -13,7 +13,7 @@ use core::panic::PanicInfo;
 use mmstats_core::{AttachError, WriteError};
 use mmstats_firmware::board::{self, entry};
 use mmstats_firmware::fields::{Device, IMAGE, STEP};
-use mmstats_firmware::retained::Retained;
+use mmstats_firmware::retained::Known;
 use semihosting::{eprintln, println, process};
 
 /// Looks by the interrupt in each of the first two lives.
@@ -67,7 +67,7 @@ impl From<AttachError> for Failure {
 
 fn live() -> Result<(), Failure> {
     // A device has a serial number, or a source of noise.
-    let (lane, goes_on) = IMAGE.start(Retained, *b"a pump, no. 1234")?;
+    let (lane, goes_on) = IMAGE.start(Known, *b"a pump, no. 1234")?;
     let device = Device::attach(&lane)?;
     device.boots.incr();
     let boots = device.boots.get();
@@ -103,7 +103,7 @@ fn live() -> Result<(), Failure> {
 }
 
 /// Whether what was counted belongs together.
-fn check(device: &Device<Retained>) -> Result<(), Failure> {
+fn check(device: &Device<Known>) -> Result<(), Failure> {
     let (rounds, bytes) = (device.rounds.get(), device.bytes.get());
     let lines = device.log.number();
     if bytes != rounds.wrapping_mul(STEP) || u64::from(lines) != rounds.div_ceil(64) {
@@ -113,7 +113,7 @@ fn check(device: &Device<Retained>) -> Result<(), Failure> {
 }
 
 /// What the device knows of itself, for whoever compares.
-fn tale(device: &Device<Retained>) -> impl core::fmt::Display {
+fn tale(device: &Device<Known>) -> impl core::fmt::Display {
     struct Tale([u64; 4]);
     impl core::fmt::Display for Tale {
         fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -34,6 +34,21 @@ unsafe impl Memory for Retained {
         let start = &raw const _retained_start;
         end.addr() - start.addr()
     }
+}
+
+/// The same for the image of [`fields`](crate::fields), whose places the compiler knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Known;
+
+// SAFETY: the memory of `Retained`.
+unsafe impl Memory for Known {
+    fn base(&self) -> NonNull<u8> {
+        Retained.base()
+    }
+
+    fn len(&self) -> usize {
+        Retained.len()
+    }
 
     fn metadata(&self) -> Option<&'static [u32]> {
         Some(IMAGE.metadata())

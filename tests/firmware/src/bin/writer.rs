@@ -7,11 +7,11 @@ use core::panic::PanicInfo;
 
 use mmstats_firmware::board::{entry, hang};
 use mmstats_firmware::fields::{Device, IMAGE};
-use mmstats_firmware::retained::Retained;
+use mmstats_firmware::retained::Known;
 
 #[entry]
 fn main() -> ! {
-    if let Ok((lane, _)) = IMAGE.start(Retained, *b"a pump, no. 1234")
+    if let Ok((lane, _)) = IMAGE.start(Known, *b"a pump, no. 1234")
         && let Ok(device) = Device::attach(&lane)
     {
         for n in 0.. {
