@@ -50,12 +50,11 @@ fn copy_tree(root: &Path, tree: &Path) {
     let names: BTreeSet<&str> = list.split('\0').filter(|name| !name.is_empty()).collect();
     for name in names {
         // Sources of the two are written by `put`.
-        if !name.starts_with("core/src/") && !name.starts_with("observe/src/") {
-            if let Ok(bytes) = fs::read(root.join(name)) {
-                write(&tree.join(name), &bytes);
-                let mode = fs::metadata(root.join(name)).expect("it was read").permissions();
-                fs::set_permissions(tree.join(name), mode).expect("ours");
-            }
+        let other = !name.starts_with("core/src/") && !name.starts_with("observe/src/");
+        if other && let Ok(bytes) = fs::read(root.join(name)) {
+            write(&tree.join(name), &bytes);
+            let mode = fs::metadata(root.join(name)).expect("it was read").permissions();
+            fs::set_permissions(tree.join(name), mode).expect("ours");
         }
     }
 }

@@ -9,6 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
+
 use crate::build::Program;
 
 /// A test of one program.
@@ -63,18 +65,12 @@ fn run(
     if let Some(seen) = seen {
         command.env("MUTANTS_SEEN", seen);
     }
-    let memory = libc::rlimit { rlim_cur: MEMORY, rlim_max: MEMORY };
-    // SAFETY:
-    // - between fork and exec only `setrlimit` is called, which is safe in a signal handler;
-    // - it reads a structure that the closure owns.
-    unsafe {
-        command.pre_exec(move || {
-            libc::setrlimit(libc::RLIMIT_AS, &raw const memory);
-            Ok(())
-        });
-    }
+    let memory = Rlimit { current: Some(MEMORY), maximum: Some(MEMORY) };
+    let limited = move || Ok(setrlimit(Resource::As, memory)?);
+    // SAFETY: between fork and exec there is one system call, and no allocation.
+    unsafe { command.pre_exec(limited) };
     let mut child = command.spawn().expect("a test program");
-    let group = i32::try_from(child.id()).expect("a process");
+    let group = Pid::from_child(&child);
     let begin = Instant::now();
     let mut pause = Duration::from_millis(1);
     let end = loop {
@@ -86,8 +82,8 @@ fn run(
         }
         pause = (pause * 5 / 4).min(Duration::from_millis(20));
     };
-    // SAFETY: a signal to the group that this function made touches no memory.
-    unsafe { libc::kill(-group, libc::SIGKILL) };
+    // What it has started: it is the first of its group.
+    let _ = kill_process_group(group, Signal::KILL);
     let _ = child.wait();
     let _ = fs::remove_dir_all(scratch);
     end
@@ -225,7 +221,7 @@ pub fn judge_all(
         let answer = judge(programs, tests, number, own, &scratch);
         done(number, &answer);
         let count = count.fetch_add(1, Ordering::Relaxed) + 1;
-        if count % 100 == 0 {
+        if count.is_multiple_of(100) {
             println!("{count} of {}", mutants.len());
         }
     });
