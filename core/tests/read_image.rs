@@ -6,7 +6,7 @@ use mmstats_core::read::{
     Cursor, Field, Format, Header, Image, ImageState, LaneState, Scalar, Value, Verdict, constant,
     decode, parse_attributes, sniff,
 };
-use mmstats_core::{Aggregation, DataType, Kind, Level, Source, Storage};
+use mmstats_core::{Aggregation, DataType, Kind, Level, Source, Still, Storage};
 use read_support::{Builder, LANES, STRIDE, at, put32, sample, shared};
 
 fn fields<S: Source>(image: &Image<S>) -> Vec<Field> {
@@ -217,7 +217,27 @@ fn any_alignment_and_shared_memory_give_the_same() {
         assert_eq!(everything(&image), expected, "shift {shift}");
     }
     let region = shared(&bytes);
-    assert_eq!(everything(&Image::open(&region).unwrap()), expected);
+    assert_eq!(everything(&Image::open(Still::new(&region, true)).unwrap()), expected);
+    // Of a writer that lives, half a value could be read where no load has 8 bytes.
+    let (image, live) = (Image::open(bytes.as_slice()).unwrap(), Image::open(&region).unwrap());
+    let mut contended = 0;
+    for (lane, field) in (0..5).flat_map(|lane| fields(&image).into_iter().map(move |f| (lane, f)))
+    {
+        let (mut out, mut other) = ([0; 4096], [0; 4096]);
+        let (whole, found) =
+            (image.read(lane, &field, &mut out), live.read(lane, &field, &mut other));
+        let wide = field.storage() == Some(Storage::Atomic) && field.value_size() == 8;
+        if usize::BITS < 64 && wide && matches!(whole, Verdict::Consistent(_)) {
+            assert_eq!(found, Verdict::Contended, "field {} of lane {lane}", field.index());
+            contended += 1;
+        } else {
+            assert_eq!(found, whole, "field {} of lane {lane}", field.index());
+        }
+    }
+    assert_eq!(contended > 0, usize::BITS < 64);
+    if usize::BITS >= 64 {
+        assert_eq!(everything(&live), expected);
+    }
     // Bytes after file_size are ignored.
     let mut longer = bytes.clone();
     longer.extend([0xDD; 100]);

@@ -6,7 +6,9 @@ mod support;
 use mmstats_core::{
     Aggregation, Array, Buckets, Counter, DataType, FieldSpec, Gauge, Histogram, Kind, Rate,
 };
-use mmstats_observe::{Fold, OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Totals, totals};
+use mmstats_observe::{
+    Fold, OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Storage, Totals, totals,
+};
 use support::{Plan, id, observe, only, publish, simple, unsigned};
 
 /// The value of the one field of all files.
@@ -139,9 +141,14 @@ fn scans_and_visits_agree_for_every_type() {
     let seen = only(&observer);
     let mut scanned = vec![None; wanted.len()];
     assert!(seen.scan(0, |index, raw| scanned[index as usize] = Some(raw)));
-    for (scanned, wanted) in scanned.iter().zip(wanted) {
+    for (index, (scanned, wanted)) in scanned.iter().zip(wanted).enumerate() {
+        // What is larger than a word of the writer is latched.
+        let field = seen.field(index).unwrap();
+        let word = field.ty().unwrap().size() <= usize::BITS / 8;
+        let storage = if word { Storage::Atomic } else { Storage::Latched };
+        assert_eq!(field.storage(), Some(storage), "{}", field.label());
         let wanted = wanted.map_or(RawVerdict::Absent, RawVerdict::Consistent);
-        assert_eq!(*scanned, Some(wanted));
+        assert_eq!(*scanned, word.then_some(wanted), "{}", field.label());
     }
     let mut visited = 0;
     assert!(seen.visit_lane(0, &mut Scratch::new(), |field, raw| {

@@ -67,11 +67,11 @@ impl Class {
         Self::ALL.into_iter().find(|class| class.name() == name)
     }
 
-    /// How the format stores it.
+    /// How a writer of this machine stores it. A word of 8 bytes is latched where words have 4.
     #[must_use]
     pub const fn storage(self) -> Storage {
         match self {
-            Self::Atomic => Storage::Atomic,
+            Self::Atomic if usize::BITS >= 64 => Storage::Atomic,
             Self::Histogram => Storage::Journal,
             Self::Constant => Storage::Constant,
             _ => Storage::Latched,
