@@ -11,7 +11,7 @@
 #![allow(unsafe_code)] // Takes locks that rustix does not offer; the block has its proof.
 
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, Result};
@@ -38,20 +38,31 @@ pub(super) fn take_shared(fd: BorrowedFd<'_>) -> Result<()> {
     byte(fd, FlockType::ReadLock)
 }
 
-/// Takes the writer's lock. An observer or a sweeper may hold a shared lock for an
-/// instant, which is waited for; another writer is not.
+/// Takes the writer's lock. Observers and sweepers hold a shared lock for an instant, and one that
+/// is not given a processor meanwhile for longer: that is waited for. Another writer is not, but
+/// for the time in which one may be ending.
 pub(super) fn take(fd: BorrowedFd<'_>) -> Result<()> {
-    let mut tries = 0;
+    let writer = || match whole(fd, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => whole(fd, FlockOperation::Unlock).is_err(),
+        Err(_) => true,
+    };
+    wait(|| whole(fd, FlockOperation::NonBlockingLockExclusive), writer)?;
+    wait(|| byte(fd, FlockType::WriteLock), || byte_is_held(fd))
+}
+
+/// Tries until nobody is in the way; `writer` tells whether it is a writer that is.
+fn wait(lock: impl Fn() -> Result<()>, writer: impl Fn() -> bool) -> Result<()> {
+    let (start, mut writers) = (Instant::now(), 0);
     loop {
-        let taken = whole(fd, FlockOperation::NonBlockingLockExclusive)
-            .and_then(|()| byte(fd, FlockType::WriteLock));
-        match taken {
-            Err(Errno::WOULDBLOCK) if tries < 20 => {
-                tries += 1;
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            taken => return taken,
+        match lock() {
+            Err(Errno::WOULDBLOCK) => {}
+            done => return done,
         }
+        writers += u32::from(writer());
+        if writers >= 20 || start.elapsed() >= PATIENCE {
+            return Err(Errno::WOULDBLOCK);
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -138,5 +149,59 @@ const fn open_file_lock(_fd: BorrowedFd<'_>, _kind: FlockType) -> Result<()> {
     Err(Errno::NOSYS)
 }
 
+/// How long observers are waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The byte that Windows locks.
 const BYTE: u64 = 1 << 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    /// The same file, opened three times.
+    fn files() -> [File; 3] {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x");
+        std::fs::write(&path, "x").unwrap();
+        [(); 3].map(|()| File::options().read(true).write(true).open(&path).unwrap())
+    }
+
+    /// Far longer than 20 tries take: as one that gets no processor meanwhile.
+    #[test]
+    fn an_observer_that_takes_its_time_is_waited_for() {
+        for byte_too in [false, true] {
+            let [observer, writer, other] = files();
+            whole(observer.as_fd(), FlockOperation::NonBlockingLockShared).unwrap();
+            if byte_too {
+                byte(observer.as_fd(), FlockType::ReadLock).unwrap();
+            }
+            let away = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(300));
+                drop(observer);
+            });
+            take(writer.as_fd()).unwrap();
+            away.join().unwrap();
+            assert!(is_held(other.as_fd()).unwrap());
+        }
+    }
+
+    #[test]
+    fn another_writer_is_not() {
+        let [writer, other, _] = files();
+        take(writer.as_fd()).unwrap();
+        assert_eq!(take(other.as_fd()), Err(Errno::WOULDBLOCK));
+        assert!(is_held(other.as_fd()).unwrap());
+        release(writer.as_fd());
+        take(other.as_fd()).unwrap();
+    }
+
+    #[test]
+    fn observers_are_not_waited_for_for_ever() {
+        let [observer, writer, _] = files();
+        take_shared(observer.as_fd()).unwrap();
+        assert_eq!(take(writer.as_fd()), Err(Errno::WOULDBLOCK));
+    }
+}

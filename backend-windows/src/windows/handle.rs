@@ -13,7 +13,7 @@ use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
 use std::ptr;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use windows_sys::Win32::Foundation as win;
 use windows_sys::Win32::Foundation::{GENERIC_READ, HANDLE, INVALID_HANDLE_VALUE};
@@ -190,20 +190,26 @@ pub(super) fn lock_shared(file: &File) -> io::Result<()> {
     lock(file, 0)
 }
 
-/// Takes the writer's lock. An observer or a sweeper may hold a shared lock for an
-/// instant, which is waited for; another writer is not.
+/// Takes the writer's lock. Observers and sweepers hold a shared lock for an instant, and one that
+/// is not given a processor meanwhile for longer: that is waited for. Another writer is not, but
+/// for the time in which one may be ending.
 pub(super) fn lock_for_writing(file: &File) -> io::Result<()> {
-    let mut tries = 0;
+    let (start, mut writers) = (Instant::now(), 0);
     loop {
-        match lock(file, fs::LOCKFILE_EXCLUSIVE_LOCK) {
-            Err(error) if code_of(&error) == Some(win::ERROR_LOCK_VIOLATION) && tries < 20 => {
-                tries += 1;
-                std::thread::sleep(Duration::from_millis(1));
-            }
+        let error = match lock(file, fs::LOCKFILE_EXCLUSIVE_LOCK) {
+            Err(error) if code_of(&error) == Some(win::ERROR_LOCK_VIOLATION) => error,
             result => return result,
+        };
+        writers += u32::from(lock_is_held(file)?);
+        if writers >= 20 || start.elapsed() >= PATIENCE {
+            return Err(error);
         }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
+
+/// How long observers are waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 fn lock(file: &File, flags: u32) -> io::Result<()> {
     let flags = flags | fs::LOCKFILE_FAIL_IMMEDIATELY;
@@ -386,5 +392,26 @@ mod tests {
         assert!(lock_is_held(&other).unwrap());
         unlock(&file).unwrap();
         assert!(!lock_is_held(&other).unwrap());
+    }
+
+    /// Far longer than 20 tries take: as one that gets no processor meanwhile.
+    #[test]
+    fn an_observer_that_takes_its_time_is_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x");
+        std::fs::write(&path, "x").unwrap();
+        let access = GENERIC_READ | win::GENERIC_WRITE;
+        let open = || open(&path, &Ask { access, ..LOOK }).unwrap();
+        let (observer, writer, other) = (open(), open(), open());
+        lock_shared(&observer).unwrap();
+        let away = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            unlock(&observer).unwrap();
+        });
+        lock_for_writing(&writer).unwrap();
+        away.join().unwrap();
+        // Another writer is not.
+        let error = lock_for_writing(&other).unwrap_err();
+        assert_eq!(code_of(&error), Some(win::ERROR_LOCK_VIOLATION));
     }
 }
