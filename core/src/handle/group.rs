@@ -34,7 +34,7 @@ pub struct MemberSpec {
 /// The fields of a [`Record`], published together. They have no values until set.
 pub struct Group<R, M> {
     latch: Latch<M>,
-    /// Of the first member; the others follow it.
+    /// Of the first member that can be without a value.
     presence: Option<Presence<M>>,
     lane: Lane<M>,
     first: FieldId,
@@ -50,10 +50,14 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn attach(lane: &Lane<M>, first: FieldId) -> Result<Self, AttachError> {
         let raw = member::<R, M>(lane, first, 0)?;
+        let mut presence = lane.presence(&raw, first)?;
         for index in 1..R::MEMBERS.len() {
             let other = member::<R, M>(lane, first, index)?;
             if other.place != raw.place || other.member as usize != index * 8 {
                 return Err(AttachError::Place { place: other.place });
+            }
+            if presence.is_none() {
+                presence = lane.presence(&other, nth(first, index))?;
             }
         }
         if R::MEMBERS.len() * 8 > raw.slot_size as usize {
@@ -61,7 +65,7 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
         }
         Ok(Self {
             latch: lane.latch(&raw)?,
-            presence: lane.presence(&raw, first)?,
+            presence,
             lane: Lane::new(lane.region().clone(), lane.index()),
             first,
             record: PhantomData,
@@ -86,7 +90,7 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
         }
     }
 
-    /// Sets the presence bits of all members, that of the first last.
+    /// Sets the presence bits of all members, that of the first which has one last.
     #[cold]
     fn mark(&self) {
         for index in (0..R::MEMBERS.len()).rev() {

@@ -194,6 +194,39 @@ fn groups_share_a_cell_and_their_presence() {
     assert!(Group::<Load, _>::attach(&lane, FieldId::from_index(31)).is_err());
 }
 
+/// Its first member always has a value, the second one not until it is set.
+struct Served {
+    requests: u64,
+    queue: u64,
+}
+
+impl Record for Served {
+    const MEMBERS: &'static [MemberSpec] = &[
+        MemberSpec { label: "requests", spec: FieldSpec::counter("served.requests") },
+        MemberSpec { label: "queue", spec: FieldSpec::gauge("served.queue", DataType::U64) },
+    ];
+
+    fn words(&self, put: &mut impl FnMut(u64)) {
+        put(self.requests);
+        put(self.queue);
+    }
+}
+
+#[test]
+fn a_group_that_begins_with_a_counter_shows_the_other_members_too() {
+    let specs: Vec<_> = Served::MEMBERS.iter().map(|member| member.spec).collect();
+    let mut schema = Schema::<8>::new();
+    let first = schema.add_group(&specs).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let group = Group::<Served, _>::attach(&writer.lane().unwrap(), first).unwrap();
+    let queue = FieldId::from_index(first.index() + 1);
+    assert!(!present(&writer, 0, queue));
+    group.set(&Served { requests: 3, queue: 1 });
+    assert!(present(&writer, 0, queue));
+    // The counter has no bit.
+    assert!(!present(&writer, 0, first));
+}
+
 #[test]
 fn a_lane_that_is_handed_on_keeps_its_counters_only() {
     let mut schema = Schema::<8>::new();
