@@ -1,5 +1,7 @@
 //! The scalar types and where each is stored by a writer of this word size.
 
+#[cfg(not(target_pointer_width = "64"))]
+use crate::layout::flags;
 use crate::protocol::Slot;
 #[cfg(not(target_pointer_width = "64"))]
 use crate::protocol::WriteCell;
@@ -124,6 +126,10 @@ impl<M> Place<M> for Latch<M> {
     where
         M: Memory + Clone,
     {
+        // An array or a member of a group is latched too, but the cell is not its own.
+        if raw.flags & (flags::ARRAY | flags::MEMBER) != 0 {
+            return Err(AttachError::OtherCount { found: raw.count, wanted: 1 });
+        }
         lane.latch(raw)
     }
 

@@ -76,11 +76,15 @@ fn scalars_are_widened_as_the_document_says() {
 
 #[test]
 fn a_handle_must_fit_its_field() {
+    let pair = ["a", "b"].map(|label| FieldSpec::gauge(label, DataType::U64));
     let mut schema = Schema::<8>::new();
     let counter = schema.add(FieldSpec::counter("c")).unwrap();
     let text = schema.add(FieldSpec::text("t", 10)).unwrap();
     let info = schema.add(FieldSpec::info("i", Constant::U64(3))).unwrap();
     let gauge = schema.add(FieldSpec::gauge("g", DataType::U64)).unwrap();
+    let counters = FieldSpec::array("cs", DataType::U64, 1).kind(Kind::Counter);
+    let counters = schema.add(counters).unwrap();
+    let pair = schema.add_group(&pair).unwrap();
     let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
     let lane = writer.lane().unwrap();
     assert!(Counter::attach(&lane, text).is_err());
@@ -93,7 +97,12 @@ fn a_handle_must_fit_its_field() {
     assert!(Blob::<10, _>::attach(&lane, text).is_err());
     assert!(Timer::attach(&lane, text).is_err());
     assert!(Array::<u64, 2, _>::attach(&lane, gauge).is_err());
-    assert!(Counter::attach(&lane, FieldId::from_index(4)).is_err());
+    assert!(Counter::attach(&lane, FieldId::from_index(7)).is_err());
+    // Latched like the 64-bit scalars of a narrow machine, but not one of those.
+    assert!(Counter::attach(&lane, counters).is_err());
+    for member in [pair.index(), pair.index() + 1].map(FieldId::from_index) {
+        assert!(Gauge::<u64, _>::attach(&lane, member).is_err(), "{member:?}");
+    }
     assert!(writer.lane().is_err(), "one lane, one owner");
 }
 
