@@ -22,12 +22,17 @@ foreign() {
     shift 3
     if rustup target list --installed 2>/dev/null | grep -qx "$target" \
         || rustup target add "$target" >/dev/null 2>&1; then
+        [ "$command" != clippy ] || cargo clippy --version >/dev/null 2>&1 \
+            || rustup component add clippy || return 1
         cargo "$command" --target "$target" "$@"
         return
     fi
     if [ ! -e /usr/lib/rustlib/src/rust/library/Cargo.lock ]; then
         apt-get -o DPkg::Lock::Timeout=300 update -qq \
             && apt rustc-web cargo-web rust-web-src || return 1
+    fi
+    if [ "$command" = clippy ] && [ ! -e /usr/bin/cargo-clippy ]; then
+        apt rust-web-clippy || return 1
     fi
     rustup toolchain link deb /usr 2>/dev/null
     RUSTC_BOOTSTRAP=1 cargo +deb "$command" -Z "build-std=$std" --target "$target" "$@"

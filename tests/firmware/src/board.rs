@@ -60,6 +60,7 @@ mod riscv32 {
     const RESET: u32 = 0x7777;
 
     /// Asks for an interrupt in so many ticks, and no other.
+    #[allow(clippy::cast_possible_truncation)] // The halves.
     pub fn alarm(ticks: u32) {
         let high = load(MTIME + 4);
         let low = load(MTIME);

@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-#[allow(missing_docs)]
+#[allow(missing_docs, unreachable_pub)] // The file of another crate.
 #[path = "../../../src/specimen.rs"]
 mod specimen;
 
