@@ -34,6 +34,17 @@ fn web(directory: &std::path::Path, name: &str, instance: u64, part: u32, hits: 
     published
 }
 
+/// Takes in some of the files.
+fn fold(observer: &Observer, parts: &[Published], folded: &[usize]) -> Fold {
+    let mut fold = Fold::new();
+    for part in folded {
+        let path = &parts[*part].path;
+        let file = observer.files().iter().find(|file| file.path() == path).unwrap();
+        assert!(fold.add(file));
+    }
+    fold
+}
+
 fn get(all: &[mmstats_observe::Total], label: &str) -> Option<OwnedValue> {
     let total = all.iter().find(|total| total.field.label == label).unwrap();
     assert!(total.reading.is_consistent(), "{total:?}");
@@ -269,14 +280,8 @@ fn a_constant_of_several_parts_is_folded_once() {
     assert_eq!(get(&totals(observer.files()), "starts"), unsigned(10));
     // Folded are none, the first part, the second, both, and all.
     for folded in [&[][..], &[0], &[1], &[0, 1], &[1, 0], &[0, 1, 2]] {
-        let mut fold = mmstats_observe::Fold::new();
-        for part in folded {
-            let path = &parts[*part].path;
-            let file = observer.files().iter().find(|file| file.path() == path).unwrap();
-            assert!(fold.add(file));
-        }
         let mut all = Totals::new();
-        all.update(observer.files(), Some(&fold));
+        all.update(observer.files(), Some(&fold(&observer, &parts, folded)));
         assert_eq!(get(all.fields(), "starts"), unsigned(10), "{folded:?}");
     }
 }
@@ -297,14 +302,8 @@ fn sums_of_fields_that_are_described_otherwise_are_kept() {
     }
     let observer = observe(directory.path());
     for folded in [&[][..], &[0], &[1], &[0, 1], &[2], &[0, 2, 1]] {
-        let mut fold = Fold::new();
-        for part in folded {
-            let path = &parts[*part].path;
-            let file = observer.files().iter().find(|file| file.path() == path).unwrap();
-            assert!(fold.add(file));
-        }
         let mut all = Totals::new();
-        all.update(observer.files(), Some(&fold));
+        all.update(observer.files(), Some(&fold(&observer, &parts, folded)));
         assert_eq!(get(all.fields(), "hits"), unsigned(6), "{folded:?}");
         assert_eq!(all.fields().len(), 1, "{folded:?}");
     }

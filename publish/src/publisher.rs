@@ -98,8 +98,8 @@ impl<S: Stats> Publisher<S> {
     }
 
     /// Calls `work` with this thread's handles; the first call of a thread takes a lane,
-    /// which it hands back when it ends. (Ended is a thread that was joined. The end of a
-    /// [`std::thread::scope`] does not wait for it.)
+    /// which it hands back when it ends. A thread that was joined has done so; the end of a
+    /// [`std::thread::scope`] alone does not wait for that.
     ///
     /// Where no lane is to be had, the handles are of private memory: the program goes on
     /// and [`Publisher::problem`] says why.

@@ -17,6 +17,11 @@ use rustix::fs::FlockOperation;
 use rustix::io::{Errno, Result};
 use rustix::process::{Flock, FlockOffsetType, FlockType};
 
+/// The byte that Windows locks.
+const BYTE: u64 = 1 << 32;
+/// How long observers are waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Whether somebody holds the writer's lock on `fd`.
 ///
 /// Asks for a shared lock, so that observers and sweepers do not disturb each other.
@@ -42,11 +47,9 @@ pub(super) fn take_shared(fd: BorrowedFd<'_>) -> Result<()> {
 /// is not given a processor meanwhile for longer: that is waited for. Another writer is not, but
 /// for the time in which one may be ending.
 pub(super) fn take(fd: BorrowedFd<'_>) -> Result<()> {
-    let writer = || match whole(fd, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => whole(fd, FlockOperation::Unlock).is_err(),
-        Err(_) => true,
-    };
+    let writer = || is_held(fd).unwrap_or(true);
     wait(|| whole(fd, FlockOperation::NonBlockingLockExclusive), writer)?;
+    // Not by `is_held`: to ask for a shared lock would give up the one that we have now.
     wait(|| byte(fd, FlockType::WriteLock), || byte_is_held(fd))
 }
 
@@ -148,12 +151,6 @@ fn open_file_lock(fd: BorrowedFd<'_>, kind: FlockType) -> Result<()> {
 const fn open_file_lock(_fd: BorrowedFd<'_>, _kind: FlockType) -> Result<()> {
     Err(Errno::NOSYS)
 }
-
-/// How long observers are waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The byte that Windows locks.
-const BYTE: u64 = 1 << 32;
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,8 @@ use crate::raw::RawDescriptor;
 use crate::region::Atom64;
 use crate::region::{Atom32, Latch, Memory, Word};
 use crate::types::DataType;
+#[cfg(not(target_pointer_width = "64"))]
+use crate::types::Storage;
 use crate::write::{AttachError, Lane};
 
 mod sealed {
@@ -126,9 +128,10 @@ impl<M> Place<M> for Latch<M> {
     where
         M: Memory + Clone,
     {
-        // An array or a member of a group is latched too, but the cell is not its own.
+        // An array or a member of a group is latched too, but the cell is not its own. The answer is
+        // that of machines on which a scalar of its own is atomic.
         if raw.flags & (flags::ARRAY | flags::MEMBER) != 0 {
-            return Err(AttachError::OtherCount { found: raw.count, wanted: 1 });
+            return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Atomic });
         }
         lane.latch(raw)
     }

@@ -7,7 +7,8 @@ use super::*;
 use crate::layout::{header as h, lane};
 use crate::region::Source;
 use crate::{
-    Constant, DataType, FieldId, FieldSpec, Kind, Lane, Schema, StaticBytes, StaticMemory, Writer,
+    AttachError, Constant, DataType, FieldId, FieldSpec, Kind, Lane, Schema, StaticBytes,
+    StaticMemory, Storage, Writer,
 };
 
 fn memory() -> StaticMemory {
@@ -99,9 +100,11 @@ fn a_handle_must_fit_its_field() {
     assert!(Array::<u64, 2, _>::attach(&lane, gauge).is_err());
     assert!(Counter::attach(&lane, FieldId::from_index(7)).is_err());
     // Latched like the 64-bit scalars of a narrow machine, but not one of those.
-    assert!(Counter::attach(&lane, counters).is_err());
+    let (found, wanted) = (Storage::Latched.code(), Storage::Atomic);
+    let other = Some(AttachError::OtherStorage { found, wanted });
+    assert_eq!(Counter::attach(&lane, counters).err(), other);
     for member in [pair.index(), pair.index() + 1].map(FieldId::from_index) {
-        assert!(Gauge::<u64, _>::attach(&lane, member).is_err(), "{member:?}");
+        assert_eq!(Gauge::<u64, _>::attach(&lane, member).err(), other, "{member:?}");
     }
     assert!(writer.lane().is_err(), "one lane, one owner");
 }

@@ -83,6 +83,7 @@ fn metadata_that_is_known_is_that_of_the_image() {
 /// It is no promise: words of whatever kind lead to no place outside of the memory.
 #[test]
 fn metadata_of_another_image_harms_nobody() {
+    let mut fit = [0; 5];
     for seed in 0..2000_u64 {
         let mut words = IMAGE.metadata().to_vec();
         let mut state = seed;
@@ -93,8 +94,10 @@ fn metadata_of_another_image_harms_nobody() {
             words[at] ^= bits[usize::try_from(state >> 40).unwrap() % bits.len()];
         }
         let (_, handles) = publish(Some(vec::Vec::leak(words)));
-        assert!(handles <= 4);
+        fit[handles] += 1;
     }
+    // Some words do not matter, and some make every handle refuse.
+    assert!(fit[0] > 0 && fit[3] > 0 && fit[4] > 0, "{fit:?}");
 }
 
 /// One code path for both kinds of source needs the same bytes from both.

@@ -143,6 +143,7 @@ impl<const N: usize> Template<N> {
             // The values first: after a reset amid of this, what was there before is no image
             // of these fields yet.
             (self.lane()..size).step_by(4).for_each(|offset| region.store32(offset, 0));
+            // By hand, here and in `is_in`: an iterator over the offsets is more code.
             let mut at = 0;
             for word in &self.words {
                 region.store32(at, *word);
