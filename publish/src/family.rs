@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use mmstats_core::layout::MAX_ATTRIBUTES;
@@ -87,9 +88,31 @@ pub(crate) struct Definition {
     declared: Declared,
     cap: usize,
     /// The fields so far.
-    open: Mutex<Series>,
+    open: Mutex<Open>,
     /// All fields, once there will be no more: found without a lock.
     full: OnceLock<Series>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    series: Series,
+    pause: Pause,
+}
+
+/// What the system refused, for want of room most often, is tried again, but not at once.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Pause(Option<Instant>);
+
+impl Pause {
+    const LENGTH: Duration = Duration::from_secs(1);
+
+    pub(crate) fn begin() -> Self {
+        Self(Some(Instant::now()))
+    }
+
+    pub(crate) fn lasts(self) -> bool {
+        self.0.is_some_and(|begin| begin.elapsed() < Self::LENGTH)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -143,8 +166,11 @@ impl Definition {
         if let Some(full) = self.full.get() {
             return full.find(values).unwrap_or(Found::Overflow);
         }
-        if let Some(found) = open.find(values) {
+        if let Some(found) = open.series.find(values) {
             return found;
+        }
+        if open.pause.lasts() {
+            return Found::Overflow;
         }
         let address = match shared.add(self.item::<H>(values)) {
             Ok(address) => Some(address),
@@ -152,15 +178,19 @@ impl Definition {
             Err(Error::Duplicate { .. }) => None,
             // The values are too long together with the other attributes.
             Err(Error::Field { .. }) => return Found::Overflow,
-            // What cannot be stored now will not be tried again and again.
+            Err(Error::System(_)) => {
+                open.pause = Pause::begin();
+                return Found::Overflow;
+            }
+            // Closed, a fork, a limit of the format: for good.
             Err(_) => {
-                self.fill(std::mem::take(&mut *open));
+                self.fill(std::mem::take(&mut open.series));
                 return Found::Overflow;
             }
         };
-        open.insert(values, address);
-        if open.table.len() >= self.cap {
-            self.fill(std::mem::take(&mut *open));
+        open.series.insert(values, address);
+        if open.series.table.len() >= self.cap {
+            self.fill(std::mem::take(&mut open.series));
         }
         address.map_or(Found::Never, Found::Field)
     }

@@ -1,12 +1,12 @@
 //! A thread's handles of a family.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::error::Error;
-use crate::family::{Definition, FamilyKey, Found};
+use crate::family::{Definition, FamilyKey, Found, Pause};
 use crate::fields::Field;
 use crate::lane::Lane;
 use crate::pieces::{self, Pieces};
@@ -18,7 +18,8 @@ use crate::schema::{FieldOptions, Key, Schema};
 /// at most as many as [`FieldOptions::cap`] says. What is beyond, and values that no
 /// attribute can have (with a zero byte, or thousands of bytes long), are counted in a
 /// field of their own, which has `overflow="true"` in the place of these attributes. So
-/// nothing is lost from the sum over the family.
+/// nothing is lost from the sum over the family. So are those for which the system has no
+/// room; that is tried again a second later.
 ///
 /// ```
 /// # use mmstats::{Counter, Family, Options, Publisher, Stats};
@@ -42,6 +43,8 @@ pub struct Family<H, const N: usize> {
     /// Numbers in `known`.
     table: RefCell<HashTable<u32>>,
     known: Known<H>,
+    /// Since a field's file had no place for this thread.
+    pause: Cell<Pause>,
 }
 
 impl<H: Field, const N: usize> Family<H, N> {
@@ -59,6 +62,7 @@ impl<H: Field, const N: usize> Family<H, N> {
             state: DefaultHashBuilder::default(),
             table: RefCell::default(),
             known: Known::default(),
+            pause: Cell::default(),
         })
     }
 
@@ -85,8 +89,15 @@ impl<H: Field, const N: usize> Family<H, N> {
         let handle = match self.definition.find::<H>(self.lane.shared(), values) {
             Found::Overflow => return &self.overflow,
             Found::Never => None,
-            // Without a place in the field's file it is counted with the overflow.
-            Found::Field(address) => self.lane.attach(Key::new(address)).ok(),
+            Found::Field(_) if self.pause.get().lasts() => return &self.overflow,
+            Found::Field(address) => match self.lane.attach(Key::new(address)) {
+                Ok(handle) => Some(handle),
+                // Without a place in the field's file it is counted with the overflow.
+                Err(_) => {
+                    self.pause.set(Pause::begin());
+                    return &self.overflow;
+                }
+            },
         };
         let mut table = self.table.borrow_mut();
         let at = u32::try_from(table.len()).unwrap_or(u32::MAX);

@@ -47,6 +47,11 @@ fn a_further_file_does_not_fit_and_memory_will_do() {
 }
 
 #[test]
+fn a_family_goes_on_when_there_is_room_again() {
+    passes("growth-family");
+}
+
+#[test]
 fn read_only() {
     passes("read-only");
 }

@@ -2,14 +2,16 @@
 //!
 //! `disk` runs in a mount namespace of its own, so that what it mounts goes with it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use mmstats::{Error, Options, Publisher};
-use mmstats_observe::{Observer, Sources};
+use mmstats::{Counter, Error, FamilyKey, FieldOptions, Lane, Options, Publisher, Schema};
+use mmstats_observe::{Observer, OwnedValue, Sources, totals};
 use mmstats_tests::everything::Everything;
 use mmstats_tests::look::{look, states, unsigned};
 use mmstats_tests::system;
@@ -44,6 +46,7 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
         "private" => private(directory),
         "growth" => growth(directory, false),
         "growth-private" => growth(directory, true),
+        "growth-family" => growth_of_a_family(directory),
         "quota" => quota(directory),
         "read-only" => read_only(directory),
         other => panic!("no scenario {other:?}"),
@@ -174,6 +177,59 @@ fn growth(directory: &Path, or_private: bool) {
         });
     });
     assert_eq!(publisher.paths().len(), 2);
+}
+
+/// A new field of a family does not fit, nor a further thread's place in the file of one that did:
+/// all is counted with the overflow, and soon after there is room in fields of its own.
+fn growth_of_a_family(directory: &Path) {
+    let mut schema = Schema::new();
+    let key: FamilyKey<Counter, 1> = schema.add_family("f", ["k"], FieldOptions::new());
+    let options = options(directory).lanes(2).schema(schema);
+    let publisher: Publisher<Lane> = options.start().expect("a publisher");
+    let lanes = [(); 3].map(|()| publisher.lane().expect("a lane"));
+    let [first, second, third] = lanes.each_ref().map(|lane| lane.family(key).expect("a family"));
+    // A further file, whose two places are taken.
+    first.get(&["old"]).incr();
+    second.get(&["old"]).incr();
+    fill(directory, 0);
+    for _ in 0..1000 {
+        third.get(&["old"]).incr();
+        (0..100).for_each(|n| first.get(&[&n.to_string()]).incr());
+    }
+    let seen = of_family(directory);
+    assert_eq!(seen.values().sum::<u128>(), 101_002, "{seen:?}");
+    assert_eq!(seen["old"], 2, "{seen:?}");
+    assert!(seen[""] >= 1000, "{seen:?}");
+    assert!(publisher.paths().len() < 8, "{:?}", publisher.paths());
+
+    fs::remove_file(directory.join("filler")).expect("the filler");
+    let begin = Instant::now();
+    for n in 1.. {
+        third.get(&["old"]).incr();
+        first.get(&["new"]).incr();
+        let seen = of_family(directory);
+        assert_eq!(seen.values().sum::<u128>(), 101_002 + 2 * n, "{seen:?}");
+        if seen["old"] > 2 && seen.contains_key("new") {
+            return;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30), "{seen:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// What was counted in a family, by the value of its attribute; the overflow has none.
+fn of_family(directory: &Path) -> BTreeMap<String, u128> {
+    let found = totals(look(directory).files()).into_iter().filter(|t| t.field.label == "f");
+    found
+        .map(|total| {
+            let value = total.field.attributes().find(|(key, _)| *key == "k");
+            let value = value.map_or_else(String::new, |(_, value)| value.to_owned());
+            match total.reading.value {
+                Some(OwnedValue::Unsigned(n)) => (value, n),
+                other => panic!("{value}: {other:?}"),
+            }
+        })
+        .collect()
 }
 
 /// As a user who may have 64 KiB, of a megabyte: an error that says so, nothing left behind.

@@ -18,7 +18,7 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
     let times = plan.pick(2, 20);
     for (name, scenarios) in [
         ("full file system at creation", &["full", "nearly-full", "private"][..]),
-        ("full file system while growing", &["growth", "growth-private"]),
+        ("full file system while growing", &["growth", "growth-private", "growth-family"]),
         ("read-only file system", &["read-only"]),
     ] {
         table.row(name, |row| {
