@@ -160,7 +160,9 @@ impl Options {
 
     /// Publishes in the file `path` (its name ends in `.mmst`) and keeps it, so that the next
     /// run goes on from its values: counters, timers, histograms, averages and events, also
-    /// those of fields that were added at run time. Gauges, texts and states begin anew.
+    /// those of fields that were added at run time. What is set, and not added to, begins
+    /// anew: gauges, texts, states, arrays, groups with all their members; and so does a rate
+    /// that was added at run time.
     ///
     /// The new file takes the place of the old one in one step when all values are in it; the
     /// old one stays as it is if that fails. The start is refused with [`Error::Schema`] if
