@@ -15,8 +15,8 @@ pub use mmstats_core::system::{
 
 // The inventory that every backend has.
 pub use system::{
-    Mapping, NewFile, Opened, OwnedFile, Unpublished, create, info, is_locked, open, private,
-    read_all, read_start, remove_if_dead, reopen, sweep,
+    Mapping, NewFile, Opened, OwnedFile, Unpublished, create, info, is_locked, next_data, open,
+    private, read_all, read_start, remove_if_dead, reopen, sweep,
 };
 
 pub mod directory {

@@ -7,11 +7,13 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use memchr::memmem::Finder;
 use mmstats_core::layout::{MAGIC, header};
 use mmstats_core::read::{Image, ImageState, Refusal};
 use mmstats_core::{Memory, Region, Source};
 
 use crate::args::{Scan, Show};
+use crate::backend::next_data;
 use crate::output::Output;
 use crate::{escape, human, show};
 
@@ -72,7 +74,8 @@ fn search(
     let stem = stem.unwrap_or_default();
     let mut paths = Vec::new();
     let mut next = 0;
-    while let Some(at) = find(&mut file, next)? {
+    let mut search = Search::new();
+    while let Some(at) = search.find(&mut file, next)? {
         next = at + 1;
         match image_at(&mut file, at, size)? {
             Ok(length) => {
@@ -106,20 +109,41 @@ fn search(
     Ok((paths, keep))
 }
 
-/// The next place from `from` on that begins like an image.
-fn find(file: &mut File, mut from: u64) -> io::Result<Option<u64>> {
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let read = read_at(file, from, &mut chunk)?;
-        let bytes = chunk.get(..read).unwrap_or(&[]);
-        if let Some(at) = bytes.windows(MAGIC.len()).position(|window| window == MAGIC) {
-            return Ok(Some(from + at as u64));
+/// Looks for what begins like an image, through a piece of the file at a time.
+struct Search {
+    finder: Finder<'static>,
+    piece: Vec<u8>,
+    /// Where in the file the piece begins, and how much of it was read.
+    start: u64,
+    read: usize,
+}
+
+impl Search {
+    fn new() -> Self {
+        Self { finder: Finder::new(&MAGIC), piece: vec![0; CHUNK], start: 0, read: 0 }
+    }
+
+    /// The next place from `from` on.
+    fn find(&mut self, file: &mut File, mut from: u64) -> io::Result<Option<u64>> {
+        loop {
+            let inside = from.checked_sub(self.start).and_then(|n| usize::try_from(n).ok());
+            let left = inside.and_then(|n| self.piece.get(n..self.read)).unwrap_or(&[]);
+            if let Some(at) = self.finder.find(left) {
+                return Ok(Some(from + at as u64));
+            }
+            if !left.is_empty() && self.read < CHUNK {
+                return Ok(None);
+            }
+            // One that lies on the border is found from here.
+            from += left.len().saturating_sub(MAGIC.len() - 1) as u64;
+            // No byte of the magic is zero, so none of it lies in a hole.
+            let Some(data) = next_data(file, from) else { return Ok(None) };
+            (self.start, from) = (data, data);
+            self.read = read_at(file, data, &mut self.piece)?;
+            if self.read < MAGIC.len() {
+                return Ok(None);
+            }
         }
-        if read < CHUNK {
-            return Ok(None);
-        }
-        // One that lies on the border is found from here.
-        from += (CHUNK - MAGIC.len() + 1) as u64;
     }
 }
 
@@ -155,11 +179,20 @@ fn image_at(file: &mut File, offset: u64, size: u64) -> io::Result<Result<u64, &
     Ok(Ok(length.min(size.saturating_sub(offset))))
 }
 
-/// Copies a part of a file, piece by piece; a piece of zeros becomes a hole.
+/// Copies a part of a file, piece by piece; a piece of zeros becomes a hole, and holes are not
+/// read.
 fn copy(from: &mut File, offset: u64, length: u64, to: &mut File) -> io::Result<()> {
     let mut piece = vec![0; CHUNK];
     let mut done = 0;
     while done < length {
+        done = match next_data(from, offset + done) {
+            Some(at) if at < offset + length => at - offset,
+            // Nothing but zeros, as far as the file goes.
+            _ => {
+                done = length.min(from.metadata()?.len().saturating_sub(offset));
+                break;
+            }
+        };
         let rest = usize::try_from(length - done).unwrap_or(CHUNK).min(CHUNK);
         let read = read_at(from, offset + done, piece.get_mut(..rest).unwrap_or(&mut []))?;
         let bytes = piece.get(..read).unwrap_or(&[]);
@@ -210,9 +243,63 @@ mod tests {
             let mut bytes = vec![0x89; 2 * CHUNK + 100];
             bytes[at..at + 8].copy_from_slice(&MAGIC);
             std::fs::write(path, &bytes).unwrap();
-            let mut file = File::open(path).unwrap();
-            assert_eq!(find(&mut file, 0).unwrap(), Some(at as u64));
-            assert_eq!(find(&mut file, at as u64 + 1).unwrap(), None);
+            let (mut file, mut search) = (File::open(path).unwrap(), Search::new());
+            assert_eq!(search.find(&mut file, 0).unwrap(), Some(at as u64));
+            assert_eq!(search.find(&mut file, at as u64 + 1).unwrap(), None);
+            // And back again.
+            assert_eq!(search.find(&mut file, 0).unwrap(), Some(at as u64));
         }
+    }
+
+    #[test]
+    fn many_in_a_row_are_all_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = &directory.path().join("x");
+        // So that some of them lie across a border.
+        let one = [MAGIC.as_slice(), b"x"].concat();
+        let count = CHUNK / 4;
+        std::fs::write(path, one.repeat(count)).unwrap();
+        let (mut file, mut search, mut found, mut from) =
+            (File::open(path).unwrap(), Search::new(), 0, 0);
+        while let Some(at) = search.find(&mut file, from).unwrap() {
+            assert_eq!(at, found * 9);
+            (found, from) = (found + 1, at + 1);
+        }
+        assert_eq!(found, count as u64);
+    }
+
+    #[test]
+    fn what_lies_between_holes_is_found_and_copied() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let mut file = File::create_new(path("x")).unwrap();
+        // A terabyte that nobody could read here.
+        let (size, first, second) = (1 << 40, 3 << 30, (1 << 39) + 4_093);
+        file.set_len(size).unwrap();
+        for at in [first, second] {
+            file.seek(SeekFrom::Start(at)).unwrap();
+            file.write_all(&MAGIC).unwrap();
+        }
+        let mut file = File::open(path("x")).unwrap();
+        // Where holes are not told of it would take too long.
+        if next_data(&file, 0) == Some(0) {
+            return;
+        }
+        let mut search = Search::new();
+        assert_eq!(search.find(&mut file, 0).unwrap(), Some(first));
+        assert_eq!(search.find(&mut file, first + 1).unwrap(), Some(second));
+        assert_eq!(search.find(&mut file, second + 1).unwrap(), None);
+        // From between the two to behind the second, with a hole at both ends.
+        let (begin, length) = (second - (1 << 30), 1 << 31);
+        let mut to = File::create_new(path("y")).unwrap();
+        copy(&mut file, begin, length, &mut to).unwrap();
+        drop(to);
+        let mut copied = File::open(path("y")).unwrap();
+        assert_eq!(copied.metadata().unwrap().len(), length);
+        assert_eq!(Search::new().find(&mut copied, 0).unwrap(), Some(1 << 30));
+        // As far as the file goes, and no further.
+        let mut to = File::create_new(path("z")).unwrap();
+        copy(&mut file, size - 100, 1000, &mut to).unwrap();
+        assert_eq!(to.metadata().unwrap().len(), 100);
     }
 }

@@ -2,6 +2,7 @@
 mod util;
 
 use std::fs;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use mmstats_core::Memory;
 use util::{child, child_path, new_file, published, say, symlink, wait_for_end, word};
 
-use crate::backend::{ErrorKind, FileType, info, is_locked, open, read_all, read_start};
+use crate::backend::{ErrorKind, FileType, info, is_locked, next_data, open, read_all, read_start};
 
 #[test]
 fn only_regular_files_are_opened() {
@@ -93,6 +94,28 @@ fn start_of_a_file() {
     if symlink(&path, &link) {
         let kind = ErrorKind::NotRegular(FileType::Link);
         assert_eq!(read_start(&link, &mut start).unwrap_err().kind(), kind);
+    }
+}
+
+#[test]
+fn holes_are_passed_over() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x");
+    let (size, data) = (1 << 30, 1 << 29);
+    let mut file = fs::File::create_new(&path).unwrap();
+    file.set_len(size).unwrap();
+    file.seek(SeekFrom::Start(data)).unwrap();
+    file.write_all(&[1; 100]).unwrap();
+    let file = fs::File::open(&path).unwrap();
+    // Never behind what is there, and there at once; on a system that does not tell, at the start.
+    let (first, inside) = (next_data(&file, 0).unwrap(), data + 50);
+    assert!(first <= data);
+    assert_eq!(next_data(&file, inside), Some(inside));
+    #[cfg(target_os = "linux")] // where every file system for temporary files knows holes
+    {
+        assert!(first > data - (1 << 20), "{first}");
+        assert_eq!(next_data(&file, data + (1 << 20)), None);
+        assert_eq!(next_data(&file, size), None);
     }
 }
 

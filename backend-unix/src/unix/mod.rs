@@ -16,7 +16,7 @@ mod table;
 
 pub use create::{NewFile, Unpublished, create};
 pub use mapping::{Mapping, private};
-pub use open::{Opened, info, is_locked, open, read_all, read_start};
+pub use open::{Opened, info, is_locked, next_data, open, read_all, read_start};
 pub use owned::{OwnedFile, reopen};
 pub use sweep::{remove_if_dead, sweep};
 

@@ -1,5 +1,6 @@
 //! A file from an observer's side: only regular files, read-only, judged alive by its lock.
 
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -87,6 +88,27 @@ pub fn read_start(path: &Path, start: &mut [u8]) -> Result<usize> {
         }
     }
     Ok(at)
+}
+
+/// The first place from `from` on where a file may have anything but zeros: what was never
+/// written takes no room, and is passed over without reading it. `None` if there is no such
+/// place; `from` where the system does not tell. The file's own position may change.
+#[must_use]
+pub fn next_data(file: &File, from: u64) -> Option<u64> {
+    // Systems that know holes.
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "macos"
+    ))]
+    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(from)) {
+        Ok(at) => return Some(at.max(from)),
+        Err(Errno::NXIO) => return None,
+        Err(_) => {}
+    }
+    let _ = file;
+    Some(from)
 }
 
 /// Facts about a regular file, without opening it.

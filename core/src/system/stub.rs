@@ -230,6 +230,12 @@ pub fn read_start(path: &Path, _start: &mut [u8]) -> Result<usize> {
     unsupported("read", path)
 }
 
+/// The first place from `from` on where a file may have anything but zeros: `from`.
+#[must_use]
+pub const fn next_data(_file: &std::fs::File, from: u64) -> Option<u64> {
+    Some(from)
+}
+
 /// Facts about a file.
 ///
 /// # Errors
