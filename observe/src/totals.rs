@@ -104,6 +104,12 @@ impl Totals {
         &self.series.totals
     }
 
+    /// The same for good, without what further updates need: half of the memory.
+    #[must_use]
+    pub fn into_fields(self) -> Vec<Total> {
+        self.series.totals
+    }
+
     /// The fields with this label, whatever their attributes are.
     pub fn get(&self, label: &str) -> impl Iterator<Item = &Total> {
         self.fields().iter().filter(move |total| total.field.label == label)
@@ -238,5 +244,5 @@ impl Plan {
 pub fn totals<'a>(files: impl IntoIterator<Item = &'a File>) -> Vec<Total> {
     let mut totals = Totals::new();
     totals.update(files, None);
-    totals.series.totals
+    totals.into_fields()
 }

@@ -87,9 +87,11 @@ fn ready(sampler: &Sampler, sample: &Sample, output: &mut Output) -> bool {
         return false;
     }
     let mut ready = true;
-    for wanted in sampler.unmatched(sample) {
+    let mut labels = None;
+    for wanted in sampler.unmatched() {
+        let labels = labels.get_or_insert_with(|| sampler.labels());
         let text = escape::text(&wanted.text);
-        let near = nearest(&wanted.text, &sample.labels);
+        let near = nearest(&wanted.text, labels);
         let near: Vec<_> = near.iter().map(|label| format!("'{}'", escape::text(label))).collect();
         let hint = if near.is_empty() {
             "; `mmstats show` lists all".to_owned()
@@ -103,7 +105,7 @@ fn ready(sampler: &Sampler, sample: &Sample, output: &mut Output) -> bool {
 }
 
 /// The labels most like `text`, at most three.
-fn nearest<'a>(text: &str, labels: &'a [String]) -> Vec<&'a str> {
+fn nearest<'a>(text: &str, labels: &[&'a str]) -> Vec<&'a str> {
     let plain = text.replace(['*', '?'], "").to_lowercase();
     let score = |label: &str| {
         let label = label.to_lowercase();
@@ -113,8 +115,7 @@ fn nearest<'a>(text: &str, labels: &'a [String]) -> Vec<&'a str> {
             .max(strsim::normalized_damerau_levenshtein(&plain, end));
         if inside { 1.0 + alike } else { alike }
     };
-    let mut scored: Vec<(f64, &str)> =
-        labels.iter().map(|label| (score(label), label.as_str())).collect();
+    let mut scored: Vec<(f64, &str)> = labels.iter().map(|label| (score(label), *label)).collect();
     scored.retain(|(score, _)| *score >= 0.5);
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.dedup_by_key(|(_, label)| *label);
@@ -153,7 +154,7 @@ impl Serialize for Fields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (column, cell) in self.0.columns.iter().zip(&self.0.sample.cells) {
-            map.serialize_entry(&column.label, &Field { column, cell })?;
+            map.serialize_entry(&*column.label, &Field { column, cell })?;
         }
         map.end()
     }
@@ -198,8 +199,7 @@ mod tests {
 
     #[test]
     fn near_labels_are_offered() {
-        let labels: Vec<String> =
-            ["http.requests", "http.errors", "db.reads", "sys.pid"].map(str::to_owned).into();
+        let labels = ["http.requests", "http.errors", "db.reads", "sys.pid"];
         assert_eq!(nearest("requsts", &labels), ["http.requests"]);
         assert_eq!(nearest("errors", &labels)[0], "http.errors");
         assert_eq!(nearest("HTTP.*", &labels), ["http.errors", "http.requests"]);

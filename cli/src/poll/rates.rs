@@ -1,29 +1,72 @@
 //! What came in between two readings.
 
-use mmstats_observe::{OwnedValue, TimerValue};
+use mmstats_observe::OwnedValue;
 
 /// How much a counter gained; `None` if it is no number or went down.
-#[allow(clippy::cast_precision_loss)] // The difference is exact, and shown with few digits.
 pub(crate) fn gained(before: &OwnedValue, after: &OwnedValue) -> Option<f64> {
-    match (before, after) {
-        (OwnedValue::Unsigned(a), OwnedValue::Unsigned(b)) => b.checked_sub(*a).map(|d| d as f64),
-        _ => {
-            let gain = after.as_f64()? - before.as_f64()?;
-            (gain >= 0.0).then_some(gain)
+    Reached::of(after)?.gained(Some(&Reached::of(before)?)).map(|(gain, _)| gain)
+}
+
+/// How far a counter or a timer has come.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Reached {
+    Whole(u128),
+    /// Also what went below zero, where somebody let it.
+    Real(f64),
+    /// How many durations, and their sum in nanoseconds.
+    Timer(Box<(u128, u128)>),
+}
+
+impl Reached {
+    pub(crate) fn of(value: &OwnedValue) -> Option<Self> {
+        match value {
+            OwnedValue::Unsigned(n) => Some(Self::Whole(*n)),
+            OwnedValue::Timer(timer) => Some(Self::Timer(Box::new((timer.count, timer.sum)))),
+            value => value.as_f64().map(Self::Real),
+        }
+    }
+
+    /// What it gained since, from zero if there is no `before`: a number and, of timers, seconds.
+    /// `None` if it went down, or was something else.
+    #[allow(clippy::cast_precision_loss)] // The difference is exact, and shown with few digits.
+    pub(crate) fn gained(&self, before: Option<&Self>) -> Option<(f64, f64)> {
+        match (self, before) {
+            (Self::Whole(now), None) => Some((*now as f64, 0.0)),
+            (Self::Whole(now), Some(Self::Whole(before))) => {
+                now.checked_sub(*before).map(|gain| (gain as f64, 0.0))
+            }
+            (Self::Timer(now), before) => {
+                let (count, sum) = match before {
+                    None => (0, 0),
+                    Some(Self::Timer(before)) => **before,
+                    Some(_) => return None,
+                };
+                let (count, sum) = (now.0.checked_sub(count)?, now.1.checked_sub(sum)?);
+                Some((count as f64, sum as f64 / 1e9))
+            }
+            (Self::Real(now), None) => Some((*now, 0.0)),
+            (now, Some(before)) => {
+                let gain = now.real()? - before.real()?;
+                // Also false for what is not a number.
+                (gain >= 0.0).then_some((gain, 0.0))
+            }
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)] // Where a whole number became a real one.
+    fn real(&self) -> Option<f64> {
+        match self {
+            Self::Whole(n) => Some(*n as f64),
+            Self::Real(x) => Some(*x),
+            Self::Timer(_) => None,
         }
     }
 }
 
-/// How many durations came, and their sum in seconds; `None` if the timer went down.
-#[allow(clippy::cast_precision_loss)] // As above.
-pub(crate) fn timed(before: &TimerValue, after: &TimerValue) -> Option<(f64, f64)> {
-    let count = after.count.checked_sub(before.count)?;
-    let sum = after.sum.checked_sub(before.sum)?;
-    Some((count as f64, sum as f64 / 1e9))
-}
-
 #[cfg(test)]
 mod tests {
+    use mmstats_observe::TimerValue;
+
     use super::*;
 
     #[test]
@@ -33,13 +76,22 @@ mod tests {
         assert_eq!(gained(&OwnedValue::Unsigned(b), &OwnedValue::Unsigned(a)), None);
         assert_eq!(gained(&OwnedValue::F64(1.0), &OwnedValue::F64(2.5)), Some(1.5));
         assert_eq!(gained(&OwnedValue::F64(1.0), &OwnedValue::F64(f64::NAN)), None);
+        assert_eq!(gained(&OwnedValue::Unsigned(1), &OwnedValue::F64(2.5)), Some(1.5));
         assert_eq!(gained(&OwnedValue::Bool(true), &OwnedValue::Array(Vec::new())), None);
+        assert_eq!(Reached::Whole(7).gained(None), Some((7.0, 0.0)));
+        assert_eq!(Reached::Real(7.5).gained(None), Some((7.5, 0.0)));
     }
 
     #[test]
     fn timers_give_count_and_seconds() {
-        let at = |count, sum| TimerValue { count, sum, min: None, max: None, last: None };
-        assert_eq!(timed(&at(1, 10), &at(3, 2_000_000_010)), Some((2.0, 2.0)));
-        assert_eq!(timed(&at(3, 10), &at(1, 20)), None);
+        let at = |count, sum| {
+            let timer = TimerValue { count, sum, min: None, max: None, last: None };
+            Reached::of(&OwnedValue::Timer(timer)).unwrap()
+        };
+        assert_eq!(at(3, 2_000_000_010).gained(Some(&at(1, 10))), Some((2.0, 2.0)));
+        assert_eq!(at(2, 1_000_000_000).gained(None), Some((2.0, 1.0)));
+        assert_eq!(at(1, 20).gained(Some(&at(3, 10))), None);
+        assert_eq!(at(1, 20).gained(Some(&Reached::Whole(1))), None);
+        assert_eq!(Reached::Whole(1).gained(Some(&at(1, 20))), None);
     }
 }

@@ -18,9 +18,9 @@ const WIDEST: usize = 16;
 /// Prints rows, and a header where one is due.
 pub(crate) struct Table {
     prefix: String,
-    /// Rows since the last header, and what that was printed for.
+    /// Rows since the last header, and for how many columns that was: they only grow in number.
     rows: usize,
-    header: Option<(Vec<Column>, Screen)>,
+    header: Option<(usize, Screen)>,
     warned: bool,
 }
 
@@ -52,10 +52,10 @@ impl Table {
         }
         // Two lines of header and one for the cursor.
         let most = screen.height().map_or(PIPED_ROWS, |height| height.saturating_sub(3).max(1));
-        let same = self.header.as_ref().is_some_and(|(c, s)| c == columns && *s == screen);
+        let same = self.header.is_some_and(|header| header == (columns.len(), screen));
         if !same || self.rows >= most {
             self.rows = 0;
-            self.header = Some((columns.to_vec(), screen));
+            self.header = Some((columns.len(), screen));
             for line in header(&texts[..shown], screen) {
                 writeln!(output, "{}", line.render(screen.width()))?;
             }

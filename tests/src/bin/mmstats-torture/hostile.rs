@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use mmstats::{Aggregation, Array, Blob, Counter, Events, FieldOptions, Histogram, Lane};
+use mmstats::{Aggregation, Array, Blob, Counter, Events, FieldOptions, Gauge, Histogram, Lane};
 use mmstats::{OnDrop, Options, Publisher, Schema};
 use mmstats_core::checksum::Fletcher64;
 use mmstats_core::layout::{header as h, lane, lane_state};
@@ -27,7 +27,8 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
         ("zeros", zeros as fn(&Path, u32)),
         ("noise", noise),
         ("all metadata", metadata),
-        ("many fields", fields),
+        ("many counters", fields::<Counter>),
+        ("many gauges", fields::<Gauge<f64>>),
         ("arrays in many lanes", |at, n| lanes::<Array<u8, 60_000>>(at, n, each(), 0)),
         ("sums of arrays in many lanes", |at, n| {
             lanes::<Array<u64, 60_000>>(at, n, FieldOptions::new(), 0);
@@ -131,7 +132,7 @@ fn image<H: mmstats::Field>(path: &Path, options: FieldOptions, count: u32) -> V
     let mut schema = Schema::new();
     schema.add::<H>("value", options.clone());
     for n in 1..count {
-        schema.add::<Counter>(format!("field.{n}"), FieldOptions::new());
+        schema.add::<H>(format!("field.{n}"), FieldOptions::new());
     }
     let settings = Options::new().directory(&place).lanes(1).on_drop(OnDrop::Keep);
     let publisher: Publisher<Lane> = settings.schema(schema).start().expect("a publisher");
@@ -184,8 +185,8 @@ fn metadata(path: &Path, _: u32) {
 }
 
 /// Nothing wrong with it, but their number.
-fn fields(path: &Path, lanes: u32) {
-    let bytes = image::<Counter>(path, FieldOptions::new(), lanes * 1000);
+fn fields<H: mmstats::Field>(path: &Path, lanes: u32) {
+    let bytes = image::<H>(path, FieldOptions::new(), lanes * 1000);
     std::fs::write(path, bytes).expect("a file");
 }
 
