@@ -62,6 +62,12 @@ pub use schema::{FieldOptions, Key, Schema};
 pub use series::Family;
 pub use timer::{Running, Timed, Timer};
 
+/// For recorders of facades. Not for use by hand.
+#[doc(hidden)]
+pub mod recorder_support {
+    pub use crate::sync::{Guard, Mutex};
+}
+
 /// What the derive macros name. Not for use by hand.
 #[doc(hidden)]
 pub mod derive_support {

@@ -9,14 +9,19 @@ use crate::backend::fork::{Held, hold};
 /// Held for moments. A panic of a holder leaves nothing half-done that matters to those who
 /// use it, so there is no poison.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+pub struct Mutex<T>(std::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
-    pub(crate) const fn new(value: T) -> Self {
+    /// One that nobody holds.
+    #[must_use]
+    pub const fn new(value: T) -> Self {
         Self(std::sync::Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> Guard<'_, T> {
+    /// Waits for who holds it, and for a thread that forks.
+    ///
+    /// A thread that forks waits for a holder for about a fifth of a second and no longer.
+    pub fn lock(&self) -> Guard<'_, T> {
         let held = hold();
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Guard { guard, _held: held }
@@ -24,7 +29,8 @@ impl<T> Mutex<T> {
 }
 
 /// The value, while it is locked.
-pub(crate) struct Guard<'a, T> {
+#[derive(Debug)]
+pub struct Guard<'a, T> {
     // Given back first: the order of the fields.
     guard: MutexGuard<'a, T>,
     _held: Held,

@@ -1,10 +1,11 @@
 //! The recorder: which field a metric is.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{Key, KeyName, Metadata, SetRecorderError, SharedString, Unit};
+use mmstats::recorder_support::{Guard, Mutex};
 use mmstats::{Counter, Error, Field, FieldOptions, Histogram, Kind, Registry, SharedGauge};
 
 use crate::naming::{Description, Name};
@@ -37,7 +38,7 @@ pub struct Recorder {
     registry: Arc<Registry>,
     cap: usize,
     fields: Box<Say>,
-    /// Boxed so that the error of `install`, which gives the recorder back, stays small.
+    /// No thread holds it while another one forks. Boxed so that the error of `install`, which gives the recorder back, stays small.
     state: Box<Mutex<State>>,
 }
 
@@ -112,8 +113,8 @@ impl Recorder {
         metrics::set_global_recorder(self)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Guard<'_, State> {
+        self.state.lock()
     }
 
     fn describe(&self, kind: Kind, name: &KeyName, unit: Option<Unit>, help: &str) {
