@@ -32,7 +32,8 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
             match in_own_mounts("quota") {
                 Err(none) if none.contains("no quotas here") => {
                     // What comes closest: a limit that the system refuses to go beyond.
-                    row.remark = "limit of the file size: this kernel has no quotas".to_owned();
+                    row.remark = "NOT TRIED: a limit of the file size instead".to_owned();
+                    row.not_tried = Some("this kernel has no quotas".to_owned());
                     row.case(limited);
                 }
                 result => row.case(|| result),

@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::table::{Row, Table};
-use crate::{damage, disks, hostile, kills, planted, soak, speed, stops, storms, tests};
+use crate::{damage, disks, explained, hostile, kills, planted, soak, speed, stops, storms, tests};
 
 pub(crate) const USAGE: &str = "\
 mmstats-torture [--full] [--soak MINUTES] [--tests PROGRAM] [--list] [SCENARIO...]
@@ -102,9 +102,19 @@ pub(crate) fn run(plan: &Plan) -> ExitCode {
             (scenario.run)(&plan, &mut table);
         });
         let end = Instant::now() + limit;
+        let mut explained: Vec<(&str, bool)> =
+            explained::lines(scenario.name).map(|line| (line, false)).collect();
         loop {
             match done.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(row) => table.add(row),
+                Ok(mut row) => {
+                    let about =
+                        |(line, _): &&mut (&str, bool)| explained::is_about(line, &row.name);
+                    match explained.iter_mut().find(about) {
+                        Some((_, found)) => *found = true,
+                        None => row.lose("tests/README.md does not explain this row"),
+                    }
+                    table.add(row);
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
                     let mut row = Row::new(format!("{}: the rest", scenario.name));
@@ -114,6 +124,11 @@ pub(crate) fn run(plan: &Plan) -> ExitCode {
                     return end_of(&table, start);
                 }
             }
+        }
+        for (line, _) in explained.iter().filter(|(_, found)| !found) {
+            let mut row = Row::new(*line);
+            row.lose("only tests/README.md has this row");
+            table.add(row);
         }
     }
     end_of(&table, start)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// A row while it is being counted.
 #[derive(Debug, Default)]
 pub(crate) struct Row {
-    name: String,
+    pub(crate) name: String,
     tried: u64,
     lost: u64,
     /// Reads that ended with an honest verdict.
@@ -17,6 +17,8 @@ pub(crate) struct Row {
     worst: Option<Duration>,
     /// What else was measured.
     pub(crate) remark: String,
+    /// What the row is about and was not tried, and why; said below the table.
+    pub(crate) not_tried: Option<String>,
     seconds: f64,
     /// The first of what went wrong.
     why: Vec<String>,
@@ -133,6 +135,9 @@ impl fmt::Display for Table {
         writeln!(f, "\n{head}\n{}", "-".repeat(head.len()))?;
         self.rows.iter().try_for_each(|row| writeln!(f, "{}", row.line()))?;
         for row in &self.rows {
+            if let Some(why) = &row.not_tried {
+                writeln!(f, "NOT TRIED, {}: {why}", row.name)?;
+            }
             row.why.iter().try_for_each(|why| writeln!(f, "lost, {}: {why}", row.name))?;
         }
         Ok(())
