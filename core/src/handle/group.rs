@@ -60,7 +60,8 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
                 presence = lane.presence(&other, nth(first, index))?;
             }
         }
-        if R::MEMBERS.len() * 8 > raw.slot_size as usize {
+        // Not one of another group's, with whose first member it would share a unit.
+        if raw.member != 0 || R::MEMBERS.len() * 8 > raw.slot_size as usize {
             return Err(AttachError::Place { place: raw.place });
         }
         Ok(Self {

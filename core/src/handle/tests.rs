@@ -239,6 +239,32 @@ fn a_group_that_begins_with_a_counter_shows_the_other_members_too() {
     assert!(!present(&writer, 0, first));
 }
 
+/// Of one member, as the second of `Served` is.
+struct Queue;
+
+impl Record for Queue {
+    const MEMBERS: &'static [MemberSpec] = Served::MEMBERS.split_at(1).1;
+
+    fn words(&self, put: &mut impl FnMut(u64)) {
+        put(9);
+    }
+}
+
+#[test]
+fn a_group_does_not_begin_within_another() {
+    let specs: Vec<_> = Served::MEMBERS.iter().map(|member| member.spec).collect();
+    let mut schema = Schema::<8>::new();
+    let first = schema.add_group(&specs).unwrap();
+    let alone = schema.add_group(&specs[1..]).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let lane = writer.lane().unwrap();
+    assert!(Group::<Queue, _>::attach(&lane, alone).is_ok());
+    // It would write where `requests` is.
+    let second = FieldId::from_index(first.index() + 1);
+    let error = Group::<Queue, _>::attach(&lane, second).unwrap_err();
+    assert!(matches!(error, AttachError::Place { .. }), "{error}");
+}
+
 #[test]
 fn a_lane_that_is_handed_on_keeps_its_counters_only() {
     let mut schema = Schema::<8>::new();
