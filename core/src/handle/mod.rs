@@ -37,4 +37,6 @@ pub use text::{Blob, Text};
 pub use timer::{Timer, TimerTotals};
 
 #[cfg(test)]
+mod misfit;
+#[cfg(test)]
 mod tests;
