@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn ranges_of_any_length_are_their_words() {
         let bytes: std::vec::Vec<u8> =
-            (0..400_000_u32).map(|i| 0xFF - u8::try_from(i % 3).unwrap()).collect();
+            (0..400_000_u32).map(|i| 0xFF - u8::try_from(i % 7).unwrap()).collect();
         for words in [0, 1, 32_766, 32_767, 32_768, 65_535, 100_000] {
             let mut sum = Fletcher64::new();
             sum.word(7);
@@ -174,6 +174,18 @@ mod tests {
                 each.word(bytes.as_slice().load32(i * 4));
             }
             assert_eq!(sum.finish(), each.finish(), "{words}");
+        }
+    }
+
+    /// One bit of one word is seen, wherever it is.
+    #[test]
+    fn the_words_of_any_length_are_joined() {
+        for (words, at) in [(3, 2), (32_767, 0), (32_768, 32_767), (70_000, 0), (70_000, 40_000)] {
+            let mut bytes = std::vec![b'a'; words * 4];
+            bytes[at * 4 + 1] = 0x80;
+            let len = u32::try_from(words * 4).unwrap();
+            let bits = Fletcher64::new().range_or(bytes.as_slice(), 0, len);
+            assert_eq!(bits, 0x6161_E161, "{words} {at}");
         }
     }
 

@@ -426,17 +426,22 @@ fn a_text_as_long_as_its_capacity_is_good() {
 /// together pass twice the heap, and each of them was summed at most once before.
 #[test]
 fn constants_that_overlap_are_not_summed_for_ever() {
-    let mut b = Builder::new();
-    let place = b.heap(8, &[7; 400]);
-    let shared = Desc { ty: 4, count: 50, flags: ARRAY, place, ..CONSTANT };
-    for _ in 0..CAPACITY {
-        b.field("x", shared);
-    }
-    let fields = walk(&b.bytes);
-    let used = b.heap - HEAP;
-    let good = fields.iter().take_while(|field| field.is_ok()).count();
-    assert_eq!(good, 2 * used / 400, "heap of {used} bytes");
-    for field in &fields[good..] {
-        assert_eq!(field.unwrap_err().code(), "cell-overlap");
+    // The second are together exactly twice the heap at some time.
+    for size in [400_usize, 256] {
+        let mut b = Builder::new();
+        let place = b.heap(8, &vec![7; size]);
+        let count = u32::try_from(size / 8).unwrap();
+        let shared = Desc { ty: 4, count, flags: ARRAY, place, ..CONSTANT };
+        for _ in 0..CAPACITY {
+            b.field("x", shared);
+        }
+        let fields = walk(&b.bytes);
+        let used = b.heap - HEAP;
+        let good = fields.iter().take_while(|field| field.is_ok()).count();
+        assert_eq!(good, 2 * used / size, "heap of {used} bytes");
+        assert_eq!(2 * used % size == 0, size == 256);
+        for field in &fields[good..] {
+            assert_eq!(field.unwrap_err().code(), "cell-overlap");
+        }
     }
 }

@@ -223,4 +223,54 @@ mod tests {
         assert_eq!(Still::new(&narrow, true).load64(8), bytes.as_slice().load64(8));
         assert_eq!(Still::new(&narrow, true).load64(u32::MAX - 7), Some(0));
     }
+
+    /// All that a source is asked, with the fences that it was asked for.
+    struct Asked<'a>(&'a [u8], core::cell::RefCell<std::vec::Vec<Site>>);
+
+    impl Source for Asked<'_> {
+        fn size(&self) -> u32 {
+            self.0.size()
+        }
+        fn load32(&self, offset: u32) -> u32 {
+            self.0.load32(offset)
+        }
+        fn load64(&self, offset: u32) -> Option<u64> {
+            self.0.load64(offset)
+        }
+        fn slice(&self, offset: u32, len: u32) -> Option<&[u8]> {
+            self.0.slice(offset, len)
+        }
+        fn fence(&self, site: Site) {
+            self.1.borrow_mut().push(site);
+        }
+    }
+
+    #[test]
+    fn whatever_wraps_a_source_asks_it_everything() {
+        fn answers(source: &(impl Source + ?Sized)) {
+            assert_eq!(source.size(), 24);
+            assert_eq!(source.load32(4), 0x0706_0504);
+            assert_eq!(source.load64(8), Some(0x0F0E_0D0C_0B0A_0908));
+            assert_eq!(source.slice(3, 2), Some(&[3, 4][..]));
+            assert_eq!(source.slice(24, 0), Some(&[][..]));
+            assert_eq!((source.slice(20, 5), source.slice(25, 0)), (None, None));
+            let mut out = [0; 8];
+            source.copy(16, &mut out);
+            assert_eq!(out, [16, 17, 18, 19, 20, 21, 22, 23]);
+            source.fence(Site::ReaderExit);
+        }
+        let bytes: [u8; 24] = core::array::from_fn(|i| u8::try_from(i).unwrap());
+        let asked = Asked(&bytes, core::cell::RefCell::default());
+        answers(&asked);
+        answers(&&asked);
+        answers(&Still::new(&asked, false));
+        answers(&Still::new(&asked, true));
+        let word = WordOf { source: &asked, offset: 4 };
+        assert_eq!(word.load(), 0x0706_0504);
+        word.fence(Site::ReaderExit);
+        assert_eq!(asked.1.into_inner(), [Site::ReaderExit; 5]);
+        answers(&bytes[..]);
+        // What says nothing of slices has none.
+        assert_eq!(Narrow([0; 16]).slice(0, 8), None);
+    }
 }

@@ -1,6 +1,7 @@
 //! What the only module that touches shared memory promises.
 
 use super::*;
+use crate::protocol::{WriteCell, WriteJournal};
 use crate::{Counter, FieldId, FieldSpec, Gauge, Group, MemberSpec, Record, Template, Text};
 use std::boxed::Box;
 use std::vec;
@@ -115,4 +116,78 @@ fn a_region_is_copied_as_a_slice_is() {
             assert_eq!(from_region, from_slice, "{size} bytes at {offset}");
         }
     }
+}
+
+/// What holds memory says of it what the memory says.
+#[cfg(feature = "alloc")]
+#[test]
+fn owners_hand_on_what_the_memory_says() {
+    use std::{rc::Rc, sync::Arc};
+    let memory = Box::leak(Box::new(StaticBytes::<{ 3 * SIZE }>::new())).into_memory();
+    let knowing = Knowing(memory, Some(IMAGE.metadata()));
+    let kept = Kept::new(Arc::new(Rc::new(knowing)), ());
+    let said = [kept.metadata(), Arc::new(knowing).metadata(), Rc::new(knowing).metadata()];
+    assert_eq!(said, [Some(IMAGE.metadata()); 3]);
+    assert_eq!((kept.base(), kept.len(), kept.is_empty()), (knowing.base(), SIZE, false));
+    let nothing = Box::leak(Box::new(StaticBytes::<0>::new())).into_memory();
+    assert!(nothing.is_empty() && Rc::new(nothing).metadata().is_none());
+}
+
+/// Words that the memory says it knows are not looked up.
+#[test]
+fn metadata_that_is_known_counts() {
+    let mut words = IMAGE.metadata().to_vec();
+    let count = usize::try_from(crate::layout::header::FIELD_COUNT / 4).unwrap();
+    assert_eq!(words[count], 5);
+    words[count] = 4;
+    assert_eq!(publish(Some(words.leak())).1, 3, "the last field is not there");
+}
+
+/// A handle to a word, as the protocol sees it.
+#[test]
+fn a_word_is_stored_and_loaded_by_all_its_names() {
+    let memory = Box::leak(Box::new(StaticBytes::<64>::new())).into_memory();
+    let region = Region::new(memory).unwrap();
+    let atom = Atom32::new(&region, 8).unwrap();
+    let store = |value| WriteWord::store(&atom, value);
+    store(0x0102_0304);
+    assert_eq!((WriteWord::load(&atom), region.load32(8)), (0x0102_0304, 0x0102_0304));
+    WriteWord::publish(&atom, 7, Site::WriterPresence);
+    assert_eq!((atom.load(), region.load32(8)), (7, 7));
+    WriteWord::store(&region.word(12), 9);
+    assert_eq!((WriteWord::load(&region.word(12)), region.load32(12)), (9, 9));
+}
+
+/// Past the end of a slot there is nothing, though the next slot or the elements lie there.
+#[test]
+fn a_slot_ends_where_it_ends() {
+    let memory = Box::leak(Box::new(StaticBytes::<192>::new())).into_memory();
+    let region = Region::new(memory).unwrap();
+    (0..192).step_by(4).for_each(|at| region.store32(at, 0xEEEE_EEEE));
+    let latch = Latch::new(&region, 64, 2, 24).unwrap();
+    let words = latch.slot_words();
+    assert!(latch.holds64(3) && !latch.holds64(4));
+    for index in [words, words + 1, usize::MAX] {
+        WriteCell::store(&latch, 2, index, 1);
+        assert_eq!(WriteCell::load(&latch, 2, index), 0, "{index}");
+    }
+    let journal = Journal::new(&region, 64, 2, 16, 3).unwrap();
+    assert!(journal.holds64(2) && !journal.holds64(3));
+    for unit in [2, 3] {
+        WriteJournal::store(&journal, 2, unit, 1);
+        assert_eq!(WriteJournal::load(&journal, 2, unit), 0, "{unit}");
+    }
+    for index in [3, 4, u32::MAX] {
+        journal.set_element(index, 1, Site::WriterElement);
+        assert_eq!(journal.element(index), 0, "{index}");
+    }
+    assert!((0..192).step_by(4).all(|at| region.load32(at) == 0xEEEE_EEEE));
+    // What is there is 8 bytes wide, whatever the machine's words are.
+    let value = 0x0102_0304_0506_0708;
+    WriteJournal::store(&journal, 3, 1, value);
+    assert_eq!(WriteJournal::load(&journal, 3, 1), value);
+    assert_eq!([96, 100].map(|at| region.load32(at)), [0x0506_0708, 0x0102_0304]);
+    journal.set_element(2, value, Site::WriterElement);
+    assert_eq!(journal.element(2), value);
+    assert_eq!([120, 124].map(|at| region.load32(at)), [0x0506_0708, 0x0102_0304]);
 }

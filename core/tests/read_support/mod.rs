@@ -95,8 +95,8 @@ pub fn seal_field(bytes: &mut [u8], index: usize) {
 /// The pieces of section 8 for the descriptor at `at`.
 fn pieces(bytes: &[u8], at: usize) -> Option<Vec<&[u8]>> {
     let mut pieces = vec![&bytes[at..at + 48]];
-    for reference in 0..4 {
-        let to = get32(bytes, at + reference * 4);
+    for reference in [0, 4, 8, 12, 44] {
+        let to = get32(bytes, at + reference);
         if to != 0 {
             let len = u16::from_le_bytes(bytes.get(to..to + 2)?.try_into().unwrap());
             pieces.push(bytes.get(to..to + (2 + usize::from(len)).next_multiple_of(4))?);
