@@ -10,7 +10,9 @@ use rustix::io::Errno;
 use super::codes::os_error;
 use super::{failed, file_type};
 use crate::{Error, ErrorKind, FileType, Result};
-use mmstats_core::system::{Environment, Origin, PassedOver, USE_DIRECTORY, VARIABLE};
+use mmstats_core::system::{
+    Environment, OpenDirectory, PassedOver, USE_DIRECTORY, VARIABLE, observe_in, publish_in,
+};
 
 /// An open directory.
 ///
@@ -23,15 +25,7 @@ pub struct Directory {
 }
 
 /// The directory that was chosen for publishing.
-#[derive(Debug)]
-pub struct Found {
-    /// Open and checked.
-    pub directory: Directory,
-    /// Why it was a candidate.
-    pub origin: Origin,
-    /// Better candidates, which could not be used.
-    pub passed_over: Vec<PassedOver>,
-}
+pub type Found = mmstats_core::system::Found<Directory>;
 
 impl Directory {
     /// Opens any directory; links are followed.
@@ -141,6 +135,33 @@ impl Directory {
     }
 }
 
+impl OpenDirectory for Directory {
+    fn open(path: &Path) -> Result<Self> {
+        Self::open(path)
+    }
+
+    fn open_or_create(path: &Path) -> Result<Self> {
+        Self::open_or_create(path)
+    }
+
+    fn open_own(path: &Path) -> Result<Self> {
+        Self::open_own(path)
+    }
+
+    fn create_own(path: &Path) -> Result<Self> {
+        Self::create_own(path)
+    }
+
+    fn writable(self) -> Result<Self> {
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        match rustix::fs::accessat(&self.fd, ".", access, EFFECTIVE) {
+            // An old system cannot tell; then creating a file will.
+            Ok(()) | Err(Errno::NOSYS | Errno::INVAL) => Ok(self),
+            Err(errno) => Err(failed("write to", self.path())(errno)),
+        }
+    }
+}
+
 /// The environment of this process.
 #[must_use]
 pub fn environment() -> Environment {
@@ -169,20 +190,7 @@ pub fn publish_directory() -> Result<Found> {
 ///
 /// As [`publish_directory`].
 pub fn publish_directory_in(environment: &Environment) -> Result<Found> {
-    let mut passed_over = Vec::new();
-    for candidate in environment.candidates() {
-        let origin = candidate.origin;
-        let directory = match origin {
-            Origin::Explicit => Directory::open_or_create(&candidate.path),
-            _ => Directory::create_own(&candidate.path),
-        };
-        match directory.and_then(writable) {
-            Ok(directory) => return Ok(Found { directory, origin, passed_over }),
-            Err(error) => passed_over.push(PassedOver { candidate, error }),
-        }
-    }
-    let none = || Error::pathless("find a directory", ErrorKind::NotFound);
-    Err(passed_over.into_iter().next().map_or_else(none, |passed| passed.error))
+    publish_in(environment)
 }
 
 /// The directories to look for files in: all candidates that exist and can be trusted,
@@ -195,21 +203,7 @@ pub fn observe_directories() -> Vec<Directory> {
 /// The same for another environment, and which existing directories were passed over.
 #[must_use]
 pub fn observe_directories_in(environment: &Environment) -> (Vec<Directory>, Vec<PassedOver>) {
-    let (mut found, mut passed_over) = (Vec::new(), Vec::new());
-    for candidate in environment.candidates() {
-        let directory = match candidate.origin {
-            Origin::Explicit => Directory::open(&candidate.path),
-            _ => Directory::open_own(&candidate.path),
-        };
-        match directory {
-            Ok(directory) => found.push(directory),
-            // Nobody has published there; but a directory that the user named should exist.
-            Err(error)
-                if error.kind() == ErrorKind::NotFound && candidate.origin != Origin::Explicit => {}
-            Err(error) => passed_over.push(PassedOver { candidate, error }),
-        }
-    }
-    (found, passed_over)
+    observe_in(environment)
 }
 
 /// Whether the files in a directory are in memory, and never wait for a disk; see
@@ -228,15 +222,6 @@ fn make(path: &Path) -> Result<()> {
         // An existing directory on a file system that cannot be written says so first.
         Err(_) if rustix::fs::stat(path).is_ok() => Ok(()),
         Err(errno) => Err(failed("create directory", path)(errno)),
-    }
-}
-
-fn writable(directory: Directory) -> Result<Directory> {
-    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-    match rustix::fs::accessat(&directory.fd, ".", access, EFFECTIVE) {
-        // An old system cannot tell; then creating a file will.
-        Ok(()) | Err(Errno::NOSYS | Errno::INVAL) => Ok(directory),
-        Err(errno) => Err(failed("write to", directory.path())(errno)),
     }
 }
 

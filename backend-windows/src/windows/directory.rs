@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mmstats_core::system::{Environment, Origin, PassedOver, USE_DIRECTORY as USE, VARIABLE};
+use mmstats_core::system::{
+    Environment, OpenDirectory, PassedOver, USE_DIRECTORY as USE, VARIABLE, observe_in, publish_in,
+};
 use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
@@ -25,15 +27,7 @@ pub struct Directory {
 }
 
 /// The directory that was chosen for publishing.
-#[derive(Debug)]
-pub struct Found {
-    /// Open and checked.
-    pub directory: Directory,
-    /// Why it was a candidate.
-    pub origin: Origin,
-    /// Better candidates, which could not be used.
-    pub passed_over: Vec<PassedOver>,
-}
+pub type Found = mmstats_core::system::Found<Directory>;
 
 impl Directory {
     /// Opens any directory; links are followed.
@@ -137,6 +131,32 @@ impl Directory {
     }
 }
 
+impl OpenDirectory for Directory {
+    fn open(path: &Path) -> Result<Self> {
+        Self::open(path)
+    }
+
+    fn open_or_create(path: &Path) -> Result<Self> {
+        Self::open_or_create(path)
+    }
+
+    fn open_own(path: &Path) -> Result<Self> {
+        Self::open_own(path)
+    }
+
+    fn create_own(path: &Path) -> Result<Self> {
+        Self::create_own(path)
+    }
+
+    fn writable(self) -> Result<Self> {
+        let ask = Ask { access: fs::FILE_ADD_FILE, share: SHARE_ALL, follow: true, ..LOOK };
+        match handle::open(&self.path, &ask) {
+            Ok(_) => Ok(self),
+            Err(error) => Err(failed("write to", self.path())(error)),
+        }
+    }
+}
+
 /// The environment of this process.
 #[must_use]
 pub fn environment() -> Environment {
@@ -166,20 +186,7 @@ pub fn publish_directory() -> Result<Found> {
 ///
 /// As [`publish_directory`].
 pub fn publish_directory_in(environment: &Environment) -> Result<Found> {
-    let mut passed_over = Vec::new();
-    for candidate in environment.candidates() {
-        let origin = candidate.origin;
-        let directory = match origin {
-            Origin::Explicit => Directory::open_or_create(&candidate.path),
-            _ => Directory::create_own(&candidate.path),
-        };
-        match directory.and_then(writable) {
-            Ok(directory) => return Ok(Found { directory, origin, passed_over }),
-            Err(error) => passed_over.push(PassedOver { candidate, error }),
-        }
-    }
-    let none = || Error::pathless("find a directory", ErrorKind::NotFound);
-    Err(passed_over.into_iter().next().map_or_else(none, |passed| passed.error))
+    publish_in(environment)
 }
 
 /// The directories to look for files in: all candidates that exist and can be trusted,
@@ -192,21 +199,7 @@ pub fn observe_directories() -> Vec<Directory> {
 /// The same for another environment, and which existing directories were passed over.
 #[must_use]
 pub fn observe_directories_in(environment: &Environment) -> (Vec<Directory>, Vec<PassedOver>) {
-    let (mut found, mut passed_over) = (Vec::new(), Vec::new());
-    for candidate in environment.candidates() {
-        let directory = match candidate.origin {
-            Origin::Explicit => Directory::open(&candidate.path),
-            _ => Directory::open_own(&candidate.path),
-        };
-        match directory {
-            Ok(directory) => found.push(directory),
-            // Nobody has published there; but a directory that the user named should exist.
-            Err(error)
-                if error.kind() == ErrorKind::NotFound && candidate.origin != Origin::Explicit => {}
-            Err(error) => passed_over.push(PassedOver { candidate, error }),
-        }
-    }
-    (found, passed_over)
+    observe_in(environment)
 }
 
 /// Whether the files in a directory are in memory, and never wait for a disk; see
@@ -242,14 +235,6 @@ fn make(path: &Path) -> Result<()> {
         }
         // An existing directory where nothing may be made says so first.
         _ => Ok(()),
-    }
-}
-
-fn writable(directory: Directory) -> Result<Directory> {
-    let ask = Ask { access: fs::FILE_ADD_FILE, share: SHARE_ALL, follow: true, ..LOOK };
-    match handle::open(&directory.path, &ask) {
-        Ok(_) => Ok(directory),
-        Err(error) => Err(failed("write to", directory.path())(error)),
     }
 }
 

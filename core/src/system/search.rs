@@ -1,11 +1,12 @@
-//! Where files are published and looked for, as pure functions of the environment.
+//! Where files are published and looked for: the candidates, as pure functions of the environment,
+//! and which of them are taken, by a backend's ways to open one.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::vec::Vec;
 use std::{format, vec};
 
-use super::Error;
+use super::{Error, ErrorKind, Result};
 
 /// The environment variable with the directory.
 pub const VARIABLE: &str = "MMSTATS_PATH";
@@ -109,10 +110,177 @@ impl Environment {
     }
 }
 
+/// The directory that was chosen for publishing.
+#[derive(Debug)]
+pub struct Found<D> {
+    /// Open and checked.
+    pub directory: D,
+    /// Why it was a candidate.
+    pub origin: Origin,
+    /// Better candidates, which could not be used.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// The ways in which a backend opens a directory.
+pub trait OpenDirectory: Sized {
+    /// Opens any directory; links are followed.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not exist ([`ErrorKind::NotFound`]), or cannot be used.
+    fn open(path: &Path) -> Result<Self>;
+
+    /// The same, and makes it if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and where it cannot be made.
+    fn open_or_create(path: &Path) -> Result<Self>;
+
+    /// Opens a directory that belongs to this user alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and where others may write to it.
+    fn open_own(path: &Path) -> Result<Self>;
+
+    /// The same, and makes it if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_own`](Self::open_own), and where it cannot be made.
+    fn create_own(path: &Path) -> Result<Self>;
+
+    /// The directory again, if files can be made in it.
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot.
+    fn writable(self) -> Result<Self>;
+}
+
+/// The directory to publish in: the first [candidate](Environment::candidates) that can be
+/// used. It is made if it is missing.
+///
+/// # Errors
+///
+/// Where no candidate can be used; the error is about the best one.
+pub fn publish_in<D: OpenDirectory>(environment: &Environment) -> Result<Found<D>> {
+    let mut passed_over = Vec::new();
+    for candidate in environment.candidates() {
+        let origin = candidate.origin;
+        let directory = match origin {
+            Origin::Explicit => D::open_or_create(&candidate.path),
+            _ => D::create_own(&candidate.path),
+        };
+        match directory.and_then(D::writable) {
+            Ok(directory) => return Ok(Found { directory, origin, passed_over }),
+            Err(error) => passed_over.push(PassedOver { candidate, error }),
+        }
+    }
+    let none = || Error::pathless("find a directory", ErrorKind::NotFound);
+    Err(passed_over.into_iter().next().map_or_else(none, |passed| passed.error))
+}
+
+/// The directories to look for files in: all candidates that exist and can be trusted, best
+/// first; and which existing ones were passed over.
+#[must_use]
+pub fn observe_in<D: OpenDirectory>(environment: &Environment) -> (Vec<D>, Vec<PassedOver>) {
+    let (mut found, mut passed_over) = (Vec::new(), Vec::new());
+    for candidate in environment.candidates() {
+        let directory = match candidate.origin {
+            Origin::Explicit => D::open(&candidate.path),
+            _ => D::open_own(&candidate.path),
+        };
+        match directory {
+            Ok(directory) => found.push(directory),
+            // Nobody has published there; but a directory that the user named should exist.
+            Err(error)
+                if error.kind() == ErrorKind::NotFound && candidate.origin != Origin::Explicit => {}
+            Err(error) => passed_over.push(PassedOver { candidate, error }),
+        }
+    }
+    (found, passed_over)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+
+    /// Opens what its path says that can be opened.
+    struct Named(PathBuf);
+
+    impl Named {
+        fn made(path: &Path, how: &str) -> Result<Self> {
+            let error = |kind| Err(Error::new("use directory", path, kind));
+            match path.to_str() {
+                Some(path) if path.contains("missing") && !how.contains("create") => {
+                    error(ErrorKind::NotFound)
+                }
+                Some(path) if path.contains("spoilt") => error(ErrorKind::OthersMayWrite),
+                _ => Ok(Self(path.join(how))),
+            }
+        }
+    }
+
+    impl OpenDirectory for Named {
+        fn open(path: &Path) -> Result<Self> {
+            Self::made(path, "open")
+        }
+        fn open_or_create(path: &Path) -> Result<Self> {
+            Self::made(path, "open or create")
+        }
+        fn open_own(path: &Path) -> Result<Self> {
+            Self::made(path, "open own")
+        }
+        fn create_own(path: &Path) -> Result<Self> {
+            Self::made(path, "create own")
+        }
+        fn writable(self) -> Result<Self> {
+            let full = self.0.starts_with("/full");
+            let error = || Error::new("write to", &self.0, ErrorKind::PermissionDenied);
+            if full { Err(error()) } else { Ok(self) }
+        }
+    }
+
+    #[cfg(not(windows))] // the folders that Windows has
+    #[test]
+    fn the_best_that_can_be_used_is_taken() {
+        let with = |explicit: &str, runtime: &str, temporary: &str| Environment {
+            explicit: Some(explicit.into()),
+            runtime: Some(runtime.into()),
+            temporary: Some(temporary.into()),
+            ..Environment::default()
+        };
+        // Behind the one in memory, of systems that have it.
+        let chosen = |environment: &Environment| {
+            let found = publish_in::<Named>(environment)?;
+            Ok::<_, Error>((found.directory.0, found.origin, found.passed_over.len()))
+        };
+        let explicit = chosen(&with("/full/../srv", "", "/t"));
+        assert_eq!(*explicit.unwrap_err().kind(), ErrorKind::PermissionDenied);
+        let (path, origin, passed_over) = chosen(&with("/srv/missing", "/r", "/t")).unwrap();
+        assert_eq!(path, Path::new("/srv/missing/open or create"));
+        assert_eq!((origin, passed_over), (Origin::Explicit, 0));
+        let error = chosen(&with("/spoilt", "/r", "/t")).unwrap_err();
+        assert_eq!(
+            (error.path(), error.kind()),
+            (Some(Path::new("/spoilt")), &ErrorKind::OthersMayWrite)
+        );
+
+        let observed = |environment: &Environment| {
+            let (found, passed_over) = observe_in::<Named>(environment);
+            let found: Vec<_> = found.into_iter().map(|named| named.0).collect();
+            (found, passed_over.into_iter().map(|passed| passed.candidate.path).collect::<Vec<_>>())
+        };
+        let (found, passed_over) = observed(&with("/missing", "", "/t"));
+        assert_eq!((found.len(), &*passed_over), (0, &[PathBuf::from("/missing")][..]));
+        let (found, passed_over) = observed(&with("", "/missing", "/spoilt"));
+        assert!(found.iter().all(|path| path.ends_with("open own")), "{found:?}");
+        assert_eq!(passed_over, [Path::new("/spoilt/mmstats-0")]);
+        let (found, _) = observed(&with("/srv", "", "/t"));
+        assert_eq!(found, [Path::new("/srv/open")]);
+    }
 
     fn paths(environment: &Environment) -> Vec<PathBuf> {
         environment.candidates().into_iter().map(|c| c.path).collect()

@@ -280,22 +280,14 @@ pub mod directory {
     //! Directories: here there are none.
 
     use super::{Error, ErrorKind, Infallible, Path, Result, Vec, unsupported};
-    use crate::system::{Environment, Origin, PassedOver, VARIABLE};
+    use crate::system::{Environment, PassedOver, VARIABLE};
 
     /// An open directory; here there is none, ever.
     #[derive(Debug)]
     pub struct Directory(Infallible);
 
     /// The directory that was chosen for publishing.
-    #[derive(Debug)]
-    pub struct Found {
-        /// Open and checked.
-        pub directory: Directory,
-        /// Why it was a candidate.
-        pub origin: Origin,
-        /// Better candidates, which could not be used.
-        pub passed_over: Vec<PassedOver>,
-    }
+    pub type Found = crate::system::Found<Directory>;
 
     impl Directory {
         /// Opens any directory.
