@@ -294,6 +294,15 @@ mod tests {
     use std::fs;
 
     #[test]
+    fn space_is_there_before_anything_is_mapped() {
+        let place = tempfile::tempdir().unwrap();
+        let file = File::create_new(place.path().join("x")).unwrap();
+        allocate(&file, 1 << 20).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 1 << 20);
+        assert!(handle::tests::allocated(&file) >= 1 << 20);
+    }
+
+    #[test]
     fn taken_temporary_names_are_left_alone() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("x.mmst");

@@ -363,7 +363,7 @@ const TAG_MOUNT_POINT: u32 = 0xA000_0003;
 const TAG_UNIX_SOCKET: u32 = 0x8000_0023;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
@@ -377,6 +377,47 @@ mod tests {
         assert_eq!(found.modified, metadata.modified().unwrap());
         assert_eq!(time_of(EPOCH), SystemTime::UNIX_EPOCH);
         assert_eq!(time_of(EPOCH - 10_000_000), SystemTime::UNIX_EPOCH - Duration::from_secs(1));
+    }
+
+    /// How much of the disk a file has, in bytes.
+    pub(in super::super) fn allocated(file: &File) -> i64 {
+        let mut found = fs::FILE_STANDARD_INFO::default();
+        // SAFETY: the handle is open, and `found` has the form and the size that the class wants.
+        check(unsafe {
+            fs::GetFileInformationByHandleEx(
+                file.as_raw_handle(),
+                fs::FileStandardInfo,
+                (&raw mut found).cast(),
+                size::<fs::FILE_STANDARD_INFO>(),
+            )
+        })
+        .unwrap();
+        found.AllocationSize
+    }
+
+    /// FORMAT.md section 10: who does not know this crate finds the lock at this byte.
+    #[test]
+    fn the_lock_is_on_the_first_byte_that_no_image_has() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x");
+        std::fs::write(&path, "bytes").unwrap();
+        let access = GENERIC_READ | win::GENERIC_WRITE;
+        let file = open(&path, &Ask { access, ..LOOK }).unwrap();
+        lock_for_writing(&file).unwrap();
+        let other = open(&path, &READ).unwrap();
+        for (byte, free) in
+            [(0, true), ((1 << 32) - 1, true), (1 << 32, false), ((1_u64 << 32) + 1, true)]
+        {
+            let mut place = OVERLAPPED::default();
+            place.Anonymous.Anonymous.Offset = u32::try_from(byte & 0xFFFF_FFFF).unwrap();
+            place.Anonymous.Anonymous.OffsetHigh = u32::try_from(byte >> 32).unwrap();
+            // SAFETY: as in `lock`.
+            let locked = check(unsafe {
+                let flags = fs::LOCKFILE_FAIL_IMMEDIATELY;
+                fs::LockFileEx(other.as_raw_handle(), flags, 0, 1, 0, &raw mut place)
+            });
+            assert_eq!(locked.is_ok(), free, "{byte}");
+        }
     }
 
     #[test]

@@ -289,6 +289,18 @@ mod tests {
         assert!(mapping.is_writable() && !mapping.is_damaged());
     }
 
+    /// What was stored cannot be seen without a power cut; that it is asked for can.
+    #[test]
+    fn what_is_not_mapped_cannot_be_stored() {
+        let base = NonNull::new(ptr::without_provenance_mut(1 << 40)).unwrap();
+        let doomed = Mutex::default();
+        let mapping = Mapping { base, len: PAGE, writable: true, entry: None, doomed };
+        let stored = mapping.sync();
+        // Nothing is there to be unmapped.
+        std::mem::forget(mapping);
+        stored.unwrap_err();
+    }
+
     #[test]
     fn touching_changes_nothing() {
         let mapping = private(3 * 65_536 + 1).unwrap();

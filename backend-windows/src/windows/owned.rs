@@ -212,6 +212,20 @@ mod tests {
     use super::*;
     use std::fs;
 
+    /// What was stored cannot be seen without a power cut; that it is asked for can.
+    #[test]
+    fn only_a_flush_that_waits_needs_the_disk() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = crate::directory::Directory::open(place.path()).unwrap();
+        let new = crate::create(&directory, "x.mmst", 4096, crate::Access::Owner).unwrap();
+        let mut file = new.publish().unwrap();
+        file.flush(true).unwrap();
+        // Only who may write may ask for it.
+        file.file = handle::open(&file.path, &handle::READ).unwrap();
+        file.flush(false).unwrap();
+        assert_eq!(*file.flush(true).unwrap_err().kind(), ErrorKind::PermissionDenied);
+    }
+
     /// A sweeper may remove the name after it was opened; whoever published there then
     /// would never be seen.
     #[test]

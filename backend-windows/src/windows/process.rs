@@ -91,6 +91,11 @@ pub fn is_running(pid: u32, start: u64, boot: &str) -> Option<bool> {
     if boot_id()? != boot {
         return Some(false);
     }
+    has_start(pid, start)
+}
+
+/// The same, in this boot.
+fn has_start(pid: u32, start: u64) -> Option<bool> {
     match process(pid) {
         Ok(process) if start_time(process.as_raw_handle())? == start => is_at_work(&process),
         Ok(_) => Some(false),
@@ -235,7 +240,12 @@ mod tests {
         assert_eq!(exists(facts.pid), Some(true));
         // Numbers of processes are multiples of 4.
         assert_eq!(exists(u32::MAX - 3), Some(false));
-        let (Some(start), Some(boot)) = (facts.start_time, facts.boot_id) else { return };
+        let start = facts.start_time.unwrap();
+        assert_eq!(has_start(facts.pid, start), Some(true));
+        assert_eq!(has_start(facts.pid, start + 1), Some(false));
+        assert_eq!(has_start(u32::MAX - 3, start), Some(false));
+        // wine counts no boots.
+        let Some(boot) = facts.boot_id else { return };
         assert_eq!(is_running(facts.pid, start, &boot), Some(true));
         assert_eq!(is_running(facts.pid, start + 1, &boot), Some(false));
         assert_eq!(is_running(facts.pid, start, "another boot"), Some(false));

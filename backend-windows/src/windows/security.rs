@@ -205,6 +205,11 @@ impl Found {
     /// Whether anybody but this user, and those who may do anything, may write to the
     /// directory, remove what is in it, or give such rights to others.
     pub(super) fn others_may_write(&self) -> io::Result<bool> {
+        self.others_may(WRITES)
+    }
+
+    /// Whether one of them has one of these rights.
+    fn others_may(&self, rights: u32) -> io::Result<bool> {
         let myself = myself()?;
         let (mut present, mut list, mut defaulted) = (0, ptr::null_mut(), 0);
         // SAFETY: the descriptor is one that the system made, and all answers have room.
@@ -236,7 +241,7 @@ impl Found {
             }
             // SAFETY: entries that give rights have the mask here, of whatever kind they are.
             let mask = unsafe { (*entry.cast::<sec::ACCESS_ALLOWED_ACE>()).Mask };
-            if mask & WRITES == 0 {
+            if mask & rights == 0 {
                 continue;
             }
             if header.AceType != ALLOWED {
@@ -299,6 +304,7 @@ const INSTALLER: &str = "S-1-5-80-956008885-";
 
 #[cfg(test)]
 mod tests {
+    use super::super::handle::{LOOK, open};
     use super::*;
 
     #[test]
@@ -316,24 +322,51 @@ mod tests {
         let myself = myself().unwrap();
         assert!(myself.user.text().starts_with("S-1-5-"), "{}", myself.user.text());
         assert!(myself.is(&myself.user));
+        let nobody = Sid([1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0].into());
+        assert!(!myself.is(&nobody));
+    }
+
+    /// As the system has it of an open file.
+    fn found(descriptor: &Descriptor) -> Found {
+        // SAFETY: a descriptor that the system made.
+        let len = unsafe { sec::GetSecurityDescriptorLength(descriptor.0) } as usize;
+        let mut copy = vec![0_u64; len.div_ceil(8)];
+        // SAFETY: both have room for `len` bytes and do not overlap.
+        unsafe {
+            ptr::copy_nonoverlapping(descriptor.0.cast::<u8>(), copy.as_mut_ptr().cast(), len);
+        }
+        Found(copy)
     }
 
     #[test]
-    fn descriptors_of_every_access_can_be_made() {
-        for access in [Access::Owner, Access::Group, Access::Everybody] {
-            Descriptor::of_file(access).unwrap();
+    fn what_is_made_is_for_its_owner_and_those_who_are_asked_for() {
+        const ANY: u32 = u32::MAX;
+        assert!(!found(&Descriptor::of_directory().unwrap()).others_may(ANY).unwrap());
+        let group = &myself().unwrap().group;
+        // For some administrators, and under wine, it is nobody else.
+        let group = !myself().unwrap().is(group) && !group.is_almighty();
+        for (access, reads) in
+            [(Access::Owner, false), (Access::Group, group), (Access::Everybody, true)]
+        {
+            let found = found(&Descriptor::of_file(access).unwrap());
+            assert_eq!(found.others_may(fs::FILE_READ_DATA).unwrap(), reads, "{access:?}");
+            assert!(!found.others_may_write().unwrap(), "{access:?}");
         }
-        let list = |text: &str| {
-            let descriptor = Descriptor::of_text(text).unwrap();
-            // SAFETY: a descriptor of `len` bytes that the system made.
-            let len = unsafe { sec::GetSecurityDescriptorLength(descriptor.0) } as usize;
-            let mut copy = vec![0_u64; len.div_ceil(8)];
-            // SAFETY: both have room for `len` bytes and do not overlap.
-            unsafe {
-                ptr::copy_nonoverlapping(descriptor.0.cast::<u8>(), copy.as_mut_ptr().cast(), len);
-            }
-            Found(copy)
-        };
+        // And they have it on the disk.
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("own");
+        let directory = crate::directory::Directory::create_own(&path).unwrap();
+        let file = crate::create(&directory, "x.mmst", 4096, Access::Owner).unwrap();
+        let file = file.publish().unwrap();
+        for path in [&path, file.path()] {
+            let found = of(&open(path, &LOOK).unwrap(), true).unwrap();
+            assert!(!found.others_may(ANY).unwrap(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn others_who_may_write_are_noticed() {
+        let list = |text: &str| found(&Descriptor::of_text(text).unwrap());
         let own = own(myself().unwrap(), "OICI");
         assert!(!list(&own).others_may_write().unwrap());
         assert!(myself().unwrap().is(&list(&own).owner().unwrap()));
