@@ -77,8 +77,9 @@ fn events_come_in_order_and_from_where_one_was() {
     assert_eq!(numbers(3), kept, "what is between was overwritten");
     assert_eq!((file.events(1, 0, 0), file.events(9, 0, 0)), (None, None), "no events");
     let size = u64::from(published.writer.region().size());
-    truncate(&published.path, size - 1);
-    assert_eq!(file.events(0, 0, 0), None, "a byte is missing");
+    if truncate(&published.path, size - 1) {
+        assert_eq!(file.events(0, 0, 0), None, "a byte is missing");
+    }
 }
 
 /// Same name, but the values mean something else: each is a total of its own.
@@ -205,7 +206,7 @@ fn problems_say_whether_their_path_was_named() {
     }
     let mut unnamed = observe(directory.path());
     let mut named = observe(&published.path);
-    truncate(&published.path, 100);
+    assert!(truncate(&published.path, 100));
     for (observer, is) in [(&mut unnamed, false), (&mut named, true)] {
         let file = observer.files().iter().find(|file| file.path() == published.path).unwrap();
         assert!(!file.is_whole());

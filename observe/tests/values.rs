@@ -275,7 +275,8 @@ fn members_of_a_group_come_from_one_publish() {
         let observer = observe(directory.path());
         let file = only(&observer);
         let (mut consistent, mut scratch) = (0, Scratch::new());
-        for _ in 0..20_000 {
+        // Under wine another process is asked for the size of the file each time.
+        for _ in 0..if cfg!(windows) { 2000 } else { 20_000 } {
             let mut pair = [None; 2];
             file.visit_lane(0, &mut scratch, |field, verdict| {
                 if let (1 | 2, RawVerdict::Consistent(RawValue::U64(n))) = (field.index(), verdict)

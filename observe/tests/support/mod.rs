@@ -99,24 +99,64 @@ pub fn poke(path: &Path, offset: u64, bytes: &[u8]) {
     file.write_all(bytes).unwrap();
 }
 
-pub fn truncate(path: &Path, size: u64) {
+/// Makes a file smaller or larger; false where this is refused, as Windows does as long as somebody
+/// has it mapped.
+pub fn truncate(path: &Path, size: u64) -> bool {
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
     match file.set_len(size) {
-        // Windows makes no file smaller that somebody looks at.
-        Err(error) if cfg!(windows) && error.raw_os_error() == Some(1224) => {}
-        result => result.unwrap(),
+        // As above.
+        Err(error) if cfg!(windows) && error.raw_os_error() == Some(1224) => false,
+        result => result.map(|()| true).unwrap(),
     }
+}
+
+/// The same, but under wine its Linux side does it where Windows refuses.
+#[must_use]
+pub fn cut(path: &Path, size: u64) -> bool {
+    if truncate(path, size) {
+        return true;
+    }
+    if std::env::var_os("WINEPREFIX").is_none() {
+        return false;
+    }
+    on_linux("truncate", &["-s", &size.to_string()], path);
+    let start = std::time::Instant::now();
+    while std::fs::metadata(path).unwrap().len() > size {
+        assert!(start.elapsed().as_secs() < 60, "nobody truncated {path:?}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    true
+}
+
+/// Runs a program of the Linux side of wine on a file. It runs beside, and may take its time.
+fn on_linux(program: &str, arguments: &[&str], path: &Path) {
+    use std::process::Command;
+    let unix = Command::new("winepath").arg("-u").arg(path).output().unwrap().stdout;
+    let unix = String::from_utf8(unix).unwrap();
+    // wine starts it, but has nothing to wait for.
+    let _ = Command::new(format!(r"Z:\usr\bin\{program}")).args(arguments).arg(unix.trim()).spawn();
 }
 
 /// Takes away the name of a file that has no writer.
 pub fn remove(path: &Path) {
     // Windows removes no file that somebody looks at.
     let removed = if cfg!(windows) {
-        std::fs::rename(path, path.with_extension("removed"))
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        std::fs::rename(path, path.with_extension(format!("removed-{number}")))
     } else {
         std::fs::remove_file(path)
     };
     removed.unwrap();
+}
+
+/// Gives a file without a writer the name of another one.
+pub fn replace(new: &Path, old: &Path) {
+    if cfg!(windows) {
+        // As above.
+        remove(old);
+    }
+    std::fs::rename(new, old).unwrap();
 }
 
 pub fn observe(path: &Path) -> Observer {
