@@ -1,7 +1,6 @@
 //! Processes for a test: told what to do by lines, waited for with a limit, ended at drop.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -24,7 +23,8 @@ const PROGRAM: &str = "mmstats-actor";
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     let this = std::env::current_exe().expect("a path");
-    let places = this.ancestors().skip(1).take(2).map(|place| place.join(name));
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let places = this.ancestors().skip(1).take(2).map(|place| place.join(&name));
     let found = places.into_iter().find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("no {name} beside {}: build the workspace", this.display()))
 }
@@ -69,17 +69,20 @@ impl Actor {
     }
 
     /// In a mount namespace of its own; `None` where there is none to be had.
+    #[cfg(unix)]
     pub fn start_with_mounts(role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
         Self::start_apart(&["-m"], role, directory, words)
     }
 
     /// As process 1 of a pid namespace of its own; `None` where there is none to be had.
     /// What is killed is the process around it, which takes it along a moment later.
+    #[cfg(unix)]
     pub fn start_as_first(role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
         Self::start_apart(&["-p", "-f", "--kill-child"], role, directory, words)
     }
 
     /// In namespaces of its own, by the options of `unshare`.
+    #[cfg(unix)]
     fn start_apart(flags: &[&str], role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
         let unshare = || {
             let mut command = Command::new("unshare");
@@ -158,7 +161,7 @@ impl Actor {
         self.stdin = self.child.stdin.take();
         self.child.kill().expect("it is ours");
         let status = self.child.wait().expect("it is ours");
-        assert_eq!(status.signal(), Some(9), "it ended before: {status:?}; {}", self.errors());
+        assert!(was_killed(status), "it ended before: {status:?}; {}", self.errors());
     }
 
     /// How it ended; it must do so by itself.
@@ -192,6 +195,17 @@ impl Drop for Actor {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[cfg(unix)]
+fn was_killed(status: ExitStatus) -> bool {
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(9)
+}
+
+/// By the code with which the standard library does it.
+#[cfg(not(unix))]
+fn was_killed(status: ExitStatus) -> bool {
+    status.code() == Some(1)
 }
 
 /// A barrier at which nobody waits for ever: when one of the threads fails, the others do
@@ -231,6 +245,26 @@ impl Meeting {
 pub fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "cannot be run here: {why}");
     eprintln!("skipped: {why}");
+}
+
+/// Whether Windows is played by wine, which differs in some points; each test says in which.
+#[must_use]
+pub fn is_wine() -> bool {
+    cfg!(windows) && std::env::var_os("WINEPREFIX").is_some()
+}
+
+/// How many files are in a directory, but for those that go in a moment: Windows keeps what is
+/// mapped, under a temporary name.
+///
+/// # Panics
+///
+/// If it cannot be read.
+#[must_use]
+pub fn count_of_files(directory: &Path) -> usize {
+    let is_going =
+        |name: &std::ffi::OsString| cfg!(windows) && mmstats_core::system::name::is_temporary(name);
+    let names = std::fs::read_dir(directory).expect("a directory");
+    names.map(|entry| entry.expect("an entry").file_name()).filter(|name| !is_going(name)).count()
 }
 
 /// A directory for one test.

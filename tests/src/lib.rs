@@ -4,20 +4,14 @@
 //! hangs, fills disks and gets killed in them.
 #![deny(unsafe_code)]
 
-#[cfg(unix)]
 pub mod actor;
 #[cfg(unix)]
 pub mod control;
-#[cfg(unix)]
 pub mod everything;
-#[cfg(unix)]
 pub mod further;
-#[cfg(unix)]
 pub mod look;
-#[cfg(unix)]
 pub mod payload;
 pub mod specimen;
-#[cfg(unix)]
 pub mod storage;
 #[cfg(unix)]
 pub mod system;

@@ -9,7 +9,7 @@ use mmstats::{Counter, Error, Gauge, OnDrop, Options, Publisher, Stats, Text};
 use mmstats_observe::State;
 use mmstats_tests::look::{look, unsigned, value};
 
-use mmstats_tests::actor::{Meeting, directory};
+use mmstats_tests::actor::{Meeting, count_of_files, directory, is_wine};
 
 #[derive(Stats)]
 struct One {
@@ -109,7 +109,7 @@ fn use_after_the_end() {
     assert_eq!((hits_of(&path), observer.files()[0].lanes().owned), (1, 1));
     let level = value(&observer.files()[0], "level").value.unwrap();
     assert_eq!(level.as_f64(), Some(4.0));
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    assert_eq!(count_of_files(directory.path()), 1);
 }
 
 /// Threads that are at work while others close the publisher, and go on afterwards.
@@ -185,6 +185,7 @@ fn with_in_a_destructor_of_a_thread() {
 }
 
 /// A long-lived thread that meets one publisher after the other does not keep them all.
+#[cfg(target_os = "linux")] // has /proc
 #[test]
 fn a_thread_survives_many_publishers() {
     let directory = directory();
@@ -199,13 +200,17 @@ fn a_thread_survives_many_publishers() {
     (0..200).for_each(|_| publish());
     // Other tests open files meanwhile, but not that many.
     assert!(open() < before + 100, "{before} open files became {}", open());
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert_eq!(count_of_files(directory.path()), 0);
 }
 
 /// A kept file says that nothing changes any more, and nothing does: handles that are still
 /// around go on in a copy of their own.
 #[test]
 fn a_closed_file_does_not_change() {
+    if is_wine() {
+        eprintln!("skipped: wine goes on sharing a view that is to be copied at a write");
+        return;
+    }
     let directory = directory();
     let publisher = one(directory.path());
     let path = publisher.paths().remove(0);

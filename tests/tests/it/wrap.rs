@@ -2,7 +2,7 @@
 //! go on over the end. The file is changed to be shortly before it.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
 use mmstats::{Events, Histogram, Options, Publisher, Rate, Stats, Text, Timer, Window};
@@ -27,14 +27,15 @@ struct Old {
 fn age(path: &Path) -> u32 {
     let bytes = std::fs::read(path).unwrap();
     let image = Image::open(bytes.as_slice()).unwrap();
-    let file = File::options().write(true).open(path).unwrap();
+    let mut file = File::options().write(true).open(path).unwrap();
     let lane = image.lane(0).consistent().unwrap();
     let mut log = 0;
     for field in image.fields().map(Result::unwrap).filter(|field| field.slots() > 0) {
         // The newest slot is the first one, as in a fresh cell.
         let number = 0_u32.wrapping_sub(field.slots());
         let cell = u64::from(lane.offset() + field.place());
-        file.write_all_at(&number.to_le_bytes(), cell).unwrap();
+        file.seek(SeekFrom::Start(cell)).unwrap();
+        file.write_all(&number.to_le_bytes()).unwrap();
         if image.label(&field, &mut [0; 255]) == "log" {
             log = number;
         }

@@ -17,7 +17,7 @@ mod large;
 mod latency;
 #[cfg(target_os = "linux")]
 mod prefork;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 mod publish;
 #[cfg(target_os = "linux")]
 mod server;
@@ -28,7 +28,7 @@ mod storms;
 #[cfg(target_os = "linux")]
 mod strict;
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let role = arguments.next().unwrap_or_default();
@@ -37,39 +37,49 @@ fn main() {
     match role.as_str() {
         "idle" => publish::idle(&directory, &rest),
         "payload" => publish::payload(&directory, &rest),
-        "latency" => latency::run(&directory, &rest),
+        "many" => publish::many(&directory, &rest),
+        "look" => publish::look(&directory, &rest),
+        #[cfg(target_os = "linux")]
+        role => on_linux(role, &directory, &rest),
+        #[cfg(not(target_os = "linux"))]
+        role => panic!("no role {role:?}"),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn on_linux(role: &str, directory: &std::path::Path, rest: &[String]) {
+    match role {
+        "latency" => latency::run(directory, rest),
         "limited" => {
-            disk::bounded(&directory, "limit");
+            disk::bounded(directory, "limit");
             say("passed");
         }
-        "forks" => storms::forks(&directory, &rest),
-        "threads" => storms::threads(&directory, &rest),
-        "recycle" => storms::recycle(&directory),
-        "server" => server::run(&directory),
-        "observe" => server::observe(&directory),
-        "pair" => storage::pair(&directory, &rest),
-        "adding" => storage::adding(&directory, &rest),
-        "storage" => storage::run(&directory, &rest),
-        "strict" => strict::run(&directory, &rest),
-        "disk" => disk::run(&directory, &rest),
-        "nobody" => disk::as_nobody(&directory),
-        "large" => large::run(&directory, &rest),
-        "fork" => fork::run(&directory, &rest),
-        "prefork" => prefork::run(&directory, &rest),
-        "daemon" => daemon::run(&directory, &rest),
-        "many" => publish::many(&directory, &rest),
-        "look-as" => publish::look_as(&directory, &rest),
-        "planted" => disk::planted(&directory, &rest),
-        "look" => publish::look(&directory, &rest),
+        "forks" => storms::forks(directory, rest),
+        "threads" => storms::threads(directory, rest),
+        "recycle" => storms::recycle(directory),
+        "server" => server::run(directory),
+        "observe" => server::observe(directory),
+        "pair" => storage::pair(directory, rest),
+        "adding" => storage::adding(directory, rest),
+        "storage" => storage::run(directory, rest),
+        "strict" => strict::run(directory, rest),
+        "disk" => disk::run(directory, rest),
+        "nobody" => disk::as_nobody(directory),
+        "large" => large::run(directory, rest),
+        "fork" => fork::run(directory, rest),
+        "prefork" => prefork::run(directory, rest),
+        "daemon" => daemon::run(directory, rest),
+        "look-as" => publish::look_as(directory, rest),
+        "planted" => disk::planted(directory, rest),
         other => panic!("no role {other:?}"),
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", windows)))]
 fn main() {}
 
 /// Prints a line for the test that waits for it.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 fn say(line: impl std::fmt::Display) {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
@@ -79,7 +89,7 @@ fn say(line: impl std::fmt::Display) {
 }
 
 /// The next line of the test; `None` when it has gone.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 fn hear() -> Option<String> {
     let mut line = String::new();
     match std::io::stdin().read_line(&mut line) {

@@ -1,19 +1,25 @@
 //! Publishing, and looking.
 
 use std::io::Write;
+#[cfg(target_os = "linux")] // exec
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+#[cfg(target_os = "linux")] // as below
 use std::process::{Command, Stdio};
 
 use mmstats::{Access, Counter, OnDrop, Options, Publisher, Stats};
 use mmstats_observe::State;
+#[cfg(target_os = "linux")] // as below
 use mmstats_tests::control::set_umask;
 use mmstats_tests::everything::Everything;
 use mmstats_tests::look::{look as observe, unsigned};
 use mmstats_tests::payload::{ELEMENTS, Eight, Payload, array_of, text_of};
+#[cfg(target_os = "linux")] // users
 use mmstats_tests::system;
 
-use crate::{clock, hear, say};
+#[cfg(target_os = "linux")] // which lets one stand in for the C library
+use crate::clock;
+use crate::{hear, say};
 
 /// As little as a program can publish.
 #[derive(Debug, Stats)]
@@ -33,10 +39,12 @@ pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
             ("lanes", lanes) => options.lanes(lanes.parse().expect("a number of lanes")),
             ("keep", _) => options.on_drop(OnDrop::Keep),
             ("post", keep) => options.post_mortems(Some(keep.parse().expect("a number"))),
+            #[cfg(target_os = "linux")] // as above
             ("clock", seconds) => {
                 clock::set(seconds.parse().expect("seconds"));
                 options
             }
+            #[cfg(target_os = "linux")] // Windows has no umask
             ("umask", octal) => {
                 set_umask(u16::from_str_radix(octal, 8).expect("permissions"));
                 options
@@ -44,6 +52,7 @@ pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
             ("access", "owner") => options.access(Access::Owner),
             ("access", "group") => options.access(Access::Group),
             ("access", "everybody") => options.access(Access::Everybody),
+            #[cfg(target_os = "linux")] // as above
             ("user", id) => {
                 system::become_user(id.parse().expect("a user")).expect("the super-user may");
                 options
@@ -98,6 +107,7 @@ pub(crate) fn idle(directory: &Path, words: &[String]) {
                 while hear().is_some() {}
                 return;
             }
+            #[cfg(target_os = "linux")] // as above
             ("clock", seconds) => {
                 // Amid a timed section, which takes as long as it takes.
                 let seconds = seconds.parse().expect("seconds");
@@ -110,6 +120,7 @@ pub(crate) fn idle(directory: &Path, words: &[String]) {
                 say(format_args!("{} of {} live, {sum}", live.count(), observer.files().len()));
                 continue;
             }
+            #[cfg(target_os = "linux")] // fork
             ("spawn", how) => {
                 let mut command = Command::new("sleep");
                 command.arg("60").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -120,6 +131,7 @@ pub(crate) fn idle(directory: &Path, words: &[String]) {
                 say(command.spawn().expect("a child").id());
                 continue;
             }
+            #[cfg(target_os = "linux")] // Windows has no exec
             ("exec", words) => {
                 let program = std::env::current_exe().expect("a path");
                 let mut command = Command::new(program);
@@ -153,9 +165,16 @@ pub(crate) fn many(directory: &Path, words: &[String]) {
 }
 
 /// The number of this thread, by another way than the one under test.
+#[cfg(not(windows))] // as below
 pub(crate) fn thread_id() -> String {
     let link = std::fs::read_link("/proc/thread-self").expect("/proc");
     link.file_name().expect("a thread").to_string_lossy().into_owned()
+}
+
+/// A name of this thread.
+#[cfg(windows)] // where there is no other way to its number than the one under test
+pub(crate) fn thread_id() -> String {
+    format!("{:?}", std::thread::current().id())
 }
 
 /// Publishes self-checking values as fast as possible; says from time to time which
@@ -197,6 +216,7 @@ pub(crate) fn look(directory: &Path, labels: &[String]) {
 }
 
 /// `USER LABEL`: what that user sees.
+#[cfg(target_os = "linux")] // as above
 pub(crate) fn look_as(directory: &Path, words: &[String]) {
     let [user, label] = words else { panic!("USER LABEL") };
     system::become_user(user.parse().expect("a user")).expect("the super-user may");
