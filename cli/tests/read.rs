@@ -286,6 +286,7 @@ fn nonsense_is_refused_by_name_rule_and_offset_and_the_rest_is_shown() {
     std::fs::write(at("building.mmst"), building).unwrap();
     std::fs::File::create(at("huge.mmst")).unwrap().set_len(8 << 30).unwrap();
     std::fs::create_dir(at("directory.mmst")).unwrap();
+    #[cfg_attr(windows, allow(unused_mut))] // as below
     let mut bad = vec![
         ("empty.mmst", "too-short at byte 0"),
         ("random.mmst", "bad-magic at byte 0"),

@@ -1,0 +1,139 @@
+//! Ctrl-C on Windows: tools that go on until then end cleanly, with the right exit code.
+//!
+//! Ctrl-C goes to all programs of a console, so this process has one of its own, and the tests take
+//! turns. (To a group of processes alone only Ctrl-Break can be sent, and by wine 8 not even that.)
+//! That the demo gives a terminal back as it was is not seen here: its output is a pipe.
+#![cfg(windows)] // Unix has signals: see live.rs and events.rs
+#![allow(unsafe_code)] // asks for a console, and sends the event
+
+mod common;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use common::{PATIENCE, Publisher, files, json, mmstats, wait_for};
+use windows_sys::Win32::Foundation::STATUS_CONTROL_C_EXIT;
+use windows_sys::Win32::System::Console as win;
+
+/// A tool that runs until it is told to end.
+struct Running {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn start(_console: &Console, directory: &Path, arguments: &[&str]) -> Self {
+        let mut command = mmstats(directory);
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || out.lines().all(|line| sender.send(line.unwrap()).is_ok()));
+        Self { child, lines }
+    }
+
+    fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).expect("a line")
+    }
+
+    /// Ctrl-C; the exit code, the last line and what was complained of.
+    fn interrupt(mut self) -> (Option<i32>, Option<String>, String) {
+        // SAFETY: has no precondition.
+        let sent = unsafe { win::GenerateConsoleCtrlEvent(win::CTRL_C_EVENT, 0) };
+        assert_ne!(sent, 0, "{}", std::io::Error::last_os_error());
+        let status = wait_for(|| self.child.try_wait().unwrap());
+        let mut complaints = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
+        (status.code(), self.lines.iter().last(), complaints)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A console for this process and those that it starts, and one test's turn to use it.
+struct Console(#[allow(dead_code)] MutexGuard<'static, bool>); // held
+
+impl Console {
+    fn take() -> Self {
+        static MADE: Mutex<bool> = Mutex::new(false);
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::replace(&mut *made, true) {
+            Self::make();
+        }
+        Self(made)
+    }
+
+    fn make() {
+        // The new console puts itself in the place of the pipes that this process has.
+        let handles = [win::STD_INPUT_HANDLE, win::STD_OUTPUT_HANDLE, win::STD_ERROR_HANDLE]
+            // SAFETY: has no precondition.
+            .map(|which| (which, unsafe { win::GetStdHandle(which) }));
+        // SAFETY: has no precondition. There may be none.
+        unsafe { win::FreeConsole() };
+        // SAFETY: has no precondition.
+        let made = unsafe { win::AllocConsole() };
+        assert_ne!(made, 0, "{}", std::io::Error::last_os_error());
+        for (which, handle) in handles {
+            // SAFETY: the handle was there before.
+            unsafe { win::SetStdHandle(which, handle) };
+        }
+        // This process gets what it sends.
+        // SAFETY: the function is there as long as the process is.
+        let heard = unsafe { win::SetConsoleCtrlHandler(Some(ignore), 1) };
+        assert_ne!(heard, 0, "{}", std::io::Error::last_os_error());
+    }
+}
+
+unsafe extern "system" fn ignore(_event: u32) -> i32 {
+    1
+}
+
+#[test]
+fn followed_events_end_cleanly() {
+    let dir = tempfile::tempdir().unwrap();
+    let console = Console::take();
+    let _publisher = Publisher::start(dir.path());
+    let running = Running::start(&console, dir.path(), &["events", "-f", "-d0.05"]);
+    let line = running.line();
+    assert!(line.contains("worker"), "{line}");
+    let (code, _, complaints) = running.interrupt();
+    assert_eq!((code, complaints.as_str()), (Some(0), ""));
+}
+
+/// Its publisher hears it too, and removes its file.
+#[test]
+fn the_demo_ends_cleanly() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["demo", "--seconds", "60", "--threads", "2"];
+    let running = Running::start(&Console::take(), dir.path(), &arguments);
+    wait_for(|| json(dir.path(), &["ls", "--json"])["files"][0]["pid"].as_u64());
+    while !running.line().contains("bytes_in=") {}
+    let (code, last, complaints) = running.interrupt();
+    assert_eq!((code, complaints.as_str()), (Some(0), ""));
+    assert!(last.as_ref().is_some_and(|line| line.contains("ended cleanly")), "{last:?}");
+    wait_for(|| files(dir.path()).is_empty().then_some(()));
+}
+
+/// A tool that has nothing to tidy up is ended by the system.
+#[test]
+fn polling_is_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let console = Console::take();
+    let _publisher = Publisher::start(dir.path());
+    let running = Running::start(&console, dir.path(), &["poll", "-d0.05", "demo.blocks"]);
+    assert_eq!(running.line().trim(), "demo.blocks/s");
+    running.line();
+    let (code, _, complaints) = running.interrupt();
+    // wine gives 0.
+    let wine = std::env::var_os("WINEPREFIX").is_some();
+    let wanted = if wine { 0 } else { STATUS_CONTROL_C_EXIT };
+    assert_eq!((code, complaints.as_str()), (Some(wanted), ""));
+}
