@@ -3,12 +3,14 @@
 
 use std::process::{Command, Output};
 
+#[cfg(unix)] // as below
 const READER: &str = env!("CARGO_BIN_EXE_conform-reader");
 
 fn conform(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_conform")).args(words).output().unwrap()
 }
 
+#[cfg(unix)] // as below
 fn run(reader: &str, more: &[&str]) -> (Option<i32>, String) {
     let out = conform(&[&["run", "--reader", reader], more].concat());
     assert!(out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
@@ -16,6 +18,7 @@ fn run(reader: &str, more: &[&str]) -> (Option<i32>, String) {
     (out.status.code(), text.lines().last().unwrap().to_owned())
 }
 
+#[cfg(unix)] // a shell runs readers
 #[test]
 fn the_rust_reader_is_right() {
     let (code, last) = run(READER, &["--strict"]);
@@ -24,6 +27,7 @@ fn the_rust_reader_is_right() {
     assert!(passed > 700 && last.ends_with(" passed, 0 failed, 0 skipped"), "{last}");
 }
 
+#[cfg(unix)] // a shell runs readers
 #[test]
 fn wrong_readers_fail() {
     let only = ["--only", "{valid,malformed}/s*"];
@@ -49,6 +53,7 @@ fn wrong_readers_fail() {
     assert_eq!((code, last), (Some(1), format!("0 passed, 0 failed, {all} skipped")));
 }
 
+#[cfg(unix)] // a shell runs readers
 #[test]
 fn known_failures_are_exact() {
     let directory = tempfile::tempdir().unwrap();
@@ -104,6 +109,7 @@ fn explains_parts_of_a_file() {
 }
 
 /// Mistakes of the caller: exit code 2, and a sentence that says what to do.
+#[cfg(unix)] // a shell runs readers
 #[test]
 fn says_what_is_wrong_with_the_question() {
     let only = ["--only", "valid/small"];
@@ -129,6 +135,7 @@ fn says_what_is_wrong_with_the_question() {
 }
 
 /// Readers that never end, print without end, or leave somebody with the pipe behind.
+#[cfg(unix)] // a shell runs readers
 #[test]
 fn bounds_readers_in_time_and_output() {
     for (reader, wanted) in [

@@ -32,7 +32,7 @@ type Error = Box<dyn std::error::Error>;
 
 /// The longest that a reader may take for one file.
 const LIMIT: Duration = Duration::from_secs(5);
-/// How it begins when the shell did not find the command, or may not run it.
+/// How it begins when there is no shell, or it did not find the command, or may not run it.
 const UNABLE: &str = "the reader does not start: ";
 /// The most that it may print.
 const MOST: u64 = 64 << 20;
@@ -92,7 +92,7 @@ fn one(reader: &str, path: &Path, fixture: &Fixture, strict: bool) -> Result<Goo
     std::fs::write(path, &fixture.bytes).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut command = command(reader, "", path);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = child.map_err(|e| format!("sh: {e}"))?;
+    let mut child = child.map_err(|e| format!("{UNABLE}sh: {e}"))?;
     let (status, out, err) = wait(&mut child, LIMIT)?;
     if let Some(126 | 127) = status.code() {
         return Err(format!("{UNABLE}{}", String::from_utf8_lossy(&err).trim()));
