@@ -5,7 +5,9 @@ mod common;
 #[cfg(unix)] // where a name may be any bytes
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+#[cfg(unix)] // for mkfifo
+use std::process::Command;
+use std::process::Stdio;
 
 use mmstats_core::{
     Array, Blob, Constant, Counter, DataType, Events, FieldSpec, Gauge, Kind, Level, Rate, Schema,

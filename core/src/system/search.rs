@@ -208,8 +208,10 @@ mod tests {
     use super::*;
 
     /// Opens what its path says that can be opened.
+    #[cfg(not(windows))] // as the test that it is for
     struct Named(PathBuf);
 
+    #[cfg(not(windows))] // as above
     impl Named {
         fn made(path: &Path, how: &str) -> Result<Self> {
             let error = |kind| Err(Error::new("use directory", path, kind));
@@ -223,6 +225,7 @@ mod tests {
         }
     }
 
+    #[cfg(not(windows))] // as above
     impl OpenDirectory for Named {
         fn open(path: &Path) -> Result<Self> {
             Self::made(path, "open")
