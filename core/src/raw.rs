@@ -86,7 +86,7 @@ impl RawHeader {
         }
     }
 
-    /// Stores the fixed part and its checksum; `self.checksum` is not looked at.
+    /// Stores the fixed part, over zeros, and its checksum; `self.checksum` is not looked at.
     pub(crate) fn store<M>(&self, region: &Region<M>) {
         region.write(h::MAGIC, &self.magic);
         region.store32(h::MAJOR, join(self.major, self.minor));
@@ -105,9 +105,6 @@ impl RawHeader {
         region.store32(h::LANE_STRIDE, self.lane_stride);
         region.store32(h::LANE_CAPACITY, self.lane_capacity);
         region.store32(h::CELLS_OFFSET, self.cells_offset);
-        for offset in (h::CELLS_OFFSET + 4..h::CHECKSUM).step_by(4) {
-            region.store32(offset, 0);
-        }
         store64(region, h::CHECKSUM, Self::checksum_of(region));
     }
 
@@ -238,5 +235,18 @@ impl RawDescriptor {
     /// Stores the checksum.
     pub(crate) fn store_checksum<M>(region: &Region<M>, offset: u32, checksum: u64) {
         store64(region, offset + d::CHECKSUM, checksum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_a_power_of_two_up_to_the_limit() {
+        for (slot_bits, slots) in [(0, 0), (1, 2), (2, 4), (16, 65_536), (17, 0), (255, 0)] {
+            let raw = RawDescriptor { slot_bits, ..RawDescriptor::default() };
+            assert_eq!(raw.slots(), slots, "{slot_bits}");
+        }
     }
 }

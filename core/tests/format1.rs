@@ -135,8 +135,14 @@ fn texts_end_at_a_zero_byte_and_lose_what_is_not_utf8() {
         assert_eq!(found.to_string(), text);
         assert_eq!(found.as_str().is_some(), std::str::from_utf8(found.bytes()).is_ok());
     }
-    let file = file(b"a\xFF\0b", "B", 255, &[7]);
-    assert_eq!(one(&file).unwrap().label.to_string(), "a\0b");
+    let file = file(b"a\xFF\0b\"", "B", 255, &[7]);
+    let label = one(&file).unwrap().label;
+    assert_eq!(label.to_string(), "a\0b\"");
+    assert_eq!(
+        format!("{label:?}"),
+        r#""a\xff\x00b\""#.to_owned() + "\"",
+        "all of it, and its end"
+    );
 }
 
 #[test]
@@ -162,7 +168,8 @@ fn each_fault_has_its_code_and_offset() {
         assert_eq!(one(&file(b"ab", "I", index, &[0; 8])), Err(error));
     }
     let long = "1".repeat(300) + "s";
-    for ty in ["", "x", "P", "II", "<I", "-1s", "1 s", "4294967296s", "s5", "\u{e4}", &long] {
+    for ty in ["", "x", "P", "II", "<I", "-1s", "+5s", "1 s", "4294967296s", "s5", "\u{e4}", &long]
+    {
         let error = Error::Type { offset: 7, size: ty.len() };
         assert_eq!(one(&file(b"ab", ty, 255, &[0; 8])), Err(error), "{ty}");
         assert!(error.to_string().len() > 10);

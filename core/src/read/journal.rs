@@ -3,7 +3,7 @@
 use super::error::ValueError;
 use super::field::Field;
 use super::value::{ArrayView, Reading, Value, Verdict};
-use crate::buckets::{Buckets, HISTOGRAM_SLOT};
+use crate::buckets::Buckets;
 use crate::layout::CELL_HEAD;
 use crate::protocol::{self, JournalError, ReadJournal, Site};
 use crate::region::Source;
@@ -131,10 +131,9 @@ pub(super) fn value<'b>(field: &Field, journal: Journal<'b>) -> Reading<'b> {
 /// The same journal as a histogram; `Unknown` if the field is none.
 pub(super) fn histogram<'b>(field: &Field, journal: Journal<'b>) -> Verdict<Histogram<'b>> {
     match field.buckets() {
-        Some(buckets) if journal.slot.len() >= HISTOGRAM_SLOT as usize => {
-            Verdict::Consistent(Histogram { journal, buckets })
-        }
-        _ => Verdict::Unknown,
+        // The rule `kind-param` gave its slot room for all that a histogram has.
+        Some(buckets) => Verdict::Consistent(Histogram { journal, buckets }),
+        None => Verdict::Unknown,
     }
 }
 

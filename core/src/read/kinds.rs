@@ -73,6 +73,7 @@ mod tests {
         for bad in [&b""[..], b"\0", b"a\0", b"\0a", b"a\0\0b", &[b'x'; 64]] {
             assert_eq!(count_names(bad), None, "{bad:?}");
         }
+        assert_eq!(count_names(&[b'x'; 63]), Some(1));
         let many = std::vec![b"a\0".as_slice(); MAX_STATES].concat();
         assert_eq!(count_names(&many[..2 * MAX_STATES - 1]), Some(MAX_STATES));
         assert_eq!(count_names(&std::vec![b"\0a".as_slice(); MAX_STATES + 1].concat()[1..]), None);

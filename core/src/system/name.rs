@@ -44,7 +44,12 @@ pub struct Values<'a> {
 /// A value that is not UTF-8 is taken with replacement characters.
 #[must_use]
 pub fn template() -> String {
-    match std::env::var_os(VARIABLE) {
+    of_variable(std::env::var_os(VARIABLE).as_deref())
+}
+
+/// An empty value is as none.
+fn of_variable(value: Option<&OsStr>) -> String {
+    match value {
         Some(value) if !value.is_empty() => value.to_string_lossy().into_owned(),
         _ => DEFAULT_TEMPLATE.to_owned(),
     }
@@ -106,7 +111,7 @@ pub fn part_name(name: &str, part: u32) -> Result<String> {
 #[must_use]
 pub fn is_published(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
-    name.len() > SUFFIX.len() && name.ends_with(SUFFIX.as_bytes()) && name[0] != b'.'
+    name.ends_with(SUFFIX.as_bytes()) && !name.starts_with(b".")
 }
 
 /// Whether `name` is that of a file which is being made, or was not finished.
@@ -243,6 +248,13 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_variable_is_as_none() {
+        assert_eq!(of_variable(None), DEFAULT_TEMPLATE);
+        assert_eq!(of_variable(Some(OsStr::new(""))), DEFAULT_TEMPLATE);
+        assert_eq!(of_variable(Some(OsStr::new("x-{ID}.mmst"))), "x-{ID}.mmst");
+    }
+
+    #[test]
     fn each_rule_has_its_error() {
         let unknown = NameError::UnknownPlaceholder { name: "cmd".to_owned() };
         assert_eq!(broken_rule("{cmd}.mmst", &VALUES), unknown);
@@ -300,6 +312,9 @@ mod tests {
         ] {
             assert_eq!(sanitise(command), want);
         }
+        let longest = "a".repeat(MAX_COMMAND);
+        assert_eq!(sanitise(&longest), longest);
+        assert_eq!(sanitise(&(longest.clone() + "b")), longest);
         // 64 bytes fall into the middle of a character.
         let long = sanitise(&"ü€".repeat(40)).into_owned();
         assert!(long.len() <= MAX_COMMAND && long.len() > MAX_COMMAND - 4, "{}", long.len());
