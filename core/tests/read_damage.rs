@@ -439,7 +439,7 @@ fn constants_that_overlap_are_not_summed_for_ever() {
         let used = b.heap - HEAP;
         let good = fields.iter().take_while(|field| field.is_ok()).count();
         assert_eq!(good, 2 * used / size, "heap of {used} bytes");
-        assert_eq!(2 * used % size == 0, size == 256);
+        assert_eq!((2 * used).is_multiple_of(size), size == 256);
         for field in &fields[good..] {
             assert_eq!(field.unwrap_err().code(), "cell-overlap");
         }

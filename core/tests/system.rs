@@ -1,12 +1,18 @@
 //! The words and rules that the backends share.
 #![cfg(feature = "std")]
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use mmstats_core::system::name::{is_published, is_temporary, temporary};
-use mmstats_core::system::{Error, ErrorKind, FileType, NameError};
+use mmstats_core::system::{
+    Error, ErrorKind, FileType, NameError, Removal, SweepOptions, Sweeper, USE_DIRECTORY, split,
+    sweep_names,
+};
 
 #[test]
 fn an_error_says_what_was_tried_and_why() {
@@ -122,4 +128,105 @@ fn a_temporary_name_has_a_dot_a_marker_and_sixteen_digits() {
     ] {
         assert!(!is_temporary(OsStr::new(&other)), "{other}");
     }
+}
+
+/// What to do is said where the user can do it.
+#[test]
+fn who_cannot_use_a_directory_is_told_what_to_do() {
+    let path = Path::new("/x");
+    let advice = "; remove it, or set MMSTATS_PATH to a directory of your own";
+    for kind in [
+        ErrorKind::WrongOwner { owner: 1, expected: 2 },
+        ErrorKind::WrongMode { mode: 0o777 },
+        ErrorKind::OthersMayWrite,
+    ] {
+        let text = |operation| Error::new(operation, path, kind.clone()).to_string();
+        assert!(text(USE_DIRECTORY).ends_with(advice), "{}", text(USE_DIRECTORY));
+        assert!(!text("open").contains("remove"), "{}", text("open"));
+    }
+    assert!(!Error::new(USE_DIRECTORY, path, ErrorKind::NotFound).to_string().contains("remove"));
+}
+
+/// Dead files, by seconds from now; those that are no number of seconds are alive.
+struct Dead(RefCell<Vec<String>>);
+
+impl Sweeper for Dead {
+    type Id = String;
+
+    fn judge(&self, name: &OsStr, path: &Path) -> Result<(SystemTime, String), Removal> {
+        let name = name.to_str().unwrap();
+        assert_eq!(path, Path::new("/x").join(name));
+        let seconds = name.trim_start_matches('.').split('.').next().unwrap();
+        let seconds = seconds.parse::<i64>().map_err(|_| Removal::Live)?;
+        let apart = Duration::from_secs(seconds.unsigned_abs());
+        let now = SystemTime::now();
+        let modified = if seconds < 0 { now - apart } else { now + apart };
+        Ok((modified, name.to_owned()))
+    }
+
+    fn remove(&self, name: &OsStr, _: &Path, id: String) -> Removal {
+        assert_eq!(name, id.as_str());
+        self.0.borrow_mut().push(id);
+        Removal::Removed
+    }
+}
+
+/// Sweeps these names; those that are gone.
+fn swept(names: &[&str], options: &SweepOptions) -> Vec<String> {
+    let dead = Dead(RefCell::default());
+    let names = names.iter().map(OsString::from);
+    let swept = sweep_names(&dead, Path::new("/x"), names, options, &|name| name != "-9.mmst");
+    let removed = swept.iter().filter(|swept| matches!(swept.removal, Removal::Removed));
+    let removed: Vec<String> =
+        removed.map(|swept| swept.path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    assert_eq!(removed, dead.0.into_inner(), "what is said to be gone is");
+    removed
+}
+
+#[test]
+fn a_sweep_keeps_the_newest_and_those_of_the_future_besides() {
+    let names = [
+        "-5.mmst",
+        "900.mmst",
+        "-1.mmst",
+        "alive.mmst",
+        "800.mmst",
+        "700.mmst",
+        "-3.mmst",
+        "-9.mmst",
+        "-4.txt",
+    ];
+    let keeping = |keep| swept(&names, &SweepOptions { keep, ..SweepOptions::default() });
+    let all = ["900.mmst", "800.mmst", "700.mmst", "-1.mmst", "-3.mmst", "-5.mmst"];
+    assert_eq!(keeping(0), all);
+    assert_eq!(keeping(1), ["800.mmst", "700.mmst", "-3.mmst", "-5.mmst"]);
+    assert_eq!(keeping(2), ["700.mmst", "-5.mmst"]);
+    assert_eq!(keeping(3), [""; 0]);
+    let dry = SweepOptions { keep: 0, dry_run: true, ..SweepOptions::default() };
+    assert_eq!(swept(&names, &dry), [""; 0]);
+}
+
+/// One that is being made stays; one that was given up, or is of before the clock was set back,
+/// goes. None of them is kept as a file would be.
+#[test]
+fn a_sweep_removes_old_temporary_files() {
+    let name = |seconds: i64| temporary(&format!("{seconds}.mmst"), 7);
+    let names = [-3600, -61, -5, 5, 61, 3600].map(name);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let gone = swept(&names, &SweepOptions { keep: 9, ..SweepOptions::default() });
+    assert_eq!(gone, [names[0], names[1], names[4], names[5]]);
+}
+
+#[test]
+fn a_file_has_a_directory_and_a_name() {
+    for (path, directory, name) in [
+        ("/x/y.mmst", "/x", "y.mmst"),
+        ("x/y", "x", "y"),
+        ("y.mmst", ".", "y.mmst"),
+        ("/y", "/", "y"),
+    ] {
+        let expected = (PathBuf::from(directory), OsStr::new(name));
+        assert_eq!(split(Path::new(path)), Some(expected), "{path}");
+    }
+    assert_eq!((split(Path::new("/")), split(Path::new("x/.."))), (None, None));
 }

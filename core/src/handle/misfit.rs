@@ -166,7 +166,7 @@ fn a_cell_must_lie_in_its_lane() {
             assert_eq!(image.with(field, d::PLACE, cells, attach), Ok(()), "{name}: the first");
         }
     }
-    assert_eq!(image.with(counter, d::PLACE, stride - 16, || attach(&image.lane, counter)), Ok(()));
+    assert_eq!(image.with(counter, d::PLACE, stride - 24, || attach(&image.lane, counter)), Ok(()));
 }
 
 #[test]

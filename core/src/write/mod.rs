@@ -5,6 +5,8 @@ mod geometry;
 mod heap;
 mod id;
 mod lane;
+#[cfg(test)]
+mod limits;
 mod schema;
 mod spec;
 mod template;

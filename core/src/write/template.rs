@@ -395,7 +395,7 @@ impl Room {
 }
 
 /// The rules that a constant can break: the kinds' own are those of the constructors.
-const fn check(spec: &FieldSpec<'_>) {
+pub(super) const fn check(spec: &FieldSpec<'_>) {
     assert!(!spec.label.is_empty() && spec.label.len() <= MAX_LABEL, "a label has 1 to 255 bytes");
     assert!(spec.unit.len() <= MAX_UNIT, "a unit has at most 63 bytes");
     assert!(spec.count > 0 && spec.slot_bytes() <= layout::MAX_SLOT, "a bad count");
@@ -531,6 +531,14 @@ mod tests {
             region.store32(at, region.load32(at) ^ 0x100);
             assert_eq!(live([7; 16]).0, own, "the word at {at}");
         }
+    }
+
+    #[test]
+    fn memory_of_its_very_size_is_enough() {
+        const SIZE: usize =
+            Template::<{ Template::<0>::words(FIELDS) }>::new(FIELDS).size() as usize;
+        let memory = Box::leak(Box::new(StaticBytes::<SIZE>::new())).into_memory();
+        assert!(!IMAGE.start(memory, [7; 16]).unwrap().1);
     }
 
     #[test]

@@ -1,0 +1,101 @@
+//! The largest that a writer takes, and what is just too large.
+
+use super::geometry::{Geometry, group_slot};
+use super::spec::{FieldSpec, SpecError};
+use super::template;
+use crate::buckets::Buckets;
+use crate::layout::{MAX_CAPACITY, MAX_ELEMENTS, MAX_FIELDS, MAX_LANES, MAX_SLOT};
+use crate::types::{DataType, Kind};
+
+#[test]
+fn the_largest_images_and_groups() {
+    assert!(Geometry::new(MAX_LANES).file_size().is_some());
+    let mut geometry = Geometry::new(1);
+    geometry.reserve(MAX_FIELDS, 0, 0);
+    assert!(geometry.file_size().is_some());
+    let text = FieldSpec::text("t", MAX_CAPACITY);
+    let unit = FieldSpec::gauge("g", DataType::U64);
+    assert_eq!(group_slot(&[text]), Ok(MAX_SLOT - 8));
+    assert_eq!(group_slot(&[text, unit]), Ok(MAX_SLOT));
+    assert_eq!(group_slot(&[unit, text, unit]), Err(SpecError::Group { members: 3 }));
+    assert_eq!(group_slot(&[text, text]), Err(SpecError::Group { members: 2 }));
+}
+
+#[test]
+fn the_largest_fields() {
+    let long = std::string::String::from_utf8(std::vec![b'x'; 4095]).unwrap();
+    let ok = FieldSpec::counter("a");
+    assert_eq!(ok.attributes(&[("k", &long[..4094])]).check(), Ok(()));
+    let error = ok.attributes(&[("k", &long)]).check();
+    assert_eq!(error, Err(SpecError::Attributes { len: 4097 }));
+    assert_eq!(FieldSpec::text("t", MAX_CAPACITY).check(), Ok(()));
+    assert_eq!(FieldSpec::array("t", DataType::U64, MAX_SLOT / 8).check(), Ok(()));
+    assert_eq!(FieldSpec::array("t", DataType::U8, MAX_SLOT).check(), Ok(()));
+    // Only a journal's elements have numbers of 16 bits.
+    let histogram = |elements| {
+        let buckets = Buckets::from_param(Buckets::integers(0.1, 1, 2).param(), elements);
+        FieldSpec::histogram("h", buckets.unwrap()).check()
+    };
+    assert_eq!(histogram(MAX_ELEMENTS), Ok(()));
+    let (kind, ty) = (Kind::Histogram, DataType::U64);
+    assert_eq!(histogram(MAX_ELEMENTS + 1), Err(SpecError::KindType { kind, ty }));
+}
+
+#[test]
+fn rings_are_as_long_as_asked_for_or_longer() {
+    for (entries, ring) in [(1, 2), (2, 2), (3, 2), (4, 3), (7, 3), (8, 4), (65_535, 16)] {
+        let events = FieldSpec::events("e", entries, 8);
+        assert_eq!((events.ring, events.check()), (Some(ring), Ok(())), "{entries}");
+    }
+    assert!(FieldSpec::events("e", 65_536, 8).check().is_err());
+    // Without a ring, or with one that keeps too little.
+    let events = FieldSpec::text("e", 8).kind(Kind::Events);
+    assert_eq!(events.check(), Err(SpecError::Param { kind: Kind::Events }));
+    let rate = |ring| FieldSpec { ring, ..FieldSpec::rate("r", 1, &["1"]) }.check();
+    for ring in [None, Some(0), Some(1), Some(17)] {
+        assert_eq!(rate(ring), Err(SpecError::Param { kind: Kind::Rate }), "{ring:?}");
+    }
+    assert_eq!((rate(Some(2)), rate(Some(16))), (Ok(()), Ok(())));
+}
+
+/// A rate has its counter before it.
+#[test]
+fn a_rate_follows_a_counter_of_64_bits() {
+    let rate = FieldSpec::rate("r", 1, &["1"]);
+    let after = |before: FieldSpec<'_>| rate.check_after(Some(&before));
+    let refused = Err(SpecError::Param { kind: Kind::Rate });
+    assert_eq!(after(FieldSpec::counter("c")), Ok(()));
+    assert_eq!(after(FieldSpec::gauge("g", DataType::U64)), refused);
+    assert_eq!(after(FieldSpec::gauge("f", DataType::F64).kind(Kind::Counter)), refused);
+    assert_eq!(after(FieldSpec::array("a", DataType::U64, 1).kind(Kind::Counter)), refused);
+    assert_eq!(rate.check_after(None), refused);
+    assert_eq!(FieldSpec::counter("c").check_after(None), Ok(()));
+}
+
+/// The program does not compile, or does not start.
+#[test]
+fn a_field_that_breaks_a_rule_makes_no_template() {
+    let is_refused =
+        |spec: FieldSpec<'_>| std::panic::catch_unwind(|| template::check(&spec)).is_err();
+    let long = "x".repeat(256);
+    let counter = FieldSpec::counter("c");
+    for (spec, refused) in [
+        (FieldSpec::counter(""), true),
+        (FieldSpec::counter(&long[..1]), false),
+        (FieldSpec::counter(&long[..255]), false),
+        (FieldSpec::counter(&long), true),
+        (counter.unit(&long[..63]), false),
+        (counter.unit(&long[..64]), true),
+        (FieldSpec::text("t", 0), true),
+        (FieldSpec::text("t", 1), false),
+        (FieldSpec::array("a", DataType::U64, MAX_SLOT / 8), false),
+        (FieldSpec::array("a", DataType::U64, MAX_SLOT / 8 + 1), true),
+        (counter.kind(Kind::Info), false),
+        (counter.kind(Kind::Average), true),
+        // A type that a window has, but not in a ring.
+        (counter.kind(Kind::Window), true),
+        (FieldSpec { ring: Some(3), ..counter.kind(Kind::Window) }, false),
+    ] {
+        assert_eq!(is_refused(spec), refused, "{spec:?}");
+    }
+}
