@@ -128,6 +128,17 @@ fn an_atomic_field_has_no_slots() {
     assert_eq!(code(Kind::Gauge, 0, b"", Desc { member: 8, ..ATOMIC }), Some("member"));
 }
 
+/// Where nobody knows how large a constant is there is no checksum to compare.
+#[test]
+fn a_constant_of_a_wrong_count_is_refused_for_that() {
+    let mut b = Builder::new();
+    let place = b.heap(8, &[7; 16]);
+    let index = b.field("x", Desc { place, ..CONSTANT });
+    assert_eq!(codes(&b), [None]);
+    put32(&mut b.bytes, DESCRIPTORS + index * 64 + 20, 2);
+    assert_eq!(codes(&b), [Some("count")]);
+}
+
 #[test]
 fn the_limit_of_a_count_is_that_of_its_type() {
     for (ty, size) in
