@@ -157,7 +157,7 @@ fn a_file_says_whose_it_is_and_what_did_not_fit() {
     assert_eq!(only(&observer).owner(), Some(metadata.uid()));
     assert_eq!(only(&observer).size(), metadata.len());
     assert_eq!(only(&observer).fields_refused(), 0);
-    published.poke(h::FIELDS_REFUSED.into(), &3_u32.to_ne_bytes());
+    published.poke(h::FIELDS_REFUSED.into(), &3_u32.to_le_bytes());
     assert_eq!(only(&observer).fields_refused(), 3);
     assert_eq!(observer.directories(), [directory.path()]);
     // Each kind of change alone is one.
