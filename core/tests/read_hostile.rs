@@ -9,7 +9,7 @@ use mmstats_core::protocol::{Site, publish};
 use mmstats_core::read::{
     Cursor, Header, Image, Value, Verdict, check_attributes, decode, parse_attributes,
 };
-use mmstats_core::{Latch, Region, Source, Storage};
+use mmstats_core::{Latch, Region, Source, Still, Storage};
 use proptest::prelude::*;
 use read_support::{
     ATOMIC, Builder, DESCRIPTORS, Desc, LATCHED, MEMBER, SIZE, at, sample, seal_field, seal_header,
@@ -112,7 +112,11 @@ proptest! {
         thread_local!(static REGION: Region<mmstats_core::StaticMemory> = shared(&sample().bytes));
         REGION.with(|region| {
             store(region, &bytes);
-            prop_assert_eq!(&look(&region), &seen);
+            // A reader of 32 bits takes 64 of what changes for contended, and reads what stands still.
+            prop_assert_eq!(&look(&Still::new(region, true)), &seen);
+            if cfg!(target_pointer_width = "64") {
+                prop_assert_eq!(&look(&region), &seen);
+            }
             Ok(())
         })?;
     }
