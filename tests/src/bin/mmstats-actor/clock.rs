@@ -1,10 +1,11 @@
 //! The time of day of this process, which it may set without touching the machine's.
 //!
 //! The standard library asks the C library's `clock_gettime`. A program that has a function
-//! of this name is asked instead, and this one moves what the C library says.
+//! of this name is asked instead, and this one moves what the C library says. Programs of 32
+//! bits ask `__clock_gettime64`, whose seconds have 64.
 #![allow(unsafe_code)] // Stands in for a function of the C library; each block has its proof.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -13,15 +14,20 @@ pub(crate) fn set(seconds: i64) {
     AHEAD.store(seconds, Ordering::Relaxed);
 }
 
-type Function = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int;
-
 /// # Safety
 ///
 /// As of the C library's: `time` is a place for a time.
 // SAFETY: the name is that of a function of the C library, and so is what it does.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
-    let Some(function) = *ORIGINAL.get_or_init(original) else { return -1 };
+    type Function = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int;
+    static ORIGINAL: OnceLock<Option<Function>> = OnceLock::new();
+    let function = ORIGINAL.get_or_init(|| {
+        let found = original(c"clock_gettime");
+        // SAFETY: what has this name is a function of this type, or there is none.
+        unsafe { std::mem::transmute::<*mut libc::c_void, Option<Function>>(found) }
+    });
+    let Some(function) = function else { return -1 };
     // SAFETY: the caller's promise is the one that is asked for here.
     let code = unsafe { function(clock, time) };
     if code == 0 && clock == libc::CLOCK_REALTIME {
@@ -34,13 +40,34 @@ unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::time
     code
 }
 
-/// The function that has the name in the C library.
-fn original() -> Option<Function> {
+/// # Safety
+///
+/// As of the C library's: `time` is a place for a time, whose first part are the seconds.
+// SAFETY: the name is that of a function of the C library, and so is what it does.
+#[cfg(all(target_env = "gnu", target_pointer_width = "32"))] // there is none elsewhere
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __clock_gettime64(clock: libc::clockid_t, time: *mut i64) -> c_int {
+    type Function = unsafe extern "C" fn(libc::clockid_t, *mut i64) -> c_int;
+    static ORIGINAL: OnceLock<Option<Function>> = OnceLock::new();
+    let function = ORIGINAL.get_or_init(|| {
+        let found = original(c"__clock_gettime64");
+        // SAFETY: what has this name is a function of this type, or there is none.
+        unsafe { std::mem::transmute::<*mut libc::c_void, Option<Function>>(found) }
+    });
+    let Some(function) = function else { return -1 };
+    // SAFETY: the caller's promise is the one that is asked for here.
+    let code = unsafe { function(clock, time) };
+    if code == 0 && clock == libc::CLOCK_REALTIME {
+        // SAFETY: the call has just written there.
+        unsafe { *time += AHEAD.load(Ordering::Relaxed) };
+    }
+    code
+}
+
+/// The function that has the name in the C library; null if there is none.
+fn original(name: &CStr) -> *mut libc::c_void {
     // SAFETY: the name is a C string, and the handle one that the C library knows.
-    let found = unsafe { libc::dlsym(libc::RTLD_NEXT, c"clock_gettime".as_ptr()) };
-    // SAFETY: what has this name is a function of this type, or there is none.
-    unsafe { std::mem::transmute::<*mut libc::c_void, Option<Function>>(found) }
+    unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) }
 }
 
 static AHEAD: AtomicI64 = AtomicI64::new(0);
-static ORIGINAL: OnceLock<Option<Function>> = OnceLock::new();
