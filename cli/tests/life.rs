@@ -135,7 +135,11 @@ fn ten_thousand_files() {
     let dir = tempfile::tempdir_in(place).unwrap();
     // wine asks another process for every file.
     let wine = cfg!(windows) && std::env::var_os("WINEPREFIX").is_some();
-    let count = if wine { 300 } else { 10_000 };
+    let count = match std::env::var_os("MMSTATS_EMULATED") {
+        Some(_) => 2_000,
+        None if wine => 300,
+        None => 10_000,
+    };
     publish(dir.path(), count);
     let timed = |arguments: &[&str]| {
         let start = Instant::now();

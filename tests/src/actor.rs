@@ -267,6 +267,12 @@ pub fn count_of_files(directory: &Path) -> usize {
     names.map(|entry| entry.expect("an entry").file_name()).filter(|name| !is_going(name)).count()
 }
 
+/// How often, or how much of it, the same is tried: less where an emulator runs the test.
+#[must_use]
+pub fn amount(usual: usize, emulated: usize) -> usize {
+    if std::env::var_os("MMSTATS_EMULATED").is_some() { emulated } else { usual }
+}
+
 /// A directory for one test.
 pub fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")

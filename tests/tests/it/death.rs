@@ -76,7 +76,7 @@ fn killed_at_random_moments() {
 fn stopped_and_continued() {
     let directory = directory();
     let (mut actor, _out) = Actor::start_raw("payload", directory.path(), &["text,group,array"]);
-    std::thread::sleep(Duration::from_millis(5));
+    wait_until_published(directory.path());
     let mut last = 0;
     for _ in 0..10 {
         signal(actor.pid(), Signal::Stop).unwrap();
@@ -98,6 +98,26 @@ fn stopped_and_continued() {
     let stopped = numbers(directory.path()).1;
     actor.kill();
     assert_eq!(numbers(directory.path()), (State::Dead, stopped));
+}
+
+/// Until each of its fields has a value.
+#[cfg(target_os = "linux")] // as above
+fn wait_until_published(path: &Path) {
+    for _ in 0..2000 {
+        let (observer, mut whole) = (look(path), false);
+        if let [file] = observer.files() {
+            let mut absent = false;
+            whole = file.visit_lane(0, &mut Scratch::new(), |_, verdict| {
+                absent |= matches!(verdict, RawVerdict::Absent);
+            });
+            whole &= !absent;
+        }
+        if whole {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("nothing is published");
 }
 
 #[cfg(target_os = "linux")] // as above

@@ -8,20 +8,19 @@ use mmstats_observe::{OwnedValue, RawVerdict, Scratch, Totals, Verdict};
 use mmstats_tests::look::look;
 use mmstats_tests::payload::Numbers;
 
-use mmstats_tests::actor::{Actor, directory};
-
-const FIELDS: usize = 100_000;
+use mmstats_tests::actor::{Actor, amount, directory};
 
 /// 100,000 counters and a group, 16 threads, ten scans of everything in a second.
 #[test]
 fn a_hundred_thousand_fields_and_sixteen_threads() {
     let directory = directory();
-    let fields = FIELDS.to_string();
+    let count = amount(100_000, 10_000);
+    let fields = count.to_string();
     let mut actor = Actor::start("large", directory.path(), &[&fields, "16", "keep"]);
     assert_eq!(actor.line(), "ready");
     let mut observer = look(directory.path());
     let mut totals = Totals::new();
-    let (mut scratch, mut last) = (Scratch::new(), vec![0_u128; FIELDS]);
+    let (mut scratch, mut last) = (Scratch::new(), vec![0_u128; count]);
     let (mut scans, mut late, mut groups) = (0_u32, 0_u32, 0_u32);
     let begin = Instant::now();
     while scans < 3 || (scans < 30 && begin.elapsed() < Duration::from_secs(4)) {
@@ -30,6 +29,10 @@ fn a_hundred_thousand_fields_and_sixteen_threads() {
         for total in totals.fields() {
             let Some(index) = total.field.label.strip_prefix("field.") else { continue };
             let index: usize = index.parse().unwrap();
+            // A program of 32 bits latches its counters: at full speed a reader may be refused.
+            if cfg!(target_pointer_width = "32") && total.reading.verdict == Verdict::Contended {
+                continue;
+            }
             assert_eq!(total.reading.verdict, Verdict::Consistent, "{}", total.field.label);
             let Some(OwnedValue::Unsigned(now)) = total.reading.value else { panic!() };
             assert!(now >= last[index], "{} went back", total.field.label);
@@ -59,8 +62,8 @@ fn a_hundred_thousand_fields_and_sixteen_threads() {
     let rounds: u128 = line.split(' ').next().unwrap().parse().unwrap();
     observer.refresh();
     totals.update(observer.files(), None);
-    // The first 50 fields have had FIELDS / 50 increments more a round.
-    let hot = rounds + rounds * (FIELDS as u128 / 50);
+    // The first 50 fields have had `count / 50` increments more a round.
+    let hot = rounds + rounds * (count as u128 / 50);
     let mut exact = 0;
     for total in totals.fields() {
         let Some(index) = total.field.label.strip_prefix("field.") else { continue };
@@ -68,7 +71,7 @@ fn a_hundred_thousand_fields_and_sixteen_threads() {
         assert_eq!(total.reading.value, Some(OwnedValue::Unsigned(expected)), "{index}");
         exact += 1;
     }
-    assert_eq!(exact, FIELDS);
+    assert_eq!(exact, count);
     println!(
         "{rounds} rounds, {scans} scans ({late} late), {groups} whole groups; ns an increment \
          (first 50, all): {line}"

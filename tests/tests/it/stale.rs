@@ -6,9 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use mmstats_observe::State;
 use mmstats_tests::look::{look, unsigned};
 
-use mmstats_tests::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, amount, directory};
 
-const FILES: usize = 10_000;
 /// How many a process makes: less than it may have open anywhere.
 const BATCH: usize = 400;
 /// For what takes a tenth of a second in memory, and most of one on a slow disk.
@@ -25,15 +24,16 @@ fn path_of(ready: &str) -> PathBuf {
 #[test]
 fn ten_thousand_at_start() {
     let directory = directory();
-    for _ in 0..FILES / BATCH {
+    let count = amount(10_000, 2_000);
+    for _ in 0..count / BATCH {
         let mut actor = Actor::start("many", directory.path(), &[&BATCH.to_string()]);
         assert_eq!(actor.line(), format!("ready {BATCH}"));
         actor.kill();
     }
     let all = files(directory.path());
-    assert_eq!(all.len(), FILES);
+    assert_eq!(all.len(), count);
     // From all over the place: the last 8.
-    let mut newest: Vec<_> = all.iter().step_by(FILES / 8).cloned().collect();
+    let mut newest: Vec<_> = all.iter().step_by(count / 8).cloned().collect();
     for path in &newest {
         let file = std::fs::File::options().write(true).open(path).unwrap();
         file.set_modified(SystemTime::now()).unwrap();
@@ -45,8 +45,8 @@ fn ten_thousand_at_start() {
     let start = Instant::now();
     let observer = look(directory.path());
     let live = observer.files().iter().filter(|file| file.state() == State::Live).count();
-    assert_eq!((live, observer.files().len()), (6, FILES + 6));
-    assert_eq!(unsigned(&observer, "hits"), (FILES as u128 + 6) * 7);
+    assert_eq!((live, observer.files().len()), (6, count + 6));
+    assert_eq!(unsigned(&observer, "hits"), (count as u128 + 6) * 7);
     let looked = start.elapsed();
     drop(observer);
 
@@ -56,7 +56,7 @@ fn ten_thousand_at_start() {
         (0..2).map(|_| Actor::start("idle", directory.path(), &["post=8"])).collect();
     let paths: Vec<_> = programs.iter_mut().map(|actor| path_of(&actor.line())).collect();
     let started = start.elapsed();
-    eprintln!("{FILES} dead files: looked at in {looked:?}, two programs start in {started:?}");
+    eprintln!("{count} dead files: looked at in {looked:?}, two programs start in {started:?}");
     assert!(looked < LIMIT && started < LIMIT, "{looked:?} {started:?}");
 
     let observer = look(directory.path());

@@ -9,7 +9,7 @@ use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use mmstats::{Counter, Flag, Gauge, OnDrop, Options, Publisher, Stats, Text, Timer};
-use mmstats_observe::State;
+use mmstats_observe::{OwnedValue, State, Verdict};
 use mmstats_tests::look::{is_absent, look, states, total, unsigned};
 
 use mmstats_tests::actor::{Actor, Meeting, directory};
@@ -79,7 +79,13 @@ fn a_million_increments_by_the_thread_local_route() {
             while finished.load(Ordering::Relaxed) < 4 {
                 assert!(start.elapsed() < Duration::from_secs(30), "the threads do not end");
                 observer.refresh();
-                let now = unsigned(&observer, "done");
+                // A program of 32 bits latches its counters: at this speed a reader may be refused.
+                let reading = total(&observer, "done");
+                if cfg!(target_pointer_width = "32") && reading.verdict == Verdict::Contended {
+                    continue;
+                }
+                assert!(reading.is_consistent(), "{reading:?}");
+                let Some(OwnedValue::Unsigned(now)) = reading.value else { panic!("{reading:?}") };
                 assert!((last..=end).contains(&now), "{last} {now} {end}");
                 last = now;
             }
@@ -120,7 +126,7 @@ fn a_million_increments_by_lanes() {
     let lanes = observer.files()[0].lanes();
     assert_eq!((lanes.used, lanes.owned, lanes.capacity), (4, 0, 4), "lanes are handed on");
     let timer = total(&observer, "took").value.unwrap();
-    let mmstats_observe::OwnedValue::Timer(timer) = timer else { panic!("{timer:?}") };
+    let OwnedValue::Timer(timer) = timer else { panic!("{timer:?}") };
     assert_eq!(timer.count, 8 * 125);
     assert_eq!(timer.sum, 8 * (0..125).map(|n| n * 1000).sum::<u128>());
     drop(publisher);
