@@ -43,19 +43,7 @@ pub struct NewFile {
 }
 
 /// A file that could not be published.
-#[derive(Debug)]
-pub struct Unpublished {
-    /// The file, to try another name with.
-    pub file: NewFile,
-    /// Why.
-    pub error: Error,
-}
-
-impl From<Box<Unpublished>> for Error {
-    fn from(unpublished: Box<Unpublished>) -> Self {
-        unpublished.error
-    }
-}
+pub type Unpublished = mmstats_core::system::Unpublished<NewFile>;
 
 /// Makes a file of `size` bytes that will be called `name` in `directory`.
 ///

@@ -10,9 +10,7 @@ use rustix::io::Errno;
 use super::codes::os_error;
 use super::{failed, file_type};
 use crate::{Error, ErrorKind, FileType, Result};
-use mmstats_core::system::{
-    Environment, OpenDirectory, PassedOver, USE_DIRECTORY, VARIABLE, observe_in, publish_in,
-};
+use mmstats_core::system::{Environment, USE_DIRECTORY as USE, VARIABLE};
 
 /// An open directory.
 ///
@@ -23,9 +21,6 @@ pub struct Directory {
     fd: OwnedFd,
     path: PathBuf,
 }
-
-/// The directory that was chosen for publishing.
-pub type Found = mmstats_core::system::Found<Directory>;
 
 impl Directory {
     /// Opens any directory; links are followed.
@@ -130,28 +125,7 @@ impl Directory {
         self.fd.as_fd()
     }
 
-    pub(super) fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { fd: self.fd.try_clone()?, path: self.path.clone() })
-    }
-}
-
-impl OpenDirectory for Directory {
-    fn open(path: &Path) -> Result<Self> {
-        Self::open(path)
-    }
-
-    fn open_or_create(path: &Path) -> Result<Self> {
-        Self::open_or_create(path)
-    }
-
-    fn open_own(path: &Path) -> Result<Self> {
-        Self::open_own(path)
-    }
-
-    fn create_own(path: &Path) -> Result<Self> {
-        Self::create_own(path)
-    }
-
+    /// The directory again, if files can be made in it.
     fn writable(self) -> Result<Self> {
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
         match rustix::fs::accessat(&self.fd, ".", access, EFFECTIVE) {
@@ -159,6 +133,10 @@ impl OpenDirectory for Directory {
             Ok(()) | Err(Errno::NOSYS | Errno::INVAL) => Ok(self),
             Err(errno) => Err(failed("write to", self.path())(errno)),
         }
+    }
+
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { fd: self.fd.try_clone()?, path: self.path.clone() })
     }
 }
 
@@ -174,47 +152,7 @@ pub fn environment() -> Environment {
     }
 }
 
-/// The directory to publish in: the first [candidate](Environment::candidates) that can be
-/// used. It is made if it is missing.
-///
-/// # Errors
-///
-/// Where no candidate can be used; the error is about the best one.
-pub fn publish_directory() -> Result<Found> {
-    publish_directory_in(&environment())
-}
-
-/// The same for another environment.
-///
-/// # Errors
-///
-/// As [`publish_directory`].
-pub fn publish_directory_in(environment: &Environment) -> Result<Found> {
-    publish_in(environment)
-}
-
-/// The directories to look for files in: all candidates that exist and can be trusted,
-/// best first.
-#[must_use]
-pub fn observe_directories() -> Vec<Directory> {
-    observe_directories_in(&environment()).0
-}
-
-/// The same for another environment, and which existing directories were passed over.
-#[must_use]
-pub fn observe_directories_in(environment: &Environment) -> (Vec<Directory>, Vec<PassedOver>) {
-    observe_in(environment)
-}
-
-/// Whether the files in a directory are in memory, and never wait for a disk; see
-/// [`Directory::is_memory_backed`].
-///
-/// # Errors
-///
-/// Where the directory cannot be opened.
-pub fn is_memory_backed(path: &Path) -> Result<Option<bool>> {
-    Directory::open(path)?.is_memory_backed()
-}
+mmstats_core::directories!(Directory, environment);
 
 fn make(path: &Path) -> Result<()> {
     match rustix::fs::mkdir(path, Mode::RWXU) {
@@ -230,9 +168,6 @@ fn make(path: &Path) -> Result<()> {
 const EFFECTIVE: AtFlags = AtFlags::EACCESS;
 #[cfg(target_os = "android")]
 const EFFECTIVE: AtFlags = AtFlags::empty();
-/// What [`Error`] adds advice to.
-const USE: &str = USE_DIRECTORY;
-
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const TMPFS_MAGIC: u32 = 0x0102_1994;
 #[cfg(any(target_os = "linux", target_os = "android"))] // magic numbers of Linux

@@ -54,19 +54,7 @@ struct Temporary {
 }
 
 /// A file that could not be published.
-#[derive(Debug)]
-pub struct Unpublished {
-    /// The file, to try another name with.
-    pub file: NewFile,
-    /// Why.
-    pub error: Error,
-}
-
-impl From<Box<Unpublished>> for Error {
-    fn from(unpublished: Box<Unpublished>) -> Self {
-        unpublished.error
-    }
-}
+pub type Unpublished = mmstats_core::system::Unpublished<NewFile>;
 
 /// Makes a file of `size` bytes that will be called `name` in `directory`.
 ///

@@ -5,9 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mmstats_core::system::{
-    Environment, OpenDirectory, PassedOver, USE_DIRECTORY as USE, VARIABLE, observe_in, publish_in,
-};
+use mmstats_core::system::{Environment, USE_DIRECTORY as USE, VARIABLE};
 use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
@@ -25,9 +23,6 @@ pub struct Directory {
     file: File,
     path: PathBuf,
 }
-
-/// The directory that was chosen for publishing.
-pub type Found = mmstats_core::system::Found<Directory>;
 
 impl Directory {
     /// Opens any directory; links are followed.
@@ -126,34 +121,17 @@ impl Directory {
         handle::is_ram_disk(&self.path).map(Some).map_err(failed(USE, &self.path))
     }
 
-    pub(super) fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { file: self.file.try_clone()?, path: self.path.clone() })
-    }
-}
-
-impl OpenDirectory for Directory {
-    fn open(path: &Path) -> Result<Self> {
-        Self::open(path)
-    }
-
-    fn open_or_create(path: &Path) -> Result<Self> {
-        Self::open_or_create(path)
-    }
-
-    fn open_own(path: &Path) -> Result<Self> {
-        Self::open_own(path)
-    }
-
-    fn create_own(path: &Path) -> Result<Self> {
-        Self::create_own(path)
-    }
-
+    /// The directory again, if files can be made in it.
     fn writable(self) -> Result<Self> {
         let ask = Ask { access: fs::FILE_ADD_FILE, share: SHARE_ALL, follow: true, ..LOOK };
         match handle::open(&self.path, &ask) {
             Ok(_) => Ok(self),
             Err(error) => Err(failed("write to", self.path())(error)),
         }
+    }
+
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { file: self.file.try_clone()?, path: self.path.clone() })
     }
 }
 
@@ -170,47 +148,7 @@ pub fn environment() -> Environment {
     }
 }
 
-/// The directory to publish in: the first [candidate](Environment::candidates) that can be
-/// used. It is made if it is missing.
-///
-/// # Errors
-///
-/// Where no candidate can be used; the error is about the best one.
-pub fn publish_directory() -> Result<Found> {
-    publish_directory_in(&environment())
-}
-
-/// The same for another environment.
-///
-/// # Errors
-///
-/// As [`publish_directory`].
-pub fn publish_directory_in(environment: &Environment) -> Result<Found> {
-    publish_in(environment)
-}
-
-/// The directories to look for files in: all candidates that exist and can be trusted,
-/// best first.
-#[must_use]
-pub fn observe_directories() -> Vec<Directory> {
-    observe_directories_in(&environment()).0
-}
-
-/// The same for another environment, and which existing directories were passed over.
-#[must_use]
-pub fn observe_directories_in(environment: &Environment) -> (Vec<Directory>, Vec<PassedOver>) {
-    observe_in(environment)
-}
-
-/// Whether the files in a directory are in memory, and never wait for a disk; see
-/// [`Directory::is_memory_backed`].
-///
-/// # Errors
-///
-/// Where the directory cannot be opened.
-pub fn is_memory_backed(path: &Path) -> Result<Option<bool>> {
-    Directory::open(path)?.is_memory_backed()
-}
+mmstats_core::directories!(Directory, environment);
 
 fn make(path: &Path) -> Result<()> {
     let failed = failed("create directory", path);

@@ -18,4 +18,4 @@ pub use search::{
     publish_in,
 };
 pub use sweep::{Sweeper, split, sweep_names};
-pub use types::{Access, Facts, FileId, FileInfo, Removal, SweepOptions, Swept};
+pub use types::{Access, Facts, FileId, FileInfo, Removal, SweepOptions, Swept, Unpublished};

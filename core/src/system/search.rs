@@ -159,8 +159,82 @@ pub trait OpenDirectory: Sized {
     fn writable(self) -> Result<Self>;
 }
 
-/// The directory to publish in: the first [candidate](Environment::candidates) that can be
-/// used. It is made if it is missing.
+/// What the `directory` module of a backend has besides its `Directory` (with the functions of
+/// [`OpenDirectory`]) and its `environment`: written once, for all backends.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! directories {
+    ($directory:ident, $environment:ident) => {
+        /// The directory that was chosen for publishing.
+        pub type Found = $crate::system::Found<$directory>;
+
+        impl $crate::system::OpenDirectory for $directory {
+            fn open(path: &std::path::Path) -> $crate::system::Result<Self> {
+                Self::open(path)
+            }
+            fn open_or_create(path: &std::path::Path) -> $crate::system::Result<Self> {
+                Self::open_or_create(path)
+            }
+            fn open_own(path: &std::path::Path) -> $crate::system::Result<Self> {
+                Self::open_own(path)
+            }
+            fn create_own(path: &std::path::Path) -> $crate::system::Result<Self> {
+                Self::create_own(path)
+            }
+            fn writable(self) -> $crate::system::Result<Self> {
+                self.writable()
+            }
+        }
+
+        /// The directory to publish in: the first [candidate](Environment::candidates) that can
+        /// be used. It is made if it is missing.
+        ///
+        /// # Errors
+        ///
+        /// Where no candidate can be used; the error is about the best one.
+        pub fn publish_directory() -> $crate::system::Result<Found> {
+            publish_directory_in(&$environment())
+        }
+
+        /// The same for another environment.
+        ///
+        /// # Errors
+        ///
+        /// As [`publish_directory`].
+        pub fn publish_directory_in(
+            environment: &$crate::system::Environment,
+        ) -> $crate::system::Result<Found> {
+            $crate::system::publish_in(environment)
+        }
+
+        /// The directories to look for files in: all candidates that exist and can be trusted,
+        /// best first.
+        #[must_use]
+        pub fn observe_directories() -> Vec<$directory> {
+            observe_directories_in(&$environment()).0
+        }
+
+        /// The same for another environment, and which existing directories were passed over.
+        #[must_use]
+        pub fn observe_directories_in(
+            environment: &$crate::system::Environment,
+        ) -> (Vec<$directory>, Vec<$crate::system::PassedOver>) {
+            $crate::system::observe_in(environment)
+        }
+
+        /// Whether the files in a directory are in memory, and never wait for a disk; see
+        /// [`Directory::is_memory_backed`].
+        ///
+        /// # Errors
+        ///
+        /// Where the directory cannot be opened.
+        pub fn is_memory_backed(path: &std::path::Path) -> $crate::system::Result<Option<bool>> {
+            $directory::open(path)?.is_memory_backed()
+        }
+    };
+}
+
+/// `publish_directory_in` of a backend.
 ///
 /// # Errors
 ///
@@ -182,8 +256,8 @@ pub fn publish_in<D: OpenDirectory>(environment: &Environment) -> Result<Found<D
     Err(passed_over.into_iter().next().map_or_else(none, |passed| passed.error))
 }
 
-/// The directories to look for files in: all candidates that exist and can be trusted, best
-/// first; and which existing ones were passed over.
+/// `observe_directories_in` of a backend: of the candidates that were passed over those that exist,
+/// and what the user named.
 #[must_use]
 pub fn observe_in<D: OpenDirectory>(environment: &Environment) -> (Vec<D>, Vec<PassedOver>) {
     let (mut found, mut passed_over) = (Vec::new(), Vec::new());

@@ -21,19 +21,7 @@ fn unsupported<T>(operation: &'static str, path: &Path) -> Result<T> {
 pub struct NewFile(Infallible);
 
 /// A file that could not be published.
-#[derive(Debug)]
-pub struct Unpublished {
-    /// The file, to try another name with.
-    pub file: NewFile,
-    /// Why.
-    pub error: Error,
-}
-
-impl From<Box<Unpublished>> for Error {
-    fn from(unpublished: Box<Unpublished>) -> Self {
-        unpublished.error
-    }
-}
+pub type Unpublished = super::Unpublished<NewFile>;
 
 impl NewFile {
     /// The bytes, to fill in.

@@ -1,5 +1,6 @@
 //! Plain values that every backend gives and takes.
 
+use std::boxed::Box;
 use std::path::PathBuf;
 use std::string::String;
 use std::time::{Duration, SystemTime};
@@ -17,6 +18,21 @@ pub enum Access {
     Group,
     /// Everybody: mode 0644. Needs a directory that everybody may search.
     Everybody,
+}
+
+/// A file that could not be published.
+#[derive(Debug)]
+pub struct Unpublished<F> {
+    /// The file, to try another name with.
+    pub file: F,
+    /// Why.
+    pub error: Error,
+}
+
+impl<F> From<Box<Unpublished<F>>> for Error {
+    fn from(unpublished: Box<Unpublished<F>>) -> Self {
+        unpublished.error
+    }
 }
 
 /// What tells a file from every other one on this machine while it exists.
