@@ -223,10 +223,6 @@ fn remove_takes_only_its_own_file() {
 
 #[test]
 fn detached_file_does_not_change_any_more() {
-    if util::is_wine() {
-        eprintln!("skipped: wine goes on sharing a view that is to be copied at a write");
-        return;
-    }
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 10_000);
     let opened = open(file.path()).unwrap();

@@ -247,12 +247,6 @@ pub fn skip(why: &str) {
     eprintln!("skipped: {why}");
 }
 
-/// Whether Windows is played by wine, which differs in some points; each test says in which.
-#[must_use]
-pub fn is_wine() -> bool {
-    cfg!(windows) && std::env::var_os("WINEPREFIX").is_some()
-}
-
 /// How many files are in a directory, but for those that go in a moment: Windows keeps what is
 /// mapped, under a temporary name.
 ///

@@ -9,7 +9,7 @@ use mmstats::{Counter, Error, Gauge, OnDrop, Options, Publisher, Stats, Text};
 use mmstats_observe::State;
 use mmstats_tests::look::{look, unsigned, value};
 
-use mmstats_tests::actor::{Meeting, count_of_files, directory, is_wine};
+use mmstats_tests::actor::{Meeting, count_of_files, directory};
 
 #[derive(Stats)]
 struct One {
@@ -207,10 +207,6 @@ fn a_thread_survives_many_publishers() {
 /// around go on in a copy of their own.
 #[test]
 fn a_closed_file_does_not_change() {
-    if is_wine() {
-        eprintln!("skipped: wine goes on sharing a view that is to be copied at a write");
-        return;
-    }
     let directory = directory();
     let publisher = one(directory.path());
     let path = publisher.paths().remove(0);
