@@ -331,7 +331,8 @@ mod tests {
         let held = Lock::hold();
         let start = std::time::Instant::now();
         Lock::hold_for_fork();
-        assert!(start.elapsed() < Duration::from_secs(10));
+        // Rounds are counted, not time: a machine that is busy takes its own for each.
+        assert!(start.elapsed() < Duration::from_secs(120));
         // It does not give back what it has not got.
         Lock::release_in_parent();
         assert!(!try_lock());
