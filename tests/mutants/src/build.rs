@@ -25,6 +25,8 @@ pub struct Program {
     pub path: PathBuf,
     /// Where cargo would run it.
     pub folder: PathBuf,
+    /// Whether it is one of a machine of 32 bits.
+    pub narrow: bool,
 }
 
 /// What became of the list.
@@ -33,6 +35,8 @@ pub struct Built {
     pub programs: Vec<Program>,
     /// Do not compile.
     pub unviable: BTreeSet<u32>,
+    /// Do not compile where words have 4 bytes: unviable if they are not compiled elsewhere.
+    pub narrow: BTreeSet<u32>,
     /// Cannot be chosen at run time.
     pub other: BTreeSet<u32>,
     /// May be used at compile time.
@@ -163,10 +167,17 @@ fn innermost(ranges: &[(Range<usize>, u32)], at: usize) -> Option<u32> {
 
 /// Compiles one library: the mutants that the compiler refuses, and those it takes offence at
 /// without being within them.
-fn refused(tree: &Path, target: &Path, package: &str, how: &str) -> (BTreeSet<u32>, BTreeSet<u32>) {
-    let output = cargo(tree, target)
+fn refused(
+    tree: &Path,
+    target: &Path,
+    package: &str,
+    how: &str,
+    narrow: bool,
+) -> (BTreeSet<u32>, BTreeSet<u32>) {
+    let output = cargo(tree, target, narrow)
         .args([how, "--lib", "--message-format=json", "-p", package])
         .args(["--features", "mmstats-core/std"])
+        .args(machine(narrow))
         .output()
         .expect("cargo");
     let (mut changed, mut whole) = (BTreeSet::new(), BTreeSet::new());
@@ -215,8 +226,21 @@ fn refused(tree: &Path, target: &Path, package: &str, how: &str) -> (BTreeSet<u3
     (changed, whole)
 }
 
-fn cargo(tree: &Path, target: &Path) -> Command {
+/// A machine whose words have 4 bytes: what is for such is compiled nowhere else.
+const NARROW: [&str; 2] = ["--target", "i686-unknown-linux-gnu"];
+
+fn machine(narrow: bool) -> &'static [&'static str] {
+    if narrow { &NARROW } else { &[] }
+}
+
+fn cargo(tree: &Path, target: &Path, narrow: bool) -> Command {
     let mut command = Command::new("cargo");
+    if narrow {
+        // Without libraries of that machine: its programs run here as they are.
+        command
+            .env("CARGO_TARGET_I686_UNKNOWN_LINUX_GNU_LINKER", "i686-linux-gnu-gcc")
+            .env("CARGO_TARGET_I686_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Ctarget-feature=+crt-static");
+    }
     command
         .arg("+nightly")
         .current_dir(tree)
@@ -242,11 +266,64 @@ fn stamp(root: &Path, mutants: &[Mutant]) -> u64 {
     hasher.finish()
 }
 
+/// What the compiler said of the mutants.
+#[derive(Default)]
+struct Judged {
+    /// Do not compile.
+    unviable: BTreeSet<u32>,
+    /// Make something else not compile.
+    other: BTreeSet<u32>,
+    /// In a `const fn`.
+    constant: BTreeSet<u32>,
+}
+
+impl Judged {
+    /// Rewrites and compiles one library until the compiler agrees.
+    fn judge(
+        &mut self,
+        [root, tree, target]: [&Path; 3],
+        mutants: &[Mutant],
+        package: &str,
+        narrow: bool,
+    ) {
+        // Some errors come late: an overflow that is certain.
+        let mut hows = ["check", "build"].into_iter();
+        let mut how = hows.next();
+        while let Some(command) = how {
+            let out = self.unviable.union(&self.other).copied().collect();
+            let [lost, in_constant, never] = put(root, tree, mutants, &out);
+            self.other.extend(lost);
+            self.unviable.extend(never);
+            self.constant = in_constant;
+            let (changed, whole) = refused(tree, target, package, command, narrow);
+            println!(
+                "{command} {package}{}: {} do not compile, {} around",
+                if narrow { " (32 bits)" } else { "" },
+                changed.len(),
+                whole.len()
+            );
+            // An error in the original may come from one of the changed ones.
+            if changed.is_empty() {
+                self.other.extend(&whole);
+                if whole.is_empty() {
+                    how = hows.next();
+                }
+            }
+            self.unviable.extend(changed);
+        }
+    }
+}
+
 /// Copies, rewrites, and builds until the compiler agrees.
-pub fn build(root: &Path, work: &Path, mutants: &[Mutant], packages: &[&str]) -> Built {
+pub fn build(
+    root: &Path,
+    work: &Path,
+    mutants: &[Mutant],
+    crates: &[&str],
+    packages: &[&str],
+) -> Built {
     let (tree, target) = (work.join("tree"), work.join("build"));
     copy_tree(root, &tree);
-    let mut constant = BTreeSet::new();
     // What the compiler said of these very sources and mutants.
     let stamp = stamp(root, mutants);
     let known = fs::read_to_string(work.join("known.json")).unwrap_or_default();
@@ -256,43 +333,39 @@ pub fn build(root: &Path, work: &Path, mutants: &[Mutant], packages: &[&str]) ->
         let numbers = known.into_iter().flatten().filter_map(Value::as_u64);
         numbers.filter_map(|number| u32::try_from(number).ok()).collect()
     };
-    let (mut unviable, mut other) = (numbers("unviable"), numbers("other"));
-    for package in ["mmstats-core", "mmstats-observe"] {
-        // Some errors come late: an overflow that is certain.
-        let mut hows = ["check", "build"].into_iter();
-        let mut how = hows.next();
-        while let Some(command) = how {
-            let out = unviable.union(&other).copied().collect();
-            let [lost, in_constant, never] = put(root, &tree, mutants, &out);
-            other.extend(lost);
-            unviable.extend(never);
-            constant = in_constant;
-            let (changed, whole) = refused(&tree, &target, package, command);
-            println!(
-                "{command} {package}: {} do not compile, {} around",
-                changed.len(),
-                whole.len()
-            );
-            // An error in the original may come from one of the changed ones.
-            if changed.is_empty() {
-                other.extend(&whole);
-                if whole.is_empty() {
-                    how = hows.next();
-                }
-            }
-            unviable.extend(changed);
-        }
+    let mut wide = Judged {
+        unviable: numbers("unviable"),
+        other: numbers("other"),
+        constant: BTreeSet::new(),
+    };
+    for package in crates {
+        wide.judge([root, &tree, &target], mutants, &format!("mmstats-{package}"), false);
     }
-    let known = json!({ "stamp": stamp, "unviable": unviable, "other": other });
+    let mut programs = programs(&tree, &target, packages, false);
+    // In a tree of its own, from which more is left out.
+    let tree = work.join("tree32");
+    copy_tree(root, &tree);
+    let mut narrow = Judged {
+        unviable: wide.unviable.union(&numbers("narrow")).copied().collect(),
+        other: wide.other.clone(),
+        constant: BTreeSet::new(),
+    };
+    if crates.contains(&"core") {
+        narrow.judge([root, &tree, &target], mutants, "mmstats-core", true);
+        programs.extend(self::programs(&tree, &target, &["mmstats-core"], true));
+    }
+    let Judged { unviable, mut other, constant } = wide;
+    let narrow: BTreeSet<u32> = narrow.unviable.difference(&unviable).copied().collect();
+    let known = json!({ "stamp": stamp, "unviable": unviable, "other": other, "narrow": narrow });
     fs::write(work.join("known.json"), known.to_string()).expect("a file");
     other.retain(|number| !unviable.contains(number));
-    Built { programs: programs(&tree, &target, packages), unviable, other, constant }
+    Built { programs, unviable, narrow, other, constant }
 }
 
-fn programs(tree: &Path, target: &Path, packages: &[&str]) -> Vec<Program> {
-    let mut command = cargo(tree, target);
+fn programs(tree: &Path, target: &Path, packages: &[&str], narrow: bool) -> Vec<Program> {
+    let mut command = cargo(tree, target, narrow);
     command.args(["test", "--no-run", "--lib", "--bins", "--tests", "--message-format=json"]);
-    command.args(["--features", "mmstats-core/std"]);
+    command.args(["--features", "mmstats-core/std"]).args(machine(narrow));
     for package in packages {
         command.args(["-p", package]);
     }
@@ -310,10 +383,11 @@ fn programs(tree: &Path, target: &Path, packages: &[&str]) -> Vec<Program> {
         let target = value["target"]["name"].as_str().expect("a name");
         let package = folder.strip_prefix(tree).expect("in the tree").display().to_string();
         found.push(Program {
-            name: format!("{package} {target}"),
+            name: format!("{package} {target}{}", if narrow { " (32 bits)" } else { "" }),
             package,
             path: PathBuf::from(path),
             folder: folder.to_owned(),
+            narrow,
         });
     }
     found

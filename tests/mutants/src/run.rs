@@ -184,7 +184,10 @@ fn judge(programs: &[Program], tests: &[Test], number: u32, own: &str, scratch: 
             batches.entry(test.program).or_default().push(test);
         }
         let mut batches: Vec<Vec<&Test>> = batches.into_values().collect();
-        batches.sort_by_key(|batch| batch.iter().map(|test| test.time).sum::<Duration>());
+        batches.sort_by_key(|batch| {
+            let time = batch.iter().map(|test| test.time).sum::<Duration>();
+            (programs[batch[0].program].narrow, time)
+        });
         batches.extend(long.into_iter().map(|test| vec![test]));
         for batch in batches {
             let program = &programs[batch[0].program];
