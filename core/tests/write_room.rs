@@ -53,6 +53,7 @@ fn fields_fit_into_the_heap_that_they_take() {
         // One is driven out by the new ones, then all; each is stored again.
         (0..15, vec![15, 16, 0, 16]),
         (0..16, vec![16, 0, 17, 1]),
+        (0..16, vec![16, 15, 14, 17, 13]),
         (0..16, (16..33).chain([0, 16, 32]).collect()),
     ] {
         let add = |heap: u32| {
