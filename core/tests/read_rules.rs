@@ -182,6 +182,12 @@ fn members_share_a_cell_with_members_of_their_group_alone() {
 fn a_field_past_the_table_is_none() {
     let bytes = sample().bytes;
     let header = Header::read(bytes.as_slice()).unwrap();
+    let mut cursor = Cursor::new();
+    for index in 0..at::COUNT {
+        assert_eq!(cursor.index() as usize, index);
+        assert!(cursor.next(bytes.as_slice(), &header).is_some());
+    }
+    assert!(cursor.next(bytes.as_slice(), &header).is_none());
     for index in [32, 33, u32::MAX] {
         let found = Field::read(bytes.as_slice(), &header, 0, index, &mut Cursor::new());
         assert_eq!(found, Err(FieldError::State { offset: u32::MAX, found: 0 }), "{index}");
@@ -233,6 +239,7 @@ fn an_element_that_was_not_counted_yet_is_what_it_was() {
         let found = lane.read_journal(source, &field, &mut out).consistent().unwrap();
         let elements: Vec<Value<'_>> = found.elements().iter().map(Value::from).collect();
         assert_eq!((found.number(), found.word(0)), (5, 7));
+        assert!(!found.elements().is_empty());
         assert_eq!(elements, [1, 2, 4].map(Value::U64));
     }
 }

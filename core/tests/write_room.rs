@@ -82,14 +82,17 @@ fn fields_fit_into_the_heap_that_they_take() {
 fn constants_leave_their_neighbours_alone() {
     for len in 1..=12 {
         let label = "l".repeat(len);
-        let mut writer = writer(3, 256, 64);
+        let mut writer = writer(4, 256, 64);
         let value = &"Constant text"[..len];
-        for value in [Constant::Text(value), Constant::U64(u64::MAX), Constant::Text(value)] {
+        let bytes = Constant::Bytes(value.as_bytes());
+        for value in [Constant::Text(value), Constant::U64(u64::MAX), Constant::Text(value), bytes]
+        {
             writer.add(&FieldSpec::info(&label, value)).unwrap();
         }
         let (image, fields) = image(&mut writer);
         let text = Value::Text { text: value, cut: false };
-        for (field, value) in fields.iter().zip([text, Value::U64(u64::MAX), text]) {
+        let bytes = Value::Bytes { bytes: value.as_bytes(), cut: false };
+        for (field, value) in fields.iter().zip([text, Value::U64(u64::MAX), text, bytes]) {
             let mut out = [0; 64];
             assert_eq!(image.label(field, &mut out), label);
             assert_eq!(image.read(0, field, &mut out), Verdict::Consistent(value), "{len}");
