@@ -1,7 +1,7 @@
 //! The largest that a writer takes, and what is just too large.
 
 use super::geometry::{Geometry, group_slot};
-use super::spec::{FieldSpec, SpecError};
+use super::spec::{Constant, FieldSpec, SpecError};
 use super::template;
 use crate::buckets::Buckets;
 use crate::layout::{MAX_CAPACITY, MAX_ELEMENTS, MAX_FIELDS, MAX_LANES, MAX_SLOT};
@@ -93,7 +93,7 @@ fn a_field_that_breaks_a_rule_makes_no_template() {
         (counter.kind(Kind::Info), false),
         (counter.kind(Kind::Average), true),
         // A type that a window has, but not in a ring.
-        (counter.kind(Kind::Window), true),
+        (FieldSpec { constant: Some(Constant::U64(1)), ..counter.kind(Kind::Window) }, true),
         (FieldSpec { ring: Some(3), ..counter.kind(Kind::Window) }, false),
     ] {
         assert_eq!(is_refused(spec), refused, "{spec:?}");
