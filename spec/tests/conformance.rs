@@ -148,6 +148,10 @@ fn bounds_readers_in_time_and_output() {
         let text = String::from_utf8(out.stdout).unwrap();
         assert!(text.contains(wanted) && out.status.code() == Some(1), "{reader}: {text}");
     }
+    let patient =
+        ["run", "--only", "valid/small", "--limit", "1", "--reader", "sh -c 'sleep 4' sh"];
+    let text = String::from_utf8(conform(&patient).stdout).unwrap();
+    assert!(text.contains("no end after 1 s"), "{text}");
     for (reader, wanted) in [
         ("true", "it ended by itself after 0 looks"),
         ("sh -c 'exec sleep 60' sh", "it printed nothing for 10 s"),

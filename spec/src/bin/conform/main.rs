@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -84,6 +85,9 @@ struct Run {
     /// Codes of refusals and damage are compared too.
     #[arg(long)]
     strict: bool,
+    /// The longest that it may take for one file, in seconds; for one that an emulator starts.
+    #[arg(long, default_value_t = run::LIMIT.as_secs())]
+    limit: u64,
     /// Fixtures that are known to fail, one in a line: these must fail, and no others.
     #[arg(long)]
     known_failures: Option<PathBuf>,
@@ -161,7 +165,8 @@ fn work(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
                 }
                 None => String::new(),
             };
-            let results = run::run(&run.reader, &fixtures, run.strict)?;
+            let results =
+                run::run(&run.reader, &fixtures, run.strict, Duration::from_secs(run.limit))?;
             if let Some(path) = &run.json {
                 std::fs::write(path, report::json(&run.reader, &results))
                     .map_err(|e| format!("{}: {e}", path.display()))?;
@@ -174,7 +179,7 @@ fn work(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
             let mut rows = Vec::new();
             for reader in reader {
                 let (name, command) = reader.split_once('=').ok_or("--reader NAME=COMMAND")?;
-                rows.push((name.to_owned(), run::run(command, &fixtures, *strict)?));
+                rows.push((name.to_owned(), run::run(command, &fixtures, *strict, run::LIMIT)?));
             }
             Ok(report::table(&rows))
         }

@@ -30,8 +30,8 @@ pub(crate) enum Good {
 
 type Error = Box<dyn std::error::Error>;
 
-/// The longest that a reader may take for one file.
-const LIMIT: Duration = Duration::from_secs(5);
+/// The longest that a reader may take for one file, unless it is told otherwise.
+pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 /// How it begins when there is no shell, or it did not find the command, or may not run it.
 const UNABLE: &str = "the reader does not start: ";
 /// The most that it may print.
@@ -51,7 +51,12 @@ pub(crate) fn command(reader: &str, options: &str, file: &Path) -> Command {
 }
 
 /// Runs the reader over all fixtures, two at a time.
-pub(crate) fn run(reader: &str, fixtures: &[Fixture], strict: bool) -> Result<Vec<Outcome>, Error> {
+pub(crate) fn run(
+    reader: &str,
+    fixtures: &[Fixture],
+    strict: bool,
+    limit: Duration,
+) -> Result<Vec<Outcome>, Error> {
     let directory = tempfile::tempdir()?;
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::with_capacity(fixtures.len()));
@@ -63,7 +68,7 @@ pub(crate) fn run(reader: &str, fixtures: &[Fixture], strict: bool) -> Result<Ve
             scope.spawn(move || {
                 let path = directory.join(format!("{worker}.mmst"));
                 while let Some(fixture) = fixtures.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = one(reader, &path, fixture, strict);
+                    let result = one(reader, &path, fixture, strict, limit);
                     if let Err(why) = &result
                         && why.starts_with(UNABLE)
                     {
@@ -86,14 +91,20 @@ pub(crate) fn run(reader: &str, fixtures: &[Fixture], strict: bool) -> Result<Ve
     Ok(outcomes)
 }
 
-fn one(reader: &str, path: &Path, fixture: &Fixture, strict: bool) -> Result<Good, String> {
+fn one(
+    reader: &str,
+    path: &Path,
+    fixture: &Fixture,
+    strict: bool,
+    limit: Duration,
+) -> Result<Good, String> {
     // A new file each time: one that is mapped elsewhere is not cut short under a reader.
     let _ = std::fs::remove_file(path);
     std::fs::write(path, &fixture.bytes).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut command = command(reader, "", path);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(|e| format!("{UNABLE}sh: {e}"))?;
-    let (status, out, err) = wait(&mut child, LIMIT)?;
+    let (status, out, err) = wait(&mut child, limit)?;
     if let Some(126 | 127) = status.code() {
         return Err(format!("{UNABLE}{}", String::from_utf8_lossy(&err).trim()));
     }
