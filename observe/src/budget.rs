@@ -42,19 +42,89 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use mmstats_core::read::Verdict as RawVerdict;
+    use mmstats_core::{Aggregation, DataType};
+
     use super::*;
+    use crate::combine::Combined;
+    use crate::field::FieldRef;
+    use crate::one::Record;
+    use crate::value::{Origin, Verdict};
 
     #[test]
     fn what_is_too_much_takes_nothing() {
         let text = "x".repeat(LIMIT / 2);
-        let large = Verdict::Consistent(Value::Text { text: &text, cut: false });
+        let large = RawVerdict::Consistent(Value::Text { text: &text, cut: false });
         let mut budget = Budget::default();
         assert!(budget.takes(&large) && !budget.takes(&large));
-        assert!(budget.takes(&Verdict::Consistent(Value::U64(1))), "there is room for less");
+        assert!(budget.takes(&RawVerdict::Consistent(Value::U64(1))), "there is room for less");
         let mut many = 0_usize;
-        while budget.takes(&Verdict::Absent) {
+        while budget.takes(&RawVerdict::Absent) {
             many += 1;
         }
         assert!(many * size_of::<EachValue>() <= LIMIT / 2, "{many}");
+    }
+
+    /// Whatever kind of value it is, no less than a copy of it needs is taken.
+    #[test]
+    fn every_value_takes_what_its_copy_needs() {
+        let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/fixtures/valid");
+        let mut kinds = HashSet::new();
+        let mut scratch = crate::Scratch::new();
+        // One after the other: they say that they are of the same program.
+        for path in std::fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path()) {
+            let mut observer = crate::Observer::new(crate::Sources::new().path(path));
+            observer.refresh();
+            let [file] = observer.files() else { continue };
+            for lane in 0..file.lanes().used {
+                file.visit_lane(lane, &mut scratch, |field, raw| {
+                    let mut budget = Budget::default();
+                    assert!(budget.takes(&raw));
+                    let taken = LIMIT - budget.0;
+                    let own = match raw.consistent() {
+                        Some(Value::Array(array)) => array.len() * size_of::<OwnedValue>(),
+                        Some(Value::Text { text, .. }) => text.len(),
+                        Some(Value::Bytes { bytes, .. }) => bytes.len(),
+                        Some(Value::Histogram(found)) => {
+                            found.counts().len() * size_of::<(i32, u128)>()
+                        }
+                        _ => 0,
+                    };
+                    assert!(taken >= own + size_of::<EachValue>(), "{raw:?}");
+                    assert!(taken <= 2 * own + size_of::<EachValue>(), "{raw:?}");
+                    if own != 0 {
+                        kinds.insert((field.kind_name(), field.ty()));
+                    }
+                });
+            }
+        }
+        assert!(kinds.len() > 8, "{kinds:?}");
+    }
+
+    /// What is added up needs no room, nor does what is not there.
+    #[test]
+    fn only_what_is_kept_one_by_one_takes_from_the_budget() {
+        let record = |aggregation| Record {
+            label: "n".into(),
+            ty: DataType::U64,
+            count: 1,
+            aggregation,
+            value: OwnedValue::Unsigned(0),
+        };
+        let mut none = Budget(0);
+        for (rule, absent, there) in [
+            (Aggregation::Sum, Verdict::Absent, Verdict::Consistent),
+            (Aggregation::Each, Verdict::Absent, Verdict::Damaged(TOO_LARGE)),
+        ] {
+            let record = record(rule);
+            let mut all = Combined::new(&FieldRef::one(0, &record));
+            all.value(&mut none, Origin::default(), RawVerdict::Absent);
+            assert_eq!(all.reading().verdict, absent);
+            all.value(&mut none, Origin::default(), RawVerdict::Consistent(Value::U64(7)));
+            assert_eq!(all.reading().verdict, there);
+            assert_eq!(all.reading().value.is_some(), there == Verdict::Consistent);
+        }
     }
 }

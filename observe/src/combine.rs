@@ -204,7 +204,8 @@ impl Combined {
         }
     }
 
-    /// Takes in what another one is made of: the same field of other files.
+    /// Takes in what another one is made of: the same field of other files, of a kind that
+    /// [`Fold`](crate::Fold) keeps.
     pub(crate) fn merge(&mut self, other: &Self) {
         let rule = self.rule;
         match (&mut self.body, &other.body) {
@@ -216,17 +217,11 @@ impl Combined {
                 to.iter_mut().zip(from).for_each(|(to, from)| to.merge(rule, *from));
             }
             (Body::Timer(to), Body::Timer(from)) => add_timer(to, from.0, from.1),
-            (Body::State(to), Body::State(from)) => {
-                to.counts.iter_mut().zip(&from.counts).for_each(|(to, from)| *to += from);
-            }
             (Body::Histogram(to), Body::Histogram(from)) => to.merge(from),
             (Body::Average(to), Body::Average(from)) | (Body::Window(to), Body::Window(from)) => {
                 to.add(*from);
             }
-            (Body::Rate(to), Body::Rate(from)) => rates::add(to, from),
-            (Body::Each { values: to, .. }, Body::Each { values: from, .. }) => {
-                to.extend(from.iter().cloned());
-            }
+            // States, rates and what is listed one by one are never folded.
             _ => return,
         }
         let Tally { values, absent, contended, damaged } = other.tally;

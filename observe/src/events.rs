@@ -50,9 +50,8 @@ impl File {
         }
         let newest = lane.newest(region, field);
         let most = field.slots().saturating_sub(1).min(newest);
-        let new = newest.wrapping_sub(seen);
-        // A number from the future is of another ring.
-        let count = if new > u32::MAX / 2 && seen != 0 { most } else { most.min(new) };
+        // A number from the future is of another ring: the difference is more than any ring has.
+        let count = most.min(newest.wrapping_sub(seen));
         let mut slot = vec![0; field.slot_size() as usize];
         let numbers = (0..count).rev().map(|back| newest.wrapping_sub(back));
         let events = numbers.filter_map(|number| {

@@ -246,11 +246,6 @@ impl<'a> FieldRef<'a> {
             Inner::Damaged(_) => [&[]; 3],
         }
     }
-
-    /// Whether its value is durations to be combined as FORMAT.md section 4.3 says.
-    pub(crate) const fn is_timer(&self) -> bool {
-        matches!((self.kind(), self.shape()), (Some(Kind::Timer), Shape::Array(DataType::U64, 5)))
-    }
 }
 
 /// Type and number of elements of a value.
@@ -386,7 +381,46 @@ impl From<&FieldRef<'_>> for FieldInfo {
 
 #[cfg(test)]
 mod tests {
-    use super::is_same;
+    use super::*;
+
+    /// A description is another one if anything differs that tells fields apart, even where
+    /// the hashes of both are the same.
+    #[test]
+    fn descriptions_are_the_same_if_every_part_is() {
+        let info = FieldInfo {
+            label: "n".to_owned(),
+            unit: "bytes".to_owned(),
+            help: String::new(),
+            attributes: "a=1".to_owned(),
+            shape: Shape::One(DataType::U64),
+            kind: Some(Kind::Counter),
+            kind_name: "counter",
+            aggregation: Aggregation::Sum,
+            level: Level::Info,
+            constant: false,
+            class: (Shape::One(DataType::U64), 0, String::new()),
+        };
+        let with = |change: fn(&mut FieldInfo)| {
+            let mut other = info.clone();
+            change(&mut other);
+            info.same(&other)
+        };
+        assert!(with(|_| {}));
+        assert!(with(|other| other.help.push('h')) && with(|other| other.level = Level::Debug));
+        let changes: [fn(&mut FieldInfo); 8] = [
+            |other| other.label.push('n'),
+            |other| other.unit.clear(),
+            |other| other.attributes.push('1'),
+            |other| other.kind_name = "gauge",
+            |other| other.aggregation = Aggregation::Max,
+            |other| other.class.0 = Shape::One(DataType::U32),
+            |other| other.class.1 = 1,
+            |other| other.class.2.push('d'),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            assert!(!with(change), "change {number}");
+        }
+    }
 
     #[test]
     fn names_are_the_same_if_every_byte_is() {

@@ -59,15 +59,15 @@ pub(crate) enum Refreshed {
 impl File {
     /// Opens and judges a file.
     ///
-    /// What is a regular file becomes a `File`, however damaged it is.
+    /// What is a regular file becomes a `File`, however damaged it is. Whether the path of a
+    /// problem was named is left to the caller to say.
     pub(crate) fn open(
         path: &Path,
         named: bool,
         key: u64,
         room: &mut Room,
     ) -> Result<Self, Problem> {
-        let named_problem = |problem| Problem { named, ..problem };
-        let (facts, content) = look(path, room).map_err(named_problem)?;
+        let (facts, content) = look(path, room)?;
         let mut file = Self {
             path: path.to_owned(),
             facts,
@@ -102,7 +102,7 @@ impl File {
         };
         self.facts = facts;
         let grown = match &mut self.content {
-            Content::Three(three) if before.is_readable() => {
+            Content::Three(three) => {
                 if facts.size < three.size() {
                     let problem = Problem::truncated(&self.path, Some(facts.size));
                     self.refuse(State::Damaged, problem);
@@ -125,7 +125,7 @@ impl File {
                     false
                 }
             },
-            _ => {
+            Content::Nothing => {
                 let again = Self::open(&self.path, self.named, self.key, room)?;
                 *self = again;
                 return Ok(Refreshed::Same { grown: false, changed: self.state != before });

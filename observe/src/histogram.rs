@@ -400,4 +400,37 @@ mod tests {
         assert_eq!(all.min(), Some(OwnedValue::Unsigned(5)));
         assert_eq!(all.max(), Some(OwnedValue::Unsigned(1 << 30)));
     }
+
+    /// A bucket of the coarser part counts if all of it lies where the finer one has buckets.
+    #[test]
+    #[allow(clippy::cast_precision_loss)]
+    fn ends_of_a_finer_part_are_kept_by_a_coarser_one() {
+        let (low, high) = (1_000_u64, 100_000);
+        let fine = counted(Buckets::integers(0.003, low, high), &[3, 2_000, 1 << 25]);
+        let wide = Buckets::integers(0.3, 1, 1 << 30);
+        let values: Vec<_> = (0..20).map(|octave| 3 << octave).collect();
+        let coarse = counted(wide, &values);
+        let (scheme, close) = (fine.scheme(), 1e-9);
+        let bottom = scheme.bound(fine.below.1.unwrap()) * (1.0 - close);
+        let top = scheme.bound(fine.above.1.unwrap()) * (1.0 + close);
+        assert!(bottom <= low as f64 && top >= high as f64);
+        let (mut below, mut above, mut inside) = (1, 1, Vec::new());
+        for (_, from, to, count) in coarse.buckets() {
+            if from < bottom {
+                below += count;
+            } else if to > top {
+                above += count;
+            } else {
+                inside.push((from, to, count + u128::from(from < 2_000.0 && 2_000.0 <= to)));
+            }
+        }
+        assert!(below > 5 && above > 2 && inside.len() > 4, "{below} {inside:?} {above}");
+        for (one, other) in [(&fine, &coarse), (&coarse, &fine)] {
+            let mut all = one.clone();
+            all.merge(other);
+            let found: Vec<_> =
+                all.buckets().map(|(_, from, to, count)| (from, to, count)).collect();
+            assert_eq!((all.below(), all.above(), &found), (below, above, &inside));
+        }
+    }
 }

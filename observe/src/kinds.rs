@@ -71,7 +71,7 @@ pub(crate) enum Meaning {
 impl Meaning {
     pub(crate) fn of(field: &FieldRef<'_>) -> Self {
         match field.kind() {
-            Some(Kind::Timer) if field.is_timer() => Self::Timer,
+            Some(Kind::Timer) => Self::Timer,
             Some(Kind::Average) => Self::Average,
             Some(Kind::Window) => Self::Window,
             Some(Kind::Histogram) => Self::Histogram,

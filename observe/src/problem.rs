@@ -53,9 +53,10 @@ impl Problem {
         Self { offset, ..Self::new(path, error.code(), error.to_string()) }
     }
 
-    /// Neither format: the file starts with nothing known, or is too short to tell.
+    /// Neither format: the file starts with nothing known (not with the magic), or is too
+    /// short to tell.
     pub(crate) fn unknown_format(path: &Path, first: &[u8]) -> Self {
-        if first.len() < MAGIC.len() && MAGIC.starts_with(first) {
+        if MAGIC.starts_with(first) {
             let found = u32::try_from(first.len()).unwrap_or(u32::MAX);
             Self::of_refusal(path, &Refusal::TooShort { found })
         } else {

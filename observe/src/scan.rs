@@ -200,31 +200,31 @@ fn group(
     let members = || std::iter::once(first).chain(more.iter().copied());
     let fields = || members().filter_map(|index| three.good(index).map(|field| (index, field)));
     let mut present = std::mem::take(&mut scratch.present);
-    for attempt in 0..=ATTEMPTS {
+    for _ in 0..ATTEMPTS {
         // Before the slot is read, so that what is present is in it.
         present.clear();
         present.extend(fields().map(|(_, field)| lane.has(region, field)));
         let there = fields().zip(&present).find(|(_, present)| **present);
-        let Some(((_, field), _)) = there else {
-            fields().for_each(|(index, _)| visit(index, Verdict::Absent));
-            break;
-        };
+        let Some(((_, field), _)) = there else { break };
         let bytes = scratch.bytes(field.slot_size() as usize);
         let slot = lane.read_slot(region, field, bytes);
-        let late = watch.too_long();
-        if late && attempt < ATTEMPTS {
+        if watch.too_long() {
             continue;
         }
         for ((index, field), present) in fields().zip(&present) {
             let verdict = match &slot {
                 _ if !present => Verdict::Absent,
-                _ if late => Verdict::Contended,
                 Verdict::Consistent(slot) => slot.value(field),
                 other => other.and_then(|_| Verdict::Contended),
             };
             visit(index, verdict);
         }
-        break;
+        scratch.present = present;
+        return;
+    }
+    // No member is there, or every read took too long.
+    for ((index, _), present) in fields().zip(&present) {
+        visit(index, if *present { Verdict::Contended } else { Verdict::Absent });
     }
     scratch.present = present;
 }

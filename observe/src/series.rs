@@ -23,7 +23,7 @@ pub(crate) struct Series {
     first: HashMap<u64, u32>,
     next: Vec<u32>,
     pub(crate) totals: Vec<Total>,
-    pub(crate) combined: Vec<Combined>,
+    combined: Vec<Combined>,
     /// Whether the series has values that can change.
     changes: Vec<bool>,
     has_constants: Vec<bool>,
@@ -179,10 +179,6 @@ impl Series {
         if let Some(combined) = self.combined.get_mut(series as usize) {
             combined.scalar(&mut self.budget, origin, raw);
         }
-    }
-
-    pub(crate) fn changing(&mut self, series: u32) -> Option<&mut Combined> {
-        self.combined.get_mut(series as usize)
     }
 
     /// After values were read.

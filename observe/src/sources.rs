@@ -152,10 +152,10 @@ impl Listing {
 const FORMAT1: &str = ".mmstats";
 
 /// Whether a file of this name is looked at. Names with a dot first are of files that are
-/// not complete yet.
+/// not complete yet, or nothing but an end.
 fn is_ours(name: &OsStr, only: Option<&str>) -> bool {
     let name = name.as_encoded_bytes();
-    let ends = |end: &str| name.len() > end.len() && name.ends_with(end.as_bytes());
+    let ends = |end: &str| name.ends_with(end.as_bytes());
     let ours = match only {
         Some(end) => ends(end),
         None => ends(crate::backend::name::SUFFIX) || ends(FORMAT1),
@@ -189,5 +189,6 @@ mod tests {
         let sources = Sources::new().path("a").path("b").path("a").pid(7).pid(7);
         assert_eq!((sources.paths.len(), sources.pids()), (2, [7].as_slice()));
         assert!(!sources.is_empty() && Sources::new().is_empty());
+        assert!(!Sources::new().path("a").is_empty() && !Sources::new().pid(7).is_empty());
     }
 }

@@ -456,5 +456,8 @@ mod tests {
         assert_eq!(room.bytes(2 << 20).len(), 2 << 20);
         room.rest();
         assert!(room.bytes.is_empty());
+        room.bytes(1 << 20);
+        room.rest();
+        assert_eq!(room.bytes.len(), 1 << 20, "so much is kept");
     }
 }

@@ -200,7 +200,7 @@ impl Totals {
                             series.value(to(index), origin(), raw);
                         });
                         for &index in &three.plan().rates {
-                            if let Some(combined) = series.changing(to(index))
+                            if let Some(combined) = series.combined_mut(to(index))
                                 && let Some(rates) = file.rates_in(three, index, lane)
                             {
                                 combined.rates(&origin(), rates);
@@ -218,7 +218,7 @@ impl Totals {
         }
         if let Some(fold) = fold {
             for (to, (_, from)) in self.folded.0.iter().zip(fold.fields()) {
-                if let Some(combined) = series.combined.get_mut(*to as usize) {
+                if let Some(combined) = series.combined_mut(*to) {
                     combined.merge(from);
                 }
             }

@@ -296,3 +296,28 @@ impl Reading {
         self.verdict == Verdict::Consistent
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_without_a_value_is_counted_by_its_verdict() {
+        let damage = mmstats_core::read::ValueError::LaneState { offset: 7, found: 9 };
+        let none = Tally::default();
+        for (raw, verdict, tally) in [
+            (RawVerdict::Absent, Verdict::Absent, Tally { absent: 1, ..none }),
+            (RawVerdict::Contended, Verdict::Contended, Tally { contended: 1, ..none }),
+            (
+                RawVerdict::Damaged(damage),
+                Verdict::Damaged(Damage { code: "lane-state", offset: 7 }),
+                Tally { damaged: 1, ..none },
+            ),
+            (RawVerdict::Retired, Verdict::Retired, none),
+            (RawVerdict::Unknown, Verdict::Unknown, none),
+        ] {
+            let wanted = Reading { value: None, verdict, tally };
+            assert_eq!(Reading::of(raw, &Meaning::Plain), wanted);
+        }
+    }
+}

@@ -7,7 +7,7 @@ use mmstats_core::{
     Aggregation, Array, Buckets, Counter, DataType, FieldSpec, Gauge, Histogram, Kind, Rate,
 };
 use mmstats_observe::{
-    Fold, OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Storage, Totals, totals,
+    Fold, OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Storage, Totals, Verdict, totals,
 };
 use support::{Plan, id, observe, only, publish, simple, unsigned};
 
@@ -185,7 +185,14 @@ fn format_1_has_one_lane() {
         });
     }
     assert_eq!(visits, [1, 0]);
+    let mut scans = [0, 0];
+    for lane in [0, 1] {
+        assert!(file.scan(lane, |_, _| scans[lane as usize] += 1));
+    }
+    assert_eq!(scans, [1, 0]);
     assert_eq!(file.lane_values(0)[0].value, unsigned(42));
+    let second = &file.lane_values(1)[0];
+    assert_eq!((&second.value, second.verdict), (&None, Verdict::Absent));
 }
 
 /// Gauges by all rules, over two lanes.
@@ -206,4 +213,79 @@ fn each_rule_combines_lanes() {
         let observer = observe(&file.path);
         assert_eq!(only(&observer).value(0).value, wanted, "{rule}");
     }
+}
+
+#[test]
+fn floats_of_both_sizes_add_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let specs = [FieldSpec::gauge("x", DataType::F64), FieldSpec::gauge("y", DataType::F32)];
+    let mut file = simple(directory.path(), "a.mmst", &specs);
+    for value in [0.5_f32, -2.25] {
+        let lane = file.lane();
+        Gauge::<f64, _>::attach(&lane, id(0)).unwrap().set(value.into());
+        Gauge::<f32, _>::attach(&lane, id(1)).unwrap().set(value);
+    }
+    let observer = observe(&file.path);
+    for index in [0, 1] {
+        let value = only(&observer).value(index);
+        assert_eq!(value.value, Some(OwnedValue::F64(-1.75)));
+        assert_eq!(only(&observer).values()[index], value);
+    }
+}
+
+/// An average is a count and a sum, of whatever type both are.
+#[test]
+fn averages_may_be_of_integers() {
+    let directory = tempfile::tempdir().unwrap();
+    let average = |label, ty| {
+        FieldSpec::array(label, ty, 2).kind(Kind::Average).aggregation(Aggregation::Sum)
+    };
+    let specs = [average("u", DataType::U64), average("i", DataType::I64)];
+    let mut file = simple(directory.path(), "a.mmst", &specs);
+    for (count, sum) in [(3, 30), (1, -10)] {
+        let lane = file.lane();
+        let unsigned = [count, 2 * count].map(i64::cast_unsigned);
+        Array::<u64, 2, _>::attach(&lane, id(0)).unwrap().set(&unsigned);
+        Array::<i64, 2, _>::attach(&lane, id(1)).unwrap().set(&[count, sum]);
+    }
+    let observer = observe(&file.path);
+    let average = |reading: &mmstats_observe::Reading| match reading.value {
+        Some(OwnedValue::Average(all)) => (all.count, all.sum, all.mean().unwrap()),
+        _ => panic!("{reading:?}"),
+    };
+    let file = only(&observer);
+    assert_eq!(average(&file.value(0)), (4.0, 8.0, 2.0));
+    assert_eq!(average(&file.value(1)), (4.0, 20.0, 5.0));
+    assert_eq!(average(&file.lane_values(1)[1]), (1.0, -10.0, -10.0));
+}
+
+/// What is above all buckets is counted there; an octave has 2 to the power of the scale.
+#[test]
+fn histograms_tell_what_is_above_and_their_scale() {
+    let directory = tempfile::tempdir().unwrap();
+    for error in [0.5, 0.2, 0.05, 0.01] {
+        let spec = FieldSpec::histogram("h", Buckets::integers(error, 100, 10_000));
+        let mut file = simple(directory.path(), "a.mmst", &[spec]);
+        let histogram = Histogram::attach(&file.lane(), id(0)).unwrap();
+        [1, 2, 5_000, 1 << 20, 1 << 21, 1 << 22].into_iter().for_each(|n| histogram.record(n));
+        let observer = observe(&file.path);
+        let Some(OwnedValue::Histogram(all)) = only(&observer).value(0).value else { panic!() };
+        assert_eq!((all.below(), all.above(), all.count()), (2, 3, 6));
+        let buckets: Vec<_> = all.buckets().collect();
+        let [(_, low, high, 1)] = buckets[..] else { panic!("{buckets:?}") };
+        assert!(low < 5_000.0 && 5_000.0 <= high);
+        let octave = (high / low).powf(f64::from(all.scale()).exp2());
+        assert!((octave - 2.0).abs() < 1e-9, "{low} to {high} at scale {}", all.scale());
+        file.file.remove().unwrap();
+    }
+}
+
+#[test]
+fn totals_are_shown_by_their_fields() {
+    let directory = tempfile::tempdir().unwrap();
+    let _file = simple(directory.path(), "a.mmst", &[FieldSpec::counter("hits")]);
+    let mut all = Totals::new();
+    all.update(observe(directory.path()).files(), None);
+    let shown = format!("{all:?}");
+    assert!(shown.starts_with("Totals {") && shown.contains("\"hits\""), "{shown}");
 }

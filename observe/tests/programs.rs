@@ -85,6 +85,8 @@ fn parts_of_one_instance_are_one_program() {
     let Some(OwnedValue::Each(names)) = get(&all, "name") else { panic!() };
     let files: Vec<_> = names.iter().map(|each| each.origin.file).collect();
     assert_eq!((names.len(), files), (2, vec![1, 2]), "from the lowest part");
+    let name = all.iter().find(|total| total.field.label == "name").unwrap();
+    assert_eq!((name.files, name.reading.tally.values), (2, 2), "of one file each");
     let hits = all.iter().find(|total| total.field.label == "hits").unwrap();
     assert_eq!((hits.files, hits.field.unit.as_str()), (3, "requests"));
     assert_eq!(hits.field.kind, Some(Kind::Counter));

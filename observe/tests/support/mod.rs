@@ -228,3 +228,38 @@ pub fn walk(observer: &Observer) {
         assert!(!problem.to_string().contains('\u{1b}'));
     }
 }
+
+/// The u32 at an offset of an image.
+pub fn word(bytes: &[u8], at: u32) -> u32 {
+    u32::from_le_bytes(bytes[at as usize..][..4].try_into().unwrap())
+}
+
+pub fn put_word(bytes: &mut [u8], at: u32, n: u32) {
+    bytes[at as usize..][..4].copy_from_slice(&n.to_le_bytes());
+}
+
+/// Makes the checksum of a header right again.
+pub fn seal_header(bytes: &mut [u8]) {
+    let mut sum = mmstats_core::checksum::Fletcher64::new();
+    sum.range(&bytes[..120], 0, 120);
+    let sum = sum.finish();
+    bytes[120..128].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Makes the checksum of field `index`, which is no constant, right again: it is over the
+/// descriptor and its strings.
+pub fn reseal(bytes: &mut [u8], index: u32) {
+    use mmstats_core::layout::{descriptor as d, header as h};
+    let at = word(bytes, h::DESCRIPTOR_OFFSET) + index * d::SIZE;
+    let mut sum = mmstats_core::checksum::Fletcher64::new();
+    sum.range(&*bytes, at, d::COVERED);
+    for string in [d::LABEL, d::UNIT, d::HELP, d::ATTRIBUTES, d::DETAIL] {
+        let place = word(bytes, at + string);
+        if place != 0 {
+            let len = word(bytes, place) & 0xFFFF;
+            sum.range(&*bytes, place, (2 + len).next_multiple_of(4));
+        }
+    }
+    let sum = sum.finish();
+    bytes[(at + d::CHECKSUM) as usize..][..8].copy_from_slice(&sum.to_le_bytes());
+}

@@ -1,0 +1,251 @@
+//! What is noticed of files that change under the observer, and what is not believed of them.
+#![cfg(unix)] // where a file in use can be made smaller
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
+
+use mmstats_core::layout::{descriptor as d, header as h};
+use mmstats_core::{Constant, Counter, DataType, Events, FieldSpec};
+use mmstats_observe::{RawVerdict, Scalar, State, Verdict};
+use support::{
+    Plan, id, observe, only, poke, publish, put_word, reseal, simple, text, truncate, word,
+};
+
+/// Cut, noticed, and made longer again before anybody looked: it has lost bytes all the same.
+#[test]
+fn a_file_that_was_cut_and_grew_again_has_lost_its_values() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut published = simple(directory.path(), "a.mmst", &[FieldSpec::counter("hits")]);
+    Counter::attach(&published.lane(), id(0)).unwrap().add(1);
+    let mut observer = observe(directory.path());
+    let size = only(&observer).size();
+    truncate(&published.path, size - 8);
+    assert!(!only(&observer).is_whole());
+    truncate(&published.path, size);
+    assert!(!only(&observer).is_whole(), "what was read in between is not known");
+    assert_eq!(only(&observer).state(), State::Damaged);
+    let changes = observer.refresh();
+    assert_eq!((changes.changed, only(&observer).state()), (1, State::Damaged));
+    assert_eq!(only(&observer).field_count(), 0);
+    assert_eq!(only(&observer).problem().unwrap().code, "truncated");
+    // It is opened anew, and what it has now is whole.
+    assert_eq!(observer.refresh().changed, 1);
+    assert_eq!((only(&observer).state(), only(&observer).field_count()), (State::Live, 1));
+}
+
+/// A scan asks the system nothing; it is told by the fault that it met.
+#[test]
+fn a_scan_of_pages_that_are_gone_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let labels: Vec<_> = (0..500).map(|i| format!("field {i}")).collect();
+    let fields: Vec<_> = labels.iter().map(|label| FieldSpec::counter(label)).collect();
+    let mut published = simple(directory.path(), "a.mmst", &fields);
+    let _lane = published.lane();
+    let observer = observe(directory.path());
+    assert!(only(&observer).scan(0, |_, _| {}));
+    truncate(&published.path, 0);
+    assert!(!only(&observer).scan(0, |_, _| {}));
+    assert_eq!(only(&observer).state(), State::Damaged);
+}
+
+/// Bytes of the heap may be in use before the field is there that they belong to. They are
+/// looked at when it is, whatever lay there before; those of earlier fields are kept.
+#[test]
+fn strings_of_a_field_are_those_it_has_when_it_is_added() {
+    let firsts = [
+        FieldSpec::counter("first").unit("apples"),
+        FieldSpec::info("first", Constant::U32(7)),
+        FieldSpec::info("first", Constant::U64(u64::MAX)),
+        FieldSpec::info("first", Constant::Text("h")),
+        FieldSpec::info("first", Constant::Text("nine char")),
+        FieldSpec::info("first", Constant::Bytes(&[9; 33])),
+    ];
+    for first in firsts {
+        let directory = tempfile::tempdir().unwrap();
+        let plan = Plan { room: 4, ..Plan::default() };
+        let mut published = publish(directory.path(), "a.mmst", plan, |_| {}, &[first]);
+        let before = fs::read(&published.path).unwrap();
+        published.writer.add(&FieldSpec::counter("second").unit("oranges")).unwrap();
+        let after = fs::read(&published.path).unwrap();
+        let heap = word(&after, h::HEAP_OFFSET);
+        let [from, to] = [&before, &after].map(|bytes| heap + word(bytes, h::HEAP_USED));
+        let new = &after[from as usize..to as usize];
+        assert!(new.len() > 16);
+        // As a writer leaves it that is about to add the second.
+        published.poke(h::FIELD_COUNT.into(), &1_u32.to_le_bytes());
+        published.poke(from.into(), &vec![0xAA; new.len()]);
+        let mut observer = observe(directory.path());
+        assert_eq!(only(&observer).field_count(), 1);
+        let value = only(&observer).value(0);
+        published.poke(from.into(), new);
+        published.poke(h::FIELD_COUNT.into(), &2_u32.to_le_bytes());
+        assert_eq!(observer.refresh().grown, 1);
+        let file = only(&observer);
+        let fields: Vec<_> = file.fields().map(|f| (f.damage(), f.label(), f.unit())).collect();
+        assert_eq!(fields, [(None, "first", first.unit), (None, "second", "oranges")]);
+        assert_eq!(file.value(0), value, "{first:?}");
+        assert_eq!(value.is_consistent(), file.field(0).unwrap().is_constant());
+    }
+}
+
+#[test]
+fn files_of_format_1_grow_by_their_fields() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.mmstats");
+    // Each record: label, type, a byte and the value.
+    let record = |label: &str, ty: &str, value: &[u8]| {
+        let mut bytes = vec![u8::try_from(label.len()).unwrap(), 0];
+        bytes.extend(label.as_bytes());
+        bytes.extend([u8::try_from(ty.len()).unwrap(), 0]);
+        bytes.extend(ty.as_bytes());
+        bytes.push(0xFF);
+        bytes.extend(value);
+        bytes
+    };
+    let hits = |n| record("hits", "B", &[n]);
+    let write = |records: &[Vec<u8>]| {
+        fs::write(&path, [&[1][..], &records.concat(), &[0, 0]].concat()).unwrap();
+    };
+    write(&[hits(1)]);
+    let mut observer = observe(&path);
+    let mut totals = mmstats_observe::Totals::new();
+    totals.update(observer.files(), None);
+    for (grown, records) in [
+        (0, vec![hits(2)]),
+        (1, vec![hits(2), record("name", "4s", b"web\0")]),
+        (0, vec![hits(3), record("name", "4s", b"cli\0")]),
+        (1, vec![hits(3)]),
+        (1, vec![record("hats", "B", &[3])]),
+        (1, vec![record("hats", "b", &[4])]),
+        (0, vec![record("hats", "b", &[5])]),
+    ] {
+        write(&records);
+        let changes = observer.refresh();
+        assert_eq!((changes.grown, changes.added, changes.changed), (grown, 0, 0), "{records:?}");
+        let file = only(&observer);
+        assert_eq!(file.field_count(), records.len());
+        totals.update(observer.files(), None);
+        let shown = totals.fields().iter().map(|total| total.field.label.as_str());
+        assert!(shown.eq(file.fields().map(|field| field.label())), "{records:?}");
+        assert_eq!(totals.fields()[0].reading.value, file.value(0).value);
+        if records.len() == 2 {
+            let mut raw = Vec::new();
+            file.visit_lane(0, &mut mmstats_observe::Scratch::new(), |_, verdict| {
+                raw.push(verdict.consistent().map(mmstats_observe::OwnedValue::from));
+            });
+            assert_eq!(raw[1], file.value(1).value);
+            assert_eq!(totals.fields()[1].reading.value, file.value(1).value);
+            assert!([text("web"), text("cli")].map(Some).contains(&raw[1]), "{raw:?}");
+        }
+    }
+}
+
+/// Cells that lie next to each other are read together, those that do not are not.
+#[test]
+fn a_cell_is_where_its_descriptor_says() {
+    let directory = tempfile::tempdir().unwrap();
+    // A constant has no cell: those of 1 and 3 are neighbours.
+    let fields = [
+        FieldSpec::gauge("0", DataType::U16),
+        FieldSpec::counter("1"),
+        FieldSpec::info("2", Constant::U32(2)),
+        FieldSpec::counter("3"),
+        FieldSpec::counter("4"),
+    ];
+    let plan = Plan { room: 2, ..Plan::default() };
+    let mut published = publish(directory.path(), "a.mmst", plan, |_| {}, &fields);
+    let lane = published.lane();
+    for index in [1, 3, 4] {
+        Counter::attach(&lane, id(index)).unwrap().add(10 + u64::from(index));
+    }
+    let mut bytes = fs::read(&published.path).unwrap();
+    let scanned = || {
+        let mut found = Vec::new();
+        let observer = observe(&published.path);
+        assert!(only(&observer).scan(0, |index, verdict| {
+            if let RawVerdict::Consistent(Scalar::U64(n)) = verdict {
+                found.push((index, n));
+            }
+        }));
+        found
+    };
+    if usize::BITS >= 64 {
+        assert_eq!(scanned(), [(1, 11), (3, 13), (4, 14)]);
+        // The last one leaves a cell out.
+        let at = word(&bytes, h::DESCRIPTOR_OFFSET) + 4 * d::SIZE;
+        let place = word(&bytes, at + d::PLACE);
+        put_word(&mut bytes, at + d::PLACE, place + 8);
+        reseal(&mut bytes, 4);
+        poke(&published.path, at.into(), &bytes[at as usize..(at + d::SIZE) as usize]);
+        let cell = word(&bytes, h::LANES_OFFSET) + place + 8;
+        published.poke(cell.into(), &99_u64.to_le_bytes());
+        assert_eq!(scanned(), [(1, 11), (3, 13), (4, 99)]);
+    }
+}
+
+#[test]
+fn a_damaged_line_hides_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut published = simple(directory.path(), "a.mmst", &[FieldSpec::events("log", 7, 16)]);
+    let log = Events::<16, _>::attach(&published.lane(), id(0)).unwrap();
+    for (time, line) in [(1, "first line"), (2, "second line"), (3, "third line")] {
+        assert!(log.record(time, line));
+    }
+    let bytes = fs::read(&published.path).unwrap();
+    let at = bytes.windows(11).position(|bytes| bytes == b"second line").unwrap();
+    // No text.
+    published.poke(at as u64, &[0xFF]);
+    let observer = observe(directory.path());
+    let events = only(&observer).events(0, 0, 0).unwrap();
+    let lines: Vec<_> = events.iter().map(|event| (event.number, event.time)).collect();
+    assert_eq!(lines, [(1, 1), (2, 2), (3, 3)]);
+    assert_eq!(events[1].line.clone().unwrap_err().code, "value-utf8");
+    assert_eq!(events[2].line.clone().unwrap().text, "third line");
+}
+
+/// Somebody who may give a file away does, and is the owner otherwise: not always the one who
+/// looks.
+#[test]
+fn the_owner_is_that_of_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let published = simple(directory.path(), "a.mmst", &[FieldSpec::counter("hits")]);
+    let uid = fs::metadata(&published.path).unwrap().uid();
+    let given = chown(&published.path, Some(uid + 4711), None).is_ok();
+    let observer = observe(directory.path());
+    assert_eq!(only(&observer).owner(), Some(if given { uid + 4711 } else { uid }));
+    assert!(given || uid != 0, "root may");
+}
+
+/// Of copies of a file that nobody writes any more the first is shown.
+#[test]
+fn of_dead_copies_the_first_is_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let published = simple(directory.path(), "b.mmst", &[FieldSpec::counter("hits")]);
+    let path = published.path.clone();
+    drop(published);
+    for name in ["a.mmst", "c.mmst"] {
+        fs::copy(&path, directory.path().join(name)).unwrap();
+    }
+    let observer = observe(directory.path());
+    assert_eq!(only(&observer).path(), directory.path().join("a.mmst"));
+    assert_eq!(only(&observer).state(), State::Dead);
+    let told: Vec<_> = observer.problems().map(|p| (p.code, p.path.file_name())).collect();
+    let names = ["b.mmst", "c.mmst"].map(|name| ("copy", Some(std::ffi::OsStr::new(name))));
+    assert_eq!(told, names);
+}
+
+#[test]
+fn what_is_not_there_is_counted_as_absent() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut published = simple(directory.path(), "a.mmst", &[FieldSpec::text("what", 8)]);
+    let _lane = published.lane();
+    let observer = observe(directory.path());
+    let file = only(&observer);
+    for reading in [file.value(0), file.values()[0].clone(), file.lane_values(0)[0].clone()] {
+        assert_eq!((reading.value, reading.verdict), (None, Verdict::Absent));
+        assert_eq!((reading.tally.absent, reading.tally.values), (1, 0));
+    }
+    assert_eq!(file.value(7).tally.absent, 1, "no such field");
+}

@@ -1,0 +1,119 @@
+//! What is taken once of several parts, and what is looked at again at each update.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use mmstats_core::{Aggregation, Constant, Counter, FieldSpec, Kind};
+use mmstats_observe::{Fold, Observer, OwnedValue, Totals};
+use support::{Plan, Published, id, observe, publish, simple, unsigned};
+
+fn part(
+    directory: &std::path::Path,
+    name: &str,
+    (instance, part): (u64, u32),
+    fields: &[FieldSpec<'_>],
+) -> Published {
+    let plan = Plan { instance, part, ..Plan::default() };
+    publish(directory, name, plan, |_| {}, fields)
+}
+
+fn folded(observer: &Observer, path: &std::path::Path) -> Fold {
+    let mut fold = Fold::new();
+    let file = observer.files().iter().find(|file| file.path() == path).unwrap();
+    assert!(fold.add(file));
+    fold
+}
+
+fn labels(totals: &Totals) -> Vec<(&str, Option<OwnedValue>)> {
+    let all = totals.fields().iter();
+    all.map(|total| (total.field.label.as_str(), total.reading.value.clone())).collect()
+}
+
+/// In whichever order the files come, the lowest part says it.
+#[test]
+fn a_constant_is_that_of_the_lowest_part() {
+    let name = FieldSpec::info("name", Constant::Text("web"));
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let directory = tempfile::tempdir().unwrap();
+        let _files: Vec<_> = ["a.mmst", "b.mmst", "c.mmst"]
+            .iter()
+            .zip(order)
+            .map(|(file, number)| part(directory.path(), file, (7, number), &[name]))
+            .collect();
+        let other = part(directory.path(), "d.mmst", (8, 5), &[name]);
+        let observer = observe(directory.path());
+        let mut all = Totals::new();
+        all.update(observer.files(), None);
+        let Some(OwnedValue::Each(each)) = &all.fields()[0].reading.value else { panic!() };
+        let mut parts: Vec<_> = each.iter().map(|one| one.origin.part).collect();
+        parts.sort_unstable();
+        assert_eq!((parts, all.fields()[0].files), (vec![0, 5], 2), "{order:?}");
+        drop(other);
+    }
+}
+
+/// A part that is folded takes its own constants along, and no others.
+#[test]
+fn a_fold_has_the_constants_of_the_parts_it_took() {
+    let directory = tempfile::tempdir().unwrap();
+    let constant = |label, n| {
+        let spec = FieldSpec::info(label, Constant::U64(n));
+        spec.kind(Kind::Counter).aggregation(Aggregation::Sum)
+    };
+    let first = part(directory.path(), "a.mmst", (1, 0), &[constant("starts", 5)]);
+    let second = [constant("starts", 5), constant("stops", 3)];
+    let _second = part(directory.path(), "b.mmst", (1, 1), &second);
+    let observer = observe(directory.path());
+    let fold = folded(&observer, &first.path);
+    let mut all = Totals::new();
+    all.update(observer.files(), Some(&fold));
+    let mut found = labels(&all);
+    found.sort_by_key(|(label, _)| *label);
+    assert_eq!(found, [("starts", unsigned(5)), ("stops", unsigned(3))]);
+}
+
+/// What nobody ever counted leaves nothing behind.
+#[test]
+fn a_fold_keeps_what_has_a_value() {
+    let directory = tempfile::tempdir().unwrap();
+    let never = simple(directory.path(), "a.mmst", &[FieldSpec::counter("never")]);
+    let mut once = simple(directory.path(), "b.mmst", &[FieldSpec::counter("once")]);
+    Counter::attach(&once.lane(), id(0)).unwrap().add(1);
+    let observer = observe(directory.path());
+    let mut all = Totals::new();
+    for (path, wanted) in [(&never.path, vec![]), (&once.path, vec![("once", unsigned(1))])] {
+        // The same totals with another fold, and the same files: none.
+        all.update(&[], Some(&folded(&observer, path)));
+        assert_eq!(labels(&all), wanted);
+    }
+    all.update(&[], Some(&Fold::new()));
+    assert!(all.fields().is_empty());
+}
+
+#[test]
+fn fields_are_chosen_once_while_files_stay_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let fields = [FieldSpec::counter("hits"), FieldSpec::counter("misses")];
+    let plan = Plan { room: 1, ..Plan::default() };
+    let mut published = publish(directory.path(), "a.mmst", plan, |_| {}, &fields);
+    let _other = simple(directory.path(), "b.mmst", &fields);
+    let mut observer = observe(directory.path());
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let mut all = Totals::filtered(move |field| {
+        count.fetch_add(1, Ordering::Relaxed);
+        field.label() != "misses"
+    });
+    for _ in 0..3 {
+        all.update(observer.files(), None);
+        assert!(observer.refresh().is_empty());
+        assert_eq!((asked.load(Ordering::Relaxed), all.fields().len()), (4, 1));
+    }
+    published.writer.add(&FieldSpec::counter("more")).unwrap();
+    observer.refresh();
+    all.update(observer.files(), None);
+    assert_eq!((asked.load(Ordering::Relaxed), all.fields().len()), (4 + 5, 2));
+    assert_eq!(labels(&all)[0].0, "hits");
+}
