@@ -329,13 +329,14 @@ pub(crate) fn planted(directory: &Path, words: &[String]) {
             give(target).and_then(|()| mode(target, 0o700)).expect("the super-user may");
             std::os::unix::fs::symlink(target, &own).expect("a link");
         }
-        "owner" | "mode" => {
+        // In the second nobody else can write, but its owner could.
+        "owner" | "readable" | "mode" => {
             fs::create_dir(&own).expect("a directory");
             fill(&own);
             if plant == "mode" {
                 give(&own).expect("the super-user may");
             }
-            mode(&own, 0o777).expect("it is ours");
+            mode(&own, if plant == "readable" { 0o755 } else { 0o777 }).expect("it is ours");
         }
         "file" => fs::write(&own, "a file").expect("a file"),
         "pipe" => {

@@ -101,6 +101,8 @@ pub(crate) fn idle(directory: &Path, words: &[String]) {
                 });
                 assert!(thread.join().is_err(), "the thread panicked");
             }
+            // Also while threads have it.
+            ("close", _) => publisher.close(),
             ("drop", _) => {
                 drop((stats, publisher));
                 say("dropped");

@@ -40,7 +40,7 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
     });
     table.row("the user's directory is planted", |row| {
         for _ in 0..times {
-            for plant in ["link", "owner", "mode", "file", "pipe", "none"] {
+            for plant in ["link", "owner", "readable", "mode", "file", "pipe", "none"] {
                 row.case(|| {
                     let directory = place();
                     let actor = Actor::start_with_mounts("planted", directory.path(), &[plant]);
