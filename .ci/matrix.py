@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 PATIENCE = 300
-LOOKS = 3000
+LOOKS = 20_000
 PYTHON = pathlib.Path("spec/readers/python/conform_reader.py")
 
 

@@ -86,7 +86,10 @@ fn beat(directory: &Path) {
         stats.gauge.set(twice(n).cast_signed());
         stats.float.set(f64::from_bits(twice(n)));
         stats.narrow.set(n);
-        stats.text.set(&format!("{n:016x}{n:016x}"));
+        // Seldom: it takes an emulator longer than all others, which would mostly stand still.
+        if n == FIRST || n & 15 == 0 {
+            stats.text.set(&format!("{n:016x}{n:016x}"));
+        }
         stats.pair.set(&Pair { up: twice(n), down: !twice(n).cast_signed() });
         if n == FIRST {
             println!("ready");
