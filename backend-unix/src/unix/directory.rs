@@ -168,7 +168,7 @@ fn make(path: &Path) -> Result<()> {
 const EFFECTIVE: AtFlags = AtFlags::EACCESS;
 #[cfg(target_os = "android")]
 const EFFECTIVE: AtFlags = AtFlags::empty();
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(any(target_os = "linux", target_os = "android"))] // magic numbers of Linux
 const TMPFS_MAGIC: u32 = 0x0102_1994;
 #[cfg(any(target_os = "linux", target_os = "android"))] // magic numbers of Linux
 const RAMFS_MAGIC: u32 = 0x8584_58f6;
