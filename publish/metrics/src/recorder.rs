@@ -38,7 +38,8 @@ pub struct Recorder {
     registry: Arc<Registry>,
     cap: usize,
     fields: Box<Say>,
-    /// No thread holds it while another one forks. Boxed so that the error of `install`, which gives the recorder back, stays small.
+    /// No thread holds it while another one forks. Boxed so that the error of `install`, which gives
+    /// the recorder back, stays small.
     state: Box<Mutex<State>>,
 }
 
