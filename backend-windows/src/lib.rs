@@ -4,11 +4,11 @@
 mod windows;
 
 #[cfg(not(windows))] // as above
-use mmstats_core::system::stub as system;
+use mmstats_system::stub as system;
 #[cfg(windows)] // as above
 use windows as system;
 
-pub use mmstats_core::system::{
+pub use mmstats_system::{
     Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, NameError, Removal, Result,
     SweepOptions, Swept, name,
 };
@@ -21,7 +21,7 @@ pub use system::{
 
 pub mod directory {
     //! The directories where files are published and found.
-    pub use mmstats_core::system::{Candidate, Environment, Origin, PassedOver, VARIABLE};
+    pub use mmstats_system::{Candidate, Environment, Origin, PassedOver, VARIABLE};
 
     pub use crate::system::directory::{
         Directory, Found, environment, is_memory_backed, observe_directories,

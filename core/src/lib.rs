@@ -15,8 +15,6 @@ pub mod protocol;
 pub mod raw;
 pub mod read;
 mod region;
-#[cfg(feature = "std")]
-pub mod system;
 mod types;
 mod write;
 
@@ -30,8 +28,8 @@ pub use handle::{
 #[cfg(target_pointer_width = "64")]
 pub use region::Atom64;
 pub use region::{
-    Atom32, Journal, Kept, Latch, Memory, Region, RegionError, Source, StaticBytes, StaticMemory,
-    Still, Word,
+    Atom32, Journal, Kept, Latch, Memory, NoMemory, Region, RegionError, Source, StaticBytes,
+    StaticMemory, Still, Word,
 };
 pub use types::{Aggregation, DataType, Kind, Level, Storage};
 pub use write::{

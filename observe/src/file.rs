@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use mmstats_core::system::FileId;
+use crate::backend::FileId;
 
 use crate::field::FieldRef;
 use crate::look::{Content, Facts, look};

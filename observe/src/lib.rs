@@ -48,8 +48,8 @@ pub use state::{Identity, Instance, LaneInfo, Lanes, State};
 pub use totals::{Total, Totals, totals};
 pub use value::{EachValue, Origin, OwnedValue, Reading, Tally, TimerValue, Verdict};
 
+pub use backend::FileId;
 pub use mmstats_core::read::{
     Attributes, Scalar, Value as RawValue, Verdict as RawVerdict, parse_attributes,
 };
-pub use mmstats_core::system::FileId;
 pub use mmstats_core::{Aggregation, DataType, Kind, Level, Storage};

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use mmstats_core::system::FileId;
+use crate::backend::FileId;
 
 use crate::file::{File, Refreshed};
 use crate::problem::Problem;

@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_the_system_refuses_has_a_code() {
-        use mmstats_core::system::FileType;
+        use crate::backend::FileType;
         let path = Path::new("x");
         for (kind, code) in [
             (ErrorKind::NotFound, "not-found"),

@@ -39,6 +39,7 @@ use mmstats_unix as backend;
 #[cfg(windows)] // as above
 use mmstats_windows as backend;
 
+pub use backend::Access;
 pub use common::CommonKeep;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub use common::SharedGauge;
@@ -49,7 +50,6 @@ pub use init::{Guard, global, init};
 pub use kinds::{Average, Events, Histogram, Latency, Rate, StateSet, Timestamp, Window};
 pub use lane::{Claim, Keep, Lane};
 pub use local::Local;
-pub use mmstats_core::system::Access;
 pub use mmstats_core::{
     Aggregation, Buckets, DataType, Kind, Level, MemberSpec, Record, Sample, ScalarType, State,
     TimerTotals,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mmstats_core::system::Access;
+use crate::backend::Access;
 
 use crate::error::Error;
 use crate::publisher::{Publisher, Stats};

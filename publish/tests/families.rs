@@ -316,7 +316,7 @@ fn keys_of_others() {
 #[test]
 fn when_nothing_can_be_added() {
     let directory = tempfile::tempdir().unwrap();
-    let longest = format!("{}.mmst", "w".repeat(mmstats_core::system::name::MAX - 5));
+    let longest = format!("{}.mmst", "w".repeat(mmstats_system::name::MAX - 5));
     let mut schema = Schema::new();
     let key: FamilyKey<Counter, 1> = schema.add_family("f", ["k"], FieldOptions::new());
     let late: FamilyKey<Counter, 1> = schema.add_family("late", ["k"], FieldOptions::new());

@@ -41,7 +41,7 @@ fn value(directory: &Path, label: &str) -> Option<OwnedValue> {
 /// Whether a file is still there only because somebody has it mapped: Windows keeps it then,
 /// under a temporary name.
 fn lingers(name: &std::ffi::OsStr) -> bool {
-    cfg!(windows) && mmstats_core::system::name::is_temporary(name)
+    cfg!(windows) && mmstats_system::name::is_temporary(name)
 }
 
 fn names(directory: &Path) -> Vec<String> {

@@ -60,7 +60,7 @@ fn values(directory: &Path) -> Vec<String> {
 /// Whether a file is still there only because somebody has it mapped: Windows keeps it then,
 /// under a temporary name.
 fn lingers(name: &std::ffi::OsStr) -> bool {
-    cfg!(windows) && mmstats_core::system::name::is_temporary(name)
+    cfg!(windows) && mmstats_system::name::is_temporary(name)
 }
 
 fn names(directory: &Path) -> Vec<String> {

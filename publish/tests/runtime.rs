@@ -40,7 +40,7 @@ fn counter(publisher: &Publisher<Lane>, label: &str) -> Key<Counter> {
 /// Whether a file is still there only because somebody has it mapped: Windows keeps it then,
 /// under a temporary name.
 fn lingers(name: &std::ffi::OsStr) -> bool {
-    cfg!(windows) && mmstats_core::system::name::is_temporary(name)
+    cfg!(windows) && mmstats_system::name::is_temporary(name)
 }
 
 fn files(directory: &Path) -> usize {
@@ -266,7 +266,7 @@ fn a_registry_shares_the_lane() {
 
 /// A file name that leaves no room for a second file: opening one fails.
 fn longest_name() -> String {
-    format!("{}.mmst", "w".repeat(mmstats_core::system::name::MAX - 5))
+    format!("{}.mmst", "w".repeat(mmstats_system::name::MAX - 5))
 }
 
 #[test]

@@ -78,6 +78,6 @@ fn values_are_asked_for_and_the_thread_ends() {
     let names = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name());
     // Windows keeps files that a thread still has, under a temporary name.
     let lingers =
-        |name: &std::ffi::OsString| cfg!(windows) && mmstats_core::system::name::is_temporary(name);
+        |name: &std::ffi::OsString| cfg!(windows) && mmstats_system::name::is_temporary(name);
     assert_eq!(names.filter(|name| !lingers(name)).count(), 0);
 }

@@ -256,7 +256,7 @@ pub fn skip(why: &str) {
 #[must_use]
 pub fn count_of_files(directory: &Path) -> usize {
     let is_going =
-        |name: &std::ffi::OsString| cfg!(windows) && mmstats_core::system::name::is_temporary(name);
+        |name: &std::ffi::OsString| cfg!(windows) && mmstats_system::name::is_temporary(name);
     let names = std::fs::read_dir(directory).expect("a directory");
     names.map(|entry| entry.expect("an entry").file_name()).filter(|name| !is_going(name)).count()
 }

@@ -43,7 +43,7 @@ pub struct NewFile {
 }
 
 /// A file that could not be published.
-pub type Unpublished = mmstats_core::system::Unpublished<NewFile>;
+pub type Unpublished = mmstats_system::Unpublished<NewFile>;
 
 /// Makes a file of `size` bytes that will be called `name` in `directory`.
 ///

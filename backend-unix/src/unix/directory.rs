@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::codes::os_error;
 use super::{failed, file_type};
 use crate::{Error, ErrorKind, FileType, Result};
-use mmstats_core::system::{Environment, USE_DIRECTORY as USE, VARIABLE};
+use mmstats_system::{Environment, USE_DIRECTORY as USE, VARIABLE};
 
 /// An open directory.
 ///
@@ -152,7 +152,7 @@ pub fn environment() -> Environment {
     }
 }
 
-mmstats_core::directories!(Directory, environment);
+mmstats_system::directories!(Directory, environment);
 
 fn make(path: &Path) -> Result<()> {
     match rustix::fs::mkdir(path, Mode::RWXU) {

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use mmstats_core::system::{Sweeper, split, sweep_names};
+use mmstats_system::{Sweeper, split, sweep_names};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 

@@ -54,7 +54,7 @@ struct Temporary {
 }
 
 /// A file that could not be published.
-pub type Unpublished = mmstats_core::system::Unpublished<NewFile>;
+pub type Unpublished = mmstats_system::Unpublished<NewFile>;
 
 /// Makes a file of `size` bytes that will be called `name` in `directory`.
 ///

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mmstats_core::system::{Environment, USE_DIRECTORY as USE, VARIABLE};
+use mmstats_system::{Environment, USE_DIRECTORY as USE, VARIABLE};
 use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
@@ -148,7 +148,7 @@ pub fn environment() -> Environment {
     }
 }
 
-mmstats_core::directories!(Directory, environment);
+mmstats_system::directories!(Directory, environment);
 
 fn make(path: &Path) -> Result<()> {
     let failed = failed("create directory", path);

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-use mmstats_core::system::{Sweeper, split, sweep_names};
+use mmstats_system::{Sweeper, split, sweep_names};
 use windows_sys::Win32::Foundation::{ERROR_LOCK_VIOLATION, GENERIC_READ};
 use windows_sys::Win32::Storage::FileSystem::DELETE;
 

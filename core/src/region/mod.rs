@@ -129,13 +129,11 @@ mod shared_owners {
     }
 }
 
-/// Memory of a system that has none to map: there is no value of this type.
-#[cfg(feature = "std")]
+/// Memory of a platform that cannot map any: this type has no value.
 #[derive(Debug)]
 pub struct NoMemory(core::convert::Infallible);
 
 // SAFETY: there is no value of this type, so no method is ever called.
-#[cfg(feature = "std")]
 unsafe impl Memory for NoMemory {
     fn base(&self) -> NonNull<u8> {
         match self.0 {}
@@ -145,7 +143,6 @@ unsafe impl Memory for NoMemory {
     }
 }
 
-#[cfg(feature = "std")]
 impl NoMemory {
     /// Whether a writer may use it.
     #[must_use]

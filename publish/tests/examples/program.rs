@@ -108,9 +108,8 @@ impl Program {
         assert_eq!(status.code(), Some(0));
         let left = std::fs::read_dir(&self.directory).unwrap().map(|e| e.unwrap().file_name());
         // Windows keeps a file, under a temporary name, at which somebody was looking.
-        let lingers = |name: &std::ffi::OsStr| {
-            cfg!(windows) && mmstats_core::system::name::is_temporary(name)
-        };
+        let lingers =
+            |name: &std::ffi::OsStr| cfg!(windows) && mmstats_system::name::is_temporary(name);
         let left: Vec<_> = left.filter(|name| !lingers(name)).collect();
         assert!(left.is_empty(), "{left:?}");
     }

@@ -1,9 +1,5 @@
-//! What every backend shares, and none has of its own: its words, its rules, and what it
-//! answers on systems that it is not for.
-//!
-//! Nothing here touches the system. The backends `mmstats-unix` and `mmstats-windows` hand
-//! these types and functions on under the same names, so a program that uses one of them has
-//! no need of this module; who writes a backend has.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 mod error;
 pub mod name;

@@ -1,8 +1,6 @@
 //! Plain values that every backend gives and takes.
 
-use std::boxed::Box;
 use std::path::PathBuf;
-use std::string::String;
 use std::time::{Duration, SystemTime};
 
 use super::{Error, FileType};

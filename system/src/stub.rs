@@ -2,15 +2,13 @@
 //! [`ErrorKind::Unsupported`], and values that could only come from a success cannot
 //! exist.
 
-use std::boxed::Box;
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
-use std::vec::Vec;
 
 use super::{Access, Error, ErrorKind, FileInfo, Removal, Result, SweepOptions, Swept};
-pub use crate::region::NoMemory as Mapping;
+pub use mmstats_core::NoMemory as Mapping;
 
 fn unsupported<T>(operation: &'static str, path: &Path) -> Result<T> {
     Err(Error::new(operation, path, ErrorKind::Unsupported))
@@ -267,15 +265,15 @@ pub fn remove_if_dead(path: &Path, _dry_run: bool) -> Result<Removal> {
 pub mod directory {
     //! Directories: here there are none.
 
-    use super::{Error, ErrorKind, Infallible, Path, Result, Vec, unsupported};
-    use crate::system::{Environment, PassedOver, VARIABLE};
+    use super::{Error, ErrorKind, Infallible, Path, Result, unsupported};
+    use crate::{Environment, PassedOver, VARIABLE};
 
     /// An open directory; here there is none, ever.
     #[derive(Debug)]
     pub struct Directory(Infallible);
 
     /// The directory that was chosen for publishing.
-    pub type Found = crate::system::Found<Directory>;
+    pub type Found = crate::Found<Directory>;
 
     impl Directory {
         /// Opens any directory.
@@ -431,7 +429,7 @@ pub mod process {
     use std::time::SystemTime;
 
     use super::{Error, ErrorKind, Result};
-    use crate::system::Facts;
+    use crate::Facts;
 
     /// Nanoseconds since 1970-01-01 UTC; 0 where there is no clock.
     #[must_use]
@@ -496,7 +494,6 @@ pub mod process {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::ToString;
 
     #[test]
     fn everything_is_unsupported() {

@@ -1,10 +1,8 @@
 //! One error type: what was tried, on which path, and why it failed.
 
-use std::borrow::ToOwned;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::string::String;
 
 /// The result of a backend's functions.
 pub type Result<T> = core::result::Result<T, Error>;
@@ -14,7 +12,7 @@ pub type Result<T> = core::result::Result<T, Error>;
 /// The text names the operation and the path, and keeps the system's code:
 ///
 /// ```
-/// use mmstats_core::system::{Error, ErrorKind};
+/// use mmstats_system::{Error, ErrorKind};
 /// let full = std::io::Error::from_raw_os_error(28);
 /// let error = Error::from_os("create", Some("x.mmst".as_ref()), full, ErrorKind::NoSpace);
 /// assert_eq!(error.kind(), ErrorKind::NoSpace);
@@ -396,7 +394,6 @@ impl ErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::ToString;
 
     #[test]
     fn text_names_operation_path_and_code() {

@@ -1,10 +1,8 @@
 //! Which files a sweep removes: the rules, over what a backend finds out.
 
-use std::borrow::ToOwned;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-use std::vec::Vec;
 
 use super::{Removal, SweepOptions, Swept, name};
 

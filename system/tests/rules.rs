@@ -1,5 +1,5 @@
-//! The words and rules that the backends share.
-#![cfg(feature = "std")]
+//! The rules that the backends share.
+#![allow(missing_docs)]
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
@@ -8,8 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use mmstats_core::system::name::{is_published, is_temporary, temporary};
-use mmstats_core::system::{
+use mmstats_system::name::{is_published, is_temporary, temporary};
+use mmstats_system::{
     Error, ErrorKind, FileType, NameError, Removal, SweepOptions, Sweeper, USE_DIRECTORY, split,
     sweep_names,
 };

@@ -2,10 +2,8 @@
 //!
 //! Nothing here touches a file.
 
-use std::borrow::{Cow, ToOwned};
+use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::format;
-use std::string::{String, ToString};
 
 use super::{Error, ErrorKind, NameError, Result};
 
@@ -58,7 +56,7 @@ fn of_variable(value: Option<&OsStr>) -> String {
 /// Fills `template` in.
 ///
 /// ```
-/// use mmstats_core::system::name::{Values, fill};
+/// use mmstats_system::name::{Values, fill};
 /// let values = Values { command: "web server", pid: 17, tid: 18, id: [0xab; 16] };
 /// assert_eq!(fill("{CMD}-{PID}.mmst", &values).unwrap(), "web_server-17.mmst");
 /// assert!(fill("{USER}.mmst", &values).unwrap_err().to_string().contains("{USER}"));
@@ -88,7 +86,7 @@ pub fn check(name: &str) -> Result<()> {
 /// The name of a continuation: `x.mmst` becomes `x.1.mmst`; part 0 is the file itself.
 ///
 /// ```
-/// use mmstats_core::system::name::part_name;
+/// use mmstats_system::name::part_name;
 /// assert_eq!(part_name("web-17.mmst", 0).unwrap(), "web-17.mmst");
 /// assert_eq!(part_name("web-17.mmst", 2).unwrap(), "web-17.2.mmst");
 /// ```
@@ -136,7 +134,7 @@ pub fn temporary(name: &str, random: u64) -> String {
 /// result has 1 to [`MAX_COMMAND`] bytes.
 ///
 /// ```
-/// use mmstats_core::system::name::sanitise;
+/// use mmstats_system::name::sanitise;
 /// assert_eq!(sanitise("../a b"), "_._a_b");
 /// assert_eq!(sanitise(""), "unknown");
 /// ```

@@ -3,8 +3,6 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::vec::Vec;
-use std::{format, vec};
 
 use super::{Error, ErrorKind, Result};
 
@@ -14,7 +12,7 @@ pub const VARIABLE: &str = "MMSTATS_PATH";
 /// What the choice of a directory depends on.
 ///
 /// ```
-/// use mmstats_core::system::{Environment, Origin};
+/// use mmstats_system::{Environment, Origin};
 /// let environment = Environment { explicit: Some("/srv/stats".into()), ..Environment::default() };
 /// let candidates = environment.candidates();
 /// assert_eq!(candidates.len(), 1);
@@ -166,22 +164,22 @@ pub trait OpenDirectory: Sized {
 macro_rules! directories {
     ($directory:ident, $environment:ident) => {
         /// The directory that was chosen for publishing.
-        pub type Found = $crate::system::Found<$directory>;
+        pub type Found = $crate::Found<$directory>;
 
-        impl $crate::system::OpenDirectory for $directory {
-            fn open(path: &std::path::Path) -> $crate::system::Result<Self> {
+        impl $crate::OpenDirectory for $directory {
+            fn open(path: &std::path::Path) -> $crate::Result<Self> {
                 Self::open(path)
             }
-            fn open_or_create(path: &std::path::Path) -> $crate::system::Result<Self> {
+            fn open_or_create(path: &std::path::Path) -> $crate::Result<Self> {
                 Self::open_or_create(path)
             }
-            fn open_own(path: &std::path::Path) -> $crate::system::Result<Self> {
+            fn open_own(path: &std::path::Path) -> $crate::Result<Self> {
                 Self::open_own(path)
             }
-            fn create_own(path: &std::path::Path) -> $crate::system::Result<Self> {
+            fn create_own(path: &std::path::Path) -> $crate::Result<Self> {
                 Self::create_own(path)
             }
-            fn writable(self) -> $crate::system::Result<Self> {
+            fn writable(self) -> $crate::Result<Self> {
                 self.writable()
             }
         }
@@ -192,7 +190,7 @@ macro_rules! directories {
         /// # Errors
         ///
         /// Where no candidate can be used; the error is about the best one.
-        pub fn publish_directory() -> $crate::system::Result<Found> {
+        pub fn publish_directory() -> $crate::Result<Found> {
             publish_directory_in(&$environment())
         }
 
@@ -201,10 +199,8 @@ macro_rules! directories {
         /// # Errors
         ///
         /// As [`publish_directory`].
-        pub fn publish_directory_in(
-            environment: &$crate::system::Environment,
-        ) -> $crate::system::Result<Found> {
-            $crate::system::publish_in(environment)
+        pub fn publish_directory_in(environment: &$crate::Environment) -> $crate::Result<Found> {
+            $crate::publish_in(environment)
         }
 
         /// The directories to look for files in: all candidates that exist and can be trusted,
@@ -217,9 +213,9 @@ macro_rules! directories {
         /// The same for another environment, and which existing directories were passed over.
         #[must_use]
         pub fn observe_directories_in(
-            environment: &$crate::system::Environment,
-        ) -> (Vec<$directory>, Vec<$crate::system::PassedOver>) {
-            $crate::system::observe_in(environment)
+            environment: &$crate::Environment,
+        ) -> (Vec<$directory>, Vec<$crate::PassedOver>) {
+            $crate::observe_in(environment)
         }
 
         /// Whether the files in a directory are in memory, and never wait for a disk; see
@@ -228,7 +224,7 @@ macro_rules! directories {
         /// # Errors
         ///
         /// Where the directory cannot be opened.
-        pub fn is_memory_backed(path: &std::path::Path) -> $crate::system::Result<Option<bool>> {
+        pub fn is_memory_backed(path: &std::path::Path) -> $crate::Result<Option<bool>> {
             $directory::open(path)?.is_memory_backed()
         }
     };
