@@ -1,146 +1,159 @@
-//! `#[stats(...)]` and doc comments.
+//! `#[stats(...)]` on a field.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::meta::ParseNestedMeta;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Meta, Token, parenthesized};
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, Expr, ExprLit, Field, Ident, Lit, LitStr, Path, Token, parenthesized};
 
-/// What the attributes of a struct say.
+use crate::doc;
+use crate::input::{for_each_key, set_once};
+
+/// Attributes of a field.
 #[derive(Default)]
-pub(crate) struct OfStruct {
-    pub(crate) prefix: Option<LitStr>,
-}
-
-impl OfStruct {
-    pub(crate) fn parse(attributes: &[Attribute]) -> syn::Result<Self> {
-        let mut this = Self::default();
-        each(attributes, |meta| {
-            if meta.path.is_ident("prefix") {
-                once(&meta, &mut this.prefix)
-            } else {
-                Err(meta.error("unknown: on a struct there is `prefix`"))
-            }
-        })?;
-        Ok(this)
-    }
-}
-
-/// What the attributes of a field say.
-#[derive(Default)]
-pub(crate) struct OfField {
+pub(crate) struct FieldAttributes {
     pub(crate) label: Option<LitStr>,
-    pub(crate) unit: Option<LitStr>,
-    pub(crate) help: Option<LitStr>,
-    pub(crate) attributes: Vec<(String, LitStr)>,
-    pub(crate) aggregation: Option<TokenStream>,
-    pub(crate) level: Option<TokenStream>,
-    pub(crate) value: Option<Expr>,
-    pub(crate) labels: Option<Vec<LitStr>>,
-    pub(crate) cap: Option<LitInt>,
-    pub(crate) error: Option<Lit>,
-    pub(crate) range: Option<(Lit, Lit)>,
-    pub(crate) entries: Option<LitInt>,
-    pub(crate) windows: Vec<LitInt>,
-    pub(crate) nested: bool,
-    pub(crate) counter: bool,
+    /// Attributes in which the fields of a family differ.
+    pub(crate) labels: Option<Labels>,
+    pub(crate) nested: Option<Span>,
+    pub(crate) counter: Option<Span>,
+    options: Vec<Setting>,
 }
 
-impl OfField {
-    pub(crate) fn parse(attributes: &[Attribute]) -> syn::Result<Self> {
+/// The list `labels(...)`.
+pub(crate) struct Labels {
+    pub(crate) span: Span,
+    pub(crate) keys: Vec<LitStr>,
+}
+
+/// One option: a call of the method of this name.
+struct Setting {
+    /// At the place of the attribute, so that errors are shown there.
+    method: Ident,
+    arguments: TokenStream,
+}
+
+impl FieldAttributes {
+    /// Reads the attributes of a field; `mmstats` is the path of the crate.
+    pub(crate) fn parse(attributes: &[Attribute], mmstats: &Path) -> syn::Result<Self> {
         let mut this = Self::default();
-        each(attributes, |meta| this.take(&meta))?;
-        if this.help.is_none() {
-            this.help = doc(attributes);
-        }
+        for_each_key(attributes, "stats", |meta| this.take(&meta, mmstats))?;
         Ok(this)
     }
 
-    fn take(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+    /// Adds the doc comment as help, if none was given.
+    pub(crate) fn add_doc(&mut self, attributes: &[Attribute]) -> syn::Result<()> {
+        if !self.has("help")
+            && let Some(text) = doc::help(attributes)?
+        {
+            let method = Ident::new("help", text.span());
+            self.options.insert(0, Setting { method, arguments: quote!(#text) });
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, meta: &ParseNestedMeta<'_>, mmstats: &Path) -> syn::Result<()> {
         let Some(name) = meta.path.get_ident().map(Ident::to_string) else {
-            return Err(meta.error("unknown"));
+            return Err(meta.error(UNKNOWN));
         };
         match name.as_str() {
-            "label" => once(meta, &mut self.label),
-            "unit" => once(meta, &mut self.unit),
-            "help" => once(meta, &mut self.help),
-            "value" => {
-                self.value = Some(meta.value()?.parse()?);
-                Ok(())
-            }
-            "nested" => {
-                self.nested = true;
-                Ok(())
-            }
-            "counter" => {
-                self.counter = true;
-                Ok(())
+            "label" => set_once(meta, &mut self.label),
+            "nested" => flag(meta, &mut self.nested),
+            "counter" => flag(meta, &mut self.counter),
+            "unit" => {
+                let unit: LitStr = meta.value()?.parse()?;
+                self.set(meta, unit)
             }
             "aggregation" => {
-                let rules = ["sum", "min", "max", "mean", "each"];
-                let rule = one_of(meta, &rules)?;
-                self.aggregation = Some(quote!(::mmstats::Aggregation::#rule));
-                Ok(())
+                let rule = one_of(meta, &["sum", "min", "max", "mean", "each"])?;
+                self.set(meta, quote!(#mmstats::Aggregation::#rule))
             }
             "level" => {
                 let level = one_of(meta, &["info", "diagnostic", "debug"])?;
-                self.level = Some(quote!(::mmstats::Level::#level));
-                Ok(())
+                self.set(meta, quote!(#mmstats::Level::#level))
             }
-            "labels" => {
-                let content;
-                parenthesized!(content in meta.input);
-                if self.labels.is_some() {
-                    return Err(meta.error("said twice"));
-                }
-                let labels = Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?;
-                self.labels = Some(labels.into_iter().collect());
-                Ok(())
+            "help" | "value" | "cap" | "error" | "entries" | "buckets" => {
+                let value: Expr = meta.value()?.parse()?;
+                self.set(meta, value)
             }
-            "cap" => once(meta, &mut self.cap),
-            "error" => once(meta, &mut self.error),
-            "entries" => once(meta, &mut self.entries),
             "range" => {
-                let content;
-                parenthesized!(content in meta.input);
-                let low = content.parse()?;
-                content.parse::<Token![,]>()?;
-                self.range = Some((low, content.parse()?));
-                Ok(())
+                let bounds = list::<Expr>(meta)?;
+                let [low, high] = &bounds[..] else {
+                    return Err(meta.error("a range has two numbers"));
+                };
+                let (low, high) = (float(low)?, float(high)?);
+                self.set(meta, quote!(#low, #high))
             }
             "windows" => {
-                let content;
-                parenthesized!(content in meta.input);
-                let windows = Punctuated::<LitInt, Token![,]>::parse_terminated(&content)?;
-                self.windows.extend(windows);
-                Ok(())
+                let windows = list::<Expr>(meta)?;
+                self.set(meta, quote!([#(#windows),*]))
+            }
+            "labels" => {
+                let (span, keys) = (meta.path.span(), list::<LitStr>(meta)?);
+                if keys.is_empty() {
+                    return Err(meta.error("a family has at least one label"));
+                }
+                keys.iter().try_for_each(|key| check_key(&key.value(), key.span()))?;
+                match self.labels.replace(Labels { span, keys }) {
+                    Some(_) => Err(meta.error(TWICE)),
+                    None => Ok(()),
+                }
             }
             "attributes" => {
-                let content;
-                parenthesized!(content in meta.input);
-                for pair in Punctuated::<Pair, Token![,]>::parse_terminated(&content)? {
-                    self.attributes.push((pair.key, pair.value));
+                let method = Ident::new("attribute", meta.path.span());
+                for Pair { key, value } in list::<Pair>(meta)? {
+                    let (method, arguments) = (method.clone(), quote!(#key, #value));
+                    self.options.push(Setting { method, arguments });
                 }
                 Ok(())
             }
-            _ => Err(meta.error(
-                "unknown: on a field there are label, unit, help, attributes, aggregation, level, \
-                 labels, cap, error, range, entries, windows, value, nested and counter",
-            )),
+            _ => Err(meta.error(UNKNOWN)),
         }
+    }
+
+    /// Takes an option that may be given once.
+    fn set(&mut self, meta: &ParseNestedMeta<'_>, arguments: impl ToTokens) -> syn::Result<()> {
+        let method = meta.path.require_ident()?.clone();
+        if self.has(&method.to_string()) {
+            return Err(meta.error(TWICE));
+        }
+        self.options.push(Setting { method, arguments: arguments.into_token_stream() });
+        Ok(())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.options.iter().any(|option| option.method == name)
+    }
+
+    /// The first option that is not one of `allowed`.
+    pub(crate) fn other_than(&self, allowed: &[&str]) -> Option<&Ident> {
+        let methods = self.options.iter().map(|option| &option.method);
+        methods.into_iter().find(|method| !allowed.iter().any(|name| *method == name))
+    }
+
+    /// The options as calls of methods: `.unit("bytes").level(...)`.
+    pub(crate) fn calls(&self) -> TokenStream {
+        let calls =
+            self.options.iter().map(|Setting { method, arguments }| quote!(.#method(#arguments)));
+        calls.collect()
     }
 
     /// The label of the field called `name`.
     pub(crate) fn label_or(&self, name: &Ident) -> LitStr {
-        self.label.clone().unwrap_or_else(|| {
-            let name_text = name.to_string();
-            LitStr::new(name_text.trim_start_matches("r#"), name.span())
-        })
+        let own = || LitStr::new(&name.unraw().to_string(), name.span());
+        self.label.clone().unwrap_or_else(own)
     }
 }
 
-/// `key = "value"`, the key a name or a string.
+const UNKNOWN: &str = "unknown option: a field has label, unit, help, attributes, aggregation, \
+                       level, nested, labels, cap, error, range, buckets, entries, windows, value \
+                       and counter";
+const TWICE: &str = "given twice";
+
+/// `key = "value"`; the key is a name, also a keyword, or a string.
 struct Pair {
     key: String,
     value: LitStr,
@@ -148,32 +161,52 @@ struct Pair {
 
 impl Parse for Pair {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let key = if input.peek(LitStr) {
-            input.parse::<LitStr>()?.value()
+        let (key, span) = if input.peek(LitStr) {
+            let key = input.parse::<LitStr>()?;
+            (key.value(), key.span())
         } else {
-            input.parse::<Ident>()?.to_string()
+            let key = input.call(Ident::parse_any)?;
+            (key.unraw().to_string(), key.span())
         };
+        check_key(&key, span)?;
         input.parse::<Token![=]>()?;
         Ok(Self { key, value: input.parse()? })
     }
 }
 
-fn each(
-    attributes: &[Attribute],
-    mut take: impl FnMut(ParseNestedMeta<'_>) -> syn::Result<()>,
-) -> syn::Result<()> {
-    attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("stats"))
-        .try_for_each(|attribute| attribute.parse_nested_meta(&mut take))
+/// The rule for keys of attributes: FORMAT.md section 5.
+fn check_key(key: &str, span: Span) -> syn::Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if (1..=63).contains(&key.len()) && key.chars().all(allowed) {
+        Ok(())
+    } else {
+        Err(Error::new(span, "the key of an attribute has 1 to 63 of `A-Z a-z 0-9 _ . -`"))
+    }
 }
 
-fn once<T: Parse>(meta: &ParseNestedMeta<'_>, place: &mut Option<T>) -> syn::Result<()> {
-    if place.is_some() {
-        return Err(meta.error("said twice"));
+/// Items in parentheses, separated by commas.
+fn list<T: Parse>(meta: &ParseNestedMeta<'_>) -> syn::Result<Vec<T>> {
+    let content;
+    parenthesized!(content in meta.input);
+    Ok(Punctuated::<T, Token![,]>::parse_terminated(&content)?.into_iter().collect())
+}
+
+fn flag(meta: &ParseNestedMeta<'_>, slot: &mut Option<Span>) -> syn::Result<()> {
+    match slot.replace(meta.path.span()) {
+        Some(_) => Err(meta.error(TWICE)),
+        None => Ok(()),
     }
-    *place = Some(meta.value()?.parse()?);
-    Ok(())
+}
+
+/// `value` as an f64, also an integer literal that no i32 holds.
+fn float(value: &Expr) -> syn::Result<TokenStream> {
+    Ok(match value {
+        Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) if literal.suffix().is_empty() => {
+            let number: u128 = literal.base10_parse()?;
+            quote!((#number as ::core::primitive::f64))
+        }
+        other => quote!((#other) as ::core::primitive::f64),
+    })
 }
 
 /// A string among `names`, as the variant of an enum.
@@ -181,34 +214,14 @@ fn one_of(meta: &ParseNestedMeta<'_>, names: &[&str]) -> syn::Result<Ident> {
     let text: LitStr = meta.value()?.parse()?;
     let value = text.value();
     if !names.contains(&value.as_str()) {
-        return Err(syn::Error::new(text.span(), format!("one of {}", names.join(", "))));
+        return Err(Error::new(text.span(), format!("must be one of {}", names.join(", "))));
     }
     let (first, rest) = value.split_at(1);
     Ok(Ident::new(&(first.to_uppercase() + rest), text.span()))
 }
 
-/// The doc comment as one text: lines joined by spaces, paragraphs by line breaks.
-fn doc(attributes: &[Attribute]) -> Option<LitStr> {
-    let mut text = String::new();
-    let mut span = None;
-    for attribute in attributes.iter().filter(|a| a.path().is_ident("doc")) {
-        let Meta::NameValue(meta) = &attribute.meta else { continue };
-        let Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) = &meta.value else { continue };
-        span.get_or_insert(line.span());
-        for line in line.value().lines().chain(line.value().is_empty().then_some("")) {
-            let line = line.trim();
-            if line.is_empty() {
-                if !text.is_empty() && !text.ends_with('\n') {
-                    text.push('\n');
-                }
-            } else {
-                if !text.is_empty() && !text.ends_with('\n') {
-                    text.push(' ');
-                }
-                text.push_str(line);
-            }
-        }
-    }
-    let text = text.trim_end();
-    span.filter(|_| !text.is_empty()).map(|span| LitStr::new(text, span))
+/// Whether the type of `field` is called `Info`: a handle that is only declared.
+pub(crate) fn is_info(field: &Field) -> bool {
+    let syn::Type::Path(path) = &field.ty else { return false };
+    path.path.segments.last().is_some_and(|segment| segment.ident == "Info")
 }

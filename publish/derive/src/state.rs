@@ -2,7 +2,10 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Error, Fields, LitStr};
+use syn::ext::IdentExt;
+use syn::{Data, DataEnum, DeriveInput, Error, Fields, LitStr, Variant};
+
+use crate::input::{Container, for_each_key, set_once, variable};
 
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let Data::Enum(data) = &input.data else {
@@ -12,54 +15,63 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
         let text = "State can be derived for an enum with variants and without parameters only";
         return Err(Error::new_spanned(&input.ident, text));
     }
-    let (mut names, mut variants) = (Vec::new(), Vec::new());
-    for variant in &data.variants {
-        if !matches!(variant.fields, Fields::Unit) {
-            return Err(Error::new_spanned(variant, "a state has no data"));
-        }
-        let mut name = None;
-        for attribute in variant.attrs.iter().filter(|a| a.path().is_ident("state")) {
-            attribute.parse_nested_meta(|meta| {
-                if !meta.path.is_ident("name") {
-                    return Err(meta.error("unknown: on a state there is `name`"));
-                }
-                name = Some(meta.value()?.parse::<LitStr>()?);
-                Ok(())
-            })?;
-        }
-        let own = || {
-            let text = variant.ident.to_string();
-            LitStr::new(&snake_case(text.trim_start_matches("r#")), variant.ident.span())
-        };
-        let name = name.unwrap_or_else(own);
-        if name.value().is_empty() || name.value().len() > 63 || name.value().contains('\0') {
-            return Err(Error::new_spanned(name, "a name has 1 to 63 bytes, none of them zero"));
-        }
-        if names.iter().any(|other: &LitStr| other.value() == name.value()) {
-            return Err(Error::new_spanned(variant, "two states have this name"));
-        }
-        names.push(name);
-        variants.push(&variant.ident);
-    }
+    let Container { mmstats, .. } = Container::parse(&input.attrs, "state", false)?;
+    let names = names(data)?;
     let name = &input.ident;
+    let variants: Vec<_> = data.variants.iter().map(|variant| &variant.ident).collect();
     let numbers: Vec<_> = (0_u32..).take(variants.len()).collect();
+    let number = variable("number");
     Ok(quote! {
         #[automatically_derived]
-        impl ::mmstats::State for #name {
-            const NAMES: &'static [&'static str] = &[#(#names),*];
+        impl #mmstats::State for #name {
+            const NAMES: &'static [&'static ::core::primitive::str] = &[#(#names),*];
 
-            fn number(self) -> u32 {
+            fn number(self) -> ::core::primitive::u32 {
                 match self { #(Self::#variants => #numbers,)* }
             }
 
-            fn from_number(number: u32) -> ::core::option::Option<Self> {
-                match number {
+            fn from_number(#number: ::core::primitive::u32) -> ::core::option::Option<Self> {
+                match #number {
                     #(#numbers => ::core::option::Option::Some(Self::#variants),)*
                     _ => ::core::option::Option::None,
                 }
             }
         }
     })
+}
+
+/// The names of the states; two that are equal are an error.
+fn names(data: &DataEnum) -> syn::Result<Vec<LitStr>> {
+    let mut names: Vec<LitStr> = Vec::new();
+    for variant in &data.variants {
+        let name = name(variant)?;
+        if names.iter().any(|other| other.value() == name.value()) {
+            return Err(Error::new_spanned(variant, "two states have this name"));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn name(variant: &Variant) -> syn::Result<LitStr> {
+    if !matches!(variant.fields, Fields::Unit) {
+        return Err(Error::new_spanned(variant, "a state has no data"));
+    }
+    let mut name = None;
+    for_each_key(&variant.attrs, "state", |meta| {
+        if meta.path.is_ident("name") {
+            set_once(&meta, &mut name)
+        } else {
+            Err(meta.error("unknown option: a state has `name`"))
+        }
+    })?;
+    let ident = &variant.ident;
+    let own = || LitStr::new(&snake_case(&ident.unraw().to_string()), ident.span());
+    let name: LitStr = name.unwrap_or_else(own);
+    if !(1..=63).contains(&name.value().len()) || name.value().contains('\0') {
+        return Err(Error::new_spanned(name, "a name has 1 to 63 bytes, none of them zero"));
+    }
+    Ok(name)
 }
 
 /// `ShuttingDown` as `shutting_down`.

@@ -2,119 +2,164 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{DeriveInput, Error};
+use syn::{DeriveInput, Error, LitStr};
 
-use crate::attributes::{OfField, OfStruct};
-use crate::named_fields;
+use crate::attributes::{FieldAttributes, is_info};
+use crate::input::{Container, named_fields, variable};
 
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let fields = named_fields(input, "Stats")?;
     let name = &input.ident;
-    let prefix = OfStruct::parse(&input.attrs)?.prefix;
-    let prefix = prefix.map_or_else(String::new, |text| text.value());
+    let Container { mmstats, prefix: own_prefix } = Container::parse(&input.attrs, "stats", true)?;
+    let own_prefix = own_prefix.unwrap_or_else(|| LitStr::new("", name.span()));
+    let [schema, prefix, plan, lane, handles] =
+        ["schema", "prefix", "plan", "lane", "handles"].map(variable);
 
-    let (mut plan, mut declare, mut attach) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut keys, mut declare, mut attach) = (Vec::new(), Vec::new(), Vec::new());
+    let mut constants = Vec::new();
     for field in &fields.named {
         let Some(ident) = &field.ident else { continue };
         let ty = &field.ty;
-        let said = OfField::parse(&field.attrs)?;
-        let label = said.label_or(ident);
-        if said.counter {
-            return Err(Error::new_spanned(field, "`counter` is for the members of a Record"));
+        let mut attributes = FieldAttributes::parse(&field.attrs, &mmstats)?;
+        if let Some(span) = attributes.counter {
+            return Err(Error::new(span, "`counter` is for the members of a Record"));
         }
-        if said.nested {
-            plan.push(quote!(#ident: <#ty as ::mmstats::Stats>::Plan));
-            declare.push(quote!(#ident: <#ty as ::mmstats::Stats>::declare(
-                schema, &::mmstats::derive_support::join(&prefix, #label)
-            )));
-            attach.push(quote!(#ident: <#ty as ::mmstats::Stats>::attach(&plan.#ident, lane)?));
-            continue;
-        }
-        let mut options = quote!(::mmstats::FieldOptions::new());
-        if let Some(unit) = &said.unit {
-            options.extend(quote!(.unit(#unit)));
-        }
-        if let Some(help) = &said.help {
-            options.extend(quote!(.help(#help)));
-        }
-        for (key, value) in &said.attributes {
-            options.extend(quote!(.attribute(#key, #value)));
-        }
-        if let Some(rule) = &said.aggregation {
-            options.extend(quote!(.aggregation(#rule)));
-        }
-        if let Some(level) = &said.level {
-            options.extend(quote!(.level(#level)));
-        }
-        if let Some(value) = &said.value {
-            options.extend(quote!(.value(#value)));
-        }
-        if let Some(error) = &said.error {
-            options.extend(quote!(.error(#error)));
-        }
-        if let Some((low, high)) = &said.range {
-            options.extend(quote!(.range((#low) as f64, (#high) as f64)));
-        }
-        if let Some(entries) = &said.entries {
-            options.extend(quote!(.entries(#entries)));
-        }
-        if !said.windows.is_empty() {
-            let windows = &said.windows;
-            options.extend(quote!(.windows([#(#windows),*])));
-        }
-        if let Some(labels) = &said.labels {
-            if let Some(cap) = &said.cap {
-                options.extend(quote!(.cap(#cap)));
+        let label = attributes.label_or(ident);
+        let label = quote!(#mmstats::derive_support::join(&#prefix, #label));
+        if attributes.nested.is_some() {
+            let labels = attributes.labels.as_ref().map(|labels| labels.span);
+            if let Some(span) = attributes.other_than(&[]).map(syn::Ident::span).or(labels) {
+                return Err(Error::new(span, "a nested set of handles has `label` only"));
             }
-            let family = quote!(<#ty as ::mmstats::derive_support::AnyFamily>);
-            plan.push(quote!(#ident: #family::Key));
-            declare.push(quote!(#ident: #family::declare(
-                schema, ::mmstats::derive_support::join(&prefix, #label), [#(#labels),*], #options
-            )));
-            attach.push(quote!(#ident: #family::attach(lane, plan.#ident)?));
+            let nested = quote!(<#ty as #mmstats::Stats>);
+            keys.push(quote!(#ident: #nested::Plan));
+            declare.push(quote!(#ident: #nested::declare(#schema, &#label)));
+            attach.push(quote!(#ident: #nested::attach(&#plan.#ident, #lane)?));
             continue;
         }
-        if said.cap.is_some() {
-            return Err(Error::new_spanned(field, "`cap` is for a family: a field with `labels`"));
+        attributes.add_doc(&field.attrs)?;
+        let calls = attributes.calls();
+        let options = quote!(#mmstats::FieldOptions::new() #calls);
+        if let Some(labels) = &attributes.labels {
+            let labels = &labels.keys;
+            let family = quote!(<#ty as #mmstats::derive_support::AnyFamily>);
+            keys.push(quote!(#ident: #family::Key));
+            declare.push(quote!(
+                #ident: #family::declare(#schema, #label, [#(#labels),*], #options)
+            ));
+            attach.push(quote!(#ident: #family::attach(#lane, #plan.#ident)?));
+            continue;
         }
-        plan.push(quote!(#ident: ::mmstats::Key<#ty>));
-        declare.push(quote!(#ident: schema.add::<#ty>(
-            ::mmstats::derive_support::join(&prefix, #label), #options
-        )));
-        attach.push(quote!(#ident: lane.attach(plan.#ident)?));
+        if is_info(field) {
+            constants.push(ident);
+        }
+        keys.push(quote!(#ident: #mmstats::Key<#ty>));
+        declare.push(quote!(#ident: #schema.add::<#ty>(#label, #options)));
+        attach.push(quote!(#ident: #lane.attach(#plan.#ident)?));
     }
 
     Ok(quote! {
         const _: () = {
             #[doc(hidden)]
-            pub struct Plan { #(#plan,)* }
+            pub struct __MmstatsPlan { #(#keys,)* }
 
             #[automatically_derived]
-            impl ::mmstats::Stats for #name {
-                type Plan = Plan;
+            impl #mmstats::Stats for #name {
+                type Plan = __MmstatsPlan;
 
-                fn declare(schema: &mut ::mmstats::Schema, prefix: &str) -> Plan {
-                    let prefix = ::mmstats::derive_support::join(prefix, #prefix);
-                    let _ = (&schema, &prefix);
-                    Plan { #(#declare,)* }
+                fn declare(
+                    #schema: &mut #mmstats::Schema,
+                    #prefix: &::core::primitive::str,
+                ) -> __MmstatsPlan {
+                    let #prefix = #mmstats::derive_support::join(#prefix, #own_prefix);
+                    let _ = (&#schema, &#prefix);
+                    __MmstatsPlan { #(#declare,)* }
                 }
 
                 fn attach(
-                    plan: &Plan,
-                    lane: &::mmstats::Lane,
-                ) -> ::core::result::Result<Self, ::mmstats::Error> {
-                    let _ = (plan, lane);
-                    ::core::result::Result::Ok(Self { #(#attach,)* })
+                    #plan: &__MmstatsPlan,
+                    #lane: &#mmstats::Lane,
+                ) -> ::core::result::Result<Self, #mmstats::Error> {
+                    let _ = (#plan, #lane);
+                    let #handles = Self { #(#attach,)* };
+                    // A constant has no other use of its handle.
+                    let _ = (#(&#handles.#constants,)*);
+                    ::core::result::Result::Ok(#handles)
                 }
 
-                fn local() -> &'static ::std::thread::LocalKey<::mmstats::Local<Self>> {
+                fn local() -> &'static ::std::thread::LocalKey<#mmstats::Local<Self>> {
                     ::std::thread_local! {
-                        static LOCAL: ::mmstats::Local<#name> =
-                            const { ::mmstats::Local::new() };
+                        static __MMSTATS_LOCAL: #mmstats::Local<#name> =
+                            const { #mmstats::Local::new() };
                     }
-                    &LOCAL
+                    &__MMSTATS_LOCAL
                 }
             }
         };
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+
+    #[test]
+    fn expand_crate_path_replaces_default() {
+        let input = syn::parse_quote! {
+            #[stats(crate = "other::renamed")]
+            struct Web {
+                #[stats(level = "debug", aggregation = "max")]
+                worst: Gauge<u64>,
+                #[stats(labels("a"))]
+                family: Family<Counter, 1>,
+                #[stats(nested)]
+                nested: Inner,
+            }
+        };
+        let code = expand(&input).unwrap().to_string();
+        assert!(code.contains("other :: renamed :: Schema"));
+        assert!(!code.contains(":: mmstats"), "{code}");
+    }
+
+    fn error(input: &syn::DeriveInput) -> String {
+        expand(input).err().map_or_else(String::new, |error| error.to_string())
+    }
+
+    #[test]
+    fn expand_misplaced_option_refused() {
+        let nested = error(&syn::parse_quote! {
+            struct Web { #[stats(nested, unit = "bytes")] inner: Inner }
+        });
+        assert_eq!(nested, "a nested set of handles has `label` only");
+        let counter = error(&syn::parse_quote! {
+            struct Web { #[stats(counter)] requests: Counter }
+        });
+        assert_eq!(counter, "`counter` is for the members of a Record");
+        let unknown = error(&syn::parse_quote! {
+            struct Web { #[stats(units = "bytes")] requests: Counter }
+        });
+        assert!(unknown.starts_with("unknown option"), "{unknown}");
+    }
+
+    #[test]
+    fn expand_option_twice_refused() {
+        let once = error(&syn::parse_quote! {
+            struct Web { #[stats(unit = "bytes")] #[stats(unit = "bytes")] requests: Counter }
+        });
+        assert_eq!(once, "given twice");
+    }
+
+    #[test]
+    fn expand_key_outside_rule_refused() {
+        for key in ["a b", "ä", ""] {
+            let bad = error(&syn::parse_quote! {
+                struct Web { #[stats(attributes(#key = "x"))] requests: Counter }
+            });
+            assert!(bad.starts_with("the key of an attribute has 1 to 63"), "{bad}");
+        }
+        let bad = error(&syn::parse_quote! {
+            struct Web { #[stats(attributes(größe = "x"))] requests: Counter }
+        });
+        assert!(bad.starts_with("the key of an attribute has 1 to 63"), "{bad}");
+    }
 }

@@ -1,0 +1,91 @@
+//! The derived struct or enum: its shape, and the attributes that it has as a whole.
+
+use proc_macro2::Span;
+use syn::meta::ParseNestedMeta;
+use syn::parse::Parse;
+use syn::{Attribute, Data, DeriveInput, Error, Fields, FieldsNamed, Ident, LitStr, Path};
+
+/// The named fields of a struct without generic parameters; anything else is an error.
+pub(crate) fn named_fields<'a>(
+    input: &'a DeriveInput,
+    derive: &str,
+) -> syn::Result<&'a FieldsNamed> {
+    if !input.generics.params.is_empty() {
+        let text = format!("{derive} can be derived for a struct without generic parameters only");
+        return Err(Error::new_spanned(&input.generics, text));
+    }
+    let text = match &input.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(fields) => return Ok(fields),
+            _ => format!("{derive} can be derived for a struct with named fields only"),
+        },
+        _ => format!("{derive} can be derived for a struct only"),
+    };
+    Err(Error::new_spanned(&input.ident, text))
+}
+
+/// Attributes of the whole struct or enum.
+pub(crate) struct Container {
+    /// Path of the crate `mmstats`.
+    pub(crate) mmstats: Path,
+    pub(crate) prefix: Option<LitStr>,
+}
+
+impl Container {
+    /// Reads `#[name(...)]`; `prefix` is known only where `with_prefix` says so.
+    pub(crate) fn parse(
+        attributes: &[Attribute],
+        name: &str,
+        with_prefix: bool,
+    ) -> syn::Result<Self> {
+        let (mut mmstats, mut prefix) = (None::<LitStr>, None);
+        for_each_key(attributes, name, |meta| {
+            if meta.path.is_ident("crate") {
+                set_once(&meta, &mut mmstats)
+            } else if with_prefix && meta.path.is_ident("prefix") {
+                set_once(&meta, &mut prefix)
+            } else if with_prefix {
+                Err(meta.error("unknown option: a struct has `prefix` and `crate`"))
+            } else {
+                Err(meta.error("unknown option: only `crate` is known here"))
+            }
+        })?;
+        let mmstats = match mmstats {
+            Some(path) => path.parse_with(Path::parse_mod_style)?,
+            None => syn::parse_quote!(::mmstats),
+        };
+        Ok(Self { mmstats, prefix })
+    }
+}
+
+/// Calls `take` for each key of `#[name(...)]`.
+pub(crate) fn for_each_key(
+    attributes: &[Attribute],
+    name: &str,
+    mut take: impl FnMut(ParseNestedMeta<'_>) -> syn::Result<()>,
+) -> syn::Result<()> {
+    attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident(name))
+        .try_for_each(|attribute| attribute.parse_nested_meta(&mut take))
+}
+
+/// Parses the value of `key = value`; a second one is an error.
+pub(crate) fn set_once<T: Parse>(
+    meta: &ParseNestedMeta<'_>,
+    slot: &mut Option<T>,
+) -> syn::Result<()> {
+    if slot.is_some() {
+        return Err(meta.error("given twice"));
+    }
+    *slot = Some(meta.value()?.parse()?);
+    Ok(())
+}
+
+/// A variable of the generated code.
+///
+/// Expressions of the user do not see it, because of the span; constants of the user do not
+/// turn it into a pattern, because of the name.
+pub(crate) fn variable(name: &str) -> Ident {
+    Ident::new(&format!("__mmstats_{name}"), Span::mixed_site())
+}
