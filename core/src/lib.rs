@@ -11,6 +11,7 @@ pub mod checksum;
 pub mod format1;
 mod handle;
 pub mod layout;
+mod properties;
 pub mod protocol;
 pub mod raw;
 pub mod read;
@@ -25,6 +26,7 @@ pub use handle::{
     Array, Average, Blob, Counter, Events, Flag, Gauge, Group, Histogram, MemberSpec, Rate, Record,
     Sample, ScalarType, State, StateSet, Text, Timer, TimerTotals, Window,
 };
+pub use properties::Properties;
 #[cfg(target_pointer_width = "64")]
 pub use region::Atom64;
 pub use region::{

@@ -4,7 +4,8 @@
 //! are tested on the same bytes.
 
 use crate::checksum::Fletcher64;
-use crate::layout::{CELL_HEAD, MAX_SLOT_BITS, descriptor as d, header as h};
+use crate::layout::{CELL_HEAD, descriptor as d, header as h};
+use crate::properties::Properties;
 use crate::region::{Region, Source};
 use crate::types::Storage;
 
@@ -124,18 +125,12 @@ pub struct RawDescriptor {
     pub unit: u32,
     pub help: u32,
     pub attributes: u32,
-    pub ty: u8,
-    pub kind: u8,
-    pub aggregation: u8,
+    /// `ty`, `kind`, `aggregation`, `count`, `slot_bits`, `level`, `flags` and `param`.
+    pub properties: Properties,
     pub storage: u8,
-    pub count: u32,
     pub place: u32,
     pub slot_size: u32,
     pub member: u32,
-    pub slot_bits: u8,
-    pub level: u8,
-    pub flags: u16,
-    pub param: u32,
     pub detail: u32,
     pub state: u32,
     pub checksum: u64,
@@ -163,25 +158,20 @@ impl RawDescriptor {
     /// The descriptor whose word at `at` is `u32_at(at)`.
     #[inline(always)]
     pub(crate) fn of_words(u32_at: impl Fn(u32) -> u32) -> Self {
-        let [slot_bits, level, low, high] = u32_at(d::SLOT_BITS).to_le_bytes();
-        let [ty, kind, aggregation, storage] = u32_at(d::TYPE).to_le_bytes();
+        let ty = u32_at(d::TYPE);
+        let [.., storage] = ty.to_le_bytes();
+        let properties =
+            Properties::from_words(ty, u32_at(d::COUNT), u32_at(d::SLOT_BITS), u32_at(d::PARAM));
         Self {
             label: u32_at(d::LABEL),
             unit: u32_at(d::UNIT),
             help: u32_at(d::HELP),
             attributes: u32_at(d::ATTRIBUTES),
-            ty,
-            kind,
-            aggregation,
+            properties,
             storage,
-            count: u32_at(d::COUNT),
             place: u32_at(d::PLACE),
             slot_size: u32_at(d::SLOT_SIZE),
             member: u32_at(d::MEMBER),
-            slot_bits,
-            level,
-            flags: u16::from_le_bytes([low, high]),
-            param: u32_at(d::PARAM),
             detail: u32_at(d::DETAIL),
             state: u32_at(d::STATE),
             checksum: u64::from(u32_at(d::CHECKSUM)) | u64::from(u32_at(d::CHECKSUM + 4)) << 32,
@@ -192,7 +182,7 @@ impl RawDescriptor {
     #[inline(always)]
     #[must_use]
     pub const fn slots(&self) -> u32 {
-        if self.slot_bits == 0 || self.slot_bits > MAX_SLOT_BITS { 0 } else { 1 << self.slot_bits }
+        self.properties.slots()
     }
 
     /// Bytes of the cell of a latched field or a journal; no overflow, the result stops at
@@ -201,7 +191,7 @@ impl RawDescriptor {
     pub(crate) const fn cell_size(&self) -> u32 {
         let slots = self.slots().saturating_mul(self.slot_size).saturating_add(CELL_HEAD);
         if self.storage == Storage::Journal.code() {
-            slots.saturating_add(self.count.saturating_mul(8))
+            slots.saturating_add(self.properties.count().saturating_mul(8))
         } else {
             slots
         }
@@ -213,20 +203,13 @@ impl RawDescriptor {
         region.store32(offset + d::UNIT, self.unit);
         region.store32(offset + d::HELP, self.help);
         region.store32(offset + d::ATTRIBUTES, self.attributes);
-        region.store32(
-            offset + d::TYPE,
-            u32::from_le_bytes([self.ty, self.kind, self.aggregation, self.storage]),
-        );
-        region.store32(offset + d::COUNT, self.count);
+        region.store32(offset + d::TYPE, self.properties.type_word(self.storage));
+        region.store32(offset + d::COUNT, self.properties.count());
         region.store32(offset + d::PLACE, self.place);
         region.store32(offset + d::SLOT_SIZE, self.slot_size);
         region.store32(offset + d::MEMBER, self.member);
-        let [low, high] = self.flags.to_le_bytes();
-        region.store32(
-            offset + d::SLOT_BITS,
-            u32::from_le_bytes([self.slot_bits, self.level, low, high]),
-        );
-        region.store32(offset + d::PARAM, self.param);
+        region.store32(offset + d::SLOT_BITS, self.properties.slots_word());
+        region.store32(offset + d::PARAM, self.properties.param());
         region.store32(offset + d::DETAIL, self.detail);
         region.store32(offset + d::STATE, self.state);
         region.store32(offset + d::STATE + 4, 0);
@@ -235,18 +218,5 @@ impl RawDescriptor {
     /// Stores the checksum.
     pub(crate) fn store_checksum<M>(region: &Region<M>, offset: u32, checksum: u64) {
         store64(region, offset + d::CHECKSUM, checksum);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slots_are_a_power_of_two_up_to_the_limit() {
-        for (slot_bits, slots) in [(0, 0), (1, 2), (2, 4), (16, 65_536), (17, 0), (255, 0)] {
-            let raw = RawDescriptor { slot_bits, ..RawDescriptor::default() };
-            assert_eq!(raw.slots(), slots, "{slot_bits}");
-        }
     }
 }

@@ -338,7 +338,7 @@ fn values_of_another_image_are_restored() {
     assert!(writer.restore(0, c, &[1], &[]).is_err(), "nobody claimed a lane");
     let lane = writer.claim().unwrap();
     writer.restore(lane, c, &[41], &[]).unwrap();
-    let mut elements = vec![0; specs[1].count as usize];
+    let mut elements = vec![0; specs[1].properties.count() as usize];
     (elements[3], elements[5]) = (2, 1);
     writer.restore(lane, h, &[3, 0, 60, 10, 30], &elements).unwrap();
     for (time, text) in [(1, u64::from_le_bytes(*b"one\0\0\0\0\0")), (2, 0)] {

@@ -89,7 +89,7 @@ fn descriptions() {
     assert_eq!(last.member(), 24);
 
     let new = &fields[at::NEW_TYPE];
-    assert_eq!((new.ty(), new.value_size(), new.raw().ty), (None, 0, 77));
+    assert_eq!((new.ty(), new.value_size(), new.properties().ty_code()), (None, 0, 77));
     assert_eq!(fields[at::NEW_STORAGE].storage(), None);
     let new = &fields[at::NEW_KIND];
     assert_eq!(

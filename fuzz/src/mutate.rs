@@ -1,9 +1,9 @@
 //! Edits of images that know where what is, and checksums that fit.
 
+use mmstats_core::Storage;
 use mmstats_core::checksum::Fletcher64;
 use mmstats_core::layout::{self, descriptor as d, header as h};
 use mmstats_core::raw::{RawDescriptor, RawHeader};
-use mmstats_core::{DataType, Storage};
 
 /// Splits an input: the image, as long as its own header says, and what is behind it.
 #[must_use]
@@ -53,13 +53,13 @@ fn descriptor_sum(bytes: &[u8], at: usize) -> Option<u64> {
         }
     }
     if Storage::from_code(raw.storage) == Some(Storage::Constant)
-        && let Some(ty) = DataType::from_code(raw.ty)
+        && let Some(ty) = raw.properties.ty()
     {
         let size = if ty.is_scalar() {
-            ty.size().checked_mul(raw.count)?
+            ty.size().checked_mul(raw.properties.count())?
         } else {
             let length = bytes.get(raw.place as usize..)?.first_chunk::<4>()?;
-            u32::from_le_bytes(*length).min(raw.count).checked_add(8)?
+            u32::from_le_bytes(*length).min(raw.properties.count()).checked_add(8)?
         };
         add(raw.place, size.checked_next_multiple_of(8)?)?;
     }

@@ -105,7 +105,7 @@ impl<'a> FieldRef<'a> {
     pub const fn shape(&self) -> Shape {
         match self.inner {
             Inner::Three { field, .. } => match field.ty() {
-                None => Shape::Unknown(field.raw().ty),
+                None => Shape::Unknown(field.raw().properties.ty_code()),
                 Some(ty) if field.is_array() => Shape::Array(ty, field.count()),
                 Some(ty) => Shape::One(ty),
             },

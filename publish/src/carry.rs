@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::backend::directory::Directory;
 use crate::backend::{ErrorKind, OwnedFile, name};
 use mmstats_core::read::{Cursor, Field, Header, Lane, parse_attributes};
-use mmstats_core::{FieldId, FieldSpec, Kind, Memory, Region, Source, Writer};
+use mmstats_core::{FieldId, FieldSpec, Kind, Memory, Properties, Region, Source, Writer};
 
 use crate::amount::Amount;
 use crate::error::Error;
@@ -41,34 +41,26 @@ type Name = (String, String);
 /// What must be the same, so that a value can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Shape {
-    ty: u8,
-    kind: u8,
-    count: u32,
-    flags: u16,
-    param: u32,
+    properties: Properties,
     unit: String,
     detail: String,
 }
 
 impl Shape {
     fn of<S: Source + ?Sized>(source: &S, field: &Field) -> Self {
-        let raw = field.raw();
         Self {
-            ty: raw.ty,
-            kind: raw.kind,
-            count: raw.count,
-            flags: raw.flags,
-            param: raw.param,
+            properties: field.properties().value_properties(),
             unit: field.unit().read(source, &mut [0; 63]).to_owned(),
             detail: field.detail().read(source, &mut [0; 4096]).to_owned(),
         }
     }
 
     fn describe(&self) -> String {
-        let kind = Kind::from_code(self.kind).map_or("field", Kind::name);
-        let ty = mmstats_core::DataType::from_code(self.ty).map_or("?", |ty| ty.name());
+        let properties = self.properties;
+        let kind = properties.kind().map_or("field", Kind::name);
+        let ty = properties.ty().map_or("?", mmstats_core::DataType::name);
         let unit = if self.unit.is_empty() { String::new() } else { format!(" in {}", self.unit) };
-        format!("a {kind} of {ty} ({}, {:#x}){unit}", self.count, self.param)
+        format!("a {kind} of {ty} ({}, {:#x}){unit}", properties.count(), properties.param())
     }
 }
 
@@ -250,20 +242,9 @@ fn shown((label, attributes): &Name) -> String {
 fn item<S: Source + ?Sized>(source: &S, field: &Field, (label, attributes): &Name) -> Option<Item> {
     let detail = field.detail().read(source, &mut [0; 4096]).to_owned();
     let details: Vec<&str> = detail.split('\0').filter(|item| !item.is_empty()).collect();
-    let ring = matches!(field.kind(), Some(Kind::Events | Kind::Histogram));
-    let spec = FieldSpec {
-        ty: field.ty()?,
-        kind: field.kind()?,
-        aggregation: field.aggregation(),
-        level: field.level(),
-        count: field.count(),
-        array: field.is_array(),
-        optional: field.is_optional(),
-        param: field.param(),
-        details: &details,
-        ring: ring.then(|| field.raw().slot_bits),
-        ..FieldSpec::counter(label)
-    };
+    let properties = field.properties().declared();
+    let _known = (properties.ty()?, properties.kind()?);
+    let spec = FieldSpec { details: &details, ..FieldSpec::new(label, properties) };
     let mut options = FieldOptions::new()
         .unit(field.unit().read(source, &mut [0; 63]))
         .help(field.help().read(source, &mut [0; 4096]))

@@ -108,7 +108,8 @@ impl<R: Record> Field for Group<R> {
             } else {
                 format!("{label}.{}", member.label)
             };
-            let mut options = options.clone().help(member.spec.help).level(member.spec.level);
+            let mut options =
+                options.clone().help(member.spec.help).level(member.spec.properties.level());
             if !member.spec.unit.is_empty() {
                 options = options.unit(member.spec.unit);
             }

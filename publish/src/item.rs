@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use mmstats_core::{
-    Aggregation, DataType, FieldId, FieldSpec, Geometry, Kind, Level, Memory, SpecError,
-    WriteError, Writer,
+    FieldId, FieldSpec, Geometry, Memory, Properties, SpecError, WriteError, Writer,
 };
 
 use crate::carry::DECLARED;
@@ -26,39 +25,31 @@ pub struct Owned {
 /// All but the name.
 #[derive(Debug, Clone, PartialEq)]
 struct About {
-    ty: DataType,
-    kind: Kind,
-    aggregation: Aggregation,
-    level: Level,
-    count: u32,
-    array: bool,
-    optional: bool,
+    properties: Properties,
     unit: String,
     help: String,
     value: Option<Value>,
-    param: u32,
     details: Vec<String>,
-    ring: Option<u8>,
 }
 
 impl Owned {
     /// `spec` says what the type of the handle says; `options` what the program adds.
     pub(crate) fn new(label: String, spec: &FieldSpec<'_>, options: FieldOptions) -> Self {
         let attributes = options.attributes.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]);
+        let mut properties = spec.properties;
+        if let Some(value) = &options.value {
+            properties = FieldSpec::info("", value.constant()).properties;
+        }
+        if let Some(kind) = options.kind.or(spec.properties.kind()) {
+            properties = properties.with_kind(kind);
+        }
+        let aggregation = options.aggregation.unwrap_or(spec.properties.aggregation());
         let about = About {
-            ty: spec.ty,
-            kind: options.kind.unwrap_or(spec.kind),
-            aggregation: options.aggregation.unwrap_or(spec.aggregation),
-            level: options.level,
-            count: spec.count,
-            array: spec.array,
-            optional: spec.optional,
+            properties: properties.with_aggregation(aggregation).with_level(options.level),
             unit: options.unit.unwrap_or_else(|| spec.unit.to_owned()),
             help: options.help,
             value: options.value,
-            param: spec.param,
             details: spec.details.iter().map(|&item| item.to_owned()).collect(),
-            ring: spec.ring,
         };
         let name = Pieces::new([label.as_str()].into_iter().chain(attributes));
         Self { name, about: Arc::new(about) }
@@ -82,7 +73,7 @@ impl Owned {
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         let about = About {
             help: self.about.help.clone(),
-            level: self.about.level,
+            properties: other.about.properties.with_level(self.about.properties.level()),
             ..(*other.about).clone()
         };
         self.name == other.name && *self.about == about
@@ -113,27 +104,13 @@ impl Owned {
         details: &'a [&'a str],
     ) -> FieldSpec<'a> {
         let about = &*self.about;
-        let spec = match &about.value {
-            Some(value) => FieldSpec::info(self.label(), value.constant()),
-            None => FieldSpec {
-                ty: about.ty,
-                count: about.count,
-                array: about.array,
-                optional: about.optional,
-                ..FieldSpec::counter(self.label())
-            },
-        };
         FieldSpec {
-            kind: about.kind,
-            aggregation: about.aggregation,
-            level: about.level,
             unit: &about.unit,
             help: &about.help,
             attributes,
-            param: about.param,
             details,
-            ring: about.ring,
-            ..spec
+            constant: about.value.as_ref().map(Value::constant),
+            ..FieldSpec::new(self.label(), about.properties)
         }
     }
 }

@@ -3,7 +3,6 @@
 use core::marker::PhantomData;
 
 use super::scalar::{ScalarType, set64};
-use crate::layout::flags;
 use crate::protocol::publish;
 use crate::region::{Latch, Memory};
 use crate::write::{AttachError, FieldId, Lane, Presence};
@@ -23,9 +22,9 @@ impl<T: ScalarType, const N: usize, M: Memory + Clone> Array<T, N, M> {
     /// If the field is not an array of `N` elements of type `T` on its own.
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         let raw = lane.field(field, T::TYPE, None)?;
-        if raw.count as usize != N || raw.flags & flags::ARRAY == 0 {
+        if raw.properties.count() as usize != N || !raw.properties.is_array() {
             return Err(AttachError::OtherCount {
-                found: raw.count,
+                found: raw.properties.count(),
                 wanted: u32::try_from(N).unwrap_or(u32::MAX),
             });
         }

@@ -24,9 +24,9 @@ impl<const N: usize, M: Memory + Clone> Events<N, M> {
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         let raw = lane.field(field, DataType::Text, Some(Kind::Events))?;
-        if raw.count as usize != N {
+        if raw.properties.count() as usize != N {
             let wanted = u32::try_from(N).unwrap_or(u32::MAX);
-            return Err(AttachError::OtherCount { found: raw.count, wanted });
+            return Err(AttachError::OtherCount { found: raw.properties.count(), wanted });
         }
         if raw.member != 8 || N.next_multiple_of(8) + 16 > raw.slot_size as usize {
             return Err(AttachError::Place { place: raw.place });

@@ -20,10 +20,10 @@ impl<T: ScalarType, M: Memory + Clone> Gauge<T, M> {
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         let raw = lane.field(field, T::TYPE, None)?;
-        if raw.kind == Kind::Counter.code() {
+        if raw.properties.is_kind(Kind::Counter) {
             return Err(AttachError::OtherType {
                 index: field.index(),
-                found: raw.ty,
+                found: raw.properties.ty_code(),
                 wanted: T::TYPE,
             });
         }

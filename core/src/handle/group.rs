@@ -3,7 +3,6 @@
 use core::marker::PhantomData;
 
 use super::scalar::set64;
-use crate::layout::flags;
 use crate::protocol::publish;
 use crate::raw::RawDescriptor;
 use crate::region::{Latch, Memory};
@@ -118,10 +117,11 @@ fn member<R: Record, M: Memory + Clone>(
 ) -> Result<RawDescriptor, AttachError> {
     let field = nth(first, index);
     // A record without members is no type of any field.
-    let ty = R::MEMBERS.get(index).map_or(DataType::Bytes, |member| member.spec.ty);
+    let member = R::MEMBERS.get(index);
+    let ty = member.and_then(|member| member.spec.properties.ty()).unwrap_or(DataType::Bytes);
     let raw = lane.field(field, ty, None)?;
-    if raw.flags & flags::MEMBER == 0 || raw.count != 1 {
-        return Err(AttachError::OtherCount { found: raw.count, wanted: 1 });
+    if !raw.properties.is_member() || raw.properties.count() != 1 {
+        return Err(AttachError::OtherCount { found: raw.properties.count(), wanted: 1 });
     }
     Ok(raw)
 }

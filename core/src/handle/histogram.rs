@@ -92,8 +92,12 @@ impl<T: Sample, M: Memory + Clone> Histogram<T, M> {
     /// If the field is not a histogram of values of this type.
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         let raw = lane.field(field, DataType::U64, Some(Kind::Histogram))?;
-        let found = AttachError::OtherType { index: field.index(), found: raw.ty, wanted: T::TYPE };
-        let buckets = Buckets::from_param(raw.param, raw.count)
+        let found = AttachError::OtherType {
+            index: field.index(),
+            found: raw.properties.ty_code(),
+            wanted: T::TYPE,
+        };
+        let buckets = Buckets::from_param(raw.properties.param(), raw.properties.count())
             .filter(|buckets| buckets.are_writable() && buckets.ty() == T::TYPE)
             .ok_or(found)?;
         let journal = lane.journal(&raw)?;

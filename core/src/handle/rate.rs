@@ -30,7 +30,7 @@ impl<M: Memory + Clone> Rate<M> {
         if raw.member != 0 || raw.slot_size != 16 {
             return Err(AttachError::Place { place: raw.place });
         }
-        let interval = u64::from(raw.param) * 1_000_000;
+        let interval = u64::from(raw.properties.param()) * 1_000_000;
         Ok(Self { counter, checkpoints: lane.latch(&raw)?, interval })
     }
 }

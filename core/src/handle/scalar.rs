@@ -1,7 +1,5 @@
 //! The scalar types and where each is stored by a writer of this word size.
 
-#[cfg(not(target_pointer_width = "64"))]
-use crate::layout::flags;
 use crate::protocol::Slot;
 #[cfg(not(target_pointer_width = "64"))]
 use crate::protocol::WriteCell;
@@ -130,7 +128,7 @@ impl<M> Place<M> for Latch<M> {
     {
         // An array or a member of a group is latched too, but the cell is not its own. The answer is
         // that of machines on which a scalar of its own is atomic.
-        if raw.flags & (flags::ARRAY | flags::MEMBER) != 0 {
+        if raw.properties.is_array() || raw.properties.is_member() {
             return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Atomic });
         }
         lane.latch(raw)

@@ -25,9 +25,9 @@ impl<M: Memory + Clone> Cell<M> {
         capacity: usize,
     ) -> Result<Self, AttachError> {
         let raw = lane.field(field, ty, None)?;
-        if raw.count as usize != capacity {
+        if raw.properties.count() as usize != capacity {
             return Err(AttachError::OtherCount {
-                found: raw.count,
+                found: raw.properties.count(),
                 wanted: u32::try_from(capacity).unwrap_or(u32::MAX),
             });
         }

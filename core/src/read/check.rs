@@ -45,7 +45,7 @@ impl<'a> Check<'a> {
         bytes: &'a [u8; d::SIZE as usize],
         raw: &'a RawDescriptor,
     ) -> Self {
-        let ty = DataType::from_code(raw.ty);
+        let ty = raw.properties.ty();
         Self { at, next, bytes, raw, ty, storage: Storage::from_code(raw.storage) }
     }
 
@@ -75,8 +75,9 @@ impl<'a> Check<'a> {
     /// are such, and this is a few comparisons. `None` says nothing.
     #[inline]
     fn plain(&self, header: &Header, cursor: &mut Cursor) -> Option<u32> {
-        let RawDescriptor { count, place, slot_size, member, slot_bits, .. } = *self.raw;
-        let (ty, kind) = (self.ty?, Kind::from_code(self.raw.kind)?);
+        let RawDescriptor { properties, place, slot_size, member, .. } = *self.raw;
+        let (count, slot_bits) = (properties.count(), properties.slot_bits());
+        let (ty, kind) = (self.ty?, self.raw.properties.kind()?);
         // No overflow: the end of a lane is at most `file_size`.
         let last = header.lane_stride().saturating_sub(ATOMIC_CELL);
         let plain = self.storage == Some(Storage::Atomic)
@@ -114,8 +115,8 @@ impl<'a> Check<'a> {
         let counter = cursor.counter == Some(self.at);
         let states = check_kind(source, self.raw, detail, counter).ok_or_else(|| {
             let offset = self.at.saturating_add(d::PARAM);
-            let kind = Kind::from_code(self.raw.kind).unwrap_or(Kind::Gauge);
-            FieldError::KindParam { offset, kind, param: self.raw.param }
+            let kind = self.raw.properties.kind().unwrap_or(Kind::Gauge);
+            FieldError::KindParam { offset, kind, param: self.raw.properties.param() }
         })?;
         let group = self.group(cursor);
         self.check_slot(value_size, group)?;
@@ -134,7 +135,7 @@ impl<'a> Check<'a> {
     /// Where the descriptor of a rate that belongs to this field must be; `None` if this is
     /// no counter that can have one. Groups count: their members are latched scalars too.
     fn counter(&self) -> Option<u32> {
-        let counter = self.raw.kind == Kind::Counter.code()
+        let counter = self.raw.properties.is_kind(Kind::Counter)
             && self.ty == Some(DataType::U64)
             && !self.is(flags::ARRAY)
             && matches!(self.storage, Some(Storage::Atomic | Storage::Latched));
@@ -142,7 +143,7 @@ impl<'a> Check<'a> {
     }
 
     const fn is(&self, flag: u16) -> bool {
-        self.raw.flags & flag != 0
+        self.raw.properties.flags() & flag != 0
     }
 
     /// Rules `string-place` to `attributes`. Returns the lengths of the strings.
@@ -212,16 +213,20 @@ impl<'a> Check<'a> {
     fn check_type(&self) -> Result<u32, FieldError> {
         let (raw, array) = (self.raw, self.is(flags::ARRAY));
         let size = match self.ty {
-            Some(ty) => value_size(ty, raw.count, array).map_err(|limit| {
+            Some(ty) => value_size(ty, raw.properties.count(), array).map_err(|limit| {
                 let offset = self.at.saturating_add(d::COUNT);
-                FieldError::Count { offset, found: raw.count, limit }
+                FieldError::Count { offset, found: raw.properties.count(), limit }
             })?,
             None => 0,
         };
         let journal = self.storage == Some(Storage::Journal);
-        if journal && !(2..=MAX_ELEMENTS).contains(&raw.count) {
+        if journal && !(2..=MAX_ELEMENTS).contains(&raw.properties.count()) {
             let offset = self.at.saturating_add(d::COUNT);
-            return Err(FieldError::Count { offset, found: raw.count, limit: MAX_ELEMENTS });
+            return Err(FieldError::Count {
+                offset,
+                found: raw.properties.count(),
+                limit: MAX_ELEMENTS,
+            });
         }
         let text = self.ty.is_some_and(|ty| !ty.is_scalar());
         let bad = match self.storage {
@@ -237,14 +242,14 @@ impl<'a> Check<'a> {
         if bad || (text && array) {
             return Err(FieldError::TypeStorage {
                 offset: self.at.saturating_add(d::TYPE),
-                ty: raw.ty,
+                ty: raw.properties.ty_code(),
                 storage: raw.storage,
-                flags: raw.flags,
+                flags: raw.properties.flags(),
             });
         }
-        match (Kind::from_code(raw.kind), self.ty) {
+        match (raw.properties.kind(), self.ty) {
             (Some(kind), Some(ty))
-                if !ty.fits(kind, raw.count, array)
+                if !ty.fits(kind, raw.properties.count(), array)
                     || self.storage.is_some_and(|storage| !kind.stored(storage)) =>
             {
                 Err(FieldError::KindType { offset: self.at.saturating_add(d::KIND), kind, ty })
@@ -256,7 +261,8 @@ impl<'a> Check<'a> {
     /// Rules `slots` and `member`.
     #[inline]
     fn check_slot(&self, value_size: u32, group: Option<Group>) -> Result<(), FieldError> {
-        let RawDescriptor { slot_bits, slot_size, member, .. } = *self.raw;
+        let RawDescriptor { properties, slot_size, member, .. } = *self.raw;
+        let slot_bits = properties.slot_bits();
         let slotted = self.raw.slots() != 0 && slot_size.is_multiple_of(8) && slot_size <= MAX_SLOT;
         let good = match self.storage {
             Some(Storage::Latched) => slotted && slot_size != 0,
@@ -300,7 +306,7 @@ impl<'a> Check<'a> {
             self.is(flags::MEMBER)
                 && self.storage == Some(Storage::Latched)
                 && (group.place, group.slot_bits, group.slot_size)
-                    == (raw.place, raw.slot_bits, raw.slot_size)
+                    == (raw.place, raw.properties.slot_bits(), raw.slot_size)
         })
     }
 
@@ -329,7 +335,8 @@ impl<'a> Check<'a> {
         group: Option<Group>,
         cursor: &mut Cursor,
     ) -> Result<(), FieldError> {
-        let RawDescriptor { place, slot_bits, slot_size, member, .. } = *self.raw;
+        let RawDescriptor { properties, place, slot_size, member, .. } = *self.raw;
+        let slot_bits = properties.slot_bits();
         let size = match self.storage {
             Some(Storage::Atomic) => ATOMIC_CELL,
             _ => self.raw.cell_size(),
@@ -371,8 +378,8 @@ fn check_pairs<S: Source + ?Sized>(source: &S, attributes: HeapStr) -> Result<()
 /// known, so that there is no checksum to compare: a later rule says why.
 #[inline(never)]
 fn locate_constant<S: Source + ?Sized>(source: &S, heap: Heap, raw: &RawDescriptor) -> Option<u64> {
-    let ty = DataType::from_code(raw.ty)?;
-    if value_size(ty, raw.count, raw.flags & flags::ARRAY != 0).is_err()
+    let ty = raw.properties.ty()?;
+    if value_size(ty, raw.properties.count(), raw.properties.is_array()).is_err()
         || !raw.place.is_multiple_of(8)
     {
         return None;
@@ -390,9 +397,9 @@ fn constant_size<S: Source + ?Sized>(
     ty: DataType,
 ) -> u64 {
     if ty.is_scalar() {
-        (u64::from(ty.size()) * u64::from(raw.count)).next_multiple_of(8)
+        (u64::from(ty.size()) * u64::from(raw.properties.count())).next_multiple_of(8)
     } else if raw.place.is_multiple_of(8) && heap.holds(raw.place, 8) {
-        8 + u64::from(source.load32(raw.place).min(raw.count)).next_multiple_of(8)
+        8 + u64::from(source.load32(raw.place).min(raw.properties.count())).next_multiple_of(8)
     } else {
         8
     }

@@ -6,7 +6,8 @@ use super::error::FieldError;
 use super::header::Header;
 use super::heap::HeapStr;
 use crate::buckets::Buckets;
-use crate::layout::{descriptor as d, flags};
+use crate::layout::descriptor as d;
+use crate::properties::Properties;
 use crate::protocol;
 use crate::raw::RawDescriptor;
 use crate::region::{Source, WordOf};
@@ -69,6 +70,13 @@ impl Field {
         &self.raw
     }
 
+    /// Everything that describes the field in numbers.
+    #[must_use]
+    #[inline]
+    pub const fn properties(&self) -> Properties {
+        self.raw.properties
+    }
+
     /// Data type of the value or of its elements; `None` if this reader does not know it.
     #[must_use]
     pub const fn ty(&self) -> Option<DataType> {
@@ -78,16 +86,13 @@ impl Field {
     /// What the value means; `None` if this reader does not know it.
     #[must_use]
     pub const fn kind(&self) -> Option<Kind> {
-        Kind::from_code(self.raw.kind)
+        self.raw.properties.kind()
     }
 
     /// How values combine; one that this reader does not know is `Each`.
     #[must_use]
     pub const fn aggregation(&self) -> Aggregation {
-        match Aggregation::from_code(self.raw.aggregation) {
-            Some(rule) => rule,
-            None => Aggregation::Each,
-        }
+        self.raw.properties.aggregation()
     }
 
     /// Where the value is kept; `None` if this reader does not know it.
@@ -99,25 +104,25 @@ impl Field {
     /// How much the field matters.
     #[must_use]
     pub const fn level(&self) -> Level {
-        Level::from_code(self.raw.level)
+        self.raw.properties.level()
     }
 
     /// Whether the value is an array of scalars.
     #[must_use]
     pub const fn is_array(&self) -> bool {
-        self.raw.flags & flags::ARRAY != 0
+        self.raw.properties.is_array()
     }
 
     /// Whether a lane may have no value.
     #[must_use]
     pub const fn is_optional(&self) -> bool {
-        self.raw.flags & flags::OPTIONAL != 0
+        self.raw.properties.is_optional()
     }
 
     /// Whether the field is published together with others: see [`Field::same_cell`].
     #[must_use]
     pub const fn is_member(&self) -> bool {
-        self.raw.flags & flags::MEMBER != 0
+        self.raw.properties.is_member()
     }
 
     /// Whether both fields are members of one group, so that one slot has both values.
@@ -129,7 +134,7 @@ impl Field {
     /// Number of elements, or capacity of text and bytes in bytes.
     #[must_use]
     pub const fn count(&self) -> u32 {
-        self.raw.count
+        self.raw.properties.count()
     }
 
     /// Size of the value in bytes, with the length words of text and bytes; 0 if the
@@ -180,14 +185,14 @@ impl Field {
     /// The parameter, whose meaning the kind gives.
     #[must_use]
     pub const fn param(&self) -> u32 {
-        self.raw.param
+        self.raw.properties.param()
     }
 
     /// The buckets of a histogram.
     #[must_use]
     pub fn buckets(&self) -> Option<Buckets> {
         (self.kind() == Some(Kind::Histogram))
-            .then(|| Buckets::from_param(self.raw.param, self.raw.count))
+            .then(|| Buckets::from_param(self.raw.properties.param(), self.raw.properties.count()))
             .flatten()
     }
 

@@ -21,20 +21,23 @@ pub(super) fn check_kind<S: Source + ?Sized>(
     detail: HeapStr,
     counter: bool,
 ) -> Option<u16> {
-    let good = match Kind::from_code(raw.kind) {
+    let good = match raw.properties.kind() {
         Some(Kind::State) => {
             let states = with_bytes(source, detail, count_names)?;
             return u16::try_from(states).ok();
         }
         Some(Kind::Histogram) => {
-            Buckets::from_param(raw.param, raw.count).is_some() && raw.slot_size >= HISTOGRAM_SLOT
+            Buckets::from_param(raw.properties.param(), raw.properties.count()).is_some()
+                && raw.slot_size >= HISTOGRAM_SLOT
         }
         Some(Kind::Events) => raw.member == 8,
         Some(Kind::Window) => {
             // `slots` is 0 or at least 2.
-            raw.param >= 1 && raw.param <= raw.slots().saturating_sub(2)
+            raw.properties.param() >= 1 && raw.properties.param() <= raw.slots().saturating_sub(2)
         }
-        Some(Kind::Rate) => counter && raw.param >= 1 && with_bytes(source, detail, are_windows),
+        Some(Kind::Rate) => {
+            counter && raw.properties.param() >= 1 && with_bytes(source, detail, are_windows)
+        }
         _ => true,
     };
     good.then_some(0)

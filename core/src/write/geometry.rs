@@ -140,7 +140,7 @@ pub(crate) fn group_slot(specs: &[FieldSpec<'_>]) -> Result<u32, SpecError> {
     for spec in specs {
         spec.check()?;
         // A ring or a journal has a cell of its own.
-        if spec.storage() == Storage::Constant || spec.ring.is_some() {
+        if spec.storage() == Storage::Constant || spec.properties.ring().is_some() {
             return Err(refused);
         }
         slot = slot.checked_add(spec.slot_bytes()).ok_or(refused)?;

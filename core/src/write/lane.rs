@@ -4,7 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use super::id::FieldId;
-use crate::layout::{ATOMIC_CELL, descriptor as d, flags, header as h, lane};
+use crate::layout::{ATOMIC_CELL, descriptor as d, header as h, lane};
 use crate::protocol;
 use crate::raw::RawDescriptor;
 use crate::region::{Atom32, Journal, Latch, Memory, Region};
@@ -66,8 +66,14 @@ impl<M: Memory + Clone> Lane<M> {
             return Err(AttachError::NoSuchField { index, count });
         }
         let raw = self.descriptor(field);
-        if raw.ty != ty.code() || kind.is_some_and(|kind| raw.kind != kind.code()) {
-            return Err(AttachError::OtherType { index, found: raw.ty, wanted: ty });
+        if raw.properties.ty_code() != ty.code()
+            || kind.is_some_and(|kind| !raw.properties.is_kind(kind))
+        {
+            return Err(AttachError::OtherType {
+                index,
+                found: raw.properties.ty_code(),
+                wanted: ty,
+            });
         }
         Ok(raw)
     }
@@ -125,7 +131,7 @@ impl<M: Memory + Clone> Lane<M> {
             return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Journal });
         }
         let at = self.cell(raw, raw.cell_size())?;
-        Journal::new(&self.region, at, raw.slots(), raw.slot_size, raw.count)
+        Journal::new(&self.region, at, raw.slots(), raw.slot_size, raw.properties.count())
             .ok_or(AttachError::Place { place: raw.place })
     }
 
@@ -148,7 +154,7 @@ impl<M: Memory + Clone> Lane<M> {
         raw: &RawDescriptor,
         field: FieldId,
     ) -> Result<Option<(u32, u32)>, AttachError> {
-        if raw.flags & flags::OPTIONAL == 0 {
+        if !raw.properties.is_optional() {
             return Ok(None);
         }
         let index = field.index();

@@ -45,17 +45,21 @@ fn the_largest_fields() {
 fn rings_are_as_long_as_asked_for_or_longer() {
     for (entries, ring) in [(1, 2), (2, 2), (3, 2), (4, 3), (7, 3), (8, 4), (65_535, 16)] {
         let events = FieldSpec::events("e", entries, 8);
-        assert_eq!((events.ring, events.check()), (Some(ring), Ok(())), "{entries}");
+        assert_eq!((events.properties.ring(), events.check()), (Some(ring), Ok(())), "{entries}");
     }
     assert!(FieldSpec::events("e", 65_536, 8).check().is_err());
     // Without a ring, or with one that keeps too little.
     let events = FieldSpec::text("e", 8).kind(Kind::Events);
     assert_eq!(events.check(), Err(SpecError::Param { kind: Kind::Events }));
-    let rate = |ring| FieldSpec { ring, ..FieldSpec::rate("r", 1, &["1"]) }.check();
-    for ring in [None, Some(0), Some(1), Some(17)] {
-        assert_eq!(rate(ring), Err(SpecError::Param { kind: Kind::Rate }), "{ring:?}");
+    let rate = |slot_bits| {
+        let spec = FieldSpec::rate("r", 1, &["1"]);
+        let properties = spec.properties.with_slot_bits(slot_bits);
+        FieldSpec { properties, ..spec }.check()
+    };
+    for slot_bits in [0, 1, 17] {
+        assert_eq!(rate(slot_bits), Err(SpecError::Param { kind: Kind::Rate }), "{slot_bits}");
     }
-    assert_eq!((rate(Some(2)), rate(Some(16))), (Ok(()), Ok(())));
+    assert_eq!((rate(2), rate(16)), (Ok(()), Ok(())));
 }
 
 /// A rate has its counter before it.
@@ -79,6 +83,7 @@ fn a_field_that_breaks_a_rule_makes_no_template() {
         |spec: FieldSpec<'_>| std::panic::catch_unwind(|| template::check(&spec)).is_err();
     let long = "x".repeat(256);
     let counter = FieldSpec::counter("c");
+    let window = counter.kind(Kind::Window);
     for (spec, refused) in [
         (FieldSpec::counter(""), true),
         (FieldSpec::counter(&long[..1]), false),
@@ -93,8 +98,8 @@ fn a_field_that_breaks_a_rule_makes_no_template() {
         (counter.kind(Kind::Info), false),
         (counter.kind(Kind::Average), true),
         // A type that a window has, but not in a ring.
-        (FieldSpec { constant: Some(Constant::U64(1)), ..counter.kind(Kind::Window) }, true),
-        (FieldSpec { ring: Some(3), ..counter.kind(Kind::Window) }, false),
+        (FieldSpec { constant: Some(Constant::U64(1)), ..window }, true),
+        (FieldSpec { properties: window.properties.with_slot_bits(3), ..window }, false),
     ] {
         assert_eq!(is_refused(spec), refused, "{spec:?}");
     }

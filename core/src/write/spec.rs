@@ -8,6 +8,7 @@ use crate::layout::{
     ATOMIC_CELL, CELL_HEAD, MAX_ATTRIBUTES, MAX_CAPACITY, MAX_DETAIL, MAX_ELEMENTS, MAX_HELP,
     MAX_KEY, MAX_LABEL, MAX_SLOT, MAX_SLOT_BITS, MAX_STATE, MAX_UNIT, round_up,
 };
+use crate::properties::Properties;
 use crate::read::{MAX_STATES, MAX_WINDOWS};
 use crate::types::{Aggregation, DataType, Kind, Level, Storage};
 
@@ -73,7 +74,7 @@ impl Constant<'_> {
 /// const REQUESTS: FieldSpec<'_> = FieldSpec::counter("requests").help("Requests served.");
 /// const LOAD: FieldSpec<'_> = FieldSpec::gauge("load", DataType::F64).unit("ratio");
 /// # assert_eq!(REQUESTS.label, "requests");
-/// # assert_eq!(LOAD.ty, DataType::F64);
+/// # assert_eq!(LOAD.properties.ty(), Some(DataType::F64));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FieldSpec<'a> {
@@ -85,154 +86,112 @@ pub struct FieldSpec<'a> {
     pub help: &'a str,
     /// Keys and values: at most 4,096 bytes in all.
     pub attributes: &'a [(&'a str, &'a str)],
-    /// Type of the value or of an array's elements.
-    pub ty: DataType,
-    /// What the value means.
-    pub kind: Kind,
-    /// How lanes and processes combine.
-    pub aggregation: Aggregation,
-    /// How much the field matters.
-    pub level: Level,
-    /// 1, or the elements of an array, or the capacity of text and bytes in bytes.
-    pub count: u32,
-    /// Whether this is an array.
-    pub array: bool,
-    /// Whether the field can be without a value.
-    pub optional: bool,
-    /// The value, if it never changes.
-    pub constant: Option<Constant<'a>>,
-    /// The parameter of the kind.
-    pub param: u32,
     /// The names of states, or the windows of a rate in seconds.
     pub details: &'a [&'a str],
-    /// The number of slots as a power of 2, for fields that keep more than the last value.
-    pub ring: Option<u8>,
+    /// Type, kind, aggregation, level, count, flags, parameter and slots.
+    pub properties: Properties,
+    /// The value, if it never changes.
+    pub constant: Option<Constant<'a>>,
 }
 
 impl<'a> FieldSpec<'a> {
-    const fn new(label: &'a str, ty: DataType, kind: Kind, aggregation: Aggregation) -> Self {
+    /// A field with these properties, and nothing else but a label.
+    #[must_use]
+    pub const fn new(label: &'a str, properties: Properties) -> Self {
         Self {
             label,
             unit: "",
             help: "",
             attributes: &[],
-            ty,
-            kind,
-            aggregation,
-            level: Level::Info,
-            count: 1,
-            array: false,
-            optional: true,
-            constant: None,
-            param: 0,
             details: &[],
-            ring: None,
+            properties,
+            constant: None,
         }
     }
 
     /// A u64 that only grows; summed.
     #[must_use]
     pub const fn counter(label: &'a str) -> Self {
-        let mut spec = Self::new(label, DataType::U64, Kind::Counter, Aggregation::Sum);
-        spec.optional = false;
-        spec
+        Self::new(label, Properties::new(DataType::U64, Kind::Counter, Aggregation::Sum))
     }
 
     /// A scalar that goes up and down; summed. Has no value until one is set.
     #[must_use]
     pub const fn gauge(label: &'a str, ty: DataType) -> Self {
-        Self::new(label, ty, Kind::Gauge, Aggregation::Sum)
+        Self::new(label, Properties::new(ty, Kind::Gauge, Aggregation::Sum).with_optional())
     }
 
     /// Text of at most `capacity` bytes; shown for each lane.
     #[must_use]
     pub const fn text(label: &'a str, capacity: u32) -> Self {
-        let mut spec = Self::new(label, DataType::Text, Kind::Gauge, Aggregation::Each);
-        spec.count = capacity;
-        spec
+        let text = Properties::new(DataType::Text, Kind::Gauge, Aggregation::Each);
+        Self::new(label, text.with_count(capacity).with_optional())
     }
 
     /// At most `capacity` bytes; shown for each lane.
     #[must_use]
     pub const fn bytes(label: &'a str, capacity: u32) -> Self {
-        let mut spec = Self::new(label, DataType::Bytes, Kind::Gauge, Aggregation::Each);
-        spec.count = capacity;
-        spec
+        let bytes = Properties::new(DataType::Bytes, Kind::Gauge, Aggregation::Each);
+        Self::new(label, bytes.with_count(capacity).with_optional())
     }
 
     /// `count` scalars published together; summed one by one.
     #[must_use]
     pub const fn array(label: &'a str, ty: DataType, count: u32) -> Self {
-        let mut spec = Self::new(label, ty, Kind::Gauge, Aggregation::Sum);
-        spec.count = count;
-        spec.array = true;
-        spec
+        let scalars = Properties::new(ty, Kind::Gauge, Aggregation::Sum);
+        Self::new(label, scalars.with_array(count).with_optional())
     }
 
     /// Count, sum, minimum, maximum and last of durations in nanoseconds.
     #[must_use]
     pub const fn timer(label: &'a str) -> Self {
-        let mut spec = Self::new(label, DataType::U64, Kind::Timer, Aggregation::Sum);
-        spec.count = 5;
-        spec.array = true;
-        spec.optional = false;
-        spec.unit = "nanoseconds";
-        spec
+        let timer = Properties::new(DataType::U64, Kind::Timer, Aggregation::Sum);
+        Self::new(label, timer.with_array(5)).unit("nanoseconds")
     }
 
     /// One of the states `names`, by its number: 1 to 1,024 names of 1 to 63 bytes, each once.
-    /// Combined by counting who is in which state. Has no value until one is set.
+    /// Combined by counting the lanes in each state. Has no value until one is set.
     #[must_use]
     pub const fn state(label: &'a str, names: &'a [&'a str]) -> Self {
-        let mut spec = Self::new(label, DataType::U32, Kind::State, Aggregation::Sum);
-        spec.details = names;
-        spec
+        let state = Properties::new(DataType::U32, Kind::State, Aggregation::Sum);
+        Self::new(label, state.with_optional()).details(names)
     }
 
     /// How values are distributed.
     #[must_use]
     pub const fn histogram(label: &'a str, buckets: Buckets) -> Self {
-        let mut spec = Self::new(label, DataType::U64, Kind::Histogram, Aggregation::Sum);
-        spec.count = buckets.elements();
-        spec.array = true;
-        spec.optional = false;
-        spec.param = buckets.param();
-        // A reader of 300 buckets is on its way for about 100 ns; a writer that does nothing
-        // else makes 30 changes in that time.
-        spec.ring = Some(5);
-        spec
+        let histogram = Properties::new(DataType::U64, Kind::Histogram, Aggregation::Sum)
+            .with_array(buckets.elements())
+            .with_param(buckets.param())
+            // A reader takes about 100 ns for 300 buckets; a writer that does nothing else
+            // makes 30 changes in that time.
+            .with_slot_bits(5);
+        Self::new(label, histogram)
     }
 
     /// The mean of all values: an f64 count and an f64 sum.
     #[must_use]
     pub const fn average(label: &'a str) -> Self {
-        let mut spec = Self::new(label, DataType::F64, Kind::Average, Aggregation::Sum);
-        spec.count = 2;
-        spec.array = true;
-        spec.optional = false;
-        spec
+        let average = Properties::new(DataType::F64, Kind::Average, Aggregation::Sum);
+        Self::new(label, average.with_array(2))
     }
 
     /// The mean of the last `values` (1 to 32,766) values, of type u64, i64 or f64.
     #[must_use]
     pub const fn window(label: &'a str, ty: DataType, values: u32) -> Self {
-        let mut spec = Self::new(label, ty, Kind::Window, Aggregation::Sum);
-        spec.param = values;
-        spec.optional = false;
         // Twice the room, so that a reader has time for all of them.
-        spec.ring = Some(ring_for(values.saturating_mul(2)));
-        spec
+        let slot_bits = ring_for(values.saturating_mul(2));
+        let window = Properties::new(ty, Kind::Window, Aggregation::Sum);
+        Self::new(label, window.with_param(values).with_slot_bits(slot_bits))
     }
 
     /// The last `entries` (1 to 65,535; rounded up to a power of 2 less 1) lines of at most
     /// `capacity` bytes, with their times.
     #[must_use]
     pub const fn events(label: &'a str, entries: u32, capacity: u32) -> Self {
-        let mut spec = Self::new(label, DataType::Text, Kind::Events, Aggregation::Each);
-        spec.count = capacity;
-        spec.optional = false;
-        spec.ring = Some(ring_for(entries.saturating_add(1)));
-        spec
+        let slot_bits = ring_for(entries.saturating_add(1));
+        let events = Properties::new(DataType::Text, Kind::Events, Aggregation::Each);
+        Self::new(label, events.with_count(capacity).with_slot_bits(slot_bits))
     }
 
     /// Checkpoints, at most every `interval` milliseconds, of the u64 counter that is added
@@ -240,36 +199,39 @@ impl<'a> FieldSpec<'a> {
     /// numbers of seconds, each at most `entries * interval`; 127 `entries` are kept.
     #[must_use]
     pub const fn rate(label: &'a str, interval: u32, windows: &'a [&'a str]) -> Self {
-        let mut spec = Self::new(label, DataType::U64, Kind::Rate, Aggregation::Sum);
-        spec.count = 2;
-        spec.array = true;
-        spec.optional = false;
-        spec.param = interval;
-        spec.details = windows;
-        spec.ring = Some(7);
-        spec
+        let rate = Properties::new(DataType::U64, Kind::Rate, Aggregation::Sum)
+            .with_array(2)
+            .with_param(interval)
+            .with_slot_bits(7);
+        Self::new(label, rate).details(windows)
     }
 
     /// A moment, in nanoseconds since 1970-01-01 UTC; the newest is shown, as an age.
     #[must_use]
     pub const fn timestamp(label: &'a str) -> Self {
-        Self::new(label, DataType::U64, Kind::Timestamp, Aggregation::Max)
+        let timestamp = Properties::new(DataType::U64, Kind::Timestamp, Aggregation::Max);
+        Self::new(label, timestamp.with_optional())
     }
 
     /// A value that never changes.
     #[must_use]
     pub const fn info(label: &'a str, value: Constant<'a>) -> Self {
-        let mut spec = Self::new(label, value.ty(), Kind::Info, Aggregation::Each);
-        spec.optional = false;
-        spec.constant = Some(value);
+        let mut info = Properties::new(value.ty(), Kind::Info, Aggregation::Each);
         let len = value.tail().len();
         // Longer ones are refused by `check`, which compares with the limit.
         if matches!(value, Constant::Text(_) | Constant::Bytes(_)) {
             #[allow(clippy::cast_possible_truncation)]
             let count = if len > u32::MAX as usize { u32::MAX } else { len as u32 };
-            spec.count = if count == 0 { 1 } else { count };
+            info = info.with_count(if count == 0 { 1 } else { count });
         }
+        let mut spec = Self::new(label, info);
+        spec.constant = Some(value);
         spec
+    }
+
+    const fn details(mut self, details: &'a [&'a str]) -> Self {
+        self.details = details;
+        self
     }
 
     /// Sets the unit.
@@ -296,21 +258,21 @@ impl<'a> FieldSpec<'a> {
     /// Sets the rule for combining lanes and processes.
     #[must_use]
     pub const fn aggregation(mut self, aggregation: Aggregation) -> Self {
-        self.aggregation = aggregation;
+        self.properties = self.properties.with_aggregation(aggregation);
         self
     }
 
     /// Sets the level.
     #[must_use]
     pub const fn level(mut self, level: Level) -> Self {
-        self.level = level;
+        self.properties = self.properties.with_level(level);
         self
     }
 
     /// Sets the kind, for a gauge that describes (`Kind::Info`) or an array of counters.
     #[must_use]
     pub const fn kind(mut self, kind: Kind) -> Self {
-        self.kind = kind;
+        self.properties = self.properties.with_kind(kind);
         self
     }
 
@@ -344,36 +306,46 @@ impl<'a> FieldSpec<'a> {
                 return Err(SpecError::Attribute { index });
             }
         }
-        let limit = if self.ty.is_scalar() { MAX_SLOT / self.ty.size() } else { MAX_CAPACITY };
-        let single = self.ty.is_scalar() && !self.array;
-        if self.count == 0 || self.count > limit || (single && self.count != 1) {
-            return Err(SpecError::Count {
-                count: self.count,
-                limit: if single { 1 } else { limit },
-            });
+        let properties = self.properties;
+        let (count, array) = (properties.count(), properties.is_array());
+        let (Some(ty), Some(kind), Some(_)) = (
+            properties.ty(),
+            properties.kind(),
+            Aggregation::from_code(properties.aggregation_code()),
+        ) else {
+            return Err(SpecError::UnknownCode);
+        };
+        let limit = if ty.is_scalar() { MAX_SLOT / ty.size() } else { MAX_CAPACITY };
+        let single = ty.is_scalar() && !array;
+        if count == 0 || count > limit || (single && count != 1) {
+            return Err(SpecError::Count { count, limit: if single { 1 } else { limit } });
         }
-        let fits = self.ty.fits(self.kind, self.count, self.array)
-            && self.kind.stored(self.storage())
-            && (self.storage() != Storage::Journal || self.count <= MAX_ELEMENTS);
-        if (self.array && !self.ty.is_scalar()) || !fits {
-            return Err(SpecError::KindType { kind: self.kind, ty: self.ty });
+        let fits = ty.fits(kind, count, array)
+            && kind.stored(self.storage())
+            && (self.storage() != Storage::Journal || count <= MAX_ELEMENTS);
+        if (array && !ty.is_scalar()) || !fits {
+            return Err(SpecError::KindType { kind, ty });
         }
-        if self.fits_kind() { Ok(()) } else { Err(SpecError::Param { kind: self.kind }) }
+        if self.fits_kind(kind) { Ok(()) } else { Err(SpecError::Param { kind }) }
     }
 
     /// [`FieldSpec::check`] for a field that is added just after `before`.
     pub(crate) fn check_after(&self, before: Option<&Self>) -> Result<(), SpecError> {
         let counter = before.is_some_and(|spec| {
-            spec.kind == Kind::Counter && spec.ty == DataType::U64 && !spec.array
+            let properties = spec.properties;
+            properties.is_kind(Kind::Counter)
+                && properties.ty() == Some(DataType::U64)
+                && !properties.is_array()
         });
-        if self.kind == Kind::Rate && !counter {
-            return Err(SpecError::Param { kind: self.kind });
+        if self.properties.is_kind(Kind::Rate) && !counter {
+            return Err(SpecError::Param { kind: Kind::Rate });
         }
         self.check()
     }
 
     /// Whether parameter, details and ring are as the kind asks.
-    fn fits_kind(&self) -> bool {
+    fn fits_kind(&self, kind: Kind) -> bool {
+        let (param, ring) = (self.properties.param(), self.properties.ring());
         let names = |limit: usize, good: fn(&str) -> bool| {
             let mut rest = self.details;
             (1..=limit).contains(&rest.len())
@@ -383,23 +355,23 @@ impl<'a> FieldSpec<'a> {
                     good(name) && !rest.contains(name)
                 })
         };
-        let slots = self.ring.map_or(0, |bits| 1_u32.checked_shl(bits.into()).unwrap_or(0));
-        let ring_fits = self.ring.is_none_or(|bits| (1..=MAX_SLOT_BITS).contains(&bits));
+        let slots = ring.map_or(0, |bits| 1_u32.checked_shl(bits.into()).unwrap_or(0));
+        let ring_fits = ring.is_none_or(|bits| (1..=MAX_SLOT_BITS).contains(&bits));
         ring_fits
-            && match self.kind {
+            && match kind {
                 Kind::State => names(MAX_STATES, |name| {
                     !name.is_empty() && name.len() <= MAX_STATE && !name.contains('\0')
                 }),
-                Kind::Histogram => Buckets::from_param(self.param, self.count)
+                Kind::Histogram => Buckets::from_param(param, self.properties.count())
                     .is_some_and(|buckets| buckets.are_writable()),
-                Kind::Window => self.param >= 1 && self.param.saturating_add(2) <= slots,
+                Kind::Window => param >= 1 && param.saturating_add(2) <= slots,
                 Kind::Events => slots >= 2,
                 Kind::Rate => {
                     let seconds = |text: &str| {
                         let digits = text.bytes().all(|b| b.is_ascii_digit());
                         digits && (1..=6).contains(&text.len()) && text.bytes().any(|b| b != b'0')
                     };
-                    self.param >= 1 && slots > 2 && names(MAX_WINDOWS, seconds)
+                    param >= 1 && slots > 2 && names(MAX_WINDOWS, seconds)
                 }
                 _ => true,
             }
@@ -431,14 +403,21 @@ impl<'a> FieldSpec<'a> {
         if self.constant.is_some() {
             return Storage::Constant;
         }
-        if matches!(self.kind, Kind::Histogram) {
+        let properties = self.properties;
+        if properties.is_kind(Kind::Histogram) {
             return Storage::Journal;
         }
         let word = usize::BITS / 8;
-        if self.ring.is_none() && self.ty.is_scalar() && !self.array && self.ty.size() <= word {
-            Storage::Atomic
-        } else {
-            Storage::Latched
+        match properties.ty() {
+            Some(ty)
+                if ty.is_scalar()
+                    && ty.size() <= word
+                    && !properties.is_array()
+                    && properties.ring().is_none() =>
+            {
+                Storage::Atomic
+            }
+            _ => Storage::Latched,
         }
     }
 
@@ -447,19 +426,19 @@ impl<'a> FieldSpec<'a> {
         if matches!(self.storage(), Storage::Journal) {
             return HISTOGRAM_SLOT;
         }
-        let Some(size) = self.ty.value_size(self.count) else { return u32::MAX };
+        let Some(size) = self.properties.value_size() else { return u32::MAX };
         let Some(size) = round_up(size, 8) else { return u32::MAX };
         size.saturating_add(self.lead())
     }
 
     /// Bytes before the value in a slot.
     pub(crate) const fn lead(&self) -> u32 {
-        if matches!(self.kind, Kind::Events) { 8 } else { 0 }
+        if self.properties.is_kind(Kind::Events) { 8 } else { 0 }
     }
 
     /// The number of slots as a power of 2.
     pub(crate) const fn slot_bits(&self, slot_size: u32) -> u8 {
-        match self.ring {
+        match self.properties.ring() {
             Some(bits) => bits,
             None => slot_bits_for(slot_size),
         }
@@ -474,7 +453,7 @@ impl<'a> FieldSpec<'a> {
                 let slot_size = self.slot_bytes();
                 let slots = slot_size.saturating_mul(1 << self.slot_bits(slot_size));
                 let journal = matches!(self.storage(), Storage::Journal);
-                let tail = if journal { self.count.saturating_mul(8) } else { 0 };
+                let tail = if journal { self.properties.count().saturating_mul(8) } else { 0 };
                 CELL_HEAD.saturating_add(slots).saturating_add(tail)
             }
         }
@@ -551,6 +530,8 @@ pub enum SpecError {
         /// The largest that is allowed.
         limit: u32,
     },
+    /// The data type, kind or aggregation is not one of this version.
+    UnknownCode,
     /// The kind does not allow the type.
     KindType {
         /// The kind.
@@ -588,6 +569,7 @@ impl fmt::Display for SpecError {
             Self::Count { count, limit } => {
                 write!(f, "a count of 1 to {limit} is possible here, not {count}")
             }
+            Self::UnknownCode => f.write_str("an unknown data type, kind or aggregation"),
             Self::KindType { kind, ty } => write!(f, "a {kind} cannot be of type {ty}"),
             Self::Param { kind } => f.write_str(match kind {
                 Kind::State => {

@@ -6,7 +6,7 @@ use super::spec::{FieldSpec, cell_bytes};
 use crate::checksum::Fletcher64;
 use crate::layout::{
     self, CACHE_LINE, MAJOR, MAX_HELP, MAX_LABEL, MAX_UNIT, MINOR, descriptor as d, field_state,
-    flags, header as h, image_state, lane, presence_size,
+    header as h, image_state, lane, presence_size,
 };
 use crate::protocol;
 use crate::raw::RawHeader;
@@ -89,7 +89,10 @@ impl<const N: usize> Template<N> {
                     this.describe(index, spec, place, size, None);
                     place += spec.lane_bytes();
                 } else {
-                    assert!(spec.constant.is_none() && spec.ring.is_none(), "not for a group");
+                    assert!(
+                        spec.constant.is_none() && spec.properties.ring().is_none(),
+                        "not for a group"
+                    );
                     this.describe(index, spec, place, slot, Some(at));
                     at += spec.slot_bytes();
                 }
@@ -236,19 +239,15 @@ impl<const N: usize> Template<N> {
             i += 1;
         }
         let (constant, constant_words) = self.constant(spec);
-        let ty = [spec.ty.code(), spec.kind.code(), spec.aggregation.code(), storage.code()];
-        self.set(at + d::TYPE, u32::from_le_bytes(ty));
-        self.set(at + d::COUNT, spec.count);
+        let bits = if storage.has_slots() { spec.slot_bits(slot_size) } else { 0 };
+        let properties = spec.properties.with_member(member.is_some()).with_slot_bits(bits);
+        self.set(at + d::TYPE, properties.type_word(storage.code()));
+        self.set(at + d::COUNT, properties.count());
         self.set(at + d::PLACE, if spec.constant.is_some() { constant } else { place });
         self.set(at + d::SLOT_SIZE, slot_size);
         self.set(at + d::MEMBER, if let Some(at) = member { at } else { spec.lead() });
-        let bits = if storage.has_slots() { spec.slot_bits(slot_size) } else { 0 };
-        let mut flag = if spec.optional { flags::OPTIONAL } else { 0 };
-        flag |= if spec.array { flags::ARRAY } else { 0 };
-        flag |= if member.is_some() { flags::MEMBER } else { 0 };
-        let [low, high] = flag.to_le_bytes();
-        self.set(at + d::SLOT_BITS, u32::from_le_bytes([bits, spec.level.code(), low, high]));
-        self.set(at + d::PARAM, spec.param);
+        self.set(at + d::SLOT_BITS, properties.slots_word());
+        self.set(at + d::PARAM, properties.param());
         self.set(at + d::STATE, field_state::LIVE);
 
         let mut sum = Fletcher64::new();
@@ -398,9 +397,13 @@ impl Room {
 pub(super) const fn check(spec: &FieldSpec<'_>) {
     assert!(!spec.label.is_empty() && spec.label.len() <= MAX_LABEL, "a label has 1 to 255 bytes");
     assert!(spec.unit.len() <= MAX_UNIT, "a unit has at most 63 bytes");
-    assert!(spec.count > 0 && spec.slot_bytes() <= layout::MAX_SLOT, "a bad count");
+    let properties = spec.properties;
+    let (Some(ty), Some(kind)) = (properties.ty(), properties.kind()) else {
+        panic!("an unknown data type or kind")
+    };
+    assert!(properties.count() > 0 && spec.slot_bytes() <= layout::MAX_SLOT, "a bad count");
     assert!(
-        spec.ty.fits(spec.kind, spec.count, spec.array) && spec.kind.stored(spec.storage()),
+        ty.fits(kind, properties.count(), properties.is_array()) && kind.stored(spec.storage()),
         "a kind that does not have this type"
     );
 }

@@ -10,8 +10,8 @@ use super::lane::Lane;
 use super::spec::{FieldSpec, cell_bytes};
 use crate::checksum::Fletcher64;
 use crate::layout::{
-    self, CELL_HEAD, MAJOR, MINOR, descriptor as d, field_state, flags, header as h, image_state,
-    lane, lane_state, presence_size,
+    self, CELL_HEAD, MAJOR, MINOR, descriptor as d, field_state, header as h, image_state, lane,
+    lane_state, presence_size,
 };
 use crate::protocol;
 use crate::raw::{RawDescriptor, RawHeader};
@@ -286,7 +286,7 @@ impl<M: Memory> Writer<M> {
                 write(slot, units, raw.slot_size / 8);
                 if journal {
                     let first = cell + CELL_HEAD + raw.slots() * raw.slot_size;
-                    write(first, elements, raw.count);
+                    write(first, elements, raw.properties.count());
                 }
                 self.region.store32(cell, n);
             }
@@ -326,31 +326,17 @@ impl<M: Memory> Writer<M> {
         member: Option<u32>,
     ) {
         let storage = if member.is_some() { Storage::Latched } else { spec.storage() };
-        let mut bits = 0;
-        for (set, bit) in [
-            (spec.optional, flags::OPTIONAL),
-            (spec.array, flags::ARRAY),
-            (member.is_some(), flags::MEMBER),
-        ] {
-            bits |= if set { bit } else { 0 };
-        }
+        let slot_bits = if storage.has_slots() { spec.slot_bits(slot_size) } else { 0 };
         let mut raw = RawDescriptor {
             label: self.heap.string(&self.region, spec.label.as_bytes()),
             unit: self.heap.interned(&self.region, spec.unit.as_bytes()),
             help: self.heap.interned(&self.region, spec.help.as_bytes()),
             attributes: self.heap.attributes(&self.region, spec),
-            ty: spec.ty.code(),
-            kind: spec.kind.code(),
-            aggregation: spec.aggregation.code(),
+            properties: spec.properties.with_member(member.is_some()).with_slot_bits(slot_bits),
             storage: storage.code(),
-            count: spec.count,
             place,
             slot_size,
             member: member.unwrap_or(spec.lead()),
-            slot_bits: if storage.has_slots() { spec.slot_bits(slot_size) } else { 0 },
-            level: spec.level.code(),
-            flags: bits,
-            param: spec.param,
             detail: self.heap.detail(&self.region, spec),
             state: field_state::LIVE,
             checksum: 0,

@@ -109,9 +109,10 @@ fn field<S: Source>(image: &Image<S>, field: &Field, lanes: std::ops::Range<u32>
         .collect();
     let detail = text(field.detail());
     let detail: Vec<&str> = if detail.is_empty() { vec![] } else { detail.split('\0').collect() };
-    let raw = field.raw();
+    let properties = field.properties();
     let unknown = "unknown";
-    let known_rule = mmstats_core::Aggregation::ALL.iter().find(|r| r.code() == raw.aggregation);
+    let known_rule =
+        mmstats_core::Aggregation::ALL.iter().find(|r| r.code() == properties.aggregation_code());
     let mut out = json!({
         "label": text(field.label()), "unit": text(field.unit()), "help": text(field.help()),
         "attributes": attributes,
@@ -120,7 +121,7 @@ fn field<S: Source>(image: &Image<S>, field: &Field, lanes: std::ops::Range<u32>
         "aggregation": known_rule.map_or(unknown, |rule| rule.name()),
         "storage": field.storage().map_or(unknown, Storage::name),
         "level": level(field.level()),
-        "count": raw.count.to_string(), "param": raw.param.to_string(), "detail": detail,
+        "count": field.count().to_string(), "param": field.param().to_string(), "detail": detail,
     });
     if field.retired(source) {
         out["retired"] = json!(true);
