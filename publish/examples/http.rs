@@ -24,7 +24,6 @@ use mmstats::{Counter, Events, Family, Gauge, Info, Latency, Options, Publisher,
 struct Http {
     /// Version of the server.
     #[stats(value = env!("CARGO_PKG_VERSION"))]
-    #[expect(dead_code, reason = "a constant has nothing to update")]
     version: Info,
     /// Requests answered, by route and status.
     #[stats(labels("route", "status"))]

@@ -10,7 +10,6 @@ use mmstats::{Info, Publisher, Stats};
 
 #[derive(Stats)]
 #[stats(prefix = "build")]
-#[expect(dead_code, reason = "constants have nothing to update")]
 struct Build {
     /// Version of the program.
     #[stats(value = env!("CARGO_PKG_VERSION"))]

@@ -18,7 +18,7 @@ use mmstats_tests::system::{exit_now, fork_among_threads, wait_for_up_to};
 fn a_child_uses_the_recorder_while_other_threads_of_its_parent_did() {
     let place = tempfile::tempdir().unwrap();
     let publisher = Options::new().directory(place.path()).start::<Lane>().unwrap();
-    let recorder = Recorder::new(&publisher.registry()).cap(20).fields(|_, _, options| {
+    let recorder = Recorder::new(&publisher.registry()).cap(20).counters(|_, options| {
         // Most of the time one of them is here.
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_micros(100) {

@@ -2,15 +2,17 @@
 #![forbid(unsafe_code)]
 #![cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 
+mod cache;
+mod fields;
+mod kinds;
+mod metric;
 mod naming;
 mod recorder;
-mod series;
-mod threads;
 
 pub use recorder::Recorder;
 
-/// Publishes everything that the program and its libraries say through `metrics`, for as long
-/// as the guard lives: [`mmstats::init`], and a [`Recorder`] with the defaults.
+/// Publishes the metrics of the program and its libraries for as long as the guard lives:
+/// [`mmstats::init`], and a [`Recorder`] with the defaults.
 ///
 /// ```no_run
 /// let _mmstats = mmstats_metrics::install()?;

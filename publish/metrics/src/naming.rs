@@ -3,7 +3,7 @@
 use metrics::{Key, Level as Importance, Unit};
 use mmstats::{FieldOptions, Level};
 
-/// What tells a field from the others: its label, and its attributes in order.
+/// The identity of a field: its label, and its attributes in order of their keys.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Name {
     pub(crate) label: String,
@@ -11,9 +11,9 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// The name of a metric. What no label or attribute can have is replaced by `_`; of two
-    /// labels of one name the last is taken, as by other recorders.
-    pub(crate) fn of(key: &Key) -> Self {
+    /// The name of a metric. Characters that the format forbids become `_`; of two labels with
+    /// one key the last is taken, as by other recorders.
+    pub(crate) fn new(key: &Key) -> Self {
         let mut attributes: Vec<(String, String)> = Vec::new();
         for label in key.labels() {
             let (key, value) = (attribute_key(label.key()), label.value().replace('\0', "_"));
@@ -22,39 +22,41 @@ impl Name {
                 None => attributes.push((key, value)),
             }
         }
-        // The facade takes the labels of a metric as a set.
+        // Labels in another order are the same metric to the facade.
         attributes.sort_unstable();
         Self { label: label(key.name()), attributes }
     }
 
-    /// The name of the field for what is beyond the cap.
+    /// The name of the field for combinations beyond the cap.
     pub(crate) fn overflow(label: &str) -> Self {
         let attributes = vec![("overflow".to_owned(), "true".to_owned())];
         Self { label: label.to_owned(), attributes }
     }
 
-    /// The same for another label.
+    /// The same name with `.suffix` at the end of the label.
     pub(crate) fn with_suffix(&self, suffix: &str) -> Self {
-        let room = LABEL - 1 - suffix.len();
+        let room = MAX_LABEL - 1 - suffix.len();
         let label = format!("{}.{suffix}", cut(&self.label, room));
         Self { label, attributes: self.attributes.clone() }
     }
 
-    pub(crate) fn options(&self, mut options: FieldOptions) -> FieldOptions {
-        for (key, value) in &self.attributes {
-            options = options.attribute(key, value);
-        }
-        options
+    /// `options` with the attributes of this name.
+    pub(crate) fn options(&self, options: FieldOptions) -> FieldOptions {
+        let add =
+            |options: FieldOptions, (key, value): &(String, String)| options.attribute(key, value);
+        self.attributes.iter().fold(options, add)
     }
 }
 
-/// The most bytes of a label, of the key of an attribute, of a unit, and of a help text.
-const LABEL: usize = 255;
-const KEY: usize = 63;
-const HELP: usize = 4096;
+/// Maximum length of a label, in bytes.
+const MAX_LABEL: usize = 255;
+/// Maximum length of the key of an attribute, in bytes.
+const MAX_KEY: usize = 63;
+/// Maximum length of a help text, in bytes.
+const MAX_HELP: usize = 4096;
 
 fn label(name: &str) -> String {
-    match cut(name, LABEL) {
+    match cut(name, MAX_LABEL) {
         "" => "unnamed".to_owned(),
         name => name.to_owned(),
     }
@@ -62,20 +64,20 @@ fn label(name: &str) -> String {
 
 fn attribute_key(key: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let key: String = key.chars().map(|c| if allowed(c) { c } else { '_' }).take(KEY).collect();
+    let key: String = key.chars().map(|c| if allowed(c) { c } else { '_' }).take(MAX_KEY).collect();
     if key.is_empty() { "_".to_owned() } else { key }
 }
 
-/// The start of `text` in at most so many bytes.
-fn cut(text: &str, most: usize) -> &str {
-    let mut end = most.min(text.len());
+/// The start of `text`, at most `max` bytes.
+fn cut(text: &str, max: usize) -> &str {
+    let mut end = max.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     &text[..end]
 }
 
-/// What was said of a metric.
+/// The description of a metric.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Description {
     unit: Option<Unit>,
@@ -84,13 +86,14 @@ pub(crate) struct Description {
 
 impl Description {
     pub(crate) fn new(unit: Option<Unit>, help: &str) -> Self {
-        Self { unit, help: cut(help, HELP).to_owned() }
+        Self { unit, help: cut(help, MAX_HELP).to_owned() }
     }
 
-    pub(crate) fn options(&self, importance: &Importance) -> FieldOptions {
-        let options = FieldOptions::new().help(&self.help).level(level(importance));
+    /// `options` with unit, help and level.
+    pub(crate) fn options(&self, options: FieldOptions, importance: &Importance) -> FieldOptions {
+        let options = options.help(&self.help).level(level(importance));
         match self.unit {
-            // What a counter counts anyway.
+            // A count has no unit.
             None | Some(Unit::Count) => options,
             Some(unit) => options.unit(unit.as_str()),
         }
@@ -110,22 +113,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_fit_the_format() {
+    fn name_outside_the_format_replaced() {
         let labels = [("b", "2"), ("a b", "1\0"), ("", "x"), ("ä", "y"), ("b", "3")];
-        let name = Name::of(&Key::from_parts("requests", &labels[..]));
+        let name = Name::new(&Key::from_parts("requests", &labels[..]));
         let wanted = [("_", "y"), ("a_b", "1_"), ("b", "3")];
         let wanted: Vec<_> = wanted.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         assert_eq!(name.attributes, wanted);
-        assert_eq!(Name::of(&Key::from_name("")).label, "unnamed");
-        let long = Name::of(&Key::from_name("ä".repeat(200)));
+        assert_eq!(Name::new(&Key::from_name("")).label, "unnamed");
+        let long = Name::new(&Key::from_name("ä".repeat(200)));
         assert_eq!(long.label.len(), 254);
         assert_eq!(long.with_suffix("gauge").label.len(), 254);
     }
 
     #[test]
-    fn order_does_not_matter() {
+    fn name_order_of_labels_ignored() {
         let one = Key::from_parts("x", &[("a", "1"), ("b", "2")]);
         let other = Key::from_parts("x", &[("b", "2"), ("a", "1")]);
-        assert_eq!(Name::of(&one), Name::of(&other));
+        assert_eq!(Name::new(&one), Name::new(&other));
     }
 }

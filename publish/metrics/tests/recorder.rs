@@ -1,4 +1,4 @@
-//! What libraries say through the facade, seen from outside.
+//! Metrics of the facade as fields, read by an observer.
 #![allow(missing_docs)]
 
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
-use mmstats::{Kind, Lane, Level, Options, Publisher};
+use mmstats::{Lane, Level, Options, Publisher};
 use mmstats_metrics::Recorder;
 use mmstats_observe::{Observer, OwnedValue, Sources, Total, totals};
 
@@ -28,7 +28,7 @@ fn all(directory: &Path) -> Vec<Total> {
 /// Label, attributes as `key=value,...`, and value.
 fn values(directory: &Path) -> Vec<String> {
     let one = |total: &Total| {
-        // One after the other, each ended by a zero byte but the last.
+        // Separated by zero bytes.
         let attributes = total.field.attributes.replace('\0', ",");
         let value = match &total.reading.value {
             Some(OwnedValue::Unsigned(n)) => n.to_string(),
@@ -45,7 +45,7 @@ fn values(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn names_labels_units_and_descriptions() {
+fn recorder_names_labels_units_and_descriptions_published() {
     let place = tempfile::tempdir().unwrap();
     let (_publisher, recorder) = start(place.path());
     metrics::with_local_recorder(&recorder, || {
@@ -85,10 +85,10 @@ fn names_labels_units_and_descriptions() {
 }
 
 #[test]
-fn threads_count_without_loss() {
+fn recorder_many_threads_lose_no_update() {
     let place = tempfile::tempdir().unwrap();
     let (_publisher, recorder) = start(place.path());
-    // A handle that is made on one thread and used on all others.
+    // A handle made on one thread and used on all others.
     let kept = metrics::with_local_recorder(&recorder, || counter!("kept"));
     let depth = metrics::with_local_recorder(&recorder, || gauge!("depth"));
     for _ in 0..2 {
@@ -113,7 +113,7 @@ fn threads_count_without_loss() {
 }
 
 #[test]
-fn a_counter_from_outside_never_goes_back() {
+fn absolute_out_of_order_never_goes_back() {
     let place = tempfile::tempdir().unwrap();
     let (_publisher, recorder) = start(place.path());
     std::thread::scope(|scope| {
@@ -137,12 +137,12 @@ fn a_counter_from_outside_never_goes_back() {
 }
 
 #[test]
-fn what_does_not_fit_is_counted_where_it_is_seen() {
+fn recorder_limits_exceeded_counted() {
     let place = tempfile::tempdir().unwrap();
     let (_publisher, recorder) = start(place.path());
-    let recorder = recorder.cap(2).fields(|kind, name, options| match (kind, name) {
-        (Kind::Counter, "refused") => options.unit("x".repeat(100)),
-        (_, name) => options.help(format!("about {name}")),
+    let recorder = recorder.cap(2).counters(|name, options| match name {
+        "refused" => options.unit("x".repeat(100)),
+        name => options.help(format!("about {name}")),
     });
     metrics::with_local_recorder(&recorder, || {
         for user in 0..10 {
@@ -175,7 +175,7 @@ fn what_does_not_fit_is_counted_where_it_is_seen() {
 }
 
 #[test]
-fn one_name_for_two_kinds() {
+fn recorder_name_of_two_kinds_gets_suffix() {
     let place = tempfile::tempdir().unwrap();
     let (publisher, recorder) = start(place.path());
     publisher.add::<mmstats::Counter>("mine", mmstats::FieldOptions::new()).unwrap();
@@ -195,9 +195,9 @@ fn one_name_for_two_kinds() {
     assert_eq!(values(place.path()), wanted);
 }
 
-/// The recorder that was there before leaves nothing behind in the threads.
+/// A recorder that has ended leaves nothing in the caches of threads.
 #[test]
-fn recorders_come_and_go() {
+fn recorder_ended_leaves_no_files() {
     let place = tempfile::tempdir().unwrap();
     for round in 1..=20 {
         let (publisher, recorder) = start(place.path());
@@ -217,9 +217,9 @@ fn recorders_come_and_go() {
     assert!(mapped <= 8, "{mapped}: {maps}");
 }
 
-/// One line, in a program of its own.
+/// One line, in another process.
 #[test]
-fn installed() {
+fn install_program_killed_values_stay() {
     const CHILD: &str = "MMSTATS_TEST_METRICS";
     if std::env::var_os(CHILD).is_some() {
         let _mmstats = mmstats_metrics::install().unwrap();
@@ -230,7 +230,7 @@ fn installed() {
     }
     let place = tempfile::tempdir().unwrap();
     let out = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "installed", "--nocapture"])
+        .args(["--exact", "install_program_killed_values_stay", "--nocapture"])
         .env(CHILD, "1")
         .env("MMSTATS_PATH", place.path())
         .output()

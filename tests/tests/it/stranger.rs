@@ -33,7 +33,6 @@ struct App {
     latency: Timer,
     load: Group<Load>,
     #[stats(value = "1.2 ❤")]
-    #[expect(dead_code, reason = "a constant has nothing to update")]
     version: Info,
 }
 

@@ -1,0 +1,166 @@
+//! The fields of all metrics of a recorder, by name.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use metrics::{Key, Level};
+use mmstats::{Counter, Error, FieldOptions, Histogram, Kind, Registry, SharedGauge};
+
+use crate::cache::{Cache, Metrics};
+use crate::metric::ThreadField;
+use crate::naming::{Description, Name};
+
+/// Maximum number of names of metrics: names made of data must not fill the memory.
+const MAX_NAMES: usize = 10_000;
+
+/// The fields of all metrics.
+#[derive(Default)]
+pub(crate) struct Fields {
+    descriptions: HashMap<(Kind, String), Description>,
+    /// Number of fields of each name.
+    combinations: HashMap<(Kind, String), usize>,
+    pub(crate) counters: FieldsByName<Arc<ThreadField<Counter>>>,
+    pub(crate) gauges: FieldsByName<SharedGauge<f64>>,
+    pub(crate) histograms: FieldsByName<Arc<ThreadField<Histogram<f64>>>>,
+    refused: Option<mmstats::Key<Counter>>,
+}
+
+/// The fields of one kind; `None` for a metric that was refused one.
+pub(crate) type FieldsByName<F> = HashMap<Name, Option<F>>;
+
+/// A type of metric of the facade.
+pub(crate) trait Metric: Clone {
+    const KIND: Kind;
+    /// The end of a label that a metric of another kind has too.
+    const SUFFIX: &'static str;
+    type Field: Clone;
+
+    fn fields(fields: &mut Fields) -> &mut FieldsByName<Self::Field>;
+
+    /// Options of a field that nothing is known of.
+    fn options() -> FieldOptions {
+        FieldOptions::new()
+    }
+
+    fn edit(settings: &Settings) -> &Edit;
+
+    /// Adds a field; `number` is its number among those of its kind.
+    fn add(
+        registry: &Registry,
+        label: String,
+        options: FieldOptions,
+        number: usize,
+    ) -> Result<Self::Field, Error>;
+
+    /// The metric with this field.
+    fn new(recorder: u64, registry: &Weak<Registry>, field: Self::Field) -> Self;
+
+    /// A metric that ignores updates.
+    fn noop() -> Self;
+
+    fn metrics(cache: &Cache) -> &Metrics<Self>;
+    fn metrics_mut(cache: &mut Cache) -> &mut Metrics<Self>;
+}
+
+/// The field of a metric.
+pub(crate) struct Lookup<F> {
+    /// `None` if the metric was refused one.
+    pub(crate) field: Option<F>,
+    /// Whether this answer holds for good.
+    pub(crate) remember: bool,
+}
+
+/// Changes the options of a field, given the name of the metric.
+pub(crate) type Edit = dyn Fn(&str, FieldOptions) -> FieldOptions + Send + Sync;
+
+/// Settings of a recorder.
+pub(crate) struct Settings {
+    /// Caches of threads hold weak references to it.
+    pub(crate) registry: Arc<Registry>,
+    /// Maximum number of combinations of labels of a name.
+    pub(crate) cap: usize,
+    pub(crate) counters: Box<Edit>,
+    pub(crate) gauges: Box<Edit>,
+    pub(crate) histograms: Box<Edit>,
+}
+
+impl Fields {
+    /// Remembers the description of a metric for when its field is made.
+    pub(crate) fn describe(&mut self, kind: Kind, name: &str, description: Description) {
+        let name = (kind, name.to_owned());
+        if self.descriptions.len() < MAX_NAMES || self.descriptions.contains_key(&name) {
+            self.descriptions.insert(name, description);
+        }
+    }
+
+    /// The field of a metric; added if there is none and the limits allow it.
+    pub(crate) fn find<M: Metric>(
+        &mut self,
+        key: &Key,
+        importance: &Level,
+        settings: &Settings,
+    ) -> Lookup<M::Field> {
+        let name = Name::new(key);
+        if let Some(field) = M::fields(self).get(&name) {
+            return Lookup { field: field.clone(), remember: true };
+        }
+        let family = (M::KIND, name.label.clone());
+        let count = self.combinations.get(&family).copied();
+        let (name, remember) = match count {
+            None if self.combinations.len() >= MAX_NAMES => {
+                self.count_refused(&settings.registry);
+                return Lookup { field: None, remember: false };
+            }
+            count if count.unwrap_or(0) >= settings.cap => (Name::overflow(&name.label), false),
+            _ => (name, true),
+        };
+        // The overflow field, if this is not its first use.
+        if let Some(field) = M::fields(self).get(&name) {
+            return Lookup { field: field.clone(), remember };
+        }
+        let options = self.options::<M>(key.name(), importance);
+        let options = name.options(M::edit(settings)(key.name(), options));
+        let field = self.add::<M>(&name, &options, &settings.registry).ok();
+        if field.is_none() {
+            self.count_refused(&settings.registry);
+        }
+        *self.combinations.entry(family).or_default() += 1;
+        M::fields(self).insert(name, field.clone());
+        Lookup { field, remember }
+    }
+
+    fn options<M: Metric>(&self, name: &str, importance: &Level) -> FieldOptions {
+        let description = self.descriptions.get(&(M::KIND, name.to_owned()));
+        description.cloned().unwrap_or_default().options(M::options(), importance)
+    }
+
+    fn add<M: Metric>(
+        &mut self,
+        name: &Name,
+        options: &FieldOptions,
+        registry: &Registry,
+    ) -> Result<M::Field, Error> {
+        let number = M::fields(self).len();
+        let add = |label| M::add(registry, label, options.clone(), number);
+        add(name.label.clone()).or_else(|error| match error {
+            // A metric of another kind, or a field of the program's own, has the name.
+            Error::Duplicate { .. } => add(name.with_suffix(M::SUFFIX).label),
+            error => Err(error),
+        })
+    }
+
+    /// Counts a metric without a field, in a field of its own.
+    fn count_refused(&mut self, registry: &Registry) {
+        let key = match self.refused {
+            Some(key) => key,
+            None => {
+                let help = "Metrics that could not be given a field.";
+                let options = FieldOptions::new().help(help);
+                // Where there is no room for this one either, the publisher counts it.
+                let Ok(key) = registry.add::<Counter>("metrics.refused", options) else { return };
+                *self.refused.insert(key)
+            }
+        };
+        let _ = registry.with(|lane| lane.attach(key).map(|refused| refused.incr()));
+    }
+}
