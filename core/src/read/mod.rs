@@ -12,20 +12,20 @@
 //! read values from the region.
 //!
 //! ```
-//! # fn show(bytes: &[u8]) -> Result<(), mmstats_core::read::Refusal> {
-//! use mmstats_core::read::{Image, Verdict};
+//! use mmstats_core::read::{Image, Refusal, Verdict};
 //!
-//! let image = Image::open(bytes)?;
-//! let (mut label, mut value) = ([0; 255], [0; 4096]);
-//! for field in image.fields().flatten() {
-//!     let label = image.label(&field, &mut label);
-//!     if let Verdict::Consistent(value) = image.read(0, &field, &mut value) {
-//!         println!("{label}: {value:?}");
+//! fn show(bytes: &[u8]) -> Result<(), Refusal> {
+//!     let image = Image::open(bytes)?;
+//!     let (mut label, mut value) = ([0; 255], [0; 4096]);
+//!     for field in image.fields().flatten() {
+//!         let label = image.label(&field, &mut label);
+//!         if let Verdict::Consistent(value) = image.read(0, &field, &mut value) {
+//!             println!("{label}: {value:?}");
+//!         }
 //!     }
+//!     Ok(())
 //! }
-//! # Ok(())
-//! # }
-//! # assert_eq!(show(b"").unwrap_err().code(), "too-short");
+//! assert_eq!(show(b"").unwrap_err().code(), "too-short");
 //! ```
 
 mod attributes;

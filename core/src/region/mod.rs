@@ -193,9 +193,9 @@ unsafe impl<M: Memory, G> Memory for Kept<M, G> {
 ///
 /// ```
 /// use mmstats_core::{StaticBytes, StaticMemory};
-/// # fn once() -> &'static mut StaticBytes<1024> { Box::leak(Box::new(StaticBytes::new())) }
 /// // On a microcontroller: `cortex_m::singleton!(: StaticBytes<1024> = StaticBytes::new())`
-/// let memory: StaticMemory = once().into_memory();
+/// let bytes: &'static mut StaticBytes<1024> = Box::leak(Box::new(StaticBytes::new()));
+/// let memory: StaticMemory = bytes.into_memory();
 /// ```
 #[repr(C, align(64))]
 #[derive(Debug)]

@@ -123,7 +123,7 @@ impl<'a, const N: usize> Schema<'a, N> {
     /// use mmstats_core::{Counter, FieldSpec, Schema, StaticBytes};
     /// let mut schema = Schema::<8>::new();
     /// let boots = schema.add(FieldSpec::counter("boots"))?;
-    /// # let memory = Box::leak(Box::new(StaticBytes::<1024>::new())).into_memory();
+    /// let memory = Box::leak(Box::new(StaticBytes::<1024>::new())).into_memory();
     /// for boot in 1..=3 {
     ///     let (mut writer, goes_on) = schema.resume(memory, 1, *b"a random number.")?;
     ///     assert_eq!(goes_on, boot > 1);

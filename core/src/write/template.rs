@@ -30,7 +30,7 @@ use crate::types::Storage;
 /// ];
 /// static IMAGE: Template<{ Template::<0>::words(FIELDS) }> = Template::new(FIELDS);
 ///
-/// # let memory = Box::leak(Box::new(StaticBytes::<1024>::new())).into_memory();
+/// let memory = Box::leak(Box::new(StaticBytes::<1024>::new())).into_memory();
 /// for boot in 1..=3 {
 ///     let (lane, goes_on) = IMAGE.start(memory, *b"a random number.")?;
 ///     assert_eq!(goes_on, boot > 1);
