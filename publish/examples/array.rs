@@ -6,7 +6,7 @@
 //! mmstats show --filter 'shards.*'          # in another terminal
 //! ```
 
-use mmstats::{Array, Publisher, Stats};
+use mmstats::{Array, Options, Publisher, Stats};
 
 const SHARDS: usize = 4;
 
@@ -21,7 +21,7 @@ struct Shards {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let shards: Publisher<Shards> = Publisher::start()?;
+    let shards: Publisher<Shards> = Options::new().start()?;
     let stats = shards.lane()?;
 
     // By the last digit of the customer's number, so the first two shards have more.

@@ -6,7 +6,7 @@
 //! mmstats show --filter 'writer.*'          # in another terminal
 //! ```
 
-use mmstats::{Average, Publisher, Stats};
+use mmstats::{Average, Options, Publisher, Stats};
 
 #[derive(Stats)]
 #[stats(prefix = "writer")]
@@ -29,7 +29,7 @@ fn write(stats: &Writer, rows: &[String]) {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let writer: Publisher<Writer> = Publisher::start()?;
+    let writer: Publisher<Writer> = Options::new().start()?;
     // Half of the rows have 3 bytes, half 5: one thread gets more of them than the other.
     let rows: Vec<String> = (0..300).map(|n| "x".repeat(3 + n % 2 * 2)).collect();
     let (many, few) = rows.split_at(200);

@@ -7,7 +7,7 @@
 //! mmstats poll log.lines,log.bytes          # as rates
 //! ```
 
-use mmstats::{Counter, Publisher, Stats};
+use mmstats::{Counter, Options, Publisher, Stats};
 
 #[derive(Stats)]
 #[stats(prefix = "log")]
@@ -27,7 +27,7 @@ fn status(line: &str) -> Option<u16> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let log: Publisher<Log> = Publisher::start()?;
+    let log: Publisher<Log> = Options::new().start()?;
     let line = |n| if n % 10 == 0 { "GET /broken -" } else { "GET /index.html 200" };
     let lines: Vec<&str> = (0..3_000).map(line).collect();
 

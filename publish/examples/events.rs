@@ -6,7 +6,7 @@
 //! mmstats events                            # in another terminal, before and after the end
 //! ```
 
-use mmstats::{Events, Publisher, Stats};
+use mmstats::{Events, Options, Publisher, Stats};
 
 #[derive(Stats)]
 #[stats(prefix = "bank")]
@@ -18,7 +18,7 @@ struct Bank {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let bank: Publisher<Bank> = Publisher::start()?;
+    let bank: Publisher<Bank> = Options::new().start()?;
     let stats = bank.lane()?;
     stats.log.record("the bank opens");
 

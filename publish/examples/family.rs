@@ -6,7 +6,7 @@
 //! mmstats show --filter 'mail.*'            # in another terminal
 //! ```
 
-use mmstats::{Counter, Family, Publisher, Stats, Timer};
+use mmstats::{Counter, Family, Options, Publisher, Stats, Timer};
 
 #[derive(Stats)]
 #[stats(prefix = "mail")]
@@ -26,7 +26,7 @@ fn deliver(number: u32) -> &'static str {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mail: Publisher<Mail> = Publisher::start()?;
+    let mail: Publisher<Mail> = Options::new().start()?;
     let stats = mail.lane()?;
 
     let domains = ["example.org", "example.net", "spam-1.invalid", "spam-2.invalid"];

@@ -6,7 +6,7 @@
 //! mmstats show --filter 'pool.*'            # in another terminal
 //! ```
 
-use mmstats::{FieldOptions, Flag, Gauge, Publisher, Stats};
+use mmstats::{FieldOptions, Flag, Gauge, Options, Publisher, Stats};
 
 #[derive(Stats)]
 #[stats(prefix = "pool")]
@@ -28,7 +28,7 @@ struct Pool {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let pool: Publisher<Pool> = Publisher::start()?;
+    let pool: Publisher<Pool> = Options::new().start()?;
     let stats = pool.lane()?;
     stats.draining.set(false);
     stats.replica_lag.set(0.25);

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use mmstats::{Group, Publisher, Record, Stats};
+use mmstats::{Group, Options, Publisher, Record, Stats};
 
 #[derive(Stats)]
 struct Square {
@@ -36,7 +36,7 @@ struct CacheStats {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let publisher: Publisher<Square> = Publisher::start()?;
+    let publisher: Publisher<Square> = Options::new().start()?;
     let stats = publisher.lane()?;
     let (mut cache, mut now) = (HashMap::new(), CacheStats::default());
 

@@ -6,7 +6,7 @@
 //! mmstats show --filter 'store.*'           # in another terminal
 //! ```
 
-use mmstats::{Histogram, Publisher, Stats};
+use mmstats::{Histogram, Options, Publisher, Stats};
 
 #[derive(Stats)]
 #[stats(prefix = "store")]
@@ -28,7 +28,7 @@ fn compress(block: &[u8]) -> Vec<u8> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let store: Publisher<Store> = Publisher::start()?;
+    let store: Publisher<Store> = Options::new().start()?;
     let stats = store.lane()?;
 
     // Blocks of 100 to 10,000 bytes. In every fourth no two neighbours are the same, the

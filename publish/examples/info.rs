@@ -6,7 +6,7 @@
 //! mmstats show --filter 'build.*'           # in another terminal
 //! ```
 
-use mmstats::{Info, Publisher, Stats};
+use mmstats::{Info, Options, Publisher, Stats};
 
 #[derive(Stats)]
 #[stats(prefix = "build")]
@@ -31,7 +31,7 @@ fn pages(bytes: u64) -> u64 {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let _build: Publisher<Build> = Publisher::start()?;
+    let _build: Publisher<Build> = Options::new().start()?;
 
     println!("ready: mmstats show {}", std::process::id());
     std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.

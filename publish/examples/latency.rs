@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use mmstats::{Latency, Publisher, Stats};
+use mmstats::{Latency, Options, Publisher, Stats};
 
 #[derive(Stats)]
 #[stats(prefix = "query")]
@@ -28,7 +28,7 @@ fn primes_below(limit: u64) -> usize {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let query: Publisher<Query> = Publisher::start()?;
+    let query: Publisher<Query> = Options::new().start()?;
     let stats = query.lane()?;
 
     let mut found = 0;

@@ -6,7 +6,7 @@
 //! mmstats show --filter 'import.*'          # in another terminal, now and a little later
 //! ```
 
-use mmstats::{Publisher, Rate, Stats};
+use mmstats::{Options, Publisher, Rate, Stats};
 
 #[derive(Stats)]
 #[stats(prefix = "import")]
@@ -26,7 +26,7 @@ fn sum(row: &str) -> Result<u64, std::num::ParseIntError> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let import: Publisher<Import> = Publisher::start()?;
+    let import: Publisher<Import> = Options::new().start()?;
     let stats = import.lane()?;
 
     let table: String = (1000..6000).map(|n| format!("{n},4\n")).collect();

@@ -9,7 +9,7 @@
 
 use std::sync::Barrier;
 
-use mmstats::{Publisher, State, StateSet, Stats};
+use mmstats::{Options, Publisher, State, StateSet, Stats};
 
 /// The names are those of the variants, `catching_up` for instance.
 #[derive(Clone, Copy, State)]
@@ -35,7 +35,7 @@ fn take_in(stats: &Replica, log: &[u32]) {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let replica: Publisher<Replica> = Publisher::start()?;
+    let replica: Publisher<Replica> = Options::new().start()?;
     let logs = [vec![1, 2, 3, 4], vec![1, 2, 4, 5], vec![7, 8, 9]];
     let together = Barrier::new(logs.len() + 1);
 

@@ -5,7 +5,7 @@
 //! mmstats show --filter 'mirror.*'          # in another terminal
 //! ```
 
-use mmstats::{Blob, Publisher, Stats, Text};
+use mmstats::{Blob, Options, Publisher, Stats, Text};
 
 #[derive(Stats)]
 #[stats(prefix = "mirror")]
@@ -27,7 +27,7 @@ fn checksum(content: &[u8]) -> [u8; 8] {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mirror: Publisher<Mirror> = Publisher::start()?;
+    let mirror: Publisher<Mirror> = Options::new().start()?;
     let stats = mirror.lane()?;
     stats.error.set("index.html: 503, trying again");
 

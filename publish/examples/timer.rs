@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mmstats::{Publisher, Stats, Timer};
+use mmstats::{Options, Publisher, Stats, Timer};
 
 #[derive(Stats)]
 #[stats(prefix = "index")]
@@ -31,7 +31,7 @@ fn index(text: &str) -> BTreeMap<&str, Vec<usize>> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let publisher: Publisher<Index> = Publisher::start()?;
+    let publisher: Publisher<Index> = Options::new().start()?;
     let stats = publisher.lane()?;
 
     for (text, micros) in [("to be or not to be", 300), ("that is the question", 150)] {

@@ -8,7 +8,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use mmstats::{Publisher, Stats, Timestamp};
+use mmstats::{Options, Publisher, Stats, Timestamp};
 
 #[derive(Stats)]
 #[stats(prefix = "service")]
@@ -24,7 +24,7 @@ struct Service {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let service: Publisher<Service> = Publisher::start()?;
+    let service: Publisher<Service> = Options::new().start()?;
     let stats = service.lane()?;
 
     let built = std::env::current_exe()?.metadata()?.modified()?;

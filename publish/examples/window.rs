@@ -6,7 +6,7 @@
 //! mmstats show --filter 'link.*'            # in another terminal
 //! ```
 
-use mmstats::{Average, Publisher, Stats, Window};
+use mmstats::{Average, Options, Publisher, Stats, Window};
 
 #[derive(Stats)]
 #[stats(prefix = "link")]
@@ -28,7 +28,7 @@ fn probe(n: u32) -> f64 {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let link: Publisher<Link> = Publisher::start()?;
+    let link: Publisher<Link> = Options::new().start()?;
     let stats = link.lane()?;
 
     for n in 0..100 {

@@ -1,4 +1,4 @@
-//! Why publishing failed.
+//! Errors of publishing.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,20 +6,17 @@ use std::sync::Arc;
 
 use mmstats_core::{AttachError, SpecError};
 
-/// Why publishing failed.
-///
-/// `Debug` says the same as `Display`, because that is what a `main` that returns an error
-/// prints.
-#[derive(Clone)]
+/// The reason why publishing failed.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused: full disk, no permission, name taken, ...
     System(Arc<crate::backend::Error>),
     /// The declaration of a field breaks a rule of the format.
     Field {
-        /// Its label.
+        /// Label of the field.
         label: String,
-        /// The rule.
+        /// The broken rule.
         error: SpecError,
     },
     /// Two fields have the same label and attributes.
@@ -29,52 +26,146 @@ pub enum Error {
     },
     /// A handle does not fit its field: the key belongs to another publisher.
     Attach(AttachError),
-    /// The key of a family belongs to another publisher: the number of labels differs.
+    /// A family has another number of labels than its handle: the key belongs to another
+    /// publisher.
     Labels {
-        /// The family's.
+        /// Labels of the family.
         found: usize,
-        /// The handle's.
+        /// Labels of the handle.
         wanted: usize,
     },
-    /// The image would pass a limit of the format.
+    /// The file would exceed a limit of the format.
     TooLarge {
         /// Number of fields.
         fields: usize,
         /// Number of lanes.
         lanes: u32,
     },
-    /// The file of an earlier run, whose values were to go on, has other fields.
+    /// The file of an earlier run has other fields, so its values cannot continue.
     Schema {
-        /// The file. It is left as it is.
+        /// The file, which is unchanged.
         path: PathBuf,
         /// The first difference.
-        what: String,
+        difference: String,
     },
-    /// A variable of the environment makes no sense.
+    /// A variable of the environment has a wrong value.
     Environment {
-        /// The variable.
+        /// Name of the variable.
         name: &'static str,
         /// Its value.
         value: String,
-        /// What it has to be.
+        /// The values that are allowed.
         rule: &'static str,
     },
     /// The program has a global publisher already.
     Initialised,
-    /// The thread that samples could not be started.
+    /// The sampling thread could not be started.
     Thread(std::io::ErrorKind),
     /// The publisher was closed.
     Closed,
-    /// The publisher belongs to the process that this one was forked off. A child that
-    /// wants to be seen starts a publisher of its own.
+    /// The publisher belongs to the parent process. A forked child publishes with one of its
+    /// own.
     Forked,
-    /// The image could not be written: a bug in this crate.
+    /// The file could not be written: a bug in this crate.
     Image(String),
 }
 
-impl fmt::Debug for Error {
+impl Error {
+    /// The variant, without its details.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::System(_) => ErrorCode::System,
+            Self::Field { .. } => ErrorCode::Field,
+            Self::Duplicate { .. } => ErrorCode::Duplicate,
+            Self::Attach(_) => ErrorCode::Attach,
+            Self::Labels { .. } => ErrorCode::Labels,
+            Self::TooLarge { .. } => ErrorCode::TooLarge,
+            Self::Schema { .. } => ErrorCode::Schema,
+            Self::Environment { .. } => ErrorCode::Environment,
+            Self::Initialised => ErrorCode::Initialised,
+            Self::Thread(_) => ErrorCode::Thread,
+            Self::Closed => ErrorCode::Closed,
+            Self::Forked => ErrorCode::Forked,
+            Self::Image(_) => ErrorCode::Image,
+        }
+    }
+}
+
+/// A short, stable name for each variant of [`Error`], for logs and alerts.
+///
+/// ```no_run
+/// use mmstats::{Counter, ErrorCode, Options, Publisher, Stats};
+///
+/// #[derive(Stats)]
+/// struct Web {
+///     requests: Counter,
+/// }
+///
+/// let web: Publisher<Web> = Options::new().or_private().start()?;
+/// match web.problem().map(|problem| problem.code()) {
+///     None => println!("published"),
+///     Some(ErrorCode::System) => println!("not published: the system refused"),
+///     Some(code) => println!("not published: {}", code.as_str()),
+/// }
+/// # Ok::<(), mmstats::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// [`Error::System`].
+    System,
+    /// [`Error::Field`].
+    Field,
+    /// [`Error::Duplicate`].
+    Duplicate,
+    /// [`Error::Attach`].
+    Attach,
+    /// [`Error::Labels`].
+    Labels,
+    /// [`Error::TooLarge`].
+    TooLarge,
+    /// [`Error::Schema`].
+    Schema,
+    /// [`Error::Environment`].
+    Environment,
+    /// [`Error::Initialised`].
+    Initialised,
+    /// [`Error::Thread`].
+    Thread,
+    /// [`Error::Closed`].
+    Closed,
+    /// [`Error::Forked`].
+    Forked,
+    /// [`Error::Image`].
+    Image,
+}
+
+impl ErrorCode {
+    /// The name in lower case, as `too-large`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Field => "field",
+            Self::Duplicate => "duplicate",
+            Self::Attach => "attach",
+            Self::Labels => "labels",
+            Self::TooLarge => "too-large",
+            Self::Schema => "schema",
+            Self::Environment => "environment",
+            Self::Initialised => "initialised",
+            Self::Thread => "thread",
+            Self::Closed => "closed",
+            Self::Forked => "forked",
+            Self::Image => "image",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        f.write_str(self.as_str())
     }
 }
 
@@ -93,14 +184,14 @@ impl fmt::Display for Error {
             Self::TooLarge { lanes: 0, .. } => f.write_str("a file has 1 to 65536 lanes, not 0"),
             Self::TooLarge { fields, lanes } => write!(
                 f,
-                "{fields} fields in {lanes} lanes pass a limit of the format: 16777216 fields, \
+                "{fields} fields in {lanes} lanes exceed a limit of the format: 16777216 fields, \
                  65536 lanes, 4 GiB"
             ),
             Self::Forked => f.write_str("the publisher belongs to the parent process"),
-            Self::Schema { path, what } => write!(
+            Self::Schema { path, difference } => write!(
                 f,
-                "{}: the values of the earlier run cannot go on: {what}; restore the fields, or \
-                 move the file away",
+                "{}: the values of the earlier run cannot continue: {difference}; restore the \
+                 fields, or move the file away",
                 path.display()
             ),
             Self::Environment { name, value, rule } => {
@@ -109,7 +200,7 @@ impl fmt::Display for Error {
             Self::Initialised => f.write_str("the program has a global publisher already"),
             Self::Thread(kind) => write!(f, "cannot start the sampling thread: {kind}"),
             Self::Closed => f.write_str("the publisher is closed"),
-            Self::Image(what) => write!(f, "cannot write the image: {what}"),
+            Self::Image(error) => write!(f, "cannot write the image: {error}"),
         }
     }
 }

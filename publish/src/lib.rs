@@ -1,79 +1,74 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-// What the macros name, for those used in this crate.
+// The derive macros name this crate `mmstats`, also within it.
 #[cfg(feature = "derive")]
 extern crate self as mmstats;
 
-mod amount;
-mod carry;
-mod common;
+// Layers, from the lowest to the highest. A module names those of lower layers, or of its own
+// folder, and there are no cycles.
+//   error, strings, sync   no module of this crate
+//   claim                  the claim on a lane, which handles keep alive
+//   schema                 fields and their options, before there are files
+//   handles                the types of fields
+//   files                  parts, segments, values of an earlier run
+//   thread                 a thread's lanes and handles
+//   publisher              the publisher, its options, sampler and panics
+mod claim;
 mod error;
-mod family;
-mod fields;
-mod init;
-mod item;
-mod kinds;
-mod lane;
-mod local;
-mod names;
-mod options;
-mod panics;
-mod parts;
-mod pieces;
-#[cfg(all(feature = "process", target_os = "linux"))] // from /proc
-mod process;
+mod files;
+mod handles;
 mod publisher;
-mod registry;
-mod sampler;
 mod schema;
-mod segment;
-mod series;
-mod state;
+mod strings;
 mod sync;
-mod system;
-mod timer;
+mod thread;
 
 #[cfg(not(windows))] // the backend of the system
 use mmstats_unix as backend;
-#[cfg(windows)] // as above
+#[cfg(windows)] // the backend of the system
 use mmstats_windows as backend;
 
 pub use backend::Access;
-pub use common::CommonKeep;
+pub use error::{Error, ErrorCode};
+pub use files::settings::OnDrop;
+pub use handles::kinds::{Average, Events, Histogram, Latency, Rate, StateSet, Timestamp, Window};
+pub use handles::timer::{Running, Timed, Timer};
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-pub use common::SharedGauge;
-pub use error::Error;
-pub use family::FamilyKey;
-pub use fields::{Array, Blob, Counter, Field, Flag, Gauge, Group, Info, Text, Value};
-pub use init::{Guard, global, init};
-pub use kinds::{Average, Events, Histogram, Latency, Rate, StateSet, Timestamp, Window};
-pub use lane::{Claim, Keep, Lane};
-pub use local::Local;
+pub use handles::values::SharedGauge;
+pub use handles::values::{Array, Blob, Counter, Flag, Gauge, Group, Info, Text};
 pub use mmstats_core::{
     Aggregation, Buckets, DataType, Kind, Level, MemberSpec, Record, Sample, ScalarType, State,
     TimerTotals,
 };
 #[cfg(feature = "derive")]
 pub use mmstats_derive::{Record, State, Stats};
-pub use options::{OnDrop, Options};
-pub use publisher::{Publisher, Registry, Stats};
-pub use schema::{FieldOptions, Key, Schema};
-pub use series::Family;
-pub use timer::{Running, Timed, Timer};
+pub use publisher::global::{Guard, global};
+pub use publisher::init::init;
+pub use publisher::options::Options;
+pub use publisher::stats::Stats;
+pub use publisher::{Publisher, Registry};
+pub use schema::Schema;
+pub use schema::field::Field;
+pub use schema::key::{FamilyKey, Key};
+pub use schema::options::FieldOptions;
+pub use schema::value::Value;
+pub use thread::family::Family;
+pub use thread::lane::Lane;
 
 /// For recorders of facades. Not for use by hand.
 #[doc(hidden)]
 pub mod recorder_support {
-    pub use crate::sync::{Guard, Mutex};
+    pub use crate::sync::{Locked, Mutex};
 }
 
-/// What the derive macros name. Not for use by hand.
+/// Names for the derive macros. Not for use by hand.
 #[doc(hidden)]
 pub mod derive_support {
     pub use mmstats_core::FieldSpec;
 
-    pub use crate::series::AnyFamily;
+    pub use crate::thread::any_family::AnyFamily;
+    pub use crate::thread::local::Local;
 
     /// `prefix.label`, or the one that is not empty.
     #[must_use]

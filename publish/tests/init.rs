@@ -98,7 +98,7 @@ struct Web {
 #[test]
 fn with_settings_of_its_own() {
     if is_child() {
-        let web = Options::from_env().unwrap().name("web").init::<Web>().unwrap();
+        let web = Options::from_env().name("web").init::<Web>().unwrap();
         web.with(|stats| stats.requests.add(5));
         assert_eq!(mmstats::global().unwrap().instance(), web.instance());
         assert_eq!(mmstats::init().instance(), web.instance());
@@ -117,7 +117,7 @@ fn with_settings_of_its_own() {
 #[test]
 fn what_the_environment_says_wrongly() {
     if is_child() {
-        let error = Options::from_env().unwrap_err();
+        let error = Options::from_env().start::<Web>().unwrap_err();
         let mmstats = mmstats::init();
         assert_eq!(mmstats.problem().unwrap().to_string(), error.to_string());
         println!("\n{error}; {} files", mmstats.paths().len());

@@ -87,10 +87,10 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
                     ::core::result::Result::Ok(#handles)
                 }
 
-                fn local() -> &'static ::std::thread::LocalKey<#mmstats::Local<Self>> {
+                fn local() -> &'static ::std::thread::LocalKey<#mmstats::derive_support::Local<Self>> {
                     ::std::thread_local! {
-                        static __MMSTATS_LOCAL: #mmstats::Local<#name> =
-                            const { #mmstats::Local::new() };
+                        static __MMSTATS_LOCAL: #mmstats::derive_support::Local<#name> =
+                            const { #mmstats::derive_support::Local::new() };
                     }
                     &__MMSTATS_LOCAL
                 }

@@ -28,7 +28,7 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
         stats.update(1000);
         publisher.with(|stats| stats.update(1000));
         assert!(publisher.paths().is_empty(), "the file is not ours");
-        told = publisher.problem().map_or(told, |problem| format!("{problem:?}"));
+        told = publisher.problem().map_or(told, |problem| format!("{problem}"));
     }
     let own = start();
     let stats = own.lane().expect("a lane");

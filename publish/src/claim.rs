@@ -1,0 +1,71 @@
+//! The claim on a lane, which every handle of the lane keeps alive.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mmstats_core as core;
+use mmstats_core::{Kept, Region};
+
+use crate::backend::Mapping;
+use crate::error::Error;
+
+/// Memory of a thread's handles.
+///
+/// An `Rc`, so that a handle cannot leave its thread. The last one hands the lane back.
+pub(crate) type Keep = Rc<Kept<Arc<Mapping>, Claim>>;
+
+/// Memory of the handles that all threads share.
+pub(crate) type SharedKeep = Arc<Kept<Arc<Mapping>, Claim>>;
+
+/// Takes back the lanes that it gave away.
+pub(crate) trait LaneOwner: std::fmt::Debug + Send + Sync {
+    /// Takes back lane `lane` of part `part`.
+    fn hand_back(&self, part: usize, lane: u32);
+}
+
+/// A claim on a lane; dropping it hands the lane back.
+#[derive(Debug)]
+pub struct Claim {
+    owner: Arc<dyn LaneOwner>,
+    part: usize,
+    lane: u32,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.owner.hand_back(self.part, self.lane);
+    }
+}
+
+/// A lane that was just claimed, with the memory of its part.
+#[derive(Debug)]
+pub(crate) struct ClaimedLane {
+    claim: Claim,
+    mapping: Arc<Mapping>,
+}
+
+impl ClaimedLane {
+    /// Lane `lane` of part `part`, which `owner` gave away.
+    pub(crate) fn new(
+        owner: Arc<dyn LaneOwner>,
+        part: usize,
+        lane: u32,
+        mapping: Arc<Mapping>,
+    ) -> Self {
+        Self { claim: Claim { owner, part, lane }, mapping }
+    }
+
+    /// The lane for one thread.
+    pub(crate) fn into_thread_lane(self) -> Result<core::Lane<Keep>, Error> {
+        let Self { claim, mapping } = self;
+        let index = claim.lane;
+        let region = Region::new(Keep::new(Kept::new(mapping, claim)));
+        Ok(core::Lane::new(region.map_err(|e| Error::Image(e.to_string()))?, index))
+    }
+
+    /// The number of the lane, and its memory for all threads.
+    pub(crate) fn into_shared(self) -> (u32, SharedKeep) {
+        let Self { claim, mapping } = self;
+        (claim.lane, SharedKeep::new(Kept::new(mapping, claim)))
+    }
+}

@@ -1,0 +1,109 @@
+//! Fields that are added and retired while the program runs.
+
+use std::sync::Arc;
+
+use mmstats_core::{AttachError, Geometry};
+
+use super::Files;
+use super::family::FamilyFields;
+use super::inventory::Inventory;
+use super::part::{Part, Reach, image};
+use super::segment::Segment;
+use crate::error::Error;
+use crate::schema::declaration::Declaration;
+use crate::schema::family::FamilyDeclaration;
+use crate::schema::key::Address;
+
+impl Files {
+    /// Adds a field to the files of the last segment, or opens a further one.
+    pub(crate) fn add(&self, declaration: Declaration) -> Result<Address, Error> {
+        let mut need = Geometry::new(1);
+        declaration.measure(&mut need).map_err(|error| declaration.refused(error))?;
+        let mut inventory = self.lock();
+        if inventory.closed {
+            return Err(Error::Closed);
+        }
+        if !inventory.unclaimed.is_empty()
+            && let Some(address) = inventory.claim_earlier(&declaration)
+        {
+            return Ok(address);
+        }
+        inventory.check_names(&declaration)?;
+        if !inventory.write(&declaration)? {
+            let opened = self.open_segment(&mut inventory, &need);
+            opened.inspect_err(|_| inventory.count_refused())?;
+            inventory.write(&declaration)?;
+        }
+        let address = inventory.push(declaration, &need);
+        if !inventory.is_seen(address.segment as usize) {
+            inventory.count_refused();
+        }
+        Ok(address)
+    }
+
+    fn open_segment(&self, inventory: &mut Inventory, need: &Geometry) -> Result<(), Error> {
+        let lanes = self.settings.lanes;
+        let last = inventory.segments.last();
+        let capacity = last
+            .and_then(|last| last.capacity_after(need, lanes))
+            .ok_or(Error::TooLarge { fields: need.fields as usize, lanes })?;
+        let number = inventory.segments.len();
+        let segment = Segment::with(&inventory.prelude, capacity);
+        inventory.segments.push(segment);
+        let opened = self.open_part(inventory, number).or_else(|error| {
+            if !self.fallback().covers(&error) {
+                return Err(error);
+            }
+            inventory.problem.get_or_insert(error);
+            self.open_part_as(Reach::Memory, inventory, number).map(drop)
+        });
+        opened.inspect_err(|_| drop(inventory.segments.pop()))
+    }
+
+    /// Retires the field at `address` with all fields of its declaration. Does nothing if it is
+    /// retired.
+    pub(crate) fn retire(&self, address: Address) -> Result<(), Error> {
+        let mut inventory = self.lock();
+        if inventory.closed {
+            return Err(Error::Closed);
+        }
+        let Inventory { segments, parts, names, .. } = &mut *inventory;
+        let segment = segments.get_mut(address.segment as usize);
+        let count = segment.as_ref().map_or(0, |segment| segment.next_id().index());
+        let Some(segment) = segment.filter(|segment| segment.entry(address.id).is_some()) else {
+            let error = AttachError::NoSuchField { index: address.id.index(), count };
+            return Err(Error::Attach(error));
+        };
+        let Some(entry) = segment.retire(address.id) else { return Ok(()) };
+        names.remove(entry.declaration.fields(), Address { id: entry.first(), ..address });
+        let ids = entry.ids();
+        for &part in &segment.parts {
+            let Some(Part { writer, .. }) = &mut parts[part] else { continue };
+            ids.clone().try_for_each(|id| writer.retire(id)).map_err(|e| image(&e))?;
+        }
+        Ok(())
+    }
+
+    /// Adds a family; returns its number.
+    pub(crate) fn add_family(
+        &self,
+        mut declared: FamilyDeclaration,
+        overflow: Declaration,
+    ) -> Result<usize, Error> {
+        declared.check()?;
+        declared.overflow = self.add(overflow)?;
+        let mut inventory = self.lock();
+        inventory.families.push(Arc::new(FamilyFields::new(declared)));
+        Ok(inventory.families.len() - 1)
+    }
+
+    /// The family with this number.
+    pub(crate) fn family(&self, number: usize) -> Result<Arc<FamilyFields>, Error> {
+        let inventory = self.lock();
+        inventory.families.get(number).cloned().ok_or_else(|| {
+            let small = |n| u32::try_from(n).unwrap_or(u32::MAX);
+            let (index, count) = (small(number), small(inventory.families.len()));
+            Error::Attach(AttachError::NoSuchField { index, count })
+        })
+    }
+}

@@ -1,0 +1,259 @@
+//! Values of an earlier run of the program, which a persistent publisher continues.
+//!
+//! The old files are opened and locked; their lanes are combined and written into lane 0 of the
+//! new files before these replace the old ones. So a whole file is there at any moment.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::backend::directory::Directory;
+use crate::backend::{ErrorKind, OwnedFile, name};
+use mmstats_core::read::{Cursor, Field, Header, Lane, parse_attributes};
+use mmstats_core::{FieldId, FieldSpec, Kind, Memory, Properties, Region, Source, Writer};
+
+use super::totals::Total;
+use crate::error::Error;
+use crate::schema::declaration::{DECLARED, Declaration, FieldDeclaration};
+use crate::schema::options::FieldOptions;
+
+/// The files of an earlier run, and their values.
+#[derive(Debug, Default)]
+pub(crate) struct EarlierRun {
+    /// Locked.
+    files: Vec<OwnedFile>,
+    /// The fields that it declared at its start, in their order.
+    declared: Vec<(Name, Shape)>,
+    /// The combined values of its lanes.
+    totals: HashMap<Name, (Shape, Total)>,
+    /// The fields that it added later.
+    added: Vec<Declaration>,
+    /// Whether a file of the last run has all fields that were added in the runs before.
+    renewed: bool,
+}
+
+/// Label and attributes.
+type Name = (String, String);
+
+/// Properties that must be equal for a value to continue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shape {
+    properties: Properties,
+    unit: String,
+    detail: String,
+}
+
+impl Shape {
+    fn of<S: Source + ?Sized>(source: &S, field: &Field) -> Self {
+        Self {
+            properties: field.properties().value_properties(),
+            unit: field.unit().read(source, &mut [0; 63]).to_owned(),
+            detail: field.detail().read(source, &mut [0; 4096]).to_owned(),
+        }
+    }
+
+    fn describe(&self) -> String {
+        let properties = self.properties;
+        let kind = properties.kind().map_or("field", Kind::name);
+        let ty = properties.ty().map_or("?", mmstats_core::DataType::name);
+        let unit = if self.unit.is_empty() { String::new() } else { format!(" in {}", self.unit) };
+        format!("a {kind} of {ty} ({}, {:#x}){unit}", properties.count(), properties.param())
+    }
+}
+
+fn name_of<S: Source + ?Sized>(source: &S, field: &Field) -> Name {
+    (
+        field.label().read(source, &mut [0; 255]).to_owned(),
+        field.attributes().read(source, &mut [0; 4096]).to_owned(),
+    )
+}
+
+/// All good fields of an image that may not be live yet.
+fn fields<M: Memory>(region: &Region<M>) -> Result<(Header, Vec<Field>), Error> {
+    let header = Header::read(region).map_err(|e| Error::Image(e.to_string()))?;
+    let mut cursor = Cursor::new();
+    let mut fields = Vec::new();
+    while let Some((_, field)) = cursor.next(region, &header) {
+        fields.extend(field);
+    }
+    Ok((header, fields))
+}
+
+impl EarlierRun {
+    /// Reads the file `name` in `directory` and its further parts; none if there is no such
+    /// file.
+    pub(crate) fn load(directory: &Directory, name: &str) -> Result<Self, Error> {
+        let mut earlier = Self::default();
+        let mut first = None;
+        for part in 0.. {
+            let path = directory.path().join(name::part_name(name, part)?);
+            let file = match crate::backend::reopen(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::NotFound => break,
+                Err(error) => return Err(error.into()),
+            };
+            earlier.read(&file, &mut first)?;
+            earlier.files.push(file);
+        }
+        Ok(earlier)
+    }
+
+    /// Reads the values of one file. `first` is the instance of the first one.
+    fn read(&mut self, file: &OwnedFile, first: &mut Option<[u8; 16]>) -> Result<(), Error> {
+        let refused =
+            |difference: String| Error::Schema { path: file.path().to_path_buf(), difference };
+        let region =
+            Region::new(file.mapping().clone()).map_err(|e| Error::Image(e.to_string()))?;
+        let (header, fields) = fields(&region).map_err(|e| refused(e.to_string()))?;
+        let names: Vec<_> = fields.iter().map(|field| name_of(&region, field)).collect();
+        let declared = names.iter().position(|(label, _)| label == DECLARED);
+        let same = *first.get_or_insert(header.instance()) == header.instance();
+        if self.files.is_empty() {
+            let Some(count) = declared else {
+                return Err(refused("it was not written by a persistent publisher".to_owned()));
+            };
+            let shapes = fields.iter().map(|field| Shape::of(&region, field));
+            self.declared = names.iter().cloned().zip(shapes).take(count).collect();
+        } else if !same && (declared.is_some() || self.renewed) {
+            // Left by a start that was cut short: its values went to the first file, or to the
+            // file of all fields that are added later.
+            return Ok(());
+        } else if same && declared.is_none() {
+            self.renewed = true;
+        }
+        let lanes = header.lanes_used(&region).unwrap_or(0);
+        let lanes: Vec<Lane> =
+            (0..lanes).filter_map(|i| header.lane(&region, i).consistent()).collect();
+        for (index, (field, name)) in fields.iter().zip(names).enumerate() {
+            if field.retired(&region) || field.is_member() {
+                continue;
+            }
+            let Some(total) = Total::of(&region, field, &lanes) else { continue };
+            let followed = fields.get(index + 1).is_some_and(|f| f.kind() == Some(Kind::Rate));
+            if declared.is_none_or(|count| index > count) && !followed {
+                self.added.extend(declaration(&region, field, &name));
+            }
+            let shape = Shape::of(&region, field);
+            match self.totals.get_mut(&name) {
+                Some((known, sum)) if *known == shape => sum.merge(total),
+                _ => drop(self.totals.insert(name, (shape, total))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there was no earlier run.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The fields that the earlier run added after its start, once each.
+    pub(crate) fn added(&mut self) -> Vec<Declaration> {
+        let mut seen = std::collections::HashSet::new();
+        let mut added = std::mem::take(&mut self.added);
+        added.retain(|declared| seen.insert(declared.fields().first().map(FieldDeclaration::key)));
+        added
+    }
+
+    /// Compares the fields that both runs declared at their start.
+    pub(crate) fn check<M: Memory>(&self, writer: &Writer<M>) -> Result<(), Error> {
+        let Some(old) = self.files.first() else { return Ok(()) };
+        let region = writer.region();
+        let refused =
+            |difference| Err(Error::Schema { path: old.path().to_path_buf(), difference });
+        let (_, fields) = fields(region)?;
+        let new = fields.iter().map(|field| (name_of(region, field), Shape::of(region, field)));
+        let new: Vec<_> = new.take_while(|((label, _), _)| label != DECLARED).collect();
+        for (position, (name, shape)) in new.iter().enumerate() {
+            match self.declared.get(position) {
+                Some((old, was)) if old == name && was == shape => {}
+                Some((old, was)) if old == name => {
+                    return refused(format!(
+                        "field {:?} is {} there and {} here",
+                        shown(name),
+                        was.describe(),
+                        shape.describe()
+                    ));
+                }
+                Some((old, _)) => {
+                    return refused(format!(
+                        "field {position} is {:?} there and {:?} here",
+                        shown(old),
+                        shown(name)
+                    ));
+                }
+                None => return refused(format!("it has no field {:?}", shown(name))),
+            }
+        }
+        match self.declared.get(new.len()) {
+            Some((name, _)) => refused(format!("it has a field {:?} more", shown(name))),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the values into a lane of a new image, which is free again afterwards.
+    pub(crate) fn fill<M: Memory>(&self, writer: &mut Writer<M>) -> Result<(), Error> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let image = |e: mmstats_core::WriteError| Error::Image(e.to_string());
+        let (_, fields) = fields(writer.region())?;
+        let lane = writer.claim().map_err(image)?;
+        for field in fields {
+            let name = name_of(writer.region(), &field);
+            let Some((shape, total)) = self.totals.get(&name) else { continue };
+            if *shape == Shape::of(writer.region(), &field) {
+                let id = FieldId::from_index(field.index());
+                for (units, elements) in total.units(field.ty()) {
+                    writer.restore(lane, id, &units, elements).map_err(image)?;
+                }
+            }
+        }
+        writer.hand_back(lane);
+        Ok(())
+    }
+
+    /// The old file with this path.
+    pub(crate) fn file(&self, path: &Path) -> Option<&OwnedFile> {
+        self.files.iter().find(|file| file.path() == path)
+    }
+
+    /// Removes the old files that no new file has replaced: their values are in the new ones.
+    pub(crate) fn finish(self) {
+        for file in self.files {
+            // Fails for a replaced file, which has no name.
+            let _ = file.remove();
+        }
+    }
+}
+
+/// A label with its attributes, for messages.
+fn shown((label, attributes): &Name) -> String {
+    if attributes.is_empty() {
+        return label.clone();
+    }
+    let pairs: Vec<_> =
+        parse_attributes(attributes).map(|(key, value)| format!("{key}={value}")).collect();
+    format!("{label}{{{}}}", pairs.join(","))
+}
+
+/// The declaration that a field was made from.
+fn declaration<S: Source + ?Sized>(
+    source: &S,
+    field: &Field,
+    (label, attributes): &Name,
+) -> Option<Declaration> {
+    let detail = field.detail().read(source, &mut [0; 4096]).to_owned();
+    let details: Vec<&str> = detail.split('\0').filter(|item| !item.is_empty()).collect();
+    let properties = field.properties().declared();
+    let _known = (properties.ty()?, properties.kind()?);
+    let spec = FieldSpec { details: &details, ..FieldSpec::new(label, properties) };
+    let mut options = FieldOptions::new()
+        .unit(field.unit().read(source, &mut [0; 63]))
+        .help(field.help().read(source, &mut [0; 4096]))
+        .level(field.level())
+        .aggregation(field.aggregation());
+    for (key, value) in parse_attributes(attributes) {
+        options = options.attribute(key, value);
+    }
+    Some(Declaration::Field(FieldDeclaration::new(label.clone(), &spec, options)))
+}

@@ -1,0 +1,365 @@
+//! The files of one publisher: one at first, further ones when lanes or room for fields run out.
+
+mod add;
+mod earlier_run;
+pub(crate) mod family;
+mod inventory;
+mod names;
+mod part;
+mod place;
+mod segment;
+pub(crate) mod settings;
+mod standard;
+mod totals;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use mmstats_core::{AttachError, Geometry, Level, Writer};
+
+use self::earlier_run::EarlierRun;
+use self::inventory::Inventory;
+use self::part::{Part, Reach, image};
+use self::place::{Place, publish};
+use self::segment::Segment;
+use self::settings::{Fallback, OnDrop, Settings};
+use crate::backend::{Mapping, fork, name, process};
+use crate::claim::{ClaimedLane, LaneOwner};
+use crate::error::Error;
+use crate::handles::values::{Gauge, Info};
+use crate::schema::Schema;
+use crate::schema::declaration::{DECLARED, FieldDeclaration};
+use crate::schema::key::Key;
+use crate::schema::options::FieldOptions;
+use crate::sync::{Locked, Mutex};
+
+/// The files of one publisher, which all its threads share. Nothing here is on an update path.
+pub(crate) struct Files {
+    id: u64,
+    instance: [u8; 16],
+    settings: Settings,
+    tid: Option<Key<Gauge<u64>>>,
+    /// `None` where publishing goes on in private memory.
+    place: Option<Place>,
+    /// Number of forks of this process before it began to publish.
+    generation: u64,
+    inventory: Mutex<Inventory>,
+}
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Files").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The next [`Files::id`].
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl Files {
+    pub(crate) fn open(settings: Settings, mut schema: Schema) -> Result<Self, Error> {
+        let facts = process::facts();
+        let command = settings.name.clone().or_else(|| facts.command.clone());
+        let command = command.unwrap_or_else(|| "unknown".to_owned());
+        let mut instance = [0; 16];
+        getrandom::fill(&mut instance).map_err(|e| Error::Image(e.to_string()))?;
+
+        let open = || Place::open(&settings, &command, instance);
+        let (place, problem) = match (!settings.hidden).then(open).transpose() {
+            Ok(place) => (place, None),
+            Err(error) if settings.private => (None, Some(error)),
+            Err(error) => return Err(error),
+        };
+        if place.is_some() {
+            // A truncated file must not end the program. Where the system offers no guard the
+            // program publishes without one.
+            let _ = crate::backend::guard::install();
+        }
+        let memory_backed = place.as_ref().and_then(Place::is_memory_backed);
+        let earlier = match &place {
+            Some(place) if settings.persistent => EarlierRun::load(&place.directory, &place.name)?,
+            _ => EarlierRun::default(),
+        };
+        if settings.persistent {
+            let count = u32::try_from(schema.len()).unwrap_or(u32::MAX);
+            let options = FieldOptions::new().level(Level::Debug).value(count);
+            schema.add::<Info>(DECLARED, options.help("Number of fields declared at the start."));
+        }
+        let tid = settings
+            .system_fields
+            .then(|| standard::declare(&mut schema, &facts, &command, memory_backed));
+        // Before a file is made: a declaration that breaks a rule is refused, not kept private.
+        let mut inventory = Inventory::new(schema, &settings)?;
+        let mut files = Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            instance,
+            settings,
+            tid,
+            place,
+            generation: fork::generation(),
+            inventory: Mutex::default(),
+        };
+        inventory.problem = problem;
+        inventory.earlier = earlier;
+        if let Err(error) = files.open_part(&mut inventory, 0) {
+            if !files.fallback().covers(&error) {
+                return Err(error);
+            }
+            // Without a first file there are no further ones.
+            files.place = None;
+            inventory.problem.get_or_insert(error);
+            files.open_part(&mut inventory, 0)?;
+        }
+        files.finish_earlier_run(&mut inventory)?;
+        files.inventory = Mutex::new(inventory);
+        Ok(files)
+    }
+
+    /// Declares the fields that an earlier run added after its start, and ends its files.
+    fn finish_earlier_run(&self, inventory: &mut Inventory) -> Result<(), Error> {
+        let mut need = Geometry::new(1);
+        let mut added = Vec::new();
+        for declaration in inventory.earlier.added() {
+            // A field that this run declares at its start has its value already.
+            if inventory.check_names(&declaration).is_ok() && declaration.measure(&mut need).is_ok()
+            {
+                added.push(declaration);
+            }
+        }
+        if !added.is_empty() {
+            let number = inventory.segments.len();
+            let segment = Segment::with(&inventory.prelude, need);
+            inventory.segments.push(segment);
+            for declaration in added {
+                let key = declaration.fields().first().map(FieldDeclaration::key);
+                let mut room = Geometry::new(1);
+                // Cannot fail: it was measured above.
+                let _ = declaration.measure(&mut room);
+                let address = inventory.push(declaration, &room);
+                key.map(|key| inventory.unclaimed.insert(key, address));
+            }
+            self.open_part(inventory, number)?;
+        }
+        let earlier = std::mem::take(&mut inventory.earlier);
+        // In private memory the values would be lost with the earlier files.
+        if self.place.is_some() {
+            earlier.finish();
+        }
+        Ok(())
+    }
+
+    /// Opens a part for all threads: a file, or memory where publishing is impossible.
+    fn open_part(&self, inventory: &mut Inventory, segment: usize) -> Result<(), Error> {
+        let reach = if self.is_seen() { Reach::File } else { Reach::Memory };
+        self.open_part_as(reach, inventory, segment).map(drop)
+    }
+
+    fn open_part_as(
+        &self,
+        reach: Reach,
+        inventory: &mut Inventory,
+        segment: usize,
+    ) -> Result<usize, Error> {
+        let fields = &inventory.segments[segment];
+        let lanes = match reach {
+            Reach::OneLane => 1,
+            _ => inventory.lanes_after(segment, self.settings.lanes),
+        };
+        let (geometry, size) = fields.size(lanes)?;
+        let part = match (&self.place, reach) {
+            (Some(place), Reach::File) => {
+                let name = name::part_name(&place.name, inventory.files)?;
+                let access = self.settings.access;
+                let new = crate::backend::create(&place.directory, &name, size, access)?;
+                let mapping = Arc::clone(new.mapping());
+                let writer = self.write(&mapping, &geometry, inventory, segment)?;
+                let file = match inventory.earlier.file(new.path()) {
+                    Some(old) => new.publish_over(old).map_err(|unpublished| unpublished.error)?,
+                    None => publish(new)?,
+                };
+                Part { writer, mapping, file: Some(file), reach }
+            }
+            _ => {
+                let mapping = Arc::new(crate::backend::private(size)?);
+                let writer = self.write(&mapping, &geometry, inventory, segment)?;
+                Part { writer, mapping, file: None, reach }
+            }
+        };
+        Ok(inventory.push_part(segment, part))
+    }
+
+    /// Writes header and fields of a segment into new, zeroed memory.
+    fn write(
+        &self,
+        mapping: &Arc<Mapping>,
+        geometry: &Geometry,
+        inventory: &Inventory,
+        segment: usize,
+    ) -> Result<Writer<Arc<Mapping>>, Error> {
+        let mut writer =
+            Writer::create_zeroed(Arc::clone(mapping), geometry, self.instance, inventory.files)
+                .map_err(|e| image(&e))?;
+        inventory.segments[segment].write(&mut writer).map_err(|e| image(&e))?;
+        if !inventory.earlier.is_empty() {
+            if segment == 0 {
+                inventory.earlier.check(&writer)?;
+            }
+            inventory.earlier.fill(&mut writer)?;
+        }
+        writer.go_live();
+        Ok(writer)
+    }
+
+    /// A panic of another thread leaves nothing half-done: every step of a writer is complete or
+    /// not visible.
+    fn lock(&self) -> Locked<'_, Inventory> {
+        self.inventory.lock()
+    }
+
+    /// Whether this process was forked off the one that publishes.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
+    /// Whether new parts are files. In a forked child they are not: observers would take its
+    /// files for its parent's.
+    fn is_seen(&self) -> bool {
+        self.place.is_some() && !self.is_forked()
+    }
+
+    /// The fallback that the program asked for.
+    pub(crate) const fn fallback(&self) -> Fallback {
+        self.settings.fallback()
+    }
+
+    /// A number that no other publisher of this process has.
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The random identity in the header of all files.
+    pub(crate) const fn instance(&self) -> [u8; 16] {
+        self.instance
+    }
+
+    /// The field with the thread id of a lane's owner.
+    pub(crate) const fn tid_key(&self) -> Option<Key<Gauge<u64>>> {
+        self.tid
+    }
+
+    /// Interval between samples.
+    pub(crate) const fn sample_every(&self) -> Duration {
+        self.settings.sample_every
+    }
+
+    /// Claims a lane of a segment.
+    pub(crate) fn claim(
+        self: &Arc<Self>,
+        segment: usize,
+        fallback: Fallback,
+    ) -> Result<ClaimedLane, Error> {
+        let (part, lane, mapping) = self.claim_in_segment(segment, fallback)?;
+        Ok(ClaimedLane::new(Arc::<Self>::clone(self), part, lane, mapping))
+    }
+
+    /// Number of the part, number of the lane, memory of the part.
+    fn claim_in_segment(
+        &self,
+        segment: usize,
+        fallback: Fallback,
+    ) -> Result<(usize, u32, Arc<Mapping>), Error> {
+        let mut inventory = self.lock();
+        if inventory.segments.get(segment).is_none() {
+            let count = u32::try_from(inventory.segments.len()).unwrap_or(u32::MAX);
+            return Err(Error::Attach(AttachError::NoSuchField { index: u32::MAX, count }));
+        }
+        let error = if inventory.closed {
+            Error::Closed
+        } else {
+            let seen = self.is_seen();
+            // A forked child has private copies of the files, as good as other memory.
+            let shared = |reach| reach == Reach::File || (!seen && reach == Reach::Memory);
+            if let Some(claimed) = inventory.claim(segment, shared) {
+                return Ok(claimed);
+            }
+            match self.open_part(&mut inventory, segment) {
+                Ok(()) => return inventory.claim(segment, shared).ok_or_else(full),
+                Err(error) => error,
+            }
+        };
+        if !fallback.covers(&error) {
+            return Err(error);
+        }
+        inventory.problem.get_or_insert(error);
+        if !inventory.closed
+            && let Some(claimed) = inventory.claim(segment, |reach| reach == Reach::Memory)
+        {
+            return Ok(claimed);
+        }
+        let number = self.open_part_as(Reach::OneLane, &mut inventory, segment)?;
+        inventory.claim_in(number).ok_or_else(full)
+    }
+
+    /// Paths of the files, in the order in which they were opened.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        if self.is_forked() {
+            return Vec::new();
+        }
+        let inventory = self.lock();
+        let files = inventory.parts.iter().flatten().filter_map(|part| part.file.as_ref());
+        files.map(|file| file.path().to_path_buf()).collect()
+    }
+
+    /// The first error that private memory covered up.
+    pub(crate) fn problem(&self) -> Option<Error> {
+        if self.is_forked() && self.place.is_some() {
+            return Some(Error::Forked);
+        }
+        self.lock().problem.clone()
+    }
+
+    /// Sets [`Files::problem`], if there is none.
+    pub(crate) fn report(&self, problem: Error) {
+        self.lock().problem.get_or_insert(problem);
+    }
+
+    pub(crate) fn flush(&self, wait: bool) -> Result<(), Error> {
+        let inventory = self.lock();
+        let mut files = inventory.parts.iter().flatten().filter_map(|part| part.file.as_ref());
+        files.try_for_each(|file| file.flush(wait)).map_err(Error::from)
+    }
+
+    /// Closes the files, or leaves them as a crash would.
+    pub(crate) fn close(&self, crashed: bool) {
+        let mut inventory = self.lock();
+        if std::mem::replace(&mut inventory.closed, true) {
+            return;
+        }
+        for part in inventory.parts.iter_mut().flatten() {
+            // A forked child has a private copy of the image and no right to the file.
+            if !crashed {
+                part.writer.close();
+            }
+            let Some(file) = part.file.take() else { continue };
+            match self.settings.on_drop {
+                OnDrop::Remove if crashed => drop(file.detach()),
+                // An error means that the file was removed or replaced already.
+                OnDrop::Remove => drop(file.remove()),
+                // Remaining handles must not change a closed file. They can where there is no
+                // memory for a copy; there is no better way out.
+                OnDrop::Keep => drop(file.detach()),
+            }
+        }
+    }
+}
+
+impl LaneOwner for Files {
+    fn hand_back(&self, part: usize, lane: u32) {
+        self.lock().hand_back(part, lane);
+    }
+}
+
+fn full() -> Error {
+    Error::Image("a new part has no lane".to_owned())
+}

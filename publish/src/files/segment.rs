@@ -1,0 +1,168 @@
+//! Segments: lists of fields that several files share.
+//!
+//! A publisher begins with one segment, that of its schema. Fields added at run time that find
+//! no room there go to a new segment, in files of their own. When the lanes of a segment run
+//! out, it gets a further file with the same fields and more lanes. So a field has one number in
+//! all files of its segment, for ever.
+
+use std::sync::Arc;
+
+use mmstats_core::{FieldId, Geometry, Memory, WriteError, Writer};
+
+use crate::error::Error;
+use crate::schema::declaration::Declaration;
+
+/// One declaration of a segment, with the numbers of its fields.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    first: u32,
+    retired: bool,
+    pub(crate) declaration: Declaration,
+}
+
+impl Entry {
+    pub(crate) const fn first(&self) -> FieldId {
+        FieldId::from_index(self.first)
+    }
+
+    /// Numbers of its fields.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = FieldId> + Clone + use<> {
+        (self.first..self.first + self.declaration.count()).map(FieldId::from_index)
+    }
+}
+
+/// Fields that several files share.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    /// Capacity of each of its files, lanes aside.
+    capacity: Geometry,
+    /// Upper bound of the used capacity.
+    used: Geometry,
+    /// The standard constants, which come first in every file.
+    prelude: Arc<Vec<Declaration>>,
+    entries: Vec<Entry>,
+    fields: u32,
+    /// Its files, as indices into the list of all parts.
+    pub(crate) parts: Vec<usize>,
+}
+
+impl Segment {
+    pub(crate) fn new(capacity: Geometry) -> Self {
+        let used = Geometry::new(0);
+        let prelude = Arc::default();
+        Self { capacity, used, prelude, entries: Vec::new(), fields: 0, parts: Vec::new() }
+    }
+
+    /// A segment whose files begin with `prelude`, in addition to `capacity`.
+    pub(crate) fn with(prelude: &Arc<Vec<Declaration>>, mut capacity: Geometry) -> Self {
+        for declaration in prelude.iter() {
+            // Cannot fail: they are in the first segment too.
+            let _ = declaration.measure(&mut capacity);
+        }
+        let fields = prelude.iter().map(Declaration::count).sum();
+        Self { prelude: Arc::clone(prelude), fields, ..Self::new(capacity) }
+    }
+
+    /// Capacity and size of a file with `lanes` lanes. After the first file of the segment, too
+    /// many lanes for the format are reduced to as many as fit.
+    pub(crate) fn size(&self, mut lanes: u32) -> Result<(Geometry, u32), Error> {
+        loop {
+            let geometry = Geometry { lanes, ..self.capacity };
+            if let Some(size) = geometry.file_size() {
+                return Ok((geometry, size));
+            }
+            if self.parts.is_empty() || lanes <= 1 {
+                return Err(Error::TooLarge { fields: self.fields as usize, lanes });
+            }
+            lanes /= 2;
+        }
+    }
+
+    /// Appends a declaration that is in all files, or will be.
+    pub(crate) fn push(&mut self, mut declaration: Declaration, need: &Geometry) {
+        if let Some(last) = self.entries.last() {
+            declaration.share(&last.declaration);
+        }
+        let first = self.fields;
+        self.fields = first.saturating_add(declaration.count());
+        self.used.reserve(need.fields, need.heap, need.cells);
+        self.entries.push(Entry { first, retired: false, declaration });
+    }
+
+    /// Writes all fields into a new file.
+    pub(crate) fn write<M: Memory>(&self, writer: &mut Writer<M>) -> Result<(), WriteError> {
+        for declaration in self.prelude.iter() {
+            declaration.write(writer)?;
+        }
+        for entry in &self.entries {
+            entry.declaration.write(writer)?;
+            if entry.retired {
+                entry.ids().try_for_each(|id| writer.retire(id))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The declaration with field `id`.
+    pub(crate) fn entry(&self, id: FieldId) -> Option<&Entry> {
+        self.entries.get(self.index(id)?)
+    }
+
+    fn index(&self, id: FieldId) -> Option<usize> {
+        let after = self.entries.partition_point(|entry| entry.first <= id.index());
+        let index = after.checked_sub(1)?;
+        let entry = self.entries.get(index)?;
+        (id.index() - entry.first < entry.declaration.count()).then_some(index)
+    }
+
+    /// Marks the declaration with field `id` as retired. `None` if it was retired before, or if
+    /// there is no such field.
+    pub(crate) fn retire(&mut self, id: FieldId) -> Option<&Entry> {
+        let index = self.index(id)?;
+        let entry = &mut self.entries[index];
+        (!std::mem::replace(&mut entry.retired, true)).then_some(entry)
+    }
+
+    /// The number of the next field.
+    pub(crate) const fn next_id(&self) -> FieldId {
+        FieldId::from_index(self.fields)
+    }
+
+    /// Capacity of the segment after this one: doubled where more than half is used, and enough
+    /// for `need`. `None` if that passes a limit of the format.
+    pub(crate) fn capacity_after(&self, need: &Geometry, lanes: u32) -> Option<Geometry> {
+        let (had, used) = (&self.capacity, &self.used);
+        let more = |had: u32, used: u32, least: u32| {
+            if used > had / 2 { had.saturating_mul(2).max(least) } else { had.max(least) }
+        };
+        let mut next = Geometry {
+            fields: more(had.fields, used.fields, SMALLEST.fields),
+            heap: more(had.heap, used.heap, SMALLEST.heap),
+            cells: more(had.cells, used.cells, SMALLEST.cells),
+            lanes,
+        };
+        loop {
+            let room = Geometry {
+                fields: next.fields.max(need.fields),
+                heap: next.heap.max(need.heap),
+                cells: next.cells.max(need.cells),
+                lanes,
+            };
+            if room.file_size().is_some() {
+                return Some(room);
+            }
+            if (next.fields, next.heap, next.cells) == (0, 0, 0) {
+                return None;
+            }
+            next = Geometry {
+                fields: next.fields / 2,
+                heap: next.heap / 2,
+                cells: next.cells / 2,
+                lanes,
+            };
+        }
+    }
+}
+
+/// Least capacity of a segment of fields added at run time: a few pages.
+const SMALLEST: Geometry = Geometry { fields: 64, heap: 4096, cells: 1024, lanes: 0 };

@@ -1,0 +1,245 @@
+//! Handles of the kinds that need a clock, a size or a list of names.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use mmstats_core as core;
+use mmstats_core::{AttachError, Buckets, FieldId, FieldSpec, ScalarType, State};
+
+use super::timer::{Running, Timed};
+use crate::claim::Keep;
+use crate::schema::declaration::{Declaration, FieldDeclaration};
+use crate::schema::field::Field;
+use crate::schema::options::FieldOptions;
+
+/// The mean of all values: `record`, `mean`.
+pub type Average = core::Average<Keep>;
+/// One of the states of an enum with `#[derive(State)]`: `set`, `get`, `clear`.
+pub type StateSet<S> = core::StateSet<S, Keep>;
+/// How u64 or f64 values are distributed: `record`, `count`. See [`Latency`] for durations.
+pub type Histogram<T = u64> = core::Histogram<T, Keep>;
+
+/// Nanoseconds since 1970-01-01 UTC; 0 before.
+#[inline]
+pub(crate) fn nanos(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+macro_rules! field {
+    ({$($generics:tt)*} $type:ty, |$options:ident| $spec:expr, $attach:expr) => {
+        impl<$($generics)*> Field for $type {
+            #[allow(unused_mut)]
+            fn declaration(label: String, mut $options: FieldOptions) -> Declaration {
+                let spec = $spec;
+                Declaration::Field(FieldDeclaration::new(label, &spec, $options))
+            }
+
+            fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
+                $attach(lane, field)
+            }
+        }
+    };
+}
+
+field!({} Average, |options| FieldSpec::average(""), Self::attach);
+field!({S: State} StateSet<S>, |options| FieldSpec::state("", S::NAMES), Self::attach);
+field!({} Histogram<u64>, |options| {
+    let (low, high) = options.range.unwrap_or((1.0, 1e12));
+    histogram(&options, integers(options.error, low, high))
+}, Self::attach);
+field!({} Histogram<f64>, |options| {
+    let (low, high) = options.range.unwrap_or((1e-6, 1e6));
+    histogram(&options, Buckets::floats(options.error.unwrap_or(ERROR), low, high))
+}, Self::attach);
+
+/// The relative error of a histogram that says none.
+const ERROR: f64 = 0.05;
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` stops at the limits.
+fn integers(error: Option<f64>, low: f64, high: f64) -> Buckets {
+    Buckets::integers(error.unwrap_or(ERROR), low as u64, high as u64)
+}
+
+fn histogram(options: &FieldOptions, buckets: Buckets) -> FieldSpec<'static> {
+    // Buckets of values of another type than the handle's are refused when it is attached.
+    FieldSpec::histogram("", options.buckets.unwrap_or(buckets))
+}
+
+/// How durations are distributed: a timer with quantiles.
+///
+/// Declared with the unit nanoseconds, for 100 ns to one hour with a relative error of 5 %,
+/// unless [`FieldOptions::range`] and [`FieldOptions::error`] say otherwise.
+#[derive(Debug, Clone)]
+pub struct Latency(Histogram);
+
+impl Latency {
+    /// Counts one duration.
+    #[inline]
+    pub fn record(&self, duration: Duration) {
+        self.0.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Counts one duration in nanoseconds.
+    #[inline(always)]
+    pub fn record_nanos(&self, nanos: u64) {
+        self.0.record(nanos);
+    }
+
+    /// Times from now until the result is dropped, also by a panic.
+    #[inline]
+    #[must_use = "the time runs until the result is dropped"]
+    pub fn start(&self) -> Running<'_, Self> {
+        Running::new(self)
+    }
+
+    /// Times a call.
+    #[inline]
+    pub fn time<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _running = self.start();
+        work()
+    }
+
+    /// How many durations this thread's lane has counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.count()
+    }
+}
+
+impl Timed for Latency {
+    #[inline]
+    fn record(&self, duration: Duration) {
+        Self::record(self, duration);
+    }
+}
+
+field!({} Latency, |options| {
+    options.unit.get_or_insert_with(|| "nanoseconds".to_owned());
+    let (low, high) = options.range.unwrap_or((100.0, 3.6e12));
+    histogram(&options, integers(options.error, low, high))
+}, |lane, field| core::Histogram::attach(lane, field).map(Self));
+
+/// The last `N` values, whose mean is shown: a moving average.
+#[derive(Debug, Clone)]
+pub struct Window<T, const N: usize>(core::Window<T, Keep>);
+
+impl<T: ScalarType, const N: usize> Window<T, N> {
+    /// Takes one value in; the oldest leaves the window.
+    #[inline(always)]
+    pub fn record(&self, value: T) {
+        self.0.record(value);
+    }
+}
+
+field!({T: ScalarType, const N: usize} Window<T, N>, |options| {
+    FieldSpec::window("", T::TYPE, u32::try_from(N).unwrap_or(u32::MAX))
+}, |lane, field| core::Window::attach(lane, field).map(Self));
+
+/// The last lines of text with their times: the program's black box, at most `N` bytes a
+/// line. 63 lines are kept by each thread, unless [`FieldOptions::entries`] says otherwise.
+///
+/// `mmstats events` prints them, merged over threads and programs, also after a crash.
+#[derive(Debug, Clone)]
+pub struct Events<const N: usize = 112>(core::Events<N, Keep>);
+
+impl<const N: usize> Events<N> {
+    /// Adds a line with the time of now. One that is longer than `N` bytes is cut at the last
+    /// character boundary that fits; the result is `false` then, and readers are told too.
+    #[inline]
+    pub fn record(&self, text: &str) -> bool {
+        self.0.record(nanos(SystemTime::now()), text)
+    }
+
+    /// As [`Events::record`], for `format_args!(...)`; nothing is allocated.
+    pub fn record_fmt(&self, text: fmt::Arguments<'_>) -> bool {
+        self.0.record_fmt(nanos(SystemTime::now()), text)
+    }
+}
+
+field!({const N: usize} Events<N>, |options| {
+    let capacity = u32::try_from(N).unwrap_or(u32::MAX);
+    FieldSpec::events("", options.entries.unwrap_or(63), capacity)
+}, |lane, field| core::Events::attach(lane, field).map(Self));
+
+/// A moment, shown as its age: `set_now`, `set`, `clear`.
+#[derive(Debug, Clone)]
+pub struct Timestamp(core::Gauge<u64, Keep>);
+
+impl Timestamp {
+    /// The moment is now.
+    #[inline]
+    pub fn set_now(&self) {
+        self.set(SystemTime::now());
+    }
+
+    /// Replaces the moment; one before 1970 counts as 1970.
+    #[inline]
+    pub fn set(&self, time: SystemTime) {
+        self.0.set(nanos(time));
+    }
+
+    /// Replaces the moment, in nanoseconds since 1970-01-01 UTC.
+    #[inline(always)]
+    pub fn set_nanos(&self, nanos: u64) {
+        self.0.set(nanos);
+    }
+
+    /// Takes the moment away: readers see that there is none.
+    #[inline]
+    pub fn clear(&self) {
+        self.0.clear();
+    }
+}
+
+field!({} Timestamp, |options| FieldSpec::timestamp(""), |lane, field| {
+    core::Gauge::attach(lane, field).map(Self)
+});
+
+/// A counter of which observers show the rate over windows of time: 1, 5 and 15 minutes,
+/// unless [`FieldOptions::windows`] says otherwise.
+///
+/// The counter has the field's label, its history the same with `.rate`. An update reads a
+/// coarse clock (about 5 ns on Linux, 30 elsewhere), and every so often remembers the sum.
+#[derive(Debug, Clone)]
+pub struct Rate(core::Rate<Keep>);
+
+impl Rate {
+    /// Adds one.
+    #[inline]
+    pub fn incr(&self) {
+        self.add(1);
+    }
+
+    /// Adds `n`.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.add(n, crate::backend::process::coarse_time());
+    }
+
+    /// This thread's sum.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl Field for Rate {
+    fn declaration(label: String, options: FieldOptions) -> Declaration {
+        let windows: &[u32] =
+            if options.windows.is_empty() { &[60, 300, 900] } else { &options.windows };
+        let longest = windows.iter().copied().max().unwrap_or(1);
+        // 127 checkpoints reach back a little further than the longest window.
+        let interval = longest.saturating_mul(1_000).div_ceil(120).max(1);
+        let texts: Vec<String> = windows.iter().map(u32::to_string).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let rate = format!("{label}.rate");
+        let counter = FieldDeclaration::new(label, &FieldSpec::counter(""), options.clone());
+        let history = FieldDeclaration::new(rate, &FieldSpec::rate("", interval, &texts), options);
+        Declaration::Sequence(vec![counter, history])
+    }
+
+    fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
+        core::Rate::attach(lane, field).map(Self)
+    }
+}

@@ -1,0 +1,113 @@
+//! Timers with a clock.
+
+use std::time::Duration;
+
+use mmstats_core as core;
+use mmstats_core::{AttachError, FieldId, FieldSpec, TimerTotals};
+
+use crate::claim::Keep;
+use crate::schema::declaration::{Declaration, FieldDeclaration};
+use crate::schema::field::Field;
+use crate::schema::options::FieldOptions;
+
+#[cfg(feature = "cycle-clock")]
+use quanta::Instant;
+#[cfg(not(feature = "cycle-clock"))]
+use std::time::Instant;
+
+/// Durations: count, sum, minimum, maximum and last, always of one moment.
+///
+/// A timed section costs two clock reads (about 28 ns each, or 12 ns with the feature
+/// `cycle-clock`) and one update of five words.
+#[derive(Debug, Clone)]
+pub struct Timer(core::Timer<Keep>);
+
+impl Timer {
+    /// Adds one duration; one above 584 years counts as that.
+    #[inline]
+    pub fn record(&self, duration: Duration) {
+        self.0.record_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Adds one duration in nanoseconds.
+    #[inline(always)]
+    pub fn record_nanos(&self, nanos: u64) {
+        self.0.record_nanos(nanos);
+    }
+
+    /// Times from now until the result is dropped, also by a panic.
+    #[inline]
+    #[must_use = "the time runs until the result is dropped"]
+    pub fn start(&self) -> Running<'_> {
+        Running::new(self)
+    }
+
+    /// Times a call.
+    #[inline]
+    pub fn time<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _running = self.start();
+        work()
+    }
+
+    /// This thread's totals, in nanoseconds.
+    #[must_use]
+    pub fn totals(&self) -> TimerTotals {
+        self.0.totals()
+    }
+}
+
+impl Field for Timer {
+    fn declaration(label: String, options: FieldOptions) -> Declaration {
+        Declaration::Field(FieldDeclaration::new(label, &FieldSpec::timer(""), options))
+    }
+
+    fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
+        core::Timer::attach(lane, field).map(Self)
+    }
+}
+
+/// A handle that takes the duration of a timed section.
+pub trait Timed {
+    /// Adds one duration.
+    fn record(&self, duration: Duration);
+}
+
+impl Timed for Timer {
+    #[inline]
+    fn record(&self, duration: Duration) {
+        Self::record(self, duration);
+    }
+}
+
+/// A section being timed.
+#[derive(Debug)]
+pub struct Running<'a, T: Timed = Timer> {
+    timer: &'a T,
+    start: Option<Instant>,
+}
+
+impl<'a, T: Timed> Running<'a, T> {
+    #[inline]
+    pub(crate) fn new(timer: &'a T) -> Self {
+        Self { timer, start: Some(Instant::now()) }
+    }
+
+    /// The time so far.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.start.map_or(Duration::ZERO, |start| start.elapsed())
+    }
+
+    /// Ends the section without recording it.
+    pub fn discard(mut self) {
+        self.start = None;
+    }
+}
+
+impl<T: Timed> Drop for Running<'_, T> {
+    fn drop(&mut self) {
+        if let Some(start) = self.start {
+            self.timer.record(start.elapsed());
+        }
+    }
+}

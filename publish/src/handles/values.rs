@@ -1,0 +1,106 @@
+//! Handles that take a value as it is: counters, gauges, texts, arrays, groups, constants.
+
+use mmstats_core as core;
+use mmstats_core::{AttachError, FieldId, FieldSpec, Record, ScalarType};
+
+use crate::claim::Keep;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+use crate::claim::SharedKeep;
+use crate::schema::declaration::{Declaration, FieldDeclaration};
+use crate::schema::field::Field;
+use crate::schema::options::FieldOptions;
+use crate::schema::value::Value;
+
+/// A sum that only grows: `incr`, `add`, `set`.
+pub type Counter = core::Counter<Keep>;
+/// A scalar that goes up and down: `set`, `add`, `sub`, `clear`.
+pub type Gauge<T> = core::Gauge<T, Keep>;
+/// True or false.
+pub type Flag = Gauge<bool>;
+/// A scalar of the whole program instead of one for each thread: the last `set` wins.
+///
+/// For values that several threads replace and that no sum over threads can show: the number of
+/// the configuration in use, the address of the current leader. It is `Send`, `Sync` and `Clone`.
+/// `set` is a plain store; `add` and `sub` are one read-modify-write, the only ones in this
+/// crate: threads that do it at a high rate wait for each other. See
+/// [`Publisher::shared`](crate::Publisher::shared).
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+pub type SharedGauge<T> = core::SharedGauge<T, SharedKeep>;
+/// UTF-8 text of at most `N` bytes, cut at a character boundary; `set` says whether it fit.
+pub type Text<const N: usize> = core::Text<N, Keep>;
+/// At most `N` bytes of any kind; `set` says whether they fit.
+pub type Blob<const N: usize> = core::Blob<N, Keep>;
+/// `N` scalars that are published together.
+pub type Array<T, const N: usize> = core::Array<T, N, Keep>;
+/// The fields of a record, published together: a consistent snapshot.
+pub type Group<R> = core::Group<R, Keep>;
+
+/// A constant: its value is given where it is declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Info;
+
+macro_rules! field {
+    ({$($generics:tt)*} $type:ty, $spec:expr) => {
+        impl<$($generics)*> Field for $type {
+            fn declaration(label: String, options: FieldOptions) -> Declaration {
+                Declaration::Field(FieldDeclaration::new(label, &$spec, options))
+            }
+
+            fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
+                Self::attach(lane, field)
+            }
+        }
+    };
+}
+
+/// A capacity or count for the format; one that is too large is refused at the start.
+const fn count(n: usize) -> u32 {
+    #[allow(clippy::cast_possible_truncation)]
+    if n > u32::MAX as usize { u32::MAX } else { n as u32 }
+}
+
+field!({} Counter, FieldSpec::counter(""));
+field!({T: ScalarType} Gauge<T>, gauge::<T>());
+field!({const N: usize} Text<N>, FieldSpec::text("", count(N)));
+field!({const N: usize} Blob<N>, FieldSpec::bytes("", count(N)));
+field!({T: ScalarType, const N: usize} Array<T, N>, FieldSpec::array("", T::TYPE, count(N)));
+
+const fn gauge<T: ScalarType>() -> FieldSpec<'static> {
+    FieldSpec::gauge("", T::TYPE)
+}
+
+impl<R: Record> Field for Group<R> {
+    fn declaration(label: String, options: FieldOptions) -> Declaration {
+        let members = R::MEMBERS.iter().map(|member| {
+            let label = if label.is_empty() {
+                member.label.to_owned()
+            } else {
+                format!("{label}.{}", member.label)
+            };
+            let mut options =
+                options.clone().help(member.spec.help).level(member.spec.properties.level());
+            if !member.spec.unit.is_empty() {
+                options = options.unit(member.spec.unit);
+            }
+            FieldDeclaration::new(label, &member.spec, options)
+        });
+        Declaration::Group(members.collect())
+    }
+
+    fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
+        Self::attach(lane, field)
+    }
+}
+
+impl Field for Info {
+    fn declaration(label: String, mut options: FieldOptions) -> Declaration {
+        // Without a value it is an empty text. The type comes from the value later.
+        options.value.get_or_insert_with(|| Value::Text(String::new()));
+        let empty = FieldSpec::info("", mmstats_core::Constant::Text(""));
+        Declaration::Field(FieldDeclaration::new(label, &empty, options))
+    }
+
+    fn attach(_lane: &core::Lane<Keep>, _field: FieldId) -> Result<Self, AttachError> {
+        Ok(Self)
+    }
+}

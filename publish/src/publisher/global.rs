@@ -1,0 +1,95 @@
+//! The publisher of the whole program.
+
+use std::ops::Deref;
+use std::sync::{Arc, Weak};
+
+use super::stats::Stats;
+use super::{Publisher, Registry};
+use crate::error::Error;
+use crate::sync::{Locked, Mutex};
+use crate::thread::lane::Lane;
+
+/// The publisher that [`init`](crate::init) or [`Options::init`](crate::Options::init) started,
+/// while a guard of it lives.
+///
+/// A library adds its fields to it, so that they are published if its program publishes. This
+/// takes a lock: keep the result.
+#[must_use]
+pub fn global() -> Option<Registry> {
+    running(&lock()).map(|shared| shared.registry.clone())
+}
+
+/// Keeps the publisher of the whole program open; it dereferences to that publisher.
+#[must_use = "publishing ends when the guard is dropped"]
+pub struct Guard<S: Stats = Lane> {
+    publisher: Publisher<S>,
+    shared: Arc<Global>,
+}
+
+struct Global {
+    registry: Registry,
+}
+
+impl Drop for Global {
+    fn drop(&mut self) {
+        // Clones of the publisher do not keep it open.
+        self.registry.end();
+    }
+}
+
+impl<S: Stats> Guard<S> {
+    /// Makes the result of `start` the publisher of the whole program.
+    pub(crate) fn start(
+        start: impl FnOnce() -> Result<Publisher<S>, Error>,
+    ) -> Result<Self, Error> {
+        let mut global = lock();
+        if running(&global).is_some() {
+            return Err(Error::Initialised);
+        }
+        Ok(Self::new(&mut global, start()?))
+    }
+
+    fn new(global: &mut Weak<Global>, publisher: Publisher<S>) -> Self {
+        let shared = Arc::new(Global { registry: publisher.registry() });
+        *global = Arc::downgrade(&shared);
+        Self { publisher, shared }
+    }
+}
+
+impl Guard {
+    /// A guard of the publisher of the whole program; `start` makes one if there is none.
+    pub(crate) fn get_or_start(start: impl FnOnce() -> Registry) -> Self {
+        let mut global = lock();
+        match running(&global) {
+            Some(shared) => Self { publisher: shared.registry.clone(), shared },
+            None => Self::new(&mut global, start()),
+        }
+    }
+}
+
+impl<S: Stats> Deref for Guard<S> {
+    type Target = Publisher<S>;
+
+    fn deref(&self) -> &Publisher<S> {
+        &self.publisher
+    }
+}
+
+impl<S: Stats> std::fmt::Debug for Guard<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let guards = Arc::strong_count(&self.shared);
+        f.debug_struct("Guard").field("guards", &guards).finish_non_exhaustive()
+    }
+}
+
+static GLOBAL: Mutex<Weak<Global>> = Mutex::new(Weak::new());
+
+fn lock() -> Locked<'static, Weak<Global>> {
+    GLOBAL.lock()
+}
+
+fn running(global: &Weak<Global>) -> Option<Arc<Global>> {
+    let shared = global.upgrade()?;
+    // That of the parent does not publish in a forked child.
+    (!shared.registry.is_forked()).then_some(shared)
+}

@@ -1,0 +1,96 @@
+//! The last panics of the program, as events.
+
+use std::panic::PanicHookInfo;
+use std::sync::{Arc, Mutex, OnceLock, TryLockError};
+use std::time::SystemTime;
+
+use mmstats_core as core;
+use mmstats_core::FieldId;
+
+use super::shared::{SharedLane, SharedLanes};
+use crate::claim::SharedKeep;
+use crate::error::Error;
+use crate::files::Files;
+use crate::handles::kinds::{self, nanos};
+use crate::schema::field::Field;
+use crate::schema::options::FieldOptions;
+
+/// Maximum length of a line in bytes: enough for location and message of most panics.
+const LINE: usize = 240;
+type Events = core::Events<LINE, SharedKeep>;
+
+/// The field of the panics, for as long as the publisher lives.
+#[derive(Debug, Default)]
+pub(crate) struct Panics(OnceLock<Arc<Mutex<PanicField>>>);
+
+/// A lane and the field in it. A handle cannot leave its thread, so the holder of the lock makes
+/// one, which continues after the last line.
+#[derive(Debug)]
+struct PanicField {
+    lane: SharedLane,
+    id: FieldId,
+}
+
+impl PanicField {
+    fn events(&self) -> Result<Events, Error> {
+        Events::attach(&self.lane.open()?, self.id).map_err(Error::Attach)
+    }
+}
+
+impl Panics {
+    /// Adds the field and installs a panic hook before the current one; once.
+    pub(crate) fn record(&self, files: &Arc<Files>, shared: &SharedLanes) -> Result<(), Error> {
+        if self.0.get().is_some() {
+            return Ok(());
+        }
+        let options = FieldOptions::new().help("Panics of the program's threads.").entries(15);
+        let declaration = kinds::Events::<LINE>::declaration("panics".to_owned(), options);
+        let address = files.add(declaration)?;
+        let lane = shared.claim(files, address.segment as usize)?;
+        let field = PanicField { lane, id: address.id };
+        field.events()?;
+        let field = Arc::new(Mutex::new(field));
+        let weak = Arc::downgrade(&field);
+        if self.0.set(field).is_err() {
+            return Ok(()); // Never: the field of another thread would have the name.
+        }
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            // Before the other hook, which may end the process.
+            if let Some(field) = weak.upgrade() {
+                write(&field, info);
+            }
+            previous(info);
+        }));
+        Ok(())
+    }
+}
+
+/// Writes a line. The lane was claimed before, so this does not wait for the publisher's lock,
+/// which the thread that panics may hold.
+fn write(field: &Mutex<PanicField>, info: &PanicHookInfo<'_>) {
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("(not a text)");
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("unnamed");
+    let now = nanos(SystemTime::now());
+    // Other threads hold it for nanoseconds; in a forked child it may be held for ever.
+    for _ in 0..1_000 {
+        let field = match field.try_lock() {
+            Ok(field) => field,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                std::thread::yield_now();
+                continue;
+            }
+        };
+        let Ok(events) = field.events() else { return };
+        match info.location() {
+            Some(at) => events.record_fmt(now, format_args!("thread '{name}' at {at}: {text}")),
+            None => events.record_fmt(now, format_args!("thread '{name}': {text}")),
+        };
+        return;
+    }
+}

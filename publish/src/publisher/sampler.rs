@@ -1,0 +1,189 @@
+//! Sampled fields: a thread of their own calls their callbacks, so no update waits for one.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::files::Files;
+use crate::files::settings::Fallback;
+use crate::handles::values::Counter;
+use crate::schema::field::Field;
+use crate::schema::key::Key;
+use crate::schema::options::FieldOptions;
+use crate::sync::{Locked, Mutex};
+use crate::thread::lane::Lane;
+use crate::thread::local::Alive;
+
+/// Label of the field with the number of panics.
+const PANICS: &str = "sys.sampling_panics";
+
+/// A callback with its handle, made on the thread that calls it.
+type Task = Box<dyn FnMut()>;
+/// Makes the task of one field.
+type Make = Box<dyn FnOnce(&Lane) -> Result<Task, Error> + Send>;
+
+/// The callbacks of a publisher.
+#[derive(Default)]
+pub(crate) struct Sampler {
+    state: Mutex<SamplerState>,
+}
+
+#[derive(Default)]
+struct SamplerState {
+    /// Callbacks that the thread has not taken yet.
+    new: Vec<Make>,
+    running: bool,
+    /// To wake the thread. A condition variable would lock without the fork guard of [`Mutex`].
+    thread: Option<Thread>,
+    closed: bool,
+    /// Number of callbacks that panicked, and were removed.
+    panics: u64,
+}
+
+impl SamplerState {
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
+    }
+}
+
+impl std::fmt::Debug for Sampler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sampler").finish_non_exhaustive()
+    }
+}
+
+impl Sampler {
+    fn lock(&self) -> Locked<'_, SamplerState> {
+        self.state.lock()
+    }
+
+    /// Ends the thread.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.wake();
+    }
+
+    /// Number of callbacks that panicked.
+    pub(crate) fn panics(&self) -> u64 {
+        self.lock().panics
+    }
+
+    /// Adds a callback, to be called with the handle of `key` at every interval. The first one
+    /// starts the thread.
+    pub(crate) fn add<H: Field + 'static>(
+        self: &Arc<Self>,
+        files: &Arc<Files>,
+        alive: &Arc<Alive>,
+        key: Key<H>,
+        mut callback: impl FnMut(&H) + Send + 'static,
+    ) -> Result<(), Error> {
+        let make: Make = Box::new(move |lane| {
+            let handle = lane.attach(key)?;
+            Ok(Box::new(move || callback(&handle)))
+        });
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        state.new.push(make);
+        if !std::mem::replace(&mut state.running, true) {
+            let (this, every) = (Arc::clone(self), files.sample_every());
+            let (files, alive) = (Arc::downgrade(files), Arc::downgrade(alive));
+            let thread = std::thread::Builder::new().name("mmstats-sample".to_owned());
+            match thread.spawn(move || this.run(&files, &alive, every)) {
+                Ok(started) => state.thread = Some(started.thread().clone()),
+                Err(error) => {
+                    state.running = false;
+                    state.new.pop();
+                    return Err(Error::Thread(error.kind()));
+                }
+            }
+        }
+        state.wake();
+        Ok(())
+    }
+
+    /// Calls all callbacks, at every interval, until the publisher is closed.
+    fn run(&self, files: &Weak<Files>, alive: &Weak<Alive>, every: Duration) {
+        // The lane keeps the memory of the files but not the publisher, which can end meanwhile.
+        let claimed = files.upgrade().map(|files| Lane::claim(&files, Fallback::Always));
+        let Some(Ok(lane)) = claimed else {
+            self.lock().running = false;
+            return;
+        };
+        let mut tasks: Vec<Task> = Vec::new();
+        let mut shown = None;
+        let mut next = Instant::now();
+        loop {
+            let new = loop {
+                let mut state = self.lock();
+                // The publisher was closed, or its last clone was dropped.
+                if state.closed || alive.strong_count() == 0 {
+                    return;
+                }
+                let left = next.saturating_duration_since(Instant::now());
+                if left.is_zero() || !state.new.is_empty() {
+                    break std::mem::take(&mut state.new);
+                }
+                drop(state);
+                // An unpark after this point makes `park_timeout` return at once.
+                std::thread::park_timeout(left);
+            };
+            let due = Instant::now() >= next;
+            if due {
+                tasks = tasks.into_iter().filter_map(|task| self.call(task)).collect();
+            }
+            for make in new {
+                match make(&lane) {
+                    Ok(task) => tasks.extend(self.call(task)),
+                    Err(error) => {
+                        if let Some(files) = files.upgrade() {
+                            files.report(error);
+                        }
+                    }
+                }
+            }
+            shown = self.show(shown, files, &lane);
+            if due {
+                // Missed intervals are skipped.
+                next = (next + every).max(Instant::now());
+            }
+        }
+    }
+
+    /// Publishes the number of panics, in a field that is added after the first one.
+    fn show(&self, shown: Option<Counter>, files: &Weak<Files>, lane: &Lane) -> Option<Counter> {
+        let panics = self.panics();
+        if panics == 0 {
+            return None;
+        }
+        let shown = shown.or_else(|| {
+            let help = "Callbacks of sampled fields that panicked, and are not called again.";
+            let declaration =
+                Counter::declaration(PANICS.to_owned(), FieldOptions::new().help(help));
+            // Without room for it the number is in `Publisher::sampling_panics` alone.
+            let address = files.upgrade()?.add(declaration).ok()?;
+            lane.attach(Key::new(address)).ok()
+        });
+        if let Some(shown) = &shown {
+            shown.set(panics);
+        }
+        shown
+    }
+
+    /// Calls a callback; returns it, unless it panicked.
+    fn call(&self, mut task: Task) -> Option<Task> {
+        if catch_unwind(AssertUnwindSafe(&mut task)).is_ok() {
+            return Some(task);
+        }
+        self.lock().panics += 1;
+        // Dropping the captured values may panic too.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
+        None
+    }
+}

@@ -1,0 +1,59 @@
+//! Sets of handles.
+
+use std::thread::LocalKey;
+
+use crate::error::Error;
+use crate::schema::Schema;
+use crate::thread::lane::Lane;
+use crate::thread::local::Local;
+
+/// A set of handles: a struct that `#[derive(Stats)]` makes from its fields, or a plain
+/// [`Lane`].
+pub trait Stats: Sized + 'static {
+    /// Keys of the declared fields, from which handles are attached.
+    type Plan: Send + Sync + 'static;
+
+    /// Declares the fields, with `prefix` and a dot before their labels unless it is empty.
+    fn declare(schema: &mut Schema, prefix: &str) -> Self::Plan;
+
+    /// Attaches the handles of one lane.
+    ///
+    /// # Errors
+    ///
+    /// If the plan comes from another publisher.
+    fn attach(plan: &Self::Plan, lane: &Lane) -> Result<Self, Error>;
+
+    /// The handles of this thread.
+    #[doc(hidden)]
+    fn local() -> &'static LocalKey<Local<Self>>;
+}
+
+/// The lane itself, for fields that are declared in a [`Schema`] one by one.
+///
+/// ```
+/// # use mmstats::{Counter, FieldOptions, Lane, Options, Schema};
+/// # let dir = std::env::temp_dir().join(format!("mmstats-lane-{}", std::process::id()));
+/// let mut schema = Schema::new();
+/// let requests = schema.add::<Counter>("requests", FieldOptions::new().help("Served."));
+/// let publisher = Options::new().directory(&dir).schema(schema).start::<Lane>()?;
+/// let lane = publisher.lane()?;
+/// lane.attach(requests)?.incr();
+/// # drop((lane, publisher)); std::fs::remove_dir(dir).unwrap();
+/// # Ok::<(), mmstats::Error>(())
+/// ```
+impl Stats for Lane {
+    type Plan = ();
+
+    fn declare(_schema: &mut Schema, _prefix: &str) {}
+
+    fn attach((): &(), lane: &Lane) -> Result<Self, Error> {
+        Ok(lane.share())
+    }
+
+    fn local() -> &'static LocalKey<Local<Self>> {
+        thread_local! {
+            static LOCAL: Local<Lane> = const { Local::new() };
+        }
+        &LOCAL
+    }
+}

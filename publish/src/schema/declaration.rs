@@ -1,0 +1,190 @@
+//! What a publisher remembers of a field, to write it into each of its files.
+
+use std::sync::Arc;
+
+use mmstats_core::{
+    FieldId, FieldSpec, Geometry, Memory, Properties, SpecError, WriteError, Writer,
+};
+
+use super::options::FieldOptions;
+use super::value::Value;
+use crate::error::Error;
+use crate::strings::Strings;
+
+/// Label of the constant after the fields that a persistent program declared at its start.
+pub(crate) const DECLARED: &str = "sys.declared";
+
+/// A [`FieldSpec`] that owns its strings.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldDeclaration {
+    /// Label, key, value, key, value, ...
+    name: Strings,
+    /// Shared by fields of one sort that are declared one after the other.
+    about: Arc<Description>,
+}
+
+/// All but the name.
+#[derive(Debug, Clone, PartialEq)]
+struct Description {
+    properties: Properties,
+    unit: String,
+    help: String,
+    value: Option<Value>,
+    details: Vec<String>,
+}
+
+impl FieldDeclaration {
+    /// `spec` says what the type of the handle says; `options` what the program adds.
+    pub(crate) fn new(label: String, spec: &FieldSpec<'_>, options: FieldOptions) -> Self {
+        let attributes = options.attributes.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]);
+        let mut properties = spec.properties;
+        if let Some(value) = &options.value {
+            properties = FieldSpec::info("", value.constant()).properties;
+        }
+        if let Some(kind) = options.kind.or(spec.properties.kind()) {
+            properties = properties.with_kind(kind);
+        }
+        let aggregation = options.aggregation.unwrap_or(spec.properties.aggregation());
+        let about = Description {
+            properties: properties.with_aggregation(aggregation).with_level(options.level),
+            unit: options.unit.unwrap_or_else(|| spec.unit.to_owned()),
+            help: options.help,
+            value: options.value,
+            details: spec.details.iter().map(|&item| item.to_owned()).collect(),
+        };
+        let name = Strings::new([label.as_str()].into_iter().chain(attributes));
+        Self { name, about: Arc::new(about) }
+    }
+
+    pub(crate) fn label(&self) -> &str {
+        self.name.first()
+    }
+
+    /// Label and attributes.
+    pub(crate) const fn name(&self) -> &Strings {
+        &self.name
+    }
+
+    /// The name for a map: label, key, value, key, value, ...
+    pub(crate) fn key(&self) -> Vec<String> {
+        self.name.iter().map(str::to_owned).collect()
+    }
+
+    /// Whether values of one can go on in the other: help and level do not matter.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let about = Description {
+            help: self.about.help.clone(),
+            properties: other.about.properties.with_level(self.about.properties.level()),
+            ..(*other.about).clone()
+        };
+        self.name == other.name && *self.about == about
+    }
+
+    pub(crate) fn unit(&self) -> &str {
+        &self.about.unit
+    }
+
+    pub(crate) fn help(&self) -> &str {
+        &self.about.help
+    }
+
+    fn attributes(&self) -> Vec<(&str, &str)> {
+        let mut strings = self.name.iter().skip(1);
+        let pair = || Some((strings.next()?, strings.next()?));
+        std::iter::from_fn(pair).collect()
+    }
+
+    fn details(&self) -> Vec<&str> {
+        self.about.details.iter().map(String::as_str).collect()
+    }
+
+    /// The borrowed form; `attributes` and `details` are its own.
+    fn spec<'a>(
+        &'a self,
+        attributes: &'a [(&'a str, &'a str)],
+        details: &'a [&'a str],
+    ) -> FieldSpec<'a> {
+        let about = &*self.about;
+        FieldSpec {
+            unit: &about.unit,
+            help: &about.help,
+            attributes,
+            details,
+            constant: about.value.as_ref().map(Value::constant),
+            ..FieldSpec::new(self.label(), about.properties)
+        }
+    }
+}
+
+/// Calls `use_it` with the borrowed form of `fields`.
+fn with_specs<R>(fields: &[FieldDeclaration], use_it: impl FnOnce(&[FieldSpec<'_>]) -> R) -> R {
+    let lists: Vec<_> = fields.iter().map(|f| (f.attributes(), f.details())).collect();
+    let specs: Vec<_> = fields.iter().zip(&lists).map(|(f, (a, d))| f.spec(a, d)).collect();
+    use_it(&specs)
+}
+
+/// What a [`Field`](crate::Field) asks for: consecutive descriptors.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Declaration {
+    /// A field.
+    Field(FieldDeclaration),
+    /// Fields one after the other that belong together.
+    Sequence(Vec<FieldDeclaration>),
+    /// Fields published together.
+    Group(Vec<FieldDeclaration>),
+}
+
+impl Declaration {
+    pub(crate) fn measure(&self, geometry: &mut Geometry) -> Result<(), SpecError> {
+        match self {
+            Self::Field(field) => geometry.add(&field.spec(&field.attributes(), &field.details())),
+            Self::Sequence(fields) => with_specs(fields, |specs| geometry.add_all(specs)),
+            Self::Group(members) => with_specs(members, |specs| geometry.add_group(specs)),
+        }
+    }
+
+    /// The error that says which field broke a rule.
+    pub(crate) fn refused(&self, error: SpecError) -> Error {
+        let label = self.fields().first().map(|field| field.label().to_owned());
+        Error::Field { label: label.unwrap_or_default(), error }
+    }
+
+    pub(crate) fn write<M: Memory>(&self, writer: &mut Writer<M>) -> Result<FieldId, WriteError> {
+        match self {
+            Self::Field(field) => writer.add(&field.spec(&field.attributes(), &field.details())),
+            Self::Sequence(fields) => with_specs(fields, |specs| writer.add_all(specs)),
+            Self::Group(members) => with_specs(members, |specs| writer.add_group(specs)),
+        }
+    }
+
+    pub(crate) fn fields(&self) -> &[FieldDeclaration] {
+        match self {
+            Self::Field(field) => std::slice::from_ref(field),
+            Self::Sequence(fields) | Self::Group(fields) => fields,
+        }
+    }
+
+    /// Whether this is a constant of FORMAT.md section 11.
+    pub(crate) fn is_standard(&self) -> bool {
+        let standard = |field: &FieldDeclaration| {
+            field.about.value.is_some() && field.label().starts_with("sys.")
+        };
+        matches!(self, Self::Field(field) if standard(field) && field.label() != DECLARED)
+    }
+
+    /// Number of descriptors.
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.fields().len()).unwrap_or(u32::MAX)
+    }
+
+    /// Keeps what both say of their fields only once.
+    pub(crate) fn share(&mut self, other: &Self) {
+        if let (Self::Field(this), Self::Field(other)) = (self, other)
+            && this.about == other.about
+        {
+            this.about = Arc::clone(&other.about);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The declaration of a family.
+
+use mmstats_core::{FieldId, Geometry};
+
+use super::declaration::Declaration;
+use super::field::Field;
+use super::key::Address;
+use super::options::FieldOptions;
+use crate::error::Error;
+
+/// Maximum number of combinations of a family, unless [`FieldOptions::cap`] is set.
+const DEFAULT_CAP: u32 = 1000;
+
+/// The declaration of a family.
+#[derive(Debug, Clone)]
+pub(crate) struct FamilyDeclaration {
+    label: String,
+    /// The keys of the attributes in which its fields differ.
+    keys: Vec<String>,
+    options: FieldOptions,
+    /// A field of the family, to check what all its fields have in common.
+    example: Declaration,
+    /// The field for combinations beyond the cap.
+    pub(crate) overflow: Address,
+}
+
+impl FamilyDeclaration {
+    /// A family and its overflow field. The caller sets [`Self::overflow`] when that field has
+    /// an address.
+    pub(crate) fn new<H: Field, const N: usize>(
+        label: String,
+        keys: &[&str; N],
+        options: FieldOptions,
+    ) -> (Self, Declaration) {
+        const { assert!(N > 0, "a family has at least one label") };
+        let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
+        let with = |pairs: &mut dyn Iterator<Item = (&str, &str)>| {
+            let all = pairs.fold(options.clone(), |all, (key, value)| all.attribute(key, value));
+            H::declaration(label.clone(), all)
+        };
+        let overflow = with(&mut [("overflow", "true")].into_iter());
+        let example = with(&mut keys.iter().map(|key| (key.as_str(), "")));
+        let unknown = Address { segment: 0, id: FieldId::from_index(0) };
+        (Self { label, keys, options, example, overflow: unknown }, overflow)
+    }
+
+    /// Checks keys and options against the rules of the format.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refused = |error| self.example.refused(error);
+        self.example.measure(&mut Geometry::new(1)).map_err(refused)
+    }
+
+    /// Number of attributes in which its fields differ.
+    pub(crate) const fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Maximum number of combinations.
+    pub(crate) fn cap(&self) -> usize {
+        self.options.cap.unwrap_or(DEFAULT_CAP) as usize
+    }
+
+    /// The field with these attribute values, in the order of the keys.
+    pub(crate) fn field<H: Field>(&self, values: &[&str]) -> Declaration {
+        let pairs = self.keys.iter().zip(values);
+        let options = pairs
+            .fold(self.options.clone(), |all, (key, value)| all.attribute(key.as_str(), *value));
+        H::declaration(self.label.clone(), options)
+    }
+}

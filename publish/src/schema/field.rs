@@ -1,0 +1,20 @@
+//! The types of handles.
+
+use mmstats_core as core;
+use mmstats_core::{AttachError, FieldId};
+
+use super::declaration::Declaration;
+use super::options::FieldOptions;
+use crate::claim::Keep;
+
+/// A type of handle: what a [`Schema`](crate::Schema) declares and a [`Lane`](crate::Lane)
+/// attaches. The handles of this crate implement it.
+pub trait Field: Sized {
+    /// The descriptors of one field.
+    #[doc(hidden)]
+    fn declaration(label: String, options: FieldOptions) -> Declaration;
+
+    /// The handle in `lane`; `field` is the first of its descriptors.
+    #[doc(hidden)]
+    fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError>;
+}

@@ -1,0 +1,71 @@
+//! Keys: the typed addresses of fields and families.
+
+use std::marker::PhantomData;
+
+use mmstats_core::FieldId;
+
+/// The address of a field within a publisher: its segment, and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) segment: u32,
+    pub(crate) id: FieldId,
+}
+
+/// A field of a publisher, to be attached as a handle of type `H` in each thread.
+///
+/// ```compile_fail
+/// # let mut schema = mmstats::Schema::new();
+/// let key: mmstats::Key<mmstats::Counter> = schema.add("requests", Default::default());
+/// let other: mmstats::Key<mmstats::Flag> = key;
+/// ```
+pub struct Key<H> {
+    pub(crate) address: Address,
+    handle: PhantomData<fn() -> H>,
+}
+
+impl<H> Key<H> {
+    pub(crate) const fn new(address: Address) -> Self {
+        Self { address, handle: PhantomData }
+    }
+}
+
+impl<H> Clone for Key<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for Key<H> {}
+
+impl<H> std::fmt::Debug for Key<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Address { segment, id } = self.address;
+        f.debug_tuple("Key").field(&segment).field(&id.index()).finish()
+    }
+}
+
+/// A family of a publisher, to be attached as a [`Family`](crate::Family) in each thread.
+pub struct FamilyKey<H, const N: usize> {
+    pub(crate) number: usize,
+    handle: PhantomData<fn() -> H>,
+}
+
+impl<H, const N: usize> FamilyKey<H, N> {
+    pub(crate) const fn new(number: usize) -> Self {
+        Self { number, handle: PhantomData }
+    }
+}
+
+impl<H, const N: usize> Clone for FamilyKey<H, N> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H, const N: usize> Copy for FamilyKey<H, N> {}
+
+impl<H, const N: usize> std::fmt::Debug for FamilyKey<H, N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("FamilyKey").field(&self.number).finish()
+    }
+}

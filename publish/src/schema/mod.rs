@@ -1,0 +1,115 @@
+//! The fields of a publisher, collected before its files exist.
+
+pub(crate) mod declaration;
+pub(crate) mod family;
+pub(crate) mod field;
+pub(crate) mod key;
+pub(crate) mod options;
+pub(crate) mod value;
+
+use mmstats_core::{FieldId, Geometry, Recent};
+
+use self::declaration::Declaration;
+use self::family::FamilyDeclaration;
+use self::field::Field;
+use self::key::{Address, FamilyKey, Key};
+use self::options::FieldOptions;
+use crate::error::Error;
+
+/// Fields declared one by one, or by `#[derive(Stats)]`.
+///
+/// Mistakes (a label twice, a text that is too long) are reported when the publisher
+/// starts, so that declaring needs no error handling.
+#[derive(Debug, Clone, Default)]
+pub struct Schema {
+    pub(crate) declarations: Vec<Declaration>,
+    pub(crate) families: Vec<FamilyDeclaration>,
+    fields: u32,
+}
+
+impl Schema {
+    /// No fields.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Declares a field for handles of type `H`.
+    pub fn add<H: Field>(&mut self, label: impl Into<String>, options: FieldOptions) -> Key<H> {
+        self.push(H::declaration(label.into(), options))
+    }
+
+    /// Declares a family: fields of one label that differ in the values of the attributes
+    /// `labels` and are made when they are first asked for.
+    pub fn add_family<H: Field, const N: usize>(
+        &mut self,
+        label: impl Into<String>,
+        labels: [&str; N],
+        options: FieldOptions,
+    ) -> FamilyKey<H, N> {
+        let (mut declared, overflow) =
+            FamilyDeclaration::new::<H, N>(label.into(), &labels, options);
+        declared.overflow = self.push::<H>(overflow).address;
+        let key = FamilyKey::new(self.families.len());
+        self.families.push(declared);
+        key
+    }
+
+    fn push<H>(&mut self, declaration: Declaration) -> Key<H> {
+        let id = FieldId::from_index(self.fields);
+        self.fields = self.fields.saturating_add(declaration.count());
+        self.declarations.push(declaration);
+        Key::new(Address { segment: 0, id })
+    }
+
+    /// Number of fields; the members of a group count one by one.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fields as usize
+    }
+
+    /// Whether there are no fields.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields == 0
+    }
+
+    /// The room for all fields, or the first mistake in one.
+    pub(crate) fn measure(&self, lanes: u32) -> Result<Geometry, Error> {
+        let mut geometry = Geometry::new(lanes);
+        let mut recent = Recent::new();
+        for declaration in &self.declarations {
+            declaration.measure(&mut geometry).map_err(|error| declaration.refused(error))?;
+            for field in declaration.fields() {
+                geometry.share(&mut recent, field.unit());
+                geometry.share(&mut recent, field.help());
+            }
+        }
+        self.families.iter().try_for_each(FamilyDeclaration::check)?;
+        Ok(geometry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Counter, Info};
+
+    #[test]
+    fn mistakes_are_named() {
+        let mut schema = Schema::new();
+        schema.add::<Counter>("a", FieldOptions::new().attribute("code", "200"));
+        schema.add::<Counter>("a", FieldOptions::new().attribute("code", "500"));
+        assert!(schema.measure(1).is_ok());
+        schema.add::<Counter>("", FieldOptions::new());
+        let error = schema.measure(1).unwrap_err();
+        assert_eq!(error.to_string(), "field \"\": a label has 1 to 255 bytes, not 0");
+    }
+
+    #[test]
+    fn an_info_needs_a_value() {
+        let mut schema = Schema::new();
+        schema.add::<Info>("version", FieldOptions::new().value("1.2"));
+        assert_eq!(schema.measure(1).unwrap().cells, 0);
+    }
+}

@@ -1,0 +1,105 @@
+//! The lane of one thread.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::family::Family;
+use super::lanes::ThreadLanes;
+use super::local::{Alive, Local};
+use crate::error::Error;
+use crate::files::Files;
+use crate::files::settings::Fallback;
+use crate::schema::field::Field;
+use crate::schema::key::{FamilyKey, Key};
+
+/// A thread's own lane: the source of its handles.
+///
+/// It and its handles stay on the thread that got it. When the last of them is dropped,
+/// the lane is handed back, in each file that it has a place in: counters, timers, histograms,
+/// averages and events stay for the next thread; gauges, texts and states return to "no value".
+///
+/// ```compile_fail
+/// fn needs_send<T: Send>() {}
+/// needs_send::<mmstats::Lane>();
+/// ```
+///
+/// ```compile_fail
+/// fn needs_send<T: Send>() {}
+/// needs_send::<mmstats::Counter>();
+/// ```
+///
+/// ```compile_fail
+/// fn needs_sync<T: Sync>() {}
+/// needs_sync::<mmstats::Counter>();
+/// ```
+pub struct Lane(Rc<ThreadLanes>);
+
+impl Lane {
+    pub(crate) fn claim(files: &Arc<Files>, fallback: Fallback) -> Result<Self, Error> {
+        ThreadLanes::claim(files, fallback).map(Rc::new).map(Self)
+    }
+
+    /// The lane of this thread for all calls of [`Publisher::with`]; the first one claims it.
+    ///
+    /// [`Publisher::with`]: crate::Publisher::with
+    pub(crate) fn of_thread(files: &Arc<Files>, alive: &Arc<Alive>) -> Self {
+        thread_local! {
+            static LANES: Local<Lane> = const { Local::new() };
+        }
+        let make = || {
+            let claim = || Self::claim(files, Fallback::Always);
+            // A file may be truncated just while a lane in it is claimed. The second claim is in
+            // another file then.
+            claim().or_else(|_| claim()).unwrap_or_else(|error| {
+                // Only without memory for a private image.
+                panic!("no memory for a lane: {error}")
+            })
+        };
+        // In a thread that is ending, a lane for this one call.
+        LANES
+            .try_with(|lanes| lanes.find(files.id(), alive, make, Self::share))
+            .unwrap_or_else(|_| make())
+    }
+
+    /// The same lane once more, on the same thread.
+    pub(crate) fn share(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+
+    /// The handle of a field.
+    ///
+    /// A field that was added at run time may lie in another file; the lane takes room there
+    /// when its first handle is made.
+    ///
+    /// # Errors
+    ///
+    /// If the key comes from another publisher and does not fit; or if all lanes of a further
+    /// file are taken and no other can be opened.
+    pub fn attach<H: Field>(&self, key: Key<H>) -> Result<H, Error> {
+        self.0.attach(key.address)
+    }
+
+    /// The handles of a family.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lane::attach`].
+    pub fn family<H: Field, const N: usize>(
+        &self,
+        key: FamilyKey<H, N>,
+    ) -> Result<Family<H, N>, Error> {
+        Family::attach(&self.0, key)
+    }
+
+    /// The number of the lane within its file, that of the first fields.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.0.index()
+    }
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lane").field("index", &self.index()).finish_non_exhaustive()
+    }
+}
