@@ -11,6 +11,7 @@ pub mod checksum;
 pub mod format1;
 mod handle;
 pub mod layout;
+pub mod merge;
 mod properties;
 pub mod protocol;
 pub mod raw;

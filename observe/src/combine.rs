@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use mmstats_core::merge::{AverageValue, TimerSum, TimerValue};
 use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
 use mmstats_core::{Aggregation, DataType, Kind};
 
 use crate::budget::{Budget, TOO_LARGE};
 use crate::field::{FieldRef, Shape};
 use crate::histogram::HistogramValue;
-use crate::kinds::{self, AverageValue, Meaning, StateValue};
+use crate::kinds::{Meaning, StateValue};
 use crate::problem::Damage;
 use crate::rates::{self, WindowRate};
-use crate::value::{EachValue, Origin, OwnedValue, Reading, Tally, TimerValue, Verdict};
+use crate::value::{EachValue, Origin, OwnedValue, Reading, Tally, Verdict};
 
 /// What the values of one field amount to so far.
 #[derive(Debug, Clone)]
@@ -28,17 +29,13 @@ pub(crate) struct Combined {
 enum Body {
     Number(DataType, Number),
     Array(DataType, Vec<Number>),
-    /// The second is the count that `last` was taken from.
-    Timer(Box<(TimerValue, u128)>),
+    Timer(Box<TimerSum>),
     State(StateValue),
     Histogram(Box<HistogramValue>),
     Average(AverageValue),
     Window(AverageValue),
     Rate(Vec<WindowRate>),
-    Each {
-        meaning: Meaning,
-        values: Vec<EachValue>,
-    },
+    Each { meaning: Meaning, values: Vec<EachValue> },
 }
 
 impl Body {
@@ -83,7 +80,7 @@ impl Combined {
         match &mut self.body {
             Body::Number(_, number) => *number = Number::default(),
             Body::Array(_, numbers) => numbers.clear(),
-            Body::Timer(timer) => **timer = <(TimerValue, u128)>::default(),
+            Body::Timer(timer) => **timer = TimerSum::default(),
             Body::State(state) => state.counts.fill(0),
             Body::Histogram(histogram) => **histogram = HistogramValue::empty(),
             Body::Average(average) | Body::Window(average) => *average = AverageValue::default(),
@@ -173,9 +170,7 @@ impl Combined {
                 numbers.iter_mut().zip(array.iter()).for_each(|(to, from)| to.take(rule, from));
             }
             (Body::Timer(timer), Value::Array(array)) => {
-                if let Some(more) = TimerValue::of(&array) {
-                    add_timer(timer, more, more.count);
-                }
+                TimerValue::from_array(&array).into_iter().for_each(|more| timer.add(more));
             }
             (Body::State(state), Value::U64(n)) => {
                 // The reader checked that there is such a state.
@@ -185,9 +180,11 @@ impl Combined {
             (Body::Histogram(histogram), Value::Histogram(found)) => {
                 histogram.merge(&HistogramValue::of(&found));
             }
-            (Body::Average(all), Value::Array(array)) => all.add(kinds::average(&array)),
+            (Body::Average(all), Value::Array(array)) => {
+                all.merge(AverageValue::from_array(&array))
+            }
             (Body::Window(all), Value::Window(sum)) => {
-                all.add(AverageValue { count: sum.count().into(), sum: sum.sum() });
+                all.merge(sum.into());
             }
             (Body::Number(_, number), value) => {
                 let scalar = match value {
@@ -216,10 +213,10 @@ impl Combined {
                 }
                 to.iter_mut().zip(from).for_each(|(to, from)| to.merge(rule, *from));
             }
-            (Body::Timer(to), Body::Timer(from)) => add_timer(to, from.0, from.1),
+            (Body::Timer(to), Body::Timer(from)) => to.merge(from),
             (Body::Histogram(to), Body::Histogram(from)) => to.merge(from),
             (Body::Average(to), Body::Average(from)) | (Body::Window(to), Body::Window(from)) => {
-                to.add(*from);
+                to.merge(*from);
             }
             // States, rates and what is listed one by one are never folded.
             _ => return,
@@ -264,28 +261,13 @@ impl Combined {
                 let element = |number: &Number| number.result(self.rule, *ty);
                 Some(OwnedValue::Array(numbers.iter().map(element).collect()))
             }
-            Body::Timer(timer) => Some(OwnedValue::Timer(timer.0)),
+            Body::Timer(timer) => Some(OwnedValue::Timer(timer.value())),
             Body::State(state) => Some(OwnedValue::State(state.clone())),
             Body::Histogram(histogram) => Some(OwnedValue::Histogram(histogram.clone())),
             Body::Average(average) => Some(OwnedValue::Average(*average)),
             Body::Window(average) => Some(OwnedValue::Window(*average)),
             Body::Rate(rates) => Some(OwnedValue::Rate(rates.clone())),
         }
-    }
-}
-
-/// `last` is taken from the part with the largest count.
-fn add_timer(to: &mut (TimerValue, u128), more: TimerValue, largest: u128) {
-    let (sum, count) = to;
-    if more.count == 0 {
-        return;
-    }
-    sum.count = sum.count.saturating_add(more.count);
-    sum.sum = sum.sum.saturating_add(more.sum);
-    sum.min = sum.min.into_iter().chain(more.min).min();
-    sum.max = sum.max.into_iter().chain(more.max).max();
-    if largest > *count {
-        (sum.last, *count) = (more.last, largest);
     }
 }
 
@@ -422,27 +404,6 @@ mod tests {
         let sum = f64::from(0.1_f32) + f64::from(0.2_f32);
         assert_eq!(combine(Sum, DataType::F32, &floats[..2]), OwnedValue::F64(sum));
         assert_eq!(combine(Mean, DataType::F32, &floats[..2]), OwnedValue::F64(sum / 2.0));
-    }
-
-    #[test]
-    fn the_last_duration_is_that_of_the_busiest() {
-        let timer = |count: u64, last| TimerValue {
-            count: count.into(),
-            sum: 10,
-            min: Some(last),
-            max: Some(last),
-            last: Some(last),
-        };
-        let mut all = <(TimerValue, u128)>::default();
-        for more in [timer(2, 20), timer(5, 50), timer(1, 10), TimerValue::default()] {
-            add_timer(&mut all, more, more.count);
-        }
-        let want = TimerValue { count: 8, sum: 30, min: Some(10), max: Some(50), last: Some(50) };
-        assert_eq!(all.0, want);
-        // Two folded parts keep the largest count of one lane, not the sum.
-        let mut other = (timer(6, 60), 6);
-        add_timer(&mut other, all.0, all.1);
-        assert_eq!(other.0.last, Some(60));
     }
 
     #[test]

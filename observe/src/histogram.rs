@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mmstats_core::Buckets;
+use mmstats_core::merge::{HistogramSummary, Number};
 use mmstats_core::read::Histogram;
 
 use crate::value::OwnedValue;
@@ -14,9 +15,7 @@ use crate::value::OwnedValue;
 pub struct HistogramValue {
     float: bool,
     scale: i8,
-    count: u128,
-    sum: Sum,
-    range: Option<(Sum, Sum)>,
+    summary: HistogramSummary,
     /// How many values are at most `base^bound`, in no bucket; and that bound, where there is
     /// such a value.
     below: (u128, Option<i32>),
@@ -26,57 +25,13 @@ pub struct HistogramValue {
     buckets: BTreeMap<i32, u128>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Sum {
-    Integer(u128),
-    Float(f64),
-}
-
-impl Sum {
-    const fn of(float: bool, bits: u64) -> Self {
-        if float { Self::Float(f64::from_bits(bits)) } else { Self::Integer(bits as u128) }
-    }
-
-    #[allow(clippy::cast_precision_loss)] // The nearest.
-    const fn as_f64(self) -> f64 {
-        match self {
-            Self::Integer(n) => n as f64,
-            Self::Float(x) => x,
-        }
-    }
-
-    const fn value(self) -> OwnedValue {
-        match self {
-            Self::Integer(n) => OwnedValue::Unsigned(n),
-            Self::Float(x) => OwnedValue::F64(x),
-        }
-    }
-
-    fn plus(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Integer(a), Self::Integer(b)) => Self::Integer(a.saturating_add(b)),
-            (a, b) => Self::Float(a.as_f64() + b.as_f64()),
-        }
-    }
-
-    fn pick(self, other: Self, smaller: bool) -> Self {
-        let less = match (self, other) {
-            (Self::Integer(a), Self::Integer(b)) => a < b,
-            (a, b) => a.as_f64() < b.as_f64(),
-        };
-        if less == smaller { self } else { other }
-    }
-}
-
 impl HistogramValue {
     /// No values yet.
     pub(crate) const fn empty() -> Self {
         Self {
             float: false,
             scale: 8,
-            count: 0,
-            sum: Sum::Integer(0),
-            range: None,
+            summary: HistogramSummary::EMPTY,
             below: (0, None),
             above: (0, None),
             buckets: BTreeMap::new(),
@@ -90,12 +45,7 @@ impl HistogramValue {
         let mut value = Self {
             float,
             scale: buckets.scale(),
-            count: found.count().into(),
-            sum: Sum::of(float, found.sum_bits()),
-            range: found
-                .min_bits()
-                .zip(found.max_bits())
-                .map(|(min, max)| (Sum::of(float, min), Sum::of(float, max))),
+            summary: HistogramSummary::from_lane(found),
             ..Self::empty()
         };
         for (element, count) in (0..).zip(found.counts()).filter(|(_, count)| *count != 0) {
@@ -111,22 +61,17 @@ impl HistogramValue {
 
     /// Takes another part in. Both are of the same type of values.
     pub(crate) fn merge(&mut self, other: &Self) {
-        if other.count == 0 {
+        if other.count() == 0 {
             return;
         }
-        if self.count == 0 {
+        if self.count() == 0 {
             return self.clone_from(other);
         }
         let mut other = other.clone();
         let scale = self.scale.min(other.scale);
         self.coarsen(scale);
         other.coarsen(scale);
-        self.count = self.count.saturating_add(other.count);
-        self.sum = self.sum.plus(other.sum);
-        self.range = match (self.range, other.range) {
-            (Some((a, b)), Some((c, d))) => Some((a.pick(c, true), b.pick(d, false))),
-            (one, another) => one.or(another),
-        };
+        self.summary.merge(&other.summary);
         self.below.0 = self.below.0.saturating_add(other.below.0);
         self.below.1 = self.below.1.into_iter().chain(other.below.1).max();
         self.above.0 = self.above.0.saturating_add(other.above.0);
@@ -173,32 +118,31 @@ impl HistogramValue {
     /// Number of values.
     #[must_use]
     pub const fn count(&self) -> u128 {
-        self.count
+        self.summary.count()
     }
 
     /// Their sum: `Unsigned` or `F64`.
     #[must_use]
     pub const fn sum(&self) -> OwnedValue {
-        self.sum.value()
+        owned(self.summary.sum())
     }
 
     /// The mean; `None` while there is no value.
     #[must_use]
-    #[allow(clippy::cast_precision_loss)] // A mean is a float.
     pub fn mean(&self) -> Option<f64> {
-        (self.count != 0).then(|| self.sum.as_f64() / self.count as f64)
+        self.summary.mean()
     }
 
     /// The smallest value; `None` while there is none.
     #[must_use]
     pub fn min(&self) -> Option<OwnedValue> {
-        self.range.map(|(min, _)| min.value())
+        self.summary.range().map(|(min, _)| owned(min))
     }
 
     /// The largest value; `None` while there is none.
     #[must_use]
     pub fn max(&self) -> Option<OwnedValue> {
-        self.range.map(|(_, max)| max.value())
+        self.summary.range().map(|(_, max)| owned(max))
     }
 
     /// Whether the values are floats.
@@ -247,15 +191,16 @@ impl HistogramValue {
     #[must_use]
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        let (min, max) = self.range.map(|(min, max)| (min.as_f64(), max.as_f64()))?;
-        if q.is_nan() || self.count == 0 {
+        let (min, max) = self.summary.range().map(|(min, max)| (min.as_f64(), max.as_f64()))?;
+        let count = self.count();
+        if q.is_nan() || count == 0 {
             return None;
         }
-        let rank = ((q.clamp(0.0, 1.0) * self.count as f64).ceil() as u128).clamp(1, self.count);
+        let rank = ((q.clamp(0.0, 1.0) * count as f64).ceil() as u128).clamp(1, count);
         if rank == 1 {
             return Some(min);
         }
-        if rank == self.count {
+        if rank == count {
             return Some(max);
         }
         let mut passed = self.below.0;
@@ -288,6 +233,13 @@ impl HistogramValue {
     }
 }
 
+const fn owned(number: Number) -> OwnedValue {
+    match number {
+        Number::Integer(n) => OwnedValue::Unsigned(n),
+        Number::Float(x) => OwnedValue::F64(x),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,13 +249,8 @@ mod tests {
         let mut value = HistogramValue { scale: buckets.scale(), ..HistogramValue::empty() };
         let last = buckets.elements() - 1;
         for &n in values {
-            value.count += 1;
-            value.sum = value.sum.plus(Sum::Integer(n.into()));
-            let n_sum = Sum::Integer(n.into());
-            value.range = Some(match value.range {
-                Some((a, b)) => (a.pick(n_sum, true), b.pick(n_sum, false)),
-                None => (n_sum, n_sum),
-            });
+            let number = Number::Integer(n.into());
+            value.summary.merge(&HistogramSummary::new(1, number, Some((number, number))));
             let element = buckets.element_of_int(n);
             let bucket = buckets.lowest() + i32::try_from(element).unwrap() - 1;
             match element {
@@ -348,9 +295,14 @@ mod tests {
     #[test]
     fn a_minimum_above_the_maximum_is_no_reason_to_panic() {
         let mut value = counted(Buckets::integers(0.1, 1, 1 << 20), &[10, 20, 30, 40, 50]);
-        value.range = Some((Sum::Integer(9_000), Sum::Integer(7)));
+        let mut set = |min, max| {
+            value.summary =
+                HistogramSummary::new(value.count(), value.summary.sum(), Some((min, max)));
+            value.clone()
+        };
+        let value = set(Number::Integer(9_000), Number::Integer(7));
         assert_eq!([0.0, 0.5, 1.0].map(|q| value.quantile(q)), [9_000.0, 7.0, 7.0].map(Some));
-        value.range = Some((Sum::Float(f64::NAN), Sum::Float(f64::NAN)));
+        let value = set(Number::Float(f64::NAN), Number::Float(f64::NAN));
         assert!(value.quantile(0.5).is_some_and(|median| (20.0..40.0).contains(&median)));
     }
 

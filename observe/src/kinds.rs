@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use mmstats_core::Kind;
-use mmstats_core::read::{ArrayView, Scalar, Value};
+use mmstats_core::merge::{AverageValue, TimerValue};
+use mmstats_core::read::Value;
 
 use crate::field::FieldRef;
 use crate::histogram::HistogramValue;
-use crate::value::{OwnedValue, TimerValue};
+use crate::value::OwnedValue;
 
 /// In which of its states a field is, or how often it is in each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,28 +31,6 @@ impl StateValue {
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         let all = self.names.iter().map(String::as_str).zip(self.counts.iter().copied());
         all.filter(|(_, count)| *count != 0)
-    }
-}
-
-/// Values whose mean is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct AverageValue {
-    /// How many.
-    pub count: f64,
-    /// Their sum.
-    pub sum: f64,
-}
-
-impl AverageValue {
-    /// The mean; `None` while there is no value.
-    #[must_use]
-    pub fn mean(&self) -> Option<f64> {
-        (self.count > 0.0).then(|| self.sum / self.count)
-    }
-
-    pub(crate) fn add(&mut self, other: Self) {
-        self.count += other.count;
-        self.sum += other.sum;
     }
 }
 
@@ -84,9 +63,11 @@ impl Meaning {
     pub(crate) fn owned(&self, value: Value<'_>) -> OwnedValue {
         match (self, value) {
             (Self::Timer, Value::Array(array)) => {
-                TimerValue::of(&array).map_or_else(|| value.into(), OwnedValue::Timer)
+                TimerValue::from_array(&array).map_or_else(|| value.into(), OwnedValue::Timer)
             }
-            (Self::Average, Value::Array(array)) => OwnedValue::Average(average(&array)),
+            (Self::Average, Value::Array(array)) => {
+                OwnedValue::Average(AverageValue::from_array(&array))
+            }
             (Self::State(names), Value::U64(n)) => OwnedValue::State(state(names, n)),
             (_, other) => other.into(),
         }
@@ -103,18 +84,6 @@ pub(crate) fn state(names: &Arc<[String]>, number: u64) -> StateValue {
     StateValue { names: Arc::clone(names), counts }
 }
 
-/// Elements count and sum.
-#[allow(clippy::cast_precision_loss)] // A mean is a float.
-pub(crate) fn average(array: &ArrayView<'_>) -> AverageValue {
-    let float = |index| match array.get(index) {
-        Some(Scalar::F64(x)) => x,
-        Some(Scalar::U64(n)) => n as f64,
-        Some(Scalar::I64(n)) => n as f64,
-        _ => 0.0,
-    };
-    AverageValue { count: float(0), sum: float(1) }
-}
-
 impl From<mmstats_core::read::Histogram<'_>> for OwnedValue {
     fn from(found: mmstats_core::read::Histogram<'_>) -> Self {
         Self::Histogram(Box::new(HistogramValue::of(&found)))
@@ -123,6 +92,6 @@ impl From<mmstats_core::read::Histogram<'_>> for OwnedValue {
 
 impl From<mmstats_core::read::WindowSum> for OwnedValue {
     fn from(sum: mmstats_core::read::WindowSum) -> Self {
-        Self::Window(AverageValue { count: sum.count().into(), sum: sum.sum() })
+        Self::Window(sum.into())
     }
 }

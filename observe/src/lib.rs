@@ -36,7 +36,7 @@ pub use field::{FieldInfo, FieldRef, Shape};
 pub use file::File;
 pub use fold::Fold;
 pub use histogram::HistogramValue;
-pub use kinds::{AverageValue, StateValue};
+pub use kinds::StateValue;
 pub use observer::{Changes, Observer};
 pub use problem::{Damage, Problem};
 pub use program::Program;
@@ -46,9 +46,10 @@ pub use scan::Scratch;
 pub use sources::Sources;
 pub use state::{Identity, Instance, LaneInfo, Lanes, State};
 pub use totals::{Total, Totals, totals};
-pub use value::{EachValue, Origin, OwnedValue, Reading, Tally, TimerValue, Verdict};
+pub use value::{EachValue, Origin, OwnedValue, Reading, Tally, Verdict};
 
 pub use backend::FileId;
+pub use mmstats_core::merge::{AverageValue, TimerValue};
 pub use mmstats_core::read::{
     Attributes, Scalar, Value as RawValue, Verdict as RawVerdict, parse_attributes,
 };

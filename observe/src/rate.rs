@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mmstats_core::Kind;
 
-use crate::value::{OwnedValue, Reading, TimerValue};
+use crate::value::{OwnedValue, Reading};
 
 /// How fast a counter went up, or how many durations a timer took, per second.
 ///
@@ -58,12 +58,7 @@ pub fn timer_mean(before: &Reading, after: &Reading) -> Option<f64> {
         return None;
     }
     match (before.value.as_ref()?.only(), after.value.as_ref()?.only()) {
-        (OwnedValue::Timer(before), OwnedValue::Timer(after)) => TimerValue {
-            count: after.count.checked_sub(before.count)?,
-            sum: after.sum.checked_sub(before.sum)?,
-            ..TimerValue::default()
-        }
-        .mean(),
+        (OwnedValue::Timer(before), OwnedValue::Timer(after)) => after.since(before)?.mean(),
         _ => None,
     }
 }
@@ -71,6 +66,7 @@ pub fn timer_mean(before: &Reading, after: &Reading) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TimerValue;
     use crate::value::Verdict;
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use mmstats_core::read::{ArrayView, Scalar, Value, Verdict as RawVerdict};
+use mmstats_core::merge::{AverageValue, TimerValue};
+use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
 
 use crate::histogram::HistogramValue;
-use crate::kinds::{AverageValue, Meaning, StateValue};
+use crate::kinds::{Meaning, StateValue};
 use crate::problem::Damage;
 use crate::rates::WindowRate;
 
@@ -111,47 +112,6 @@ impl From<Value<'_>> for OwnedValue {
             Value::Histogram(found) => found.into(),
             Value::Window(sum) => sum.into(),
         }
-    }
-}
-
-/// Durations, in nanoseconds: FORMAT.md section 4.2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TimerValue {
-    /// How many.
-    pub count: u128,
-    /// Their sum.
-    pub sum: u128,
-    /// The shortest; `None` while there is none.
-    pub min: Option<u64>,
-    /// The longest; `None` while there is none.
-    pub max: Option<u64>,
-    /// The last of the lane that has most; `None` while there is none.
-    pub last: Option<u64>,
-}
-
-impl TimerValue {
-    /// The mean; `None` while there is none.
-    #[must_use]
-    #[allow(clippy::cast_precision_loss)] // a mean is a float
-    pub fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
-    }
-
-    /// The five elements of a timer; `None` if it is no such array.
-    pub(crate) fn of(array: &ArrayView<'_>) -> Option<Self> {
-        let element = |index| match array.get(index) {
-            Some(Scalar::U64(n)) => Some(n),
-            _ => None,
-        };
-        let count = element(0)?;
-        let some = |n| if count == 0 { None } else { Some(n) };
-        Some(Self {
-            count: count.into(),
-            sum: some(element(1)?).unwrap_or(0).into(),
-            min: some(element(2)?),
-            max: some(element(3)?),
-            last: some(element(4)?),
-        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The combined lanes of a field: the values that outlive a run.
 
+use mmstats_core::merge::{HistogramSummary, TimerSum, TimerValue};
 use mmstats_core::read::{Field, Lane, Scalar, Value, Verdict};
 use mmstats_core::{DataType, Kind, Source};
 
@@ -12,10 +13,10 @@ pub(crate) enum Total {
     Signed(Vec<i64>),
     /// Sums of floats, by element.
     Floats(Vec<f64>),
-    /// Count, sum, minimum, maximum and last of a timer.
-    Timer([u64; 5]),
-    /// A histogram; sum, minimum and maximum as bits.
-    Histogram { float: bool, count: u64, sum: u64, range: Option<(u64, u64)>, elements: Vec<u64> },
+    /// A timer.
+    Timer(TimerSum),
+    /// A histogram, with its elements.
+    Histogram(HistogramSummary, Vec<u64>),
     /// The slots of events, the oldest first.
     Events(Vec<Vec<u64>>),
 }
@@ -64,7 +65,9 @@ impl Total {
             scalars.iter().map(integer).collect::<Option<Vec<u64>>>()
         };
         Some(match (field.kind()?, scalars.first()?) {
-            (Kind::Timer, _) => Self::Timer(integers()?.try_into().ok()?),
+            (Kind::Timer, _) => {
+                Self::Timer(TimerValue::from_elements(integers()?.try_into().ok()?).into())
+            }
             (_, Scalar::U64(_)) => Self::Integers(integers()?),
             (_, Scalar::I64(_)) => Self::Signed(
                 scalars.iter().map(|s| if let Scalar::I64(n) = s { *n } else { 0 }).collect(),
@@ -85,13 +88,7 @@ impl Total {
     fn histogram<S: Source + ?Sized>(source: &S, field: &Field, lane: &Lane) -> Option<Self> {
         let mut buffer = vec![0; field.buffer_size()];
         let found = lane.read_histogram(source, field, &mut buffer).consistent()?;
-        Some(Self::Histogram {
-            float: found.buckets().ty() == DataType::F64,
-            count: found.count(),
-            sum: found.sum_bits(),
-            range: found.min_bits().zip(found.max_bits()),
-            elements: found.counts().collect(),
-        })
+        Some(Self::Histogram(HistogramSummary::from_lane(&found), found.counts().collect()))
     }
 
     fn events<S: Source + ?Sized>(source: &S, field: &Field, lane: &Lane) -> Option<Self> {
@@ -123,26 +120,10 @@ impl Total {
             (Self::Floats(all), Self::Floats(more)) => {
                 all.iter_mut().zip(more).for_each(|(a, b)| *a += b);
             }
-            (Self::Timer(all), Self::Timer(more)) => merge_timer(all, more),
-            (
-                Self::Histogram { float, count, sum, range, elements },
-                Self::Histogram { count: n, sum: s, range: r, elements: e, .. },
-            ) => {
-                let floats = *float;
-                *sum = if floats {
-                    (f64::from_bits(*sum) + f64::from_bits(s)).to_bits()
-                } else {
-                    sum.wrapping_add(s)
-                };
-                *range = match (*range, r) {
-                    (Some((a, b)), Some((c, d))) => Some((
-                        pick(floats, a, c, std::cmp::Ordering::Less),
-                        pick(floats, b, d, std::cmp::Ordering::Greater),
-                    )),
-                    (one, other) => one.or(other),
-                };
-                *count = count.wrapping_add(n);
-                elements.iter_mut().zip(e).for_each(|(a, b)| *a = a.wrapping_add(b));
+            (Self::Timer(all), Self::Timer(more)) => all.merge(&more),
+            (Self::Histogram(all, counts), Self::Histogram(more, more_counts)) => {
+                all.merge(&more);
+                counts.iter_mut().zip(more_counts).for_each(|(a, b)| *a = a.wrapping_add(b));
             }
             (Self::Events(all), Self::Events(more)) => {
                 all.extend(more);
@@ -168,37 +149,14 @@ impl Total {
                 };
                 vec![(all.iter().map(bits).collect(), &[])]
             }
-            Self::Timer(all) => vec![(all.to_vec(), &[])],
-            Self::Histogram { count, sum, range, elements, .. } => {
-                let (min, max) = range.unwrap_or((0, 0));
-                vec![(vec![*count, 0, *sum, min, max], elements)]
+            Self::Timer(all) => vec![(all.value().to_elements().to_vec(), &[])],
+            Self::Histogram(all, elements) => {
+                let (min, max) = all.range().map_or((0, 0), |(a, b)| (a.to_bits(), b.to_bits()));
+                #[allow(clippy::cast_possible_truncation)] // Wraps, as in a lane.
+                let count = all.count() as u64;
+                vec![(vec![count, 0, all.sum().to_bits(), min, max], elements)]
             }
             Self::Events(slots) => slots.iter().map(|slot| (slot.clone(), &[][..])).collect(),
         }
     }
-}
-
-/// Of two values, given as bits, the smaller or the larger.
-fn pick(floats: bool, a: u64, b: u64, wanted: std::cmp::Ordering) -> u64 {
-    let order = if floats { f64::from_bits(a).total_cmp(&f64::from_bits(b)) } else { a.cmp(&b) };
-    if order == wanted { a } else { b }
-}
-
-/// As FORMAT.md section 4.3 combines timers.
-fn merge_timer(all: &mut [u64; 5], more: [u64; 5]) {
-    if more[0] == 0 {
-        return;
-    }
-    if all[0] == 0 {
-        *all = more;
-        return;
-    }
-    let last = if more[0] > all[0] { more[4] } else { all[4] };
-    *all = [
-        all[0].wrapping_add(more[0]),
-        all[1].wrapping_add(more[1]),
-        all[2].min(more[2]),
-        all[3].max(more[3]),
-        last,
-    ];
 }

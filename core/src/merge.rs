@@ -1,0 +1,356 @@
+//! Timers, averages and histograms of several lanes as one: FORMAT.md section 4.3.
+
+use crate::read::{ArrayView, Histogram, Scalar, WindowSum};
+use crate::types::DataType;
+
+/// Durations in nanoseconds, of one lane or of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimerValue {
+    /// Number of durations.
+    pub count: u128,
+    /// Their sum.
+    pub sum: u128,
+    /// The shortest; `None` if there is none.
+    pub min: Option<u64>,
+    /// The longest; `None` if there is none.
+    pub max: Option<u64>,
+    /// The newest of the lane with the largest count; `None` if there is none.
+    pub last: Option<u64>,
+}
+
+impl TimerValue {
+    /// Count, sum, minimum, maximum and last, as a lane holds them.
+    #[must_use]
+    pub const fn from_elements([count, sum, min, max, last]: [u64; 5]) -> Self {
+        if count == 0 {
+            return Self { count: 0, sum: 0, min: None, max: None, last: None };
+        }
+        Self {
+            count: count as u128,
+            sum: sum as u128,
+            min: Some(min),
+            max: Some(max),
+            last: Some(last),
+        }
+    }
+
+    /// [`TimerValue::from_elements`]; `None` unless `array` has five of type u64.
+    #[must_use]
+    pub fn from_array(array: &ArrayView<'_>) -> Option<Self> {
+        let mut elements = [0; 5];
+        for (index, element) in elements.iter_mut().enumerate() {
+            let Some(Scalar::U64(n)) = array.get(index) else { return None };
+            *element = n;
+        }
+        Some(Self::from_elements(elements))
+    }
+
+    /// The elements again; count and sum modulo 2^64.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // Wraps, as in a lane.
+    pub fn to_elements(self) -> [u64; 5] {
+        let zero = |n: Option<u64>| n.unwrap_or(0);
+        [self.count as u64, self.sum as u64, zero(self.min), zero(self.max), zero(self.last)]
+    }
+
+    /// The mean; `None` if there is no duration.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // A mean is a float.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
+    }
+
+    /// Count and sum of the durations since `before`; `None` if there were more then.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Option<Self> {
+        Some(Self {
+            count: self.count.checked_sub(before.count)?,
+            sum: self.sum.checked_sub(before.sum)?,
+            ..Self::default()
+        })
+    }
+}
+
+/// Timers of several lanes, added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimerSum {
+    value: TimerValue,
+    /// Count of the lane whose `last` the value has.
+    largest: u128,
+}
+
+impl TimerSum {
+    /// The durations of all lanes so far.
+    #[must_use]
+    pub const fn value(&self) -> TimerValue {
+        self.value
+    }
+
+    /// Adds the timer of a lane.
+    pub fn add(&mut self, lane: TimerValue) {
+        self.merge(&Self { value: lane, largest: lane.count });
+    }
+
+    /// Adds the lanes of another sum, which come after those of this one.
+    pub fn merge(&mut self, other: &Self) {
+        let (to, from) = (&mut self.value, &other.value);
+        if from.count == 0 {
+            return;
+        }
+        to.count = to.count.saturating_add(from.count);
+        to.sum = to.sum.saturating_add(from.sum);
+        to.min = to.min.into_iter().chain(from.min).min();
+        to.max = to.max.into_iter().chain(from.max).max();
+        if other.largest > self.largest {
+            (to.last, self.largest) = (from.last, other.largest);
+        }
+    }
+}
+
+impl From<TimerValue> for TimerSum {
+    fn from(lane: TimerValue) -> Self {
+        Self { value: lane, largest: lane.count }
+    }
+}
+
+/// Count and sum of values whose mean is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct AverageValue {
+    /// Number of values.
+    pub count: f64,
+    /// Their sum.
+    pub sum: f64,
+}
+
+impl AverageValue {
+    /// The first two elements of `array`: count and sum, 0 where there are fewer.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // A mean is a float.
+    pub fn from_array(array: &ArrayView<'_>) -> Self {
+        let float = |index| match array.get(index) {
+            Some(Scalar::F64(x)) => x,
+            Some(Scalar::U64(n)) => n as f64,
+            Some(Scalar::I64(n)) => n as f64,
+            _ => 0.0,
+        };
+        Self { count: float(0), sum: float(1) }
+    }
+
+    /// The mean; `None` if there is no value.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0.0).then(|| self.sum / self.count)
+    }
+
+    /// Adds the values of another lane.
+    pub fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.sum += other.sum;
+    }
+}
+
+impl From<WindowSum> for AverageValue {
+    fn from(sum: WindowSum) -> Self {
+        Self { count: sum.count().into(), sum: sum.sum() }
+    }
+}
+
+/// Sum, minimum or maximum of a histogram.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    /// Of values of type u64; a sum saturates.
+    Integer(u128),
+    /// Of values of type f64.
+    Float(f64),
+}
+
+impl Number {
+    const fn from_bits(float: bool, bits: u64) -> Self {
+        if float { Self::Float(f64::from_bits(bits)) } else { Self::Integer(bits as u128) }
+    }
+
+    /// As a lane holds it: a float's bits, or an integer modulo 2^64.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // Wraps, as in a lane.
+    pub const fn to_bits(self) -> u64 {
+        match self {
+            Self::Integer(n) => n as u64,
+            Self::Float(x) => x.to_bits(),
+        }
+    }
+
+    /// The nearest float.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub const fn as_f64(self) -> f64 {
+        match self {
+            Self::Integer(n) => n as f64,
+            Self::Float(x) => x,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => Self::Integer(a.saturating_add(b)),
+            (a, b) => Self::Float(a.as_f64() + b.as_f64()),
+        }
+    }
+
+    /// The smaller one; NaN only if both are.
+    fn min(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => Self::Integer(a.min(b)),
+            (a, b) => Self::Float(a.as_f64().min(b.as_f64())),
+        }
+    }
+
+    /// The larger one; NaN only if both are.
+    fn max(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => Self::Integer(a.max(b)),
+            (a, b) => Self::Float(a.as_f64().max(b.as_f64())),
+        }
+    }
+}
+
+/// Count, sum and range of the values of a histogram: all but its buckets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HistogramSummary {
+    count: u128,
+    sum: Number,
+    range: Option<(Number, Number)>,
+}
+
+impl HistogramSummary {
+    /// No values.
+    pub const EMPTY: Self = Self { count: 0, sum: Number::Integer(0), range: None };
+
+    /// `count` values with their sum, minimum and maximum.
+    #[must_use]
+    pub const fn new(count: u128, sum: Number, range: Option<(Number, Number)>) -> Self {
+        Self { count, sum, range }
+    }
+
+    /// The values of one lane.
+    #[must_use]
+    pub fn from_lane(lane: &Histogram<'_>) -> Self {
+        let float = lane.buckets().ty() == DataType::F64;
+        let number = |bits| Number::from_bits(float, bits);
+        Self {
+            count: lane.count().into(),
+            sum: number(lane.sum_bits()),
+            range: lane.min_bits().map(number).zip(lane.max_bits().map(number)),
+        }
+    }
+
+    /// Number of values.
+    #[must_use]
+    pub const fn count(&self) -> u128 {
+        self.count
+    }
+
+    /// Their sum.
+    #[must_use]
+    pub const fn sum(&self) -> Number {
+        self.sum
+    }
+
+    /// The smallest and the largest one; `None` if there is none.
+    #[must_use]
+    pub const fn range(&self) -> Option<(Number, Number)> {
+        self.range
+    }
+
+    /// The mean; `None` if there is no value.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // A mean is a float.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count != 0).then(|| self.sum.as_f64() / self.count as f64)
+    }
+
+    /// Adds the values of another histogram, of the same type.
+    pub fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            *self = *other;
+            return;
+        }
+        self.count = self.count.saturating_add(other.count);
+        self.sum = self.sum.plus(other.sum);
+        self.range = match (self.range, other.range) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (one, another) => one.or(another),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timer_sum_last_of_largest_lane() {
+        let lane = |count, last| TimerValue::from_elements([count, 10, last, last, last]);
+        let mut all = TimerSum::default();
+        for lane in [lane(2, 20), lane(5, 50), lane(1, 10), lane(5, 51), TimerValue::default()] {
+            all.add(lane);
+        }
+        let value = TimerValue { count: 13, sum: 40, min: Some(10), max: Some(51), last: Some(50) };
+        assert_eq!(all.value(), value);
+        // In two halves, although the second half has more in all than the largest lane.
+        let (mut first, mut second) = (TimerSum::from(lane(5, 50)), TimerSum::default());
+        [lane(4, 40), lane(4, 41)].map(|lane| second.add(lane));
+        first.merge(&second);
+        assert_eq!(first.value().last, Some(50));
+    }
+
+    #[test]
+    fn timer_value_elements_round_trip() {
+        for elements in [[0; 5], [3, 60, 10, 30, 20]] {
+            assert_eq!(TimerValue::from_elements(elements).to_elements(), elements);
+        }
+        let wrapped = TimerValue { count: 1 << 64 | 7, ..TimerValue::default() };
+        assert_eq!(wrapped.to_elements()[0], 7);
+    }
+
+    #[test]
+    fn timer_value_since_later_is_none() {
+        let (few, many) = (
+            TimerValue::from_elements([2, 10, 1, 9, 9]),
+            TimerValue::from_elements([6, 30, 1, 9, 3]),
+        );
+        let between = TimerValue { count: 4, sum: 20, ..TimerValue::default() };
+        assert_eq!((many.since(&few), few.since(&many)), (Some(between), None));
+        assert_eq!(between.mean(), Some(5.0));
+    }
+
+    #[test]
+    fn histogram_summary_nan_not_in_range() {
+        let float = |x| {
+            let x = Number::Float(x);
+            HistogramSummary::new(1, x, Some((x, x)))
+        };
+        let mut all = HistogramSummary::EMPTY;
+        for x in [f64::NAN, 2.0, -1.0, f64::NAN] {
+            all.merge(&float(x));
+            all.merge(&HistogramSummary::EMPTY);
+        }
+        assert_eq!(all.count(), 4);
+        assert_eq!(all.range(), Some((Number::Float(-1.0), Number::Float(2.0))));
+        assert!(all.sum().as_f64().is_nan());
+    }
+
+    #[test]
+    fn histogram_summary_integers_exact() {
+        let integer = |n: u64| {
+            let n = Number::Integer(n.into());
+            HistogramSummary::new(1, n, Some((n, n)))
+        };
+        let mut all = integer(u64::MAX);
+        all.merge(&integer(3));
+        assert_eq!(all.sum(), Number::Integer((1 << 64) + 2));
+        assert_eq!(all.sum().to_bits(), 2);
+    }
+}
