@@ -1,35 +1,21 @@
-//! The tools of mmstats, which the binary `mmstats` runs: see `mmstats help`.
+//! The commands of the binary `mmstats`: see `mmstats help`.
 //!
-//! A library only so that tests can run a tool and look at what it would have written.
-//! Nothing in it is a promise: programs use `mmstats-observe`.
+//! A library so that tests can run a command and read its output. Nothing in it is stable:
+//! programs use `mmstats-observe`.
+//!
+//! The modules are layers; each uses only those above it here: `text` and `backend`, `output`,
+//! `value`, `model`, `json` and `render`, `command`, `cli`.
 #![forbid(unsafe_code)]
 
-mod args;
-mod check;
-mod clean;
-mod demo;
-mod dump;
-mod escape;
-mod events;
-mod globs;
-mod human;
+mod backend;
+mod cli;
+mod command;
 mod json;
-mod kinds;
-mod ls;
+mod model;
 mod output;
-mod poll;
-mod rates;
 mod render;
-mod scan;
-mod show;
-mod targets;
+mod text;
 mod value;
-mod view;
-
-#[cfg(not(windows))] // the backend of the system
-use mmstats_unix as backend;
-#[cfg(windows)] // as above
-use mmstats_windows as backend;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -37,10 +23,15 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::{Cli, Command};
+use crate::cli::Cli;
+use crate::command::Command;
 use crate::output::Output;
+use crate::text::escape;
 
-/// Runs the tool that the command line names.
+#[doc(hidden)]
+pub use crate::output::Captured;
+
+/// Runs the command that the command line names.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -48,7 +39,7 @@ pub fn main() -> ExitCode {
         Err(error) => return help_or_usage(&error),
     };
     if let Command::DemoPublisher(args) = &cli.command {
-        return demo::publisher::run(args);
+        return command::demo::publisher::run(args);
     }
     let mut output = Output::new(cli.color.choice());
     run(&cli, &mut output);
@@ -56,33 +47,21 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, output: &mut Output) {
-    let result = match &cli.command {
-        Command::Ls(args) => ls::run(args, output),
-        Command::Show(args) => show::run(args, output),
-        Command::Poll(args) => poll::run(args, output),
-        Command::Events(args) => events::run(args, output),
-        Command::Clean(args) => clean::run(args, output),
-        Command::Check(args) => check::run(args, output),
-        Command::Dump(args) => dump::run(args, output),
-        Command::Scan(args) => scan::run(args, output),
-        Command::Demo(args) => demo::run(args, output),
-        // A process of its own, which has no output: see `main`.
-        Command::DemoPublisher(_) => Ok(()),
-    };
+    let result = cli.command.run(output);
     match result.and_then(|()| output.flush()) {
         Ok(()) => {}
-        // Whoever read our output has seen enough.
+        // The reader of the pipe has ended.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => output.fail(&format!("cannot write: {error}")),
     }
 }
 
-/// clap's own `exit` would panic on a broken pipe, and its complaints may hold what the user
-/// pasted, or a name that a pattern of the shell found: such a one is plain and escaped.
+/// Prints help, or an error in the command line. `clap::Error::exit` would panic on a broken pipe
+/// and write arguments unescaped: a message with harmful characters is escaped, without styles.
 fn help_or_usage(error: &clap::Error) -> ExitCode {
     let code = if error.use_stderr() { 2 } else { 0 };
     let text = error.render().to_string();
-    if text.chars().all(|c| c == '\n' || escape::harmless(c)) {
+    if text.chars().all(|c| c == '\n' || escape::is_harmless(c)) {
         let _ = error.print();
     } else {
         let lines = text.lines().map(|line| escape::text(line) + "\n");
@@ -91,20 +70,8 @@ fn help_or_usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// What a tool wrote.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Captured {
-    /// To standard output.
-    pub out: Vec<u8>,
-    /// To standard error.
-    pub err: Vec<u8>,
-    /// The exit code.
-    pub code: u8,
-}
-
-/// Runs a tool in this process, for tests: `arguments` are those after the program's name,
-/// `terminal` the columns and rows of the terminal that standard output is, if it is one.
+/// Runs a command in this process, for tests. `arguments` are those after the program's name;
+/// `terminal` is the size of the terminal in columns and rows, `None` for a pipe.
 ///
 /// # Panics
 ///

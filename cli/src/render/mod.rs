@@ -1,5 +1,6 @@
-//! How things look: pure functions from views to lines and documents.
+//! Programs, tables and messages as lines of text.
 
-pub(crate) mod document;
-pub(crate) mod fields;
+pub(crate) mod field;
+pub(crate) mod problems;
+pub(crate) mod program;
 pub(crate) mod table;

@@ -1,11 +1,11 @@
-//! Columns that are as wide as what is in them.
+//! Tables whose columns are as wide as their cells.
 
 use anstyle::Style;
 
-use crate::escape;
 use crate::output::{Line, style};
+use crate::text::escape;
 
-/// One cell, escaped already.
+/// A cell; its text must be escaped already.
 #[derive(Debug, Clone)]
 pub(crate) struct Cell {
     pub(crate) text: String,
@@ -22,22 +22,21 @@ impl Cell {
     }
 }
 
-/// Whether a column stands at the left or at the right.
+/// Alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
     Right,
 }
 
-/// A header and rows, two spaces between columns; each cell at most `most` columns wide
-/// but for those of the last one.
-pub(crate) fn lines(heads: &[(&str, Align)], rows: &[Vec<Cell>], most: usize) -> Vec<Line> {
+/// A header and rows. Cells are at most `max` columns wide, except in the last column.
+pub(crate) fn lines(heads: &[(&str, Align)], rows: &[Vec<Cell>], max: usize) -> Vec<Line> {
     let widths: Vec<usize> = heads
         .iter()
         .enumerate()
         .map(|(at, (head, _))| {
             let cells = rows.iter().filter_map(|row| row.get(at));
-            cells.map(|cell| escape::width(&cell.text)).max().unwrap_or(0).clamp(head.len(), most)
+            cells.map(|cell| escape::width(&cell.text)).max().unwrap_or(0).clamp(head.len(), max)
         })
         .collect();
     let head: Vec<Cell> = heads.iter().map(|(head, _)| Cell::styled(style::BOLD, *head)).collect();
@@ -69,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_aligned() {
+    fn lines_aligns_columns() {
         let heads = [("PID", Align::Right), ("COMMAND", Align::Left), ("FILE", Align::Left)];
         let rows = [
             vec![Cell::new("7"), Cell::new("漢字"), Cell::new("/a")],

@@ -1,0 +1,72 @@
+//! The command line as a whole.
+
+use clap::{Parser, ValueEnum};
+
+use crate::command::Command;
+use crate::command::args::exit_codes;
+
+/// Look at running programs from outside: "/proc for your application".
+///
+/// Programs that use the mmstats library publish typed, labelled fields in a file each.
+/// These tools read such files, at any moment: also when the program hangs, is stopped
+/// in a debugger, or is dead.
+#[derive(Debug, Parser)]
+#[command(name = "mmstats", version, propagate_version = true)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Try `mmstats demo`, and `mmstats help COMMAND`.")]
+#[command(after_long_help = exit_codes!(
+    "Examples:\n",
+    "  mmstats demo                        see it work\n",
+    "  mmstats ls                          which programs publish\n",
+    "  mmstats show 1234                   what program 1234 says\n",
+    "  mmstats poll -d 2 'http.*' 1234     its rates, every two seconds\n",
+    "  mmstats events -f                   what they say, as they say it\n",
+    "  mmstats clean --dry-run             what dead programs left behind\n",
+    "\nWhere files are looked for:\n",
+    "  The directory in MMSTATS_PATH if it is set; else the directories of this user:\n",
+    "  /dev/shm/mmstats-UID (Linux), $XDG_RUNTIME_DIR/mmstats, and mmstats-UID in TMPDIR or /tmp.\n"
+))]
+pub(crate) struct Cli {
+    /// When to use colours: auto, always or never; NO_COLOR is honoured.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub(crate) color: Color,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    pub(crate) const fn choice(self) -> anstream::ColorChoice {
+        match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn command_line_definition_is_valid() {
+        Cli::command().debug_assert();
+    }
+}

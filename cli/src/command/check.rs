@@ -1,0 +1,208 @@
+//! `mmstats check`: every rule of FORMAT.md that a file breaks.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use mmstats_core::layout::header;
+use mmstats_core::read::{Cursor, Field, FieldError, Image, Verdict, constant};
+use mmstats_core::{Region, Source, Storage};
+
+use super::args::exit_codes;
+use crate::backend;
+use crate::output::{Line, Output, style};
+use crate::text::escape;
+
+/// Maximum number of lines for one file: a hostile one must not fill the screen.
+const MAX_LINES: usize = 1_000;
+
+#[derive(Debug, Args)]
+#[command(after_long_help = exit_codes!(
+    "Each line is FILE: CODE at byte OFFSET: what is wrong (FORMAT.md#CODE). Of a file that is\n",
+    "refused the first broken rule is shown, else every damaged field and value, reserved bytes\n",
+    "that are not zero, and names that are there twice. The exit code is 1 if any rule is broken.\n",
+    "\nExamples:\n",
+    "  mmstats check web.mmst\n",
+    "  mmstats check /srv/stats/*.mmst | grep -v 'no rule broken'\n"
+))]
+pub(crate) struct Check {
+    /// Files.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// A broken rule.
+struct Violation {
+    code: &'static str,
+    offset: u64,
+    message: String,
+}
+
+pub(crate) fn run(args: &Check, output: &mut Output) -> io::Result<()> {
+    for path in &args.files {
+        let report = match check(path) {
+            Ok(report) => report,
+            Err(error) => {
+                output.fail(&escape::text(&error));
+                continue;
+            }
+        };
+        let name = escape::path(path);
+        for Violation { code, offset, message } in report.violations.iter().take(MAX_LINES) {
+            let mut line = Line::new();
+            line.plain(format!("{name}: "));
+            line.push(style::BAD, (*code).to_owned());
+            line.plain(format!(" at byte {offset}: {}", escape::text(message)));
+            line.push(style::DIM, format!(" (FORMAT.md#{code})"));
+            writeln!(output, "{}", line.render(usize::MAX))?;
+        }
+        let count = report.violations.len();
+        let mut line = Line::new();
+        line.plain(format!("{name}: {}, ", report.summary));
+        match count {
+            0 => line.plain("no rule broken"),
+            1 => line.push(style::BAD, "1 rule broken"),
+            n => line.push(style::BAD, format!("{n} rules broken")),
+        }
+        if count > MAX_LINES {
+            line.plain(format!("; the first {MAX_LINES} are shown"));
+        }
+        writeln!(output, "{}", line.render(usize::MAX))?;
+        if count > 0 {
+            output.set_failed();
+        }
+    }
+    Ok(())
+}
+
+struct Report {
+    summary: String,
+    violations: Vec<Violation>,
+}
+
+fn check(path: &Path) -> Result<Report, String> {
+    let bytes = match backend::open(path) {
+        Ok(opened) => {
+            let region = Region::new(Arc::clone(opened.mapping()));
+            let region = region.map_err(|e| format!("{}: {e}", path.display()))?;
+            return Ok(report(&region));
+        }
+        // Too short to be mapped: that is a rule of the format too.
+        Err(error) => short(path).ok_or_else(|| error.to_string())?,
+    };
+    Ok(report(&bytes[..]))
+}
+
+/// The bytes of a regular file that is too short to be mapped.
+fn short(path: &Path) -> Option<Vec<u8>> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    (metadata.is_file() && metadata.len() < header::SIZE.into())
+        .then(|| std::fs::read(path).ok())?
+}
+
+fn report<S: Source + ?Sized>(source: &S) -> Report {
+    let image = match Image::open(source) {
+        Ok(image) => image,
+        Err(refusal) => {
+            let (code, offset) = (refusal.code(), refusal.offset().into());
+            let violations = vec![Violation { code, offset, message: refusal.to_string() }];
+            return Report { summary: "refused".to_owned(), violations };
+        }
+    };
+    let header = image.header();
+    let mut violations = Vec::new();
+    reserved(source, header.descriptor_offset(), &mut violations);
+    let lanes = header.lanes_used(source).unwrap_or(0);
+    for lane in 0..lanes {
+        if let Verdict::Damaged(error) = header.lane(source, lane) {
+            push(&mut violations, error.code(), error.offset(), format!("lane {lane}: {error}"));
+        }
+    }
+    let (mut fields, mut names) = (0_u32, HashMap::new());
+    let mut buffer = Vec::new();
+    let mut cursor = Cursor::new();
+    while let Some((index, field)) = image.next_field(&mut cursor) {
+        fields += 1;
+        match field {
+            Ok(field) => {
+                check_field(&image, &field, lanes, &mut names, &mut buffer, &mut violations);
+            }
+            Err(error) => damaged_field(index, &error, &mut violations),
+        }
+    }
+    let count = |n: u32, noun| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+    let summary = format!("{}, {}", count(fields, "field"), count(lanes, "lane"));
+    Report { summary, violations }
+}
+
+fn push(violations: &mut Vec<Violation>, code: &'static str, offset: u32, message: impl Display) {
+    violations.push(Violation { code, offset: offset.into(), message: message.to_string() });
+}
+
+fn damaged_field(index: u32, error: &FieldError, violations: &mut Vec<Violation>) {
+    push(violations, error.code(), error.offset(), format!("field {index}: {error}"));
+}
+
+/// The reserved bytes of the header: start and end of each run.
+const RESERVED: [(u32, u32); 3] = [
+    (header::DESCRIPTOR_SIZE + 2, header::HEAP_OFFSET),
+    (header::CELLS_OFFSET + 4, header::CHECKSUM),
+    (header::FIELDS_REFUSED + 4, header::SIZE),
+];
+
+/// Reserved bytes of the header MUST be written as zero (section 1). `limit` ends the header.
+fn reserved<S: Source + ?Sized>(source: &S, limit: u32, violations: &mut Vec<Violation>) {
+    for (from, to) in RESERVED {
+        // Whole words of 8 bytes, of which some are something else.
+        let start = from & !7;
+        let mut words = [0; 64];
+        let size = (to.next_multiple_of(8) - start) as usize;
+        let Some(words) = words.get_mut(..size).filter(|_| to <= limit) else { continue };
+        source.copy(start, words);
+        let bytes = words.get((from - start) as usize..).unwrap_or(&[]);
+        if let Some(at) = (from..to).zip(bytes).find_map(|(at, byte)| (*byte != 0).then_some(at)) {
+            let what = format!("reserved bytes {from} to {} are not zero", to - 1);
+            push(violations, "reserved", at, what);
+        }
+    }
+}
+
+fn check_field<S: Source>(
+    image: &Image<S>,
+    field: &Field,
+    lanes: u32,
+    names: &mut HashMap<(String, String), u32>,
+    buffer: &mut Vec<u8>,
+    violations: &mut Vec<Violation>,
+) {
+    let source = image.source();
+    let mut text = vec![0; 4096];
+    let label = field.label().read(source, &mut text).to_owned();
+    let attributes = field.attributes().read(source, &mut text).to_owned();
+    let name = format!("field {} {label:?}", field.index());
+    if field.retired(source) {
+        return;
+    }
+    if let Some(first) = names.insert((label, attributes), field.index()) {
+        let at = image.header().descriptor(field.index()).unwrap_or(0);
+        let what = format!("{name}: field {first} has the same label and attributes");
+        push(violations, "same-name", at, what);
+    }
+    buffer.resize(field.buffer_size().max(field.slot_size() as usize), 0);
+    if field.storage() == Some(Storage::Constant) {
+        if let Verdict::Damaged(error) = constant(source, field, buffer) {
+            push(violations, error.code(), error.offset(), format!("{name}: {error}"));
+        }
+        return;
+    }
+    for lane in 0..lanes {
+        // A damaged lane is reported already.
+        let Verdict::Consistent(view) = image.lane(lane) else { continue };
+        if let Verdict::Damaged(error) = view.read(source, field, buffer) {
+            push(violations, error.code(), error.offset(), format!("{name}, lane {lane}: {error}"));
+        }
+    }
+}

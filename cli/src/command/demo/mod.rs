@@ -1,0 +1,227 @@
+//! `mmstats demo`: starts a program that publishes, and shows its file.
+//!
+//! This process knows the process id of the other one, and ends it through a pipe; all values
+//! are read from the file.
+
+mod child;
+mod lines;
+pub(crate) mod publisher;
+mod screen;
+mod snapshot;
+mod work;
+
+use std::io::{self, Read as _, Write};
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use clap::Args;
+use mmstats_observe::{Observer, Program, Sources, State};
+
+use self::child::{End, PATIENCE};
+use self::lines::{commands_to_try, number_line, shell_quoted};
+use self::snapshot::Snapshot;
+use super::args::exit_codes;
+use crate::model::row;
+use crate::output::Output;
+use crate::render::program::header;
+use crate::text::escape;
+
+/// Time between two frames on a terminal.
+const FRAME: Duration = Duration::from_millis(250);
+/// Time between two lines in a pipe.
+const LINE: Duration = Duration::from_secs(1);
+/// Duration in a pipe without `--seconds`.
+const PIPED_SECONDS: u32 = 10;
+
+#[derive(Debug, Args)]
+#[command(after_long_help = exit_codes!(
+    "A child process hashes and compresses this program's own bytes with several threads, and\n",
+    "publishes what it does. This process knows the child's process id and nothing else: all\n",
+    "that it shows comes from the file. Ctrl-C ends both, and the file is removed; if the child\n",
+    "is killed, the file stays for `mmstats show --all`.\n",
+    "\nExamples:\n",
+    "  mmstats demo\n",
+    "  mmstats demo --seconds 30 --threads 8\n",
+    "  mmstats demo --seconds 3 | cat\n"
+))]
+pub(crate) struct Demo {
+    /// End after this many seconds; 0 is never [default: 0 on a terminal, 10 piped].
+    #[arg(short, long, value_name = "N")]
+    pub(crate) seconds: Option<u32>,
+
+    /// Number of working threads.
+    #[arg(short, long, value_name = "N", default_value = "4",
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) threads: u16,
+}
+
+pub(crate) fn run(args: &Demo, output: &mut Output) -> io::Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let handler = Arc::clone(&stop);
+    if let Err(error) = ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed)) {
+        output.note(&format!("Ctrl-C will not end both cleanly: {error}"));
+    }
+    let mut child = match child::start(args.threads) {
+        Ok(child) => child,
+        Err(error) => {
+            output.fail(&format!("cannot start the publisher: {error}"));
+            return Ok(());
+        }
+    };
+    let mut watch = Watch {
+        observer: Observer::new(Sources::new().pid(child.id())),
+        pid: child.id(),
+        stop,
+        previous: None,
+    };
+    let result = match watch.find(&mut child) {
+        Ok(()) => watch.follow(args.seconds, &mut child, output),
+        Err(None) => Ok(()),
+        Err(Some(text)) => {
+            output.fail(&text);
+            Ok(())
+        }
+    };
+    // Also after a broken pipe: the child must not keep running.
+    let end = child::end(&mut child);
+    result?;
+    watch.conclude(end, &mut child, output)
+}
+
+/// The watching side.
+struct Watch {
+    observer: Observer,
+    pid: u32,
+    stop: Arc<AtomicBool>,
+    previous: Option<Snapshot>,
+}
+
+impl Watch {
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn program(&self) -> Option<Program<'_>> {
+        self.observer.programs().into_iter().find(|program| program.state().is_readable())
+    }
+
+    /// Waits for the file of the child. The error is a message, or `None` after Ctrl-C.
+    fn find(&mut self, child: &mut Child) -> Result<(), Option<String>> {
+        let start = Instant::now();
+        loop {
+            self.observer.refresh();
+            if self.program().is_some() {
+                return Ok(());
+            }
+            if self.stopped() {
+                return Err(None);
+            }
+            if let Ok(Some(status)) = child.try_wait() {
+                return Err(Some(format!("the publisher ended at once: {status}")));
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(Some(format!("no file of the publisher, pid {}, appeared", self.pid)));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Shows the fields until the time is over, the child ends or Ctrl-C.
+    fn follow(
+        &mut self,
+        seconds: Option<u32>,
+        child: &mut Child,
+        output: &mut Output,
+    ) -> io::Result<()> {
+        let redraw = output.screen().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let seconds = seconds.unwrap_or(if redraw { 0 } else { PIPED_SECONDS });
+        let limit = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
+        let pause = if redraw { FRAME } else { LINE };
+        let mut frames = if redraw { Some(screen::Frames::open()?) } else { None };
+        if frames.is_none() {
+            self.introduce(output)?;
+        }
+        let start = Instant::now();
+        for turn in 1_u32.. {
+            let due = pause.saturating_mul(turn).min(limit.unwrap_or(Duration::MAX));
+            self.sleep_until(start + due, child);
+            self.observer.refresh();
+            if let Some(program) = self.program() {
+                let rows = row::combined(&program);
+                let current = Snapshot { at: Instant::now(), rows };
+                match &mut frames {
+                    Some(frames) => frames.draw(&program, self.previous.as_ref(), &current)?,
+                    None => number_line(start.elapsed(), &current, output)?,
+                }
+                self.previous = Some(current);
+            }
+            let over = limit.is_some_and(|limit| start.elapsed() >= limit);
+            if over || self.stopped() || !matches!(child.try_wait(), Ok(None)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns early after Ctrl-C or the end of the child.
+    fn sleep_until(&self, due: Instant, child: &mut Child) {
+        while let Some(left) = due.checked_duration_since(Instant::now()) {
+            if left.is_zero() || self.stopped() || !matches!(child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+
+    /// The first lines of piped output.
+    fn introduce(&self, output: &mut Output) -> io::Result<()> {
+        if let Some(program) = self.program() {
+            let header = header(&program, SystemTime::now());
+            writeln!(output, "{}", header.render(usize::MAX))?;
+        }
+        for line in commands_to_try(self.pid) {
+            writeln!(output, "{line}")?;
+        }
+        output.flush()
+    }
+
+    /// The last lines of output.
+    fn conclude(&mut self, end: End, child: &mut Child, output: &mut Output) -> io::Result<()> {
+        let path = self.program().and_then(|p| p.files().first().map(|f| f.path().to_owned()));
+        self.observer.refresh();
+        let left = self.program().filter(|program| program.state() == State::Dead).is_some();
+        let mut messages = String::new();
+        if let Some(stderr) = child.stderr.take() {
+            // The child ended, so the pipe does too.
+            let _ = stderr.take(4096).read_to_string(&mut messages);
+        }
+        for message in messages.lines() {
+            output.note(&escape::text(message));
+        }
+        match end {
+            // Early: Ctrl-C in a terminal reaches both processes.
+            End::Asked(status) | End::Early(status) if status.success() => {
+                // No path: the file was gone before.
+                let gone = path.as_ref().is_none_or(|path| !path.exists());
+                let file = if gone { ", and its file is gone" } else { "" };
+                writeln!(output, "The publisher, pid {}, ended cleanly{file}.", self.pid)?;
+            }
+            End::Asked(status) | End::Early(status) => {
+                output.fail(&format!("the publisher, pid {}, died: {status}", self.pid));
+            }
+            End::Killed => output.fail("the publisher did not end when asked, and was killed"),
+            End::Unknown(error) => {
+                output.fail(&format!("the publisher cannot be waited for: {error}"));
+            }
+        }
+        if let (true, Some(path)) = (left, path) {
+            writeln!(output, "What it said last is still there:")?;
+            writeln!(output, "  mmstats show {}", shell_quoted(&escape::path(&path)))?;
+            writeln!(output, "  mmstats clean --dry-run")?;
+        }
+        Ok(())
+    }
+}

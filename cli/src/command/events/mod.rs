@@ -1,0 +1,140 @@
+//! `mmstats events`: the lines that programs recorded, in the order of their times.
+
+mod json;
+mod printer;
+mod rings;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use clap::Args;
+use mmstats_observe::Observer;
+
+use self::printer::Printer;
+use self::rings::{Rings, sort_by_time};
+use super::args::{exit_codes, seconds};
+use crate::model::globs;
+use crate::model::selection::Selection;
+use crate::output::Output;
+use crate::render::problems::{self, ProblemLog};
+
+/// Lines that `--follow` prints at first, without `--lines`.
+const LINES_BEFORE_FOLLOW: usize = 10;
+
+#[derive(Debug, Args)]
+#[command(after_long_help = exit_codes!(
+    "An events field is a ring of the last lines of text with their times: the black box of a\n",
+    "program. Lines of all rings, lanes and programs are merged in the order of their times.\n",
+    "Programs that ended are read too, since what led to a crash is of most interest then;\n",
+    "--live leaves them out. With -f, the last 10 lines (or -n) come first, then what is new,\n",
+    "also of programs that start meanwhile; Ctrl-C ends it with code 0. Where lines were\n",
+    "overwritten before they were seen, it is said how many.\n",
+    "\nPiped, a line is TIME TAB PID TAB COMMAND TAB LABEL TAB LANE TAB TEXT, in UTC to the\n",
+    "nanosecond, with control characters as \\n or \\u{1b}; lost lines are told on standard error.\n",
+    "--json prints an object a line, the time in nanoseconds since 1970; lost lines are\n",
+    "objects with \"lost\".\n",
+    "\nExamples:\n",
+    "  mmstats events -n 20\n",
+    "  mmstats events -f --filter '*.errors' 1234\n",
+    "  mmstats events /srv/stats/web.mmst | cut -f 1,6\n"
+))]
+pub(crate) struct Events {
+    /// Go on with what is new, until Ctrl-C.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+
+    /// Print only the last N lines at first [default: all; with -f 10].
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) lines: Option<usize>,
+
+    /// Print only lines of fields whose label matches; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) filter: Vec<String>,
+
+    /// Leave out programs that ended, unless they are named.
+    #[arg(short, long)]
+    pub(crate) live: bool,
+
+    /// Seconds between two looks, with -f.
+    #[arg(short, long, value_name = "SECONDS", default_value = "0.2", value_parser = seconds)]
+    pub(crate) delay: Duration,
+
+    /// Print a JSON document a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Files, directories or process ids [default: all files of this user].
+    #[arg(value_name = "PATH|PID|DIR")]
+    pub(crate) programs: Vec<OsString>,
+}
+
+pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
+    let filter = match globs::glob_set(&args.filter) {
+        Ok(filter) => filter,
+        Err(text) => {
+            output.usage(&text);
+            return Ok(());
+        }
+    };
+    // Before the first line, so that Ctrl-C never cuts one.
+    let stop = if args.follow { Some(interrupt()?) } else { None };
+    let selection = Selection::parse(&args.programs);
+    let mut observer = Observer::new(selection.sources.clone());
+    let mut rings = Rings::new(selection, filter, !args.live);
+    observer.refresh();
+    let mut entries = rings.new_entries(&observer);
+    let mut printer = Printer::new(args.json, output.screen());
+    let max = args.lines.or(args.follow.then_some(LINES_BEFORE_FOLLOW)).unwrap_or(usize::MAX);
+    let cut = entries.len().saturating_sub(max);
+    entries.drain(..cut);
+    if cut == 0 {
+        printer.overwritten(rings.overwritten(), output)?;
+    }
+    printer.print(&entries, output)?;
+    problems::report(&observer, output);
+    match stop {
+        Some(stop) => follow(args, &mut observer, &mut rings, &mut printer, &stop, output),
+        None => {
+            if rings.is_empty() && !output.has_failed() {
+                output
+                    .fail(&format!("no program has events{}", problems::in_directories(&observer)));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn follow(
+    args: &Events,
+    observer: &mut Observer,
+    rings: &mut Rings,
+    printer: &mut Printer,
+    stop: &Receiver<()>,
+    output: &mut Output,
+) -> io::Result<()> {
+    let mut problem_log = ProblemLog::new(observer);
+    loop {
+        output.flush()?;
+        if stop.recv_timeout(args.delay) != Err(RecvTimeoutError::Timeout) {
+            return Ok(());
+        }
+        let changes = observer.refresh();
+        let mut entries = rings.final_entries(&changes.vanished);
+        entries.extend(rings.new_entries(observer));
+        sort_by_time(&mut entries);
+        printer.print(&entries, output)?;
+        problem_log.report_new(observer, output);
+    }
+}
+
+/// Receives a message when the user presses Ctrl-C.
+fn interrupt() -> io::Result<Receiver<()>> {
+    let (sender, receiver) = channel();
+    ctrlc::set_handler(move || {
+        let _ = sender.send(());
+    })
+    .map_err(io::Error::other)?;
+    Ok(receiver)
+}

@@ -1,0 +1,290 @@
+//! The events fields of all programs, and their new lines.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use globset::GlobSet;
+use mmstats_observe::{Event, File, FileId, Kind, Observer, State};
+
+use crate::json::JsonPath;
+use crate::model::selection::{Selection, is_active};
+
+/// The ring of an events field in one lane.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    pub(crate) command: Option<String>,
+    pub(crate) pid: Option<u32>,
+    pub(crate) state: State,
+    pub(crate) label: String,
+    pub(crate) part: u32,
+    pub(crate) lane: u32,
+    pub(crate) path: JsonPath,
+}
+
+/// A line of output.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) ring: Rc<Ring>,
+    /// Nanoseconds since 1970.
+    pub(crate) time: u64,
+    /// Number of the line in its ring, from 1.
+    pub(crate) number: u32,
+    pub(crate) content: Content,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    Line {
+        text: String,
+        /// Whether the writer truncated it.
+        cut: bool,
+    },
+    /// The line breaks a rule of the format.
+    Damaged { code: &'static str },
+    /// The number of lines that were overwritten before they were read; the time is that of the
+    /// next line.
+    Lost(u32),
+}
+
+/// A line of a ring.
+struct RingLine {
+    number: u32,
+    time: u64,
+    content: Content,
+}
+
+impl RingLine {
+    fn from_event(event: Event) -> Self {
+        let content = match event.line {
+            Ok(line) => Content::Line { text: line.text, cut: line.cut },
+            Err(damage) => Content::Damaged { code: damage.code },
+        };
+        Self { number: event.number, time: event.time, content }
+    }
+}
+
+/// Sorts by time; entries of the same time keep their order.
+pub(crate) fn sort_by_time(entries: &mut [Entry]) {
+    entries.sort_by_key(|entry| entry.time);
+}
+
+/// File, field and lane.
+type RingKey = (FileId, usize, u32);
+
+/// Whether a file may still get lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FileProgress {
+    Active,
+    /// Its program ended, and it was read after that.
+    Finished,
+}
+
+/// The lines of all rings that were read.
+pub(crate) struct Rings {
+    selection: Selection,
+    filter: Option<GlobSet>,
+    /// Whether programs that ended are included.
+    ended: bool,
+    /// Number of the newest line that was read.
+    newest: HashMap<RingKey, u32>,
+    files: HashMap<FileId, FileProgress>,
+    /// Whether all rings were read once.
+    started: bool,
+    overwritten: u64,
+}
+
+impl Rings {
+    pub(crate) fn new(selection: Selection, filter: Option<GlobSet>, ended: bool) -> Self {
+        let (newest, files) = (HashMap::new(), HashMap::new());
+        Self { selection, filter, ended, newest, files, started: false, overwritten: 0 }
+    }
+
+    /// Whether no ring was found.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.newest.is_empty()
+    }
+
+    /// Number of lines that were overwritten before the first reading.
+    pub(crate) const fn overwritten(&self) -> u64 {
+        self.overwritten
+    }
+
+    /// The lines since the last call, by time.
+    pub(crate) fn new_entries(&mut self, observer: &Observer) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let programs = observer.programs();
+        for program in &programs {
+            if !self.selection.includes(program, self.ended, &programs) {
+                continue;
+            }
+            for file in program.files() {
+                if self.files.get(&file.id()) != Some(&FileProgress::Finished) {
+                    self.file(file, &mut entries);
+                    let active = is_active(file.state());
+                    let progress =
+                        if active { FileProgress::Active } else { FileProgress::Finished };
+                    self.files.insert(file.id(), progress);
+                }
+            }
+        }
+        self.started = true;
+        sort_by_time(&mut entries);
+        self.drop_oldest(&mut entries);
+        entries
+    }
+
+    /// Keeps at most [`MAX_LINES`] entries, the newest.
+    fn drop_oldest(&mut self, entries: &mut Vec<Entry>) {
+        let cut = entries.len().saturating_sub(MAX_LINES);
+        entries.drain(..cut);
+        self.overwritten += cut as u64;
+    }
+
+    /// The last lines of files that were removed, as a program does that ends cleanly.
+    pub(crate) fn final_entries(&mut self, vanished: &[File]) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for file in vanished {
+            if self.files.remove(&file.id()) == Some(FileProgress::Active) {
+                self.file(file, &mut entries);
+            }
+            // A later file may have the same id.
+            self.newest.retain(|(id, ..), _| *id != file.id());
+        }
+        entries
+    }
+
+    fn file(&mut self, file: &File, entries: &mut Vec<Entry>) {
+        for field in file.fields() {
+            let selected = field.kind() == Some(Kind::Events)
+                && self.filter.as_ref().is_none_or(|filter| filter.is_match(field.label()));
+            if !selected {
+                continue;
+            }
+            for lane in 0..file.lanes().used {
+                let key = (file.id(), field.index(), lane);
+                let newest = self.newest.get(&key).copied();
+                let Some(events) = file.events(field.index(), lane, newest.unwrap_or(0)) else {
+                    continue;
+                };
+                if newest.is_some() && events.is_empty() {
+                    continue;
+                }
+                let ring = Ring {
+                    command: file.identity().command.clone(),
+                    pid: file.identity().pid,
+                    state: file.state(),
+                    label: field.label().to_owned(),
+                    part: file.part(),
+                    lane,
+                    path: JsonPath::new(file.path()),
+                };
+                let lines = events.into_iter().map(RingLine::from_event).collect();
+                self.ring(key, &Rc::new(ring), lines, entries);
+                if entries.len() > 2 * MAX_LINES {
+                    sort_by_time(entries);
+                    self.drop_oldest(entries);
+                }
+            }
+        }
+    }
+
+    /// Adds the new ones of the lines of a ring, which are in order.
+    fn ring(
+        &mut self,
+        key: RingKey,
+        ring: &Rc<Ring>,
+        lines: Vec<RingLine>,
+        entries: &mut Vec<Entry>,
+    ) {
+        let gone = lines.first().map_or(0, |line| line.number.wrapping_sub(1));
+        let (mut newest, mut lost) = match self.newest.get(&key) {
+            Some(newest) => (*newest, 0),
+            None if self.started => (gone, gone),
+            None => {
+                self.overwritten += u64::from(gone);
+                (gone, 0)
+            }
+        };
+        for line in lines {
+            // Numbers wrap around after 2^32 lines.
+            let ahead = line.number.wrapping_sub(newest);
+            if ahead == 0 || ahead > u32::MAX / 2 {
+                continue;
+            }
+            lost += ahead - 1;
+            let entry = |content| {
+                let (ring, time, number) = (Rc::clone(ring), line.time, line.number);
+                Entry { ring, time, number, content }
+            };
+            if lost > 0 {
+                entries.push(entry(Content::Lost(lost)));
+            }
+            entries.push(entry(line.content));
+            (newest, lost) = (line.number, 0);
+        }
+        self.newest.insert(key, newest);
+    }
+}
+
+/// Maximum number of lines of one reading: the hole of a sparse file may have any number.
+const MAX_LINES: usize = 500_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rings() -> Rings {
+        Rings::new(Selection::default(), None, true)
+    }
+
+    fn ring() -> Rc<Ring> {
+        Rc::new(Ring {
+            command: None,
+            pid: None,
+            state: State::Live,
+            label: "log".into(),
+            part: 0,
+            lane: 0,
+            path: JsonPath::Text(String::new()),
+        })
+    }
+
+    fn lines(numbers: impl IntoIterator<Item = u32>) -> Vec<RingLine> {
+        let content = || Content::Line { text: String::new(), cut: false };
+        let line = |number| RingLine { number, time: 5, content: content() };
+        numbers.into_iter().map(line).collect()
+    }
+
+    /// The numbers of lines; lost lines as a negative count.
+    fn take(rings: &mut Rings, file: u64, numbers: impl IntoIterator<Item = u32>) -> Vec<i64> {
+        let mut entries = Vec::new();
+        let key = (FileId { device: 0, index: file }, 0, 0);
+        rings.ring(key, &ring(), lines(numbers), &mut entries);
+        let number = |entry: Entry| match entry.content {
+            Content::Lost(count) => -i64::from(count),
+            _ => entry.number.into(),
+        };
+        entries.into_iter().map(number).collect()
+    }
+
+    #[test]
+    fn ring_yields_each_line_once_and_counts_lost_ones() {
+        let mut rings = rings();
+        assert_eq!(take(&mut rings, 1, 41..=43), [41, 42, 43]);
+        assert_eq!(rings.overwritten(), 40);
+        rings.started = true;
+        assert_eq!(take(&mut rings, 1, 42..=43), [0; 0]);
+        assert_eq!(take(&mut rings, 1, 42..=44), [44]);
+        assert_eq!(take(&mut rings, 1, 48..=49), [-3, 48, 49]);
+        // A new ring whose first lines are overwritten.
+        assert_eq!(take(&mut rings, 2, 3..=4), [-2, 3, 4]);
+        assert_eq!(rings.overwritten(), 40);
+    }
+
+    #[test]
+    fn ring_numbers_wrap_around() {
+        let mut rings = rings();
+        take(&mut rings, 1, [u32::MAX]);
+        assert_eq!(take(&mut rings, 1, [u32::MAX, 0, 1]), [0, 1]);
+    }
+}

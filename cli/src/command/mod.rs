@@ -1,0 +1,61 @@
+//! The commands, one module each: its arguments, then `run`.
+
+pub(crate) mod args;
+mod check;
+mod clean;
+pub(crate) mod demo;
+mod dump;
+mod events;
+mod ls;
+mod poll;
+mod scan;
+mod show;
+
+use std::io;
+
+use clap::Subcommand;
+
+use crate::output::Output;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the programs that publish, live and dead.
+    Ls(ls::Ls),
+    /// Show the fields of programs with their values.
+    Show(show::Show),
+    /// Print a row of rates and values every second, like vmstat.
+    Poll(poll::Poll),
+    /// Print the lines that programs recorded, merged by time.
+    Events(events::Events),
+    /// Remove the files that dead programs left behind.
+    Clean(clean::Clean),
+    /// Check files against every rule of the format.
+    Check(check::Check),
+    /// Print every byte of a file with its meaning.
+    Dump(dump::Dump),
+    /// Find images inside of other files: core dumps, memory of microcontrollers.
+    Scan(scan::Scan),
+    /// Start a program that publishes, and watch it from outside.
+    Demo(demo::Demo),
+    /// The program that `demo` watches.
+    #[command(hide = true)]
+    DemoPublisher(demo::publisher::DemoPublisher),
+}
+
+impl Command {
+    pub(crate) fn run(&self, output: &mut Output) -> io::Result<()> {
+        match self {
+            Self::Ls(args) => ls::run(args, output),
+            Self::Show(args) => show::run(args, output),
+            Self::Poll(args) => poll::run(args, output),
+            Self::Events(args) => events::run(args, output),
+            Self::Clean(args) => clean::run(args, output),
+            Self::Check(args) => check::run(args, output),
+            Self::Dump(args) => dump::run(args, output),
+            Self::Scan(args) => scan::run(args, output),
+            Self::Demo(args) => demo::run(args, output),
+            // A process without output: `main` runs it.
+            Self::DemoPublisher(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! `mmstats poll`: rows of rates and values, like vmstat.
+
+mod json;
+mod sample;
+mod table;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use self::json::Document;
+use self::sample::{Pattern, Sample, Sampler};
+use super::args::{exit_codes, seconds};
+use crate::json::write_line;
+use crate::model::globs;
+use crate::model::selection::Selection;
+use crate::output::Output;
+use crate::render::problems::{self, ProblemLog};
+use crate::text::escape;
+
+#[derive(Debug, Args)]
+#[command(after_long_help = exit_codes!(
+    "Counters are shown as rates per second, gauges as they are, timers as a rate and the mean\n",
+    "duration. Values are summed over all live programs that match. As with vmstat, the first\n",
+    "row is the average since the programs started; each later row is about the time since the\n",
+    "row before. A program that starts meanwhile is taken in, one that ends is left out; when\n",
+    "the last one that was named has ended, so does poll.\n",
+    "\nThe header is repeated once a screen, or every 20 rows where the output is piped. There,\n",
+    "numbers have no grouping and no units: bytes, seconds, per second; no value is `-`.\n",
+    "\nExamples:\n",
+    "  mmstats poll requests,errors\n",
+    "  mmstats poll -d 5 -c 12 -p http. 'requests,latency' 1234\n",
+    "  mmstats poll --json '*.bytes' | jq .fields\n"
+))]
+pub(crate) struct Poll {
+    /// Seconds between rows.
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) delay: Duration,
+
+    /// End after this many rows [default: go on].
+    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    /// Put before each FIELD, and leave out of the header.
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+
+    /// Print one JSON document a row.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Labels, or globs for labels, separated by commas.
+    #[arg(value_name = "FIELD,FIELD...")]
+    pub(crate) fields: String,
+
+    /// Files, directories or process ids [default: all live programs of this user].
+    #[arg(value_name = "PATH|PID")]
+    pub(crate) programs: Vec<OsString>,
+}
+
+pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
+    let fields = globs::split(&args.fields);
+    let patterns: Result<Vec<Pattern>, String> =
+        fields.iter().map(|field| Pattern::new(&args.prefix, field)).collect();
+    let patterns = match patterns {
+        Ok(patterns) if !patterns.is_empty() => patterns,
+        Ok(_) => {
+            output.usage("no field is named; `mmstats show` lists them");
+            return Ok(());
+        }
+        Err(text) => {
+            output.usage(&text);
+            return Ok(());
+        }
+    };
+    let selection = Selection::parse(&args.programs);
+    let named = !selection.is_empty();
+    let mut sampler = Sampler::new(selection, patterns);
+    let mut sample = sampler.sample();
+    problems::report(&sampler.observer, output);
+    let mut problem_log = ProblemLog::new(&sampler.observer);
+    if !is_ready(&sampler, &sample, output) {
+        return Ok(());
+    }
+    let mut table = table::Table::new(&args.prefix);
+    let (start, mut rows) = (Instant::now(), 0_u64);
+    loop {
+        if args.json {
+            write_line(output, &Document { columns: &sampler.columns, sample: &sample })?;
+        } else {
+            table.print(&sampler.columns, &sample.values, output.screen(), output)?;
+        }
+        output.flush()?;
+        rows += 1;
+        if args.count.is_some_and(|count| rows >= count) {
+            return Ok(());
+        }
+        if named && !sample.active {
+            output.note("no program that was named is live any more");
+            return Ok(());
+        }
+        wait_for_row(start, args.delay, rows);
+        sample = sampler.sample();
+        // A file may be truncated meanwhile.
+        problem_log.report_new(&sampler.observer, output);
+    }
+}
+
+/// Whether there are programs and a field for each pattern; reports what is missing.
+fn is_ready(sampler: &Sampler, sample: &Sample, output: &mut Output) -> bool {
+    if sample.programs == 0 {
+        if !output.has_failed() {
+            let places = problems::in_directories(&sampler.observer);
+            output.fail(&format!("no live program{places}; try `mmstats ls`"));
+        }
+        return false;
+    }
+    let mut ready = true;
+    let mut labels = None;
+    for pattern in sampler.unmatched() {
+        let labels = labels.get_or_insert_with(|| sampler.labels());
+        let text = escape::text(&pattern.text);
+        let near = similar_labels(&pattern.text, labels);
+        let near: Vec<_> = near.iter().map(|label| format!("'{}'", escape::text(label))).collect();
+        let hint = if near.is_empty() {
+            "; `mmstats show` lists all".to_owned()
+        } else {
+            format!("; near it are {}", near.join(", "))
+        };
+        output.fail(&format!("no field '{text}'{hint}"));
+        ready = false;
+    }
+    ready
+}
+
+/// At most three labels, the most similar to `text` first.
+fn similar_labels<'a>(text: &str, labels: &[&'a str]) -> Vec<&'a str> {
+    let plain = text.replace(['*', '?'], "").to_lowercase();
+    let score = |label: &str| {
+        let label = label.to_lowercase();
+        let end = label.rsplit('.').next().unwrap_or_default();
+        let inside = !plain.is_empty() && (label.contains(&plain) || plain.contains(&label));
+        let alike = strsim::normalized_damerau_levenshtein(&plain, &label)
+            .max(strsim::normalized_damerau_levenshtein(&plain, end));
+        if inside { 1.0 + alike } else { alike }
+    };
+    let mut scored: Vec<(f64, &str)> = labels.iter().map(|label| (score(label), *label)).collect();
+    scored.retain(|(score, _)| *score >= 0.5);
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.dedup_by_key(|(_, label)| *label);
+    scored.into_iter().take(3).map(|(_, label)| label).collect()
+}
+
+/// Waits for the time of the next row, a fixed one: delays do not add up.
+fn wait_for_row(start: Instant, delay: Duration, rows: u64) {
+    let due = u32::try_from(rows).ok().and_then(|rows| delay.checked_mul(rows));
+    let left = due.and_then(|due| due.checked_sub(start.elapsed()));
+    // Past the time, perhaps after the machine slept: a whole delay.
+    std::thread::sleep(left.unwrap_or(delay));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn similar_labels_orders_by_similarity() {
+        let labels = ["http.requests", "http.errors", "db.reads", "sys.pid"];
+        assert_eq!(similar_labels("requsts", &labels), ["http.requests"]);
+        assert_eq!(similar_labels("errors", &labels)[0], "http.errors");
+        assert_eq!(similar_labels("HTTP.*", &labels), ["http.errors", "http.requests"]);
+        assert!(similar_labels("zzzzzzzzz", &labels).is_empty());
+    }
+}

@@ -1,0 +1,147 @@
+//! Programs and their fields as JSON.
+
+use mmstats_observe::{File, OwnedValue, Program};
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+
+use super::path::JsonPath;
+use super::value::JsonValue;
+use crate::model::row::{Row, Section};
+use crate::value::single_state;
+
+/// The document of `mmstats show --json`.
+#[derive(Serialize)]
+pub(crate) struct Document<'a> {
+    files: Vec<FileDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct FileDocument<'a> {
+    #[serde(flatten)]
+    head: FileHead<'a>,
+    fields: Vec<FieldDocument<'a>>,
+}
+
+/// Identity and state of a file, in the documents of `ls` and `show`.
+#[derive(Serialize)]
+pub(crate) struct FileHead<'a> {
+    path: JsonPath,
+    /// All files of a program that has several; absent for one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<JsonPath>,
+    format: Option<u8>,
+    state: &'static str,
+    instance: Option<String>,
+    pid: Option<u32>,
+    command: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct FieldDocument<'a> {
+    label: &'a str,
+    #[serde(rename = "type")]
+    shape: &'a str,
+    kind: &'a str,
+    unit: &'a str,
+    help: &'a str,
+    attributes: Attributes<'a>,
+    level: &'static str,
+    /// Only in the value of one lane; `part` only after part 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lane: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<u32>,
+    value: Option<FieldValue<'a>>,
+    verdict: &'static str,
+    /// The broken rule; only with the verdict `damaged`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<DamageDocument>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum FieldValue<'a> {
+    Value(JsonValue<'a>),
+    /// The state of one lane.
+    State(&'a str),
+}
+
+impl<'a> FieldValue<'a> {
+    fn from_row(row: &'a Row) -> Option<Self> {
+        match &row.value {
+            Some(OwnedValue::State(state)) if row.lane.is_some() => {
+                single_state(state).map(Self::State)
+            }
+            Some(value) => Some(Self::Value(JsonValue(value))),
+            None => None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct DamageDocument {
+    code: &'static str,
+    offset: u32,
+}
+
+struct Attributes<'a>(&'a [(String, String)]);
+
+impl Serialize for Attributes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in self.0 {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'a> FileHead<'a> {
+    pub(crate) fn from_file(file: &'a File) -> Self {
+        Self {
+            path: JsonPath::new(file.path()),
+            parts: Vec::new(),
+            format: file.format(),
+            state: file.state().name(),
+            instance: file.instance().map(|instance| instance.to_string()),
+            pid: file.identity().pid,
+            command: file.identity().command.as_deref(),
+        }
+    }
+
+    fn from_program(program: &'a Program<'a>) -> Option<Self> {
+        let (first, more) = program.files().split_first()?;
+        let mut head = Self::from_file(first);
+        head.state = program.state().name();
+        if !more.is_empty() {
+            head.parts = program.files().iter().map(|f| JsonPath::new(f.path())).collect();
+        }
+        Some(head)
+    }
+}
+
+/// The document of `sections`.
+pub(crate) fn document<'a>(sections: &'a [Section<'a>]) -> Document<'a> {
+    let files = sections.iter().filter_map(|section| {
+        let fields = section.rows.iter().map(field).collect();
+        FileHead::from_program(section.program).map(|head| FileDocument { head, fields })
+    });
+    Document { files: files.collect() }
+}
+
+fn field(row: &Row) -> FieldDocument<'_> {
+    FieldDocument {
+        label: &row.label,
+        shape: &row.shape,
+        kind: row.kind,
+        unit: &row.unit,
+        help: &row.help,
+        attributes: Attributes(&row.attributes),
+        level: row.level.name(),
+        lane: row.lane.map(|(_, lane)| lane),
+        part: row.lane.and_then(|(part, _)| (part > 0).then_some(part)),
+        value: FieldValue::from_row(row),
+        verdict: row.verdict.name(),
+        damage: row.damage().map(|d| DamageDocument { code: d.code, offset: d.offset }),
+    }
+}

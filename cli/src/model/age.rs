@@ -1,0 +1,28 @@
+//! Age of programs.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mmstats_observe::Identity;
+
+/// Time since the program began to publish; `None` without a credible start.
+pub(crate) fn age(identity: &Identity, now: SystemTime) -> Option<Duration> {
+    let created = Duration::try_from_secs_f64(identity.created?).ok()?;
+    now.duration_since(UNIX_EPOCH.checked_add(created)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn age_of_absurd_start_is_none() {
+        for created in [f64::NAN, -1.0, 1e300, f64::INFINITY] {
+            let mut identity = Identity::default();
+            identity.created = Some(created);
+            assert_eq!(age(&identity, SystemTime::now()), None);
+        }
+        let mut identity = Identity::default();
+        identity.created = Some(0.0);
+        assert!(age(&identity, SystemTime::now()).is_some());
+    }
+}

@@ -1,0 +1,89 @@
+//! Standard output and standard error of one command.
+
+mod capture;
+mod line;
+mod screen;
+
+use std::io::{self, BufWriter, Write};
+
+use anstream::{AutoStream, ColorChoice};
+
+use self::capture::Capture;
+pub use self::capture::Captured;
+pub(crate) use self::line::{Line, style};
+pub(crate) use self::screen::Screen;
+
+/// Both streams, and the exit code.
+pub(crate) struct Output {
+    out: BufWriter<Box<dyn Write>>,
+    err: Box<dyn Write>,
+    /// `None`: that of standard output.
+    screen: Option<Screen>,
+    code: u8,
+}
+
+impl Output {
+    pub(crate) fn new(choice: ColorChoice) -> Self {
+        let out = Box::new(AutoStream::new(io::stdout(), choice));
+        let err = Box::new(AutoStream::new(io::stderr(), choice));
+        Self { out: BufWriter::new(out), err, screen: None, code: 0 }
+    }
+
+    /// An output into memory; `size` as in [`Screen::size`].
+    pub(crate) fn capture(choice: ColorChoice, size: Option<(usize, usize)>) -> (Self, Capture) {
+        let capture = Capture::default();
+        // `auto` strips styles where the output is no terminal.
+        let plain = choice == ColorChoice::Never || (choice == ColorChoice::Auto && size.is_none());
+        let (out, err) = capture.streams(plain);
+        (Self { out: BufWriter::new(out), err, screen: Some(Screen { size }), code: 0 }, capture)
+    }
+
+    /// Where standard output goes.
+    pub(crate) fn screen(&self) -> Screen {
+        self.screen.unwrap_or_else(Screen::now)
+    }
+
+    /// Writes an error about a named file or field to standard error; the exit code becomes 1.
+    pub(crate) fn fail(&mut self, message: &str) {
+        self.code = self.code.max(1);
+        self.note(message);
+    }
+
+    /// Writes an error in the command line to standard error; the exit code becomes 2.
+    pub(crate) fn usage(&mut self, message: &str) {
+        self.code = 2;
+        self.note(message);
+    }
+
+    /// Sets the exit code to 1 without a message.
+    pub(crate) fn set_failed(&mut self) {
+        self.code = self.code.max(1);
+    }
+
+    /// Whether the exit code is other than 0.
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.code != 0
+    }
+
+    /// Writes a message to standard error; it must be escaped already.
+    pub(crate) fn note(&mut self, message: &str) {
+        // Standard output comes first; a broken pipe shows up at its next write.
+        let _ = self.out.flush();
+        let _ = writeln!(self.err, "mmstats: {message}");
+    }
+
+    /// The exit code.
+    pub(crate) const fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.out.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

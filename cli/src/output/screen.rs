@@ -1,0 +1,42 @@
+//! Size of the terminal that standard output is.
+
+use std::io::{self, IsTerminal as _};
+
+/// What a renderer must know of the stream that it writes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Screen {
+    /// Columns and rows; `None` for a pipe or a file, where nothing is cut.
+    pub(crate) size: Option<(usize, usize)>,
+}
+
+impl Screen {
+    /// A pipe or a file.
+    #[cfg(test)]
+    pub(crate) const PIPE: Self = Self { size: None };
+
+    /// Standard output as it is now.
+    pub(crate) fn now() -> Self {
+        if !io::stdout().is_terminal() {
+            return Self { size: None };
+        }
+        let size = match crossterm::terminal::size() {
+            Ok((columns, rows)) if columns > 0 && rows > 0 => (columns, rows),
+            _ => (80, 24),
+        };
+        Self { size: Some((size.0.into(), size.1.into())) }
+    }
+
+    pub(crate) const fn is_terminal(self) -> bool {
+        self.size.is_some()
+    }
+
+    /// In columns; unlimited for a pipe.
+    pub(crate) fn width(self) -> usize {
+        self.size.map_or(usize::MAX, |(columns, _)| columns)
+    }
+
+    /// In rows.
+    pub(crate) fn height(self) -> Option<usize> {
+        self.size.map(|(_, rows)| rows)
+    }
+}

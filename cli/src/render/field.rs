@@ -1,0 +1,366 @@
+//! A field as lines.
+
+use std::time::{Duration, SystemTime};
+
+use mmstats_observe::{Level, OwnedValue, Verdict};
+
+use crate::model::row::Row;
+use crate::output::{Line, style};
+use crate::text::{escape, human};
+use crate::value::{buckets, is_number, shows_unit, to_human, to_plain};
+
+/// `requests{code="200"}[3]`: with attributes, and the lane if the value is of one.
+pub(crate) fn name(row: &Row) -> String {
+    let mut name = match row.label.as_str() {
+        "" => "(damaged field)".to_owned(),
+        label => escape::text(label).into_owned(),
+    };
+    if !row.attributes.is_empty() {
+        let items: Vec<String> = row
+            .attributes
+            .iter()
+            .map(|(key, value)| format!("{key}=\"{}\"", escape::text(value).replace('"', "\\\"")))
+            .collect();
+        name.push_str(&format!("{{{}}}", items.join(",")));
+    }
+    match row.lane {
+        None => {}
+        Some((0, lane)) => name.push_str(&format!("[{lane}]")),
+        Some((part, lane)) => name.push_str(&format!("[{part}.{lane}]")),
+    }
+    name
+}
+
+/// Widths that all fields of a program share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Columns {
+    label: usize,
+    number: usize,
+    /// The end of all ages.
+    now: SystemTime,
+}
+
+impl Columns {
+    const MAX_LABEL: usize = 36;
+    /// Width of a name that stands on a line of its own.
+    const MAX_NAME: usize = 58;
+    const MAX_NUMBER: usize = 20;
+
+    pub(super) fn new(rows: &[&Row], now: SystemTime) -> Self {
+        let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
+        Self {
+            // Longer names stand on lines of their own.
+            label: widest(
+                &mut rows
+                    .iter()
+                    .map(|row| escape::width(&name(row)))
+                    .filter(|width| *width <= Self::MAX_LABEL),
+            ),
+            number: widest(&mut rows.iter().filter_map(|row| number(row)).map(|n| n.len()))
+                .min(Self::MAX_NUMBER),
+            now,
+        }
+    }
+}
+
+/// A value that is aligned at the right; `None` for texts, times and the like.
+fn number(row: &Row) -> Option<String> {
+    let value = row.value.as_ref().filter(|value| is_number(value))?;
+    if creation_time(row).is_some() || row.kind == TIMESTAMP {
+        return None;
+    }
+    Some(if row.is_standard() {
+        // Ids are not grouped.
+        to_plain(value)
+    } else {
+        to_human(value, &row.unit)
+    })
+}
+
+/// The local time of `sys.created`, which has seconds since 1970.
+fn creation_time(row: &Row) -> Option<String> {
+    if row.label != "sys.created" && !row.label.ends_with(".sys.created") {
+        return None;
+    }
+    let seconds = row.value.as_ref()?.as_f64().filter(|s| (1e6..1e11).contains(s))?;
+    #[allow(clippy::cast_possible_truncation)] // In range; the fraction is not shown.
+    let time = jiff::Timestamp::from_second(seconds as i64).ok()?;
+    let local = time.to_zoned(jiff::tz::TimeZone::system());
+    Some(local.strftime("%Y-%m-%d %H:%M:%S %Z").to_string())
+}
+
+/// The kind whose values are shown as ages.
+const TIMESTAMP: &str = "timestamp";
+
+/// The value of a timestamp, in nanoseconds since 1970.
+fn timestamp(row: &Row) -> Option<i128> {
+    match row.value.as_ref()? {
+        OwnedValue::Unsigned(n) if row.kind == TIMESTAMP => i128::try_from(*n).ok(),
+        OwnedValue::Signed(n) if row.kind == TIMESTAMP => Some(*n),
+        _ => None,
+    }
+}
+
+/// `3m 12s ago`, or `in 3m 12s`.
+fn ago(nanoseconds: i128, now: SystemTime) -> String {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let past = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX).saturating_sub(nanoseconds);
+    let seconds = u64::try_from(past.unsigned_abs() / 1_000_000_000).unwrap_or(u64::MAX);
+    let age = human::age(Duration::from_secs(seconds));
+    if past >= 0 { format!("{age} ago") } else { format!("in {age}") }
+}
+
+/// The local time in milliseconds.
+fn local(nanoseconds: i128) -> Option<String> {
+    let local = jiff::Timestamp::from_nanosecond(nanoseconds).ok()?;
+    let local = local.to_zoned(jiff::tz::TimeZone::system());
+    Some(local.strftime("%Y-%m-%d %H:%M:%S.%3f %Z").to_string())
+}
+
+/// A long name on lines of its own.
+fn wrapped_name(name: &str) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut text = String::new();
+    for c in name.chars() {
+        let indent = if lines.is_empty() { "  " } else { "      " };
+        if indent.len() + escape::width(&text) >= Columns::MAX_NAME {
+            lines.push(plain_line(format!("{indent}{}", std::mem::take(&mut text))));
+        }
+        text.push(c);
+    }
+    let indent = if lines.is_empty() { "  " } else { "      " };
+    lines.push(plain_line(format!("{indent}{text}")));
+    lines
+}
+
+fn plain_line(text: String) -> Line {
+    let mut line = Line::new();
+    line.plain(text);
+    line
+}
+
+/// The lines of one field.
+pub(super) fn field(row: &Row, columns: Columns, verbose: bool) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut line = Line::new();
+    line.plain("  ");
+    let name = name(row);
+    if verbose {
+        line.push(style::BOLD, name);
+    } else if escape::width(&name) <= columns.label {
+        line.plain(name);
+    } else {
+        // Never cut: two series could look alike.
+        lines.extend(wrapped_name(&name));
+        line = Line::new();
+    }
+    line.pad_to(2 + columns.label);
+    line.plain("  ");
+    push_value(&mut line, row, columns);
+    lines.push(line);
+    if !verbose {
+        return lines;
+    }
+    lines.push(indented(description(row)));
+    if let Some(OwnedValue::Histogram(value)) = &row.value
+        && let Some(buckets) = buckets(value, &row.unit)
+    {
+        lines.push(indented(buckets));
+    }
+    for text in row.help.lines().filter(|text| !text.trim().is_empty()) {
+        lines.push(indented(escape::text(text.trim())));
+    }
+    lines
+}
+
+/// A line below the value.
+fn indented(text: impl Into<String>) -> Line {
+    let mut line = Line::new();
+    line.plain("      ");
+    line.push(style::DIM, text);
+    line
+}
+
+fn push_value(line: &mut Line, row: &Row, columns: Columns) {
+    let unit = escape::text(&row.unit);
+    match (&row.value, number(row)) {
+        (Some(value), Some(number)) => {
+            line.plain(format!("{number:>width$}", width = columns.number));
+            if !unit.is_empty() && !shows_unit(value, &row.unit) {
+                line.push(style::DIM, format!(" {unit}"));
+            }
+        }
+        (Some(value), None) => {
+            let age = timestamp(row).map(|time| ago(time, columns.now));
+            let text = age.or_else(|| creation_time(row));
+            line.plain(text.unwrap_or_else(|| to_human(value, &row.unit)));
+        }
+        (None, _) => {
+            line.push(style::DIM, format!("{:>width$}", "-", width = columns.number.max(1)));
+        }
+    }
+    match row.verdict {
+        Verdict::Consistent => {}
+        Verdict::Absent => line.push(style::DIM, " no value"),
+        Verdict::Damaged(damage) => {
+            line.push(style::BAD, format!(" damaged: {} at byte {}", damage.code, damage.offset));
+        }
+        other => line.push(style::ODD, format!(" {}", other.name())),
+    }
+}
+
+/// `u64 counter, in bytes, lanes: sum; exactly 809074688`.
+fn description(row: &Row) -> String {
+    let mut text = format!("{} {}", row.shape, row.kind);
+    if row.level != Level::Info {
+        text.push_str(&format!(", for {}", row.level.name()));
+    }
+    if !row.unit.is_empty() {
+        text.push_str(&format!(", in {}", escape::text(&row.unit)));
+    }
+    if row.kind != "info" && row.kind != "untyped" {
+        text.push_str(&format!(", lanes: {}", row.aggregation));
+    }
+    if let Some(value) = row.value.as_ref() {
+        let exact = to_plain(value);
+        let shown = number(row).map(|number| number.replace(',', ""));
+        if let Some(time) = timestamp(row) {
+            let local = local(time).map_or_else(String::new, |local| format!("{local}; "));
+            text.push_str(&format!("; {local}exactly {exact}"));
+        } else if is_number(value) && shown.as_ref() != Some(&exact) {
+            text.push_str(&format!("; exactly {exact}"));
+        } else if matches!(row.kind, "timer" | "histogram" | "average" | "window") {
+            text.push_str(&format!("; {exact}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn text(lines: &[Line]) -> Vec<String> {
+        lines
+            .iter()
+            .map(|line| anstream::adapter::strip_str(&line.render(usize::MAX)).to_string())
+            .collect()
+    }
+
+    #[test]
+    fn field_wraps_long_names() {
+        let series = |code: &str| {
+            let mut row =
+                Row::for_test("http.requests.by.route.and.code", "", Some(OwnedValue::Unsigned(7)));
+            row.attributes = vec![("route".into(), "/users/{id}/orders/{order}".into())];
+            row.attributes.push(("code".into(), code.into()));
+            row
+        };
+        let rows = [
+            series("200"),
+            series("500"),
+            Row::for_test("short", "", Some(OwnedValue::Unsigned(1))),
+        ];
+        let columns = Columns::new(&rows.iter().collect::<Vec<_>>(), NOW);
+        let lines: Vec<Line> = rows.iter().flat_map(|row| field(row, columns, false)).collect();
+        assert_eq!(
+            text(&lines),
+            [
+                "  http.requests.by.route.and.code{route=\"/users/{id}/order",
+                "      s/{order}\",code=\"200\"}",
+                "         7",
+                "  http.requests.by.route.and.code{route=\"/users/{id}/order",
+                "      s/{order}\",code=\"500\"}",
+                "         7",
+                "  short  1",
+            ]
+        );
+    }
+
+    #[test]
+    fn field_aligns_numbers_right() {
+        let rows = [
+            Row::for_test("requests", "", Some(OwnedValue::Unsigned(1_234_567))),
+            Row::for_test("sent", "bytes", Some(OwnedValue::Unsigned(1_300_000))),
+            Row::for_test("weight", "grams", Some(OwnedValue::F64(0.5))),
+            Row::for_test(
+                "doing",
+                "",
+                Some(OwnedValue::Text { text: "x\u{1b}[2J".into(), cut: false }),
+            ),
+            Row::for_test("nothing", "", None),
+        ];
+        let columns = Columns::new(&rows.iter().collect::<Vec<_>>(), NOW);
+        let lines: Vec<Line> = rows.iter().flat_map(|row| field(row, columns, false)).collect();
+        assert_eq!(
+            text(&lines),
+            [
+                "  requests  1,234,567",
+                "  sent       1.24 MiB",
+                "  weight          0.5 grams",
+                "  doing     \"x\\u{1b}[2J\"",
+                "  nothing           - no value",
+            ]
+        );
+    }
+
+    #[test]
+    fn field_shows_timestamps_as_ages() {
+        let minute = 60 * 1_000_000_000;
+        let of = |n: u128| Row {
+            kind: TIMESTAMP,
+            ..Row::for_test("reloaded", "nanoseconds", Some(OwnedValue::Unsigned(n)))
+        };
+        let rows = [of(0), of(minute * 3), of(u64::MAX.into())];
+        let columns = Columns::new(&rows.iter().collect::<Vec<_>>(), NOW + Duration::from_secs(60));
+        let lines: Vec<Line> = rows.iter().flat_map(|row| field(row, columns, false)).collect();
+        let want = ["  reloaded  1m 00s ago", "  reloaded  in 2m 00s"];
+        assert_eq!(text(&lines)[..2], want);
+        let verbose = &text(&field(&rows[1], columns, true))[1];
+        assert!(
+            verbose.contains("1970") && verbose.ends_with("; exactly 180000000000"),
+            "{verbose}"
+        );
+    }
+
+    #[test]
+    fn verbose_field_has_type_help_and_exact_value() {
+        let sent = Row::for_test("sent", "bytes", Some(OwnedValue::Unsigned(1_300_000)));
+        let columns = Columns::new(&[&sent], NOW);
+        assert_eq!(
+            text(&field(&sent, columns, true)),
+            [
+                "  sent  1.24 MiB",
+                "      u64 counter, in bytes, lanes: sum; exactly 1300000",
+                "      Line one.",
+                "      Line\\u{1b} two.",
+            ]
+        );
+    }
+
+    #[test]
+    fn name_has_attributes_and_lane() {
+        let mut row = Row::for_test("requests", "", None);
+        row.attributes = vec![("code".into(), "2\"00\u{1b}".into())];
+        row.lane = Some((0, 3));
+        assert_eq!(name(&row), "requests{code=\"2\\\"00\\u{1b}\"}[3]");
+        row.lane = Some((1, 3));
+        row.attributes.clear();
+        assert_eq!(name(&row), "requests[1.3]");
+    }
+
+    #[test]
+    fn creation_time_refuses_absurd_values() {
+        let created = Row::for_test("sys.created", "", Some(OwnedValue::F64(1_322_000_000.25)));
+        assert!(creation_time(&created).unwrap().starts_with("2011-11-2"));
+        for bad in [f64::NAN, -5.0, 1e300] {
+            assert_eq!(
+                creation_time(&Row::for_test("sys.created", "", Some(OwnedValue::F64(bad)))),
+                None
+            );
+        }
+        assert_eq!(creation_time(&Row::for_test("requests", "", Some(OwnedValue::F64(1e9)))), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! A program with its fields as lines.
+
+use std::time::SystemTime;
+
+use mmstats_observe::{Level, Program, State, Verdict};
+
+use super::field::{Columns, field, name};
+use crate::model::age::age;
+use crate::model::row::{Row, Section};
+use crate::output::{Line, style};
+use crate::text::{escape, human};
+use crate::value::to_plain;
+
+/// `LABEL TAB VALUE TAB UNIT TAB PID TAB FILE`.
+pub(crate) fn piped(program: &Program<'_>, row: &Row) -> String {
+    let value = match &row.value {
+        Some(value) => to_plain(value),
+        None => "-".to_owned(),
+    };
+    let pid = program.identity().pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+    let path = program.files().first().map_or_else(String::new, |f| escape::path(f.path()));
+    format!("{}\t{value}\t{}\t{pid}\t{path}", name(row), escape::text(&row.unit))
+}
+
+/// The header line and the lines of each field; if `verbose` with help, type and exact value.
+pub(crate) fn section(section: &Section<'_>, verbose: bool, now: SystemTime) -> Vec<Line> {
+    let program = section.program;
+    let mut lines = vec![header(program, now)];
+    let visible = |row: &&Row| verbose || row.verdict != Verdict::Retired;
+    let shown: Vec<&Row> = section.rows.iter().filter(visible).collect();
+    let columns = Columns::new(&shown, now);
+    for row in &shown {
+        lines.extend(field(row, columns, verbose));
+    }
+    lines.extend(hidden_count(section.hidden.iter().filter(visible)).map(remark));
+    if section.rows.is_empty() && section.hidden.is_empty() {
+        lines.push(remark("no fields".to_owned()));
+    }
+    let refused: u64 = program.files().iter().map(|file| u64::from(file.fields_refused())).sum();
+    if refused > 0 {
+        lines.push(remark(format!("{refused} fields found no room in the file")));
+    }
+    lines
+}
+
+/// The number of hidden fields, and the option that shows them.
+fn hidden_count<'a>(hidden: impl Iterator<Item = &'a Row>) -> Option<String> {
+    // A field that is not combined has a row for each lane, with the same attributes.
+    let mut labels: Vec<_> = hidden.map(|row| (&row.label, &row.attributes, row.level)).collect();
+    labels.sort_unstable_by_key(|(label, attributes, _)| (*label, *attributes));
+    labels.dedup_by_key(|(label, attributes, _)| (*label, *attributes));
+    // Standard fields of level info are hidden too, but only on level info.
+    let max = labels.iter().map(|(.., level)| (*level).max(Level::Diagnostic)).max()?;
+    let count = labels.len();
+    Some(format!("{count} more field{}: --level {}", plural(count), max.name()))
+}
+
+const fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn remark(text: String) -> Line {
+    let mut line = Line::new();
+    line.plain("  ");
+    line.push(style::DIM, text);
+    line
+}
+
+/// `web  pid 1234  live  up 3m 12s  /path`.
+pub(crate) fn header(program: &Program<'_>, now: SystemTime) -> Line {
+    let identity = program.identity();
+    let state = program.state();
+    let mut line = Line::new();
+    line.push(style::BOLD, escape::clip(&title(program), 40));
+    if let Some(pid) = identity.pid {
+        line.plain(format!("  pid {pid}"));
+    }
+    line.plain("  ");
+    line.push(state_style(state), state.name());
+    if let Some(age) = age(identity, now) {
+        let word = if state == State::Live { "up" } else { "began" };
+        let ago = if state == State::Live { "" } else { " ago" };
+        line.plain(format!("  {word} {}{ago}", human::age(age)));
+    }
+    if let Some((first, more)) = program.files().split_first() {
+        line.plain("  ");
+        line.push(style::DIM, escape::path(first.path()));
+        if !more.is_empty() {
+            line.push(style::DIM, format!(" and {} more", more.len()));
+        }
+    }
+    line
+}
+
+/// The command, or the name of the file if there is none.
+fn title(program: &Program<'_>) -> String {
+    match (program.identity().command.as_deref(), program.files().first()) {
+        (Some(command), _) if !command.is_empty() => escape::text(command).into_owned(),
+        (_, Some(file)) => file.path().file_stem().map_or_else(|| "?".to_owned(), escape::os),
+        _ => "?".to_owned(),
+    }
+}
+
+pub(crate) const fn state_style(state: State) -> anstyle::Style {
+    match state {
+        State::Live => style::GOOD,
+        State::Dead | State::Damaged => style::BAD,
+        State::Closed => style::DIM,
+        _ => style::ODD,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_count_counts_series_once() {
+        let of = |label: &str, level| Row { level, ..Row::for_test(label, "", None) };
+        let mut rows = vec![of("sys.pid", Level::Info)];
+        let text = |rows: &[Row]| hidden_count(rows.iter());
+        assert_eq!(text(&[]), None);
+        assert_eq!(text(&rows).unwrap(), "1 more field: --level diagnostic");
+        // Two lanes of one field, and another with the same label.
+        rows.extend([0, 1].map(|lane| Row { lane: Some((0, lane)), ..of("a", Level::Debug) }));
+        rows.push(of("b", Level::Diagnostic));
+        assert_eq!(text(&rows).unwrap(), "3 more fields: --level debug");
+        rows.push(Row { attributes: vec![("k".into(), "v".into())], ..of("a", Level::Info) });
+        assert_eq!(text(&rows).unwrap(), "4 more fields: --level debug");
+    }
+}
