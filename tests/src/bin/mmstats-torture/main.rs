@@ -1,8 +1,7 @@
 //! Faults on purpose, with real processes: `mmstats-torture [OPTION...] [SCENARIO...]`.
 //!
-//! Prints a table with a row for each scenario: how often it was tried, survived and lost.
-//! `tests/README.md` says what each row does; `tests/torture` builds what is needed and
-//! starts this.
+//! Prints a table with a row for each scenario: cases tried, survived and lost.
+//! `tests/README.md` describes each row; `tests/torture` builds what is needed and starts this.
 #![deny(unsafe_code)]
 
 #[cfg(target_os = "linux")]
@@ -10,13 +9,15 @@ mod damage;
 #[cfg(target_os = "linux")]
 mod disks;
 #[cfg(target_os = "linux")]
-mod explained;
-#[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(target_os = "linux")]
 mod kills;
 #[cfg(target_os = "linux")]
+mod plan;
+#[cfg(target_os = "linux")]
 mod planted;
+#[cfg(target_os = "linux")]
+mod scenarios;
 #[cfg(target_os = "linux")]
 mod soak;
 #[cfg(target_os = "linux")]
@@ -28,13 +29,11 @@ mod storms;
 #[cfg(target_os = "linux")]
 mod table;
 #[cfg(target_os = "linux")]
-mod tests;
-#[cfg(target_os = "linux")]
 mod tools;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    let plan = match plan::Plan::of(std::env::args().skip(1)) {
+    let plan = match plan::Plan::from_arguments(std::env::args().skip(1), &scenarios::names()) {
         Ok(plan) => plan,
         Err(error) => {
             eprintln!("{error}\n{}", plan::USAGE);
@@ -42,10 +41,10 @@ fn main() -> std::process::ExitCode {
         }
     };
     if plan.list {
-        plan::SCENARIOS.iter().for_each(|scenario| println!("{}", scenario.name));
+        scenarios::names().iter().for_each(|name| println!("{name}"));
         return std::process::ExitCode::SUCCESS;
     }
-    plan::run(&plan)
+    scenarios::run(&plan)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -53,6 +52,3 @@ fn main() {
     eprintln!("the scenarios are for Linux");
     std::process::exit(2);
 }
-
-#[cfg(target_os = "linux")]
-mod plan;
