@@ -13,10 +13,6 @@ pub mod render;
 pub mod walk;
 pub mod written;
 
-/// Counts what is allocated, for [`limits`].
-#[global_allocator]
-static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
-
 /// What is asked of some bytes.
 pub type Target = fn(&[u8]);
 

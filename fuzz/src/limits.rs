@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::ALLOCATOR;
+/// Counts allocated bytes.
+#[global_allocator]
+static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
 /// What an input may cost, in proportion to its size.
 #[derive(Debug, Clone, Copy)]

@@ -13,7 +13,7 @@ use mmstats_core::{
 
 use parking_lot::Mutex;
 
-use crate::Meetings;
+use crate::meetings::Meetings;
 
 type Bytes = StaticBytes<262_144>;
 

@@ -14,7 +14,7 @@ use mmstats_observe::{Observer, OwnedValue, Sources, totals};
 
 use parking_lot::Mutex;
 
-use crate::Meetings;
+use crate::meetings::Meetings;
 
 /// What is published.
 #[derive(Stats)]

@@ -6,7 +6,7 @@ use mmstats::{Options, Publisher};
 use mmstats_tests::everything::Everything;
 use mmstats_tests::system;
 
-use crate::{hear, say};
+use crate::lines::{hear, say};
 
 /// Publishes `before` it goes into the background, or `after`. The daemon tells its process
 /// id, what it is told of the publisher that it inherited, and where it publishes now.

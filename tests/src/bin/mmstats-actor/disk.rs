@@ -16,7 +16,7 @@ use mmstats_tests::everything::Everything;
 use mmstats_tests::look::{look, states, unsigned};
 use mmstats_tests::system;
 
-use crate::say;
+use crate::lines::say;
 
 /// Somebody with a quota.
 const USER: u32 = 54_321;

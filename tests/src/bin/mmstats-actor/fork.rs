@@ -6,7 +6,7 @@ use mmstats::{Counter, FieldOptions, Options, Publisher};
 use mmstats_tests::everything::Everything;
 use mmstats_tests::system;
 
-use crate::{hear, say};
+use crate::lines::{hear, say};
 
 /// The parent publishes 10, forks, and lives until its input ends.
 pub(crate) fn run(directory: &Path, words: &[String]) {

@@ -8,7 +8,7 @@ use mmstats::{Counter, FieldOptions, Group, Lane, Schema};
 use mmstats_tests::payload::Eight;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::{hear, say};
+use crate::lines::{hear, say};
 
 /// Increments of the first fields for each increment of all.
 const HOT: usize = 50;

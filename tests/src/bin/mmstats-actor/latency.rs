@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use mmstats::{Array, Counter, Publisher, Stats};
 
+use crate::lines::{hear, say};
 use crate::publish::options;
-use crate::{hear, say};
 
 #[derive(Debug, Stats)]
 #[stats(prefix = "latency")]

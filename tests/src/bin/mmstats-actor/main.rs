@@ -1,7 +1,7 @@
-//! The programs that the tests start: `mmstats-actor ROLE DIRECTORY [ARGUMENT...]`.
+//! Programs that the tests start: `mmstats-actor ROLE DIRECTORY [ARGUMENT...]`.
 //!
-//! They tell by lines on their standard output how far they are, and do what lines on
-//! their standard input ask for; when that ends they end.
+//! A program reports its progress in lines of its standard output, obeys lines of its standard input,
+//! and ends when its input ends.
 
 #[cfg(target_os = "linux")]
 mod clock;
@@ -15,6 +15,8 @@ mod fork;
 mod large;
 #[cfg(target_os = "linux")]
 mod latency;
+#[cfg(any(target_os = "linux", windows))]
+mod lines;
 #[cfg(target_os = "linux")]
 mod prefork;
 #[cfg(any(target_os = "linux", windows))]
@@ -52,7 +54,7 @@ fn on_linux(role: &str, directory: &std::path::Path, rest: &[String]) {
         "latency" => latency::run(directory, rest),
         "limited" => {
             disk::bounded(directory, "limit");
-            say("passed");
+            lines::say("passed");
         }
         "forks" => storms::forks(directory, rest),
         "threads" => storms::threads(directory, rest),
@@ -77,23 +79,3 @@ fn on_linux(role: &str, directory: &std::path::Path, rest: &[String]) {
 
 #[cfg(not(any(target_os = "linux", windows)))]
 fn main() {}
-
-/// Prints a line for the test that waits for it.
-#[cfg(any(target_os = "linux", windows))]
-fn say(line: impl std::fmt::Display) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    // A test that no longer listens has failed, and ends this process anyway.
-    let _ = writeln!(out, "{line}");
-    let _ = out.flush();
-}
-
-/// The next line of the test; `None` when it has gone.
-#[cfg(any(target_os = "linux", windows))]
-fn hear() -> Option<String> {
-    let mut line = String::new();
-    match std::io::stdin().read_line(&mut line) {
-        Ok(read) if read > 0 => Some(line.trim_end().to_owned()),
-        _ => None,
-    }
-}

@@ -8,7 +8,7 @@ use mmstats::{Options, Publisher};
 use mmstats_tests::everything::Everything;
 use mmstats_tests::system;
 
-use crate::{hear, say};
+use crate::lines::{hear, say};
 
 /// The parent publishes, listens on SOCKET and forks when it is told to. Each worker
 /// publishes for itself, counts a request, and answers it with its process id.

@@ -19,7 +19,7 @@ use mmstats_tests::system;
 
 #[cfg(target_os = "linux")] // which lets one stand in for the C library
 use crate::clock;
-use crate::{hear, say};
+use crate::lines::{hear, say};
 
 /// As little as a program can publish.
 #[derive(Debug, Stats)]
@@ -39,7 +39,7 @@ pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
             ("lanes", lanes) => options.lanes(lanes.parse().expect("a number of lanes")),
             ("keep", _) => options.on_drop(OnDrop::Keep),
             ("post", keep) => options.post_mortems(Some(keep.parse().expect("a number"))),
-            #[cfg(target_os = "linux")] // as above
+            #[cfg(target_os = "linux")]
             ("clock", seconds) => {
                 clock::set(seconds.parse().expect("seconds"));
                 options
@@ -52,7 +52,7 @@ pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
             ("access", "owner") => options.access(Access::Owner),
             ("access", "group") => options.access(Access::Group),
             ("access", "everybody") => options.access(Access::Everybody),
-            #[cfg(target_os = "linux")] // as above
+            #[cfg(target_os = "linux")]
             ("user", id) => {
                 system::become_user(id.parse().expect("a user")).expect("the super-user may");
                 options
@@ -109,7 +109,7 @@ pub(crate) fn idle(directory: &Path, words: &[String]) {
                 while hear().is_some() {}
                 return;
             }
-            #[cfg(target_os = "linux")] // as above
+            #[cfg(target_os = "linux")]
             ("clock", seconds) => {
                 // Amid a timed section, which takes as long as it takes.
                 let seconds = seconds.parse().expect("seconds");
@@ -218,7 +218,7 @@ pub(crate) fn look(directory: &Path, labels: &[String]) {
 }
 
 /// `USER LABEL`: what that user sees.
-#[cfg(target_os = "linux")] // as above
+#[cfg(target_os = "linux")]
 pub(crate) fn look_as(directory: &Path, words: &[String]) {
     let [user, label] = words else { panic!("USER LABEL") };
     system::become_user(user.parse().expect("a user")).expect("the super-user may");

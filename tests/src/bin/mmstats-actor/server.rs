@@ -9,7 +9,7 @@ use mmstats::{Publisher, Stats, Text};
 use mmstats_observe::{Fold, Observer, Scratch, Sources, Totals};
 use mmstats_tests::payload::Eight;
 
-use crate::{hear, say};
+use crate::lines::{hear, say};
 
 #[derive(Debug, Stats)]
 #[stats(prefix = "server")]

@@ -7,8 +7,8 @@ use mmstats::{Array, Counter, FieldOptions, Lane, Publisher, Stats};
 use mmstats_tests::storage::{Class, Handle, publish};
 use mmstats_tests::word::SharedWord;
 
+use crate::lines::{hear, say};
 use crate::publish::{options, thread_id};
-use crate::{hear, say};
 
 /// `CLASS WORD [OPTION...]`: publishes 1, 2, 3 and so on as fast as possible, and after each
 /// stores its number in the file WORD.

@@ -11,8 +11,8 @@ use mmstats_tests::everything::Everything;
 use mmstats_tests::look::{look, states, unsigned};
 use mmstats_tests::system;
 
+use crate::lines::{hear, say};
 use crate::publish::options;
-use crate::{hear, say};
 
 /// `CHILDREN`: forks while threads come and go, claim lanes and count. Says how many children
 /// there were, how many failed or hung, and the sum of `added`.

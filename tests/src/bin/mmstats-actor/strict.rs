@@ -11,7 +11,7 @@ use mmstats_tests::everything::Everything;
 use mmstats_tests::further::Further;
 use mmstats_tests::system;
 
-use crate::say;
+use crate::lines::say;
 
 /// What is done in the strict mode.
 pub(crate) fn run(directory: &Path, words: &[String]) {
