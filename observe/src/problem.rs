@@ -13,8 +13,10 @@ use mmstats_core::read::{FieldError, Refusal, ValueError};
 /// The text names the file, what is wrong, the rule and the place:
 ///
 /// ```
-/// # use std::path::Path;
+/// use std::path::Path;
+///
 /// use mmstats_observe::{Observer, Sources};
+///
 /// let mut observer = Observer::new(Sources::new().path("no-such-file.mmst"));
 /// observer.refresh();
 /// let problem = observer.problems().next().unwrap();

@@ -13,8 +13,9 @@ use crate::value::{OwnedValue, Reading};
 /// anew, or one of several ended (unless it was [folded](crate::Fold)).
 ///
 /// ```
-/// # use std::time::Duration;
+/// use std::time::Duration;
 /// use mmstats_observe::{Kind, OwnedValue, Reading, rate};
+///
 /// let counted = |n| Reading::consistent(OwnedValue::Unsigned(n));
 /// let second = Duration::from_secs(1);
 /// assert_eq!(rate(Some(Kind::Counter), &counted(10), &counted(14), second), Some(4.0));

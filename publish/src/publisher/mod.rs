@@ -40,16 +40,19 @@ use crate::thread::local::Local;
 ///   for tasks that move between threads: no handle is kept across an `await`.
 ///
 /// ```
-/// # use mmstats::{Counter, Options, Publisher, Stats};
-/// # #[derive(Stats)] struct Web { requests: Counter }
-/// # let dir = std::env::temp_dir().join(format!("mmstats-doc-{}", std::process::id()));
-/// let web: Publisher<Web> = Options::new().directory(&dir).start()?;
+/// use mmstats::{Counter, Options, Publisher, Stats};
+///
+/// #[derive(Stats)]
+/// struct Web {
+///     requests: Counter,
+/// }
+///
+/// let web: Publisher<Web> = Options::new().start()?;
 /// std::thread::scope(|scope| {
 ///     for _ in 0..4 {
 ///         scope.spawn(|| web.with(|stats| stats.requests.incr()));
 ///     }
 /// });
-/// # drop(web); std::fs::remove_dir(dir).unwrap();
 /// # Ok::<(), mmstats::Error>(())
 /// ```
 pub struct Publisher<S: Stats> {
@@ -133,14 +136,13 @@ impl<S: Stats> Publisher<S> {
     /// further file, each of twice the room. Attach it with [`Lane::attach`].
     ///
     /// ```
-    /// # use mmstats::{Counter, FieldOptions, Lane, Options};
-    /// # let dir = std::env::temp_dir().join(format!("mmstats-add-{}", std::process::id()));
-    /// let publisher = Options::new().directory(&dir).start::<Lane>()?;
+    /// use mmstats::{Counter, FieldOptions, Lane, Options};
+    ///
+    /// let publisher = Options::new().start::<Lane>()?;
     /// let plugin = publisher.add::<Counter>("plugin.calls", FieldOptions::new())?;
     /// let calls = publisher.lane()?.attach(plugin)?;
     /// calls.incr();
-    /// publisher.retire(plugin)?; // The handle goes on into the void.
-    /// # drop((calls, publisher)); std::fs::remove_dir(dir).unwrap();
+    /// publisher.retire(plugin)?; // Later updates by the handle are not shown.
     /// # Ok::<(), mmstats::Error>(())
     /// ```
     ///
@@ -160,15 +162,14 @@ impl<S: Stats> Publisher<S> {
     /// Adds a gauge of the whole program, which any thread may set: see [`SharedGauge`](crate::SharedGauge).
     ///
     /// ```
-    /// # use mmstats::{FieldOptions, Lane, Options};
-    /// # let dir = std::env::temp_dir().join(format!("mmstats-shared-{}", std::process::id()));
-    /// let publisher = Options::new().directory(&dir).start::<Lane>()?;
+    /// use mmstats::{FieldOptions, Lane, Options};
+    ///
+    /// let publisher = Options::new().start::<Lane>()?;
     /// let version = publisher.shared::<u64>("config.version", FieldOptions::new())?;
     /// std::thread::scope(|scope| {
     ///     scope.spawn(|| version.set(7));
     /// });
     /// assert_eq!(version.get(), Some(7));
-    /// # drop((version, publisher)); std::fs::remove_dir(dir).unwrap();
     /// # Ok::<(), mmstats::Error>(())
     /// ```
     ///
@@ -197,15 +198,15 @@ impl<S: Stats> Publisher<S> {
     /// [`Publisher::close`] does then. A forked child has no such thread.
     ///
     /// ```
-    /// # use mmstats::{FieldOptions, Gauge, Lane, Options};
-    /// # use std::sync::{Arc, Mutex};
-    /// # let dir = std::env::temp_dir().join(format!("mmstats-sampled-{}", std::process::id()));
-    /// # let queue = Arc::new(Mutex::new(vec![1, 2, 3]));
-    /// let publisher = Options::new().directory(&dir).start::<Lane>()?;
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// use mmstats::{FieldOptions, Gauge, Lane, Options};
+    ///
+    /// let queue = Arc::new(Mutex::new(vec![1, 2, 3]));
+    /// let publisher = Options::new().start::<Lane>()?;
     /// publisher.sampled("queue.length", FieldOptions::new(), move |length: &Gauge<u64>| {
     ///     length.set(queue.lock().unwrap().len() as u64);
     /// })?;
-    /// # drop(publisher); std::fs::remove_dir(dir).unwrap();
     /// # Ok::<(), mmstats::Error>(())
     /// ```
     ///

@@ -15,8 +15,13 @@ use crate::schema::Schema;
 /// How and where to publish. The defaults suit a server.
 ///
 /// ```no_run
-/// # use mmstats::{Counter, OnDrop, Options, Stats};
-/// # #[derive(Stats)] struct Web { requests: Counter }
+/// use mmstats::{Counter, OnDrop, Options, Stats};
+///
+/// #[derive(Stats)]
+/// struct Web {
+///     requests: Counter,
+/// }
+///
 /// let publisher = Options::new()
 ///     .name("web")
 ///     .lanes(32)

@@ -31,14 +31,13 @@ pub trait Stats: Sized + 'static {
 /// The lane itself, for fields that are declared in a [`Schema`] one by one.
 ///
 /// ```
-/// # use mmstats::{Counter, FieldOptions, Lane, Options, Schema};
-/// # let dir = std::env::temp_dir().join(format!("mmstats-lane-{}", std::process::id()));
+/// use mmstats::{Counter, FieldOptions, Lane, Options, Schema};
+///
 /// let mut schema = Schema::new();
 /// let requests = schema.add::<Counter>("requests", FieldOptions::new().help("Served."));
-/// let publisher = Options::new().directory(&dir).schema(schema).start::<Lane>()?;
+/// let publisher = Options::new().schema(schema).start::<Lane>()?;
 /// let lane = publisher.lane()?;
 /// lane.attach(requests)?.incr();
-/// # drop((lane, publisher)); std::fs::remove_dir(dir).unwrap();
 /// # Ok::<(), mmstats::Error>(())
 /// ```
 impl Stats for Lane {

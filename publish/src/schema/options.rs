@@ -7,13 +7,13 @@ use super::value::Value;
 /// What can be said of a field besides its label and type.
 ///
 /// ```
-/// # use mmstats::{Counter, FieldOptions, Schema};
+/// use mmstats::{Counter, FieldOptions, Schema};
+///
 /// let mut schema = Schema::new();
-/// let ok = schema.add::<Counter>(
+/// schema.add::<Counter>(
 ///     "http.requests",
 ///     FieldOptions::new().help("Requests served.").attribute("code", "200"),
 /// );
-/// # let _ = ok;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FieldOptions {

@@ -23,17 +23,17 @@ use crate::strings::{self, Strings};
 /// tried again a second later.
 ///
 /// ```
-/// # use mmstats::{Counter, Family, Options, Publisher, Stats};
+/// use mmstats::{Counter, Family, Options, Publisher, Stats};
+///
 /// #[derive(Stats)]
 /// struct Web {
 ///     /// Requests served.
 ///     #[stats(labels("method", "code"))]
 ///     requests: Family<Counter, 2>,
 /// }
-/// # let dir = std::env::temp_dir().join(format!("mmstats-family-{}", std::process::id()));
-/// # let web: Publisher<Web> = Options::new().directory(&dir).start()?;
+///
+/// let web: Publisher<Web> = Options::new().start()?;
 /// web.with(|stats| stats.requests.get(&["GET", "200"]).incr());
-/// # drop(web); std::fs::remove_dir(dir).unwrap();
 /// # Ok::<(), mmstats::Error>(())
 /// ```
 pub struct Family<H, const N: usize> {
