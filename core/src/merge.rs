@@ -155,26 +155,29 @@ impl From<WindowSum> for AverageValue {
     }
 }
 
-/// Sum, minimum or maximum of a histogram.
+/// An exact integer or a float: a sum, a minimum or a maximum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Number {
-    /// Of values of type u64; a sum saturates.
-    Integer(u128),
-    /// Of values of type f64.
+    /// Of unsigned integers; a sum saturates.
+    Unsigned(u128),
+    /// Of signed integers; a sum saturates.
+    Signed(i128),
+    /// Of floats.
     Float(f64),
 }
 
 impl Number {
     const fn from_bits(float: bool, bits: u64) -> Self {
-        if float { Self::Float(f64::from_bits(bits)) } else { Self::Integer(bits as u128) }
+        if float { Self::Float(f64::from_bits(bits)) } else { Self::Unsigned(bits as u128) }
     }
 
     /// As a lane holds it: a float's bits, or an integer modulo 2^64.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation)] // Wraps, as in a lane.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Wraps, as in a lane.
     pub const fn to_bits(self) -> u64 {
         match self {
-            Self::Integer(n) => n as u64,
+            Self::Unsigned(n) => n as u64,
+            Self::Signed(n) => n as u64,
             Self::Float(x) => x.to_bits(),
         }
     }
@@ -184,30 +187,41 @@ impl Number {
     #[allow(clippy::cast_precision_loss)]
     pub const fn as_f64(self) -> f64 {
         match self {
-            Self::Integer(n) => n as f64,
+            Self::Unsigned(n) => n as f64,
+            Self::Signed(n) => n as f64,
             Self::Float(x) => x,
         }
     }
 
-    fn plus(self, other: Self) -> Self {
+    /// The sum; a float if the numbers are of two types.
+    #[inline]
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Integer(a), Self::Integer(b)) => Self::Integer(a.saturating_add(b)),
+            (Self::Unsigned(a), Self::Unsigned(b)) => Self::Unsigned(a.saturating_add(b)),
+            (Self::Signed(a), Self::Signed(b)) => Self::Signed(a.saturating_add(b)),
             (a, b) => Self::Float(a.as_f64() + b.as_f64()),
         }
     }
 
-    /// The smaller one; NaN only if both are.
-    fn min(self, other: Self) -> Self {
+    /// The smaller number; NaN only if both are.
+    #[inline]
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Integer(a), Self::Integer(b)) => Self::Integer(a.min(b)),
+            (Self::Unsigned(a), Self::Unsigned(b)) => Self::Unsigned(a.min(b)),
+            (Self::Signed(a), Self::Signed(b)) => Self::Signed(a.min(b)),
             (a, b) => Self::Float(a.as_f64().min(b.as_f64())),
         }
     }
 
-    /// The larger one; NaN only if both are.
-    fn max(self, other: Self) -> Self {
+    /// The larger number; NaN only if both are.
+    #[inline]
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Integer(a), Self::Integer(b)) => Self::Integer(a.max(b)),
+            (Self::Unsigned(a), Self::Unsigned(b)) => Self::Unsigned(a.max(b)),
+            (Self::Signed(a), Self::Signed(b)) => Self::Signed(a.max(b)),
             (a, b) => Self::Float(a.as_f64().max(b.as_f64())),
         }
     }
@@ -223,7 +237,7 @@ pub struct HistogramSummary {
 
 impl HistogramSummary {
     /// No values.
-    pub const EMPTY: Self = Self { count: 0, sum: Number::Integer(0), range: None };
+    pub const EMPTY: Self = Self { count: 0, sum: Number::Unsigned(0), range: None };
 
     /// `count` values with their sum, minimum and maximum.
     #[must_use]
@@ -291,6 +305,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn number_sum_saturates_and_mixes_to_float() {
+        use Number::{Float, Signed, Unsigned};
+        assert_eq!(Unsigned(u128::MAX).plus(Unsigned(1)), Unsigned(u128::MAX));
+        assert_eq!(Signed(-3).plus(Signed(1)), Signed(-2));
+        assert_eq!(
+            (Signed(-3).min(Signed(1)), Unsigned(3).max(Unsigned(1))),
+            (Signed(-3), Unsigned(3))
+        );
+        assert_eq!(Unsigned(3).plus(Float(0.5)), Float(3.5));
+    }
+
+    #[test]
     fn timer_sum_last_of_largest_lane() {
         let lane = |count, last| TimerValue::from_elements([count, 10, last, last, last]);
         let mut all = TimerSum::default();
@@ -301,7 +327,7 @@ mod tests {
         assert_eq!(all.value(), value);
         // In two halves, although the second half has more in all than the largest lane.
         let (mut first, mut second) = (TimerSum::from(lane(5, 50)), TimerSum::default());
-        [lane(4, 40), lane(4, 41)].map(|lane| second.add(lane));
+        [lane(4, 40), lane(4, 41)].into_iter().for_each(|lane| second.add(lane));
         first.merge(&second);
         assert_eq!(first.value().last, Some(50));
     }
@@ -345,12 +371,12 @@ mod tests {
     #[test]
     fn histogram_summary_integers_exact() {
         let integer = |n: u64| {
-            let n = Number::Integer(n.into());
+            let n = Number::Unsigned(n.into());
             HistogramSummary::new(1, n, Some((n, n)))
         };
         let mut all = integer(u64::MAX);
         all.merge(&integer(3));
-        assert_eq!(all.sum(), Number::Integer((1 << 64) + 2));
+        assert_eq!(all.sum(), Number::Unsigned((1 << 64) + 2));
         assert_eq!(all.sum().to_bits(), 2);
     }
 }

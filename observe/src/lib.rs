@@ -1,28 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod budget;
 mod combine;
-mod events;
 mod field;
 mod file;
-mod fold;
-mod heap;
-mod histogram;
-mod kinds;
-mod look;
-mod observer;
-mod one;
+mod find;
+mod format;
+mod identity;
 mod problem;
-mod program;
-mod rate;
-mod rates;
-mod read;
-mod scan;
-mod series;
-mod sources;
-mod state;
-mod three;
 mod totals;
 mod value;
 
@@ -31,25 +16,20 @@ use mmstats_unix as backend;
 #[cfg(windows)] // as above
 use mmstats_windows as backend;
 
-pub use events::{Event, EventLine};
 pub use field::{FieldInfo, FieldRef, Shape};
 pub use file::File;
-pub use fold::Fold;
-pub use histogram::HistogramValue;
-pub use kinds::StateValue;
-pub use observer::{Changes, Observer};
+pub use find::{Changes, Observer, Sources};
+pub use format::{Scratch, Visitor};
+pub use identity::{Identity, Instance, LaneInfo, Lanes, State};
 pub use problem::{Damage, Problem};
-pub use program::Program;
-pub use rate::{rate, timer_mean};
-pub use rates::WindowRate;
-pub use scan::Scratch;
-pub use sources::Sources;
-pub use state::{Identity, Instance, LaneInfo, Lanes, State};
-pub use totals::{Total, Totals, totals};
-pub use value::{EachValue, Origin, OwnedValue, Reading, Tally, Verdict};
+pub use totals::{Fold, Program, Total, Totals, totals};
+pub use value::{
+    EachValue, Event, EventLine, HistogramValue, Origin, OwnedValue, Reading, StateValue, Tally,
+    Verdict, WindowRate, rate, timer_mean,
+};
 
 pub use backend::FileId;
-pub use mmstats_core::merge::{AverageValue, TimerValue};
+pub use mmstats_core::merge::{AverageValue, Number, TimerValue};
 pub use mmstats_core::read::{
     Attributes, Scalar, Value as RawValue, Verdict as RawVerdict, parse_attributes,
 };

@@ -45,12 +45,12 @@ impl Problem {
         Self { path: path.to_owned(), code, offset: None, message: message.into(), named: false }
     }
 
-    pub(crate) fn of_refusal(path: &Path, refusal: &Refusal) -> Self {
+    pub(crate) fn from_refusal(path: &Path, refusal: &Refusal) -> Self {
         let offset = Some(u64::from(refusal.offset()));
         Self { offset, ..Self::new(path, refusal.code(), refusal.to_string()) }
     }
 
-    pub(crate) fn of_format1(path: &Path, error: &format1::Error) -> Self {
+    pub(crate) fn from_format1(path: &Path, error: &format1::Error) -> Self {
         let offset = u64::try_from(error.offset()).ok();
         Self { offset, ..Self::new(path, error.code(), error.to_string()) }
     }
@@ -60,15 +60,15 @@ impl Problem {
     pub(crate) fn unknown_format(path: &Path, first: &[u8]) -> Self {
         if MAGIC.starts_with(first) {
             let found = u32::try_from(first.len()).unwrap_or(u32::MAX);
-            Self::of_refusal(path, &Refusal::TooShort { found })
+            Self::from_refusal(path, &Refusal::TooShort { found })
         } else {
             let mut found = [0; 8];
             found.iter_mut().zip(first).for_each(|(to, from)| *to = *from);
-            Self::of_refusal(path, &Refusal::BadMagic { found })
+            Self::from_refusal(path, &Refusal::BadMagic { found })
         }
     }
 
-    pub(crate) fn of_system(path: &Path, error: &Error) -> Self {
+    pub(crate) fn from_system(path: &Path, error: &Error) -> Self {
         let code = match error.kind() {
             ErrorKind::NotFound | ErrorKind::Replaced => "not-found",
             ErrorKind::PermissionDenied
@@ -78,7 +78,7 @@ impl Problem {
             ErrorKind::NotDirectory(_) => "not-a-directory",
             ErrorKind::TooLarge { .. } => "too-large",
             // FORMAT.md has a rule for files that are too short.
-            ErrorKind::Empty => return Self::of_refusal(path, &Refusal::TooShort { found: 0 }),
+            ErrorKind::Empty => return Self::from_refusal(path, &Refusal::TooShort { found: 0 }),
             ErrorKind::Shrunk => "truncated",
             _ => "io",
         };
@@ -89,7 +89,7 @@ impl Problem {
         Self::new(path, code, format!("cannot {}: {why}", error.operation()))
     }
 
-    pub(crate) fn of_io(path: &Path, error: &std::io::Error) -> Self {
+    pub(crate) fn from_io(path: &Path, error: &std::io::Error) -> Self {
         let code = match error.kind() {
             std::io::ErrorKind::NotFound => "not-found",
             std::io::ErrorKind::PermissionDenied => "permission-denied",
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn text_names_file_rule_and_offset_and_escapes() {
         let refusal = Refusal::UnsupportedMajor { found: 9 };
-        let problem = Problem::of_refusal(Path::new("a\u{1b}[2J.mmst"), &refusal);
+        let problem = Problem::from_refusal(Path::new("a\u{1b}[2J.mmst"), &refusal);
         let text = problem.to_string();
         assert_eq!(
             text,
@@ -192,7 +192,7 @@ mod tests {
             (ErrorKind::Shrunk, "truncated"),
             (ErrorKind::TooManyFiles, "io"),
         ] {
-            let problem = Problem::of_system(path, &Error::new("open", path, kind));
+            let problem = Problem::from_system(path, &Error::new("open", path, kind));
             assert_eq!(problem.code, code);
             assert_eq!(problem.message.starts_with("cannot open: "), code != "too-short");
         }
@@ -202,7 +202,7 @@ mod tests {
             (std::io::ErrorKind::NotADirectory, "not-a-directory"),
             (std::io::ErrorKind::OutOfMemory, "io"),
         ] {
-            assert_eq!(Problem::of_io(path, &kind.into()).code, code);
+            assert_eq!(Problem::from_io(path, &kind.into()).code, code);
         }
     }
 

@@ -7,7 +7,8 @@ use mmstats_core::{
     Aggregation, Array, Buckets, Counter, DataType, FieldSpec, Gauge, Histogram, Kind, Rate,
 };
 use mmstats_observe::{
-    Fold, OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Storage, Totals, Verdict, totals,
+    Fold, Number, OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Storage, Totals, Verdict,
+    totals,
 };
 use support::{Plan, id, observe, only, publish, simple, unsigned};
 
@@ -52,9 +53,9 @@ fn histograms_of_floats_add_up() {
         values.iter().for_each(|value| histogram.record(*value));
     }
     let Some(OwnedValue::Histogram(all)) = sum(&observe(directory.path())) else { panic!() };
-    assert_eq!((all.count(), all.sum(), all.mean()), (4, OwnedValue::F64(42.0), Some(10.5)));
+    assert_eq!((all.count(), all.sum(), all.mean()), (4, Number::Float(42.0), Some(10.5)));
     let ends = (all.min(), all.max());
-    assert_eq!(ends, (Some(OwnedValue::F64(-1.0)), Some(OwnedValue::F64(40.0))));
+    assert_eq!(ends, (Some(Number::Float(-1.0)), Some(Number::Float(40.0))));
     assert!(all.is_float() && all.below() == 1 && all.above() == 0);
     assert_eq!((all.quantile(0.0), all.quantile(1.0)), (Some(-1.0), Some(40.0)));
 }

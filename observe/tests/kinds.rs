@@ -5,7 +5,7 @@ mod support;
 use mmstats_core::{
     Average, Buckets, DataType, FieldSpec, Gauge, Histogram, State, StateSet, Window,
 };
-use mmstats_observe::{Fold, OwnedValue, Totals, Verdict};
+use mmstats_observe::{Fold, Number, OwnedValue, Totals, Verdict};
 use support::{Published, id, observe, only, simple, value};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,8 +84,8 @@ fn lanes_and_programs_combine() {
         assert!(phase.iter().eq([("idle", 2), ("busy", 1)]));
         assert_eq!(phase.only(), None);
         let OwnedValue::Histogram(size) = total("size") else { panic!() };
-        assert_eq!((size.count(), size.sum()), (4, OwnedValue::Unsigned(500)));
-        assert_eq!(size.max(), Some(OwnedValue::Unsigned(200)));
+        assert_eq!((size.count(), size.sum()), (4, Number::Unsigned(500)));
+        assert_eq!(size.max(), Some(Number::Unsigned(200)));
         assert_eq!(size.quantile(0.0), Some(100.0));
         assert!((size.quantile(0.5).unwrap() / 100.0 - 1.0).abs() <= size.relative_error());
         assert_eq!(size.buckets().map(|bucket| bucket.3).collect::<Vec<_>>(), [3, 1]);
@@ -148,10 +148,10 @@ fn histograms_and_averages_outlive_their_files() {
     let mut observer = observe(directory.path());
     drop(program_a);
     let changes = observer.refresh();
-    fold.add_ended(&observer, &changes);
+    fold.add_ended(observer.files(), &changes.vanished);
     support::remove(&path);
     let changes = observer.refresh();
-    fold.add_ended(&observer, &changes);
+    fold.add_ended(observer.files(), &changes.vanished);
     let mut totals = Totals::new();
     totals.update(observer.files(), Some(&fold));
     let total = |label: &str| totals.get(label).next().unwrap().reading.value.clone().unwrap();

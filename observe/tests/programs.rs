@@ -183,7 +183,7 @@ fn sums_do_not_drop_when_files_end_and_go() {
     let (mut fold, mut all) = (Fold::new(), Totals::new());
     let mut step = |observer: &mut Observer| {
         let changes = observer.refresh();
-        let new = fold.add_ended(observer, &changes);
+        let new = fold.add_ended(observer.files(), &changes.vanished);
         all.update(live(observer), Some(&fold));
         let value = |label| all.get(label).next().map(|total| total.reading.clone());
         let load = value("load").and_then(|reading| reading.value);

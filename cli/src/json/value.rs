@@ -68,9 +68,9 @@ fn average<S: Serializer>(value: &AverageValue, s: S) -> Result<S::Ok, S::Error>
 fn histogram<S: Serializer>(value: &HistogramValue, s: S) -> Result<S::Ok, S::Error> {
     let mut s = s.serialize_struct("Histogram", 10)?;
     s.serialize_field("count", &value.count())?;
-    s.serialize_field("sum", &JsonValue(&value.sum()))?;
-    s.serialize_field("min", &value.min().as_ref().map(JsonValue))?;
-    s.serialize_field("max", &value.max().as_ref().map(JsonValue))?;
+    s.serialize_field("sum", &JsonValue(&value.sum().into()))?;
+    s.serialize_field("min", &value.min().map(OwnedValue::from).as_ref().map(JsonValue))?;
+    s.serialize_field("max", &value.max().map(OwnedValue::from).as_ref().map(JsonValue))?;
     s.serialize_field("mean", &value.mean().map(Float))?;
     s.serialize_field("quantiles", &Quantiles(value))?;
     s.serialize_field("scale", &value.scale())?;

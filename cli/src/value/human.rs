@@ -103,7 +103,7 @@ fn histogram(value: &HistogramValue, unit: &str) -> String {
             let _ = write!(text, ", {name} {}", with_unit(x, unit));
         }
     }
-    if let Some(max) = value.max().and_then(|max| max.as_f64()) {
+    if let Some(max) = value.max().map(|max| max.as_f64()) {
         let _ = write!(text, ", max {}", with_unit(max, unit));
     }
     text

@@ -60,10 +60,10 @@ fn state(value: &StateValue) -> String {
 
 /// `count=3 sum=7 min=1 max=4 mean=2.3 p50=2 p90=4 p99=4 p99.9=4`.
 fn histogram(value: &HistogramValue) -> String {
-    let mut text = format!("count={} sum={}", value.count(), to_plain(&value.sum()));
+    let mut text = format!("count={} sum={}", value.count(), to_plain(&value.sum().into()));
     for (name, end) in [("min", value.min()), ("max", value.max())] {
         if let Some(end) = end {
-            let _ = write!(text, " {name}={}", to_plain(&end));
+            let _ = write!(text, " {name}={}", to_plain(&end.into()));
         }
     }
     if let Some(mean) = value.mean() {

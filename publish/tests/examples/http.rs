@@ -68,7 +68,7 @@ fn last_events_and_quantiles_after_a_kill() {
         let Some(OwnedValue::Histogram(latency)) = latency else { panic!("{latency:?}") };
         assert_eq!(latency.count(), count);
         let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|q| latency.quantile(q).unwrap());
-        let [min, max] = [latency.min(), latency.max()].map(|v| v.unwrap().as_f64().unwrap());
+        let [min, max] = [latency.min(), latency.max()].map(|v| v.unwrap().as_f64());
         assert!(0.0 < min && min <= p50 && p50 <= p99 && p99 <= p999 && p999 <= max);
         assert!(latency.relative_error() <= 0.02);
     }

@@ -48,7 +48,7 @@ impl Watcher {
     /// The sum of `added`.
     fn sum(&mut self) -> u128 {
         let changes = self.observer.refresh();
-        self.fold.add_ended(&self.observer, &changes);
+        self.fold.add_ended(self.observer.files(), &changes.vanished);
         self.totals.update(self.observer.files(), Some(&self.fold));
         match self.totals.get("added").next().and_then(|total| total.reading.value.clone()) {
             Some(OwnedValue::Unsigned(n)) => n,

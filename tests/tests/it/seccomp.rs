@@ -8,7 +8,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
-use mmstats_observe::{AverageValue, File, Observer, OwnedValue, State, Verdict, totals};
+use mmstats_observe::{AverageValue, File, Number, Observer, OwnedValue, State, Verdict, totals};
 use mmstats_tests::everything::TEXTS;
 use mmstats_tests::look::{in_lane, look, total};
 
@@ -136,14 +136,14 @@ fn further(file: &File, number: u32, clock: bool) {
         };
         let count = u128::from(n) + 10;
         let sizes = histogram("sizes");
-        assert_eq!((sizes.count(), sizes.sum()), (count, OwnedValue::Unsigned(sum.into())));
-        assert_eq!(sizes.max(), Some(OwnedValue::Unsigned(n.into())));
+        assert_eq!((sizes.count(), sizes.sum()), (count, Number::Unsigned(sum.into())));
+        assert_eq!(sizes.max(), Some(Number::Unsigned(n.into())));
         let median = sizes.quantile(0.5).unwrap();
         assert!((median / (n as f64 / 2.0) - 1.0).abs() <= sizes.relative_error(), "{median}");
         let halves = histogram("halves");
-        assert_eq!((halves.count(), halves.sum()), (count, OwnedValue::F64(sum as f64 / 2.0)));
+        assert_eq!((halves.count(), halves.sum()), (count, Number::Float(sum as f64 / 2.0)));
         let latency = histogram("latency");
-        let twice = OwnedValue::Unsigned((2 * sum).into());
+        let twice = Number::Unsigned((2 * sum).into());
         assert_eq!((latency.count(), latency.sum()), (2 * count, twice));
         let average = AverageValue { count: count as f64, sum: sum as f64 };
         assert_eq!(value("average"), OwnedValue::Average(average));

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use mmstats::{Events, Histogram, Options, Publisher, Rate, Stats, Text, Timer, Window};
 use mmstats_core::read::Image;
-use mmstats_observe::{AverageValue, OwnedValue};
+use mmstats_observe::{AverageValue, Number, OwnedValue};
 use mmstats_tests::look::{in_lane, look};
 
 use mmstats_tests::actor::directory;
@@ -66,7 +66,7 @@ fn values_go_on_over_the_end_of_their_numbers() {
         let Some(OwnedValue::Timer(timer)) = value("timer") else { panic!("no timer at {n}") };
         assert_eq!((timer.count, timer.sum), (n.into(), sum));
         let Some(OwnedValue::Histogram(sizes)) = value("sizes") else { panic!("none at {n}") };
-        assert_eq!((sizes.count(), sizes.sum()), (n.into(), OwnedValue::Unsigned(sum)));
+        assert_eq!((sizes.count(), sizes.sum()), (n.into(), Number::Unsigned(sum)));
         // Of rings fewer values are seen for a while.
         if let Some(OwnedValue::Window(AverageValue { count, sum })) = value("window") {
             assert!(count <= 5.0 && sum <= 5.0 * 300.0, "{sum} of {count}");

@@ -96,7 +96,7 @@ pub(crate) fn observe(directory: &Path) {
     });
     loop {
         let changes = observer.refresh();
-        fold.add_ended(&observer, &changes);
+        fold.add_ended(observer.files(), &changes.vanished);
         totals.update(observer.files(), Some(&fold));
         for file in observer.files() {
             (0..file.lanes().used).for_each(|lane| {

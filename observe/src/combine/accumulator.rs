@@ -1,0 +1,291 @@
+//! Combines the values of one field, value by value.
+
+use mmstats_core::merge::{AverageValue, TimerSum, TimerValue};
+use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
+use mmstats_core::{Aggregation, DataType, Kind};
+
+use super::budget::{Budget, TOO_LARGE};
+use super::decoder::Decoder;
+use super::scalars::Scalars;
+use crate::field::{FieldRef, Shape};
+use crate::problem::Damage;
+use crate::value::{
+    EachValue, HistogramValue, Origin, OwnedValue, Reading, StateValue, Tally, Verdict, WindowRate,
+};
+
+/// The values of one field, combined so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Accumulator {
+    rule: Aggregation,
+    body: Body,
+    tally: Tally,
+    damage: Option<Damage>,
+    /// The first verdict that the tally does not count.
+    other: Option<Verdict>,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    Scalar(DataType, Scalars),
+    Array(DataType, Vec<Scalars>),
+    Timer(Box<TimerSum>),
+    State(StateValue),
+    Histogram(Box<HistogramValue>),
+    Average(AverageValue),
+    Window(AverageValue),
+    Rate(Vec<WindowRate>),
+    /// Values that are listed, not combined.
+    Each(Decoder, Vec<EachValue>),
+}
+
+impl Accumulator {
+    /// No values yet of a field like this one.
+    pub(crate) fn new(field: &FieldRef<'_>) -> Self {
+        let decoder = Decoder::new(field);
+        let body = match (decoder, field.shape()) {
+            (decoder, _) if field.aggregation() == Aggregation::Each => {
+                Body::Each(decoder, Vec::new())
+            }
+            _ if field.kind() == Some(Kind::Rate) => Body::Rate(Vec::new()),
+            (Decoder::Timer, _) => Body::Timer(Box::default()),
+            (Decoder::Average, _) => Body::Average(AverageValue::default()),
+            (Decoder::Window, _) => Body::Window(AverageValue::default()),
+            (Decoder::Histogram, _) => Body::Histogram(Box::new(HistogramValue::new())),
+            (Decoder::State(names), _) => Body::State(StateValue::new(&names)),
+            (Decoder::Plain, Shape::One(ty)) if ty.is_scalar() => {
+                Body::Scalar(ty, Scalars::default())
+            }
+            (Decoder::Plain, Shape::Array(ty, _)) if ty.is_scalar() => Body::Array(ty, Vec::new()),
+            (Decoder::Plain, _) => Body::Each(Decoder::Plain, Vec::new()),
+        };
+        Self::with_body(field.aggregation(), body)
+    }
+
+    fn with_body(rule: Aggregation, body: Body) -> Self {
+        Self { rule, body, tally: Tally::default(), damage: None, other: None }
+    }
+
+    /// Removes all values; keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        match &mut self.body {
+            Body::Scalar(_, scalars) => *scalars = Scalars::default(),
+            Body::Array(_, elements) => elements.clear(),
+            Body::Timer(timer) => **timer = TimerSum::default(),
+            Body::State(state) => state.counts.fill(0),
+            Body::Histogram(histogram) => **histogram = HistogramValue::new(),
+            Body::Average(average) | Body::Window(average) => *average = AverageValue::default(),
+            Body::Rate(rates) => rates.clear(),
+            Body::Each(_, values) => values.clear(),
+        }
+        (self.tally, self.damage, self.other) = (Tally::default(), None, None);
+    }
+
+    /// Adds the scalar of one lane.
+    #[inline]
+    pub(crate) fn scalar(&mut self, budget: &mut Budget, origin: &Origin, raw: RawVerdict<Scalar>) {
+        if let (RawVerdict::Consistent(scalar), Body::Scalar(_, scalars)) = (raw, &mut self.body) {
+            scalars.add(self.rule, scalar);
+            self.tally.values = self.tally.values.saturating_add(1);
+        } else {
+            self.value(budget, origin, raw.map(Value::from));
+        }
+    }
+
+    /// Adds the value of one lane.
+    pub(crate) fn value(
+        &mut self,
+        budget: &mut Budget,
+        origin: &Origin,
+        raw: RawVerdict<Value<'_>>,
+    ) {
+        let mut verdict = Verdict::from(&raw);
+        let is_listed = !matches!(verdict, Verdict::Absent | Verdict::Retired | Verdict::Unknown);
+        if is_listed && matches!(self.body, Body::Each(..)) && !budget.takes(&raw) {
+            verdict = Verdict::Damaged(TOO_LARGE);
+        }
+        self.count(verdict);
+        if let Body::Each(decoder, values) = &mut self.body {
+            if is_listed && verdict != Verdict::Damaged(TOO_LARGE) {
+                let value = raw.consistent().map(|value| decoder.value(value));
+                values.push(EachValue { origin: *origin, value, verdict });
+            }
+        } else if let RawVerdict::Consistent(value) = raw {
+            self.add(value);
+        }
+    }
+
+    /// Adds the rates of one lane, whose value was just added: the checkpoints that are the
+    /// value give no rate by themselves.
+    pub(crate) fn rates(&mut self, origin: &Origin, more: Vec<WindowRate>) {
+        match &mut self.body {
+            Body::Rate(rates) => WindowRate::merge(rates, &more),
+            Body::Each(_, values) => {
+                if let Some(last) = values.last_mut().filter(|last| last.origin == *origin) {
+                    last.value = Some(OwnedValue::Rate(more));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, verdict: Verdict) {
+        let counter = match verdict {
+            Verdict::Consistent => &mut self.tally.values,
+            Verdict::Absent => &mut self.tally.absent,
+            Verdict::Contended => &mut self.tally.contended,
+            Verdict::Damaged(damage) => {
+                self.damage.get_or_insert(damage);
+                &mut self.tally.damaged
+            }
+            Verdict::Retired | Verdict::Unknown => {
+                self.other.get_or_insert(verdict);
+                return;
+            }
+        };
+        *counter = counter.saturating_add(1);
+    }
+
+    fn add(&mut self, value: Value<'_>) {
+        let rule = self.rule;
+        match (&mut self.body, value) {
+            (Body::Array(_, elements), Value::Array(array)) => {
+                if elements.len() < array.len() {
+                    elements.resize(array.len(), Scalars::default());
+                }
+                elements.iter_mut().zip(array.iter()).for_each(|(to, from)| to.add(rule, from));
+            }
+            (Body::Timer(timer), Value::Array(array)) => {
+                if let Some(more) = TimerValue::from_array(&array) {
+                    timer.add(more);
+                }
+            }
+            (Body::State(state), Value::U64(number)) => state.count(number),
+            (Body::Histogram(sum), Value::Histogram(histogram)) => {
+                sum.merge(&HistogramValue::from(&histogram));
+            }
+            (Body::Average(sum), Value::Array(array)) => {
+                sum.merge(AverageValue::from_array(&array));
+            }
+            (Body::Window(sum), Value::Window(window)) => sum.merge(window.into()),
+            (Body::Scalar(_, scalars), value) => {
+                let scalar = match value {
+                    Value::U64(n) => Scalar::U64(n),
+                    Value::I64(n) => Scalar::I64(n),
+                    Value::F32(x) => Scalar::F32(x),
+                    Value::F64(x) => Scalar::F64(x),
+                    Value::Bool(b) => Scalar::Bool(b),
+                    _ => return,
+                };
+                scalars.add(rule, scalar);
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds the values of another accumulator: of the same field in other files, of a kind
+    /// that [`Fold`](crate::Fold) keeps.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let rule = self.rule;
+        match (&mut self.body, &other.body) {
+            (Body::Scalar(_, to), Body::Scalar(_, from)) => to.merge(rule, *from),
+            (Body::Array(_, to), Body::Array(_, from)) => {
+                if to.len() < from.len() {
+                    to.resize(from.len(), Scalars::default());
+                }
+                to.iter_mut().zip(from).for_each(|(to, from)| to.merge(rule, *from));
+            }
+            (Body::Timer(to), Body::Timer(from)) => to.merge(from),
+            (Body::Histogram(to), Body::Histogram(from)) => to.merge(from),
+            (Body::Average(to), Body::Average(from)) | (Body::Window(to), Body::Window(from)) => {
+                to.merge(*from);
+            }
+            // States, rates and listed values are never folded.
+            _ => return,
+        }
+        let Tally { values, absent, contended, damaged } = other.tally;
+        self.tally.values = self.tally.values.saturating_add(values);
+        self.tally.absent = self.tally.absent.saturating_add(absent);
+        self.tally.contended = self.tally.contended.saturating_add(contended);
+        self.tally.damaged = self.tally.damaged.saturating_add(damaged);
+        self.damage = self.damage.or(other.damage);
+        self.other = self.other.or(other.other);
+    }
+
+    /// Whether any value was added.
+    pub(crate) const fn has_values(&self) -> bool {
+        self.tally.values > 0
+    }
+
+    /// The combined value and its verdict.
+    pub(crate) fn reading(&self) -> Reading {
+        let verdict = match (self.damage, self.other) {
+            (Some(damage), _) => Verdict::Damaged(damage),
+            (None, _) if self.tally.contended > 0 => Verdict::Contended,
+            (None, _) if self.tally.values > 0 => Verdict::Consistent,
+            (None, Some(other)) => other,
+            (None, None) => Verdict::Absent,
+        };
+        Reading { value: self.value_now(), verdict, tally: self.tally }
+    }
+
+    fn value_now(&self) -> Option<OwnedValue> {
+        match &self.body {
+            Body::Each(_, values) => match values.as_slice() {
+                [] => None,
+                // The constant of one file is shown without a list.
+                [one] if one.origin.lane.is_none() => one.value.clone(),
+                _ => Some(OwnedValue::Each(values.clone())),
+            },
+            _ if self.tally.values == 0 => None,
+            Body::Scalar(ty, scalars) => Some(scalars.value(self.rule, *ty)),
+            Body::Array(ty, elements) => {
+                let element = |scalars: &Scalars| scalars.value(self.rule, *ty);
+                Some(OwnedValue::Array(elements.iter().map(element).collect()))
+            }
+            Body::Timer(timer) => Some(OwnedValue::Timer(timer.value())),
+            Body::State(state) => Some(OwnedValue::State(state.clone())),
+            Body::Histogram(histogram) => Some(OwnedValue::Histogram(histogram.clone())),
+            Body::Average(average) => Some(OwnedValue::Average(*average)),
+            Body::Window(average) => Some(OwnedValue::Window(*average)),
+            Body::Rate(rates) => Some(OwnedValue::Rate(rates.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_has_worst_verdict_and_value_of_good_parts() {
+        let body = Body::Scalar(DataType::U64, Scalars::default());
+        let mut all = Accumulator::with_body(Aggregation::Sum, body);
+        assert_eq!(all.reading().verdict, Verdict::Absent);
+        all.scalar(&mut Budget::default(), &Origin::default(), RawVerdict::Absent);
+        assert_eq!(
+            all.reading(),
+            Reading {
+                value: None,
+                verdict: Verdict::Absent,
+                tally: Tally { absent: 1, ..Tally::default() },
+            }
+        );
+        all.scalar(
+            &mut Budget::default(),
+            &Origin::default(),
+            RawVerdict::Consistent(Scalar::U64(4)),
+        );
+        assert_eq!(all.reading().verdict, Verdict::Consistent);
+        all.scalar(&mut Budget::default(), &Origin::default(), RawVerdict::Contended);
+        assert_eq!(all.reading().verdict, Verdict::Contended);
+        let error = mmstats_core::read::ValueError::LaneState { offset: 7, found: 9 };
+        all.scalar(&mut Budget::default(), &Origin::default(), RawVerdict::Damaged(error));
+        let reading = all.reading();
+        assert_eq!(reading.value, Some(OwnedValue::Unsigned(4)));
+        assert_eq!(reading.verdict, Verdict::Damaged(Damage { code: "lane-state", offset: 7 }));
+        assert_eq!(reading.tally, Tally { values: 1, absent: 1, contended: 1, damaged: 1 });
+        assert!(all.has_values());
+        all.clear();
+        assert_eq!(all.reading().verdict, Verdict::Absent);
+    }
+}

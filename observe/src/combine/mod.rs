@@ -1,0 +1,10 @@
+//! Values of one field, combined by its rule: FORMAT.md section 4.3.
+
+mod accumulator;
+mod budget;
+mod decoder;
+mod scalars;
+
+pub(crate) use accumulator::Accumulator;
+pub(crate) use budget::{Budget, TOO_LARGE};
+pub(crate) use decoder::Decoder;

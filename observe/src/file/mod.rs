@@ -1,0 +1,350 @@
+//! One observed file.
+
+mod values;
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use crate::backend::{FileId, FileInfo};
+use crate::field::FieldRef;
+use crate::format::{self, CheckBuffer, Content, Refused};
+use crate::identity::{Identity, Instance, LaneInfo, Lanes, State};
+use crate::problem::{Damage, Problem};
+use crate::value::{Event, WindowRate};
+
+/// A file: its identity, its fields and their values.
+///
+/// Made by an [`Observer`](crate::Observer). Descriptions are those of the last refresh.
+/// Values are read when they are asked for; those of format 1 at the last refresh.
+#[derive(Debug)]
+pub struct File {
+    info: FileInfo,
+    named: bool,
+    state: State,
+    problem: Option<Problem>,
+    identity: Identity,
+    content: Content,
+    /// Unique for each opening of a file.
+    key: u64,
+    /// Set when a truncation is noticed.
+    truncated: OnceLock<Problem>,
+    handle: Handle,
+}
+
+/// Whether the file is kept open, besides being mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handle {
+    /// Open, and not counted yet.
+    New,
+    Open,
+    Closed,
+}
+
+/// The result of a refresh.
+#[derive(Debug)]
+pub(crate) enum Refreshed {
+    /// The same file.
+    Same {
+        /// Fields were added or retired.
+        grown: bool,
+        /// The state changed.
+        changed: bool,
+    },
+    /// The name is gone, or refers to another file or image.
+    Gone,
+}
+
+impl File {
+    /// Opens and judges a file. Any regular file becomes a `File`, however damaged.
+    ///
+    /// The caller sets [`Problem::named`] of an error.
+    pub(crate) fn open(
+        path: &Path,
+        named: bool,
+        key: u64,
+        buffer: &mut CheckBuffer,
+    ) -> Result<Self, Problem> {
+        let (info, content) = format::open(path, buffer)?;
+        let mut file = Self {
+            info,
+            named,
+            state: State::Unknown,
+            problem: None,
+            identity: Identity::default(),
+            content: Content::Unreadable,
+            key,
+            truncated: OnceLock::new(),
+            handle: Handle::New,
+        };
+        match content {
+            Ok(content) => {
+                file.content = content;
+                file.identity = file.content.identity();
+                file.judge();
+            }
+            Err(refused) => file.refuse(refused),
+        }
+        Ok(file)
+    }
+
+    /// Looks at the file again. An error means that the file is gone for another reason than
+    /// a removed name.
+    pub(crate) fn refresh(&mut self, buffer: &mut CheckBuffer) -> Result<Refreshed, Problem> {
+        let before = self.state;
+        self.info = match format::info(self.path()) {
+            Ok(info) if info.id == self.info.id => info,
+            // Another file with this name is opened anew.
+            Ok(_) | Err(_) => return Ok(Refreshed::Gone),
+        };
+        let grown = match self.content.refresh(&self.info.path, self.info.size, buffer) {
+            Some(Ok(format::Refreshed::Same { grown })) => {
+                if grown {
+                    self.identity = self.content.identity();
+                }
+                self.judge();
+                grown
+            }
+            Some(Ok(format::Refreshed::Replaced)) => return Ok(Refreshed::Gone),
+            Some(Err(refused)) => {
+                self.refuse(refused);
+                false
+            }
+            None => {
+                *self = Self::open(self.path(), self.named, self.key, buffer)?;
+                false
+            }
+        };
+        Ok(Refreshed::Same { grown, changed: self.state != before })
+    }
+
+    fn judge(&mut self) {
+        let state = if self.is_lost() {
+            Err(Refused::damaged(Problem::truncated(self.path(), None)))
+        } else {
+            match self.content.judge(&self.info.path, &self.identity) {
+                Some(state) => state,
+                None => return,
+            }
+        };
+        match state {
+            Ok(state) => (self.state, self.problem) = (state, None),
+            Err(refused) => self.refuse(refused),
+        }
+    }
+
+    fn refuse(&mut self, refused: Refused) {
+        self.state = refused.state;
+        self.problem = Some(Problem { named: self.named, ..refused.problem });
+        self.truncated = OnceLock::new();
+        self.content = Content::Unreadable;
+        self.identity = Identity::default();
+    }
+
+    /// The path, as the user named it or as found in a directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.info.path
+    }
+
+    /// Whether the user named the file itself, not only a directory around it.
+    #[must_use]
+    pub const fn named(&self) -> bool {
+        self.named
+    }
+
+    pub(crate) fn set_named(&mut self) {
+        self.named = true;
+        if let Some(problem) = &mut self.problem {
+            problem.named = true;
+        }
+    }
+
+    /// Number of the format, 3 or 1; `None` if it is neither, or cannot be read.
+    #[must_use]
+    pub fn format(&self) -> Option<u8> {
+        self.content.number()
+    }
+
+    /// Whether its writer lives, as judged at the last refresh; *damaged* as soon as a
+    /// truncation is noticed.
+    #[must_use]
+    pub fn state(&self) -> State {
+        if self.is_lost() { State::Damaged } else { self.state }
+    }
+
+    /// Why the file cannot be read; `None` if it can be.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        if self.is_lost() { Some(self.truncation()) } else { self.problem.as_ref() }
+    }
+
+    /// Whether bytes are known to be missing. No system call.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.content.is_lost() || self.truncated.get().is_some()
+    }
+
+    /// Whether the file has all its bytes now. If not, it becomes *damaged*. One system call.
+    ///
+    /// [`values`](Self::values) and the other methods that return values call this after
+    /// reading; after a [`scan`](Self::scan) or a visit the caller does. Always true for
+    /// format 1, which is not read in place.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let whole = self.content.is_whole();
+        if !whole {
+            self.truncation();
+        }
+        whole && !self.is_lost()
+    }
+
+    fn truncation(&self) -> &Problem {
+        self.truncated.get_or_init(|| {
+            let problem = Problem::truncated(self.path(), None);
+            Problem { named: self.named, ..problem }
+        })
+    }
+
+    /// Identity of the publisher; `None` for format 1.
+    #[must_use]
+    pub fn instance(&self) -> Option<Instance> {
+        self.content.instance()
+    }
+
+    /// Number of this file within its instance, from 0.
+    #[must_use]
+    pub fn part(&self) -> u32 {
+        self.content.part()
+    }
+
+    /// Values of the standard fields.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// When the file was last modified; stores through a mapping need not count.
+    #[must_use]
+    pub const fn modified(&self) -> SystemTime {
+        self.info.modified
+    }
+
+    /// User id of the owner; `None` on systems without user ids.
+    #[must_use]
+    pub const fn owner(&self) -> Option<u32> {
+        self.info.owner
+    }
+
+    /// Size in bytes.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.info.size
+    }
+
+    /// Device and number of the file: unique among files that exist at the same time.
+    #[must_use]
+    pub const fn id(&self) -> FileId {
+        self.info.id
+    }
+
+    /// Number of lanes now. Format 1 has one lane.
+    #[must_use]
+    pub fn lanes(&self) -> Lanes {
+        self.content.lanes()
+    }
+
+    /// A lane as it is now; `None` if it was never claimed, is damaged or past the end.
+    #[must_use]
+    pub fn lane(&self, lane: u32) -> Option<LaneInfo> {
+        self.content.lane(lane)
+    }
+
+    /// Number of fields of the program that fit in no file.
+    #[must_use]
+    pub fn fields_refused(&self) -> u32 {
+        self.content.fields_refused()
+    }
+
+    /// Number of fields, with damaged and retired ones.
+    #[must_use]
+    pub fn field_count(&self) -> usize {
+        self.content.field_count()
+    }
+
+    /// The fields, with damaged and retired ones.
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = FieldRef<'_>> + '_ {
+        (0..self.field_count()).map(|index| self.field_at(index))
+    }
+
+    /// Field `index`; `None` past the end.
+    #[must_use]
+    pub fn field(&self, index: usize) -> Option<FieldRef<'_>> {
+        self.content.field(index)
+    }
+
+    /// Field `index`, which is below the count.
+    fn field_at(&self, index: usize) -> FieldRef<'_> {
+        let number = u32::try_from(index).unwrap_or(u32::MAX);
+        let none = Damage { code: "field-count", offset: 0 };
+        self.field(index).unwrap_or_else(|| FieldRef::damaged(number, none))
+    }
+
+    /// The first field with this label that is not retired.
+    #[must_use]
+    pub fn find(&self, label: &str) -> Option<FieldRef<'_>> {
+        self.fields().find(|field| !field.is_retired() && field.label() == label)
+    }
+
+    /// The readable lines of events field `index` in one lane with numbers after `seen`, oldest
+    /// first; 0 gives all lines. Numbers that are missing were overwritten.
+    ///
+    /// `None` if it is no events field, damaged, retired, or not in this lane; or if bytes of
+    /// the file are missing.
+    #[must_use]
+    pub fn events(&self, index: usize, lane: u32, seen: u32) -> Option<Vec<Event>> {
+        let events = self.content.events(u32::try_from(index).ok()?, lane, seen)?;
+        self.is_whole().then_some(events)
+    }
+
+    /// The rates of rate field `index` in one lane or, for `None`, added over all lanes: up
+    /// to now while the program lives, else up to the last checkpoint.
+    ///
+    /// `None` if it is no rate field, damaged or retired, or bytes of the file are missing.
+    #[must_use]
+    pub fn rates(&self, index: usize, lane: Option<u32>) -> Option<Vec<WindowRate>> {
+        let used = self.content.lanes_used();
+        let lanes = lane.map_or(0..used, |lane| lane..lane.saturating_add(1));
+        let rates = self.content.rates(u32::try_from(index).ok()?, lanes)?;
+        self.is_whole().then_some(rates)
+    }
+
+    /// Size of the metadata of which a copy is kept, in bytes.
+    pub(crate) fn metadata_size(&self) -> u64 {
+        self.content.metadata_size()
+    }
+
+    /// Closes the file; keeps the mapping.
+    pub(crate) fn close_handle(&mut self) {
+        self.content.close_handle();
+        self.handle = Handle::Closed;
+    }
+
+    /// Whether the file is kept open, besides being mapped.
+    pub(crate) fn has_handle(&self) -> bool {
+        self.handle != Handle::Closed && self.content.has_mapping()
+    }
+
+    /// Whether the handle was counted before; counts it.
+    pub(crate) fn count_handle(&mut self) -> bool {
+        let counted = self.handle != Handle::New;
+        if !counted {
+            self.handle = Handle::Open;
+        }
+        counted
+    }
+
+    /// Changes whenever the fields do; different for every opening of a file.
+    pub(crate) fn version(&self) -> (u64, u32) {
+        (self.key, self.content.generation())
+    }
+}

@@ -1,0 +1,155 @@
+//! Computes the rates of a counter from its checkpoints: FORMAT.md section 4.7.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mmstats_core::Kind;
+use mmstats_core::read::{Field, Scalar, Value};
+
+use super::mapped::Image;
+use crate::identity::State;
+use crate::value::WindowRate;
+
+/// In nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+
+/// The rates of a rate field in one lane: up to now while the program lives, else up to the
+/// last checkpoint. `None` if `index` is no rate field.
+pub(super) fn in_lane(image: &Image, index: u32, lane: u32) -> Option<Vec<WindowRate>> {
+    let mut rates = windows(image, index)?;
+    // The counter is the field before the rate.
+    let (field, counter) = (image.good(index)?, image.good(index.checked_sub(1)?)?);
+    if let Some(history) = History::read(image, field, counter, lane) {
+        let end = history.end((image.state() == State::Live).then(now));
+        for WindowRate { window, rate } in &mut rates {
+            *rate = history.rate(end, *window);
+        }
+    }
+    Some(rates)
+}
+
+/// The windows of a rate field, without rates; `None` if `index` is no rate field.
+pub(super) fn windows(image: &Image, index: u32) -> Option<Vec<WindowRate>> {
+    let field = image.good(index).filter(|field| field.kind() == Some(Kind::Rate))?;
+    let windows = image.heap().string(field.detail()).split('\0');
+    let windows = windows.filter_map(|item| item.parse().ok());
+    Some(windows.map(|window| WindowRate { window, rate: None }).collect())
+}
+
+/// Nanoseconds since 1970, and the counter at that time.
+type Checkpoint = (u64, u64);
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The checkpoints of one lane, and its counter.
+struct History {
+    /// Oldest first, with ascending times; not empty.
+    checkpoints: Vec<Checkpoint>,
+    newest: Checkpoint,
+    counter: u64,
+    /// Time between two checkpoints, in nanoseconds.
+    interval: u64,
+}
+
+impl History {
+    fn read(image: &Image, field: &Field, counter: &Field, lane: u32) -> Option<Self> {
+        let region = &image.region();
+        let lane = image.claimed(lane).consistent()?;
+        if !lane.has(region, field) || !lane.has(region, counter) {
+            return None;
+        }
+        let newest = lane.newest(region, field);
+        let mut slot = vec![0; field.slot_size() as usize];
+        let mut checkpoints: Vec<Checkpoint> = Vec::new();
+        for back in 0..field.slots().saturating_sub(1).min(newest) {
+            let read = lane.read_number(region, field, newest.wrapping_sub(back), &mut slot);
+            let Some(slot) = read.consistent() else { break };
+            let Some(Value::Array(array)) = slot.value(field).consistent() else { break };
+            let (Some(Scalar::U64(time)), Some(Scalar::U64(total))) = (array.get(0), array.get(1))
+            else {
+                break;
+            };
+            // The clock was set back: earlier checkpoints have times of another clock.
+            if checkpoints.last().is_some_and(|(after, _)| time > *after) {
+                break;
+            }
+            checkpoints.push((time, total));
+        }
+        checkpoints.reverse();
+        // Read after the checkpoints: `newest` and `read_number` end with a fence.
+        let mut buffer = vec![0; counter.buffer_size()];
+        let Some(Value::U64(counter)) = lane.read(region, counter, &mut buffer).consistent() else {
+            return None;
+        };
+        let interval = u64::from(field.param()) * 1_000_000;
+        Some(Self { newest: *checkpoints.last()?, checkpoints, counter, interval })
+    }
+
+    /// End of all windows: now, or the last checkpoint.
+    fn end(&self, now: Option<u64>) -> Checkpoint {
+        now.map_or(self.newest, |now| (now.max(self.newest.0), self.counter))
+    }
+
+    #[allow(clippy::cast_precision_loss)] // a rate is a float
+    fn rate(&self, (time, counter): Checkpoint, window: u32) -> Option<f64> {
+        let begin = time.checked_sub(u64::from(window) * SECOND);
+        let after = begin.map_or(0, |begin| self.checkpoints.partition_point(|c| c.0 <= begin));
+        let start = match (begin, after.checked_sub(1).and_then(|k| self.checkpoints.get(k))) {
+            // The counter did not change from the end of this interval to the next checkpoint.
+            (Some(begin), Some(k)) if k.0.saturating_add(self.interval) <= begin => {
+                (begin, self.checkpoints.get(after).map_or(counter, |next| next.1))
+            }
+            (_, Some(k)) => *k,
+            (_, None) => *self.checkpoints.first()?,
+        };
+        let (gain, span) = (counter.wrapping_sub(start.1), time.checked_sub(start.0)?);
+        (span > 0).then(|| gain as f64 / span as f64 * SECOND as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(seconds: &[(u64, u64)], counter: u64) -> History {
+        let checkpoints: Vec<_> = seconds.iter().map(|(s, n)| (s * SECOND, *n)).collect();
+        let newest = *checkpoints.last().unwrap();
+        History { checkpoints, newest, counter, interval: SECOND }
+    }
+
+    #[test]
+    fn rate_window_begins_at_checkpoint() {
+        let all: Vec<_> = (0..=100).map(|s| (s, s * 7)).collect();
+        let history = history(&all, 703);
+        let end = history.end(Some(100 * SECOND + SECOND / 2));
+        // Begins at 90, so it is 10.5 s long and 73 came.
+        let near = |a: Option<f64>, b: f64| assert!((a.unwrap() - b).abs() < 1e-9, "{a:?} {b}");
+        near(history.rate(end, 10), 73.0 / 10.5);
+        // Longer than the history: all of it.
+        near(history.rate(end, 1000), 703.0 / 100.5);
+        // Dead: to the last checkpoint.
+        near(history.rate(history.end(None), 10), 7.0);
+        // The reader's clock is behind.
+        assert_eq!(history.end(Some(5)), (100 * SECOND, 703));
+    }
+
+    #[test]
+    fn rate_window_is_exact_where_counter_was_idle() {
+        // Nothing from 11 to 50, and nothing since 52.
+        let history = history(&[(10, 0), (50, 40), (51, 60)], 90);
+        let at = |seconds: u64| history.end(Some(seconds * SECOND));
+        // From 30 on: the counter of the checkpoint at 50.
+        assert!((history.rate(at(60), 30).unwrap() - 50.0 / 30.0).abs() < 1e-9);
+        assert_eq!(history.rate(at(100), 10), Some(0.0));
+        // From 51 on, which is a checkpoint.
+        assert!((history.rate(at(60), 9).unwrap() - 30.0 / 9.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn rate_without_elapsed_time_is_none() {
+        let history = history(&[(10, 0)], 3);
+        assert_eq!(history.rate(history.end(None), 60), None);
+    }
+}

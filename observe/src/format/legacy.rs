@@ -1,0 +1,281 @@
+//! Files of format 1, of the original library: read whole at each refresh.
+//!
+//! The format has no protocol: a value that is written while the file is read may be torn.
+
+use std::path::Path;
+
+use mmstats_core::format1::{self, Value};
+use mmstats_core::read::{Scalar, Value as RawValue, Verdict as RawVerdict};
+use mmstats_core::{Aggregation, DataType};
+
+use super::api::{Format, Refreshed};
+use super::refused::Refused;
+use super::scratch::{CheckBuffer, Scratch};
+use super::visitor::Visitor;
+use crate::field::FieldRef;
+use crate::identity::{Identity, LaneInfo, Lanes, State};
+use crate::problem::Problem;
+use crate::value::OwnedValue;
+
+/// Maximum size of a file, in bytes: far above that of the original's files.
+const MAX_SIZE: u32 = 64 << 20;
+
+/// The content of a file.
+#[derive(Debug)]
+pub(crate) struct Legacy {
+    records: Vec<Record>,
+    /// Raised whenever the fields change.
+    generation: u32,
+}
+
+/// A field with its value at the last refresh.
+#[derive(Debug, Clone)]
+struct Record {
+    label: Box<str>,
+    ty: DataType,
+    /// 1, or the capacity of a text in bytes.
+    count: u32,
+    aggregation: Aggregation,
+    value: OwnedValue,
+}
+
+impl Legacy {
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Result<Self, Refused> {
+        let (_, bytes) = crate::backend::read_all(path, MAX_SIZE)
+            .map_err(|error| Refused::damaged(Problem::from_system(path, &error)))?;
+        Self::parse(&bytes).map_err(|error| Refused::damaged(Problem::from_format1(path, &error)))
+    }
+
+    /// Parses the bytes of a file. A broken record makes all records behind it unreadable, so
+    /// the file is refused.
+    fn parse(bytes: &[u8]) -> Result<Self, format1::Error> {
+        let records = format1::fields(bytes)?
+            .map(|record| record.map(|record| Record::new(&record)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { records, generation: 0 })
+    }
+
+    /// Whether both have the same fields.
+    fn same(&self, other: &Self) -> bool {
+        self.records.len() == other.records.len()
+            && self.records.iter().zip(&other.records).all(|(a, b)| a.same(b))
+    }
+
+    fn indexed(&self) -> impl Iterator<Item = (u32, &Record)> {
+        (0..).zip(&self.records)
+    }
+}
+
+/// The values of format 1 are those of lane 0.
+impl Format for Legacy {
+    fn number(&self) -> u8 {
+        1
+    }
+
+    fn refresh(
+        &mut self,
+        path: &Path,
+        _size: u64,
+        _buffer: &mut CheckBuffer,
+    ) -> Result<Refreshed, Refused> {
+        let again = Self::read(path)?;
+        let grown = !self.same(&again);
+        self.generation = self.generation.wrapping_add(grown.into());
+        self.records = again.records;
+        Ok(Refreshed::Same { grown })
+    }
+
+    /// The original's rule: a file is live while a process with its pid exists.
+    fn judge(&mut self, _path: &Path, identity: &Identity) -> Result<State, Refused> {
+        Ok(match identity.pid.and_then(crate::backend::process::exists) {
+            Some(true) => State::Live,
+            Some(false) => State::Dead,
+            None => State::Unknown,
+        })
+    }
+
+    /// The standard fields are those of format 3, behind an optional prefix.
+    fn identity(&self) -> Identity {
+        let mut identity = Identity::default();
+        for record in &self.records {
+            let name = record.label.rsplit_once("sys.").map_or("", |(_, name)| name);
+            identity.set(name, &mut || Some(record.value.clone()));
+        }
+        identity
+    }
+
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    fn field_count(&self) -> usize {
+        self.records.len()
+    }
+
+    fn field(&self, index: usize) -> Option<FieldRef<'_>> {
+        let Record { label, ty, count, aggregation, .. } = self.records.get(index)?;
+        let index = u32::try_from(index).ok()?;
+        Some(FieldRef::from_legacy(index, label, *ty, *count, *aggregation))
+    }
+
+    fn lanes(&self) -> Lanes {
+        Lanes { used: 1, owned: 1, capacity: 1 }
+    }
+
+    fn lanes_used(&self) -> u32 {
+        1
+    }
+
+    fn lane(&self, lane: u32) -> Option<LaneInfo> {
+        (lane == 0).then_some(LaneInfo { index: 0, owned: true, owners: 1 })
+    }
+
+    fn visit_constants<V: Visitor>(&self, _scratch: &mut Scratch, _visitor: &mut V) {}
+
+    fn visit_scalars<V: Visitor>(&self, lane: u32, visitor: &mut V) {
+        if lane != 0 {
+            return;
+        }
+        visitor.lane(None);
+        for (index, record) in self.indexed() {
+            if let Some(scalar) = record.scalar() {
+                visitor.scalar(index, RawVerdict::Consistent(scalar));
+            }
+        }
+    }
+
+    fn visit_lane<V: Visitor>(&self, lane: u32, _scratch: &mut Scratch, visitor: &mut V) {
+        if lane != 0 {
+            return;
+        }
+        visitor.lane(None);
+        self.indexed().for_each(|(index, record)| visitor.value(index, record.raw()));
+    }
+
+    fn visit_field<V: Visitor>(&self, index: u32, _scratch: &mut Scratch, visitor: &mut V) {
+        if let Some(record) = self.records.get(index as usize) {
+            visitor.lane(None);
+            visitor.value(index, record.raw());
+        }
+    }
+}
+
+impl Record {
+    fn new(record: &format1::Record<'_>) -> Self {
+        let (value, wide) = match record.value {
+            Value::U64(n) => (OwnedValue::Unsigned(n.into()), DataType::U64),
+            Value::I64(n) => (OwnedValue::Signed(n.into()), DataType::I64),
+            Value::F32(x) => (OwnedValue::F32(x), DataType::F32),
+            Value::F64(x) => (OwnedValue::F64(x), DataType::F64),
+            Value::Bool(b) => (OwnedValue::Bool(b), DataType::Bool),
+            Value::Text(text) => {
+                (OwnedValue::Text { text: text.to_string(), cut: false }, DataType::Text)
+            }
+        };
+        let ty = match record.ty {
+            "B" => DataType::U8,
+            "H" => DataType::U16,
+            "I" => DataType::U32,
+            "b" => DataType::I8,
+            "h" => DataType::I16,
+            "i" => DataType::I32,
+            _ => wide,
+        };
+        let digits = record.ty.strip_suffix('s').unwrap_or("");
+        let label: Box<str> = record.label.pieces().collect::<String>().into();
+        // Standard fields are not added up; any other number may be a counter.
+        let number = !matches!(ty, DataType::Bool | DataType::Text);
+        let system = label.starts_with("sys.") || label.contains(".sys.");
+        let aggregation = if number && !system { Aggregation::Sum } else { Aggregation::Each };
+        Self { label, ty, count: digits.parse().unwrap_or(1), aggregation, value }
+    }
+
+    /// The value, borrowed.
+    fn raw(&self) -> RawVerdict<RawValue<'_>> {
+        RawVerdict::Consistent(match &self.value {
+            OwnedValue::Unsigned(n) => RawValue::U64(u64::try_from(*n).unwrap_or(u64::MAX)),
+            OwnedValue::Signed(n) => RawValue::I64(i64::try_from(*n).unwrap_or(i64::MAX)),
+            OwnedValue::F32(x) => RawValue::F32(*x),
+            OwnedValue::F64(x) => RawValue::F64(*x),
+            OwnedValue::Bool(b) => RawValue::Bool(*b),
+            OwnedValue::Text { text, cut } => RawValue::Text { text, cut: *cut },
+            // The format has no other values.
+            _ => return RawVerdict::Unknown,
+        })
+    }
+
+    /// The value, if it is a scalar.
+    fn scalar(&self) -> Option<Scalar> {
+        Some(match self.raw().consistent()? {
+            RawValue::U64(n) => Scalar::U64(n),
+            RawValue::I64(n) => Scalar::I64(n),
+            RawValue::F32(x) => Scalar::F32(x),
+            RawValue::F64(x) => Scalar::F64(x),
+            RawValue::Bool(b) => Scalar::Bool(b),
+            _ => return None,
+        })
+    }
+
+    /// Whether both describe the same field.
+    fn same(&self, other: &Self) -> bool {
+        self.label == other.label && self.ty == other.ty
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(label: &str, ty: &str, value: &[u8]) -> Vec<u8> {
+        let size = |n: usize| u16::try_from(n).unwrap().to_le_bytes();
+        let mut bytes = size(label.len()).to_vec();
+        bytes.extend(label.as_bytes());
+        bytes.extend(size(ty.len()));
+        bytes.extend(ty.as_bytes());
+        bytes.push(255);
+        bytes.extend(value);
+        bytes
+    }
+
+    fn state(legacy: &mut Legacy, identity: &Identity) -> State {
+        legacy.judge(Path::new("x"), identity).unwrap()
+    }
+
+    #[test]
+    fn identity_is_found_behind_prefix() {
+        let pid = std::process::id();
+        let file = [
+            vec![1],
+            record("web.stats.sys.pid", "I", &pid.to_le_bytes()),
+            record("sys.uid", "i", &7_i32.to_le_bytes()),
+            record("web.hits", "L", &9_u64.to_le_bytes()),
+            record("web.sys.created", "d", &1.5_f64.to_le_bytes()),
+            record("note", "4s", b"abcd"),
+        ]
+        .concat();
+        let mut legacy = Legacy::parse(&file).unwrap();
+        let identity = legacy.identity();
+        assert_eq!((identity.pid, identity.uid, identity.created), (Some(pid), Some(7), Some(1.5)));
+        let rules: Vec<_> = legacy.records.iter().map(|r| r.aggregation).collect();
+        use Aggregation::{Each, Sum};
+        assert_eq!(rules, [Each, Each, Sum, Each, Each]);
+        assert_eq!(legacy.records[4].count, 4);
+        assert_eq!(state(&mut legacy, &identity), State::Live);
+    }
+
+    #[test]
+    fn state_is_dead_without_process_and_unknown_without_pid() {
+        let mut legacy = Legacy::parse(&[1]).unwrap();
+        let mut with = |pid| state(&mut legacy, &Identity { pid, ..Identity::default() });
+        // Above the largest pid of Linux.
+        assert_eq!(with(Some(99_999_999)), State::Dead);
+        assert_eq!(with(Some(0)), State::Unknown);
+        assert_eq!(with(None), State::Unknown);
+        #[cfg(unix)] // whose numbers have a sign, and whose first process is number 1
+        {
+            assert_eq!(with(Some(u32::MAX)), State::Unknown);
+            assert_eq!(with(Some(1)), State::Live, "another user's");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The formats of files, read in one way.
+
+mod api;
+mod content;
+mod image;
+mod legacy;
+mod refused;
+mod scratch;
+mod visitor;
+
+pub(crate) use api::Refreshed;
+pub(crate) use content::{Content, info, open};
+pub(crate) use refused::Refused;
+pub(crate) use scratch::CheckBuffer;
+pub use scratch::Scratch;
+pub use visitor::Visitor;
+pub(crate) use visitor::{ScalarFn, ValueFn};

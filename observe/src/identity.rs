@@ -1,0 +1,195 @@
+//! What a file is, besides its values.
+
+use std::fmt;
+
+use mmstats_core::read::{ImageState, Refusal};
+
+use crate::value::OwnedValue;
+
+/// Whether a file's program lives, as far as the file and the system tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Its writer lives: it holds the lock; for format 1, its process exists.
+    Live,
+    /// Its writer ended cleanly: no value changes any more.
+    Closed,
+    /// Its writer died; the last values are still there.
+    Dead,
+    /// It is not complete yet, and nothing of it is shown.
+    Building,
+    /// It breaks a rule of the format, or was truncated: nothing of it is shown.
+    Damaged,
+    /// It is no mmstats file, or one of a newer version.
+    Foreign,
+    /// Nothing tells whether its writer lives.
+    Unknown,
+}
+
+impl State {
+    /// In lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Closed => "closed",
+            Self::Dead => "dead",
+            Self::Building => "building",
+            Self::Damaged => "damaged",
+            Self::Foreign => "foreign",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether the file has fields to show.
+    #[must_use]
+    pub const fn is_readable(self) -> bool {
+        !matches!(self, Self::Building | Self::Damaged | Self::Foreign)
+    }
+
+    /// Whether no value will change any more.
+    #[must_use]
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Closed | Self::Dead)
+    }
+
+    /// What a refused image is called.
+    pub(crate) const fn from_refusal(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Building => Self::Building,
+            Refusal::BadMagic { .. }
+            | Refusal::UnsupportedMajor { .. }
+            | Refusal::UnsupportedMinor { .. }
+            | Refusal::RequiredFeatures { .. } => Self::Foreign,
+            _ => Self::Damaged,
+        }
+    }
+
+    /// What an image in this state is, whose lock is held or not, or not known.
+    pub(crate) const fn from_image(state: ImageState, locked: Option<bool>) -> Self {
+        match (state, locked) {
+            (ImageState::Closed, _) => Self::Closed,
+            (ImageState::Building, _) => Self::Building,
+            (_, Some(true)) => Self::Live,
+            (_, Some(false)) => Self::Dead,
+            (_, None) => Self::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Random identity of a publisher; files with the same one are parts of one program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Instance(pub [u8; 16]);
+
+impl fmt::Display for Instance {
+    /// 32 hexadecimal digits, as in file names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What a program says of itself, in the standard fields of FORMAT.md section 11.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// `sys.pid`: process id in its own namespace.
+    pub pid: Option<u32>,
+    /// `sys.command`: base name of the program.
+    pub command: Option<String>,
+    /// `sys.created`: in seconds since 1970-01-01 UTC.
+    pub created: Option<f64>,
+    /// `sys.host`: host name.
+    pub host: Option<String>,
+    /// `sys.boot_id`: identity of the boot of the machine.
+    pub boot_id: Option<String>,
+    /// `sys.start_time`: start of the process in clock ticks since boot.
+    pub start_time: Option<u64>,
+    /// `sys.pid_ns`: inode of the pid namespace.
+    pub pid_ns: Option<u64>,
+    /// `sys.uid`: effective user id.
+    pub uid: Option<u32>,
+    /// `sys.gid`: effective group id.
+    pub gid: Option<u32>,
+}
+
+impl Identity {
+    /// Takes in the standard field `sys.<name>`; others are not asked for their value.
+    pub(crate) fn set(&mut self, name: &str, value: &mut dyn FnMut() -> Option<OwnedValue>) {
+        let mut text = || match value() {
+            Some(OwnedValue::Text { text, .. }) => Some(text),
+            _ => None,
+        };
+        match name {
+            "command" => self.command = text(),
+            "host" => self.host = text(),
+            "boot_id" => self.boot_id = text(),
+            "created" => self.created = value().and_then(|value| value.as_f64()),
+            "pid" => self.pid = small(value()),
+            "uid" => self.uid = small(value()),
+            "gid" => self.gid = small(value()),
+            "start_time" => self.start_time = small(value()),
+            "pid_ns" => self.pid_ns = small(value()),
+            _ => {}
+        }
+    }
+}
+
+/// An integer that fits.
+fn small<T: TryFrom<u128> + TryFrom<i128>>(value: Option<OwnedValue>) -> Option<T> {
+    match value? {
+        OwnedValue::Unsigned(n) => T::try_from(n).ok(),
+        OwnedValue::Signed(n) => T::try_from(n).ok(),
+        _ => None,
+    }
+}
+
+/// How many lanes a file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lanes {
+    /// Claimed at least once.
+    pub used: u32,
+    /// Owned by a writer now.
+    pub owned: u32,
+    /// All that fit.
+    pub capacity: u32,
+}
+
+/// One lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneInfo {
+    /// Its number, from 0.
+    pub index: u32,
+    /// Whether a writer owns it, or died owning it; else it was handed back.
+    pub owned: bool,
+    /// How often it was claimed.
+    pub owners: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_are_hexadecimal() {
+        let mut bytes = [0; 16];
+        (bytes[0], bytes[15]) = (0xAB, 1);
+        assert_eq!(Instance(bytes).to_string(), "ab000000000000000000000000000001");
+    }
+
+    #[test]
+    fn the_lock_decides_only_where_the_header_does_not() {
+        use ImageState as I;
+        assert_eq!(State::from_image(I::Closed, Some(true)), State::Closed);
+        assert_eq!(State::from_image(I::Live, Some(true)), State::Live);
+        assert_eq!(State::from_image(I::Live, Some(false)), State::Dead);
+        assert_eq!(State::from_image(I::Live, None), State::Unknown);
+        assert_eq!(State::from_image(I::Building, Some(true)), State::Building);
+        assert!(!State::Building.is_readable() && State::Dead.is_readable());
+    }
+}

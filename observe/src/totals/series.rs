@@ -1,0 +1,234 @@
+//! Fields of many files that combine, and their values.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+use mmstats_core::read::{Scalar, Value, Verdict};
+
+use crate::combine::{Accumulator, Budget};
+use crate::field::{FieldInfo, FieldRef};
+use crate::value::{Origin, Reading, WindowRate};
+
+/// The number of no series.
+pub(super) const NO_SERIES: u32 = u32::MAX;
+
+/// A field, combined over the files that have it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Total {
+    /// The description of the field.
+    pub field: FieldInfo,
+    /// Its combined value.
+    pub reading: Reading,
+    /// Number of files that have the field, without folded ones.
+    pub files: u32,
+}
+
+/// All series: a series is the fields of several files that combine.
+#[derive(Debug, Clone)]
+pub(super) struct Series {
+    hasher: RandomState,
+    /// The first series with a hash; the others follow by `next`.
+    first: HashMap<u64, u32>,
+    next: Vec<u32>,
+    totals: Vec<Total>,
+    sums: Vec<Accumulator>,
+    /// Whether a series has values that can change.
+    changes: Vec<bool>,
+    has_constants: Vec<bool>,
+    /// Whether some series has both constants and values that can change.
+    mixed: bool,
+    /// Whether no value was read yet.
+    is_new: bool,
+    /// Memory left for the values of this update.
+    budget: Budget,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            first: HashMap::new(),
+            next: Vec::new(),
+            totals: Vec::new(),
+            sums: Vec::new(),
+            changes: Vec::new(),
+            has_constants: Vec::new(),
+            mixed: false,
+            is_new: true,
+            budget: Budget::default(),
+        }
+    }
+}
+
+impl Series {
+    /// Removes all series; keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.first.clear();
+        self.next.clear();
+        self.totals.clear();
+        self.sums.clear();
+        self.changes.clear();
+        self.has_constants.clear();
+        self.is_new = true;
+    }
+
+    /// The series of a field, which is probably `guess`; added if there is none.
+    pub(super) fn get_or_add(&mut self, field: &FieldRef<'_>, guess: u32) -> u32 {
+        if self.totals.get(guess as usize).is_some_and(|total| total.field.is(field)) {
+            return guess;
+        }
+        let hash = self.hash(field);
+        self.find(hash, |info| info.is(field))
+            .unwrap_or_else(|| self.add(hash, FieldInfo::from(field), Accumulator::new(field)))
+    }
+
+    /// The series of a field, if there is one.
+    pub(super) fn get(&self, field: &FieldRef<'_>) -> Option<u32> {
+        self.find(self.hash(field), |info| info.is(field))
+    }
+
+    fn hash(&self, field: &FieldRef<'_>) -> u64 {
+        let (names, class) = (field.names(), field.class());
+        self.hasher.hash_one((names, class, field.kind_name(), field.aggregation()))
+    }
+
+    /// The series of a description; added if there is none, for values like those of `sum`.
+    pub(super) fn get_or_add_info(&mut self, info: &FieldInfo, sum: &Accumulator) -> u32 {
+        let hash = self.hasher.hash_one((
+            [&info.label, &info.unit, &info.attributes].map(String::as_bytes),
+            info.class(),
+            info.kind_name,
+            info.aggregation,
+        ));
+        let series = self.find(hash, |other| other.same(info)).unwrap_or_else(|| {
+            let mut sum = sum.clone();
+            sum.clear();
+            self.add(hash, info.clone(), sum)
+        });
+        if let Some(changes) = self.changes.get_mut(series as usize) {
+            *changes = true;
+        }
+        series
+    }
+
+    fn find(&self, hash: u64, is: impl Fn(&FieldInfo) -> bool) -> Option<u32> {
+        let mut at = *self.first.get(&hash)?;
+        while let Some(total) = self.totals.get(at as usize) {
+            if is(&total.field) {
+                return Some(at);
+            }
+            at = self.next.get(at as usize).copied().unwrap_or(NO_SERIES);
+        }
+        None
+    }
+
+    fn add(&mut self, hash: u64, field: FieldInfo, sum: Accumulator) -> u32 {
+        let number = u32::try_from(self.totals.len()).unwrap_or(NO_SERIES);
+        let next = self.first.insert(hash, number).unwrap_or(NO_SERIES);
+        self.next.push(next);
+        self.totals.push(Total { field, reading: sum.reading(), files: 0 });
+        self.sums.push(sum);
+        self.changes.push(false);
+        self.has_constants.push(false);
+        number
+    }
+
+    /// Counts a file that has a field of the series.
+    pub(super) fn add_file(&mut self, series: u32, constant: bool) {
+        let series = series as usize;
+        if let Some(total) = self.totals.get_mut(series) {
+            total.files = total.files.saturating_add(1);
+        }
+        let flags = if constant { &mut self.has_constants } else { &mut self.changes };
+        if let Some(flag) = flags.get_mut(series) {
+            *flag = true;
+        }
+    }
+
+    /// Takes a file back that was counted by [`add_file`](Self::add_file).
+    pub(super) fn remove_file(&mut self, series: u32) {
+        if let Some(total) = self.totals.get_mut(series as usize) {
+            total.files = total.files.saturating_sub(1);
+        }
+    }
+
+    /// Before values are read: removes those that can change.
+    pub(super) fn start(&mut self) {
+        self.budget = Budget::default();
+        self.mixed = self.changes.iter().zip(&self.has_constants).any(|(a, b)| *a && *b);
+        for (sum, changes) in self.sums.iter_mut().zip(&self.changes) {
+            if *changes || self.is_new {
+                sum.clear();
+            }
+        }
+    }
+
+    /// Whether constants are to be read in this update.
+    pub(super) const fn needs_constants(&self) -> bool {
+        self.is_new || self.mixed
+    }
+
+    /// Adds a value, unless the series has only constants, which are kept.
+    pub(super) fn value(&mut self, series: u32, origin: &Origin, raw: Verdict<Value<'_>>) {
+        let series = series as usize;
+        if let (Some(sum), Some(changes)) = (self.sums.get_mut(series), self.changes.get(series))
+            && (*changes || self.is_new)
+        {
+            sum.value(&mut self.budget, origin, raw);
+        }
+    }
+
+    /// Adds a scalar that can change.
+    #[inline]
+    pub(super) fn scalar(&mut self, series: u32, origin: &Origin, raw: Verdict<Scalar>) {
+        if let Some(sum) = self.sums.get_mut(series as usize) {
+            sum.scalar(&mut self.budget, origin, raw);
+        }
+    }
+
+    /// Adds the rates of the value that was just added; computed only if there is a series.
+    pub(super) fn rates(
+        &mut self,
+        series: u32,
+        origin: &Origin,
+        rates: &dyn Fn() -> Option<Vec<WindowRate>>,
+    ) {
+        if let Some(sum) = self.sums.get_mut(series as usize)
+            && let Some(rates) = rates()
+        {
+            sum.rates(origin, rates);
+        }
+    }
+
+    /// Adds the values of another accumulator.
+    pub(super) fn merge(&mut self, series: u32, other: &Accumulator) {
+        if let Some(sum) = self.sums.get_mut(series as usize) {
+            sum.merge(other);
+        }
+    }
+
+    /// After values were read: updates the totals.
+    pub(super) fn finish(&mut self) {
+        for ((total, sum), changes) in self.totals.iter_mut().zip(&self.sums).zip(&self.changes) {
+            if *changes || self.is_new {
+                total.reading = sum.reading();
+            }
+        }
+        self.is_new = false;
+    }
+
+    pub(super) fn totals(&self) -> &[Total] {
+        &self.totals
+    }
+
+    pub(super) fn into_totals(self) -> Vec<Total> {
+        self.totals
+    }
+
+    /// All series.
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&FieldInfo, &Accumulator)> {
+        self.totals.iter().map(|total| &total.field).zip(&self.sums)
+    }
+}

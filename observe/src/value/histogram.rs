@@ -1,0 +1,380 @@
+//! Histograms, combined, and their quantiles: FORMAT.md section 4.5.
+
+use std::collections::BTreeMap;
+
+use mmstats_core::merge::{HistogramSummary, Number};
+use mmstats_core::read::Histogram;
+use mmstats_core::{Buckets, DataType};
+
+/// How values are distributed.
+///
+/// Integers are exact: counts, sums, minimum and maximum.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistogramValue {
+    float: bool,
+    scale: i8,
+    summary: HistogramSummary,
+    /// How many values are at most `base^bound`, in no bucket; and that bound, where there is
+    /// such a value.
+    below: (u128, Option<i32>),
+    /// How many values are above `base^bound`, in no bucket.
+    above: (u128, Option<i32>),
+    /// By bucket number; only those that have values.
+    buckets: BTreeMap<i32, u128>,
+}
+
+impl HistogramValue {
+    /// A histogram without values.
+    pub(crate) const fn new() -> Self {
+        Self {
+            float: false,
+            scale: 8,
+            summary: HistogramSummary::EMPTY,
+            below: (0, None),
+            above: (0, None),
+            buckets: BTreeMap::new(),
+        }
+    }
+
+    /// Merges another histogram of the same type of values into this one.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if other.count() == 0 {
+            return;
+        }
+        if self.count() == 0 {
+            return self.clone_from(other);
+        }
+        let mut other = other.clone();
+        let scale = self.scale.min(other.scale);
+        self.coarsen(scale);
+        other.coarsen(scale);
+        self.summary.merge(&other.summary);
+        self.below.0 = self.below.0.saturating_add(other.below.0);
+        self.below.1 = self.below.1.into_iter().chain(other.below.1).max();
+        self.above.0 = self.above.0.saturating_add(other.above.0);
+        self.above.1 = self.above.1.into_iter().chain(other.above.1).min();
+        for (bucket, count) in other.buckets {
+            let to = self.buckets.entry(bucket).or_default();
+            *to = to.saturating_add(count);
+        }
+        self.fold_ends();
+    }
+
+    /// What lies beyond a bound with values beyond it belongs to them: nobody knows which
+    /// bucket they would be in.
+    fn fold_ends(&mut self) {
+        if let Some(bound) = self.below.1 {
+            let inside = self.buckets.split_off(&bound);
+            let outside = std::mem::replace(&mut self.buckets, inside);
+            self.below.0 = outside.values().fold(self.below.0, |sum, n| sum.saturating_add(*n));
+        }
+        if let Some(bound) = self.above.1 {
+            let outside = self.buckets.split_off(&bound);
+            self.above.0 = outside.values().fold(self.above.0, |sum, n| sum.saturating_add(*n));
+        }
+    }
+
+    fn coarsen(&mut self, scale: i8) {
+        let shift = u32::from(self.scale.abs_diff(scale));
+        if shift == 0 {
+            return;
+        }
+        self.scale = scale;
+        let mut buckets = BTreeMap::new();
+        for (bucket, count) in std::mem::take(&mut self.buckets) {
+            let to: &mut u128 = buckets.entry(bucket >> shift).or_default();
+            *to = to.saturating_add(count);
+        }
+        self.buckets = buckets;
+        // The bound below goes up, that above goes down.
+        self.below.1 = self.below.1.map(|bound| -(bound.saturating_neg() >> shift));
+        self.above.1 = self.above.1.map(|bound| bound >> shift);
+        self.fold_ends();
+    }
+
+    /// Number of values.
+    #[must_use]
+    pub const fn count(&self) -> u128 {
+        self.summary.count()
+    }
+
+    /// Sum of the values: unsigned, or a float if the values are floats.
+    #[must_use]
+    pub const fn sum(&self) -> Number {
+        self.summary.sum()
+    }
+
+    /// The mean; `None` while there is no value.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        self.summary.mean()
+    }
+
+    /// The smallest value; `None` while there is none.
+    #[must_use]
+    pub fn min(&self) -> Option<Number> {
+        self.summary.range().map(|(min, _)| min)
+    }
+
+    /// The largest value; `None` while there is none.
+    #[must_use]
+    pub fn max(&self) -> Option<Number> {
+        self.summary.range().map(|(_, max)| max)
+    }
+
+    /// Whether the values are floats.
+    #[must_use]
+    pub const fn is_float(&self) -> bool {
+        self.float
+    }
+
+    /// The scale: an octave has `2^scale` buckets.
+    #[must_use]
+    pub const fn scale(&self) -> i8 {
+        self.scale
+    }
+
+    /// How many values are below all buckets, zero and negative ones too.
+    #[must_use]
+    pub const fn below(&self) -> u128 {
+        self.below.0
+    }
+
+    /// How many values are above all buckets.
+    #[must_use]
+    pub const fn above(&self) -> u128 {
+        self.above.0
+    }
+
+    /// The buckets that have values: number, bounds `(low, high]`, count. Number and scale are
+    /// those of an OTLP exponential histogram; Prometheus' number is one more.
+    pub fn buckets(&self) -> impl Iterator<Item = (i32, f64, f64, u128)> + '_ {
+        let scheme = self.scheme();
+        self.buckets.iter().map(move |(&number, &count)| {
+            (number, scheme.bound(number), scheme.bound(number.saturating_add(1)), count)
+        })
+    }
+
+    /// The largest relative error of a quantile that lies in a bucket.
+    #[must_use]
+    pub fn relative_error(&self) -> f64 {
+        self.scheme().relative_error()
+    }
+
+    /// An estimate of the value that the share `q` (0 to 1) of all values does not pass;
+    /// `None` while there is no value, or if `q` is NaN. 0 gives the minimum, 1 the maximum.
+    ///
+    /// Source: Masson, Rim and Lee, "DDSketch", VLDB 2019; the rule is in FORMAT.md.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let (min, max) = self.summary.range().map(|(min, max)| (min.as_f64(), max.as_f64()))?;
+        let count = self.count();
+        if q.is_nan() || count == 0 {
+            return None;
+        }
+        let rank = ((q.clamp(0.0, 1.0) * count as f64).ceil() as u128).clamp(1, count);
+        if rank == 1 {
+            return Some(min);
+        }
+        if rank == count {
+            return Some(max);
+        }
+        let mut passed = self.below.0;
+        if rank <= passed {
+            return Some(min);
+        }
+        for (_, low, high, count) in self.buckets() {
+            passed = passed.saturating_add(count);
+            if rank <= passed {
+                let estimate = if low == 0.0 {
+                    high
+                } else if high.is_infinite() {
+                    low
+                } else {
+                    // 2 l u / (l + u), without an overflow on the way.
+                    2.0 * low / (1.0 + low / high)
+                };
+                // Not `clamp`, which panics where a hostile file has them the wrong way round.
+                return Some(estimate.max(min).min(max));
+            }
+        }
+        Some(max)
+    }
+
+    fn scheme(&self) -> Buckets {
+        let [scale, float] = [self.scale.cast_unsigned(), DataType::F64.code()];
+        // Every scale that a reader accepts has buckets.
+        Buckets::from_param(u32::from_le_bytes([scale, float, 0, 0]), 3)
+            .unwrap_or_else(|| Buckets::floats(1.0, 1.0, 1.0))
+    }
+}
+
+impl From<&Histogram<'_>> for HistogramValue {
+    fn from(histogram: &Histogram<'_>) -> Self {
+        let buckets = histogram.buckets();
+        let (lowest, last) = (buckets.lowest(), buckets.elements() - 1);
+        let mut value = Self {
+            float: buckets.ty() == DataType::F64,
+            scale: buckets.scale(),
+            summary: HistogramSummary::from_lane(histogram),
+            ..Self::new()
+        };
+        for (element, count) in (0..).zip(histogram.counts()).filter(|(_, count)| *count != 0) {
+            let bucket = lowest.saturating_add_unsigned(element).saturating_sub(1);
+            match element {
+                0 => value.below = (count.into(), Some(lowest)),
+                _ if element == last => value.above = (count.into(), Some(bucket)),
+                _ => drop(value.buckets.insert(bucket, count.into())),
+            }
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a writer with such buckets would count.
+    fn counted(buckets: Buckets, values: &[u64]) -> HistogramValue {
+        let mut value = HistogramValue { scale: buckets.scale(), ..HistogramValue::new() };
+        let last = buckets.elements() - 1;
+        for &n in values {
+            let number = Number::Unsigned(n.into());
+            value.summary.merge(&HistogramSummary::new(1, number, Some((number, number))));
+            let element = buckets.element_of_int(n);
+            let bucket = buckets.lowest() + i32::try_from(element).unwrap() - 1;
+            match element {
+                0 => value.below = (value.below.0 + 1, Some(buckets.lowest())),
+                _ if element == last => value.above = (value.above.0 + 1, Some(bucket)),
+                _ => *value.buckets.entry(bucket).or_default() += 1,
+            }
+        }
+        value
+    }
+
+    fn random(seed: u64, count: usize) -> Vec<u64> {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) >> (state >> 20 & 15)
+        };
+        std::iter::repeat_with(next).take(count).collect()
+    }
+
+    #[test]
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn quantiles_keep_the_stated_error() {
+        for (seed, error) in [(1, 0.15), (2, 0.05), (3, 0.011), (4, 0.0055)] {
+            let mut values = random(seed, 20_000);
+            let value = counted(Buckets::integers(error, 1, 1 << 40), &values);
+            values.sort_unstable();
+            assert!(value.relative_error() <= error);
+            for q in [0.0, 0.001, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0] {
+                let rank = ((q * values.len() as f64).ceil() as usize).max(1);
+                let exact = values[rank - 1] as f64;
+                let found = value.quantile(q).unwrap();
+                let allowed = value.relative_error() * exact + 1e-9;
+                assert!((found - exact).abs() <= allowed, "q {q}: {found}, exactly {exact}");
+            }
+        }
+        assert_eq!(HistogramValue::new().quantile(0.5), None);
+        assert_eq!(counted(Buckets::integers(0.1, 1, 9), &[5]).quantile(f64::NAN), None);
+    }
+
+    /// What a file says is not believed. Found by fuzzing.
+    #[test]
+    fn a_minimum_above_the_maximum_is_no_reason_to_panic() {
+        let mut value = counted(Buckets::integers(0.1, 1, 1 << 20), &[10, 20, 30, 40, 50]);
+        let mut set = |min, max| {
+            value.summary =
+                HistogramSummary::new(value.count(), value.summary.sum(), Some((min, max)));
+            value.clone()
+        };
+        let value = set(Number::Unsigned(9_000), Number::Unsigned(7));
+        assert_eq!([0.0, 0.5, 1.0].map(|q| value.quantile(q)), [9_000.0, 7.0, 7.0].map(Some));
+        let value = set(Number::Float(f64::NAN), Number::Float(f64::NAN));
+        assert!(value.quantile(0.5).is_some_and(|median| (20.0..40.0).contains(&median)));
+    }
+
+    #[test]
+    fn parts_of_one_kind_add_up_exactly() {
+        let buckets = Buckets::integers(0.05, 100, 1 << 30);
+        let (a, b) = (random(5, 3_000), random(6, 5_000));
+        let mut all = counted(buckets, &a);
+        all.merge(&counted(buckets, &b));
+        all.merge(&HistogramValue::new());
+        assert_eq!(all, counted(buckets, &[a, b].concat()));
+        let mut none = HistogramValue::new();
+        none.merge(&all);
+        assert_eq!(none, all);
+    }
+
+    #[test]
+    fn different_scales_meet_at_the_lower() {
+        let (fine, coarse) =
+            (Buckets::integers(0.01, 1, 1 << 40), Buckets::integers(0.1, 1, 1 << 40));
+        // Above 1, so that no value is below the range.
+        let up = |values: Vec<u64>| values.into_iter().map(|n| n + 2).collect::<Vec<_>>();
+        let (a, b) = (up(random(7, 2_000)), up(random(8, 2_000)));
+        let mut all = counted(fine, &a);
+        all.merge(&counted(coarse, &b));
+        let mut other = counted(coarse, &b);
+        other.merge(&counted(fine, &a));
+        assert_eq!(all, other);
+        assert_eq!(all, counted(coarse, &[a, b].concat()));
+    }
+
+    /// Where one part does not know, the whole does not know.
+    #[test]
+    fn different_ranges_keep_what_is_known() {
+        let (wide, narrow) =
+            (Buckets::integers(0.1, 1, 1 << 40), Buckets::integers(0.1, 1_000, 1 << 20));
+        let values = [5, 10, 500, 2_000, 1 << 30];
+        let mut all = counted(wide, &values);
+        // Nothing beyond its range: nothing is lost.
+        all.merge(&counted(narrow, &[2_000]));
+        assert_eq!((all.below(), all.above(), all.count()), (0, 0, 6));
+        // A value below 1,000, somewhere: so are the three below it.
+        all.merge(&counted(narrow, &[7, 1 << 25]));
+        assert_eq!((all.below(), all.above(), all.count()), (4, 2, 8));
+        let total = all.below() + all.above() + all.buckets().map(|b| b.3).sum::<u128>();
+        assert_eq!(total, all.count());
+        assert_eq!(all.min(), Some(Number::Unsigned(5)));
+        assert_eq!(all.max(), Some(Number::Unsigned(1 << 30)));
+    }
+
+    /// A bucket of the coarser part counts if all of it lies where the finer one has buckets.
+    #[test]
+    #[allow(clippy::cast_precision_loss)]
+    fn ends_of_a_finer_part_are_kept_by_a_coarser_one() {
+        let (low, high) = (1_000_u64, 100_000);
+        let fine = counted(Buckets::integers(0.003, low, high), &[3, 2_000, 1 << 25]);
+        let wide = Buckets::integers(0.3, 1, 1 << 30);
+        let values: Vec<_> = (0..20).map(|octave| 3 << octave).collect();
+        let coarse = counted(wide, &values);
+        let (scheme, close) = (fine.scheme(), 1e-9);
+        let bottom = scheme.bound(fine.below.1.unwrap()) * (1.0 - close);
+        let top = scheme.bound(fine.above.1.unwrap()) * (1.0 + close);
+        assert!(bottom <= low as f64 && top >= high as f64);
+        let (mut below, mut above, mut inside) = (1, 1, Vec::new());
+        for (_, from, to, count) in coarse.buckets() {
+            if from < bottom {
+                below += count;
+            } else if to > top {
+                above += count;
+            } else {
+                inside.push((from, to, count + u128::from(from < 2_000.0 && 2_000.0 <= to)));
+            }
+        }
+        assert!(below > 5 && above > 2 && inside.len() > 4, "{below} {inside:?} {above}");
+        for (one, other) in [(&fine, &coarse), (&coarse, &fine)] {
+            let mut all = one.clone();
+            all.merge(other);
+            let found: Vec<_> =
+                all.buckets().map(|(_, from, to, count)| (from, to, count)).collect();
+            assert_eq!((all.below(), all.above(), &found), (below, above, &inside));
+        }
+    }
+}

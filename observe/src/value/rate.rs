@@ -1,0 +1,121 @@
+//! From two readings to what happened in between.
+
+use std::time::Duration;
+
+use mmstats_core::Kind;
+
+use super::owned::OwnedValue;
+use super::reading::Reading;
+
+/// How fast a counter went up, or how many durations a timer took, per second.
+///
+/// `None` where one of the readings is not consistent, no time has passed, the field is
+/// neither counter nor timer nor one number, or it went down: the program was started
+/// anew, or one of several ended (unless it was [folded](crate::Fold)).
+///
+/// ```
+/// use std::time::Duration;
+/// use mmstats_observe::{Kind, OwnedValue, Reading, rate};
+///
+/// let counted = |n| Reading::consistent(OwnedValue::Unsigned(n));
+/// let second = Duration::from_secs(1);
+/// assert_eq!(rate(Some(Kind::Counter), &counted(10), &counted(14), second), Some(4.0));
+/// assert_eq!(rate(Some(Kind::Counter), &counted(10), &counted(3), second), None);
+/// ```
+#[must_use]
+#[allow(clippy::cast_precision_loss)] // rates are floats
+pub fn rate(
+    kind: Option<Kind>,
+    before: &Reading,
+    after: &Reading,
+    elapsed: Duration,
+) -> Option<f64> {
+    let seconds = elapsed.as_secs_f64();
+    if seconds <= 0.0 || !before.is_consistent() || !after.is_consistent() {
+        return None;
+    }
+    let difference = match (kind?, before.value.as_ref()?.only(), after.value.as_ref()?.only()) {
+        (Kind::Counter, OwnedValue::Unsigned(before), OwnedValue::Unsigned(after)) => {
+            after.checked_sub(*before)? as f64
+        }
+        (Kind::Counter, before, after) => {
+            let difference = after.as_f64()? - before.as_f64()?;
+            // Also false for what is not a number.
+            (difference >= 0.0).then_some(difference)?
+        }
+        (Kind::Timer, OwnedValue::Timer(before), OwnedValue::Timer(after)) => {
+            after.count.checked_sub(before.count)? as f64
+        }
+        _ => return None,
+    };
+    Some(difference / seconds)
+}
+
+/// The mean of the durations that a timer took between two readings, in nanoseconds.
+///
+/// `None` where there were none, or for the reasons of [`rate`].
+#[must_use]
+pub fn timer_mean(before: &Reading, after: &Reading) -> Option<f64> {
+    if !before.is_consistent() || !after.is_consistent() {
+        return None;
+    }
+    match (before.value.as_ref()?.only(), after.value.as_ref()?.only()) {
+        (OwnedValue::Timer(before), OwnedValue::Timer(after)) => after.since(before)?.mean(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmstats_core::merge::TimerValue;
+
+    use super::*;
+    use crate::value::Verdict;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn unsigned(n: u128) -> Reading {
+        Reading::consistent(OwnedValue::Unsigned(n))
+    }
+
+    fn timer(count: u128, sum: u128) -> Reading {
+        Reading::consistent(OwnedValue::Timer(TimerValue { count, sum, ..TimerValue::default() }))
+    }
+
+    #[test]
+    fn only_what_counts_has_a_rate() {
+        let counter = Some(Kind::Counter);
+        let half = Duration::from_millis(500);
+        assert_eq!(rate(counter, &unsigned(1), &unsigned(3), half), Some(4.0));
+        assert_eq!(rate(counter, &unsigned(1), &unsigned(1), half), Some(0.0));
+        assert_eq!(rate(Some(Kind::Gauge), &unsigned(1), &unsigned(3), half), None);
+        assert_eq!(rate(None, &unsigned(1), &unsigned(3), half), None);
+        assert_eq!(rate(counter, &unsigned(1), &unsigned(3), Duration::ZERO), None);
+        let float = |x| Reading::consistent(OwnedValue::F64(x));
+        assert_eq!(rate(counter, &float(1.0), &float(1.5), SECOND), Some(0.5));
+        assert_eq!(rate(counter, &float(1.0), &float(f64::NAN), SECOND), None);
+        assert_eq!(rate(counter, &float(2.0), &float(1.0), SECOND), None);
+        // Exact, although 2^100 + 3 is no f64.
+        let big = 1_u128 << 100;
+        assert_eq!(rate(counter, &unsigned(big), &unsigned(big + 3), SECOND), Some(3.0));
+    }
+
+    #[test]
+    fn a_timer_has_a_rate_and_a_mean() {
+        assert_eq!(rate(Some(Kind::Timer), &timer(2, 10), &timer(6, 30), SECOND), Some(4.0));
+        assert_eq!(timer_mean(&timer(2, 10), &timer(6, 30)), Some(5.0));
+        assert_eq!(timer_mean(&timer(2, 10), &timer(2, 10)), None);
+        assert_eq!(timer_mean(&timer(6, 30), &timer(2, 10)), None);
+    }
+
+    #[test]
+    fn nothing_is_made_of_half_a_reading() {
+        let mut bad = unsigned(9);
+        bad.verdict = Verdict::Contended;
+        assert_eq!(rate(Some(Kind::Counter), &unsigned(1), &bad, SECOND), None);
+        assert_eq!(rate(Some(Kind::Counter), &bad, &unsigned(10), SECOND), None);
+        let mut bad = timer(9, 9);
+        bad.verdict = Verdict::Contended;
+        assert_eq!(timer_mean(&timer(1, 1), &bad), None);
+    }
+}
