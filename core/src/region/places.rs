@@ -24,11 +24,36 @@ type AtomicWord = AtomicU32;
 /// Bytes in a [`Word`].
 pub(crate) const WORD_SIZE: u32 = Word::BITS / 8;
 
+/// No memory: the handles of a lane stay on the thread that made them, because a lane has one
+/// writer. It exists for the message of the compiler.
+#[diagnostic::on_unimplemented(
+    message = "a handle stays on the thread that made it, because its lane has one writer",
+    label = "this takes a handle to another thread",
+    note = "make a handle in the other thread: with the crate `mmstats`, call `Publisher::with` or \
+            `Publisher::lane` there"
+)]
+trait OtherThread {}
+
+/// Gives the message of [`OtherThread`] where a handle is sent or shared.
+macro_rules! stays_on_its_thread {
+    ($name:ident) => {
+        // SAFETY: never applies: no type implements `OtherThread`, which is private to this module.
+        unsafe impl<M: OtherThread> Send for $name<M> {}
+        // SAFETY: as for `Send`.
+        unsafe impl<M: OtherThread> Sync for $name<M> {}
+    };
+}
+
+stays_on_its_thread!(Atom32);
+#[cfg(target_pointer_width = "64")]
+stays_on_its_thread!(Atom64);
+stays_on_its_thread!(Latch);
+stays_on_its_thread!(Journal);
+
 macro_rules! atom {
     ($(#[$doc:meta])* $name:ident, $atomic:ident, $int:ident, $size:literal) => {
         $(#[$doc])*
         pub struct $name<M> {
-            // `NonNull` makes the handle neither `Send` nor `Sync`: one writer a lane.
             at: NonNull<$atomic>,
             // Keeps the bytes alive.
             memory: M,

@@ -1,5 +1,6 @@
 //! The lane of one thread.
 
+use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use super::local::{Alive, Local};
 use crate::error::Error;
 use crate::files::Files;
 use crate::files::settings::Fallback;
+use crate::handles::values::Counter;
 use crate::schema::field::Field;
 use crate::schema::key::{FamilyKey, Key};
 
@@ -32,11 +34,16 @@ use crate::schema::key::{FamilyKey, Key};
 /// fn needs_sync<T: Sync>() {}
 /// needs_sync::<mmstats::Counter>();
 /// ```
-pub struct Lane(Rc<ThreadLanes>);
+pub struct Lane {
+    lanes: Rc<ThreadLanes>,
+    /// For the message of the compiler where a lane is sent to another thread.
+    handles: PhantomData<Counter>,
+}
 
 impl Lane {
     pub(crate) fn claim(files: &Arc<Files>, fallback: Fallback) -> Result<Self, Error> {
-        ThreadLanes::claim(files, fallback).map(Rc::new).map(Self)
+        let lanes = Rc::new(ThreadLanes::claim(files, fallback)?);
+        Ok(Self { lanes, handles: PhantomData })
     }
 
     /// The lane of this thread for all calls of [`Publisher::with`]; the first one claims it.
@@ -63,7 +70,7 @@ impl Lane {
 
     /// The same lane once more, on the same thread.
     pub(crate) fn share(&self) -> Self {
-        Self(Rc::clone(&self.0))
+        Self { lanes: Rc::clone(&self.lanes), handles: PhantomData }
     }
 
     /// The handle of a field.
@@ -76,7 +83,7 @@ impl Lane {
     /// If the key comes from another publisher and does not fit; or if all lanes of a further
     /// file are taken and no other can be opened.
     pub fn attach<H: Field>(&self, key: Key<H>) -> Result<H, Error> {
-        self.0.attach(key.address)
+        self.lanes.attach(key.address)
     }
 
     /// The handles of a family.
@@ -88,13 +95,13 @@ impl Lane {
         &self,
         key: FamilyKey<H, N>,
     ) -> Result<Family<H, N>, Error> {
-        Family::attach(&self.0, key)
+        Family::attach(&self.lanes, key)
     }
 
     /// The number of the lane within its file, that of the first fields.
     #[must_use]
     pub fn index(&self) -> u32 {
-        self.0.index()
+        self.lanes.index()
     }
 }
 
