@@ -18,6 +18,8 @@ mod claim;
 mod error;
 mod files;
 mod handles;
+#[cfg(all(doctest, feature = "derive"))]
+mod misuse;
 mod publisher;
 mod schema;
 mod strings;
@@ -51,7 +53,9 @@ pub use publisher::{Publisher, Registry};
 pub use schema::Schema;
 pub use schema::field::Field;
 pub use schema::key::{FamilyKey, Key};
-pub use schema::options::FieldOptions;
+pub use schema::options::{
+    FamilyOf, FieldOptions, HasBuckets, HasCap, HasEntries, HasValue, HasWindows,
+};
 pub use schema::value::Value;
 pub use thread::family::Family;
 pub use thread::lane::Lane;
@@ -67,8 +71,8 @@ pub mod recorder_support {
 pub mod derive_support {
     pub use mmstats_core::FieldSpec;
 
-    pub use crate::thread::any_family::AnyFamily;
     pub use crate::thread::local::Local;
+    pub use crate::thread::member::{LabeledMember, Member};
 
     /// `prefix.label`, or the one that is not empty.
     #[must_use]

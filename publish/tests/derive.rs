@@ -373,7 +373,9 @@ fn the_schema_makes_the_same_file() {
     let _derived: Publisher<Derived> = publish(derived.path());
 
     let mut schema = Schema::new();
-    let new = FieldOptions::new;
+    fn new<H>() -> FieldOptions<H> {
+        FieldOptions::new()
+    }
     let options = new().help("Served.").unit("requests").attribute("code", "200");
     let requests = schema.add::<Counter>("p.requests", options);
     schema.add::<Gauge<i32>>("p.depth", new().aggregation(Aggregation::Max).level(Level::Debug));

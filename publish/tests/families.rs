@@ -259,9 +259,9 @@ fn names_that_others_have() {
     let mut schema = Schema::new();
     let taken: Key<Gauge<u64>> = schema.add("f", FieldOptions::new().attribute("k", "taken"));
     let publisher = start(directory.path(), schema);
-    let said = FieldOptions::new();
-    let key = publisher.add_family::<Counter, 1>("f", ["k"], said.clone()).unwrap();
-    let again = publisher.add_family::<Counter, 1>("f", ["other"], said.clone()).unwrap_err();
+    let key = publisher.add_family::<Counter, 1>("f", ["k"], FieldOptions::new()).unwrap();
+    let again = publisher.add_family::<Counter, 1>("f", ["other"], FieldOptions::new());
+    let again = again.unwrap_err();
     assert!(matches!(again, Error::Duplicate { .. }), "{again}");
     let lane = publisher.lane().unwrap();
     let family = lane.family(key).unwrap();
@@ -273,7 +273,8 @@ fn names_that_others_have() {
     assert_eq!(series(directory.path(), "f"), expect([("k=taken", 77), ("overflow=true", 6)]));
     // And what a family has made is taken for others.
     family.get(&["mine"]).incr();
-    let mine = publisher.add::<Counter>("f", said.attribute("k", "mine")).unwrap_err();
+    let mine = FieldOptions::new().attribute("k", "mine");
+    let mine = publisher.add::<Counter>("f", mine).unwrap_err();
     assert!(matches!(mine, Error::Duplicate { .. }), "{mine}");
 
     // The overflow's own name.

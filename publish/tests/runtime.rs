@@ -91,14 +91,16 @@ struct Point {
 fn every_shape_of_field() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Options::new().lanes(1));
-    let said = |n: u32| FieldOptions::new().attribute("n", n.to_string());
+    fn numbered<H>(n: u32) -> FieldOptions<H> {
+        FieldOptions::new().attribute("n", n.to_string())
+    }
     let first = publisher.lane().unwrap();
     let mut others = Vec::new();
     for n in 0..100 {
-        let timer = publisher.add::<Timer>("timer", said(n)).unwrap();
-        let text = publisher.add::<Text<100>>("text", said(n)).unwrap();
-        let group = publisher.add::<Group<Point>>("point", said(n)).unwrap();
-        publisher.add::<Info>("info", said(n).value("constant")).unwrap();
+        let timer = publisher.add::<Timer>("timer", numbered(n)).unwrap();
+        let text = publisher.add::<Text<100>>("text", numbered(n)).unwrap();
+        let group = publisher.add::<Group<Point>>("point", numbered(n)).unwrap();
+        publisher.add::<Info>("info", numbered(n).value("constant")).unwrap();
         first.attach(timer).unwrap().record_nanos(u64::from(n));
         first.attach(text).unwrap().set(&n.to_string());
         first.attach(group).unwrap().set(&Point { x: n.into(), y: 7 });

@@ -127,7 +127,6 @@ pub const CONSTANT: u64 = 0x0123_4567_89AB_CDEF;
 /// As [`Options::start`].
 pub fn publish(options: Options, class: Class) -> Result<(Publisher<Lane>, Handle), Error> {
     let mut schema = Schema::new();
-    let none = FieldOptions::new;
     macro_rules! start {
         ($type:ty, $options:expr, $make:expr) => {{
             let key: Key<$type> = schema.add(LABEL, $options);
@@ -137,26 +136,28 @@ pub fn publish(options: Options, class: Class) -> Result<(Publisher<Lane>, Handl
         }};
     }
     match class {
-        Class::Atomic => start!(Counter, none(), Handle::Atomic),
-        Class::Latched8 => start!(Words<1>, none(), Handle::Latched8),
-        Class::Latched32 => start!(Words<4>, none(), Handle::Latched32),
-        Class::Latched64 => start!(Words<8>, none(), Handle::Latched64),
+        Class::Atomic => start!(Counter, FieldOptions::new(), Handle::Atomic),
+        Class::Latched8 => start!(Words<1>, FieldOptions::new(), Handle::Latched8),
+        Class::Latched32 => start!(Words<4>, FieldOptions::new(), Handle::Latched32),
+        Class::Latched64 => start!(Words<8>, FieldOptions::new(), Handle::Latched64),
         Class::Latched512 => {
-            start!(Words<64>, none(), |h| Handle::Latched512(Box::new((h, [0; 64]))))
+            start!(Words<64>, FieldOptions::new(), |h| Handle::Latched512(Box::new((h, [0; 64]))))
         }
         Class::Latched4096 => {
-            start!(Words<512>, none(), |h| Handle::Latched4096(Box::new((h, [0; 512]))))
+            start!(Words<512>, FieldOptions::new(), |h| Handle::Latched4096(Box::new((
+                h, [0; 512]
+            ))))
         }
-        Class::Text => start!(Text<64>, none(), |h| Handle::Text(h, String::new())),
-        Class::Group => start!(Group<Eight>, none(), Handle::Group),
-        Class::Timer => start!(Timer, none(), Handle::Timer),
-        Class::Histogram => start!(Histogram<u64>, none(), Handle::Histogram),
+        Class::Text => start!(Text<64>, FieldOptions::new(), |h| Handle::Text(h, String::new())),
+        Class::Group => start!(Group<Eight>, FieldOptions::new(), Handle::Group),
+        Class::Timer => start!(Timer, FieldOptions::new(), Handle::Timer),
+        Class::Histogram => start!(Histogram<u64>, FieldOptions::new(), Handle::Histogram),
         Class::Events => {
             let lines = u32::try_from(RING).unwrap_or(u32::MAX);
-            start!(Events<64>, none().entries(lines), Handle::Events)
+            start!(Events<64>, FieldOptions::new().entries(lines), Handle::Events)
         }
         Class::Constant => {
-            schema.add::<Info>(LABEL, none().value(CONSTANT.cast_signed()));
+            schema.add::<Info>(LABEL, FieldOptions::new().value(CONSTANT.cast_signed()));
             Ok((options.schema(schema).start()?, Handle::Constant))
         }
     }

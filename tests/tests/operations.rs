@@ -121,12 +121,11 @@ impl World {
     }
 
     fn add(&mut self, kind: u8, label: String) {
-        let options = FieldOptions::new();
         let added = match kind {
-            0 => self.publisher.add(&label, options).map(Any::Counter),
-            1 => self.publisher.add(&label, options).map(Any::Gauge),
-            2 => self.publisher.add(&label, options).map(Any::Text),
-            _ => self.publisher.add(&label, options).map(Any::Pair),
+            0 => self.publisher.add(&label, FieldOptions::new()).map(Any::Counter),
+            1 => self.publisher.add(&label, FieldOptions::new()).map(Any::Gauge),
+            2 => self.publisher.add(&label, FieldOptions::new()).map(Any::Text),
+            _ => self.publisher.add(&label, FieldOptions::new()).map(Any::Pair),
         };
         let group = kind == 3;
         let taken = self.fields.iter().any(|field| {

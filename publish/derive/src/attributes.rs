@@ -7,10 +7,12 @@ use syn::meta::ParseNestedMeta;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Expr, ExprLit, Field, Ident, Lit, LitStr, Path, Token, parenthesized};
+use syn::{
+    Attribute, Error, Expr, ExprLit, Field, Ident, Lit, LitStr, Path, Token, Type, parenthesized,
+};
 
 use crate::doc;
-use crate::input::{for_each_key, set_once};
+use crate::input::{for_each_key, set_once, variable};
 
 /// Attributes of a field.
 #[derive(Default)]
@@ -134,11 +136,17 @@ impl FieldAttributes {
         methods.into_iter().find(|method| !allowed.iter().any(|name| *method == name))
     }
 
-    /// The options as calls of methods: `.unit("bytes").level(...)`.
-    pub(crate) fn calls(&self) -> TokenStream {
-        let calls =
-            self.options.iter().map(|Setting { method, arguments }| quote!(.#method(#arguments)));
-        calls.collect()
+    /// `start` with the options set: a block that calls their methods one by one.
+    ///
+    /// A method that the type does not have is an error at `ty` and at the attribute.
+    pub(crate) fn apply(&self, start: TokenStream, ty: &Type) -> TokenStream {
+        let mut value = variable("options");
+        value.set_span(ty.span()); // Errors are shown where the span comes from.
+        let calls = self
+            .options
+            .iter()
+            .map(|Setting { method, arguments }| quote!(let #value = #value.#method(#arguments);));
+        quote!({ let #value = #start; #(#calls)* #value })
     }
 
     /// The label of the field called `name`.
@@ -222,6 +230,6 @@ fn one_of(meta: &ParseNestedMeta<'_>, names: &[&str]) -> syn::Result<Ident> {
 
 /// Whether the type of `field` is called `Info`: a handle that is only declared.
 pub(crate) fn is_info(field: &Field) -> bool {
-    let syn::Type::Path(path) = &field.ty else { return false };
+    let Type::Path(path) = &field.ty else { return false };
     path.path.segments.last().is_some_and(|segment| segment.ident == "Info")
 }

@@ -27,15 +27,16 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
             return Err(Error::new(span, text));
         }
         attributes.add_doc(&field.attrs)?;
-        let (label, calls) = (attributes.label_or(ident), attributes.calls());
+        let label = attributes.label_or(ident);
+        let gauge = quote!(#mmstats::derive_support::FieldSpec::gauge(
+            "",
+            <#ty as #mmstats::ScalarType>::TYPE,
+        ));
+        let spec = attributes.apply(gauge, ty);
         let kind = attributes.counter.map(|_| quote!(.kind(#mmstats::Kind::Counter)));
         members.push(quote!(#mmstats::MemberSpec {
             label: #label,
-            spec: #mmstats::derive_support::FieldSpec::gauge(
-                "",
-                <#ty as #mmstats::ScalarType>::TYPE,
-            )
-            #calls #kind
+            spec: #spec #kind
         }));
         words.push(quote!(#put(#mmstats::ScalarType::to_bits(self.#ident));));
     }

@@ -1,7 +1,8 @@
 //! `#[derive(Stats)]`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{DeriveInput, Error, LitStr};
 
 use crate::attributes::{FieldAttributes, is_info};
@@ -38,24 +39,24 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
             continue;
         }
         attributes.add_doc(&field.attrs)?;
-        let calls = attributes.calls();
-        let options = quote!(#mmstats::FieldOptions::new() #calls);
+        let options = attributes.apply(quote!(#mmstats::FieldOptions::new()), ty);
         if let Some(labels) = &attributes.labels {
-            let labels = &labels.keys;
-            let family = quote!(<#ty as #mmstats::derive_support::AnyFamily>);
+            let (span, labels) = (labels.span, &labels.keys);
+            let labels = quote_spanned!(span=> [#(#labels),*]);
+            let family =
+                quote_spanned!(ty.span()=> <#ty as #mmstats::derive_support::LabeledMember>);
             keys.push(quote!(#ident: #family::Key));
-            declare.push(quote!(
-                #ident: #family::declare(#schema, #label, [#(#labels),*], #options)
-            ));
+            declare.push(quote!(#ident: #family::declare(#schema, #label, #labels, #options)));
             attach.push(quote!(#ident: #family::attach(#lane, #plan.#ident)?));
             continue;
         }
         if is_info(field) {
             constants.push(ident);
         }
-        keys.push(quote!(#ident: #mmstats::Key<#ty>));
-        declare.push(quote!(#ident: #schema.add::<#ty>(#label, #options)));
-        attach.push(quote!(#ident: #lane.attach(#plan.#ident)?));
+        let member = quote_spanned!(ty.span()=> <#ty as #mmstats::derive_support::Member>);
+        keys.push(quote!(#ident: #member::Key));
+        declare.push(quote!(#ident: #member::declare(#schema, #label, #options)));
+        attach.push(quote!(#ident: #member::attach(#lane, #plan.#ident)?));
     }
 
     Ok(quote! {

@@ -33,22 +33,23 @@ pub(crate) trait Metric: Clone {
     const KIND: Kind;
     /// The end of a label that a metric of another kind has too.
     const SUFFIX: &'static str;
+    type Handle: 'static;
     type Field: Clone;
 
     fn fields(fields: &mut Fields) -> &mut FieldsByName<Self::Field>;
 
     /// Options of a field that nothing is known of.
-    fn options() -> FieldOptions {
+    fn options() -> FieldOptions<Self::Handle> {
         FieldOptions::new()
     }
 
-    fn edit(settings: &Settings) -> &Edit;
+    fn edit(settings: &Settings) -> &Edit<Self::Handle>;
 
     /// Adds a field; `number` is its number among those of its kind.
     fn add(
         registry: &Registry,
         label: String,
-        options: FieldOptions,
+        options: FieldOptions<Self::Handle>,
         number: usize,
     ) -> Result<Self::Field, Error>;
 
@@ -71,7 +72,7 @@ pub(crate) struct Lookup<F> {
 }
 
 /// Changes the options of a field, given the name of the metric.
-pub(crate) type Edit = dyn Fn(&str, FieldOptions) -> FieldOptions + Send + Sync;
+pub(crate) type Edit<H> = dyn Fn(&str, FieldOptions<H>) -> FieldOptions<H> + Send + Sync;
 
 /// Settings of a recorder.
 pub(crate) struct Settings {
@@ -79,9 +80,9 @@ pub(crate) struct Settings {
     pub(crate) registry: Arc<Registry>,
     /// Maximum number of combinations of labels of a name.
     pub(crate) cap: usize,
-    pub(crate) counters: Box<Edit>,
-    pub(crate) gauges: Box<Edit>,
-    pub(crate) histograms: Box<Edit>,
+    pub(crate) counters: Box<Edit<Counter>>,
+    pub(crate) gauges: Box<Edit<SharedGauge<f64>>>,
+    pub(crate) histograms: Box<Edit<Histogram<f64>>>,
 }
 
 impl Fields {
@@ -129,7 +130,7 @@ impl Fields {
         Lookup { field, remember }
     }
 
-    fn options<M: Metric>(&self, name: &str, importance: &Level) -> FieldOptions {
+    fn options<M: Metric>(&self, name: &str, importance: &Level) -> FieldOptions<M::Handle> {
         let description = self.descriptions.get(&(M::KIND, name.to_owned()));
         description.cloned().unwrap_or_default().options(M::options(), importance)
     }
@@ -137,7 +138,7 @@ impl Fields {
     fn add<M: Metric>(
         &mut self,
         name: &Name,
-        options: &FieldOptions,
+        options: &FieldOptions<M::Handle>,
         registry: &Registry,
     ) -> Result<M::Field, Error> {
         let number = M::fields(self).len();

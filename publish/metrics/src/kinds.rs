@@ -11,20 +11,21 @@ use crate::metric::{ProgramGauge, ThreadField, ThreadMetric};
 impl Metric for metrics::Counter {
     const KIND: Kind = Kind::Counter;
     const SUFFIX: &'static str = "counter";
+    type Handle = Counter;
     type Field = Arc<ThreadField<Counter>>;
 
     fn fields(fields: &mut Fields) -> &mut FieldsByName<Self::Field> {
         &mut fields.counters
     }
 
-    fn edit(settings: &Settings) -> &Edit {
+    fn edit(settings: &Settings) -> &Edit<Self::Handle> {
         &*settings.counters
     }
 
     fn add(
         registry: &Registry,
         label: String,
-        options: FieldOptions,
+        options: FieldOptions<Self::Handle>,
         number: usize,
     ) -> Result<Self::Field, Error> {
         Ok(Arc::new(ThreadField::new(number, registry.add(label, options)?)))
@@ -51,20 +52,21 @@ impl Metric for metrics::Counter {
 impl Metric for metrics::Gauge {
     const KIND: Kind = Kind::Gauge;
     const SUFFIX: &'static str = "gauge";
+    type Handle = SharedGauge<f64>;
     type Field = SharedGauge<f64>;
 
     fn fields(fields: &mut Fields) -> &mut FieldsByName<Self::Field> {
         &mut fields.gauges
     }
 
-    fn edit(settings: &Settings) -> &Edit {
+    fn edit(settings: &Settings) -> &Edit<Self::Handle> {
         &*settings.gauges
     }
 
     fn add(
         registry: &Registry,
         label: String,
-        options: FieldOptions,
+        options: FieldOptions<Self::Handle>,
         _number: usize,
     ) -> Result<Self::Field, Error> {
         registry.shared(label, options)
@@ -91,24 +93,25 @@ impl Metric for metrics::Gauge {
 impl Metric for metrics::Histogram {
     const KIND: Kind = Kind::Histogram;
     const SUFFIX: &'static str = "histogram";
+    type Handle = Histogram<f64>;
     type Field = Arc<ThreadField<Histogram<f64>>>;
 
     fn fields(fields: &mut Fields) -> &mut FieldsByName<Self::Field> {
         &mut fields.histograms
     }
 
-    fn options() -> FieldOptions {
+    fn options() -> FieldOptions<Self::Handle> {
         FieldOptions::new().range(1e-6, 1e9)
     }
 
-    fn edit(settings: &Settings) -> &Edit {
+    fn edit(settings: &Settings) -> &Edit<Self::Handle> {
         &*settings.histograms
     }
 
     fn add(
         registry: &Registry,
         label: String,
-        options: FieldOptions,
+        options: FieldOptions<Self::Handle>,
         number: usize,
     ) -> Result<Self::Field, Error> {
         Ok(Arc::new(ThreadField::new(number, registry.add(label, options)?)))

@@ -41,9 +41,10 @@ impl Name {
     }
 
     /// `options` with the attributes of this name.
-    pub(crate) fn options(&self, options: FieldOptions) -> FieldOptions {
-        let add =
-            |options: FieldOptions, (key, value): &(String, String)| options.attribute(key, value);
+    pub(crate) fn options<H>(&self, options: FieldOptions<H>) -> FieldOptions<H> {
+        let add = |options: FieldOptions<H>, (key, value): &(String, String)| {
+            options.attribute(key, value)
+        };
         self.attributes.iter().fold(options, add)
     }
 }
@@ -90,7 +91,11 @@ impl Description {
     }
 
     /// `options` with unit, help and level.
-    pub(crate) fn options(&self, options: FieldOptions, importance: &Importance) -> FieldOptions {
+    pub(crate) fn options<H>(
+        &self,
+        options: FieldOptions<H>,
+        importance: &Importance,
+    ) -> FieldOptions<H> {
         let options = options.help(&self.help).level(level(importance));
         match self.unit {
             // A count has no unit.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::{Key, KeyName, Metadata, SetRecorderError, SharedString, Unit};
 use mmstats::recorder_support::Mutex;
-use mmstats::{FieldOptions, Kind, Registry};
+use mmstats::{Counter, FieldOptions, Histogram, Kind, Registry, SharedGauge};
 
 use crate::cache;
 use crate::fields::{Fields, Metric, Settings};
@@ -68,7 +68,7 @@ impl Recorder {
     #[must_use]
     pub fn counters(
         mut self,
-        edit: impl Fn(&str, FieldOptions) -> FieldOptions + Send + Sync + 'static,
+        edit: impl Fn(&str, FieldOptions<Counter>) -> FieldOptions<Counter> + Send + Sync + 'static,
     ) -> Self {
         self.settings.counters = Box::new(edit);
         self
@@ -78,7 +78,10 @@ impl Recorder {
     #[must_use]
     pub fn gauges(
         mut self,
-        edit: impl Fn(&str, FieldOptions) -> FieldOptions + Send + Sync + 'static,
+        edit: impl Fn(&str, FieldOptions<SharedGauge<f64>>) -> FieldOptions<SharedGauge<f64>>
+        + Send
+        + Sync
+        + 'static,
     ) -> Self {
         self.settings.gauges = Box::new(edit);
         self
@@ -89,7 +92,10 @@ impl Recorder {
     #[must_use]
     pub fn histograms(
         mut self,
-        edit: impl Fn(&str, FieldOptions) -> FieldOptions + Send + Sync + 'static,
+        edit: impl Fn(&str, FieldOptions<Histogram<f64>>) -> FieldOptions<Histogram<f64>>
+        + Send
+        + Sync
+        + 'static,
     ) -> Self {
         self.settings.histograms = Box::new(edit);
         self

@@ -14,7 +14,7 @@ use mmstats_core::{FieldId, FieldSpec, Kind, Memory, Properties, Region, Source,
 use super::totals::Total;
 use crate::error::Error;
 use crate::schema::declaration::{DECLARED, Declaration, FieldDeclaration};
-use crate::schema::options::FieldOptions;
+use crate::schema::options::AnyOptions;
 
 /// The files of an earlier run, and their values.
 #[derive(Debug, Default)]
@@ -247,13 +247,14 @@ fn declaration<S: Source + ?Sized>(
     let properties = field.properties().declared();
     let _known = (properties.ty()?, properties.kind()?);
     let spec = FieldSpec { details: &details, ..FieldSpec::new(label, properties) };
-    let mut options = FieldOptions::new()
-        .unit(field.unit().read(source, &mut [0; 63]))
-        .help(field.help().read(source, &mut [0; 4096]))
-        .level(field.level())
-        .aggregation(field.aggregation());
-    for (key, value) in parse_attributes(attributes) {
-        options = options.attribute(key, value);
-    }
+    let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    let options = AnyOptions {
+        unit: Some(field.unit().read(source, &mut [0; 63]).to_owned()),
+        help: field.help().read(source, &mut [0; 4096]).to_owned(),
+        level: field.level(),
+        aggregation: Some(field.aggregation()),
+        attributes: parse_attributes(attributes).map(own).collect(),
+        ..AnyOptions::default()
+    };
     Some(Declaration::Field(FieldDeclaration::new(label.clone(), &spec, options)))
 }

@@ -10,7 +10,7 @@ use super::timer::{Running, Timed};
 use crate::claim::Keep;
 use crate::schema::declaration::{Declaration, FieldDeclaration};
 use crate::schema::field::Field;
-use crate::schema::options::FieldOptions;
+use crate::schema::options::{AnyOptions, HasBuckets, HasEntries, HasWindows};
 
 /// The mean of all values: `record`, `mean`.
 pub type Average = core::Average<Keep>;
@@ -30,7 +30,7 @@ macro_rules! field {
     ({$($generics:tt)*} $type:ty, |$options:ident| $spec:expr, $attach:expr) => {
         impl<$($generics)*> Field for $type {
             #[allow(unused_mut)]
-            fn declaration(label: String, mut $options: FieldOptions) -> Declaration {
+            fn declaration(label: String, mut $options: AnyOptions) -> Declaration {
                 let spec = $spec;
                 Declaration::Field(FieldDeclaration::new(label, &spec, $options))
             }
@@ -53,7 +53,13 @@ field!({} Histogram<f64>, |options| {
     histogram(&options, Buckets::floats(options.error.unwrap_or(ERROR), low, high))
 }, Self::attach);
 
-/// The relative error of a histogram that says none.
+impl HasBuckets for Histogram<u64> {}
+impl HasBuckets for Histogram<f64> {}
+impl HasBuckets for Latency {}
+impl<const N: usize> HasEntries for Events<N> {}
+impl HasWindows for Rate {}
+
+/// The default relative error of a histogram.
 const ERROR: f64 = 0.05;
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` stops at the limits.
@@ -61,7 +67,7 @@ fn integers(error: Option<f64>, low: f64, high: f64) -> Buckets {
     Buckets::integers(error.unwrap_or(ERROR), low as u64, high as u64)
 }
 
-fn histogram(options: &FieldOptions, buckets: Buckets) -> FieldSpec<'static> {
+fn histogram(options: &AnyOptions, buckets: Buckets) -> FieldSpec<'static> {
     // Buckets of values of another type than the handle's are refused when it is attached.
     FieldSpec::histogram("", options.buckets.unwrap_or(buckets))
 }
@@ -69,7 +75,7 @@ fn histogram(options: &FieldOptions, buckets: Buckets) -> FieldSpec<'static> {
 /// How durations are distributed: a timer with quantiles.
 ///
 /// Declared with the unit nanoseconds, for 100 ns to one hour with a relative error of 5 %,
-/// unless [`FieldOptions::range`] and [`FieldOptions::error`] say otherwise.
+/// unless [`range`](crate::FieldOptions::range) and [`error`](crate::FieldOptions::error) say otherwise.
 #[derive(Debug, Clone)]
 pub struct Latency(Histogram);
 
@@ -137,7 +143,7 @@ field!({T: ScalarType, const N: usize} Window<T, N>, |options| {
 }, |lane, field| core::Window::attach(lane, field).map(Self));
 
 /// The last lines of text with their times: the program's black box, at most `N` bytes a
-/// line. 63 lines are kept by each thread, unless [`FieldOptions::entries`] says otherwise.
+/// line. 63 lines are kept by each thread, unless [`entries`](crate::FieldOptions::entries) says otherwise.
 ///
 /// `mmstats events` prints them, merged over threads and programs, also after a crash.
 #[derive(Debug, Clone)]
@@ -197,7 +203,7 @@ field!({} Timestamp, |options| FieldSpec::timestamp(""), |lane, field| {
 });
 
 /// A counter of which observers show the rate over windows of time: 1, 5 and 15 minutes,
-/// unless [`FieldOptions::windows`] says otherwise.
+/// unless [`windows`](crate::FieldOptions::windows) says otherwise.
 ///
 /// The counter has the field's label, its history the same with `.rate`. An update reads a
 /// coarse clock (about 5 ns on Linux, 30 elsewhere), and every so often remembers the sum.
@@ -225,7 +231,7 @@ impl Rate {
 }
 
 impl Field for Rate {
-    fn declaration(label: String, options: FieldOptions) -> Declaration {
+    fn declaration(label: String, options: AnyOptions) -> Declaration {
         let windows: &[u32] =
             if options.windows.is_empty() { &[60, 300, 900] } else { &options.windows };
         let longest = windows.iter().copied().max().unwrap_or(1);

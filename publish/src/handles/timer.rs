@@ -8,7 +8,7 @@ use mmstats_core::{AttachError, FieldId, FieldSpec, TimerTotals};
 use crate::claim::Keep;
 use crate::schema::declaration::{Declaration, FieldDeclaration};
 use crate::schema::field::Field;
-use crate::schema::options::FieldOptions;
+use crate::schema::options::AnyOptions;
 
 #[cfg(feature = "cycle-clock")]
 use quanta::Instant;
@@ -57,7 +57,7 @@ impl Timer {
 }
 
 impl Field for Timer {
-    fn declaration(label: String, options: FieldOptions) -> Declaration {
+    fn declaration(label: String, options: AnyOptions) -> Declaration {
         Declaration::Field(FieldDeclaration::new(label, &FieldSpec::timer(""), options))
     }
 

@@ -8,7 +8,7 @@ use crate::claim::Keep;
 use crate::claim::SharedKeep;
 use crate::schema::declaration::{Declaration, FieldDeclaration};
 use crate::schema::field::Field;
-use crate::schema::options::FieldOptions;
+use crate::schema::options::{AnyOptions, HasValue};
 use crate::schema::value::Value;
 
 /// A sum that only grows: `incr`, `add`, `set`.
@@ -42,7 +42,7 @@ pub struct Info;
 macro_rules! field {
     ({$($generics:tt)*} $type:ty, $spec:expr) => {
         impl<$($generics)*> Field for $type {
-            fn declaration(label: String, options: FieldOptions) -> Declaration {
+            fn declaration(label: String, options: AnyOptions) -> Declaration {
                 Declaration::Field(FieldDeclaration::new(label, &$spec, options))
             }
 
@@ -70,17 +70,20 @@ const fn gauge<T: ScalarType>() -> FieldSpec<'static> {
 }
 
 impl<R: Record> Field for Group<R> {
-    fn declaration(label: String, options: FieldOptions) -> Declaration {
+    fn declaration(label: String, options: AnyOptions) -> Declaration {
         let members = R::MEMBERS.iter().map(|member| {
             let label = if label.is_empty() {
                 member.label.to_owned()
             } else {
                 format!("{label}.{}", member.label)
             };
-            let mut options =
-                options.clone().help(member.spec.help).level(member.spec.properties.level());
+            let mut options = AnyOptions {
+                help: member.spec.help.to_owned(),
+                level: member.spec.properties.level(),
+                ..options.clone()
+            };
             if !member.spec.unit.is_empty() {
-                options = options.unit(member.spec.unit);
+                options.unit = Some(member.spec.unit.to_owned());
             }
             FieldDeclaration::new(label, &member.spec, options)
         });
@@ -92,8 +95,10 @@ impl<R: Record> Field for Group<R> {
     }
 }
 
+impl HasValue for Info {}
+
 impl Field for Info {
-    fn declaration(label: String, mut options: FieldOptions) -> Declaration {
+    fn declaration(label: String, mut options: AnyOptions) -> Declaration {
         // Without a value it is an empty text. The type comes from the value later.
         options.value.get_or_insert_with(|| Value::Text(String::new()));
         let empty = FieldSpec::info("", mmstats_core::Constant::Text(""));

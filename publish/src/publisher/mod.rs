@@ -26,7 +26,7 @@ use crate::schema::Schema;
 use crate::schema::family::FamilyDeclaration;
 use crate::schema::field::Field;
 use crate::schema::key::{FamilyKey, Key};
-use crate::schema::options::FieldOptions;
+use crate::schema::options::{FamilyOf, FieldOptions};
 use crate::thread::lane::Lane;
 use crate::thread::local::Local;
 
@@ -154,9 +154,9 @@ impl<S: Stats> Publisher<S> {
     pub fn add<H: Field>(
         &self,
         label: impl Into<String>,
-        options: FieldOptions,
+        options: FieldOptions<H>,
     ) -> Result<Key<H>, Error> {
-        self.files.add(H::declaration(label.into(), options)).map(Key::new)
+        self.files.add(H::declaration(label.into(), options.any)).map(Key::new)
     }
 
     /// Adds a gauge of the whole program, which any thread may set: see [`SharedGauge`](crate::SharedGauge).
@@ -180,9 +180,9 @@ impl<S: Stats> Publisher<S> {
     pub fn shared<T: mmstats_core::ScalarType>(
         &self,
         label: impl Into<String>,
-        options: FieldOptions,
+        options: FieldOptions<SharedGauge<T>>,
     ) -> Result<SharedGauge<T>, Error> {
-        let Key { address, .. } = self.add::<Gauge<T>>(label, options)?;
+        let address = self.files.add(Gauge::<T>::declaration(label.into(), options.any))?;
         let lane = self.closer.shared.claim(&self.files, address.segment as usize)?.open()?;
         SharedGauge::attach(&lane, address.id).map_err(Error::Attach)
     }
@@ -218,7 +218,7 @@ impl<S: Stats> Publisher<S> {
     pub fn sampled<H: Field + 'static>(
         &self,
         label: impl Into<String>,
-        options: FieldOptions,
+        options: FieldOptions<H>,
         callback: impl FnMut(&H) + Send + 'static,
     ) -> Result<Key<H>, Error> {
         if self.files.is_forked() {
@@ -262,7 +262,7 @@ impl<S: Stats> Publisher<S> {
         &self,
         label: impl Into<String>,
         labels: [&str; N],
-        options: FieldOptions,
+        options: FieldOptions<FamilyOf<H>>,
     ) -> Result<FamilyKey<H, N>, Error> {
         let (declared, overflow) = FamilyDeclaration::new::<H, N>(label.into(), &labels, options);
         self.files.add_family(declared, overflow).map(FamilyKey::new)

@@ -43,8 +43,9 @@ impl Panics {
         if self.0.get().is_some() {
             return Ok(());
         }
-        let options = FieldOptions::new().help("Panics of the program's threads.").entries(15);
-        let declaration = kinds::Events::<LINE>::declaration("panics".to_owned(), options);
+        let options = FieldOptions::<kinds::Events<LINE>>::new();
+        let options = options.help("Panics of the program's threads.").entries(15);
+        let declaration = kinds::Events::<LINE>::declaration("panics".to_owned(), options.any);
         let address = files.add(declaration)?;
         let lane = shared.claim(files, address.segment as usize)?;
         let field = PanicField { lane, id: address.id };

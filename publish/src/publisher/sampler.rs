@@ -164,8 +164,8 @@ impl Sampler {
         }
         let shown = shown.or_else(|| {
             let help = "Callbacks of sampled fields that panicked, and are not called again.";
-            let declaration =
-                Counter::declaration(PANICS.to_owned(), FieldOptions::new().help(help));
+            let options = FieldOptions::<Counter>::new().help(help);
+            let declaration = Counter::declaration(PANICS.to_owned(), options.any);
             // Without room for it the number is in `Publisher::sampling_panics` alone.
             let address = files.upgrade()?.add(declaration).ok()?;
             lane.attach(Key::new(address)).ok()

@@ -6,7 +6,7 @@ use mmstats_core::{
     FieldId, FieldSpec, Geometry, Memory, Properties, SpecError, WriteError, Writer,
 };
 
-use super::options::FieldOptions;
+use super::options::AnyOptions;
 use super::value::Value;
 use crate::error::Error;
 use crate::strings::Strings;
@@ -36,7 +36,7 @@ struct Description {
 
 impl FieldDeclaration {
     /// `spec` says what the type of the handle says; `options` what the program adds.
-    pub(crate) fn new(label: String, spec: &FieldSpec<'_>, options: FieldOptions) -> Self {
+    pub(crate) fn new(label: String, spec: &FieldSpec<'_>, options: AnyOptions) -> Self {
         let attributes = options.attributes.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]);
         let mut properties = spec.properties;
         if let Some(value) = &options.value {

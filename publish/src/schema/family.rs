@@ -5,7 +5,7 @@ use mmstats_core::{FieldId, Geometry};
 use super::declaration::Declaration;
 use super::field::Field;
 use super::key::Address;
-use super::options::FieldOptions;
+use super::options::{AnyOptions, FamilyOf, FieldOptions};
 use crate::error::Error;
 
 /// Maximum number of combinations of a family, unless [`FieldOptions::cap`] is set.
@@ -17,7 +17,7 @@ pub(crate) struct FamilyDeclaration {
     label: String,
     /// The keys of the attributes in which its fields differ.
     keys: Vec<String>,
-    options: FieldOptions,
+    options: AnyOptions,
     /// A field of the family, to check what all its fields have in common.
     example: Declaration,
     /// The field for combinations beyond the cap.
@@ -30,9 +30,10 @@ impl FamilyDeclaration {
     pub(crate) fn new<H: Field, const N: usize>(
         label: String,
         keys: &[&str; N],
-        options: FieldOptions,
+        options: FieldOptions<FamilyOf<H>>,
     ) -> (Self, Declaration) {
         const { assert!(N > 0, "a family has at least one label") };
+        let options = options.any;
         let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
         let with = |pairs: &mut dyn Iterator<Item = (&str, &str)>| {
             let all = pairs.fold(options.clone(), |all, (key, value)| all.attribute(key, value));
@@ -63,8 +64,8 @@ impl FamilyDeclaration {
     /// The field with these attribute values, in the order of the keys.
     pub(crate) fn field<H: Field>(&self, values: &[&str]) -> Declaration {
         let pairs = self.keys.iter().zip(values);
-        let options = pairs
-            .fold(self.options.clone(), |all, (key, value)| all.attribute(key.as_str(), *value));
+        let options =
+            pairs.fold(self.options.clone(), |all, (key, value)| all.attribute(key, value));
         H::declaration(self.label.clone(), options)
     }
 }

@@ -13,7 +13,7 @@ use self::declaration::Declaration;
 use self::family::FamilyDeclaration;
 use self::field::Field;
 use self::key::{Address, FamilyKey, Key};
-use self::options::FieldOptions;
+use self::options::{FamilyOf, FieldOptions};
 use crate::error::Error;
 
 /// Fields declared one by one, or by `#[derive(Stats)]`.
@@ -35,8 +35,8 @@ impl Schema {
     }
 
     /// Declares a field for handles of type `H`.
-    pub fn add<H: Field>(&mut self, label: impl Into<String>, options: FieldOptions) -> Key<H> {
-        self.push(H::declaration(label.into(), options))
+    pub fn add<H: Field>(&mut self, label: impl Into<String>, options: FieldOptions<H>) -> Key<H> {
+        self.push(H::declaration(label.into(), options.any))
     }
 
     /// Declares a family: fields of one label that differ in the values of the attributes
@@ -45,7 +45,7 @@ impl Schema {
         &mut self,
         label: impl Into<String>,
         labels: [&str; N],
-        options: FieldOptions,
+        options: FieldOptions<FamilyOf<H>>,
     ) -> FamilyKey<H, N> {
         let (mut declared, overflow) =
             FamilyDeclaration::new::<H, N>(label.into(), &labels, options);

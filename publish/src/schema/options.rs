@@ -1,22 +1,54 @@
 //! Options of a field.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use mmstats_core::{Aggregation, Buckets, Kind, Level};
 
 use super::value::Value;
 
-/// What can be said of a field besides its label and type.
+/// Options of a field whose handle is `H`: unit, help, attributes and so on.
+///
+/// `H` comes from the place where the options are used. Options of some kinds alone are offered
+/// for these kinds alone, so a misplaced one does not compile.
 ///
 /// ```
+/// use mmstats::{Counter, FieldOptions, Latency, Schema};
+///
+/// let mut schema = Schema::new();
+/// let served = FieldOptions::new().help("Requests served.").attribute("code", "200");
+/// schema.add::<Counter>("http.requests", served);
+/// schema.add::<Latency>("http.latency", FieldOptions::new().error(0.02));
+/// ```
+///
+/// A counter has no relative error:
+///
+/// ```compile_fail,E0277
 /// use mmstats::{Counter, FieldOptions, Schema};
 ///
 /// let mut schema = Schema::new();
-/// schema.add::<Counter>(
-///     "http.requests",
-///     FieldOptions::new().help("Requests served.").attribute("code", "200"),
-/// );
+/// schema.add::<Counter>("http.requests", FieldOptions::new().error(0.02));
 /// ```
+///
+/// Options that fields of several kinds have in common are a `FieldOptions<()>`:
+///
+/// ```
+/// use mmstats::{Counter, FieldOptions, Latency, Schema};
+///
+/// let shard = FieldOptions::<()>::new().attribute("shard", "7");
+/// let mut schema = Schema::new();
+/// schema.add::<Counter>("writes", shard.for_handle());
+/// schema.add::<Latency>("latency", shard.for_handle().error(0.02));
+/// ```
+pub struct FieldOptions<H> {
+    pub(crate) any: AnyOptions,
+    handle: PhantomData<fn() -> H>,
+}
+
+/// Options of a field of any kind.
+#[doc(hidden)]
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct FieldOptions {
+pub struct AnyOptions {
     pub(crate) unit: Option<String>,
     pub(crate) help: String,
     pub(crate) attributes: Vec<(String, String)>,
@@ -32,69 +64,90 @@ pub struct FieldOptions {
     pub(crate) windows: Vec<u32>,
 }
 
-impl FieldOptions {
-    /// Nothing said.
+impl AnyOptions {
+    /// These options with one more attribute.
+    pub(crate) fn attribute(mut self, key: &str, value: &str) -> Self {
+        self.attributes.push((key.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+impl<H> FieldOptions<H> {
+    /// The defaults: no unit, help or attributes, level [`Level::Info`].
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::from_any(AnyOptions::default())
+    }
+
+    fn from_any(any: AnyOptions) -> Self {
+        Self { any, handle: PhantomData }
     }
 
     /// The unit: an `OpenMetrics` base unit (`seconds`, `bytes`, `ratio`, ...) where one
     /// fits. At most 63 bytes.
     #[must_use]
     pub fn unit(mut self, unit: impl Into<String>) -> Self {
-        self.unit = Some(unit.into());
+        self.any.unit = Some(unit.into());
         self
     }
 
-    /// A sentence or more for whoever reads the value. At most 4,096 bytes.
+    /// A sentence or more for readers of the value. At most 4,096 bytes.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = help.into();
+        self.any.help = help.into();
         self
     }
 
     /// One more key and value. A key is 1 to 63 of `A-Z a-z 0-9 _ . -`.
     #[must_use]
     pub fn attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.attributes.push((key.into(), value.into()));
+        self.any.attributes.push((key.into(), value.into()));
         self
     }
 
-    /// How the values of lanes and processes combine, if not as the handle's type does.
+    /// How the values of lanes and processes combine. Default: the rule of the handle's type.
     #[must_use]
     pub fn aggregation(mut self, aggregation: Aggregation) -> Self {
-        self.aggregation = Some(aggregation);
+        self.any.aggregation = Some(aggregation);
         self
     }
 
-    /// How much the field matters.
+    /// Importance of the field.
     #[must_use]
     pub fn level(mut self, level: Level) -> Self {
-        self.level = level;
+        self.any.level = level;
         self
     }
 
     /// The constant of an [`Info`](crate::Info).
     #[must_use]
-    pub fn value(mut self, value: impl Into<Value>) -> Self {
-        self.value = Some(value.into());
+    pub fn value(mut self, value: impl Into<Value>) -> Self
+    where
+        H: HasValue,
+    {
+        self.any.value = Some(value.into());
         self
     }
 
-    /// How many combinations of attributes a [`Family`](crate::Family) may have, besides the
-    /// one that takes what is beyond. Default: 1,000.
+    /// Maximum number of fields of a [`Family`](crate::Family), besides the one for
+    /// combinations beyond it. Default: 1,000.
     #[must_use]
-    pub fn cap(mut self, combinations: u32) -> Self {
-        self.cap = Some(combinations);
+    pub fn cap(mut self, combinations: u32) -> Self
+    where
+        H: HasCap,
+    {
+        self.any.cap = Some(combinations);
         self
     }
 
-    /// The largest relative error of the quantiles of a histogram, from 0.0055 (less is taken
-    /// as that) to 0.17. Default: 0.05. Each halving doubles its size.
+    /// Maximum relative error of the quantiles of a histogram, from 0.0055 (a smaller one is
+    /// taken as that) to 0.17. Default: 0.05. Each halving doubles the histogram's size.
     #[must_use]
-    pub fn error(mut self, error: f64) -> Self {
-        self.error = Some(error);
+    pub fn error(mut self, error: f64) -> Self
+    where
+        H: HasBuckets,
+    {
+        self.any.error = Some(error);
         self
     }
 
@@ -102,36 +155,154 @@ impl FieldOptions {
     /// too, each in one bucket. Default: 1 to 10^12 for integers, 10^-6 to 10^6 for floats,
     /// 100 ns to an hour for a [`Latency`](crate::Latency), in nanoseconds.
     #[must_use]
-    pub fn range(mut self, low: f64, high: f64) -> Self {
-        self.range = Some((low, high));
+    pub fn range(mut self, low: f64, high: f64) -> Self
+    where
+        H: HasBuckets,
+    {
+        self.any.range = Some((low, high));
         self
     }
 
     /// The buckets of a histogram, instead of error and range.
     #[must_use]
-    pub fn buckets(mut self, buckets: Buckets) -> Self {
-        self.buckets = Some(buckets);
+    pub fn buckets(mut self, buckets: Buckets) -> Self
+    where
+        H: HasBuckets,
+    {
+        self.any.buckets = Some(buckets);
         self
     }
 
-    /// How many lines [`Events`](crate::Events) keep for each thread, rounded up to a power of
-    /// two less one. Default: 63.
+    /// Number of lines that [`Events`](crate::Events) keep for each thread, rounded up to a
+    /// power of two less one. Default: 63.
     #[must_use]
-    pub fn entries(mut self, entries: u32) -> Self {
-        self.entries = Some(entries);
+    pub fn entries(mut self, entries: u32) -> Self
+    where
+        H: HasEntries,
+    {
+        self.any.entries = Some(entries);
         self
     }
 
     /// The windows of a [`Rate`](crate::Rate): 1 to 8 numbers of seconds. Default: 60, 300
     /// and 900.
     #[must_use]
-    pub fn windows(mut self, seconds: impl IntoIterator<Item = u32>) -> Self {
-        self.windows = seconds.into_iter().collect();
+    pub fn windows(mut self, seconds: impl IntoIterator<Item = u32>) -> Self
+    where
+        H: HasWindows,
+    {
+        self.any.windows = seconds.into_iter().collect();
         self
     }
 
     pub(crate) fn kind(mut self, kind: Kind) -> Self {
-        self.kind = Some(kind);
+        self.any.kind = Some(kind);
         self
     }
 }
+
+impl FieldOptions<()> {
+    /// These options for a field whose handle is `H`.
+    #[must_use]
+    pub fn for_handle<H>(&self) -> FieldOptions<H> {
+        FieldOptions::from_any(self.any.clone())
+    }
+}
+
+impl<H> Default for FieldOptions<H> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<H> Clone for FieldOptions<H> {
+    fn clone(&self) -> Self {
+        Self::from_any(self.any.clone())
+    }
+}
+
+impl<H> PartialEq for FieldOptions<H> {
+    fn eq(&self, other: &Self) -> bool {
+        self.any == other.any
+    }
+}
+
+impl<H> fmt::Debug for FieldOptions<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.any.fmt(f)
+    }
+}
+
+/// Stands for a family of fields whose handles are `H` in [`FieldOptions`].
+pub struct FamilyOf<H>(PhantomData<fn() -> H>);
+
+/// Handles whose fields have a constant value: [`Info`](crate::Info).
+///
+/// ```compile_fail,E0277
+/// use mmstats::{Counter, FieldOptions, Schema};
+///
+/// Schema::new().add::<Counter>("requests", FieldOptions::new().value(1_u32));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`value` is an option of an `Info`",
+    label = "this field is no `Info`"
+)]
+pub trait HasValue {}
+
+/// Families: their number of fields has a limit.
+///
+/// ```compile_fail,E0277
+/// use mmstats::{Counter, FieldOptions, Schema};
+///
+/// Schema::new().add::<Counter>("requests", FieldOptions::new().cap(100));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`cap` is an option of families",
+    label = "this field is no family"
+)]
+pub trait HasCap {}
+
+/// Handles that count in buckets: [`Histogram`](crate::Histogram), [`Latency`](crate::Latency)
+/// and families of these.
+///
+/// ```compile_fail,E0277
+/// use mmstats::{FieldOptions, Schema, Timer};
+///
+/// Schema::new().add::<Timer>("time", FieldOptions::new().range(1.0, 1e9));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`error`, `range` and `buckets` are options of histograms and latencies",
+    label = "this field has no buckets"
+)]
+pub trait HasBuckets {}
+
+/// Handles that keep lines: [`Events`](crate::Events) and families of these.
+///
+/// ```compile_fail,E0277
+/// use mmstats::{FieldOptions, Schema, Text};
+///
+/// Schema::new().add::<Text<64>>("doing", FieldOptions::new().entries(7));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`entries` is an option of events",
+    label = "this field has no lines"
+)]
+pub trait HasEntries {}
+
+/// Handles with windows of time: [`Rate`](crate::Rate) and families of these.
+///
+/// ```compile_fail,E0277
+/// use mmstats::{Counter, FieldOptions, Schema};
+///
+/// Schema::new().add::<Counter>("requests", FieldOptions::new().windows([60]));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`windows` is an option of rates",
+    label = "this field has no windows"
+)]
+pub trait HasWindows {}
+
+impl<H> HasCap for FamilyOf<H> {}
+impl<H: HasBuckets> HasBuckets for FamilyOf<H> {}
+impl<H: HasEntries> HasEntries for FamilyOf<H> {}
+impl<H: HasWindows> HasWindows for FamilyOf<H> {}

@@ -194,13 +194,13 @@ fn declared(declare: impl Fn(&mut Schema), lanes: u32) -> String {
 
 #[test]
 fn declarations_that_break_a_rule() {
-    let one = |label: &str, refine: fn(FieldOptions) -> FieldOptions| {
+    let one = |label: &str, refine: fn(FieldOptions<Counter>) -> FieldOptions<Counter>| {
         let label = label.to_owned();
         move |schema: &mut Schema| {
             schema.add::<Counter>(label.clone(), refine(FieldOptions::new()));
         }
     };
-    let plain = |options: FieldOptions| options;
+    let plain = |options: FieldOptions<Counter>| options;
     for (error, parts) in [
         (declared(one("", plain), 1), ["field \"\"", "1 to 255 bytes, not 0"]),
         (declared(one(&"l".repeat(256), plain), 1), ["field \"lll", "not 256"]),

@@ -104,7 +104,7 @@ type Apply = Box<dyn FnOnce(&Lane)>;
 
 /// Declares the field, and says how to set it and what is then seen.
 fn declare(schema: &mut Schema, label: &str, field: &Declared) -> (Apply, Option<OwnedValue>) {
-    let mut options = FieldOptions::new()
+    let mut options = FieldOptions::<()>::new()
         .unit(&field.unit)
         .help(&field.help)
         .aggregation(field.aggregation)
@@ -114,7 +114,7 @@ fn declare(schema: &mut Schema, label: &str, field: &Declared) -> (Apply, Option
     }
     macro_rules! handle {
         ($handle:ty, $set:expr, $seen:expr) => {{
-            let key: Key<$handle> = schema.add(label, options);
+            let key: Key<$handle> = schema.add(label, options.for_handle());
             let apply: Apply = Box::new(move |lane| {
                 let handle = lane.attach(key).unwrap();
                 $set(&handle);
@@ -130,7 +130,7 @@ fn declare(schema: &mut Schema, label: &str, field: &Declared) -> (Apply, Option
             return if field.present { (apply, seen) } else { (Box::new(|_| ()), zero) };
         }
         Set::Timer(nanos) => {
-            let key: Key<Timer> = schema.add(label, options);
+            let key: Key<Timer> = schema.add(label, options.for_handle());
             let durations = nanos.clone();
             let apply: Apply = Box::new(move |lane| {
                 let timer = lane.attach(key).unwrap();
@@ -155,7 +155,7 @@ fn declare(schema: &mut Schema, label: &str, field: &Declared) -> (Apply, Option
                 Value::Text(text) => OwnedValue::Text { text: text.clone(), cut: false },
                 other => panic!("{other:?}"),
             };
-            schema.add::<Info>(label, options.value(value));
+            schema.add::<Info>(label, options.for_handle().value(value));
             return (Box::new(|_| ()), Some(seen));
         }
         Set::U8(n) => handle!(Gauge<u8>, |h: &Gauge<u8>| h.set(n), OwnedValue::Unsigned(n.into())),

@@ -87,7 +87,7 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
     }
 }
 
-fn each() -> FieldOptions {
+fn each<H>() -> FieldOptions<H> {
     FieldOptions::new().aggregation(Aggregation::Each)
 }
 
@@ -126,7 +126,7 @@ fn noise(path: &Path, lanes: u32) {
 }
 
 /// A good image with one field, ended.
-fn image<H: mmstats::Field>(path: &Path, options: FieldOptions, count: u32) -> Vec<u8> {
+fn image<H: mmstats::Field>(path: &Path, options: FieldOptions<H>, count: u32) -> Vec<u8> {
     let place = path.parent().expect("a directory").join("made");
     std::fs::create_dir(&place).expect("a directory");
     let mut schema = Schema::new();
@@ -193,7 +193,7 @@ fn fields<H: mmstats::Field>(path: &Path, lanes: u32) {
 /// One field in so many lanes, or as many as a file can have; each has a value. All but the
 /// first bytes of each lane is a hole. The length of a text or a blob, or the number of events,
 /// is `claim`.
-fn lanes<H: mmstats::Field>(path: &Path, lanes: u32, options: FieldOptions, claim: u32) {
+fn lanes<H: mmstats::Field>(path: &Path, lanes: u32, options: FieldOptions<H>, claim: u32) {
     let mut bytes = image::<H>(path, options, 1);
     let (start, stride) = (get(&bytes, h::LANES_OFFSET), get(&bytes, h::LANE_STRIDE));
     let cells = get(&bytes, h::CELLS_OFFSET);
