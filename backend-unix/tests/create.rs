@@ -1,6 +1,6 @@
-//! Making a file: the tests that all backends share, compiled for this one.
+//! Creating files: the shared tests, compiled for this backend.
 #![allow(missing_docs)]
-#![cfg(unix)] // elsewhere there is nothing to test
+#![cfg(unix)] // the backend of these systems
 
 use mmstats_unix as backend;
 

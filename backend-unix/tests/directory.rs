@@ -1,6 +1,6 @@
-//! Choosing a directory: the tests that all backends share, compiled for this one.
+//! Choosing a directory: the shared tests, compiled for this backend.
 #![allow(missing_docs)]
-#![cfg(unix)] // elsewhere there is nothing to test
+#![cfg(unix)] // the backend of these systems
 
 use mmstats_unix as backend;
 

@@ -1,7 +1,7 @@
-//! A forked child touches nobody, and keeps nobody's lock.
+//! A forked child writes no file of its parent and keeps no lock.
 #![allow(missing_docs)]
 #![allow(unsafe_code)] // forks
-#![cfg(unix)]
+#![cfg(unix)] // the backend of these systems
 
 use mmstats_unix as backend;
 
@@ -18,24 +18,24 @@ use std::sync::{Mutex, MutexGuard};
 use mmstats_unix::{ErrorKind, fork, is_locked, open};
 use util::{child, child_path, names, new_file, published, say, wait_for_end, word};
 
-/// One test at a time: a fork in one would hold the pipes of another.
+/// Serialises the tests: a fork in one would inherit the pipes of another.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Runs `action` in a forked child, which ends with it; its number, 0 to 100, comes back.
+/// A forked child that runs `action`; its result, 0 to 100, is the exit code.
 struct Forked(libc::pid_t);
 
 impl Forked {
     fn new(action: impl FnOnce() -> u8) -> Self {
-        // SAFETY: the child runs `action` and ends; it takes no lock that another thread
-        // of this process may hold, but that of the allocator, which the C library mends.
+        // SAFETY: the child runs `action` and ends; it takes no lock that another thread of this
+        // process may hold, except that of the allocator, which the C library resets.
         match unsafe { libc::fork() } {
             -1 => panic!("{}", std::io::Error::last_os_error()),
             0 => {
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(action));
-                // SAFETY: ends the child, without what the test harness does at exit.
+                // SAFETY: ends the child, without the exit handlers of the test harness.
                 unsafe { libc::_exit(i32::from(result.unwrap_or(101))) }
             }
             pid => Self(pid),
@@ -52,7 +52,7 @@ impl Forked {
 }
 
 #[test]
-fn child_writes_a_copy_of_its_own() {
+fn forked_child_writes_a_private_copy() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 20_000);
@@ -64,8 +64,8 @@ fn child_writes_a_copy_of_its_own() {
     let (mut hold, mut go) = pipe();
     let (mut heard, mut say) = pipe();
     let child = Forked::new(|| {
-        // The handle goes on working, at the same address. The first store to a page makes
-        // the copy; until then the page shows what the parent stores.
+        // The handle keeps working, at the same address. The first store to a page copies it; until
+        // then the page shows the values of the parent.
         let counter = word(file.mapping(), 0);
         counter.store(5, Relaxed);
         say.write_all(&[1]).unwrap();
@@ -80,7 +80,7 @@ fn child_writes_a_copy_of_its_own() {
             && fork::generation() == before + 1;
         u8::from(right)
     });
-    // Both write at the same time, and neither sees the other.
+    // Both write concurrently, without an effect on each other.
     heard.read_exact(&mut [0]).unwrap();
     for _ in 0..7 {
         let counter = word(file.mapping(), 0);
@@ -95,7 +95,7 @@ fn child_writes_a_copy_of_its_own() {
 }
 
 #[test]
-fn child_changes_nothing_by_dropping() {
+fn forked_child_dropping_files_changes_nothing() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let mut file = Some(published(place.path(), "x.mmst", 4096));
@@ -106,7 +106,7 @@ fn child_changes_nothing_by_dropping() {
     let inode = fs::metadata(&path).unwrap().ino();
 
     let child = Forked::new(|| {
-        // Taken here, so that the parent's stay.
+        // Taken in the child, so that the parent keeps its own.
         let file = file.take().unwrap();
         let forked = |kind: &ErrorKind| *kind == ErrorKind::Forked;
         let refused = file.remove().is_err_and(|error| forked(error.kind()))
@@ -127,7 +127,7 @@ fn child_changes_nothing_by_dropping() {
 }
 
 #[test]
-fn child_can_publish_anew() {
+fn forked_child_can_publish_anew() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let first = published(place.path(), "x.mmst", 4096);
@@ -154,7 +154,7 @@ fn child_can_publish_anew() {
 }
 
 #[test]
-fn grandchild_has_a_copy_of_the_copy() {
+fn forked_grandchild_has_a_copy_of_the_copy() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 4096);
@@ -172,7 +172,7 @@ fn grandchild_has_a_copy_of_the_copy() {
 }
 
 #[test]
-fn mapping_outlives_its_file_across_a_fork() {
+fn forked_child_with_mapping_of_dropped_file_writes_a_copy() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 4096);
@@ -188,7 +188,7 @@ fn mapping_outlives_its_file_across_a_fork() {
 }
 
 #[test]
-fn child_of_a_detached_writer_keeps_what_was_stored() {
+fn forked_child_of_detached_writer_keeps_stored_values() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 4096);
@@ -204,14 +204,14 @@ fn child_of_a_detached_writer_keeps_what_was_stored() {
 }
 
 #[test]
-fn descriptor_number_of_the_child_is_not_closed_twice() {
+fn forked_child_closes_no_descriptor_twice() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("other");
     fs::write(&path, "text").unwrap();
     let file = published(place.path(), "x.mmst", 4096);
     let child = Forked::new(|| {
-        // One of these gets the number of the descriptor that the handler closed.
+        // One of these reuses the number of a descriptor that the handler closed.
         let mut others: Vec<_> = (0..8).map(|_| fs::File::open(&path).unwrap()).collect();
         drop(file);
         let readable = |file: &mut fs::File| file.read(&mut [0; 4]).is_ok_and(|read| read == 4);
@@ -221,7 +221,7 @@ fn descriptor_number_of_the_child_is_not_closed_twice() {
 }
 
 #[test]
-fn lock_dies_with_the_parent_while_the_child_lives() {
+fn lock_ends_with_the_parent_while_forked_child_lives() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let mut process = child("child_forks_and_waits", place.path());
@@ -229,7 +229,7 @@ fn lock_dies_with_the_parent_while_the_child_lives() {
     let opened = open(&place.path().join("x.mmst")).unwrap();
     assert!(opened.is_locked().unwrap());
     process.kill();
-    // SAFETY: signal 0 only asks.
+    // SAFETY: signal 0 has no effect.
     assert_eq!(unsafe { libc::kill(grandchild.0, 0) }, 0, "the grandchild has ended");
     assert!(!opened.is_locked().unwrap());
 }
@@ -238,7 +238,7 @@ struct KilledAtEnd(libc::pid_t);
 
 impl Drop for KilledAtEnd {
     fn drop(&mut self) {
-        // SAFETY: this process is ours, and waits for its end.
+        // SAFETY: the process belongs to this test, and waits for its end.
         unsafe { libc::kill(self.0, libc::SIGKILL) };
     }
 }
@@ -262,10 +262,10 @@ fn child_forks_and_waits() {
     wait_for_end();
 }
 
-/// Forks at any moment of making and dropping files leave no descriptor in the child.
-#[cfg(target_os = "linux")]
+/// Forks at any moment of creation and removal.
+#[cfg(target_os = "linux")] // reads /proc
 #[test]
-fn no_descriptor_slips_into_a_child() {
+fn forked_child_inherits_no_descriptor() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let done = std::sync::atomic::AtomicBool::new(false);
@@ -301,8 +301,8 @@ fn no_descriptor_slips_into_a_child() {
     });
 }
 
-/// However a test ends, its threads do too.
-#[cfg(target_os = "linux")]
+/// Stops the threads of a test at its end, also at a panic.
+#[cfg(target_os = "linux")] // reads /proc
 struct SetAtEnd<'a>(&'a std::sync::atomic::AtomicBool);
 
 #[cfg(target_os = "linux")] // reads /proc
@@ -313,21 +313,20 @@ impl Drop for SetAtEnd<'_> {
 }
 
 #[test]
-fn program_that_closed_our_descriptor_keeps_its_own() {
+fn drop_after_close_of_all_descriptors_closes_no_other() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let child = Forked::new(|| {
         let file = published(place.path(), "x.mmst", 4096);
         // As daemons do.
         for fd in 3..256 {
-            // SAFETY: not what an owner of descriptors should do, but nothing here uses
-            // them afterwards.
+            // SAFETY: violates ownership of the descriptors, but nothing uses them afterwards.
             unsafe { libc::close(fd) };
         }
         let others: Vec<_> = (0..8).map(|_| fs::File::open("/dev/null").unwrap()).collect();
         drop(file);
         let open = |file: &fs::File| {
-            // SAFETY: only asks.
+            // SAFETY: a query.
             unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFD) >= 0 }
         };
         u8::from(others.iter().all(open))

@@ -1,6 +1,6 @@
-//! A full file system is an error at creation, and nothing later.
+//! A full file system is an error at creation, not a signal later.
 #![allow(missing_docs)]
-#![cfg(target_os = "linux")]
+#![cfg(target_os = "linux")] // mounts a tmpfs
 
 use mmstats_unix as backend;
 
@@ -15,7 +15,7 @@ use mmstats_unix::{Access, ErrorKind, create, reopen};
 use util::{Mounted, names, published, word};
 
 #[test]
-fn full_file_system_is_an_error_and_leaves_nothing() {
+fn create_on_full_file_system_fails_and_leaves_nothing() {
     let Some(small) = Mounted::new("tmpfs", "size=64k") else { return };
     let directory = Directory::open(small.path()).unwrap();
     assert_eq!(directory.is_memory_backed().unwrap(), Some(true));
@@ -29,7 +29,7 @@ fn full_file_system_is_an_error_and_leaves_nothing() {
     assert_eq!(error.to_string(), want);
     assert!(names(small.path()).is_empty());
 
-    // What was made before goes on working when the rest is taken.
+    // An existing file keeps working when the file system is full.
     let file = published(small.path(), "small.mmst", 32 << 10);
     let error = create(&directory, "more.mmst", 48 << 10, Access::Owner).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoSpace);
@@ -41,7 +41,7 @@ fn full_file_system_is_an_error_and_leaves_nothing() {
 }
 
 #[test]
-fn holes_of_a_reopened_file_are_filled_or_an_error() {
+fn reopen_fills_holes_or_fails() {
     let Some(small) = Mounted::new("tmpfs", "size=64k") else { return };
     let path = small.path().join("sparse.mmst");
     fs::File::create(&path).unwrap().set_len(128 << 10).unwrap();
@@ -56,8 +56,8 @@ fn holes_of_a_reopened_file_are_filled_or_an_error() {
 }
 
 #[test]
-fn file_system_that_cannot_reserve_is_written() {
-    // A ramfs knows no fallocate.
+fn create_without_fallocate_writes_zeros() {
+    // A ramfs has no fallocate.
     let Some(memory) = Mounted::new("ramfs", "mode=0700") else { return };
     let file = published(memory.path(), "x.mmst", 100_001);
     assert_eq!(fs::metadata(file.path()).unwrap().len(), 100_001);
@@ -66,7 +66,7 @@ fn file_system_that_cannot_reserve_is_written() {
 }
 
 #[test]
-fn read_only_file_system_is_an_error() {
+fn create_on_read_only_file_system_fails() {
     let Some(memory) = Mounted::new("tmpfs", "ro") else { return };
     let directory = Directory::open(memory.path()).unwrap();
     let error = create(&directory, "x.mmst", 4096, Access::Owner).unwrap_err();

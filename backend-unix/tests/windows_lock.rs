@@ -1,8 +1,7 @@
-//! The lock of Windows, as a program under wine holds it, counts as a writer's too; and a writer
-//! here holds what such a program asks for.
+//! Locks of programs under wine: each side sees the writers of the other.
 #![allow(missing_docs)]
 #![allow(unsafe_code)] // takes a lock that rustix does not offer
-#![cfg(unix)] // elsewhere there is nothing to test
+#![cfg(unix)] // the backend of these systems
 
 use mmstats_unix as backend;
 
@@ -17,15 +16,15 @@ use backend::directory::Directory;
 use backend::{ErrorKind, Removal, SweepOptions, is_locked, open, remove_if_dead, reopen, sweep};
 use util::{child, child_path, published, say, wait_for_end};
 
-/// Locks the byte as the server of wine does for a program; false where somebody has it.
-fn lock_as_wine_does(file: &File, kind: i32) -> bool {
-    // SAFETY: plain numbers, all zero is valid.
+/// Locks the byte like the server of wine; `false` if another process holds it.
+fn lock_like_wine(file: &File, kind: i32) -> bool {
+    // SAFETY: a structure of integers, for which zeros are valid.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = kind.try_into().unwrap();
     lock.l_whence = libc::SEEK_SET.try_into().unwrap();
     lock.l_start = 1 << 32;
     lock.l_len = 1;
-    // SAFETY: the descriptor is open, and the lock a valid value.
+    // SAFETY: the descriptor is open, and `lock` is what this command reads.
     let code = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) };
     let error = std::io::Error::last_os_error();
     assert!(code == 0 || error.kind() == std::io::ErrorKind::WouldBlock, "{error}");
@@ -33,21 +32,21 @@ fn lock_as_wine_does(file: &File, kind: i32) -> bool {
 }
 
 #[test]
-fn child_locks_as_wine_does() {
+fn child_locks_like_wine() {
     let Some(path) = child_path() else { return };
     let file = File::options().read(true).write(true).open(path).unwrap();
-    assert!(lock_as_wine_does(&file, libc::F_WRLCK));
+    assert!(lock_like_wine(&file, libc::F_WRLCK));
     say("locked");
     wait_for_end();
 }
 
 #[test]
-fn a_lock_of_wine_is_a_lock() {
+fn lock_of_wine_counts_as_a_writer() {
     let place = tempfile::tempdir().unwrap();
     let path = published(place.path(), "x.mmst", 4096).path().to_owned();
     let opened = open(&path).unwrap();
     assert!(!opened.is_locked().unwrap());
-    let mut process = child("child_locks_as_wine_does", &path);
+    let mut process = child("child_locks_like_wine", &path);
     assert_eq!(process.hear(), "locked");
     assert!(opened.is_locked().unwrap());
     assert!(is_locked(&path).unwrap());
@@ -63,50 +62,50 @@ fn a_lock_of_wine_is_a_lock() {
 }
 
 #[test]
-fn child_asks_as_wine_does() {
+fn child_tests_like_wine() {
     let Some(path) = child_path() else { return };
     let file = File::open(path).unwrap();
-    assert!(lock_as_wine_does(&file, libc::F_RDLCK));
-    say("asks");
+    assert!(lock_like_wine(&file, libc::F_RDLCK));
+    say("tests");
     wait_for_end();
 }
 
 #[test]
-fn who_only_asks_is_no_writer() {
+fn test_of_wine_does_not_count_as_a_writer() {
     let place = tempfile::tempdir().unwrap();
     let path = published(place.path(), "x.mmst", 4096).path().to_owned();
-    let mut process = child("child_asks_as_wine_does", &path);
-    assert_eq!(process.hear(), "asks");
+    let mut process = child("child_tests_like_wine", &path);
+    assert_eq!(process.hear(), "tests");
     assert!(!is_locked(&path).unwrap());
-    // A sweeper asks in the same way, and they are not in each other's way.
+    // A sweeper holds the same kind of lock, so they do not exclude each other.
     assert!(matches!(remove_if_dead(&path, true).unwrap(), Removal::WouldRemove));
     assert!(matches!(remove_if_dead(&path, false).unwrap(), Removal::Removed));
 }
 
-#[cfg(target_os = "linux")] // which has locks of this kind that belong to an open file
+#[cfg(target_os = "linux")] // has open file description locks
 mod ours {
     use super::*;
     use std::sync::Arc;
 
-    /// What a tool under wine finds.
+    /// Whether a tool under wine can lock the byte.
     fn is_free(path: &std::path::Path) -> bool {
         let file = File::open(path).unwrap();
-        let free = lock_as_wine_does(&file, libc::F_RDLCK);
-        assert!(!free || lock_as_wine_does(&file, libc::F_UNLCK));
+        let free = lock_like_wine(&file, libc::F_RDLCK);
+        assert!(!free || lock_like_wine(&file, libc::F_UNLCK));
         free
     }
 
     #[test]
-    fn a_writer_here_is_one_for_wine() {
+    fn writer_is_visible_to_wine() {
         let place = tempfile::tempdir().unwrap();
         let file = published(place.path(), "x.mmst", 4096);
         let path = file.path().to_owned();
-        // Asking closes the file, which would cost a lock of POSIX.
+        // Testing closes the file, which would release a POSIX lock.
         for _ in 0..2 {
             assert!(!is_free(&path));
             assert!(is_locked(&path).unwrap());
         }
-        // Handles may keep the memory; the lock goes with the file.
+        // Handles may hold the mapping; the lock ends with the file.
         let mapping = Arc::clone(file.mapping());
         drop(file);
         assert!(is_free(&path));
@@ -125,7 +124,7 @@ mod ours {
     }
 
     #[test]
-    fn a_killed_writer_is_dead_for_wine() {
+    fn killed_writer_is_dead_for_wine() {
         let place = tempfile::tempdir().unwrap();
         let mut process = child("ours::child_publishes_for_wine", place.path());
         assert_eq!(process.hear(), "published");
@@ -136,10 +135,10 @@ mod ours {
     }
 
     #[test]
-    fn child_forks_and_ends() {
+    fn child_forks_for_wine() {
         let Some(path) = child_path() else { return };
         let _file = published(&path, "x.mmst", 4096);
-        // SAFETY: the child does nothing but system calls.
+        // SAFETY: the child makes system calls only.
         let forked = unsafe { libc::fork() };
         if forked == 0 {
             // SAFETY: has no precondition.
@@ -152,15 +151,15 @@ mod ours {
     }
 
     #[test]
-    fn a_forked_child_keeps_nothing_locked_for_wine() {
+    fn forked_child_holds_no_lock_for_wine() {
         let place = tempfile::tempdir().unwrap();
-        let mut process = child("ours::child_forks_and_ends", place.path());
+        let mut process = child("ours::child_forks_for_wine", place.path());
         let forked: i32 = process.hear().parse().unwrap();
         let path = place.path().join("x.mmst");
         assert!(!is_free(&path));
         process.kill();
         let free = is_free(&path);
-        // SAFETY: ends a process that the child of this test has started, and that sleeps.
+        // SAFETY: the process was started by the child of this test, and sleeps.
         assert_eq!(unsafe { libc::kill(forked, libc::SIGKILL) }, 0);
         assert!(free);
     }

@@ -1,47 +1,11 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(windows)] // elsewhere the crate compiles, and does nothing
-mod windows;
-
-#[cfg(not(windows))] // as above
+#[cfg(not(windows))] // other platforms have no backend
 use mmstats_system::stub as system;
 #[cfg(windows)] // as above
 use windows as system;
 
-pub use mmstats_system::{
-    Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, NameError, Removal, Result,
-    SweepOptions, Swept, name,
-};
+#[cfg(windows)] // as above
+mod windows;
 
-// The inventory that every backend has.
-pub use system::{
-    Mapping, NewFile, Opened, OwnedFile, Unpublished, create, info, is_locked, next_data, open,
-    private, read_all, read_start, remove_if_dead, reopen, sweep,
-};
-
-pub mod directory {
-    //! The directories where files are published and found.
-    pub use mmstats_system::{Candidate, Environment, Origin, PassedOver, VARIABLE};
-
-    pub use crate::system::directory::{
-        Directory, Found, environment, is_memory_backed, observe_directories,
-        observe_directories_in, publish_directory, publish_directory_in,
-    };
-}
-
-pub mod fork {
-    //! What a forked child needs to know.
-    pub use crate::system::fork::{Held, forked, generation, hold};
-}
-
-pub mod guard {
-    //! Surviving a file that is truncated while it is mapped.
-    pub use crate::system::guard::{install, is_installed};
-}
-
-pub mod process {
-    //! Facts about this process.
-    pub use crate::system::process::{
-        coarse_time, exists, facts, is_running, open_files, raise_open_files, thread_id,
-    };
-}
+mmstats_system::inventory!(system);

@@ -1,5 +1,4 @@
-//! Who may do what: files and directories are for their owner, and others who may write are
-//! noticed.
+//! Access lists: files and directories are for their owner; other writers are detected.
 #![allow(missing_docs)]
 #![cfg(windows)] // Unix has modes: see tests/backend
 
@@ -16,10 +15,10 @@ use backend::directory::Directory;
 use backend::{Access, ErrorKind, create, info, open};
 use util::names;
 
-/// Lets everybody write to a directory, and waits until that is so.
+/// Grants everybody the right to write to a directory; under wine some time later.
 fn share(path: &Path) {
     if util::is_wine() {
-        // Which makes access lists of the modes of its Linux side.
+        // wine makes access lists from the modes of the Linux file.
         util::on_linux("chmod", &["0777"], path);
     } else {
         let everybody = "*S-1-1-0:(OI)(CI)M";
@@ -29,7 +28,7 @@ fn share(path: &Path) {
 }
 
 #[test]
-fn own_directory_that_others_may_write_is_refused() {
+fn open_own_refuses_directory_that_others_may_write() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("own");
     Directory::create_own(&path).unwrap();
@@ -39,20 +38,20 @@ fn own_directory_that_others_may_write_is_refused() {
     let error = loop {
         match Directory::open_own(&path) {
             Err(error) => break error,
-            Ok(_) => assert!(start.elapsed() < Duration::from_secs(60), "nobody noticed"),
+            Ok(_) => assert!(start.elapsed() < Duration::from_secs(60), "not detected"),
         }
         std::thread::sleep(Duration::from_millis(10));
     };
     assert_eq!(error.kind(), ErrorKind::OthersMayWrite);
     let text = error.to_string();
     assert!(text.contains("others may write to it") && text.contains("set MMSTATS_PATH"), "{text}");
-    // Nobody has mended it behind the user's back; and whoever names it may use it.
+    // The access list was not corrected silently; an explicit directory is not checked.
     Directory::create_own(&path).unwrap_err();
     Directory::open_or_create(&path).unwrap();
 }
 
 #[test]
-fn an_open_directory_of_ones_own_stays_where_it_is() {
+fn open_own_directory_cannot_be_renamed() {
     const SHARING_VIOLATION: i32 = 32;
     let place = tempfile::tempdir().unwrap();
     let (path, away) = (place.path().join("own"), place.path().join("away"));
@@ -64,7 +63,7 @@ fn an_open_directory_of_ones_own_stays_where_it_is() {
 }
 
 #[test]
-fn files_are_ours_and_can_be_read_back() {
+fn create_makes_files_of_this_user() {
     let place = tempfile::tempdir().unwrap();
     let directory = Directory::create_own(&place.path().join("own")).unwrap();
     for (name, access) in [
@@ -80,16 +79,16 @@ fn files_are_ours_and_can_be_read_back() {
 }
 
 #[test]
-fn a_file_in_use_is_read_by_those_who_know_nothing_of_it() {
+fn published_file_is_readable_but_not_removable_by_other_programs() {
     use std::os::windows::fs::OpenOptionsExt;
     let place = tempfile::tempdir().unwrap();
     let file = util::published(place.path(), "x.mmst", 4096);
-    // As the C library, Python and Go open files: others may read and write, not remove.
+    // The share mode of the C library, Python and Go.
     let share = 1 | 2;
     let options = std::fs::File::options().read(true).share_mode(share).clone();
     drop(options.open(file.path()).unwrap());
     assert_eq!(std::fs::read(file.path()).unwrap().len(), 4096);
-    // But nobody removes it.
+    // Not removable.
     const SHARING_VIOLATION: i32 = 32;
     let error = std::fs::remove_file(file.path()).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(SHARING_VIOLATION), "{error}");
@@ -98,7 +97,7 @@ fn a_file_in_use_is_read_by_those_who_know_nothing_of_it() {
 }
 
 #[test]
-fn long_and_foreign_names() {
+fn long_paths_in_any_script_work() {
     let place = tempfile::tempdir().unwrap();
     let mut path = place.path().to_owned();
     for _ in 0..6 {

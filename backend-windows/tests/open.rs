@@ -1,6 +1,6 @@
-//! Opening as an observer: the tests that all backends share, compiled for this one.
+//! Opening files: the shared tests, compiled for this backend.
 #![allow(missing_docs)]
-#![cfg(windows)] // elsewhere there is nothing to test
+#![cfg(windows)] // the backend of these systems
 
 use mmstats_windows as backend;
 

@@ -1,15 +1,19 @@
-//! One error type: what was tried, on which path, and why it failed.
+//! Error type of the backends: operation, path, kind and code of the operating system.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The result of a backend's functions.
+use crate::file::FileType;
+use crate::name_rules::NameError;
+use crate::variables;
+
+/// Result of the backends' functions.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// An operation on a file, a directory or memory that failed.
+/// A failed operation on a file, a directory or memory.
 ///
-/// The text names the operation and the path, and keeps the system's code:
+/// The text has the operation, the path and the code of the operating system:
 ///
 /// ```
 /// use mmstats_system::{Error, ErrorKind};
@@ -26,162 +30,89 @@ pub struct Error {
     operation: &'static str,
     path: Option<PathBuf>,
     kind: ErrorKind,
-    /// Keeps the code of the operating system.
+    /// Error with the code of the operating system.
     os: Option<io::Error>,
 }
 
-/// Why an operation failed, the same on every system.
+/// Why an operation failed; the same on every system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// There is no such file or directory.
+    /// No such file or directory.
     NotFound,
-    /// The system forbids it.
+    /// The system denies access.
     PermissionDenied,
-    /// The name is taken; what has it was left alone.
+    /// Something has the name already; it was left as it is.
     AlreadyExists,
-    /// The file system, the quota or the memory behind it is full.
+    /// The file system or the quota is full.
     NoSpace,
     /// The file system is mounted read-only.
     ReadOnly,
-    /// A name is longer than the file system, or this crate, allows.
+    /// A name is longer than the file system allows.
     NameTooLong,
-    /// Something else than a regular file has the name.
+    /// The name is not that of a regular file.
     NotRegular(FileType),
-    /// Something else than a directory has the name.
+    /// The name is not that of a directory.
     NotDirectory(FileType),
-    /// The file or directory belongs to somebody else.
+    /// Another user owns the file or directory.
     WrongOwner {
         /// User id of the owner; on Windows the last number of the security identifier.
         owner: u32,
-        /// Effective user id of this process, or the like.
+        /// Effective user id of this process; on Windows as `owner`.
         expected: u32,
     },
-    /// Others may write to the directory.
+    /// Other users may write to the directory.
     WrongMode {
         /// The permission bits.
         mode: u32,
     },
-    /// Others may write to the directory, on a system without permission bits.
+    /// Other users may write to the directory, by its access list (Windows).
     OthersMayWrite,
     /// Another writer holds the lock on the file.
     Locked,
-    /// Somebody has the file open in a way that forbids it (Windows).
+    /// A program has the file open in a mode that excludes the operation (Windows).
     InUse,
-    /// The system or the file system cannot do it.
+    /// The system or the file system does not support the operation.
     Unsupported,
-    /// More bytes than an image may have, or than the limits of the process allow.
+    /// More bytes than an image or the limits of the process allow.
     TooLarge {
         /// In bytes.
         size: u64,
         /// In bytes.
         limit: u64,
     },
-    /// There are no bytes.
+    /// The file has no bytes, or a size of 0 was asked for.
     Empty,
-    /// The file became smaller while it was opened.
+    /// The file was truncated while it was opened.
     Shrunk,
-    /// The name refers to another file by now, or to none.
+    /// The name refers to another file now, or to none.
     Replaced,
-    /// The file belongs to the parent process; this process was forked off it.
+    /// The file belongs to the parent of this forked process.
     Forked,
-    /// The limit of open files is reached.
+    /// The limit of open files.
     TooManyFiles,
-    /// There is no memory, or no room for another mapping.
+    /// No memory, or no address space for a mapping.
     OutOfMemory,
-    /// A file name, or a template for one, breaks a rule.
+    /// A file name or a template breaks a rule.
     Name(NameError),
-    /// See [`Error::raw_os_error`].
+    /// Any other reason; see [`Error::raw_os_error`].
     Other,
 }
 
-/// What kind of thing a name refers to, if not what was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FileType {
-    /// A regular file.
-    Regular,
-    /// A symbolic link.
-    Link,
-    /// A directory.
-    Directory,
-    /// A pipe with a name.
-    Pipe,
-    /// A socket.
-    Socket,
-    /// A block or character device.
-    Device,
-    /// Anything else.
-    Unknown,
-}
-
-impl fmt::Display for FileType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Regular => "a regular file",
-            Self::Link => "a symbolic link",
-            Self::Directory => "a directory",
-            Self::Pipe => "a pipe",
-            Self::Socket => "a socket",
-            Self::Device => "a device",
-            Self::Unknown => "something unknown",
-        })
-    }
-}
-
-/// Which rule a file name or a template breaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NameError {
-    /// There is no placeholder of this name.
-    UnknownPlaceholder {
-        /// What stands between the braces.
-        name: String,
-    },
-    /// A brace has no partner; the offset is in bytes.
-    UnmatchedBrace {
-        /// In bytes from the start of the template.
-        offset: usize,
-    },
-    /// A name must not contain a `/` (nor a `\`).
-    Separator,
-    /// A name must not contain control characters.
-    Control,
-    /// A name must not contain this character on this system.
-    Character(char),
-    /// The name, up to its first dot, is that of a device on this system.
-    Device,
-    /// A name must not start with a dot.
-    LeadingDot,
-    /// A name must end in `.mmst`, with something before it.
-    Suffix,
-    /// The name has more bytes than [`super::name::MAX`].
-    TooLong {
-        /// In bytes.
-        len: usize,
-    },
-}
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownPlaceholder { name } => write!(
-                f,
-                "unknown placeholder {{{}}}, known are {{CMD}}, {{PID}}, {{TID}} and {{ID}}",
-                name.escape_debug()
-            ),
-            Self::UnmatchedBrace { offset } => {
-                write!(f, "the brace at byte {offset} has no partner")
-            }
-            Self::Separator => f.write_str("a file name must not contain a path separator"),
-            Self::Control => f.write_str("a file name must not contain control characters"),
-            Self::Character(c) => write!(f, "a file name must not contain {c:?} on this system"),
-            Self::Device => f.write_str("the name is that of a device on this system"),
-            Self::LeadingDot => f.write_str("a file name must not start with a dot"),
-            Self::Suffix => write!(f, "a file name must end in {}", super::name::SUFFIX),
-            Self::TooLong { len } => {
-                write!(f, "file name of {len} bytes, the limit is {}", super::name::MAX)
-            }
+impl ErrorKind {
+    /// Kind of an error that the standard library classifies, else [`Other`](Self::Other).
+    #[must_use]
+    pub fn from_io(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound,
+            io::ErrorKind::PermissionDenied => Self::PermissionDenied,
+            io::ErrorKind::AlreadyExists => Self::AlreadyExists,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            io::ErrorKind::WouldBlock => Self::Locked,
+            io::ErrorKind::OutOfMemory => Self::OutOfMemory,
+            io::ErrorKind::Unsupported => Self::Unsupported,
+            _ => Self::Other,
         }
     }
 }
@@ -193,14 +124,14 @@ impl Error {
         Self { operation, path: Some(path.to_owned()), kind, os: None }
     }
 
-    /// An error about no file in particular.
+    /// An error without a path and without a code of the operating system.
     #[must_use]
-    pub const fn pathless(operation: &'static str, kind: ErrorKind) -> Self {
+    pub const fn without_path(operation: &'static str, kind: ErrorKind) -> Self {
         Self { operation, path: None, kind, os: None }
     }
 
-    /// An error of the operating system, which the backend knows by its code; see
-    /// [`ErrorKind::of_io`] for codes that the standard library knows.
+    /// An error of the operating system. [`ErrorKind::from_io`] gives the kind of errors that the
+    /// standard library classifies.
     #[must_use]
     pub fn from_os(
         operation: &'static str,
@@ -211,34 +142,49 @@ impl Error {
         Self { operation, path: path.map(Path::to_owned), kind, os: Some(os) }
     }
 
-    /// The same error with another kind, where the context knows better than the code.
+    /// Replaces the kind, where the context is more precise than the code.
     #[must_use]
     pub fn with_kind(self, kind: ErrorKind) -> Self {
         Self { kind, ..self }
     }
 
-    /// Why it failed.
+    /// Reason of the failure.
     #[must_use]
     pub const fn kind(&self) -> &ErrorKind {
         &self.kind
     }
 
-    /// What was tried, as a verb: "create", "open", ...
+    /// Operation that failed, as a verb: "create", "open", ...
     #[must_use]
     pub const fn operation(&self) -> &'static str {
         self.operation
     }
 
-    /// The file or directory, if it is about one.
+    /// File or directory of the operation.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// The code of the operating system, if it comes from there.
+    /// Code of the operating system.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         self.os.as_ref().and_then(io::Error::raw_os_error)
+    }
+}
+
+/// A file that could not be published.
+#[derive(Debug)]
+pub struct Unpublished<F> {
+    /// The file, for another attempt.
+    pub file: F,
+    /// Reason.
+    pub error: Error,
+}
+
+impl<F> From<Box<Unpublished<F>>> for Error {
+    fn from(unpublished: Box<Unpublished<F>>) -> Self {
+        unpublished.error
     }
 }
 
@@ -253,12 +199,12 @@ impl fmt::Display for Error {
         write!(f, "cannot {}", self.operation)?;
         if let Some(path) = &self.path {
             f.write_str(" ")?;
-            write_plain(f, &path.to_string_lossy())?;
+            write_escaped(f, &path.to_string_lossy())?;
         }
         f.write_str(": ")?;
         match &self.kind {
             ErrorKind::Other => match &self.os {
-                // Its text has the code already.
+                // Its text includes the code.
                 Some(os) => return write!(f, "{os}"),
                 None => f.write_str("failed")?,
             },
@@ -273,11 +219,7 @@ impl fmt::Display for Error {
             | ErrorKind::OthersMayWrite
                 if self.operation == USE_DIRECTORY =>
             {
-                write!(
-                    f,
-                    "; remove it, or set {} to a directory of your own",
-                    super::search::VARIABLE
-                )
+                write!(f, "; remove it, or set {} to a directory of your own", variables::DIRECTORY)
             }
             _ => Ok(()),
         }
@@ -330,8 +272,6 @@ impl std::error::Error for Error {
     }
 }
 
-impl std::error::Error for NameError {}
-
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind() {
@@ -358,11 +298,11 @@ impl From<Error> for io::Error {
     }
 }
 
-/// The operation on a directory for whose failure there is advice.
+/// Operation whose errors advise the user to choose another directory.
 pub const USE_DIRECTORY: &str = "use directory";
 
-/// Writes a path, which may hold anything, so that no terminal escape passes.
-fn write_plain(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+/// Writes a path with control characters escaped, so that no terminal escape passes.
+fn write_escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for c in text.chars() {
         match c {
             '\'' | '"' | '\\' => write!(f, "{c}")?,
@@ -372,31 +312,12 @@ fn write_plain(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     Ok(())
 }
 
-impl ErrorKind {
-    /// Our name for an error that the standard library has a name for, else
-    /// [`Other`](Self::Other).
-    #[must_use]
-    pub fn of_io(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::NotFound,
-            io::ErrorKind::PermissionDenied => Self::PermissionDenied,
-            io::ErrorKind::AlreadyExists => Self::AlreadyExists,
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
-            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
-            io::ErrorKind::WouldBlock => Self::Locked,
-            io::ErrorKind::OutOfMemory => Self::OutOfMemory,
-            io::ErrorKind::Unsupported => Self::Unsupported,
-            _ => Self::Other,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn text_names_operation_path_and_code() {
+    fn display_has_operation_path_and_code() {
         let path = Path::new("/dev/shm/mmstats-0/x.mmst");
         let full = io::Error::from_raw_os_error(28);
         let error = Error::from_os("create", Some(path), full, ErrorKind::NoSpace);
@@ -409,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn text_has_no_escapes() {
+    fn display_escapes_control_characters() {
         let error = Error::new("open", Path::new("a\u{1b}[2Jb"), ErrorKind::Empty);
         assert_eq!(error.to_string(), "cannot open a\\u{1b}[2Jb: it is empty");
     }

@@ -1,17 +1,28 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod directory;
 mod error;
+mod file;
+mod inventory;
+mod lock;
 pub mod name;
-mod search;
+mod name_rules;
+mod process;
+mod size;
 pub mod stub;
 mod sweep;
-mod types;
+mod variables;
 
-pub use error::{Error, ErrorKind, FileType, NameError, Result, USE_DIRECTORY};
-pub use search::{
-    Candidate, Environment, Found, OpenDirectory, Origin, PassedOver, VARIABLE, observe_in,
+pub use directory::{
+    Candidate, Environment, OpenDirectory, Origin, PassedOver, PublishDirectory, observe_in,
     publish_in,
 };
-pub use sweep::{Sweeper, split, sweep_names};
-pub use types::{Access, Facts, FileId, FileInfo, Removal, SweepOptions, Swept, Unpublished};
+pub use error::{Error, ErrorKind, Result, USE_DIRECTORY, Unpublished};
+pub use file::{Access, FileId, FileInfo, FileType};
+pub use lock::wait_for_lock;
+pub use name_rules::NameError;
+pub use process::Facts;
+pub use size::check_size;
+pub use sweep::{Removal, SweepOptions, Sweeper, Swept, split_path, sweep_names};
+pub use variables::DIRECTORY as VARIABLE;

@@ -1,59 +1,51 @@
-//! File names: from a template, of continuation parts, and how to tell them apart.
-//!
-//! Nothing here touches a file.
+//! Names of published files, of their continuation parts and of temporary files.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
 
-use super::{Error, ErrorKind, NameError, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name_rules::{NameError, TEMPORARY, TEMPORARY_DIGITS, check_rules};
 
-/// The environment variable with the template.
-pub const VARIABLE: &str = "MMSTATS_FILES";
+pub use crate::name_rules::{MAX, SUFFIX};
+pub use crate::variables::FILE_NAMES as VARIABLE;
 
-/// The template where the variable is not set.
+/// Template where the variable is not set.
 ///
-/// The instance id makes names unique across containers, where everyone is pid 1.
+/// The instance id makes names unique across containers, where every program is pid 1.
 pub const DEFAULT_TEMPLATE: &str = "{CMD}-{PID}-{ID}.mmst";
 
-/// What the name of every published file ends in.
-pub const SUFFIX: &str = ".mmst";
-
-/// The most bytes a name may have: 255, less the room for the temporary name.
-pub const MAX: usize = 255 - ".".len() - TEMPORARY.len() - TEMPORARY_DIGITS;
-
-/// The most bytes that `{CMD}` stands for.
+/// Maximum length of the text for `{CMD}`, in bytes.
 pub const MAX_COMMAND: usize = 64;
 
-/// What the placeholders of a template stand for.
+/// Values of the placeholders of a template.
 #[derive(Debug, Clone, Copy)]
 pub struct Values<'a> {
-    /// `{CMD}`: the name of the program, made safe by [`sanitise`].
+    /// `{CMD}`: name of the program; [`sanitise`] is applied.
     pub command: &'a str,
-    /// `{PID}`: the process id.
+    /// `{PID}`: process id.
     pub pid: u32,
-    /// `{TID}`: the thread id, 0 if there is none.
+    /// `{TID}`: thread id, or 0.
     pub tid: u64,
-    /// `{ID}`: the instance id, as 32 hexadecimal digits.
+    /// `{ID}`: instance id, as 32 hexadecimal digits.
     pub id: [u8; 16],
 }
 
-/// The template of this process: `MMSTATS_FILES`, or the default.
+/// Template of this process: `MMSTATS_FILES`, or [`DEFAULT_TEMPLATE`] if that is unset or empty.
 ///
-/// A value that is not UTF-8 is taken with replacement characters.
+/// Replacement characters stand for bytes that are not UTF-8.
 #[must_use]
 pub fn template() -> String {
-    of_variable(std::env::var_os(VARIABLE).as_deref())
+    template_from(std::env::var_os(VARIABLE).as_deref())
 }
 
-/// An empty value is as none.
-fn of_variable(value: Option<&OsStr>) -> String {
+fn template_from(value: Option<&OsStr>) -> String {
     match value {
         Some(value) if !value.is_empty() => value.to_string_lossy().into_owned(),
         _ => DEFAULT_TEMPLATE.to_owned(),
     }
 }
 
-/// Fills `template` in.
+/// Makes a file name from `template`.
 ///
 /// ```
 /// use mmstats_system::name::{Values, fill};
@@ -64,26 +56,27 @@ fn of_variable(value: Option<&OsStr>) -> String {
 ///
 /// # Errors
 ///
-/// Where the template has an unknown placeholder or an unmatched brace, or the name it
-/// gives breaks a rule of [`check`].
+/// If the template has an unknown placeholder or an unmatched brace, or the name breaks a rule of
+/// [`check`].
 pub fn fill(template: &str, values: &Values<'_>) -> Result<String> {
     expand(template, values)
         .and_then(|name| check_rules(&name).map(|()| name))
-        .map_err(|error| Error::pathless("make a file name", ErrorKind::Name(error)))
+        .map_err(|error| Error::without_path("make a file name", ErrorKind::Name(error)))
 }
 
 /// Checks that `name` can be the name of a published file.
 ///
 /// # Errors
 ///
-/// Where it has a path separator or a control character, starts with a dot, does not
-/// end in [`SUFFIX`] or is longer than [`MAX`]; on Windows also where it has one of
-/// `<>:"|?*` or is the name of a device.
+/// If the name has a path separator or a control character, starts with a dot, does not end in
+/// [`SUFFIX`] or is longer than [`MAX`]; on Windows also if it has one of `<>:"|?*` or is the name of
+/// a device.
 pub fn check(name: &str) -> Result<()> {
-    check_rules(name).map_err(|error| Error::pathless("use this file name", ErrorKind::Name(error)))
+    check_rules(name)
+        .map_err(|error| Error::without_path("use this file name", ErrorKind::Name(error)))
 }
 
-/// The name of a continuation: `x.mmst` becomes `x.1.mmst`; part 0 is the file itself.
+/// Name of a continuation part: `x.mmst` becomes `x.1.mmst`; part 0 has the name itself.
 ///
 /// ```
 /// use mmstats_system::name::part_name;
@@ -93,7 +86,7 @@ pub fn check(name: &str) -> Result<()> {
 ///
 /// # Errors
 ///
-/// Where `name` or the result breaks a rule of [`check`].
+/// If `name` or the result breaks a rule of [`check`].
 pub fn part_name(name: &str, part: u32) -> Result<String> {
     check(name)?;
     if part == 0 {
@@ -105,14 +98,14 @@ pub fn part_name(name: &str, part: u32) -> Result<String> {
     Ok(name)
 }
 
-/// Whether `name` is that of a published file: it ends in `.mmst` and is not hidden.
+/// Whether `name` is that of a published file: it ends in `.mmst` and has no leading dot.
 #[must_use]
 pub fn is_published(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.ends_with(SUFFIX.as_bytes()) && !name.starts_with(b".")
 }
 
-/// Whether `name` is that of a file which is being made, or was not finished.
+/// Whether `name` is that of a file before its publication.
 #[must_use]
 pub fn is_temporary(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
@@ -122,16 +115,16 @@ pub fn is_temporary(name: &OsStr) -> bool {
     head.starts_with(b".") && head.ends_with(&marker) && digits.iter().all(u8::is_ascii_hexdigit)
 }
 
-/// The name under which `name` is made; `random` tells attempts apart.
+/// Temporary name of the file `name` before its publication; `random` distinguishes attempts.
 #[must_use]
 pub fn temporary(name: &str, random: u64) -> String {
     format!(".{name}{TEMPORARY}{random:016x}")
 }
 
-/// The name of a program, made safe for a file name.
+/// Replaces characters of a program name that are not safe in a file name.
 ///
-/// Everything but letters, digits and `-_.+@=,` becomes `_`, a leading dot too; the
-/// result has 1 to [`MAX_COMMAND`] bytes.
+/// All characters but letters, digits and `-_.+@=,` become `_`, as does a leading dot. The result
+/// has 1 to [`MAX_COMMAND`] bytes.
 ///
 /// ```
 /// use mmstats_system::name::sanitise;
@@ -179,52 +172,6 @@ fn expand(template: &str, values: &Values<'_>) -> core::result::Result<String, N
     Ok(name)
 }
 
-fn check_rules(name: &str) -> core::result::Result<(), NameError> {
-    if name.contains(['/', '\\']) {
-        return Err(NameError::Separator);
-    }
-    if name.contains(char::is_control) {
-        return Err(NameError::Control);
-    }
-    // Elsewhere these mean nothing.
-    if cfg!(windows) {
-        check_windows(name)?;
-    }
-    if name.starts_with('.') {
-        return Err(NameError::LeadingDot);
-    }
-    if !name.ends_with(SUFFIX) {
-        return Err(NameError::Suffix);
-    }
-    if name.len() > MAX {
-        return Err(NameError::TooLong { len: name.len() });
-    }
-    Ok(())
-}
-
-/// What Windows gives a meaning to: a colon names a stream of a file, for instance. (A dot or
-/// a space at the end is lost there, but a name ends in [`SUFFIX`].)
-fn check_windows(name: &str) -> core::result::Result<(), NameError> {
-    if let Some(c) = name.chars().find(|c| "<>:\"|?*".contains(*c)) {
-        return Err(NameError::Character(c));
-    }
-    let stem = name.split('.').next().unwrap_or_default().trim_end();
-    let numbered = |device: &str| {
-        stem.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(device))
-            && matches!(&stem[3..], "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9")
-    };
-    let plain = |device: &&str| stem.eq_ignore_ascii_case(device);
-    if ["CON", "PRN", "AUX", "NUL"].iter().any(plain) || numbered("COM") || numbered("LPT") {
-        return Err(NameError::Device);
-    }
-    Ok(())
-}
-
-/// Between the final name and the random digits of a temporary name.
-const TEMPORARY: &str = ".tmp-";
-/// Of the random number in a temporary name.
-const TEMPORARY_DIGITS: usize = 16;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,21 +186,21 @@ mod tests {
     }
 
     #[test]
-    fn default_names_have_all_facts() {
+    fn fill_default_template_has_command_pid_and_id() {
         let name = fill(DEFAULT_TEMPLATE, &VALUES).unwrap();
         assert_eq!(name, "web-17-0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f.mmst");
         assert_eq!(fill("{TID}{CMD}{CMD}.mmst", &VALUES).unwrap(), "1234webweb.mmst");
     }
 
     #[test]
-    fn an_empty_variable_is_as_none() {
-        assert_eq!(of_variable(None), DEFAULT_TEMPLATE);
-        assert_eq!(of_variable(Some(OsStr::new(""))), DEFAULT_TEMPLATE);
-        assert_eq!(of_variable(Some(OsStr::new("x-{ID}.mmst"))), "x-{ID}.mmst");
+    fn template_from_empty_variable_is_default() {
+        assert_eq!(template_from(None), DEFAULT_TEMPLATE);
+        assert_eq!(template_from(Some(OsStr::new(""))), DEFAULT_TEMPLATE);
+        assert_eq!(template_from(Some(OsStr::new("x-{ID}.mmst"))), "x-{ID}.mmst");
     }
 
     #[test]
-    fn each_rule_has_its_error() {
+    fn fill_broken_rule_has_its_error() {
         let unknown = NameError::UnknownPlaceholder { name: "cmd".to_owned() };
         assert_eq!(broken_rule("{cmd}.mmst", &VALUES), unknown);
         assert_eq!(broken_rule("a{CMD.mmst", &VALUES), NameError::UnmatchedBrace { offset: 1 });
@@ -270,27 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_has_rules_of_its_own() {
-        for (name, want) in [
-            ("web:17.mmst", Err(NameError::Character(':'))),
-            ("a?.mmst", Err(NameError::Character('?'))),
-            ("nul.mmst", Err(NameError::Device)),
-            ("Com1 .x.mmst", Err(NameError::Device)),
-            ("com.mmst", Ok(())),
-            ("com10.mmst", Ok(())),
-            ("console.mmst", Ok(())),
-            ("€.mmst", Ok(())),
-        ] {
-            assert_eq!(check_windows(name), want, "{name}");
-            // Elsewhere they mean nothing.
-            if cfg!(windows) {
-                assert_eq!(check_rules(name), want, "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn longest_name_leaves_room_for_the_temporary_one() {
+    fn temporary_of_longest_name_has_255_bytes() {
         let name = format!("{}.mmst", "a".repeat(MAX - 5));
         check(&name).unwrap();
         assert_eq!(temporary(&name, 1).len(), 255);
@@ -298,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_made_safe() {
+    fn sanitise_unsafe_characters_become_underscores() {
         for (command, want) in [
             ("web", "web"),
             ("a/b", "a_b"),
@@ -321,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_names() {
+    fn is_published_and_is_temporary_exclude_each_other() {
         let name = "web-17.mmst";
         let temporary = temporary(name, 0xdead_beef);
         assert!(is_published(OsStr::new(name)));

@@ -1,62 +1,53 @@
-//! The inventory of a backend, for systems that it is not for: everything answers
-//! [`ErrorKind::Unsupported`], and values that could only come from a success cannot
-//! exist.
+//! The inventory on platforms without a backend: every function returns
+//! [`ErrorKind::Unsupported`], and values that only success could give cannot exist.
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Access, Error, ErrorKind, FileInfo, Removal, Result, SweepOptions, Swept};
+use crate::docs;
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::{Access, FileInfo};
+use crate::sweep::{Removal, SweepOptions, Swept};
+
 pub use mmstats_core::NoMemory as Mapping;
 
 fn unsupported<T>(operation: &'static str, path: &Path) -> Result<T> {
     Err(Error::new(operation, path, ErrorKind::Unsupported))
 }
 
-/// A file that nobody sees yet; here there is none, ever.
+#[doc = docs!(NewFile)]
 #[derive(Debug)]
 pub struct NewFile(Infallible);
 
-/// A file that could not be published.
-pub type Unpublished = super::Unpublished<NewFile>;
+#[doc = docs!(Unpublished)]
+pub type Unpublished = crate::error::Unpublished<NewFile>;
 
 impl NewFile {
-    /// The bytes, to fill in.
+    #[doc = docs!(mapping)]
     #[must_use]
     pub const fn mapping(&self) -> &Arc<Mapping> {
         match self.0 {}
     }
 
-    /// The path it will have.
+    #[doc = docs!(NewFile::path)]
     #[must_use]
     pub fn path(&self) -> &Path {
         match self.0 {}
     }
 
-    /// Chooses another final name in the same directory.
-    ///
-    /// # Errors
-    ///
-    /// Never called.
+    #[doc = docs!(NewFile::set_name)]
     pub fn set_name(&mut self, _name: &str) -> Result<()> {
         match self.0 {}
     }
 
-    /// Gives the file its final name.
-    ///
-    /// # Errors
-    ///
-    /// Never called.
+    #[doc = docs!(NewFile::publish)]
     pub fn publish(self) -> core::result::Result<OwnedFile, Box<Unpublished>> {
         match self.0 {}
     }
 
-    /// Gives the file the name of another one.
-    ///
-    /// # Errors
-    ///
-    /// Never called.
+    #[doc = docs!(NewFile::publish_over)]
     pub fn publish_over(
         self,
         _old: &OwnedFile,
@@ -65,103 +56,79 @@ impl NewFile {
     }
 }
 
-/// A published file; here there is none, ever.
+#[doc = docs!(OwnedFile)]
 #[derive(Debug)]
 pub struct OwnedFile(Infallible);
 
 impl OwnedFile {
-    /// The bytes.
+    #[doc = docs!(mapping)]
     #[must_use]
     pub const fn mapping(&self) -> &Arc<Mapping> {
         match self.0 {}
     }
 
-    /// Its absolute path.
+    #[doc = docs!(path)]
     #[must_use]
     pub fn path(&self) -> &Path {
         match self.0 {}
     }
 
-    /// Sees to it that the bytes survive a crash of the machine.
-    ///
-    /// # Errors
-    ///
-    /// Never called.
+    #[doc = docs!(OwnedFile::flush)]
     pub fn flush(&self, _wait: bool) -> Result<()> {
         match self.0 {}
     }
 
-    /// Whether the file is as long as it was made.
+    #[doc = docs!(OwnedFile::has_its_size)]
     #[must_use]
     pub const fn has_its_size(&self) -> bool {
         match self.0 {}
     }
 
-    /// Cuts the mapping off from the file.
-    ///
-    /// # Errors
-    ///
-    /// Never called.
+    #[doc = docs!(OwnedFile::detach)]
     pub fn detach(&self) -> Result<()> {
         match self.0 {}
     }
 
-    /// Removes the file's name.
-    ///
-    /// # Errors
-    ///
-    /// Never called.
+    #[doc = docs!(OwnedFile::remove)]
     pub fn remove(&self) -> Result<()> {
         match self.0 {}
     }
 }
 
-/// A file that was opened for looking at; here there is none, ever.
+#[doc = docs!(ObservedFile)]
 #[derive(Debug)]
-pub struct Opened(Infallible);
+pub struct ObservedFile(Infallible);
 
-impl Opened {
-    /// Facts about the file.
+impl ObservedFile {
+    #[doc = docs!(ObservedFile::info)]
     #[must_use]
     pub const fn info(&self) -> &FileInfo {
         match self.0 {}
     }
 
-    /// The bytes.
+    #[doc = docs!(mapping)]
     #[must_use]
     pub const fn mapping(&self) -> &Arc<Mapping> {
         match self.0 {}
     }
 
-    /// Whether the writer lives.
-    ///
-    /// # Errors
-    ///
-    /// Never called.
+    #[doc = docs!(ObservedFile::is_locked)]
     pub fn is_locked(&self) -> Result<bool> {
         match self.0 {}
     }
 
-    /// How many bytes the file has now.
-    ///
-    /// # Errors
-    ///
-    /// Never called.
+    #[doc = docs!(ObservedFile::size_now)]
     pub fn size_now(&self) -> Result<u64> {
         match self.0 {}
     }
 
-    /// Closes the file and keeps the mapping.
+    #[doc = docs!(ObservedFile::close_handle)]
     pub fn close_handle(&mut self) {
         match self.0 {}
     }
 }
 
-/// Makes a file.
-///
-/// # Errors
-///
-/// Always.
+#[doc = docs!(create)]
 pub fn create(
     directory: &directory::Directory,
     _name: &str,
@@ -171,80 +138,48 @@ pub fn create(
     unsupported("create", directory.path())
 }
 
-/// Memory of this process alone.
-///
-/// # Errors
-///
-/// Always.
+#[doc = docs!(private)]
 pub fn private(_size: u32) -> Result<Mapping> {
-    Err(Error::pathless("map private memory", ErrorKind::Unsupported))
+    Err(Error::without_path("map private memory", ErrorKind::Unsupported))
 }
 
-/// Opens a file that an earlier run of this program left behind.
-///
-/// # Errors
-///
-/// Always.
+#[doc = docs!(reopen)]
 pub fn reopen(path: &Path) -> Result<OwnedFile> {
     unsupported("reopen", path)
 }
 
-/// Opens a file and maps all of it.
-///
-/// # Errors
-///
-/// Always.
-pub fn open(path: &Path) -> Result<Opened> {
+#[doc = docs!(open)]
+pub fn open(path: &Path) -> Result<ObservedFile> {
     unsupported("open", path)
 }
 
-/// Reads all of a file.
-///
-/// # Errors
-///
-/// Always.
+#[doc = docs!(read_all)]
 pub fn read_all(path: &Path, _max: u32) -> Result<(FileInfo, Vec<u8>)> {
     unsupported("read", path)
 }
 
-/// Reads the first bytes of a file.
-///
-/// # Errors
-///
-/// Always.
+#[doc = docs!(read_start)]
 pub fn read_start(path: &Path, _start: &mut [u8]) -> Result<usize> {
     unsupported("read", path)
 }
 
-/// The first place from `from` on where a file may have anything but zeros: `from`.
+#[doc = docs!(next_data)]
 #[must_use]
 pub const fn next_data(_file: &std::fs::File, from: u64) -> Option<u64> {
     Some(from)
 }
 
-/// Facts about a file.
-///
-/// # Errors
-///
-/// Always.
+#[doc = docs!(info)]
 pub fn info(path: &Path) -> Result<FileInfo> {
     unsupported("look at", path)
 }
 
-/// Whether the writer of a file lives.
-///
-/// # Errors
-///
-/// Always.
+#[doc = docs!(is_locked)]
 pub fn is_locked(path: &Path) -> Result<bool> {
     unsupported("probe the lock of", path)
 }
 
-/// Removes dead files.
-///
-/// # Errors
-///
-/// Always.
+#[doc = docs!(sweep)]
 pub fn sweep(
     directory: &directory::Directory,
     _options: &SweepOptions,
@@ -253,169 +188,138 @@ pub fn sweep(
     unsupported("sweep", directory.path())
 }
 
-/// Removes a file if its writer is dead.
-///
-/// # Errors
-///
-/// Always.
+#[doc = docs!(remove_if_dead)]
 pub fn remove_if_dead(path: &Path, _dry_run: bool) -> Result<Removal> {
     unsupported("sweep", path)
 }
 
 pub mod directory {
-    //! Directories: here there are none.
+    //! Directories: none exist.
 
-    use super::{Error, ErrorKind, Infallible, Path, Result, unsupported};
-    use crate::{Environment, PassedOver, VARIABLE};
+    use std::convert::Infallible;
+    use std::path::Path;
 
-    /// An open directory; here there is none, ever.
+    use super::unsupported;
+    use crate::directory::{Environment, PassedOver};
+    use crate::docs;
+    use crate::error::{Error, ErrorKind, Result, USE_DIRECTORY};
+    use crate::variables;
+
+    #[doc = docs!(Directory)]
     #[derive(Debug)]
     pub struct Directory(Infallible);
 
-    /// The directory that was chosen for publishing.
-    pub type Found = crate::Found<Directory>;
+    #[doc = docs!(PublishDirectory)]
+    pub type PublishDirectory = crate::directory::PublishDirectory<Directory>;
 
     impl Directory {
-        /// Opens any directory.
-        ///
-        /// # Errors
-        ///
-        /// Always.
+        #[doc = docs!(Directory::open)]
         pub fn open(path: &Path) -> Result<Self> {
-            unsupported("use directory", path)
+            unsupported(USE_DIRECTORY, path)
         }
 
-        /// Opens any directory, and makes it if it is missing.
-        ///
-        /// # Errors
-        ///
-        /// Always.
+        #[doc = docs!(Directory::open_or_create)]
         pub fn open_or_create(path: &Path) -> Result<Self> {
-            unsupported("use directory", path)
+            unsupported(USE_DIRECTORY, path)
         }
 
-        /// Opens a directory that belongs to this user alone.
-        ///
-        /// # Errors
-        ///
-        /// Always.
+        #[doc = docs!(Directory::open_own)]
         pub fn open_own(path: &Path) -> Result<Self> {
-            unsupported("use directory", path)
+            unsupported(USE_DIRECTORY, path)
         }
 
-        /// Opens a directory that belongs to this user alone, and makes it if it is missing.
-        ///
-        /// # Errors
-        ///
-        /// Always.
+        #[doc = docs!(Directory::create_own)]
         pub fn create_own(path: &Path) -> Result<Self> {
-            unsupported("use directory", path)
+            unsupported(USE_DIRECTORY, path)
         }
 
-        /// Its absolute path.
+        #[doc = docs!(path)]
         #[must_use]
         pub fn path(&self) -> &Path {
             match self.0 {}
         }
 
-        /// Whether the files in it are in memory.
-        ///
-        /// # Errors
-        ///
-        /// Never called.
+        #[doc = docs!(Directory::is_memory_backed)]
         pub fn is_memory_backed(&self) -> Result<Option<bool>> {
             match self.0 {}
         }
     }
 
-    /// The environment of this process.
+    #[doc = docs!(environment)]
     #[must_use]
     pub fn environment() -> Environment {
-        let explicit = std::env::var_os(VARIABLE);
+        let explicit = std::env::var_os(variables::DIRECTORY);
         Environment { explicit, ..Environment::default() }
     }
 
-    /// The directory to publish in.
-    ///
-    /// # Errors
-    ///
-    /// Always.
-    pub fn publish_directory() -> Result<Found> {
+    #[doc = docs!(publish_directory)]
+    pub fn publish_directory() -> Result<PublishDirectory> {
         publish_directory_in(&environment())
     }
 
-    /// The same for another environment.
-    ///
-    /// # Errors
-    ///
-    /// Always.
-    pub fn publish_directory_in(_environment: &Environment) -> Result<Found> {
-        Err(Error::pathless("find a directory", ErrorKind::Unsupported))
+    #[doc = docs!(publish_directory_in)]
+    pub fn publish_directory_in(_environment: &Environment) -> Result<PublishDirectory> {
+        Err(Error::without_path("find a directory", ErrorKind::Unsupported))
     }
 
-    /// The directories to look for files in: none.
+    #[doc = docs!(observe_directories)]
     #[must_use]
     pub fn observe_directories() -> Vec<Directory> {
         Vec::new()
     }
 
-    /// The same for another environment.
+    #[doc = docs!(observe_directories_in)]
     #[must_use]
     pub fn observe_directories_in(_environment: &Environment) -> (Vec<Directory>, Vec<PassedOver>) {
         (Vec::new(), Vec::new())
     }
 
-    /// Whether the files in a directory are in memory.
-    ///
-    /// # Errors
-    ///
-    /// Always.
+    #[doc = docs!(is_memory_backed)]
     pub fn is_memory_backed(path: &Path) -> Result<Option<bool>> {
-        unsupported("use directory", path)
+        unsupported(USE_DIRECTORY, path)
     }
 }
 
 pub mod fork {
-    //! There is no fork here.
+    //! Forks: none happen. Used by the Windows backend too.
 
-    /// Whether this process was forked off one that had opened a file for writing: no.
+    use crate::docs;
+
+    #[doc = docs!(fork::forked)]
     #[must_use]
     pub const fn forked() -> bool {
         false
     }
 
-    /// How many forks lie behind this process: none.
+    #[doc = docs!(fork::generation)]
     #[must_use]
     pub const fn generation() -> u64 {
         0
     }
 
-    /// While a thread has one, other threads do not fork.
+    #[doc = docs!(fork::Inhibitor)]
     #[derive(Debug)]
-    pub struct Held(());
+    pub struct Inhibitor(());
 
-    /// Nothing to wait for.
+    #[doc = docs!(fork::inhibit)]
     #[must_use]
-    pub const fn hold() -> Held {
-        Held(())
+    pub const fn inhibit() -> Inhibitor {
+        Inhibitor(())
     }
 }
 
-pub mod guard {
-    //! There is nothing to guard here.
+pub mod fault_handler {
+    //! Handler for faults of mapped pages: none can be installed.
 
-    use super::{Error, ErrorKind, Result};
+    use crate::docs;
+    use crate::error::{Error, ErrorKind, Result};
 
-    /// Installs the handler.
-    ///
-    /// # Errors
-    ///
-    /// Always.
+    #[doc = docs!(fault_handler::install)]
     pub fn install() -> Result<()> {
-        Err(Error::pathless("guard mappings", ErrorKind::Unsupported))
+        Err(Error::without_path("guard mappings", ErrorKind::Unsupported))
     }
 
-    /// Whether the handler is in place: no.
+    #[doc = docs!(fault_handler::is_installed)]
     #[must_use]
     pub const fn is_installed() -> bool {
         false
@@ -423,22 +327,23 @@ pub mod guard {
 }
 
 pub mod process {
-    //! What the standard library knows of this process.
+    //! Properties of this process that the standard library provides.
 
     use std::path::Path;
     use std::time::SystemTime;
 
-    use super::{Error, ErrorKind, Result};
-    use crate::Facts;
+    use crate::docs;
+    use crate::error::{Error, ErrorKind, Result};
+    use crate::process::Facts;
 
-    /// Nanoseconds since 1970-01-01 UTC; 0 where there is no clock.
+    #[doc = docs!(process::coarse_time)]
     #[must_use]
     pub fn coarse_time() -> u64 {
         let since = now().duration_since(SystemTime::UNIX_EPOCH);
         since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
 
-    /// Everything but the thread id.
+    #[doc = docs!(process::facts)]
     #[must_use]
     pub fn facts() -> Facts {
         let argument = std::env::args_os().next();
@@ -451,43 +356,39 @@ pub mod process {
         facts
     }
 
-    /// The standard library panics where there is no clock.
     fn now() -> SystemTime {
-        let none = cfg!(all(target_family = "wasm", target_os = "unknown"));
-        if none { SystemTime::UNIX_EPOCH } else { SystemTime::now() }
+        // The standard library panics where there is no clock.
+        let no_clock = cfg!(all(target_family = "wasm", target_os = "unknown"));
+        if no_clock { SystemTime::UNIX_EPOCH } else { SystemTime::now() }
     }
 
-    /// Whether a process runs; here nobody knows.
+    #[doc = docs!(process::is_running)]
     #[must_use]
     pub const fn is_running(_pid: u32, _start: u64, _boot: &str) -> Option<bool> {
         None
     }
 
-    /// Whether there is a process with this id; here nobody knows.
+    #[doc = docs!(process::exists)]
     #[must_use]
     pub const fn exists(_pid: u32) -> Option<bool> {
         None
     }
 
-    /// How many files this process may have open now: none, to be on the safe side.
+    /// Current limit of open files of this process: 0, the safe assumption.
     #[must_use]
     pub const fn open_files() -> Option<u64> {
         Some(0)
     }
 
-    /// The system's number of this thread: not known.
+    #[doc = docs!(process::thread_id)]
     #[must_use]
     pub const fn thread_id() -> Option<u64> {
         None
     }
 
-    /// Raises the number of files that this process may have open.
-    ///
-    /// # Errors
-    ///
-    /// Always.
+    #[doc = docs!(process::raise_open_files)]
     pub fn raise_open_files() -> Result<Option<u64>> {
-        Err(Error::pathless("raise the limit of open files", ErrorKind::Unsupported))
+        Err(Error::without_path("raise the limit of open files", ErrorKind::Unsupported))
     }
 }
 
@@ -496,7 +397,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_unsupported() {
+    fn every_function_returns_unsupported() {
         let path = Path::new("x.mmst");
         assert_eq!(open(path).unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(reopen(path).unwrap_err().kind(), ErrorKind::Unsupported);

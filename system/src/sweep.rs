@@ -1,33 +1,88 @@
-//! Which files a sweep removes: the rules, over what a backend finds out.
+//! Sweeping: the files that it removes, over the answers of a backend.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::{Removal, SweepOptions, Swept, name};
+use crate::error::Error;
+use crate::file::FileType;
+use crate::name;
 
-/// What a sweep asks of a backend.
+/// Options of a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SweepOptions {
+    /// Number of dead files to keep: those modified last. Counts files, not instances.
+    ///
+    /// Files modified in the future, before the clock was set back, are counted apart: as many of
+    /// them are kept besides, so that they do not displace newer ones.
+    pub keep: usize,
+    /// Age from which an abandoned temporary file is removed.
+    pub temporary_age: Duration,
+    /// Report only, remove nothing.
+    pub dry_run: bool,
+}
+
+impl Default for SweepOptions {
+    /// Keeps 8 dead files, removes abandoned temporary files after a minute.
+    fn default() -> Self {
+        Self { keep: 8, temporary_age: Duration::from_secs(60), dry_run: false }
+    }
+}
+
+/// Result of a sweep for one file.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Removal {
+    /// Dead, and removed.
+    Removed,
+    /// Dead; a sweep that is not a dry run removes it.
+    WouldRemove,
+    /// Dead, but one of the newest, which are kept.
+    Kept,
+    /// Its writer lives.
+    Live,
+    /// Temporary file whose creator may still be working.
+    TooYoung,
+    /// Owned by another user.
+    NotOurs {
+        /// User id of the owner.
+        owner: u32,
+    },
+    /// Not a regular file.
+    NotRegular(FileType),
+    /// Removed or replaced by another process meanwhile.
+    Vanished,
+    /// Not readable, or not removable.
+    Failed(Error),
+}
+
+/// A file that a sweep examined.
+#[derive(Debug)]
+pub struct Swept {
+    /// Path.
+    pub path: PathBuf,
+    /// Result.
+    pub removal: Removal,
+}
+
+/// Operations of a backend that a sweep needs.
 pub trait Sweeper {
-    /// What tells the file that was judged from another one of the same name.
+    /// Identity of a file, which distinguishes it from a later one of the same name.
     type Id;
 
-    /// When a dead file of this user was modified and which it is; or why it must stay.
+    /// Modification time and identity of a dead file of this user.
     ///
     /// # Errors
     ///
-    /// Why it must stay.
-    fn judge(
-        &self,
-        name: &OsStr,
-        path: &Path,
-    ) -> core::result::Result<(SystemTime, Self::Id), Removal>;
+    /// Why the file must stay.
+    fn judge(&self, name: &OsStr, path: &Path) -> Result<(SystemTime, Self::Id), Removal>;
 
-    /// Removes the dead file `id`, if `name` still refers to it and it is still dead.
+    /// Removes the file `id`, if `name` still refers to it and it is still dead.
     fn remove(&self, name: &OsStr, path: &Path, id: Self::Id) -> Removal;
 }
 
-/// Sweeps the files `names` of a directory; looks at temporary files, and at published ones
-/// for which `is_candidate` is true. See [`SweepOptions`] for what is kept.
+/// Sweeps the files `names` of a directory: temporary files, and published ones for which
+/// `is_candidate` is true. [`SweepOptions`] says which are kept.
 pub fn sweep_names<S: Sweeper>(
     sweeper: &S,
     directory: &Path,
@@ -57,28 +112,28 @@ pub fn sweep_names<S: Sweeper>(
         };
         swept.push(Swept { path, removal });
     }
-    // By name where times are equal, so that sweepers who are at work together keep the same.
+    // By name where times are equal, so that concurrent sweepers keep the same files.
     dead.sort_by(|(a, _, a_name, _), (b, _, b_name, _)| b.cmp(a).then_with(|| a_name.cmp(b_name)));
-    // What claims to be of the future comes first, and is counted apart.
+    // Files of the future come first and are counted apart.
     let now = SystemTime::now();
-    let of_future = dead.partition_point(|(modified, ..)| *modified > now);
+    let future = dead.partition_point(|(modified, ..)| *modified > now);
     for (at, (_, id, name, path)) in dead.into_iter().enumerate() {
-        let rank = if at < of_future { at } else { at - of_future };
+        let rank = if at < future { at } else { at - future };
         let removal = if rank < options.keep { Removal::Kept } else { remove(&name, &path, id) };
         swept.push(Swept { path, removal });
     }
     swept
 }
 
-/// Far in the future is old too: it was begun before the clock was set back.
+/// A time far in the future is old too: the file was begun before the clock was set back.
 fn is_old(modified: SystemTime, options: &SweepOptions) -> bool {
     let age = SystemTime::now().duration_since(modified);
     age.unwrap_or_else(|ahead| ahead.duration()) >= options.temporary_age
 }
 
-/// The directory of a file, and its name in it; `None` where it can be no file.
+/// Splits a path into directory and file name; `None` where it cannot be that of a file.
 #[must_use]
-pub fn split(path: &Path) -> Option<(PathBuf, &OsStr)> {
+pub fn split_path(path: &Path) -> Option<(PathBuf, &OsStr)> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -10,25 +10,25 @@ use std::time::{Duration, SystemTime};
 
 use mmstats_system::name::{is_published, is_temporary, temporary};
 use mmstats_system::{
-    Error, ErrorKind, FileType, NameError, Removal, SweepOptions, Sweeper, USE_DIRECTORY, split,
-    sweep_names,
+    Error, ErrorKind, FileType, NameError, Removal, SweepOptions, Sweeper, USE_DIRECTORY,
+    split_path, sweep_names,
 };
 
 #[test]
-fn an_error_says_what_was_tried_and_why() {
+fn error_has_operation_path_kind_and_source() {
     let path = Path::new("/x/y.mmst");
     let error = Error::new("open", path, ErrorKind::Empty);
     assert_eq!((error.operation(), error.path()), ("open", Some(path)));
     assert_eq!((error.kind(), error.raw_os_error()), (&ErrorKind::Empty, None));
-    let error = Error::pathless("map", ErrorKind::OutOfMemory).with_kind(ErrorKind::NoSpace);
+    let error = Error::without_path("map", ErrorKind::OutOfMemory).with_kind(ErrorKind::NoSpace);
     assert_eq!(error.to_string(), "cannot map: no space left on device");
     assert!(std::error::Error::source(&error).is_none());
-    let name = Error::pathless("create", ErrorKind::Name(NameError::Separator));
+    let name = Error::without_path("create", ErrorKind::Name(NameError::Separator));
     assert!(std::error::Error::source(&name).is_some());
 }
 
 #[test]
-fn codes_of_the_system_have_our_names() {
+fn from_io_maps_kinds_of_the_standard_library() {
     use io::ErrorKind as Io;
     for (io, ours) in [
         (Io::NotFound, ErrorKind::NotFound),
@@ -42,13 +42,12 @@ fn codes_of_the_system_have_our_names() {
         (Io::Unsupported, ErrorKind::Unsupported),
         (Io::ConnectionReset, ErrorKind::Other),
     ] {
-        assert_eq!(ErrorKind::of_io(&io::Error::from(io)), ours, "{io}");
+        assert_eq!(ErrorKind::from_io(&io::Error::from(io)), ours, "{io}");
     }
 }
 
-/// Each has words of its own.
 #[test]
-fn every_reason_has_its_own_words() {
+fn display_differs_between_all_kinds() {
     use NameError as N;
     let name = "X".to_owned();
     let names = [
@@ -103,7 +102,7 @@ fn every_reason_has_its_own_words() {
 }
 
 #[test]
-fn published_files_have_names_that_show() {
+fn is_published_needs_suffix_and_no_leading_dot() {
     for (name, published) in
         [("a.mmst", true), (".mmst", false), (".a.mmst", false), ("a.mmst.1", false), ("a", false)]
     {
@@ -111,9 +110,9 @@ fn published_files_have_names_that_show() {
     }
 }
 
-/// Only what this library makes itself is a temporary file; sweeping removes those.
+/// A sweep removes temporary files, so no other file may count as one.
 #[test]
-fn a_temporary_name_has_a_dot_a_marker_and_sixteen_digits() {
+fn is_temporary_needs_dot_marker_and_sixteen_digits() {
     let name = temporary("a.mmst", 0xAB);
     assert!(is_temporary(OsStr::new(&name)));
     for other in [
@@ -130,9 +129,9 @@ fn a_temporary_name_has_a_dot_a_marker_and_sixteen_digits() {
     }
 }
 
-/// What to do is said where the user can do it.
+/// Only where the user can act on it.
 #[test]
-fn who_cannot_use_a_directory_is_told_what_to_do() {
+fn error_of_untrusted_directory_has_advice() {
     let path = Path::new("/x");
     let advice = "; remove it, or set MMSTATS_PATH to a directory of your own";
     for kind in [
@@ -147,7 +146,7 @@ fn who_cannot_use_a_directory_is_told_what_to_do() {
     assert!(!Error::new(USE_DIRECTORY, path, ErrorKind::NotFound).to_string().contains("remove"));
 }
 
-/// Dead files, by seconds from now; those that are no number of seconds are alive.
+/// Dead files, named by seconds from now; other names are those of live files.
 struct Dead(RefCell<Vec<String>>);
 
 impl Sweeper for Dead {
@@ -171,7 +170,7 @@ impl Sweeper for Dead {
     }
 }
 
-/// Sweeps these names; those that are gone.
+/// Sweeps these names; returns those removed.
 fn swept(names: &[&str], options: &SweepOptions) -> Vec<String> {
     let dead = Dead(RefCell::default());
     let names = names.iter().map(OsString::from);
@@ -179,12 +178,12 @@ fn swept(names: &[&str], options: &SweepOptions) -> Vec<String> {
     let removed = swept.iter().filter(|swept| matches!(swept.removal, Removal::Removed));
     let removed: Vec<String> =
         removed.map(|swept| swept.path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
-    assert_eq!(removed, dead.0.into_inner(), "what is said to be gone is");
+    assert_eq!(removed, dead.0.into_inner(), "reported and removed files differ");
     removed
 }
 
 #[test]
-fn a_sweep_keeps_the_newest_and_those_of_the_future_besides() {
+fn sweep_names_keeps_newest_and_counts_future_apart() {
     let names = [
         "-5.mmst",
         "900.mmst",
@@ -206,10 +205,9 @@ fn a_sweep_keeps_the_newest_and_those_of_the_future_besides() {
     assert_eq!(swept(&names, &dry), [""; 0]);
 }
 
-/// One that is being made stays; one that was given up, or is of before the clock was set back,
-/// goes. None of them is kept as a file would be.
+/// Young ones stay; old ones, and those of the future, are removed and never kept.
 #[test]
-fn a_sweep_removes_old_temporary_files() {
+fn sweep_names_removes_old_temporary_files() {
     let name = |seconds: i64| temporary(&format!("{seconds}.mmst"), 7);
     let names = [-3600, -61, -5, 5, 61, 3600].map(name);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -218,7 +216,7 @@ fn a_sweep_removes_old_temporary_files() {
 }
 
 #[test]
-fn a_file_has_a_directory_and_a_name() {
+fn split_path_gives_directory_and_name() {
     for (path, directory, name) in [
         ("/x/y.mmst", "/x", "y.mmst"),
         ("x/y", "x", "y"),
@@ -226,7 +224,7 @@ fn a_file_has_a_directory_and_a_name() {
         ("/y", "/", "y"),
     ] {
         let expected = (PathBuf::from(directory), OsStr::new(name));
-        assert_eq!(split(Path::new(path)), Some(expected), "{path}");
+        assert_eq!(split_path(Path::new(path)), Some(expected), "{path}");
     }
-    assert_eq!((split(Path::new("/")), split(Path::new("x/.."))), (None, None));
+    assert_eq!((split_path(Path::new("/")), split_path(Path::new("x/.."))), (None, None));
 }

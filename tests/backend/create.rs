@@ -1,28 +1,29 @@
-//! Making a file: invisible until it is complete, never in the place of another.
+//! Creation: invisible until publication, replaces no file.
 #![allow(unsafe_code)] // limits of a child process
 
 mod util;
 
 use std::fs;
-#[cfg(unix)] // modes, numbers of files and owners
+#[cfg(unix)] // modes and inodes
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mmstats_core::Memory;
-#[cfg(unix)] // there are no pipes in directories elsewhere
+#[cfg(unix)] // Windows has no pipes in directories
 use util::mkfifo;
 use util::word;
 use util::{
-    child, child_path, identity, lasting, names, new_file, published, say, symlink, wait_for_end,
+    child, child_path, identity, lasting_names, names, new_file, published, say, symlink,
+    wait_for_end,
 };
 
 use crate::backend::directory::Directory;
 use crate::backend::{Access, ErrorKind, FileType, create, open, reopen};
 
 #[test]
-fn name_appears_at_publish_and_not_before() {
+fn publish_makes_the_name_visible() {
     let place = tempfile::tempdir().unwrap();
     let file = new_file(place.path(), "x.mmst", 10_000);
     let before = names(place.path());
@@ -38,29 +39,29 @@ fn name_appears_at_publish_and_not_before() {
     assert_eq!(opened.info().size, 10_000);
     assert_eq!(word(opened.mapping(), 4096).load(Relaxed), 42);
     assert!(opened.is_locked().unwrap());
-    // What is stored later is seen too.
+    // Later stores are visible too.
     word(file.mapping(), 9_996).store(43, Relaxed);
     assert_eq!(word(opened.mapping(), 9_996).load(Relaxed), 43);
 }
 
 #[test]
-fn space_is_allocated() {
+fn publish_leaves_all_space_allocated() {
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 1 << 20);
     let metadata = fs::metadata(file.path()).unwrap();
     assert_eq!(metadata.len(), 1 << 20);
-    #[cfg(windows)] // which says only that there are holes or not
+    #[cfg(windows)] // reports only whether there are holes
     {
         use std::os::windows::fs::MetadataExt;
         const SPARSE_OR_COMPRESSED: u32 = 0x200 | 0x800;
         assert_eq!(metadata.file_attributes() & SPARSE_OR_COMPRESSED, 0);
     }
-    #[cfg(unix)] // where blocks are counted
+    #[cfg(unix)] // counts blocks
     assert!(metadata.blocks() * 512 >= 1 << 20, "{} blocks", metadata.blocks());
 }
 
-/// How many bytes of a mapping this process can touch without a fault.
-#[cfg(target_os = "linux")]
+/// Resident bytes of a mapping.
+#[cfg(target_os = "linux")] // reads /proc
 fn resident(mapping: &crate::backend::Mapping) -> usize {
     let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
     let start = format!("{:x}-", mapping.base().addr());
@@ -69,10 +70,10 @@ fn resident(mapping: &crate::backend::Mapping) -> usize {
     rss.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
 }
 
-/// A first touch that faults would disturb the program.
-#[cfg(target_os = "linux")]
+/// A page fault at the first store would disturb the program.
+#[cfg(target_os = "linux")] // as `resident`
 #[test]
-fn pages_are_there_from_the_start() {
+fn create_and_reopen_make_all_pages_resident() {
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 1 << 20);
     assert_eq!(resident(file.mapping()), 1 << 20);
@@ -82,7 +83,7 @@ fn pages_are_there_from_the_start() {
 }
 
 #[test]
-fn taken_name_is_left_alone_and_another_can_be_tried() {
+fn publish_with_taken_name_allows_another_name() {
     let place = tempfile::tempdir().unwrap();
     let first = published(place.path(), "x.mmst", 4096);
     word(first.mapping(), 0).store(1, Relaxed);
@@ -102,7 +103,7 @@ fn taken_name_is_left_alone_and_another_can_be_tried() {
 }
 
 #[test]
-fn planted_things_at_the_final_name_are_left_alone() {
+fn publish_over_planted_entries_fails() {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
     fs::write(path("victim"), "precious").unwrap();
@@ -110,7 +111,7 @@ fn planted_things_at_the_final_name_are_left_alone() {
     let mut planted = vec!["directory.mmst"];
     planted.extend(symlink(&path("victim"), &path("link.mmst")).then_some("link.mmst"));
     planted.extend(symlink(&path("nowhere"), &path("dangling.mmst")).then_some("dangling.mmst"));
-    #[cfg(unix)] // there are no pipes in directories elsewhere
+    #[cfg(unix)] // Windows has no pipes in directories
     {
         mkfifo(&path("pipe.mmst"));
         planted.push("pipe.mmst");
@@ -127,12 +128,12 @@ fn planted_things_at_the_final_name_are_left_alone() {
 }
 
 #[test]
-fn file_that_is_dropped_is_gone_but_its_memory_stays() {
+fn new_file_dropped_keeps_its_memory_only() {
     let place = tempfile::tempdir().unwrap();
     let file = new_file(place.path(), "x.mmst", 4096);
     let mapping = Arc::clone(file.mapping());
     drop(file);
-    assert!(lasting(place.path()).is_empty());
+    assert!(lasting_names(place.path()).is_empty());
     word(&mapping, 0).store(5, Relaxed);
     assert_eq!(word(&mapping, 0).load(Relaxed), 5);
     drop(mapping);
@@ -140,7 +141,7 @@ fn file_that_is_dropped_is_gone_but_its_memory_stays() {
 }
 
 #[test]
-fn bad_names_and_sizes_are_refused() {
+fn create_with_bad_name_or_size_fails() {
     let place = tempfile::tempdir().unwrap();
     let directory = Directory::open(place.path()).unwrap();
     for name in ["../x.mmst", "x", ".mmst", "a\nb.mmst", ""] {
@@ -153,7 +154,7 @@ fn bad_names_and_sizes_are_refused() {
 }
 
 #[test]
-fn longest_name_can_be_made() {
+fn create_with_longest_name_succeeds() {
     let place = tempfile::tempdir().unwrap();
     let name = format!("{}.mmst", "n".repeat(crate::backend::name::MAX - 5));
     let file = published(place.path(), &name, 64);
@@ -163,7 +164,7 @@ fn longest_name_can_be_made() {
 
 #[cfg(unix)] // Windows has access lists: see backend-windows/tests/access.rs
 #[test]
-fn modes_are_as_asked_and_never_writable_for_others() {
+fn create_sets_the_mode_of_the_access() {
     let place = tempfile::tempdir().unwrap();
     let directory = Directory::open(place.path()).unwrap();
     for (access, mode) in
@@ -177,12 +178,12 @@ fn modes_are_as_asked_and_never_writable_for_others() {
 }
 
 #[test]
-fn missing_or_forbidden_directory_is_an_error() {
+fn create_in_removed_directory_is_not_found() {
     let place = tempfile::tempdir().unwrap();
     let error = Directory::open(&place.path().join("none")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let directory = Directory::open(place.path()).unwrap();
-    #[cfg(unix)] // which removes what is open
+    #[cfg(unix)] // removes open directories
     drop(place);
     #[cfg(windows)] // old versions keep the name as long as the directory is open
     let away = place.path().with_extension("away");
@@ -195,12 +196,12 @@ fn missing_or_forbidden_directory_is_an_error() {
 }
 
 #[test]
-fn remove_takes_only_its_own_file() {
+fn remove_of_replaced_file_fails() {
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 64);
     let other = place.path().join("other");
     fs::write(&other, "other").unwrap();
-    #[cfg(windows)] // nobody renames a file that has a writer
+    #[cfg(windows)] // a file with a writer cannot be renamed
     {
         const SHARING_VIOLATION: i32 = 32;
         let away = fs::rename(file.path(), place.path().join("away")).unwrap_err();
@@ -218,17 +219,17 @@ fn remove_takes_only_its_own_file() {
     file.flush(false).unwrap();
     file.flush(true).unwrap();
     file.remove().unwrap();
-    assert!(lasting(place.path()).is_empty());
+    assert!(lasting_names(place.path()).is_empty());
 }
 
 #[test]
-fn detached_file_does_not_change_any_more() {
+fn detached_file_does_not_change() {
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 10_000);
     let opened = open(file.path()).unwrap();
     word(file.mapping(), 0).store(1, Relaxed);
     word(file.mapping(), 8192).store(1, Relaxed);
-    // Others may store all the while.
+    // Another thread stores meanwhile.
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -240,11 +241,11 @@ fn detached_file_does_not_change_any_more() {
         file.detach().unwrap();
         let last = word(opened.mapping(), 4096).load(Relaxed);
         word(file.mapping(), 0).store(2, Relaxed);
-        // Once is enough, and a second time loses nothing.
+        // A second call loses no stored value.
         file.detach().unwrap();
         let own = [0, 8192].map(|offset| word(file.mapping(), offset).load(Relaxed));
         let published = [0, 4096].map(|offset| word(opened.mapping(), offset).load(Relaxed));
-        // Before anything can fail, or the thread goes on for ever.
+        // Before the assertions, which would leave the thread running.
         done.store(true, Relaxed);
         assert_eq!(own, [2, 1]);
         assert_eq!(published, [1, last]);
@@ -256,7 +257,7 @@ fn detached_file_does_not_change_any_more() {
 }
 
 #[test]
-fn reopened_file_goes_on_where_it_was() {
+fn reopen_continues_with_stored_values() {
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 10_001);
     word(file.mapping(), 8192).store(7, Relaxed);
@@ -275,7 +276,7 @@ fn reopened_file_goes_on_where_it_was() {
 }
 
 #[test]
-fn only_own_regular_files_are_reopened() {
+fn reopen_accepts_own_regular_files_only() {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
     drop(published(place.path(), "x.mmst", 64));
@@ -289,7 +290,7 @@ fn only_own_regular_files_are_reopened() {
     if symlink(&path("x.mmst"), &path("link.mmst")) {
         refused.push(("link.mmst", ErrorKind::NotRegular(FileType::Link)));
     }
-    #[cfg(unix)] // there are no pipes in directories elsewhere
+    #[cfg(unix)] // Windows has no pipes in directories
     {
         mkfifo(&path("pipe.mmst"));
         refused.push(("pipe.mmst", ErrorKind::NotRegular(FileType::Pipe)));
@@ -297,7 +298,7 @@ fn only_own_regular_files_are_reopened() {
     for (name, kind) in refused {
         assert_eq!(reopen(&path(name)).unwrap_err().kind(), kind, "{name}");
     }
-    #[cfg(unix)] // nobody gives files away elsewhere
+    #[cfg(unix)] // Windows cannot change the owner
     if util::is_root() {
         std::os::unix::fs::chown(path("x.mmst"), Some(12_345), None).unwrap();
         let kind = ErrorKind::WrongOwner { owner: 12_345, expected: 0 };
@@ -308,7 +309,7 @@ fn only_own_regular_files_are_reopened() {
 }
 
 #[test]
-fn child_is_killed_before_it_publishes() {
+fn child_creates_and_waits() {
     let Some(path) = child_path() else { return };
     let _file = new_file(&path, "x.mmst", 4096);
     say("made");
@@ -316,9 +317,9 @@ fn child_is_killed_before_it_publishes() {
 }
 
 #[test]
-fn killed_creator_leaves_no_final_name() {
+fn create_killed_before_publish_leaves_temporary_name_only() {
     let place = tempfile::tempdir().unwrap();
-    let mut process = child("child_is_killed_before_it_publishes", place.path());
+    let mut process = child("child_creates_and_waits", place.path());
     assert_eq!(process.hear(), "made");
     process.kill();
     let left = names(place.path());
@@ -331,12 +332,12 @@ fn killed_creator_leaves_no_final_name() {
 
 #[cfg(unix)] // Windows has no umask
 #[test]
-fn child_has_a_strange_umask() {
+fn child_creates_with_umask_777() {
     let Some(path) = child_path() else { return };
     let directory = Directory::open(&path).unwrap();
     if util::is_root() {
-        // Whom modes do not bind. This thread alone, hence the bare system call.
-        #[cfg(target_os = "linux")]
+        // Modes do not apply to root. The bare system call changes this thread only.
+        #[cfg(target_os = "linux")] // as the system call
         // SAFETY: has no precondition.
         assert_eq!(unsafe { libc::syscall(libc::SYS_setuid, 12_345) }, 0);
     }
@@ -347,20 +348,20 @@ fn child_has_a_strange_umask() {
     say("made");
 }
 
-#[cfg(unix)] // as above
+#[cfg(unix)] // Windows has no umask
 #[test]
-fn umask_has_no_say() {
+fn create_ignores_the_umask() {
     let place = tempfile::tempdir().unwrap();
     if util::is_root() {
         std::os::unix::fs::chown(place.path(), Some(12_345), None).unwrap();
     }
-    let mut process = child("child_has_a_strange_umask", place.path());
+    let mut process = child("child_creates_with_umask_777", place.path());
     assert_eq!(process.hear(), "made");
 }
 
 #[cfg(unix)] // Windows has no limit of the size of files
 #[test]
-fn child_has_a_small_limit() {
+fn child_creates_beyond_its_size_limit() {
     let Some(path) = child_path() else { return };
     let limit = libc::rlimit { rlim_cur: 8192, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the limit is a valid value.
@@ -372,17 +373,17 @@ fn child_has_a_small_limit() {
     say("alive");
 }
 
-#[cfg(unix)] // as above
+#[cfg(unix)] // Windows has no limit of the size of files
 #[test]
-fn limit_of_file_size_is_an_error_and_not_a_signal() {
+fn create_beyond_size_limit_is_an_error() {
     let place = tempfile::tempdir().unwrap();
-    let mut process = child("child_has_a_small_limit", place.path());
+    let mut process = child("child_creates_beyond_its_size_limit", place.path());
     assert_eq!(process.hear(), "alive");
     assert_eq!(names(place.path()), ["small.mmst"]);
 }
 
 #[test]
-fn many_creators_of_one_name_make_one_file() {
+fn publish_of_one_name_by_many_threads_succeeds_once() {
     let place = tempfile::tempdir().unwrap();
     let winners: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
@@ -404,7 +405,7 @@ fn many_creators_of_one_name_make_one_file() {
 }
 
 #[test]
-fn a_new_file_takes_the_place_of_one_that_was_reopened() {
+fn publish_over_replaces_the_reopened_file() {
     let place = tempfile::tempdir().unwrap();
     let directory = Directory::open(place.path()).unwrap();
     let path = place.path().join("a.mmst");
@@ -415,11 +416,11 @@ fn a_new_file_takes_the_place_of_one_that_was_reopened() {
     let published = new().publish_over(&old).unwrap();
     assert_ne!(crate::backend::info(&path).unwrap().id, before);
     assert!(crate::backend::is_locked(&path).unwrap());
-    // Nothing but the one name is left, and the old file has none to give away any more.
-    assert_eq!(lasting(place.path()), ["a.mmst"]);
+    // One name is left, and the old file has none that it could give away.
+    assert_eq!(lasting_names(place.path()), ["a.mmst"]);
     let error = new().publish_over(&old).unwrap_err().error;
     assert_eq!(error.kind(), ErrorKind::Replaced);
-    assert_eq!(lasting(place.path()), ["a.mmst"]);
+    assert_eq!(lasting_names(place.path()), ["a.mmst"]);
     drop(old);
     assert_eq!(names(place.path()), ["a.mmst"]);
     drop(published);

@@ -1,4 +1,5 @@
-//! Choosing a directory, and trusting it.
+//! Directories: choice and trust.
+
 mod util;
 
 use std::fs;
@@ -24,14 +25,14 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn own_directory_is_made_for_its_owner_alone() {
+fn create_own_makes_a_directory_for_its_owner() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("own");
     let directory = Directory::create_own(&path).unwrap();
     assert_eq!(directory.path(), path);
-    #[cfg(unix)] // as above
+    #[cfg(unix)] // modes
     assert_eq!(mode(&path), 0o700);
-    // It is there now.
+    // It exists now.
     Directory::create_own(&path).unwrap();
     Directory::open_own(&path).unwrap();
     let error = Directory::create_own(&place.path().join("no/parent")).unwrap_err();
@@ -40,7 +41,7 @@ fn own_directory_is_made_for_its_owner_alone() {
 
 #[cfg(unix)] // as above
 #[test]
-fn own_directory_that_others_may_write_is_refused() {
+fn open_own_refuses_directory_that_others_may_write() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("own");
     fs::create_dir(&path).unwrap();
@@ -65,14 +66,14 @@ fn own_directory_that_others_may_write_is_refused() {
             }
         }
     }
-    // Nobody has mended it behind the user's back.
+    // The mode was not corrected silently.
     set_mode(&path, 0o777);
     Directory::create_own(&path).unwrap_err();
     assert_eq!(mode(&path), 0o777);
 }
 
 #[test]
-fn planted_links_and_files_are_refused() {
+fn create_own_refuses_planted_entries() {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
     Directory::create_own(&path("target")).unwrap();
@@ -82,7 +83,7 @@ fn planted_links_and_files_are_refused() {
     if link && symlink(&path("nowhere"), &path("dangling")) {
         refused.extend([("link", FileType::Link), ("dangling", FileType::Link)]);
     }
-    #[cfg(unix)] // there are no pipes in directories elsewhere
+    #[cfg(unix)] // Windows has no pipes in directories
     {
         util::mkfifo(&path("pipe"));
         refused.push(("pipe", FileType::Pipe));
@@ -100,9 +101,9 @@ fn planted_links_and_files_are_refused() {
     assert_eq!(error.kind(), ErrorKind::NotDirectory(FileType::Regular));
 }
 
-#[cfg(unix)] // nobody gives files away elsewhere
+#[cfg(unix)] // Windows cannot change the owner
 #[test]
-fn directory_of_another_user_is_refused() {
+fn create_own_refuses_directory_of_another_user() {
     if !util::is_root() {
         util::skip("only root can make a directory of another user");
         return;
@@ -118,7 +119,7 @@ fn directory_of_another_user_is_refused() {
 }
 
 #[test]
-fn explicit_directory_is_made_and_taken_as_it_is() {
+fn publish_directory_creates_explicit_one_and_trusts_it() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("explicit");
     let environment = |path: &Path| Environment {
@@ -142,7 +143,7 @@ fn explicit_directory_is_made_and_taken_as_it_is() {
     assert!(found.passed_over.is_empty());
     assert_eq!(observe_directories_in(&environment(&path)).0.len(), 1);
 
-    // There is no second choice if the user has chosen.
+    // No other candidate replaces an explicit one.
     let file = place.path().join("file");
     fs::write(&file, "").unwrap();
     let error = publish_directory_in(&environment(&file)).unwrap_err();
@@ -158,7 +159,7 @@ impl Drop for Remove<'_> {
 }
 
 #[test]
-fn second_choice_is_taken_where_the_first_is_spoilt() {
+fn publish_directory_takes_second_candidate_if_first_is_unusable() {
     let place = tempfile::tempdir().unwrap();
     let runtime = place.path().join("runtime");
     fs::create_dir(&runtime).unwrap();
@@ -166,20 +167,20 @@ fn second_choice_is_taken_where_the_first_is_spoilt() {
         explicit: None,
         runtime: Some(runtime.clone().into()),
         temporary: Some(place.path().into()),
-        // What a backend that knows no numbers of users looks at first.
+        // The first candidate on Windows.
         local: Some(place.path().join("local").into()),
-        // Nobody has it, and no other test run does at the same time.
+        // An unused user id, different in each concurrent test run.
         user: 3_000_000_000 + std::process::id(),
     };
     let candidates = environment.candidates();
     let first = &candidates[0];
     let _remove = Remove(&first.path);
 
-    // Nobody has published: nothing to observe, and nothing wrong.
+    // No program has published: nothing to observe, and no error.
     let (found, passed_over) = observe_directories_in(&environment);
     assert!(found.is_empty() && passed_over.is_empty());
 
-    // What is in the way is no directory that this user may use.
+    // The first candidate becomes unusable.
     #[cfg(unix)] // modes
     {
         fs::create_dir(&first.path).unwrap();
@@ -201,7 +202,7 @@ fn second_choice_is_taken_where_the_first_is_spoilt() {
     let why = ErrorKind::NotDirectory(FileType::Regular);
     assert_eq!(found.passed_over[0].error.kind(), why);
 
-    // An observer finds the same one, and hears of the other.
+    // An observer gets the same one, and the other as passed over.
     let (found, passed_over) = observe_directories_in(&environment);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].path(), candidates[1].path);
@@ -216,7 +217,7 @@ fn second_choice_is_taken_where_the_first_is_spoilt() {
 }
 
 #[test]
-fn error_is_about_the_best_candidate() {
+fn publish_directory_error_is_that_of_the_best_candidate() {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("file");
     fs::write(&file, "").unwrap();
@@ -238,13 +239,13 @@ fn error_is_about_the_best_candidate() {
 }
 
 #[test]
-fn memory_is_told_from_disk() {
-    // Only Linux has a file system in memory and says which it is.
+fn is_memory_backed_distinguishes_memory_from_disk() {
+    // Windows has disks only, but for RAM disks.
     if cfg!(windows) {
         assert_eq!(is_memory_backed(&std::env::temp_dir()).unwrap(), Some(false));
         return;
     }
-    // As above.
+    // Other systems do not tell.
     if !cfg!(target_os = "linux") {
         assert_eq!(is_memory_backed(Path::new("/tmp")).unwrap(), None);
         return;

@@ -1,4 +1,5 @@
-//! Opening as an observer: only regular files, and alive by their lock.
+//! Opening: regular files only, judged by their lock.
+
 mod util;
 
 use std::fs;
@@ -14,7 +15,7 @@ use util::{child, child_path, new_file, published, say, symlink, wait_for_end, w
 use crate::backend::{ErrorKind, FileType, info, is_locked, next_data, open, read_all, read_start};
 
 #[test]
-fn only_regular_files_are_opened() {
+fn open_accepts_regular_files_only() {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
     fs::write(path("file.mmst"), vec![1; 100]).unwrap();
@@ -30,7 +31,7 @@ fn only_regular_files_are_opened() {
     if symlink(&path("file.mmst"), &path("link.mmst")) {
         refused.push(("link.mmst", ErrorKind::NotRegular(FileType::Link)));
     }
-    #[cfg(unix)] // there are neither pipes nor sockets in directories elsewhere
+    #[cfg(unix)] // Windows has no pipes and sockets in directories
     let _listener = {
         util::mkfifo(&path("pipe.mmst"));
         refused.push(("pipe.mmst", ErrorKind::NotRegular(FileType::Pipe)));
@@ -43,7 +44,7 @@ fn only_regular_files_are_opened() {
         assert!(error.to_string().contains(name), "{error}");
         assert_eq!(read_all(&path(name), 1000).unwrap_err().kind(), kind, "{name}");
     }
-    // A device that every machine has.
+    // A device of every machine.
     let device = if cfg!(windows) { r"\\.\NUL" } else { "/dev/zero" };
     let device = open(Path::new(device)).unwrap_err();
     assert_eq!(device.kind(), ErrorKind::NotRegular(FileType::Device));
@@ -51,7 +52,7 @@ fn only_regular_files_are_opened() {
 }
 
 #[test]
-fn facts_are_those_of_the_file() {
+fn info_describes_the_file() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("x.mmst");
     fs::write(&path, [5; 4097]).unwrap();
@@ -62,7 +63,7 @@ fn facts_are_those_of_the_file() {
     assert_eq!(info.path, path);
     assert_eq!(info.size, 4097);
     assert_eq!(info.modified, metadata.modified().unwrap());
-    #[cfg(unix)] // the standard library knows neither elsewhere
+    #[cfg(unix)] // the standard library provides both
     {
         use std::os::unix::fs::MetadataExt;
         assert_eq!(info.owner, Some(metadata.uid()));
@@ -82,7 +83,7 @@ fn facts_are_those_of_the_file() {
 }
 
 #[test]
-fn start_of_a_file() {
+fn read_start_reads_what_fits() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("x.mmst");
     fs::write(&path, b"start").unwrap();
@@ -98,7 +99,7 @@ fn start_of_a_file() {
 }
 
 #[test]
-fn holes_are_passed_over() {
+fn next_data_skips_holes() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("x");
     let (size, data) = (1 << 30, 1 << 29);
@@ -107,11 +108,11 @@ fn holes_are_passed_over() {
     file.seek(SeekFrom::Start(data)).unwrap();
     file.write_all(&[1; 100]).unwrap();
     let file = fs::File::open(&path).unwrap();
-    // Never behind what is there, and there at once; on a system that does not tell, at the start.
+    // Never after the data, and unchanged inside it; 0 on systems that do not report holes.
     let (first, inside) = (next_data(&file, 0).unwrap(), data + 50);
     assert!(first <= data);
     assert_eq!(next_data(&file, inside), Some(inside));
-    #[cfg(target_os = "linux")] // where every file system for temporary files knows holes
+    #[cfg(target_os = "linux")] // its file systems for temporary files report holes
     {
         assert!(first > data - (1 << 20), "{first}");
         assert_eq!(next_data(&file, data + (1 << 20)), None);
@@ -120,7 +121,7 @@ fn holes_are_passed_over() {
 }
 
 #[test]
-fn lock_tells_of_writers_in_this_process() {
+fn is_locked_sees_writers_of_this_process() {
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 4096);
     let opened = open(file.path()).unwrap();
@@ -129,7 +130,7 @@ fn lock_tells_of_writers_in_this_process() {
         assert!(opened.is_locked().unwrap());
         assert!(other.is_locked().unwrap());
     }
-    // Handles may keep the memory; the lock goes with the file.
+    // Handles may hold the mapping; the lock ends with the file.
     let mapping = Arc::clone(file.mapping());
     drop(file);
     assert!(!opened.is_locked().unwrap());
@@ -139,7 +140,7 @@ fn lock_tells_of_writers_in_this_process() {
 }
 
 #[test]
-fn observers_do_not_take_each_other_for_a_writer() {
+fn is_locked_ignores_other_observers() {
     let place = tempfile::tempdir().unwrap();
     let path = published(place.path(), "x.mmst", 4096).path().to_owned();
     std::thread::scope(|scope| {
@@ -155,7 +156,7 @@ fn observers_do_not_take_each_other_for_a_writer() {
 }
 
 #[test]
-fn observers_do_not_keep_a_writer_from_coming_back() {
+fn reopen_succeeds_beside_busy_observers() {
     let place = tempfile::tempdir().unwrap();
     let path = published(place.path(), "x.mmst", 4096).path().to_owned();
     let done = AtomicBool::new(false);
@@ -174,7 +175,7 @@ fn observers_do_not_keep_a_writer_from_coming_back() {
 }
 
 #[test]
-fn closed_handle_is_opened_again() {
+fn is_locked_after_close_handle_reopens_the_file() {
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 4096);
     let mut opened = open(file.path()).unwrap();
@@ -190,16 +191,16 @@ fn closed_handle_is_opened_again() {
 }
 
 #[test]
-fn size_is_looked_up_again() {
+fn size_now_follows_truncation_and_replacement() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("x.mmst");
     fs::write(&path, [1; 100]).unwrap();
     let mut opened = open(&path).unwrap();
     assert_eq!(opened.size_now().unwrap(), 100);
     let shrunk = fs::File::options().write(true).open(&path).unwrap().set_len(50);
-    // Nobody makes a file smaller that is mapped, on Windows.
+    // Windows refuses to truncate a mapped file.
     let size = if cfg!(windows) { 100 } else { 50 };
-    #[cfg(windows)] // nobody makes a file smaller that is mapped
+    #[cfg(windows)] // refuses to truncate a mapped file
     {
         const USER_MAPPED_FILE: i32 = 1224;
         assert_eq!(shrunk.unwrap_err().raw_os_error(), Some(USER_MAPPED_FILE));
@@ -208,13 +209,13 @@ fn size_is_looked_up_again() {
     {
         shrunk.unwrap();
         assert_eq!(opened.size_now().unwrap(), 50);
-        // In the middle of a page nothing faults.
+        // No fault in the middle of a page.
         assert_eq!(word(opened.mapping(), 96).load(Relaxed), 0);
     }
     assert!(!opened.mapping().is_damaged());
     opened.close_handle();
     assert_eq!(opened.size_now().unwrap(), size);
-    // Windows removes no file that is mapped.
+    // Renamed, because Windows does not remove a mapped file.
     fs::rename(&path, place.path().join("away")).unwrap();
     assert_eq!(opened.size_now().unwrap_err().kind(), ErrorKind::Replaced);
     fs::write(&path, [1; 100]).unwrap();
@@ -231,7 +232,7 @@ fn child_publishes_and_waits() {
 }
 
 #[test]
-fn killed_writer_is_dead_and_its_last_values_are_there() {
+fn is_locked_of_killed_writer_is_false_and_values_stay() {
     let place = tempfile::tempdir().unwrap();
     let mut process = child("child_publishes_and_waits", place.path());
     assert_eq!(process.hear(), "published");
@@ -243,12 +244,12 @@ fn killed_writer_is_dead_and_its_last_values_are_there() {
 }
 
 #[test]
-fn ten_thousand_files_can_be_open_at_once() {
+fn open_holds_ten_thousand_files() {
     let place = tempfile::tempdir().unwrap();
     let limit = crate::backend::process::raise_open_files().unwrap();
     fs::write(place.path().join("x.mmst"), [1; 64]).unwrap();
     let started = std::time::Instant::now();
-    // wine takes a time for each that grows with the number of those that are open.
+    // The time for each file grows with the number of open files under wine.
     let count = if util::is_wine() { 1000 } else { 10_000 };
     let all: Vec<_> = (0..count)
         .map(|_| {
@@ -264,7 +265,7 @@ fn ten_thousand_files_can_be_open_at_once() {
 }
 
 #[test]
-fn unpublished_file_is_locked_too() {
+fn is_locked_of_unpublished_file_is_true() {
     let place = tempfile::tempdir().unwrap();
     let _file = new_file(place.path(), "x.mmst", 4096);
     let name = util::names(place.path()).remove(0);

@@ -1,4 +1,5 @@
-//! Sweeping: dead files go, the newest and everybody else's stay.
+//! Sweeping: removes dead files, keeps the newest and those of other users.
+
 mod util;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +35,7 @@ const NONE: SweepOptions =
     SweepOptions { keep: 0, temporary_age: Duration::from_secs(60), dry_run: false };
 
 #[test]
-fn newest_post_mortems_are_kept() {
+fn sweep_keeps_newest_post_mortems() {
     let place = tempfile::tempdir().unwrap();
     for age in [50, 10, 40, 20, 30] {
         dead(place.path(), &format!("{age}.mmst"), age);
@@ -54,7 +55,7 @@ fn newest_post_mortems_are_kept() {
 }
 
 #[test]
-fn live_files_stay() {
+fn sweep_keeps_live_files() {
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "live.mmst", 64);
     let _half_built = new_file(place.path(), "half.mmst", 64);
@@ -74,7 +75,7 @@ fn live_files_stay() {
 }
 
 #[test]
-fn only_candidates_and_only_regular_files_are_looked_at() {
+fn sweep_examines_regular_candidates_only() {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
     dead(place.path(), "victim", 100);
@@ -89,7 +90,7 @@ fn only_candidates_and_only_regular_files_are_looked_at() {
         want.push((path("link.mmst"), FileType::Link));
         left.push("link.mmst");
     }
-    #[cfg(unix)] // there are no pipes in directories elsewhere
+    #[cfg(unix)] // Windows has no pipes in directories
     {
         util::mkfifo(&path("pipe.mmst"));
         want.push((path("pipe.mmst"), FileType::Pipe));
@@ -112,12 +113,12 @@ fn only_candidates_and_only_regular_files_are_looked_at() {
 }
 
 #[test]
-fn abandoned_temporary_files_go_when_they_are_old() {
+fn sweep_removes_old_temporary_files() {
     let place = tempfile::tempdir().unwrap();
     let (old, young) = (".x.mmst.tmp-0123456789abcdef", ".y.mmst.tmp-0123456789abcdef");
     dead(place.path(), old, 61);
     dead(place.path(), young, 10);
-    // They do not count among those that are kept.
+    // They do not count as kept files.
     dead(place.path(), "z.mmst", 100);
     let swept = sweep_all(place.path(), &SweepOptions { keep: 1, ..NONE });
     assert!(matches!(swept[old], Removal::Removed), "{swept:?}");
@@ -126,9 +127,9 @@ fn abandoned_temporary_files_go_when_they_are_old() {
     assert_eq!(names(place.path()), [young, "z.mmst"]);
 }
 
-#[cfg(unix)] // nobody gives files away elsewhere
+#[cfg(unix)] // Windows cannot change the owner
 #[test]
-fn files_of_others_stay() {
+fn sweep_keeps_files_of_other_users() {
     if !util::is_root() {
         util::skip("only root can make a file of another user");
         return;
@@ -150,7 +151,7 @@ fn files_of_others_stay() {
 }
 
 #[test]
-fn sweepers_meet_each_other_and_writers_that_come_back() {
+fn sweep_beside_sweepers_and_returning_writers_loses_no_file() {
     let place = tempfile::tempdir().unwrap();
     for at in 0..300 {
         dead(place.path(), &format!("{at}.mmst"), 100);
@@ -158,7 +159,7 @@ fn sweepers_meet_each_other_and_writers_that_come_back() {
     std::thread::scope(|scope| {
         let sweepers: Vec<_> =
             (0..3).map(|_| scope.spawn(|| sweep_all(place.path(), &NONE))).collect();
-        // A file that a writer got back is not swept away under it.
+        // A file that was reopened is not removed.
         let back: Vec<_> = (0..300)
             .rev()
             .filter_map(|at| reopen(&place.path().join(format!("{at}.mmst"))).ok())
@@ -167,8 +168,8 @@ fn sweepers_meet_each_other_and_writers_that_come_back() {
         for sweeper in sweepers {
             for (name, removal) in sweeper.join().unwrap() {
                 match removal {
-                    // Two sweepers never both remove one name, since a name is gone after the
-                    // first; but old versions of Windows keep it until both have closed it.
+                    // Only one sweeper removes a name; but old versions of Windows keep the name
+                    // until both have closed the file.
                     Removal::Removed => assert!(removed.insert(name) || cfg!(windows)),
                     Removal::Vanished | Removal::Live => {}
                     other => panic!("{name}: {other:?}"),
@@ -179,7 +180,7 @@ fn sweepers_meet_each_other_and_writers_that_come_back() {
             assert!(file.path().exists(), "{:?}", file.path());
         }
         if util::is_wine() {
-            // It gives a writer a file that is about to go.
+            // It lets a writer open a file whose removal is pending.
             assert!(removed.len() + back.len() >= 300);
         } else {
             assert_eq!(removed.len() + back.len(), 300);
@@ -189,9 +190,9 @@ fn sweepers_meet_each_other_and_writers_that_come_back() {
 }
 
 #[test]
-fn ten_thousand_files_are_swept_quickly() {
+fn sweep_of_ten_thousand_files_takes_less_than_ten_seconds() {
     let place = tempfile::tempdir().unwrap();
-    // wine asks another process for each.
+    // Each file takes a call of another process under wine.
     let count = if util::is_wine() { 1000 } else { 10_000 };
     for at in 0..count {
         fs::write(place.path().join(format!("{at}.mmst")), "x").unwrap();

@@ -1,5 +1,5 @@
-//! What the tests of the backends share.
-#![allow(dead_code, unreachable_pub)] // each test file uses its part
+//! Helpers of the backends' tests.
+#![allow(dead_code, unreachable_pub)] // each test file uses some of them
 #![allow(unsafe_code)] // the bytes of a mapping
 
 use std::ffi::OsStr;
@@ -13,15 +13,15 @@ use mmstats_core::Memory;
 use crate::backend::directory::Directory;
 use crate::backend::{Access, Mapping, NewFile, OwnedFile, create};
 
-/// Set for a test that plays another process; it says on what path.
+/// Set in a process that [`child`] started: its path.
 const CHILD: &str = "MMSTATS_TEST_CHILD";
 
 /// The word at `offset` of a mapping.
 pub fn word(mapping: &Mapping, offset: usize) -> &AtomicU32 {
     assert!(offset.is_multiple_of(4) && offset + 4 <= mapping.len());
-    // SAFETY: inside the mapping, as just seen.
+    // SAFETY: inside the mapping, as just checked.
     let at = unsafe { mapping.base().add(offset) };
-    // SAFETY: aligned and mapped; everybody uses atomics.
+    // SAFETY: aligned and mapped; all accesses are atomic.
     unsafe { at.cast::<AtomicU32>().as_ref() }
 }
 
@@ -33,9 +33,9 @@ pub fn published(directory: &Path, name: &str, size: u32) -> OwnedFile {
     new_file(directory, name, size).publish().unwrap()
 }
 
-/// All names in a directory, sorted, but for those that stay for a while: Windows keeps a file
-/// that is mapped, under a temporary name.
-pub fn lasting(directory: &Path) -> Vec<String> {
+/// All names in a directory, sorted; on Windows without temporary names, which mapped files keep
+/// for a while.
+pub fn lasting_names(directory: &Path) -> Vec<String> {
     let is_temporary = |name: &String| crate::backend::name::is_temporary(name.as_ref());
     names(directory).into_iter().filter(|name| !(cfg!(windows) && is_temporary(name))).collect()
 }
@@ -56,21 +56,21 @@ pub fn mkfifo(path: &Path) {
 }
 
 /// Whether this process may give files to other users.
-#[cfg(unix)] // Windows has nobody who may do everything
+#[cfg(unix)] // Windows has no such user
 pub fn is_root() -> bool {
     // SAFETY: has no precondition.
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Makes a symbolic link; `false`, and a word on stderr, where this process may not.
-#[cfg(unix)]
+/// Makes a symbolic link; `false`, with a note on stderr, if that is not permitted.
+#[cfg(unix)] // always permitted
 pub fn symlink(target: &Path, link: &Path) -> bool {
     std::os::unix::fs::symlink(target, link).unwrap();
     true
 }
 
-/// Makes a symbolic link; `false`, and a word on stderr, where this process may not.
-#[cfg(windows)] // there a link knows whether it leads to a directory
+/// Makes a symbolic link; `false`, with a note on stderr, if that is not permitted.
+#[cfg(windows)] // links to directories are of another type
 pub fn symlink(target: &Path, link: &Path) -> bool {
     use std::os::windows::fs::{symlink_dir, symlink_file};
     let made = if target.is_dir() { symlink_dir(target, link) } else { symlink_file(target, link) };
@@ -84,22 +84,20 @@ pub fn symlink(target: &Path, link: &Path) -> bool {
     }
 }
 
-/// Whether Windows is played by wine, which differs in some points; each test says in which.
+/// Whether the tests run under wine, which differs from Windows in some points.
 pub fn is_wine() -> bool {
     cfg!(windows) && std::env::var_os("WINEPREFIX").is_some()
 }
 
-/// Runs a program of the Linux side of wine on a file. It runs beside, and may take its time.
-#[cfg(windows)]
+/// Starts a Linux program on a file, under wine. Does not wait for its end.
+#[cfg(windows)] // wine
 pub fn on_linux(program: &str, arguments: &[&str], path: &Path) {
     let unix = Command::new("winepath").arg("-u").arg(path).output().unwrap().stdout;
     let unix = String::from_utf8(unix).unwrap();
-    // wine starts it, but has nothing to wait for.
     let _ = Command::new(format!(r"Z:\usr\bin\{program}")).args(arguments).arg(unix.trim()).spawn();
 }
 
-/// What tells a file from others, as the standard library sees it: the identity where it is
-/// to be had, and everything else it knows.
+/// Identity of a file by the standard library, as text.
 pub fn identity(path: &Path) -> String {
     let metadata = std::fs::symlink_metadata(path).unwrap();
     #[cfg(unix)]
@@ -107,41 +105,42 @@ pub fn identity(path: &Path) -> String {
         use std::os::unix::fs::MetadataExt;
         format!("{} {:o}", metadata.ino(), metadata.mode())
     }
-    #[cfg(windows)] // its number is not to be had from the standard library
+    #[cfg(windows)] // the standard library does not provide the file index
     {
         use std::os::windows::fs::MetadataExt;
         format!("{} {:x}", metadata.creation_time(), metadata.file_attributes())
     }
 }
 
-/// The path for the child, in a process that [`child`] started; None in the test run.
+/// Path for the child in a process that [`child`] started; `None` in the test run.
 pub fn child_path() -> Option<std::path::PathBuf> {
     std::env::var_os(CHILD).map(Into::into)
 }
 
-/// Says to the parent how far the child is.
+/// Sends a line to the parent.
 pub fn say(line: &str) {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    // On a line of its own, whatever the test harness has written before.
+    // On a separate line, after output of the test harness.
     writeln!(out, "\n{SAYS}{line}").unwrap();
     out.flush().unwrap();
 }
 const SAYS: &str = "child says: ";
 
-/// Waits for ever, or until the parent hangs up.
+/// Waits until the parent closes the pipe.
 pub fn wait_for_end() {
     let _ = std::io::stdin().read_line(&mut String::new());
 }
 
-/// A process that runs the test `name` of this file, and what it says.
+/// A process that runs one test, and the lines that it sends.
 pub struct Process {
     pub child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
+/// Starts a process that runs the test `name` of this file.
 pub fn child(name: &str, path: impl AsRef<OsStr>) -> Process {
-    // The module of the test, which has this one in it.
+    // The module of the test is the parent of this one.
     let module = module_path!().trim_end_matches("util");
     let module = module.split_once("::").map_or("", |(_crate, module)| module);
     let name = &format!("{module}{name}");
@@ -157,7 +156,7 @@ pub fn child(name: &str, path: impl AsRef<OsStr>) -> Process {
 }
 
 impl Process {
-    /// The next thing that the child says.
+    /// Next line that the child sends.
     pub fn hear(&mut self) -> String {
         loop {
             let line = self.lines.next().expect("the child ended").unwrap();
@@ -167,7 +166,7 @@ impl Process {
         }
     }
 
-    /// All that it says until it ends.
+    /// All lines that it sends until its end.
     pub fn rest(&mut self) -> String {
         self.lines.by_ref().map_while(Result::ok).filter(|line| line.starts_with(SAYS)).collect()
     }
@@ -185,13 +184,13 @@ impl Drop for Process {
     }
 }
 
-/// A small file system in a directory of its own, unmounted at drop.
+/// A file system mounted on a temporary directory, unmounted at drop.
 #[cfg(unix)] // Windows mounts no files
 pub struct Mounted(pub tempfile::TempDir);
 
-#[cfg(unix)] // as above
+#[cfg(unix)] // as `Mounted`
 impl Mounted {
-    /// None, and a word on stderr, where this process may not mount.
+    /// `None`, with a note on stderr, if mounting is not permitted.
     pub fn new(kind: &str, options: &str) -> Option<Self> {
         let place = tempfile::tempdir().unwrap();
         let output = Command::new("mount")
@@ -214,7 +213,7 @@ impl Mounted {
     }
 }
 
-#[cfg(unix)] // as above
+#[cfg(unix)] // as `Mounted`
 impl Drop for Mounted {
     fn drop(&mut self) {
         let unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();
@@ -222,7 +221,7 @@ impl Drop for Mounted {
     }
 }
 
-/// Says that a test cannot be run here; where `CI` is set, that is a failure.
+/// Notes that a test cannot run here; a failure if `CI` is set.
 pub fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "cannot be run here: {why}");
     eprintln!("skipped: {why}");

@@ -1,21 +1,18 @@
-//! Directories: chosen, made and checked.
+//! Directories: opening, creating and checking them.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use mmstats_system::{Environment, USE_DIRECTORY, VARIABLE, docs};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::codes::os_error;
-use super::{failed, file_type};
+use super::os_error::{failed, os_error};
+use super::stat::file_type;
 use crate::{Error, ErrorKind, FileType, Result};
-use mmstats_system::{Environment, USE_DIRECTORY as USE, VARIABLE};
 
-/// An open directory.
-///
-/// What was checked is what is used: files are made relative to the descriptor, not by a
-/// path that somebody could lead elsewhere meanwhile.
+#[doc = docs!(Directory)]
 #[derive(Debug)]
 pub struct Directory {
     fd: OwnedFd,
@@ -23,67 +20,47 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens any directory; links are followed.
-    ///
-    /// # Errors
-    ///
-    /// Where it does not exist, is not a directory or must not be searched.
+    #[doc = docs!(Directory::open)]
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_with(path, OFlags::empty())
     }
 
-    /// Opens any directory, and makes it, but not its parents, with mode 0700 if it is
-    /// missing.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open), and where it cannot be made.
+    #[doc = docs!(Directory::open_or_create)]
     pub fn open_or_create(path: &Path) -> Result<Self> {
         make(path)?;
         Self::open(path)
     }
 
-    /// Opens a directory that belongs to this user alone.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open), and where it is a link, belongs to another user, or its
-    /// group or others may write to it: somebody may have made it first, to read or
-    /// replace what is put there.
+    #[doc = docs!(Directory::open_own)]
     pub fn open_own(path: &Path) -> Result<Self> {
         let directory = Self::open_with(path, OFlags::NOFOLLOW)?;
-        let stat = rustix::fs::fstat(&directory.fd).map_err(failed(USE, path))?;
+        let stat = rustix::fs::fstat(&directory.fd).map_err(failed(USE_DIRECTORY, path))?;
         let (owner, expected) = (stat.st_uid, rustix::process::geteuid().as_raw());
         if owner != expected {
-            return Err(Error::new(USE, path, ErrorKind::WrongOwner { owner, expected }));
+            return Err(Error::new(USE_DIRECTORY, path, ErrorKind::WrongOwner { owner, expected }));
         }
         let mode = Mode::from_raw_mode(stat.st_mode);
         if mode.intersects(Mode::WGRP | Mode::WOTH) {
             #[allow(clippy::useless_conversion)] // 16 bits wide on some systems
             let mode = u32::from(mode.as_raw_mode());
-            return Err(Error::new(USE, path, ErrorKind::WrongMode { mode }));
+            return Err(Error::new(USE_DIRECTORY, path, ErrorKind::WrongMode { mode }));
         }
         Ok(directory)
     }
 
-    /// Opens a directory that belongs to this user alone, and makes it, but not its
-    /// parents, with mode 0700 if it is missing.
-    ///
-    /// # Errors
-    ///
-    /// As [`open_own`](Self::open_own), and where it cannot be made.
+    #[doc = docs!(Directory::create_own)]
     pub fn create_own(path: &Path) -> Result<Self> {
         make(path)?;
         Self::open_own(path)
     }
 
     fn open_with(path: &Path, flags: OFlags) -> Result<Self> {
-        let absolute =
-            std::path::absolute(path).map_err(|error| os_error(USE, Some(path), error))?;
+        let absolute = std::path::absolute(path)
+            .map_err(|error| os_error(USE_DIRECTORY, Some(path), error))?;
         let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&absolute, flags, Mode::empty()).map_err(|errno| {
-            let error = failed(USE, path)(errno);
-            // Each system has its own code for "not a directory, but a link".
+            let error = failed(USE_DIRECTORY, path)(errno);
+            // The code for "a link, not a directory" differs between systems.
             match rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) if file_type(&stat) != FileType::Directory => {
                     error.with_kind(ErrorKind::NotDirectory(file_type(&stat)))
@@ -94,30 +71,24 @@ impl Directory {
         Ok(Self { fd, path: absolute })
     }
 
-    /// Its absolute path.
+    #[doc = docs!(path)]
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the files in it are in memory, and never wait for a disk.
-    ///
-    /// `None` where this is not known: on systems other than Linux.
-    ///
-    /// # Errors
-    ///
-    /// Where the system does not answer.
+    #[doc = docs!(Directory::is_memory_backed)]
     pub fn is_memory_backed(&self) -> Result<Option<bool>> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
-            let stat = rustix::fs::fstatfs(&self.fd).map_err(failed(USE, &self.path))?;
+            let stat = rustix::fs::fstatfs(&self.fd).map_err(failed(USE_DIRECTORY, &self.path))?;
             #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
-            // its type differs between machines
+            // the type differs between machines
             #[allow(clippy::cast_possible_truncation)] // magic numbers have 32 bits
             let magic = stat.f_type as u32;
             Ok(Some([TMPFS_MAGIC, RAMFS_MAGIC].contains(&magic)))
         }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))] // nobody else tells
+        #[cfg(not(any(target_os = "linux", target_os = "android")))] // other systems do not tell
         Ok(None)
     }
 
@@ -125,11 +96,11 @@ impl Directory {
         self.fd.as_fd()
     }
 
-    /// The directory again, if files can be made in it.
+    /// The directory itself, if files can be created in it.
     fn writable(self) -> Result<Self> {
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
         match rustix::fs::accessat(&self.fd, ".", access, EFFECTIVE) {
-            // An old system cannot tell; then creating a file will.
+            // Not supported by an old system; creating a file reports it then.
             Ok(()) | Err(Errno::NOSYS | Errno::INVAL) => Ok(self),
             Err(errno) => Err(failed("write to", self.path())(errno)),
         }
@@ -140,7 +111,7 @@ impl Directory {
     }
 }
 
-/// The environment of this process.
+#[doc = docs!(environment)]
 #[must_use]
 pub fn environment() -> Environment {
     Environment {
@@ -154,16 +125,17 @@ pub fn environment() -> Environment {
 
 mmstats_system::directories!(Directory, environment);
 
+/// Creates a directory unless it exists.
 fn make(path: &Path) -> Result<()> {
     match rustix::fs::mkdir(path, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
-        // An existing directory on a file system that cannot be written says so first.
+        // An existing directory on a read-only file system.
         Err(_) if rustix::fs::stat(path).is_ok() => Ok(()),
         Err(errno) => Err(failed("create directory", path)(errno)),
     }
 }
 
-/// Asks with the effective ids; Android knows the real ones only.
+/// Checks access with the effective ids; Android supports the real ones only.
 #[cfg(not(target_os = "android"))]
 const EFFECTIVE: AtFlags = AtFlags::EACCESS;
 #[cfg(target_os = "android")]

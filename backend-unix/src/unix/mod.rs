@@ -1,83 +1,23 @@
 //! Linux, Android, macOS and the BSDs, through `rustix`.
 
-mod codes;
-mod create;
+mod backoff;
 pub(crate) mod directory;
+pub(crate) mod fault_handler;
 pub(crate) mod fork;
-mod gate;
-pub(crate) mod guard;
+mod fork_gate;
 mod lock;
 mod mapping;
-mod open;
-mod owned;
+mod mapping_table;
+mod new_file;
+mod observed_file;
+mod os_error;
+mod owned_file;
 pub(crate) mod process;
+mod stat;
 mod sweep;
-mod table;
 
-pub use create::{NewFile, Unpublished, create};
 pub use mapping::{Mapping, private};
-pub use open::{Opened, info, is_locked, next_data, open, read_all, read_start};
-pub use owned::{OwnedFile, reopen};
+pub use new_file::{NewFile, Unpublished, create};
+pub use observed_file::{ObservedFile, info, is_locked, next_data, open, read_all, read_start};
+pub use owned_file::{OwnedFile, reopen};
 pub use sweep::{remove_if_dead, sweep};
-
-use std::io;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
-
-use crate::{Error, FileId, FileInfo, FileType};
-use rustix::fs::Stat;
-use rustix::io::Errno;
-
-/// Gives an error of `rustix` its context.
-fn failed(operation: &'static str, path: &Path) -> impl Fn(Errno) -> Error {
-    move |errno| codes::os_error(operation, Some(path), io::Error::from(errno))
-}
-
-fn file_type(stat: &Stat) -> FileType {
-    match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
-        rustix::fs::FileType::RegularFile => FileType::Regular,
-        rustix::fs::FileType::Symlink => FileType::Link,
-        rustix::fs::FileType::Directory => FileType::Directory,
-        rustix::fs::FileType::Fifo => FileType::Pipe,
-        rustix::fs::FileType::Socket => FileType::Socket,
-        rustix::fs::FileType::BlockDevice | rustix::fs::FileType::CharacterDevice => {
-            FileType::Device
-        }
-        rustix::fs::FileType::Unknown => FileType::Unknown,
-    }
-}
-
-// The types of these fields differ between systems; no value is lost on any of them.
-#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // see above
-fn file_id(stat: &Stat) -> FileId {
-    FileId { device: stat.st_dev as u64, index: stat.st_ino as u64 }
-}
-
-fn file_size(stat: &Stat) -> u64 {
-    u64::try_from(stat.st_size).unwrap_or(0)
-}
-
-fn modified(stat: &Stat) -> SystemTime {
-    #[allow(clippy::unnecessary_cast)] // 32 bits wide on some systems
-    let seconds = stat.st_mtime as i64;
-    let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
-    let whole = Duration::from_secs(seconds.unsigned_abs());
-    let start = if seconds < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(whole)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(whole)
-    };
-    start
-        .and_then(|time| time.checked_add(Duration::from_nanos(u64::from(nanoseconds))))
-        .unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-fn file_info(stat: &Stat, path: &Path) -> FileInfo {
-    FileInfo {
-        path: path.to_owned(),
-        size: file_size(stat),
-        owner: Some(stat.st_uid),
-        modified: modified(stat),
-        id: file_id(stat),
-    }
-}

@@ -1,14 +1,16 @@
-//! Facts about this process, for the `sys.*` fields.
+//! Properties of processes.
 
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::codes::os_error;
-use crate::{Facts, Result};
+use mmstats_system::docs;
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource};
 
-/// Everything but the thread id, which differs between lanes.
+use super::os_error::os_error;
+use crate::{Facts, Result};
+
+#[doc = docs!(process::facts)]
 #[must_use]
 pub fn facts() -> Facts {
     let mut facts = Facts::new(std::process::id(), SystemTime::now());
@@ -22,7 +24,7 @@ pub fn facts() -> Facts {
     facts
 }
 
-/// The system's number of this thread; known on Linux only.
+#[doc = docs!(process::thread_id)]
 #[must_use]
 pub fn thread_id() -> Option<u64> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -31,15 +33,14 @@ pub fn thread_id() -> Option<u64> {
     None
 }
 
-/// Nanoseconds since 1970-01-01 UTC, as exact as it is cheap: on Linux a few milliseconds
-/// old, for about 5 ns; elsewhere exact.
+#[doc = docs!(process::coarse_time)]
 #[inline]
 #[must_use]
 pub fn coarse_time() -> u64 {
-    #[cfg(any(target_os = "linux", target_os = "android"))] // has a coarse clock
+    #[cfg(any(target_os = "linux", target_os = "android"))] // have a coarse clock
     {
         use rustix::time::{ClockId, DynamicClockId, clock_gettime_dynamic};
-        // The plain call asserts that the system has this clock: no update of a rate may panic.
+        // The plain call panics if the system has no such clock; updates of a rate never panic.
         let clock = DynamicClockId::Known(ClockId::RealtimeCoarse);
         let Ok(now) = clock_gettime_dynamic(clock) else { return 0 };
         let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
@@ -52,20 +53,14 @@ pub fn coarse_time() -> u64 {
     }
 }
 
-/// Raises the number of files that this process may have open as far as it may, and
-/// returns it (`None`: no limit). For tools; a library should leave that to its program,
-/// because children inherit it and `select` cannot deal with large descriptors.
-///
-/// # Errors
-///
-/// Where the system refuses.
+#[doc = docs!(process::raise_open_files)]
 pub fn raise_open_files() -> Result<Option<u64>> {
     let mut limit = rustix::process::getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
         return Ok(limit.current);
     }
     limit.current = limit.maximum;
-    // "No limit" is more than macOS takes.
+    // macOS refuses "unlimited".
     if cfg!(target_vendor = "apple") {
         limit.current = Some(limit.maximum.unwrap_or(u64::MAX).min(APPLE_OPEN_MAX));
     }
@@ -74,27 +69,25 @@ pub fn raise_open_files() -> Result<Option<u64>> {
     Ok(limit.current)
 }
 
-/// How many files this process may have open now (`None`: no limit).
+#[doc = docs!(process::open_files)]
 #[must_use]
 pub fn open_files() -> Option<u64> {
     rustix::process::getrlimit(Resource::Nofile).current
 }
 
-/// Whether there is a process with this id; `None` where this cannot be known.
+#[doc = docs!(process::exists)]
 #[must_use]
 pub fn exists(pid: u32) -> Option<bool> {
     let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
     match rustix::process::test_kill_process(pid) {
-        // Somebody else's process is one too.
+        // A process of another user.
         Ok(()) | Err(Errno::PERM) => Some(true),
         Err(Errno::SRCH) => Some(false),
         Err(_) => None,
     }
 }
 
-/// Whether a process runs that has this id and started so many clock ticks after the boot
-/// `boot_id`, as in `sys.pid`, `sys.start_time` and `sys.boot_id`. `None` where the system
-/// does not tell; a process in another pid namespace does not count as running.
+#[doc = docs!(process::is_running)]
 #[must_use]
 pub fn is_running(pid: u32, start: u64, boot: &str) -> Option<bool> {
     if boot_id()? != boot {
@@ -121,8 +114,8 @@ fn start_time() -> Option<u64> {
     start_time_of(&std::fs::read("/proc/self/stat").ok()?)
 }
 
-/// Field 22, counted from 1. Field 2 is the command in parentheses, and may itself have
-/// parentheses and spaces in it.
+/// Field 22 of `stat`, counted from 1. Field 2 is the command in parentheses, which may contain
+/// parentheses and spaces.
 fn start_time_of(stat: &[u8]) -> Option<u64> {
     let end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = std::str::from_utf8(&stat[end + 1..]).ok()?;
@@ -137,7 +130,7 @@ fn pid_ns() -> Option<u64> {
     std::fs::metadata("/proc/self/ns/pid").ok().map(|metadata| metadata.ino())
 }
 
-/// The base name of the first argument, else of the executable.
+/// Base name of the first argument, else of the executable.
 fn command() -> Option<String> {
     let base = |path: &Path| {
         let name = path.file_name()?.to_string_lossy().into_owned();
@@ -154,7 +147,7 @@ fn host() -> Option<String> {
     Some(name).filter(|name| !name.is_empty())
 }
 
-/// Who has /proc as Linux has it.
+/// Whether the system has the /proc of Linux.
 const LINUX: bool = cfg!(any(target_os = "linux", target_os = "android"));
 /// `OPEN_MAX` of macOS.
 const APPLE_OPEN_MAX: u64 = 10_240;
@@ -164,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn facts_are_those_of_this_process() {
+    fn facts_describe_this_process() {
         let facts = facts();
         assert_eq!(facts.pid, std::process::id());
         assert!(facts.command.unwrap().starts_with("mmstats_unix"));
@@ -178,13 +171,13 @@ mod tests {
 
     #[cfg(target_os = "linux")] // see `thread_id`
     #[test]
-    fn threads_have_numbers() {
+    fn thread_id_differs_between_threads() {
         assert!(std::thread::spawn(thread_id).join().unwrap().is_some());
         assert_ne!(std::thread::spawn(thread_id).join().unwrap(), thread_id());
     }
 
     #[test]
-    fn this_process_runs_and_no_other_is_it() {
+    fn is_running_needs_id_start_and_boot() {
         let facts = facts();
         let (Some(start), Some(boot)) = (facts.start_time, facts.boot_id) else { return };
         assert_eq!(is_running(facts.pid, start, &boot), Some(true));
@@ -194,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn start_time_is_found_behind_the_last_parenthesis() {
+    fn start_time_of_command_with_parentheses_is_found() {
         let stat = b"12 (a) b) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21\n";
         assert_eq!(start_time_of(stat), Some(4242));
         assert_eq!(start_time_of(b"12 (a) R 1 2"), None);
@@ -202,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn limit_of_open_files_is_raised() {
+    fn raise_open_files_sets_the_limit() {
         let limit = raise_open_files().unwrap();
         assert_eq!(rustix::process::getrlimit(Resource::Nofile).current, limit);
         assert_eq!(raise_open_files().unwrap(), limit);

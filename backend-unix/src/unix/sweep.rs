@@ -1,7 +1,7 @@
-//! Removing what dead writers left behind.
+//! Removal of the files of dead writers.
 //!
-//! A file is removed only while a shared lock on it is held, which no writer grants, and
-//! only if its name still refers to the file that was judged.
+//! A file is removed only under a shared lock, which excludes a writer, and only if its name still
+//! refers to the file that was judged.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
@@ -9,38 +9,17 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use mmstats_system::{Sweeper, split, sweep_names};
+use mmstats_system::{Sweeper, docs, split_path, sweep_names};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;
-use super::{failed, file_id, file_type, lock, modified};
+use super::lock;
+use super::os_error::failed;
+use super::stat::{file_id, file_type, modified};
 use crate::{Error, ErrorKind, FileId, FileType, Removal, Result, SweepOptions, Swept};
 
-/// Removes dead files of this user from a directory, and temporary files that were never
-/// finished.
-///
-/// Looks at files named `*.mmst` for which `is_candidate` is true, and at temporary files.
-/// Of the dead ones those modified last are kept, as many as asked for: see
-/// [`SweepOptions::keep`]. Answers for every file it looked at what became of it.
-///
-/// ```
-/// use mmstats_unix::{SweepOptions, directory::Directory, sweep};
-/// # let temporary = tempfile::tempdir().unwrap();
-/// # let path = temporary.path();
-/// # std::fs::write(path.join("old.mmst"), "x").unwrap();
-/// let directory = Directory::open(path)?;
-/// let options = SweepOptions { keep: 0, ..SweepOptions::default() };
-/// let swept = sweep(&directory, &options, &|_name| true)?;
-/// assert_eq!(swept.len(), 1);
-/// assert!(!path.join("old.mmst").exists());
-/// # Ok::<(), mmstats_unix::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// Where the directory cannot be read. That a file cannot be removed is a
-/// [`Removal::Failed`].
+#[doc = docs!(sweep)]
 pub fn sweep(
     directory: &Directory,
     options: &SweepOptions,
@@ -51,13 +30,13 @@ pub fn sweep(
         .map(|entry| Ok(OsString::from_vec(entry?.file_name().to_bytes().to_vec())))
         .collect::<rustix::io::Result<Vec<_>>>()
         .map_err(failed(SWEEP, directory.path()))?;
-    Ok(sweep_names(&In(directory), directory.path(), names, options, is_candidate))
+    Ok(sweep_names(&DirectorySweeper(directory), directory.path(), names, options, is_candidate))
 }
 
-/// Judges and removes in a directory.
-struct In<'a>(&'a Directory);
+/// Judges and removes files of a directory.
+struct DirectorySweeper<'a>(&'a Directory);
 
-impl Sweeper for In<'_> {
+impl Sweeper for DirectorySweeper<'_> {
     type Id = FileId;
 
     fn judge(
@@ -73,14 +52,10 @@ impl Sweeper for In<'_> {
     }
 }
 
-/// Removes a file if its writer is dead and it belongs to this user, whatever its name.
-///
-/// # Errors
-///
-/// Where its directory cannot be opened.
+#[doc = docs!(remove_if_dead)]
 pub fn remove_if_dead(path: &Path, dry_run: bool) -> Result<Removal> {
     let no_name = || Error::new(SWEEP, path, ErrorKind::NotRegular(FileType::Directory));
-    let (parent, name) = split(path).ok_or_else(no_name)?;
+    let (parent, name) = split_path(path).ok_or_else(no_name)?;
     let directory = match Directory::open(&parent) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Removal::Vanished),
         other => other?,
@@ -92,7 +67,7 @@ pub fn remove_if_dead(path: &Path, dry_run: bool) -> Result<Removal> {
     })
 }
 
-/// When a dead file was modified and which it is; or why it must stay.
+/// Modification time and identity of a dead file of this user; else why it must stay.
 fn judge(
     directory: &Directory,
     name: &OsStr,
@@ -100,7 +75,7 @@ fn judge(
 ) -> core::result::Result<(SystemTime, FileId), Removal> {
     let stat = rustix::fs::statat(directory.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|errno| vanished_or_failed(errno, path))?;
-    // Before it is opened: opening a device may have effects.
+    // Before opening: opening a device may have effects.
     match file_type(&stat) {
         FileType::Regular => {}
         other => return Err(Removal::NotRegular(other)),
@@ -115,8 +90,8 @@ fn judge(
 /// Removes the dead file `id`, if `name` still refers to it and it is still dead.
 fn remove(directory: &Directory, name: &OsStr, path: &Path, id: FileId) -> Removal {
     with_lock(directory, name, path, id, || {
-        // Nobody becomes its writer now. Between this question and the removal only
-        // somebody who knows nothing of locks can put another file there.
+        // The lock excludes writers. Only a program that ignores locks can replace the file between
+        // this check and the removal.
         match rustix::fs::statat(directory.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if file_id(&stat) == id => {}
             Ok(_) => return Removal::Vanished,
@@ -130,9 +105,8 @@ fn remove(directory: &Directory, name: &OsStr, path: &Path, id: FileId) -> Remov
     .unwrap_or_else(|removal| removal)
 }
 
-/// Runs `action` while no writer can lock the file `id`; or says why the file must stay.
-///
-/// The lock is shared: observers and other sweepers are not disturbed.
+/// Runs `action` under a shared lock on the file `id`, which excludes writers but not observers and
+/// other sweepers; else returns why the file must stay.
 fn with_lock(
     directory: &Directory,
     name: &OsStr,
@@ -170,7 +144,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn nobody_becomes_the_writer_of_a_file_while_it_is_removed() {
+    fn with_lock_excludes_writers_only() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("x.mmst");
         fs::write(&path, "x").unwrap();
@@ -178,7 +152,7 @@ mod tests {
         let id = file_id(&rustix::fs::stat(&path).unwrap());
         let removal = with_lock(&directory, "x.mmst".as_ref(), &path, id, || {
             assert_eq!(crate::reopen(&path).unwrap_err().kind(), ErrorKind::Locked);
-            // Other sweepers and observers may look.
+            // Other sweepers and observers are not excluded.
             assert!(!crate::is_locked(&path).unwrap());
             Removal::Removed
         });

@@ -1,32 +1,28 @@
 //! Windows 10 and later, through `windows-sys`.
 
-mod codes;
-mod create;
 pub(crate) mod directory;
-pub(crate) mod fork;
-pub(crate) mod guard;
+pub(crate) mod fault_handler;
 mod handle;
+mod lock;
 mod mapping;
-mod open;
-mod owned;
+mod mapping_table;
+mod new_file;
+mod observed_file;
+mod os_error;
+mod owned_file;
 mod path;
 pub(crate) mod process;
 mod security;
+mod space;
 mod sweep;
-mod table;
+mod temporary_name;
+mod win32;
 
-pub use create::{NewFile, Unpublished, create};
+// No process starts with the state of another one.
+pub(crate) use mmstats_system::stub::fork;
+
 pub use mapping::{Mapping, private};
-pub use open::{Opened, info, is_locked, next_data, open, read_all, read_start};
-pub use owned::{OwnedFile, reopen};
+pub use new_file::{NewFile, Unpublished, create};
+pub use observed_file::{ObservedFile, info, is_locked, next_data, open, read_all, read_start};
+pub use owned_file::{OwnedFile, reopen};
 pub use sweep::{remove_if_dead, sweep};
-
-use std::io;
-use std::path::Path;
-
-use crate::Error;
-
-/// Gives an error of the system its context.
-fn failed(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
-    move |error| codes::os_error(operation, Some(path), error)
-}

@@ -1,4 +1,4 @@
-//! Paths: absolute, of any length, and never that of a device.
+//! Conversion and classification of paths.
 
 use std::io;
 use std::os::windows::ffi::OsStrExt;
@@ -6,18 +6,18 @@ use std::path::{Component, Path, Prefix};
 
 use crate::FileType;
 
-/// A path as the system takes it: absolute, and in the form that is not limited to 260
-/// characters and in which no name has a special meaning.
+/// Converts a path for the system: absolute, in the form that is not limited to 260 characters and
+/// in which no name has a special meaning, ending in a zero.
 ///
 /// # Errors
 ///
-/// Where the path is empty or has a zero in it.
+/// If the path is empty or contains a zero.
 pub(super) fn wide(path: &Path) -> io::Result<Vec<u16>> {
     let absolute = std::path::absolute(path)?;
     let text: Vec<u16> = absolute.as_os_str().encode_wide().collect();
     let (start, rest) = match prefix(&absolute) {
         Some(Prefix::Disk(_)) => (r"\\?\", &text[..]),
-        // Two backslashes lead to the server.
+        // Without the two leading backslashes.
         Some(Prefix::UNC(..)) => (r"\\?\UNC\", text.get(2..).unwrap_or_default()),
         _ => ("", &text[..]),
     };
@@ -28,9 +28,9 @@ pub(super) fn wide(path: &Path) -> io::Result<Vec<u16>> {
     Ok([wide, vec![0]].concat())
 }
 
-/// Checks that a path leads to a file system, before anything is opened: opening a device or
-/// a pipe may have effects. Answers what else it leads to.
-pub(super) fn no_device(path: &Path) -> io::Result<Option<FileType>> {
+/// Type of the pipe or device that a path refers to; `None` for a path on a file system. Does not
+/// open it, which may have effects.
+pub(super) fn device_type(path: &Path) -> io::Result<Option<FileType>> {
     let absolute = std::path::absolute(path)?;
     let is = |text: &std::ffi::OsStr, what: &str| text.eq_ignore_ascii_case(what);
     Ok(match prefix(&absolute) {
@@ -47,12 +47,12 @@ pub(super) fn no_device(path: &Path) -> io::Result<Option<FileType>> {
         Some(Prefix::DeviceNS(name) | Prefix::Verbatim(name)) if is(name, "pipe") => {
             Some(FileType::Pipe)
         }
-        // `NUL`, for instance, is `\\.\NUL` in full.
+        // Includes `NUL`, which is `\\.\NUL` in full.
         _ => Some(FileType::Device),
     })
 }
 
-/// The root of the file system that a path is on.
+/// Root of the file system of a path, ending in a zero.
 pub(super) fn root(path: &Path) -> io::Result<Vec<u16>> {
     let absolute = std::path::absolute(path)?;
     let root: std::path::PathBuf = absolute.components().take(2).collect();
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_taken_word_for_word() {
+    fn wide_path_is_absolute_and_literal() {
         assert_eq!(text(r"C:\a\..\b/c.mmst"), "\\\\?\\C:\\b\\c.mmst\0");
         assert_eq!(text(r"\\server\share\x"), "\\\\?\\UNC\\server\\share\\x\0");
         assert_eq!(text(r"\\?\C:\x"), "\\\\?\\C:\\x\0");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_are_told_by_their_paths() {
+    fn device_type_is_determined_by_path() {
         for (path, want) in [
             (r"C:\x", None),
             ("x", None),
@@ -98,7 +98,7 @@ mod tests {
             (r"\\.\pipe\x", Some(FileType::Pipe)),
             (r"\\server\pipe\x", Some(FileType::Pipe)),
         ] {
-            assert_eq!(no_device(Path::new(path)).unwrap(), want, "{path}");
+            assert_eq!(device_type(Path::new(path)).unwrap(), want, "{path}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Facts about this process, for the `sys.*` fields.
+//! Properties of processes.
 #![allow(unsafe_code)] // Calls the system; each block has its proof.
 
 use std::ffi::c_void;
@@ -7,6 +7,7 @@ use std::path::Path;
 use std::ptr;
 use std::time::SystemTime;
 
+use mmstats_system::docs;
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FILETIME, HANDLE, WAIT_OBJECT_0, WAIT_TIMEOUT,
 };
@@ -14,39 +15,35 @@ use windows_sys::Win32::System::Registry as reg;
 use windows_sys::Win32::System::SystemInformation as info;
 use windows_sys::Win32::System::Threading as win;
 
-use super::codes::code_of;
-use super::handle::{EPOCH, check, whole};
+use super::os_error::code_of;
 use super::security;
+use super::win32::{EPOCH, check, whole};
 use crate::{Facts, Result};
 
-/// Everything but the thread id, which differs between lanes.
-///
-/// User and group are the last numbers of their security identifiers. The start is counted in
-/// 100 nanoseconds since 1601, as Windows does. A boot is told by the machine's identity and
-/// the number of its boot.
+#[doc = docs!(process::facts)]
 #[must_use]
 pub fn facts() -> Facts {
     let mut facts = Facts::new(std::process::id(), SystemTime::now());
-    if let Ok(myself) = security::myself() {
-        facts.uid = Some(myself.user.last());
-        facts.gid = Some(myself.group.last());
+    if let Ok(identity) = security::process_identity() {
+        facts.uid = Some(identity.user.last());
+        facts.gid = Some(identity.group.last());
     }
     facts.boot_id = boot_id();
-    // SAFETY: has no precondition; the handle is this process itself, always open.
+    // SAFETY: has no precondition; the handle of this process is always open.
     facts.start_time = start_time(unsafe { win::GetCurrentProcess() });
     facts.command = command();
     facts.host = host();
     facts
 }
 
-/// The system's number of this thread.
+#[doc = docs!(process::thread_id)]
 #[must_use]
 pub fn thread_id() -> Option<u64> {
     // SAFETY: has no precondition.
     Some(u64::from(unsafe { win::GetCurrentThreadId() }))
 }
 
-/// Nanoseconds since 1970-01-01 UTC, as exact as it is cheap: some milliseconds old.
+#[doc = docs!(process::coarse_time)]
 #[inline]
 #[must_use]
 pub fn coarse_time() -> u64 {
@@ -56,36 +53,31 @@ pub fn coarse_time() -> u64 {
     ticks(time).saturating_sub(EPOCH).saturating_mul(100)
 }
 
-/// How many files this process may have open: there is no limit to speak of.
-///
-/// # Errors
-///
-/// None.
+#[doc = docs!(process::raise_open_files)]
 pub const fn raise_open_files() -> Result<Option<u64>> {
     Ok(None)
 }
 
-/// How many files this process may have open now (`None`: no limit).
+#[doc = docs!(process::open_files)]
 #[must_use]
 pub const fn open_files() -> Option<u64> {
     None
 }
 
-/// Whether there is a process with this id; `None` where this cannot be known.
+#[doc = docs!(process::exists)]
 #[must_use]
 pub fn exists(pid: u32) -> Option<bool> {
-    // No process that anybody can ask about.
+    // The idle process, which cannot be queried.
     if pid == 0 {
         return None;
     }
-    match process(pid) {
-        Ok(process) => is_at_work(&process),
-        Err(code) => absent(code),
+    match open_process(pid) {
+        Ok(process) => is_active(&process),
+        Err(code) => exists_by_code(code),
     }
 }
 
-/// Whether a process runs that has this id and started at this time in this boot, as in
-/// `sys.pid`, `sys.start_time` and `sys.boot_id`. `None` where the system does not tell.
+#[doc = docs!(process::is_running)]
 #[must_use]
 pub fn is_running(pid: u32, start: u64, boot: &str) -> Option<bool> {
     if boot_id()? != boot {
@@ -94,39 +86,43 @@ pub fn is_running(pid: u32, start: u64, boot: &str) -> Option<bool> {
     has_start(pid, start)
 }
 
-/// The same, in this boot.
+/// As [`is_running`], in this boot.
 fn has_start(pid: u32, start: u64) -> Option<bool> {
-    match process(pid) {
-        Ok(process) if start_time(process.as_raw_handle())? == start => is_at_work(&process),
+    match open_process(pid) {
+        Ok(process) if start_time(process.as_raw_handle())? == start => is_active(&process),
         Ok(_) => Some(false),
-        Err(code) => absent(code),
+        Err(code) => exists_by_code(code),
     }
 }
 
-/// Opens a process to ask about it; else the code of the system.
-fn process(pid: u32) -> core::result::Result<OwnedHandle, u32> {
+/// Opens a process for queries.
+///
+/// # Errors
+///
+/// The code of the system.
+fn open_process(pid: u32) -> core::result::Result<OwnedHandle, u32> {
     let rights = win::PROCESS_QUERY_LIMITED_INFORMATION | win::PROCESS_SYNCHRONIZE;
     // SAFETY: has no precondition.
     let handle = unsafe { win::OpenProcess(rights, 0, pid) };
     if handle.is_null() {
         return Err(code_of(&std::io::Error::last_os_error()).unwrap_or(0));
     }
-    // SAFETY: the system has just opened it, and nobody else has it.
+    // SAFETY: the system has just opened the handle, and nothing else owns it.
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// What it means that a process could not be opened.
-const fn absent(code: u32) -> Option<bool> {
+/// Whether a process exists that could not be opened.
+const fn exists_by_code(code: u32) -> Option<bool> {
     match code {
-        // Somebody else's process is one too.
+        // A process of another user.
         ERROR_ACCESS_DENIED => Some(true),
         ERROR_INVALID_PARAMETER => Some(false),
         _ => None,
     }
 }
 
-/// A process that has ended is there as long as somebody has it open.
-fn is_at_work(process: &OwnedHandle) -> Option<bool> {
+/// Whether a process has not ended. It exists longer, as long as a handle to it is open.
+fn is_active(process: &OwnedHandle) -> Option<bool> {
     // SAFETY: the handle is open.
     match unsafe { win::WaitForSingleObject(process.as_raw_handle(), 0) } {
         WAIT_TIMEOUT => Some(true),
@@ -135,6 +131,7 @@ fn is_at_work(process: &OwnedHandle) -> Option<bool> {
     }
 }
 
+/// In units of 100 ns since 1601.
 fn start_time(process: HANDLE) -> Option<u64> {
     let [mut start, mut end, mut kernel, mut user] = [FILETIME::default(); 4];
     // SAFETY: the handle is open, and all answers have room.
@@ -145,7 +142,7 @@ fn start_time(process: HANDLE) -> Option<u64> {
     Some(ticks(start)).filter(|&start| start > 0)
 }
 
-/// The identity of the machine, and how often it was booted. (wine counts no boots.)
+/// Identity of the machine and number of its boot. (wine has no such number.)
 fn boot_id() -> Option<String> {
     let machine = r"SOFTWARE\Microsoft\Cryptography";
     let memory = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management";
@@ -158,13 +155,13 @@ fn boot_id() -> Option<String> {
     Some(format!("{}-{}", machine.trim_end_matches('\0'), boots[0]))
 }
 
-/// Reads a value of the machine's registry into `room`; answers its size in bytes.
+/// Reads a value of the registry of the machine into `room`; returns its size in bytes.
 fn value<T: Copy>(key: &str, name: &str, flags: u32, room: &mut [T]) -> Option<usize> {
     let wide = |text: &str| text.encode_utf16().chain([0]).collect::<Vec<u16>>();
     let (key, name) = (wide(key), wide(name));
     let mut size = u32::try_from(size_of_val(room)).ok()?;
-    // SAFETY: both texts end in a zero; `room` has `size` bytes, of a type of plain numbers,
-    // and the type of the value is not asked for.
+    // SAFETY: both texts end in a zero; `room` has `size` bytes of an integer type; the type of the
+    // value is not requested.
     let code = unsafe {
         reg::RegGetValueW(
             reg::HKEY_LOCAL_MACHINE,
@@ -179,7 +176,7 @@ fn value<T: Copy>(key: &str, name: &str, flags: u32, room: &mut [T]) -> Option<u
     (code == 0).then_some(size as usize)
 }
 
-/// The base name of the first argument, else of the executable, without `.exe`.
+/// Base name of the first argument, else of the executable, without `.exe`.
 fn command() -> Option<String> {
     let base = |path: &Path| {
         let is_exe = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("exe"));
@@ -204,6 +201,7 @@ fn host() -> Option<String> {
     Some(name).filter(|name| !name.is_empty())
 }
 
+/// In units of 100 ns.
 const fn ticks(time: FILETIME) -> u64 {
     whole(time.dwHighDateTime, time.dwLowDateTime)
 }
@@ -213,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn facts_are_those_of_this_process() {
+    fn facts_describe_this_process() {
         let facts = facts();
         assert_eq!(facts.pid, std::process::id());
         let command = facts.command.unwrap();
@@ -224,27 +222,27 @@ mod tests {
     }
 
     #[test]
-    fn threads_have_numbers() {
+    fn thread_id_differs_between_threads() {
         assert_ne!(std::thread::spawn(thread_id).join().unwrap(), thread_id());
     }
 
     #[test]
-    fn time_is_that_of_the_standard_library() {
+    fn coarse_time_agrees_with_the_standard_library() {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         assert!(now.as_nanos().abs_diff(coarse_time().into()) < 1_000_000_000);
     }
 
     #[test]
-    fn this_process_runs_and_no_other_is_it() {
+    fn is_running_needs_id_start_and_boot() {
         let facts = facts();
         assert_eq!(exists(facts.pid), Some(true));
-        // Numbers of processes are multiples of 4.
+        // Process ids are multiples of 4.
         assert_eq!(exists(u32::MAX - 3), Some(false));
         let start = facts.start_time.unwrap();
         assert_eq!(has_start(facts.pid, start), Some(true));
         assert_eq!(has_start(facts.pid, start + 1), Some(false));
         assert_eq!(has_start(u32::MAX - 3, start), Some(false));
-        // wine counts no boots.
+        // wine has no number of the boot.
         let Some(boot) = facts.boot_id else { return };
         assert_eq!(is_running(facts.pid, start, &boot), Some(true));
         assert_eq!(is_running(facts.pid, start + 1, &boot), Some(false));
@@ -253,14 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_has_ended_does_not_exist() {
+    fn exists_of_ended_process_is_false() {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())
             .arg("--list")
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
         child.wait().unwrap();
-        // It is still open here.
+        // A handle to it is still open.
         assert_eq!(exists(child.id()), Some(false));
     }
 }

@@ -1,7 +1,7 @@
-//! Removing what dead writers left behind.
+//! Removal of the files of dead writers.
 //!
-//! A file is removed through the handle by which it was judged, while a shared lock on it is
-//! held, which no writer grants.
+//! A file is removed only under a shared lock, which excludes a writer, and through the handle by
+//! which its identity was checked.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -9,43 +9,19 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-use mmstats_system::{Sweeper, split, sweep_names};
-use windows_sys::Win32::Foundation::{ERROR_LOCK_VIOLATION, GENERIC_READ};
+use mmstats_system::{Sweeper, docs, split_path, sweep_names};
+use windows_sys::Win32::Foundation::GENERIC_READ;
 use windows_sys::Win32::Storage::FileSystem::DELETE;
 
-use super::codes::code_of;
 use super::directory::Directory;
-use super::handle::{self, Ask, LOOK, READ, lock_shared};
-use super::open::{open_as, regular};
-use super::{failed, security};
+use super::handle::{self, METADATA, OpenOptions, READ};
+use super::lock;
+use super::observed_file::open_regular;
+use super::os_error::failed;
+use super::security::{FileSecurity, process_identity};
 use crate::{Error, ErrorKind, FileId, FileType, Removal, Result, SweepOptions, Swept};
 
-/// Removes dead files of this user from a directory, and temporary files that were never
-/// finished.
-///
-/// Looks at files named `*.mmst` for which `is_candidate` is true, and at temporary files.
-/// Of the dead ones those modified last are kept, as many as asked for: see
-/// [`SweepOptions::keep`]. Answers for every file it looked at what became of it.
-///
-/// ```
-/// # #[cfg(windows)] {
-/// use mmstats_windows::{SweepOptions, directory::Directory, sweep};
-/// # let temporary = tempfile::tempdir().unwrap();
-/// # let path = temporary.path();
-/// # std::fs::write(path.join("old.mmst"), "x").unwrap();
-/// let directory = Directory::open(path)?;
-/// let options = SweepOptions { keep: 0, ..SweepOptions::default() };
-/// let swept = sweep(&directory, &options, &|_name| true)?;
-/// assert_eq!(swept.len(), 1);
-/// assert!(!path.join("old.mmst").exists());
-/// # }
-/// # Ok::<(), mmstats_windows::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// Where the directory cannot be read. That a file cannot be removed, because somebody looks
-/// at it for instance, is a [`Removal::Failed`].
+#[doc = docs!(sweep)]
 pub fn sweep(
     directory: &Directory,
     options: &SweepOptions,
@@ -56,17 +32,13 @@ pub fn sweep(
             entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<OsString>>>()
         })
         .map_err(failed(SWEEP, directory.path()))?;
-    Ok(sweep_names(&Files, directory.path(), names, options, is_candidate))
+    Ok(sweep_names(&PathSweeper, directory.path(), names, options, is_candidate))
 }
 
-/// Removes a file if its writer is dead and it belongs to this user, whatever its name.
-///
-/// # Errors
-///
-/// Where it can be no file.
+#[doc = docs!(remove_if_dead)]
 pub fn remove_if_dead(path: &Path, dry_run: bool) -> Result<Removal> {
     let no_name = || Error::new(SWEEP, path, ErrorKind::NotRegular(FileType::Directory));
-    split(path).ok_or_else(no_name)?;
+    split_path(path).ok_or_else(no_name)?;
     Ok(match judge(path) {
         Ok(_) if dry_run => Removal::WouldRemove,
         Ok((_, id)) => remove(path, id),
@@ -74,10 +46,10 @@ pub fn remove_if_dead(path: &Path, dry_run: bool) -> Result<Removal> {
     })
 }
 
-/// Judges and removes by path.
-struct Files;
+/// Judges and removes files by path.
+struct PathSweeper;
 
-impl Sweeper for Files {
+impl Sweeper for PathSweeper {
     type Id = FileId;
 
     fn judge(
@@ -93,36 +65,38 @@ impl Sweeper for Files {
     }
 }
 
-/// When a dead file was modified and which it is; or why it must stay.
+/// Modification time and identity of a dead file of this user; else why it must stay.
 fn judge(path: &Path) -> core::result::Result<(SystemTime, FileId), Removal> {
-    let (file, stat) = match open_as(SWEEP, path, &READ) {
-        // Whose it is may be seen all the same.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => regular(SWEEP, path),
+    let (file, stat) = match open_regular(SWEEP, path, &READ) {
+        // Its owner may be readable all the same.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            open_regular(SWEEP, path, &METADATA)
+        }
         opened => opened,
     }
-    .map_err(why)?;
+    .map_err(removal_of)?;
     let failed = |error| Removal::Failed(failed(SWEEP, path)(error));
-    let owner = security::of(&file, false).and_then(|found| found.owner()).map_err(failed)?;
-    if !security::myself().map_err(failed)?.is(&owner) {
+    let owner =
+        FileSecurity::read(&file, false).and_then(|security| security.owner()).map_err(failed)?;
+    if !process_identity().map_err(failed)?.includes(&owner) {
         return Err(Removal::NotOurs { owner: owner.last() });
     }
-    match handle::lock_is_held(&file) {
+    match lock::is_held(&file) {
         Ok(true) => Err(Removal::Live),
         Ok(false) => Ok((stat.modified, stat.id)),
         Err(error) => Err(failed(error)),
     }
 }
 
-/// Removes the dead file `id`, if `path` still leads to it and it is still dead.
+/// Removes the dead file `id`, if `path` still refers to it and it is still dead.
 fn remove(path: &Path, id: FileId) -> Removal {
-    // Nobody becomes its writer meanwhile.
-    let ask = Ask { access: GENERIC_READ | DELETE, ..LOOK };
-    with_lock(path, &ask, id, |file| match handle::delete(file) {
+    let options = OpenOptions { access: GENERIC_READ | DELETE, ..METADATA };
+    with_lock(path, &options, id, |file| match handle::delete(file) {
         Ok(()) => Removal::Removed,
-        Err(error) => why(failed(SWEEP, path)(error)),
+        Err(error) => removal_of(failed(SWEEP, path)(error)),
     })
     .unwrap_or_else(|removal| match removal {
-        // A writer keeps those out who would remove its file.
+        // A writer excludes handles that would remove its file.
         Removal::Failed(error)
             if error.kind() == ErrorKind::InUse && crate::is_locked(path).is_ok_and(|it| it) =>
         {
@@ -132,32 +106,31 @@ fn remove(path: &Path, id: FileId) -> Removal {
     })
 }
 
-/// Runs `action` while no writer can lock the file `id`; or says why the file must stay.
-///
-/// The lock is shared: observers and other sweepers are not disturbed.
+/// Runs `action` under a shared lock on the file `id`, which excludes writers but not observers and
+/// other sweepers; else returns why the file must stay.
 fn with_lock(
     path: &Path,
-    ask: &Ask<'_>,
+    options: &OpenOptions<'_>,
     id: FileId,
     action: impl FnOnce(&File) -> Removal,
 ) -> core::result::Result<Removal, Removal> {
-    let (file, stat) = open_as(SWEEP, path, ask).map_err(why)?;
+    let (file, stat) = open_regular(SWEEP, path, options).map_err(removal_of)?;
     if stat.id != id {
         return Err(Removal::Vanished);
     }
-    match lock_shared(&file) {
+    match lock::take_shared(&file) {
         Ok(()) => {
             let removal = action(&file);
-            // The system would give it back when it finds the time.
-            let _ = handle::unlock(&file);
+            let _ = lock::release(&file);
             Ok(removal)
         }
-        Err(error) if code_of(&error) == Some(ERROR_LOCK_VIOLATION) => Err(Removal::Live),
+        Err(error) if lock::is_busy(&error) => Err(Removal::Live),
         Err(error) => Err(Removal::Failed(failed(SWEEP, path)(error))),
     }
 }
 
-fn why(error: Error) -> Removal {
+/// Result of the sweep for a file that gave an error.
+fn removal_of(error: Error) -> Removal {
     match error.kind() {
         ErrorKind::NotFound => Removal::Vanished,
         ErrorKind::NotRegular(kind) => Removal::NotRegular(*kind),
@@ -173,14 +146,14 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn nobody_becomes_the_writer_of_a_file_while_it_is_removed() {
+    fn with_lock_excludes_writers_only() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("x.mmst");
         fs::write(&path, "x").unwrap();
-        let id = regular(SWEEP, &path).unwrap().1.id;
+        let id = open_regular(SWEEP, &path, &METADATA).unwrap().1.id;
         let removal = with_lock(&path, &READ, id, |_| {
             assert_eq!(crate::reopen(&path).unwrap_err().kind(), ErrorKind::Locked);
-            // Other sweepers and observers may look.
+            // Other sweepers and observers are not excluded.
             assert!(!crate::is_locked(&path).unwrap());
             Removal::Removed
         });

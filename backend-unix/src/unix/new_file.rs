@@ -1,14 +1,13 @@
-//! Making a file: nobody sees it before it is complete, and nothing is ever replaced.
+//! Creation of a file, invisible to observers until it is complete. No file is ever replaced.
 //!
-//! 1. make it under a temporary name, exclusively, following no link;
-//! 2. lock it: the lock is what tells that its writer lives;
-//! 3. allocate its space, map it and write every page: a full disk is an error here, and
-//!    no signal later;
-//! 4. the caller fills it in;
-//! 5. link it to its final name, which fails where the name is taken, and remove the
-//!    temporary name.
+//! 1. Create it under a temporary name, exclusively, following no link.
+//! 2. Lock it: the lock proves that its writer lives.
+//! 3. Allocate its space, map it and write every page, so that a full disk is an error here, not a
+//!    signal later.
+//! 4. The caller fills it in.
+//! 5. Link it to its final name, which fails if the name is taken, and remove the temporary name.
 //!
-//! A creator that is killed on the way leaves a temporary name without a lock, which
+//! A creator killed in between leaves a temporary name without a lock, which
 //! [`sweep`](crate::sweep) removes.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -16,56 +15,33 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mmstats_system::docs;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Resource;
 
-use super::codes::os_error;
 use super::directory::Directory;
 use super::fork::Registration;
+use super::lock;
 use super::mapping::Mapping;
-use super::{failed, lock, owned};
+use super::os_error::{failed, os_error};
+use super::owned_file::OwnedFile;
 use crate::name;
-use crate::unix::OwnedFile;
 use crate::{Access, Error, ErrorKind, Result};
 
-/// A file that nobody sees yet: locked, mapped, all zero.
-///
-/// Dropped without [`publish`](Self::publish), it is removed. Its memory stays for those
-/// who hold the mapping: that is the way to go on in private memory where the final name
-/// is taken, for instance.
+#[doc = docs!(NewFile)]
 #[derive(Debug)]
-#[must_use = "nobody sees it before `publish`"]
+#[must_use = "observers see it only after `publish`"]
 pub struct NewFile {
     mapping: Arc<Mapping>,
     temporary: Temporary,
     path: PathBuf,
 }
 
-/// A file that could not be published.
+#[doc = docs!(Unpublished)]
 pub type Unpublished = mmstats_system::Unpublished<NewFile>;
 
-/// Makes a file of `size` bytes that will be called `name` in `directory`.
-///
-/// ```
-/// use mmstats_unix::{Access, create, directory::Directory};
-/// # let temporary = tempfile::tempdir().unwrap();
-/// # let path = temporary.path();
-/// let directory = Directory::open(path)?;
-/// let file = create(&directory, "web-17.mmst", 4096, Access::Owner)?;
-/// assert!(!path.join("web-17.mmst").exists());
-/// // ... fill `file.mapping()` in ...
-/// let file = file.publish()?;
-/// assert!(path.join("web-17.mmst").exists());
-/// assert!(mmstats_unix::is_locked(file.path())?);
-/// # Ok::<(), mmstats_unix::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// Where the name breaks a rule of [`name::check`], `size` is 0, the file system is full
-/// or cannot lock, or the size is above the limit of the process (which would otherwise
-/// be a signal). Whether the name is taken is only seen by [`NewFile::publish`].
+#[doc = docs!(create)]
 pub fn create(directory: &Directory, name: &str, size: u32, access: Access) -> Result<NewFile> {
     name::check(name)?;
     let path = directory.path().join(name);
@@ -88,61 +64,45 @@ fn prepare(registration: Registration, size: u32, path: &Path) -> Result<Mapping
     lock::take(fd).map_err(&failed)?;
     allocate(fd, u64::from(size)).map_err(&failed)?;
     let mapping = Mapping::of_writer(registration, size as usize, CREATE, path)?;
-    populate(&mapping, path)?;
+    mapping.populate(CREATE, path)?;
     Ok(mapping)
 }
 
 impl NewFile {
-    /// The bytes, to fill in.
+    #[doc = docs!(mapping)]
     #[must_use]
     pub const fn mapping(&self) -> &Arc<Mapping> {
         &self.mapping
     }
 
-    /// The path it will have.
+    #[doc = docs!(NewFile::path)]
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Chooses another final name in the same directory.
-    ///
-    /// # Errors
-    ///
-    /// Where the name breaks a rule of [`name::check`].
+    #[doc = docs!(NewFile::set_name)]
     pub fn set_name(&mut self, name: &str) -> Result<()> {
         name::check(name)?;
         self.path = self.temporary.directory.path().join(name);
         Ok(())
     }
 
-    /// Gives the file its final name; from now on observers see it.
-    ///
-    /// # Errors
-    ///
-    /// Where something has the name already ([`ErrorKind::AlreadyExists`]; it is left
-    /// alone), or this process was forked off the one that made the file.
+    #[doc = docs!(NewFile::publish)]
     pub fn publish(mut self) -> core::result::Result<OwnedFile, Box<Unpublished>> {
         match self.link() {
-            Ok(()) => Ok(owned::published(Arc::clone(&self.mapping), self.path.clone())),
+            Ok(()) => Ok(OwnedFile::new(Arc::clone(&self.mapping), self.path.clone())),
             Err(error) => Err(Box::new(Unpublished { file: self, error })),
         }
     }
 
-    /// Gives the file the name of `old`, which this process has reopened and whose place it
-    /// takes: at any moment, also after a crash of the machine, one of the two has the name.
-    /// `old` is a file without a name afterwards.
-    ///
-    /// # Errors
-    ///
-    /// Where the name is not that of `old` any more, cannot be replaced, or this process was
-    /// forked off the one that made the file.
+    #[doc = docs!(NewFile::publish_over)]
     pub fn publish_over(
         mut self,
         old: &OwnedFile,
     ) -> core::result::Result<OwnedFile, Box<Unpublished>> {
         match self.replace(old) {
-            Ok(()) => Ok(owned::published(Arc::clone(&self.mapping), self.path.clone())),
+            Ok(()) => Ok(OwnedFile::new(Arc::clone(&self.mapping), self.path.clone())),
             Err(error) => Err(Box::new(Unpublished { file: self, error })),
         }
     }
@@ -154,7 +114,7 @@ impl NewFile {
         }
         let Self { temporary, path, mapping } = self;
         let failed = failed(PUBLISH, path);
-        // Only the holder of the lock replaces a file, and this process has it.
+        // Only the holder of the lock may replace a file; this process holds it.
         if old.path() != path || !old.has_its_name().map_err(&failed)? {
             return Err(Error::new(PUBLISH, path, ErrorKind::Replaced));
         }
@@ -164,7 +124,7 @@ impl NewFile {
         rustix::fs::renameat(directory, temporary.name.as_str(), directory, name)
             .map_err(&failed)?;
         temporary.made = false;
-        // What is not on the disk yet is not lost but by a crash of the machine.
+        // Without it the new name could be lost, in a crash of the machine only.
         let _ = rustix::fs::fsync(directory);
         Ok(())
     }
@@ -175,7 +135,7 @@ impl NewFile {
             return Err(Error::new(PUBLISH, &self.path, ErrorKind::Forked));
         }
         let Self { temporary, path, .. } = self;
-        // `set_name` and `create` have put a name there.
+        // `create` and `set_name` make sure that there is one.
         let name = path.file_name().unwrap_or_default();
         let (directory, old) = (temporary.directory.fd(), temporary.name.as_str());
         match rustix::fs::linkat(directory, old, directory, name, AtFlags::empty()) {
@@ -190,7 +150,7 @@ impl NewFile {
             Err(errno) => Err(errno),
         }
         .map_err(failed(PUBLISH, path))?;
-        // A temporary name that stays hurts nobody: `sweep` removes it one day.
+        // If this fails, `sweep` removes the temporary name later.
         temporary.remove();
         Ok(())
     }
@@ -198,7 +158,7 @@ impl NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        // The files of the parent process are none of a forked child's business.
+        // A forked child must not remove the file of its parent.
         if self.mapping.lock_fd().is_none() {
             self.temporary.made = false;
         }
@@ -220,7 +180,7 @@ impl Temporary {
         Ok(Self { directory, name: name.to_owned(), made: false })
     }
 
-    /// Makes the file under a name that nobody has.
+    /// Creates the file under an unused temporary name.
     fn make(
         &mut self,
         path: &Path,
@@ -237,14 +197,14 @@ impl Temporary {
             let first = || {
                 let fd = open(OFlags::CREATE | OFlags::EXCL)?;
                 *made = true;
-                // The mode of a new file is what the umask leaves of it.
+                // The umask has removed bits from the mode of a new file.
                 rustix::fs::fchmod(&fd, mode)?;
                 Ok(fd)
             };
             let opened = Registration::open(CREATE, path, first, || open(OFlags::NONBLOCK));
             tries += 1;
             match opened {
-                // Somebody has this very name, planted or by chance.
+                // The name is taken, planted or by chance.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < TRIES => {}
                 opened => return opened,
             }
@@ -264,24 +224,15 @@ impl Drop for Temporary {
     }
 }
 
-/// Writes every page; what would have been a SIGBUS later is an error now.
-pub(super) fn populate(mapping: &Mapping, path: &Path) -> Result<()> {
-    mapping.populate().map_err(|errno| {
-        let error = failed(CREATE, path)(errno);
-        if errno == Errno::FAULT { error.with_kind(ErrorKind::NoSpace) } else { error }
-    })
-}
-
-/// Gives the file `size` bytes and real space for them.
+/// Sets the size of the file and allocates its space.
 fn allocate(fd: BorrowedFd<'_>, size: u64) -> rustix::io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     {
-        // A signal interrupts it, and on tmpfs it starts anew then: a profiling timer
-        // could keep it from ever ending.
+        // On tmpfs a signal makes it start again, so a profiling timer could prevent its end.
         for _ in 0..8 {
             match rustix::fs::fallocate(fd, rustix::fs::FallocateFlags::empty(), 0, size) {
                 Err(Errno::INTR) => {}
-                // Not known to this file system (ZFS says EINVAL).
+                // Not supported by this file system (ZFS: EINVAL).
                 Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::NODEV) => break,
                 result => return result,
             }
@@ -290,7 +241,7 @@ fn allocate(fd: BorrowedFd<'_>, size: u64) -> rustix::io::Result<()> {
     write_zeros(fd, size)
 }
 
-/// Where space cannot be asked for, it comes with the bytes.
+/// Allocates space by writing zeros, where the file system has no other way.
 fn write_zeros(fd: BorrowedFd<'_>, size: u64) -> rustix::io::Result<()> {
     let mut at = 0;
     while at < size {
@@ -306,7 +257,7 @@ fn write_zeros(fd: BorrowedFd<'_>, size: u64) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// A file above the limit of the process would be a SIGXFSZ.
+/// Checks the size limit of the process: a larger file would raise SIGXFSZ.
 fn check_limit(size: u64, path: &Path) -> Result<()> {
     match rustix::process::getrlimit(Resource::Fsize).current {
         Some(limit) if limit < size => {
@@ -316,7 +267,7 @@ fn check_limit(size: u64, path: &Path) -> Result<()> {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))] // who can rename without replacing
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))] // can rename without replacing
 fn rename_without_replacing(
     directory: BorrowedFd<'_>,
     old: &str,
@@ -339,13 +290,12 @@ const fn mode(access: Access) -> Mode {
     match access {
         Access::Group => OWN.union(Mode::RGRP),
         Access::Everybody => OWN.union(Mode::RGRP).union(Mode::ROTH),
-        // The owner, and kinds of access that this crate does not know.
+        // The owner, and future variants.
         _ => OWN,
     }
 }
 
-/// Unpredictable enough that nobody can plant the name before; if somebody does, the next
-/// one is tried.
+/// A random number, so that a temporary name cannot be planted; a taken one is retried anyway.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
@@ -353,7 +303,7 @@ fn random() -> u64 {
 const OWN: Mode = Mode::RUSR.union(Mode::WUSR);
 const CREATE: &str = "create";
 const PUBLISH: &str = "publish";
-/// How many temporary names are tried.
+/// Maximum number of temporary names to try.
 const TRIES: u32 = 16;
 static ZEROS: [u8; 65_536] = [0; 65_536];
 
@@ -364,7 +314,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     #[test]
-    fn zeros_are_written_to_the_last_byte() {
+    fn write_zeros_reaches_the_last_byte() {
         let file = tempfile::tempfile().unwrap();
         write_zeros(file.as_fd(), 200_001).unwrap();
         assert_eq!(file.metadata().unwrap().len(), 200_001);
@@ -372,13 +322,13 @@ mod tests {
 
     #[cfg(target_os = "linux")] // has /dev/full
     #[test]
-    fn zeros_on_a_full_device_are_an_error() {
+    fn write_zeros_to_full_device_is_an_error() {
         let file = fs::File::options().write(true).open("/dev/full").unwrap();
         assert_eq!(write_zeros(file.as_fd(), 1), Err(Errno::NOSPC));
     }
 
     #[test]
-    fn taken_temporary_names_are_left_alone() {
+    fn temporary_make_with_taken_name_tries_another() {
         let place = tempfile::tempdir().unwrap();
         let directory = Directory::open(place.path()).unwrap();
         let taken = name::temporary("x.mmst", 7);
@@ -397,14 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn renaming_replaces_nothing() {
+    fn rename_without_replacing_keeps_existing_file() {
         let place = tempfile::tempdir().unwrap();
         let directory = Directory::open(place.path()).unwrap();
         let path = |name: &str| place.path().join(name);
         fs::write(path("new"), "new").unwrap();
         fs::write(path("old"), "old").unwrap();
         match rename_without_replacing(directory.fd(), "new", "old".as_ref()) {
-            Err(Errno::NOSYS | Errno::INVAL) => eprintln!("skipped: not known to this system"),
+            Err(Errno::NOSYS | Errno::INVAL) => eprintln!("skipped: not supported by this system"),
             result => assert_eq!(result, Err(Errno::EXIST)),
         }
         assert_eq!(fs::read(path("old")).unwrap(), b"old");

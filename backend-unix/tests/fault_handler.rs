@@ -1,7 +1,7 @@
-//! Files that are truncated while somebody looks, and every other SIGBUS.
+//! Files truncated while they are mapped, and other causes of SIGBUS.
 #![allow(missing_docs)]
 #![allow(unsafe_code)] // raises and handles signals
-#![cfg(unix)]
+#![cfg(unix)] // the backend of these systems
 
 use mmstats_unix as backend;
 
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-use mmstats_unix::{ErrorKind, guard, open};
+use mmstats_unix::{ErrorKind, fault_handler, open};
 use util::{child, child_path, published, say, word};
 
 fn truncate(path: &Path, len: u64) {
@@ -27,7 +27,7 @@ fn truncated_file_reads_as_zeros_and_is_damaged() {
     let path = place.path().join("x.mmst");
     fs::write(&path, vec![1; 1 << 20]).unwrap();
     let opened = open(&path).unwrap();
-    assert!(guard::is_installed());
+    assert!(fault_handler::is_installed());
     let last = (1 << 20) - 4;
     assert_eq!(word(opened.mapping(), last).load(Relaxed), 0x0101_0101);
     assert!(!opened.mapping().is_damaged());
@@ -35,7 +35,7 @@ fn truncated_file_reads_as_zeros_and_is_damaged() {
     truncate(&path, 1 << 19);
     assert_eq!(word(opened.mapping(), last).load(Relaxed), 0);
     assert!(opened.mapping().is_damaged());
-    // What is still in the file is still read.
+    // Bytes that are still in the file are still read.
     assert_eq!(word(opened.mapping(), 0).load(Relaxed), 0x0101_0101);
     // The fault was on the last page; those before it fault too, and then no more.
     for offset in ((1 << 19)..(1 << 20)).step_by(4) {
@@ -49,7 +49,7 @@ fn truncated_file_reads_as_zeros_and_is_damaged() {
 }
 
 #[test]
-fn many_files_truncated_under_many_readers() {
+fn truncation_of_many_files_under_many_readers_reads_as_zeros() {
     let place = tempfile::tempdir().unwrap();
     let paths: Vec<_> = (0..200).map(|i| place.path().join(format!("{i}.mmst"))).collect();
     std::thread::scope(|scope| {
@@ -78,22 +78,22 @@ fn many_files_truncated_under_many_readers() {
 }
 
 #[test]
-fn guarded_writer_survives_too() {
+fn writer_with_fault_handler_survives_truncation() {
     let place = tempfile::tempdir().unwrap();
     let file = published(place.path(), "x.mmst", 16_384);
-    guard::install().unwrap();
+    fault_handler::install().unwrap();
     truncate(file.path(), 0);
     word(file.mapping(), 8192).store(1, Relaxed);
     assert_eq!(word(file.mapping(), 8192).load(Relaxed), 1);
     assert!(file.mapping().is_damaged());
 }
 
-/// Truncates a mapping that this crate knows nothing of, and touches it.
+/// Truncates and accesses a mapping that is not of this crate.
 fn touch_foreign(path: &Path) {
     fs::write(path, [1; 4096]).unwrap();
     let file = fs::File::options().read(true).write(true).open(path).unwrap();
     use std::os::fd::AsRawFd;
-    // SAFETY: the system chooses the place.
+    // SAFETY: the system chooses the address.
     let base = unsafe {
         libc::mmap(
             std::ptr::null_mut(),
@@ -106,12 +106,12 @@ fn touch_foreign(path: &Path) {
     };
     assert_ne!(base, libc::MAP_FAILED);
     file.set_len(0).unwrap();
-    // SAFETY: not safe at all, that is the point: the page is lost.
+    // SAFETY: deliberately invalid: the page is lost.
     unsafe { base.cast::<u8>().read_volatile() };
 }
 
-/// With the guard in place, and busy.
-fn guarded(path: &Path) {
+/// Installs the fault handler and lets it handle a fault.
+fn survive_a_fault(path: &Path) {
     let own = path.join("own.mmst");
     fs::write(&own, [1; 4096]).unwrap();
     let opened = open(&own).unwrap();
@@ -123,18 +123,18 @@ fn guarded(path: &Path) {
 #[test]
 fn child_with_a_foreign_fault() {
     let Some(path) = child_path() else { return };
-    guarded(&path);
+    survive_a_fault(&path);
     say("now");
     touch_foreign(&path.join("foreign"));
     say("survived");
 }
 
 #[test]
-fn child_that_gets_a_signal() {
+fn child_with_a_sent_signal() {
     let Some(path) = child_path() else { return };
-    // The standard library's own handler ignores the first signal that somebody sends.
+    // The handler of the standard library ignores the first sent signal.
     handle(libc::SIG_DFL, 0);
-    guarded(&path);
+    survive_a_fault(&path);
     say("now");
     // SAFETY: has no precondition.
     unsafe { libc::raise(libc::SIGBUS) };
@@ -142,8 +142,8 @@ fn child_that_gets_a_signal() {
 }
 
 #[test]
-fn foreign_faults_and_signals_end_the_process_as_ever() {
-    for name in ["child_with_a_foreign_fault", "child_that_gets_a_signal"] {
+fn foreign_faults_and_signals_end_the_process() {
+    for name in ["child_with_a_foreign_fault", "child_with_a_sent_signal"] {
         let place = tempfile::tempdir().unwrap();
         let mut process = child(name, place.path());
         assert_eq!(process.hear(), "now");
@@ -163,14 +163,14 @@ unsafe extern "C" fn full_handler(
     info: *mut libc::siginfo_t,
     _: *mut libc::c_void,
 ) {
-    // SAFETY: the system gave it.
+    // SAFETY: the system passes a valid pointer.
     let info = unsafe { &*info };
     assert_eq!(info.si_signo, libc::SIGBUS);
     CAUGHT.fetch_add(10, Relaxed);
 }
 
 fn handle(address: usize, flags: libc::c_int) {
-    // SAFETY: plain numbers, all zero is valid.
+    // SAFETY: a structure of integers, for which zeros are valid.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = address;
     action.sa_flags = flags;
@@ -182,7 +182,7 @@ fn handle(address: usize, flags: libc::c_int) {
 fn caught_by(address: usize, flags: libc::c_int) -> usize {
     let Some(path) = child_path() else { return 0 };
     handle(address, flags);
-    guarded(&path);
+    survive_a_fault(&path);
     assert_eq!(CAUGHT.load(Relaxed), 0, "our own fault was passed on");
     // SAFETY: has no precondition.
     unsafe { libc::raise(libc::SIGBUS) };
@@ -201,16 +201,16 @@ fn child_with_a_full_handler() {
 }
 
 #[test]
-fn child_that_ignores() {
+fn child_that_ignores_the_signal() {
     caught_by(libc::SIG_IGN, 0);
 }
 
 #[test]
-fn earlier_handlers_get_what_is_not_ours() {
+fn previous_handlers_get_foreign_signals() {
     for (name, caught) in [
         ("child_with_a_short_handler", "1"),
         ("child_with_a_full_handler", "10"),
-        ("child_that_ignores", "0"),
+        ("child_that_ignores_the_signal", "0"),
     ] {
         let place = tempfile::tempdir().unwrap();
         let mut process = child(name, place.path());
@@ -219,17 +219,17 @@ fn earlier_handlers_get_what_is_not_ours() {
 }
 
 #[test]
-fn child_whose_guard_is_replaced() {
+fn child_with_a_replaced_handler() {
     let Some(path) = child_path() else { return };
-    guarded(&path);
-    assert!(guard::is_installed());
+    survive_a_fault(&path);
+    assert!(fault_handler::is_installed());
     handle(short_handler as *const () as usize, 0);
-    say(&guard::is_installed().to_string());
+    say(&fault_handler::is_installed().to_string());
 }
 
 #[test]
-fn replaced_guard_is_noticed() {
+fn is_installed_after_replacement_is_false() {
     let place = tempfile::tempdir().unwrap();
-    let mut process = child("child_whose_guard_is_replaced", place.path());
+    let mut process = child("child_with_a_replaced_handler", place.path());
     assert_eq!(process.hear(), "false");
 }

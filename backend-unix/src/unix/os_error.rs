@@ -1,11 +1,18 @@
-//! What the codes of the system mean.
+//! Errors of the operating system, with their context and kind.
 
 use std::io;
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use crate::{Error, ErrorKind, FileType};
 
-/// An error of the system, with its context.
+/// Adds operation and path to an error of `rustix`.
+pub(super) fn failed(operation: &'static str, path: &Path) -> impl Fn(Errno) -> Error {
+    move |errno| os_error(operation, Some(path), io::Error::from(errno))
+}
+
+/// Adds operation and path to an error of the system.
 pub(super) fn os_error(operation: &'static str, path: Option<&Path>, os: io::Error) -> Error {
     let kind = kind_of(&os);
     Error::from_os(operation, path, os, kind)
@@ -18,7 +25,7 @@ fn kind_of(os: &io::Error) -> ErrorKind {
         Some(libc::ELOOP) => ErrorKind::NotRegular(FileType::Link),
         Some(libc::EOPNOTSUPP | libc::ENOSYS) => ErrorKind::Unsupported,
         Some(libc::ENAMETOOLONG) => ErrorKind::NameTooLong,
-        _ => ErrorKind::of_io(os),
+        _ => ErrorKind::from_io(os),
     }
 }
 
@@ -27,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_have_kinds() {
+    fn os_error_has_kind_and_code() {
         for (code, kind) in [
             (libc::EDQUOT, ErrorKind::NoSpace),
             (libc::EROFS, ErrorKind::ReadOnly),

@@ -1,15 +1,13 @@
-//! Where files are published and looked for: the candidates, as pure functions of the environment,
-//! and which of them are taken, by a backend's ways to open one.
+//! Choice of the directories for files: candidates as a pure function of the environment, and the
+//! rules by which one is chosen.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::{Error, ErrorKind, Result};
+use crate::docs;
+use crate::error::{Error, ErrorKind, Result};
 
-/// The environment variable with the directory.
-pub const VARIABLE: &str = "MMSTATS_PATH";
-
-/// What the choice of a directory depends on.
+/// Settings that the choice of a directory depends on.
 ///
 /// ```
 /// use mmstats_system::{Environment, Origin};
@@ -26,9 +24,9 @@ pub struct Environment {
     pub runtime: Option<OsString>,
     /// `TMPDIR`, on Windows the folder for temporary files; ignored where it is not absolute.
     pub temporary: Option<OsString>,
-    /// The user's local application data (Windows); ignored where it is not absolute.
+    /// Local application data of the user (Windows); ignored where it is not absolute.
     pub local: Option<OsString>,
-    /// The effective user id; on Windows there is none, and it is 0.
+    /// Effective user id; 0 on Windows, which has none.
     pub user: u32,
 }
 
@@ -36,34 +34,34 @@ pub struct Environment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// `MMSTATS_PATH` names it: taken as it is, links, owner and mode are the user's business.
+    /// Named by `MMSTATS_PATH`. Links are followed; owner and mode are not checked.
     Explicit,
-    /// The per-user directory in the shared-memory file system (Linux).
+    /// Per-user directory in the shared-memory file system (Linux).
     SharedMemory,
-    /// The `mmstats` directory in `XDG_RUNTIME_DIR`.
+    /// Directory `mmstats` in `XDG_RUNTIME_DIR`.
     Runtime,
-    /// The per-user directory in `TMPDIR`, else in `/tmp`; on Windows in the user's own folder
-    /// for temporary files.
+    /// Per-user directory in `TMPDIR`, else in `/tmp`; on Windows in the user's own folder for
+    /// temporary files.
     Temporary,
-    /// The `mmstats` directory in the user's local application data (Windows).
+    /// Directory `mmstats` in the user's local application data (Windows).
     Local,
 }
 
-/// A directory that may be used.
+/// A directory to try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its path.
+    /// Path.
     pub path: PathBuf,
-    /// Why it is one.
+    /// Why it is a candidate.
     pub origin: Origin,
 }
 
 /// A candidate that could not be used.
 #[derive(Debug)]
 pub struct PassedOver {
-    /// Which one.
+    /// The candidate.
     pub candidate: Candidate,
-    /// Why.
+    /// Reason.
     pub error: Error,
 }
 
@@ -86,7 +84,7 @@ impl Environment {
             path.as_ref().map(PathBuf::from).filter(|path| path.is_absolute())
         };
         let mut candidates = Vec::new();
-        // A user's folders are the user's own there.
+        // Both folders belong to the user there.
         if cfg!(windows) {
             let folders = [(&self.local, Origin::Local), (&self.temporary, Origin::Temporary)];
             candidates.extend(folders.into_iter().filter_map(|(folder, origin)| {
@@ -94,7 +92,7 @@ impl Environment {
             }));
             return candidates;
         }
-        // Where a file system in memory is sure to be.
+        // Systems on which this path is in memory.
         if cfg!(any(target_os = "linux", target_os = "android")) {
             let path = PathBuf::from("/dev/shm").join(&own);
             candidates.push(Candidate { path, origin: Origin::SharedMemory });
@@ -108,134 +106,45 @@ impl Environment {
     }
 }
 
-/// The directory that was chosen for publishing.
+/// The directory chosen for publishing.
 #[derive(Debug)]
-pub struct Found<D> {
-    /// Open and checked.
+pub struct PublishDirectory<D> {
+    /// The open directory.
     pub directory: D,
     /// Why it was a candidate.
     pub origin: Origin,
-    /// Better candidates, which could not be used.
+    /// Better candidates that could not be used.
     pub passed_over: Vec<PassedOver>,
 }
 
-/// The ways in which a backend opens a directory.
+/// Functions by which a backend opens directories.
 pub trait OpenDirectory: Sized {
-    /// Opens any directory; links are followed.
-    ///
-    /// # Errors
-    ///
-    /// Where it does not exist ([`ErrorKind::NotFound`]), or cannot be used.
+    #[doc = docs!(Directory::open)]
     fn open(path: &Path) -> Result<Self>;
 
-    /// The same, and makes it if it is missing.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open), and where it cannot be made.
+    #[doc = docs!(Directory::open_or_create)]
     fn open_or_create(path: &Path) -> Result<Self>;
 
-    /// Opens a directory that belongs to this user alone.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open), and where others may write to it.
+    #[doc = docs!(Directory::open_own)]
     fn open_own(path: &Path) -> Result<Self>;
 
-    /// The same, and makes it if it is missing.
-    ///
-    /// # Errors
-    ///
-    /// As [`open_own`](Self::open_own), and where it cannot be made.
+    #[doc = docs!(Directory::create_own)]
     fn create_own(path: &Path) -> Result<Self>;
 
-    /// The directory again, if files can be made in it.
+    /// The directory itself, if files can be created in it.
     ///
     /// # Errors
     ///
-    /// Where they cannot.
+    /// If they cannot.
     fn writable(self) -> Result<Self>;
 }
 
-/// What the `directory` module of a backend has besides its `Directory` (with the functions of
-/// [`OpenDirectory`]) and its `environment`: written once, for all backends.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! directories {
-    ($directory:ident, $environment:ident) => {
-        /// The directory that was chosen for publishing.
-        pub type Found = $crate::Found<$directory>;
-
-        impl $crate::OpenDirectory for $directory {
-            fn open(path: &std::path::Path) -> $crate::Result<Self> {
-                Self::open(path)
-            }
-            fn open_or_create(path: &std::path::Path) -> $crate::Result<Self> {
-                Self::open_or_create(path)
-            }
-            fn open_own(path: &std::path::Path) -> $crate::Result<Self> {
-                Self::open_own(path)
-            }
-            fn create_own(path: &std::path::Path) -> $crate::Result<Self> {
-                Self::create_own(path)
-            }
-            fn writable(self) -> $crate::Result<Self> {
-                self.writable()
-            }
-        }
-
-        /// The directory to publish in: the first [candidate](Environment::candidates) that can
-        /// be used. It is made if it is missing.
-        ///
-        /// # Errors
-        ///
-        /// Where no candidate can be used; the error is about the best one.
-        pub fn publish_directory() -> $crate::Result<Found> {
-            publish_directory_in(&$environment())
-        }
-
-        /// The same for another environment.
-        ///
-        /// # Errors
-        ///
-        /// As [`publish_directory`].
-        pub fn publish_directory_in(environment: &$crate::Environment) -> $crate::Result<Found> {
-            $crate::publish_in(environment)
-        }
-
-        /// The directories to look for files in: all candidates that exist and can be trusted,
-        /// best first.
-        #[must_use]
-        pub fn observe_directories() -> Vec<$directory> {
-            observe_directories_in(&$environment()).0
-        }
-
-        /// The same for another environment, and which existing directories were passed over.
-        #[must_use]
-        pub fn observe_directories_in(
-            environment: &$crate::Environment,
-        ) -> (Vec<$directory>, Vec<$crate::PassedOver>) {
-            $crate::observe_in(environment)
-        }
-
-        /// Whether the files in a directory are in memory, and never wait for a disk; see
-        /// [`Directory::is_memory_backed`].
-        ///
-        /// # Errors
-        ///
-        /// Where the directory cannot be opened.
-        pub fn is_memory_backed(path: &std::path::Path) -> $crate::Result<Option<bool>> {
-            $directory::open(path)?.is_memory_backed()
-        }
-    };
-}
-
-/// `publish_directory_in` of a backend.
+/// Implements `publish_directory_in` of a backend.
 ///
 /// # Errors
 ///
-/// Where no candidate can be used; the error is about the best one.
-pub fn publish_in<D: OpenDirectory>(environment: &Environment) -> Result<Found<D>> {
+/// If no candidate can be used; the error is that of the best one.
+pub fn publish_in<D: OpenDirectory>(environment: &Environment) -> Result<PublishDirectory<D>> {
     let mut passed_over = Vec::new();
     for candidate in environment.candidates() {
         let origin = candidate.origin;
@@ -244,16 +153,15 @@ pub fn publish_in<D: OpenDirectory>(environment: &Environment) -> Result<Found<D
             _ => D::create_own(&candidate.path),
         };
         match directory.and_then(D::writable) {
-            Ok(directory) => return Ok(Found { directory, origin, passed_over }),
+            Ok(directory) => return Ok(PublishDirectory { directory, origin, passed_over }),
             Err(error) => passed_over.push(PassedOver { candidate, error }),
         }
     }
-    let none = || Error::pathless("find a directory", ErrorKind::NotFound);
+    let none = || Error::without_path("find a directory", ErrorKind::NotFound);
     Err(passed_over.into_iter().next().map_or_else(none, |passed| passed.error))
 }
 
-/// `observe_directories_in` of a backend: of the candidates that were passed over those that exist,
-/// and what the user named.
+/// Implements `observe_directories_in` of a backend.
 #[must_use]
 pub fn observe_in<D: OpenDirectory>(environment: &Environment) -> (Vec<D>, Vec<PassedOver>) {
     let (mut found, mut passed_over) = (Vec::new(), Vec::new());
@@ -264,7 +172,7 @@ pub fn observe_in<D: OpenDirectory>(environment: &Environment) -> (Vec<D>, Vec<P
         };
         match directory {
             Ok(directory) => found.push(directory),
-            // Nobody has published there; but a directory that the user named should exist.
+            // Not an error, unless the user named the directory: no program has published there.
             Err(error)
                 if error.kind() == ErrorKind::NotFound && candidate.origin != Origin::Explicit => {}
             Err(error) => passed_over.push(PassedOver { candidate, error }),
@@ -277,11 +185,11 @@ pub fn observe_in<D: OpenDirectory>(environment: &Environment) -> (Vec<D>, Vec<P
 mod tests {
     use super::*;
 
-    /// Opens what its path says that can be opened.
-    #[cfg(not(windows))] // as the test that it is for
+    /// A directory whose path says how opening it ends, and that has the function in its name.
+    #[cfg(not(windows))] // used by the test of the candidates outside Windows
     struct Named(PathBuf);
 
-    #[cfg(not(windows))] // as above
+    #[cfg(not(windows))] // as `Named`
     impl Named {
         fn made(path: &Path, how: &str) -> Result<Self> {
             let error = |kind| Err(Error::new("use directory", path, kind));
@@ -295,7 +203,7 @@ mod tests {
         }
     }
 
-    #[cfg(not(windows))] // as above
+    #[cfg(not(windows))] // as `Named`
     impl OpenDirectory for Named {
         fn open(path: &Path) -> Result<Self> {
             Self::made(path, "open")
@@ -316,16 +224,15 @@ mod tests {
         }
     }
 
-    #[cfg(not(windows))] // the folders that Windows has
+    #[cfg(not(windows))] // Windows has other candidates
     #[test]
-    fn the_best_that_can_be_used_is_taken() {
+    fn publish_in_takes_best_usable_candidate() {
         let with = |explicit: &str, runtime: &str, temporary: &str| Environment {
             explicit: Some(explicit.into()),
             runtime: Some(runtime.into()),
             temporary: Some(temporary.into()),
             ..Environment::default()
         };
-        // Behind the one in memory, of systems that have it.
         let chosen = |environment: &Environment| {
             let found = publish_in::<Named>(environment)?;
             Ok::<_, Error>((found.directory.0, found.origin, found.passed_over.len()))
@@ -360,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn explicit_path_is_the_only_one() {
+    fn candidates_with_explicit_path_are_that_alone() {
         let environment = Environment {
             explicit: Some("relative/dir".into()),
             runtime: Some("/run/user/7".into()),
@@ -372,9 +279,9 @@ mod tests {
         assert_ne!(paths(&empty), [Path::new("relative/dir")]);
     }
 
-    #[cfg(windows)] // the folders that Windows has
+    #[cfg(windows)] // its folders of a user
     #[test]
-    fn defaults_are_in_the_folders_of_the_user() {
+    fn candidates_on_windows_are_in_folders_of_the_user() {
         let environment = Environment {
             local: Some(r"C:\Users\Zoë\AppData\Local".into()),
             temporary: Some("relative".into()),
@@ -386,9 +293,9 @@ mod tests {
         assert_eq!(found[0].origin, Origin::Local);
     }
 
-    #[cfg(not(windows))] // where absolute paths begin with a slash
+    #[cfg(not(windows))] // absolute paths begin with a slash
     #[test]
-    fn defaults_are_per_user() {
+    fn candidates_by_default_are_per_user() {
         let environment = Environment {
             runtime: Some("/run/user/7".into()),
             temporary: Some("/var/folders/7".into()),
@@ -402,9 +309,9 @@ mod tests {
         assert_eq!(found, want[skip..].iter().map(PathBuf::from).collect::<Vec<_>>());
     }
 
-    #[cfg(not(windows))] // as above
+    #[cfg(not(windows))] // absolute paths begin with a slash
     #[test]
-    fn relative_variables_are_ignored() {
+    fn candidates_ignore_relative_variables() {
         let environment = Environment {
             runtime: Some("run".into()),
             temporary: Some("".into()),

@@ -1,4 +1,4 @@
-//! What the codes of the system mean.
+//! Errors of the operating system, with their context and kind.
 
 use std::io;
 use std::path::Path;
@@ -7,13 +7,18 @@ use windows_sys::Win32::Foundation as win;
 
 use crate::{Error, ErrorKind};
 
-/// An error of the system, with its context.
+/// Adds operation and path to an error of the system.
+pub(super) fn failed(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
+    move |error| os_error(operation, Some(path), error)
+}
+
+/// Adds operation and path to an error of the system.
 pub(super) fn os_error(operation: &'static str, path: Option<&Path>, os: io::Error) -> Error {
-    let kind = code_of(&os).and_then(kind_of).unwrap_or_else(|| ErrorKind::of_io(&os));
+    let kind = code_of(&os).and_then(kind_of).unwrap_or_else(|| ErrorKind::from_io(&os));
     Error::from_os(operation, path, os, kind)
 }
 
-/// The code of the system, if the error comes from there.
+/// Code of the system.
 pub(super) fn code_of(os: &io::Error) -> Option<u32> {
     os.raw_os_error().map(i32::cast_unsigned)
 }
@@ -26,7 +31,7 @@ fn kind_of(code: u32) -> Option<ErrorKind> {
         win::ERROR_FILE_EXISTS | win::ERROR_ALREADY_EXISTS => ErrorKind::AlreadyExists,
         win::ERROR_LOCK_VIOLATION => ErrorKind::Locked,
         win::ERROR_SHARING_VIOLATION | win::ERROR_USER_MAPPED_FILE => ErrorKind::InUse,
-        // Somebody has removed it; the name goes when the last user does.
+        // Removed; the name disappears when the last handle is closed.
         win::ERROR_DELETE_PENDING => ErrorKind::NotFound,
         win::ERROR_TOO_MANY_OPEN_FILES => ErrorKind::TooManyFiles,
         win::ERROR_FILENAME_EXCED_RANGE => ErrorKind::NameTooLong,
@@ -42,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_have_kinds() {
+    fn os_error_has_kind_and_code() {
         for (code, kind) in [
             (win::ERROR_DISK_FULL, ErrorKind::NoSpace),
             (win::ERROR_WRITE_PROTECT, ErrorKind::ReadOnly),

@@ -1,54 +1,38 @@
-//! A published file, from its writer's side.
+//! A published file on the side of its writer.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mmstats_core::Memory;
+use mmstats_system::{check_size, docs};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use mmstats_core::Memory;
-
-use super::codes::os_error;
-use super::create::populate;
 use super::fork::Registration;
+use super::lock;
 use super::mapping::Mapping;
-use super::open::regular;
-use super::{failed, file_id, file_size, lock};
+use super::observed_file::{check_path, check_type};
+use super::os_error::{failed, os_error};
+use super::stat::{file_id, file_size};
 use crate::{Error, ErrorKind, Result};
 
-/// A published file: locked for writing as long as this value lives.
-///
-/// Dropping it releases the lock, which tells observers that the writer is gone; the file
-/// stays. The bytes stay mapped as long as somebody holds [`mapping`](Self::mapping).
-///
-/// In a forked child it refers to nothing any more, see [`fork`](crate::fork): dropping it
-/// changes nothing, the other methods answer [`ErrorKind::Forked`].
+#[doc = docs!(OwnedFile)]
 #[derive(Debug)]
 pub struct OwnedFile {
     mapping: Arc<Mapping>,
     path: PathBuf,
 }
 
-/// The end of [`NewFile::publish`](crate::NewFile::publish).
-pub(super) const fn published(mapping: Arc<Mapping>, path: PathBuf) -> OwnedFile {
-    OwnedFile { mapping, path }
-}
-
-/// Opens a file that an earlier run of this program left behind, to go on writing it.
-///
-/// # Errors
-///
-/// Where it is not a regular file, belongs to another user, is larger than an image may
-/// be, is empty, or has a writer ([`ErrorKind::Locked`]).
+#[doc = docs!(reopen)]
 pub fn reopen(path: &Path) -> Result<OwnedFile> {
     reopen_after(path, || ())
 }
 
-/// The same with something done between opening and locking.
+/// Calls `before_lock` between opening and locking.
 fn reopen_after(path: &Path, before_lock: impl FnOnce()) -> Result<OwnedFile> {
     let path = &std::path::absolute(path).map_err(|error| os_error(REOPEN, Some(path), error))?;
     let failed = failed(REOPEN, path);
-    regular(REOPEN, path)?;
+    check_path(REOPEN, path)?;
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let open = || rustix::fs::open(path, flags, Mode::empty());
     let registration = Registration::open(REOPEN, path, open, open)?;
@@ -56,19 +40,19 @@ fn reopen_after(path: &Path, before_lock: impl FnOnce()) -> Result<OwnedFile> {
     let fd = registration.lock_fd().ok_or_else(forked)?;
     before_lock();
     lock::take(fd).map_err(&failed)?;
-    // Only now: nobody who respects the lock changes it any more.
+    // After locking, because no other holder of the lock changes the file any more.
     let stat = rustix::fs::fstat(fd).map_err(&failed)?;
-    super::open::check_type(REOPEN, path, &stat)?;
+    check_type(REOPEN, path, &stat)?;
     let (owner, expected) = (stat.st_uid, rustix::process::geteuid().as_raw());
     if owner != expected {
         return Err(Error::new(REOPEN, path, ErrorKind::WrongOwner { owner, expected }));
     }
-    let len = super::open::check_size(REOPEN, path, file_size(&stat))?;
+    let len = check_size(REOPEN, path, file_size(&stat))?;
     if !has_name(path, registration.file_id()).map_err(&failed)? {
         return Err(Error::new(REOPEN, path, ErrorKind::Replaced));
     }
-    // A copy of a file may have holes. Where this is interrupted, or not known to the file
-    // system, writing the pages will tell.
+    // A copied file may have holes. If the call is interrupted or not supported, writing the pages
+    // reports a full disk.
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     if let Err(errno @ (Errno::NOSPC | Errno::DQUOT)) =
         rustix::fs::fallocate(fd, rustix::fs::FallocateFlags::empty(), 0, u64::from(len))
@@ -76,31 +60,29 @@ fn reopen_after(path: &Path, before_lock: impl FnOnce()) -> Result<OwnedFile> {
         return Err(failed(errno));
     }
     let mapping = Mapping::of_writer(registration, len as usize, REOPEN, path)?;
-    populate(&mapping, path)?;
-    Ok(OwnedFile { mapping: Arc::new(mapping), path: path.clone() })
+    mapping.populate(REOPEN, path)?;
+    Ok(OwnedFile::new(Arc::new(mapping), path.clone()))
 }
 
 impl OwnedFile {
-    /// The bytes.
+    /// A file that was published or reopened.
+    pub(super) const fn new(mapping: Arc<Mapping>, path: PathBuf) -> Self {
+        Self { mapping, path }
+    }
+
+    #[doc = docs!(mapping)]
     #[must_use]
     pub const fn mapping(&self) -> &Arc<Mapping> {
         &self.mapping
     }
 
-    /// Its absolute path.
+    #[doc = docs!(path)]
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Sees to it that the bytes survive a crash of the machine. For a file in memory this
-    /// means nothing; a crash of the program loses nothing anyway.
-    ///
-    /// With `wait` it returns when they are stored, which takes as long as the disk takes.
-    ///
-    /// # Errors
-    ///
-    /// Where they cannot be stored, or in a forked child.
+    #[doc = docs!(OwnedFile::flush)]
     pub fn flush(&self, wait: bool) -> Result<()> {
         const FLUSH: &str = "flush";
         let failed = failed(FLUSH, &self.path);
@@ -113,18 +95,12 @@ impl OwnedFile {
         Ok(())
     }
 
-    /// Cuts the mapping off from the file: who still has it goes on in a private copy at the
-    /// same address, and the file does not change any more.
-    ///
-    /// # Errors
-    ///
-    /// Where there is no memory for the copy; then the mapping stays as it is.
+    #[doc = docs!(OwnedFile::detach)]
     pub fn detach(&self) -> Result<()> {
         self.mapping.detach().map_err(failed("detach", &self.path))
     }
 
-    /// Whether the file is as long as it was made: nobody has truncated it. In a forked child,
-    /// which has a copy, it does not matter.
+    #[doc = docs!(OwnedFile::has_its_size)]
     #[must_use]
     pub fn has_its_size(&self) -> bool {
         let Some(fd) = self.mapping.lock_fd() else { return true };
@@ -132,18 +108,12 @@ impl OwnedFile {
         size.is_ok_and(|size| size >= self.mapping.len() as u64)
     }
 
-    /// Whether the path is still the file's name.
+    /// Whether the path still refers to the file.
     pub(super) fn has_its_name(&self) -> rustix::io::Result<bool> {
         has_name(&self.path, self.mapping.file_id())
     }
 
-    /// Removes the file's name, if it is still its name. The lock and the bytes stay until
-    /// they are dropped.
-    ///
-    /// # Errors
-    ///
-    /// Where the name refers to another file or to none ([`ErrorKind::Replaced`]), where it
-    /// cannot be removed, or in a forked child.
+    #[doc = docs!(OwnedFile::remove)]
     pub fn remove(&self) -> Result<()> {
         const REMOVE: &str = "remove";
         if self.mapping.lock_fd().is_none() {
@@ -159,14 +129,14 @@ impl OwnedFile {
 
 impl Drop for OwnedFile {
     fn drop(&mut self) {
-        // The descriptor stays open as long as the bytes are mapped; the lock must not.
+        // The descriptor stays open as long as the bytes are mapped; the lock must end now.
         if let Some(fd) = self.mapping.lock_fd() {
             lock::release(fd);
         }
     }
 }
 
-/// Whether `path` names the file `id`.
+/// Whether `path` refers to the file `id`.
 fn has_name(path: &Path, id: Option<crate::FileId>) -> rustix::io::Result<bool> {
     match rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(file_id(&stat)) == id),
@@ -182,10 +152,9 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// A sweeper may remove the name after it was opened; whoever published there then
-    /// would never be seen.
+    /// A file without a name would be invisible to observers.
     #[test]
-    fn file_that_is_swept_while_it_is_opened_is_not_taken() {
+    fn reopen_of_file_swept_meanwhile_is_replaced() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("x.mmst");
         fs::write(&path, "x").unwrap();

@@ -1,43 +1,40 @@
-//! A moment without locks: no thread forks while another one holds a lock that its child
-//! could want.
+//! Gate that separates forks from locks: a child inherits no lock that another thread holds.
 //!
-//! A child has only the thread that forked. A lock that another thread held at that moment is
-//! held for ever in the child. So whoever takes such a lock takes [`Held`] first, and a fork
-//! waits until nobody has one; meanwhile nobody gets one.
+//! A child has only the thread that forked. A lock that another thread held at that moment stays
+//! locked in the child for ever. A thread therefore takes an [`Inhibitor`] before such a lock. A
+//! fork waits until there is no inhibitor, and no thread gets one meanwhile.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::table::{FORK_ROUNDS, pause};
+use mmstats_system::docs;
 
-/// While a thread has one, other threads do not fork. Several of a thread count as one.
+use super::backoff::{FORK_ROUNDS, pause};
+
+#[doc = docs!(fork::Inhibitor)]
 #[derive(Debug)]
-pub struct Held(
-    /// It belongs to its thread.
+pub struct Inhibitor(
+    /// Not `Send`: it belongs to its thread.
     PhantomData<*const ()>,
 );
 
-/// Waits while another thread forks, and then keeps others from forking until the result is
-/// dropped: for moments, in which a lock is held that a forked child would want.
-///
-/// A thread that forks waits for about a fifth of a second and no longer, since a holder may
-/// be stuck in a slow file system and the program must go on.
+#[doc = docs!(fork::inhibit)]
 #[must_use]
-pub fn hold() -> Held {
+pub fn inhibit() -> Inhibitor {
     if DEPTH.get() == 0 {
         enter();
     }
     DEPTH.set(DEPTH.get() + 1);
-    Held(PhantomData)
+    Inhibitor(PhantomData)
 }
 
 fn enter() {
     let mut round = 0_u32;
     loop {
-        // Must be SeqCst, as the two accesses in `close` are: of a thread that enters and
-        // one that forks, at least one must see the other.
+        // Must be SeqCst, as the two accesses in `close`, because of a thread that enters and one
+        // that forks, at least one must see the other.
         HOLDERS.fetch_add(1, SeqCst);
         if FORKS.load(SeqCst) == 0 {
             return;
@@ -50,7 +47,7 @@ fn enter() {
     }
 }
 
-impl Drop for Held {
+impl Drop for Inhibitor {
     fn drop(&mut self) {
         let depth = DEPTH.get() - 1;
         DEPTH.set(depth);
@@ -60,7 +57,7 @@ impl Drop for Held {
     }
 }
 
-/// Before a fork: nobody gets a [`Held`] from here on, and those who have one are waited for.
+/// Before a fork: no thread gets an [`Inhibitor`] from here on; waits for existing ones.
 pub(super) fn close() {
     FORKS.fetch_add(1, SeqCst);
     let own = usize::from(DEPTH.get() > 0);
@@ -77,13 +74,13 @@ pub(super) fn open_in_parent() {
     FORKS.fetch_sub(1, SeqCst);
 }
 
-/// After a fork, in the child, where there is no other thread.
+/// After a fork, in the child, which has no other thread.
 pub(super) fn open_in_child() {
     HOLDERS.store(usize::from(DEPTH.get() > 0), SeqCst);
     FORKS.store(0, SeqCst);
 }
 
-/// Threads that have a [`Held`].
+/// Threads that have an [`Inhibitor`].
 static HOLDERS: AtomicUsize = AtomicUsize::new(0);
 /// Threads that are about to fork.
 static FORKS: AtomicUsize = AtomicUsize::new(0);
@@ -98,17 +95,17 @@ mod tests {
     use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::time::{Duration, Instant};
 
-    /// The counters are of the whole process.
+    /// Serialises the tests: the counters belong to the process.
     fn alone() -> MutexGuard<'static, ()> {
         static ONE: Mutex<()> = Mutex::new(());
         ONE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[test]
-    fn nobody_enters_while_a_thread_forks() {
+    fn inhibit_while_a_thread_forks_waits() {
         let _alone = alone();
         close();
-        let entered = std::thread::spawn(|| drop(hold()));
+        let entered = std::thread::spawn(|| drop(inhibit()));
         std::thread::sleep(Duration::from_millis(50));
         assert!(!entered.is_finished());
         open_in_parent();
@@ -116,21 +113,21 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_forks_waits_for_holders_but_not_for_itself() {
+    fn close_waits_for_other_threads_only() {
         let _alone = alone();
-        let (outer, inner) = (hold(), hold());
+        let (outer, inner) = (inhibit(), inhibit());
         let start = Instant::now();
         close();
-        // The wait for nobody is shorter than the longest wait: it does not even begin.
+        // Much shorter than the longest wait.
         assert!(start.elapsed() < Duration::from_millis(150), "{:?}", start.elapsed());
-        // One that has it already may take it again, also now.
-        drop(hold());
+        // A thread that has one gets another, also now.
+        drop(inhibit());
         open_in_parent();
         drop((outer, inner));
 
         let (send, received) = std::sync::mpsc::channel();
         let holder = std::thread::spawn(move || {
-            let held = hold();
+            let held = inhibit();
             send.send(()).unwrap();
             std::thread::sleep(Duration::from_millis(50));
             drop(held);
@@ -143,12 +140,12 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_forks_does_not_wait_for_ever() {
+    fn close_with_blocked_holder_gives_up() {
         let _alone = alone();
         let (send, received) = std::sync::mpsc::channel();
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let holder = std::thread::spawn(move || {
-            let held = hold();
+            let held = inhibit();
             send.send(()).unwrap();
             let _ = ended.recv();
             drop(held);

@@ -1,12 +1,11 @@
-//! A file that is truncated while it is mapped makes its lost pages fault with SIGBUS.
+//! Handler for SIGBUS, which the lost pages of a file raise that was truncated while mapped.
 //!
-//! The handler looks the address up in the table of mapped files. If it is in one, it
-//! puts pages of zeros from there to the end of the mapping, marks the mapping
-//! [damaged](crate::Mapping::is_damaged) and returns: the access then reads zeros. Any
-//! other SIGBUS goes to whoever handled it before, or ends the process as ever.
+//! The handler searches the address in the table of mapped files. If it finds it, it maps zeros
+//! from there to the end of the mapping, marks the mapping [damaged](crate::Mapping::is_damaged)
+//! and returns: the access then reads zeros. Any other SIGBUS goes to the previous handler, or ends
+//! the process.
 //!
-//! A handler that somebody installs later, and that does not pass signals on, puts this
-//! out of action; see [`is_installed`].
+//! A handler installed later that does not chain to this one disables it; see [`is_installed`].
 #![allow(unsafe_code)] // Handles a signal; each block has its proof.
 
 use std::ffi::{c_int, c_void};
@@ -17,43 +16,36 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
+use mmstats_system::docs;
 use rustix::mm::{MapFlags, ProtFlags};
 
-use super::codes::os_error;
-use super::table::{Lock, Range, slots};
+use super::mapping_table::{Lock, Range, slots};
+use super::os_error::os_error;
 use crate::{Error, Result};
 
-/// Installs the handler, once for the life of the process.
-///
-/// [`open`](crate::open) does this by itself, because without it a truncated file would
-/// end the observer. A writer may ask for it: then a writer's own file, truncated by
-/// somebody, does not end the program either.
-///
-/// # Errors
-///
-/// Where the system refuses.
+#[doc = docs!(fault_handler::install)]
 pub fn install() -> Result<()> {
-    // Not `Once`: a fork in another thread would leave it half-done for ever.
+    // Not `Once`: a fork in another thread would leave it incomplete for ever.
     let _held = Lock::hold();
     if INSTALLED.load(Relaxed) {
         return Ok(());
     }
     PAGE_SIZE.store(rustix::param::page_size(), Relaxed);
     let previous = exchange(None).map_err(refused)?;
-    // Before the handler, which needs it.
+    // Before the handler, which uses it.
     let previous = PREVIOUS.get_or_init(|| previous);
     exchange(Some(&action(previous))).map_err(refused)?;
     INSTALLED.store(true, Relaxed);
     Ok(())
 }
 
-/// Whether the handler is in place now: installed, and not replaced by somebody since.
+#[doc = docs!(fault_handler::is_installed)]
 #[must_use]
 pub fn is_installed() -> bool {
     exchange(None).is_ok_and(|now| now.sa_sigaction == handler_address())
 }
 
-/// Our action: what the previous one blocks and wants is kept.
+/// The action to install, with the signal mask and flags of the previous one.
 fn action(previous: &libc::sigaction) -> libc::sigaction {
     let mut action = *previous;
     action.sa_sigaction = handler_address();
@@ -62,7 +54,7 @@ fn action(previous: &libc::sigaction) -> libc::sigaction {
     action
 }
 
-/// Installs `new`, if any, and returns what was there before.
+/// Installs `new`, if any, and returns the previous action.
 fn exchange(new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
     let mut old = MaybeUninit::uninit();
     let new = new.map_or(ptr::null(), ptr::from_ref);
@@ -79,13 +71,13 @@ fn exchange(new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
 
 /// Does only what is safe in a signal handler: atomics and bare system calls.
 unsafe extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: the system passes a valid `info` to a handler with SA_SIGINFO, and nobody
-    // changes it meanwhile.
+    // SAFETY: the system passes a valid `info` to a handler with SA_SIGINFO, and does not change
+    // it meanwhile.
     let facts = unsafe { &*info };
     let code = facts.si_code;
-    // Somebody sent it, unless the code is positive; then there is no address.
+    // A positive code means a fault, which has an address; other codes mean a sent signal.
     if code > 0 {
-        // SAFETY: a SIGBUS that the system raised has an address.
+        // SAFETY: a SIGBUS that a fault raised has an address.
         let address = unsafe { facts.si_addr() }.addr();
         for slot in slots() {
             let Some(range) = slot.range() else { continue };
@@ -99,13 +91,13 @@ unsafe extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, contex
 }
 
 fn contains(range: Range, address: usize) -> bool {
-    // A page that is only partly ours is mapped whole.
+    // The last page is mapped whole.
     let start = range.base.addr().get();
     let end = start + range.len.next_multiple_of(PAGE_SIZE.load(Relaxed));
     (start..end).contains(&address)
 }
 
-/// Puts zeros in the place of the page with `address` and all that follow.
+/// Maps zeros over the page with `address` and all pages after it.
 fn replace(range: Range, address: usize) -> bool {
     let page = PAGE_SIZE.load(Relaxed);
     let offset = (address - range.base.addr().get()) / page * page;
@@ -115,8 +107,8 @@ fn replace(range: Range, address: usize) -> bool {
     // SAFETY: the address is in the mapping, so the start of its page is too.
     let place = unsafe { range.base.add(offset) };
     // SAFETY:
-    // - the range from `place` is the rest of one mapping of this crate, which is in use,
-    //   as somebody has just touched it; nothing else is replaced;
+    // - the range from `place` is the rest of one mapping of this crate, which is in use, as a
+    //   thread has just accessed it; nothing else is replaced;
     // - it stays mapped, with the same protection; the bytes become zeros, which are
     //   valid for the atomics that read them.
     let mapped = unsafe {
@@ -130,7 +122,7 @@ fn replace(range: Range, address: usize) -> bool {
     mapped.is_ok()
 }
 
-/// Gives a signal that is not ours to whoever handled it before.
+/// Passes a signal on to the previous handler.
 fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void, code: c_int) {
     let previous = PREVIOUS.get();
     let handler = previous.map_or(libc::SIG_DFL, |previous| previous.sa_sigaction);
@@ -138,12 +130,10 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void, code
     match handler {
         libc::SIG_IGN if code <= 0 => {}
         libc::SIG_DFL | libc::SIG_IGN => {
-            let mut default = action_of_nobody(previous);
-            default.sa_sigaction = libc::SIG_DFL;
-            let _ = exchange(Some(&default));
+            let _ = exchange(Some(&default_action(previous)));
             if code <= 0 {
-                // SAFETY: raising a signal has no precondition; it comes when the handler
-                // returns. A fault comes again by itself, with its true cause.
+                // SAFETY: raising a signal has no precondition; it is delivered when the handler
+                // returns. A fault recurs by itself, with its true cause.
                 unsafe { libc::raise(signal) };
             }
         }
@@ -166,10 +156,12 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void, code
     }
 }
 
-fn action_of_nobody(previous: Option<&libc::sigaction>) -> libc::sigaction {
+/// The default action, with the signal mask of `previous`.
+fn default_action(previous: Option<&libc::sigaction>) -> libc::sigaction {
     // SAFETY: a `sigaction` is plain numbers; all zero is the default action without flags.
     let zero = || unsafe { MaybeUninit::zeroed().assume_init() };
     let mut action = previous.copied().unwrap_or_else(zero);
+    action.sa_sigaction = libc::SIG_DFL;
     action.sa_flags = 0;
     action
 }
@@ -182,7 +174,7 @@ fn refused(error: io::Error) -> Error {
     os_error("handle SIGBUS", None, error)
 }
 
-/// Changed under the lock.
+/// Written under the lock.
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 /// In bytes; set before the handler is installed.

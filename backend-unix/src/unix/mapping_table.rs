@@ -1,8 +1,8 @@
-//! The mapped files of this process, in a table that signal and fork handlers can walk.
+//! Table of the mapped files of this process, readable by the SIGBUS handler and the fork handlers.
 //!
-//! A slot is a handful of atomics in memory that is never freed. Slots are taken and
-//! given back under [`Lock`], which is also held across `fork`, so that a child sees no
-//! half-made entry. The SIGBUS handler cannot take a lock; it relies on `turn`.
+//! A slot consists of atomics in memory that is never freed. Slots are taken and released under
+//! [`Lock`], which is also held across `fork`, so that a child sees no half-made entry. The SIGBUS
+//! handler cannot take a lock; it relies on `turn`.
 
 use std::cell::Cell;
 use std::os::fd::RawFd;
@@ -10,9 +10,10 @@ use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, fence};
-use std::time::Duration;
 
-/// One mapped file, or one that is about to be mapped.
+use super::backoff::{FORK_ROUNDS, pause};
+
+/// A mapped file, or one that is about to be mapped.
 #[derive(Debug)]
 pub(super) struct Slot {
     taken: AtomicBool,
@@ -22,11 +23,11 @@ pub(super) struct Slot {
     /// In bytes.
     len: AtomicUsize,
     writable: AtomicBool,
-    /// What is mapped is a copy, no longer the file.
+    /// The mapping is a private copy of the file.
     private: AtomicBool,
-    /// A page could not be read and was replaced.
+    /// A page was lost and replaced by zeros.
     damaged: AtomicBool,
-    /// The descriptors of a writer's file; -1 for readers and in forked children.
+    /// Descriptors of a writer's file; -1 for readers and in forked children.
     lock_fd: AtomicI32,
     map_fd: AtomicI32,
 }
@@ -54,7 +55,7 @@ impl Slot {
         }
     }
 
-    /// Says what is mapped; from here on the handlers look after it.
+    /// Sets the mapped range; from here on the handlers see it.
     pub(super) fn set_range(&self, base: NonNull<u8>, len: usize, writable: bool) {
         self.base.store(base.as_ptr(), Relaxed);
         self.len.store(len, Relaxed);
@@ -66,7 +67,7 @@ impl Slot {
         self.turn.store(self.turn.load(Relaxed).wrapping_add(1) | 1, Release);
     }
 
-    /// Takes the range back, before it is unmapped.
+    /// Hides the range from the handlers, before it is unmapped.
     fn clear_range(&self) {
         let turn = self.turn.load(Relaxed);
         self.turn.store(turn.wrapping_add(turn & 1), Relaxed);
@@ -76,7 +77,7 @@ impl Slot {
         self.len.store(0, Relaxed);
     }
 
-    /// What is mapped, if anything, and if it is not being changed just now.
+    /// The mapped range, if there is one and it is not changing at the moment.
     pub(super) fn range(&self) -> Option<Range> {
         // Must be Acquire; partner: the store in `set_range`.
         let turn = self.turn.load(Acquire);
@@ -89,35 +90,35 @@ impl Slot {
         (steady && len > 0).then_some(Range { base, len, writable })
     }
 
-    /// Notes that a copy is mapped. The caller holds the lock.
+    /// Records that a private copy is mapped. The caller holds the lock.
     pub(super) fn set_private(&self) {
         self.private.store(true, Relaxed);
     }
 
-    /// Whether a copy is mapped.
+    /// Whether a private copy is mapped.
     pub(super) fn is_private(&self) -> bool {
         self.private.load(Relaxed)
     }
 
-    /// Notes that bytes of the range were lost.
+    /// Records that bytes of the range were lost.
     pub(super) fn set_damaged(&self) {
         self.damaged.store(true, Relaxed);
     }
 
-    /// The descriptors of a writer's file, unless this process was forked off the writer.
+    /// Descriptors of a writer's file; `None` in a forked child.
     pub(super) fn fds(&self) -> Option<Fds> {
         let (lock, map) = (self.lock_fd.load(Relaxed), self.map_fd.load(Relaxed));
-        // One alone is only seen in a child of a thread that could not get the lock.
+        // A single one is seen only in a child of a thread that forked without the lock.
         (lock != NO_FD && map != NO_FD).then_some(Fds { lock, map })
     }
 
-    /// Hands descriptors over. The caller holds the lock.
+    /// Stores descriptors. The caller holds the lock.
     pub(super) fn set_fds(&self, fds: Fds) {
         self.lock_fd.store(fds.lock, Relaxed);
         self.map_fd.store(fds.map, Relaxed);
     }
 
-    /// Takes the descriptors away; the caller closes them.
+    /// Takes the descriptors; the caller closes them.
     pub(super) fn take_fds(&self) -> Option<Fds> {
         let fds = self.fds();
         self.lock_fd.store(NO_FD, Relaxed);
@@ -126,17 +127,17 @@ impl Slot {
     }
 }
 
-/// The descriptors of a writer's file, opened apart: on Linux a mapping keeps what it was
-/// made from, and a lock on that, even if the descriptor is closed.
+/// Descriptors of a writer's file, opened separately: on Linux a mapping keeps its open file, and
+/// a lock on that, even after the descriptor is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fds {
-    /// Holds the lock, and is never mapped.
+    /// Locked, never mapped.
     pub(super) lock: RawFd,
-    /// Is mapped, and never locked.
+    /// Mapped, never locked.
     pub(super) map: RawFd,
 }
 
-/// A slot that belongs to the holder.
+/// A taken slot.
 #[derive(Debug)]
 pub(super) struct Entry(&'static Slot);
 
@@ -145,7 +146,7 @@ impl Entry {
     pub(super) fn new(_held: &Lock) -> Option<Self> {
         let start = NEXT.load(Relaxed);
         let mut end = capacity();
-        // Half full or more is answered by a larger table, so that a free slot is near.
+        // Grows when half full, so that a free slot is found quickly.
         if TAKEN.load(Relaxed) >= end / 2 && grow(end) {
             end = capacity();
         }
@@ -159,12 +160,12 @@ impl Entry {
         Some(Self(slot))
     }
 
-    /// The slot, to describe the mapping in.
+    /// The slot.
     pub(super) const fn slot(&self) -> &'static Slot {
         self.0
     }
 
-    /// Takes the range out of the handlers' sight.
+    /// Hides the range from the handlers.
     pub(super) fn clear_range(&self) {
         self.0.clear_range();
     }
@@ -174,7 +175,7 @@ impl Entry {
         self.0.damaged.load(Relaxed)
     }
 
-    /// Gives the slot back, and with it the descriptors, if they are still ours.
+    /// Releases the slot; returns the descriptors unless a fork handler took them.
     pub(super) fn release(self, _held: &Lock) -> Option<Fds> {
         self.0.clear_range();
         let fds = self.0.take_fds();
@@ -184,13 +185,12 @@ impl Entry {
     }
 }
 
-/// Every slot there is, taken or not. Takes no lock and allocates nothing.
+/// All slots, taken or not. Takes no lock and allocates nothing.
 pub(super) fn slots() -> impl Iterator<Item = &'static Slot> {
     CHUNKS.iter().filter_map(OnceLock::get).flatten()
 }
 
-/// The process-wide lock; held by every thread that opens, closes or registers a
-/// writer's file, and by a thread that forks.
+/// Process-wide lock, held by a thread that opens, closes or registers a writer's file, or forks.
 #[derive(Debug)]
 pub(super) struct Lock(());
 
@@ -198,7 +198,7 @@ impl Lock {
     /// Waits for the lock.
     pub(super) fn hold() -> Self {
         let mut round = 0_u32;
-        // Threads that fork go first: they wait for a limited time only.
+        // Threads that fork have priority: they wait for a limited time only.
         while FORKING.load(Relaxed) > 0 || !try_lock() {
             pause(round);
             round = round.saturating_add(1);
@@ -206,9 +206,8 @@ impl Lock {
         Self(())
     }
 
-    /// Before a fork: takes the lock, but gives up after about a fifth of a second, since
-    /// a holder may be stuck in a slow file system and the program must go on. All a
-    /// child then risks is to inherit two descriptors more.
+    /// Before a fork: takes the lock, but gives up after about 0.2 s, since a holder may be blocked
+    /// by a slow file system. The child may then inherit two descriptors more.
     pub(super) fn hold_for_fork() {
         FORKING.fetch_add(1, Relaxed);
         let taken = (0..FORK_ROUNDS).any(|round| {
@@ -229,7 +228,7 @@ impl Lock {
         }
     }
 
-    /// After a fork, in the child, where no other thread can hold it.
+    /// After a fork, in the child, which has no other thread.
     pub(super) fn release_in_child() {
         HELD_FOR_FORK.set(false);
         FORKING.store(0, Relaxed);
@@ -239,7 +238,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Must be Release, because the next holder must see what was done under the lock;
+        // Must be Release, because the next holder must see the changes made under the lock;
         // partner: the exchange in `try_lock`.
         HELD.store(false, Release);
     }
@@ -248,14 +247,6 @@ impl Drop for Lock {
 fn try_lock() -> bool {
     // Must be Acquire; partner: the store in `Lock::drop`.
     HELD.compare_exchange(false, true, Acquire, Relaxed).is_ok()
-}
-
-pub(super) fn pause(round: u32) {
-    if round < 100 {
-        std::thread::yield_now();
-    } else {
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 fn slot(index: usize) -> Option<&'static Slot> {
@@ -269,8 +260,8 @@ fn capacity() -> usize {
     CHUNKS.iter().map_while(OnceLock::get).map(|chunk| chunk.len()).sum()
 }
 
-/// Adds a chunk behind the first `capacity` slots. The caller holds the lock, so that a
-/// fork never happens in the middle.
+/// Adds a chunk behind the first `capacity` slots. The caller holds the lock, so that no fork
+/// happens meanwhile.
 fn grow(capacity: usize) -> bool {
     let chunk = (capacity / FIRST + 1).ilog2() as usize;
     let Some(place) = CHUNKS.get(chunk) else { return false };
@@ -278,21 +269,18 @@ fn grow(capacity: usize) -> bool {
     place.set(slots).is_ok()
 }
 
-/// Slots of the first chunk.
+/// Slots of the first chunk; each further one is twice as large.
 const FIRST: usize = 64;
-/// Together over a million million slots: memory ends first.
+/// In total more slots than memory can hold.
 const CHUNKS_MAX: usize = if usize::BITS < 64 { 20 } else { 34 };
-/// Rounds of waiting before a fork goes on without the lock: 100 times giving way, then
-/// 200 milliseconds.
-pub(super) const FORK_ROUNDS: u32 = 300;
 const NO_FD: RawFd = -1;
 
 static CHUNKS: [OnceLock<Box<[Slot]>>; CHUNKS_MAX] = [const { OnceLock::new() }; CHUNKS_MAX];
-/// Where the search for a free slot starts.
+/// Start of the search for a free slot.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 static HELD: AtomicBool = AtomicBool::new(false);
-/// Threads that wait for the lock to fork.
+/// Threads that wait for the lock in order to fork.
 static FORKING: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
@@ -302,9 +290,10 @@ thread_local! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
-    fn slots_are_found_behind_the_first_chunk() {
+    fn entry_new_beyond_first_chunk_gets_distinct_slots() {
         let entries: Vec<_> = (0..FIRST * 5).map(|_| Entry::new(&Lock::hold()).unwrap()).collect();
         let mut addresses: Vec<_> = entries.iter().map(|e| ptr::from_ref(e.slot())).collect();
         addresses.sort_unstable();
@@ -327,13 +316,13 @@ mod tests {
     }
 
     #[test]
-    fn thread_that_forks_does_not_wait_for_ever() {
+    fn hold_for_fork_of_a_held_lock_gives_up() {
         let held = Lock::hold();
         let start = std::time::Instant::now();
         Lock::hold_for_fork();
-        // Rounds are counted, not time: a machine that is busy takes its own for each.
+        // Rounds are counted, and each may take long on a busy machine.
         assert!(start.elapsed() < Duration::from_secs(120));
-        // It does not give back what it has not got.
+        // It does not release the lock of another thread.
         Lock::release_in_parent();
         assert!(!try_lock());
         drop(held);
@@ -344,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_come_and_go() {
+    fn range_is_visible_between_set_and_clear() {
         let entry = Entry::new(&Lock::hold()).unwrap();
         let slot = entry.slot();
         assert!(slot.range().is_none());

@@ -1,17 +1,17 @@
-//! The mapped files of this process, in a table that an exception handler can walk.
+//! Table of the mapped files of this process, readable by the exception handler.
 //!
-//! A slot is a handful of atomics in memory that is never freed. Slots are taken and given
-//! back under a lock; the handler takes none, and owns a slot while its state says so.
+//! A slot consists of atomics in memory that is never freed. Slots are taken and released under a
+//! lock. The handler takes no lock; it owns a slot while the state of the slot is `REPLACING`.
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// One mapped file.
+/// A mapped file.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// `FREE` and so on.
+    /// `FREE`, `MAPPED`, `REPLACING`, `REPLACED` or `LOST`.
     state: AtomicU8,
     base: AtomicPtr<u8>,
     /// In bytes.
@@ -27,18 +27,18 @@ pub(super) struct Range {
     pub(super) writable: bool,
 }
 
-/// What is to be done where an address cannot be accessed.
+/// State of the mapping at an address that cannot be accessed.
 #[derive(Debug)]
-pub(super) enum Answer {
-    /// It is none of ours.
+pub(super) enum Lookup {
+    /// In no mapping of this crate.
     Foreign,
-    /// Zeros have taken the place of the file meanwhile.
+    /// Zeros have replaced the file meanwhile.
     Replaced(Range),
-    /// The file is still mapped: it is the caller's to replace.
-    Ours(Replacing),
+    /// The file is still mapped; the caller must replace it or give it back.
+    Mapped(Replacing),
 }
 
-/// The right and the duty to put something in the place of a range.
+/// Exclusive permission to replace a range; must end in `done` or `give_back`.
 #[derive(Debug)]
 pub(super) struct Replacing {
     slot: &'static Slot,
@@ -46,14 +46,14 @@ pub(super) struct Replacing {
 }
 
 impl Replacing {
-    /// Says that zeros are there now, or that nothing is.
+    /// Records that zeros are mapped now (`replaced`), or nothing.
     pub(super) fn done(self, replaced: bool) {
-        // Must be Release, because whoever waited must see the new pages; partner: the load in
-        // `Slot::ask`.
+        // Must be Release, because a thread that waited must see the new pages; partner: the load
+        // in `Slot::look_up`.
         self.slot.state.store(if replaced { REPLACED } else { LOST }, Release);
     }
 
-    /// Says that the file is still there.
+    /// Records that the file is still mapped.
     pub(super) fn give_back(self) {
         self.slot.state.store(MAPPED, Release);
     }
@@ -74,8 +74,8 @@ impl Slot {
         Some(Range { base, len: self.len.load(Relaxed), writable: self.writable.load(Relaxed) })
     }
 
-    /// What is known of `address`. Waits while another thread replaces the range.
-    fn ask(&'static self, address: usize) -> Option<Answer> {
+    /// Looks `address` up in this slot. Waits while another thread replaces the range.
+    fn look_up(&'static self, address: usize) -> Option<Lookup> {
         loop {
             // Must be Acquire; partners: the stores in `Entry::new` and `Replacing::done`.
             let state = self.state.load(Acquire);
@@ -83,14 +83,14 @@ impl Slot {
                 return None;
             }
             match state {
-                REPLACED => return self.range().map(Answer::Replaced),
+                REPLACED => return self.range().map(Lookup::Replaced),
                 REPLACING => std::thread::yield_now(),
                 _ if self.state.compare_exchange(MAPPED, REPLACING, AcqRel, Relaxed).is_ok() => {
-                    // From here on nobody else changes the slot. It may be another mapping's
-                    // than the one that was looked at.
+                    // From here on no other thread changes the slot. It may belong to another
+                    // mapping since the first check.
                     let range = self.range()?;
                     if range.contains(address) {
-                        return Some(Answer::Ours(Replacing { slot: self, range }));
+                        return Some(Lookup::Mapped(Replacing { slot: self, range }));
                     }
                     self.state.store(MAPPED, Release);
                     return None;
@@ -102,25 +102,25 @@ impl Slot {
 }
 
 impl Range {
-    /// A page that is only partly ours is mapped whole.
+    /// The last page is mapped whole.
     fn contains(self, address: usize) -> bool {
         let start = self.base.addr().get();
         (start..start + self.len.next_multiple_of(PAGE)).contains(&address)
     }
 }
 
-/// What is known of an address. Takes no lock and allocates nothing.
-pub(super) fn ask(address: usize) -> Answer {
+/// Looks an address up. Takes no lock and allocates nothing.
+pub(super) fn look_up(address: usize) -> Lookup {
     let slots = CHUNKS.iter().map_while(OnceLock::get).flatten();
-    slots.filter_map(|slot| slot.ask(address)).next().unwrap_or(Answer::Foreign)
+    slots.filter_map(|slot| slot.look_up(address)).next().unwrap_or(Lookup::Foreign)
 }
 
-/// A slot that belongs to the holder.
+/// A taken slot.
 #[derive(Debug)]
 pub(super) struct Entry(&'static Slot);
 
 impl Entry {
-    /// Enters a mapped range; `None` where there is no memory.
+    /// Takes a slot for a mapped range; `None` if there is no memory.
     pub(super) fn new(range: Range) -> Option<Self> {
         let mut unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = unused.pop().or_else(|| {
@@ -131,41 +131,41 @@ impl Entry {
         slot.len.store(range.len, Relaxed);
         slot.writable.store(range.writable, Relaxed);
         // Must be Release, because a handler that sees the state must see the range; partner:
-        // the load in `Slot::ask`.
+        // the load in `Slot::look_up`.
         slot.state.store(MAPPED, Release);
         Some(Self(slot))
     }
 
-    /// Whether zeros have taken the place of the file.
+    /// Whether zeros have replaced the file.
     pub(super) fn is_damaged(&self) -> bool {
         matches!(self.0.state.load(Relaxed), REPLACED | LOST)
     }
 
-    /// Takes the range out of the handler's sight; answers what is there.
-    pub(super) fn clear(&self) -> There {
+    /// Hides the range from the handler; returns what is mapped there.
+    pub(super) fn clear(&self) -> Contents {
         loop {
             match self.0.state.load(Acquire) {
                 MAPPED => {
                     let cleared = self.0.state.compare_exchange(MAPPED, FREE, AcqRel, Relaxed);
                     if cleared.is_ok() {
-                        return There::File;
+                        return Contents::File;
                     }
                 }
-                // A handler looks whether an address is in it, and is done in no time.
+                // The handler finishes soon.
                 REPLACING => std::thread::yield_now(),
                 REPLACED => {
                     self.0.state.store(FREE, Release);
-                    return There::Zeros;
+                    return Contents::Zeros;
                 }
-                _ => return There::Nothing,
+                _ => return Contents::Nothing,
             }
         }
     }
 }
 
-/// What is mapped at a range.
+/// Contents of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum There {
+pub(super) enum Contents {
     File,
     Zeros,
     Nothing,
@@ -179,7 +179,7 @@ impl Drop for Entry {
     }
 }
 
-/// The slots of a further chunk, twice as large as the last. Under the lock.
+/// Adds a chunk of slots, twice as large as the last. The caller holds the lock.
 fn grow() -> Option<impl Iterator<Item = &'static Slot>> {
     let chunk = CHUNKS.iter().position(|chunk| chunk.get().is_none())?;
     let slots = (0..FIRST << chunk).map(|_| Slot::new()).collect();
@@ -188,20 +188,20 @@ fn grow() -> Option<impl Iterator<Item = &'static Slot>> {
 
 const FREE: u8 = 0;
 const MAPPED: u8 = 1;
-/// A handler is at work.
+/// A handler is replacing the file.
 const REPLACING: u8 = 2;
 const REPLACED: u8 = 3;
-/// The file was unmapped, and nothing could be put there.
+/// The file was unmapped, and zeros could not be mapped.
 const LOST: u8 = 4;
 /// Slots of the first chunk.
 const FIRST: usize = 64;
-/// Together more than any process can map.
+/// In total more slots than a process can have mappings.
 const CHUNKS_MAX: usize = 20;
-/// The size of a page on every processor that Windows runs on.
+/// Page size of all processors that Windows supports, in bytes.
 pub(super) const PAGE: usize = 4096;
 
 static CHUNKS: [OnceLock<Box<[Slot]>>; CHUNKS_MAX] = [const { OnceLock::new() }; CHUNKS_MAX];
-/// Slots that are not in use.
+/// Free slots.
 static UNUSED: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
 
 #[cfg(test)]
@@ -214,38 +214,38 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_found_while_they_are_entered() {
+    fn look_up_finds_taken_ranges_only() {
         let entries: Vec<_> =
             (1..=FIRST * 5).map(|at| Entry::new(range(at << 30, 5000)).unwrap()).collect();
         for at in 1..=FIRST * 5 {
-            let Answer::Ours(found) = ask((at << 30) + 8191) else { panic!("{at}") };
+            let Lookup::Mapped(found) = look_up((at << 30) + 8191) else { panic!("{at}") };
             assert_eq!(found.range.base.addr().get(), at << 30);
             found.give_back();
-            assert!(matches!(ask((at << 30) + 8192), Answer::Foreign));
+            assert!(matches!(look_up((at << 30) + 8192), Lookup::Foreign));
         }
         drop(entries);
-        assert!(matches!(ask(1 << 30), Answer::Foreign));
+        assert!(matches!(look_up(1 << 30), Lookup::Foreign));
         let again = Entry::new(range(1 << 30, 1)).unwrap();
-        assert_eq!(again.clear(), There::File);
+        assert_eq!(again.clear(), Contents::File);
     }
 
     #[test]
-    fn a_range_is_replaced_once() {
+    fn look_up_of_a_range_under_replacement_waits() {
         let entry = Entry::new(range(7 << 40, 4096)).unwrap();
         assert!(!entry.is_damaged());
-        let Answer::Ours(replacing) = ask(7 << 40) else { panic!() };
+        let Lookup::Mapped(replacing) = look_up(7 << 40) else { panic!() };
         std::thread::scope(|scope| {
-            let waits = scope.spawn(|| matches!(ask((7 << 40) + 1), Answer::Replaced(_)));
+            let waits = scope.spawn(|| matches!(look_up((7 << 40) + 1), Lookup::Replaced(_)));
             replacing.done(true);
             assert!(waits.join().unwrap());
         });
         assert!(entry.is_damaged());
-        assert_eq!(entry.clear(), There::Zeros);
+        assert_eq!(entry.clear(), Contents::Zeros);
 
         let entry = Entry::new(range(8 << 40, 4096)).unwrap();
-        let Answer::Ours(replacing) = ask(8 << 40) else { panic!() };
+        let Lookup::Mapped(replacing) = look_up(8 << 40) else { panic!() };
         replacing.done(false);
-        assert!(matches!(ask(8 << 40), Answer::Foreign));
-        assert_eq!(entry.clear(), There::Nothing);
+        assert!(matches!(look_up(8 << 40), Lookup::Foreign));
+        assert_eq!(entry.clear(), Contents::Nothing);
     }
 }
