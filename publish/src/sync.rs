@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{MutexGuard, PoisonError};
 
-use crate::backend::fork::{Held, hold};
+use crate::backend::fork::{Inhibitor, inhibit};
 
 /// A mutex for short sections, without poison: a panic in one leaves nothing half-done.
 #[derive(Debug, Default)]
@@ -20,9 +20,9 @@ impl<T> Mutex<T> {
     ///
     /// A thread that forks waits at most about 0.2 s for the lock to be released.
     pub fn lock(&self) -> Locked<'_, T> {
-        let held = hold();
+        let inhibitor = inhibit();
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Locked { guard, _held: held }
+        Locked { guard, _inhibitor: inhibitor }
     }
 }
 
@@ -31,7 +31,7 @@ impl<T> Mutex<T> {
 pub struct Locked<'a, T> {
     // Must be dropped first, so it is the first field.
     guard: MutexGuard<'a, T>,
-    _held: Held,
+    _inhibitor: Inhibitor,
 }
 
 impl<T> Deref for Locked<'_, T> {

@@ -182,6 +182,18 @@ pub struct Unpublished<F> {
     pub error: Error,
 }
 
+impl<F> fmt::Display for Unpublished<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<F: fmt::Debug> std::error::Error for Unpublished<F> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
 impl<F> From<Box<Unpublished<F>>> for Error {
     fn from(unpublished: Box<Unpublished<F>>) -> Self {
         unpublished.error

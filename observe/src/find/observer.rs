@@ -24,7 +24,7 @@ fn default_handles() -> usize {
 /// call. Nothing that happens to a file ends the observer: what is truncated, replaced,
 /// removed or hostile is reported and the others are still read. To survive a file that
 /// is truncated while it is read, a handler for SIGBUS is installed
-/// ([`crate::backend::guard`]).
+/// ([`crate::backend::fault_handler`]).
 ///
 /// ```no_run
 /// use mmstats_observe::{Observer, Sources};

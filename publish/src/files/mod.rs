@@ -74,7 +74,7 @@ impl Files {
         if place.is_some() {
             // A truncated file must not end the program. Where the system offers no guard the
             // program publishes without one.
-            let _ = crate::backend::guard::install();
+            let _ = crate::backend::fault_handler::install();
         }
         let memory_backed = place.as_ref().and_then(Place::is_memory_backed);
         let earlier = match &place {

@@ -18,10 +18,6 @@ pub(crate) struct Part {
 impl Part {
     /// Whether the file has all its bytes and was not truncated.
     pub(crate) fn is_whole(&self) -> bool {
-        // Windows does not truncate a file that is mapped.
-        #[cfg(windows)]
-        let has_its_size = true;
-        #[cfg(not(windows))]
         let has_its_size = self.file.as_ref().is_none_or(OwnedFile::has_its_size);
         has_its_size && !self.mapping.is_damaged()
     }

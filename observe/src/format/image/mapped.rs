@@ -14,7 +14,7 @@ use mmstats_core::read::{
 use mmstats_core::{Region, Source, Still};
 
 use super::order::ReadOrder;
-use crate::backend::{Mapping, Opened};
+use crate::backend::{Mapping, ObservedFile};
 use crate::field::{FieldRef, Heap};
 use crate::format::refused::Refused;
 use crate::format::scratch::CheckBuffer;
@@ -37,7 +37,7 @@ const NO_DAMAGE: Damage = Damage { code: "field-state", offset: 0 };
 /// An image in a mapped file.
 #[derive(Debug)]
 pub(crate) struct Image {
-    opened: Opened,
+    opened: ObservedFile,
     region: Region<Arc<Mapping>>,
     header: Header,
     heap: Heap,
@@ -61,7 +61,7 @@ impl Image {
     /// Checks the image in a mapped file and copies its metadata.
     pub(crate) fn new(
         path: &Path,
-        opened: Opened,
+        opened: ObservedFile,
         buffer: &mut CheckBuffer,
     ) -> Result<Self, Refused> {
         let too_large =
