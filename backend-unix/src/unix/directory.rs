@@ -79,7 +79,7 @@ impl Directory {
 
     #[doc = docs!(Directory::is_memory_backed)]
     pub fn is_memory_backed(&self) -> Result<Option<bool>> {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(any(target_os = "linux", target_os = "android"))] // tell the file system
         {
             let stat = rustix::fs::fstatfs(&self.fd).map_err(failed(USE_DIRECTORY, &self.path))?;
             #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]

@@ -135,7 +135,7 @@ impl Mapping {
     }
 
     fn write_pages(&self) -> rustix::io::Result<()> {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(any(target_os = "linux", target_os = "android"))] // can populate
         {
             // Since Linux 5.14; an error where a store would raise SIGBUS.
             // SAFETY:

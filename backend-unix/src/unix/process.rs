@@ -27,7 +27,7 @@ pub fn facts() -> Facts {
 #[doc = docs!(process::thread_id)]
 #[must_use]
 pub fn thread_id() -> Option<u64> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(any(target_os = "linux", target_os = "android"))] // have thread ids in rustix
     return u64::try_from(rustix::thread::gettid().as_raw_nonzero().get()).ok();
     #[cfg(not(any(target_os = "linux", target_os = "android")))] // rustix has none there
     None
