@@ -14,8 +14,28 @@ fn halves(word: u32) -> (u16, u16) {
     (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, e]))
 }
 
-fn join(low: u16, high: u16) -> u32 {
-    u32::from(low) | u32::from(high) << 16
+const fn join(low: u16, high: u16) -> u32 {
+    low as u32 | (high as u32) << 16
+}
+
+/// Sets bytes of words that are 0.
+const fn set_bytes(words: &mut [u32], offset: u32, bytes: &[u8]) {
+    let mut i = 0;
+    while i < bytes.len() {
+        let at = offset as usize + i;
+        words[at / 4] |= (bytes[i] as u32) << (at % 4 * 8);
+        i += 1;
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)] // The halves of a word.
+const fn set64(words: &mut [u32], offset: u32, value: u64) {
+    words[offset as usize / 4] = value as u32;
+    words[offset as usize / 4 + 1] = (value >> 32) as u32;
+}
+
+fn store_words<M>(region: &Region<M>, offset: u32, words: &[u32]) {
+    (offset..).step_by(4).zip(words).for_each(|(at, word)| region.store32(at, *word));
 }
 
 fn load64<S: Source + ?Sized>(source: &S, offset: u32) -> u64 {
@@ -87,25 +107,32 @@ impl RawHeader {
         }
     }
 
-    /// Stores the fixed part, over zeros, and its checksum; `self.checksum` is not looked at.
+    /// The words of the fixed part, in their order, up to the checksum.
+    pub(crate) const fn words(&self) -> [u32; h::CHECKSUM as usize / 4] {
+        let mut words = [0; h::CHECKSUM as usize / 4];
+        set_bytes(&mut words, h::MAGIC, &self.magic);
+        words[h::MAJOR as usize / 4] = join(self.major, self.minor);
+        words[h::MIN_MINOR as usize / 4] = join(self.min_minor, self.header_size);
+        set64(&mut words, h::REQUIRED_FEATURES, self.required_features);
+        set64(&mut words, h::OPTIONAL_FEATURES, self.optional_features);
+        set_bytes(&mut words, h::INSTANCE, &self.instance);
+        words[h::PART as usize / 4] = self.part;
+        words[h::FILE_SIZE as usize / 4] = self.file_size;
+        words[h::DESCRIPTOR_OFFSET as usize / 4] = self.descriptor_offset;
+        words[h::DESCRIPTOR_CAPACITY as usize / 4] = self.descriptor_capacity;
+        words[h::DESCRIPTOR_SIZE as usize / 4] = self.descriptor_size as u32;
+        words[h::HEAP_OFFSET as usize / 4] = self.heap_offset;
+        words[h::HEAP_SIZE as usize / 4] = self.heap_size;
+        words[h::LANES_OFFSET as usize / 4] = self.lanes_offset;
+        words[h::LANE_STRIDE as usize / 4] = self.lane_stride;
+        words[h::LANE_CAPACITY as usize / 4] = self.lane_capacity;
+        words[h::CELLS_OFFSET as usize / 4] = self.cells_offset;
+        words
+    }
+
+    /// Stores the fixed part and its checksum; `self.checksum` is not used.
     pub(crate) fn store<M>(&self, region: &Region<M>) {
-        region.write(h::MAGIC, &self.magic);
-        region.store32(h::MAJOR, join(self.major, self.minor));
-        region.store32(h::MIN_MINOR, join(self.min_minor, self.header_size));
-        store64(region, h::REQUIRED_FEATURES, self.required_features);
-        store64(region, h::OPTIONAL_FEATURES, self.optional_features);
-        region.write(h::INSTANCE, &self.instance);
-        region.store32(h::PART, self.part);
-        region.store32(h::FILE_SIZE, self.file_size);
-        region.store32(h::DESCRIPTOR_OFFSET, self.descriptor_offset);
-        region.store32(h::DESCRIPTOR_CAPACITY, self.descriptor_capacity);
-        region.store32(h::DESCRIPTOR_SIZE, u32::from(self.descriptor_size));
-        region.store32(h::HEAP_OFFSET, self.heap_offset);
-        region.store32(h::HEAP_SIZE, self.heap_size);
-        region.store32(h::LANES_OFFSET, self.lanes_offset);
-        region.store32(h::LANE_STRIDE, self.lane_stride);
-        region.store32(h::LANE_CAPACITY, self.lane_capacity);
-        region.store32(h::CELLS_OFFSET, self.cells_offset);
+        store_words(region, 0, &self.words());
         store64(region, h::CHECKSUM, Self::checksum_of(region));
     }
 
@@ -178,6 +205,11 @@ impl RawDescriptor {
         }
     }
 
+    /// Offsets of label, unit, help, attributes and detail.
+    pub(crate) const fn strings(&self) -> [u32; 5] {
+        [self.label, self.unit, self.help, self.attributes, self.detail]
+    }
+
     /// Number of slots; 0 where the descriptor says that there are none, or too many.
     #[inline(always)]
     #[must_use]
@@ -197,22 +229,30 @@ impl RawDescriptor {
         }
     }
 
+    /// The words of the descriptor, in their order.
+    pub(crate) const fn words(&self) -> [u32; d::SIZE as usize / 4] {
+        let mut words = [0; d::SIZE as usize / 4];
+        words[d::LABEL as usize / 4] = self.label;
+        words[d::UNIT as usize / 4] = self.unit;
+        words[d::HELP as usize / 4] = self.help;
+        words[d::ATTRIBUTES as usize / 4] = self.attributes;
+        words[d::TYPE as usize / 4] = self.properties.type_word(self.storage);
+        words[d::COUNT as usize / 4] = self.properties.count();
+        words[d::PLACE as usize / 4] = self.place;
+        words[d::SLOT_SIZE as usize / 4] = self.slot_size;
+        words[d::MEMBER as usize / 4] = self.member;
+        words[d::SLOT_BITS as usize / 4] = self.properties.slots_word();
+        words[d::PARAM as usize / 4] = self.properties.param();
+        words[d::DETAIL as usize / 4] = self.detail;
+        words[d::STATE as usize / 4] = self.state;
+        set64(&mut words, d::CHECKSUM, self.checksum);
+        words
+    }
+
     /// Stores everything but the checksum at `offset`.
     pub(crate) fn store<M>(&self, region: &Region<M>, offset: u32) {
-        region.store32(offset + d::LABEL, self.label);
-        region.store32(offset + d::UNIT, self.unit);
-        region.store32(offset + d::HELP, self.help);
-        region.store32(offset + d::ATTRIBUTES, self.attributes);
-        region.store32(offset + d::TYPE, self.properties.type_word(self.storage));
-        region.store32(offset + d::COUNT, self.properties.count());
-        region.store32(offset + d::PLACE, self.place);
-        region.store32(offset + d::SLOT_SIZE, self.slot_size);
-        region.store32(offset + d::MEMBER, self.member);
-        region.store32(offset + d::SLOT_BITS, self.properties.slots_word());
-        region.store32(offset + d::PARAM, self.properties.param());
-        region.store32(offset + d::DETAIL, self.detail);
-        region.store32(offset + d::STATE, self.state);
-        region.store32(offset + d::STATE + 4, 0);
+        let [words @ .., _, _] = self.words();
+        store_words(region, offset, &words);
     }
 
     /// Stores the checksum.

@@ -184,8 +184,7 @@ impl<'a> Check<'a> {
         }
         let lengths = [label, unit, help, attributes, detail];
         if !scan.is_ascii() {
-            let places = [raw.label, raw.unit, raw.help, raw.attributes, raw.detail];
-            for (at, len) in places.into_iter().zip(lengths) {
+            for (at, len) in raw.strings().into_iter().zip(lengths) {
                 check_utf8(source, HeapStr::new(at, len))?;
             }
         }

@@ -6,9 +6,10 @@ use super::heap::string_bytes;
 use crate::buckets::{Buckets, HISTOGRAM_SLOT};
 use crate::layout::{
     ATOMIC_CELL, CELL_HEAD, MAX_ATTRIBUTES, MAX_CAPACITY, MAX_DETAIL, MAX_ELEMENTS, MAX_HELP,
-    MAX_KEY, MAX_LABEL, MAX_SLOT, MAX_SLOT_BITS, MAX_STATE, MAX_UNIT, round_up,
+    MAX_KEY, MAX_LABEL, MAX_SLOT, MAX_SLOT_BITS, MAX_STATE, MAX_UNIT, field_state, round_up,
 };
 use crate::properties::Properties;
+use crate::raw::RawDescriptor;
 use crate::read::{MAX_STATES, MAX_WINDOWS};
 use crate::types::{Aggregation, DataType, Kind, Level, Storage};
 
@@ -444,6 +445,31 @@ impl<'a> FieldSpec<'a> {
         }
     }
 
+    /// The descriptor of this field without strings: with a cell of its own at `place`, or as a
+    /// member of a group. `self` was checked.
+    pub(super) const fn descriptor(&self, place: u32, group: Option<Group>) -> RawDescriptor {
+        let (storage, slot_size, member) = match group {
+            Some(group) => (Storage::Latched, group.slot_size, group.member),
+            None if self.storage().has_slots() => (self.storage(), self.slot_bytes(), self.lead()),
+            None => (self.storage(), 0, self.lead()),
+        };
+        let slot_bits = if storage.has_slots() { self.slot_bits(slot_size) } else { 0 };
+        RawDescriptor {
+            label: 0,
+            unit: 0,
+            help: 0,
+            attributes: 0,
+            properties: self.properties.with_member(group.is_some()).with_slot_bits(slot_bits),
+            storage: storage.code(),
+            place,
+            slot_size,
+            member,
+            detail: 0,
+            state: field_state::LIVE,
+            checksum: 0,
+        }
+    }
+
     /// Bytes that the field, on its own, takes in each lane. `self` was checked.
     pub(crate) const fn lane_bytes(&self) -> u32 {
         match self.storage() {
@@ -473,6 +499,15 @@ impl<'a> FieldSpec<'a> {
         #[allow(clippy::cast_possible_truncation)] // Compared just before.
         if bytes > u32::MAX as usize { u32::MAX } else { bytes as u32 }
     }
+}
+
+/// Place of a field in the slot of its group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Group {
+    /// Size of the slot in bytes.
+    pub(super) slot_size: u32,
+    /// Offset of the value in the slot.
+    pub(super) member: u32,
 }
 
 /// Slots of a latched cell as a power of 2: 2 slots up to 32 bytes and 4 above.

@@ -2,16 +2,15 @@
 
 use super::error::WriteError;
 use super::lane::Lane;
-use super::spec::{FieldSpec, cell_bytes};
+use super::spec::{FieldSpec, Group, cell_bytes};
 use crate::checksum::Fletcher64;
 use crate::layout::{
-    self, CACHE_LINE, MAJOR, MAX_HELP, MAX_LABEL, MAX_UNIT, MINOR, descriptor as d, field_state,
-    header as h, image_state, lane, presence_size,
+    self, CACHE_LINE, MAJOR, MAX_HELP, MAX_LABEL, MAX_UNIT, MINOR, descriptor as d, header as h,
+    image_state, lane, presence_size,
 };
 use crate::protocol;
 use crate::raw::RawHeader;
 use crate::region::{Memory, Region, Source};
-use crate::types::Storage;
 
 /// All of an image but its values, made at compile time; it has one lane.
 ///
@@ -85,15 +84,15 @@ impl<const N: usize> Template<N> {
             while member < group.len() {
                 let spec = &group[member];
                 if group.len() == 1 {
-                    let size = if spec.storage().has_slots() { spec.slot_bytes() } else { 0 };
-                    this.describe(index, spec, place, size, None);
+                    this.describe(index, spec, place, None);
                     place += spec.lane_bytes();
                 } else {
                     assert!(
                         spec.constant.is_none() && spec.properties.ring().is_none(),
                         "not for a group"
                     );
-                    this.describe(index, spec, place, slot, Some(at));
+                    let member = Group { slot_size: slot, member: at };
+                    this.describe(index, spec, place, Some(member));
                     at += spec.slot_bytes();
                 }
                 index += 1;
@@ -193,78 +192,77 @@ impl<const N: usize> Template<N> {
     }
 
     /// The fixed header and the counts.
+    #[allow(clippy::cast_possible_truncation)] // Constants below 65,536.
     const fn head(&mut self, room: &Room) {
-        let mut i = 0;
-        while i < layout::MAGIC.len() {
-            let at = h::MAGIC as usize + i;
-            self.words[at / 4] |= (layout::MAGIC[i] as u32) << (at % 4 * 8);
-            i += 1;
-        }
-        self.set(h::MAJOR, MAJOR as u32 | (MINOR as u32) << 16);
-        self.set(h::MIN_MINOR, h::SIZE << 16);
-        self.set(h::FILE_SIZE, room.lanes_offset() + room.stride());
-        self.set(h::DESCRIPTOR_OFFSET, h::SIZE);
-        self.set(h::DESCRIPTOR_CAPACITY, room.fields);
-        self.set(h::DESCRIPTOR_SIZE, d::SIZE);
-        self.set(h::HEAP_OFFSET, room.heap_offset());
-        self.set(h::HEAP_SIZE, up(room.heap, 8));
-        self.set(h::LANES_OFFSET, room.lanes_offset());
-        self.set(h::LANE_STRIDE, room.stride());
-        self.set(h::LANE_CAPACITY, 1);
-        self.set(h::CELLS_OFFSET, room.cells_offset());
+        let header = RawHeader {
+            magic: layout::MAGIC,
+            major: MAJOR,
+            minor: MINOR,
+            min_minor: 0,
+            header_size: h::SIZE as u16,
+            required_features: 0,
+            optional_features: 0,
+            instance: [0; 16],
+            part: 0,
+            file_size: room.lanes_offset() + room.stride(),
+            descriptor_offset: h::SIZE,
+            descriptor_capacity: room.fields,
+            descriptor_size: d::SIZE as u16,
+            heap_offset: room.heap_offset(),
+            heap_size: up(room.heap, 8),
+            lanes_offset: room.lanes_offset(),
+            lane_stride: room.stride(),
+            lane_capacity: 1,
+            cells_offset: room.cells_offset(),
+            checksum: 0,
+        };
+        self.set_all(0, &header.words());
         self.set(h::FIELD_COUNT, room.fields);
         self.set(h::HEAP_USED, self.heap - room.heap_offset());
     }
 
+    /// Writes descriptor `index` with its strings.
     const fn describe(
         &mut self,
         index: u32,
         spec: &FieldSpec<'_>,
         place: u32,
-        slot_size: u32,
-        member: Option<u32>,
+        group: Option<Group>,
     ) {
-        let storage = if member.is_some() { Storage::Latched } else { spec.storage() };
-        let at = h::SIZE + index * d::SIZE;
-        let strings = [
-            (d::LABEL, self.string(&[spec.label])),
-            (d::UNIT, self.string(&[spec.unit])),
-            (d::HELP, self.string(&[spec.help])),
-            (d::ATTRIBUTES, self.attributes(spec)),
-            (d::DETAIL, self.string(spec.details)),
-        ];
-        let mut i = 0;
-        while i < strings.len() {
-            self.set(at + strings[i].0, strings[i].1);
-            i += 1;
+        let mut raw = spec.descriptor(place, group);
+        raw.label = self.string(&[spec.label]);
+        raw.unit = self.string(&[spec.unit]);
+        raw.help = self.string(&[spec.help]);
+        raw.attributes = self.attributes(spec);
+        raw.detail = self.string(spec.details);
+        let mut constant_words = 0;
+        if spec.constant.is_some() {
+            (raw.place, constant_words) = self.constant(spec);
         }
-        let (constant, constant_words) = self.constant(spec);
-        let bits = if storage.has_slots() { spec.slot_bits(slot_size) } else { 0 };
-        let properties = spec.properties.with_member(member.is_some()).with_slot_bits(bits);
-        self.set(at + d::TYPE, properties.type_word(storage.code()));
-        self.set(at + d::COUNT, properties.count());
-        self.set(at + d::PLACE, if spec.constant.is_some() { constant } else { place });
-        self.set(at + d::SLOT_SIZE, slot_size);
-        self.set(at + d::MEMBER, if let Some(at) = member { at } else { spec.lead() });
-        self.set(at + d::SLOT_BITS, properties.slots_word());
-        self.set(at + d::PARAM, properties.param());
-        self.set(at + d::STATE, field_state::LIVE);
-
+        let at = h::SIZE + index * d::SIZE;
+        self.set_all(at, &raw.words());
         let mut sum = Fletcher64::new();
         self.add(&mut sum, at, d::COVERED / 4);
-        let mut i = 0;
+        let (mut i, strings) = (0, raw.strings());
         while i < strings.len() {
-            let string = strings[i].1;
+            let string = strings[i];
             if string != 0 {
                 let length = self.words[string as usize / 4] & 0xFFFF;
                 self.add(&mut sum, string, (2 + length).div_ceil(4));
             }
             i += 1;
         }
-        self.add(&mut sum, constant, constant_words);
-        let [low, high] = halves(sum.finish());
-        self.set(at + d::CHECKSUM, low);
-        self.set(at + d::CHECKSUM + 4, high);
+        self.add(&mut sum, raw.place, constant_words);
+        raw.checksum = sum.finish();
+        self.set_all(at, &raw.words());
+    }
+
+    const fn set_all(&mut self, offset: u32, words: &[u32]) {
+        let mut i = 0;
+        while i < words.len() {
+            self.words[offset as usize / 4 + i] = words[i];
+            i += 1;
+        }
     }
 
     const fn add(&self, sum: &mut Fletcher64, offset: u32, words: u32) {

@@ -7,11 +7,11 @@ use super::geometry::{Geometry, group_slot};
 use super::heap::Heap;
 use super::id::FieldId;
 use super::lane::Lane;
-use super::spec::{FieldSpec, cell_bytes};
+use super::spec::{FieldSpec, Group, cell_bytes};
 use crate::checksum::Fletcher64;
 use crate::layout::{
-    self, CELL_HEAD, MAJOR, MINOR, descriptor as d, field_state, header as h, image_state, lane,
-    lane_state, presence_size,
+    self, CELL_HEAD, MAJOR, MINOR, descriptor as d, header as h, image_state, lane, lane_state,
+    presence_size,
 };
 use crate::protocol;
 use crate::raw::{RawDescriptor, RawHeader};
@@ -195,8 +195,7 @@ impl<M: Memory> Writer<M> {
         let mut place = self.room(count, heap, lane_bytes)?;
         let first = self.fields;
         for (id, spec) in (first..).zip(specs) {
-            let slot_size = if spec.storage().has_slots() { spec.slot_bytes() } else { 0 };
-            self.describe(id, spec, place, slot_size, None);
+            self.describe(id, spec, place, None);
             place += spec.lane_bytes();
         }
         self.cells = place;
@@ -218,7 +217,7 @@ impl<M: Memory> Writer<M> {
         let first = self.fields;
         let mut member = 0;
         for (id, spec) in (first..).zip(specs) {
-            self.describe(id, spec, place, slot_size, Some(member));
+            self.describe(id, spec, place, Some(Group { slot_size, member }));
             member += spec.slot_bytes();
         }
         self.cells = place + cell_bytes(slot_size);
@@ -317,30 +316,13 @@ impl<M: Memory> Writer<M> {
     }
 
     /// Writes descriptor `id` with its strings. There is room.
-    fn describe(
-        &mut self,
-        id: u32,
-        spec: &FieldSpec<'_>,
-        place: u32,
-        slot_size: u32,
-        member: Option<u32>,
-    ) {
-        let storage = if member.is_some() { Storage::Latched } else { spec.storage() };
-        let slot_bits = if storage.has_slots() { spec.slot_bits(slot_size) } else { 0 };
-        let mut raw = RawDescriptor {
-            label: self.heap.string(&self.region, spec.label.as_bytes()),
-            unit: self.heap.interned(&self.region, spec.unit.as_bytes()),
-            help: self.heap.interned(&self.region, spec.help.as_bytes()),
-            attributes: self.heap.attributes(&self.region, spec),
-            properties: spec.properties.with_member(member.is_some()).with_slot_bits(slot_bits),
-            storage: storage.code(),
-            place,
-            slot_size,
-            member: member.unwrap_or(spec.lead()),
-            detail: self.heap.detail(&self.region, spec),
-            state: field_state::LIVE,
-            checksum: 0,
-        };
+    fn describe(&mut self, id: u32, spec: &FieldSpec<'_>, place: u32, group: Option<Group>) {
+        let mut raw = spec.descriptor(place, group);
+        raw.label = self.heap.string(&self.region, spec.label.as_bytes());
+        raw.unit = self.heap.interned(&self.region, spec.unit.as_bytes());
+        raw.help = self.heap.interned(&self.region, spec.help.as_bytes());
+        raw.attributes = self.heap.attributes(&self.region, spec);
+        raw.detail = self.heap.detail(&self.region, spec);
         let mut constant_len = 0;
         if let Some(value) = &spec.constant {
             (raw.place, constant_len) = self.heap.constant(&self.region, value);
@@ -349,7 +331,7 @@ impl<M: Memory> Writer<M> {
         raw.store(&self.region, at);
         let mut sum = Fletcher64::new();
         sum.range(&self.region, at, d::COVERED);
-        for string in [raw.label, raw.unit, raw.help, raw.attributes, raw.detail] {
+        for string in raw.strings() {
             if string != 0 {
                 let len = self.region.load32(string) & 0xFFFF;
                 sum.range(&self.region, string, (2 + len).next_multiple_of(4));
