@@ -205,6 +205,35 @@ pub const fn round_up(n: u32, to: u32) -> Option<u32> {
     }
 }
 
+/// Bytes of a heap string of `len` bytes, with its length and padding; 0 if it is empty.
+#[must_use]
+pub const fn string_size(len: usize) -> usize {
+    if len == 0 { 0 } else { (2 + len).next_multiple_of(4) }
+}
+
+/// The low and the high word of a u64, in the order of an image.
+#[allow(clippy::cast_possible_truncation)] // The halves.
+pub(crate) const fn halves(n: u64) -> [u32; 2] {
+    [n as u32, (n >> 32) as u32]
+}
+
+/// Sets a u64 at `offset` in words of an image.
+pub(crate) const fn set_word64(words: &mut [u32], offset: u32, value: u64) {
+    let [low, high] = halves(value);
+    words[offset as usize / 4] = low;
+    words[offset as usize / 4 + 1] = high;
+}
+
+/// Sets bytes from `offset` on in words of an image, which are 0.
+pub(crate) const fn set_bytes(words: &mut [u32], offset: u32, bytes: &[u8]) {
+    let mut i = 0;
+    while i < bytes.len() {
+        let at = offset as usize + i;
+        words[at / 4] |= (bytes[i] as u32) << (at % 4 * 8);
+        i += 1;
+    }
+}
+
 /// Bytes of presence bits for `capacity` descriptors: whole 8-byte words.
 #[must_use]
 pub const fn presence_size(capacity: u32) -> u32 {

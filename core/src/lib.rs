@@ -8,25 +8,28 @@ extern crate std;
 
 mod buckets;
 pub mod checksum;
+mod descriptor;
 pub mod format1;
 mod handle;
+mod header;
 pub mod layout;
 pub mod merge;
 mod properties;
 pub mod protocol;
-pub mod raw;
 pub mod read;
 mod region;
 mod types;
 mod write;
 
 pub use buckets::Buckets;
+pub use descriptor::RawDescriptor;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub use handle::SharedGauge;
 pub use handle::{
     Array, Average, Blob, Counter, Events, Flag, Gauge, Group, Histogram, MemberSpec, Rate, Record,
     Sample, ScalarType, State, StateSet, Text, Timer, TimerTotals, Window,
 };
+pub use header::RawHeader;
 pub use properties::Properties;
 #[cfg(target_pointer_width = "64")]
 pub use region::Atom64;

@@ -189,7 +189,7 @@ fn a_field_past_the_table_is_none() {
     }
     assert!(cursor.next(bytes.as_slice(), &header).is_none());
     for index in [32, 33, u32::MAX] {
-        let found = Field::read(bytes.as_slice(), &header, 0, index, &mut Cursor::new());
+        let found = Cursor::new().check(bytes.as_slice(), &header, 0, index);
         assert_eq!(found, Err(FieldError::State { offset: u32::MAX, found: 0 }), "{index}");
     }
 }

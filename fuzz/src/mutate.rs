@@ -1,9 +1,8 @@
 //! Edits of images that know where what is, and checksums that fit.
 
-use mmstats_core::Storage;
 use mmstats_core::checksum::Fletcher64;
 use mmstats_core::layout::{self, descriptor as d, header as h};
-use mmstats_core::raw::{RawDescriptor, RawHeader};
+use mmstats_core::{RawDescriptor, RawHeader, Storage};
 
 /// Splits an input: the image, as long as its own header says, and what is behind it.
 #[must_use]

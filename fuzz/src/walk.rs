@@ -148,7 +148,7 @@ pub fn values<S: Source>(
     }
     let used = header.lanes_used(source).unwrap_or(0);
     for index in (0..used.min(LANES)).chain([used, u32::MAX]) {
-        let lane = match header.lane(source, index) {
+        let lane = match Lane::open(source, header, index) {
             Verdict::Consistent(lane) => lane,
             other => {
                 say!(seen, "{other:?}");

@@ -353,8 +353,8 @@ fn files_that_grow_in_turn_keep_their_own_strings() {
 /// their values.
 #[test]
 fn an_unknown_storage_takes_no_other_member_along() {
+    use mmstats_core::RawDescriptor;
     use mmstats_core::checksum::Fletcher64;
-    use mmstats_core::raw::RawDescriptor;
     for unknown in 0..2_u32 {
         let directory = tempfile::tempdir().unwrap();
         let members = [

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use mmstats_core::layout::header;
-use mmstats_core::read::{Cursor, Field, FieldError, Image, Verdict, constant};
+use mmstats_core::read::{Cursor, Field, FieldError, Image, Lane, Verdict, constant};
 use mmstats_core::{Region, Source, Storage};
 
 use super::args::exit_codes;
@@ -117,7 +117,7 @@ fn report<S: Source + ?Sized>(source: &S) -> Report {
     reserved(source, header.descriptor_offset(), &mut violations);
     let lanes = header.lanes_used(source).unwrap_or(0);
     for lane in 0..lanes {
-        if let Verdict::Damaged(error) = header.lane(source, lane) {
+        if let Verdict::Damaged(error) = Lane::open(source, header, lane) {
             push(&mut violations, error.code(), error.offset(), format!("lane {lane}: {error}"));
         }
     }

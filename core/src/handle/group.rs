@@ -3,8 +3,8 @@
 use core::marker::PhantomData;
 
 use super::scalar::set64;
+use crate::descriptor::RawDescriptor;
 use crate::protocol::publish;
-use crate::raw::RawDescriptor;
 use crate::region::{Latch, Memory};
 use crate::types::DataType;
 use crate::write::{AttachError, FieldId, FieldSpec, Lane, Presence};

@@ -1,9 +1,9 @@
 //! The scalar types and where each is stored by a writer of this word size.
 
+use crate::descriptor::RawDescriptor;
 use crate::protocol::Slot;
 #[cfg(not(target_pointer_width = "64"))]
 use crate::protocol::WriteCell;
-use crate::raw::RawDescriptor;
 #[cfg(target_pointer_width = "64")]
 use crate::region::Atom64;
 use crate::region::{Atom32, Latch, Memory, Word};

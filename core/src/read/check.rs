@@ -1,18 +1,44 @@
 //! The rules for one field, in the order of FORMAT.md section 12.
 
 use super::attributes::find_fault;
-use super::cursor::{Cursor, Group};
 use super::error::FieldError;
 use super::header::Header;
 use super::heap::{Heap, HeapStr, Scan, check_utf8, with_bytes};
-use super::kinds::check_kind;
+use super::kind_param::check_kind_param;
+use crate::descriptor::RawDescriptor;
 use crate::layout::{
     ATOMIC_CELL, MAX_ATTRIBUTES, MAX_CAPACITY, MAX_DETAIL, MAX_ELEMENTS, MAX_HELP, MAX_LABEL,
     MAX_SLOT, MAX_UNIT, descriptor as d, field_state, flags,
 };
-use crate::raw::RawDescriptor;
 use crate::region::Source;
 use crate::types::{DataType, Kind, Storage};
+
+/// What the rules compare a field with: the good fields before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Preceding {
+    /// End of their cells, from the start of the lane.
+    end: u32,
+    /// Group of the field just before.
+    group: Option<Group>,
+    /// Offset of the descriptor just after, if the field just before is a counter that can have
+    /// a rate.
+    counter: Option<u32>,
+    /// Bytes of constants so far.
+    constants: u64,
+}
+
+impl Preceding {
+    pub(super) const NONE: Self = Self { end: 0, group: None, counter: None, constants: 0 };
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Group {
+    place: u32,
+    slot_bits: u8,
+    slot_size: u32,
+    /// First offset in the slot that the next member may have.
+    member_end: u32,
+}
 
 /// A descriptor and the names of its codes while it is checked.
 pub(super) struct Check<'a> {
@@ -55,7 +81,7 @@ impl<'a> Check<'a> {
         source: &S,
         header: &Header,
         heap_used: u32,
-        cursor: &mut Cursor,
+        preceding: &mut Preceding,
     ) -> Result<Checked, FieldError> {
         let found = self.raw.state;
         if !matches!(found, field_state::LIVE | field_state::RETIRED) {
@@ -63,10 +89,10 @@ impl<'a> Check<'a> {
         }
         let start = header.heap_offset();
         let heap = Heap { start, end: start.saturating_add(heap_used) };
-        let lengths = self.check_metadata(source, heap, cursor)?;
-        let (value_size, states) = match self.plain(header, cursor) {
+        let lengths = self.check_metadata(source, heap, preceding)?;
+        let (value_size, states) = match self.plain(header, preceding) {
             Some(size) => (size, 0),
-            None => self.check_value(source, header, heap, lengths[4], cursor)?,
+            None => self.check_value(source, header, heap, lengths[4], preceding)?,
         };
         Ok(Checked { ty: self.ty, storage: self.storage, lengths, value_size, states })
     }
@@ -74,7 +100,7 @@ impl<'a> Check<'a> {
     /// The size of the value of an atomic scalar that keeps all rules: nearly all fields
     /// are such, and this is a few comparisons. `None` says nothing.
     #[inline]
-    fn plain(&self, header: &Header, cursor: &mut Cursor) -> Option<u32> {
+    fn plain(&self, header: &Header, preceding: &mut Preceding) -> Option<u32> {
         let RawDescriptor { properties, place, slot_size, member, .. } = *self.raw;
         let (count, slot_bits) = (properties.count(), properties.slot_bits());
         let (ty, kind) = (self.ty?, self.raw.properties.kind()?);
@@ -89,14 +115,14 @@ impl<'a> Check<'a> {
             && count == 1
             && (slot_size | member | u32::from(slot_bits)) == 0
             && place.is_multiple_of(8)
-            && place >= header.cells_offset().max(cursor.end)
+            && place >= header.cells_offset().max(preceding.end)
             && place <= last;
         if !plain {
             return None;
         }
-        cursor.end = place.saturating_add(ATOMIC_CELL);
-        cursor.group = None;
-        cursor.counter = self.counter();
+        preceding.end = place.saturating_add(ATOMIC_CELL);
+        preceding.group = None;
+        preceding.counter = self.counter();
         Some(ty.size())
     }
 
@@ -108,27 +134,27 @@ impl<'a> Check<'a> {
         header: &Header,
         heap: Heap,
         detail: u16,
-        cursor: &mut Cursor,
+        preceding: &mut Preceding,
     ) -> Result<(u32, u16), FieldError> {
         let value_size = self.check_type()?;
         let detail = HeapStr::new(self.raw.detail, detail);
-        let counter = cursor.counter == Some(self.at);
-        let states = check_kind(source, self.raw, detail, counter).ok_or_else(|| {
+        let counter = preceding.counter == Some(self.at);
+        let states = check_kind_param(source, self.raw, detail, counter).ok_or_else(|| {
             let offset = self.at.saturating_add(d::PARAM);
             let kind = self.raw.properties.kind().unwrap_or(Kind::Gauge);
             FieldError::KindParam { offset, kind, param: self.raw.properties.param() }
         })?;
-        let group = self.group(cursor);
+        let group = self.group(preceding);
         self.check_slot(value_size, group)?;
         match self.storage {
-            Some(Storage::Constant) => self.check_constant(source, heap, cursor)?,
+            Some(Storage::Constant) => self.check_constant(source, heap, preceding)?,
             Some(Storage::Atomic | Storage::Latched | Storage::Journal) => {
-                self.check_cell(header, value_size, group, cursor)?;
+                self.check_cell(header, value_size, group, preceding)?;
             }
             // As if the descriptor was not there: a group goes on after it.
             None => {}
         }
-        cursor.counter = self.counter();
+        preceding.counter = self.counter();
         Ok((value_size, states))
     }
 
@@ -152,7 +178,7 @@ impl<'a> Check<'a> {
         &self,
         source: &S,
         heap: Heap,
-        cursor: &mut Cursor,
+        preceding: &mut Preceding,
     ) -> Result<[u16; 5], FieldError> {
         let raw = self.raw;
         let mut scan = Scan::default();
@@ -169,7 +195,7 @@ impl<'a> Check<'a> {
         let complete = self.storage != Some(Storage::Constant)
             || match locate_constant(source, heap, raw) {
                 Some(size) => {
-                    self.count_constant(size, heap, cursor)?;
+                    self.count_constant(size, heap, preceding)?;
                     scan.sum.range(source, raw.place, u32::try_from(size).unwrap_or(0));
                     true
                 }
@@ -197,10 +223,15 @@ impl<'a> Check<'a> {
     /// Rule `cell-overlap` for a constant, in so far as it bounds the work: many fields that
     /// share one large constant would take for ever. Twice the heap is more than constants
     /// that do not overlap can have, with room for one whose damaged size is counted too.
-    fn count_constant(&self, size: u64, heap: Heap, cursor: &mut Cursor) -> Result<(), FieldError> {
-        cursor.constants = cursor.constants.saturating_add(size);
+    fn count_constant(
+        &self,
+        size: u64,
+        heap: Heap,
+        preceding: &mut Preceding,
+    ) -> Result<(), FieldError> {
+        preceding.constants = preceding.constants.saturating_add(size);
         let used = heap.end.saturating_sub(heap.start);
-        if cursor.constants > 2 * u64::from(used) {
+        if preceding.constants > 2 * u64::from(used) {
             let offset = self.at.saturating_add(d::PLACE);
             return Err(FieldError::CellOverlap { offset, found: self.raw.place, limit: heap.end });
         }
@@ -299,9 +330,9 @@ impl<'a> Check<'a> {
 
     /// The group of the fields before, if this field goes on with it.
     #[inline]
-    fn group(&self, cursor: &Cursor) -> Option<Group> {
+    fn group(&self, preceding: &Preceding) -> Option<Group> {
         let raw = self.raw;
-        cursor.group.filter(|group| {
+        preceding.group.filter(|group| {
             self.is(flags::MEMBER)
                 && self.storage == Some(Storage::Latched)
                 && (group.place, group.slot_bits, group.slot_size)
@@ -314,25 +345,25 @@ impl<'a> Check<'a> {
         &self,
         source: &S,
         heap: Heap,
-        cursor: &mut Cursor,
+        preceding: &mut Preceding,
     ) -> Result<(), FieldError> {
         // Of a type that is not known the start has to be there.
         let size = self.ty.map_or(1, |ty| constant_size(source, heap, self.raw, ty));
         if !self.raw.place.is_multiple_of(8) || !heap.holds(self.raw.place, size) {
             return Err(self.misplaced(size, heap.start, heap.end));
         }
-        cursor.group = None;
+        preceding.group = None;
         Ok(())
     }
 
-    /// Rules `cell-place` and `cell-overlap`. The cursor goes on.
+    /// Rules `cell-place` and `cell-overlap`. Adds the field to `preceding`.
     #[inline]
     fn check_cell(
         &self,
         header: &Header,
         value_size: u32,
         group: Option<Group>,
-        cursor: &mut Cursor,
+        preceding: &mut Preceding,
     ) -> Result<(), FieldError> {
         let RawDescriptor { properties, place, slot_size, member, .. } = *self.raw;
         let slot_bits = properties.slot_bits();
@@ -345,12 +376,12 @@ impl<'a> Check<'a> {
         let (true, Some(end)) = (place.is_multiple_of(8) && place >= least, end) else {
             return Err(self.misplaced(size.into(), least, limit));
         };
-        if group.is_none() && place < cursor.end {
+        if group.is_none() && place < preceding.end {
             let offset = self.at.saturating_add(d::PLACE);
-            return Err(FieldError::CellOverlap { offset, found: place, limit: cursor.end });
+            return Err(FieldError::CellOverlap { offset, found: place, limit: preceding.end });
         }
-        cursor.end = end;
-        cursor.group = self.is(flags::MEMBER).then(|| {
+        preceding.end = end;
+        preceding.group = self.is(flags::MEMBER).then(|| {
             // A value of a type that is not known has at least one byte.
             let member_end = member.saturating_add(value_size.max(1)).next_multiple_of(8);
             Group { place, slot_bits, slot_size, member_end }

@@ -1,15 +1,14 @@
 //! A field's description, checked: FORMAT.md section 4.
 
-use super::check::{Check, Checked};
-use super::cursor::Cursor;
+use super::check::{Check, Checked, Preceding};
 use super::error::FieldError;
 use super::header::Header;
 use super::heap::HeapStr;
 use crate::buckets::Buckets;
+use crate::descriptor::RawDescriptor;
 use crate::layout::descriptor as d;
 use crate::properties::Properties;
 use crate::protocol;
-use crate::raw::RawDescriptor;
 use crate::region::{Source, WordOf};
 use crate::types::{Aggregation, DataType, Kind, Level, Storage};
 
@@ -29,23 +28,15 @@ pub struct Field {
 }
 
 impl Field {
-    /// Loads and checks descriptor `index`, in the order of FORMAT.md section 12.
-    ///
-    /// `heap_used` is [`Header::heap_used`], loaded after the count that `index` is below.
-    /// `cursor` must have seen the fields before; it is changed only by a good field.
-    ///
-    /// `source` may be a copy of the metadata alone: all bytes before
-    /// [`Header::lanes_offset`].
-    ///
-    /// # Errors
-    ///
-    /// The first broken rule. The other fields of the image are still good.
-    pub fn read<S: Source + ?Sized>(
+    /// Loads and checks descriptor `index`, in the order of FORMAT.md section 12. `preceding` is
+    /// changed only by a good field.
+    #[inline]
+    pub(super) fn read<S: Source + ?Sized>(
         source: &S,
         header: &Header,
         heap_used: u32,
         index: u32,
-        cursor: &mut Cursor,
+        preceding: &mut Preceding,
     ) -> Result<Self, FieldError> {
         // Past the capacity there are only zeros, and they are no state of a field.
         let at = header.descriptor(index).unwrap_or(!7);
@@ -53,7 +44,8 @@ impl Field {
         source.copy(at, &mut bytes);
         let raw = RawDescriptor::from_bytes(&bytes);
         let next = header.descriptor_size();
-        let checked = Check::new(at, next, &bytes, &raw).run(source, header, heap_used, cursor)?;
+        let checked =
+            Check::new(at, next, &bytes, &raw).run(source, header, heap_used, preceding)?;
         let Checked { ty, storage, lengths, value_size, states } = checked;
         Ok(Self { index, at, raw, lengths, states, value_size, ty, storage })
     }

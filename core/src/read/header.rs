@@ -1,14 +1,12 @@
 //! The header, checked: FORMAT.md sections 3 and 12.
 
-use super::Lane;
 use super::error::{Refusal, Section};
-use super::value::{LaneState, Verdict};
+use crate::header::RawHeader;
 use crate::layout::{
     CACHE_LINE, MAGIC, MAJOR, MAX_FIELDS, MAX_LANES, MINOR, descriptor, header as h, image_state,
-    lane, lane_state, presence_size,
+    lane, presence_size,
 };
 use crate::protocol;
-use crate::raw::RawHeader;
 use crate::region::{Source, WordOf};
 
 /// State of an image.
@@ -204,25 +202,6 @@ impl Header {
     /// How many fields did not fit and went to no image.
     pub fn fields_refused<S: Source + ?Sized>(&self, source: &S) -> u32 {
         source.load32(h::FIELDS_REFUSED)
-    }
-
-    /// Lane `index` as it is now: absent if it was never claimed. Optional values that it has
-    /// after are of its owner then, or of a later one.
-    #[inline]
-    pub fn lane<S: Source + ?Sized>(&self, source: &S, index: u32) -> Verdict<Lane> {
-        let lanes_used = WordOf { source, offset: h::LANES_USED };
-        if index >= self.raw.lane_capacity || index >= protocol::load_lanes_used(&lanes_used) {
-            return Verdict::Absent;
-        }
-        // No overflow: the last lane ends at or before `file_size`.
-        let base = index.saturating_mul(self.raw.lane_stride).saturating_add(self.raw.lanes_offset);
-        let offset = base.saturating_add(lane::STATE);
-        match protocol::load_lane_state(&WordOf { source, offset }) {
-            lane_state::UNUSED => Verdict::Absent,
-            lane_state::OWNED => Verdict::Consistent(Lane::new(index, base, LaneState::Owned)),
-            lane_state::FREE => Verdict::Consistent(Lane::new(index, base, LaneState::HandedBack)),
-            found => Verdict::Damaged(super::ValueError::LaneState { offset, found }),
-        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! An image, checked: the convenient door to the rest of this module.
 
-use super::cursor::Cursor;
 use super::error::{FieldError, Refusal};
 use super::field::Field;
+use super::fields::Cursor;
 use super::header::{Header, ImageState};
 use super::lane::{Lane, Slot, constant};
-use super::value::{Reading, Verdict};
+use super::value::Reading;
+use super::verdict::Verdict;
 use crate::region::Source;
 use crate::types::Storage;
 
@@ -89,7 +90,7 @@ impl<S: Source> Image<S> {
 
     /// Lane `index` as it is now: absent if it was never claimed.
     pub fn lane(&self, index: u32) -> Verdict<Lane> {
-        self.header.lane(&self.source, index)
+        Lane::open(&self.source, &self.header, index)
     }
 
     /// The value of a field in a lane: see [`read_value`].
@@ -136,7 +137,7 @@ pub fn read_value<'b, S: Source + ?Sized>(
     if field.storage() == Some(Storage::Constant) {
         return constant(source, field, out);
     }
-    header.lane(source, lane).and_then(|lane| lane.read(source, field, out))
+    Lane::open(source, header, lane).and_then(|lane| lane.read(source, field, out))
 }
 
 /// A whole slot of a latched field's cell in a lane, after the same looks as
@@ -151,5 +152,5 @@ pub fn read_slot<'b, S: Source + ?Sized>(
     if field.retired(source) {
         return Verdict::Retired;
     }
-    header.lane(source, lane).and_then(|lane| lane.read_slot(source, field, out))
+    Lane::open(source, header, lane).and_then(|lane| lane.read_slot(source, field, out))
 }

@@ -2,7 +2,8 @@
 
 use super::error::ValueError;
 use super::field::Field;
-use super::value::{ArrayView, Reading, Value, Verdict};
+use super::scalar::ArrayView;
+use super::verdict::Verdict;
 use crate::buckets::Buckets;
 use crate::layout::CELL_HEAD;
 use crate::protocol::{self, JournalError, ReadJournal, Site};
@@ -117,14 +118,6 @@ pub(super) fn read<'b, S: Source + ?Sized>(
             found: reader.sum(),
             expected: reader.total(),
         }),
-    }
-}
-
-/// A journal as a value: a histogram, or its elements.
-pub(super) fn value<'b>(field: &Field, journal: Journal<'b>) -> Reading<'b> {
-    match histogram(field, journal) {
-        Verdict::Consistent(found) => Verdict::Consistent(Value::Histogram(found)),
-        _ => Verdict::Consistent(Value::Array(journal.elements())),
     }
 }
 

@@ -1,18 +1,29 @@
 //! Values of one lane: FORMAT.md sections 6 and 7, PROTOCOL.md section 2.
 
+use super::decode::{decode_slot, decode_value, no_state};
 use super::error::ValueError;
 use super::field::Field;
+use super::header::Header;
 use super::journal::{self, Histogram, Journal};
-use super::value::{
-    LaneState, Reading, Scalar, Value, Verdict, WindowSum, decode_slot, decode_value, narrow,
-    scalar, wide,
-};
-use crate::layout::{CELL_HEAD, lane};
+use super::scalar::{Scalar, narrow, scalar, wide};
+use super::value::{Reading, Value, WindowSum};
+use super::verdict::Verdict;
+use crate::layout::{CELL_HEAD, header as h, lane, lane_state};
 use crate::protocol::{self, ReadCell, Site};
 use crate::region::{Source, WordOf};
 use crate::types::{Kind, Storage};
 
-/// A lane that somebody claimed, from [`Header::lane`](super::Header::lane).
+/// State of a lane that was claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LaneState {
+    /// A writer owns it, or died owning it.
+    Owned,
+    /// Its writer handed it back.
+    HandedBack,
+}
+
+/// A lane that was claimed.
 ///
 /// The methods take the image (not a copy of its metadata) and a field of the same
 /// image. They do not look whether the field is retired: [`Field::retired`].
@@ -24,8 +35,24 @@ pub struct Lane {
 }
 
 impl Lane {
-    pub(super) const fn new(index: u32, base: u32, state: LaneState) -> Self {
-        Self { index, base, state }
+    /// Lane `index` as it is now: absent if it was never claimed. Optional values that are read
+    /// after are of its owner then, or of a later one.
+    #[inline]
+    pub fn open<S: Source + ?Sized>(source: &S, header: &Header, index: u32) -> Verdict<Self> {
+        let lanes_used = WordOf { source, offset: h::LANES_USED };
+        if index >= header.lane_capacity() || index >= protocol::load_lanes_used(&lanes_used) {
+            return Verdict::Absent;
+        }
+        // No overflow: the last lane ends at or before `file_size`.
+        let base = index.saturating_mul(header.lane_stride()).saturating_add(header.lanes_offset());
+        let offset = base.saturating_add(lane::STATE);
+        let state = match protocol::load_lane_state(&WordOf { source, offset }) {
+            lane_state::UNUSED => return Verdict::Absent,
+            lane_state::OWNED => LaneState::Owned,
+            lane_state::FREE => LaneState::HandedBack,
+            found => return Verdict::Damaged(ValueError::LaneState { offset, found }),
+        };
+        Verdict::Consistent(Self { index, base, state })
     }
 
     /// Number of the lane.
@@ -115,7 +142,11 @@ impl Lane {
             Some(Storage::Latched) => self.latched(source, field, out),
             Some(Storage::Constant) => constant(source, field, out),
             Some(Storage::Journal) => {
-                self.read_journal(source, field, out).and_then(|read| journal::value(field, read))
+                let journal = self.read_journal(source, field, out);
+                journal.map(|journal| match journal::histogram(field, journal) {
+                    Verdict::Consistent(histogram) => Value::Histogram(histogram),
+                    _ => Value::Array(journal.elements()),
+                })
             }
             None => Verdict::Unknown,
         }
@@ -272,12 +303,6 @@ impl Lane {
         let number = protocol::read(&mut reader, field.slots())?;
         Some((number, reader.slot(number & field.slots().wrapping_sub(1))))
     }
-}
-
-/// Whether a state set has no such state.
-#[inline]
-pub(super) const fn no_state(field: &Field, found: u64) -> bool {
-    field.states() != 0 && found >= field.states() as u64
 }
 
 /// A whole slot of a latched cell, consistent.

@@ -30,29 +30,35 @@
 
 mod attributes;
 mod check;
-mod cursor;
+mod decode;
 mod error;
 mod field;
+mod fields;
 mod header;
 mod heap;
 mod image;
 mod journal;
-mod kinds;
+mod kind_param;
 mod lane;
+mod scalar;
 mod value;
+mod verdict;
 
-pub(crate) use kinds::{MAX_STATES, MAX_WINDOWS};
+pub(crate) use kind_param::{MAX_STATES, MAX_WINDOWS};
 
 pub use attributes::{Attributes, check_attributes, parse_attributes};
-pub use cursor::Cursor;
+pub use decode::decode;
 pub use error::{AttributeFault, FieldError, Refusal, Section, ValueError};
 pub use field::Field;
+pub use fields::Cursor;
 pub use header::{Header, ImageState};
 pub use heap::HeapStr;
 pub use image::{Fields, Image, read_slot, read_value};
 pub use journal::{Histogram, Journal};
-pub use lane::{Lane, Slot, constant};
-pub use value::{ArrayView, LaneState, Reading, Scalar, Value, Verdict, WindowSum, decode};
+pub use lane::{Lane, LaneState, Slot, constant};
+pub use scalar::{ArrayView, Scalar};
+pub use value::{Reading, Value, WindowSum};
+pub use verdict::Verdict;
 
 use crate::layout::MAGIC;
 use crate::region::Source;

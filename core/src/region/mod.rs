@@ -16,7 +16,7 @@
 #![allow(clippy::disallowed_types)] // And the one that names the atomic types
 #![allow(clippy::disallowed_methods)] // and fences.
 
-mod places;
+mod cells;
 mod source;
 
 use core::fmt;
@@ -34,8 +34,8 @@ use crate::protocol::SharedWord;
 use crate::protocol::{Site, WriteWord};
 
 #[cfg(target_pointer_width = "64")]
-pub use places::Atom64;
-pub use places::{Atom32, Journal, Latch, Word};
+pub use cells::Atom64;
+pub use cells::{Atom32, Journal, Latch, Word};
 pub(crate) use source::WordOf;
 pub use source::{Source, Still};
 
@@ -398,6 +398,11 @@ impl<M> Region<M> {
         if let Some(word) = self.word32(offset) {
             word.store(value.to_le(), Relaxed);
         }
+    }
+
+    /// Stores `words` from `offset`, a multiple of 4.
+    pub(crate) fn store_words(&self, offset: u32, words: &[u32]) {
+        (offset..).step_by(4).zip(words).for_each(|(at, word)| self.store32(at, *word));
     }
 
     /// Stores `value` at `offset` after everything stored before: a reader that sees it

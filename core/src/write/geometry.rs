@@ -1,11 +1,12 @@
 //! How large an image is and where its sections are.
 
-use super::heap::{Recent, string_bytes};
+use super::heap::Recent;
 use super::spec::{FieldSpec, SpecError, cell_bytes};
+use crate::header::RawHeader;
 use crate::layout::{
     CACHE_LINE, MAX_FIELDS, MAX_LANES, MAX_SLOT, descriptor, header, lane, presence_size, round_up,
+    string_size,
 };
-use crate::raw::RawHeader;
 use crate::types::Storage;
 
 /// How much room an image has. Add what shall be in it, then create the image.
@@ -84,7 +85,7 @@ impl Geometry {
     /// it needs.
     pub fn share<'a>(&mut self, recent: &mut Recent<'a>, text: &'a str) {
         if recent.knows(text) {
-            let bytes = u32::try_from(string_bytes(text.len())).unwrap_or(0);
+            let bytes = u32::try_from(string_size(text.len())).unwrap_or(0);
             self.heap = self.heap.saturating_sub(bytes);
         }
     }

@@ -3,7 +3,7 @@
 use heapless::Vec;
 
 use super::spec::{Constant, FieldSpec};
-use crate::layout::round_up;
+use crate::layout::{round_up, string_size};
 use crate::region::{Region, Source};
 
 /// Where the next string or constant goes. The writer has checked that there is room.
@@ -52,11 +52,6 @@ fn push<T>(recent: &mut Vec<T, RECENT>, newest: T) {
     }
     // There is room: one was just removed if not.
     let _ = recent.push(newest);
-}
-
-/// Bytes of a string in the heap.
-pub(super) const fn string_bytes(len: usize) -> usize {
-    if len == 0 { 0 } else { (2 + len).next_multiple_of(4) }
 }
 
 impl Heap {
@@ -108,7 +103,7 @@ impl Heap {
                 let mut left = self.recent.iter().skip(gone);
                 let known = left.any(|&at| holds(region, at, text.as_bytes()));
                 if known || new.knows(text) {
-                    let bytes = string_bytes(text.len());
+                    let bytes = string_size(text.len());
                     need = need.saturating_sub(u32::try_from(bytes).unwrap_or(0));
                 }
             }

@@ -4,9 +4,9 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use super::id::FieldId;
+use crate::descriptor::RawDescriptor;
 use crate::layout::{ATOMIC_CELL, descriptor as d, header as h, lane};
 use crate::protocol;
-use crate::raw::RawDescriptor;
 use crate::region::{Atom32, Journal, Latch, Memory, Region};
 use crate::types::{DataType, Kind, Storage};
 

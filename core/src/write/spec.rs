@@ -2,14 +2,14 @@
 
 use core::fmt;
 
-use super::heap::string_bytes;
 use crate::buckets::{Buckets, HISTOGRAM_SLOT};
+use crate::descriptor::RawDescriptor;
 use crate::layout::{
     ATOMIC_CELL, CELL_HEAD, MAX_ATTRIBUTES, MAX_CAPACITY, MAX_DETAIL, MAX_ELEMENTS, MAX_HELP,
     MAX_KEY, MAX_LABEL, MAX_SLOT, MAX_SLOT_BITS, MAX_STATE, MAX_UNIT, field_state, round_up,
+    string_size,
 };
 use crate::properties::Properties;
-use crate::raw::RawDescriptor;
 use crate::read::{MAX_STATES, MAX_WINDOWS};
 use crate::types::{Aggregation, DataType, Kind, Level, Storage};
 
@@ -487,11 +487,11 @@ impl<'a> FieldSpec<'a> {
 
     /// Most bytes that the field takes in the heap. `self` was checked.
     pub(crate) const fn heap_bytes(&self) -> u32 {
-        let mut bytes = string_bytes(self.label.len())
-            + string_bytes(self.unit.len())
-            + string_bytes(self.help.len())
-            + string_bytes(self.attributes_len())
-            + string_bytes(self.details_len());
+        let mut bytes = string_size(self.label.len())
+            + string_size(self.unit.len())
+            + string_size(self.help.len())
+            + string_size(self.attributes_len())
+            + string_size(self.details_len());
         if let Some(value) = &self.constant {
             // Up to 4 bytes bring the value to a multiple of 8.
             bytes += 4 + 8 + value.tail().len().next_multiple_of(8);

@@ -4,12 +4,12 @@ use super::error::WriteError;
 use super::lane::Lane;
 use super::spec::{FieldSpec, Group, cell_bytes};
 use crate::checksum::Fletcher64;
+use crate::header::RawHeader;
 use crate::layout::{
-    self, CACHE_LINE, MAJOR, MAX_HELP, MAX_LABEL, MAX_UNIT, MINOR, descriptor as d, header as h,
-    image_state, lane, presence_size,
+    self, CACHE_LINE, MAJOR, MAX_HELP, MAX_LABEL, MAX_UNIT, MINOR, descriptor as d, halves,
+    header as h, image_state, lane, presence_size, set_bytes,
 };
 use crate::protocol;
-use crate::raw::RawHeader;
 use crate::region::{Memory, Region, Source};
 
 /// All of an image but its values, made at compile time; it has one lane.
@@ -273,14 +273,10 @@ impl<const N: usize> Template<N> {
         }
     }
 
+    #[allow(clippy::cast_possible_truncation)] // Of an image below 4 GiB.
     const fn bytes(&mut self, bytes: &[u8]) {
-        let mut i = 0;
-        while i < bytes.len() {
-            let at = self.heap as usize;
-            self.words[at / 4] |= (bytes[i] as u32) << (at % 4 * 8);
-            self.heap += 1;
-            i += 1;
-        }
+        set_bytes(&mut self.words, self.heap, bytes);
+        self.heap += bytes.len() as u32;
     }
 
     /// A heap string of items with a zero byte between them; 0 if it is empty.
@@ -409,11 +405,6 @@ pub(super) const fn check(spec: &FieldSpec<'_>) {
 /// `n` rounded up to a multiple of `to`, a power of 2.
 const fn up(n: u32, to: u32) -> u32 {
     (n + to - 1) & !(to - 1)
-}
-
-#[allow(clippy::cast_possible_truncation)] // The halves.
-const fn halves(n: u64) -> [u32; 2] {
-    [n as u32, (n >> 32) as u32]
 }
 
 #[cfg(test)]

@@ -9,12 +9,13 @@ use super::id::FieldId;
 use super::lane::Lane;
 use super::spec::{FieldSpec, Group, cell_bytes};
 use crate::checksum::Fletcher64;
+use crate::descriptor::RawDescriptor;
+use crate::header::RawHeader;
 use crate::layout::{
     self, CELL_HEAD, MAJOR, MINOR, descriptor as d, header as h, image_state, lane, lane_state,
     presence_size,
 };
 use crate::protocol;
-use crate::raw::{RawDescriptor, RawHeader};
 use crate::region::{Memory, Region, Source};
 use crate::types::Storage;
 

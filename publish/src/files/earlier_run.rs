@@ -122,7 +122,7 @@ impl EarlierRun {
         }
         let lanes = header.lanes_used(&region).unwrap_or(0);
         let lanes: Vec<Lane> =
-            (0..lanes).filter_map(|i| header.lane(&region, i).consistent()).collect();
+            (0..lanes).filter_map(|i| Lane::open(&region, &header, i).consistent()).collect();
         for (index, (field, name)) in fields.iter().zip(names).enumerate() {
             if field.retired(&region) || field.is_member() {
                 continue;

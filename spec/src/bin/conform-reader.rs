@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mmstats_core::read::{
-    Cursor, Field, HeapStr, Image, ImageState, LaneState, Scalar, Value, Verdict, constant,
+    Cursor, Field, HeapStr, Image, ImageState, Lane, LaneState, Scalar, Value, Verdict, constant,
     parse_attributes,
 };
 use mmstats_core::{DataType, Kind, Level, Region, Source, Storage};
@@ -73,7 +73,7 @@ fn document<S: Source>(image: &Image<S>) -> Json {
     };
     let instance: String = header.instance().iter().map(|b| format!("{b:02x}")).collect();
     let lanes = 0..header.lanes_used(source).unwrap_or(0);
-    let state_of = |lane| match header.lane(source, lane) {
+    let state_of = |lane| match Lane::open(source, header, lane) {
         Verdict::Consistent(lane) if lane.state() == LaneState::Owned => "owned",
         Verdict::Consistent(_) => "returned",
         Verdict::Absent => "never",

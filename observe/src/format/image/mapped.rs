@@ -138,7 +138,7 @@ impl Image {
         let mut checked = old;
         self.good.reserve_exact((count - from) as usize);
         for index in from..count {
-            match Field::read(metadata, &self.header, new, index, &mut self.cursor) {
+            match self.cursor.check(metadata, &self.header, new, index) {
                 Ok(field) => self.good.push(field),
                 Err(error) => {
                     self.damaged.push((index, error.into()));
@@ -238,7 +238,7 @@ impl Image {
 
     /// A lane that was claimed, or why it has no values.
     pub(super) fn claimed(&self, lane: u32) -> Verdict<Lane> {
-        self.header.lane(&self.region, lane)
+        Lane::open(&self.region, &self.header, lane)
     }
 
     pub(super) const fn heap(&self) -> &Heap {

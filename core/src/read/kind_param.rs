@@ -2,8 +2,8 @@
 
 use super::heap::{HeapStr, with_bytes};
 use crate::buckets::{Buckets, HISTOGRAM_SLOT};
+use crate::descriptor::RawDescriptor;
 use crate::layout::MAX_STATE;
-use crate::raw::RawDescriptor;
 use crate::region::Source;
 use crate::types::Kind;
 
@@ -15,7 +15,7 @@ pub(crate) const MAX_WINDOWS: usize = 8;
 /// Checks the parameter and the detail. `counter` says whether the descriptor before is one
 /// of a counter that a rate can belong to. Returns the number of states, 0 for other kinds;
 /// `None` if the rule is broken. Kinds that give them no meaning allow anything.
-pub(super) fn check_kind<S: Source + ?Sized>(
+pub(super) fn check_kind_param<S: Source + ?Sized>(
     source: &S,
     raw: &RawDescriptor,
     detail: HeapStr,

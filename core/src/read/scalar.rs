@@ -1,0 +1,163 @@
+//! Numbers and arrays of numbers, decoded: FORMAT.md section 4.1.
+
+use crate::types::DataType;
+
+/// One number or bool. Narrow integers are widened; [`Field::ty`] tells the width.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scalar {
+    /// u8 to u64.
+    U64(u64),
+    /// i8 to i64.
+    I64(i64),
+    /// f32.
+    F32(f32),
+    /// f64.
+    F64(f64),
+    /// bool.
+    Bool(bool),
+}
+
+/// An array of scalars, checked: no access fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArrayView<'a> {
+    ty: DataType,
+    bytes: &'a [u8],
+}
+
+impl<'a> ArrayView<'a> {
+    /// `bytes` are whole elements of a scalar type.
+    pub(super) const fn new(ty: DataType, bytes: &'a [u8]) -> Self {
+        Self { ty, bytes }
+    }
+
+    /// Type of the elements.
+    #[must_use]
+    pub const fn ty(&self) -> DataType {
+        self.ty
+    }
+
+    /// Number of elements.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.bytes.len() / self.ty.size() as usize
+    }
+
+    /// Whether there are no elements.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The elements one after the other, little-endian.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Element `index`; `None` past the end.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Scalar> {
+        let from = index.checked_mul(self.ty.size() as usize)?;
+        scalar(self.ty, self.bytes.get(from..)?)
+    }
+
+    /// The elements in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Scalar> + use<'a> {
+        let ty = self.ty;
+        // `scalar` answers for every whole chunk.
+        let element = move |chunk| scalar(ty, chunk).unwrap_or(Scalar::U64(0));
+        self.bytes.chunks_exact(ty.size() as usize).map(element)
+    }
+}
+
+/// The scalar at the start of `bytes`; `None` if it is not all there.
+#[inline]
+pub(super) fn scalar(ty: DataType, bytes: &[u8]) -> Option<Scalar> {
+    Some(match ty {
+        DataType::U8 => Scalar::U64(u64::from(u8::from_le_bytes(*bytes.first_chunk()?))),
+        DataType::U16 => Scalar::U64(u64::from(u16::from_le_bytes(*bytes.first_chunk()?))),
+        DataType::U32 => Scalar::U64(u64::from(u32::from_le_bytes(*bytes.first_chunk()?))),
+        DataType::U64 => Scalar::U64(u64::from_le_bytes(*bytes.first_chunk()?)),
+        DataType::I8 => Scalar::I64(i64::from(i8::from_le_bytes(*bytes.first_chunk()?))),
+        DataType::I16 => Scalar::I64(i64::from(i16::from_le_bytes(*bytes.first_chunk()?))),
+        DataType::I32 => Scalar::I64(i64::from(i32::from_le_bytes(*bytes.first_chunk()?))),
+        DataType::I64 => Scalar::I64(i64::from_le_bytes(*bytes.first_chunk()?)),
+        DataType::F32 => Scalar::F32(f32::from_le_bytes(*bytes.first_chunk()?)),
+        DataType::F64 => Scalar::F64(f64::from_le_bytes(*bytes.first_chunk()?)),
+        DataType::Bool => Scalar::Bool(*bytes.first()? != 0),
+        DataType::Text | DataType::Bytes => return None,
+    })
+}
+
+/// A scalar of at most 4 bytes, widened to `word` as an atomic cell holds it; `None`
+/// where the word is outside the type.
+#[inline]
+pub(super) fn narrow(ty: DataType, word: u32) -> Option<Scalar> {
+    let signed = word.cast_signed();
+    Some(match ty {
+        DataType::U8 => Scalar::U64(u64::from(u8::try_from(word).ok()?)),
+        DataType::U16 => Scalar::U64(u64::from(u16::try_from(word).ok()?)),
+        DataType::U32 => Scalar::U64(u64::from(word)),
+        DataType::I8 => Scalar::I64(i64::from(i8::try_from(signed).ok()?)),
+        DataType::I16 => Scalar::I64(i64::from(i16::try_from(signed).ok()?)),
+        DataType::I32 => Scalar::I64(i64::from(signed)),
+        DataType::F32 => Scalar::F32(f32::from_bits(word)),
+        DataType::Bool if word <= 1 => Scalar::Bool(word == 1),
+        _ => return None,
+    })
+}
+
+/// A scalar of 8 bytes; `None` for other types.
+#[inline]
+pub(super) fn wide(ty: DataType, word: u64) -> Option<Scalar> {
+    Some(match ty {
+        DataType::U64 => Scalar::U64(word),
+        DataType::I64 => Scalar::I64(word.cast_signed()),
+        DataType::F64 => Scalar::F64(f64::from_bits(word)),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn narrow_words_must_be_in_range() {
+        use DataType::{Bool, F32, I8, I16, I32, U8, U16, U32, U64};
+        for (ty, word, scalar) in [
+            (U8, 255, Some(Scalar::U64(255))),
+            (U8, 256, None),
+            (U16, 65_535, Some(Scalar::U64(65_535))),
+            (U16, 65_536, None),
+            (U32, u32::MAX, Some(Scalar::U64(4_294_967_295))),
+            (I8, 127, Some(Scalar::I64(127))),
+            (I8, 128, None),
+            (I8, 0xFFFF_FF80, Some(Scalar::I64(-128))),
+            (I8, 0xFFFF_FF7F, None),
+            (I8, 0x80, None),
+            (I16, 0xFFFF_8000, Some(Scalar::I64(-32_768))),
+            (I16, 0xFFFF_7FFF, None),
+            (I16, 0x8000, None),
+            (I32, 0x8000_0000, Some(Scalar::I64(-2_147_483_648))),
+            (F32, 0x3F80_0000, Some(Scalar::F32(1.0))),
+            (Bool, 0, Some(Scalar::Bool(false))),
+            (Bool, 1, Some(Scalar::Bool(true))),
+            (Bool, 2, None),
+            (U64, 1, None),
+        ] {
+            assert_eq!(narrow(ty, word), scalar, "{ty} {word:#x}");
+        }
+    }
+
+    #[test]
+    fn arrays_give_every_element() {
+        let bytes = [1, 0, 0xFF, 0xFF, 0, 0x80];
+        let array = ArrayView { ty: DataType::I16, bytes: &bytes };
+        assert_eq!(array.len(), 3);
+        assert!(array.iter().eq([1, -1, -32_768].map(Scalar::I64)));
+        assert_eq!(array.get(2), Some(Scalar::I64(-32_768)));
+        assert_eq!(array.get(3), None);
+        assert_eq!(array.get(usize::MAX), None);
+    }
+}
