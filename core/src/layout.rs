@@ -42,9 +42,32 @@ pub const MAX_ELEMENTS: u32 = 1 << 16;
 pub const ATOMIC_CELL: u32 = 8;
 /// Distance from the start of a latched cell to its first slot, in bytes.
 pub const CELL_HEAD: u32 = 8;
+/// Size of an element of a journal, in bytes.
+pub const ELEMENT: u32 = 8;
+/// Alignment of strings in the heap, in bytes.
+pub const STRING_ALIGN: u32 = 4;
+/// Size of the length and the flags before the bytes of a text or bytes value, in bytes.
+pub const TEXT_HEAD: u32 = 8;
+
+/// A member of a structure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Name in FORMAT.md.
+    pub name: &'static str,
+    /// Offset from the start of the structure, in bytes.
+    pub offset: u32,
+    /// Size in bytes.
+    pub size: u32,
+}
+
+const fn member(name: &'static str, offset: u32, size: u32) -> Member {
+    Member { name, offset, size }
+}
 
 /// The header, FORMAT.md section 3.
 pub mod header {
+    use super::{Member, member};
+
     /// The magic number.
     pub const MAGIC: u32 = 0;
     /// u16, major version.
@@ -97,10 +120,41 @@ pub mod header {
     pub const FIELDS_REFUSED: u32 = 144;
     /// Size of the header of this version in bytes.
     pub const SIZE: u32 = 192;
+
+    /// All members in the order of their offsets; the bytes between them are reserved.
+    pub const MEMBERS: [Member; 25] = [
+        member("magic", MAGIC, 8),
+        member("major", MAJOR, 2),
+        member("minor", MINOR, 2),
+        member("min_minor", MIN_MINOR, 2),
+        member("header_size", HEADER_SIZE, 2),
+        member("required_features", REQUIRED_FEATURES, 8),
+        member("optional_features", OPTIONAL_FEATURES, 8),
+        member("instance", INSTANCE, 16),
+        member("part", PART, 4),
+        member("file_size", FILE_SIZE, 4),
+        member("descriptor_offset", DESCRIPTOR_OFFSET, 4),
+        member("descriptor_capacity", DESCRIPTOR_CAPACITY, 4),
+        member("descriptor_size", DESCRIPTOR_SIZE, 2),
+        member("heap_offset", HEAP_OFFSET, 4),
+        member("heap_size", HEAP_SIZE, 4),
+        member("lanes_offset", LANES_OFFSET, 4),
+        member("lane_stride", LANE_STRIDE, 4),
+        member("lane_capacity", LANE_CAPACITY, 4),
+        member("cells_offset", CELLS_OFFSET, 4),
+        member("checksum", CHECKSUM, 8),
+        member("state", STATE, 4),
+        member("field_count", FIELD_COUNT, 4),
+        member("heap_used", HEAP_USED, 4),
+        member("lanes_used", LANES_USED, 4),
+        member("fields_refused", FIELDS_REFUSED, 4),
+    ];
 }
 
 /// A descriptor, FORMAT.md section 4; offsets from its own start.
 pub mod descriptor {
+    use super::{Member, member};
+
     /// u32, offset of a heap string.
     pub const LABEL: u32 = 0;
     /// u32, offset of a heap string or 0.
@@ -143,6 +197,29 @@ pub mod descriptor {
     pub const CHECKSUM: u32 = 56;
     /// Size of a descriptor of this version in bytes.
     pub const SIZE: u32 = 64;
+
+    /// All members in the order of their offsets; the bytes between them are reserved.
+    pub const MEMBERS: [Member; 19] = [
+        member("label", LABEL, 4),
+        member("unit", UNIT, 4),
+        member("help", HELP, 4),
+        member("attributes", ATTRIBUTES, 4),
+        member("type", TYPE, 1),
+        member("kind", KIND, 1),
+        member("aggregation", AGGREGATION, 1),
+        member("storage", STORAGE, 1),
+        member("count", COUNT, 4),
+        member("place", PLACE, 4),
+        member("slot_size", SLOT_SIZE, 4),
+        member("member", MEMBER, 4),
+        member("slot_bits", SLOT_BITS, 1),
+        member("level", LEVEL, 1),
+        member("flags", FLAGS, 2),
+        member("param", PARAM, 4),
+        member("detail", DETAIL, 4),
+        member("state", STATE, 4),
+        member("checksum", CHECKSUM, 8),
+    ];
 }
 
 /// A lane, FORMAT.md section 7; offsets from its own start.

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use mmstats_core::layout::{self, descriptor, field_state, flags, header, image_state, lane};
+use mmstats_core::layout::{
+    self, Member, descriptor, field_state, flags, header, image_state, lane,
+};
 use mmstats_core::{Aggregation, Buckets, DataType, Kind, Level, Storage};
 use mmstats_spec::{FORMAT, rows};
 
-macro_rules! offsets {
-    ($module:ident: $($name:ident)*) => {
-        BTreeMap::from([$((stringify!($name).to_lowercase(), $module::$name)),*])
-    };
+/// Offset and size of each member, by name.
+fn members(members: &[Member]) -> BTreeMap<String, (u32, u32)> {
+    members.iter().map(|member| (member.name.to_owned(), (member.offset, member.size))).collect()
 }
 
-/// name -> offset of the rows that are not reserved; also checks that rows follow each
+/// name -> offset and size of the rows that are not reserved; also checks that rows follow each
 /// other without gaps and that integers are aligned.
-fn table(heading: &str, size: u32) -> BTreeMap<String, u32> {
+fn table(heading: &str, size: u32) -> BTreeMap<String, (u32, u32)> {
     let mut end = 0;
     let mut found = BTreeMap::new();
     for row in rows(FORMAT, heading) {
@@ -36,7 +37,7 @@ fn table(heading: &str, size: u32) -> BTreeMap<String, u32> {
             assert_eq!(offset % length, 0, "{heading}: {name} is misaligned");
         }
         if ty != "bytes" || name != "reserved" {
-            found.insert(name.clone(), offset);
+            found.insert(name.clone(), (offset, length));
         }
     }
     assert_eq!(end, size, "{heading}: size");
@@ -46,27 +47,21 @@ fn table(heading: &str, size: u32) -> BTreeMap<String, u32> {
 
 #[test]
 fn header_table() {
-    let code = offsets!(header: MAGIC MAJOR MINOR MIN_MINOR HEADER_SIZE REQUIRED_FEATURES
-        OPTIONAL_FEATURES INSTANCE PART FILE_SIZE DESCRIPTOR_OFFSET DESCRIPTOR_CAPACITY
-        DESCRIPTOR_SIZE HEAP_OFFSET HEAP_SIZE LANES_OFFSET LANE_STRIDE LANE_CAPACITY CELLS_OFFSET
-        CHECKSUM STATE FIELD_COUNT HEAP_USED LANES_USED FIELDS_REFUSED);
-    assert_eq!(table("## 3. Header", header::SIZE), code);
+    assert_eq!(table("## 3. Header", header::SIZE), members(&header::MEMBERS));
 }
 
 #[test]
 fn descriptor_table() {
-    let mut code = offsets!(descriptor: LABEL UNIT HELP ATTRIBUTES TYPE KIND AGGREGATION STORAGE
-        COUNT PLACE SLOT_SIZE MEMBER SLOT_BITS LEVEL FLAGS PARAM DETAIL STATE CHECKSUM);
     let mut rows = rows(FORMAT, "## 4. Descriptors");
     // The sub-sections have tables of their own.
     rows.truncate(20);
     assert_eq!(rows.len(), 20);
-    let found: BTreeMap<String, u32> = rows
+    let found: BTreeMap<String, (u32, u32)> = rows
         .iter()
         .filter(|row| row[3] != "reserved")
-        .map(|row| (row[3].clone(), row[0].parse().unwrap()))
+        .map(|row| (row[3].clone(), (row[0].parse().unwrap(), row[1].parse().unwrap())))
         .collect();
-    assert_eq!(found, std::mem::take(&mut code));
+    assert_eq!(found, members(&descriptor::MEMBERS));
     let last = &rows[19];
     let end = last[0].parse::<u32>().unwrap() + last[1].parse::<u32>().unwrap();
     assert_eq!(end, descriptor::SIZE);

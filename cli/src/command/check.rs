@@ -146,17 +146,12 @@ fn damaged_field(index: u32, error: &FieldError, violations: &mut Vec<Violation>
     push(violations, error.code(), error.offset(), format!("field {index}: {error}"));
 }
 
-/// The reserved bytes of the header: start and end of each run.
-const RESERVED: [(u32, u32); 3] = [
-    (header::DESCRIPTOR_SIZE + 2, header::HEAP_OFFSET),
-    (header::CELLS_OFFSET + 4, header::CHECKSUM),
-    (header::FIELDS_REFUSED + 4, header::SIZE),
-];
-
 /// Reserved bytes of the header MUST be written as zero (section 1). `limit` ends the header.
 fn reserved<S: Source + ?Sized>(source: &S, limit: u32, violations: &mut Vec<Violation>) {
-    for (from, to) in RESERVED {
-        // Whole words of 8 bytes, of which some are something else.
+    let starts = header::MEMBERS.map(|member| member.offset + member.size);
+    let ends = header::MEMBERS.iter().skip(1).map(|member| member.offset).chain([header::SIZE]);
+    for (from, to) in starts.into_iter().zip(ends).filter(|(from, to)| from < to) {
+        // A source copies whole words of 8 bytes.
         let start = from & !7;
         let mut words = [0; 64];
         let size = (to.next_multiple_of(8) - start) as usize;
@@ -164,8 +159,8 @@ fn reserved<S: Source + ?Sized>(source: &S, limit: u32, violations: &mut Vec<Vio
         source.copy(start, words);
         let bytes = words.get((from - start) as usize..).unwrap_or(&[]);
         if let Some(at) = (from..to).zip(bytes).find_map(|(at, byte)| (*byte != 0).then_some(at)) {
-            let what = format!("reserved bytes {from} to {} are not zero", to - 1);
-            push(violations, "reserved", at, what);
+            let message = format!("reserved bytes {from} to {} are not zero", to - 1);
+            push(violations, "reserved", at, message);
         }
     }
 }

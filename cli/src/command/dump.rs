@@ -1,4 +1,4 @@
-//! `mmstats dump`: every byte of an image with its meaning.
+//! `mmstats dump`: all bytes of an image with their meaning.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use mmstats_core::layout::{CELL_HEAD, descriptor as d, header as h, lane as l};
+use mmstats_core::layout::{
+    ATOMIC_CELL, CELL_HEAD, ELEMENT, Member, STRING_ALIGN, TEXT_HEAD, descriptor, header, lane,
+};
 use mmstats_core::read::{Cursor, Field, Image, LaneState, Verdict};
 use mmstats_core::{Region, Source, Storage};
 
@@ -17,58 +19,6 @@ use crate::text::escape;
 
 /// Bytes on a line.
 const WIDTH: u32 = 16;
-
-/// Name, offset, size.
-type Number = (&'static str, u32, u32);
-
-const HEADER: [Number; 24] = [
-    ("major", h::MAJOR, 2),
-    ("minor", h::MINOR, 2),
-    ("min_minor", h::MIN_MINOR, 2),
-    ("header_size", h::HEADER_SIZE, 2),
-    ("required_features", h::REQUIRED_FEATURES, 8),
-    ("optional_features", h::OPTIONAL_FEATURES, 8),
-    ("instance", h::INSTANCE, 16),
-    ("part", h::PART, 4),
-    ("file_size", h::FILE_SIZE, 4),
-    ("descriptor_offset", h::DESCRIPTOR_OFFSET, 4),
-    ("descriptor_capacity", h::DESCRIPTOR_CAPACITY, 4),
-    ("descriptor_size", h::DESCRIPTOR_SIZE, 2),
-    ("heap_offset", h::HEAP_OFFSET, 4),
-    ("heap_size", h::HEAP_SIZE, 4),
-    ("lanes_offset", h::LANES_OFFSET, 4),
-    ("lane_stride", h::LANE_STRIDE, 4),
-    ("lane_capacity", h::LANE_CAPACITY, 4),
-    ("cells_offset", h::CELLS_OFFSET, 4),
-    ("checksum", h::CHECKSUM, 8),
-    ("state", h::STATE, 4),
-    ("field_count", h::FIELD_COUNT, 4),
-    ("heap_used", h::HEAP_USED, 4),
-    ("lanes_used", h::LANES_USED, 4),
-    ("fields_refused", h::FIELDS_REFUSED, 4),
-];
-
-const DESCRIPTOR: [Number; 19] = [
-    ("label", d::LABEL, 4),
-    ("unit", d::UNIT, 4),
-    ("help", d::HELP, 4),
-    ("attributes", d::ATTRIBUTES, 4),
-    ("type", d::TYPE, 1),
-    ("kind", d::KIND, 1),
-    ("aggregation", d::AGGREGATION, 1),
-    ("storage", d::STORAGE, 1),
-    ("count", d::COUNT, 4),
-    ("place", d::PLACE, 4),
-    ("slot_size", d::SLOT_SIZE, 4),
-    ("member", d::MEMBER, 4),
-    ("slot_bits", d::SLOT_BITS, 1),
-    ("level", d::LEVEL, 1),
-    ("flags", d::FLAGS, 2),
-    ("param", d::PARAM, 4),
-    ("detail", d::DETAIL, 4),
-    ("state", d::STATE, 4),
-    ("checksum", d::CHECKSUM, 8),
-];
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
@@ -105,8 +55,8 @@ pub(crate) fn run(args: &Dump, output: &mut Output) -> io::Result<()> {
         Err(refusal) => {
             let (code, offset) = (refusal.code(), refusal.offset());
             let path = escape::path(&args.file);
-            let what = format!("{path}: {code} at byte {offset}: {refusal}; the rest is not shown");
-            output.fail(&escape::text(&what));
+            let text = format!("{path}: {code} at byte {offset}: {refusal}; the rest is not shown");
+            output.fail(&escape::text(&text));
             Ok(())
         }
     }
@@ -118,8 +68,9 @@ struct Dumper<'a, S> {
 }
 
 impl<S: Source> Dumper<'_, S> {
+    /// Bytes of the image, up to its last whole word of 8 bytes.
     fn bytes(&self, at: u32, size: u32) -> Vec<u8> {
-        // Whole words of 8 bytes, as far as there are any.
+        // A source copies whole words of 8 bytes.
         let start = at & !7;
         let end = at.saturating_add(size).next_multiple_of(8).min(self.source.size() & !7);
         let mut words = vec![0; end.saturating_sub(start) as usize];
@@ -128,8 +79,8 @@ impl<S: Source> Dumper<'_, S> {
         words.get(from..words.len().min(from + size as usize)).unwrap_or(&[]).to_vec()
     }
 
-    /// Some bytes; what is longer than a line goes on below, and lines of zeros are left out.
-    fn line(&mut self, at: u32, size: u32, what: &str) -> io::Result<()> {
+    /// Bytes with their meaning. Long ones take several lines, without those of zeros.
+    fn line(&mut self, at: u32, size: u32, meaning: &str) -> io::Result<()> {
         let mut zeros = 0;
         for start in (0..size.max(1)).step_by(WIDTH as usize) {
             let bytes = self.bytes(at + start, WIDTH.min(size - start));
@@ -138,8 +89,8 @@ impl<S: Source> Dumper<'_, S> {
                 continue;
             }
             let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            let what = if start == 0 { what } else { "..." };
-            writeln!(self.output, "{:06x}  {:<23}  {what}", at + start, hex.join(" "))?;
+            let meaning = if start == 0 { meaning } else { "..." };
+            writeln!(self.output, "{:06x}  {:<23}  {meaning}", at + start, hex.join(" "))?;
         }
         if zeros > 0 {
             writeln!(self.output, "        {:<23}  {zeros} zeros", "")?;
@@ -147,51 +98,53 @@ impl<S: Source> Dumper<'_, S> {
         Ok(())
     }
 
-    fn numbers(&mut self, base: u32, numbers: &[Number], who: &str) -> io::Result<()> {
-        for (name, offset, size) in numbers {
+    /// The members of a structure at `base`.
+    fn members(&mut self, base: u32, members: &[Member], prefix: &str) -> io::Result<()> {
+        for Member { name, offset, size } in members {
             let bytes = self.bytes(base + offset, *size);
             let mut value = [0; 8];
-            let what = match value.get_mut(..bytes.len()).filter(|_| *name != "checksum") {
+            let text = match value.get_mut(..bytes.len()).filter(|_| *name != "checksum") {
                 Some(low) => {
                     low.copy_from_slice(&bytes);
-                    format!("{who}{name}: {}", u64::from_le_bytes(value))
+                    format!("{prefix}{name}: {}", u64::from_le_bytes(value))
                 }
-                None => format!("{who}{name}"),
+                None => format!("{prefix}{name}"),
             };
-            self.line(base + offset, *size, &what)?;
+            self.line(base + offset, *size, &text)?;
         }
         Ok(())
     }
 
+    /// The header, up to the end of the file.
     fn header(&mut self) -> io::Result<()> {
-        self.line(h::MAGIC, 8.min(self.source.size()), "magic")?;
-        let there = self.source.size();
-        let there: Vec<Number> =
-            HEADER.iter().copied().filter(|(_, at, size)| at + size <= there).collect();
-        self.numbers(0, &there, "")
+        let size = self.source.size();
+        let [magic, members @ ..] = &header::MEMBERS;
+        self.line(magic.offset, magic.size.min(size), magic.name)?;
+        let inside = members.iter().copied().filter(|member| member.offset + member.size <= size);
+        self.members(0, &inside.collect::<Vec<_>>(), "")
     }
 
     fn image(&mut self, image: &Image<&S>) -> io::Result<()> {
         let header = image.header();
         let mut heap: BTreeMap<u32, (u32, String)> = BTreeMap::new();
-        let mut good = Vec::new();
+        let mut fields = Vec::new();
         let mut cursor = Cursor::new();
         while let Some((index, field)) = image.next_field(&mut cursor) {
             let Some(at) = header.descriptor(index) else { break };
             match field {
                 Ok(field) => {
-                    self.numbers(at, &DESCRIPTOR, &format!("field {index} "))?;
+                    self.members(at, &descriptor::MEMBERS, &format!("field {index} "))?;
                     self.strings(&field, &mut heap);
-                    good.push(field);
+                    fields.push(field);
                 }
                 Err(error) => {
-                    let who = format!("field {index} (damaged: {}) ", error.code());
-                    self.numbers(at, &DESCRIPTOR, &who)?;
+                    let prefix = format!("field {index} (damaged: {}) ", error.code());
+                    self.members(at, &descriptor::MEMBERS, &prefix)?;
                 }
             }
         }
-        for (at, (size, what)) in heap {
-            self.line(at, size, &what)?;
+        for (at, (size, meaning)) in heap {
+            self.line(at, size, &meaning)?;
         }
         for lane in 0..header.lanes_used(self.source).unwrap_or(0) {
             let state = match image.lane(lane) {
@@ -202,69 +155,66 @@ impl<S: Source> Dumper<'_, S> {
             };
             let raw = header.raw();
             let base = raw.lanes_offset.saturating_add(lane.saturating_mul(raw.lane_stride));
-            self.line(base + l::STATE, 4, &format!("lane {lane} state: {state}"))?;
-            self.line(base + l::OWNERS, 4, &format!("lane {lane} owners"))?;
-            let presence = raw.cells_offset.saturating_sub(l::PRESENCE);
+            self.line(base + lane::STATE, 4, &format!("lane {lane} state: {state}"))?;
+            self.line(base + lane::OWNERS, 4, &format!("lane {lane} owners"))?;
+            let presence = raw.cells_offset.saturating_sub(lane::PRESENCE);
             let used = header.field_count(self.source).unwrap_or(0).div_ceil(32) * 4;
             self.line(
-                base + l::PRESENCE,
+                base + lane::PRESENCE,
                 used.min(presence),
                 &format!("lane {lane} presence bits"),
             )?;
-            for field in &good {
+            for field in &fields {
                 self.cell(base, field, &format!("lane {lane} field {}", field.index()))?;
             }
         }
         Ok(())
     }
 
-    /// Notes the places in the heap that a field refers to.
+    /// Adds the strings and the constant of a field to `heap`: by offset, the size and meaning.
     fn strings(&self, field: &Field, heap: &mut BTreeMap<u32, (u32, String)>) {
-        let raw = field.raw();
-        let index = field.index();
-        for (name, at) in [
-            ("label", raw.label),
-            ("unit", raw.unit),
-            ("help", raw.help),
-            ("attributes", raw.attributes),
-            ("detail", raw.detail),
+        let (raw, index) = (field.raw(), field.index());
+        for (name, at, string) in [
+            ("label", raw.label, field.label()),
+            ("unit", raw.unit, field.unit()),
+            ("help", raw.help, field.help()),
+            ("attributes", raw.attributes, field.attributes()),
+            ("detail", raw.detail, field.detail()),
         ] {
-            if at == 0 {
-                continue;
-            }
-            let length = self.source.load32(at) & 0xffff;
-            let text = String::from_utf8_lossy(&self.bytes(at + 2, length)).into_owned();
+            let Ok(length @ 1..) = u32::try_from(string.len()) else { continue };
+            let text = String::from_utf8_lossy(&self.bytes(string.offset(), length)).into_owned();
             let shown = escape::text(&text).into_owned();
-            let what = format!("{name} of field {index}: \"{}\"", escape::clip(&shown, 60));
-            heap.entry(at).or_insert_with(|| ((2 + length).next_multiple_of(4), what));
+            let meaning = format!("{name} of field {index}: \"{}\"", escape::clip(&shown, 60));
+            let end = (string.offset() + length).next_multiple_of(STRING_ALIGN);
+            heap.entry(at).or_insert_with(|| (end - at, meaning));
         }
         if field.storage() == Some(Storage::Constant) {
             let size = if field.ty().is_some_and(|ty| !ty.is_scalar()) {
-                8 + self.source.load32(field.place()).min(field.count())
+                TEXT_HEAD + self.source.load32(field.place()).min(field.count())
             } else {
                 field.value_size()
             };
-            let what = format!("value of field {index}");
-            heap.insert(field.place(), (size.next_multiple_of(8), what));
+            let meaning = format!("value of field {index}");
+            heap.insert(field.place(), (size.next_multiple_of(ATOMIC_CELL), meaning));
         }
     }
 
-    /// A field's cell in a lane; that of a group is its first member's.
-    fn cell(&mut self, base: u32, field: &Field, who: &str) -> io::Result<()> {
+    /// The cell of a field in a lane; the cell of a group belongs to its first member.
+    fn cell(&mut self, base: u32, field: &Field, name: &str) -> io::Result<()> {
         let at = base.saturating_add(field.place());
         match field.storage() {
-            Some(Storage::Atomic) => self.line(at, 8, who),
+            Some(Storage::Atomic) => self.line(at, ATOMIC_CELL, name),
             Some(storage @ (Storage::Latched | Storage::Journal))
                 if field.member() == 0 || !field.is_member() =>
             {
-                self.line(at, 4, &format!("{who} seq: {}", self.source.load32(at)))?;
+                self.line(at, 4, &format!("{name} seq: {}", self.source.load32(at)))?;
                 for slot in 0..field.slots() {
                     let start = at + CELL_HEAD + slot * field.slot_size();
-                    self.line(start, field.slot_size(), &format!("{who} slot {slot}"))?;
+                    self.line(start, field.slot_size(), &format!("{name} slot {slot}"))?;
                 }
                 if storage == Storage::Journal {
                     let start = at + CELL_HEAD + field.slots() * field.slot_size();
-                    self.line(start, 8 * field.count(), &format!("{who} elements"))?;
+                    self.line(start, ELEMENT * field.count(), &format!("{name} elements"))?;
                 }
                 Ok(())
             }
