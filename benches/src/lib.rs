@@ -1,55 +1,45 @@
-//! The table of costs of mmstats, measured: `cargo bench`.
+//! The table of costs of mmstats: `cargo bench -p mmstats-benches`.
 //!
-//! `benches/costs` has the rows, this crate the harness. At the end of a run there is one
-//! table: what was measured, its median, the ratio to a bare uncontended relaxed
-//! `fetch_add` of the same run, the target, and whether it is met.
+//! `benches/costs` has the rows, this crate the harness. A run ends with one table: the name of
+//! the row, its median, the ratio to a bare uncontended relaxed `fetch_add` of the same run, the
+//! limit, and whether it is met.
 //!
 //! ```text
-//! cargo bench                                        all rows, under two minutes
-//! cargo bench -p mmstats-benches -- counter          the rows with this in their names
+//! cargo bench -p mmstats-benches                     all rows, about two minutes
+//! cargo bench -p mmstats-benches -- counter          rows with this in their names
 //! cargo bench -p mmstats-benches -- --quick          rough numbers, in seconds
 //! cargo test -p mmstats-benches                      each row once, to see that it works
+//! benches/results                                    all rows, written to RESULTS.md
 //! ```
 //!
 //! # Method
 //!
-//! - **Rounds.** A round is a block of `fetch_add`s (about 20 microseconds) and right after
-//!   it a block of the subject (about 50 microseconds, or one iteration of what takes
-//!   longer). The ratio is taken within a round, and the median over all rounds of a row
-//!   is printed; so other load, a changing clock frequency or a migration to another core
-//!   in a few rounds do not move it. criterion decides how many rounds there are, prints
-//!   its own statistics of the subject alone, and keeps them for comparison under
-//!   `target/criterion`.
-//! - **Waiting for a core** is taken off the time of a block, as Linux tells it: a block of
-//!   some milliseconds would otherwise show what else the machine does. Nothing else is
-//!   subtracted.
-//! - **The loops** are plain: `for _ in 0..n { counter.incr() }` in a function that is not
-//!   inlined and takes the handle by reference. The loads and stores of handles are relaxed
-//!   atomics, which the compiler neither merges nor moves out of the loop, so there is no
-//!   `black_box` around a handle: it would go through the stack at each turn and cost more
-//!   than the increment. What a caller passes by reference (a text, a record) is one of two
-//!   in turn, so that its length and words are loaded each time.
-//! - **Beside another thread** (two writers, or a scanning observer) a round counts only
-//!   if the other thread got on meanwhile and this one was not taken off its core: then
-//!   both really ran at the same time. If no round counts (all cores are busy with other
-//!   programs), the table shows none.
-//! - Files are in memory (`/dev/shm` where there is one).
+//! - **Rounds.** A round is a block of `fetch_add`s (about 20 microseconds) followed by a block of
+//!   the subject (about 50 microseconds, or one iteration if that takes longer). The ratio is taken
+//!   within a round; the table shows the median over all rounds of a row, so that other load, a
+//!   changing clock frequency or a migration to another core in a few rounds do not move it.
+//!   criterion decides the number of rounds, prints its own statistics of the subject alone, and
+//!   keeps them for comparison under `target/criterion`.
+//! - **Waiting for a core** is subtracted from the time of a block, as Linux reports it: a block of
+//!   some milliseconds would otherwise measure other programs. Nothing else is subtracted.
+//! - **Loops** are plain: `for _ in 0..n { counter.incr() }` in a function that is not inlined and
+//!   takes the handle by reference. Loads and stores of handles are relaxed atomics, which the
+//!   compiler neither merges nor moves out of the loop. A `black_box` around a handle would
+//!   store it on the stack in each turn and cost more than the increment. Arguments by reference (a
+//!   text, a record) alternate between two, so that their length and words are loaded each time.
+//! - **Beside another thread** (two writers, or a scanning observer) a round counts only if the other
+//!   thread made progress and this one kept its core: then both ran at the same time. If no round
+//!   counts because all cores are busy, the table shows none.
+//! - Files are in memory (`/dev/shm` where it exists).
 //!
 //! # Reading the table
 //!
-//! - A store a cycle is what these loops are bound by, 0.27 ns where this was written: a
-//!   text of 64 bytes is ten stores, a timer six. A `fetch_add` is bound by latency instead.
-//!   Load on the other half of a core slows the former and not the latter, so on a shared
-//!   machine look at a few runs.
-//! - The thread-local route over one field finds the address anew each time, and so each
-//!   increment waits until the store before can be loaded (about 1.5 ns); over ten fields in
-//!   turn nothing waits, and the row shows the cost of the route itself.
-//!
-//! # Rows that are missing
-//!
-//! Histograms, the lookup of a family by its labels, text exposition and the size of a
-//! writer on a microcontroller are parts that do not exist yet. A timer, which keeps five
-//! words of a moment, is the nearest to a histogram's record.
+//! - These loops are bound by one store a cycle: a text of 64 bytes is ten stores, a timer six.
+//!   A `fetch_add` is bound by latency. Load on the other half of a core slows the former, not the
+//!   latter, so compare a few runs on a shared machine.
+//! - The thread-local route over one field computes the address anew each time, so each increment
+//!   waits for the store before it (about 1.5 ns). Over ten fields in turn nothing waits, and the
+//!   row shows the cost of the route itself.
 
 #![forbid(unsafe_code)]
 
@@ -67,11 +57,11 @@ pub use table::{Row, Target};
 const FETCH_ADD_BLOCK: Duration = Duration::from_micros(20);
 const BLOCK: Duration = Duration::from_micros(50);
 
-/// The word of the bare `fetch_add`, alone on its cache lines.
+/// The word of the bare `fetch_add`, on cache lines of its own.
 #[repr(align(128))]
 struct Word(AtomicU64);
 
-/// One run: rows are added one after the other, and the table comes at the end.
+/// One run: measures rows, then prints the table.
 pub struct Bench {
     criterion: Criterion,
     smoke: bool,
@@ -86,7 +76,7 @@ impl fmt::Debug for Bench {
     }
 }
 
-/// How many iterations make a block.
+/// Number of iterations in a block.
 #[derive(Debug, Clone, Copy)]
 struct Paced {
     iterations: u64,
@@ -114,7 +104,7 @@ impl Paced {
     }
 }
 
-/// How long this thread was ready to run and had no core; zero where that is not known.
+/// Time for which this thread was ready to run without a core; zero where the system does not tell.
 fn waited() -> Duration {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanos = stat.split(' ').nth(1).and_then(|nanos| nanos.parse().ok());
@@ -127,7 +117,7 @@ fn timed(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-/// What everything is compared with.
+/// The unit of all ratios.
 #[inline(never)]
 fn fetch_adds(word: &AtomicU64, n: u64) {
     for _ in 0..n {
@@ -135,7 +125,7 @@ fn fetch_adds(word: &AtomicU64, n: u64) {
     }
 }
 
-/// How often this thread was taken off its core; always the same where that is not known.
+/// Number of times this thread lost its core; constant where the system does not tell.
 fn switches() -> u64 {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
@@ -161,37 +151,36 @@ impl Bench {
             .configure_from_args();
         let word = Box::new(Word(AtomicU64::new(0)));
         let fetch_add = Paced::find(FETCH_ADD_BLOCK, |n| fetch_adds(&word.0, n));
-        // `cargo bench` says so; `cargo test` does not.
+        // Only `cargo bench` passes it.
         let smoke = !std::env::args().any(|arg| arg == "--bench");
         Self { criterion, smoke, fetch_add, word, table: Table::default() }
     }
 
-    /// Whether this run only looks if everything works: sizes may then be small.
+    /// Whether this run only checks that rows work, with small sizes.
     #[must_use]
     pub const fn smoke(&self) -> bool {
         self.smoke
     }
 
-    /// `full`, or `small` in a run that only looks if everything works.
+    /// `full`, or `small` in a run that only checks that rows work.
     #[must_use]
     pub const fn size(&self, full: u32, small: u32) -> u32 {
         if self.smoke { small } else { full }
     }
 
-    /// A headline in the table.
+    /// Starts a section of the table.
     pub fn section(&mut self, title: &'static str) {
         self.table.section(title);
     }
 
-    /// Measures `run`, which does as many iterations as it is told. `setup` is called once,
+    /// Measures `run`, whose second argument is the number of iterations. `setup` is called once,
     /// and only if the row is not filtered out.
     pub fn row<S>(&mut self, row: Row, setup: impl FnOnce() -> S, run: impl FnMut(&mut S, u64)) {
         self.row_between(row, setup, |_| (), run, |_, ()| true);
     }
 
-    /// As [`Bench::row`], beside another thread: a round counts only if `progress` grew
-    /// meanwhile (unless `idle`: the other thread mostly sleeps) and this thread kept its
-    /// core.
+    /// As [`Bench::row`], beside another thread: a round counts only if `progress` grew (unless
+    /// `idle`: the other thread mostly sleeps) and this thread kept its core.
     pub fn row_beside<S>(
         &mut self,
         row: Row,
@@ -211,8 +200,8 @@ impl Bench {
         );
     }
 
-    /// As [`Bench::row`]; `before` and `valid` run before and after each block, off the
-    /// clock. A round counts only if `valid` says so.
+    /// As [`Bench::row`]; `before` and `valid` run before and after each block and are not timed. A
+    /// round counts only if `valid` returns true.
     pub fn row_between<S, P>(
         &mut self,
         row: Row,
@@ -246,7 +235,7 @@ impl Bench {
                         rounds.push(Round { nanos, ratio: nanos / bare });
                     }
                 }
-                // criterion wants the time of as many iterations as it asked for.
+                // criterion expects the time of exactly as many iterations as it asked for.
                 total.mul_f64(iterations as f64 / (blocks * paced.iterations).max(1) as f64)
             });
         });
@@ -256,7 +245,7 @@ impl Bench {
         }
     }
 
-    /// A number that needs no clock.
+    /// Adds a number that is not a time.
     pub fn fact(&mut self, row: Row, value: f64) {
         self.table.push(row, Outcome::Bytes(value));
     }
@@ -264,7 +253,7 @@ impl Bench {
     /// Prints the table.
     pub fn finish(self) {
         if cfg!(debug_assertions) {
-            println!("Not an optimised build: the numbers say only that each row works.");
+            println!("Not an optimised build: the numbers only show that each row works.");
         }
         print!("\n{}", self.table);
     }
@@ -293,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_of_each_number_alone() {
+    fn outcome_has_median_of_each_number() {
         let mut rounds: Vec<Round> = [(3.0, 1.0), (1.0, 9.0), (2.0, 5.0)]
             .map(|(nanos, ratio)| Round { nanos, ratio })
             .into();
@@ -301,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_long_enough() {
+    fn find_makes_a_block_long_enough() {
         let paced = Paced::find(Duration::from_micros(200), |n| {
             std::thread::sleep(Duration::from_micros(n));
         });

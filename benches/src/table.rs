@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// What a row should reach.
+/// The limit of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {
-    /// At most so many bare `fetch_add`s.
+    /// Maximum in bare `fetch_add`s.
     FetchAdds(f64),
-    /// At most so many nanoseconds.
+    /// Maximum in nanoseconds.
     Nanos(f64),
-    /// At most so many bytes.
+    /// Maximum in bytes.
     Bytes(f64),
     /// For comparison only.
     None,
@@ -30,15 +30,14 @@ impl Row {
         Self { name, target: Target::None, per: 1.0 }
     }
 
-    /// What it should reach.
+    /// Sets the limit.
     #[must_use]
     pub const fn target(mut self, target: Target) -> Self {
         self.target = target;
         self
     }
 
-    /// One iteration is about so many things (fields, usually), and the table says what one
-    /// of them costs.
+    /// Divides the result by `things`, the number of fields in an iteration, for instance.
     #[must_use]
     pub fn per(mut self, things: u32) -> Self {
         self.per = f64::from(things);
@@ -50,10 +49,10 @@ impl Row {
     }
 }
 
-/// What came out.
+/// The result of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Outcome {
-    /// Medians, of one iteration.
+    /// Medians of one iteration.
     Time {
         nanos: f64,
         ratio: f64,
@@ -74,7 +73,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn section(&mut self, title: &'static str) {
-        // One whose rows were all filtered out is replaced.
+        // A section whose rows were all filtered out is replaced.
         if matches!(self.lines.last(), Some(Line::Section(_))) {
             self.lines.pop();
         }
@@ -113,7 +112,7 @@ impl Table {
             Target::None => String::new(),
         };
         let met = match reached {
-            // Nothing is said of an unoptimised build.
+            // Not for an unoptimised build.
             _ if cfg!(debug_assertions) => "",
             Some(true) => "yes",
             Some(false) => "NO",
@@ -183,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table() {
+    fn table_has_aligned_columns_and_no_empty_section() {
         let mut table = Table::default();
         table.section("empty");
         table.section("publishing");

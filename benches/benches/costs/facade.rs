@@ -1,5 +1,4 @@
-//! The same lines of a program that is instrumented with the `metrics` facade, with our recorder
-//! and with the usual one.
+//! Instrumentation by the `metrics` facade, with our recorder and the usual one.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::publishing::{Aide, directory, options};
 
-/// A recorder, and what it needs besides.
+/// A recorder and its publisher.
 struct Subject<R> {
     recorder: Arc<R>,
     handle: Option<PrometheusHandle>,
@@ -66,7 +65,7 @@ fn kept(counter: &metrics::Counter, n: u64) {
 fn histograms(handle: Option<&PrometheusHandle>, n: u64) {
     for i in 0..n {
         histogram!("latency").record((i & 1023) as f64 * 1e-3);
-        // The other recorder keeps each value until somebody calls this.
+        // The other recorder keeps each value until this call.
         if i & 0xffff == 0xffff {
             handle.inspect(|handle| handle.run_upkeep());
         }

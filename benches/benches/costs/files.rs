@@ -1,4 +1,4 @@
-//! What creating a file costs, and how large it is.
+//! Cost of creating a file, and its size.
 
 use mmstats::{Counter, FieldOptions, Lane, Options, Publisher, Schema, Stats};
 use mmstats_benches::{Bench, Row, Target};
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::publishing::{directory, options};
 
-/// What most fields of a program share: its help is one of a few sentences.
+/// Help texts: most fields of a program share one of a few.
 const HELP: [&str; 4] = [
     "Requests served since the start.",
     "Bytes sent to clients, headers included.",
@@ -77,7 +77,7 @@ pub(crate) fn rows(bench: &mut Bench) {
     bench.row_between(
         Row::new("publisher with 50 fields").target(Target::Nanos(100_000.0)),
         || (directory(), Vec::<Publisher<Fifty>>::new()),
-        // Dropping closes and removes the file, off the clock.
+        // Dropping closes and removes the file; not timed.
         |(_, publishers)| publishers.clear(),
         |(directory, publishers), n| {
             for _ in 0..n {

@@ -1,4 +1,4 @@
-//! What an update of each further kind costs, and of the nearest peers.
+//! Updates of further kinds, and of the nearest peers.
 
 use std::hint::black_box;
 
@@ -32,7 +32,7 @@ struct Further {
     served: Family<Counter, 2>,
 }
 
-/// Values spread over some thousand buckets' range, so that no branch is foreseen.
+/// Values over the range of some thousand buckets, so that branches are not predicted.
 const fn spread(i: u64) -> u64 {
     i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (30 + (i & 15))
 }
@@ -52,7 +52,7 @@ fn floats(histogram: &Histogram<f64>, n: u64) {
     }
 }
 
-/// What the values alone cost.
+/// Cost of the values alone.
 #[inline(never)]
 fn values(n: u64) {
     for i in 0..n {

@@ -1,4 +1,4 @@
-//! The inner loops, each a function of its own, so that `objdump` shows what is timed.
+//! The inner loops: separate functions, so that `objdump` shows the timed code.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +24,7 @@ pub(crate) fn counters(counters: &[Counter; 50], n: u64) {
     }
 }
 
-/// What a function of a program that has nothing but the publisher does.
+/// A function of a program that has only the publisher.
 #[inline(never)]
 fn count_one(publisher: &Publisher<One>) {
     publisher.with(|one| one.requests.incr());
@@ -37,7 +37,7 @@ pub(crate) fn thread_local(publisher: &Publisher<One>, n: u64) {
     }
 }
 
-/// Ten routes, each on its own: nothing found by one is used by the next.
+/// Ten separate lookups: none uses the result of another.
 #[inline(never)]
 pub(crate) fn thread_local_ten(publisher: &Publisher<Ten>, n: u64) {
     for _ in 0..n {

@@ -1,4 +1,4 @@
-//! The rows of the table of costs. See the documentation of `mmstats_benches` for the method.
+//! The rows of the table of costs; `mmstats_benches` documents the method.
 #![forbid(unsafe_code)]
 
 mod facade;

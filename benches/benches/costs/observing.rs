@@ -1,4 +1,4 @@
-//! What looking costs.
+//! Cost of observing.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::files::{publish, schema};
 use crate::publishing::directory;
 
-/// Published files; they go with it.
+/// Published files, removed on drop.
 struct Files {
     paths: Vec<PathBuf>,
     // Dropped first: it removes its files.
@@ -83,7 +83,7 @@ pub(crate) fn rows(bench: &mut Bench) {
         bench.row_between(
             Row::new(name).target(Target::Nanos(25.0)).per(fields),
             || (one_file(fields, described), Vec::new()),
-            // Closing is off the clock.
+            // Closing is not timed.
             |(_, opened)| opened.clear(),
             |(files, opened), n| {
                 for _ in 0..n {

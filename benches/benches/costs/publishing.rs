@@ -1,4 +1,4 @@
-//! What an update costs.
+//! Cost of an update.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ pub(crate) fn options(directory: &TempDir) -> Options {
     Options::new().directory(directory.path()).post_mortems(None)
 }
 
-/// A publisher of its own, with its lane on this thread.
+/// A publisher with a lane on this thread.
 pub(crate) struct Publishing<S: Stats> {
     // Dropped first.
     pub(crate) handles: S,
@@ -92,7 +92,7 @@ fn fifty() -> (TempDir, Publisher<Lane>, [Counter; 50]) {
     (directory, publisher, counters)
 }
 
-/// A thread that does something over and over, and says how often on its own cache line.
+/// A thread that repeats its work, with a counter on its own cache line.
 pub(crate) struct Aide {
     progress: Arc<Progress>,
     stop: Arc<AtomicBool>,
@@ -102,16 +102,16 @@ pub(crate) struct Aide {
 #[repr(align(128))]
 struct Progress(AtomicU64);
 
-/// Keeps this thread on the first core, or away from it; `None` lets it go anywhere.
+/// Keeps this thread on the first core, or off it; `None` allows all cores.
 ///
-/// Two threads that share a core do not run beside each other, and a busy system leaves them
+/// Two threads that share a core do not run at the same time, and a busy system leaves them
 /// there for seconds.
 #[cfg(target_os = "linux")]
 fn stay(on_first: Option<bool>) {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
     use std::sync::OnceLock;
 
-    // What this process may use, as it was before anything was changed.
+    // Allowed cores of this process before any change.
     static ALL: OnceLock<Option<CpuSet>> = OnceLock::new();
     let Some(all) = ALL.get_or_init(|| sched_getaffinity(None).ok()) else { return };
     let mut cores = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
@@ -133,7 +133,7 @@ fn stay(on_first: Option<bool>) {
 fn stay(_on_first: Option<bool>) {}
 
 impl Aide {
-    /// `make` runs on the thread.
+    /// Runs `make` on the thread.
     pub(crate) fn new<W: FnMut()>(make: impl FnOnce() -> W + Send + 'static) -> Self {
         let progress = Arc::new(Progress(AtomicU64::new(0)));
         let stop = Arc::new(AtomicBool::new(false));
@@ -261,7 +261,7 @@ pub(crate) fn rows(bench: &mut Bench) {
     ] {
         bench.row_beside(
             Row::new(name).target(fa(most)),
-            // At 1,000 a second most rounds have no scan in them, and that is the point.
+            // At 1,000 a second most rounds have no scan in them, as intended.
             !pause.is_zero(),
             || scanned(pause),
             |(aide, _)| aide.progress(),
