@@ -2,10 +2,10 @@
 
 #[cfg(not(unix))] // other platforms have no backend
 use mmstats_system::stub as system;
-#[cfg(unix)] // as above
+#[cfg(unix)] // the backend of these systems
 use unix as system;
 
-#[cfg(unix)] // as above
+#[cfg(unix)] // the backend of these systems
 mod unix;
 
 mmstats_system::inventory!(system);

@@ -185,7 +185,8 @@ pub fn observe_in<D: OpenDirectory>(environment: &Environment) -> (Vec<D>, Vec<P
 mod tests {
     use super::*;
 
-    /// A directory whose path says how opening it ends, and that has the function in its name.
+    /// A directory whose path determines the result of opening it; the name of the function is
+    /// appended.
     #[cfg(not(windows))] // used by the test of the candidates outside Windows
     struct Named(PathBuf);
 

@@ -1,8 +1,8 @@
-//! The inventory: names and documentation of everything that a backend offers.
+//! The inventory: names and signatures of everything that a backend offers.
 //!
-//! The Unix backend, the Windows backend and the [stub](crate::stub) implement it. Each item has
-//! `#[doc = docs!(item)]`, and the root of a backend has `inventory!(module)`, which re-exports all
-//! items and so checks that none is missing.
+//! The Unix backend, the Windows backend and the [stub](crate::stub) implement it. The root of a
+//! backend has `inventory!(module)`, which re-exports all items and checks their signatures. Each
+//! item has `#[doc = docs!(item)]`, so its documentation stands once, in `docs.rs`.
 
 /// Re-exports the items of `$system`, the module that implements the inventory, and the shared
 /// types, at the root of a backend.
@@ -46,396 +46,87 @@ macro_rules! inventory {
                 coarse_time, exists, facts, is_running, open_files, raise_open_files, thread_id,
             };
         }
+
+        $crate::signatures!();
     };
 }
 
-/// Documentation of an item of the inventory.
+/// Checks at compile time that the items at the root of a backend have the same signatures as in
+/// every other backend.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! docs {
-    (NewFile) => {"
-        A file before its publication: locked, mapped, all zero.
-
-        Dropped without [`publish`](Self::publish) it is removed. Its memory stays valid for holders
-        of the mapping, so a program can keep publishing into private memory if the final name is
-        taken, for instance.
-    "};
-    (NewFile::path) => {"
-        Path that the file gets at publication.
-    "};
-    (NewFile::set_name) => {"
-        Chooses another final name in the same directory.
-
-        # Errors
-
-        If the name breaks a rule of [`name::check`](crate::name::check).
-    "};
-    (NewFile::publish) => {"
-        Gives the file its final name. Observers see it from now on.
-
-        # Errors
-
-        If the name is taken ([`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists); its
-        file is left as it is), or this process was forked off the creator.
-    "};
-    (NewFile::publish_over) => {"
-        Gives the file the name of `old`, which this process has reopened. `old` has no name
-        afterwards.
-
-        One of the two has the name at any moment, also after a crash of the machine. (On Windows
-        before 10.0.16299, which replaces no mapped file, there is an instant between two renames.)
-
-        # Errors
-
-        If the name no longer refers to `old` or cannot be replaced, or this process was forked off
-        the creator.
-    "};
-    (Unpublished) => {"
-        A file that could not be published.
-    "};
-    (OwnedFile) => {"
-        A published file, locked by this writer as long as the value lives.
-
-        Dropping it releases the lock, which tells observers that the writer is gone; the file
-        stays. The bytes stay mapped as long as somebody holds [`mapping`](Self::mapping).
-
-        In a forked child it has no effect: dropping it changes nothing, the other methods return
-        [`ErrorKind::Forked`](crate::ErrorKind::Forked).
-    "};
-    (OwnedFile::flush) => {"
-        Writes the bytes to the disk, so that they survive a crash of the machine. A crash of the
-        program loses nothing anyway, and a file in memory has no disk.
-
-        With `wait` it returns when they are stored; without, it only starts.
-
-        # Errors
-
-        If they cannot be stored, or in a forked child.
-    "};
-    (OwnedFile::detach) => {"
-        Replaces the mapping by a private copy at the same address. Handles keep working; the file
-        does not change any more.
-
-        # Errors
-
-        If there is no memory for the copy; the mapping stays as it is.
-    "};
-    (OwnedFile::has_its_size) => {"
-        Whether the file is as long as when it was created, that is, not truncated. In a forked
-        child, which has a copy, always true.
-    "};
-    (OwnedFile::remove) => {"
-        Removes the name of the file. Lock and bytes stay until they are dropped.
-
-        Windows versions that do not remove mapped files give it a temporary name first, and remove
-        it when it is no longer mapped, at the latest by `sweep`.
-
-        # Errors
-
-        If the name refers to another file or to none
-        ([`ErrorKind::Replaced`](crate::ErrorKind::Replaced)), cannot be removed, or in a forked
-        child.
-    "};
-    (ObservedFile) => {"
-        A file that is open for reading, mapped read-only.
-    "};
-    (ObservedFile::info) => {"
-        Properties of the file when it was opened.
-    "};
-    (ObservedFile::is_locked) => {"
-        Whether the writer lives, that is, holds the lock on the file.
-
-        The lock belongs to the open file, not to a process, so files of this process are judged
-        correctly too.
-
-        # Errors
-
-        If the file system has no locks; after [`close_handle`](Self::close_handle) also if the path
-        no longer refers to the file ([`ErrorKind::Replaced`](crate::ErrorKind::Replaced)).
-    "};
-    (ObservedFile::size_now) => {"
-        Current size of the file, in bytes.
-
-        A file truncated in the middle of a page causes no fault: the rest of the page reads as zero
-        and `Mapping::is_damaged` stays false. The size tells.
-
-        # Errors
-
-        After [`close_handle`](Self::close_handle): if the path no longer refers to the file
-        ([`ErrorKind::Replaced`](crate::ErrorKind::Replaced)).
-    "};
-    (ObservedFile::close_handle) => {"
-        Closes the file and keeps the mapping, for observers of more files than a process may have
-        open. [`is_locked`](Self::is_locked) reopens it at each call.
-
-        `process::raise_open_files` raises the limit.
-    "};
-    (Mapping) => {"
-        Mapped memory of an image.
-
-        It implements [`Memory`](mmstats_core::Memory), and so does an `Arc` of it. The bytes are
-        accessible only by the pointer of [`Memory::base`](mmstats_core::Memory::base). A writer
-        needs one that [is writable](Self::is_writable).
-    "};
-    (Mapping::is_writable) => {"
-        Whether a writer may use it.
-    "};
-    (Mapping::is_damaged) => {"
-        Whether bytes were lost, because the file was truncated or its device failed. Zeros are in
-        their place; all values read so far are unreliable.
-    "};
-    (mapping) => {"
-        The mapped bytes.
-    "};
-    (path) => {"
-        Absolute path.
-    "};
-    (create) => {"
-        Creates a file of `size` bytes under a temporary name in `directory`.
-        [`NewFile::publish`] gives it the name `name`.
-
-        # Errors
-
-        If the name breaks a rule of [`name::check`](crate::name::check), `size` is 0 or above the
-        limit of the process (which would be a signal otherwise), or the file system is full or has
-        no locks. Only [`NewFile::publish`] checks whether the name is taken.
-    "};
-    (private) => {"
-        Private memory of this process, all zero, for a program without a file. A forked child has a
-        copy of its own.
-
-        # Errors
-
-        If `size` is 0, or there is no memory.
-    "};
-    (reopen) => {"
-        Opens a file that an earlier run of this program left, to continue writing it.
-
-        # Errors
-
-        If it is not a regular file, belongs to another user, is empty, is larger than an image may
-        be, or has a writer ([`ErrorKind::Locked`](crate::ErrorKind::Locked)).
-    "};
-    (open) => {"
-        Opens a file and maps all of it, read-only.
-
-        Does not follow a link at the end of the path (on Windows: no reparse point) and never
-        blocks, whatever the path refers to. Does not exclude other programs, not even from
-        removing the file. Installs the `fault_handler`, so that a file truncated later is
-        [damaged](Mapping::is_damaged) instead of the end of this process.
-
-        # Errors
-
-        If it is not a regular file ([`ErrorKind::NotRegular`](crate::ErrorKind::NotRegular)), is
-        empty, has 4 GiB or more, is truncated meanwhile, or may not be read.
-    "};
-    (read_all) => {"
-        Reads all of a file of at most `max` bytes, without mapping it.
-
-        # Errors
-
-        As [`open`]; a file of more than `max` bytes is
-        [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
-    "};
-    (read_start) => {"
-        Reads the first bytes of a file into `start`, without mapping it; returns their number.
-
-        # Errors
-
-        If it is not a regular file, is empty, has 4 GiB or more, or may not be read.
-    "};
-    (next_data) => {"
-        First offset, `from` or above, at which a file may have other bytes than zeros; `None` if
-        there is none. Holes are skipped without reading them. The position of the file may change.
-
-        Returns `from` where the system does not report holes, as Windows.
-    "};
-    (info) => {"
-        Properties of a regular file, without reading it.
-
-        # Errors
-
-        If it is not a regular file, or access is denied.
-    "};
-    (is_locked) => {"
-        Whether the writer of a file lives, that is, holds the lock on it.
-
-        # Errors
-
-        If it is not a regular file, may not be read, or the file system has no locks.
-    "};
-    (sweep) => {"
-        Removes dead files of this user from a directory, and abandoned temporary files.
-
-        Examines files named `*.mmst` for which `is_candidate` is true, and temporary files. The
-        newest dead files are kept: see [`SweepOptions::keep`](crate::SweepOptions::keep). Returns
-        the result for each file examined.
-
-        # Errors
-
-        If the directory cannot be read. A file that cannot be removed is a
-        [`Removal::Failed`](crate::Removal::Failed); on Windows that includes mapped files.
-    "};
-    (remove_if_dead) => {"
-        Removes a file of any name if its writer is dead and it belongs to this user.
-
-        # Errors
-
-        If the path cannot be that of a file, or its directory cannot be opened.
-    "};
-    (Directory) => {"
-        An open directory.
-
-        What was checked is what is used. On Unix, files are created relative to the descriptor, not
-        by a path that may lead elsewhere later. On Windows, the open handle keeps the user's own
-        directory, and all above it, from being renamed or removed.
-    "};
-    (Directory::open) => {"
-        Opens a directory; links are followed.
-
-        # Errors
-
-        If it does not exist, is not a directory or must not be searched.
-    "};
-    (Directory::open_or_create) => {"
-        Opens a directory. A missing one is created, for this user alone (mode 0700), but not its
-        parents.
-
-        # Errors
-
-        As [`open`](Self::open), and if it cannot be created.
-    "};
-    (Directory::open_own) => {"
-        Opens a directory that belongs to this user alone.
-
-        # Errors
-
-        As [`open`](Self::open), and if it is a link (on Windows: a reparse point), belongs to
-        another user, or other users may write to it: another user may have created it first, to
-        read or replace files in it.
-    "};
-    (Directory::create_own) => {"
-        Opens a directory that belongs to this user alone. A missing one is created, with mode 0700,
-        but not its parents.
-
-        # Errors
-
-        As [`open_own`](Self::open_own), and if it cannot be created.
-    "};
-    (Directory::is_memory_backed) => {"
-        Whether the files in it are in memory and never wait for a disk; `None` where the system
-        does not tell.
-
-        Linux knows. Windows has disks only, but for RAM disks; files are marked as temporary there,
-        so that they are written back late.
-
-        # Errors
-
-        If the system does not answer.
-    "};
-    (PublishDirectory) => {"
-        The directory chosen for publishing.
-    "};
-    (environment) => {"
-        Environment of this process.
-    "};
-    (publish_directory) => {"
-        Directory to publish in: the first candidate that can be used, created if it is missing.
-        `Environment::candidates` lists them.
-
-        # Errors
-
-        If no candidate can be used; the error is that of the best one.
-    "};
-    (publish_directory_in) => {"
-        As [`publish_directory`], for another environment.
-
-        # Errors
-
-        As [`publish_directory`].
-    "};
-    (observe_directories) => {"
-        Directories to search for files: all candidates that exist and can be trusted, best first.
-    "};
-    (observe_directories_in) => {"
-        As [`observe_directories`], for another environment; also the candidates that exist, or were
-        named by the user, and cannot be used.
-    "};
-    (is_memory_backed) => {"
-        Whether the files in a directory are in memory: [`Directory::is_memory_backed`].
-
-        # Errors
-
-        If the directory cannot be opened, or the system does not answer.
-    "};
-    (fault_handler::install) => {"
-        Installs the handler, once for the life of the process: SIGBUS on Unix, an exception on
-        Windows.
-
-        `open` installs it, because a truncated file would end the observer otherwise. A writer may
-        install it, to survive the truncation of its own file.
-
-        # Errors
-
-        If the system refuses.
-    "};
-    (fault_handler::is_installed) => {"
-        Whether the handler is active: installed, and on Unix not replaced by another one since.
-    "};
-    (fork::forked) => {"
-        Whether this process is a forked child of one that had opened a file for writing.
-
-        Handles inherited from the parent work on a private copy. The child must publish anew to be
-        visible.
-    "};
-    (fork::generation) => {"
-        Number of forks between the process that first opened a file for writing and this one. A
-        publisher that stores it at creation, and finds another number later, is in a child.
-
-        One load, cheap enough to check often.
-    "};
-    (fork::Inhibitor) => {"
-        While a thread has one, other threads do not fork. Several of one thread count as one.
-    "};
-    (fork::inhibit) => {"
-        Waits while another thread forks, then delays forks of other threads until the result is
-        dropped. For short sections with a lock that a forked child needs.
-
-        A thread that forks waits about 0.2 s at most, since a holder may be blocked by a slow file
-        system.
-    "};
-    (process::facts) => {"
-        Properties of this process, without the thread id, which differs between lanes.
-    "};
-    (process::thread_id) => {"
-        System-wide id of this thread; known on Linux and Windows.
-    "};
-    (process::coarse_time) => {"
-        Current time in nanoseconds since 1970-01-01 UTC. Some milliseconds old on Linux and
-        Windows, where it costs about 5 ns; exact elsewhere.
-    "};
-    (process::raise_open_files) => {"
-        Raises the limit of open files of this process as far as possible; returns the new limit
-        (`None`: unlimited).
-
-        For tools. A library should not do it: children inherit the limit, and `select` does not
-        support large descriptors.
-
-        # Errors
-
-        If the system refuses.
-    "};
-    (process::open_files) => {"
-        Current limit of open files of this process (`None`: unlimited).
-    "};
-    (process::exists) => {"
-        Whether a process with this id exists; `None` where the system does not tell.
-    "};
-    (process::is_running) => {"
-        Whether a process with this id, start time and boot runs: the values of `sys.pid`,
-        `sys.start_time` and `sys.boot_id`. `None` where the system does not tell; a process in
-        another pid namespace does not count as running.
-    "};
+macro_rules! signatures {
+    () => {
+        const _: () = {
+            use core::result::Result as Either;
+            use std::ffi::OsStr;
+            use std::path::Path;
+            use std::sync::Arc;
+
+            use directory::{Directory, Environment, PassedOver, PublishDirectory};
+
+            type Publication = Either<OwnedFile, Box<Unpublished>>;
+
+            let _: fn(&Directory, &str, u32, Access) -> Result<NewFile> = create;
+            let _: fn(&NewFile) -> &Arc<Mapping> = NewFile::mapping;
+            let _: fn(&NewFile) -> &Path = NewFile::path;
+            let _: fn(&mut NewFile, &str) -> Result<()> = NewFile::set_name;
+            let _: fn(NewFile) -> Publication = NewFile::publish;
+            let _: fn(NewFile, &OwnedFile) -> Publication = NewFile::publish_over;
+            let _: fn(&Path) -> Result<OwnedFile> = reopen;
+            let _: fn(&OwnedFile) -> &Arc<Mapping> = OwnedFile::mapping;
+            let _: fn(&OwnedFile) -> &Path = OwnedFile::path;
+            let _: fn(&OwnedFile, bool) -> Result<()> = OwnedFile::flush;
+            let _: fn(&OwnedFile) -> Result<()> = OwnedFile::detach;
+            let _: fn(&OwnedFile) -> bool = OwnedFile::has_its_size;
+            let _: fn(&OwnedFile) -> Result<()> = OwnedFile::remove;
+            let _: fn(&Path) -> Result<ObservedFile> = open;
+            let _: fn(&ObservedFile) -> &FileInfo = ObservedFile::info;
+            let _: fn(&ObservedFile) -> &Arc<Mapping> = ObservedFile::mapping;
+            let _: fn(&ObservedFile) -> Result<bool> = ObservedFile::is_locked;
+            let _: fn(&ObservedFile) -> Result<u64> = ObservedFile::size_now;
+            let _: fn(&mut ObservedFile) = ObservedFile::close_handle;
+            let _: fn(u32) -> Result<Mapping> = private;
+            let _: fn(&Mapping) -> bool = Mapping::is_writable;
+            let _: fn(&Mapping) -> bool = Mapping::is_damaged;
+            let _: fn(&Path, u32) -> Result<(FileInfo, Vec<u8>)> = read_all;
+            let _: fn(&Path, &mut [u8]) -> Result<usize> = read_start;
+            let _: fn(&std::fs::File, u64) -> Option<u64> = next_data;
+            let _: fn(&Path) -> Result<FileInfo> = info;
+            let _: fn(&Path) -> Result<bool> = is_locked;
+            let _: fn(&Directory, &SweepOptions, &dyn Fn(&OsStr) -> bool) -> Result<Vec<Swept>> =
+                sweep;
+            let _: fn(&Path, bool) -> Result<Removal> = remove_if_dead;
+
+            let _: fn(&Path) -> Result<Directory> = Directory::open;
+            let _: fn(&Path) -> Result<Directory> = Directory::open_or_create;
+            let _: fn(&Path) -> Result<Directory> = Directory::open_own;
+            let _: fn(&Path) -> Result<Directory> = Directory::create_own;
+            let _: fn(&Directory) -> &Path = Directory::path;
+            let _: fn(&Directory) -> Result<Option<bool>> = Directory::is_memory_backed;
+            let _: fn() -> Environment = directory::environment;
+            let _: fn() -> Result<PublishDirectory> = directory::publish_directory;
+            let _: fn(&Environment) -> Result<PublishDirectory> = directory::publish_directory_in;
+            let _: fn() -> Vec<Directory> = directory::observe_directories;
+            let _: fn(&Environment) -> (Vec<Directory>, Vec<PassedOver>) =
+                directory::observe_directories_in;
+            let _: fn(&Path) -> Result<Option<bool>> = directory::is_memory_backed;
+
+            let _: fn() -> Result<()> = fault_handler::install;
+            let _: fn() -> bool = fault_handler::is_installed;
+            let _: fn() -> bool = fork::forked;
+            let _: fn() -> u64 = fork::generation;
+            let _: fn() -> fork::Inhibitor = fork::inhibit;
+
+            let _: fn() -> u64 = process::coarse_time;
+            let _: fn(u32) -> Option<bool> = process::exists;
+            let _: fn() -> Facts = process::facts;
+            let _: fn(u32, u64, &str) -> Option<bool> = process::is_running;
+            let _: fn() -> Option<u64> = process::open_files;
+            let _: fn() -> Result<Option<u64>> = process::raise_open_files;
+            let _: fn() -> Option<u64> = process::thread_id;
+        };
+    };
 }
 
 /// Functions of the module `directory` that follow from `$directory` and `$environment`.

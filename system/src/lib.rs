@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod directory;
+mod docs;
 mod error;
 mod file;
 mod inventory;

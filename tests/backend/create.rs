@@ -187,11 +187,11 @@ fn create_in_removed_directory_is_not_found() {
     drop(place);
     #[cfg(windows)] // old versions keep the name as long as the directory is open
     let away = place.path().with_extension("away");
-    #[cfg(windows)] // as above
+    #[cfg(windows)] // as `away`
     fs::rename(place.path(), &away).unwrap();
     let error = create(&directory, "x.mmst", 64, Access::Owner).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    #[cfg(windows)] // as above
+    #[cfg(windows)] // as `away`
     fs::rename(&away, place.path()).unwrap();
 }
 

@@ -19,7 +19,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-#[cfg(unix)] // as above
+#[cfg(unix)] // Windows has access lists
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o7777
 }
@@ -39,7 +39,7 @@ fn create_own_makes_a_directory_for_its_owner() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
-#[cfg(unix)] // as above
+#[cfg(unix)] // Windows has access lists
 #[test]
 fn open_own_refuses_directory_that_others_may_write() {
     let place = tempfile::tempdir().unwrap();
@@ -186,7 +186,7 @@ fn publish_directory_takes_second_candidate_if_first_is_unusable() {
         fs::create_dir(&first.path).unwrap();
         set_mode(&first.path, 0o777);
     }
-    #[cfg(windows)] // as above
+    #[cfg(windows)] // no modes
     {
         fs::create_dir(place.path().join("local")).unwrap();
         fs::write(&first.path, "").unwrap();
@@ -198,7 +198,7 @@ fn publish_directory_takes_second_candidate_if_first_is_unusable() {
     assert_eq!(found.passed_over[0].candidate, *first);
     #[cfg(unix)] // modes
     let why = ErrorKind::WrongMode { mode: 0o777 };
-    #[cfg(windows)] // as above
+    #[cfg(windows)] // no modes
     let why = ErrorKind::NotDirectory(FileType::Regular);
     assert_eq!(found.passed_over[0].error.kind(), why);
 
@@ -210,7 +210,7 @@ fn publish_directory_takes_second_candidate_if_first_is_unusable() {
 
     #[cfg(unix)] // modes
     set_mode(&first.path, 0o700);
-    #[cfg(windows)] // as above
+    #[cfg(windows)] // no modes
     fs::remove_file(&first.path).unwrap();
     assert_eq!(publish_directory_in(&environment).unwrap().directory.path(), first.path);
     assert_eq!(observe_directories_in(&environment).0.len(), 2);

@@ -69,7 +69,7 @@ fn info_describes_the_file() {
         assert_eq!(info.owner, Some(metadata.uid()));
         assert_eq!((info.id.device, info.id.index), (metadata.dev(), metadata.ino()));
     }
-    #[cfg(windows)] // as above
+    #[cfg(windows)] // no owner in the standard library
     assert_eq!(info.owner, crate::backend::process::facts().uid);
     assert_eq!(opened.mapping().len(), 4097);
     assert!(!opened.mapping().is_writable());
@@ -89,7 +89,7 @@ fn read_start_reads_what_fits() {
     fs::write(&path, b"start").unwrap();
     let mut start = [0; 8];
     assert_eq!(read_start(&path, &mut start[..3]).unwrap(), 3);
-    assert_eq!(read_start(&path, &mut start).unwrap(), 5, "that is all");
+    assert_eq!(read_start(&path, &mut start).unwrap(), 5, "the whole file");
     assert_eq!(&start, b"start\0\0\0");
     let link = place.path().join("link.mmst");
     if symlink(&path, &link) {
@@ -205,7 +205,7 @@ fn size_now_follows_truncation_and_replacement() {
         const USER_MAPPED_FILE: i32 = 1224;
         assert_eq!(shrunk.unwrap_err().raw_os_error(), Some(USER_MAPPED_FILE));
     }
-    #[cfg(unix)] // as above
+    #[cfg(unix)] // truncates it
     {
         shrunk.unwrap();
         assert_eq!(opened.size_now().unwrap(), 50);

@@ -19,14 +19,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use mmstats_system::docs;
 use rustix::mm::{MapFlags, ProtFlags};
 
-use super::mapping_table::{Lock, Range, slots};
+use super::mapping_table::{Range, TableLock, slots};
 use super::os_error::os_error;
 use crate::{Error, Result};
 
 #[doc = docs!(fault_handler::install)]
 pub fn install() -> Result<()> {
     // Not `Once`: a fork in another thread would leave it incomplete for ever.
-    let _held = Lock::hold();
+    let _held = TableLock::hold();
     if INSTALLED.load(Relaxed) {
         return Ok(());
     }
@@ -69,7 +69,7 @@ fn exchange(new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
     Ok(unsafe { old.assume_init() })
 }
 
-/// Does only what is safe in a signal handler: atomics and bare system calls.
+/// Restricted to what is safe in a signal handler: atomics and bare system calls.
 unsafe extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the system passes a valid `info` to a handler with SA_SIGINFO, and does not change
     // it meanwhile.

@@ -25,7 +25,7 @@ use mmstats_system::docs;
 use rustix::mm::{MapFlags, ProtFlags};
 
 use super::fork_gate;
-use super::mapping_table::{Entry, Fds, Lock, Range, slots};
+use super::mapping_table::{Entry, Fds, Range, TableLock, slots};
 use super::os_error::{failed, os_error};
 use super::stat::file_id;
 use crate::{Error, ErrorKind, FileId, Result};
@@ -63,7 +63,7 @@ impl Registration {
         again: impl FnOnce() -> rustix::io::Result<OwnedFd>,
     ) -> Result<Self> {
         let failed = failed(operation, path);
-        let held = Lock::hold();
+        let held = TableLock::hold();
         install(&held).map_err(|error| os_error(operation, Some(path), error))?;
         let lock = first().map_err(&failed)?;
         let id = file_id(&rustix::fs::fstat(&lock).map_err(&failed)?);
@@ -80,7 +80,7 @@ impl Registration {
     /// Registers the mapping of an observed file.
     pub(super) fn without_file(operation: &'static str, path: &Path) -> Result<Self> {
         let full = || Error::new(operation, path, ErrorKind::OutOfMemory);
-        let entry = Entry::new(&Lock::hold()).ok_or_else(full)?;
+        let entry = Entry::new(&TableLock::hold()).ok_or_else(full)?;
         Ok(Self { entry: Some(entry), id: None })
     }
 
@@ -116,7 +116,7 @@ impl Registration {
     /// child, would undo later stores.
     pub(super) fn detach(&self) -> rustix::io::Result<()> {
         // No fork between the copy and its record.
-        let _held = Lock::hold();
+        let _held = TableLock::hold();
         let slot = self.entry.as_ref().map(Entry::slot);
         match slot.and_then(|slot| Some((slot, slot.range()?, slot.fds()?))) {
             Some((slot, range, fds)) if !slot.is_private() => {
@@ -145,7 +145,7 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         // No fork between removing the descriptors from the table and closing them.
-        let held = Lock::hold();
+        let held = TableLock::hold();
         let fds = self.entry.take().and_then(|entry| entry.release(&held));
         if let (Some(fds), Some(id)) = (fds, self.id) {
             close_ours(fds.lock, id);
@@ -174,7 +174,7 @@ fn close_ours(fd: RawFd, id: FileId) {
 }
 
 /// Registers the handlers, once.
-fn install(_held: &Lock) -> io::Result<()> {
+fn install(_held: &TableLock) -> io::Result<()> {
     if INSTALLED.load(Relaxed) {
         return Ok(());
     }
@@ -196,12 +196,12 @@ fn install(_held: &Lock) -> io::Result<()> {
 
 unsafe extern "C" fn before_fork() {
     fork_gate::close();
-    Lock::hold_for_fork();
+    TableLock::hold_for_fork();
 }
 
 unsafe extern "C" fn after_fork_in_parent() {
     fork_gate::open_in_parent();
-    Lock::release_in_parent();
+    TableLock::release_in_parent();
 }
 
 /// Restricted to what is safe in the child of a program with threads: atomics and bare system
@@ -215,14 +215,14 @@ unsafe extern "C" fn after_fork_in_child() {
             make_private(range, fds.map);
         }
         // `libc::close` accepts a number that is no descriptor: after a fork without the lock
-        // (`Lock::hold_for_fork`) the table may hold one that was not inherited.
+        // (`TableLock::hold_for_fork`) the table may hold one that was not inherited.
         // SAFETY: the descriptor was inherited and removed from the slot, so it is not closed a
         // second time.
         unsafe { libc::close(fds.map) };
-        // SAFETY: as above.
+        // SAFETY: as for `fds.map`.
         unsafe { libc::close(fds.lock) };
     }
-    Lock::release_in_child();
+    TableLock::release_in_child();
 }
 
 /// Replaces the shared mapping by a private copy of the file; if memory is short, by zeros; if that

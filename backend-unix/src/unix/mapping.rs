@@ -80,7 +80,7 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps `len` bytes of the file that `registration` holds open, for its writer.
-    pub(super) fn of_writer(
+    pub(super) fn for_writer(
         registration: Registration,
         len: usize,
         operation: &'static str,
@@ -96,7 +96,7 @@ impl Mapping {
     /// Maps `len` bytes of an observed file, read-only.
     ///
     /// The fault handler must have been installed.
-    pub(super) fn of_observer(fd: BorrowedFd<'_>, len: usize, path: &Path) -> Result<Self> {
+    pub(super) fn for_observer(fd: BorrowedFd<'_>, len: usize, path: &Path) -> Result<Self> {
         let registration = Registration::without_file("map", path)?;
         let base = map_file(fd, len, false).map_err(failed("map", path))?;
         registration.set_range(base, len, false);

@@ -1,8 +1,8 @@
 //! Table of the mapped files of this process, readable by the SIGBUS handler and the fork handlers.
 //!
 //! A slot consists of atomics in memory that is never freed. Slots are taken and released under
-//! [`Lock`], which is also held across `fork`, so that a child sees no half-made entry. The SIGBUS
-//! handler cannot take a lock; it relies on `turn`.
+//! [`TableLock`], which is also held across `fork`, so that a child sees no half-made entry. The
+//! SIGBUS handler cannot take a lock; it relies on `turn`.
 
 use std::cell::Cell;
 use std::os::fd::RawFd;
@@ -143,7 +143,7 @@ pub(super) struct Entry(&'static Slot);
 
 impl Entry {
     /// Takes a slot.
-    pub(super) fn new(_held: &Lock) -> Option<Self> {
+    pub(super) fn new(_held: &TableLock) -> Option<Self> {
         let start = NEXT.load(Relaxed);
         let mut end = capacity();
         // Grows when half full, so that a free slot is found quickly.
@@ -176,7 +176,7 @@ impl Entry {
     }
 
     /// Releases the slot; returns the descriptors unless a fork handler took them.
-    pub(super) fn release(self, _held: &Lock) -> Option<Fds> {
+    pub(super) fn release(self, _held: &TableLock) -> Option<Fds> {
         self.0.clear_range();
         let fds = self.0.take_fds();
         self.0.taken.store(false, Relaxed);
@@ -192,9 +192,9 @@ pub(super) fn slots() -> impl Iterator<Item = &'static Slot> {
 
 /// Process-wide lock, held by a thread that opens, closes or registers a writer's file, or forks.
 #[derive(Debug)]
-pub(super) struct Lock(());
+pub(super) struct TableLock(());
 
-impl Lock {
+impl TableLock {
     /// Waits for the lock.
     pub(super) fn hold() -> Self {
         let mut round = 0_u32;
@@ -236,7 +236,7 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for TableLock {
     fn drop(&mut self) {
         // Must be Release, because the next holder must see the changes made under the lock;
         // partner: the exchange in `try_lock`.
@@ -245,7 +245,7 @@ impl Drop for Lock {
 }
 
 fn try_lock() -> bool {
-    // Must be Acquire; partner: the store in `Lock::drop`.
+    // Must be Acquire; partner: the store in `TableLock::drop`.
     HELD.compare_exchange(false, true, Acquire, Relaxed).is_ok()
 }
 
@@ -294,7 +294,8 @@ mod tests {
 
     #[test]
     fn entry_new_beyond_first_chunk_gets_distinct_slots() {
-        let entries: Vec<_> = (0..FIRST * 5).map(|_| Entry::new(&Lock::hold()).unwrap()).collect();
+        let entries: Vec<_> =
+            (0..FIRST * 5).map(|_| Entry::new(&TableLock::hold()).unwrap()).collect();
         let mut addresses: Vec<_> = entries.iter().map(|e| ptr::from_ref(e.slot())).collect();
         addresses.sort_unstable();
         addresses.dedup();
@@ -303,38 +304,38 @@ mod tests {
         assert!(addresses.iter().all(|address| all.contains(address)));
         let before = capacity();
         for entry in entries {
-            assert_eq!(entry.release(&Lock::hold()), None);
+            assert_eq!(entry.release(&TableLock::hold()), None);
         }
-        let again = Entry::new(&Lock::hold()).unwrap();
+        let again = Entry::new(&TableLock::hold()).unwrap();
         let fds = Fds { lock: 7, map: 8 };
         again.slot().set_fds(fds);
         assert_eq!(capacity(), before);
         assert_eq!(again.slot().fds(), Some(fds));
         let slot = again.slot();
-        assert_eq!(again.release(&Lock::hold()), Some(fds));
+        assert_eq!(again.release(&TableLock::hold()), Some(fds));
         assert_eq!(slot.fds(), None);
     }
 
     #[test]
     fn hold_for_fork_of_a_held_lock_gives_up() {
-        let held = Lock::hold();
+        let held = TableLock::hold();
         let start = std::time::Instant::now();
-        Lock::hold_for_fork();
+        TableLock::hold_for_fork();
         // Rounds are counted, and each may take long on a busy machine.
         assert!(start.elapsed() < Duration::from_secs(120));
         // It does not release the lock of another thread.
-        Lock::release_in_parent();
+        TableLock::release_in_parent();
         assert!(!try_lock());
         drop(held);
-        Lock::hold_for_fork();
+        TableLock::hold_for_fork();
         assert!(!try_lock());
-        Lock::release_in_parent();
-        drop(Lock::hold());
+        TableLock::release_in_parent();
+        drop(TableLock::hold());
     }
 
     #[test]
     fn range_is_visible_between_set_and_clear() {
-        let entry = Entry::new(&Lock::hold()).unwrap();
+        let entry = Entry::new(&TableLock::hold()).unwrap();
         let slot = entry.slot();
         assert!(slot.range().is_none());
         let base = NonNull::from(&mut [0_u8; 8]).cast();
@@ -347,7 +348,7 @@ mod tests {
         assert!(slot.range().is_none());
         slot.set_range(base, 8, false);
         assert!(!entry.is_damaged());
-        entry.release(&Lock::hold());
+        entry.release(&TableLock::hold());
         assert!(slot.range().is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Creation of a file, invisible to observers until it is complete. No file is ever replaced.
+//! Creation of a file, invisible to observers until it is complete.
 //!
 //! 1. Create it under a temporary name, exclusively, following no link.
 //! 2. Lock it: the lock proves that its writer lives.
@@ -63,7 +63,7 @@ fn prepare(registration: Registration, size: u32, path: &Path) -> Result<Mapping
     let fd = registration.lock_fd().ok_or_else(forked)?;
     lock::take(fd).map_err(&failed)?;
     allocate(fd, u64::from(size)).map_err(&failed)?;
-    let mapping = Mapping::of_writer(registration, size as usize, CREATE, path)?;
+    let mapping = Mapping::for_writer(registration, size as usize, CREATE, path)?;
     mapping.populate(CREATE, path)?;
     Ok(mapping)
 }
@@ -277,7 +277,7 @@ fn rename_without_replacing(
     rustix::fs::renameat_with(directory, old, directory, new, flags)
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))] // as above
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))] // cannot
 fn rename_without_replacing(
     _: BorrowedFd<'_>,
     _: &str,

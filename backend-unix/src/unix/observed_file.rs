@@ -29,7 +29,7 @@ pub fn open(path: &Path) -> Result<ObservedFile> {
     let (fd, stat) = open_regular(path)?;
     let len = check_size(OPEN, path, file_size(&stat))?;
     fault_handler::install()?;
-    let mapping = Mapping::of_observer(fd.as_fd(), len as usize, path)?;
+    let mapping = Mapping::for_observer(fd.as_fd(), len as usize, path)?;
     // The handler covers every later truncation.
     if file_size(&rustix::fs::fstat(&fd).map_err(failed(OPEN, path))?) < u64::from(len) {
         return Err(Error::new(OPEN, path, ErrorKind::Shrunk));

@@ -59,7 +59,7 @@ fn reopen_after(path: &Path, before_lock: impl FnOnce()) -> Result<OwnedFile> {
     {
         return Err(failed(errno));
     }
-    let mapping = Mapping::of_writer(registration, len as usize, REOPEN, path)?;
+    let mapping = Mapping::for_writer(registration, len as usize, REOPEN, path)?;
     mapping.populate(REOPEN, path)?;
     Ok(OwnedFile::new(Arc::new(mapping), path.clone()))
 }

@@ -46,7 +46,7 @@ pub fn coarse_time() -> u64 {
         let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
         seconds.unwrap_or(0).wrapping_mul(1_000_000_000).wrapping_add(nanos.unwrap_or(0))
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))] // as above
+    #[cfg(not(any(target_os = "linux", target_os = "android")))] // have no coarse clock
     {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
@@ -94,7 +94,7 @@ pub fn is_running(pid: u32, start: u64, boot: &str) -> Option<bool> {
         return Some(false);
     }
     match std::fs::read(format!("/proc/{pid}/stat")) {
-        Ok(stat) => Some(start_time_of(&stat)? == start),
+        Ok(stat) => Some(parse_start_time(&stat)? == start),
         Err(_) => Some(false),
     }
 }
@@ -111,12 +111,12 @@ fn start_time() -> Option<u64> {
     if !LINUX {
         return None;
     }
-    start_time_of(&std::fs::read("/proc/self/stat").ok()?)
+    parse_start_time(&std::fs::read("/proc/self/stat").ok()?)
 }
 
 /// Field 22 of `stat`, counted from 1. Field 2 is the command in parentheses, which may contain
 /// parentheses and spaces.
-fn start_time_of(stat: &[u8]) -> Option<u64> {
+fn parse_start_time(stat: &[u8]) -> Option<u64> {
     let end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = std::str::from_utf8(&stat[end + 1..]).ok()?;
     rest.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
@@ -187,11 +187,11 @@ mod tests {
     }
 
     #[test]
-    fn start_time_of_command_with_parentheses_is_found() {
+    fn parse_start_time_of_command_with_parentheses_is_found() {
         let stat = b"12 (a) b) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21\n";
-        assert_eq!(start_time_of(stat), Some(4242));
-        assert_eq!(start_time_of(b"12 (a) R 1 2"), None);
-        assert_eq!(start_time_of(b""), None);
+        assert_eq!(parse_start_time(stat), Some(4242));
+        assert_eq!(parse_start_time(b"12 (a) R 1 2"), None);
+        assert_eq!(parse_start_time(b""), None);
     }
 
     #[test]

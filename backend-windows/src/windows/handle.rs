@@ -19,7 +19,7 @@ use windows_sys::Win32::System::Ioctl::FSCTL_SET_COMPRESSION;
 use super::os_error::code_of;
 use super::path::wide;
 use super::security::Descriptor;
-use super::win32::{check, size, time_of, whole};
+use super::win32::{check, size, system_time, whole};
 use crate::{FileId, FileType};
 
 /// Options for opening a file.
@@ -142,7 +142,7 @@ pub(super) fn stat(file: &File) -> io::Result<Stat> {
         },
         kind,
         size: whole(info.nFileSizeHigh, info.nFileSizeLow),
-        modified: time_of(whole(time.dwHighDateTime, time.dwLowDateTime)),
+        modified: system_time(whole(time.dwHighDateTime, time.dwLowDateTime)),
         thin: info.dwFileAttributes
             & (fs::FILE_ATTRIBUTE_SPARSE_FILE | fs::FILE_ATTRIBUTE_COMPRESSED)
             != 0,

@@ -80,7 +80,7 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps `len` bytes of a file that was opened for reading and writing, for its writer.
-    pub(super) fn of_writer(
+    pub(super) fn for_writer(
         file: &File,
         len: usize,
         operation: &'static str,
@@ -90,7 +90,7 @@ impl Mapping {
     }
 
     /// Maps `len` bytes of an observed file, read-only.
-    pub(super) fn of_observer(file: &File, len: usize, path: &Path) -> Result<Self> {
+    pub(super) fn for_observer(file: &File, len: usize, path: &Path) -> Result<Self> {
         Self::of_file(file, len, false, "map", path)
     }
 

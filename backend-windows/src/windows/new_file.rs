@@ -1,4 +1,4 @@
-//! Creation of a file, invisible to observers until it is complete. No file is ever replaced.
+//! Creation of a file, invisible to observers until it is complete.
 //!
 //! 1. Create it under a temporary name, exclusively, following no link, with its access list.
 //! 2. Lock it: the lock proves that its writer lives.
@@ -66,7 +66,7 @@ pub fn create(directory: &Directory, name: &str, size: u32, access: Access) -> R
     if let Some(file) = &temporary.file {
         lock::take(file).map_err(&failed)?;
         allocate(file, u64::from(size)).map_err(&failed)?;
-        let mapping = Mapping::of_writer(file, size as usize, CREATE, &path)?;
+        let mapping = Mapping::for_writer(file, size as usize, CREATE, &path)?;
         mapping.populate();
         temporary.mapping = Some(Arc::new(mapping));
     }

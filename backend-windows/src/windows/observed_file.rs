@@ -30,7 +30,7 @@ pub fn open(path: &Path) -> Result<ObservedFile> {
     let (file, stat) = open_regular(OPEN, path, &READ)?;
     let len = check_size(OPEN, path, stat.size)?;
     fault_handler::install()?;
-    let mapping = Mapping::of_observer(&file, len as usize, path);
+    let mapping = Mapping::for_observer(&file, len as usize, path);
     // From here on the system refuses to truncate it.
     if handle::stat(&file).map_err(failed(OPEN, path))?.size < u64::from(len) {
         return Err(Error::new(OPEN, path, ErrorKind::Shrunk));

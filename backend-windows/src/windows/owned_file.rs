@@ -62,7 +62,7 @@ fn reopen_after(path: &Path, before_lock: impl FnOnce()) -> Result<OwnedFile> {
     if stat.thin {
         fill(&file, size).map_err(&failed)?;
     }
-    let mapping = Mapping::of_writer(&file, len as usize, REOPEN, path)?;
+    let mapping = Mapping::for_writer(&file, len as usize, REOPEN, path)?;
     mapping.populate();
     Ok(OwnedFile::new(Arc::new(mapping), file, stat.id, path.clone()))
 }

@@ -324,8 +324,8 @@ mod tests {
         let identity = process_identity().unwrap();
         assert!(identity.user.text().starts_with("S-1-5-"), "{}", identity.user.text());
         assert!(identity.includes(&identity.user));
-        let nobody = Sid([1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0].into());
-        assert!(!identity.includes(&nobody));
+        let null = Sid([1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0].into());
+        assert!(!identity.includes(&null));
     }
 
     /// The descriptor as read from an open file.

@@ -74,7 +74,7 @@ fn judge(path: &Path) -> core::result::Result<(SystemTime, FileId), Removal> {
         }
         opened => opened,
     }
-    .map_err(removal_of)?;
+    .map_err(removal_from)?;
     let failed = |error| Removal::Failed(failed(SWEEP, path)(error));
     let owner =
         FileSecurity::read(&file, false).and_then(|security| security.owner()).map_err(failed)?;
@@ -93,7 +93,7 @@ fn remove(path: &Path, id: FileId) -> Removal {
     let options = OpenOptions { access: GENERIC_READ | DELETE, ..METADATA };
     with_lock(path, &options, id, |file| match handle::delete(file) {
         Ok(()) => Removal::Removed,
-        Err(error) => removal_of(failed(SWEEP, path)(error)),
+        Err(error) => removal_from(failed(SWEEP, path)(error)),
     })
     .unwrap_or_else(|removal| match removal {
         // A writer excludes handles that would remove its file.
@@ -114,7 +114,7 @@ fn with_lock(
     id: FileId,
     action: impl FnOnce(&File) -> Removal,
 ) -> core::result::Result<Removal, Removal> {
-    let (file, stat) = open_regular(SWEEP, path, options).map_err(removal_of)?;
+    let (file, stat) = open_regular(SWEEP, path, options).map_err(removal_from)?;
     if stat.id != id {
         return Err(Removal::Vanished);
     }
@@ -130,7 +130,7 @@ fn with_lock(
 }
 
 /// Result of the sweep for a file that gave an error.
-fn removal_of(error: Error) -> Removal {
+fn removal_from(error: Error) -> Removal {
     match error.kind() {
         ErrorKind::NotFound => Removal::Vanished,
         ErrorKind::NotRegular(kind) => Removal::NotRegular(*kind),

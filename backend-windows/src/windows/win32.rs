@@ -22,7 +22,7 @@ pub(super) const fn whole(high: u32, low: u32) -> u64 {
 }
 
 /// Converts a time, in units of 100 ns since 1601.
-pub(super) fn time_of(ticks: u64) -> SystemTime {
+pub(super) fn system_time(ticks: u64) -> SystemTime {
     let since = |ticks: u64| {
         Duration::from_secs(ticks / 10_000_000) + Duration::from_nanos(ticks % 10_000_000 * 100)
     };
@@ -41,8 +41,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_of_converts_times_around_1970() {
-        assert_eq!(time_of(EPOCH), SystemTime::UNIX_EPOCH);
-        assert_eq!(time_of(EPOCH - 10_000_000), SystemTime::UNIX_EPOCH - Duration::from_secs(1));
+    fn system_time_converts_times_around_1970() {
+        assert_eq!(system_time(EPOCH), SystemTime::UNIX_EPOCH);
+        assert_eq!(
+            system_time(EPOCH - 10_000_000),
+            SystemTime::UNIX_EPOCH - Duration::from_secs(1)
+        );
     }
 }
