@@ -1,6 +1,8 @@
 //! Values that are more than a number, as the tools print them.
 
 mod common;
+#[path = "../../tests/shared/phase.rs"]
+mod phase;
 
 use std::path::Path;
 
@@ -10,24 +12,7 @@ use mmstats_core::{
 use serde_json::json;
 
 use common::{field, image, json, run};
-
-#[derive(Clone, Copy)]
-enum Phase {
-    Idle,
-    Busy,
-}
-
-impl State for Phase {
-    const NAMES: &'static [&'static str] = &["idle", "busy"];
-
-    fn number(self) -> u32 {
-        self as u32
-    }
-
-    fn from_number(number: u32) -> Option<Self> {
-        [Self::Idle, Self::Busy].get(number as usize).copied()
-    }
-}
+use phase::Phase;
 
 /// 1 to 1,000 microseconds, states, means; and of each kind one that has no value.
 fn program(path: &Path) {

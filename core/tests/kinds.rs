@@ -1,6 +1,9 @@
 //! Every kind from its handle to the reader, and a journal under fire.
 #![allow(clippy::disallowed_types)] // Signals between the threads of a test.
 
+#[path = "../../tests/shared/phase.rs"]
+mod phase;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use mmstats_core::read::{Field, Image, Value, Verdict};
@@ -8,6 +11,8 @@ use mmstats_core::{
     Average, Buckets, Counter, DataType, Events, FieldSpec, Gauge, Histogram, Kind, Rate, Region,
     Schema, State, StateSet, StaticBytes, StaticMemory, Window, WriteError, Writer,
 };
+
+use phase::Phase;
 
 fn memory() -> StaticMemory {
     Box::leak(Box::new(StaticBytes::<65_536>::new())).into_memory()
@@ -17,24 +22,6 @@ fn image(writer: &Writer<StaticMemory>) -> (Image<&Region<StaticMemory>>, Vec<Fi
     let image = Image::open(writer.region()).unwrap();
     let fields = image.fields().map(Result::unwrap).collect();
     (image, fields)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Phase {
-    Idle,
-    Busy,
-}
-
-impl State for Phase {
-    const NAMES: &'static [&'static str] = &["idle", "busy"];
-
-    fn number(self) -> u32 {
-        self as u32
-    }
-
-    fn from_number(number: u32) -> Option<Self> {
-        [Self::Idle, Self::Busy].get(number as usize).copied()
-    }
 }
 
 #[test]

@@ -1,30 +1,15 @@
 //! Values of the kinds that are more than one number: alone, over lanes and over programs.
 
+#[path = "../../tests/shared/phase.rs"]
+mod phase;
 mod support;
 
 use mmstats_core::{
     Average, Buckets, DataType, FieldSpec, Gauge, Histogram, State, StateSet, Window,
 };
 use mmstats_observe::{Fold, Number, OwnedValue, Totals, Verdict};
+use phase::Phase;
 use support::{Published, id, observe, only, simple, value};
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Phase {
-    Idle,
-    Busy,
-}
-
-impl State for Phase {
-    const NAMES: &'static [&'static str] = &["idle", "busy"];
-
-    fn number(self) -> u32 {
-        self as u32
-    }
-
-    fn from_number(number: u32) -> Option<Self> {
-        [Self::Idle, Self::Busy].get(number as usize).copied()
-    }
-}
 
 const BUCKETS: Buckets = Buckets::integers(0.02, 1, 1 << 30);
 const FIELDS: [FieldSpec<'_>; 5] = [

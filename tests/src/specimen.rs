@@ -1,11 +1,16 @@
 //! An image with a field of every type, kind and storage, whose values are the same on every
 //! machine that makes it. It needs no operating system: firmware makes it too.
 
+#[path = "../shared/phase.rs"]
+mod phase;
+
 use mmstats_core::{
     Aggregation, Array, AttachError, Average, Blob, Buckets, Constant, Counter, DataType, Events,
     FieldId, FieldSpec, Flag, Gauge, Group, Histogram, Lane, Level, MemberSpec, Memory, Rate,
     Record, Schema, State, StateSet, Text, Timer, Window, WriteError, Writer,
 };
+
+use phase::Phase;
 
 /// Bytes that are enough for the image.
 pub const SIZE: usize = 48 << 10;
@@ -32,24 +37,6 @@ impl From<WriteError> for Failure {
 impl From<AttachError> for Failure {
     fn from(error: AttachError) -> Self {
         Self::Attach(error)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Phase {
-    Idle,
-    Busy,
-}
-
-impl State for Phase {
-    const NAMES: &'static [&'static str] = &["idle", "busy"];
-
-    fn number(self) -> u32 {
-        self as u32
-    }
-
-    fn from_number(number: u32) -> Option<Self> {
-        [Self::Idle, Self::Busy].get(number as usize).copied()
     }
 }
 

@@ -3,33 +3,19 @@
 #![no_std]
 #![no_main]
 
+#[path = "../../../shared/phase.rs"]
+mod phase;
+
 use core::panic::PanicInfo;
 
 use mmstats_core::{
-    Array, Average, Blob, Counter, Events, Flag, Gauge, Group, Histogram, Rate, State, StateSet,
-    Text, Timer, Window,
+    Array, Average, Blob, Counter, Events, Flag, Gauge, Group, Histogram, Rate, StateSet, Text,
+    Timer, Window,
 };
 use mmstats_firmware::board::{entry, hang};
 use mmstats_firmware::fields::Flow;
 use mmstats_firmware::retained::Retained;
-
-#[derive(Clone, Copy)]
-enum Phase {
-    Idle,
-    Busy,
-}
-
-impl State for Phase {
-    const NAMES: &'static [&'static str] = &["idle", "busy"];
-
-    fn number(self) -> u32 {
-        self as u32
-    }
-
-    fn from_number(number: u32) -> Option<Self> {
-        [Self::Idle, Self::Busy].get(number as usize).copied()
-    }
-}
+use phase::Phase;
 
 struct Handles {
     counter: Counter<Retained>,
