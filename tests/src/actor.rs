@@ -1,4 +1,4 @@
-//! Processes for a test: told what to do by lines, waited for with a limit, ended at drop.
+//! Processes for a test: they obey lines, are waited for with a limit, and end at drop.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -8,14 +8,13 @@ use std::sync::{Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// The longest wait for anything: far more than it takes, also on a busy machine, and far
-/// less than for ever.
+/// Longest wait for anything, far above what a busy machine needs.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The program with the roles.
 const PROGRAM: &str = "mmstats-actor";
 
-/// A program of this workspace, which lies where the one that runs does, or above its tests.
+/// Path of a program of this workspace: beside the running one, or a folder above it.
 ///
 /// # Panics
 ///
@@ -39,7 +38,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// In the role and the directory, with these arguments.
+    /// Starts the role in the directory, with these arguments.
     pub fn start(role: &str, directory: &Path, words: &[&str]) -> Self {
         let mut command = Command::new(program(PROGRAM));
         command.arg(role).arg(directory).args(words);
@@ -56,7 +55,7 @@ impl Actor {
         self
     }
 
-    /// The first line is read, the rest of the output is the caller's.
+    /// Starts a role whose output behind the first line is read by the caller.
     pub fn start_raw(role: &str, directory: &Path, words: &[&str]) -> (Self, ChildStdout) {
         let mut command = Command::new(program(PROGRAM));
         command.arg(role).arg(directory).args(words);
@@ -68,20 +67,20 @@ impl Actor {
         (actor, out)
     }
 
-    /// In a mount namespace of its own; `None` where there is none to be had.
+    /// Starts a role in its own mount namespace; `None` if the system has none.
     #[cfg(unix)]
     pub fn start_with_mounts(role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
         Self::start_apart(&["-m"], role, directory, words)
     }
 
-    /// As process 1 of a pid namespace of its own; `None` where there is none to be had.
-    /// What is killed is the process around it, which takes it along a moment later.
+    /// Starts a role as process 1 of its own pid namespace; `None` if the system has none.
+    /// [`kill`](Self::kill) kills `unshare` around it; process 1 dies a moment later.
     #[cfg(unix)]
     pub fn start_as_first(role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
         Self::start_apart(&["-p", "-f", "--kill-child"], role, directory, words)
     }
 
-    /// In namespaces of its own, by the options of `unshare`.
+    /// Starts a role in its own namespaces, by the options of `unshare`.
     #[cfg(unix)]
     fn start_apart(flags: &[&str], role: &str, directory: &Path, words: &[&str]) -> Option<Self> {
         let unshare = || {
@@ -142,32 +141,31 @@ impl Actor {
         self.lines.as_ref().expect("not raw").recv_timeout(time).ok()
     }
 
-    /// Asks for something, and returns the answer.
+    /// Sends a request, and returns the answer.
     pub fn ask(&mut self, request: &str) -> String {
         let stdin = self.child.stdin.as_mut().expect("piped");
         writeln!(stdin, "{request}").expect("it listens");
         self.line()
     }
 
-    /// Asks for something to which there is no answer.
+    /// Sends a request that has no answer.
     pub fn tell(&mut self, request: &str) {
         let stdin = self.child.stdin.as_mut().expect("piped");
         writeln!(stdin, "{request}").expect("it listens");
     }
 
-    /// Ends it by a signal that it cannot catch.
+    /// Kills it by a signal that it cannot catch.
     pub fn kill(&mut self) {
-        // Waiting closes it, and a process that the signal takes along must not end cleanly.
+        // `wait` closes the input, at which processes that die with this one would end cleanly.
         self.stdin = self.child.stdin.take();
         self.child.kill().expect("it is ours");
         let status = self.child.wait().expect("it is ours");
         assert!(was_killed(status), "it ended before: {status:?}; {}", self.errors());
     }
 
-    /// How it ended; it must do so by itself.
+    /// Closes its input and waits until it ends.
     pub fn wait(&mut self) -> ExitStatus {
         let start = Instant::now();
-        // Whoever waits for a line from us learns that there is none.
         drop(self.child.stdin.take());
         loop {
             if let Some(status) = self.child.try_wait().expect("it is ours") {
@@ -178,13 +176,13 @@ impl Actor {
         }
     }
 
-    /// It must end with exit code 0.
+    /// Waits until it ends, with exit code 0.
     pub fn succeeds(&mut self) {
         let status = self.wait();
         assert!(status.success(), "{status:?}: {}", self.errors());
     }
 
-    /// What it printed as errors, once it has ended.
+    /// Its standard error, after its end.
     pub fn errors(&mut self) -> String {
         self.stderr.take().map_or_else(String::new, |thread| thread.join().unwrap_or_default())
     }
@@ -202,14 +200,13 @@ fn was_killed(status: ExitStatus) -> bool {
     std::os::unix::process::ExitStatusExt::signal(&status) == Some(9)
 }
 
-/// By the code with which the standard library does it.
+/// The standard library ends a process with this code.
 #[cfg(not(unix))]
 fn was_killed(status: ExitStatus) -> bool {
     status.code() == Some(1)
 }
 
-/// A barrier at which nobody waits for ever: when one of the threads fails, the others do
-/// too, instead of hanging.
+/// A barrier with a time limit: if one thread fails, the others fail instead of hanging.
 pub struct Meeting {
     size: usize,
     arrived: Mutex<usize>,
@@ -217,13 +214,13 @@ pub struct Meeting {
 }
 
 impl Meeting {
-    /// For so many threads.
+    /// A barrier for `size` threads.
     #[must_use]
     pub fn new(size: usize) -> Self {
         Self { size, arrived: Mutex::new(0), all: Condvar::new() }
     }
 
-    /// Waits until as many threads are here as are expected; once only.
+    /// Waits until all threads have arrived; once only.
     pub fn wait(&self) {
         let mut arrived = self.arrived.lock().unwrap();
         *arrived += 1;
@@ -231,13 +228,13 @@ impl Meeting {
         let missing = |arrived: &mut usize| *arrived < self.size;
         let (arrived, wait) = self.all.wait_timeout_while(arrived, LIMIT, missing).unwrap();
         let count = *arrived;
-        // The others want to tell as well.
+        // The other threads report too.
         drop(arrived);
         assert!(!wait.timed_out(), "{count} of {} threads came", self.size);
     }
 }
 
-/// Says that a test cannot be run here; where `CI` is set, that is a failure.
+/// Prints that a test cannot be run on this system; with `CI` set, that is a failure.
 ///
 /// # Panics
 ///
@@ -247,8 +244,8 @@ pub fn skip(why: &str) {
     eprintln!("skipped: {why}");
 }
 
-/// How many files are in a directory, but for those that go in a moment: Windows keeps what is
-/// mapped, under a temporary name.
+/// Number of files in a directory, without mapped files that Windows removes later: they have
+/// temporary names.
 ///
 /// # Panics
 ///
@@ -261,7 +258,7 @@ pub fn count_of_files(directory: &Path) -> usize {
     names.map(|entry| entry.expect("an entry").file_name()).filter(|name| !is_going(name)).count()
 }
 
-/// How often, or how much of it, the same is tried: less where an emulator runs the test.
+/// `usual`, or `emulated` if an emulator runs the test.
 #[must_use]
 pub fn amount(usual: usize, emulated: usize) -> usize {
     if std::env::var_os("MMSTATS_EMULATED").is_some() { emulated } else { usual }
@@ -270,4 +267,21 @@ pub fn amount(usual: usize, emulated: usize) -> usize {
 /// A directory for one test.
 pub fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
+}
+
+/// The path in the first line of the role `idle`: `ready TID PATH`.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn path_of(ready: &str) -> PathBuf {
+    PathBuf::from(ready.splitn(3, ' ').nth(2).expect("a path"))
+}
+
+/// Random bits, from the seed of the standard library's maps.
+#[must_use]
+pub fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
 }

@@ -1,4 +1,4 @@
-//! What is done to processes: frozen, limited, measured.
+//! Processes that are frozen, limited and measured.
 #![allow(unsafe_code)] // Calls of the C library; each block has its proof.
 
 use std::io;
@@ -28,7 +28,7 @@ impl Frozen {
             return Err(io::Error::last_os_error());
         }
         let this = Self(tid);
-        // SAFETY: as above.
+        // SAFETY: the same.
         if unsafe { libc::ptrace(libc::PTRACE_INTERRUPT, tid, none, none) } != 0 {
             return Err(io::Error::last_os_error());
         }
@@ -51,7 +51,7 @@ impl Drop for Frozen {
     }
 }
 
-/// From here on new files of this process lack these permissions.
+/// Sets the umask of this process.
 pub fn set_umask(mask: u16) {
     // SAFETY: takes a number and cannot fail.
     unsafe { libc::umask(mask.into()) };
@@ -62,7 +62,7 @@ pub fn set_umask(mask: u16) {
 pub enum Limit {
     /// Bytes of the largest file that it may write.
     FileSize(u64),
-    /// Bytes of memory of its own: all that is no mapped file.
+    /// Bytes of private memory.
     Memory(u64),
 }
 
@@ -89,15 +89,15 @@ pub fn limit(command: &mut Command, limit: Limit) -> &mut Command {
 /// How a process ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Ended {
-    /// Its exit code or signal; of this test if it took too long.
+    /// Exit code or signal; SIGKILL of this test if it took too long.
     pub status: ExitStatus,
-    /// The most memory that it had, in bytes.
+    /// Peak of its memory, in bytes.
     pub peak: u64,
     /// Whether it ended by itself.
     pub in_time: bool,
 }
 
-/// Waits for a child with a limit, kills it then, and tells what memory it used.
+/// Waits for a child until `limit`, then kills it; returns its status and memory.
 ///
 /// # Errors
 ///

@@ -62,7 +62,7 @@ pub struct Everything {
     pub group: Group<Moment>,
 }
 
-/// What [`Everything::text`] says.
+/// Texts of [`Everything::text`].
 pub const TEXTS: [&str; 4] =
     ["idle", "größer", "reading from the network", "more than twenty-four bytes"];
 

@@ -31,7 +31,7 @@ pub struct Further {
     pub average: Average,
     /// The last numbers.
     pub window: Window<u64, 10>,
-    /// By the number.
+    /// A state by the number.
     pub phase: StateSet<Phase>,
     /// Cleared and set.
     pub again: StateSet<Phase>,
@@ -39,7 +39,7 @@ pub struct Further {
     pub moment: Timestamp,
     /// Cleared and set to the number as seconds.
     pub second: Timestamp,
-    /// Of each number its last digit.
+    /// Last digit of the number.
     #[stats(labels("digit"))]
     pub digits: Family<Counter, 1>,
     /// The number as a duration.
@@ -79,12 +79,12 @@ impl Further {
         self.timer.record(Duration::from_nanos(wide));
     }
 
-    /// What reads the coarse clock, which is a page of memory everywhere.
+    /// Updates that read the coarse clock, a page of memory on every machine.
     pub fn update_by_coarse_clock(&self) {
         self.rate.incr();
     }
 
-    /// What reads the clock: no system call where the vDSO serves it.
+    /// Updates that read the clock: no system call where the vDSO serves it.
     pub fn update_by_clock(&self, n: u32) {
         self.sections.time(|| ());
         self.latencies.time(|| ());

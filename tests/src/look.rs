@@ -1,4 +1,4 @@
-//! Short ways to ask an observer.
+//! Short forms of questions to an observer.
 
 use std::path::{Path, PathBuf};
 
@@ -74,13 +74,13 @@ pub fn file<'a>(observer: &'a Observer, path: &Path) -> &'a File {
     found.unwrap_or_else(|| panic!("no {} in {:?}", path.display(), states(observer)))
 }
 
-/// What there is, for messages and comparisons.
+/// Paths and states of all files, for messages and comparisons.
 #[must_use]
 pub fn states(observer: &Observer) -> Vec<(PathBuf, State)> {
     observer.files().iter().map(|file| (file.path().to_owned(), file.state())).collect()
 }
 
-/// A reading that says: nobody has a value.
+/// Whether no lane has a value.
 #[must_use]
 pub fn is_absent(reading: &Reading) -> bool {
     let Tally { values, .. } = reading.tally;

@@ -1,5 +1,4 @@
-//! Values that tell by themselves whether they are whole: every word of one follows from
-//! its number.
+//! Self-checking values: every word of a value follows from its number.
 
 use std::fmt::Write as _;
 
@@ -79,7 +78,7 @@ pub fn array_of(n: u64, array: &mut [u64; ELEMENTS]) {
     }
 }
 
-/// The numbers of the values that one look at a lane found, of each field.
+/// Numbers of the values of one look at a lane, by field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Numbers {
     /// Of `count`.
@@ -95,7 +94,7 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// Takes the value of a field; says what is wrong with it.
+    /// Takes the value of a field.
     ///
     /// # Errors
     ///

@@ -18,7 +18,7 @@ pub const SIZE: usize = 48 << 10;
 const THEN: u64 = 1_767_225_600_000_000_000;
 const SECOND: u64 = 1_000_000_000;
 
-/// Why there is no image.
+/// The image could not be made.
 #[derive(Debug)]
 #[allow(dead_code)] // Shown.
 pub enum Failure {
@@ -141,7 +141,7 @@ fn schema() -> Result<Schema<'static, 40>, WriteError> {
 pub fn make<M: Memory + Clone>(memory: M) -> Result<Writer<M>, Failure> {
     let mut writer = schema()?.create(memory, 1, *b"one of each kind")?;
     let lane = writer.lane()?;
-    // Twice, so that no value is in its first slot, and all bits have been others before.
+    // Twice, so that no value is in its first slot and every bit has changed.
     for last in [false, true] {
         set(&lane, last)?;
     }

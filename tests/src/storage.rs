@@ -1,5 +1,4 @@
-//! One field of each storage class and size, with values that tell their number and
-//! whether they are whole.
+//! One field of each storage class and size, with values from which their number follows.
 
 use mmstats::{Array, Counter, Error, Events, FieldOptions, Group, Histogram, Info, Key};
 use mmstats::{Lane, Options, Publisher, Schema, Text, Timer};
@@ -111,10 +110,10 @@ pub enum Handle {
     Constant,
 }
 
-/// What the field is called.
+/// Label of the field.
 pub const LABEL: &str = "value";
 
-/// How many lines the events field has.
+/// Lines of the events field.
 pub const RING: u64 = 15;
 
 /// The constant.
@@ -164,7 +163,7 @@ pub fn publish(options: Options, class: Class) -> Result<(Publisher<Lane>, Handl
 }
 
 impl Handle {
-    /// Publishes value number `n`; they come one after the other from 1.
+    /// Publishes value number `n`; numbers are consecutive from 1.
     #[inline]
     pub fn publish(&mut self, n: u64) {
         match self {
@@ -204,18 +203,18 @@ fn words<const N: usize>(n: u64) -> [u64; N] {
     words
 }
 
-/// What a reader made of the field in lane 0.
+/// Result of reading the field in lane 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
-    /// Value number so and so, whole.
+    /// Number of the value, which is whole.
     Value(u64),
     /// No value yet.
     Nothing,
-    /// An honest verdict.
+    /// The verdict contended.
     Contended,
 }
 
-/// Reads the field in a lane; says what is wrong with it.
+/// Reads the field in a lane.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What only C offers: fork, sessions, seccomp, other users, signals to others.
+//! System calls without a Rust form: fork, sessions, seccomp, users, signals.
 #![allow(unsafe_code)] // Calls of the C library; each block has its proof.
 
 use std::io;
@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 ///
 /// If the process has other threads.
 pub fn fork() -> io::Result<Option<u32>> {
-    // An emulator has a thread of its own, which takes care of itself.
+    // An emulator has one more thread.
     let emulator = usize::from(std::env::var_os("MMSTATS_EMULATED").is_some());
     let threads = std::fs::read_dir("/proc/self/task")?.count() - emulator;
     assert_eq!(threads, 1, "a fork of a process of {threads} threads");
     // SAFETY: with one thread, no lock and no half-made state of another thread is
-    // copied, so the child may go on like any program.
+    // copied, so the child may run like any program.
     let pid = unsafe { libc::fork() };
     match u32::try_from(pid) {
         Ok(0) => Ok(None),
@@ -33,15 +33,15 @@ pub fn fork() -> io::Result<Option<u32>> {
 
 /// As [`fork`], in a process that may have other threads.
 ///
-/// The child has this thread alone. What it may do is what is tested: to use publishers that
-/// it inherited, and end by [`exit_now`]. The C library keeps its allocator usable.
+/// The child has this thread alone. It may use the publishers that it inherited, which is tested, and
+/// ends by [`exit_now`]. The C library keeps its allocator usable.
 ///
 /// # Errors
 ///
 /// If there cannot be another process.
 pub fn fork_among_threads() -> io::Result<Option<u32>> {
-    // SAFETY: the callers' children do what is said above; the locks of the allocator are
-    // held by nobody in the child, by the C library's own handlers.
+    // SAFETY: the callers' children do only that; handlers of the C library release the locks of its
+    // allocator in the child.
     let pid = unsafe { libc::fork() };
     match u32::try_from(pid) {
         Ok(0) => Ok(None),
@@ -50,8 +50,8 @@ pub fn fork_among_threads() -> io::Result<Option<u32>> {
     }
 }
 
-/// Waits for a child of this process for so long, then kills it; true if it ended by itself
-/// with exit code 0.
+/// Waits for a child of this process up to `time`, then kills it; true if it ended by itself with exit
+/// code 0.
 #[must_use]
 pub fn wait_for_up_to(pid: u32, time: Duration) -> bool {
     let Ok(child) = libc::pid_t::try_from(pid) else { return false };
@@ -110,11 +110,11 @@ pub fn signal(pid: u32, signal: Signal) -> io::Result<()> {
 /// A signal to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// The end, without a chance to do anything.
+    /// End, without a chance to react.
     Kill,
     /// Stop until [`Signal::Continue`].
     Stop,
-    /// Go on.
+    /// Continue a stopped process.
     Continue,
 }
 
@@ -132,7 +132,7 @@ pub fn die_with_parent() -> io::Result<()> {
     }
 }
 
-/// Makes this process the leader of a session of its own, without a terminal.
+/// Makes this process the leader of a new session, without a terminal.
 ///
 /// # Errors
 ///
@@ -145,8 +145,8 @@ pub fn new_session() -> io::Result<()> {
     }
 }
 
-/// Makes a command fork before it executes its program; else the C library may have a way
-/// without the handlers that programs register for a fork.
+/// Makes a command fork before `exec`; else the C library may start it without the handlers that
+/// programs register for a fork.
 pub fn by_fork(command: &mut Command) -> &mut Command {
     use std::os::unix::process::CommandExt;
     // SAFETY: the closure does nothing at all.
@@ -178,7 +178,7 @@ pub fn become_user(id: u32) -> io::Result<()> {
     }
 }
 
-/// From here on this thread may read, write and exit; any other system call is its death.
+/// Allows this thread to read, write and exit; any other system call kills it.
 ///
 /// # Errors
 ///
@@ -192,10 +192,9 @@ pub fn enter_strict_mode() -> io::Result<()> {
     }
 }
 
-/// From here on any system call kills this process, but exit.
+/// Makes any system call but exit kill this process.
 ///
-/// As the strict mode, which also takes the time stamp counter away: in this one clocks that the
-/// vDSO serves can be read.
+/// The strict mode disables the time stamp counter too; in this one, clocks of the vDSO can be read.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! A number that two processes share, and that survives the one that writes it.
+//! A number in memory that two processes share, and that outlives its writer.
 #![allow(unsafe_code)] // Maps a file; each block has its proof.
 
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 
 use rustix::mm::{MapFlags, ProtFlags};
 
-/// A mapped file of one word, by other means than those under test.
+/// A mapped file of one word, without the code under test.
 #[derive(Debug)]
 pub struct SharedWord(NonNull<AtomicU64>);
 
@@ -26,7 +26,7 @@ impl SharedWord {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY:
         // - the place is chosen by the system, so nothing else is replaced;
-        // - nobody truncates the file but its test, after its end.
+        // - only its test truncates the file, after its end.
         let base = unsafe {
             let none = std::ptr::null_mut();
             rustix::mm::mmap(none, SIZE, protection, MapFlags::SHARED, &file, 0)
@@ -39,21 +39,21 @@ impl SharedWord {
     pub fn get(&self) -> &AtomicU64 {
         // SAFETY:
         // - the mapping has a page at least, starts at a page, and lives as long as `self`;
-        // - whoever else maps the file uses it as an atomic too.
+        // - other processes that map the file use it as an atomic too.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl Drop for SharedWord {
     fn drop(&mut self) {
-        // SAFETY: the mapping is of this size and is ours, and nobody has a reference.
+        // SAFETY: the mapping has this size, is ours, and no reference to it is left.
         let _ = unsafe { rustix::mm::munmap(self.0.as_ptr().cast(), SIZE) };
     }
 }
 
 // SAFETY: the word is an atomic, and the mapping belongs to no thread.
 unsafe impl Send for SharedWord {}
-// SAFETY: as above; nothing but the atomic is given out.
+// SAFETY: the same; only the atomic is shared.
 unsafe impl Sync for SharedWord {}
 
 /// In bytes: a page.

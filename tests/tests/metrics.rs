@@ -15,7 +15,7 @@ use mmstats_tests::system::{exit_now, fork_among_threads, wait_for_up_to};
 ///
 /// The only test of this program, so that no other one's threads are there.
 #[test]
-fn a_child_uses_the_recorder_while_other_threads_of_its_parent_did() {
+fn child_forked_during_recording_does_not_hang() {
     let place = tempfile::tempdir().unwrap();
     let publisher = Options::new().directory(place.path()).start::<Lane>().unwrap();
     let recorder = Recorder::new(&publisher.registry()).cap(20).counters(|_, options| {

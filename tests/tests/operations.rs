@@ -258,7 +258,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_observer_sees_what_programs_did(ops in proptest::collection::vec(op(), 1..60)) {
+    fn observer_of_random_operations_matches_the_model(ops in proptest::collection::vec(op(), 1..60)) {
         let directory = tempfile::tempdir().unwrap();
         let mut world = World::new(directory.path());
         for op in &ops {
@@ -277,7 +277,7 @@ proptest! {
 
     /// Runs that crash or end, each going on with what the one before left.
     #[test]
-    fn counters_go_on_over_crashes(
+    fn counters_after_crashes_continue(
         runs in proptest::collection::vec(
             (proptest::collection::vec((0..3_usize, 0..1000_u64), 0..12), any::<bool>()),
             1..5,

@@ -1,13 +1,12 @@
-//! The machine code of each handle's updates, on x86-64: how many instructions it has, what it
-//! calls, and whether it has a locked instruction, a fence or a way to a panic.
+//! The machine code of each handle's updates, on x86-64: number of instructions, calls, locked
+//! instructions, fences, ways to a panic.
 //!
 //! ```text
 //! cargo run --release -p mmstats-code       prints the code in numbers, in the form of budgets.txt
 //! cargo test --release -p mmstats-code      compares it with budgets.txt
 //! ```
 //!
-//! The instructions of a function are those that can be reached in it, on whichever way: rare
-//! ones count as the usual ones do.
+//! All reachable instructions of a function count, rare ones too.
 #![forbid(unsafe_code)]
 
 pub mod updates;
@@ -18,7 +17,7 @@ use std::fmt;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use object::{Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SymbolKind};
 
-/// Something that an update should not do without a reason.
+/// A property of code that needs a reason.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finding {
     /// It calls a function, or ends by jumping to one.
@@ -48,12 +47,12 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What a function's code is like.
+/// Code of a function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Code {
     /// Instructions that can be reached.
     pub instructions: usize,
-    /// What is in them, each once.
+    /// Their properties, each once.
     pub findings: BTreeSet<Finding>,
 }
 
@@ -70,7 +69,7 @@ pub fn measure(functions: &[(&'static str, usize)]) -> BTreeMap<&'static str, Co
     let file = object::File::parse(&*bytes).expect("an object file");
     assert_eq!(file.architecture(), object::Architecture::X86_64);
     let names = Names::of(&file);
-    // How far the executable is from where it says that it is: by a function of one name.
+    // Distance between the addresses of the file and of the process, by one function.
     let anchor = updates::all as fn() -> Vec<(&'static str, usize)> as usize as u64;
     let there = names.functions.iter().find(|(_, name)| *name == "mmstats_code::updates::all");
     let base = anchor.wrapping_sub(*there.expect("symbols in the executable").0);
@@ -134,7 +133,7 @@ impl Names {
         self.functions.get(&address).cloned().unwrap_or_else(|| "a nameless function".to_owned())
     }
 
-    /// What an indirect call or jump goes to.
+    /// Target of an indirect call or jump.
     fn pointed(&self, instruction: &Instruction) -> Option<String> {
         let direct = instruction.op0_kind() == OpKind::Memory
             && instruction.memory_base() == Register::RIP
@@ -154,7 +153,7 @@ fn call(name: String) -> Finding {
     }
 }
 
-/// Goes every way through the code of a function at `address`.
+/// Follows every path through the code of a function at `address`.
 fn walk(code: &[u8], address: u64, names: &Names) -> Code {
     let inside = address..address + code.len() as u64;
     let (mut seen, mut found) = (BTreeSet::new(), Code::default());
@@ -208,7 +207,7 @@ fn name_of(instruction: &Instruction) -> String {
     format!("{:?}", instruction.mnemonic()).to_lowercase()
 }
 
-/// What an instruction is by itself.
+/// Properties of one instruction.
 fn special(instruction: &Instruction) -> Option<Finding> {
     let memory = (0..instruction.op_count()).any(|op| instruction.op_kind(op) == OpKind::Memory);
     let name = || name_of(instruction);

@@ -11,32 +11,32 @@ use mmstats::{
 /// Eight members.
 #[derive(Debug, Clone, Copy, Record)]
 pub struct Moment {
-    /// One of them.
+    /// Member `a`.
     pub a: f64,
-    /// One of them.
+    /// Member `b`.
     pub b: f64,
-    /// One of them.
+    /// Member `c`.
     pub c: f64,
-    /// One of them.
+    /// Member `d`.
     pub d: f64,
-    /// One of them.
+    /// Member `e`.
     pub e: f64,
-    /// One of them.
+    /// Member `f`.
     pub f: f64,
-    /// One of them.
+    /// Member `g`.
     pub g: u64,
-    /// One of them.
+    /// Member `h`.
     pub h: bool,
 }
 
 /// Three states.
 #[derive(Debug, Clone, Copy, State)]
 pub enum Phase {
-    /// One of them.
+    /// `idle`.
     Idle,
-    /// One of them.
+    /// `busy`.
     Busy,
-    /// One of them.
+    /// `full`.
     Full,
 }
 
@@ -51,8 +51,7 @@ macro_rules! updates {
     ($($(#[$attribute:meta])* $name:ident($($argument:ident: $type:ty),*) $body:block)*) => {
         $($(#[$attribute])* #[inline(never)] fn $name($($argument: $type),*) $body)*
 
-        /// The names of all functions, and where they are in this process. Those whose code is
-        /// the same may be one.
+        /// Names and addresses of all functions. Functions of the same code may be one.
         #[must_use]
         #[inline(never)]
         pub fn all() -> Vec<(&'static str, usize)> {

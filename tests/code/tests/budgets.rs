@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mmstats_code::{Code, Finding, measure, updates};
 
-/// What a function may have.
+/// Budget of a function.
 struct Budget<'a> {
     instructions: usize,
-    /// Kind and a part of what is found.
+    /// Kind, and a part of the text of a property.
     allowed: Vec<(&'a str, &'a str)>,
 }
 
@@ -36,7 +36,7 @@ fn budgets(text: &str) -> BTreeMap<&str, Budget<'_>> {
 }
 
 impl Budget<'_> {
-    /// What is wrong with this code.
+    /// Violations of the budget.
     fn refuses(&self, code: &Code) -> Vec<String> {
         let too_many = (code.instructions > self.instructions)
             .then(|| format!("{} instructions, not {}", code.instructions, self.instructions));
@@ -74,7 +74,7 @@ fn every_update_keeps_its_budget() {
     assert_eq!(codes.len(), budgets.len());
 }
 
-/// What the test above is there to find is found.
+/// Shows that the test above can fail.
 #[test]
 #[cfg_attr(debug_assertions, ignore = "of the release build: cargo test --release -p mmstats-code")]
 fn planted_faults_are_found() {
@@ -84,7 +84,7 @@ fn planted_faults_are_found() {
         ("lock_prefix", "locked "),
         ("exchange", "locked xchg"),
         ("compare_exchange", "locked cmpxchg"),
-        ("fence", "locked "), // On x86-64 a locked instruction does it.
+        ("fence", "locked "), // on x86-64 a locked instruction
         ("panic_path", "panic "),
         ("call", "call "),
         ("tail_call", "call memcpy"),

@@ -1,5 +1,5 @@
-//! One image in memory: writers on their lanes, readers of all of them, fields and lanes that
-//! come and go.
+//! One image in memory: writers on their lanes, readers of all lanes, fields that are added and
+//! retired, lanes that are claimed and released.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -72,7 +72,7 @@ fn writer(memory: StaticMemory) -> Writer<StaticMemory> {
     writer
 }
 
-/// What a thread does with a lane for a while.
+/// Updates of a lane for a while.
 fn publish(region: &Region<StaticMemory>, lane: u32) {
     let lane = Lane::new(region.clone(), lane);
     let counter = Counter::attach(&lane, field(COUNTER)).expect("a counter");
@@ -102,7 +102,7 @@ fn publish(region: &Region<StaticMemory>, lane: u32) {
     }
 }
 
-/// Looks at everything once; how many updates there were.
+/// Reads everything once; returns the number of updates.
 fn look(region: &Region<StaticMemory>) -> u128 {
     let image = Image::open(region).expect("it is sound");
     let mut buffer = vec![0; 4096];
@@ -141,7 +141,7 @@ fn look(region: &Region<StaticMemory>) -> u128 {
     updates
 }
 
-/// A store that is no atomic one, into the slot of a text: what ThreadSanitizer is here to see.
+/// The planted fault: a plain store into the slot of a text.
 #[allow(unsafe_code)]
 fn plain_store(region: &Region<StaticMemory>) {
     let image = Image::open(region).expect("it is sound");
@@ -169,7 +169,7 @@ pub(crate) fn run(planted: bool) {
     let write = || {
         while !done.load(Ordering::Relaxed) {
             let lane = writer.lock().claim().expect("a lane");
-            // Each round in a thread of its own: lanes are handed on.
+            // Each round in a new thread: lanes are handed on.
             thread::scope(|inner| inner.spawn(|| publish(&region, lane)).join()).expect("updates");
             shared.set(1);
             shared.add(1);
@@ -178,7 +178,7 @@ pub(crate) fn run(planted: bool) {
             }
             let mut writer = writer.lock();
             writer.hand_back(lane);
-            // Fields come and go as long as there is room.
+            // Adds and retires fields as long as there is room.
             if let Ok(id) = writer.add(&FieldSpec::counter("late")) {
                 assert!(id.index() >= LATE);
                 writer.retire(id).expect("it is there");
@@ -198,7 +198,7 @@ pub(crate) fn run(planted: bool) {
     thread::scope(|scope| {
         let writers = [scope.spawn(write), scope.spawn(write)];
         let readers = [scope.spawn(read), scope.spawn(read)];
-        // They have ended, well or not, before the writers are told to.
+        // The readers have ended before the writers stop.
         let results = readers.map(thread::ScopedJoinHandle::join);
         done.store(true, Ordering::Relaxed);
         writers.into_iter().for_each(|writer| writer.join().expect("a writer"));

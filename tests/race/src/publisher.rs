@@ -1,8 +1,7 @@
 //! The same through `mmstats` and `mmstats-observe`: lanes, families, fields added at run time.
 //!
-//! The observer maps the file at an address of its own, where ThreadSanitizer cannot see that
-//! it is the same memory. What it can see here is the program's side: what threads share of a
-//! publisher.
+//! The observer maps the file at another address, and ThreadSanitizer does not know that the memory is
+//! the same: it checks the data that threads of the publisher share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -43,8 +42,8 @@ pub(crate) fn run() {
         Options::new().directory(&directory).lanes(4).start().expect("a publisher");
     let shared = publisher.shared::<u64>("shared", FieldOptions::new()).expect("a field");
     let done = [const { AtomicBool::new(false) }; 2];
-    // The publisher's own lock is one of the standard library. What takes it is done under this
-    // one too, so that it is never waited for.
+    // The publisher's own lock is one of the standard library. This one is held around every call
+    // that takes it, so that no thread waits for it.
     let setting_up = Mutex::new(());
     let write = |done: &AtomicBool| {
         {
@@ -82,13 +81,13 @@ pub(crate) fn run() {
             let counter = all.into_iter().find(|total| total.field.label == "counter");
             let now = counter.and_then(|total| total.reading.value);
             let met = matches!(now, Some(OwnedValue::Unsigned(_))) && now != last;
-            // Here are more updates between two looks than in the other program.
+            // More updates between two looks than in the image program.
             if !(0..20).all(|_| meetings.go_on(met)) {
                 break;
             }
             last = now;
         }
-        // One after the other: a thread that ends hands its lane back.
+        // In turn: a thread that ends releases its lane.
         for (writer, done) in writers.into_iter().zip(&done) {
             done.store(true, Ordering::Relaxed);
             writer.join().expect("a writer");

@@ -1,5 +1,4 @@
-//! A clock that is wrong, and set right: nothing that lives is taken for dead, and what was
-//! written last stays.
+//! A system clock that is wrong and then set right.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,19 +7,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use mmstats_observe::{OwnedValue, State};
 use mmstats_tests::look::{file, look, states, total, unsigned};
 
-use mmstats_tests::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory, path_of};
 
 const HOUR: i64 = 3600;
 const YEAR: i64 = 365 * 24 * HOUR;
 
 fn live(directory: &Path, words: &[&str]) -> (Actor, PathBuf) {
     let mut actor = Actor::start("idle", directory, words);
-    let ready = actor.line();
-    let path = PathBuf::from(ready.splitn(3, ' ').nth(2).unwrap());
+    let path = path_of(&actor.line());
     (actor, path)
 }
 
-/// A program that starts, tidies up as it is told to, and ends cleanly.
+/// Starts a program that sweeps by its options, and ends it cleanly.
 fn tidy_up(directory: &Path, words: &[&str]) {
     let (mut actor, path) = live(directory, words);
     assert_eq!(actor.ask("drop"), "dropped");
@@ -47,10 +45,9 @@ fn created(path: &Path) -> f64 {
     look(path).files()[0].identity().created.unwrap() - now.as_secs_f64()
 }
 
-/// A program from the future goes on when its clock is set back, and nobody takes it for
-/// dead, whatever their own clocks say.
+/// Other programs sweep with a right, a slow and a fast clock.
 #[test]
-fn set_back_while_programs_live() {
+fn clock_set_back_keeps_live_programs_live() {
     let directory = directory();
     let ahead = format!("clock={YEAR}");
     let (mut a, of_a) = live(directory.path(), &[&ahead]);
@@ -66,11 +63,11 @@ fn set_back_while_programs_live() {
     a.ask(&format!("clock -{YEAR}"));
     let after = timer();
     assert_eq!(after.count, before.count + 2);
-    // What took no time took no time, though the clock went on and back by years.
+    // The durations are short, though the clock moved by years.
     assert!(after.sum - before.sum < 10_000_000_000, "{before:?} {after:?}");
     a.ask("update 20");
 
-    // Everybody tidies up: with the right clock, a slow and a fast one.
+    // Sweeps with the right clock, a slow and a fast one.
     for clock in [0, -HOUR, 2 * YEAR] {
         let words = [&format!("clock={clock}"), "post=0"];
         let (mut b, of_b) = live(directory.path(), &words);
@@ -87,10 +84,9 @@ fn set_back_while_programs_live() {
     assert_eq!(unsigned(&look(&of_a), "counter"), 20);
 }
 
-/// What was left behind before the clock was set back says that it is newer than all that
-/// comes now; it does not push that out.
+/// Files from before the clock was set back look newer than all later ones.
 #[test]
-fn the_newest_of_both_times_are_kept() {
+fn sweep_after_clock_set_back_keeps_newest_of_both_times() {
     let directory = directory();
     let times = [3 * HOUR, 2 * HOUR, HOUR, -100, -200, -300];
     let dead = times.map(|time| dead(directory.path(), time));
@@ -99,7 +95,7 @@ fn the_newest_of_both_times_are_kept() {
     assert_eq!(there(), [true; 6]);
     tidy_up(directory.path(), &["post=2"]);
     assert_eq!(there(), [true, true, false, true, true, false]);
-    // To a program that is behind, all that there is comes from the future.
+    // For a program with a slow clock all files come from the future.
     let (_program, alive) = live(directory.path(), &[]);
     let behind = format!("clock=-{YEAR}");
     tidy_up(directory.path(), &[&behind, "post=3"]);
@@ -109,10 +105,9 @@ fn the_newest_of_both_times_are_kept() {
     assert!(alive.exists());
 }
 
-/// What was never finished goes, also if it was begun in the future; what may still be in
-/// the making stays.
+/// Files that may still be in the making stay.
 #[test]
-fn temporary_files_from_the_future() {
+fn sweep_removes_abandoned_temporary_files_from_the_future() {
     let directory = directory();
     let complete = dead(directory.path(), 0);
     let mut number = 0;
@@ -135,7 +130,7 @@ fn temporary_files_from_the_future() {
     for path in [&soon, &now, &locked] {
         assert!(path.exists(), "{} may be in the making", path.display());
     }
-    // Not by a drop: a child of another test, until it has called exec, has the descriptor too.
+    // Not by a drop: a child of another test holds the descriptor until its exec.
     rustix::fs::flock(&holder, rustix::fs::FlockOperation::Unlock).unwrap();
     tidy_up(directory.path(), &["post=8"]);
     assert!(!locked.exists() && soon.exists());

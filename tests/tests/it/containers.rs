@@ -1,5 +1,4 @@
-//! Containers that share a directory: every program is process 1, and liveness does not
-//! care.
+//! Containers that share a directory: every program is process 1, and liveness is a lock.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,11 +6,7 @@ use std::time::{Duration, Instant};
 use mmstats_observe::State;
 use mmstats_tests::look::{file, look, states, unsigned};
 
-use mmstats_tests::actor::{Actor, directory, skip};
-
-fn path_of(ready: &str) -> PathBuf {
-    PathBuf::from(ready.splitn(3, ' ').nth(2).unwrap())
-}
+use mmstats_tests::actor::{Actor, directory, path_of, skip};
 
 /// Two programs with the process id 1 in one directory.
 fn two(directory: &Path) -> Option<[(Actor, PathBuf); 2]> {
@@ -29,7 +24,7 @@ fn two(directory: &Path) -> Option<[(Actor, PathBuf); 2]> {
     }
 }
 
-/// Killing what is around a process 1 takes it along, but not at once.
+/// `unshare` is killed; its process 1 dies a moment later.
 fn wait_until_dead(path: &Path) {
     let start = Instant::now();
     while look(path).files()[0].state() == State::Live {
@@ -39,7 +34,7 @@ fn wait_until_dead(path: &Path) {
 }
 
 #[test]
-fn two_programs_with_the_process_id_1() {
+fn programs_with_process_id_1_are_separate() {
     let directory = directory();
     let Some([(mut a, of_a), (mut b, of_b)]) = two(directory.path()) else { return };
     a.ask("update 10");
@@ -56,14 +51,14 @@ fn two_programs_with_the_process_id_1() {
     let namespace = |path| file(&observer, path).identity().pid_ns.unwrap();
     assert_ne!(namespace(&of_a), namespace(&of_b));
 
-    // They see each other, and so does a third one, in which both have no process id.
+    // They see each other, and so does a third one, in whose namespace both have no process id.
     assert_eq!(a.ask("look counter"), "2 of 2 live, 210");
     let mut third = Actor::start_as_first("idle", directory.path(), &["post=0"]).unwrap();
     let of_third = path_of(&third.line());
     assert!(of_a.exists() && of_b.exists(), "it tidied up, and they live");
     assert_eq!(third.ask("look counter"), "3 of 3 live, 210");
 
-    // One dies: the other process 1 does not keep it alive, nor does it die with it.
+    // One dies, the other lives.
     a.kill();
     wait_until_dead(&of_a);
     let observer = look(directory.path());
@@ -73,7 +68,7 @@ fn two_programs_with_the_process_id_1() {
     assert_eq!(b.ask("update 300"), "done");
     assert_eq!(third.ask("look counter"), "2 of 3 live, 310");
 
-    // The next one tidies up after the dead one alone.
+    // The next one sweeps the dead one alone.
     let mut fourth = Actor::start_as_first("idle", directory.path(), &["post=0"]).unwrap();
     let of_fourth = path_of(&fourth.line());
     let mut left: Vec<_> = states(&look(directory.path()));
@@ -83,9 +78,9 @@ fn two_programs_with_the_process_id_1() {
     assert_eq!(left, want);
 }
 
-/// With a name of the process id alone, the second one is told so, and takes nothing.
+/// The second program gets an error, and the first keeps its file.
 #[test]
-fn names_that_collide() {
+fn name_of_the_process_id_alone_collides() {
     let directory = directory();
     let words = ["files={CMD}-{PID}.mmst"];
     let Some(mut a) = Actor::start_as_first("idle", directory.path(), &words) else {
@@ -103,7 +98,7 @@ fn names_that_collide() {
     assert_eq!(states(&observer), [(path.clone(), State::Live)]);
     assert_eq!(unsigned(&observer, "counter"), 11);
 
-    // Once the first one is dead, the name is to be had.
+    // After the death of the first one the name is free.
     a.kill();
     wait_until_dead(&path);
     let mut c = Actor::start_as_first("idle", directory.path(), &words).unwrap();

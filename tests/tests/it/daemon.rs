@@ -1,4 +1,4 @@
-//! A program goes into the background, and publishes too early or in time.
+//! Daemons: programs that publish before or after they go into the background.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use mmstats_tests::look::{file, look, states, unsigned};
 
 use mmstats_tests::actor::{Actor, directory};
 
-/// The daemon: its process id, its file, and what it was told of an earlier publisher.
+/// The daemon: process id, file, and the problem of the publisher that it inherited.
 fn daemon(actor: &mut Actor) -> (u32, String, String) {
     let line = actor.line();
     let mut words = line.splitn(3, ' ').map(str::to_owned);
@@ -22,10 +22,9 @@ fn daemon(actor: &mut Actor) -> (u32, String, String) {
     (pid, path, told)
 }
 
-/// Whoever publishes before going into the background leaves a dead file, and the daemon is
-/// told that its publisher is not its own.
+/// The publisher of the parent reports in the daemon that it belongs to the parent.
 #[test]
-fn published_before() {
+fn daemon_of_an_earlier_publisher_leaves_a_dead_file() {
     let directory = directory();
     let mut actor = Actor::start("daemon", directory.path(), &["before"]);
     let (pid, path, told) = daemon(&mut actor);
@@ -43,9 +42,9 @@ fn published_before() {
     }
 }
 
-/// The right way: one program, one file, which lives as long as the daemon.
+/// One program, one file, live as long as the daemon.
 #[test]
-fn published_after() {
+fn daemon_that_publishes_itself_is_live() {
     let directory = directory();
     let mut actor = Actor::start("daemon", directory.path(), &["after"]);
     let (pid, path, told) = daemon(&mut actor);
@@ -65,7 +64,7 @@ fn published_after() {
     }
 }
 
-/// The process that the user started; the test has not asked for its exit code yet.
+/// Waits until the first process is a zombie: its exit code was not asked for yet.
 fn wait_until_gone(actor: &Actor) {
     let start = Instant::now();
     let ended = || {

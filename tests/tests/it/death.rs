@@ -13,18 +13,12 @@ use mmstats_tests::payload::Numbers;
 #[cfg(target_os = "linux")] // Windows has no signals
 use mmstats_tests::system::{Signal, signal};
 
-use mmstats_tests::actor::{Actor, count_of_files, directory};
+use mmstats_tests::actor::{Actor, count_of_files, directory, random};
 
-/// A few random bits, from what the standard library seeds its maps with.
-fn random() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::hash::RandomState::new().build_hasher().finish()
-}
-
-/// What the self-checking fields of lane 0 say, of a program that publishes nothing meanwhile.
+/// Numbers of the self-checking fields of lane 0, while the program publishes nothing.
 fn numbers(path: &Path) -> (State, Numbers) {
     let (state, numbers) = numbers_or_contended(path);
-    (state, numbers.expect("nobody writes"))
+    (state, numbers.expect("no writer"))
 }
 
 /// The same; `None` if it published so much meanwhile that a read was contended.
@@ -46,15 +40,14 @@ fn numbers_or_contended(path: &Path) -> (State, Option<Numbers>) {
     (file.state(), (!contended).then_some(numbers))
 }
 
-/// SIGKILL at random moments: every value is whole, and none older than the last one
-/// that the writer told of.
+/// No value is older than the last one that the writer reported.
 #[test]
-fn killed_at_random_moments() {
+fn kill_at_random_moments_leaves_whole_values() {
     for round in 0..30 {
         let directory = directory();
         let kinds = ["text,group,array,report"];
         let (mut actor, mut out) = Actor::start_raw("payload", directory.path(), &kinds);
-        // Long enough to have told something.
+        // Until the writer has reported a value.
         let mut first = [0; 8];
         out.read_exact(&mut first).unwrap();
         let micros = random() % 20_000;
@@ -77,10 +70,9 @@ fn killed_at_random_moments() {
     }
 }
 
-/// A stopped program is as readable as a running one, and lives.
-#[cfg(target_os = "linux")] // Windows stops nobody
+#[cfg(target_os = "linux")] // Windows cannot stop a program
 #[test]
-fn stopped_and_continued() {
+fn stopped_program_is_live_and_readable() {
     let directory = directory();
     let (mut actor, _out) = Actor::start_raw("payload", directory.path(), &["text,group,array"]);
     wait_until_published(directory.path());
@@ -90,7 +82,7 @@ fn stopped_and_continued() {
         wait_until_stopped(actor.pid());
         let (state, stopped) = numbers(directory.path());
         assert_eq!(state, State::Live);
-        assert!(stopped.count.unwrap() > last, "it went on in between");
+        assert!(stopped.count.unwrap() > last, "it ran in between");
         assert_eq!(numbers(directory.path()).1, stopped, "it is stopped");
         last = stopped.count.unwrap();
         signal(actor.pid(), Signal::Continue).unwrap();
@@ -98,7 +90,7 @@ fn stopped_and_continued() {
         let count =
             || numbers_or_contended(directory.path()).1.map(|numbers| numbers.count.unwrap());
         while count().is_none_or(|count| count == last) {
-            assert!(start.elapsed() < Duration::from_secs(10), "it does not go on");
+            assert!(start.elapsed() < Duration::from_secs(10), "it does not continue");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -141,9 +133,8 @@ fn wait_until_stopped(pid: u32) {
     panic!("{pid} does not stop");
 }
 
-/// A clean end removes the file; or keeps it, closed, if asked to.
 #[test]
-fn clean_ends() {
+fn clean_end_removes_or_closes_the_file() {
     let directory = directory();
     let mut actor = Actor::start("idle", directory.path(), &[]);
     let ready = actor.line();
@@ -172,9 +163,8 @@ fn clean_ends() {
     }
 }
 
-/// A program that ends without a destructor leaves a dead file with the last values.
 #[test]
-fn ends_without_destructors() {
+fn end_without_destructors_leaves_a_dead_file() {
     for (request, code) in [("exit", Some(3)), ("abort", None)] {
         let directory = directory();
         let mut actor = Actor::start("idle", directory.path(), &["keep"]);
@@ -193,7 +183,7 @@ fn ends_without_destructors() {
         let file = &observer.files()[0];
         assert_eq!(file.state(), State::Dead);
         assert_eq!(unsigned(&observer, "counter"), 48);
-        // The dead own their lanes: what they said last is there too.
+        // Lanes of a dead program stay owned, with their last values.
         assert_eq!(file.lanes().owned, 2);
         let text = in_lane(file, 0, "text").value.unwrap();
         let small = OwnedValue::Text { text: "größer".to_owned(), cut: false };
@@ -201,9 +191,8 @@ fn ends_without_destructors() {
     }
 }
 
-/// A thread that panics ends like any other: its counters stay, its gauges go.
 #[test]
-fn a_thread_panics() {
+fn thread_that_panics_keeps_counters_alone() {
     let directory = directory();
     let mut actor = Actor::start("idle", directory.path(), &[]);
     let ready = actor.line();

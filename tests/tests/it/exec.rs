@@ -1,5 +1,4 @@
-//! A program that becomes another one, and programs that it starts: the lock ends with the
-//! image, and nobody else keeps it.
+//! `exec` and child processes: the lock on a file ends with the program image that took it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,15 +8,11 @@ use mmstats_observe::State;
 use mmstats_tests::look::{file, look, states, unsigned};
 use mmstats_tests::system::{Signal, signal};
 
-use mmstats_tests::actor::{Actor, directory};
-
-fn path_of(ready: &str) -> PathBuf {
-    PathBuf::from(ready.splitn(3, ' ').nth(2).unwrap())
-}
+use mmstats_tests::actor::{Actor, directory, path_of};
 
 /// The same process id twice: one file is dead, one lives.
 #[test]
-fn a_program_executes_itself() {
+fn exec_leaves_one_dead_and_one_live_file() {
     let directory = directory();
     let mut actor = Actor::start("idle", directory.path(), &["name=old"]);
     let old = path_of(&actor.line());
@@ -46,10 +41,9 @@ fn a_program_executes_itself() {
     assert_eq!(look(&newest).files()[0].state(), State::Dead);
 }
 
-/// With a name that says no more than the process id, the new image takes the old one's
-/// place, because its writer is gone.
+/// A file name made of the process id alone is the same for both images.
 #[test]
-fn the_new_image_takes_over_the_name() {
+fn exec_with_the_same_name_replaces_the_file() {
     let directory = directory();
     let words = ["files={CMD}-{PID}.mmst"];
     let mut actor = Actor::start("idle", directory.path(), &words);
@@ -65,9 +59,8 @@ fn the_new_image_takes_over_the_name() {
     assert_eq!(unsigned(&observer, "counter"), 5);
 }
 
-/// What a program starts may outlive it, but does not keep its file alive.
 #[test]
-fn children_inherit_no_lock() {
+fn children_of_a_dead_program_hold_no_lock() {
     for how in ["spawn", "spawn fork"] {
         let directory = directory();
         let mut actor = Actor::start("idle", directory.path(), &[]);
@@ -92,7 +85,7 @@ impl Drop for Survivor {
     }
 }
 
-/// Until then it is a copy of its parent, and has all that its parent has.
+/// Before `exec` a child has all open files of its parent.
 fn wait_until_executed(child: &Survivor, parent: u32) {
     let program = |pid: u32| fs::read_link(format!("/proc/{pid}/exe")).unwrap();
     let start = Instant::now();

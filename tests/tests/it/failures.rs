@@ -35,7 +35,7 @@ fn refused(options: &Options, path: &Path, reason: &str) {
 }
 
 #[test]
-fn directories_that_are_none() {
+fn bad_directory_is_an_error_that_names_it() {
     let directory = directory();
     let missing = directory.path().join("missing").join("deeper");
     refused(&Options::new().directory(&missing), &missing, "no such file or directory");
@@ -60,7 +60,7 @@ fn directories_that_are_none() {
 
 #[cfg(target_os = "linux")] // modes
 #[test]
-fn directory_of_somebody_else() {
+fn directory_of_another_user_is_refused() {
     let directory = directory();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let target = directory.path().join("target");
@@ -72,7 +72,7 @@ fn directory_of_somebody_else() {
 }
 
 #[test]
-fn names_that_are_none() {
+fn bad_file_name_is_an_error() {
     let directory = directory();
     for (template, reason) in [
         ("{USER}.mmst", "unknown placeholder {USER}"),
@@ -91,10 +91,9 @@ fn names_that_are_none() {
     assert_eq!(count_of_files(directory.path()), 0);
 }
 
-/// A name that has room for one file, but not for the `.1` of the next: the first file is
-/// as good as any, and further threads go on unseen.
+/// The `.1` of the next file does not fit: further threads write to private memory.
 #[test]
-fn name_without_room_for_a_further_file() {
+fn name_too_long_for_a_further_file_keeps_the_first() {
     let directory = directory();
     let longest = format!("{}.mmst", "w".repeat(crate::backend::name::MAX - 5));
     let options = Options::new().directory(directory.path()).lanes(1).files(longest);
@@ -107,9 +106,8 @@ fn name_without_room_for_a_further_file() {
     assert_eq!(unsigned(&look(directory.path()), "counter"), 8);
 }
 
-/// A name that a live program has is never taken from it.
 #[test]
-fn name_of_a_live_publisher() {
+fn name_of_a_live_publisher_is_taken() {
     let directory = directory();
     let mut live = Actor::start("idle", directory.path(), &["files=fixed.mmst"]);
     live.line();
@@ -133,9 +131,9 @@ fn name_of_a_live_publisher() {
     assert_eq!(unsigned(&observer, "counter"), 7);
 }
 
-/// A name that a dead program left is used again: for a program with a fixed name.
+/// For programs with a fixed name.
 #[test]
-fn name_of_a_dead_publisher() {
+fn name_of_a_dead_publisher_is_reused() {
     let directory = directory();
     let path = directory.path().join("fixed.mmst");
     let mut instances = Vec::new();
@@ -153,10 +151,9 @@ fn name_of_a_dead_publisher() {
     assert_eq!(instances.len(), 3);
 }
 
-/// Whatever was planted at the name is neither followed nor replaced.
 #[cfg(target_os = "linux")] // links for everybody
 #[test]
-fn planted_names() {
+fn planted_name_is_neither_followed_nor_replaced() {
     let directory = directory();
     let path = directory.path().join("fixed.mmst");
     let victim = directory.path().join("victim");
@@ -193,7 +190,7 @@ fn declared(declare: impl Fn(&mut Schema), lanes: u32) -> String {
 }
 
 #[test]
-fn declarations_that_break_a_rule() {
+fn declaration_that_breaks_a_rule_is_an_error() {
     let one = |label: &str, refine: fn(FieldOptions<Counter>) -> FieldOptions<Counter>| {
         let label = label.to_owned();
         move |schema: &mut Schema| {
@@ -245,7 +242,7 @@ fn declarations_that_break_a_rule() {
 
 /// More than fits into an image: an error, not a crash while sizes are computed.
 #[test]
-fn images_that_are_too_large() {
+fn image_that_is_too_large_is_an_error() {
     let error = declared(
         |schema| {
             for n in 0..100 {

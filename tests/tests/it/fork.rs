@@ -1,4 +1,4 @@
-//! Two writers on one mapping cannot come about by a fork: DESIGN.md section 6.
+//! Forks never make two writers on one mapping: DESIGN.md section 6.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use mmstats_tests::system::{Signal, signal};
 
 use mmstats_tests::actor::{Actor, directory};
 
-/// The pid of the child, whatever the two say first; and the other lines.
+/// Process id of the child, and the other lines of the two processes, in any order.
 fn child_of(actor: &mut Actor, lines: usize) -> (u32, Vec<String>) {
     let (mut child, mut others) = (None, Vec::new());
     for _ in 0..lines {
@@ -43,26 +43,24 @@ impl One for mmstats_observe::OwnedValue {
     }
 }
 
-/// The child updates, then drops all that it inherited: the parent's file is as before.
 #[test]
-fn a_child_uses_and_drops_what_it_inherited() {
+fn child_that_drops_inherited_handles_leaves_parent_untouched() {
     let directory = directory();
     let mut actor = Actor::start("fork", directory.path(), &["drop"]);
     let (_, others) = child_of(&mut actor, 2);
     assert_eq!(others, ["dropped"]);
     assert_eq!(actor.ask("wait"), "done");
     untouched(directory.path(), State::Live);
-    // The parent goes on in the file that everybody sees.
+    // The parent still writes to the published file.
     actor.ask("300");
     assert_eq!(unsigned(&look(directory.path()), "counter"), 600);
     actor.succeeds();
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
-/// A child that needs more lanes than it inherited does not open files in the parent's
-/// name, which would be one program of two processes.
+/// A further file under the parent's instance would be one program of two processes.
 #[test]
-fn a_child_needs_more_lanes() {
+fn child_that_needs_more_lanes_opens_no_file() {
     let directory = directory();
     let mut actor = Actor::start("fork", directory.path(), &["grow"]);
     let (_, others) = child_of(&mut actor, 2);
@@ -71,9 +69,8 @@ fn a_child_needs_more_lanes() {
     untouched(directory.path(), State::Live);
 }
 
-/// A child that adds fields adds them for itself alone.
 #[test]
-fn a_child_adds_fields() {
+fn child_that_adds_fields_does_not_publish_them() {
     let directory = directory();
     let mut actor = Actor::start("fork", directory.path(), &["add"]);
     let (_, others) = child_of(&mut actor, 2);
@@ -87,9 +84,8 @@ fn a_child_adds_fields() {
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
-/// A child may publish for itself; and it does not keep its parent's file alive.
 #[test]
-fn a_child_publishes_and_outlives_its_parent() {
+fn child_that_publishes_does_not_keep_parent_alive() {
     let directory = directory();
     let mut actor = Actor::start("fork", directory.path(), &["publish"]);
     let (child, others) = child_of(&mut actor, 2);

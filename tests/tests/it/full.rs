@@ -1,8 +1,7 @@
 //! A full file system is an error when the file is made, and never a signal later:
 //! DESIGN.md section 6.
 //!
-//! What is done is in the actor's role `disk`; it mounts a small tmpfs in a namespace of
-//! its own.
+//! The role `disk` of the actor mounts a small tmpfs in its own mount namespace.
 
 use mmstats_tests::actor::{Actor, directory, skip};
 
@@ -22,36 +21,36 @@ fn passes(scenario: &str) {
 }
 
 #[test]
-fn full() {
+fn creation_without_room_is_an_error() {
     passes("full");
 }
 
 #[test]
-fn nearly_full() {
+fn creation_with_too_little_room_is_an_error() {
     passes("nearly-full");
 }
 
 #[test]
-fn private_memory_is_the_second_choice() {
+fn creation_without_room_falls_back_to_private_memory() {
     passes("private");
 }
 
 #[test]
-fn a_further_file_does_not_fit() {
+fn growth_without_room_keeps_the_first_file() {
     passes("growth");
 }
 
 #[test]
-fn a_further_file_does_not_fit_and_memory_will_do() {
+fn growth_without_room_falls_back_to_private_memory() {
     passes("growth-private");
 }
 
 #[test]
-fn a_family_goes_on_when_there_is_room_again() {
+fn family_after_room_is_freed_continues() {
     passes("growth-family");
 }
 
 #[test]
-fn read_only() {
+fn creation_on_read_only_file_system_is_an_error() {
     passes("read-only");
 }

@@ -31,10 +31,9 @@ fn hits_of(path: &Path) -> u128 {
     unsigned(&look(path), "hits")
 }
 
-/// Publishers of one type and of two, used by the same threads through `with`: each gets
-/// what is its own.
+/// Publishers of one type and of two, used by the same threads through `with`.
 #[test]
-fn several_publishers_in_one_process() {
+fn publishers_in_one_process_are_separate() {
     let directory = directory();
     let (a, b) = (one(directory.path()), one(directory.path()));
     let c: Publisher<Two> =
@@ -77,10 +76,9 @@ fn several_publishers_in_one_process() {
     }
 }
 
-/// The last clone closes; `close` does so at once. Afterwards nothing fails, and the closed
-/// file keeps what was said before.
+/// The last clone closes; `close` does so at once. No later update fails.
 #[test]
-fn use_after_the_end() {
+fn handles_after_close_leave_the_file_alone() {
     let directory = directory();
     let publisher = one(directory.path());
     let path = publisher.paths().remove(0);
@@ -95,7 +93,7 @@ fn use_after_the_end() {
     clone.close();
     assert_eq!(look(&path).files()[0].state(), State::Closed);
     assert!(matches!(again.lane(), Err(Error::Closed)));
-    // The thread-local route never fails: it goes on in memory that nobody sees.
+    // The thread-local route never fails: it writes to private memory.
     again.with(|stats| stats.hits.add(1000));
     std::thread::scope(|scope| {
         scope.spawn(|| again.with(|stats| stats.hits.add(1000)));
@@ -112,9 +110,9 @@ fn use_after_the_end() {
     assert_eq!(count_of_files(directory.path()), 1);
 }
 
-/// Threads that are at work while others close the publisher, and go on afterwards.
+/// Threads update before, during and after the close by another thread.
 #[test]
-fn lanes_outlive_their_publisher() {
+fn threads_at_work_during_close_lose_nothing() {
     let directory = directory();
     let publisher: Publisher<One> = Options::new().directory(directory.path()).start().unwrap();
     let path = publisher.paths().remove(0);
@@ -140,7 +138,7 @@ fn lanes_outlive_their_publisher() {
         closed.store(true, Ordering::Relaxed);
         threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
     });
-    // Each counted as often by both of its handles, and noticed nothing.
+    // Both handles of each thread count the same.
     assert_eq!(counts, [(1000, true); 4]);
     assert!(!path.exists(), "closed and removed");
 }
@@ -159,10 +157,9 @@ impl Drop for Last {
     }
 }
 
-/// Destructors of a thread's other variables may count too, whether the thread's handles
-/// are gone by then or not.
+/// The thread's handles may be destroyed before or after the variable.
 #[test]
-fn with_in_a_destructor_of_a_thread() {
+fn with_in_a_thread_destructor_counts() {
     let directory = directory();
     let publisher = one(directory.path());
     let path = publisher.paths().remove(0);
@@ -184,10 +181,9 @@ fn with_in_a_destructor_of_a_thread() {
     assert!(value(&observer.files()[0], "level").value.is_none());
 }
 
-/// A long-lived thread that meets one publisher after the other does not keep them all.
 #[cfg(target_os = "linux")] // has /proc
 #[test]
-fn a_thread_survives_many_publishers() {
+fn thread_with_many_publishers_keeps_no_files_open() {
     let directory = directory();
     let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let publish = || {
@@ -198,15 +194,14 @@ fn a_thread_survives_many_publishers() {
     publish();
     let before = open();
     (0..200).for_each(|_| publish());
-    // Other tests open files meanwhile, but not that many.
+    // Other tests open fewer files meanwhile.
     assert!(open() < before + 100, "{before} open files became {}", open());
     assert_eq!(count_of_files(directory.path()), 0);
 }
 
-/// A kept file says that nothing changes any more, and nothing does: handles that are still
-/// around go on in a copy of their own.
+/// Handles that remain write to a private copy.
 #[test]
-fn a_closed_file_does_not_change() {
+fn closed_file_after_updates_does_not_change() {
     let directory = directory();
     let publisher = one(directory.path());
     let path = publisher.paths().remove(0);

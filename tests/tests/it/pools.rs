@@ -1,5 +1,4 @@
-//! The one documented way for pools and for tasks that move between threads:
-//! `Publisher::with`.
+//! Pools, and tasks that move between threads, use `Publisher::with`.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,9 +16,9 @@ struct Pool {
     in_flight: Gauge<i64>,
 }
 
-/// Async tasks that wake up on other threads: each step counts where it runs.
+/// Each step of a task counts on the thread that runs it.
 #[test]
-fn async_tasks_that_move_between_threads() {
+fn tasks_that_move_between_threads_sum_exactly() {
     const TASKS: u64 = 200;
     const STEPS: u64 = 20;
     let directory = directory();
@@ -32,7 +31,7 @@ fn async_tasks_that_move_between_threads() {
         .build()
         .unwrap();
     let mut rounds = 0;
-    // On a busy machine one thread may do all of a round alone.
+    // On a busy machine one thread may run a whole round.
     while moved.load(Ordering::Relaxed) == 0 && rounds < 200 {
         rounds += 1;
         runtime.block_on(async {
@@ -64,16 +63,16 @@ fn async_tasks_that_move_between_threads() {
     assert!(moved.load(Ordering::Relaxed) > 0, "no task moved, so nothing was tried");
     let observer = look(directory.path());
     assert_eq!(unsigned(&observer, "steps"), u128::from(rounds * TASKS * STEPS));
-    // A task that ends elsewhere than it began leaves +1 and -1 in two lanes: only the sum
-    // means something, and it does as long as the threads live.
+    // A task that ends on another thread leaves +1 and -1 in two lanes: the sum is right as long
+    // as both threads live.
     assert_eq!(total(&observer, "in_flight").value.unwrap().as_f64(), Some(0.0));
     drop(runtime);
     assert_eq!(unsigned(&look(directory.path()), "steps"), u128::from(rounds * TASKS * STEPS));
 }
 
-/// A pool of plain threads: a job is continued by whoever is free.
+/// A pool of plain threads: any free thread continues a job.
 #[test]
-fn jobs_of_a_thread_pool() {
+fn jobs_of_a_thread_pool_sum_exactly() {
     const JOBS: u64 = 500;
     const STEPS: u64 = 10;
     let directory = directory();

@@ -1,4 +1,4 @@
-//! A prefork server: each worker is a program of its own, and together they are exact.
+//! A prefork server whose workers publish as programs of their own.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -11,7 +11,7 @@ use mmstats_tests::system::{Signal, signal};
 
 use mmstats_tests::actor::{Actor, directory};
 
-/// The clients, who know how many answers they got from whom.
+/// Clients, with the number of answers by process id of the worker.
 struct Clients<'a> {
     socket: &'a Path,
     answers: HashMap<u32, u128>,
@@ -32,7 +32,7 @@ impl Clients<'_> {
     }
 }
 
-/// What an observer who folds sees of all workers together, whoever lives.
+/// An observer that folds ended workers into its totals.
 struct Watcher {
     observer: Observer,
     fold: Fold,
@@ -57,7 +57,7 @@ impl Watcher {
     }
 }
 
-/// The file of a worker, by the process id that it says it has.
+/// State and count in the file of a worker, found by its process id.
 fn count_of(observer: &Observer, pid: u32) -> (State, u128) {
     let mut found = observer.files().iter().filter(|file| file.identity().pid == Some(pid));
     let file = found.next().unwrap_or_else(|| panic!("no {pid} in {:?}", states(observer)));
@@ -67,7 +67,7 @@ fn count_of(observer: &Observer, pid: u32) -> (State, u128) {
 }
 
 #[test]
-fn eight_children_and_their_replacements() {
+fn workers_that_die_and_are_replaced_sum_exactly() {
     let (directory, place) = (directory(), directory());
     let socket = place.path().join("socket");
     let mut server = Actor::start("prefork", directory.path(), &[socket.to_str().unwrap()]);
@@ -89,10 +89,10 @@ fn eight_children_and_their_replacements() {
     for (pid, answers) in &clients.answers {
         assert_eq!(count_of(&observer, *pid), (State::Live, *answers), "worker {pid}");
     }
-    assert_eq!(clients.answers.len(), 8, "nobody else answers");
+    assert_eq!(clients.answers.len(), 8, "only workers answer");
     assert_eq!(watcher.sum(), parent + 800);
 
-    // A child that goes on with what it inherited is seen by nobody.
+    // Updates of a child with inherited handles are not published.
     let mute = fork(&mut server, "fork mute");
     let alone = |parent: u128| {
         let observer = look(directory.path());
@@ -104,7 +104,7 @@ fn eight_children_and_their_replacements() {
     };
     alone(parent);
 
-    // One after the other is killed; the others serve on, and the sum never drops.
+    // Workers are killed in turn; the others keep serving, and the sum never drops.
     let mut sum = watcher.sum();
     for (dead, worker) in (1..).zip(&workers[..4]) {
         signal(*worker, Signal::Kill).unwrap();
@@ -122,7 +122,7 @@ fn eight_children_and_their_replacements() {
         sum = now;
     }
 
-    // Replacements; the first one removes what the dead have left.
+    // Replacements; the first one removes the files of the dead.
     let first = fork(&mut server, "fork tidy");
     assert_eq!(watcher.sum(), sum, "though four files are gone");
     assert_eq!(look(directory.path()).programs().len(), 1 + 4 + 1);
@@ -137,7 +137,7 @@ fn eight_children_and_their_replacements() {
     assert_eq!(watcher.sum(), parent + clients.sum());
     assert_eq!(clients.sum(), 800 + 4 * 50 + 200);
     alone(parent);
-    // Not even the end of the parent takes something away.
+    // The end of the parent changes no count.
     server.kill();
     assert_eq!(unsigned(&look(parents), "added"), parent);
 }

@@ -211,7 +211,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_declared_and_set_is_read(
+    fn declared_and_set_values_are_read(
         fields in btree_map("[^\u{0}]{1,60}", declared(), 0..20),
         lanes in 1_u32..4,
     ) {

@@ -1,9 +1,9 @@
-//! An update does no system call, no lock that waits, no allocation that asks the system:
-//! DESIGN.md section 1, promise 1.
+//! An update makes no system call, also none of a lock or an allocator: DESIGN.md section 1,
+//! promise 1.
 //!
-//! The strict mode of seccomp kills a process at any system call but read, write and
-//! exit. Kinds that read the clock are proven in a mode like it: the strict one takes the time
-//! stamp counter away, by which the vDSO knows the time.
+//! The strict mode of seccomp kills a process at any system call but read, write and exit. It also
+//! disables the time stamp counter, which the vDSO reads: kinds that read the clock are tested in a
+//! mode with a filter.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -14,11 +14,11 @@ use mmstats_tests::look::{in_lane, look, total};
 
 use mmstats_tests::actor::{Actor, directory, skip};
 
-/// Whether there is no strict mode here; then the test says that it was skipped.
+/// Whether this system has no strict mode; prints then that the test was skipped.
 fn skipped(actor: &mut Actor) -> bool {
     assert_eq!(actor.line(), "ready");
     let status = actor.wait();
-    // Only a process that cannot enter it says another word.
+    // A process that cannot enter it prints another word.
     let word = actor.try_line().filter(|_| status.success());
     word.inspect(|line| skip(line)).is_some()
 }
@@ -29,7 +29,7 @@ fn plain(file: &File, lane: u32, label: &str) -> OwnedValue {
     reading.value.unwrap().only().clone()
 }
 
-/// Whether the clocks are read without a system call here; the machine decides that.
+/// Whether clocks are read without a system call on this machine.
 fn has_clock(directory: &Path) -> bool {
     let mut actor = Actor::start("strict", directory, &["clock"]);
     assert_eq!(actor.line(), "ready");
@@ -50,13 +50,13 @@ fn with<'a>(observer: &'a Observer, label: &str) -> &'a File {
 /// Each way to update each kind, a hundred thousand times: half by plain handles, half by the
 /// thread-local route.
 #[test]
-fn millions_of_updates_without_a_system_call() {
+fn updates_make_no_system_call() {
     updates(50_000, false);
 }
 
 /// The same with the kinds that read the clock.
 #[test]
-fn millions_of_updates_by_the_clock_without_a_system_call() {
+fn updates_that_read_the_clock_make_no_system_call() {
     if has_clock(directory().path()) {
         updates(50_000, true);
     }
@@ -205,9 +205,9 @@ fn log(file: &File, lane: u32, number: u32) {
     }
 }
 
-/// The test above could fail: one system call, and the same program is killed.
+/// Shows that the tests above can fail.
 #[test]
-fn a_single_system_call_would_be_seen() {
+fn single_system_call_kills_the_program() {
     let directory = directory();
     let mut seen = false;
     // The other mode sends the signal for a bad system call.
@@ -223,7 +223,7 @@ fn a_single_system_call_would_be_seen() {
     if !seen {
         return;
     }
-    // What it published before is there all the same.
+    // Its earlier values are readable.
     let observer = look(directory.path());
     assert_eq!(plain(with(&observer, "counter"), 0, "counter"), OwnedValue::Unsigned(10));
 }

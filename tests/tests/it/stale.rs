@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mmstats_observe::State;
 use mmstats_tests::look::{look, unsigned};
 
-use mmstats_tests::actor::{Actor, amount, directory};
+use mmstats_tests::actor::{Actor, amount, directory, path_of};
 
 /// How many a process makes: less than it may have open anywhere.
 const BATCH: usize = 400;
@@ -17,12 +17,8 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-fn path_of(ready: &str) -> PathBuf {
-    PathBuf::from(ready.splitn(3, ' ').nth(2).unwrap())
-}
-
 #[test]
-fn ten_thousand_at_start() {
+fn start_among_many_dead_files_is_quick() {
     let directory = directory();
     let count = amount(10_000, 2_000);
     for _ in 0..count / BATCH {

@@ -1,5 +1,5 @@
-//! The reader in `spec/readers/python`, written from the documents alone, reads what this
-//! library publishes, also while the program lives.
+//! The reader in `spec/readers/python`, written from the documents alone, reads files of this
+//! library, also while the program lives.
 
 use std::path::Path;
 use std::process::Command;
@@ -53,7 +53,7 @@ fn read(path: &Path) -> Option<(String, Value)> {
 }
 
 #[test]
-fn a_reader_written_from_the_documents_agrees() {
+fn reader_in_python_agrees_with_the_publisher() {
     let directory = directory();
     let app: Publisher<App> = Options::new().directory(directory.path()).start().unwrap();
     let stats = app.lane().unwrap();

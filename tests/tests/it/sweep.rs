@@ -1,5 +1,4 @@
-//! A publisher tidies up after programs that died, keeps the newest as post-mortems, and
-//! leaves everything else alone: DESIGN.md section 6.
+//! Sweeping at the start of a publisher: DESIGN.md section 6.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{chown, symlink};
@@ -11,9 +10,9 @@ use mmstats_tests::everything::Everything;
 use mmstats_tests::look::{look, unsigned};
 use mmstats_tests::system::is_root;
 
-use mmstats_tests::actor::{Actor, directory};
+use mmstats_tests::actor::{Actor, directory, path_of};
 
-/// A file of a program that was killed, which looks `age` seconds old.
+/// File of a killed program, modified `age` seconds ago.
 fn dead(directory: &Path, age: u64) -> PathBuf {
     let (actor, path) = live(directory);
     drop(actor);
@@ -23,8 +22,7 @@ fn dead(directory: &Path, age: u64) -> PathBuf {
 
 fn live(directory: &Path) -> (Actor, PathBuf) {
     let mut actor = Actor::start("idle", directory, &[]);
-    let ready = actor.line();
-    let path = PathBuf::from(ready.splitn(3, ' ').nth(2).unwrap());
+    let path = path_of(&actor.line());
     (actor, path)
 }
 
@@ -38,7 +36,7 @@ fn start(directory: &Path, keep: Option<usize>) -> Publisher<Everything> {
 }
 
 #[test]
-fn the_newest_are_kept() {
+fn sweep_keeps_newest_post_mortems() {
     let directory = directory();
     let dead: Vec<_> = (1..=5).map(|n| dead(directory.path(), n * 100)).collect();
     let there = || dead.iter().map(|path| path.exists()).collect::<Vec<_>>();
@@ -49,7 +47,6 @@ fn the_newest_are_kept() {
     assert_eq!(there(), [true; 5]);
     let publisher = start(directory.path(), Some(2));
     assert_eq!(there(), [true, true, false, false, false]);
-    // What is kept can be read.
     assert_eq!(look(directory.path()).files().len(), 3);
     drop(start(directory.path(), Some(0)));
     assert_eq!(there(), [false; 5]);
@@ -57,7 +54,7 @@ fn the_newest_are_kept() {
 }
 
 #[test]
-fn everything_else_stays() {
+fn sweep_leaves_other_files_alone() {
     let directory = directory();
     let old = dead(directory.path(), 500);
     let (mut program, alive) = live(directory.path());

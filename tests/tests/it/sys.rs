@@ -29,7 +29,7 @@ fn trimmed(path: impl AsRef<std::path::Path>) -> String {
 }
 
 #[test]
-fn process() {
+fn process_fields_match_the_system() {
     let directory = directory();
     let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     let mut actor = Actor::start("idle", directory.path(), &[]);
@@ -78,7 +78,7 @@ fn process() {
 }
 
 #[test]
-fn name_that_was_given() {
+fn given_name_is_published() {
     let directory = directory();
     let mut actor = Actor::start("idle", directory.path(), &["name=my/web server"]);
     actor.line();
@@ -90,7 +90,7 @@ fn name_that_was_given() {
 }
 
 #[test]
-fn left_out() {
+fn fields_left_out_are_absent() {
     let directory = directory();
     let mut schema = Schema::new();
     schema.add::<Counter>("only", mmstats::FieldOptions::new());

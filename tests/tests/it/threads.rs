@@ -52,7 +52,7 @@ fn ended<'scope>(threads: impl IntoIterator<Item = ScopedJoinHandle<'scope, ()>>
 
 /// 8 short-lived threads in two waves of 4, looked at while they run.
 #[test]
-fn a_million_increments_by_the_thread_local_route() {
+fn increments_by_the_thread_local_route_sum_exactly() {
     let directory = directory();
     let publisher = start(directory.path(), 4);
     for wave in 1..=2 {
@@ -104,7 +104,7 @@ fn a_million_increments_by_the_thread_local_route() {
 
 /// The same by handles that each thread keeps, looked at after each wave.
 #[test]
-fn a_million_increments_by_lanes() {
+fn increments_by_lanes_sum_exactly() {
     let directory = directory();
     let publisher = start(directory.path(), 4);
     for wave in 1..=2 {
@@ -135,9 +135,9 @@ fn a_million_increments_by_lanes() {
     assert_eq!(unsigned(&observer, "done"), 1_000_000, "after the end too");
 }
 
-/// When lanes run out there are further files, and observers add them up.
+/// Observers add the files up.
 #[test]
-fn more_threads_than_lanes() {
+fn more_threads_than_lanes_open_further_files() {
     let directory = directory();
     let publisher = start(directory.path(), 2);
     let (claimed, looked) = (Meeting::new(12), Meeting::new(12));
@@ -176,7 +176,7 @@ fn more_threads_than_lanes() {
 
 /// What a thread said of itself ends with it; what it counted stays.
 #[test]
-fn gauges_and_texts_end_with_their_thread() {
+fn gauges_and_texts_of_an_ended_thread_are_absent() {
     let directory = directory();
     let publisher = start(directory.path(), 4);
     let (set, looked) = (Meeting::new(3), Meeting::new(3));
@@ -213,9 +213,9 @@ fn gauges_and_texts_end_with_their_thread() {
     assert_eq!(current.value.unwrap().as_f64(), Some(5.0));
 }
 
-/// Threads that come and go need as many lanes as there are at once, not as there ever were.
+/// Lanes needed are those of threads alive at once.
 #[test]
-fn a_thousand_threads_share_four_lanes() {
+fn threads_in_turn_share_few_lanes() {
     let directory = directory();
     let publisher = start(directory.path(), 4);
     std::thread::scope(|scope| {

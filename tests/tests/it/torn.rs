@@ -59,7 +59,7 @@ fn watch(directory: &std::path::Path, kind: &str) -> Tally {
 /// One kind after the other: three writers and six readers at once would mostly wait for
 /// a processor.
 #[test]
-fn nothing_is_torn_at_full_speed() {
+fn reads_at_full_speed_are_never_torn() {
     for kind in ["text", "group", "array"] {
         let directory = directory();
         let (_actor, _out) = Actor::start_raw("payload", directory.path(), &[kind]);

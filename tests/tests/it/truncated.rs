@@ -31,7 +31,7 @@ fn truncate(path: &Path, len: u64) {
 
 /// Between two looks: to nothing, into the header, by a page, by a byte.
 #[test]
-fn between_two_looks() {
+fn truncation_between_looks_is_damage() {
     for cut in [|_| 0, |_| 100, |len: u64| len / 2 / 4096 * 4096, |len| len - 1] {
         let directory = directory();
         let (victim, _live, other) = two_programs(directory.path());
@@ -60,9 +60,8 @@ fn between_two_looks() {
     }
 }
 
-/// In the middle of a look.
 #[test]
-fn while_a_thread_reads() {
+fn truncation_during_a_look_is_damage() {
     let directory = directory();
     let (victim, mut live, other) = two_programs(directory.path());
     let (reading, truncated) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -110,7 +109,7 @@ fn while_a_thread_reads() {
 /// A program whose own file is truncated goes on, whatever it does next. Observers say what
 /// is wrong with the file, and see the threads that come after that in the next one.
 #[test]
-fn under_its_publisher() {
+fn truncation_under_its_publisher_stops_no_program() {
     for len in [0, 100, 4096] {
         let directory = directory();
         let mut actor = Actor::start("idle", directory.path(), &[]);
@@ -135,9 +134,9 @@ fn under_its_publisher() {
     }
 }
 
-/// The rest that a publisher can do, in this process.
+/// Other operations of a publisher, in this process.
 #[test]
-fn under_a_publisher_that_adds_and_retires() {
+fn truncation_under_a_growing_publisher_stops_no_program() {
     use mmstats::{Counter, Events, FieldOptions, Lane, Options, Timer};
     for len in [0, 64, 200, 4096, 8192] {
         let directory = directory();

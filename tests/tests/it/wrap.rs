@@ -1,5 +1,5 @@
-//! Numbers of values come round to 0 after 2^32 publishes: a program and an observer of its file
-//! go on over the end. The file is changed to be shortly before it.
+//! The number of a value wraps to 0 after 2^32 publishes. The file is edited to be shortly before
+//! that, while a program and an observer have it open.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -22,8 +22,7 @@ struct Old {
     rate: Rate,
 }
 
-/// Writes numbers into all cells, as if there had been nearly 2^32 publishes; says the number of
-/// the cell of the log.
+/// Sets the numbers of all cells to nearly 2^32; returns the number of the log's cell.
 fn age(path: &Path) -> u32 {
     let bytes = std::fs::read(path).unwrap();
     let image = Image::open(bytes.as_slice()).unwrap();
@@ -44,7 +43,7 @@ fn age(path: &Path) -> u32 {
 }
 
 #[test]
-fn values_go_on_over_the_end_of_their_numbers() {
+fn numbers_that_wrap_keep_values_readable() {
     let directory = directory();
     let publisher: Publisher<Old> = Options::new().directory(directory.path()).start().unwrap();
     let old = publisher.lane().unwrap();
@@ -67,7 +66,7 @@ fn values_go_on_over_the_end_of_their_numbers() {
         assert_eq!((timer.count, timer.sum), (n.into(), sum));
         let Some(OwnedValue::Histogram(sizes)) = value("sizes") else { panic!("none at {n}") };
         assert_eq!((sizes.count(), sizes.sum()), (n.into(), Number::Unsigned(sum)));
-        // Of rings fewer values are seen for a while.
+        // A ring shows fewer values after the wrap.
         if let Some(OwnedValue::Window(AverageValue { count, sum })) = value("window") {
             assert!(count <= 5.0 && sum <= 5.0 * 300.0, "{sum} of {count}");
             #[allow(clippy::cast_precision_loss)]
@@ -92,5 +91,5 @@ fn values_go_on_over_the_end_of_their_numbers() {
             seen = events[0].number;
         }
     }
-    assert!(seen < 300, "it went round: {seen}");
+    assert!(seen < 300, "no wrap: {seen}");
 }

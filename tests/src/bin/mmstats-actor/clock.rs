@@ -1,15 +1,15 @@
-//! The time of day of this process, which it may set without touching the machine's.
+//! A time of day of this process, apart from the clock of the machine.
 //!
-//! The standard library asks the C library's `clock_gettime`. A program that has a function
-//! of this name is asked instead, and this one moves what the C library says. Programs of 32
-//! bits ask `__clock_gettime64`, whose seconds have 64.
+//! The standard library calls `clock_gettime` of the C library. A program that defines a function of
+//! this name is called instead; this one adds an offset. Programs of 32 bits call
+//! `__clock_gettime64`, with seconds of 64 bits.
 #![allow(unsafe_code)] // Stands in for a function of the C library; each block has its proof.
 
 use std::ffi::{CStr, c_int};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// From here on the time of day is `seconds` ahead of the machine's; behind, if negative.
+/// Sets the time of day to `seconds` ahead of the machine's; behind it, if negative.
 pub(crate) fn set(seconds: i64) {
     AHEAD.store(seconds, Ordering::Relaxed);
 }

@@ -1,4 +1,4 @@
-//! A program that goes into the background.
+//! A daemon.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use mmstats_tests::system;
 
 use crate::lines::{hear, say};
 
-/// Publishes `before` it goes into the background, or `after`. The daemon tells its process
-/// id, what it is told of the publisher that it inherited, and where it publishes now.
+/// Publishes `before` it goes into the background, or `after`. The daemon prints its process id,
+/// the path of its file, and the problem of the publisher that it inherited.
 pub(crate) fn run(directory: &Path, words: &[String]) {
     let [when] = words else { panic!("WHEN") };
     let options = || Options::new().directory(directory).post_mortems(None);
@@ -24,7 +24,7 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
 
     let mut told = "nothing".to_owned();
     if let Some((publisher, stats)) = &early {
-        // The mistake: these go nowhere.
+        // The mistake: these are not published.
         stats.update(1000);
         publisher.with(|stats| stats.update(1000));
         assert!(publisher.paths().is_empty(), "the file is not ours");
@@ -37,8 +37,8 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
     while hear().is_some() {}
 }
 
-/// Forks twice: the first child leads a session of its own, the second one can never get
-/// a terminal. Only the second one returns.
+/// Forks twice: the first child leads a new session, the second one can never get a terminal. Only
+/// the second one returns.
 fn go_into_the_background() {
     if let Some(child) = system::fork().expect("a child") {
         let ended = system::wait_for(child);

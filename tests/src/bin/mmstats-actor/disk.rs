@@ -1,6 +1,6 @@
 //! File systems that are full or read-only, and directories that belong to others.
 //!
-//! `disk` runs in a mount namespace of its own, so that what it mounts goes with it.
+//! `disk` runs in its own mount namespace, whose mounts end with it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use mmstats_tests::system;
 
 use crate::lines::say;
 
-/// Somebody with a quota.
+/// User id of a user with a quota.
 const USER: u32 = 54_321;
 
 type Started = Result<Publisher<Everything>, Error>;
@@ -80,7 +80,7 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// No space: an error that says so, names the path, and leaves nothing behind.
+/// No space: the error names the reason and the path, and no file is left.
 fn refused(directory: &Path, started: Started) {
     let error = started.expect_err("there is no space").to_string();
     assert!(error.contains("no space left"), "{error}");
@@ -97,7 +97,7 @@ fn full(directory: &Path) {
     publisher.with(|stats| stats.update(1));
 }
 
-/// Some pages are free, but not enough: the case where a merely sized file is a SIGBUS later.
+/// Some pages are free, but not enough: a file without reserved space would cause SIGBUS later.
 fn nearly_full(directory: &Path) {
     let size = {
         let publisher: Publisher<Everything> =
@@ -116,7 +116,7 @@ fn nearly_full(directory: &Path) {
     publisher.with(|stats| stats.update(1));
 }
 
-/// With a second choice the program goes on, and can tell why nobody sees it.
+/// With private memory as second choice the program runs, and knows why it is not published.
 fn private(directory: &Path) {
     fill(directory, 1);
     let publisher: Publisher<Everything> = options(directory).or_private().start().expect("memory");
@@ -162,7 +162,7 @@ fn growth(directory: &Path, or_private: bool) {
         }
     }
 
-    // The first file is as it was, and goes on.
+    // The first file is intact and still written to.
     second.update(30);
     let observer = look(directory);
     assert_eq!(states(&observer).len(), 1, "{:?}", names(directory));
@@ -179,8 +179,8 @@ fn growth(directory: &Path, or_private: bool) {
     assert_eq!(publisher.paths().len(), 2);
 }
 
-/// A new field of a family does not fit, nor a further thread's place in the file of one that did:
-/// all is counted with the overflow, and soon after there is room in fields of its own.
+/// Without room for a new field of a family, or for another thread's lane in a further file, counts
+/// go to the overflow field; after room is freed, to fields of their own.
 fn growth_of_a_family(directory: &Path) {
     let mut schema = Schema::new();
     let key: FamilyKey<Counter, 1> = schema.add_family("f", ["k"], FieldOptions::new());
@@ -217,7 +217,7 @@ fn growth_of_a_family(directory: &Path) {
     }
 }
 
-/// What was counted in a family, by the value of its attribute; the overflow has none.
+/// Counts of a family by the value of its attribute; the overflow field has none.
 fn of_family(directory: &Path) -> BTreeMap<String, u128> {
     let found = totals(look(directory).files()).into_iter().filter(|t| t.field.label == "f");
     found
@@ -232,7 +232,7 @@ fn of_family(directory: &Path) -> BTreeMap<String, u128> {
         .collect()
 }
 
-/// As a user who may have 64 KiB, of a megabyte: an error that says so, nothing left behind.
+/// With a quota of 64 KiB, a file of a megabyte: the error names the reason, and no file is left.
 fn quota(directory: &Path) {
     let target = directory.join("published");
     fs::create_dir(&target).expect("a directory");
@@ -242,8 +242,8 @@ fn quota(directory: &Path) {
     bounded(&target, "quota");
 }
 
-/// Where a file of 2 lanes fits and one of 100 does not: at the start an error that says so
-/// and leaves nothing behind, later lanes for as long as there is room, then memory.
+/// Where a file of 2 lanes fits and one of 100 does not: an error at the start; a running program
+/// gets lanes while there is room, then private memory.
 pub(crate) fn bounded(directory: &Path, why: &str) {
     let started: Started = options(directory).lanes(100).start();
     let error = started.expect_err("it is above the limit").to_string();
@@ -298,11 +298,11 @@ pub(crate) fn as_nobody(directory: &Path) {
     say("passed");
 }
 
-/// Somebody was first to make the directory that this user would take: it is passed over, by
-/// publishers and by observers, and left as it is.
+/// The directory that this user would take was made by another user: publishers and observers pass
+/// it over and leave it as it is.
 pub(crate) fn planted(directory: &Path, words: &[String]) {
     let [plant] = words else { panic!("PLANT") };
-    // An image to be taken for one of this user's.
+    // A planted image.
     let image = {
         let publisher: Publisher<Everything> = options(directory).start().expect("a publisher");
         publisher.with(|stats| stats.update(1000));
@@ -329,7 +329,7 @@ pub(crate) fn planted(directory: &Path, words: &[String]) {
             give(target).and_then(|()| mode(target, 0o700)).expect("the super-user may");
             std::os::unix::fs::symlink(target, &own).expect("a link");
         }
-        // In the second nobody else can write, but its owner could.
+        // Only its owner can write to the second one.
         "owner" | "readable" | "mode" => {
             fs::create_dir(&own).expect("a directory");
             fill(&own);

@@ -16,7 +16,6 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
     let stats = publisher.lane().expect("a lane");
     stats.update(10);
     publisher.with(|stats| stats.update(10));
-    // A file of its own, where the scenario asks for it.
     let later = (scenario == "add").then(|| add(&publisher, "later"));
     match system::fork().expect("a child") {
         None => {
@@ -48,7 +47,7 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
     }
 }
 
-/// A field that is added now, with 10 in it.
+/// Adds a field with the value 10.
 fn add(publisher: &Publisher<Everything>, label: &str) -> Counter {
     let key = publisher.add::<Counter>(label, FieldOptions::new()).expect("a field");
     let handle = publisher.registry().with(|lane| lane.attach(key).expect("a handle"));
@@ -56,7 +55,7 @@ fn add(publisher: &Publisher<Everything>, label: &str) -> Counter {
     handle
 }
 
-/// The child counts in a field of its parent's, and adds some, more than there is room for.
+/// The child counts in a field of its parent, and adds more fields than there is room for.
 fn child_adds(inherited: &Publisher<Everything>, later: &Counter) {
     later.add(5);
     let own: Vec<_> = (0..200).map(|n| add(inherited, &format!("child{n}"))).collect();
@@ -69,7 +68,7 @@ fn child_adds(inherited: &Publisher<Everything>, later: &Counter) {
 }
 
 fn child(scenario: &str, inherited: &Publisher<Everything>, stats: &Everything, options: Options) {
-    // Its handles go on working, and nobody sees it.
+    // Its handles work on private memory.
     for n in 1..=1000 {
         stats.update(n);
         inherited.with(|stats| stats.update(n));

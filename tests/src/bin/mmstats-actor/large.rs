@@ -1,4 +1,4 @@
-//! A program with very many fields and several threads.
+//! A program with many fields and threads.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,11 +13,11 @@ use crate::lines::{hear, say};
 /// Increments of the first fields for each increment of all.
 const HOT: usize = 50;
 
-/// `large DIRECTORY FIELDS THREADS [OPTION...]`: each thread increments all fields in turn,
-/// publishes a group of its number of rounds, and between two rounds increments the first
-/// 50 fields as often as all fields once, and rests. Says `ready`; at a line it stops and says the sum of
-/// the rounds, and the median over the threads of the processor time of an increment: of the
-/// first fields in turn, and of all in turn.
+/// `large DIRECTORY FIELDS THREADS [OPTION...]`: each thread increments all fields in turn and
+/// publishes a group of its number of rounds. Between two rounds it increments the first 50 fields
+/// as often as there are fields, and rests. Prints `ready`; at a line of input it stops and prints
+/// the sum of the rounds and the median over the threads of the processor time of an increment: of
+/// the first fields, and of all.
 pub(crate) fn run(directory: &Path, words: &[String]) {
     let [fields, threads] = [0, 1].map(|i| words[i].parse::<usize>().expect("a number"));
     let mut schema = Schema::new();
@@ -50,8 +50,7 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
             let end = used();
             hot += end - middle;
             all += middle - start;
-            // All threads together are busy for half of the processors' time, as in a server
-            // that has room left.
+            // All threads together take half of the processors' time.
             std::thread::sleep((end - start).mul_f64(rest));
         }
         #[allow(clippy::cast_precision_loss)] // For people.

@@ -1,4 +1,4 @@
-//! How long the longest update takes.
+//! Longest time of an update.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ struct Latency {
     words: Array<u64, 64>,
 }
 
-/// `SECONDS`: updates for so long, with a look at the clock for each; says how many updates
-/// there were, the worst in nanoseconds, and how many took more than a millisecond.
+/// `SECONDS`: updates for this time, each between two clock reads. Prints the number of updates, the
+/// longest in nanoseconds, and how many took more than a millisecond.
 pub(crate) fn run(directory: &Path, words: &[String]) {
     let [seconds] = words else { panic!("SECONDS") };
     let time = Duration::from_secs(seconds.parse().expect("seconds"));
@@ -25,7 +25,7 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
     let start = Instant::now();
     let (mut worst, mut above, mut updates, mut last) = (Duration::ZERO, 0_u64, 0_u64, start);
     while last - start < time {
-        // As a server would: some updates, then other work.
+        // As in a server: some updates, then other work.
         for _ in 0..1000 {
             updates += 1;
             stats.updates.set(updates);

@@ -1,4 +1,4 @@
-//! A server of the old school: one process listens, its children answer.
+//! A prefork server: one process listens, its children answer.
 
 use std::io::Write;
 use std::os::unix::net::UnixListener;
@@ -10,8 +10,8 @@ use mmstats_tests::system;
 
 use crate::lines::{hear, say};
 
-/// The parent publishes, listens on SOCKET and forks when it is told to. Each worker
-/// publishes for itself, counts a request, and answers it with its process id.
+/// The parent publishes, listens on SOCKET and forks on request. Each worker publishes for itself,
+/// counts a request, and answers it with its process id.
 pub(crate) fn run(directory: &Path, words: &[String]) {
     let [socket] = words else { panic!("SOCKET") };
     let listener = UnixListener::bind(socket).expect("a socket");
@@ -51,12 +51,12 @@ fn work(options: Options, listener: &UnixListener) -> ! {
     loop {
         let (mut client, _) = listener.accept().expect("a request");
         stats.added.incr();
-        // A client that has gone has its request counted all the same.
+        // The request of a client that has ended is counted too.
         let _ = writeln!(client, "{}", std::process::id());
     }
 }
 
-/// A child that does not publish: it goes on with what it inherited.
+/// A child that does not publish: it uses the handles that it inherited.
 fn mute(inherited: &Publisher<Everything>, stats: &Everything) -> ! {
     for n in 1..=1000 {
         stats.update(n);

@@ -21,15 +21,15 @@ use mmstats_tests::system;
 use crate::clock;
 use crate::lines::{hear, say};
 
-/// As little as a program can publish.
+/// The smallest publisher.
 #[derive(Debug, Stats)]
 struct One {
     hits: Counter,
 }
 
-/// Options from words: `files=TEMPLATE`, `name=NAME`, `lanes=N`, `keep`, `post=N` for the
-/// post-mortems that stay, `access=WHO`; and of the process `umask=OCTAL`, `user=ID`, and
-/// `clock=SECONDS`, by which its clock is ahead.
+/// Options from words: `files=TEMPLATE`, `name=NAME`, `lanes=N`, `keep`, `post=N` for the number of
+/// post-mortems to keep, `access=WHO`; and of the process `umask=OCTAL`, `user=ID`, and
+/// `clock=SECONDS`, the offset of its clock.
 pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
     let mut options = Options::new().directory(directory).post_mortems(None);
     for word in words {
@@ -63,11 +63,11 @@ pub(crate) fn options(directory: &Path, words: &[String]) -> Options {
     options
 }
 
-/// Publishes and does what it is told.
+/// Publishes and obeys the lines of its input.
 pub(crate) fn idle(directory: &Path, words: &[String]) {
     let publisher: Publisher<Everything> =
         options(directory, words).start().unwrap_or_else(|error| {
-            // No panic: a stack takes long to print, and this is no surprise.
+            // No panic: printing a stack takes long.
             eprintln!("no publisher: {error}");
             std::process::exit(1);
         });
@@ -80,7 +80,7 @@ pub(crate) fn idle(directory: &Path, words: &[String]) {
             ("thread", n) => {
                 let n = n.parse().expect("a number");
                 let publisher = publisher.clone();
-                // Stays, with its lane.
+                // Keeps its lane.
                 std::thread::spawn(move || {
                     publisher.with(|stats| stats.update(n));
                     say(format_args!("thread {}", thread_id()));
@@ -111,7 +111,7 @@ pub(crate) fn idle(directory: &Path, words: &[String]) {
             }
             #[cfg(target_os = "linux")]
             ("clock", seconds) => {
-                // Amid a timed section, which takes as long as it takes.
+                // Within a timed section.
                 let seconds = seconds.parse().expect("seconds");
                 stats.timer.time(|| clock::set(seconds));
             }
@@ -148,7 +148,7 @@ pub(crate) fn idle(directory: &Path, words: &[String]) {
     }
 }
 
-/// Publishes many files, each of a publisher of its own.
+/// Publishes many files, one publisher each.
 pub(crate) fn many(directory: &Path, words: &[String]) {
     let (count, words) = words.split_first().expect("how many");
     let count: u64 = count.parse().expect("a number");
@@ -162,11 +162,11 @@ pub(crate) fn many(directory: &Path, words: &[String]) {
         .collect();
     say(format_args!("ready {}", publishers.len()));
     while hear().is_some() {}
-    // Without destructors, however the test ends.
+    // Ends without destructors in every case.
     std::process::exit(0);
 }
 
-/// The number of this thread, by another way than the one under test.
+/// Id of this thread, not by the code under test.
 #[cfg(not(windows))] // as below
 pub(crate) fn thread_id() -> String {
     let link = std::fs::read_link("/proc/thread-self").expect("/proc");
@@ -179,8 +179,7 @@ pub(crate) fn thread_id() -> String {
     format!("{:?}", std::thread::current().id())
 }
 
-/// Publishes self-checking values as fast as possible; says from time to time which
-/// number is out.
+/// Publishes self-checking values as fast as possible; reports the last number from time to time.
 pub(crate) fn payload(directory: &Path, words: &[String]) {
     let (kinds, words) = words.split_first().expect("which kinds");
     let publisher: Publisher<Payload> = options(directory, words).start().expect("a publisher");
@@ -209,7 +208,7 @@ pub(crate) fn payload(directory: &Path, words: &[String]) {
     }
 }
 
-/// Prints the total of a counter, as another process sees it.
+/// Prints the total of a counter in the published files.
 pub(crate) fn look(directory: &Path, labels: &[String]) {
     let observer = observe(directory);
     for label in labels {
@@ -217,7 +216,7 @@ pub(crate) fn look(directory: &Path, labels: &[String]) {
     }
 }
 
-/// `USER LABEL`: what that user sees.
+/// `USER LABEL`: the total that this user reads.
 #[cfg(target_os = "linux")]
 pub(crate) fn look_as(directory: &Path, words: &[String]) {
     let [user, label] = words else { panic!("USER LABEL") };

@@ -1,4 +1,4 @@
-//! A long-lived publisher that does all there is, and a long-lived observer of everything.
+//! A long-lived publisher of everything, and a long-lived observer.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,8 +24,8 @@ struct Server {
     by_route: Family<Counter, 1>,
 }
 
-/// Threads come and go, each counts; fields are added, up to a hundred. Answers `sum` with
-/// how much was counted, and `end`s.
+/// Threads start, count and end; up to a hundred fields are added. Answers `sum` with the number of
+/// counts, and ends at `end`.
 pub(crate) fn run(directory: &Path) {
     let options = Options::new().directory(directory).name("server").lanes(4);
     let options = options.post_mortems(Some(20)).on_drop(OnDrop::Remove).reserve(50, 2000);
@@ -78,11 +78,11 @@ pub(crate) fn run(directory: &Path) {
         }
     }
     drop(publisher);
-    // The other thread has a clone still, as threads of a program that ends do.
+    // The other thread still has a clone, as at the end of most programs.
     std::process::exit(0);
 }
 
-/// Looks 20 times a second at everything, as a monitor that never ends.
+/// Reads everything 20 times a second, as a monitor does.
 pub(crate) fn observe(directory: &Path) {
     let mut observer = Observer::new(Sources::new().path(directory));
     let (mut fold, mut totals, mut scratch) = (Fold::new(), Totals::new(), Scratch::new());

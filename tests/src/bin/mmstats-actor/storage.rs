@@ -1,4 +1,5 @@
-//! A publisher of one storage class, which tells by a shared word what is out.
+//! A publisher of one storage class, which stores the number of the last published value in a shared
+//! word.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -20,12 +21,12 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
     say("ready");
     for n in 1.. {
         handle.publish(n);
-        // Release: on machines where stores pass each other it must not be seen before.
+        // Release: the word must not be seen before the value.
         word.get().store(n, Ordering::Release);
     }
 }
 
-/// `WORD WORD`: two threads publish 4 KiB each as fast as possible, in lanes of their own.
+/// `WORD WORD`: two threads publish 4 KiB each as fast as possible, each in its own lane.
 pub(crate) fn pair(directory: &Path, words: &[String]) {
     #[derive(Debug, Stats)]
     struct Pair {
@@ -60,15 +61,15 @@ pub(crate) fn pair(directory: &Path, words: &[String]) {
     });
 }
 
-/// `WORD`: adds fields, each with its number, and retires every third again; stores in the
-/// file WORD how far it is.
+/// `WORD`: adds fields, each with its number as value, and retires every third; stores the number of
+/// the last one in the file WORD.
 pub(crate) fn adding(directory: &Path, words: &[String]) {
     let [word] = words else { panic!("WORD") };
     let word = SharedWord::open(Path::new(word)).expect("a word");
     let publisher: Publisher<Lane> = options(directory, &[]).start().expect("a publisher");
     let lane = publisher.lane().expect("a lane");
     say("ready");
-    // Enough for seconds, and no more than there is room for.
+    // Enough for seconds, within the room of the file.
     for n in 1..100_000 {
         let label = format!("field.{n}");
         let key = publisher.add::<Counter>(label, FieldOptions::new()).expect("a field");

@@ -1,4 +1,4 @@
-//! Many forks, many threads, and a process id that comes again.
+//! Many forks, many threads, and a process id that is used again.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,8 +14,8 @@ use mmstats_tests::system;
 use crate::lines::{hear, say};
 use crate::publish::options;
 
-/// `CHILDREN`: forks while threads come and go, claim lanes and count. Says how many children
-/// there were, how many failed or hung, and the sum of `added`.
+/// `CHILDREN`: forks while threads start, claim lanes, count and end. Prints the number of children,
+/// how many failed or hung, and the sum of `added`.
 pub(crate) fn forks(directory: &Path, words: &[String]) {
     let [children] = words else { panic!("CHILDREN") };
     let children: u64 = children.parse().expect("a number");
@@ -25,7 +25,7 @@ pub(crate) fn forks(directory: &Path, words: &[String]) {
     stats.update(1);
     let (ended, sum, mut failed) = (AtomicBool::new(false), AtomicU64::new(3), 0);
     std::thread::scope(|scope| {
-        // A thread a round, which claims a lane and hands it back.
+        // One thread a round, which claims a lane and releases it.
         scope.spawn(|| {
             while !ended.load(Ordering::Relaxed) {
                 let work = || {
@@ -35,7 +35,7 @@ pub(crate) fn forks(directory: &Path, words: &[String]) {
                 std::thread::scope(|inner| inner.spawn(work).join()).expect("a thread");
             }
         });
-        // Lanes without a pause: most forks happen while one is being claimed.
+        // Claims lanes without a pause, so that most forks happen during a claim.
         scope.spawn(|| {
             while !ended.load(Ordering::Relaxed) {
                 publisher.lane().expect("a lane").added.add(1);
@@ -61,13 +61,13 @@ pub(crate) fn forks(directory: &Path, words: &[String]) {
     hear();
 }
 
-/// Works on as if nothing were, with what it inherited and what it needs more.
+/// Updates inherited handles, and asks for further lanes and fields.
 fn child(publisher: &Publisher<Everything>, stats: &Everything, n: u64) -> ! {
     for n in 0..100 {
         stats.update(n);
         publisher.with(|stats| stats.update(n));
     }
-    // More lanes and fields than there are.
+    // More lanes and fields than the file has.
     let more: Vec<_> = (0..5).map(|_| publisher.lane()).collect();
     let right = more.iter().all(|lane| {
         lane.as_ref().is_ok_and(|stats| {
@@ -79,7 +79,7 @@ fn child(publisher: &Publisher<Everything>, stats: &Everything, n: u64) -> ! {
     system::exit_now(i32::from(!(right && added && stats.counter.get() == 99)));
 }
 
-/// `THREADS`: short threads, 8 at once, half of them by each route; says the sum of `added`.
+/// `THREADS`: short threads, 8 at once, half of them by each route; prints the sum of `added`.
 pub(crate) fn threads(directory: &Path, words: &[String]) {
     let [threads] = words else { panic!("THREADS") };
     let threads: u64 = threads.parse().expect("a number");
@@ -116,7 +116,7 @@ pub(crate) fn threads(directory: &Path, words: &[String]) {
     hear();
 }
 
-/// As the first process of a pid namespace: two programs one after the other with one id.
+/// As the first process of a pid namespace: two programs in turn with one process id.
 pub(crate) fn recycle(directory: &Path) {
     let start = || {
         // The next process gets the number after this one.
@@ -138,7 +138,7 @@ pub(crate) fn recycle(directory: &Path) {
         assert_eq!((file.state(), file.identity().pid), (state, Some(301)), "{path}");
     }
     assert_eq!(unsigned(&observer, "counter"), 30);
-    // The second one's own kind tidies up after the first one, and leaves it alone.
+    // A third publisher sweeps the first one's file and leaves the second one's.
     let mut c = Actor::start("idle", directory, &["post=0"]);
     c.line();
     assert!(!Path::new(&of_a).exists() && Path::new(&of_b).exists(), "{:?}", states(&observer));

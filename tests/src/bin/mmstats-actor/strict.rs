@@ -1,4 +1,4 @@
-//! Many updates of every kind, in a mode where a system call is death.
+//! Updates of every kind in a mode that kills at a system call.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -13,7 +13,7 @@ use mmstats_tests::system;
 
 use crate::lines::say;
 
-/// What is done in the strict mode.
+/// Work in the strict mode.
 pub(crate) fn run(directory: &Path, words: &[String]) {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
@@ -26,8 +26,8 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
     }
 }
 
-/// Enters the strict mode; if a clock shall be read, the other one, as the strict one takes the
-/// time stamp counter away.
+/// Enters the strict mode; if a clock is read, the mode with a filter, since the strict one disables
+/// the time stamp counter.
 fn enter(clock: bool) -> bool {
     say("ready");
     if clock { system::enter_exit_only_mode() } else { system::enter_strict_mode() }
@@ -35,7 +35,7 @@ fn enter(clock: bool) -> bool {
         .is_ok()
 }
 
-/// Reads the clocks: it is killed where that takes a system call.
+/// Reads the clocks, which kills the process where that is a system call.
 fn clock() {
     if enter(true) {
         black_box((Instant::now(), SystemTime::now()));
@@ -61,7 +61,7 @@ fn update(directory: &Path, updates: u32, system_calls: u32, clock: bool) {
             stats.update_by_clock(n);
         }
     };
-    // The first call of a thread takes its lane, and the first look for each label its field.
+    // The first calls of a thread claim its lane and look up its fields.
     publisher.with(|stats| stats.update(0));
     further.with(|stats| update_further(stats, 0));
     for n in 1..10 {

@@ -1,9 +1,8 @@
-//! What every machine that we have writes and reads, for the matrix of `.ci/targets`:
+//! Writer and reader on each machine of the matrix of `.ci/targets`:
 //!
 //! - `write DIRECTORY`: `core.mmst`, of the core alone, and `publish.mmst`, as programs publish;
-//! - `beat DIRECTORY`: values that tell by themselves whether they are whole, as fast as possible,
-//!   until its standard input ends;
-//! - `watch FILE LOOKS`: looks at these so many times, and counts verdicts.
+//! - `beat DIRECTORY`: self-checking values as fast as possible, until its standard input ends;
+//! - `watch FILE LOOKS`: reads these so many times, and counts verdicts.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -47,7 +46,7 @@ fn write(directory: &Path) {
 /// The first number of `beat`, and the step: it changes every byte.
 const FIRST: u32 = 0x9E37_79B9;
 
-/// Twice the same 32 bits, and what follows from them.
+/// The same 32 bits twice, and values that follow from them.
 #[derive(Debug, Clone, Copy, Record)]
 struct Pair {
     up: u64,
@@ -79,14 +78,14 @@ fn beat(directory: &Path) {
         let _ = std::io::stdin().read(&mut [0]);
         listener.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    // No NaN: a processor may make a signalling one quiet on its way.
+    // No NaN: a processor may quiet a signalling one.
     let numbers = (1..).map(|n: u32| n.wrapping_mul(FIRST));
     for n in numbers.filter(|n| n >> 20 & 0x7FF != 0x7FF) {
         stats.counter.set(twice(n));
         stats.gauge.set(twice(n).cast_signed());
         stats.float.set(f64::from_bits(twice(n)));
         stats.narrow.set(n);
-        // Seldom: it takes an emulator longer than all others, which would mostly stand still.
+        // Rarely: an emulator takes longest for this one.
         if n == FIRST || n & 15 == 0 {
             stats.text.set(&format!("{n:016x}{n:016x}"));
         }

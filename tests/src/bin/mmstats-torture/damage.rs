@@ -1,4 +1,4 @@
-//! Files that are damaged, moved and taken away under those who look at them.
+//! Files that are damaged, moved and removed while they are read.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mmstats_observe::{Observer, Scratch, Sources, State};
-use mmstats_tests::actor::Actor;
+use mmstats_tests::actor::{Actor, path_of, random};
 use mmstats_tests::look::{look, states, unsigned, value};
 
 use crate::plan::Plan;
 use crate::table::{Row, Table};
-use crate::tools::{self, PATIENCE, judge, names, path_of, pause, place, random, tool};
+use crate::tools::{self, PATIENCE, judge, names, pause, place, tool};
 
-/// What happens to a file.
+/// A damage to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Deleted,
@@ -43,11 +43,11 @@ const FAULTS: [Fault; 10] = [
     Fault::Pipe,
 ];
 
-/// Two files in a directory that everybody may read: a victim, and that of a live program.
+/// Two files in a directory that all users may read: the victim, and that of a live program.
 struct Scene {
     directory: tempfile::TempDir,
     victim: PathBuf,
-    /// What the victim is when it is well.
+    /// Bytes of the intact victim.
     bytes: Vec<u8>,
     live: Actor,
     live_path: PathBuf,
@@ -72,7 +72,7 @@ impl Scene {
         self.directory.path()
     }
 
-    /// Puts the victim back, whatever lies there.
+    /// Replaces whatever is at the path by the intact victim.
     fn restore(&self) {
         let _ = fs::remove_dir(&self.victim);
         let _ = fs::remove_file(&self.victim);
@@ -83,7 +83,7 @@ impl Scene {
         let _ = fs::remove_file(self.path().join("moved.mmst"));
     }
 
-    /// Does it to the victim.
+    /// Damages the victim.
     fn inflict(&self, fault: Fault) {
         let (path, len) = (&self.victim, self.bytes.len() as u64);
         let open = || File::options().write(true).open(path).expect("the victim");
@@ -154,7 +154,7 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
     table.row("10,000 files, 1,000 of them damaged", |row| ten_thousand(plan, row));
 }
 
-/// A library's reader that looks without a pause: it never says what was not published.
+/// A reader without a pause never returns a value that was not published.
 fn under_readers(plan: &Plan, row: &mut Row) {
     let scene = Scene::new();
     let ended = AtomicBool::new(false);
@@ -202,21 +202,21 @@ fn under_readers(plan: &Plan, row: &mut Row) {
             Err(why) => row.lose(why),
         }
     });
-    // And it is all well again.
+    // After the repair all values are back.
     row.case(|| match states(&look(scene.path())) {
         states if states.iter().all(|(_, state)| state.is_readable()) => Ok(()),
         states => Err(format!("{states:?}")),
     });
 }
 
-/// A tool that looks once: it ends in time with a code of its own, obeys no byte of the file,
-/// and shows the other program.
+/// A tool that looks once ends in time with code 0 or 1, prints no control characters, and shows the
+/// live program.
 fn under_tool(plan: &Plan, arguments: &[&str], row: &mut Row) {
     let scene = Scene::new();
     let pid = scene.live.pid().to_string();
     for round in 0..plan.pick(10, 150) {
         let fault = FAULTS[round % FAULTS.len()];
-        // Before it starts, or while it works.
+        // The damage comes before the start, or during the run.
         let before = random().is_multiple_of(3);
         if before {
             scene.inflict(fault);
@@ -230,7 +230,7 @@ fn under_tool(plan: &Plan, arguments: &[&str], row: &mut Row) {
             })
             .collect();
         let mut command = tool(scene.path(), &words);
-        // For the super-user everything is readable.
+        // The super-user may read everything.
         let stranger = fault == Fault::Unreadable && mmstats_tests::system::is_root();
         if stranger {
             as_stranger(&mut command, scene.path());
@@ -254,7 +254,7 @@ fn under_tool(plan: &Plan, arguments: &[&str], row: &mut Row) {
     }
 }
 
-/// Runs a command as nobody, from a copy that nobody can read too.
+/// Runs a command as the user nobody, from a copy that this user may read.
 fn as_stranger(command: &mut std::process::Command, directory: &Path) {
     use std::os::unix::process::CommandExt;
     let copy = directory.join("tool");
@@ -268,7 +268,7 @@ fn as_stranger(command: &mut std::process::Command, directory: &Path) {
     *command = other;
 }
 
-/// A tool that goes on: it is still there at the end, and shows what the live program says.
+/// A tool that runs on is alive at the end, and shows the values of the live program.
 fn under_follower(plan: &Plan, arguments: &[&str], row: &mut Row) {
     let mut scene = Scene::new();
     let out = tempfile::NamedTempFile::new().expect("a file");
@@ -301,7 +301,7 @@ fn under_follower(plan: &Plan, arguments: &[&str], row: &mut Row) {
     });
 }
 
-/// The others are read as if nothing were.
+/// The intact files are read exactly.
 fn ten_thousand(plan: &Plan, row: &mut Row) {
     const BATCH: usize = 400;
     let files = plan.pick(2_000, 10_000);
@@ -327,7 +327,7 @@ fn ten_thousand(plan: &Plan, row: &mut Row) {
             }
             _ => {
                 use std::os::unix::fs::FileExt;
-                // In the header, behind the checksum's back.
+                // In a part of the header without a checksum.
                 file.write_all_at(&random().to_le_bytes(), 24).expect("a file");
             }
         }

@@ -1,4 +1,4 @@
-//! File systems that are full, limited, read-only, slow or gone.
+//! File systems that are full, limited, read-only, slow or removed.
 
 use std::fs;
 use std::io::Write;
@@ -6,13 +6,13 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mmstats_tests::actor::{Actor, program};
+use mmstats_tests::actor::{Actor, path_of, program};
 use mmstats_tests::control::{Limit, limit};
 use mmstats_tests::look::{look, states, unsigned};
 
 use crate::plan::Plan;
 use crate::table::{Row, Table, short};
-use crate::tools::{disk, names, path_of, place};
+use crate::tools::{disk, names, place};
 
 pub(crate) fn run(plan: &Plan, table: &mut Table) {
     let times = plan.pick(2, 20);
@@ -31,7 +31,7 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
         for _ in 0..times {
             match in_own_mounts("quota") {
                 Err(none) if none.contains("no quotas here") => {
-                    // What comes closest: a limit that the system refuses to go beyond.
+                    // The closest there is: a limit of the size of the file system.
                     row.remark = "NOT TRIED: a limit of the file size instead".to_owned();
                     row.not_tried = Some("this kernel has no quotas".to_owned());
                     row.case(limited);
@@ -54,7 +54,7 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
     table.row("updates under heavy writeback", |row| writeback(plan, row));
 }
 
-/// What the actor does in a mount namespace of its own.
+/// Runs the role `disk` of the actor in its own mount namespace.
 fn in_own_mounts(scenario: &str) -> Result<(), String> {
     let directory = place();
     let actor = Actor::start_with_mounts("disk", directory.path(), &[scenario]);
@@ -83,8 +83,8 @@ fn limited() -> Result<(), String> {
     }
 }
 
-/// The program goes on, says what is wrong, ends cleanly, and removes nothing but its own:
-/// not what somebody has put in its place.
+/// The program runs on, reports the problem, ends cleanly, and removes its own file alone, not one
+/// that was put in its place.
 fn directory_removed(replaced: bool) -> Result<(), String> {
     let place = place();
     let directory = place.path().join("published");
@@ -97,19 +97,19 @@ fn directory_removed(replaced: bool) -> Result<(), String> {
         fs::write(&path, "somebody else's").expect("a file");
     }
     actor.ask("update 41");
-    // More threads than lanes: there is nowhere to open a further file.
+    // More threads than lanes, and no directory for a further file.
     for _ in 0..3 {
         if !actor.ask("thread 1").starts_with("thread") {
             return Err("a thread has no lane".to_owned());
         }
     }
     actor.ask("update 42");
-    // Whoever has the file open goes on seeing it.
+    // An observer that has the file open still reads it.
     let seen = unsigned(&observer, "counter");
     if !(42..=43).contains(&seen) {
         return Err(format!("the open file says {seen}"));
     }
-    // Its threads have clones of it, so that dropping this one would do nothing.
+    // Its threads have clones: a drop of this one closes nothing.
     if actor.ask("close") != "done" {
         return Err("it does not close".to_owned());
     }
@@ -121,7 +121,7 @@ fn directory_removed(replaced: bool) -> Result<(), String> {
     }
 }
 
-/// The same program with its file in memory and on a disk that somebody keeps busy.
+/// The same program with its file in memory and on a busy disk.
 fn writeback(plan: &Plan, row: &mut Row) {
     let (memory, disk) = (place(), disk());
     let seconds = plan.pick("4", "60");
@@ -160,7 +160,7 @@ fn keep_busy(path: &Path, ended: &AtomicBool) {
     while !ended.load(Ordering::Relaxed) {
         let mut file = fs::File::create(path).expect("a file");
         for n in 1..=256 {
-            // A full disk is as busy as another one.
+            // A full disk is busy too.
             let _ = file.write_all(&megabyte);
             if n % 32 == 0 {
                 let _ = file.sync_data();
@@ -169,7 +169,7 @@ fn keep_busy(path: &Path, ended: &AtomicBool) {
                 break;
             }
         }
-        // All of the disk, with what others have changed.
+        // The whole disk, with changes of other programs.
         let _ = Command::new("sync").arg("-f").arg(path).status();
     }
 }

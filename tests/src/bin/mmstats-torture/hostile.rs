@@ -1,4 +1,4 @@
-//! The largest claims that a file can make, and what tools use for them.
+//! Files with the largest claims that a file can make, and the memory that tools take for them.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,11 +15,12 @@ use mmstats_tests::control::{Limit, limit, wait_with_usage};
 
 use crate::plan::Plan;
 use crate::table::Table;
-use crate::tools::{PATIENCE, disk, judge, random, tool};
+use crate::tools::{PATIENCE, disk, judge, tool};
+use mmstats_tests::actor::random;
 
-/// What a tool may have of its own, in bytes: memory that is no mapped file.
+/// Limit of a tool's private memory, in bytes.
 const MEMORY: u64 = 1 << 30;
-/// What it may have with the pages of the files that it has mapped.
+/// Limit with the pages of mapped files, in bytes.
 const GIB_4: u64 = 1 << 32;
 
 pub(crate) fn run(plan: &Plan, table: &mut Table) {
@@ -65,7 +66,7 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
                     let mut command = tool(directory.path(), &words);
                     limit(&mut command, Limit::Memory(MEMORY));
                     let start = Instant::now();
-                    // Of a dump as much as somebody reads.
+                    // The reader of a dump closes early.
                     let peak = if arguments[0] == "dump" {
                         beginning(&mut command)
                     } else {
@@ -91,7 +92,7 @@ fn each<H>() -> FieldOptions<H> {
     FieldOptions::new().aggregation(Aggregation::Each)
 }
 
-/// Reads the first megabyte of what a tool prints, and goes away.
+/// Reads the first megabyte of a tool's output, and closes it.
 fn beginning(command: &mut std::process::Command) -> Result<u64, String> {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a tool");
     let out = child.stdout.take().expect("piped");
@@ -112,7 +113,7 @@ fn create(path: &Path, size: u64) -> File {
 }
 
 fn zeros(path: &Path, lanes: u32) {
-    // In the full size as large as an image can be.
+    // In the full size as large as an image may be.
     create(path, (GIB_4 >> 10) * u64::from(lanes) - 4096);
 }
 
@@ -161,7 +162,7 @@ fn seal(bytes: &mut [u8]) {
     bytes[at..at + 8].copy_from_slice(&sum.finish().to_le_bytes());
 }
 
-/// As much metadata as a reader takes, and none of it good.
+/// As much metadata as a reader accepts, all of it invalid.
 fn metadata(path: &Path, _: u32) {
     let mut bytes = image::<Counter>(path, FieldOptions::new(), 1);
     let (count, size) = (4_000_000_u32, 256_u32 << 20);
@@ -184,7 +185,7 @@ fn metadata(path: &Path, _: u32) {
     file.write_all_at(&bytes[..h::SIZE as usize], 0).expect("a file");
 }
 
-/// Nothing wrong with it, but their number.
+/// Good fields in a large number.
 fn fields<H: mmstats::Field>(path: &Path, lanes: u32) {
     let bytes = image::<H>(path, FieldOptions::new(), lanes * 1000);
     std::fs::write(path, bytes).expect("a file");
@@ -206,7 +207,7 @@ fn lanes<H: mmstats::Field>(path: &Path, lanes: u32, options: FieldOptions<H>, c
     seal(&mut bytes);
     let file = create(path, size.into());
     file.write_all_at(&bytes[..start as usize], 0).expect("a file");
-    // Which cell it is does not matter much: all that could be the field's are filled.
+    // All cells that could be the field's are filled.
     let mut head = vec![0_u8; (cells + 64) as usize];
     put(&mut head, lane::STATE, lane_state::OWNED);
     for at in (lane::PRESENCE..cells).step_by(4) {

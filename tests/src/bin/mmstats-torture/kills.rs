@@ -70,7 +70,7 @@ fn killed(directory: &Path, class: Class, word: &Path) {
     actor.kill();
 }
 
-/// The last value that was told of is there, or the one after it; whole.
+/// The last reported value is there, or the next one; whole.
 fn dead(directory: &Path, class: Class, told: u64) -> Result<(), String> {
     let observer = look(directory);
     let [file] = observer.files() else { return Err(format!("{:?}", states(&observer))) };
@@ -85,7 +85,7 @@ fn dead(directory: &Path, class: Class, told: u64) -> Result<(), String> {
     }
 }
 
-/// Either nothing is there, or a complete file.
+/// There is no file or a complete one.
 fn while_it_starts(directory: &Path) -> Result<(), String> {
     let mut actor = Actor::start("idle", directory, &["name=starts"]);
     pause(Duration::from_millis(5));
@@ -99,7 +99,7 @@ fn while_it_starts(directory: &Path) -> Result<(), String> {
     states.iter().try_for_each(|(path, _)| std::fs::remove_file(path)).map_err(|e| e.to_string())
 }
 
-/// What was never finished goes when the next one starts, once it is old.
+/// Old unfinished files are removed by the next start.
 fn nothing_stays(directory: &Path) -> Result<(), String> {
     let old = std::time::SystemTime::now() - Duration::from_secs(3600);
     let left = names(directory);
@@ -117,14 +117,14 @@ fn nothing_stays(directory: &Path) -> Result<(), String> {
     }
 }
 
-/// All fields that were told of are there with their values; a third was retired again.
+/// All reported fields are there with their values, every third one retired.
 fn added(directory: &Path, told: u64) -> Result<(), String> {
     let observer = look(directory);
     let states = states(&observer);
     if states.is_empty() || states.iter().any(|(_, state)| *state != State::Dead) {
         return Err(format!("{states:?}"));
     }
-    // The last ones, and some of the others.
+    // The last fields, and some of the others.
     let last = told.saturating_sub(20)..=told;
     for n in (1..told).step_by(37).chain(last).filter(|n| *n > 0 && n % 3 != 0) {
         let found = unsigned(&observer, &format!("field.{n}"));

@@ -1,17 +1,17 @@
-//! What lies in the directory and is not ours; and who may read what is.
+//! Foreign entries in the directory, and permissions of our files.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mmstats_tests::actor::Actor;
+use mmstats_tests::actor::{Actor, path_of};
 use mmstats_tests::look::{look, states, unsigned};
 use mmstats_tests::system::is_root;
 
 use crate::plan::Plan;
 use crate::table::{Row, Table};
-use crate::tools::{judge, names, path_of, place, tool};
+use crate::tools::{judge, names, place, tool};
 
 pub(crate) fn run(plan: &Plan, table: &mut Table) {
     let times = plan.pick(1, 10);
@@ -59,8 +59,8 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("it is there").mode() & 0o7777
 }
 
-/// The permissions are what was asked for, whatever the umask; never more, not even for a
-/// moment: the file begins with those of its owner.
+/// The permissions are those asked for, with any umask, and never wider: a file begins with those of
+/// its owner.
 fn modes(umask: &str, access: &str, want: u32) -> Result<(), String> {
     let place = place();
     let directory = place.path().join("published");
@@ -80,7 +80,7 @@ fn modes(umask: &str, access: &str, want: u32) -> Result<(), String> {
     Err(format!("umask {umask}, {access}: {found:?} in a directory of {directory:o}"))
 }
 
-/// Everything that is no regular file, and some that are, beside one that is alive.
+/// Every kind of entry that is not a regular file, some regular files, and a live one.
 fn plant(directory: &Path, secret: &Path, old: &Path) -> Vec<PathBuf> {
     let at = |name: &str| directory.join(name);
     symlink(secret, at("to-a-secret.mmst")).expect("a link");
@@ -96,7 +96,7 @@ fn plant(directory: &Path, secret: &Path, old: &Path) -> Vec<PathBuf> {
     let socket = std::os::unix::net::UnixListener::bind(at("socket.mmst")).expect("a socket");
     let made = |command: &mut Command| command.status().is_ok_and(|status| status.success());
     assert!(made(Command::new("mkfifo").arg(at("pipe.mmst"))), "a pipe");
-    // For all but the super-user these are two pipes more.
+    // For other users than the super-user these are two more pipes.
     for (name, numbers) in [("zero.mmst", ["c", "1", "5"]), ("null.mmst", ["c", "1", "3"])] {
         let device = made(Command::new("mknod").arg(at(name)).args(numbers));
         assert!(device || made(Command::new("mkfifo").arg(at(name))), "a device");
@@ -109,7 +109,7 @@ fn planted(row: &mut Row) {
     let (directory, outside) = (place(), place());
     let secret = outside.path().join("secret.mmst");
     fs::write(&secret, "the secret words").expect("a file");
-    // An image of ours, dead, outside of the directory: nobody follows the link to it.
+    // A dead image outside of the directory, to which a link leads.
     let mut dead = Actor::start("idle", outside.path(), &["name=outside"]);
     let old = path_of(&dead.line());
     dead.ask("update 1000000");
@@ -147,7 +147,7 @@ fn planted(row: &mut Row) {
         row.case(|| {
             let printed = judge(&mut tool(directory.path(), arguments), || ())?;
             let all = printed.out + &printed.err;
-            // A dump of memory may lie anywhere: `scan` reads what it is told to.
+            // `scan` reads any path: a memory dump may be anywhere.
             let secrets = ["the secret", "1,000,000", "1000000"];
             if arguments[0] != "scan" && secrets.iter().any(|secret| all.contains(secret)) {
                 return Err(format!("{arguments:?} follows: {all}"));
@@ -172,8 +172,8 @@ fn planted(row: &mut Row) {
     });
 }
 
-/// In a directory for all, as `/tmp` is: nobody's dead files are removed by others, not even
-/// by the super-user, and nobody reads what is another's.
+/// In a directory for all users, as `/tmp`: no user, not even the super-user, removes dead files of
+/// another one, or reads them without permission.
 fn others(row: &mut Row) {
     const STRANGER: u32 = 54_321;
     let directory = place();
@@ -209,7 +209,7 @@ fn others(row: &mut Row) {
     });
     let ours = dead(None);
     row.case(|| {
-        // As the stranger.
+        // As another user.
         let words = ["post=0", "user=54321"];
         let mut sweeper = Actor::start("idle", directory.path(), &words);
         sweeper.line();

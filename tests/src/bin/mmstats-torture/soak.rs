@@ -1,4 +1,4 @@
-//! Everything at once for long: memory and descriptors of those that stay are flat.
+//! Everything at once: memory and descriptors of long-lived processes stay flat.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mmstats_observe::{Scratch, State};
-use mmstats_tests::actor::Actor;
+use mmstats_tests::actor::{Actor, random};
 use mmstats_tests::look::{look, states, unsigned};
 use mmstats_tests::storage::{Class, Seen, read};
 use mmstats_tests::system::{Signal, signal};
@@ -15,7 +15,7 @@ use mmstats_tests::word::SharedWord;
 
 use crate::plan::Plan;
 use crate::table::{Row, Table};
-use crate::tools::{judge, names, pause, place, random, tool};
+use crate::tools::{judge, names, pause, place, tool};
 
 pub(crate) fn run(plan: &Plan, table: &mut Table) {
     let mut watched = Vec::new();
@@ -34,13 +34,13 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
     }
 }
 
-/// What a process uses at one moment.
+/// Resources of a process at one moment.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sample {
     seconds: f64,
-    /// Memory of its own, in KiB.
+    /// Private memory, in KiB.
     own: u64,
-    /// With the files that it has mapped, in KiB.
+    /// Memory with mapped files, in KiB.
     all: u64,
     descriptors: u64,
     mappings: u64,
@@ -66,7 +66,7 @@ impl Watched {
             line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0)
         };
         let count = fs::read_dir(format!("{place}/fd")).map_err(gone)?.count();
-        // What has ended and was not waited for has none.
+        // A zombie has none.
         if number("VmRSS:") == 0 {
             return Err(format!("{} has ended", self.name));
         }
@@ -119,7 +119,7 @@ impl Watched {
         )
     }
 
-    /// Of the second quarter, when all have started, and the last one.
+    /// Medians of the second quarter, when all have started, and of the last one.
     fn grows(&self) -> Option<String> {
         let grown = |what: &str, number: fn(&Sample) -> u64, room: u64| {
             let (before, after) = (self.median(1, number), self.median(3, number));
@@ -135,7 +135,7 @@ impl Watched {
     }
 }
 
-/// A tool that goes on until this is dropped.
+/// A tool that runs until this is dropped.
 struct Follower(Child);
 
 impl Follower {
@@ -180,7 +180,7 @@ fn everything(time: Duration, row: &mut Row) -> Vec<Watched> {
         row.case(|| {
             let told: u128 = server.ask("sum").parse().expect("a number");
             let seen = unsigned(&look(at), "server.requests");
-            // What was told is there, unless a thread has not counted it for itself yet.
+            // All reported counts are there, except those of a thread between its two counts.
             if seen >= told && seen >= last_sum {
                 last_sum = seen;
                 return Ok(());
@@ -205,7 +205,7 @@ fn everything(time: Duration, row: &mut Row) -> Vec<Watched> {
     watched
 }
 
-/// One of all that can happen.
+/// One random event.
 fn disturb(
     round: usize,
     at: &Path,
@@ -217,7 +217,7 @@ fn disturb(
     let class = Class::ALL[round % Class::ALL.len()];
     let judged = |arguments: &[&str]| judge(&mut tool(at, arguments), || ()).map(drop);
     match random() % 10 {
-        // A program is killed, and what it said last is right.
+        // A program is killed, and its last value is right.
         0..=2 => {
             word.get().store(0, Ordering::Relaxed);
             let words = [class.name(), word_path.to_str().expect("UTF-8"), "name=killed"];
@@ -237,7 +237,7 @@ fn disturb(
                 other => Err(format!("{}: told of {told}, there is {other:?}", class.name())),
             }
         }
-        // One that tidies up.
+        // A program that sweeps.
         3 => {
             let mut actor = Actor::start("idle", at, &["post=10", "name=tidy"]);
             actor.line();
@@ -246,13 +246,13 @@ fn disturb(
             actor.succeeds();
             Ok(())
         }
-        // The long-lived one stops for a moment.
+        // The publisher is stopped for a moment.
         4 => {
             signal(server, Signal::Stop).map_err(|error| error.to_string())?;
             pause(Duration::from_millis(50));
             signal(server, Signal::Continue).map_err(|error| error.to_string())
         }
-        // A file of noise comes and goes.
+        // A file of noise.
         5 => {
             let victim = at.join("noise.mmst");
             let mut bytes: Vec<u8> = names(at)

@@ -15,8 +15,8 @@ use crate::table::Table;
 use crate::tools::place;
 
 const READERS: usize = 4;
-/// The time after which a read is not accepted any more (PROTOCOL.md section 2.3), and as
-/// much again for a reader that waits for a processor.
+/// Limit of the time of a read (PROTOCOL.md section 2.3), doubled for readers that wait for a
+/// processor.
 const BOUND: Duration = Duration::from_secs(4);
 
 pub(crate) fn run(plan: &Plan, table: &mut Table) {
@@ -75,8 +75,8 @@ struct Tally {
     why: String,
 }
 
-/// Reads without a pause: no value is torn, older than one that was told of before the read,
-/// or newer than the one after what was told of when it ended.
+/// Reads without a pause: no value is torn, older than the one reported before the read, or newer
+/// than the one after that reported at its end.
 fn watch(directory: &Path, class: Class, word: &AtomicU64, time: Duration) -> Tally {
     let observer = look(directory);
     let [file] = observer.files() else { panic!("{:?}", states(&observer)) };
@@ -91,8 +91,7 @@ fn watch(directory: &Path, class: Class, word: &AtomicU64, time: Duration) -> Ta
         let after = word.load(Ordering::Acquire);
         tally.reads += 1;
         match seen {
-            // Of a ring only older lines may be left: the newest of then were overwritten
-            // while the others were read.
+            // A ring may have only older lines left: the newest were overwritten during the read.
             Ok(Seen::Value(n))
                 if class == Class::Events && (before.saturating_sub(RING)..before).contains(&n) =>
             {

@@ -46,7 +46,7 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
     });
 }
 
-/// What is out at this moment: the value that was told of, or the one after it; whole.
+/// The published value is the reported one or the next one; whole.
 fn steady(observer: &Observer, lane: u32, class: Class, told: u64) -> Result<(), String> {
     let [file] = observer.files() else { return Err(format!("{:?}", states(observer))) };
     if file.state() != State::Live {
@@ -83,7 +83,7 @@ fn stopped(actor: &Actor, directory: &Path, class: Class, word: &AtomicU64) -> R
     until("it goes on", || word.load(Ordering::Acquire) > told).map(drop)
 }
 
-/// The lane of the frozen thread stands, that of the other one goes on.
+/// The lane of the frozen thread is constant, that of the other one changes.
 fn frozen(
     tid: u32,
     directory: &Path,

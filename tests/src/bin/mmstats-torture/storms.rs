@@ -1,14 +1,14 @@
-//! Storms of forks and threads, process ids that come again, one name for several.
+//! Storms of forks and threads, process ids that are used again, one name for several programs.
 
 use std::time::Duration;
 
 use mmstats_observe::State;
-use mmstats_tests::actor::Actor;
+use mmstats_tests::actor::{Actor, path_of, random};
 use mmstats_tests::look::{look, states, unsigned};
 
 use crate::plan::Plan;
 use crate::table::{Row, Table};
-use crate::tools::{PATIENCE, empty, names, path_of, place, random};
+use crate::tools::{PATIENCE, empty, names, place};
 
 pub(crate) fn run(plan: &Plan, table: &mut Table) {
     table.row("fork storm among threads", |row| fork_storm(plan, row));
@@ -26,8 +26,8 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
     table.row("one name, four programs", |row| one_name(plan, row));
 }
 
-/// Children of a program with threads, at any moment: each works on, none is seen, and the
-/// parent's sums are exact.
+/// Children forked at any moment from a program with threads: each updates, none is published, and
+/// the parent's sums are exact.
 fn fork_storm(plan: &Plan, row: &mut Row) {
     let directory = place();
     let children = plan.pick("100", "2000");
@@ -95,7 +95,7 @@ fn thread_storm(plan: &Plan, row: &mut Row) {
     actor.succeeds();
 }
 
-/// A process with the very id of a dead one does not keep the dead one's file alive.
+/// A process with the id of a dead one does not keep the dead one's file alive.
 fn process_id_again() -> Result<(), String> {
     let directory = place();
     let mut actor =
@@ -114,7 +114,7 @@ fn first_after_first() -> Result<(), String> {
     let of_a = path_of(&a.line());
     a.ask("update 10");
     a.kill();
-    // What is killed is the process around it.
+    // Kills `unshare` around it.
     crate::tools::until("it ends", || look(&of_a).files()[0].state() == State::Dead)?;
     let mut b = start().ok_or("no pid namespaces here")?;
     let of_b = path_of(&b.line());
@@ -129,8 +129,8 @@ fn first_after_first() -> Result<(), String> {
     if unsigned(&observer, "counter") != 30 { Err("a value is lost".to_owned()) } else { Ok(()) }
 }
 
-/// Four programs want one name at once: one gets it, three are told so. So it is again when
-/// it is free, or when its program was killed.
+/// Four programs want one name at once: one gets it, three get an error. The same after the name is
+/// free, and after its program was killed.
 fn one_name(plan: &Plan, row: &mut Row) {
     let directory = place();
     let path = directory.path().join("fixed.mmst");

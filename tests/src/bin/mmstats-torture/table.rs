@@ -1,4 +1,4 @@
-//! The table: a row for each scenario, counted.
+//! The table of results, with a row for each scenario.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,16 +11,16 @@ pub(crate) struct Row {
     pub(crate) name: String,
     tried: u64,
     lost: u64,
-    /// Reads that ended with an honest verdict.
+    /// Reads with the verdict contended.
     pub(crate) contended: Option<u64>,
-    /// The longest time of what the row times.
+    /// Longest time.
     worst: Option<Duration>,
-    /// What else was measured.
+    /// Other measurements.
     pub(crate) remark: String,
-    /// What the row is about and was not tried, and why; said below the table.
+    /// A part that was not tried, and why; printed below the table.
     pub(crate) not_tried: Option<String>,
     seconds: f64,
-    /// The first of what went wrong.
+    /// The first reasons of losses.
     why: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ impl Row {
         }
     }
 
-    /// Counts what others have tried, all of it survived.
+    /// Counts cases that survived elsewhere.
     pub(crate) const fn add_tried(&mut self, tried: u64) {
         self.tried += tried;
     }
@@ -78,12 +78,12 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// One that hands its rows to another.
+    /// A table that sends its rows to another one.
     pub(crate) fn sending(send: &Sender<Row>) -> Self {
         Self { rows: Vec::new(), send: Some(send.clone()) }
     }
 
-    /// Counts a row; what panics outside a case is lost too.
+    /// Adds a row; a panic outside a case is lost too.
     pub(crate) fn row(&mut self, name: impl Into<String>, fill: impl FnOnce(&mut Row)) {
         let (mut row, start) = (Row::new(name), Instant::now());
         if catch_unwind(AssertUnwindSafe(|| fill(&mut row))).is_err() {
@@ -95,7 +95,6 @@ impl Table {
 
     pub(crate) fn add(&mut self, row: Row) {
         if let Some(send) = &self.send {
-            // The other end waits for the rest.
             let _ = send.send(row);
             return;
         }
@@ -104,7 +103,7 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// How many rows passed, and how many failed.
+    /// Numbers of rows that passed, and that failed.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let passed = self.rows.iter().filter(|row| row.passed()).count();
         (passed, self.rows.len() - passed)
@@ -144,7 +143,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// In the unit that fits.
+/// A duration in the unit that fits.
 pub(crate) fn short(time: Duration) -> String {
     let nanos = time.as_nanos();
     let in_unit =

@@ -1,14 +1,14 @@
-//! What the scenarios share: places, chance, and the tools.
+//! Shared by the scenarios: directories, pauses, and the tools.
 
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mmstats_tests::actor::program;
+use mmstats_tests::actor::{program, random};
 use mmstats_tests::control::wait_with_usage;
 
-/// Longer than anything takes on a busy machine: gigabytes are read in some scenarios.
+/// Time limit of one wait: some scenarios read gigabytes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A directory in memory, where there is one.
@@ -28,19 +28,13 @@ pub(crate) fn disk() -> tempfile::TempDir {
     tempfile::tempdir_in(this.parent().expect("a directory")).expect("a directory")
 }
 
-/// A few random bits, from what the standard library seeds its maps with.
-pub(crate) fn random() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::hash::RandomState::new().build_hasher().finish()
-}
-
 /// Waits for a random time.
 pub(crate) fn pause(most: Duration) {
     let most = u64::try_from(most.as_micros()).unwrap_or(u64::MAX).max(1);
     std::thread::sleep(Duration::from_micros(random() % most));
 }
 
-/// The published files in a directory, and what else is there.
+/// All entries of a directory, sorted.
 pub(crate) fn names(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).expect("a directory");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
@@ -53,12 +47,7 @@ pub(crate) fn empty(directory: &Path) {
     names(directory).iter().for_each(|path| std::fs::remove_file(path).expect("a file"));
 }
 
-/// The path in the line `ready TID PATH`.
-pub(crate) fn path_of(ready: &str) -> PathBuf {
-    PathBuf::from(ready.splitn(3, ' ').nth(2).expect("a path"))
-}
-
-/// Asks until the answer is yes.
+/// Waits until `question` is true; returns the time.
 pub(crate) fn until(what: &str, mut question: impl FnMut() -> bool) -> Result<Duration, String> {
     let start = Instant::now();
     while !question() {
@@ -70,26 +59,26 @@ pub(crate) fn until(what: &str, mut question: impl FnMut() -> bool) -> Result<Du
     Ok(start.elapsed())
 }
 
-/// What a tool did.
+/// Output and costs of a tool.
 #[derive(Debug)]
 pub(crate) struct Printed {
     pub(crate) out: String,
     pub(crate) err: String,
     pub(crate) code: i32,
     pub(crate) took: Duration,
-    /// The most memory that it had, in bytes.
+    /// Peak of its memory, in bytes.
     pub(crate) peak: u64,
 }
 
-/// The tool with these arguments, looking into `directory` and nowhere else.
+/// The tool with these arguments, on `directory` alone.
 pub(crate) fn tool(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program("mmstats"));
     command.args(arguments).env("MMSTATS_PATH", directory).env_remove("MMSTATS_FILES");
     command
 }
 
-/// Runs a tool while `meanwhile` happens. An error is what no tool may do: hang, crash,
-/// panic, or print what a terminal obeys.
+/// Runs a tool while `meanwhile` runs. Returns an error if it hangs, crashes, panics, or prints
+/// control characters.
 pub(crate) fn judge(command: &mut Command, meanwhile: impl FnOnce()) -> Result<Printed, String> {
     let file = || tempfile::tempfile().expect("a file");
     let (mut out, mut err) = (file(), file());
