@@ -1,5 +1,5 @@
-//! Averages: the mean of all values since the start. Two threads write rows in batches; the
-//! mean over both is exact, because their counts and sums are added.
+//! Averages: the mean of all values since the start. Two threads write rows in batches; the mean
+//! over both is exact, because counts and sums are added.
 //!
 //! ```text
 //! cargo run -p mmstats --example average
@@ -30,7 +30,7 @@ fn write(stats: &Writer, rows: &[String]) {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let writer: Publisher<Writer> = Options::new().start()?;
-    // Half of the rows have 3 bytes, half 5: one thread gets more of them than the other.
+    // Half of the rows have 3 bytes, half 5. One thread writes more rows than the other.
     let rows: Vec<String> = (0..300).map(|n| "x".repeat(3 + n % 2 * 2)).collect();
     let (many, few) = rows.split_at(200);
 
@@ -42,6 +42,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

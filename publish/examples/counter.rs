@@ -1,5 +1,5 @@
-//! Counters: sums that only grow. Three threads parse a log; each counts in a lane of its own,
-//! without a lock, and whoever looks sees the sums.
+//! Counters: sums that only grow. Three threads parse a log; each counts in its own lane, without
+//! a lock. Observers show the sums.
 //!
 //! ```text
 //! cargo run -p mmstats --example counter
@@ -34,8 +34,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::thread::scope(|scope| {
         for part in lines.chunks(1_000) {
             let log = &log;
-            // `with` finds the handles of the thread that it runs on. When the thread ends,
-            // what it counted stays in the sums.
+            // `with` finds the handles of the current thread. Its counts stay in the sums when it
+            // ends.
             scope.spawn(move || {
                 log.with(|stats| {
                     for line in part {
@@ -51,6 +51,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Events: the last lines that a program recorded, with their times: its black box. Kill it
-//! with `kill -9`, and the lines are still there.
+//! Events: the last lines that a program recorded, with their times. They are kept even after
+//! `kill -9`.
 //!
 //! ```text
 //! cargo run -p mmstats --example events
@@ -11,8 +11,8 @@ use mmstats::{Events, Options, Publisher, Stats};
 #[derive(Stats)]
 #[stats(prefix = "bank")]
 struct Bank {
-    /// What happened: the last 7 lines of each thread, at most 40 bytes each. Without more
-    /// words they are 63, of 112 bytes.
+    /// The last 7 lines of each thread, at most 40 bytes each. The defaults are 63 lines and 112
+    /// bytes.
     #[stats(entries = 7)]
     log: Events<40>,
 }
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut balance = 100_u32;
     for amount in [10, 20, 30, 40, 50, 60, 70] {
-        // Nothing is allocated, whatever is formatted.
+        // Formatted without an allocation.
         match balance.checked_sub(amount) {
             Some(rest) => {
                 balance = rest;
@@ -35,11 +35,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
-    // A line that is too long is cut, and readers see that it was.
+    // A line that is too long is cut, and readers see that.
     let whole = stats.log.record("the bank closes, and nobody gets anything any more");
     println!("the last line is {}", if whole { "whole" } else { "cut" });
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Families: fields of one label that differ in attributes, made when they are first asked for.
-//! Mail, counted by domain and result.
+//! Families: fields of one label that differ in attributes, each added on its first use. Counts
+//! mail by domain and result.
 //!
 //! ```text
 //! cargo run -p mmstats --example family
@@ -11,16 +11,16 @@ use mmstats::{Counter, Family, Options, Publisher, Stats, Timer};
 #[derive(Stats)]
 #[stats(prefix = "mail")]
 struct Mail {
-    /// Mails, by domain and result. Domains come from outside: a cap keeps them from filling
-    /// the memory. What is beyond is counted in the one with `overflow="true"`.
+    /// Mails by domain and result. Domains come from outside, so a cap limits their memory;
+    /// further combinations are counted in the field with `overflow="true"`.
     #[stats(labels("domain", "result"), cap = 4)]
     sent: Family<Counter, 2>,
-    /// How long it took, by result. A family can be of any kind.
+    /// Duration by result. A family can be of any kind.
     #[stats(labels("result"))]
     time: Family<Timer, 1>,
 }
 
-/// Delivers a mail; only one mailbox of ten is full.
+/// Delivers a mail; one mailbox of ten is full.
 fn deliver(number: u32) -> &'static str {
     if number.is_multiple_of(10) { "full" } else { "ok" }
 }
@@ -34,13 +34,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for number in 1..=mails {
             let start = std::time::Instant::now();
             let result = deliver(number);
-            // The values in the order of `labels`.
+            // Values in the order of `labels`.
             stats.sent.get(&[domain, result]).incr();
             stats.time.get(&[result]).record(start.elapsed());
         }
     }
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

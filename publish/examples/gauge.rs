@@ -1,5 +1,5 @@
-//! Gauges: numbers that go up and down, flags, gauges without a value, and one value of the
-//! whole program that any thread sets. A pool of connections.
+//! Gauges: numbers that go up and down, flags, gauges without a value, and a value of the whole
+//! program that any thread sets. A pool of connections.
 //!
 //! ```text
 //! cargo run -p mmstats --example gauge
@@ -11,15 +11,15 @@ use mmstats::{FieldOptions, Flag, Gauge, Options, Publisher, Stats};
 #[derive(Stats)]
 #[stats(prefix = "pool")]
 struct Pool {
-    /// Connections in use. Over threads it is added, as gauges are where nothing else is said.
+    /// Connections in use: summed over threads, the default of gauges.
     in_use: Gauge<i64>,
-    /// Most connections that were in use at once.
+    /// Maximum number of connections in use at once.
     #[stats(aggregation = "max")]
     peak: Gauge<i64>,
-    /// How far the replica is behind.
+    /// Lag of the replica.
     #[stats(unit = "seconds")]
     replica_lag: Gauge<f64>,
-    /// How long the last backup took.
+    /// Duration of the last backup.
     #[stats(unit = "seconds")]
     #[expect(dead_code, reason = "no backup was made yet")]
     backup_time: Gauge<f64>,
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     stats.draining.set(false);
     stats.replica_lag.set(0.25);
 
-    // Connections that were taken, and given back.
+    // Connections are taken and given back.
     let mut peak = 0;
     for change in [3, 4, -2, 5, -6] {
         stats.in_use.add(change);
@@ -41,12 +41,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         stats.peak.set(peak);
     }
 
-    // The replica is gone. Its last lag would be a lie: readers see "no value" instead, as
-    // they do of `backup_time`, which was never set. That is not the same as 0.
+    // The replica is gone, so its last lag is wrong. Readers see "no value" instead of 0, as for
+    // `backup_time`, which was never set.
     stats.replica_lag.clear();
     stats.draining.set(true);
 
-    // Not a sum over the threads: the last one that sets it wins, whichever thread that is.
+    // Not a sum over threads: the last `set` of any thread wins.
     let help = FieldOptions::new().help("Connections allowed.");
     let limit = pool.shared::<u64>("pool.limit", help)?;
     limit.set(10);
@@ -55,6 +55,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Groups: a struct whose members are published together, as one consistent snapshot. The
-//! hits and misses of a cache always add up to its lookups.
+//! Groups: a struct whose members are published together, as a consistent snapshot. The hits and
+//! misses of a cache always add up to its lookups.
 //!
 //! ```text
 //! cargo run -p mmstats --example group
@@ -16,21 +16,21 @@ struct Square {
     cache: Group<CacheStats>,
 }
 
-/// What is published together. The members are fields `cache.lookups`, `cache.hits` ...
+/// Published together, as fields `cache.lookups`, `cache.hits` ...
 #[derive(Default, Record)]
 struct CacheStats {
-    /// Values asked for.
+    /// Lookups.
     #[stats(counter)]
     lookups: u64,
-    /// Found in the cache.
+    /// Lookups found in the cache.
     #[stats(counter)]
     hits: u64,
-    /// Had to be computed.
+    /// Lookups that were computed.
     #[stats(counter)]
     misses: u64,
     /// Values in the cache.
     entries: u32,
-    /// Hits of lookups.
+    /// Hits divided by lookups.
     #[stats(unit = "ratio", aggregation = "mean")]
     hit_ratio: f64,
 }
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut cache, mut now) = (HashMap::new(), CacheStats::default());
 
     for n in 0..2_000_u64 {
-        // The last two digits of squares: 22 of the 100 numbers are.
+        // The last two digits of squares, which have 22 values.
         let wanted = n * n % 100;
         now.lookups += 1;
         match cache.entry(wanted) {
@@ -53,11 +53,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         now.entries = u32::try_from(cache.len())?;
         now.hit_ratio = now.hits as f64 / now.lookups as f64;
-        // The program goes on with its own struct, and publishes all of it in one step.
+        // Publishes the whole struct in one step.
         stats.cache.set(&now);
     }
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

@@ -39,13 +39,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("added in {added:.2?}: {:.0} ns a field", per_field(nanos(added)));
     println!("attached in {attached:.2?}: {:.0} ns a field", per_field(nanos(attached)));
     println!("files: {} KiB, {:.0} B a field with {LANES} lanes", files >> 10, per_field(files));
-    // The pages of the files are resident as well: all were written.
+    // Resident memory includes the pages of the files, all of which were written.
     let own = (known.saturating_sub(before) << 10).saturating_sub(files);
     println!("memory besides: {} KiB, {:.0} B a field", own >> 10, per_field(own));
     Ok(())
 }
 
-/// What [`Options`] begin with.
+/// The default of [`Options`].
 const LANES: u32 = 8;
 
 fn nanos(time: std::time::Duration) -> u64 {
@@ -60,7 +60,7 @@ fn largest(sizes: &[u64]) -> u64 {
     sizes.iter().max().map_or(0, |size| size >> 10)
 }
 
-/// Resident memory of this process; 0 where there is no /proc.
+/// Resident memory of this process; 0 without /proc.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,5 +1,5 @@
-//! Histograms: how values are distributed, with quantiles within a relative error that you
-//! choose. A store that compresses blocks. For durations see the example `latency`.
+//! Histograms: the distribution of values, with quantiles within a chosen relative error. A store
+//! that compresses blocks. For durations see the example `latency`.
 //!
 //! ```text
 //! cargo run -p mmstats --example histogram
@@ -11,17 +11,16 @@ use mmstats::{Histogram, Options, Publisher, Stats};
 #[derive(Stats)]
 #[stats(prefix = "store")]
 struct Store {
-    /// Bytes of a block. Quantiles are at most 2 % off from 100 bytes to 1 MB; what is
-    /// smaller or larger is counted too. The smaller the error and the larger the range,
-    /// the more memory it takes.
+    /// Bytes of a block. From 100 bytes to 1 MB the error of quantiles is at most 2 %; smaller
+    /// and larger values are counted too. A smaller error and a larger range take more memory.
     #[stats(unit = "bytes", error = 0.02, range(100, 1_000_000))]
     size: Histogram,
-    /// Compressed size of the size before. Values are u64, unless another type is said.
+    /// Compressed size divided by the size before. The default type of values is u64.
     #[stats(unit = "ratio", range(0.001, 10))]
     compression: Histogram<f64>,
 }
 
-/// Run lengths: one byte for how many, one for which.
+/// Run-length encoding: one byte for the count, one for the value.
 fn compress(block: &[u8]) -> Vec<u8> {
     let runs = block.chunk_by(|a, b| a == b).flat_map(|run| run.chunks(255));
     runs.flat_map(|run| [u8::try_from(run.len()).unwrap_or(u8::MAX), run[0]]).collect()
@@ -31,8 +30,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store: Publisher<Store> = Options::new().start()?;
     let stats = store.lane()?;
 
-    // Blocks of 100 to 10,000 bytes. In every fourth no two neighbours are the same, the
-    // others have runs of 10.
+    // Blocks of 100 to 10,000 bytes. Every fourth has no two equal neighbours; the others have
+    // runs of 10.
     for n in 1..=100 {
         let run = if n % 4 == 0 { 1 } else { 10 };
         let block: Vec<u8> =
@@ -42,6 +41,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

@@ -6,8 +6,8 @@
 //! cargo run --release -- poll 'http.requests*,http.in_flight,http.latency,http.bytes_out'
 //! ```
 //!
-//! Tasks move between threads, so the handlers use `Publisher::with`: it finds the handles
-//! of the thread that runs the task at that moment, and nothing is kept over an `await`.
+//! Tasks move between threads, so the handlers use `Publisher::with`, which finds the handles of
+//! the current thread. No handle is kept across an `await`.
 
 use std::net::SocketAddr;
 
@@ -38,7 +38,7 @@ struct Http {
     bytes_out: Counter,
     /// Path of the newest request on this thread.
     last_path: Text<64>,
-    /// What the server did: its black box. `mmstats events` prints it.
+    /// The last actions of the server. `mmstats events` prints them.
     log: Events,
 }
 
@@ -51,7 +51,7 @@ async fn measure(State(web): State<Web>, request: Request, next: Next) -> Respon
         stats.in_flight.add(1);
         stats.last_path.set(request.uri().path());
     });
-    // From here on the task may go on in another thread; so each part asks again.
+    // After the `await` the task may run on another thread, so each part calls `with`.
     let response = next.run(request).await;
     web.with(|stats| {
         stats.in_flight.sub(1);
@@ -75,7 +75,7 @@ struct Limit {
     below: u64,
 }
 
-/// Some work that takes a while: counts primes.
+/// Work that takes some time: counts primes.
 async fn primes(Query(limit): Query<Limit>) -> Result<String, (StatusCode, &'static str)> {
     if limit.below > 200_000 {
         return Err((StatusCode::BAD_REQUEST, "at most 200000\n"));
@@ -89,7 +89,7 @@ async fn primes(Query(limit): Query<Limit>) -> Result<String, (StatusCode, &'sta
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let address: SocketAddr = address.parse()?;
-    // An application should not care whether publishing works.
+    // The application runs even if publishing is impossible.
     let web: Web = Options::new().name("http").or_private().start()?;
     if let Some(problem) = web.problem() {
         eprintln!("nothing is published: {problem}");

@@ -1,5 +1,5 @@
-//! Latencies: how long things take, as quantiles. A worker answers queries that have waited in
-//! a queue. A `Timer` (example `timer`) is smaller, and has no quantiles.
+//! Latencies: durations with quantiles. A worker answers queries that waited in a queue. A `Timer`
+//! (example `timer`) is smaller and has no quantiles.
 //!
 //! ```text
 //! cargo run -p mmstats --example latency
@@ -13,10 +13,10 @@ use mmstats::{Latency, Options, Publisher, Stats};
 #[derive(Stats)]
 #[stats(prefix = "query")]
 struct Query {
-    /// From query to answer. Quantiles are at most 2 % off.
+    /// From query to answer. The error of quantiles is at most 2 %.
     #[stats(error = 0.02)]
     answer: Latency,
-    /// How long it waited before, by the clock of whoever sent it.
+    /// Time in the queue, by the clock of the sender.
     wait: Latency,
     /// From the first query of a batch to the last answer.
     batch: Latency,
@@ -33,10 +33,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut found = 0;
     for batch in 0..10 {
-        // Runs until it is dropped: at the end of this turn, and also by `?` or a panic.
+        // Ends when it is dropped: at the end of this iteration, also by `?` or a panic.
         let _running = stats.batch.start();
         for n in 1..=10 {
-            // A duration that is known already.
+            // A known duration.
             stats.wait.record(Duration::from_millis(batch * 10 + n));
             // A call.
             found += stats.answer.time(|| primes_below(n * 200));
@@ -45,6 +45,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{found} primes");
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Rates: a counter that also says how fast it grew in the last minutes, even to somebody who
-//! looks for the first time. A table is read row by row.
+//! Rates: a counter with its rate over the last minutes, which an observer shows at its first
+//! look. A table is read row by row.
 //!
 //! ```text
 //! cargo run -p mmstats --example rate
@@ -11,8 +11,8 @@ use mmstats::{Options, Publisher, Rate, Stats};
 #[derive(Stats)]
 #[stats(prefix = "import")]
 struct Import {
-    /// Rows read, with the rate over the last 10 seconds and the last minute. Without
-    /// `windows` it is 1, 5 and 15 minutes.
+    /// Rows read, with the rate over the last 10 seconds and the last minute. The defaults are 1,
+    /// 5 and 15 minutes.
     #[stats(windows(10, 60))]
     rows: Rate,
     /// Bytes read.
@@ -33,14 +33,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut total = 0;
     for row in table.lines() {
         total += sum(row)?;
-        // Used as any counter is. The observer computes the rates from what the field
-        // remembers of its past.
+        // As for a counter. The observer computes the rates from the field's history.
         stats.rows.incr();
         stats.bytes.add(row.len() as u64 + 1);
     }
     println!("total {total}");
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

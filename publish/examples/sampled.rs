@@ -1,5 +1,5 @@
-//! Sampled fields: values that live elsewhere, asked for by a thread of their own at an
-//! interval. Counts the words of its input; the map that has them knows nothing of mmstats.
+//! Sampled fields: values that are kept elsewhere, read at an interval by a thread of their own.
+//! Counts the words of its input in a plain map.
 //!
 //! ```text
 //! cargo run -p mmstats --example sampled    # and type; the end of the input ends it
@@ -15,14 +15,14 @@ use mmstats::{Counter, FieldOptions, Gauge, Options, Publisher, Stats};
 #[derive(Stats)]
 #[stats(prefix = "words")]
 struct Words {
-    /// Words seen: counted where it happens.
+    /// Words seen, counted by the thread that reads them.
     seen: Counter,
 }
 
 type Counts = Arc<Mutex<HashMap<String, u64>>>;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Without `sample_every` it is once a second.
+    // The default is once a second.
     let options = Options::new().sample_every(Duration::from_millis(100));
     let words: Publisher<Words> = options.start()?;
     let stats = words.lane()?;
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let counts = Counts::default();
     let sampled = Arc::clone(&counts);
     let help = FieldOptions::new().help("Different words seen.");
-    // Called at once and then at every interval, never on the way of an update.
+    // Called at once and then at every interval, by a thread of its own.
     words.sampled("words.distinct", help, move |distinct: &Gauge<u64>| {
         let counts = sampled.lock().unwrap_or_else(PoisonError::into_inner);
         distinct.set(counts.len() as u64);

@@ -1,5 +1,5 @@
-//! States: in which of a few named states each thread is. Observers show how many are in each.
-//! Replicas, each a thread, take in the entries of a log.
+//! States: a named state of each thread. Observers show the number of threads in each state.
+//! Replicas, one thread each, apply the entries of a log.
 //!
 //! ```text
 //! cargo run -p mmstats --example state
@@ -11,7 +11,7 @@ use std::sync::Barrier;
 
 use mmstats::{Options, Publisher, State, StateSet, Stats};
 
-/// The names are those of the variants, `catching_up` for instance.
+/// States have the names of the variants, for instance `catching_up`.
 #[derive(Clone, Copy, State)]
 enum Phase {
     CatchingUp,
@@ -23,11 +23,11 @@ enum Phase {
 #[derive(Stats)]
 #[stats(prefix = "replica")]
 struct Replica {
-    /// How far the replica is.
+    /// State of the replica.
     phase: StateSet<Phase>,
 }
 
-/// Takes in entries as long as each is one more than the one before.
+/// Applies entries while each is one more than the one before.
 fn take_in(stats: &Replica, log: &[u32]) {
     stats.phase.set(Phase::CatchingUp);
     let whole = log.windows(2).all(|pair| pair[0] + 1 == pair[1]);
@@ -45,13 +45,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             scope.spawn(move || {
                 replica.with(|stats| take_in(stats, log));
                 together.wait(); // All are done.
-                // A thread that ends has no state any more, so they stay.
+                // The threads stay, because one that has ended has no state.
                 together.wait();
             });
         }
         together.wait();
         println!("ready: mmstats show {}", std::process::id());
-        // Enter, or the end of the input, ends it.
+        // Until Enter, or the end of the input.
         let read = std::io::stdin().read_line(&mut String::new());
         together.wait();
         read

@@ -1,4 +1,4 @@
-//! Texts and bytes: what each thread is doing, and a checksum. A mirror that fetches files.
+//! Texts and bytes: the activity of each thread, and a checksum. A mirror that fetches files.
 //!
 //! ```text
 //! cargo run -p mmstats --example text
@@ -10,13 +10,13 @@ use mmstats::{Blob, Options, Publisher, Stats, Text};
 #[derive(Stats)]
 #[stats(prefix = "mirror")]
 struct Mirror {
-    /// What this thread is doing: at most 32 bytes of UTF-8.
+    /// Activity of this thread: at most 32 bytes of UTF-8.
     doing: Text<32>,
     /// The last file.
     last_file: Text<16>,
-    /// Its checksum: bytes of any kind.
+    /// Checksum of the last file, as bytes.
     checksum: Blob<8>,
-    /// Why the last file failed.
+    /// Error of the last file.
     error: Text<64>,
 }
 
@@ -33,18 +33,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     for (file, content) in [("index.html", "<p>It works."), ("pictures/søndag.png", "foobar")] {
         stats.doing.set("fetching");
-        // Too long for 16 bytes: it is cut between two characters, and readers see that.
+        // More than 16 bytes are cut at a character boundary, and readers see that.
         if !stats.last_file.set(file) {
             println!("{file} is shown cut");
         }
         stats.doing.set("checking");
         stats.checksum.set(&checksum(content.as_bytes()));
     }
-    // All went well in the end: no text, which is not the same as an empty one.
+    // No error: no text, which is not the same as an empty one.
     stats.error.clear();
     stats.doing.set("waiting for new files");
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Timers: count, sum, shortest, longest and last duration, always of one moment. A text
-//! index, made and used. With quantiles: example `latency`.
+//! Timers: count, sum, minimum, maximum and last of durations, published together. A text index.
+//! For quantiles see the example `latency`.
 //!
 //! ```text
 //! cargo run -p mmstats --example timer
@@ -14,11 +14,11 @@ use mmstats::{Options, Publisher, Stats, Timer};
 #[derive(Stats)]
 #[stats(prefix = "index")]
 struct Index {
-    /// Making the index.
+    /// Time to build the index.
     build: Timer,
-    /// Looking words up, only those that were found.
+    /// Time of successful lookups.
     hit: Timer,
-    /// What the disk says it took to read the text.
+    /// Time to read the text, as reported by the disk.
     read: Timer,
 }
 
@@ -35,12 +35,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stats = publisher.lane()?;
 
     for (text, micros) in [("to be or not to be", 300), ("that is the question", 150)] {
-        // A duration that is known already.
+        // A known duration.
         stats.read.record(Duration::from_micros(micros));
         // A call.
         let places = stats.build.time(|| index(text));
         for word in ["be", "question", "whether"] {
-            // From here until it is dropped, unless it is discarded.
+            // Ends when it is dropped, unless it is discarded.
             let running = stats.hit.start();
             if !places.contains_key(word) {
                 running.discard();
@@ -49,6 +49,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

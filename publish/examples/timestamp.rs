@@ -1,5 +1,5 @@
-//! Timestamps: moments, which observers show as their age. A service that says when it started,
-//! when it last did what it must do from time to time, and until when it may go on.
+//! Timestamps: points in time, which observers show as their age. A service with the time of its
+//! start, of its last failure, and of the end of its certificate.
 //!
 //! ```text
 //! cargo run -p mmstats --example timestamp
@@ -13,13 +13,13 @@ use mmstats::{Options, Publisher, Stats, Timestamp};
 #[derive(Stats)]
 #[stats(prefix = "service")]
 struct Service {
-    /// When it was ready to serve.
+    /// Time when it was ready to serve.
     started: Timestamp,
-    /// When this program was built. Over threads and programs the newest is shown.
+    /// Time of the build. Of several threads and programs the newest is shown.
     built: Timestamp,
-    /// When the certificate ends: times to come are told as well.
+    /// End of the certificate, a time in the future.
     certificate_ends: Timestamp,
-    /// The last failure: no value, because there was none since the certificate is new.
+    /// Last failure with this certificate: no value if there was none.
     last_failure: Timestamp,
 }
 
@@ -30,12 +30,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let built = std::env::current_exe()?.metadata()?.modified()?;
     stats.built.set(built);
     stats.last_failure.set_now();
-    // A certificate is good for 90 days. The new one makes an end to the failure.
+    // A certificate is valid for 90 days. A new one clears the failure.
     stats.certificate_ends.set(SystemTime::now() + Duration::from_secs(90 * 24 * 60 * 60));
     stats.last_failure.clear();
     stats.started.set_now();
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Windows: the mean of the last `N` values, a moving average. A link that was slow for long
-//! is fast now: the window says so, the average of all times does not yet.
+//! Windows: the mean of the last `N` values, a moving average. A link that was slow is fast now:
+//! the window shows that at once, the average of all values slowly.
 //!
 //! ```text
 //! cargo run -p mmstats --example window
@@ -11,18 +11,18 @@ use mmstats::{Average, Options, Publisher, Stats, Window};
 #[derive(Stats)]
 #[stats(prefix = "link")]
 struct Link {
-    /// Round trip, mean of the last 8.
+    /// Mean round trip of the last 8 probes.
     #[stats(unit = "milliseconds")]
     round_trip: Window<f64, 8>,
-    /// Round trip, mean of all.
+    /// Mean round trip of all probes.
     #[stats(unit = "milliseconds")]
     round_trip_ever: Average,
-    /// Bytes in flight, mean of the last 8. Integers have windows too.
+    /// Mean bytes in flight of the last 8 probes. Integers have windows too.
     #[stats(unit = "bytes")]
     in_flight: Window<u64, 8>,
 }
 
-/// What a probe of the link measures: 40 ms while the link is busy, then 9 to 12.
+/// Round trip of a probe: 40 ms while the link is busy, then 9 to 12 ms.
 fn probe(n: u32) -> f64 {
     if n < 92 { 40.0 } else { f64::from(9 + n % 4) }
 }
@@ -35,11 +35,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let milliseconds = probe(n);
         stats.round_trip.record(milliseconds);
         stats.round_trip_ever.record(milliseconds);
-        // The longer the way, the more is on it.
+        // A longer round trip has more bytes in flight.
         stats.in_flight.record(if milliseconds > 20.0 { 64_000 } else { 1_500 });
     }
 
     println!("ready: mmstats show {}", std::process::id());
-    std::io::stdin().read_line(&mut String::new())?; // Enter, or the end of the input, ends it.
+    std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())
 }

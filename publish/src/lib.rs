@@ -60,7 +60,7 @@ pub use schema::value::Value;
 pub use thread::family::Family;
 pub use thread::lane::Lane;
 
-/// For recorders of facades. Not for use by hand.
+/// For recorders of metrics facades. Not for use by hand.
 #[doc(hidden)]
 pub mod recorder_support {
     pub use crate::sync::{Locked, Mutex};
@@ -74,7 +74,7 @@ pub mod derive_support {
     pub use crate::thread::local::Local;
     pub use crate::thread::member::{LabeledMember, Member};
 
-    /// `prefix.label`, or the one that is not empty.
+    /// `prefix.label`, or only the one that is not empty.
     #[must_use]
     pub fn join(prefix: &str, label: &str) -> String {
         match (prefix.is_empty(), label.is_empty()) {

@@ -1,5 +1,5 @@
-//! What the derive macros declare is what an observer reads back, attribute by attribute;
-//! and the procedural schema makes the same file.
+//! An observer reads back each attribute of the derive macros; a schema built by calls makes the
+//! same file.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use mmstats::{
 };
 use mmstats_observe::{File, Observer, OwnedValue, Sources};
 
-/// What is known of a field, as text.
+/// The descriptor of a field, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Known {
     label: String,
@@ -62,7 +62,7 @@ fn in_lane_0(file: &File, label: &str) -> Option<OwnedValue> {
 }
 
 impl Known {
-    /// What the handle alone says.
+    /// The descriptor of a handle without attributes.
     fn new(label: &str, shape: &str, kind: &'static str) -> Self {
         Self {
             label: label.to_owned(),
@@ -100,7 +100,7 @@ fn publish<S: Stats>(directory: &Path) -> Publisher<S> {
 }
 
 #[test]
-fn every_handle_without_attributes() {
+fn derive_handles_without_attributes() {
     #[derive(Stats)]
     #[allow(dead_code)]
     struct Plain {
@@ -133,7 +133,7 @@ fn every_handle_without_attributes() {
     assert_eq!(known(directory.path()), want);
 }
 
-/// A struct with all that can be said.
+/// A struct with every attribute.
 #[derive(Stats)]
 #[stats(prefix = "web")]
 #[allow(dead_code)]
@@ -185,7 +185,7 @@ struct Pool {
 }
 
 #[test]
-fn every_attribute() {
+fn derive_attributes_are_read_back() {
     let directory = tempfile::tempdir().unwrap();
     let _publisher: Publisher<Web> = publish(directory.path());
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
@@ -222,7 +222,7 @@ fn every_attribute() {
 }
 
 #[test]
-fn constants_of_each_type() {
+fn derive_constants_of_each_type() {
     const LIMIT: u64 = u64::MAX;
     #[derive(Stats)]
     #[allow(dead_code)]
@@ -251,7 +251,7 @@ fn constants_of_each_type() {
     let observer = look(directory.path());
     let file = &observer.files()[0];
     let text = |text: &str| OwnedValue::Text { text: text.to_owned(), cut: false };
-    // Before any thread has a lane.
+    // Without a lane.
     for (label, want, shape) in [
         ("name", text("mmstats"), "text"),
         ("small", OwnedValue::Unsigned(4_000_000_000), "u32"),
@@ -286,9 +286,9 @@ struct Totals {
     up: bool,
 }
 
-/// Members of a group are fields of their own, counters too.
+/// Each member of a group is a field, also counters.
 #[test]
-fn records() {
+fn derive_record_members_are_fields() {
     #[derive(Stats)]
     struct Grouped {
         before: Counter,
@@ -341,17 +341,16 @@ fn records() {
         OwnedValue::Bool(true),
     ];
     assert_eq!(values(directory.path()), want.map(Some));
-    // The fields around the group are where they were.
+    // The fields around the group are not moved.
     let observer = look(directory.path());
     let file = &observer.files()[0];
     assert_eq!(in_lane_0(file, "before"), Some(OwnedValue::Unsigned(1)));
     assert_eq!(in_lane_0(file, "after"), Some(OwnedValue::Unsigned(2)));
 }
 
-/// The schema says in calls what the macro says in attributes: the files have the same
-/// fields in the same places.
+/// A schema of calls and a struct with attributes make the same fields in the same places.
 #[test]
-fn the_schema_makes_the_same_file() {
+fn derive_and_schema_make_same_file() {
     #[derive(Stats)]
     #[stats(prefix = "p")]
     #[allow(dead_code)]
@@ -390,7 +389,7 @@ fn the_schema_makes_the_same_file() {
     let publisher = options.start::<Lane>().unwrap();
 
     assert_eq!(known(derived.path()), known(procedural.path()));
-    // Descriptors and strings, byte for byte; constants of the process come after them.
+    // Descriptors and strings, byte by byte; the constants of the process come after them.
     let bytes = |path: &Path| {
         let file = std::fs::read_dir(path).unwrap().next().unwrap().unwrap().path();
         std::fs::read(file).unwrap()
@@ -410,9 +409,9 @@ fn the_schema_makes_the_same_file() {
     assert_eq!(in_lane_0(&observer.files()[0], "p.totals.sent"), Some(OwnedValue::Unsigned(2)));
 }
 
-/// A key of another publisher is refused where it does not fit; it never writes elsewhere.
+/// A key of another publisher that does not fit is refused; none writes to another field.
 #[test]
-fn keys_of_another_schema() {
+fn attach_key_of_other_schema_is_refused() {
     let mut schema = Schema::new();
     schema.add::<Text<8>>("text", FieldOptions::new());
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Families: a field for each combination of attribute values that comes up.
+//! Families: a field for each combination of attribute values.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -17,7 +17,7 @@ fn all(directory: &Path) -> Vec<Total> {
     totals(observer.files())
 }
 
-/// Attributes, as `key=value,...`, and number of each field of a family.
+/// Attributes, as `key=value,...`, and value of each field of a family.
 fn series(directory: &Path, label: &str) -> BTreeMap<String, u128> {
     let found = all(directory).into_iter().filter(|total| total.field.label == label);
     found
@@ -59,7 +59,7 @@ struct Disk {
 }
 
 #[test]
-fn a_field_for_each_combination() {
+fn family_adds_field_for_each_combination() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options::new().directory(directory.path()).lanes(2);
     let web: Publisher<Web> = options.start().unwrap();
@@ -67,13 +67,13 @@ fn a_field_for_each_combination() {
     let stats = web.lane().unwrap();
     let ok = stats.requests.get(&["GET", "200"]);
     ok.incr();
-    // The first one is still there after many others.
+    // The first field is found after many others.
     for code in 300..600 {
         stats.requests.get(&["POST", &code.to_string()]).add(code);
     }
     ok.incr();
     assert!(std::ptr::eq(ok, stats.requests.get(&["GET", "200"])));
-    // Other threads, other lanes, the same fields; also through the thread-local route.
+    // Other threads find the same fields, also through `with`.
     std::thread::scope(|scope| {
         for _ in 0..5 {
             scope.spawn(|| web.with(|stats| stats.requests.get(&["GET", "200"]).add(10)));
@@ -103,7 +103,7 @@ fn a_field_for_each_combination() {
 }
 
 #[test]
-fn values_are_told_apart() {
+fn family_distinguishes_values() {
     let directory = tempfile::tempdir().unwrap();
     let mut schema = Schema::new();
     let key = schema.add_family::<Counter, 2>("f", ["a", "b"], FieldOptions::new());
@@ -128,10 +128,10 @@ fn values_are_told_apart() {
     );
 }
 
-/// All threads together make as many as the cap says; what is beyond is counted elsewhere,
-/// and what was made before is found by all.
+/// All threads together add at most `cap` fields; each finds those of the others, and further
+/// combinations are counted in the overflow field.
 #[test]
-fn the_cap() {
+fn family_beyond_cap_counts_in_overflow() {
     const THREADS: usize = 8;
     let directory = tempfile::tempdir().unwrap();
     let mut schema = Schema::new();
@@ -146,7 +146,7 @@ fn the_cap() {
                 let family = publisher.lane().unwrap().family(key).unwrap();
                 barrier.wait();
                 for n in 0..200 {
-                    // Each in another order.
+                    // Each thread in another order.
                     let n = (n + thread * 25) % 200;
                     family.get(&[&n.to_string()]).incr();
                 }
@@ -163,14 +163,14 @@ fn the_cap() {
     family.get(&["1"]).incr();
     family.get(&["2"]).incr();
     assert_eq!(series(directory.path(), "none"), expect([("overflow=true", 2)]));
-    // A thread that comes later finds the fields, too.
+    // A later thread finds the fields, too.
     let known = seen.keys().find_map(|name| name.strip_prefix("n=")).unwrap();
     lane.family(key).unwrap().get(&[known]).incr();
     assert_eq!(series(directory.path(), "f")[&format!("n={known}")], THREADS as u128 + 1);
 }
 
 #[test]
-fn a_thousand_unless_told_otherwise() {
+fn family_default_cap_is_1000() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Schema::new());
     let key = publisher.add_family::<Counter, 1>("f", ["n"], FieldOptions::new()).unwrap();
@@ -180,9 +180,9 @@ fn a_thousand_unless_told_otherwise() {
     assert_eq!((seen.len(), seen["overflow=true"]), (1001, 500));
 }
 
-/// What no attribute can be is counted all the same.
+/// Values that no attribute can have are counted in the overflow field.
 #[test]
-fn values_that_break_a_rule() {
+fn family_invalid_values_count_in_overflow() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Schema::new());
     let said = FieldOptions::new().cap(3).attribute("fixed", "v".repeat(100));
@@ -193,9 +193,9 @@ fn values_that_break_a_rule() {
         family.get(&bad).incr();
         family.get(&bad).incr();
     }
-    // Short enough by itself, but not with its key and the other attributes.
+    // Too long only together with its key and the other attributes.
     family.get(&[&long[..4090], ""]).incr();
-    // None of these took room.
+    // None of these took room from the cap.
     for good in [["1", ""], ["2", "\u{1F980}"], [&long[..3900], ""]] {
         family.get(&good).incr();
     }
@@ -214,7 +214,7 @@ struct Sizes {
 }
 
 #[test]
-fn every_type_of_handle() {
+fn family_takes_every_handle_type() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Schema::new());
     fn add<H: mmstats::Field>(publisher: &Publisher<Lane>, label: &str) -> Family<H, 1> {
@@ -254,7 +254,7 @@ fn every_type_of_handle() {
 }
 
 #[test]
-fn names_that_others_have() {
+fn family_names_of_other_fields_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let mut schema = Schema::new();
     let taken: Key<Gauge<u64>> = schema.add("f", FieldOptions::new().attribute("k", "taken"));
@@ -271,20 +271,20 @@ fn names_that_others_have() {
     }
     lane.attach(taken).unwrap().set(77);
     assert_eq!(series(directory.path(), "f"), expect([("k=taken", 77), ("overflow=true", 6)]));
-    // And what a family has made is taken for others.
+    // The name of a field of the family is taken.
     family.get(&["mine"]).incr();
     let mine = FieldOptions::new().attribute("k", "mine");
     let mine = publisher.add::<Counter>("f", mine).unwrap_err();
     assert!(matches!(mine, Error::Duplicate { .. }), "{mine}");
 
-    // The overflow's own name.
+    // The name of the overflow field.
     let key = publisher.add_family::<Counter, 1>("g", ["overflow"], FieldOptions::new()).unwrap();
     lane.family(key).unwrap().get(&["true"]).incr();
     assert_eq!(series(directory.path(), "g"), expect([("overflow=true", 1)]));
 }
 
 #[test]
-fn declarations_that_break_a_rule() {
+fn family_invalid_declaration_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Schema::new());
     for labels in [["two words", "b"], ["a", "a"], ["fixed", "b"], ["", "b"]] {
@@ -301,7 +301,7 @@ fn declarations_that_break_a_rule() {
 }
 
 #[test]
-fn keys_of_others() {
+fn family_key_of_other_publisher_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let here = start(directory.path(), Schema::new());
     let there = start(directory.path(), Schema::new());
@@ -312,10 +312,10 @@ fn keys_of_others() {
     assert_eq!(error.to_string(), "the family has 1 labels, the handle 2");
 }
 
-/// Without room for another file all that is new is counted with the overflow, and after
-/// closing nothing breaks.
+/// Without room for another file, new combinations are counted in the overflow field. Handles
+/// work after closing.
 #[test]
-fn when_nothing_can_be_added() {
+fn family_without_room_counts_in_overflow() {
     let directory = tempfile::tempdir().unwrap();
     let longest = format!("{}.mmst", "w".repeat(mmstats_system::name::MAX - 5));
     let mut schema = Schema::new();
@@ -341,9 +341,9 @@ fn when_nothing_can_be_added() {
     family.get(&["d"]).incr();
 }
 
-/// A tool that looks at one file alone knows whose it is.
+/// The standard constants are in each file.
 #[test]
-fn files_of_run_time_fields_say_whose_they_are() {
+fn run_time_files_have_standard_constants() {
     let place = tempfile::tempdir().unwrap();
     let options = mmstats::Options::new().directory(place.path()).name("shop");
     let publisher = options.start::<mmstats::Lane>().unwrap();

@@ -1,20 +1,23 @@
-//! One line to publish, in processes of their own: the environment is the process's.
+//! `init` and the environment, in child processes, because both belong to the process.
 #![allow(missing_docs)]
+
+mod support;
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 use mmstats::{Counter, Error, FieldOptions, Options, Stats};
 use mmstats_observe::{Observer, OwnedValue, Sources, totals};
+use support::file_names;
 
 const CHILD: &str = "MMSTATS_TEST_INIT";
 
-/// Whether this is the child that [`child`] started.
+/// Whether this process is a child that [`child`] started.
 fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
 }
 
-/// Runs the test `name` once more, as a program of its own with this environment.
+/// Runs the test `name` in a child process with this environment.
 fn child(name: &str, environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", name, "--nocapture"]).env(CHILD, "1");
@@ -24,12 +27,12 @@ fn child(name: &str, environment: &[(&str, &str)]) -> Output {
     command.envs(environment.iter().copied()).output().unwrap()
 }
 
-/// As [`child`], and it has to end well.
+/// The output of [`child`], which must succeed.
 fn run(name: &str, environment: &[(&str, &str)]) -> String {
     let out = child(name, environment);
-    let said = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
-    said
+    let output = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{output}{}", String::from_utf8_lossy(&out.stderr));
+    output
 }
 
 fn value(directory: &Path, label: &str) -> Option<OwnedValue> {
@@ -38,19 +41,8 @@ fn value(directory: &Path, label: &str) -> Option<OwnedValue> {
     totals(observer.files()).into_iter().find(|t| t.field.label == label)?.reading.value
 }
 
-/// Whether a file is still there only because somebody has it mapped: Windows keeps it then,
-/// under a temporary name.
-fn lingers(name: &std::ffi::OsStr) -> bool {
-    cfg!(windows) && mmstats_system::name::is_temporary(name)
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
-    names.filter(|name| !lingers(name)).map(|name| name.into_string().unwrap()).collect()
-}
-
 #[test]
-fn one_line() {
+fn init_publishes_until_last_guard() {
     if is_child() {
         let directory = std::env::var("MMSTATS_PATH").unwrap();
         assert!(mmstats::global().is_none());
@@ -60,7 +52,6 @@ fn one_line() {
         let second = mmstats::init();
         assert_eq!(first.instance(), second.instance());
         drop(first);
-        // A library, on another thread.
         let thread = std::thread::spawn(move || {
             let library = mmstats::global().unwrap();
             library.with(|lane| lane.attach(orders).map(|orders| orders.add(3))).unwrap();
@@ -69,15 +60,15 @@ fn one_line() {
         let library = thread.join().unwrap();
         assert_eq!(value(Path::new(&directory), "orders"), Some(OwnedValue::Unsigned(3)));
         #[cfg(all(feature = "process", target_os = "linux"))] // from /proc
-        assert!(library.add_process_fields().is_err(), "they are there");
-        // Room for one in the first file, which may be that of the thread that samples.
+        assert!(library.add_process_fields().is_err(), "the process fields exist");
+        // The first file has one lane, which the sampling thread may have.
         let lanes = [library.lane().unwrap(), library.lane().unwrap()];
-        let files = names(Path::new(&directory));
+        let files = file_names(Path::new(&directory));
         assert!(files.len() >= 2 && files.iter().all(|n| n.starts_with("shop-")), "{files:?}");
         drop(lanes);
         drop(second);
-        // A clone that somebody kept does not keep the files.
-        assert_eq!(names(Path::new(&directory)), [""; 0]);
+        // The clone `library` does not keep the files.
+        assert_eq!(file_names(Path::new(&directory)), [""; 0]);
         assert!(mmstats::global().is_none());
         drop(library);
         let again = mmstats::init();
@@ -86,8 +77,11 @@ fn one_line() {
     }
     let place = tempfile::tempdir().unwrap();
     let path = place.path().to_str().unwrap();
-    run("one_line", &[("MMSTATS_PATH", path), ("MMSTATS_NAME", "shop"), ("MMSTATS_LANES", "1")]);
-    assert_eq!(names(place.path()), [""; 0]);
+    run(
+        "init_publishes_until_last_guard",
+        &[("MMSTATS_PATH", path), ("MMSTATS_NAME", "shop"), ("MMSTATS_LANES", "1")],
+    );
+    assert_eq!(file_names(place.path()), [""; 0]);
 }
 
 #[derive(Stats)]
@@ -96,7 +90,7 @@ struct Web {
 }
 
 #[test]
-fn with_settings_of_its_own() {
+fn options_init_publisher_is_global() {
     if is_child() {
         let web = Options::from_env().name("web").init::<Web>().unwrap();
         web.with(|stats| stats.requests.add(5));
@@ -109,13 +103,13 @@ fn with_settings_of_its_own() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().to_str().unwrap();
     let keep = [("MMSTATS_PATH", path), ("MMSTATS_KEEP", "yes"), ("MMSTATS_NAME", "")];
-    run("with_settings_of_its_own", &keep);
+    run("options_init_publisher_is_global", &keep);
     assert_eq!(value(place.path(), "requests"), Some(OwnedValue::Unsigned(5)));
-    assert!(names(place.path())[0].starts_with("web-"));
+    assert!(file_names(place.path())[0].starts_with("web-"));
 }
 
 #[test]
-fn what_the_environment_says_wrongly() {
+fn from_env_wrong_variable_is_reported() {
     if is_child() {
         let error = Options::from_env().start::<Web>().unwrap_err();
         let mmstats = mmstats::init();
@@ -126,7 +120,7 @@ fn what_the_environment_says_wrongly() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().to_str().unwrap();
     let said = |name: &str, value: &str| {
-        run("what_the_environment_says_wrongly", &[("MMSTATS_PATH", path), (name, value)])
+        run("from_env_wrong_variable_is_reported", &[("MMSTATS_PATH", path), (name, value)])
     };
     let cases = [
         ("LANES", "0", "a number from 1 to 65536"),
@@ -145,7 +139,7 @@ fn what_the_environment_says_wrongly() {
 }
 
 #[test]
-fn nothing_to_publish_to() {
+fn init_without_files_uses_private_memory() {
     if is_child() {
         let mmstats = mmstats::init();
         let orders = mmstats.add::<Counter>("orders", FieldOptions::new()).unwrap();
@@ -155,7 +149,7 @@ fn nothing_to_publish_to() {
         return;
     }
     let said = |environment: &[(&str, &str)]| {
-        let said = run("nothing_to_publish_to", environment);
+        let said = run("init_without_files_uses_private_memory", environment);
         said.lines().find(|line| line.starts_with("problem: ")).unwrap().to_owned()
     };
     let place = tempfile::tempdir().unwrap();
@@ -166,5 +160,5 @@ fn nothing_to_publish_to() {
     assert!(template.contains("{USER}") && template.ends_with("; 0 files"), "{template}");
     let no_directory = said(&[("MMSTATS_PATH", "/dev/null/x")]);
     assert!(no_directory.contains("/dev/null") && no_directory.ends_with("; 0 files"));
-    assert_eq!(names(place.path()), [""; 0]);
+    assert_eq!(file_names(place.path()), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! The handles of all kinds, from outside.
+//! Handles of all kinds, read from outside.
 #![allow(missing_docs)]
 
 use std::time::{Duration, SystemTime};
@@ -40,7 +40,7 @@ fn start(directory: &std::path::Path) -> Publisher<Kinds> {
     Options::new().directory(directory).lanes(1).start().unwrap()
 }
 
-/// The bytes of the first file, as they are now.
+/// The current bytes of the first file.
 fn bytes(publisher: &Publisher<Kinds>) -> Vec<u8> {
     std::fs::read(&publisher.paths()[0]).unwrap()
 }
@@ -63,14 +63,14 @@ fn value(publisher: &Publisher<Kinds>, label: &str) -> String {
 }
 
 #[test]
-fn states_have_the_names_of_the_variants() {
+fn state_names_are_variants() {
     assert_eq!(Phase::NAMES, ["starting", "ready_to_serve", "going down"]);
     assert_eq!(Phase::from_number(2), Some(Phase::Stopping));
     assert_eq!(Phase::from_number(3), None);
 }
 
 #[test]
-fn each_kind_is_published() {
+fn kinds_show_published_values() {
     let place = tempfile::tempdir().unwrap();
     let publisher = start(place.path());
     let stats = publisher.lane().unwrap();
@@ -132,9 +132,9 @@ fn rate_time(image: &Image<&[u8]>, field: &Field) -> u64 {
     u64::from_le_bytes(slot.bytes()[..8].try_into().unwrap())
 }
 
-/// What belongs to the program stays, what belonged to the thread goes.
+/// Counts stay for the next thread; gauges and states are cleared.
 #[test]
-fn a_lane_that_is_handed_on() {
+fn lane_handed_on_keeps_counts() {
     let place = tempfile::tempdir().unwrap();
     let publisher = start(place.path());
     for turn in 1..=2 {
@@ -151,7 +151,7 @@ fn a_lane_that_is_handed_on() {
 }
 
 #[test]
-fn a_shared_gauge_belongs_to_no_thread() {
+fn shared_gauge_is_in_shared_lane() {
     let place = tempfile::tempdir().unwrap();
     let publisher = start(place.path());
     let a = publisher.shared::<i64>("a", FieldOptions::new()).unwrap();
@@ -174,7 +174,7 @@ fn a_shared_gauge_belongs_to_no_thread() {
     };
     assert_eq!(total("a"), mmstats_observe::OwnedValue::Signed(8));
     assert_eq!(total("b"), mmstats_observe::OwnedValue::F64(2.5));
-    // Both are in one lane, and it is not a thread's.
+    // Both are in the shared lane.
     assert!(publisher.shared::<i64>("a", FieldOptions::new()).is_err());
     drop((a, b));
     drop(publisher.lane().unwrap());

@@ -1,4 +1,4 @@
-//! The black box, in processes of their own: the hook and the exit are the process's.
+//! Recorded panics, in child processes, because hook and exit belong to the process.
 #![allow(missing_docs)]
 
 use std::path::Path;
@@ -40,7 +40,7 @@ fn panics(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn threads_that_panic() {
+fn record_panics_writes_lines_of_threads() {
     if let Some(publisher) = start() {
         publisher.record_panics().unwrap();
         publisher.record_panics().unwrap();
@@ -55,16 +55,16 @@ fn threads_that_panic() {
             };
             thread.spawn(panics).unwrap().join().unwrap_err();
         }
-        // This one takes the publisher with it.
+        // This panic drops the publisher.
         panic!("the end");
     }
     let place = tempfile::tempdir().unwrap();
-    let out = child("threads_that_panic", place.path());
+    let out = child("record_panics_writes_lines_of_threads", place.path());
     assert!(!out.status.success());
     let stderr = String::from_utf8_lossy(&out.stderr);
     assert!(stderr.contains("a text\nof two lines"), "the usual hook is called: {stderr}");
     let lines = panics(place.path());
-    let starts = ["worker-0", "worker-1", "worker-2", "threads_that_panic"];
+    let starts = ["worker-0", "worker-1", "worker-2", "record_panics_writes_lines_of_threads"];
     assert_eq!(lines.len(), starts.len(), "{lines:?}");
     for (line, name) in lines.iter().zip(starts) {
         let start = format!("thread '{name}' at publish/tests/panics.rs:");
@@ -74,7 +74,7 @@ fn threads_that_panic() {
     assert!(lines[1].contains(": number 1 xxx") && lines[1].len() == 240, "{lines:?}");
     assert!(lines[2].ends_with(": (not a text)"), "{lines:?}");
     assert!(lines[3].ends_with(": the end"), "{lines:?}");
-    // The last values stay, as after a crash.
+    // The last values are kept, as after a crash.
     let mut observer = Observer::new(Sources::new().path(place.path()));
     observer.refresh();
     let all = totals(observer.files());
@@ -82,10 +82,10 @@ fn threads_that_panic() {
     assert_eq!(calls.reading.value, Some(OwnedValue::Unsigned(7)));
 }
 
-/// The place for the lines was claimed before: none is lost where no lane is left, and of many
-/// at once the last ones stay.
+/// The lane of the lines is claimed before, so panics without a free lane are recorded. Of many at
+/// once the last ones are kept.
 #[test]
-fn while_all_lanes_are_taken_and_many_panic_at_once() {
+fn record_panics_without_free_lane() {
     if let Some(publisher) = start() {
         publisher.record_panics().unwrap();
         let _lane = publisher.lane().unwrap();
@@ -97,15 +97,15 @@ fn while_all_lanes_are_taken_and_many_panic_at_once() {
         std::process::abort();
     }
     let place = tempfile::tempdir().unwrap();
-    child("while_all_lanes_are_taken_and_many_panic_at_once", place.path());
+    child("record_panics_without_free_lane", place.path());
     let lines = panics(place.path());
     assert_eq!(lines.len(), 15, "{lines:?}");
     assert!(lines.iter().all(|line| line.ends_with(": one of many")), "{lines:?}");
 }
 
-/// After the publisher there is nothing to write to; a second one has a field of its own.
+/// Panics after the publisher ended are not recorded; a second publisher has its own field.
 #[test]
-fn one_after_the_other() {
+fn record_panics_of_second_publisher() {
     if let Ok(directory) = std::env::var(CHILD) {
         let options = || Options::new().directory(&directory).on_drop(OnDrop::Keep);
         for number in 0..2 {
@@ -120,7 +120,7 @@ fn one_after_the_other() {
         return;
     }
     let place = tempfile::tempdir().unwrap();
-    let out = child("one_after_the_other", place.path());
+    let out = child("record_panics_of_second_publisher", place.path());
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let lines = panics(place.path());
     assert_eq!(lines.len(), 2, "{lines:?}");

@@ -1,5 +1,7 @@
-//! Publishing to a file that outlives the program: values go on, or the start is refused.
+//! Publishing to a file that outlives the program: the values continue, or the start is refused.
 #![allow(missing_docs)]
+
+mod support;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -9,6 +11,7 @@ use mmstats::{
     Counter, Error, Family, FieldOptions, Gauge, Lane, Options, Publisher, Stats, Timer,
 };
 use mmstats_observe::{Observer, OwnedValue, Sources, totals};
+use support::file_names;
 
 #[derive(Stats)]
 #[stats(prefix = "shop")]
@@ -35,7 +38,7 @@ fn start(path: &Path) -> Publisher<Shop> {
     Options::new().persistent(path).lanes(1).start().unwrap()
 }
 
-/// Label, attributes and value of all fields that are no constants, summed.
+/// Label, attributes and total of all fields but constants.
 fn values(directory: &Path) -> Vec<String> {
     let mut observer = Observer::new(Sources::new().path(directory));
     observer.refresh();
@@ -57,22 +60,8 @@ fn values(directory: &Path) -> Vec<String> {
     all
 }
 
-/// Whether a file is still there only because somebody has it mapped: Windows keeps it then,
-/// under a temporary name.
-fn lingers(name: &std::ffi::OsStr) -> bool {
-    cfg!(windows) && mmstats_system::name::is_temporary(name)
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
-    let mut names: Vec<_> =
-        names.filter(|name| !lingers(name)).map(|name| name.into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
 #[test]
-fn values_go_on_over_restarts() {
+fn persistent_restart_keeps_values() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("shop.mmst");
     for run in 1..=3_u64 {
@@ -96,7 +85,7 @@ fn values_go_on_over_restarts() {
             |label: &str| all.iter().filter(|v| v.starts_with(label)).cloned().collect::<Vec<_>>();
         assert!(find("shop.orders")[0].ends_with(&format!(" {}", 21 * run)), "{all:?}");
         assert!(find("shop.latency")[0].contains(&format!(" {} ", 2 * run)), "{all:?}");
-        // A combination that this run has not asked for is not forgotten.
+        // Combinations that this run has not used are kept.
         let calls = find("shop.calls");
         assert!(
             calls.iter().any(|v| v.contains("GET") && v.ends_with(&format!(" {}", 2 * run))),
@@ -104,16 +93,15 @@ fn values_go_on_over_restarts() {
         );
         assert!(calls.iter().any(|v| v.contains("PUT") && v.ends_with(" 5")), "{calls:?}");
         drop(shop);
-        assert!(names(place.path()).iter().all(|name| name.starts_with("shop")));
+        assert!(file_names(place.path()).iter().all(|name| name.starts_with("shop")));
     }
-    // After a clean end the values are still there.
     assert!(
         values(place.path()).iter().any(|v| v.starts_with("shop.orders") && v.ends_with(" 63"))
     );
 }
 
 #[test]
-fn another_schema_is_refused_and_nothing_is_lost() {
+fn persistent_other_schema_is_refused_and_file_kept() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("shop.mmst");
     let shop = start(&path);
@@ -125,7 +113,7 @@ fn another_schema_is_refused_and_nothing_is_lost() {
     let text = error.to_string();
     assert!(text.contains("shop.orders") && text.contains("shop.mmst"), "{text}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
-    assert_eq!(names(place.path()), ["shop.mmst"]);
+    assert_eq!(file_names(place.path()), ["shop.mmst"]);
     // One field less, and one more.
     for (fields, told) in [(0, "more"), (2, "no field")] {
         let place = tempfile::tempdir().unwrap();
@@ -145,7 +133,7 @@ fn another_schema_is_refused_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_file_in_use_and_a_foreign_one_are_refused() {
+fn persistent_file_in_use_or_foreign_is_refused() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("shop.mmst");
     let shop = start(&path);
@@ -158,10 +146,10 @@ fn a_file_in_use_and_a_foreign_one_are_refused() {
     assert_eq!(std::fs::read(&path).unwrap(), b"not ours");
 }
 
-/// Where nothing can be published, the old file is all there is.
+/// Where publishing is impossible, the old file is unchanged.
 #[cfg(unix)] // Windows has no limit of the size of files
 #[test]
-fn private_memory_takes_no_file_away() {
+fn persistent_private_memory_keeps_old_file() {
     if let Ok(path) = std::env::var("MMSTATS_TEST_NO_ROOM") {
         Options::new().persistent(&path).start::<Shop>().unwrap_err();
         let shop: Publisher<Shop> = Options::new().persistent(&path).or_private().start().unwrap();
@@ -180,11 +168,11 @@ fn private_memory_takes_no_file_away() {
     let files = ["shop.1.mmst", "shop.mmst"];
     let read = || files.map(|name| std::fs::read(place.path().join(name)).unwrap());
     let before = read();
-    // A process that may write no file larger than a block.
+    // A process whose files are limited to one block.
     let out = Command::new("sh")
         .args([
             "-c",
-            "ulimit -f 1 && exec \"$0\" --exact private_memory_takes_no_file_away --nocapture",
+            "ulimit -f 1 && exec \"$0\" --exact persistent_private_memory_keeps_old_file --nocapture",
         ])
         .arg(std::env::current_exe().unwrap())
         .env("MMSTATS_TEST_NO_ROOM", &path)
@@ -196,17 +184,17 @@ fn private_memory_takes_no_file_away() {
         "{said}{}",
         String::from_utf8_lossy(&out.stderr)
     );
-    assert_eq!(names(place.path()), files);
+    assert_eq!(file_names(place.path()), files);
     assert!(read() == before);
 }
 
-/// What a start leaves that is cut short between two files is counted once.
+/// Values are counted once after a start that was interrupted between two files.
 #[test]
-fn a_start_that_was_cut_short() {
+fn persistent_interrupted_start_counts_values_once() {
     let place = tempfile::tempdir().unwrap();
     let [path, later, stale] =
         ["shop.mmst", "shop.1.mmst", "shop.2.mmst"].map(|n| place.path().join(n));
-    // In a thread that ends: Windows writes no file anew that one has mapped.
+    // In a thread that ends: Windows does not overwrite a mapped file.
     let run = || {
         let once = || start(&path).with(|stats| stats.calls.get(&["GET"]).incr());
         std::thread::scope(|scope| scope.spawn(once).join().unwrap());
@@ -220,20 +208,19 @@ fn a_start_that_was_cut_short() {
         assert!(all.iter().any(|v| v.contains("GET") && v.ends_with(&end)), "{count}: {all:?}");
     };
     get(2);
-    // The new file is there, the old one not removed yet.
+    // Interrupted after the new file got its name, before the old one was removed.
     std::fs::write(&stale, &old).unwrap();
     run();
     get(3);
-    assert_eq!(names(place.path()), ["shop.1.mmst", "shop.mmst"]);
-    // The first file is new, the other one still old.
+    assert_eq!(file_names(place.path()), ["shop.1.mmst", "shop.mmst"]);
+    // Interrupted between the first file and the second.
     std::fs::write(&later, &old).unwrap();
     run();
     get(2);
 }
 
-/// A real process, killed.
 #[test]
-fn values_go_on_after_a_kill() {
+fn persistent_kill_keeps_values() {
     if let Ok(path) = std::env::var("MMSTATS_TEST_PERSISTENT") {
         let shop = start(Path::new(&path));
         shop.with(|stats| {
@@ -249,7 +236,7 @@ fn values_go_on_after_a_kill() {
     let path = place.path().join("shop.mmst");
     for run in 1..=3 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "values_go_on_after_a_kill", "--nocapture"])
+            .args(["--exact", "persistent_kill_keeps_values", "--nocapture"])
             .env("MMSTATS_TEST_PERSISTENT", &path)
             .stdout(Stdio::piped())
             .spawn()

@@ -1,12 +1,15 @@
-//! The process's own fields, beside what the system says.
+//! The fields of the process, compared with those of the system.
 #![allow(missing_docs)]
 #![cfg(all(feature = "process", target_os = "linux"))]
 
+mod support;
+
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mmstats::{Lane, Options};
 use mmstats_observe::{Observer, OwnedValue, Sources, totals};
+use support::wait_until;
 
 fn value(directory: &Path, label: &str) -> u64 {
     let mut observer = Observer::new(Sources::new().path(directory));
@@ -21,22 +24,14 @@ fn value(directory: &Path, label: &str) -> u64 {
     }
 }
 
-fn wait(what: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !what() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "it does not happen");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
 #[test]
-fn they_follow_the_process() {
+fn process_fields_follow_process() {
     let place = tempfile::tempdir().unwrap();
     let options = Options::new().directory(place.path());
     let publisher = options.sample_every(Duration::from_millis(5)).start::<Lane>().unwrap();
     publisher.add_process_fields().unwrap();
     let get = |label: &str| value(place.path(), &format!("process.{label}"));
-    wait(|| get("threads") >= 2);
+    wait_until(|| get("threads") >= 2);
     let status = |key: &str| -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
@@ -48,16 +43,16 @@ fn they_follow_the_process() {
     assert!(get("memory.virtual").abs_diff(status("VmSize") << 10) < 64 << 20);
     // Files.
     let files: Vec<_> = (0..50).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
-    wait(|| get("files.open") >= open + 50);
+    wait_until(|| get("files.open") >= open + 50);
     drop(files);
-    wait(|| get("files.open") < open + 25);
-    // Memory that is used, in pages that were touched.
+    wait_until(|| get("files.open") < open + 25);
+    // Memory, in pages that are written.
     let memory = std::hint::black_box(vec![1u8; 64 << 20]);
-    wait(|| get("memory.resident") > resident + (60 << 20));
+    wait_until(|| get("memory.resident") > resident + (60 << 20));
     drop(memory);
     // Processor time.
     let begin = get("cpu.user");
-    wait(|| {
+    wait_until(|| {
         std::hint::black_box((0..100_000u64).fold(0, |a, b| std::hint::black_box(a ^ b)));
         get("cpu.user") > begin + 100_000_000
     });
@@ -65,7 +60,7 @@ fn they_follow_the_process() {
     let threads = get("threads");
     let (send, receive) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || receive.recv());
-    wait(|| get("threads") > threads);
+    wait_until(|| get("threads") > threads);
     drop(send);
     let _ = thread.join().unwrap();
 }

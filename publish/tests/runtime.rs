@@ -1,5 +1,7 @@
 //! Fields that are added and retired while the program runs.
 
+mod support;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Barrier;
@@ -10,6 +12,7 @@ use mmstats::{
     Record, Stats, Text, Timer,
 };
 use mmstats_observe::{Observer, OwnedValue, Sources, State, Verdict, totals};
+use support::file_names;
 
 fn look(directory: &Path) -> Observer {
     let mut observer = Observer::new(Sources::new().path(directory));
@@ -37,22 +40,11 @@ fn counter(publisher: &Publisher<Lane>, label: &str) -> Key<Counter> {
     publisher.add(label, FieldOptions::new()).unwrap()
 }
 
-/// Whether a file is still there only because somebody has it mapped: Windows keeps it then,
-/// under a temporary name.
-fn lingers(name: &std::ffi::OsStr) -> bool {
-    cfg!(windows) && mmstats_system::name::is_temporary(name)
-}
-
-fn files(directory: &Path) -> usize {
-    let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
-    names.filter(|name| !lingers(name)).count()
-}
-
 #[test]
-fn from_nothing() {
+fn add_beyond_room_opens_doubled_files() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Options::new());
-    assert_eq!(publisher.paths().len(), 1, "nothing is opened before it is needed");
+    assert_eq!(publisher.paths().len(), 1, "no file before it is needed");
     let lane = publisher.lane().unwrap();
     let keys: Vec<_> = (0..5000).map(|n| counter(&publisher, &format!("f{n}"))).collect();
     for (n, &key) in keys.iter().enumerate() {
@@ -66,11 +58,11 @@ fn from_nothing() {
     let observer = look(directory.path());
     assert_eq!(observer.programs().len(), 1, "one program");
     drop((lane, publisher));
-    assert_eq!(files(directory.path()), 0, "all files are removed");
+    assert_eq!(file_names(directory.path()).len(), 0, "all files are removed");
 }
 
 #[test]
-fn room_that_was_reserved() {
+fn reserve_keeps_fields_in_first_file() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Options::new().reserve(10, 200));
     let keys: Vec<_> = (0..10).map(|n| counter(&publisher, &format!("f{n}"))).collect();
@@ -88,7 +80,7 @@ struct Point {
 }
 
 #[test]
-fn every_shape_of_field() {
+fn add_takes_every_handle_type() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Options::new().lanes(1));
     fn numbered<H>(n: u32) -> FieldOptions<H> {
@@ -104,7 +96,7 @@ fn every_shape_of_field() {
         first.attach(timer).unwrap().record_nanos(u64::from(n));
         first.attach(text).unwrap().set(&n.to_string());
         first.attach(group).unwrap().set(&Point { x: n.into(), y: 7 });
-        // Fields of files that others have lanes of, too.
+        // Also fields in files where other threads have lanes.
         let second = publisher.lane().unwrap();
         second.attach(group).unwrap().set(&Point { x: 1, y: 0 });
         others.push(second);
@@ -130,7 +122,7 @@ fn every_shape_of_field() {
 }
 
 #[test]
-fn help_of_4_kib() {
+fn add_longest_help_is_read_back() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Options::new());
     let helps: Vec<String> = (0..20).map(|n| format!("{n:04}").repeat(1024)).collect();
@@ -150,7 +142,7 @@ fn help_of_4_kib() {
 }
 
 #[test]
-fn names_are_taken_once_and_again_after_retiring() {
+fn retire_frees_name() {
     let directory = tempfile::tempdir().unwrap();
     let mut schema = mmstats::Schema::new();
     let declared: Key<Counter> = schema.add("declared", FieldOptions::new());
@@ -177,7 +169,7 @@ fn names_are_taken_once_and_again_after_retiring() {
     let new = publisher.add::<Counter>("added", FieldOptions::new()).unwrap();
     publisher.add::<Gauge<f64>>("declared", FieldOptions::new()).unwrap();
     publisher.add::<Counter>("p.y", FieldOptions::new()).unwrap();
-    // The old key does not retire the new field, nor does the old handle count in it.
+    // The old key does not retire the new field, and the old handle does not write to it.
     publisher.retire(added).unwrap();
     publisher.retire(group).unwrap();
     assert!(duplicate("added") && duplicate("declared") && duplicate("p.y"));
@@ -186,7 +178,7 @@ fn names_are_taken_once_and_again_after_retiring() {
     lane.attach(new).unwrap().add(3);
     assert_eq!((old.get(), sums(directory.path())["added"]), (100, 3));
 
-    // Further files of the first segment know what was retired, and go on alike.
+    // Further files of the first segment have the same retired fields.
     let many: Vec<_> = (0..9).map(|_| publisher.lane().unwrap()).collect();
     many.iter().for_each(|lane| lane.attach(new).unwrap().incr());
     let seen = sums(directory.path());
@@ -194,7 +186,7 @@ fn names_are_taken_once_and_again_after_retiring() {
 }
 
 #[test]
-fn keys_of_others() {
+fn key_of_other_publisher_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Options::new());
     let other = start(directory.path(), Options::new());
@@ -209,9 +201,9 @@ fn keys_of_others() {
     assert_eq!(publisher.with(|lane| lane.attach(key).map(|c| c.get())).unwrap(), 0);
 }
 
-/// A thread's lane in a further file is the next thread's, with its counts.
+/// The next thread takes over the lanes in further files, with their counts.
 #[test]
-fn lanes_are_handed_on_in_all_files() {
+fn lane_is_handed_on_in_all_files() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Options::new().lanes(2));
     let counters: Vec<_> = (0..500).map(|n| counter(&publisher, &format!("c{n}"))).collect();
@@ -228,7 +220,7 @@ fn lanes_are_handed_on_in_all_files() {
                 let seen = look(directory.path());
                 assert!(seen.files().iter().all(|file| file.lanes().owned == 1));
             });
-            // Joined, not just waited for: the lane is handed back when the thread has ended.
+            // Joined: a lane is handed back when the thread has ended.
             thread.join().unwrap();
         });
     }
@@ -245,9 +237,9 @@ fn lanes_are_handed_on_in_all_files() {
     assert!(seen.files().iter().all(|file| file.lanes().owned == 0));
 }
 
-/// Each thread is in one lane, whichever of a publisher's types it asks.
+/// A thread uses one lane through the publisher and its registries.
 #[test]
-fn a_registry_shares_the_lane() {
+fn registry_shares_lane_of_thread() {
     #[derive(Stats)]
     struct Web {
         requests: Counter,
@@ -266,13 +258,13 @@ fn a_registry_shares_the_lane() {
     assert_eq!((seen["requests"], seen["library.calls"]), (1, 2));
 }
 
-/// A file name that leaves no room for a second file: opening one fails.
+/// A file name without room for the number of a second file, which cannot be opened.
 fn longest_name() -> String {
     format!("{}.mmst", "w".repeat(mmstats_system::name::MAX - 5))
 }
 
 #[test]
-fn a_field_that_cannot_be_stored() {
+fn add_without_room_is_refused_or_private() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options::new().files(longest_name()).reserve(1, 100);
     let publisher = start(directory.path(), options.clone());
@@ -281,7 +273,7 @@ fn a_field_that_cannot_be_stored() {
     let error = publisher.add::<Counter>("there", FieldOptions::new()).unwrap_err();
     assert!(matches!(error, Error::System(_)), "{error}");
     assert_eq!(refused(), 1);
-    // Its name is free, and nothing else is hurt.
+    // Its name is free, and other fields work.
     assert!(publisher.add::<Counter>("there", FieldOptions::new()).is_err());
     assert_eq!(refused(), 2);
     assert!(matches!(
@@ -311,9 +303,9 @@ fn a_field_that_cannot_be_stored() {
 }
 
 #[test]
-fn no_lane_in_a_further_file() {
+fn attach_without_lane_in_further_file_is_refused_or_private() {
     let directory = tempfile::tempdir().unwrap();
-    // The first file has the room of one lane and all fields.
+    // The first file has one lane, with room for all fields.
     let options = Options::new().files(longest_name()).reserve(10, 500).lanes(1);
     let publisher = start(directory.path(), options);
     let lane = publisher.lane().unwrap();
@@ -321,7 +313,7 @@ fn no_lane_in_a_further_file() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             publisher.with(|private| private.attach(old).unwrap().add(5));
-            // Fields that are added now get to this thread's private memory too.
+            // Later fields are in this thread's private memory too.
             let new = counter(&publisher, "new");
             publisher.with(|private| {
                 assert_eq!(private.attach(old).unwrap().get(), 5);
@@ -341,9 +333,9 @@ fn lane_is_refused(publisher: &Publisher<Lane>) {
     assert!(matches!(publisher.lane(), Err(Error::System(_))));
 }
 
-/// More threads than lanes, more fields than room, all at once, while an observer scans.
+/// More threads than lanes and more fields than room, while an observer scans.
 #[test]
-fn many_threads_add_retire_and_count() {
+fn add_retire_and_count_from_many_threads() {
     const THREADS: u32 = 8;
     const FIELDS: u32 = 300;
     let directory = tempfile::tempdir().unwrap();
@@ -379,7 +371,7 @@ fn many_threads_add_retire_and_count() {
                 observer.refresh();
                 assert!(observer.problems().next().is_none());
                 for total in totals(observer.files()) {
-                    // A new field that no lane has yet is without a value, no more.
+                    // A new field in no lane has no value.
                     let absent = total.reading.verdict == Verdict::Absent;
                     assert!(absent || total.reading.is_consistent(), "{total:?}");
                     let Some(OwnedValue::Unsigned(n)) = total.reading.value else { continue };
@@ -393,7 +385,7 @@ fn many_threads_add_retire_and_count() {
             }
         });
         let ends: Vec<_> = threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
-        // Also when one of them failed, or the scanner would go on for ever.
+        // Also after a failure, so that the scanner ends.
         done.store(true, Ordering::Relaxed);
         assert!(ends.iter().all(Result::is_ok));
         scanner.join().unwrap();
@@ -402,7 +394,7 @@ fn many_threads_add_retire_and_count() {
         let seen = sums(directory.path());
         assert_eq!(seen["shared"], u128::from(THREADS * FIELDS));
         for (thread, n) in (0..THREADS).flat_map(|t| (0..FIELDS).map(move |n| (t, n))) {
-            // n, and one for each round from its own on.
+            // n, and one for each later round.
             assert_eq!(seen[&format!("t{thread}.f{n}")], u128::from(FIELDS), "{n} + the rest");
         }
         assert_eq!(seen.len(), 1 + 8 * 300, "what was retired is gone");
@@ -411,7 +403,7 @@ fn many_threads_add_retire_and_count() {
     let paths = publisher.paths();
     drop(publisher);
     check();
-    assert_eq!(files(directory.path()), paths.len());
+    assert_eq!(file_names(directory.path()).len(), paths.len());
     let observer = look(directory.path());
     assert!(observer.files().iter().all(|file| file.state() == State::Closed && file.is_whole()));
 }
@@ -420,9 +412,9 @@ fn directory_of(publisher: &Publisher<Lane>) -> std::path::PathBuf {
     publisher.paths()[0].parent().unwrap().to_path_buf()
 }
 
-/// Names of 16 threads that all add the same fields: one of them each time.
+/// 16 threads add the same fields; one of them succeeds for each.
 #[test]
-fn one_of_many_adds_a_field() {
+fn add_same_name_from_many_threads_succeeds_once() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Options::new());
     let barrier = Barrier::new(16);

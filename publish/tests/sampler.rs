@@ -1,13 +1,16 @@
-//! Fields whose values live elsewhere.
+//! Sampled fields.
 #![allow(missing_docs)]
+
+mod support;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mmstats::{Counter, FieldOptions, Gauge, Lane, Options, Publisher};
 use mmstats_observe::{Observer, OwnedValue, Sources, totals};
+use support::{file_names, wait_until};
 
 fn start(directory: &Path) -> Publisher<Lane> {
     let options = Options::new().directory(directory).lanes(1);
@@ -20,15 +23,7 @@ fn value(directory: &Path, label: &str) -> Option<OwnedValue> {
     totals(observer.files()).into_iter().find(|t| t.field.label == label)?.reading.value
 }
 
-fn wait(what: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !what() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "it does not happen");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// How many threads sample; `None` where this is not to be had.
+/// Number of sampling threads; `None` where the system does not tell.
 fn threads() -> Option<usize> {
     if !cfg!(target_os = "linux") {
         return None;
@@ -41,7 +36,7 @@ fn threads() -> Option<usize> {
 }
 
 #[test]
-fn values_are_asked_for_and_the_thread_ends() {
+fn sampled_thread_ends_with_publisher() {
     let place = tempfile::tempdir().unwrap();
     let publisher = start(place.path());
     assert!(threads().is_none_or(|n| n == 0), "no field, no thread");
@@ -53,10 +48,10 @@ fn values_are_asked_for_and_the_thread_ends() {
             depth.set(from.load(Ordering::Relaxed));
         })
         .unwrap();
-    wait(|| value(place.path(), "depth") == Some(OwnedValue::Unsigned(7)));
+    wait_until(|| value(place.path(), "depth") == Some(OwnedValue::Unsigned(7)));
     source.store(9, Ordering::Relaxed);
-    wait(|| value(place.path(), "depth") == Some(OwnedValue::Unsigned(9)));
-    // One that panics is left out, the others go on.
+    wait_until(|| value(place.path(), "depth") == Some(OwnedValue::Unsigned(9)));
+    // A callback that panics is removed; the others are called.
     publisher.sampled("bad", FieldOptions::new(), |_: &Gauge<u64>| panic!("on purpose")).unwrap();
     let total = Arc::new(AtomicU64::new(0));
     let sum = Arc::clone(&total);
@@ -65,19 +60,15 @@ fn values_are_asked_for_and_the_thread_ends() {
             counter.set(sum.fetch_add(1, Ordering::Relaxed));
         })
         .unwrap();
-    wait(|| publisher.sampling_panics() == 1 && total.load(Ordering::Relaxed) > 3);
+    wait_until(|| publisher.sampling_panics() == 1 && total.load(Ordering::Relaxed) > 3);
     assert!(threads().is_none_or(|n| n == 1));
     assert_eq!(publisher.sampling_panics(), 1);
     assert_eq!(value(place.path(), "sys.sampling_panics"), Some(OwnedValue::Unsigned(1)));
     let clone = publisher.clone();
     drop(publisher);
     let before = calls.load(Ordering::Relaxed);
-    wait(|| calls.load(Ordering::Relaxed) > before + 2);
+    wait_until(|| calls.load(Ordering::Relaxed) > before + 2);
     drop(clone);
-    wait(|| threads().is_none_or(|n| n == 0));
-    let names = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name());
-    // Windows keeps files that a thread still has, under a temporary name.
-    let lingers =
-        |name: &std::ffi::OsString| cfg!(windows) && mmstats_system::name::is_temporary(name);
-    assert_eq!(names.filter(|name| !lingers(name)).count(), 0);
+    wait_until(|| threads().is_none_or(|n| n == 0));
+    assert_eq!(file_names(place.path()), [""; 0]);
 }

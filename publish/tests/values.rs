@@ -1,5 +1,4 @@
-//! What is set is what is read: every scalar with its extremes, texts cut at a character,
-//! timers, saturation.
+//! Values that are set are read back: scalars with their extremes, texts, arrays, timers.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use mmstats::{
 };
 use mmstats_observe::{Observer, OwnedValue, Sources, TimerValue};
 
-/// A field of the only lane of the only file; every time looked at anew.
+/// The value of a field in the only lane of the only file, opened anew.
 fn read(path: &Path, label: &str) -> Option<OwnedValue> {
     let mut observer = Observer::new(Sources::new().path(path));
     observer.refresh();
@@ -43,7 +42,7 @@ impl<H> One<H> {
     }
 }
 
-/// A value as an observer gives it; floats by their bits, so that NaN and -0.0 count.
+/// The value that an observer reads; floats by their bits, to compare NaN and -0.0.
 fn bits(value: Option<OwnedValue>) -> String {
     match value {
         Some(OwnedValue::F32(x)) => format!("f32 {:08x}", x.to_bits()),
@@ -66,7 +65,7 @@ fn scalars<T: ScalarType>(values: &[T], seen: impl Fn(T) -> OwnedValue) {
 }
 
 #[test]
-fn scalars_and_their_extremes() {
+fn gauge_extremes_are_read_back() {
     macro_rules! integers {
         ($($type:ty: $variant:ident),*) => {$(
             scalars::<$type>(
@@ -104,9 +103,9 @@ fn scalars_and_their_extremes() {
     scalars::<bool>(&[true, false], OwnedValue::Bool);
 }
 
-/// Integers stop at their limits, floats follow IEEE 754.
+/// Integers saturate, floats follow IEEE 754.
 #[test]
-fn sums_do_not_wrap() {
+fn gauge_add_saturates() {
     macro_rules! saturates {
         ($($type:ty: $variant:ident),*) => {$(
             let one = publish::<Gauge<$type>>();
@@ -130,9 +129,8 @@ fn sums_do_not_wrap() {
     assert_eq!(one.read(), Some(OwnedValue::F64(f64::INFINITY)));
 }
 
-/// Counters go on from zero, as counters do.
 #[test]
-fn counters_wrap() {
+fn counter_add_wraps() {
     let one = publish::<Counter>();
     assert_eq!(one.read(), Some(OwnedValue::Unsigned(0)), "a counter has a value from the start");
     one.handle.set(u64::MAX - 1);
@@ -142,9 +140,9 @@ fn counters_wrap() {
     assert_eq!(one.read(), Some(OwnedValue::Unsigned(2)));
 }
 
-/// A text that is too long ends at a character, and both sides are told.
+/// A text that is too long is cut at a character boundary, and both sides see that.
 #[test]
-fn texts_are_cut_at_a_character() {
+fn text_too_long_is_cut_at_character() {
     let one = publish::<Text<8>>();
     assert_eq!(one.read(), None);
     for (text, kept) in [
@@ -174,7 +172,7 @@ fn texts_are_cut_at_a_character() {
 }
 
 #[test]
-fn bytes_and_arrays() {
+fn blob_and_array_are_read_back() {
     let blob = publish::<Blob<5>>();
     for (bytes, whole) in
         [(&b""[..], true), (b"\0\xff", true), (b"12345", true), (b"123456", false)]
@@ -207,7 +205,7 @@ fn timer(one: &One<Timer>) -> TimerValue {
 }
 
 #[test]
-fn timers() {
+fn timer_totals_are_read_back() {
     let one = publish::<Timer>();
     let empty = timer(&one);
     assert_eq!((empty.count, empty.sum), (0, 0));
@@ -221,14 +219,14 @@ fn timers() {
     assert_eq!((three.min, three.max, three.last), (Some(0), Some(5000), Some(300)));
     let totals = one.handle.totals();
     assert_eq!((totals.count, totals.sum, totals.min, totals.max), (3, 5300, 0, 5000));
-    // More than 584 years count as that.
+    // More than 584 years are counted as 584 years.
     one.handle.record(Duration::MAX);
     assert_eq!(timer(&one).max, Some(u64::MAX));
 }
 
-/// The guard, the closure, and a section that ends by a panic.
+/// With the guard, with a closure, and with a panic.
 #[test]
-fn timed_sections() {
+fn timer_section_records_on_drop() {
     const PAUSE: Duration = Duration::from_millis(3);
     let one = publish::<Timer>();
     let running = one.handle.start();
@@ -262,9 +260,9 @@ fn timed_sections() {
     assert!(last.sum >= 3 * PAUSE.as_nanos());
 }
 
-/// Clones of a handle are the same place; two lanes are not.
+/// Clones of a handle share their value; handles in two lanes do not.
 #[test]
-fn clones_share_and_lanes_do_not() {
+fn clone_shares_value_other_lane_does_not() {
     #[derive(Stats)]
     struct Two {
         hits: Counter,
@@ -281,7 +279,7 @@ fn clones_share_and_lanes_do_not() {
     assert_eq!((a.hits.get(), clone.get(), b.hits.get()), (11, 11, 100));
     assert_eq!(b.up.get(), None);
     assert_eq!(read(directory.path(), "hits"), Some(OwnedValue::Unsigned(11)));
-    // The lane is handed back with the last handle of it.
+    // The last handle hands the lane back.
     drop(a);
     assert_eq!(read(directory.path(), "up"), Some(OwnedValue::Bool(true)));
     drop(clone);
@@ -289,9 +287,8 @@ fn clones_share_and_lanes_do_not() {
     assert_eq!(read(directory.path(), "hits"), Some(OwnedValue::Unsigned(11)));
 }
 
-/// Every byte of the longest constant text comes back.
 #[test]
-fn long_constants() {
+fn info_longest_text_is_read_back() {
     let directory = tempfile::tempdir().unwrap();
     let long = "ö".repeat(1_048_560 / 2);
     let mut schema = Schema::new();

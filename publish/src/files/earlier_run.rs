@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::backend::directory::Directory;
-use crate::backend::{ErrorKind, OwnedFile, name};
 use mmstats_core::read::{Cursor, Field, Header, Lane, parse_attributes};
 use mmstats_core::{FieldId, FieldSpec, Kind, Memory, Properties, Region, Source, Writer};
 
 use super::totals::Total;
+use crate::backend::directory::Directory;
+use crate::backend::{ErrorKind, OwnedFile, name as file_name};
 use crate::error::Error;
 use crate::schema::declaration::{DECLARED, Declaration, FieldDeclaration};
 use crate::schema::options::AnyOptions;
@@ -22,9 +22,9 @@ pub(crate) struct EarlierRun {
     /// Locked.
     files: Vec<OwnedFile>,
     /// The fields that it declared at its start, in their order.
-    declared: Vec<(Name, Shape)>,
+    declared: Vec<(Name, Signature)>,
     /// The combined values of its lanes.
-    totals: HashMap<Name, (Shape, Total)>,
+    totals: HashMap<Name, (Signature, Total)>,
     /// The fields that it added later.
     added: Vec<Declaration>,
     /// Whether a file of the last run has all fields that were added in the runs before.
@@ -36,14 +36,14 @@ type Name = (String, String);
 
 /// Properties that must be equal for a value to continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Shape {
+struct Signature {
     properties: Properties,
     unit: String,
     detail: String,
 }
 
-impl Shape {
-    fn of<S: Source + ?Sized>(source: &S, field: &Field) -> Self {
+impl Signature {
+    fn new<S: Source + ?Sized>(source: &S, field: &Field) -> Self {
         Self {
             properties: field.properties().value_properties(),
             unit: field.unit().read(source, &mut [0; 63]).to_owned(),
@@ -60,14 +60,14 @@ impl Shape {
     }
 }
 
-fn name_of<S: Source + ?Sized>(source: &S, field: &Field) -> Name {
+fn name<S: Source + ?Sized>(source: &S, field: &Field) -> Name {
     (
         field.label().read(source, &mut [0; 255]).to_owned(),
         field.attributes().read(source, &mut [0; 4096]).to_owned(),
     )
 }
 
-/// All good fields of an image that may not be live yet.
+/// The undamaged fields of an image, which may not be live yet.
 fn fields<M: Memory>(region: &Region<M>) -> Result<(Header, Vec<Field>), Error> {
     let header = Header::read(region).map_err(|e| Error::Image(e.to_string()))?;
     let mut cursor = Cursor::new();
@@ -85,7 +85,7 @@ impl EarlierRun {
         let mut earlier = Self::default();
         let mut first = None;
         for part in 0.. {
-            let path = directory.path().join(name::part_name(name, part)?);
+            let path = directory.path().join(file_name::part_name(name, part)?);
             let file = match crate::backend::reopen(&path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == ErrorKind::NotFound => break,
@@ -104,14 +104,14 @@ impl EarlierRun {
         let region =
             Region::new(file.mapping().clone()).map_err(|e| Error::Image(e.to_string()))?;
         let (header, fields) = fields(&region).map_err(|e| refused(e.to_string()))?;
-        let names: Vec<_> = fields.iter().map(|field| name_of(&region, field)).collect();
+        let names: Vec<_> = fields.iter().map(|field| name(&region, field)).collect();
         let declared = names.iter().position(|(label, _)| label == DECLARED);
         let same = *first.get_or_insert(header.instance()) == header.instance();
         if self.files.is_empty() {
             let Some(count) = declared else {
                 return Err(refused("it was not written by a persistent publisher".to_owned()));
             };
-            let shapes = fields.iter().map(|field| Shape::of(&region, field));
+            let shapes = fields.iter().map(|field| Signature::new(&region, field));
             self.declared = names.iter().cloned().zip(shapes).take(count).collect();
         } else if !same && (declared.is_some() || self.renewed) {
             // Left by a start that was cut short: its values went to the first file, or to the
@@ -127,12 +127,12 @@ impl EarlierRun {
             if field.retired(&region) || field.is_member() {
                 continue;
             }
-            let Some(total) = Total::of(&region, field, &lanes) else { continue };
+            let Some(total) = Total::new(&region, field, &lanes) else { continue };
             let followed = fields.get(index + 1).is_some_and(|f| f.kind() == Some(Kind::Rate));
             if declared.is_none_or(|count| index > count) && !followed {
                 self.added.extend(declaration(&region, field, &name));
             }
-            let shape = Shape::of(&region, field);
+            let shape = Signature::new(&region, field);
             match self.totals.get_mut(&name) {
                 Some((known, sum)) if *known == shape => sum.merge(total),
                 _ => drop(self.totals.insert(name, (shape, total))),
@@ -161,7 +161,7 @@ impl EarlierRun {
         let refused =
             |difference| Err(Error::Schema { path: old.path().to_path_buf(), difference });
         let (_, fields) = fields(region)?;
-        let new = fields.iter().map(|field| (name_of(region, field), Shape::of(region, field)));
+        let new = fields.iter().map(|field| (name(region, field), Signature::new(region, field)));
         let new: Vec<_> = new.take_while(|((label, _), _)| label != DECLARED).collect();
         for (position, (name, shape)) in new.iter().enumerate() {
             match self.declared.get(position) {
@@ -169,7 +169,7 @@ impl EarlierRun {
                 Some((old, was)) if old == name => {
                     return refused(format!(
                         "field {:?} is {} there and {} here",
-                        shown(name),
+                        display(name),
                         was.describe(),
                         shape.describe()
                     ));
@@ -177,15 +177,15 @@ impl EarlierRun {
                 Some((old, _)) => {
                     return refused(format!(
                         "field {position} is {:?} there and {:?} here",
-                        shown(old),
-                        shown(name)
+                        display(old),
+                        display(name)
                     ));
                 }
-                None => return refused(format!("it has no field {:?}", shown(name))),
+                None => return refused(format!("it has no field {:?}", display(name))),
             }
         }
         match self.declared.get(new.len()) {
-            Some((name, _)) => refused(format!("it has a field {:?} more", shown(name))),
+            Some((name, _)) => refused(format!("it has a field {:?} more", display(name))),
             None => Ok(()),
         }
     }
@@ -199,9 +199,9 @@ impl EarlierRun {
         let (_, fields) = fields(writer.region())?;
         let lane = writer.claim().map_err(image)?;
         for field in fields {
-            let name = name_of(writer.region(), &field);
+            let name = name(writer.region(), &field);
             let Some((shape, total)) = self.totals.get(&name) else { continue };
-            if *shape == Shape::of(writer.region(), &field) {
+            if *shape == Signature::new(writer.region(), &field) {
                 let id = FieldId::from_index(field.index());
                 for (units, elements) in total.units(field.ty()) {
                     writer.restore(lane, id, &units, elements).map_err(image)?;
@@ -226,8 +226,8 @@ impl EarlierRun {
     }
 }
 
-/// A label with its attributes, for messages.
-fn shown((label, attributes): &Name) -> String {
+/// Label and attributes in a message.
+fn display((label, attributes): &Name) -> String {
     if attributes.is_empty() {
         return label.clone();
     }
@@ -243,7 +243,7 @@ fn declaration<S: Source + ?Sized>(
     (label, attributes): &Name,
 ) -> Option<Declaration> {
     let detail = field.detail().read(source, &mut [0; 4096]).to_owned();
-    let details: Vec<&str> = detail.split('\0').filter(|item| !item.is_empty()).collect();
+    let details: Vec<&str> = detail.split('\0').filter(|detail| !detail.is_empty()).collect();
     let properties = field.properties().declared();
     let _known = (properties.ty()?, properties.kind()?);
     let spec = FieldSpec { details: &details, ..FieldSpec::new(label, properties) };

@@ -77,7 +77,7 @@ impl Inventory {
         let address = *self.unclaimed.get(&key)?;
         let entry = self.segments.get(address.segment as usize)?.entry(address.id)?;
         let Declaration::Field(old) = &entry.declaration else { return None };
-        if !old.is_like(field) {
+        if !old.continues(field) {
             return None;
         }
         self.unclaimed.remove(&key)

@@ -11,7 +11,7 @@ use crate::schema::key::Key;
 use crate::schema::options::FieldOptions;
 use crate::schema::value::Value;
 
-/// Declares `sys.*`; returns the field for the thread id of a lane's owner.
+/// Declares the fields `sys.*`; returns the one for the thread id of a lane's owner.
 pub(crate) fn declare(
     schema: &mut Schema,
     facts: &Facts,

@@ -24,7 +24,7 @@ pub(crate) enum Total {
 impl Total {
     /// Combines the lanes of a field; `None` for kinds whose values end with their writer, and
     /// where there is no value.
-    pub(crate) fn of<S: Source + ?Sized>(
+    pub(crate) fn new<S: Source + ?Sized>(
         source: &S,
         field: &Field,
         lanes: &[Lane],
@@ -53,7 +53,7 @@ impl Total {
             Value::I64(n) => vec![Scalar::I64(n)],
             Value::F64(x) => vec![Scalar::F64(x)],
             Value::F32(x) => vec![Scalar::F32(x)],
-            // Narrow elements of arrays are packed; nothing counts in them.
+            // Narrow elements of arrays are packed; no kind counts in them.
             Value::Array(array) if array.ty().size() == 8 => array.iter().collect(),
             _ => return None,
         };
@@ -97,7 +97,7 @@ impl Total {
         let mut slots = Vec::new();
         for number in newest.saturating_sub(field.slots() - 2)..=newest {
             let slot = lane.read_number(source, field, number, &mut buffer);
-            // A damaged line is left behind.
+            // Damaged lines are left out.
             if let Verdict::Consistent(slot) = slot
                 && matches!(slot.value(field), Verdict::Consistent(_))
             {
@@ -108,7 +108,7 @@ impl Total {
         Some(Self::Events(slots))
     }
 
-    /// Takes another lane's in.
+    /// Adds the total of another lane.
     pub(crate) fn merge(&mut self, other: Self) {
         match (self, other) {
             (Self::Integers(all), Self::Integers(more)) => {
@@ -127,14 +127,15 @@ impl Total {
             }
             (Self::Events(all), Self::Events(more)) => {
                 all.extend(more);
-                // Unit 0 is the time; lines of one lane stay in their order.
+                // Unit 0 is the time. The sort is stable, so lines of one lane keep their order.
                 all.sort_by_key(|slot| slot.first().copied());
             }
             _ => {}
         }
     }
 
-    /// What to restore, in this order: units of a cell or slot, and elements.
+    /// Arguments of [`Writer::restore`](mmstats_core::Writer::restore), in this order: units of a
+    /// cell or slot, and elements.
     pub(crate) fn units(&self, ty: Option<DataType>) -> Vec<(Vec<u64>, &[u64])> {
         match self {
             Self::Integers(all) => vec![(all.clone(), &[])],
@@ -142,7 +143,7 @@ impl Total {
                 vec![(all.iter().map(|n| n.cast_unsigned()).collect(), &[])]
             }
             Self::Floats(all) => {
-                #[allow(clippy::cast_possible_truncation)] // Sums of f32 are an f32 again.
+                #[allow(clippy::cast_possible_truncation)] // A sum of f32 is stored as f32.
                 let bits = |x: &f64| match ty {
                     Some(DataType::F32) => u64::from((*x as f32).to_bits()),
                     _ => x.to_bits(),

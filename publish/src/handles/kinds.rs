@@ -16,7 +16,7 @@ use crate::schema::options::{AnyOptions, HasBuckets, HasEntries, HasWindows};
 pub type Average = core::Average<Keep>;
 /// One of the states of an enum with `#[derive(State)]`: `set`, `get`, `clear`.
 pub type StateSet<S> = core::StateSet<S, Keep>;
-/// How u64 or f64 values are distributed: `record`, `count`. See [`Latency`] for durations.
+/// Distribution of u64 or f64 values: `record`, `count`. See [`Latency`] for durations.
 pub type Histogram<T = u64> = core::Histogram<T, Keep>;
 
 /// Nanoseconds since 1970-01-01 UTC; 0 before.
@@ -59,7 +59,7 @@ impl HasBuckets for Latency {}
 impl<const N: usize> HasEntries for Events<N> {}
 impl HasWindows for Rate {}
 
-/// The default relative error of a histogram.
+/// Default relative error of a histogram.
 const ERROR: f64 = 0.05;
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` stops at the limits.
@@ -72,29 +72,29 @@ fn histogram(options: &AnyOptions, buckets: Buckets) -> FieldSpec<'static> {
     FieldSpec::histogram("", options.buckets.unwrap_or(buckets))
 }
 
-/// How durations are distributed: a timer with quantiles.
+/// Distribution of durations: a timer with quantiles.
 ///
 /// Declared with the unit nanoseconds, for 100 ns to one hour with a relative error of 5 %,
-/// unless [`range`](crate::FieldOptions::range) and [`error`](crate::FieldOptions::error) say otherwise.
+/// or [`range`](crate::FieldOptions::range) and [`error`](crate::FieldOptions::error).
 #[derive(Debug, Clone)]
 pub struct Latency(Histogram);
 
 impl Latency {
-    /// Counts one duration.
+    /// Adds one duration.
     #[inline]
     pub fn record(&self, duration: Duration) {
         self.0.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Counts one duration in nanoseconds.
+    /// Adds one duration in nanoseconds.
     #[inline(always)]
     pub fn record_nanos(&self, nanos: u64) {
         self.0.record(nanos);
     }
 
-    /// Times from now until the result is dropped, also by a panic.
+    /// Starts to time a section, which ends when the result is dropped, also by a panic.
     #[inline]
-    #[must_use = "the time runs until the result is dropped"]
+    #[must_use = "the section ends when the result is dropped"]
     pub fn start(&self) -> Running<'_, Self> {
         Running::new(self)
     }
@@ -106,7 +106,7 @@ impl Latency {
         work()
     }
 
-    /// How many durations this thread's lane has counted.
+    /// Number of durations in this thread's lane.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.count()
@@ -126,12 +126,12 @@ field!({} Latency, |options| {
     histogram(&options, integers(options.error, low, high))
 }, |lane, field| core::Histogram::attach(lane, field).map(Self));
 
-/// The last `N` values, whose mean is shown: a moving average.
+/// A moving average: the mean of the last `N` values.
 #[derive(Debug, Clone)]
 pub struct Window<T, const N: usize>(core::Window<T, Keep>);
 
 impl<T: ScalarType, const N: usize> Window<T, N> {
-    /// Takes one value in; the oldest leaves the window.
+    /// Adds one value in place of the oldest.
     #[inline(always)]
     pub fn record(&self, value: T) {
         self.0.record(value);
@@ -142,22 +142,22 @@ field!({T: ScalarType, const N: usize} Window<T, N>, |options| {
     FieldSpec::window("", T::TYPE, u32::try_from(N).unwrap_or(u32::MAX))
 }, |lane, field| core::Window::attach(lane, field).map(Self));
 
-/// The last lines of text with their times: the program's black box, at most `N` bytes a
-/// line. 63 lines are kept by each thread, unless [`entries`](crate::FieldOptions::entries) says otherwise.
+/// The last lines of text with their times, at most `N` bytes a line. Each thread keeps 63 lines,
+/// or [`entries`](crate::FieldOptions::entries).
 ///
 /// `mmstats events` prints them, merged over threads and programs, also after a crash.
 #[derive(Debug, Clone)]
 pub struct Events<const N: usize = 112>(core::Events<N, Keep>);
 
 impl<const N: usize> Events<N> {
-    /// Adds a line with the time of now. One that is longer than `N` bytes is cut at the last
-    /// character boundary that fits; the result is `false` then, and readers are told too.
+    /// Adds a line with the current time. A line of more than `N` bytes is cut at a character
+    /// boundary: the result is `false`, and readers see that it was cut.
     #[inline]
     pub fn record(&self, text: &str) -> bool {
         self.0.record(nanos(SystemTime::now()), text)
     }
 
-    /// As [`Events::record`], for `format_args!(...)`; nothing is allocated.
+    /// As [`Events::record`], for `format_args!(...)`, without an allocation.
     pub fn record_fmt(&self, text: fmt::Arguments<'_>) -> bool {
         self.0.record_fmt(nanos(SystemTime::now()), text)
     }
@@ -168,30 +168,30 @@ field!({const N: usize} Events<N>, |options| {
     FieldSpec::events("", options.entries.unwrap_or(63), capacity)
 }, |lane, field| core::Events::attach(lane, field).map(Self));
 
-/// A moment, shown as its age: `set_now`, `set`, `clear`.
+/// A point in time, shown as its age: `set_now`, `set`, `clear`.
 #[derive(Debug, Clone)]
 pub struct Timestamp(core::Gauge<u64, Keep>);
 
 impl Timestamp {
-    /// The moment is now.
+    /// Sets the current time.
     #[inline]
     pub fn set_now(&self) {
         self.set(SystemTime::now());
     }
 
-    /// Replaces the moment; one before 1970 counts as 1970.
+    /// Sets a time; one before 1970 counts as 1970.
     #[inline]
     pub fn set(&self, time: SystemTime) {
         self.0.set(nanos(time));
     }
 
-    /// Replaces the moment, in nanoseconds since 1970-01-01 UTC.
+    /// Sets a time in nanoseconds since 1970-01-01 UTC.
     #[inline(always)]
     pub fn set_nanos(&self, nanos: u64) {
         self.0.set(nanos);
     }
 
-    /// Takes the moment away: readers see that there is none.
+    /// Removes the time: readers see no value.
     #[inline]
     pub fn clear(&self) {
         self.0.clear();
@@ -202,11 +202,12 @@ field!({} Timestamp, |options| FieldSpec::timestamp(""), |lane, field| {
     core::Gauge::attach(lane, field).map(Self)
 });
 
-/// A counter of which observers show the rate over windows of time: 1, 5 and 15 minutes,
-/// unless [`windows`](crate::FieldOptions::windows) says otherwise.
+/// A counter with its rate over windows of time: 1, 5 and 15 minutes, or
+/// [`windows`](crate::FieldOptions::windows).
 ///
 /// The counter has the field's label, its history the same with `.rate`. An update reads a
-/// coarse clock (about 5 ns on Linux, 30 elsewhere), and every so often remembers the sum.
+/// coarse clock (about 5 ns on Linux, 30 ns elsewhere) and adds a checkpoint to the history 120
+/// times in the longest window.
 #[derive(Debug, Clone)]
 pub struct Rate(core::Rate<Keep>);
 
@@ -223,7 +224,7 @@ impl Rate {
         self.0.add(n, crate::backend::process::coarse_time());
     }
 
-    /// This thread's sum.
+    /// The sum of this thread's lane.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.get()

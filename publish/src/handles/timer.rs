@@ -15,7 +15,7 @@ use quanta::Instant;
 #[cfg(not(feature = "cycle-clock"))]
 use std::time::Instant;
 
-/// Durations: count, sum, minimum, maximum and last, always of one moment.
+/// Durations: count, sum, minimum, maximum and last, published together.
 ///
 /// A timed section costs two clock reads (about 28 ns each, or 12 ns with the feature
 /// `cycle-clock`) and one update of five words.
@@ -23,7 +23,7 @@ use std::time::Instant;
 pub struct Timer(core::Timer<Keep>);
 
 impl Timer {
-    /// Adds one duration; one above 584 years counts as that.
+    /// Adds one duration, at most 584 years.
     #[inline]
     pub fn record(&self, duration: Duration) {
         self.0.record_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
@@ -35,9 +35,9 @@ impl Timer {
         self.0.record_nanos(nanos);
     }
 
-    /// Times from now until the result is dropped, also by a panic.
+    /// Starts to time a section, which ends when the result is dropped, also by a panic.
     #[inline]
-    #[must_use = "the time runs until the result is dropped"]
+    #[must_use = "the section ends when the result is dropped"]
     pub fn start(&self) -> Running<'_> {
         Running::new(self)
     }
@@ -49,7 +49,7 @@ impl Timer {
         work()
     }
 
-    /// This thread's totals, in nanoseconds.
+    /// The totals of this thread's lane, in nanoseconds.
     #[must_use]
     pub fn totals(&self) -> TimerTotals {
         self.0.totals()
@@ -79,7 +79,7 @@ impl Timed for Timer {
     }
 }
 
-/// A section being timed.
+/// A section that is timed until this value is dropped.
 #[derive(Debug)]
 pub struct Running<'a, T: Timed = Timer> {
     timer: &'a T,
@@ -92,7 +92,7 @@ impl<'a, T: Timed> Running<'a, T> {
         Self { timer, start: Some(Instant::now()) }
     }
 
-    /// The time so far.
+    /// Time since the start of the section.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.start.map_or(Duration::ZERO, |start| start.elapsed())

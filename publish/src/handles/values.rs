@@ -1,4 +1,4 @@
-//! Handles that take a value as it is: counters, gauges, texts, arrays, groups, constants.
+//! Handles of plain values: counters, gauges, texts, arrays, groups, constants.
 
 use mmstats_core as core;
 use mmstats_core::{AttachError, FieldId, FieldSpec, Record, ScalarType};
@@ -26,16 +26,17 @@ pub type Flag = Gauge<bool>;
 /// [`Publisher::shared`](crate::Publisher::shared).
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub type SharedGauge<T> = core::SharedGauge<T, SharedKeep>;
-/// UTF-8 text of at most `N` bytes, cut at a character boundary; `set` says whether it fit.
+/// UTF-8 text of at most `N` bytes. `set` cuts a longer one at a character boundary and returns
+/// `false`.
 pub type Text<const N: usize> = core::Text<N, Keep>;
-/// At most `N` bytes of any kind; `set` says whether they fit.
+/// At most `N` bytes. `set` cuts more and returns `false`.
 pub type Blob<const N: usize> = core::Blob<N, Keep>;
 /// `N` scalars that are published together.
 pub type Array<T, const N: usize> = core::Array<T, N, Keep>;
 /// The fields of a record, published together: a consistent snapshot.
 pub type Group<R> = core::Group<R, Keep>;
 
-/// A constant: its value is given where it is declared.
+/// A constant, whose value is an option of its declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Info;
 
@@ -53,7 +54,7 @@ macro_rules! field {
     };
 }
 
-/// A capacity or count for the format; one that is too large is refused at the start.
+/// A capacity or count in 32 bits; the start refuses one that is too large.
 const fn count(n: usize) -> u32 {
     #[allow(clippy::cast_possible_truncation)]
     if n > u32::MAX as usize { u32::MAX } else { n as u32 }
@@ -99,7 +100,7 @@ impl HasValue for Info {}
 
 impl Field for Info {
     fn declaration(label: String, mut options: AnyOptions) -> Declaration {
-        // Without a value it is an empty text. The type comes from the value later.
+        // Without a value it is an empty text. The value decides the type.
         options.value.get_or_insert_with(|| Value::Text(String::new()));
         let empty = FieldSpec::info("", mmstats_core::Constant::Text(""));
         Declaration::Field(FieldDeclaration::new(label, &empty, options))

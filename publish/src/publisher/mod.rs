@@ -32,12 +32,13 @@ use crate::thread::local::Local;
 
 /// Publishes the fields of `S`. Clones share the files; the last one closes them.
 ///
-/// Each thread updates a lane of its own:
+/// Each thread updates a lane of its own, so its handles stay on it:
 ///
-/// - [`Publisher::lane`] gives a thread its handles, for threads that keep something
-///   from start to end: the fastest route.
-/// - [`Publisher::with`] finds the handles of the current thread, for thread pools and
-///   for tasks that move between threads: no handle is kept across an `await`.
+/// - [`Publisher::lane`] returns handles that a thread keeps from start to end: the fastest
+///   route.
+/// - [`Publisher::with`] finds the handles of the current thread, for thread pools, and for
+///   tasks that move between threads. A handle kept across an `await` makes a future that is
+///   not `Send`.
 ///
 /// ```
 /// use mmstats::{Counter, Options, Publisher, Stats};
@@ -75,27 +76,28 @@ impl<S: Stats> Publisher<S> {
         Ok(Self { id: files.id(), files, plan, closer })
     }
 
-    /// A lane of its own for this thread, and its handles.
+    /// Claims a lane for this thread; returns its handles.
     ///
-    /// A thread may have several; each takes the room of one thread.
+    /// A thread may claim several lanes.
     ///
     /// # Errors
     ///
     /// If all lanes are taken and no further file can be opened, or the publisher is
-    /// closed. With [`Options::or_private`] it goes on in private memory instead.
+    /// closed. With [`Options::or_private`] the lane is in private memory instead.
     pub fn lane(&self) -> Result<S, Error> {
         S::attach(&self.plan, &Lane::claim(&self.files, self.files.fallback())?)
     }
 
-    /// Calls `work` with this thread's handles; the first call of a thread takes a lane,
-    /// which it hands back when it ends. A thread that was joined has done so; the end of a
-    /// [`std::thread::scope`] alone does not wait for that.
+    /// Calls `work` with the handles of this thread. The first call of a thread claims a lane,
+    /// which is handed back when the thread ends. That has happened when the thread is joined,
+    /// but not always at the end of a [`std::thread::scope`].
     ///
-    /// Where no lane is to be had, the handles are of private memory: the program goes on
-    /// and [`Publisher::problem`] says why.
+    /// Without a free lane the handles are in private memory, and [`Publisher::problem`] has the
+    /// error.
     #[inline(always)]
     pub fn with<R>(&self, work: impl FnOnce(&S) -> R) -> R {
-        // Without a branch on `work` itself, so that the usual way is one comparison.
+        // Two accesses, so that `work` is not lost in a thread that is ending; the compiler makes
+        // them one.
         if S::local().try_with(|_| ()).is_err() {
             return self.with_found(work);
         }
@@ -106,8 +108,8 @@ impl<S: Stats> Publisher<S> {
         S::local().with(first).unwrap_or_else(|work| self.with_found(work))
     }
 
-    /// The rest of [`Publisher::with`]: the handles are made, or found among those of other
-    /// publishers.
+    /// The rest of [`Publisher::with`]: finds the handles among those of other publishers, or
+    /// makes them.
     #[cold]
     #[inline(never)]
     fn with_found<R>(&self, work: impl FnOnce(&S) -> R) -> R {
@@ -129,11 +131,11 @@ impl<S: Stats> Publisher<S> {
         })
     }
 
-    /// Adds a field while the program runs; from any thread, while others update and
-    /// observers read.
+    /// Adds a field while the program runs, from any thread, while others update and observers
+    /// read. Attach it with [`Lane::attach`].
     ///
-    /// It goes to the room that [`Options::reserve`] left or, when that is used up, to a
-    /// further file, each of twice the room. Attach it with [`Lane::attach`].
+    /// It takes room of [`Options::reserve`] or, when that is used up, of a further file, each
+    /// with twice the room.
     ///
     /// ```
     /// use mmstats::{Counter, FieldOptions, Lane, Options};
@@ -148,9 +150,9 @@ impl<S: Stats> Publisher<S> {
     ///
     /// # Errors
     ///
-    /// If the field breaks a rule or has the name of another one ([`Error::Duplicate`]), if
-    /// there is no room for a further file (without [`Options::or_private`]; observers see
-    /// the number of such fields), or the publisher is closed.
+    /// If the field breaks a rule or has the name of another one ([`Error::Duplicate`]), if the
+    /// publisher is closed or, without [`Options::or_private`], if there is no room for a further
+    /// file. Observers see the number of fields without room.
     pub fn add<H: Field>(
         &self,
         label: impl Into<String>,
@@ -159,7 +161,7 @@ impl<S: Stats> Publisher<S> {
         self.files.add(H::declaration(label.into(), options.any)).map(Key::new)
     }
 
-    /// Adds a gauge of the whole program, which any thread may set: see [`SharedGauge`](crate::SharedGauge).
+    /// Adds a gauge of the whole program, which any thread can set: see [`SharedGauge`].
     ///
     /// ```
     /// use mmstats::{FieldOptions, Lane, Options};
@@ -187,15 +189,13 @@ impl<S: Stats> Publisher<S> {
         SharedGauge::attach(&lane, address.id).map_err(Error::Attach)
     }
 
-    /// Adds a field whose value lives elsewhere: `callback` is called with its handle at once
-    /// and then at every interval ([`Options::sample_every`]), by a thread of its own that
-    /// begins with the first such field and ends with the publisher. Never on the way of an
-    /// update.
+    /// Adds a field for a value that is kept elsewhere: `callback` is called with its handle at
+    /// once, and then at every interval ([`Options::sample_every`]). The first such field starts a
+    /// thread for the callbacks, which ends with the publisher.
     ///
-    /// A callback that panics is not called again; the others are, and a field
-    /// `sys.sampling_panics` says so. One that takes long delays
-    /// the others. One that holds a clone of the publisher keeps it from ending: only
-    /// [`Publisher::close`] does then. A forked child has no such thread.
+    /// A callback that panics is not called again; the field `sys.sampling_panics` counts these. A
+    /// slow callback delays the others. A callback with a clone of the publisher keeps it open
+    /// until [`Publisher::close`]. A forked child has no such thread.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -213,8 +213,8 @@ impl<S: Stats> Publisher<S> {
     /// # Errors
     ///
     /// As [`Publisher::add`], and if the thread cannot be started, or this process was forked
-    /// off the one that publishes. If the thread finds no place for the handle,
-    /// [`Publisher::problem`] says why.
+    /// off the one that publishes. If the thread gets no lane for the handle,
+    /// [`Publisher::problem`] has the error.
     pub fn sampled<H: Field + 'static>(
         &self,
         label: impl Into<String>,
@@ -227,24 +227,24 @@ impl<S: Stats> Publisher<S> {
         let key = self.add(label, options)?;
         let Closer { sampler, alive, .. } = &*self.closer;
         sampler.add(&self.files, alive, key, callback).inspect_err(|_| {
-            // Its value would never be set.
+            // It would never have a value.
             let _ = self.retire(key);
         })?;
         Ok(key)
     }
 
-    /// How many callbacks of [`Publisher::sampled`] have panicked.
+    /// Number of callbacks of [`Publisher::sampled`] that panicked.
     #[must_use]
     pub fn sampling_panics(&self) -> u64 {
         self.closer.sampler.panics()
     }
 
-    /// Has the panics of all threads written into a field `panics`, with place and message, as
-    /// lines of [`Events`](crate::Events): `mmstats events` shows them, also of a program that
-    /// is dead. Once more does nothing.
+    /// Records the panics of all threads, with location and message, as lines of
+    /// [`Events`](crate::Events) in a field `panics`. `mmstats events` prints them, also those of
+    /// a dead program. Further calls do nothing.
     ///
-    /// The hook comes before the one there is, which is called as usual; it waits for no lock
-    /// that the thread that panics may hold.
+    /// The panic hook calls the one before it afterwards. It waits for no lock that the thread
+    /// that panics may hold.
     ///
     /// # Errors
     ///
@@ -268,8 +268,9 @@ impl<S: Stats> Publisher<S> {
         self.files.add_family(declared, overflow).map(FamilyKey::new)
     }
 
-    /// Retires a field: observers stop showing it, its handles go on into the void. Its name
-    /// may be used again; its room is not. Once more does nothing.
+    /// Retires a field: observers stop showing it, and its handles keep writing to memory that
+    /// no observer shows. Its name can be used again; its room is not. Retiring it again does
+    /// nothing.
     ///
     /// # Errors
     ///
@@ -279,34 +280,35 @@ impl<S: Stats> Publisher<S> {
         self.files.retire(key.address)
     }
 
-    /// The same publisher without its type, for libraries that add fields of their own. On
-    /// each thread its [`Publisher::with`] uses the same lane.
+    /// The same publisher without its type, for libraries that add fields of their own. Its
+    /// [`Publisher::with`] uses the same lane of each thread.
     #[must_use]
     pub fn registry(&self) -> Registry {
         let (files, closer) = (Arc::clone(&self.files), Arc::clone(&self.closer));
         Publisher { id: self.id, files, plan: Arc::new(()), closer }
     }
 
-    /// The files, in the order in which they were opened; none if publishing goes on in
-    /// private memory.
+    /// Paths of the files, in the order in which they were opened; none in private memory.
     #[must_use]
     pub fn paths(&self) -> Vec<PathBuf> {
         self.files.paths()
     }
 
-    /// The random identity of this publisher, the same in all its files.
+    /// The random identity of this publisher, which all its files have.
     #[must_use]
     pub fn instance(&self) -> [u8; 16] {
         self.files.instance()
     }
 
-    /// Why publishing goes on in private memory, wholly or for some threads.
+    /// The first error that made the publisher use private memory, for all fields or for some
+    /// threads; or that of a wrong variable of the environment.
     #[must_use]
     pub fn problem(&self) -> Option<Error> {
         self.files.problem()
     }
 
-    /// Writes the files to disk, if they are on one; waits until that is done if `wait`.
+    /// Writes the files to disk, if they are on one. Returns when that is done if `wait`, else
+    /// when it has begun.
     ///
     /// # Errors
     ///
@@ -315,17 +317,17 @@ impl<S: Stats> Publisher<S> {
         self.files.flush(wait)
     }
 
-    /// Closes the files now, also if clones of the publisher or lanes still exist: what they
-    /// update from now on goes nowhere.
+    /// Closes the files, even if clones of the publisher or lanes still exist; observers see no
+    /// later updates.
     ///
     /// Dropping the last clone does this too, except while a panic unwinds the thread: then the
-    /// files stay as after a crash, with their last values. A publisher in a `static` is never dropped, so
-    /// call it at the end of `main`, or the file looks as if the program had died.
+    /// files stay as after a crash, with their last values. A publisher in a `static` is never
+    /// dropped: call this at the end of `main`, or observers take the program for a crashed one.
     pub fn close(&self) {
         self.closer.close();
     }
 
-    /// What dropping the last clone does.
+    /// Closes as dropping the last clone does.
     pub(crate) fn end(&self) {
         self.closer.end();
     }

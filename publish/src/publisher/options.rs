@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::backend::Access;
-
 use super::global::Guard;
 use super::stats::Stats;
 use super::{Publisher, environment};
+use crate::backend::Access;
 use crate::error::Error;
 use crate::files::settings::{OnDrop, Settings};
 use crate::schema::Schema;
 
-/// How and where to publish. The defaults suit a server.
+/// The builder of a [`Publisher`]: where it publishes, and how. The defaults suit a server.
 ///
 /// ```no_run
 /// use mmstats::{Counter, OnDrop, Options, Stats};
@@ -34,7 +33,7 @@ use crate::schema::Schema;
 pub struct Options {
     settings: Settings,
     schema: Schema,
-    /// Of the environment.
+    /// Error of the environment.
     mistake: Option<Error>,
 }
 
@@ -90,33 +89,32 @@ impl Options {
         self
     }
 
-    /// The template for the file's name. Default: `MMSTATS_FILES`, else
-    /// `{CMD}-{PID}-{ID}.mmst`; `{TID}` is known too.
+    /// The template of the file's name, with `{CMD}`, `{PID}`, `{TID}` and `{ID}`. Default:
+    /// `MMSTATS_FILES`, else `{CMD}-{PID}-{ID}.mmst`.
     #[must_use]
     pub fn files(mut self, template: impl Into<String>) -> Self {
         self.settings.file_name = Some(template.into());
         self
     }
 
-    /// What stands for `{CMD}` in file names and in `sys.command`. Default: the base name
-    /// of the program.
+    /// The name of the program, for `{CMD}` in file names and for `sys.command`. Default: its
+    /// base name.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = Some(name.into());
         self
     }
 
-    /// How many threads have room in the first file. When it is full, a further file of
-    /// twice the room is opened.
+    /// Number of lanes in the first file, one for each thread. When they are all taken, a further
+    /// file with twice as many is opened.
     #[must_use]
     pub fn lanes(mut self, lanes: u32) -> Self {
         self.settings.lanes = lanes;
         self
     }
 
-    /// Room in the first file for fields to be added while the program runs
-    /// ([`Publisher::add`]): their number, and the bytes of their strings. More go to further
-    /// files.
+    /// Room in the first file for fields that [`Publisher::add`] adds: their number, and the
+    /// bytes of their strings. Further fields go to further files.
     #[must_use]
     pub fn reserve(mut self, fields: u32, string_bytes: u32) -> Self {
         self.settings.reserve = (fields, string_bytes);
@@ -130,31 +128,32 @@ impl Options {
         self
     }
 
-    /// How many files of dead programs of this user stay when this one starts: those modified
-    /// last, and as many of those from before a clock was set back. `None` leaves all alone.
+    /// Number of files of dead programs of this user that the start keeps: those modified last,
+    /// and as many with a time in the future, from before a clock was set back. The start removes
+    /// the others; `None` keeps all.
     #[must_use]
     pub fn post_mortems(mut self, keep: Option<usize>) -> Self {
         self.settings.post_mortems = keep;
         self
     }
 
-    /// If publishing is impossible (full disk, no permission, ...), go on in private memory
-    /// instead of returning an error; [`Publisher::problem`] then says why.
+    /// Uses private memory where publishing is impossible (full disk, no permission, ...),
+    /// instead of returning an error; [`Publisher::problem`] has the error.
     #[must_use]
     pub fn or_private(mut self) -> Self {
         self.settings.private = true;
         self
     }
 
-    /// Publishes nothing: all fields are in private memory, and no file is made. Everything else
-    /// works as usual, so that a program need not ask whether it publishes.
+    /// Publishes nothing: all fields are in private memory, and no file is made. Handles work as
+    /// usual, so the program need not know.
     #[must_use]
     pub fn hidden(mut self) -> Self {
         self.settings.hidden = true;
         self
     }
 
-    /// Who may read the files. Default: the owner alone.
+    /// Permission to read the files. Default: the owner alone.
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.settings.access = access;
@@ -162,20 +161,19 @@ impl Options {
     }
 
     /// Publishes in the file `path` (its name ends in `.mmst`) and keeps it, so that the next
-    /// run goes on from its values: counters, timers, histograms, averages and events, also
-    /// those of fields that were added at run time. What is set, and not added to, begins
-    /// anew: gauges, texts, states, arrays, groups with all their members; and so does a rate
-    /// that was added at run time.
+    /// run continues its values: counters, timers, histograms, averages and events, also those
+    /// of fields that were added at run time. Gauges, texts, states, arrays, groups with all
+    /// their members, and rates added at run time start anew.
     ///
-    /// The new file takes the place of the old one in one step when all values are in it; the
-    /// old one stays as it is if that fails. The start is refused with [`Error::Schema`] if
-    /// the fields declared at the start are not those of the file, and if another process
-    /// has the file in use. [`Publisher::flush`] brings the values to the disk; without it
-    /// they survive the end of the program in any case, but not that of the machine.
+    /// The new file replaces the old one in one step when all values are in it; if that fails,
+    /// the old one is unchanged. The start is refused if the fields declared at the start are
+    /// not those of the file ([`Error::Schema`]), and if another process uses the file.
+    /// [`Publisher::flush`] writes the values to disk; without it they survive the end of the
+    /// program, but not that of the machine.
     ///
-    /// On a disk, writing back can stall the program for some time: see the field
-    /// `sys.memory_backed`. Nobody sweeps `path`'s directory but programs that publish there
-    /// by default or by [`Options::directory`]: give it one of its own.
+    /// On a disk, writeback can stall the program for some time: see the field
+    /// `sys.memory_backed`. Programs that publish in a directory by default or by
+    /// [`Options::directory`] sweep it, so give `path` one of its own.
     #[must_use]
     pub fn persistent(mut self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
@@ -188,7 +186,7 @@ impl Options {
         self
     }
 
-    /// How often the callbacks of [`Publisher::sampled`] are called. Default: every second.
+    /// Interval between calls of the callbacks of [`Publisher::sampled`]. Default: one second.
     #[must_use]
     pub fn sample_every(mut self, interval: Duration) -> Self {
         self.settings.sample_every = interval.max(Duration::from_millis(1));
@@ -202,7 +200,7 @@ impl Options {
         self
     }
 
-    /// Fields besides those of the type that is started.
+    /// Fields in addition to those of the type that is started.
     #[must_use]
     pub fn schema(mut self, schema: Schema) -> Self {
         self.schema = schema;

@@ -1,4 +1,4 @@
-//! The process's own fields: memory, processor time, files, threads.
+//! Fields of the process: memory, processor time, files, threads.
 
 use std::time::Duration;
 
@@ -22,13 +22,13 @@ struct Sample {
     /// Processor time in the program.
     #[stats(label = "cpu.user", unit = "nanoseconds", counter)]
     user: u64,
-    /// Processor time in the system on the program's behalf.
+    /// Processor time in the system for the program.
     #[stats(label = "cpu.system", unit = "nanoseconds", counter)]
     system: u64,
     /// Open files, sockets and the like.
     #[stats(label = "files.open")]
     files: u64,
-    /// How many may be open at most; 0 if there is no limit.
+    /// Maximum number of open files; 0 if there is no limit.
     #[stats(label = "files.limit", level = "diagnostic")]
     files_limit: u64,
     /// Threads.
@@ -56,7 +56,7 @@ impl Sample {
             self.faults = stat.majflt;
         }
         if let Ok(count) = process.fd_count() {
-            // Less the one that counts.
+            // Without the descriptor of the directory that is read.
             self.files = (count as u64).saturating_sub(1);
         }
         if let Ok(limits) = process.limits() {
@@ -73,11 +73,11 @@ impl<S: Stats> Publisher<S> {
     /// [`Options::sample_every`](crate::Options::sample_every): resident and virtual memory,
     /// processor time, open files and their limit, threads, major page faults.
     ///
-    /// A sample takes some 30 µs, more with many open files.
+    /// A sample takes about 30 µs, more with many open files.
     ///
     /// # Errors
     ///
-    /// As [`Publisher::sampled`]; [`Error::Duplicate`] if the fields are there.
+    /// As [`Publisher::sampled`]; [`Error::Duplicate`] if the publisher has them.
     #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
     pub fn add_process_fields(&self) -> Result<(), Error> {
         let mut sample = Sample::default();

@@ -7,13 +7,12 @@ use crate::schema::Schema;
 use crate::thread::lane::Lane;
 use crate::thread::local::Local;
 
-/// A set of handles: a struct that `#[derive(Stats)]` makes from its fields, or a plain
-/// [`Lane`].
+/// A set of handles: a struct with `#[derive(Stats)]`, or a plain [`Lane`].
 pub trait Stats: Sized + 'static {
     /// Keys of the declared fields, from which handles are attached.
     type Plan: Send + Sync + 'static;
 
-    /// Declares the fields, with `prefix` and a dot before their labels unless it is empty.
+    /// Declares the fields. A `prefix` that is not empty comes before their labels, with a dot.
     fn declare(schema: &mut Schema, prefix: &str) -> Self::Plan;
 
     /// Attaches the handles of one lane.
@@ -23,12 +22,12 @@ pub trait Stats: Sized + 'static {
     /// If the plan comes from another publisher.
     fn attach(plan: &Self::Plan, lane: &Lane) -> Result<Self, Error>;
 
-    /// The handles of this thread.
+    /// The handles of the current thread.
     #[doc(hidden)]
     fn local() -> &'static LocalKey<Local<Self>>;
 }
 
-/// The lane itself, for fields that are declared in a [`Schema`] one by one.
+/// The lane itself, for fields that a [`Schema`] declares one by one.
 ///
 /// ```
 /// use mmstats::{Counter, FieldOptions, Lane, Options, Schema};

@@ -1,4 +1,4 @@
-//! What a publisher remembers of a field, to write it into each of its files.
+//! Declarations of fields, which a publisher writes into each of its files.
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ pub(crate) const DECLARED: &str = "sys.declared";
 pub struct FieldDeclaration {
     /// Label, key, value, key, value, ...
     name: Strings,
-    /// Shared by fields of one sort that are declared one after the other.
-    about: Arc<Description>,
+    /// Shared with the declaration before, if equal.
+    description: Arc<Description>,
 }
 
-/// All but the name.
+/// All of a declaration but the name.
 #[derive(Debug, Clone, PartialEq)]
 struct Description {
     properties: Properties,
@@ -35,7 +35,7 @@ struct Description {
 }
 
 impl FieldDeclaration {
-    /// `spec` says what the type of the handle says; `options` what the program adds.
+    /// Joins `spec`, which the type of the handle gives, with the `options` of the program.
     pub(crate) fn new(label: String, spec: &FieldSpec<'_>, options: AnyOptions) -> Self {
         let attributes = options.attributes.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]);
         let mut properties = spec.properties;
@@ -46,15 +46,15 @@ impl FieldDeclaration {
             properties = properties.with_kind(kind);
         }
         let aggregation = options.aggregation.unwrap_or(spec.properties.aggregation());
-        let about = Description {
+        let description = Description {
             properties: properties.with_aggregation(aggregation).with_level(options.level),
             unit: options.unit.unwrap_or_else(|| spec.unit.to_owned()),
             help: options.help,
             value: options.value,
-            details: spec.details.iter().map(|&item| item.to_owned()).collect(),
+            details: spec.details.iter().map(|&detail| detail.to_owned()).collect(),
         };
         let name = Strings::new([label.as_str()].into_iter().chain(attributes));
-        Self { name, about: Arc::new(about) }
+        Self { name, description: Arc::new(description) }
     }
 
     pub(crate) fn label(&self) -> &str {
@@ -71,22 +71,23 @@ impl FieldDeclaration {
         self.name.iter().map(str::to_owned).collect()
     }
 
-    /// Whether values of one can go on in the other: help and level do not matter.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
-        let about = Description {
-            help: self.about.help.clone(),
-            properties: other.about.properties.with_level(self.about.properties.level()),
-            ..(*other.about).clone()
+    /// Whether both have the same values: all but help and level are equal.
+    pub(crate) fn continues(&self, other: &Self) -> bool {
+        let level = self.description.properties.level();
+        let description = Description {
+            help: self.description.help.clone(),
+            properties: other.description.properties.with_level(level),
+            ..(*other.description).clone()
         };
-        self.name == other.name && *self.about == about
+        self.name == other.name && *self.description == description
     }
 
     pub(crate) fn unit(&self) -> &str {
-        &self.about.unit
+        &self.description.unit
     }
 
     pub(crate) fn help(&self) -> &str {
-        &self.about.help
+        &self.description.help
     }
 
     fn attributes(&self) -> Vec<(&str, &str)> {
@@ -96,47 +97,49 @@ impl FieldDeclaration {
     }
 
     fn details(&self) -> Vec<&str> {
-        self.about.details.iter().map(String::as_str).collect()
+        self.description.details.iter().map(String::as_str).collect()
     }
 
-    /// The borrowed form; `attributes` and `details` are its own.
+    /// The form that the core writes, with the results of [`Self::attributes`] and
+    /// [`Self::details`].
     fn spec<'a>(
         &'a self,
         attributes: &'a [(&'a str, &'a str)],
         details: &'a [&'a str],
     ) -> FieldSpec<'a> {
-        let about = &*self.about;
+        let Description { properties, unit, help, value, .. } = &*self.description;
         FieldSpec {
-            unit: &about.unit,
-            help: &about.help,
+            unit,
+            help,
             attributes,
             details,
-            constant: about.value.as_ref().map(Value::constant),
-            ..FieldSpec::new(self.label(), about.properties)
+            constant: value.as_ref().map(Value::constant),
+            ..FieldSpec::new(self.label(), *properties)
         }
     }
 }
 
-/// Calls `use_it` with the borrowed form of `fields`.
-fn with_specs<R>(fields: &[FieldDeclaration], use_it: impl FnOnce(&[FieldSpec<'_>]) -> R) -> R {
+/// Calls `work` with the specs of `fields`.
+fn with_specs<R>(fields: &[FieldDeclaration], work: impl FnOnce(&[FieldSpec<'_>]) -> R) -> R {
     let lists: Vec<_> = fields.iter().map(|f| (f.attributes(), f.details())).collect();
     let specs: Vec<_> = fields.iter().zip(&lists).map(|(f, (a, d))| f.spec(a, d)).collect();
-    use_it(&specs)
+    work(&specs)
 }
 
-/// What a [`Field`](crate::Field) asks for: consecutive descriptors.
+/// The declaration of one handle: one field, or several with consecutive numbers.
 #[doc(hidden)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Declaration {
-    /// A field.
+    /// One field.
     Field(FieldDeclaration),
-    /// Fields one after the other that belong together.
+    /// Fields that one handle updates one by one.
     Sequence(Vec<FieldDeclaration>),
-    /// Fields published together.
+    /// Fields that one handle publishes together.
     Group(Vec<FieldDeclaration>),
 }
 
 impl Declaration {
+    /// Adds the room for the fields to `geometry`.
     pub(crate) fn measure(&self, geometry: &mut Geometry) -> Result<(), SpecError> {
         match self {
             Self::Field(field) => geometry.add(&field.spec(&field.attributes(), &field.details())),
@@ -145,12 +148,13 @@ impl Declaration {
         }
     }
 
-    /// The error that says which field broke a rule.
+    /// The error of a rule that this declaration breaks.
     pub(crate) fn refused(&self, error: SpecError) -> Error {
         let label = self.fields().first().map(|field| field.label().to_owned());
         Error::Field { label: label.unwrap_or_default(), error }
     }
 
+    /// Writes the fields into an image; returns the number of the first.
     pub(crate) fn write<M: Memory>(&self, writer: &mut Writer<M>) -> Result<FieldId, WriteError> {
         match self {
             Self::Field(field) => writer.add(&field.spec(&field.attributes(), &field.details())),
@@ -169,22 +173,22 @@ impl Declaration {
     /// Whether this is a constant of FORMAT.md section 11.
     pub(crate) fn is_standard(&self) -> bool {
         let standard = |field: &FieldDeclaration| {
-            field.about.value.is_some() && field.label().starts_with("sys.")
+            field.description.value.is_some() && field.label().starts_with("sys.")
         };
         matches!(self, Self::Field(field) if standard(field) && field.label() != DECLARED)
     }
 
-    /// Number of descriptors.
+    /// Number of fields.
     pub(crate) fn count(&self) -> u32 {
         u32::try_from(self.fields().len()).unwrap_or(u32::MAX)
     }
 
-    /// Keeps what both say of their fields only once.
+    /// Shares the description with `other`, if they are equal.
     pub(crate) fn share(&mut self, other: &Self) {
         if let (Self::Field(this), Self::Field(other)) = (self, other)
-            && this.about == other.about
+            && this.description == other.description
         {
-            this.about = Arc::clone(&other.about);
+            this.description = Arc::clone(&other.description);
         }
     }
 }

@@ -18,8 +18,10 @@ use crate::error::Error;
 
 /// Fields declared one by one, or by `#[derive(Stats)]`.
 ///
-/// Mistakes (a label twice, a text that is too long) are reported when the publisher
-/// starts, so that declaring needs no error handling.
+/// Errors (a label twice, a text that is too long) are those of [`Options::start`], so that
+/// declaring needs no error handling.
+///
+/// [`Options::start`]: crate::Options::start
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     pub(crate) declarations: Vec<Declaration>,
@@ -40,7 +42,7 @@ impl Schema {
     }
 
     /// Declares a family: fields of one label that differ in the values of the attributes
-    /// `labels` and are made when they are first asked for.
+    /// `labels`, each added when a thread first asks for it.
     pub fn add_family<H: Field, const N: usize>(
         &mut self,
         label: impl Into<String>,
@@ -62,7 +64,7 @@ impl Schema {
         Key::new(Address { segment: 0, id })
     }
 
-    /// Number of fields; the members of a group count one by one.
+    /// Number of fields; each member of a group counts.
     #[must_use]
     pub fn len(&self) -> usize {
         self.fields as usize
@@ -74,7 +76,7 @@ impl Schema {
         self.fields == 0
     }
 
-    /// The room for all fields, or the first mistake in one.
+    /// The room for all fields, or the first broken rule.
     pub(crate) fn measure(&self, lanes: u32) -> Result<Geometry, Error> {
         let mut geometry = Geometry::new(lanes);
         let mut recent = Recent::new();
@@ -96,7 +98,7 @@ mod tests {
     use crate::{Counter, Info};
 
     #[test]
-    fn mistakes_are_named() {
+    fn measure_names_field_that_breaks_rule() {
         let mut schema = Schema::new();
         schema.add::<Counter>("a", FieldOptions::new().attribute("code", "200"));
         schema.add::<Counter>("a", FieldOptions::new().attribute("code", "500"));
@@ -107,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_info_needs_a_value() {
+    fn measure_constant_needs_no_cell() {
         let mut schema = Schema::new();
         schema.add::<Info>("version", FieldOptions::new().value("1.2"));
         assert_eq!(schema.measure(1).unwrap().cells, 0);

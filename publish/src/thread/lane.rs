@@ -16,8 +16,8 @@ use crate::schema::key::{FamilyKey, Key};
 
 /// A thread's own lane: the source of its handles.
 ///
-/// It and its handles stay on the thread that got it. When the last of them is dropped,
-/// the lane is handed back, in each file that it has a place in: counters, timers, histograms,
+/// It and its handles stay on the thread that claimed it: they are neither `Send` nor `Sync`. When
+/// the last of them is dropped, the lane is handed back in each file: counters, timers, histograms,
 /// averages and events stay for the next thread; gauges, texts and states return to "no value".
 ///
 /// ```compile_fail
@@ -36,7 +36,7 @@ use crate::schema::key::{FamilyKey, Key};
 /// ```
 pub struct Lane {
     lanes: Rc<ThreadLanes>,
-    /// For the message of the compiler where a lane is sent to another thread.
+    /// Not `Send`: the compiler then says what to do instead of sending the lane.
     handles: PhantomData<Counter>,
 }
 
@@ -68,20 +68,20 @@ impl Lane {
             .unwrap_or_else(|_| make())
     }
 
-    /// The same lane once more, on the same thread.
+    /// A clone, on the same thread.
     pub(crate) fn share(&self) -> Self {
         Self { lanes: Rc::clone(&self.lanes), handles: PhantomData }
     }
 
     /// The handle of a field.
     ///
-    /// A field that was added at run time may lie in another file; the lane takes room there
-    /// when its first handle is made.
+    /// A field that was added at run time may be in another file; its first handle claims a lane
+    /// there.
     ///
     /// # Errors
     ///
-    /// If the key comes from another publisher and does not fit; or if all lanes of a further
-    /// file are taken and no other can be opened.
+    /// If the key comes from another publisher and does not fit; or if all lanes of the other
+    /// file are taken and no further one can be opened.
     pub fn attach<H: Field>(&self, key: Key<H>) -> Result<H, Error> {
         self.lanes.attach(key.address)
     }
@@ -98,7 +98,7 @@ impl Lane {
         Family::attach(&self.lanes, key)
     }
 
-    /// The number of the lane within its file, that of the first fields.
+    /// The number of the lane within its first file.
     #[must_use]
     pub fn index(&self) -> u32 {
         self.lanes.index()

@@ -1,4 +1,4 @@
-//! The HTTP example: loaded, killed, and read from outside afterwards.
+//! The HTTP example: under load, killed, and read afterwards.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -41,7 +41,7 @@ fn requests(seen: &Seen, route: &str, status: &str) -> Option<OwnedValue> {
 }
 
 #[test]
-fn last_events_and_quantiles_after_a_kill() {
+fn kill_keeps_events_and_quantiles() {
     let (mut program, line) = Program::until("http", &["127.0.0.1:0"], "serving http://");
     let address = line.trim_start_matches("serving http://").split('/').next().unwrap();
     std::thread::scope(|scope| {

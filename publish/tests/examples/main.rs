@@ -1,8 +1,10 @@
-//! Every example program is started, and looked at from outside while it lives.
+//! Starts each example, and checks its fields from outside while it runs.
 #![allow(missing_docs)]
 
 mod http;
 mod program;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -13,7 +15,7 @@ use mmstats_observe::{
 };
 use program::{Program, Seen};
 
-/// A test for each example, and the list of them: `check::NAME` looks while it lives.
+/// A test for each example, and their list: `check::NAME` checks the running example.
 macro_rules! examples {
     ($($name:ident),* $(,)?) => {
         const TESTED: &[&str] = &[$(stringify!($name)),*];
@@ -32,14 +34,14 @@ examples! {
     sampled, state, text, timer, timestamp, window,
 }
 
-/// Examples without a test here, and why.
+/// Examples without a test here, with the reason.
 const UNTESTED: [(&str, &str); 2] = [
     ("growth", "measures time and memory, and ends by itself"),
     ("http", "has one of its own: it serves on a port, and needs a client"),
 ];
 
 #[test]
-fn every_example_has_a_test() {
+fn examples_each_have_test() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut names = Vec::new();
     for entry in std::fs::read_dir(&directory).unwrap() {
@@ -59,7 +61,7 @@ fn every_example_has_a_test() {
 }
 
 #[test]
-fn events_outlive_a_kill() {
+fn events_outlive_kill() {
     let mut program = Program::start("events");
     program.kill();
     let seen = program.look();
@@ -67,7 +69,7 @@ fn events_outlive_a_kill() {
     check::bank(&seen);
 }
 
-/// What each example shows while it lives.
+/// The fields of each running example.
 mod check {
     use super::*;
 
@@ -156,7 +158,7 @@ mod check {
         assert_eq!(gauge("pool.replica_lag"), None);
         assert_eq!(gauge("pool.backup_time"), None);
         assert_eq!(gauge("pool.limit"), Some(OwnedValue::Unsigned(12)));
-        // How many threads say "true": one.
+        // One thread has the value `true`.
         assert_eq!(gauge("pool.draining"), Some(OwnedValue::Unsigned(1)));
         assert_eq!(seen.field("pool.draining").shape, Shape::One(DataType::Bool));
         assert_eq!(seen.field("pool.peak").aggregation, Aggregation::Max);
@@ -209,7 +211,7 @@ mod check {
         let (answer, batch) = (seen.histogram("query.answer"), seen.histogram("query.batch"));
         assert_eq!((answer.count(), batch.count()), (100, 10));
         assert!(answer.relative_error() <= 0.02 && wait.relative_error() > 0.02);
-        // What is timed took time, and the batches all that their answers took.
+        // Timed sections took time; batches took at least as long as their answers.
         let sum = |histogram: &HistogramValue| histogram.sum().as_f64();
         assert!(sum(&answer) > 0.0 && sum(&batch) >= sum(&answer));
         assert_eq!(seen.field("query.answer").unit, "nanoseconds");
@@ -229,13 +231,13 @@ mod check {
             assert_eq!(rates.iter().map(|rate| rate.window).collect::<Vec<_>>(), windows);
             let OwnedValue::Rate(all) = seen.value("rate", label) else { panic!("no rates") };
             assert_eq!(all.len(), windows.len());
-            // All of it came since the start, which was at most a minute ago.
+            // The program started less than a minute ago, so all of it is in the window.
             assert!(rates.iter().all(|rate| rate.rate.unwrap() > total / 60.0), "{rates:?}");
         }
     }
 
     pub(super) fn sampled(program: &mut Program) {
-        // The thread calls when its time has come: ready does not mean that it has.
+        // The sampling thread may call later than the line that the example is ready.
         let distinct = |program: &Program, n| {
             program.wait("sampled", || {
                 let value = program.look().reading("gauge", "words.distinct").value;
@@ -264,7 +266,7 @@ mod check {
         let text = |text: &str, cut| OwnedValue::Text { text: text.to_owned(), cut };
         assert_eq!(value("mirror.doing"), text("waiting for new files", false));
         assert_eq!(value("mirror.last_file"), text("pictures/søndag", true));
-        // What the authors of FNV give for "foobar".
+        // The published FNV hash of "foobar".
         let bytes = 0x8594_4171_f739_67e8_u64.to_be_bytes().to_vec();
         assert_eq!(value("mirror.checksum"), OwnedValue::Bytes { bytes, cut: false });
         assert_eq!(seen.reading("gauge", "mirror.error").value, None);
@@ -280,7 +282,7 @@ mod check {
         assert_eq!(timer("index.read"), TimerValue { count: 2, sum: 450_000, min, max, last });
         let build = timer("index.build");
         assert!(build.count == 2 && build.sum > 0 && build.min <= build.max, "{build:?}");
-        // One word is in each text; what is discarded does not count.
+        // One word is in each text; discarded sections are not counted.
         assert_eq!(timer("index.hit").count, 2);
     }
 
@@ -314,7 +316,7 @@ mod check {
         assert_eq!(seen.value("window", "link.in_flight"), in_flight);
     }
 
-    /// Whether a quantile is what it is within an error.
+    /// Checks a quantile within a relative error.
     fn near(histogram: &HistogramValue, q: f64, value: f64, error: f64) {
         let found = histogram.quantile(q).unwrap();
         assert!((found / value - 1.0).abs() <= error, "{q}: {found} instead of {value}");

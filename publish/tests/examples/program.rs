@@ -1,4 +1,4 @@
-//! An example that runs, and what is seen of it from outside.
+//! A running example, and its fields seen from outside.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -10,10 +10,12 @@ use mmstats_observe::{
     FieldInfo, File, HistogramValue, Observer, OwnedValue, Reading, Sources, State, Total, totals,
 };
 
-/// Nothing that is waited for takes longer.
+use crate::support::file_names;
+
+/// Limit of each wait.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// An example that publishes in a directory of its own.
+/// A running example, which publishes in a directory of its own.
 pub(crate) struct Program {
     path: PathBuf,
     child: Child,
@@ -22,12 +24,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts an example, and waits until it says that its values are in place.
+    /// Starts an example, and waits for its line that the values are in place.
     pub(crate) fn start(name: &str) -> Self {
         Self::until(name, &[], "ready").0
     }
 
-    /// Starts an example, and waits for a line that starts so, which is given too.
+    /// Starts an example, and waits for a line that starts with `prefix`; returns that line too.
     pub(crate) fn until(name: &str, words: &[&str], start: &'static str) -> (Self, String) {
         let path = built(name);
         let directory = tempfile::tempdir().unwrap();
@@ -44,7 +46,7 @@ impl Program {
         let (sender, ready) = mpsc::channel();
         std::thread::spawn(move || {
             let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-            // Without the line the sender is dropped, which ends the wait.
+            // A missing line drops the sender, which ends the wait.
             if let Some(line) = lines.find(|line| line.starts_with(start)) {
                 let _ = sender.send(line);
             }
@@ -61,7 +63,7 @@ impl Program {
         &self.path
     }
 
-    /// What is seen of it now.
+    /// Its fields as they are now.
     pub(crate) fn look(&self) -> Seen {
         let mut observer = Observer::new(Sources::new().path(self.directory.path()));
         observer.refresh();
@@ -78,7 +80,7 @@ impl Program {
         self.input.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 
-    /// Waits until it is so.
+    /// Waits until the condition holds.
     pub(crate) fn wait(&self, what: &str, is: impl Fn() -> bool) {
         let begin = Instant::now();
         while !is() {
@@ -87,14 +89,14 @@ impl Program {
         }
     }
 
-    /// Ends it without a warning.
+    /// Kills it.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
         assert!(!status.success(), "it had ended before: {status}");
     }
 
-    /// Closes its standard input: it ends well, and its file is gone.
+    /// Closes its standard input, which ends it; its file must be gone.
     pub(crate) fn end(mut self) {
         self.input = None;
         let begin = Instant::now();
@@ -106,31 +108,26 @@ impl Program {
             std::thread::sleep(Duration::from_millis(5));
         };
         assert_eq!(status.code(), Some(0));
-        let left = std::fs::read_dir(&self.directory).unwrap().map(|e| e.unwrap().file_name());
-        // Windows keeps a file, under a temporary name, at which somebody was looking.
-        let lingers =
-            |name: &std::ffi::OsStr| cfg!(windows) && mmstats_system::name::is_temporary(name);
-        let left: Vec<_> = left.filter(|name| !lingers(name)).collect();
-        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(file_names(self.directory.path()), [""; 0]);
     }
 }
 
 impl Drop for Program {
-    /// A test that fails leaves no process behind.
+    /// Kills it, so that a failed test leaves no process.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The program that cargo built of an example, beside the directory of the tests.
+/// The executable of an example, which cargo put beside the directory of the tests.
 fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
     let path = profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(format!("{name}.rs"));
     let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
-    // `cargo test --test examples` builds no examples: it would test one of another day.
+    // `cargo test --test examples` builds no examples, so an old one may be there.
     assert!(
         modified(&path) >= modified(&source) && path.is_file(),
         "{} is missing or old: cargo build -p mmstats --examples",
@@ -139,7 +136,7 @@ fn built(name: &str) -> PathBuf {
     path
 }
 
-/// What is seen of a program at one moment.
+/// The fields of a program at one moment.
 pub(crate) struct Seen {
     observer: Observer,
     totals: Vec<Total>,
@@ -150,7 +147,7 @@ impl Seen {
         self.observer.programs()[0].state()
     }
 
-    /// How many fields have this label.
+    /// Number of fields with this label.
     pub(crate) fn count(&self, label: &str) -> usize {
         self.totals.iter().filter(|total| total.field.label == label).count()
     }
@@ -165,14 +162,14 @@ impl Seen {
         &self.total(label).field
     }
 
-    /// The value, or none, of the one field with this label, which is of this kind.
+    /// The value, if there is one, of the one field with this label, which must be of this kind.
     pub(crate) fn reading(&self, kind: &str, label: &str) -> Reading {
         let total = self.total(label);
         assert_eq!(total.field.kind_name, kind, "{label}");
         total.reading.clone()
     }
 
-    /// The value of the one field with this label, which is of this kind.
+    /// The value of the one field with this label, which must be of this kind.
     pub(crate) fn value(&self, kind: &str, label: &str) -> OwnedValue {
         let reading = self.reading(kind, label);
         assert!(reading.is_consistent(), "{label}: {reading:?}");
@@ -203,7 +200,7 @@ impl Seen {
         total.reading.value.clone()
     }
 
-    /// The lines of events, of all threads in the order of their times.
+    /// The lines of events of all threads, by time.
     pub(crate) fn lines(&self, label: &str) -> Vec<String> {
         let (file, index) = self.place(label);
         let lanes = 0..file.lanes().used;
@@ -212,7 +209,7 @@ impl Seen {
         all.into_iter().map(|event| event.line.unwrap().text).collect()
     }
 
-    /// The file that has a field, and the field's number there.
+    /// The file of a field, and the number of the field there.
     pub(crate) fn place(&self, label: &str) -> (&File, usize) {
         let mut files = self.observer.files().iter();
         let found = files.find_map(|file| Some((file, file.find(label)?.index())));
