@@ -28,6 +28,10 @@ pub const MAX_ATTRIBUTES: usize = 4096;
 pub const MAX_DETAIL: usize = 4096;
 /// Longest name of a state, in bytes.
 pub const MAX_STATE: usize = 63;
+/// Most states of a state set.
+pub const MAX_STATES: usize = 1024;
+/// Most windows of a rate.
+pub const MAX_WINDOWS: usize = 8;
 /// Longest key of an attribute, in bytes.
 pub const MAX_KEY: usize = 63;
 /// Largest slot of a latched cell, in bytes.
@@ -270,6 +274,8 @@ pub mod flags {
     pub const MEMBER: u16 = 4;
 }
 
+/// Bytes before a text or bytes value: its length, then a word of flags.
+pub const TEXT_PREFIX: u32 = 8;
 /// Bit of the flags word before a text or bytes value: cut to fit.
 pub const CUT: u32 = 1;
 

@@ -34,11 +34,11 @@ pub use properties::Properties;
 #[cfg(target_pointer_width = "64")]
 pub use region::Atom64;
 pub use region::{
-    Atom32, Journal, Kept, Latch, Memory, NoMemory, Region, RegionError, Source, StaticBytes,
+    Atom32, Guarded, Journal, Latch, Memory, NoMemory, Region, RegionError, Source, StaticBytes,
     StaticMemory, Still, Word,
 };
 pub use types::{Aggregation, DataType, Kind, Level, Storage};
 pub use write::{
-    AttachError, Constant, FieldId, FieldSpec, Geometry, Lane, Presence, Recent, Schema, SpecError,
-    Template, WriteError, Writer,
+    AttachError, Constant, FieldId, FieldSpec, Geometry, Lane, Presence, RecentTexts, Schema,
+    SpecError, Template, WriteError, Writer,
 };

@@ -9,7 +9,7 @@ use std::{rc::Rc, sync::Arc};
 use mmstats_core::read::Image;
 use mmstats_core::{
     Aggregation, Array, AttachError, Average, Blob, Buckets, Constant, Counter, DataType, Events,
-    FieldId, FieldSpec, Gauge, Geometry, Group, Histogram, Kept, Kind, Lane, Latch, Level,
+    FieldId, FieldSpec, Gauge, Geometry, Group, Guarded, Histogram, Kind, Lane, Latch, Level,
     MemberSpec, Memory, Rate, Record, Region, RegionError, Schema, SharedGauge, SpecError, State,
     StateSet, StaticBytes, StaticMemory, Storage, Text, Timer, Window, WriteError, Writer,
 };
@@ -266,7 +266,7 @@ fn memory_can_be_shared_and_kept() {
     let memory = memory();
     assert!(!memory.is_empty());
     let guard = Arc::new(());
-    let kept = Rc::new(Kept::new(Arc::new(memory), Dropped(Arc::clone(&guard))));
+    let kept = Rc::new(Guarded::new(Arc::new(memory), Dropped(Arc::clone(&guard))));
     assert_eq!((kept.len(), kept.base()), (memory.len(), memory.base()));
     let mut schema = Schema::<1>::new();
     let field = schema.add(FieldSpec::counter("c")).unwrap();

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use mmstats_core as core;
-use mmstats_core::{Kept, Region};
+use mmstats_core::{Guarded, Region};
 
 use crate::backend::Mapping;
 use crate::error::Error;
@@ -12,10 +12,10 @@ use crate::error::Error;
 /// Memory of a thread's handles.
 ///
 /// An `Rc`, so that a handle cannot leave its thread. The last one hands the lane back.
-pub(crate) type Keep = Rc<Kept<Arc<Mapping>, Claim>>;
+pub(crate) type Keep = Rc<Guarded<Arc<Mapping>, Claim>>;
 
 /// Memory of the handles that all threads share.
-pub(crate) type SharedKeep = Arc<Kept<Arc<Mapping>, Claim>>;
+pub(crate) type SharedKeep = Arc<Guarded<Arc<Mapping>, Claim>>;
 
 /// Takes back the lanes that it gave away.
 pub(crate) trait LaneOwner: std::fmt::Debug + Send + Sync {
@@ -59,13 +59,13 @@ impl ClaimedLane {
     pub(crate) fn into_thread_lane(self) -> Result<core::Lane<Keep>, Error> {
         let Self { claim, mapping } = self;
         let index = claim.lane;
-        let region = Region::new(Keep::new(Kept::new(mapping, claim)));
+        let region = Region::new(Keep::new(Guarded::new(mapping, claim)));
         Ok(core::Lane::new(region.map_err(|e| Error::Image(e.to_string()))?, index))
     }
 
     /// The number of the lane, and its memory for all threads.
     pub(crate) fn into_shared(self) -> (u32, SharedKeep) {
         let Self { claim, mapping } = self;
-        (claim.lane, SharedKeep::new(Kept::new(mapping, claim)))
+        (claim.lane, SharedKeep::new(Guarded::new(mapping, claim)))
     }
 }

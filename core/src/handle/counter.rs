@@ -1,6 +1,6 @@
 //! Counters.
 
-use super::scalar::{Place, ScalarType};
+use super::scalar::{ScalarCell, ScalarType};
 use crate::region::Memory;
 use crate::types::{DataType, Kind};
 use crate::write::{AttachError, FieldId, Lane};
@@ -9,7 +9,7 @@ use crate::write::{AttachError, FieldId, Lane};
 ///
 /// An update is a load, an addition and a store on the lane's own cache line.
 pub struct Counter<M> {
-    place: <u64 as ScalarType>::Place<M>,
+    cell: <u64 as ScalarType>::Cell<M>,
 }
 
 impl<M: Memory + Clone> Counter<M> {
@@ -21,7 +21,7 @@ impl<M: Memory + Clone> Counter<M> {
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         let raw = lane.field(field, DataType::U64, Some(Kind::Counter))?;
-        Ok(Self { place: Place::new(lane, &raw)? })
+        Ok(Self { cell: ScalarCell::new(lane, &raw)? })
     }
 }
 
@@ -41,20 +41,20 @@ impl<M> Counter<M> {
     /// Replaces the sum, for a counter that is kept elsewhere.
     #[inline(always)]
     pub fn set(&self, value: u64) {
-        self.place.store(value);
+        self.cell.store(value);
     }
 
     /// This lane's sum.
     #[inline(always)]
     #[must_use]
     pub fn get(&self) -> u64 {
-        self.place.load()
+        self.cell.load()
     }
 }
 
 impl<M: Clone> Clone for Counter<M> {
     fn clone(&self) -> Self {
-        Self { place: self.place.duplicate() }
+        Self { cell: self.cell.duplicate() }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Gauges and flags: one scalar that is replaced.
 
-use super::scalar::{Place, ScalarType};
+use super::scalar::{ScalarCell, ScalarType};
 use crate::region::Memory;
 use crate::types::Kind;
 use crate::write::{AttachError, FieldId, Lane, Presence};
 
 /// A scalar that goes up and down. It has no value until one is set.
 pub struct Gauge<T: ScalarType, M> {
-    place: T::Place<M>,
+    cell: T::Cell<M>,
     presence: Option<Presence<M>>,
 }
 
@@ -27,7 +27,7 @@ impl<T: ScalarType, M: Memory + Clone> Gauge<T, M> {
                 wanted: T::TYPE,
             });
         }
-        Ok(Self { place: Place::new(lane, &raw)?, presence: lane.presence(&raw, field)? })
+        Ok(Self { cell: ScalarCell::new(lane, &raw)?, presence: lane.presence(&raw, field)? })
     }
 }
 
@@ -35,7 +35,7 @@ impl<T: ScalarType, M> Gauge<T, M> {
     /// Replaces the value.
     #[inline(always)]
     pub fn set(&self, value: T) {
-        self.place.store(value.to_cell());
+        self.cell.store(value.to_cell());
         if let Some(presence) = &self.presence {
             presence.set();
         }
@@ -69,7 +69,7 @@ impl<T: ScalarType, M> Gauge<T, M> {
     #[must_use]
     pub fn get(&self) -> Option<T> {
         let present = self.presence.as_ref().is_none_or(Presence::is_set);
-        present.then(|| T::from_cell(self.place.load()))
+        present.then(|| T::from_cell(self.cell.load()))
     }
 
     #[inline(always)]
@@ -80,7 +80,7 @@ impl<T: ScalarType, M> Gauge<T, M> {
 
 impl<T: ScalarType, M: Clone> Clone for Gauge<T, M> {
     fn clone(&self) -> Self {
-        Self { place: self.place.duplicate(), presence: self.presence.clone() }
+        Self { cell: self.cell.duplicate(), presence: self.presence.clone() }
     }
 }
 

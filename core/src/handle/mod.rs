@@ -37,6 +37,6 @@ pub use text::{Blob, Text};
 pub use timer::{Timer, TimerTotals};
 
 #[cfg(test)]
-mod misfit;
+mod attach_tests;
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ pub trait ScalarType: sealed::Sealed + Copy + PartialEq + core::fmt::Debug + 'st
 
     /// The place of one value in a lane.
     #[doc(hidden)]
-    type Place<M>: Place<M>;
+    type Cell<M>: ScalarCell<M>;
 
     /// The value as the low bits of a little-endian word: what a slot holds.
     fn to_bits(self) -> u64;
@@ -49,7 +49,7 @@ pub trait ScalarType: sealed::Sealed + Copy + PartialEq + core::fmt::Debug + 'st
 
 /// One value in a lane.
 #[doc(hidden)]
-pub trait Place<M>: Sized {
+pub trait ScalarCell<M>: Sized {
     fn new(lane: &Lane<M>, raw: &RawDescriptor) -> Result<Self, AttachError>
     where
         M: Memory + Clone;
@@ -60,7 +60,7 @@ pub trait Place<M>: Sized {
     fn store(&self, cell: u64);
 }
 
-impl<M> Place<M> for Atom32<M> {
+impl<M> ScalarCell<M> for Atom32<M> {
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     fn new(lane: &Lane<M>, raw: &RawDescriptor) -> Result<Self, AttachError>
     where
@@ -90,7 +90,7 @@ impl<M> Place<M> for Atom32<M> {
 }
 
 #[cfg(target_pointer_width = "64")]
-impl<M> Place<M> for Atom64<M> {
+impl<M> ScalarCell<M> for Atom64<M> {
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     fn new(lane: &Lane<M>, raw: &RawDescriptor) -> Result<Self, AttachError>
     where
@@ -120,7 +120,7 @@ impl<M> Place<M> for Atom64<M> {
 
 /// A 64-bit scalar of a 32-bit writer: a latched cell of one value.
 #[cfg(not(target_pointer_width = "64"))]
-impl<M> Place<M> for Latch<M> {
+impl<M> ScalarCell<M> for Latch<M> {
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     fn new(lane: &Lane<M>, raw: &RawDescriptor) -> Result<Self, AttachError>
     where
@@ -184,12 +184,12 @@ pub(crate) fn last64<M>(slot: &Slot<'_, Latch<M>>, index: usize) -> u64 {
 }
 
 macro_rules! scalar {
-    ($type:ty, $variant:ident, $place:ident, $zero:expr, $bits:expr, $cell:expr, $back:expr, $plus:expr, $minus:expr) => {
+    ($type:ty, $variant:ident, $cell_type:ident, $zero:expr, $bits:expr, $cell:expr, $back:expr, $plus:expr, $minus:expr) => {
         impl sealed::Sealed for $type {}
         impl ScalarType for $type {
             const TYPE: DataType = DataType::$variant;
             const ZERO: Self = $zero;
-            type Place<M> = $place<M>;
+            type Cell<M> = $cell_type<M>;
 
             #[inline(always)]
             fn to_bits(self) -> u64 {
@@ -219,11 +219,11 @@ macro_rules! scalar {
 macro_rules! integer {
     // `$low` is the unsigned type of the same size; `$cell` is u32 or u64, to which the
     // value is widened, and `$wide` the type of that size with the value's sign.
-    ($($type:ty, $variant:ident, $place:ident, $low:ty, $wide:ty, $cell:ty;)*) => {$(
+    ($($type:ty, $variant:ident, $cell_type:ident, $low:ty, $wide:ty, $cell:ty;)*) => {$(
         scalar!(
             $type,
             $variant,
-            $place,
+            $cell_type,
             0,
             |v: $type| v as $low as u64,
             |v: $type| v as $wide as $cell as u64,

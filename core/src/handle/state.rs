@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use super::scalar::{Place, ScalarType};
+use super::scalar::{ScalarCell, ScalarType};
 use crate::region::Memory;
 use crate::types::{DataType, Kind};
 use crate::write::{AttachError, FieldId, Lane, Presence};
@@ -21,7 +21,7 @@ pub trait State: Copy + 'static {
 
 /// One current state of several. It has none until one is set.
 pub struct StateSet<S, M> {
-    place: <u32 as ScalarType>::Place<M>,
+    cell: <u32 as ScalarType>::Cell<M>,
     presence: Option<Presence<M>>,
     state: PhantomData<fn(S)>,
 }
@@ -35,7 +35,7 @@ impl<S: State, M: Memory + Clone> StateSet<S, M> {
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         let raw = lane.field(field, DataType::U32, Some(Kind::State))?;
         let presence = lane.presence(&raw, field)?;
-        Ok(Self { place: Place::new(lane, &raw)?, presence, state: PhantomData })
+        Ok(Self { cell: ScalarCell::new(lane, &raw)?, presence, state: PhantomData })
     }
 }
 
@@ -43,7 +43,7 @@ impl<S: State, M> StateSet<S, M> {
     /// Enters a state.
     #[inline(always)]
     pub fn set(&self, state: S) {
-        self.place.store(state.number());
+        self.cell.store(state.number());
         if let Some(presence) = &self.presence {
             presence.set();
         }
@@ -62,18 +62,18 @@ impl<S: State, M> StateSet<S, M> {
     #[must_use]
     pub fn get(&self) -> Option<S> {
         let present = self.presence.as_ref().is_none_or(Presence::is_set);
-        if present { S::from_number(self.place.load()) } else { None }
+        if present { S::from_number(self.cell.load()) } else { None }
     }
 }
 
 impl<S, M: Clone> Clone for StateSet<S, M> {
     fn clone(&self) -> Self {
-        Self { place: self.place.duplicate(), presence: self.presence.clone(), state: PhantomData }
+        Self { cell: self.cell.duplicate(), presence: self.presence.clone(), state: PhantomData }
     }
 }
 
 impl<S, M> core::fmt::Debug for StateSet<S, M> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("StateSet").field(&self.place.load()).finish()
+        f.debug_tuple("StateSet").field(&self.cell.load()).finish()
     }
 }

@@ -7,11 +7,11 @@ use super::field::Field;
 use super::scalar::{ArrayView, Scalar, scalar};
 use super::value::{Reading, Value};
 use super::verdict::Verdict;
-use crate::layout::CUT;
+use crate::layout::{CUT, TEXT_PREFIX};
 use crate::types::{DataType, Storage};
 
-/// Bytes of the length and flags before a text or bytes value.
-const PREFIX: usize = 8;
+/// [`TEXT_PREFIX`] for arrays.
+const PREFIX: usize = TEXT_PREFIX as usize;
 
 /// Decodes a field's value from the bytes of a whole slot of its cell.
 ///

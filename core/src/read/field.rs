@@ -9,7 +9,7 @@ use crate::descriptor::RawDescriptor;
 use crate::layout::descriptor as d;
 use crate::properties::Properties;
 use crate::protocol;
-use crate::region::{Source, WordOf};
+use crate::region::{Source, SourceWord};
 use crate::types::{Aggregation, DataType, Kind, Level, Storage};
 
 /// The checked description of a field. No accessor fails.
@@ -237,6 +237,6 @@ impl Field {
     /// counted after. `source` must be the image itself, not a copy.
     #[inline]
     pub fn retired<S: Source + ?Sized>(&self, source: &S) -> bool {
-        protocol::retired(&WordOf { source, offset: self.at.saturating_add(d::STATE) })
+        protocol::retired(&SourceWord { source, offset: self.at.saturating_add(d::STATE) })
     }
 }

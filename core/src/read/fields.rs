@@ -8,7 +8,7 @@ use crate::region::Source;
 
 /// Position of an iteration over the fields of an image.
 ///
-/// Kept, it continues when the image has more fields. It remembers the end of the last cell, to
+/// Guarded, it continues when the image has more fields. It remembers the end of the last cell, to
 /// find cells that overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cursor {

@@ -7,7 +7,7 @@ use crate::layout::{
     lane, presence_size,
 };
 use crate::protocol;
-use crate::region::{Source, WordOf};
+use crate::region::{Source, SourceWord};
 
 /// State of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -159,7 +159,7 @@ impl Header {
     ///
     /// `bad-state`.
     pub fn state<S: Source + ?Sized>(&self, source: &S) -> Result<ImageState, Refusal> {
-        match protocol::load_state(&WordOf { source, offset: h::STATE }) {
+        match protocol::load_state(&SourceWord { source, offset: h::STATE }) {
             image_state::BUILDING => Ok(ImageState::Building),
             image_state::LIVE => Ok(ImageState::Live),
             image_state::CLOSED => Ok(ImageState::Closed),
@@ -173,7 +173,7 @@ impl Header {
     ///
     /// `field-count`.
     pub fn field_count<S: Source + ?Sized>(&self, source: &S) -> Result<u32, Refusal> {
-        let found = protocol::load_count(&WordOf { source, offset: h::FIELD_COUNT });
+        let found = protocol::load_count(&SourceWord { source, offset: h::FIELD_COUNT });
         let limit = self.raw.descriptor_capacity;
         if found > limit { Err(Refusal::FieldCount { found, limit }) } else { Ok(found) }
     }
@@ -194,7 +194,7 @@ impl Header {
     ///
     /// `lanes-used`.
     pub fn lanes_used<S: Source + ?Sized>(&self, source: &S) -> Result<u32, Refusal> {
-        let word = WordOf { source, offset: h::LANES_USED };
+        let word = SourceWord { source, offset: h::LANES_USED };
         let (found, limit) = (protocol::load_lanes_used(&word), self.raw.lane_capacity);
         if found > limit { Err(Refusal::LanesUsed { found, limit }) } else { Ok(found) }
     }

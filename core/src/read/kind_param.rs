@@ -3,14 +3,9 @@
 use super::heap::{HeapStr, with_bytes};
 use crate::buckets::{Buckets, HISTOGRAM_SLOT};
 use crate::descriptor::RawDescriptor;
-use crate::layout::MAX_STATE;
+use crate::layout::{MAX_STATE, MAX_STATES, MAX_WINDOWS};
 use crate::region::Source;
 use crate::types::Kind;
-
-/// Most names of a state set.
-pub(crate) const MAX_STATES: usize = 1024;
-/// Most windows of a rate.
-pub(crate) const MAX_WINDOWS: usize = 8;
 
 /// Checks the parameter and the detail. `counter` says whether the descriptor before is one
 /// of a counter that a rate can belong to. Returns the number of states, 0 for other kinds;

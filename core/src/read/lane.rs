@@ -10,7 +10,7 @@ use super::value::{Reading, Value, WindowSum};
 use super::verdict::Verdict;
 use crate::layout::{CELL_HEAD, header as h, lane, lane_state};
 use crate::protocol::{self, ReadCell, Site};
-use crate::region::{Source, WordOf};
+use crate::region::{Source, SourceWord};
 use crate::types::{Kind, Storage};
 
 /// State of a lane that was claimed.
@@ -39,14 +39,14 @@ impl Lane {
     /// after are of its owner then, or of a later one.
     #[inline]
     pub fn open<S: Source + ?Sized>(source: &S, header: &Header, index: u32) -> Verdict<Self> {
-        let lanes_used = WordOf { source, offset: h::LANES_USED };
+        let lanes_used = SourceWord { source, offset: h::LANES_USED };
         if index >= header.lane_capacity() || index >= protocol::load_lanes_used(&lanes_used) {
             return Verdict::Absent;
         }
         // No overflow: the last lane ends at or before `file_size`.
         let base = index.saturating_mul(header.lane_stride()).saturating_add(header.lanes_offset());
         let offset = base.saturating_add(lane::STATE);
-        let state = match protocol::load_lane_state(&WordOf { source, offset }) {
+        let state = match protocol::load_lane_state(&SourceWord { source, offset }) {
             lane_state::UNUSED => return Verdict::Absent,
             lane_state::OWNED => LaneState::Owned,
             lane_state::FREE => LaneState::HandedBack,
@@ -94,7 +94,7 @@ impl Lane {
     pub fn presence<S: Source + ?Sized>(&self, source: &S, index: u32) -> u32 {
         let word = (index / 32).saturating_mul(4).saturating_add(lane::PRESENCE);
         let offset = self.base.saturating_add(word);
-        protocol::load_presence(&WordOf { source, offset })
+        protocol::load_presence(&SourceWord { source, offset })
     }
 
     /// The value of an atomic field; `Unknown` for other fields. The fastest read.

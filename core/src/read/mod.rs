@@ -44,8 +44,6 @@ mod scalar;
 mod value;
 mod verdict;
 
-pub(crate) use kind_param::{MAX_STATES, MAX_WINDOWS};
-
 pub use attributes::{Attributes, check_attributes, parse_attributes};
 pub use decode::decode;
 pub use error::{AttributeFault, FieldError, Refusal, Section, ValueError};

@@ -17,6 +17,7 @@
 #![allow(clippy::disallowed_methods)] // and fences.
 
 mod cells;
+mod memory;
 mod source;
 
 use core::fmt;
@@ -36,217 +37,9 @@ use crate::protocol::{Site, WriteWord};
 #[cfg(target_pointer_width = "64")]
 pub use cells::Atom64;
 pub use cells::{Atom32, Journal, Latch, Word};
-pub(crate) use source::WordOf;
+pub use memory::{Guarded, Memory, NoMemory, StaticBytes, StaticMemory};
+pub(crate) use source::SourceWord;
 pub use source::{Source, Still};
-
-/// A range of memory that holds, or will hold, an image.
-///
-/// Implement it for the memory of a custom runtime: a mapped file, a page shared
-/// with a hypervisor, a static array on a microcontroller.
-///
-/// # Safety
-///
-/// The implementor guarantees, from the first call of a method until the value and
-/// all its clones are dropped:
-///
-/// - **Range**: the `len()` bytes from `base()` are one allocation (or mapping),
-///   readable, and writable if the memory is given to a writer.
-/// - **Alignment**: `base()` is a multiple of 64.
-/// - **Stability**: `base()` and `len()` always return the same values, and clones
-///   return the same values too.
-/// - **Provenance**: the pointer may be used for the whole range; on targets where
-///   addresses of memory-mapped devices and RAM differ, it is RAM.
-/// - **Access**: no Rust reference to any of the bytes exists, and this program
-///   touches them only through this crate. Others (interrupts, other processors,
-///   other processes) may read them at any time. Nobody else writes them while a
-///   writer of this program does; if somebody does, values are wrong, but nothing
-///   worse happens.
-/// - **Atomicity**: naturally aligned 4-byte loads and stores are single accesses,
-///   and so are 8-byte ones where pointers are 8 bytes. Ordinary RAM gives this.
-/// - **Presence**: touching the bytes does not fault. A mapped file must therefore
-///   not be truncated while it is mapped, or the fault must be handled so that the
-///   access returns some value (the Unix backend does this for readers).
-pub unsafe trait Memory {
-    /// The address of the first byte, a multiple of 64.
-    fn base(&self) -> NonNull<u8>;
-
-    /// The number of bytes.
-    fn len(&self) -> usize;
-
-    /// Whether there are no bytes at all.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The words of the image up to its lanes, where the program has them as constants:
-    /// [`Template::metadata`](crate::Template::metadata) of the template that it starts in this
-    /// memory. Then the compiler works out where fields are, and half of the code to start goes.
-    ///
-    /// Words of another image make handles that do not fit, or are of another place in the lanes;
-    /// no access is outside of the memory, whatever they say.
-    #[inline(always)]
-    fn metadata(&self) -> Option<&'static [u32]> {
-        None
-    }
-}
-
-#[cfg(feature = "alloc")]
-mod shared_owners {
-    use super::{Memory, NonNull};
-    use alloc::rc::Rc;
-    #[cfg(target_has_atomic = "ptr")] // Processors without compare-and-swap have no Arc.
-    use alloc::sync::Arc;
-
-    // SAFETY: every promise of `Memory` is about the bytes and the values returned;
-    // an `Arc` returns those of the value it holds, keeps that value at one address
-    // and drops it only after the last clone.
-    #[cfg(target_has_atomic = "ptr")]
-    unsafe impl<T: Memory + ?Sized> Memory for Arc<T> {
-        fn base(&self) -> NonNull<u8> {
-            (**self).base()
-        }
-        fn len(&self) -> usize {
-            (**self).len()
-        }
-        #[inline(always)]
-        fn metadata(&self) -> Option<&'static [u32]> {
-            (**self).metadata()
-        }
-    }
-
-    // SAFETY: as for `Arc` above.
-    unsafe impl<T: Memory + ?Sized> Memory for Rc<T> {
-        fn base(&self) -> NonNull<u8> {
-            (**self).base()
-        }
-        fn len(&self) -> usize {
-            (**self).len()
-        }
-        #[inline(always)]
-        fn metadata(&self) -> Option<&'static [u32]> {
-            (**self).metadata()
-        }
-    }
-}
-
-/// Memory of a platform that cannot map any: this type has no value.
-#[derive(Debug)]
-pub struct NoMemory(core::convert::Infallible);
-
-// SAFETY: there is no value of this type, so no method is ever called.
-unsafe impl Memory for NoMemory {
-    fn base(&self) -> NonNull<u8> {
-        match self.0 {}
-    }
-    fn len(&self) -> usize {
-        match self.0 {}
-    }
-}
-
-impl NoMemory {
-    /// Whether a writer may use it.
-    #[must_use]
-    pub const fn is_writable(&self) -> bool {
-        match self.0 {}
-    }
-
-    /// Whether bytes were lost.
-    #[must_use]
-    pub const fn is_damaged(&self) -> bool {
-        match self.0 {}
-    }
-}
-
-/// Memory together with a value that is dropped when nobody uses the memory any more.
-///
-/// A guard in it can hand a lane back, for instance: `Rc<Kept<Arc<Mapping>, Guard>>`
-/// is the memory of every handle of one thread.
-#[derive(Debug)]
-pub struct Kept<M, G> {
-    /// Dropped first, while the memory is still there.
-    pub guard: G,
-    memory: M,
-}
-
-impl<M, G> Kept<M, G> {
-    /// Joins `memory` and `guard`.
-    pub const fn new(memory: M, guard: G) -> Self {
-        Self { guard, memory }
-    }
-}
-
-// SAFETY: the memory of the inner value, which lives as long as `self`.
-unsafe impl<M: Memory, G> Memory for Kept<M, G> {
-    fn base(&self) -> NonNull<u8> {
-        self.memory.base()
-    }
-    fn len(&self) -> usize {
-        self.memory.len()
-    }
-    #[inline(always)]
-    fn metadata(&self) -> Option<&'static [u32]> {
-        self.memory.metadata()
-    }
-}
-
-/// Bytes in static memory, for a program without an allocator.
-///
-/// ```
-/// use mmstats_core::{StaticBytes, StaticMemory};
-/// // On a microcontroller: `cortex_m::singleton!(: StaticBytes<1024> = StaticBytes::new())`
-/// let bytes: &'static mut StaticBytes<1024> = Box::leak(Box::new(StaticBytes::new()));
-/// let memory: StaticMemory = bytes.into_memory();
-/// ```
-#[repr(C, align(64))]
-#[derive(Debug)]
-pub struct StaticBytes<const N: usize>([u8; N]);
-
-impl<const N: usize> StaticBytes<N> {
-    /// All zero.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self([0; N])
-    }
-
-    /// Gives the bytes away for ever.
-    #[must_use]
-    pub fn into_memory(&'static mut self) -> StaticMemory {
-        StaticMemory { base: NonNull::from(&mut self.0).cast(), len: N }
-    }
-}
-
-impl<const N: usize> Default for StaticBytes<N> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// [`Memory`] that lives as long as the program.
-#[derive(Debug, Clone, Copy)]
-pub struct StaticMemory {
-    base: NonNull<u8>,
-    len: usize,
-}
-
-// SAFETY:
-// - Range, provenance, stability: made from an exclusive reference to an array of
-//   `len` bytes that lives for ever.
-// - Alignment: `StaticBytes` is aligned to 64 and the array is its first field.
-// - Access: the exclusive reference was consumed, so no other reference exists.
-// - Atomicity, presence: a static (or leaked) array is ordinary RAM.
-unsafe impl Memory for StaticMemory {
-    fn base(&self) -> NonNull<u8> {
-        self.base
-    }
-    fn len(&self) -> usize {
-        self.len
-    }
-}
-
-// SAFETY: the bytes are only touched through atomics, so any thread may hold the pointer.
-unsafe impl Send for StaticMemory {}
-// SAFETY: as for `Send`; `&StaticMemory` gives nothing but the pointer.
-unsafe impl Sync for StaticMemory {}
 
 /// Why some memory cannot hold an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -338,7 +131,7 @@ impl<M> Region<M> {
 
     /// The word of the metadata at `offset`: a constant, where the memory has it as one.
     #[inline(always)]
-    pub(crate) fn known32(&self, offset: u32) -> u32
+    pub(crate) fn metadata32(&self, offset: u32) -> u32
     where
         M: Memory,
     {
@@ -416,8 +209,8 @@ impl<M> Region<M> {
     }
 
     /// The word at `offset`, a multiple of 4, for the protocol.
-    pub(crate) const fn word(&self, offset: u32) -> WordIn<'_, M> {
-        WordIn { region: self, offset }
+    pub(crate) const fn word(&self, offset: u32) -> RegionWord<'_, M> {
+        RegionWord { region: self, offset }
     }
 
     /// Stores `bytes` from `offset`, a multiple of 4, padded with zeros to whole words.
@@ -471,7 +264,7 @@ impl<M> Region<M> {
 }
 
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-impl<M> SharedWord for WordIn<'_, M> {
+impl<M> SharedWord for RegionWord<'_, M> {
     #[inline(always)]
     fn load(&self) -> u32 {
         self.region.load32(self.offset)
@@ -487,12 +280,12 @@ impl<M> SharedWord for WordIn<'_, M> {
 }
 
 /// A word of 4 bytes in a region.
-pub(crate) struct WordIn<'a, M> {
+pub(crate) struct RegionWord<'a, M> {
     region: &'a Region<M>,
     offset: u32,
 }
 
-impl<M> WriteWord for WordIn<'_, M> {
+impl<M> WriteWord for RegionWord<'_, M> {
     fn load(&self) -> u32 {
         self.region.load32(self.offset)
     }

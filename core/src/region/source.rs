@@ -177,12 +177,12 @@ impl<S: Source + ?Sized> Source for &S {
 }
 
 /// A word of 4 bytes in a source.
-pub(crate) struct WordOf<'a, S: ?Sized> {
+pub(crate) struct SourceWord<'a, S: ?Sized> {
     pub(crate) source: &'a S,
     pub(crate) offset: u32,
 }
 
-impl<S: Source + ?Sized> ReadWord for WordOf<'_, S> {
+impl<S: Source + ?Sized> ReadWord for SourceWord<'_, S> {
     #[inline(always)]
     fn load(&self) -> u32 {
         self.source.load32(self.offset)
@@ -265,7 +265,7 @@ mod tests {
         answers(&&asked);
         answers(&Still::new(&asked, false));
         answers(&Still::new(&asked, true));
-        let word = WordOf { source: &asked, offset: 4 };
+        let word = SourceWord { source: &asked, offset: 4 };
         assert_eq!(word.load(), 0x0706_0504);
         word.fence(Site::ReaderExit);
         assert_eq!(asked.1.into_inner(), [Site::ReaderExit; 5]);

@@ -125,7 +125,7 @@ fn owners_hand_on_what_the_memory_says() {
     use std::{rc::Rc, sync::Arc};
     let memory = Box::leak(Box::new(StaticBytes::<{ 3 * SIZE }>::new())).into_memory();
     let knowing = Knowing(memory, Some(IMAGE.metadata()));
-    let kept = Kept::new(Rc::new(knowing), ());
+    let kept = Guarded::new(Rc::new(knowing), ());
     let said = [kept.metadata(), Arc::new(knowing).metadata(), Rc::new(knowing).metadata()];
     assert_eq!(said, [Some(IMAGE.metadata()); 3]);
     assert_eq!((kept.base(), kept.len(), kept.is_empty()), (knowing.base(), SIZE, false));

@@ -1,6 +1,6 @@
 //! How large an image is and where its sections are.
 
-use super::heap::Recent;
+use super::heap::RecentTexts;
 use super::spec::{FieldSpec, SpecError, cell_bytes};
 use crate::header::RawHeader;
 use crate::layout::{
@@ -83,7 +83,7 @@ impl Geometry {
     /// To be called for the unit and then the help of each field, in the order in which the
     /// fields are added, with the same `recent`. Without this the image has more room than
     /// it needs.
-    pub fn share<'a>(&mut self, recent: &mut Recent<'a>, text: &'a str) {
+    pub fn share<'a>(&mut self, recent: &mut RecentTexts<'a>, text: &'a str) {
         if recent.knows(text) {
             let bytes = u32::try_from(string_size(text.len())).unwrap_or(0);
             self.heap = self.heap.saturating_sub(bytes);
@@ -175,7 +175,7 @@ mod tests {
         let order = [0, 0, 1, 2, 0].into_iter().chain(0..20).chain([19, 0]);
         let specs: std::vec::Vec<_> =
             order.map(|i| FieldSpec::counter("label").unit("bytes").help(&helps[i])).collect();
-        let mut recent = Recent::new();
+        let mut recent = RecentTexts::new();
         for spec in &specs {
             geometry.add(spec).unwrap();
             geometry.share(&mut recent, spec.unit);

@@ -20,14 +20,14 @@ const RECENT: usize = 16;
 /// The units and helps that a [`Writer`](super::Writer) has in mind and does not store
 /// again: see [`Geometry::share`](super::Geometry::share).
 #[derive(Debug, Clone, Default)]
-pub struct Recent<'a> {
+pub struct RecentTexts<'a> {
     /// The oldest first.
     texts: Vec<&'a str, RECENT>,
     /// How many there were in all.
     count: usize,
 }
 
-impl<'a> Recent<'a> {
+impl<'a> RecentTexts<'a> {
     /// None yet.
     #[must_use]
     pub const fn new() -> Self {
@@ -93,7 +93,7 @@ impl Heap {
 
     /// Most bytes that fields take: units and helps that are used again take none.
     pub(super) fn need<M>(&self, region: &Region<M>, specs: &[FieldSpec<'_>]) -> u32 {
-        let mut new = Recent::new();
+        let mut new = RecentTexts::new();
         let mut need = 0_u32;
         for spec in specs {
             need = need.saturating_add(spec.heap_bytes());

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::id::FieldId;
+use super::field_id::FieldId;
 use crate::descriptor::RawDescriptor;
 use crate::layout::{ATOMIC_CELL, descriptor as d, header as h, lane};
 use crate::protocol;
@@ -35,8 +35,8 @@ impl<M: Memory + Clone> Lane<M> {
     pub fn new(region: Region<M>, index: u32) -> Self {
         // This program wrote the header. If it is wrong all the same, places that do not
         // fit are refused when a handle is attached.
-        let stride = region.known32(h::LANE_STRIDE);
-        let base = region.known32(h::LANES_OFFSET).wrapping_add(index.wrapping_mul(stride));
+        let stride = region.metadata32(h::LANE_STRIDE);
+        let base = region.metadata32(h::LANES_OFFSET).wrapping_add(index.wrapping_mul(stride));
         Self { region, index, base, not_send: PhantomData }
     }
 
@@ -61,7 +61,7 @@ impl<M: Memory + Clone> Lane<M> {
         kind: Option<Kind>,
     ) -> Result<RawDescriptor, AttachError> {
         let index = field.index();
-        let count = self.region.known32(h::FIELD_COUNT);
+        let count = self.region.metadata32(h::FIELD_COUNT);
         if index >= count {
             return Err(AttachError::NoSuchField { index, count });
         }
@@ -82,10 +82,10 @@ impl<M: Memory + Clone> Lane<M> {
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub(crate) fn descriptor(&self, field: FieldId) -> RawDescriptor {
         let offset = field.index().wrapping_mul(d::SIZE);
-        let at = self.region.known32(h::DESCRIPTOR_OFFSET).wrapping_add(offset);
+        let at = self.region.metadata32(h::DESCRIPTOR_OFFSET).wrapping_add(offset);
         RawDescriptor::of_words(
             #[inline(always)]
-            |word| self.region.known32(at.wrapping_add(word)),
+            |word| self.region.metadata32(at.wrapping_add(word)),
         )
     }
 
@@ -94,7 +94,7 @@ impl<M: Memory + Clone> Lane<M> {
     fn cell(&self, raw: &RawDescriptor, size: u32) -> Result<u32, AttachError> {
         let place = AttachError::Place { place: raw.place };
         let end = raw.place.checked_add(size).ok_or(place)?;
-        if end > self.region.known32(h::LANE_STRIDE) || raw.place < self.cells_offset() {
+        if end > self.region.metadata32(h::LANE_STRIDE) || raw.place < self.cells_offset() {
             return Err(place);
         }
         self.base.checked_add(raw.place).ok_or(place)
@@ -102,7 +102,7 @@ impl<M: Memory + Clone> Lane<M> {
 
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     fn cells_offset(&self) -> u32 {
-        self.region.known32(h::CELLS_OFFSET)
+        self.region.metadata32(h::CELLS_OFFSET)
     }
 
     /// The offset of the cell of an atomic field.

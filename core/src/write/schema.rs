@@ -125,8 +125,8 @@ impl<'a, const N: usize> Schema<'a, N> {
     /// let boots = schema.add(FieldSpec::counter("boots"))?;
     /// let memory = Box::leak(Box::new(StaticBytes::<1024>::new())).into_memory();
     /// for boot in 1..=3 {
-    ///     let (mut writer, goes_on) = schema.resume(memory, 1, *b"a random number.")?;
-    ///     assert_eq!(goes_on, boot > 1);
+    ///     let (mut writer, resumed) = schema.resume(memory, 1, *b"a random number.")?;
+    ///     assert_eq!(resumed, boot > 1);
     ///     let boots = Counter::attach(&writer.lane()?, boots)?;
     ///     boots.incr();
     ///     assert_eq!(boots.get(), boot);
@@ -144,10 +144,10 @@ impl<'a, const N: usize> Schema<'a, N> {
         instance: [u8; 16],
     ) -> Result<(Writer<M>, bool), WriteError> {
         let fill = |writer: &mut Writer<M>| self.fill(writer);
-        let (mut writer, goes_on) =
+        let (mut writer, resumed) =
             Writer::resume(memory, &self.geometry(lanes), instance, self.fields, fill)?;
         writer.go_live();
-        Ok((writer, goes_on))
+        Ok((writer, resumed))
     }
 
     fn fill<M: Memory>(&self, writer: &mut Writer<M>) -> Result<(), WriteError> {
@@ -196,7 +196,7 @@ mod tests {
 
     /// One life of a device: says whether it goes on, and what it counted in all.
     fn live(memory: Memory, first: &'static str) -> (bool, u64, Option<f64>, u32, u64) {
-        let (mut writer, goes_on) = schema(first).resume(memory, 1, [7; 16]).unwrap();
+        let (mut writer, resumed) = schema(first).resume(memory, 1, [7; 16]).unwrap();
         let lane = writer.lane().unwrap();
         let counter = Counter::attach(&lane, FieldId::from_index(0)).unwrap();
         let volts = Gauge::<f64, _>::attach(&lane, FieldId::from_index(1)).unwrap();
@@ -207,7 +207,7 @@ mod tests {
         volts.set(3.3);
         log.record(1, "began");
         sizes.record(100);
-        (goes_on, counter.get(), before, log.number(), sizes.count())
+        (resumed, counter.get(), before, log.number(), sizes.count())
     }
 
     #[test]
@@ -234,8 +234,8 @@ mod tests {
     fn the_instance_of_the_first_life_stays() {
         let memory = memory();
         live(memory, "hits");
-        let (_, goes_on) = schema("hits").resume(memory, 1, [8; 16]).unwrap();
-        assert!(goes_on);
+        let (_, resumed) = schema("hits").resume(memory, 1, [8; 16]).unwrap();
+        assert!(resumed);
         let region = Region::new(memory).unwrap();
         assert_eq!(Image::open(&region).unwrap().header().instance(), [7; 16]);
         // More lanes are another geometry.

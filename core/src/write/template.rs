@@ -31,8 +31,8 @@ use crate::region::{Memory, Region, Source};
 ///
 /// let memory = Box::leak(Box::new(StaticBytes::<1024>::new())).into_memory();
 /// for boot in 1..=3 {
-///     let (lane, goes_on) = IMAGE.start(memory, *b"a random number.")?;
-///     assert_eq!(goes_on, boot > 1);
+///     let (lane, resumed) = IMAGE.start(memory, *b"a random number.")?;
+///     assert_eq!(resumed, boot > 1);
 ///     let boots = Counter::attach(&lane, FieldId::from_index(0))?;
 ///     boots.incr();
 ///     assert_eq!(boots.get(), boot);
@@ -139,9 +139,9 @@ impl<const N: usize> Template<N> {
         if have < size {
             return Err(WriteError::Memory { need: size, have });
         }
-        let goes_on = self.is_in(&region);
+        let resumed = self.is_in(&region);
         region.store32(h::STATE, image_state::BUILDING);
-        if !goes_on {
+        if !resumed {
             // The values first: after a reset amid of this, what was there before is no image
             // of these fields yet.
             (self.lane()..size).step_by(4).for_each(|offset| region.store32(offset, 0));
@@ -164,7 +164,7 @@ impl<const N: usize> Template<N> {
         let (owners, state) = (region.word(base + lane::OWNERS), region.word(base + lane::STATE));
         protocol::claim_lane(&owners, &state, Some((&region.word(h::LANES_USED), 1)));
         protocol::set_state(&region.word(h::STATE), image_state::LIVE);
-        Ok((Lane::new(region, 0), goes_on))
+        Ok((Lane::new(region, 0), resumed))
     }
 
     /// Offset of the lane.
@@ -471,10 +471,10 @@ mod tests {
         // By the compiler, and by the program that runs.
         let running = Template::<{ Template::<0>::words(FIELDS) }>::new(black_box(FIELDS));
         assert_eq!(Template::<0>::words(black_box(FIELDS)), running.words.len());
-        let (again, goes_on) = running.start(memory(), [7; 16]).unwrap();
-        assert!(!goes_on);
-        let (lane, goes_on) = IMAGE.start(memory(), [7; 16]).unwrap();
-        assert!(!goes_on);
+        let (again, resumed) = running.start(memory(), [7; 16]).unwrap();
+        assert!(!resumed);
+        let (lane, resumed) = IMAGE.start(memory(), [7; 16]).unwrap();
+        assert!(!resumed);
         let a = Image::open(writer.region()).unwrap();
         for region in [again.region(), lane.region()] {
             let b = Image::open(region).unwrap();
@@ -496,7 +496,7 @@ mod tests {
         let region = Region::new(memory).unwrap();
         (0..16384).step_by(4).for_each(|at: u32| region.store32(at, at.wrapping_mul(0x9E37_79B9)));
         let live = |instance| {
-            let (lane, goes_on) = IMAGE.start(memory, instance).unwrap();
+            let (lane, resumed) = IMAGE.start(memory, instance).unwrap();
             let hits = Counter::attach(&lane, FieldId::from_index(0)).unwrap();
             let volts = Gauge::<f64, _>::attach(&lane, FieldId::from_index(3)).unwrap();
             let log = Events::<16, _>::attach(&lane, FieldId::from_index(9)).unwrap();
@@ -504,7 +504,7 @@ mod tests {
             hits.add(0x1_0000_0001);
             volts.set(1.5);
             log.record(1, "began");
-            (goes_on, hits.get(), log.number())
+            (resumed, hits.get(), log.number())
         };
         assert_eq!(live([7; 16]), (false, 0x1_0000_0001, 1));
         // Also after a reset while it was taken up.

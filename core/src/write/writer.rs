@@ -3,9 +3,9 @@
 //! Everything here is set-up work. Updates go through the handles of a [`Lane`].
 
 use super::error::WriteError;
+use super::field_id::FieldId;
 use super::geometry::{Geometry, group_slot};
 use super::heap::Heap;
-use super::id::FieldId;
 use super::lane::Lane;
 use super::spec::{FieldSpec, Group, cell_bytes};
 use crate::checksum::Fletcher64;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use mmstats_core as core;
-use mmstats_core::{Kept, Region};
+use mmstats_core::{Guarded, Region};
 
 use crate::backend::Mapping;
 use crate::claim::{Claim, SharedKeep};
@@ -19,7 +19,7 @@ pub(crate) struct SharedLanes(Mutex<Vec<Entry>>);
 struct Entry {
     segment: usize,
     index: u32,
-    keep: Weak<Kept<Arc<Mapping>, Claim>>,
+    keep: Weak<Guarded<Arc<Mapping>, Claim>>,
 }
 
 impl SharedLanes {

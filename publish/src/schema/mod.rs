@@ -7,7 +7,7 @@ pub(crate) mod key;
 pub(crate) mod options;
 pub(crate) mod value;
 
-use mmstats_core::{FieldId, Geometry, Recent};
+use mmstats_core::{FieldId, Geometry, RecentTexts};
 
 use self::declaration::Declaration;
 use self::family::FamilyDeclaration;
@@ -79,7 +79,7 @@ impl Schema {
     /// The room for all fields, or the first broken rule.
     pub(crate) fn measure(&self, lanes: u32) -> Result<Geometry, Error> {
         let mut geometry = Geometry::new(lanes);
-        let mut recent = Recent::new();
+        let mut recent = RecentTexts::new();
         for declaration in &self.declarations {
             declaration.measure(&mut geometry).map_err(|error| declaration.refused(error))?;
             for field in declaration.fields() {

@@ -1,8 +1,8 @@
-//! The largest that a writer takes, and what is just too large.
+//! Rules and limits of specifications.
 
-use super::geometry::{Geometry, group_slot};
-use super::spec::{Constant, FieldSpec, SpecError};
-use super::template;
+use super::super::geometry::{Geometry, group_slot};
+use super::super::template;
+use super::{Constant, FieldSpec, SpecError};
 use crate::buckets::Buckets;
 use crate::layout::{MAX_CAPACITY, MAX_ELEMENTS, MAX_FIELDS, MAX_LANES, MAX_SLOT};
 use crate::types::{DataType, Kind};
@@ -103,4 +103,38 @@ fn a_field_that_breaks_a_rule_makes_no_template() {
     ] {
         assert_eq!(is_refused(spec), refused, "{spec:?}");
     }
+}
+
+#[test]
+fn each_rule_is_checked() {
+    let long = std::string::String::from_utf8(std::vec![b'x'; 5000]).unwrap();
+    let ok = FieldSpec::counter("a");
+    assert_eq!(ok.check(), Ok(()));
+    assert_eq!(FieldSpec::counter("").check(), Err(SpecError::Label { len: 0 }));
+    assert_eq!(FieldSpec::counter(&long[..256]).check(), Err(SpecError::Label { len: 256 }));
+    assert_eq!(ok.unit(&long[..64]).check(), Err(SpecError::Unit { len: 64 }));
+    assert_eq!(ok.help(&long[..4097]).check(), Err(SpecError::Help { len: 4097 }));
+    assert_eq!(ok.help(&long[..4096]).check(), Ok(()));
+    for bad in [("", "v"), ("a=b", "v"), ("a", "nul\0")] {
+        assert_eq!(ok.attributes(&[bad]).check(), Err(SpecError::Attribute { index: 0 }));
+    }
+    let twice = [("a", "1"), ("a", "2")];
+    assert_eq!(ok.attributes(&twice).check(), Err(SpecError::Attribute { index: 1 }));
+    let text = FieldSpec::text("t", 0);
+    assert_eq!(text.check(), Err(SpecError::Count { count: 0, limit: MAX_CAPACITY }));
+    assert!(FieldSpec::text("t", MAX_CAPACITY + 1).check().is_err());
+    assert!(FieldSpec::array("t", DataType::U64, MAX_SLOT / 8 + 1).check().is_err());
+    assert!(FieldSpec::array("t", DataType::Text, 2).check().is_err());
+    assert!(FieldSpec::gauge("t", DataType::I64).kind(Kind::Counter).check().is_err());
+    assert_eq!(FieldSpec::timer("t").check(), Ok(()));
+}
+
+#[test]
+fn sizes() {
+    assert_eq!(FieldSpec::timer("t").lane_bytes(), 8 + 4 * 40);
+    assert_eq!(FieldSpec::text("t", 20).lane_bytes(), 8 + 2 * 32);
+    assert_eq!(FieldSpec::text("t", 25).lane_bytes(), 8 + 4 * 40);
+    assert_eq!(FieldSpec::gauge("t", DataType::U8).lane_bytes(), 8);
+    let info = FieldSpec::info("sys.pid", Constant::U32(7));
+    assert_eq!((info.lane_bytes(), info.heap_bytes()), (0, 12 + 12));
 }
