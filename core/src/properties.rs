@@ -46,6 +46,12 @@ impl Properties {
         }
     }
 
+    /// [`Properties::new`] without a kind, for formats that have none: the code is 0.
+    #[must_use]
+    pub const fn without_kind(ty: DataType, aggregation: Aggregation) -> Self {
+        Self { kind: 0, ..Self::new(ty, Kind::Gauge, aggregation) }
+    }
+
     /// Decodes the words of a descriptor at `TYPE`, `COUNT`, `SLOT_BITS` and `PARAM`; the
     /// storage class in the first one is left out.
     #[inline(always)]

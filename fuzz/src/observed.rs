@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mmstats_observe::{
-    Aggregation, FieldInfo, File, Fold, Kind, Level, Observer, OwnedValue, Program, Reading,
+    Aggregation, FieldInfo, File, Fold, Kind, Observer, OwnedValue, Program, Properties, Reading,
     Scratch, Sources, Total, Totals, rate, timer_mean, totals,
 };
 
@@ -135,7 +135,7 @@ fn added(observer: &Observer) {
     }
     for (before, after) in plain.iter().zip(kept.fields()) {
         let second = Duration::from_secs(1);
-        let rate = rate(before.field.kind, &before.reading, &after.reading, second);
+        let rate = rate(before.field.kind(), &before.reading, &after.reading, second);
         assert!(rate.is_none_or(|rate| rate >= 0.0));
         let _ = timer_mean(&before.reading, &after.reading);
     }
@@ -157,7 +157,8 @@ fn added(observer: &Observer) {
 /// not folded, and the next one describes the field.
 fn identity(field: &FieldInfo) -> FieldInfo {
     let mut field = field.clone();
-    (field.help, field.level, field.constant) = (String::new(), Level::Info, false);
+    (field.help, field.constant) = (String::new(), false);
+    field.properties = Properties::default();
     field
 }
 
@@ -167,8 +168,8 @@ fn said(total: &Total) -> String {
 
 /// Counters of integers: floats depend on the order in which they are added.
 fn is_sum(total: &Total) -> bool {
-    total.field.kind == Some(Kind::Counter)
-        && total.field.aggregation == Aggregation::Sum
+    total.field.kind() == Some(Kind::Counter)
+        && total.field.aggregation() == Aggregation::Sum
         && total.reading.is_consistent()
         && matches!(total.reading.value, Some(OwnedValue::Unsigned(_)))
 }

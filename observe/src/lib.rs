@@ -33,4 +33,4 @@ pub use mmstats_core::merge::{AverageValue, Number, TimerValue};
 pub use mmstats_core::read::{
     Attributes, Scalar, Value as RawValue, Verdict as RawVerdict, parse_attributes,
 };
-pub use mmstats_core::{Aggregation, DataType, Kind, Level, Storage};
+pub use mmstats_core::{Aggregation, DataType, Kind, Level, Properties, Storage};

@@ -226,10 +226,10 @@ fn found(directory: &Path, state: State) -> BTreeMap<String, String> {
     };
     let mut all = BTreeMap::new();
     for total in totals(observer.files()) {
-        let text = total.field.shape.to_string() == "text";
+        let text = total.field.shape().to_string() == "text";
         let shown = value(total.reading.value);
         // A counter of which no thread has a lane yet has no value; that is as good as 0.
-        let counter = total.field.kind == Some(Kind::Counter);
+        let counter = total.field.kind() == Some(Kind::Counter);
         let shown = match shown.as_str() {
             "-" if text => String::new(),
             "-" if counter => "0".to_owned(),

@@ -51,13 +51,13 @@ impl Row {
     fn from_total(total: Total) -> Self {
         Self {
             attributes: to_owned(total.field.attributes()),
+            shape: total.field.shape().to_string(),
+            kind: total.field.kind_name(),
+            aggregation: total.field.aggregation().name(),
+            level: total.field.level(),
             label: total.field.label,
-            shape: total.field.shape.to_string(),
-            kind: total.field.kind_name,
             unit: total.field.unit,
             help: total.field.help,
-            aggregation: total.field.aggregation.name(),
-            level: total.field.level,
             lane: None,
             value: total.reading.value,
             verdict: total.reading.verdict,

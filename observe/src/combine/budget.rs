@@ -44,7 +44,7 @@ mod tests {
     use std::collections::HashSet;
 
     use mmstats_core::read::Verdict as RawVerdict;
-    use mmstats_core::{Aggregation, DataType};
+    use mmstats_core::{Aggregation, DataType, Properties};
 
     use super::*;
     use crate::combine::Accumulator;
@@ -107,7 +107,11 @@ mod tests {
             (Aggregation::Sum, Verdict::Absent, Verdict::Consistent),
             (Aggregation::Each, Verdict::Absent, Verdict::Damaged(TOO_LARGE)),
         ] {
-            let mut all = Accumulator::new(&FieldRef::from_legacy(0, "n", DataType::U64, 1, rule));
+            let mut all = Accumulator::new(&FieldRef::from_legacy(
+                0,
+                "n",
+                Properties::without_kind(DataType::U64, rule),
+            ));
             all.value(&mut none, &Origin::default(), RawVerdict::Absent);
             assert_eq!(all.reading().verdict, absent);
             all.value(&mut none, &Origin::default(), RawVerdict::Consistent(Value::U64(7)));

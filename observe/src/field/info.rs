@@ -1,11 +1,15 @@
 //! A field's description that the reader owns.
 
+use std::hash::BuildHasher;
+
 use mmstats_core::read::{Attributes, parse_attributes};
-use mmstats_core::{Aggregation, Kind, Level};
+use mmstats_core::{Aggregation, Kind, Level, Properties};
 
-use super::reference::{FieldRef, Shape};
+use super::identity::{Combining, Status};
+use super::reference::FieldRef;
+use super::shape::Shape;
 
-/// A field's description that belongs to nobody: what fields of many files have in common.
+/// A field's description, copied: what the fields of several files have in common.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FieldInfo {
@@ -13,68 +17,93 @@ pub struct FieldInfo {
     pub label: String,
     /// The unit; empty if there is none.
     pub unit: String,
-    /// The help text of the first file; empty if there is none.
+    /// The help text in the first file; empty if there is none.
     pub help: String,
-    /// `key=value` items with a zero byte between.
+    /// `key=value` items, separated by zero bytes.
     pub attributes: String,
-    /// Type and number of elements.
-    pub shape: Shape,
-    /// What the value means.
-    pub kind: Option<Kind>,
-    /// The name of the kind: see [`FieldRef::kind_name`].
-    pub kind_name: &'static str,
-    /// How the values combine.
-    pub aggregation: Aggregation,
-    /// How much it matters, to the first file.
-    pub level: Level,
-    /// Whether it is constant, in the first file.
+    /// Type, kind, rule, level, count, flags and parameter in the first file.
+    pub properties: Properties,
+    /// Whether the field is constant in the first file.
     pub constant: bool,
-    /// See [`FieldRef::class`].
-    class: (Shape, u8, String),
+    status: Status,
+    combining: Combining,
+    /// The detail, if it must be equal to combine; else empty.
+    detail: String,
 }
 
 impl FieldInfo {
-    /// Keys and values.
+    /// The attributes, as keys and values.
     #[must_use]
     pub fn attributes(&self) -> Attributes<'_> {
         parse_attributes(&self.attributes)
     }
 
-    /// As [`FieldRef::class`].
-    pub(crate) fn class(&self) -> (Shape, u8, &str) {
-        (self.class.0, self.class.1, &self.class.2)
+    /// Type and number of elements, in the first file.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        match self.status {
+            Status::Damaged => Shape::Damaged,
+            Status::Typed | Status::Untyped => Shape::new(self.properties),
+        }
     }
 
-    /// Whether the values of `field` belong to this one.
-    pub(crate) fn is(&self, field: &FieldRef<'_>) -> bool {
-        let [label, unit, attributes] = field.names();
-        let (shape, ty, detail) = field.class();
-        self.class.0 == shape
-            && self.class.1 == ty
-            && is_same(self.class.2.as_bytes(), detail.as_bytes())
-            && self.kind == field.kind()
-            && self.aggregation == field.aggregation()
-            && is_same(self.label.as_bytes(), label)
-            && is_same(self.unit.as_bytes(), unit)
-            && is_same(self.attributes.as_bytes(), attributes)
-            && self.kind_name == field.kind_name()
+    /// Meaning of the value; `None` if it is unknown, or of format 1.
+    #[must_use]
+    pub const fn kind(&self) -> Option<Kind> {
+        self.properties.kind()
     }
 
-    /// Whether the values of both belong together.
-    pub(crate) fn same(&self, other: &Self) -> bool {
-        self.class == other.class
-            && self.label == other.label
-            && self.kind_name == other.kind_name
-            && self.aggregation == other.aggregation
-            && self.unit == other.unit
-            && self.attributes == other.attributes
+    /// Name of the kind: see [`FieldRef::kind_name`].
+    #[must_use]
+    pub const fn kind_name(&self) -> &'static str {
+        self.status.kind_name(self.properties)
+    }
+
+    /// Rule for combining values.
+    #[must_use]
+    pub const fn aggregation(&self) -> Aggregation {
+        self.properties.aggregation()
+    }
+
+    /// Level of detail, in the first file.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        self.properties.level()
+    }
+
+    fn combining_strings(&self) -> [&[u8]; 4] {
+        [&self.label, &self.unit, &self.attributes, &self.detail].map(String::as_bytes)
+    }
+
+    /// Whether the values of `field` combine with those of this one.
+    pub(crate) fn combines_with(&self, field: &FieldRef<'_>) -> bool {
+        self.combining == field.combining()
+            && self
+                .combining_strings()
+                .into_iter()
+                .zip(field.combining_strings())
+                .all(|(a, b)| equal(a, b))
+    }
+
+    /// Whether the values of both combine.
+    pub(crate) fn combines_with_info(&self, other: &Self) -> bool {
+        self.combining == other.combining && self.combining_strings() == other.combining_strings()
+    }
+
+    /// A hash that is equal for all fields that combine.
+    pub(crate) fn hash_field(hasher: &impl BuildHasher, field: &FieldRef<'_>) -> u64 {
+        hasher.hash_one((field.combining(), field.combining_strings()))
+    }
+
+    /// A hash that is equal for all fields that combine.
+    pub(crate) fn hash_info(&self, hasher: &impl BuildHasher) -> u64 {
+        hasher.hash_one((self.combining, self.combining_strings()))
     }
 }
 
-/// Whether two short names are the same: `==` calls a function that takes longer than the
-/// names do.
+/// Whether two short strings are equal: the function that `==` calls takes longer.
 #[inline]
-fn is_same(a: &[u8], b: &[u8]) -> bool {
+fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
@@ -85,21 +114,18 @@ fn is_same(a: &[u8], b: &[u8]) -> bool {
 
 impl From<&FieldRef<'_>> for FieldInfo {
     fn from(field: &FieldRef<'_>) -> Self {
+        let combining = field.combining();
+        let detail = if combining.has_detail() { field.detail_text() } else { "" };
         Self {
             label: field.label().to_owned(),
             unit: field.unit().to_owned(),
             help: field.help().to_owned(),
             attributes: field.attributes_text().to_owned(),
-            shape: field.shape(),
-            kind: field.kind(),
-            kind_name: field.kind_name(),
-            aggregation: field.aggregation(),
-            level: field.level(),
+            properties: field.properties(),
             constant: field.is_constant(),
-            class: {
-                let (shape, ty, detail) = field.class();
-                (shape, ty, detail.to_owned())
-            },
+            status: field.status(),
+            combining,
+            detail: detail.to_owned(),
         }
     }
 }
@@ -110,55 +136,64 @@ mod tests {
 
     use super::*;
 
-    /// A description is another one if anything differs that tells fields apart, even where
-    /// the hashes of both are the same.
+    /// A hash is not enough: every part is compared.
     #[test]
-    fn descriptions_are_the_same_if_every_part_is() {
-        let info = FieldInfo {
+    fn info_combines_if_every_part_is_equal() {
+        let info = |properties: Properties, status| FieldInfo {
             label: "n".to_owned(),
             unit: "bytes".to_owned(),
             help: String::new(),
             attributes: "a=1".to_owned(),
-            shape: Shape::One(DataType::U64),
-            kind: Some(Kind::Counter),
-            kind_name: "counter",
-            aggregation: Aggregation::Sum,
-            level: Level::Info,
+            properties,
             constant: false,
-            class: (Shape::One(DataType::U64), 0, String::new()),
+            status,
+            combining: Combining::new(properties, status),
+            detail: String::new(),
         };
+        let counter = Properties::new(DataType::U64, Kind::Counter, Aggregation::Sum);
+        let first = info(counter, Status::Typed);
+        assert!(first.combines_with_info(&first));
         let with = |change: fn(&mut FieldInfo)| {
-            let mut other = info.clone();
+            let mut other = first.clone();
             change(&mut other);
-            info.same(&other)
+            first.combines_with_info(&other)
         };
-        assert!(with(|_| {}));
-        assert!(with(|other| other.help.push('h')) && with(|other| other.level = Level::Debug));
-        let changes: [fn(&mut FieldInfo); 8] = [
+        assert!(with(|other| other.help.push('h')) && with(|other| other.constant = true));
+        let changes: [fn(&mut FieldInfo); 4] = [
             |other| other.label.push('n'),
             |other| other.unit.clear(),
             |other| other.attributes.push('1'),
-            |other| other.kind_name = "gauge",
-            |other| other.aggregation = Aggregation::Max,
-            |other| other.class.0 = Shape::One(DataType::U32),
-            |other| other.class.1 = 1,
-            |other| other.class.2.push('d'),
+            |other| other.detail.push('d'),
         ];
         for (number, change) in changes.into_iter().enumerate() {
             assert!(!with(change), "change {number}");
         }
+        let with = |properties| first.combines_with_info(&info(properties, Status::Typed));
+        assert!(with(counter.with_level(Level::Debug)) && with(counter.with_optional()));
+        assert!(with(counter.with_param(7)) && with(counter.with_slot_bits(2)));
+        assert!(!with(counter.with_kind(Kind::Gauge)));
+        assert!(!with(counter.with_aggregation(Aggregation::Max)));
+        assert!(!with(counter.with_array(1)));
+        assert!(!with(Properties::new(DataType::U32, Kind::Counter, Aggregation::Sum)));
+        assert!(!first.combines_with_info(&info(counter, Status::Untyped)));
+        let histogram = |count, param| {
+            let properties = Properties::new(DataType::U64, Kind::Histogram, Aggregation::Sum);
+            info(properties.with_array(count).with_param(param), Status::Typed)
+        };
+        assert!(histogram(9, 0x0102).combines_with_info(&histogram(10, 0x0103)));
+        assert!(!histogram(9, 0x0102).combines_with_info(&histogram(9, 0x0202)));
     }
 
     #[test]
-    fn names_are_the_same_if_every_byte_is() {
+    fn strings_are_equal_if_every_byte_is() {
         let name = b"app.requests.served";
         for len in 0..=name.len() {
-            assert!(is_same(&name[..len], &name[..len]));
-            assert!(!is_same(&name[..len], &[name, b".".as_slice()].concat()));
+            assert!(equal(&name[..len], &name[..len]));
+            assert!(!equal(&name[..len], &[name, b".".as_slice()].concat()));
             for at in 0..len {
                 let mut other = name[..len].to_vec();
                 other[at] ^= 1;
-                assert!(!is_same(&name[..len], &other), "{at} of {len}");
+                assert!(!equal(&name[..len], &other), "{at} of {len}");
             }
         }
     }

@@ -1,9 +1,12 @@
-//! Descriptions of fields, the same for all formats.
+//! Descriptions of fields, the same for both formats.
 
 mod heap;
+mod identity;
 mod info;
 mod reference;
+mod shape;
 
 pub(crate) use heap::Heap;
 pub use info::FieldInfo;
-pub use reference::{FieldRef, Shape};
+pub use reference::FieldRef;
+pub use shape::Shape;

@@ -1,24 +1,26 @@
-//! A field's description, whatever format its file has.
-
-use std::fmt;
+//! A field's description, borrowed from its file.
 
 use mmstats_core::read::{Attributes, Field, HeapStr, parse_attributes};
-use mmstats_core::{Aggregation, DataType, Kind, Level, Storage};
+use mmstats_core::{Aggregation, DataType, Kind, Level, Properties, Storage};
 
 use super::heap::Heap;
+use super::identity::{Combining, Status};
+use super::shape::Shape;
 use crate::problem::Damage;
 
 /// A field of a file: its description, borrowed from the file without a copy.
 #[derive(Debug, Clone, Copy)]
 pub struct FieldRef<'a> {
     index: u32,
-    inner: Inner<'a>,
+    properties: Properties,
+    source: Source<'a>,
 }
 
+/// Source of the strings, by format.
 #[derive(Debug, Clone, Copy)]
-enum Inner<'a> {
+enum Source<'a> {
     Image { field: &'a Field, heap: &'a Heap, retired: bool },
-    Legacy { label: &'a str, ty: DataType, count: u32, aggregation: Aggregation },
+    Legacy { label: &'a str },
     Damaged(Damage),
 }
 
@@ -30,51 +32,39 @@ impl<'a> FieldRef<'a> {
         heap: &'a Heap,
         retired: bool,
     ) -> Self {
-        Self { index, inner: Inner::Image { field, heap, retired } }
+        let properties = field.properties();
+        Self { index, properties, source: Source::Image { field, heap, retired } }
     }
 
     /// A field of format 1.
-    pub(crate) const fn from_legacy(
-        index: u32,
-        label: &'a str,
-        ty: DataType,
-        count: u32,
-        aggregation: Aggregation,
-    ) -> Self {
-        Self { index, inner: Inner::Legacy { label, ty, count, aggregation } }
+    pub(crate) const fn from_legacy(index: u32, label: &'a str, properties: Properties) -> Self {
+        Self { index, properties, source: Source::Legacy { label } }
     }
 
     /// A field whose description breaks a rule.
-    pub(crate) const fn damaged(index: u32, damage: Damage) -> Self {
-        Self { index, inner: Inner::Damaged(damage) }
+    pub(crate) fn damaged(index: u32, damage: Damage) -> Self {
+        Self { index, properties: Properties::default(), source: Source::Damaged(damage) }
     }
 
     fn string(&self, which: impl FnOnce(&Field) -> HeapStr) -> &'a str {
-        match self.inner {
-            Inner::Image { field, heap, .. } => heap.string(which(field)),
-            Inner::Legacy { .. } | Inner::Damaged(_) => "",
+        match self.source {
+            Source::Image { field, heap, .. } => heap.string(which(field)),
+            Source::Legacy { .. } | Source::Damaged(_) => "",
         }
     }
 
-    const fn field(&self) -> Option<&'a Field> {
-        match self.inner {
-            Inner::Image { field, .. } => Some(field),
-            Inner::Legacy { .. } | Inner::Damaged(_) => None,
-        }
-    }
-
-    /// Its number in the file.
+    /// Number of the field in the file.
     #[must_use]
     pub const fn index(&self) -> usize {
         self.index as usize
     }
 
-    /// The label: 1 to 255 bytes, anything but control over what a terminal does with it;
-    /// escape it. Empty if the field is damaged.
+    /// The label, 1 to 255 bytes; empty if the field is damaged. It has no control characters,
+    /// but may have others that disturb a terminal: escape it.
     #[must_use]
     pub fn label(&self) -> &'a str {
-        match self.inner {
-            Inner::Legacy { label, .. } => label,
+        match self.source {
+            Source::Legacy { label } => label,
             _ => self.string(Field::label),
         }
     }
@@ -91,92 +81,84 @@ impl<'a> FieldRef<'a> {
         self.string(Field::help)
     }
 
-    /// Keys and values.
+    /// The attributes, as keys and values.
     #[must_use]
     pub fn attributes(&self) -> Attributes<'a> {
         parse_attributes(self.attributes_text())
     }
 
-    /// The attributes as they are in the file: `key=value` items with a zero byte between.
+    /// The attributes as in the file: `key=value` items, separated by zero bytes.
     #[must_use]
     pub fn attributes_text(&self) -> &'a str {
         self.string(Field::attributes)
     }
 
-    /// Type of the value or of its elements; `None` if it is not known or damaged.
+    /// The items of the detail: the names of states, the windows of a rate in seconds.
+    pub fn details(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.detail_text().split('\0').filter(|item| !item.is_empty())
+    }
+
+    /// The items of the detail, separated by zero bytes.
+    pub(super) fn detail_text(&self) -> &'a str {
+        self.string(Field::detail)
+    }
+
+    /// Type, kind, rule, level, count, flags and parameter; zeros if the field is damaged.
+    #[must_use]
+    pub const fn properties(&self) -> Properties {
+        self.properties
+    }
+
+    /// Type of the value or of its elements; `None` if it is unknown or damaged.
     #[must_use]
     pub const fn ty(&self) -> Option<DataType> {
-        match self.inner {
-            Inner::Image { field, .. } => field.ty(),
-            Inner::Legacy { ty, .. } => Some(ty),
-            Inner::Damaged(_) => None,
-        }
+        self.properties.ty()
     }
 
-    /// Type and number of elements, to be shown.
+    /// Type and number of elements.
     #[must_use]
     pub const fn shape(&self) -> Shape {
-        match self.inner {
-            Inner::Image { field, .. } => match field.ty() {
-                None => Shape::Unknown(field.raw().properties.ty_code()),
-                Some(ty) if field.is_array() => Shape::Array(ty, field.count()),
-                Some(ty) => Shape::One(ty),
-            },
-            Inner::Legacy { ty, .. } => Shape::One(ty),
-            Inner::Damaged(_) => Shape::Damaged,
+        match self.source {
+            Source::Damaged(_) => Shape::Damaged,
+            _ => Shape::new(self.properties),
         }
     }
 
-    /// What the value means; `None` if it is damaged or not known. Format 1 does not say.
+    /// Meaning of the value; `None` if it is damaged, unknown, or of format 1.
     #[must_use]
     pub const fn kind(&self) -> Option<Kind> {
-        match self.inner {
-            Inner::Image { field, .. } => field.kind(),
-            Inner::Legacy { .. } | Inner::Damaged(_) => None,
-        }
+        self.properties.kind()
     }
 
-    /// The name of the kind; besides those of the format `untyped` (format 1: take it for
-    /// a gauge), `unknown` and `damaged`.
+    /// Name of the kind in the format, or `untyped` (of format 1: treat it as a gauge),
+    /// `unknown` or `damaged`.
     #[must_use]
     pub const fn kind_name(&self) -> &'static str {
-        match (self.inner, self.kind()) {
-            (_, Some(kind)) => kind.name(),
-            (Inner::Legacy { .. }, _) => "untyped",
-            (Inner::Image { .. }, _) => "unknown",
-            (Inner::Damaged(_), _) => "damaged",
-        }
+        self.status().kind_name(self.properties)
     }
 
-    /// How its values combine over lanes and programs.
+    /// Rule for combining values over lanes and programs.
     #[must_use]
     pub const fn aggregation(&self) -> Aggregation {
-        match self.inner {
-            Inner::Image { field, .. } => field.aggregation(),
-            Inner::Legacy { aggregation, .. } => aggregation,
-            Inner::Damaged(_) => Aggregation::Each,
-        }
+        self.properties.aggregation()
     }
 
-    /// How much it matters.
+    /// Level of detail.
     #[must_use]
     pub const fn level(&self) -> Level {
-        match self.inner {
-            Inner::Image { field, .. } => field.level(),
-            Inner::Legacy { .. } | Inner::Damaged(_) => Level::Info,
-        }
+        self.properties.level()
     }
 
-    /// Where the value is kept; `None` if it is damaged, not known, or of format 1.
+    /// Storage class of the value; `None` if it is damaged, unknown, or of format 1.
     #[must_use]
     pub const fn storage(&self) -> Option<Storage> {
-        match self.inner {
-            Inner::Image { field, .. } => field.storage(),
-            Inner::Legacy { .. } | Inner::Damaged(_) => None,
+        match self.source {
+            Source::Image { field, .. } => field.storage(),
+            Source::Legacy { .. } | Source::Damaged(_) => None,
         }
     }
 
-    /// Whether its one value never changes.
+    /// Whether the field has one value that never changes.
     #[must_use]
     pub const fn is_constant(&self) -> bool {
         matches!(self.storage(), Some(Storage::Constant))
@@ -191,104 +173,61 @@ impl<'a> FieldRef<'a> {
     /// Number of elements, or capacity of text and bytes in bytes.
     #[must_use]
     pub const fn count(&self) -> u32 {
-        match self.inner {
-            Inner::Image { field, .. } => field.count(),
-            Inner::Legacy { count, .. } => count,
-            Inner::Damaged(_) => 0,
-        }
+        self.properties.count()
     }
 
     /// Whether a lane may have no value.
     #[must_use]
     pub const fn is_optional(&self) -> bool {
-        match self.field() {
-            Some(field) => field.is_optional(),
-            None => false,
-        }
+        self.properties.is_optional()
     }
 
-    /// The parameter, whose meaning the kind gives; 0 where there is none.
+    /// Parameter of the kind; 0 if the kind has none.
     #[must_use]
     pub const fn param(&self) -> u32 {
-        match self.field() {
-            Some(field) => field.param(),
-            None => 0,
-        }
+        self.properties.param()
     }
 
-    /// The items of the detail: the names of states, the windows of a rate in seconds.
-    pub fn details(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let detail = self.string(Field::detail);
-        detail.split('\0').filter(|item| !item.is_empty())
-    }
-
-    /// What must be the same for values to combine, besides names, kind and rule: histograms
-    /// of other buckets combine, those of other values do not, nor do states of other names.
-    pub(crate) fn class(&self) -> (Shape, u8, &'a str) {
-        match (self.kind(), self.shape()) {
-            (Some(Kind::Histogram), Shape::Array(ty, _)) => {
-                (Shape::Array(ty, 0), self.param().to_le_bytes()[1], "")
-            }
-            (Some(Kind::State), shape) => (shape, 0, self.string(Field::detail)),
-            (_, shape) => (shape, 0, ""),
-        }
-    }
-
-    /// Whether it was retired, as of the last refresh: it has no value any more.
+    /// Whether the field was retired, as of the last refresh: it has no value any more.
     #[must_use]
     pub const fn is_retired(&self) -> bool {
-        matches!(self.inner, Inner::Image { retired: true, .. })
+        matches!(self.source, Source::Image { retired: true, .. })
     }
 
-    /// The rule that its description breaks, if it does; the other fields are still good.
+    /// The rule that the description breaks; `None` for a good field.
     #[must_use]
     pub const fn damage(&self) -> Option<Damage> {
-        match self.inner {
-            Inner::Damaged(damage) => Some(damage),
-            Inner::Image { .. } | Inner::Legacy { .. } => None,
+        match self.source {
+            Source::Damaged(damage) => Some(damage),
+            Source::Image { .. } | Source::Legacy { .. } => None,
         }
     }
 
-    /// Label, unit and attributes, to be compared.
-    pub(crate) fn names(&self) -> [&'a [u8]; 3] {
-        match self.inner {
-            Inner::Image { field, heap, .. } => {
-                [field.label(), field.unit(), field.attributes()].map(|s| heap.string_bytes(s))
+    pub(super) const fn status(&self) -> Status {
+        match self.source {
+            Source::Image { .. } => Status::Typed,
+            Source::Legacy { .. } => Status::Untyped,
+            Source::Damaged(_) => Status::Damaged,
+        }
+    }
+
+    /// The properties that values must share to combine.
+    pub(crate) const fn combining(&self) -> Combining {
+        Combining::new(self.properties, self.status())
+    }
+
+    /// The strings that values must share to combine: label, unit, attributes, and the detail
+    /// if it counts.
+    pub(crate) fn combining_strings(&self) -> [&'a [u8]; 4] {
+        match self.source {
+            Source::Image { field, heap, .. } => {
+                let detail =
+                    if self.combining().has_detail() { field.detail() } else { HeapStr::default() };
+                [field.label(), field.unit(), field.attributes(), detail]
+                    .map(|string| heap.string_bytes(string))
             }
-            Inner::Legacy { label, .. } => [label.as_bytes(), &[], &[]],
-            Inner::Damaged(_) => [&[]; 3],
-        }
-    }
-}
-
-/// Type and number of elements of a value.
-///
-/// ```
-/// use mmstats_observe::{DataType, Shape};
-/// assert_eq!(Shape::One(DataType::Text).to_string(), "text");
-/// assert_eq!(Shape::Array(DataType::U64, 5).to_string(), "u64[5]");
-/// assert_eq!(Shape::Unknown(77).to_string(), "unknown(77)");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Shape {
-    /// One scalar, text or bytes.
-    One(DataType),
-    /// An array of so many scalars.
-    Array(DataType, u32),
-    /// A type with a code that this version does not know.
-    Unknown(u8),
-    /// The description is damaged.
-    Damaged,
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::One(ty) => ty.fmt(f),
-            Self::Array(ty, count) => f.pad(&format!("{ty}[{count}]")),
-            Self::Unknown(code) => f.pad(&format!("unknown({code})")),
-            Self::Damaged => f.pad("damaged"),
+            Source::Legacy { label } => [label.as_bytes(), &[], &[], &[]],
+            Source::Damaged(_) => [&[]; 4],
         }
     }
 }

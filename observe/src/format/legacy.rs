@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mmstats_core::format1::{self, Value};
 use mmstats_core::read::{Scalar, Value as RawValue, Verdict as RawVerdict};
-use mmstats_core::{Aggregation, DataType};
+use mmstats_core::{Aggregation, DataType, Properties};
 
 use super::api::{Format, Refreshed};
 use super::refused::Refused;
@@ -32,10 +32,8 @@ pub(crate) struct Legacy {
 #[derive(Debug, Clone)]
 struct Record {
     label: Box<str>,
-    ty: DataType,
-    /// 1, or the capacity of a text in bytes.
-    count: u32,
-    aggregation: Aggregation,
+    /// Without a kind; the count is 1, or the capacity of a text in bytes.
+    properties: Properties,
     value: OwnedValue,
 }
 
@@ -114,9 +112,9 @@ impl Format for Legacy {
     }
 
     fn field(&self, index: usize) -> Option<FieldRef<'_>> {
-        let Record { label, ty, count, aggregation, .. } = self.records.get(index)?;
+        let record = self.records.get(index)?;
         let index = u32::try_from(index).ok()?;
-        Some(FieldRef::from_legacy(index, label, *ty, *count, *aggregation))
+        Some(FieldRef::from_legacy(index, &record.label, record.properties))
     }
 
     fn lanes(&self) -> Lanes {
@@ -188,7 +186,9 @@ impl Record {
         let number = !matches!(ty, DataType::Bool | DataType::Text);
         let system = label.starts_with("sys.") || label.contains(".sys.");
         let aggregation = if number && !system { Aggregation::Sum } else { Aggregation::Each };
-        Self { label, ty, count: digits.parse().unwrap_or(1), aggregation, value }
+        let count = digits.parse().unwrap_or(1);
+        let properties = Properties::without_kind(ty, aggregation).with_count(count);
+        Self { label, properties, value }
     }
 
     /// The value, borrowed.
@@ -219,7 +219,7 @@ impl Record {
 
     /// Whether both describe the same field.
     fn same(&self, other: &Self) -> bool {
-        self.label == other.label && self.ty == other.ty
+        self.label == other.label && self.properties.ty() == other.properties.ty()
     }
 }
 
@@ -257,10 +257,10 @@ mod tests {
         let mut legacy = Legacy::parse(&file).unwrap();
         let identity = legacy.identity();
         assert_eq!((identity.pid, identity.uid, identity.created), (Some(pid), Some(7), Some(1.5)));
-        let rules: Vec<_> = legacy.records.iter().map(|r| r.aggregation).collect();
+        let rules: Vec<_> = legacy.records.iter().map(|r| r.properties.aggregation()).collect();
         use Aggregation::{Each, Sum};
         assert_eq!(rules, [Each, Each, Sum, Each, Each]);
-        assert_eq!(legacy.records[4].count, 4);
+        assert_eq!(legacy.records[4].properties.count(), 4);
         assert_eq!(state(&mut legacy, &identity), State::Live);
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 
 use mmstats_core::read::{Scalar, Value, Verdict};
 
@@ -76,33 +75,23 @@ impl Series {
 
     /// The series of a field, which is probably `guess`; added if there is none.
     pub(super) fn get_or_add(&mut self, field: &FieldRef<'_>, guess: u32) -> u32 {
-        if self.totals.get(guess as usize).is_some_and(|total| total.field.is(field)) {
+        if self.totals.get(guess as usize).is_some_and(|total| total.field.combines_with(field)) {
             return guess;
         }
-        let hash = self.hash(field);
-        self.find(hash, |info| info.is(field))
+        let hash = FieldInfo::hash_field(&self.hasher, field);
+        self.find(hash, |info| info.combines_with(field))
             .unwrap_or_else(|| self.add(hash, FieldInfo::from(field), Accumulator::new(field)))
     }
 
     /// The series of a field, if there is one.
     pub(super) fn get(&self, field: &FieldRef<'_>) -> Option<u32> {
-        self.find(self.hash(field), |info| info.is(field))
-    }
-
-    fn hash(&self, field: &FieldRef<'_>) -> u64 {
-        let (names, class) = (field.names(), field.class());
-        self.hasher.hash_one((names, class, field.kind_name(), field.aggregation()))
+        self.find(FieldInfo::hash_field(&self.hasher, field), |info| info.combines_with(field))
     }
 
     /// The series of a description; added if there is none, for values like those of `sum`.
     pub(super) fn get_or_add_info(&mut self, info: &FieldInfo, sum: &Accumulator) -> u32 {
-        let hash = self.hasher.hash_one((
-            [&info.label, &info.unit, &info.attributes].map(String::as_bytes),
-            info.class(),
-            info.kind_name,
-            info.aggregation,
-        ));
-        let series = self.find(hash, |other| other.same(info)).unwrap_or_else(|| {
+        let hash = info.hash_info(&self.hasher);
+        let series = self.find(hash, |other| other.combines_with_info(info)).unwrap_or_else(|| {
             let mut sum = sum.clone();
             sum.clear();
             self.add(hash, info.clone(), sum)

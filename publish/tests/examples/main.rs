@@ -80,8 +80,8 @@ mod check {
         assert_eq!(seen.value("gauge", "shards.waiting"), OwnedValue::Array(whole.into()));
         let share = waiting.map(|n| OwnedValue::F64(f64::from(n) / 1_000.0));
         assert_eq!(seen.value("gauge", "shards.share"), OwnedValue::Array(share.into()));
-        assert_eq!(seen.field("shards.share").shape, Shape::Array(DataType::F64, 4));
-        assert_eq!(seen.field("shards.share").aggregation, Aggregation::Mean);
+        assert_eq!(seen.field("shards.share").shape(), Shape::Array(DataType::F64, 4));
+        assert_eq!(seen.field("shards.share").aggregation(), Aggregation::Mean);
     }
 
     pub(super) fn average(program: &mut Program) {
@@ -160,8 +160,8 @@ mod check {
         assert_eq!(gauge("pool.limit"), Some(OwnedValue::Unsigned(12)));
         // One thread has the value `true`.
         assert_eq!(gauge("pool.draining"), Some(OwnedValue::Unsigned(1)));
-        assert_eq!(seen.field("pool.draining").shape, Shape::One(DataType::Bool));
-        assert_eq!(seen.field("pool.peak").aggregation, Aggregation::Max);
+        assert_eq!(seen.field("pool.draining").shape(), Shape::One(DataType::Bool));
+        assert_eq!(seen.field("pool.peak").aggregation(), Aggregation::Max);
     }
 
     pub(super) fn group(program: &mut Program) {

@@ -165,7 +165,7 @@ impl Seen {
     /// The value, if there is one, of the one field with this label, which must be of this kind.
     pub(crate) fn reading(&self, kind: &str, label: &str) -> Reading {
         let total = self.total(label);
-        assert_eq!(total.field.kind_name, kind, "{label}");
+        assert_eq!(total.field.kind_name(), kind, "{label}");
         total.reading.clone()
     }
 
@@ -196,7 +196,7 @@ impl Seen {
         };
         let total = self.totals.iter().find(is);
         let total = total.unwrap_or_else(|| panic!("{label} has no {attributes:?}"));
-        assert_eq!(total.field.kind_name, kind, "{label}");
+        assert_eq!(total.field.kind_name(), kind, "{label}");
         total.reading.value.clone()
     }
 

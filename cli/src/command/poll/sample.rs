@@ -325,7 +325,7 @@ fn gauge(totals: &[&Total]) -> ColumnValue {
     numbers.push(number);
     let fold = |f: fn(f64, f64) -> f64| numbers.iter().copied().reduce(f).unwrap_or(number);
     #[allow(clippy::cast_precision_loss)] // Not that many fields.
-    ColumnValue::Value(OwnedValue::F64(match first.field.aggregation {
+    ColumnValue::Value(OwnedValue::F64(match first.field.aggregation() {
         Aggregation::Min => fold(f64::min),
         Aggregation::Max => fold(f64::max),
         Aggregation::Mean => numbers.iter().sum::<f64>() / numbers.len() as f64,

@@ -1,0 +1,58 @@
+//! Which fields combine: FORMAT.md section 4.3.
+
+use mmstats_core::{Aggregation, Kind, Properties};
+
+use super::shape::Shape;
+
+/// Whether the kind of a field is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Status {
+    /// Of format 3.
+    Typed,
+    /// Of format 1, which has no kinds.
+    Untyped,
+    Damaged,
+}
+
+impl Status {
+    /// Name of the kind, or why there is none.
+    pub(super) const fn kind_name(self, properties: Properties) -> &'static str {
+        match (self, properties.kind()) {
+            (Self::Damaged, _) => "damaged",
+            (_, Some(kind)) => kind.name(),
+            (Self::Untyped, None) => "untyped",
+            (Self::Typed, None) => "unknown",
+        }
+    }
+}
+
+/// The properties that values must share to combine, besides label, unit and attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Combining {
+    shape: Shape,
+    kind: Option<Kind>,
+    aggregation: Aggregation,
+    status: Status,
+    /// Code of the type of values in a histogram; 0 for other kinds.
+    values: u8,
+}
+
+impl Combining {
+    pub(super) const fn new(properties: Properties, status: Status) -> Self {
+        let (kind, aggregation) = (properties.kind(), properties.aggregation());
+        let (shape, values) = match (kind, Shape::new(properties)) {
+            _ if matches!(status, Status::Damaged) => (Shape::Damaged, 0),
+            // Histograms with other buckets combine.
+            (Some(Kind::Histogram), Shape::Array(ty, _)) => {
+                (Shape::Array(ty, 0), properties.param().to_le_bytes()[1])
+            }
+            (_, shape) => (shape, 0),
+        };
+        Self { shape, kind, aggregation, status, values }
+    }
+
+    /// Whether the details must be equal too: states with other names do not combine.
+    pub(super) const fn has_detail(&self) -> bool {
+        matches!(self.kind, Some(Kind::State))
+    }
+}
