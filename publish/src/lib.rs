@@ -44,7 +44,7 @@ pub use mmstats_core::{
     TimerTotals,
 };
 #[cfg(feature = "derive")]
-pub use mmstats_derive::{Record, State, Stats};
+pub use mmstats_derive::{Labels, Record, State, Stats};
 pub use publisher::global::{Guard, global};
 pub use publisher::init::init;
 pub use publisher::options::Options;
@@ -52,12 +52,13 @@ pub use publisher::stats::Stats;
 pub use publisher::{Publisher, Registry};
 pub use schema::Schema;
 pub use schema::field::Field;
-pub use schema::key::{FamilyKey, Key};
+pub use schema::key::{FamilyByKey, FamilyKey, Key};
+pub use schema::labels::{LabelBuffer, LabelValue, Labels};
 pub use schema::options::{
     FamilyOf, FieldOptions, HasBuckets, HasCap, HasEntries, HasValue, HasWindows,
 };
 pub use schema::value::Value;
-pub use thread::family::Family;
+pub use thread::family::{Family, FamilyBy};
 pub use thread::lane::Lane;
 
 /// For recorders of metrics facades. Not for use by hand.

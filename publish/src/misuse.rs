@@ -105,6 +105,24 @@
 //! }
 //! ```
 //!
+//! Labels by name are a struct of values that are texts, numbers, `bool` or states.
+//!
+//! ```compile_fail,E0277
+//! use mmstats::{Counter, FamilyBy};
+//!
+//! #[derive(mmstats::Stats)]
+//! struct Web {
+//!     requests: FamilyBy<Counter, u64>,
+//! }
+//! ```
+//!
+//! ```compile_fail,E0277
+//! #[derive(mmstats::Labels)]
+//! struct Request {
+//!     time: std::time::Duration,
+//! }
+//! ```
+//!
 //! A set of handles is marked `nested`.
 //!
 //! ```compile_fail,E0277

@@ -7,7 +7,7 @@ mod names {
     #![allow(non_upper_case_globals, dead_code)]
     #![allow(clippy::upper_case_acronyms)]
 
-    use mmstats::{Counter, Gauge, Group, Info, Record, State, StateSet, Stats};
+    use mmstats::{Counter, FamilyBy, Gauge, Group, Info, Record, State, StateSet, Stats};
 
     pub(crate) const prefix: u32 = 17;
     const schema: &str = "of the user";
@@ -16,6 +16,7 @@ mod names {
     const handles: u8 = 0;
     const number: u8 = 0;
     const put: u8 = 0;
+    const take: u8 = 0;
 
     /// A set of handles called as the macro once called its own struct.
     #[derive(Stats)]
@@ -35,8 +36,14 @@ mod names {
         pub(crate) spec: f64,
     }
 
+    #[derive(mmstats::Labels)]
+    pub(crate) struct Labels {
+        pub(crate) take: u8,
+    }
+
     #[derive(Stats)]
     pub(crate) struct Lane {
+        pub(crate) key: FamilyBy<Counter, Labels>,
         #[stats(nested)]
         pub(crate) plan: Plan,
         #[stats(nested, label = "second")]
@@ -120,6 +127,16 @@ mod shadowed {
     #[derive(::mmstats::Stats)]
     pub(crate) struct Inner {
         pub(crate) x: ::mmstats::Flag,
+        pub(crate) by: ::mmstats::FamilyBy<::mmstats::Counter, Request<'static>>,
+        pub(crate) shared: ::mmstats::SharedGauge<::core::primitive::u64>,
+    }
+
+    #[derive(::mmstats::Labels)]
+    pub(crate) struct Request<'a> {
+        pub(crate) phase: Phase,
+        pub(crate) path: &'a ::core::primitive::str,
+        #[labels(name = "http.status")]
+        pub(crate) status: ::core::primitive::u16,
     }
 }
 
@@ -129,13 +146,20 @@ mod renamed {
         pub(crate) use mmstats as published;
     }
 
-    use inner::published::{Counter, Group, StateSet};
+    use inner::published::{Counter, FamilyBy, Group, StateSet};
+
+    #[derive(inner::published::Labels)]
+    #[labels(crate = "inner::published")]
+    pub(crate) struct Labels {
+        pub(crate) phase: Phase,
+    }
 
     #[derive(inner::published::Stats)]
     #[stats(crate = "inner::published", prefix = "renamed")]
     pub(crate) struct Web {
         #[stats(level = "debug")]
         pub(crate) requests: Counter,
+        pub(crate) by: FamilyBy<Counter, Labels>,
         pub(crate) totals: Group<Totals>,
         pub(crate) phase: StateSet<Phase>,
     }
@@ -187,6 +211,7 @@ fn labels(directory: &tempfile::TempDir) -> Vec<String> {
 fn derive_names_of_the_macro_in_scope() {
     let (directory, publisher) = start::<names::Lane>();
     publisher.with(|stats| {
+        stats.key.get(&names::Labels { take: 1 }).incr();
         stats.plan.x.incr();
         stats.schema.x.incr();
         stats.prefix.incr();
@@ -201,8 +226,10 @@ fn derive_names_of_the_macro_in_scope() {
     assert_eq!(value("first"), Some(OwnedValue::Unsigned(17)), "the constant, not a variable");
     let text = OwnedValue::Text { text: "of the user".to_owned(), cut: false };
     assert_eq!(value("last"), Some(text));
-    let wanted = ["plan.x", "second.x", "prefix", "lane", "handles.label", "handles.spec"];
-    assert_eq!(labels(&directory)[..6], wanted);
+    let labels: Vec<_> = fields.iter().map(|(label, ..)| label.as_str()).collect();
+    for wanted in ["key", "plan.x", "second.x", "prefix", "lane", "handles.label", "struct"] {
+        assert!(labels.contains(&wanted), "{labels:?}");
+    }
     assert_eq!(names::prefix, 17);
 }
 
@@ -218,6 +245,9 @@ fn derive_prelude_shadowed() {
         stats.phase.set(shadowed::Phase::Serving);
         stats.totals.set(&shadowed::Totals { bytes: 3 });
         stats.inner.x.set(true);
+        let phase = shadowed::Phase::Starting;
+        stats.inner.by.get(&shadowed::Request { phase, path: "/", status: 200 }).incr();
+        stats.inner.shared.set(1);
     });
     let labels = labels(&directory);
     for label in ["shadowed.requests", "shadowed.by_method", "shadowed.inner.x"] {
@@ -232,9 +262,13 @@ fn derive_crate_path() {
         stats.requests.incr();
         stats.totals.set(&renamed::Totals { all: 1 });
         stats.phase.set(renamed::Phase::On);
+        stats.by.get(&renamed::Labels { phase: renamed::Phase::On }).incr();
     });
-    let wanted = ["renamed.requests", "renamed.totals.all", "renamed.phase"];
-    assert_eq!(labels(&directory), wanted);
+    let wanted = ["renamed.by", "renamed.phase", "renamed.requests", "renamed.totals.all"];
+    let mut labels = labels(&directory);
+    labels.sort();
+    labels.dedup();
+    assert_eq!(labels, wanted);
 }
 
 #[test]

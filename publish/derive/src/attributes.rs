@@ -12,7 +12,7 @@ use syn::{
 };
 
 use crate::doc;
-use crate::input::{for_each_key, set_once, variable};
+use crate::input::{check_key, for_each_key, set_once, variable};
 
 /// Attributes of a field.
 #[derive(Default)]
@@ -179,16 +179,6 @@ impl Parse for Pair {
         check_key(&key, span)?;
         input.parse::<Token![=]>()?;
         Ok(Self { key, value: input.parse()? })
-    }
-}
-
-/// The rule for keys of attributes: FORMAT.md section 5.
-fn check_key(key: &str, span: Span) -> syn::Result<()> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    if (1..=63).contains(&key.len()) && key.chars().all(allowed) {
-        Ok(())
-    } else {
-        Err(Error::new(span, "the key of an attribute has 1 to 63 of `A-Z a-z 0-9 _ . -`"))
     }
 }
 

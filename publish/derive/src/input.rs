@@ -5,15 +5,20 @@ use syn::meta::ParseNestedMeta;
 use syn::parse::Parse;
 use syn::{Attribute, Data, DeriveInput, Error, Fields, FieldsNamed, Ident, LitStr, Path};
 
-/// The named fields of a struct without generic parameters; anything else is an error.
+/// An error if the struct has generic parameters.
+pub(crate) fn refuse_generics(input: &DeriveInput, derive: &str) -> syn::Result<()> {
+    if input.generics.params.is_empty() {
+        return Ok(());
+    }
+    let text = format!("{derive} can be derived for a struct without generic parameters only");
+    Err(Error::new_spanned(&input.generics, text))
+}
+
+/// The named fields of a struct; anything else is an error.
 pub(crate) fn named_fields<'a>(
     input: &'a DeriveInput,
     derive: &str,
 ) -> syn::Result<&'a FieldsNamed> {
-    if !input.generics.params.is_empty() {
-        let text = format!("{derive} can be derived for a struct without generic parameters only");
-        return Err(Error::new_spanned(&input.generics, text));
-    }
     let text = match &input.data {
         Data::Struct(data) => match &data.fields {
             Fields::Named(fields) => return Ok(fields),
@@ -88,4 +93,14 @@ pub(crate) fn set_once<T: Parse>(
 /// turn it into a pattern, because of the name.
 pub(crate) fn variable(name: &str) -> Ident {
     Ident::new(&format!("__mmstats_{name}"), Span::mixed_site())
+}
+
+/// The rule for keys of attributes: FORMAT.md section 5.
+pub(crate) fn check_key(key: &str, span: Span) -> syn::Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if (1..=63).contains(&key.len()) && key.chars().all(allowed) {
+        Ok(())
+    } else {
+        Err(Error::new(span, "the key of an attribute has 1 to 63 of `A-Z a-z 0-9 _ . -`"))
+    }
 }

@@ -4,6 +4,7 @@
 mod attributes;
 mod doc;
 mod input;
+mod labels;
 mod record;
 mod state;
 mod stats;
@@ -43,6 +44,16 @@ pub fn derive_stats(input: TokenStream) -> TokenStream {
     stats::expand(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
+/// Makes the labels of a `FamilyBy` from a struct: each field is one label.
+///
+/// The key is the name of the field, or the one given with `#[labels(name = "http.status")]`.
+/// The struct takes `#[labels(crate = "path")]`.
+#[proc_macro_derive(Labels, attributes(labels))]
+pub fn derive_labels(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    labels::expand(&input).unwrap_or_else(Error::into_compile_error).into()
+}
+
 /// Makes a struct of scalars publishable as a group, all members at once.
 ///
 /// Members take `#[stats(label = ..., unit = ..., help = ..., aggregation = ..., level = ...)]`
@@ -54,7 +65,7 @@ pub fn derive_record(input: TokenStream) -> TokenStream {
     record::expand(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
-/// Makes the states of a `StateSet` from an enum without data.
+/// Makes the states of a `StateSet` from an enum without data. They are values of labels too.
 ///
 /// The name of a state is that of its variant in lower case, with `_` between words, or
 /// the one given with `#[state(name = "shutting down")]`. The enum takes

@@ -5,9 +5,10 @@ use quote::quote;
 use syn::{DeriveInput, Error};
 
 use crate::attributes::FieldAttributes;
-use crate::input::{Container, named_fields, variable};
+use crate::input::{Container, named_fields, refuse_generics, variable};
 
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
+    refuse_generics(input, "Record")?;
     let fields = named_fields(input, "Record")?;
     let Container { mmstats, .. } = Container::parse(&input.attrs, "stats", false)?;
     let name = &input.ident;

@@ -37,6 +37,16 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
                 }
             }
         }
+
+        #[automatically_derived]
+        impl #mmstats::LabelValue for #name {
+            fn as_label<'a>(
+                &'a self,
+                _: &'a mut #mmstats::LabelBuffer,
+            ) -> &'a ::core::primitive::str {
+                match self { #(Self::#variants => #names,)* }
+            }
+        }
     })
 }
 

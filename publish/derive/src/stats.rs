@@ -6,9 +6,10 @@ use syn::spanned::Spanned;
 use syn::{DeriveInput, Error, LitStr};
 
 use crate::attributes::{FieldAttributes, is_info};
-use crate::input::{Container, named_fields, variable};
+use crate::input::{Container, named_fields, refuse_generics, variable};
 
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
+    refuse_generics(input, "Stats")?;
     let fields = named_fields(input, "Stats")?;
     let name = &input.ident;
     let Container { mmstats, prefix: own_prefix } = Container::parse(&input.attrs, "stats", true)?;

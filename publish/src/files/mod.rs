@@ -9,6 +9,7 @@ mod part;
 mod place;
 mod segment;
 pub(crate) mod settings;
+pub(crate) mod shared;
 mod standard;
 mod totals;
 
@@ -25,6 +26,7 @@ use self::part::{Part, Reach, image};
 use self::place::{Place, publish};
 use self::segment::Segment;
 use self::settings::{Fallback, OnDrop, Settings};
+use self::shared::{SharedLane, SharedLanes};
 use crate::backend::{Mapping, fork, name, process};
 use crate::claim::{ClaimedLane, LaneOwner};
 use crate::error::Error;
@@ -46,6 +48,7 @@ pub(crate) struct Files {
     /// Number of forks of this process before it began to publish.
     generation: u64,
     inventory: Mutex<Inventory>,
+    shared: SharedLanes,
 }
 
 impl std::fmt::Debug for Files {
@@ -99,6 +102,7 @@ impl Files {
             place,
             generation: fork::generation(),
             inventory: Mutex::default(),
+            shared: SharedLanes::default(),
         };
         inventory.problem = problem;
         inventory.earlier = earlier;
@@ -261,6 +265,11 @@ impl Files {
     ) -> Result<ClaimedLane, Error> {
         let (part, lane, mapping) = self.claim_in_segment(segment, fallback)?;
         Ok(ClaimedLane::new(Arc::<Self>::clone(self), part, lane, mapping))
+    }
+
+    /// The lane of a segment that all threads share.
+    pub(crate) fn shared_lane(self: &Arc<Self>, segment: usize) -> Result<SharedLane, Error> {
+        self.shared.find(segment, || self.claim(segment, self.fallback()))
     }
 
     /// Number of the part, number of the lane, memory of the part.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::panics::Panics;
 use super::sampler::Sampler;
-use super::shared::SharedLanes;
 use crate::files::Files;
+use crate::files::shared::SharedLane;
 use crate::thread::local::Alive;
 
 /// Closes the files when the last clone of the publisher is dropped, even if lanes still exist.
@@ -14,17 +14,18 @@ pub(crate) struct Closer {
     pub(crate) alive: Arc<Alive>,
     pub(crate) sampler: Arc<Sampler>,
     pub(crate) panics: Panics,
-    pub(crate) shared: SharedLanes,
+    /// Keeps the values of shared gauges while no thread has a handle of them.
+    _shared: Option<SharedLane>,
 }
 
 impl Closer {
-    pub(crate) fn new(files: Arc<Files>) -> Self {
+    pub(crate) fn new(files: Arc<Files>, shared: Option<SharedLane>) -> Self {
         Self {
             files,
             alive: Arc::new(Alive),
             sampler: Arc::default(),
             panics: Panics::default(),
-            shared: SharedLanes::default(),
+            _shared: shared,
         }
     }
 

@@ -9,7 +9,6 @@ mod panics;
 #[cfg(all(feature = "process", target_os = "linux"))] // from /proc
 mod process;
 mod sampler;
-mod shared;
 pub(crate) mod stats;
 
 use std::path::PathBuf;
@@ -25,7 +24,8 @@ use crate::handles::values::{Gauge, SharedGauge};
 use crate::schema::Schema;
 use crate::schema::family::FamilyDeclaration;
 use crate::schema::field::Field;
-use crate::schema::key::{FamilyKey, Key};
+use crate::schema::key::{FamilyByKey, FamilyKey, Key};
+use crate::schema::labels::Labels;
 use crate::schema::options::{FamilyOf, FieldOptions};
 use crate::thread::lane::Lane;
 use crate::thread::local::Local;
@@ -71,8 +71,10 @@ impl<S: Stats> Publisher<S> {
     /// Publishes the fields of `schema` and of `S`.
     pub(crate) fn open(settings: Settings, mut schema: Schema) -> Result<Self, Error> {
         let plan = Arc::new(S::declare(&mut schema, ""));
+        let has_shared_gauges = schema.has_shared_gauges;
         let files = Arc::new(Files::open(settings, schema)?);
-        let closer = Arc::new(Closer::new(Arc::clone(&files)));
+        let shared = has_shared_gauges.then(|| files.shared_lane(0)).transpose()?;
+        let closer = Arc::new(Closer::new(Arc::clone(&files), shared));
         Ok(Self { id: files.id(), files, plan, closer })
     }
 
@@ -185,7 +187,7 @@ impl<S: Stats> Publisher<S> {
         options: FieldOptions<SharedGauge<T>>,
     ) -> Result<SharedGauge<T>, Error> {
         let address = self.files.add(Gauge::<T>::declaration(label.into(), options.any))?;
-        let lane = self.closer.shared.claim(&self.files, address.segment as usize)?.open()?;
+        let lane = self.files.shared_lane(address.segment as usize)?.open()?;
         SharedGauge::attach(&lane, address.id).map_err(Error::Attach)
     }
 
@@ -250,7 +252,7 @@ impl<S: Stats> Publisher<S> {
     ///
     /// As [`Publisher::add`].
     pub fn record_panics(&self) -> Result<(), Error> {
-        self.closer.panics.record(&self.files, &self.closer.shared)
+        self.closer.panics.record(&self.files)
     }
 
     /// Adds a family while the program runs: see [`Schema::add_family`].
@@ -264,8 +266,23 @@ impl<S: Stats> Publisher<S> {
         labels: [&str; N],
         options: FieldOptions<FamilyOf<H>>,
     ) -> Result<FamilyKey<H, N>, Error> {
-        let (declared, overflow) = FamilyDeclaration::new::<H, N>(label.into(), &labels, options);
+        const { assert!(N > 0, "a family has at least one label") };
+        let (declared, overflow) = FamilyDeclaration::new::<H>(label.into(), &labels, options);
         self.files.add_family(declared, overflow).map(FamilyKey::new)
+    }
+
+    /// Adds a family by labels while the program runs: see [`Schema::add_family_by`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::add`].
+    pub fn add_family_by<H: Field, L: Labels>(
+        &self,
+        label: impl Into<String>,
+        options: FieldOptions<FamilyOf<H>>,
+    ) -> Result<FamilyByKey<H, L>, Error> {
+        let (declared, overflow) = FamilyDeclaration::new::<H>(label.into(), L::KEYS, options);
+        self.files.add_family(declared, overflow).map(FamilyByKey::new)
     }
 
     /// Retires a field: observers stop showing it, and its handles keep writing to memory that

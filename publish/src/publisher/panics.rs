@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use mmstats_core as core;
 use mmstats_core::FieldId;
 
-use super::shared::{SharedLane, SharedLanes};
 use crate::claim::SharedKeep;
 use crate::error::Error;
 use crate::files::Files;
+use crate::files::shared::SharedLane;
 use crate::handles::kinds::{self, nanos};
 use crate::schema::field::Field;
 use crate::schema::options::FieldOptions;
@@ -39,7 +39,7 @@ impl PanicField {
 
 impl Panics {
     /// Adds the field and installs a panic hook before the current one; once.
-    pub(crate) fn record(&self, files: &Arc<Files>, shared: &SharedLanes) -> Result<(), Error> {
+    pub(crate) fn record(&self, files: &Arc<Files>) -> Result<(), Error> {
         if self.0.get().is_some() {
             return Ok(());
         }
@@ -47,7 +47,7 @@ impl Panics {
         let options = options.help("Panics of the program's threads.").entries(15);
         let declaration = kinds::Events::<LINE>::declaration("panics".to_owned(), options.any);
         let address = files.add(declaration)?;
-        let lane = shared.claim(files, address.segment as usize)?;
+        let lane = files.shared_lane(address.segment as usize)?;
         let field = PanicField { lane, id: address.id };
         field.events()?;
         let field = Arc::new(Mutex::new(field));

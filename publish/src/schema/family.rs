@@ -27,12 +27,11 @@ pub(crate) struct FamilyDeclaration {
 impl FamilyDeclaration {
     /// A family and its overflow field. The caller sets [`Self::overflow`] when that field has
     /// an address.
-    pub(crate) fn new<H: Field, const N: usize>(
+    pub(crate) fn new<H: Field>(
         label: String,
-        keys: &[&str; N],
+        keys: &[&str],
         options: FieldOptions<FamilyOf<H>>,
     ) -> (Self, Declaration) {
-        const { assert!(N > 0, "a family has at least one label") };
         let options = options.any;
         let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
         let with = |pairs: &mut dyn Iterator<Item = (&str, &str)>| {

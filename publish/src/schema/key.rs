@@ -69,3 +69,29 @@ impl<H, const N: usize> std::fmt::Debug for FamilyKey<H, N> {
         f.debug_tuple("FamilyKey").field(&self.number).finish()
     }
 }
+
+/// A family of a publisher, to be attached as a [`FamilyBy`](crate::FamilyBy) in each thread.
+pub struct FamilyByKey<H, L> {
+    pub(crate) number: usize,
+    handle: PhantomData<fn() -> (H, L)>,
+}
+
+impl<H, L> FamilyByKey<H, L> {
+    pub(crate) const fn new(number: usize) -> Self {
+        Self { number, handle: PhantomData }
+    }
+}
+
+impl<H, L> Clone for FamilyByKey<H, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H, L> Copy for FamilyByKey<H, L> {}
+
+impl<H, L> std::fmt::Debug for FamilyByKey<H, L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("FamilyByKey").field(&self.number).finish()
+    }
+}

@@ -4,6 +4,7 @@ pub(crate) mod declaration;
 pub(crate) mod family;
 pub(crate) mod field;
 pub(crate) mod key;
+pub(crate) mod labels;
 pub(crate) mod options;
 pub(crate) mod value;
 
@@ -12,7 +13,8 @@ use mmstats_core::{FieldId, Geometry, RecentTexts};
 use self::declaration::Declaration;
 use self::family::FamilyDeclaration;
 use self::field::Field;
-use self::key::{Address, FamilyKey, Key};
+use self::key::{Address, FamilyByKey, FamilyKey, Key};
+use self::labels::Labels;
 use self::options::{FamilyOf, FieldOptions};
 use crate::error::Error;
 
@@ -27,6 +29,8 @@ pub struct Schema {
     pub(crate) declarations: Vec<Declaration>,
     pub(crate) families: Vec<FamilyDeclaration>,
     fields: u32,
+    /// Whether a field is declared for a gauge of the whole program.
+    pub(crate) has_shared_gauges: bool,
 }
 
 impl Schema {
@@ -49,12 +53,30 @@ impl Schema {
         labels: [&str; N],
         options: FieldOptions<FamilyOf<H>>,
     ) -> FamilyKey<H, N> {
-        let (mut declared, overflow) =
-            FamilyDeclaration::new::<H, N>(label.into(), &labels, options);
+        const { assert!(N > 0, "a family has at least one label") };
+        FamilyKey::new(self.push_family(label.into(), &labels, options))
+    }
+
+    /// Declares a family: fields of one label that differ in the labels `L`, a struct with
+    /// `#[derive(Labels)]`, and are made when they are first asked for.
+    pub fn add_family_by<H: Field, L: Labels>(
+        &mut self,
+        label: impl Into<String>,
+        options: FieldOptions<FamilyOf<H>>,
+    ) -> FamilyByKey<H, L> {
+        FamilyByKey::new(self.push_family(label.into(), L::KEYS, options))
+    }
+
+    fn push_family<H: Field>(
+        &mut self,
+        label: String,
+        keys: &[&str],
+        options: FieldOptions<FamilyOf<H>>,
+    ) -> usize {
+        let (mut declared, overflow) = FamilyDeclaration::new::<H>(label, keys, options);
         declared.overflow = self.push::<H>(overflow).address;
-        let key = FamilyKey::new(self.families.len());
         self.families.push(declared);
-        key
+        self.families.len() - 1
     }
 
     fn push<H>(&mut self, declaration: Declaration) -> Key<H> {

@@ -79,7 +79,7 @@ impl<H> FieldOptions<H> {
         Self::from_any(AnyOptions::default())
     }
 
-    fn from_any(any: AnyOptions) -> Self {
+    pub(crate) fn from_any(any: AnyOptions) -> Self {
         Self { any, handle: PhantomData }
     }
 
@@ -129,7 +129,7 @@ impl<H> FieldOptions<H> {
         self
     }
 
-    /// Maximum number of fields of a [`Family`](crate::Family), besides the one for
+    /// Maximum number of fields of a family, besides the one for
     /// combinations beyond it. Default: 1,000.
     #[must_use]
     pub fn cap(mut self, combinations: u32) -> Self

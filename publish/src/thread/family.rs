@@ -1,6 +1,7 @@
 //! A thread's handles of a family.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use super::lanes::ThreadLanes;
 use crate::error::Error;
 use crate::files::family::{FamilyFields, Lookup, Pause};
 use crate::schema::field::Field;
-use crate::schema::key::FamilyKey;
+use crate::schema::key::{FamilyByKey, FamilyKey};
+use crate::schema::labels::Labels;
 use crate::strings::{self, Strings};
 
 /// Fields of one label that differ in the values of `N` attributes.
@@ -37,6 +39,96 @@ use crate::strings::{self, Strings};
 /// # Ok::<(), mmstats::Error>(())
 /// ```
 pub struct Family<H, const N: usize> {
+    handles: Handles<H>,
+}
+
+impl<H: Field, const N: usize> Family<H, N> {
+    pub(crate) fn attach(lanes: &Rc<ThreadLanes>, key: FamilyKey<H, N>) -> Result<Self, Error> {
+        Ok(Self { handles: Handles::attach(lanes, key.number, N)? })
+    }
+
+    /// The handle for these values, in the order of the declared labels.
+    ///
+    /// Values that this thread has asked for before are found in some 20 ns, without a lock and
+    /// without an allocation. The first time, the field is looked up or added under the
+    /// publisher's lock.
+    #[inline]
+    pub fn get(&self, values: &[&str; N]) -> &H {
+        self.handles.get(values)
+    }
+}
+
+impl<H, const N: usize> std::fmt::Debug for Family<H, N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Family").field("known", &self.handles.len()).finish_non_exhaustive()
+    }
+}
+
+/// Fields of one label that differ in the labels `L`, by name: as a [`Family`], which has them by
+/// position.
+///
+/// `L` is a struct with `#[derive(Labels)]`. If it borrows, the family is declared with `'static`
+/// and takes values of any lifetime.
+///
+/// ```
+/// use mmstats::{Counter, FamilyBy, Labels, Options, Publisher, State, Stats};
+///
+/// #[derive(Labels)]
+/// struct Request<'a> {
+///     method: Method,
+///     route: &'a str,
+///     status: u16,
+/// }
+///
+/// #[derive(Clone, Copy, State)]
+/// enum Method {
+///     Get,
+///     Post,
+/// }
+///
+/// #[derive(Stats)]
+/// struct Web {
+///     /// Requests served.
+///     #[stats(cap = 200)]
+///     requests: FamilyBy<Counter, Request<'static>>,
+/// }
+///
+/// let web: Publisher<Web> = Options::new().start()?;
+/// let route = String::from("/users/:id");
+/// let request = Request { method: Method::Get, route: &route, status: 200 };
+/// web.with(|stats| stats.requests.get(&request).incr());
+/// # Ok::<(), mmstats::Error>(())
+/// ```
+pub struct FamilyBy<H, L> {
+    handles: Handles<H>,
+    /// Covariant, so that labels of a shorter lifetime are taken.
+    labels: PhantomData<fn() -> L>,
+}
+
+impl<H: Field, L: Labels> FamilyBy<H, L> {
+    pub(crate) fn attach(lanes: &Rc<ThreadLanes>, key: FamilyByKey<H, L>) -> Result<Self, Error> {
+        let handles = Handles::attach(lanes, key.number, L::KEYS.len())?;
+        Ok(Self { handles, labels: PhantomData })
+    }
+
+    /// The handle for these labels.
+    ///
+    /// Labels that this thread has asked for before are found without a lock and without an
+    /// allocation, as by [`Family::get`]; numbers are written as text first.
+    #[inline]
+    pub fn get(&self, labels: &L) -> &H {
+        labels.with_values(|values| self.handles.get(values))
+    }
+}
+
+impl<H, L> std::fmt::Debug for FamilyBy<H, L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FamilyBy").field("known", &self.handles.len()).finish_non_exhaustive()
+    }
+}
+
+/// A thread's handles of a family, by values.
+struct Handles<H> {
     lanes: Rc<ThreadLanes>,
     fields: Arc<FamilyFields>,
     overflow: H,
@@ -48,12 +140,13 @@ pub struct Family<H, const N: usize> {
     pause: Cell<Pause>,
 }
 
-impl<H: Field, const N: usize> Family<H, N> {
-    pub(crate) fn attach(lanes: &Rc<ThreadLanes>, key: FamilyKey<H, N>) -> Result<Self, Error> {
-        let fields = lanes.files().family(key.number)?;
+impl<H: Field> Handles<H> {
+    /// The handles of family `number`, which has `keys` labels.
+    fn attach(lanes: &Rc<ThreadLanes>, number: usize, keys: usize) -> Result<Self, Error> {
+        let fields = lanes.files().family(number)?;
         let overflow = lanes.attach(fields.overflow())?;
-        if fields.key_count() != N {
-            let (found, wanted) = (fields.key_count(), N);
+        if fields.key_count() != keys {
+            let (found, wanted) = (fields.key_count(), keys);
             return Err(Error::Labels { found, wanted });
         }
         Ok(Self {
@@ -67,26 +160,25 @@ impl<H: Field, const N: usize> Family<H, N> {
         })
     }
 
-    /// The handle for these values, in the order of the declared labels.
+    /// The handle for these values, of which there are as many as labels.
     ///
-    /// Values that this thread has asked for before are found in some 20 ns, without a lock and
-    /// without an allocation. The first time, the field is looked up or added under the
-    /// publisher's lock.
-    #[inline]
-    pub fn get(&self, values: &[&str; N]) -> &H {
-        let hash = strings::hash(&self.state, values.iter().copied());
+    /// Generic, so that the code for an array knows their number.
+    #[inline(always)]
+    fn get<'a>(&self, values: &(impl AsRef<[&'a str]> + ?Sized)) -> &H {
+        let hash = strings::hash(&self.state, values.as_ref().iter().copied());
         // Never borrowed while it is changed; `try_borrow` has no panic in its code.
         let table = self.table.try_borrow().ok();
-        let at = table.and_then(|t| t.find(hash, |&at| self.known.is(at, values)).copied());
+        let at =
+            table.and_then(|t| t.find(hash, |&at| self.known.is(at, values.as_ref())).copied());
         match at.and_then(|at| self.known.get(at)) {
             Some(entry) => entry.handle.as_ref().unwrap_or(&self.overflow),
-            None => self.miss(hash, values),
+            None => self.miss(hash, values.as_ref()),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn miss(&self, hash: u64, values: &[&str; N]) -> &H {
+    fn miss(&self, hash: u64, values: &[&str]) -> &H {
         let add = |declaration| self.lanes.files().add(declaration);
         let handle = match self.fields.find::<H>(values, add) {
             Lookup::Overflow => return &self.overflow,
@@ -113,10 +205,10 @@ impl<H: Field, const N: usize> Family<H, N> {
     }
 }
 
-impl<H, const N: usize> std::fmt::Debug for Family<H, N> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let known = self.table.borrow().len();
-        f.debug_struct("Family").field("known", &known).finish_non_exhaustive()
+impl<H> Handles<H> {
+    /// Number of handles.
+    fn len(&self) -> usize {
+        self.table.borrow().len()
     }
 }
 

@@ -4,15 +4,21 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::family::Family;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+use mmstats_core::ScalarType;
+
+use super::family::{Family, FamilyBy};
 use super::lanes::ThreadLanes;
 use super::local::{Alive, Local};
 use crate::error::Error;
 use crate::files::Files;
 use crate::files::settings::Fallback;
 use crate::handles::values::Counter;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+use crate::handles::values::SharedGauge;
 use crate::schema::field::Field;
-use crate::schema::key::{FamilyKey, Key};
+use crate::schema::key::{FamilyByKey, FamilyKey, Key};
+use crate::schema::labels::Labels;
 
 /// A thread's own lane: the source of its handles.
 ///
@@ -96,6 +102,28 @@ impl Lane {
         key: FamilyKey<H, N>,
     ) -> Result<Family<H, N>, Error> {
         Family::attach(&self.lanes, key)
+    }
+
+    /// The handles of a family by labels.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lane::attach`].
+    pub fn family_by<H: Field, L: Labels>(
+        &self,
+        key: FamilyByKey<H, L>,
+    ) -> Result<FamilyBy<H, L>, Error> {
+        FamilyBy::attach(&self.lanes, key)
+    }
+
+    /// The handle of a gauge of the whole program.
+    #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+    pub(crate) fn shared_gauge<T: ScalarType>(
+        &self,
+        key: Key<SharedGauge<T>>,
+    ) -> Result<SharedGauge<T>, Error> {
+        let lane = self.lanes.files().shared_lane(key.address.segment as usize)?.open()?;
+        SharedGauge::attach(&lane, key.address.id).map_err(Error::Attach)
     }
 
     /// The number of the lane within its first file.

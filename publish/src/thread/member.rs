@@ -1,11 +1,17 @@
 //! Members of a struct with `#[derive(Stats)]`: how each is declared and attached.
 
-use super::family::Family;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+use mmstats_core::ScalarType;
+
+use super::family::{Family, FamilyBy};
 use super::lane::Lane;
 use crate::error::Error;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+use crate::handles::values::{Gauge, SharedGauge};
 use crate::schema::Schema;
 use crate::schema::field::Field;
-use crate::schema::key::{FamilyKey, Key};
+use crate::schema::key::{FamilyByKey, FamilyKey, Key};
+use crate::schema::labels::Labels;
 use crate::schema::options::{FamilyOf, FieldOptions};
 
 /// A member without `labels(...)`.
@@ -32,6 +38,34 @@ impl<H: Field + 'static> Member for H {
 
     fn attach(lane: &Lane, key: Self::Key) -> Result<Self, Error> {
         lane.attach(key)
+    }
+}
+
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+impl<T: ScalarType> Member for SharedGauge<T> {
+    type Key = Key<Self>;
+    type Options = FieldOptions<Self>;
+
+    fn declare(schema: &mut Schema, label: String, options: Self::Options) -> Self::Key {
+        schema.has_shared_gauges = true;
+        Key::new(schema.add::<Gauge<T>>(label, FieldOptions::from_any(options.any)).address)
+    }
+
+    fn attach(lane: &Lane, key: Self::Key) -> Result<Self, Error> {
+        lane.shared_gauge(key)
+    }
+}
+
+impl<H: Field + 'static, L: Labels + 'static> Member for FamilyBy<H, L> {
+    type Key = FamilyByKey<H, L>;
+    type Options = FieldOptions<FamilyOf<H>>;
+
+    fn declare(schema: &mut Schema, label: String, options: Self::Options) -> Self::Key {
+        schema.add_family_by(label, options)
+    }
+
+    fn attach(lane: &Lane, key: Self::Key) -> Result<Self, Error> {
+        lane.family_by(key)
     }
 }
 

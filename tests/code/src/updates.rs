@@ -4,8 +4,9 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mmstats::{
-    Array, Average, Blob, Counter, Events, Family, Flag, Gauge, Group, Histogram, Latency,
-    Publisher, Rate, Record, SharedGauge, State, StateSet, Stats, Text, Timer, Timestamp, Window,
+    Array, Average, Blob, Counter, Events, Family, FamilyBy, Flag, Gauge, Group, Histogram, Labels,
+    Latency, Publisher, Rate, Record, SharedGauge, State, StateSet, Stats, Text, Timer, Timestamp,
+    Window,
 };
 
 /// Eight members.
@@ -38,6 +39,17 @@ pub enum Phase {
     Busy,
     /// `full`.
     Full,
+}
+
+/// Labels of a family by name.
+#[derive(Debug, Labels)]
+pub struct Request<'a> {
+    /// A text.
+    pub path: &'a str,
+    /// A number.
+    pub status: u16,
+    /// A state.
+    pub phase: Phase,
 }
 
 /// For the thread-local route.
@@ -104,6 +116,9 @@ updates! {
     rate_incr(h: &Rate) { h.incr() }
     events_64_record(h: &Events<64>, text: &str) { h.record(text); }
     family_hit(h: &Family<Counter, 2>, values: &[&str; 2]) { h.get(values).incr() }
+    family_by_hit(h: &FamilyBy<Counter, Request<'static>>, labels: &Request<'static>) {
+        h.get(labels).incr()
+    }
 }
 
 /// Functions that must be refused: see `tests/budgets.rs`.

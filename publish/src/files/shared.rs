@@ -6,9 +6,8 @@ use mmstats_core as core;
 use mmstats_core::{Guarded, Region};
 
 use crate::backend::Mapping;
-use crate::claim::{Claim, SharedKeep};
+use crate::claim::{Claim, ClaimedLane, SharedKeep};
 use crate::error::Error;
-use crate::files::Files;
 use crate::sync::Mutex;
 
 /// The shared lane of each segment, while a handle of it exists.
@@ -23,18 +22,22 @@ struct Entry {
 }
 
 impl SharedLanes {
-    /// The shared lane of a segment; the first call claims it.
-    pub(crate) fn claim(&self, files: &Arc<Files>, segment: usize) -> Result<SharedLane, Error> {
-        let find = |entry: &Entry| {
+    /// The shared lane of a segment, which `claim` claims if there is none.
+    pub(crate) fn find(
+        &self,
+        segment: usize,
+        claim: impl FnOnce() -> Result<ClaimedLane, Error>,
+    ) -> Result<SharedLane, Error> {
+        let known = |entry: &Entry| {
             let keep = (entry.segment == segment).then(|| entry.keep.upgrade())??;
             Some(SharedLane { keep, index: entry.index })
         };
-        let known = self.0.lock().iter().find_map(find);
+        let known = self.0.lock().iter().find_map(known);
         if let Some(known) = known {
             return Ok(known);
         }
         // Outside of the lock, because claiming takes the lock of the files.
-        let (index, keep) = files.claim(segment, files.fallback())?.into_shared();
+        let (index, keep) = claim()?.into_shared();
         let mut entries = self.0.lock();
         entries.retain(|entry| entry.keep.strong_count() > 0);
         entries.push(Entry { segment, index, keep: Arc::downgrade(&keep) });
