@@ -5,6 +5,12 @@ use clap::{Parser, ValueEnum};
 use crate::command::Command;
 use crate::command::args::exit_codes;
 
+const AFTER_HELP: &str = if cfg!(feature = "demo") {
+    "Try `mmstats demo`, and `mmstats help COMMAND`."
+} else {
+    "Try `mmstats help COMMAND`."
+};
+
 /// Look at running programs from outside: "/proc for your application".
 ///
 /// Programs that use the mmstats library publish typed, labelled fields in a file each.
@@ -13,7 +19,7 @@ use crate::command::args::exit_codes;
 #[derive(Debug, Parser)]
 #[command(name = "mmstats", version, propagate_version = true)]
 #[command(arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Try `mmstats demo`, and `mmstats help COMMAND`.")]
+#[command(after_help = AFTER_HELP)]
 #[command(after_long_help = exit_codes!(
     "Examples:\n",
     "  mmstats demo                        see it work\n",

@@ -24,7 +24,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::cli::Cli;
-use crate::command::Command;
 use crate::output::Output;
 use crate::text::escape;
 
@@ -38,7 +37,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return help_or_usage(&error),
     };
-    if let Command::DemoPublisher(args) = &cli.command {
+    #[cfg(feature = "demo")]
+    if let command::Command::DemoPublisher(args) = &cli.command {
         return command::demo::publisher::run(args);
     }
     let mut output = Output::new(cli.color.choice());

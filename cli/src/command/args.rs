@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Added to messages that no program publishes.
+pub(crate) const TRY_DEMO: &str = if cfg!(feature = "demo") { "; try `mmstats demo`" } else { "" };
+
 /// The end of the long help of every command, after its own text.
 macro_rules! exit_codes {
     ($($more:literal),*) => {

@@ -9,7 +9,7 @@ use clap::Args;
 use mmstats_observe::{File, Observer};
 use serde::Serialize;
 
-use super::args::exit_codes;
+use super::args::{TRY_DEMO, exit_codes};
 use crate::json::{self, FileHead};
 use crate::model::age::age;
 use crate::model::selection::Selection;
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Ls, output: &mut Output) -> io::Result<()> {
     problems::report(&observer, output);
     if files.is_empty() && !output.has_failed() {
         let places = problems::in_directories(&observer);
-        output.note(&format!("no program publishes{places}; try `mmstats demo`"));
+        output.note(&format!("no program publishes{places}{TRY_DEMO}"));
     }
     Ok(())
 }
@@ -131,9 +131,8 @@ fn table(files: &[File], now: SystemTime) -> Vec<Line> {
         .collect();
     let mut lines = lines(&heads, &rows, 20);
     if let Some(directory) = directory {
-        let mut line = Line::new();
-        line.push(style::DIM, format!("files in {}", escape::path(directory)));
-        lines.push(line);
+        let text = format!("files in {}", escape::path(directory));
+        lines.push(Line::styled(style::DIM, text));
     }
     lines
 }

@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod check;
 mod clean;
+#[cfg(feature = "demo")]
 pub(crate) mod demo;
 mod dump;
 mod events;
@@ -36,8 +37,10 @@ pub(crate) enum Command {
     /// Find images inside of other files: core dumps, memory of microcontrollers.
     Scan(scan::Scan),
     /// Start a program that publishes, and watch it from outside.
+    #[cfg(feature = "demo")]
     Demo(demo::Demo),
     /// The program that `demo` watches.
+    #[cfg(feature = "demo")]
     #[command(hide = true)]
     DemoPublisher(demo::publisher::DemoPublisher),
 }
@@ -53,8 +56,10 @@ impl Command {
             Self::Check(args) => check::run(args, output),
             Self::Dump(args) => dump::run(args, output),
             Self::Scan(args) => scan::run(args, output),
+            #[cfg(feature = "demo")]
             Self::Demo(args) => demo::run(args, output),
             // A process without output: `main` runs it.
+            #[cfg(feature = "demo")]
             Self::DemoPublisher(_) => Ok(()),
         }
     }

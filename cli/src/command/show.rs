@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use globset::GlobSet;
 use mmstats_observe::{Level, Observer, Program};
 
-use super::args::exit_codes;
+use super::args::{TRY_DEMO, exit_codes};
 use crate::json;
 use crate::model::globs;
 use crate::model::row::{self, Row, Section};
@@ -210,7 +210,7 @@ fn nothing_shown(
     } else if found > 0 {
         format!("no live program{places}; `--all` shows the {found} that ended too")
     } else if selection.is_empty() {
-        format!("no program publishes{places}; try `mmstats demo`")
+        format!("no program publishes{places}{TRY_DEMO}")
     } else {
         format!("no program publishes{places}")
     }

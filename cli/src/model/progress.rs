@@ -2,11 +2,6 @@
 
 use mmstats_observe::OwnedValue;
 
-/// Increase of a counter; `None` if it is no number or went down.
-pub(crate) fn counter_gain(before: &OwnedValue, after: &OwnedValue) -> Option<f64> {
-    Progress::from_value(after)?.gained(Some(&Progress::from_value(before)?)).map(|(gain, _)| gain)
-}
-
 /// The value of a counter or timer at one time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Progress {
@@ -71,13 +66,17 @@ mod tests {
 
     #[test]
     fn gained_subtracts_before_rounding() {
+        let gained = |before: OwnedValue, after: OwnedValue| {
+            let before = Progress::from_value(&before)?;
+            Progress::from_value(&after)?.gained(Some(&before)).map(|(gain, _)| gain)
+        };
         let (a, b) = (u128::from(u64::MAX), u128::from(u64::MAX) + 1);
-        assert_eq!(counter_gain(&OwnedValue::Unsigned(a), &OwnedValue::Unsigned(b)), Some(1.0));
-        assert_eq!(counter_gain(&OwnedValue::Unsigned(b), &OwnedValue::Unsigned(a)), None);
-        assert_eq!(counter_gain(&OwnedValue::F64(1.0), &OwnedValue::F64(2.5)), Some(1.5));
-        assert_eq!(counter_gain(&OwnedValue::F64(1.0), &OwnedValue::F64(f64::NAN)), None);
-        assert_eq!(counter_gain(&OwnedValue::Unsigned(1), &OwnedValue::F64(2.5)), Some(1.5));
-        assert_eq!(counter_gain(&OwnedValue::Bool(true), &OwnedValue::Array(Vec::new())), None);
+        assert_eq!(gained(OwnedValue::Unsigned(a), OwnedValue::Unsigned(b)), Some(1.0));
+        assert_eq!(gained(OwnedValue::Unsigned(b), OwnedValue::Unsigned(a)), None);
+        assert_eq!(gained(OwnedValue::F64(1.0), OwnedValue::F64(2.5)), Some(1.5));
+        assert_eq!(gained(OwnedValue::F64(1.0), OwnedValue::F64(f64::NAN)), None);
+        assert_eq!(gained(OwnedValue::Unsigned(1), OwnedValue::F64(2.5)), Some(1.5));
+        assert_eq!(gained(OwnedValue::Bool(true), OwnedValue::Array(Vec::new())), None);
         assert_eq!(Progress::Whole(7).gained(None), Some((7.0, 0.0)));
         assert_eq!(Progress::Real(7.5).gained(None), Some((7.5, 0.0)));
     }

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal as _};
 
+use terminal_size::{Height, Width};
+
 /// What a renderer must know of the stream that it writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Screen {
@@ -19,8 +21,8 @@ impl Screen {
         if !io::stdout().is_terminal() {
             return Self { size: None };
         }
-        let size = match crossterm::terminal::size() {
-            Ok((columns, rows)) if columns > 0 && rows > 0 => (columns, rows),
+        let size = match terminal_size::terminal_size_of(io::stdout()) {
+            Some((Width(columns), Height(rows))) if columns > 0 && rows > 0 => (columns, rows),
             _ => (80, 24),
         };
         Self { size: Some((size.0.into(), size.1.into())) }

@@ -103,8 +103,8 @@ fn histogram(value: &HistogramValue, unit: &str) -> String {
             let _ = write!(text, ", {name} {}", with_unit(x, unit));
         }
     }
-    if let Some(max) = value.max().map(|max| max.as_f64()) {
-        let _ = write!(text, ", max {}", with_unit(max, unit));
+    if let Some(max) = value.max() {
+        let _ = write!(text, ", max {}", with_unit(max.as_f64(), unit));
     }
     text
 }

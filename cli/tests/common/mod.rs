@@ -1,11 +1,16 @@
 //! The real binary, real publishers, and images made to order.
 #![allow(dead_code)] // Not every test uses everything.
 
+pub(crate) mod schema;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use mmstats_core::{Schema, Source, StaticBytes, Writer};
+use mmstats_core::{
+    Average, Buckets, Constant, Counter, DataType, Events, FieldSpec, Gauge, Histogram, Rate,
+    Schema, Source, State, StateSet, StaticBytes, StaticMemory, Timer, Window, Writer,
+};
 use serde_json::Value;
 
 /// Longer than anything takes on a busy machine.
@@ -149,4 +154,61 @@ pub(crate) fn image(path: &Path, schema: &Schema<'_, 16>, fill: impl FnOnce(&mut
 /// The fixtures of the original format.
 pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/fixtures/format-1")
+}
+
+/// A state of the image [`all_kinds`].
+#[derive(Clone, Copy)]
+pub(crate) enum Phase {
+    Idle,
+    Busy,
+}
+
+impl State for Phase {
+    const NAMES: &'static [&'static str] = &["idle", "busy"];
+
+    fn number(self) -> u32 {
+        self as u32
+    }
+
+    fn from_number(number: u32) -> Option<Self> {
+        [Self::Idle, Self::Busy].get(number as usize).copied()
+    }
+}
+
+/// Writes an image with a field of every kind to `path`.
+pub(crate) fn all_kinds(path: &Path) {
+    let attributes = [("code", "200")];
+    let hits = [FieldSpec::counter("hits"), FieldSpec::rate("hits.rate", 1_000, &["60", "300"])];
+    let mut schema = Schema::<16>::new();
+    let mut add = |spec| schema.add(spec).unwrap();
+    add(FieldSpec::info("sys.pid", Constant::U64(1234)));
+    add(FieldSpec::info("sys.command", Constant::Text("web")));
+    let requests = FieldSpec::counter("requests").unit("requests").help("Served.");
+    let requests = add(requests.attributes(&attributes));
+    let hits = schema.add_all(&hits).unwrap();
+    let mut add = |spec| schema.add(spec).unwrap();
+    let load = add(FieldSpec::gauge("load", DataType::F64));
+    add(FieldSpec::array("cores", DataType::U32, 2));
+    let phase = add(FieldSpec::state("phase", Phase::NAMES));
+    let sizes = add(FieldSpec::histogram("sizes", Buckets::integers(0.01, 1, 1_000_000)));
+    let mean = add(FieldSpec::average("mean"));
+    let timer = add(FieldSpec::timer("latency"));
+    let log = add(FieldSpec::events("log", 3, 32));
+    let recent = add(FieldSpec::window("recent", DataType::F64, 2));
+    add(FieldSpec::timestamp("reloaded"));
+    image(path, &schema, |writer| {
+        let lane = writer.lane().unwrap();
+        Counter::attach(&lane, requests).unwrap().add(7);
+        let hits = Rate::attach(&lane, hits).unwrap();
+        (0..=120).for_each(|second| hits.add(10, (1_800 + second) * 1_000_000_000));
+        Gauge::<f64, _>::attach(&lane, load).unwrap().set(f64::NAN);
+        StateSet::<Phase, _>::attach(&lane, phase).unwrap().set(Phase::Busy);
+        Histogram::<u64, StaticMemory>::attach(&lane, sizes).unwrap().record(42);
+        Average::attach(&lane, mean).unwrap().record(1.5);
+        Timer::attach(&lane, timer).unwrap().record_nanos(1_500_000);
+        let log = Events::<32, _>::attach(&lane, log).unwrap();
+        log.record(1_767_323_045_000_000_000, "ready");
+        log.record(1_767_323_046_000_000_000, "listening");
+        Window::<f64, _>::attach(&lane, recent).unwrap().record(2.5);
+    });
 }

@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use mmstats_observe::OwnedValue;
-
-use crate::model::progress::counter_gain;
+use crate::model::progress::Progress;
 use crate::model::row::Row;
 
 /// All rows at one time.
@@ -22,11 +20,8 @@ impl Snapshot {
         let old = previous.rows.iter().find(|old| {
             (&old.label, &old.attributes, old.lane) == (&row.label, &row.attributes, row.lane)
         })?;
-        let count = |value: &OwnedValue| match value {
-            OwnedValue::Timer(timer) => OwnedValue::Unsigned(timer.count),
-            other => other.clone(),
-        };
-        let gain = counter_gain(&count(old.value.as_ref()?), &count(row.value.as_ref()?))?;
+        let before = Progress::from_value(old.value.as_ref()?)?;
+        let (gain, _) = Progress::from_value(row.value.as_ref()?)?.gained(Some(&before))?;
         let span = self.at.duration_since(previous.at).as_secs_f64();
         (span > 0.0).then(|| gain / span)
     }

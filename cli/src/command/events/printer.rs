@@ -37,8 +37,7 @@ impl Printer {
         if lines == 0 || self.json || !self.screen.is_terminal() {
             return Ok(());
         }
-        let mut line = Line::new();
-        line.push(style::DIM, format!("{} overwritten before", count(lines)));
+        let line = Line::styled(style::DIM, format!("{} overwritten before", count(lines)));
         writeln!(output, "{}", line.render(usize::MAX))
     }
 
@@ -67,9 +66,7 @@ impl Printer {
         let time = timestamp(entry.time).map(|time| time.to_zoned(self.zone.clone()));
         let mut lines = Vec::new();
         if let Some(day) = time.as_ref().map(jiff::Zoned::date).filter(|day| *day != self.day) {
-            let mut line = Line::new();
-            line.push(style::DIM, day.to_string());
-            lines.push(line);
+            lines.push(Line::styled(style::DIM, day.to_string()));
             self.day = day;
         }
         let mut line = Line::new();
