@@ -1,4 +1,4 @@
-//! What a file is, besides its values.
+//! Identity and liveness of a file.
 
 use std::fmt;
 
@@ -6,28 +6,28 @@ use mmstats_core::read::{ImageState, Refusal};
 
 use crate::value::OwnedValue;
 
-/// Whether a file's program lives, as far as the file and the system tell.
+/// Whether a file can be read, and whether its writer lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {
-    /// Its writer lives: it holds the lock; for format 1, its process exists.
+    /// Its writer lives: it holds the lock; of format 1, its process exists.
     Live,
-    /// Its writer ended cleanly: no value changes any more.
+    /// Its writer closed it: no value changes any more.
     Closed,
-    /// Its writer died; the last values are still there.
+    /// Its writer died; the last values can be read.
     Dead,
-    /// It is not complete yet, and nothing of it is shown.
+    /// It is not complete yet, and cannot be read.
     Building,
-    /// It breaks a rule of the format, or was truncated: nothing of it is shown.
+    /// It breaks a rule of the format, or was truncated, and cannot be read.
     Damaged,
-    /// It is no mmstats file, or one of a newer version.
+    /// It is not an mmstats file, or of a newer version.
     Foreign,
-    /// Nothing tells whether its writer lives.
+    /// Whether its writer lives cannot be determined.
     Unknown,
 }
 
 impl State {
-    /// In lower case.
+    /// The name, in lower case.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -41,19 +41,19 @@ impl State {
         }
     }
 
-    /// Whether the file has fields to show.
+    /// Whether the fields can be read.
     #[must_use]
     pub const fn is_readable(self) -> bool {
         !matches!(self, Self::Building | Self::Damaged | Self::Foreign)
     }
 
-    /// Whether no value will change any more.
+    /// Whether no value changes any more.
     #[must_use]
     pub const fn has_ended(self) -> bool {
         matches!(self, Self::Closed | Self::Dead)
     }
 
-    /// What a refused image is called.
+    /// The state of a refused image.
     pub(crate) const fn from_refusal(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::Building => Self::Building,
@@ -65,7 +65,7 @@ impl State {
         }
     }
 
-    /// What an image in this state is, whose lock is held or not, or not known.
+    /// The state of an image, given whether its lock is held; `None` if that is unknown.
     pub(crate) const fn from_image(state: ImageState, locked: Option<bool>) -> Self {
         match (state, locked) {
             (ImageState::Closed, _) => Self::Closed,
@@ -83,7 +83,7 @@ impl fmt::Display for State {
     }
 }
 
-/// Random identity of a publisher; files with the same one are parts of one program.
+/// Random identity of a publisher; files with equal ones are parts of one program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Instance(pub [u8; 16]);
 
@@ -94,7 +94,7 @@ impl fmt::Display for Instance {
     }
 }
 
-/// What a program says of itself, in the standard fields of FORMAT.md section 11.
+/// Values of the standard fields: FORMAT.md section 11. They are the word of the writer.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Identity {
@@ -119,7 +119,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Takes in the standard field `sys.<name>`; others are not asked for their value.
+    /// Sets the standard field `sys.<name>`. The value of another name is not read.
     pub(crate) fn set(&mut self, name: &str, value: &mut dyn FnMut() -> Option<OwnedValue>) {
         let mut text = || match value() {
             Some(OwnedValue::Text { text, .. }) => Some(text),
@@ -140,7 +140,7 @@ impl Identity {
     }
 }
 
-/// An integer that fits.
+/// The value, if it is an integer that fits.
 fn small<T: TryFrom<u128> + TryFrom<i128>>(value: Option<OwnedValue>) -> Option<T> {
     match value? {
         OwnedValue::Unsigned(n) => T::try_from(n).ok(),
@@ -149,25 +149,25 @@ fn small<T: TryFrom<u128> + TryFrom<i128>>(value: Option<OwnedValue>) -> Option<
     }
 }
 
-/// How many lanes a file has.
+/// Number of lanes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lanes {
-    /// Claimed at least once.
+    /// Lanes that were claimed at least once.
     pub used: u32,
-    /// Owned by a writer now.
+    /// Lanes that a writer owns now.
     pub owned: u32,
-    /// All that fit.
+    /// Lanes that fit in the file.
     pub capacity: u32,
 }
 
 /// One lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneInfo {
-    /// Its number, from 0.
+    /// Number of the lane, from 0.
     pub index: u32,
-    /// Whether a writer owns it, or died owning it; else it was handed back.
+    /// Whether a writer owns it, or died while it did; else it was handed back.
     pub owned: bool,
-    /// How often it was claimed.
+    /// Number of times it was claimed.
     pub owners: u32,
 }
 
@@ -176,14 +176,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instances_are_hexadecimal() {
+    fn instance_is_shown_in_hexadecimal() {
         let mut bytes = [0; 16];
         (bytes[0], bytes[15]) = (0xAB, 1);
         assert_eq!(Instance(bytes).to_string(), "ab000000000000000000000000000001");
     }
 
     #[test]
-    fn the_lock_decides_only_where_the_header_does_not() {
+    fn state_from_image_uses_lock_only_while_live() {
         use ImageState as I;
         assert_eq!(State::from_image(I::Closed, Some(true)), State::Closed);
         assert_eq!(State::from_image(I::Live, Some(true)), State::Live);

@@ -11,9 +11,10 @@ mod problem;
 mod totals;
 mod value;
 
-#[cfg(not(windows))] // the backend of the system
+// The backend of the system.
+#[cfg(not(windows))]
 use mmstats_unix as backend;
-#[cfg(windows)] // as above
+#[cfg(windows)]
 use mmstats_windows as backend;
 
 pub use field::{FieldInfo, FieldRef, Shape};

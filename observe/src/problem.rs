@@ -1,4 +1,4 @@
-//! What is wrong with a file or a place to look, in words for people and a code for tools.
+//! Problems of files and directories, with a text for people and a code for tools.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use mmstats_core::format1;
 use mmstats_core::layout::MAGIC;
 use mmstats_core::read::{FieldError, Refusal, ValueError};
 
-/// Why a file cannot be read, or a place not looked at.
+/// Why a file or directory cannot be read.
 ///
-/// The text names the file, what is wrong, the rule and the place:
+/// Its text names the file, the problem, the broken rule and the offset:
 ///
 /// ```
 /// use std::path::Path;
@@ -21,7 +21,7 @@ use mmstats_core::read::{FieldError, Refusal, ValueError};
 /// observer.refresh();
 /// let problem = observer.problems().next().unwrap();
 /// assert_eq!((problem.path.as_path(), problem.code), (Path::new("no-such-file.mmst"), "not-found"));
-/// assert!(problem.named, "the user asked for it: the exit code says so");
+/// assert!(problem.named, "the user named the file");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,11 +32,11 @@ pub struct Problem {
     /// `not-found`, `permission-denied`, `not-regular`, `not-a-directory`, `too-large`,
     /// `truncated`, `no-such-pid`, `no-locks` and `io`.
     pub code: &'static str,
-    /// Where in the file, in bytes.
+    /// Offset in the file, in bytes; `None` if the problem has no place.
     pub offset: Option<u64>,
-    /// What is wrong, without path, code and offset.
+    /// The problem in words, without path, code and offset.
     pub message: String,
-    /// Whether the user named the path, and did not merely name a directory around it.
+    /// Whether the user named the path itself, not only a directory around it.
     pub named: bool,
 }
 
@@ -55,8 +55,7 @@ impl Problem {
         Self { offset, ..Self::new(path, error.code(), error.to_string()) }
     }
 
-    /// Neither format: the file starts with nothing known (not with the magic), or is too
-    /// short to tell.
+    /// A file of neither format, or too short to tell; `first` are its first bytes, at most 8.
     pub(crate) fn unknown_format(path: &Path, first: &[u8]) -> Self {
         if MAGIC.starts_with(first) {
             let found = u32::try_from(first.len()).unwrap_or(u32::MAX);
@@ -77,7 +76,7 @@ impl Problem {
             ErrorKind::NotRegular(_) => "not-regular",
             ErrorKind::NotDirectory(_) => "not-a-directory",
             ErrorKind::TooLarge { .. } => "too-large",
-            // FORMAT.md has a rule for files that are too short.
+            // A rule of FORMAT.md.
             ErrorKind::Empty => return Self::from_refusal(path, &Refusal::TooShort { found: 0 }),
             ErrorKind::Shrunk => "truncated",
             _ => "io",
@@ -107,9 +106,9 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        plain(f, &self.path.to_string_lossy())?;
+        escaped(f, &self.path.to_string_lossy())?;
         f.write_str(": ")?;
-        plain(f, &self.message)?;
+        escaped(f, &self.message)?;
         write!(f, " ({}", self.code)?;
         match self.offset {
             Some(offset) => write!(f, " at byte {offset})"),
@@ -120,8 +119,8 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// Writes text that may hold anything, so that no terminal escape passes.
-fn plain(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+/// Writes text with escaped control characters, so that none reaches a terminal.
+fn escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for c in text.chars() {
         match c {
             '\'' | '"' | '\\' => write!(f, "{c}")?,
@@ -131,13 +130,13 @@ fn plain(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     Ok(())
 }
 
-/// What is wrong with one field or one value; the others of the file are still good.
+/// The rule that one field or one value breaks; the others of the file are still good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Damage {
-    /// The code of FORMAT.md section 12; or `too-large`: together with others it is more than
-    /// this reader takes.
+    /// A code of FORMAT.md section 12; or `too-large`: values listed in one read exceed the
+    /// memory limit.
     pub code: &'static str,
-    /// Where in the file, in bytes.
+    /// Offset in the file, in bytes.
     pub offset: u32,
 }
 
@@ -164,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_names_file_rule_and_offset_and_escapes() {
+    fn problem_text_has_escaped_path_code_and_offset() {
         let refusal = Refusal::UnsupportedMajor { found: 9 };
         let problem = Problem::from_refusal(Path::new("a\u{1b}[2J.mmst"), &refusal);
         let text = problem.to_string();
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_refuses_has_a_code() {
+    fn problem_from_system_error_has_code() {
         use crate::backend::FileType;
         let path = Path::new("x");
         for (kind, code) in [
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_has_a_rule() {
+    fn problem_of_unknown_format_has_code() {
         let path = Path::new("x");
         assert_eq!(Problem::unknown_format(path, b"").code, "too-short");
         assert_eq!(Problem::unknown_format(path, b"\x89MM").code, "too-short");

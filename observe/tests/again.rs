@@ -1,4 +1,4 @@
-//! What is noticed of files that change under the observer, and what is not believed of them.
+//! Files that change while they are observed.
 #![cfg(unix)] // where a file in use can be made smaller
 
 mod support;
@@ -10,12 +10,12 @@ use mmstats_core::layout::{descriptor as d, header as h};
 use mmstats_core::{Constant, Counter, DataType, Events, FieldSpec};
 use mmstats_observe::{RawVerdict, Scalar, State, Verdict};
 use support::{
-    Plan, id, observe, only, poke, publish, put_word, reseal, simple, text, truncate, word,
+    Setup, id, observe, only, poke, publish, put_word, reseal, simple, text, truncate, word,
 };
 
-/// Cut, noticed, and made longer again before anybody looked: it has lost bytes all the same.
+/// A file that was truncated and extended between two refreshes has lost bytes too.
 #[test]
-fn a_file_that_was_cut_and_grew_again_has_lost_its_values() {
+fn file_truncated_and_extended_loses_values() {
     let directory = tempfile::tempdir().unwrap();
     let mut published = simple(directory.path(), "a.mmst", &[FieldSpec::counter("hits")]);
     Counter::attach(&published.lane(), id(0)).unwrap().add(1);
@@ -30,14 +30,14 @@ fn a_file_that_was_cut_and_grew_again_has_lost_its_values() {
     assert_eq!((changes.changed, only(&observer).state()), (1, State::Damaged));
     assert_eq!(only(&observer).field_count(), 0);
     assert_eq!(only(&observer).problem().unwrap().code, "truncated");
-    // It is opened anew, and what it has now is whole.
+    // It is opened anew, and is whole now.
     assert_eq!(observer.refresh().changed, 1);
     assert_eq!((only(&observer).state(), only(&observer).field_count()), (State::Live, 1));
 }
 
-/// A scan asks the system nothing; it is told by the fault that it met.
+/// A scan makes no system call; it notices the fault.
 #[test]
-fn a_scan_of_pages_that_are_gone_says_so() {
+fn scan_of_missing_pages_returns_false() {
     let directory = tempfile::tempdir().unwrap();
     let labels: Vec<_> = (0..500).map(|i| format!("field {i}")).collect();
     let fields: Vec<_> = labels.iter().map(|label| FieldSpec::counter(label)).collect();
@@ -50,10 +50,10 @@ fn a_scan_of_pages_that_are_gone_says_so() {
     assert_eq!(only(&observer).state(), State::Damaged);
 }
 
-/// Bytes of the heap may be in use before the field is there that they belong to. They are
-/// looked at when it is, whatever lay there before; those of earlier fields are kept.
+/// Bytes of the heap may be in use before their field is added. They are read when it is;
+/// the bytes of earlier fields are kept.
 #[test]
-fn strings_of_a_field_are_those_it_has_when_it_is_added() {
+fn field_has_strings_from_when_it_was_added() {
     let firsts = [
         FieldSpec::counter("first").unit("apples"),
         FieldSpec::info("first", Constant::U32(7)),
@@ -64,8 +64,8 @@ fn strings_of_a_field_are_those_it_has_when_it_is_added() {
     ];
     for first in firsts {
         let directory = tempfile::tempdir().unwrap();
-        let plan = Plan { room: 4, ..Plan::default() };
-        let mut published = publish(directory.path(), "a.mmst", plan, |_| {}, &[first]);
+        let setup = Setup { room: 4, ..Setup::default() };
+        let mut published = publish(directory.path(), "a.mmst", setup, |_| {}, &[first]);
         let before = fs::read(&published.path).unwrap();
         published.writer.add(&FieldSpec::counter("second").unit("oranges")).unwrap();
         let after = fs::read(&published.path).unwrap();
@@ -73,7 +73,7 @@ fn strings_of_a_field_are_those_it_has_when_it_is_added() {
         let [from, to] = [&before, &after].map(|bytes| heap + word(bytes, h::HEAP_USED));
         let new = &after[from as usize..to as usize];
         assert!(new.len() > 16);
-        // As a writer leaves it that is about to add the second.
+        // As left by a writer that is about to add the second field.
         published.poke(h::FIELD_COUNT.into(), &1_u32.to_le_bytes());
         published.poke(from.into(), &vec![0xAA; new.len()]);
         let mut observer = observe(directory.path());
@@ -91,10 +91,10 @@ fn strings_of_a_field_are_those_it_has_when_it_is_added() {
 }
 
 #[test]
-fn files_of_format_1_grow_by_their_fields() {
+fn format_1_file_grows_by_fields() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.mmstats");
-    // Each record: label, type, a byte and the value.
+    // A record: label, type, a byte and the value.
     let record = |label: &str, ty: &str, value: &[u8]| {
         let mut bytes = vec![u8::try_from(label.len()).unwrap(), 0];
         bytes.extend(label.as_bytes());
@@ -142,11 +142,11 @@ fn files_of_format_1_grow_by_their_fields() {
     }
 }
 
-/// Cells that lie next to each other are read together, those that do not are not.
+/// Only adjacent cells are read together.
 #[test]
-fn a_cell_is_where_its_descriptor_says() {
+fn scan_reads_cells_at_their_places() {
     let directory = tempfile::tempdir().unwrap();
-    // A constant has no cell: those of 1 and 3 are neighbours.
+    // A constant has no cell: the cells of 1 and 3 are adjacent.
     let fields = [
         FieldSpec::gauge("0", DataType::U16),
         FieldSpec::counter("1"),
@@ -154,8 +154,8 @@ fn a_cell_is_where_its_descriptor_says() {
         FieldSpec::counter("3"),
         FieldSpec::counter("4"),
     ];
-    let plan = Plan { room: 2, ..Plan::default() };
-    let mut published = publish(directory.path(), "a.mmst", plan, |_| {}, &fields);
+    let setup = Setup { room: 2, ..Setup::default() };
+    let mut published = publish(directory.path(), "a.mmst", setup, |_| {}, &fields);
     let lane = published.lane();
     for index in [1, 3, 4] {
         Counter::attach(&lane, id(index)).unwrap().add(10 + u64::from(index));
@@ -173,7 +173,7 @@ fn a_cell_is_where_its_descriptor_says() {
     };
     if usize::BITS >= 64 {
         assert_eq!(scanned(), [(1, 11), (3, 13), (4, 14)]);
-        // The last one leaves a cell out.
+        // The last field leaves a cell out.
         let at = word(&bytes, h::DESCRIPTOR_OFFSET) + 4 * d::SIZE;
         let place = word(&bytes, at + d::PLACE);
         put_word(&mut bytes, at + d::PLACE, place + 8);
@@ -186,7 +186,7 @@ fn a_cell_is_where_its_descriptor_says() {
 }
 
 #[test]
-fn a_damaged_line_hides_no_other() {
+fn events_with_damaged_line_keep_others() {
     let directory = tempfile::tempdir().unwrap();
     let mut published = simple(directory.path(), "a.mmst", &[FieldSpec::events("log", 7, 16)]);
     let log = Events::<16, _>::attach(&published.lane(), id(0)).unwrap();
@@ -195,7 +195,7 @@ fn a_damaged_line_hides_no_other() {
     }
     let bytes = fs::read(&published.path).unwrap();
     let at = bytes.windows(11).position(|bytes| bytes == b"second line").unwrap();
-    // No text.
+    // Not UTF-8.
     published.poke(at as u64, &[0xFF]);
     let observer = observe(directory.path());
     let events = only(&observer).events(0, 0, 0).unwrap();
@@ -205,10 +205,9 @@ fn a_damaged_line_hides_no_other() {
     assert_eq!(events[2].line.clone().unwrap().text, "third line");
 }
 
-/// Somebody who may give a file away does, and is the owner otherwise: not always the one who
-/// looks.
+/// Root gives the file to another user; any other user keeps it.
 #[test]
-fn the_owner_is_that_of_the_file() {
+fn owner_is_of_file_not_of_observer() {
     let directory = tempfile::tempdir().unwrap();
     let published = simple(directory.path(), "a.mmst", &[FieldSpec::counter("hits")]);
     let uid = fs::metadata(&published.path).unwrap().uid();
@@ -218,9 +217,8 @@ fn the_owner_is_that_of_the_file() {
     assert!(given || uid != 0, "root may");
 }
 
-/// Of copies of a file that nobody writes any more the first is shown.
 #[test]
-fn of_dead_copies_the_first_is_shown() {
+fn copies_without_writer_show_first() {
     let directory = tempfile::tempdir().unwrap();
     let published = simple(directory.path(), "b.mmst", &[FieldSpec::counter("hits")]);
     let path = published.path.clone();
@@ -237,7 +235,7 @@ fn of_dead_copies_the_first_is_shown() {
 }
 
 #[test]
-fn what_is_not_there_is_counted_as_absent() {
+fn value_of_unclaimed_lane_is_absent() {
     let directory = tempfile::tempdir().unwrap();
     let mut published = simple(directory.path(), "a.mmst", &[FieldSpec::text("what", 8)]);
     let _lane = published.lane();

@@ -1,11 +1,12 @@
-//! Files that are damaged, cut, removed, replaced or no files: reported, and never the end.
+//! Damaged, truncated, removed and replaced files, and paths that are no files.
 
 mod support;
 
 use std::fs;
-#[cfg(unix)] // what is planted: pipes, sockets and links
+// Pipes, sockets and links exist on unix only.
+#[cfg(unix)]
 use std::os::unix::{fs::symlink, net::UnixListener};
-#[cfg(unix)] // as above
+#[cfg(unix)]
 use std::process::Command;
 
 use mmstats_core::layout::{descriptor as d, header as h};
@@ -27,8 +28,7 @@ fn counting(directory: &std::path::Path, name: &str, hits: u64) -> Published {
     published
 }
 
-/// Whether a file could not be truncated, as on Windows while somebody looks at it; then it is as
-/// whole as it was.
+/// Whether a file is still whole: Windows refuses to truncate a mapped file.
 fn refused(file: &mmstats_observe::File) -> bool {
     assert!(file.values().iter().all(|reading| !matches!(reading.verdict, Verdict::Damaged(_))));
     assert_eq!((file.state(), file.problem().is_none()), (State::Live, true));
@@ -40,10 +40,10 @@ fn codes(observer: &Observer) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_file_that_is_truncated_under_us_is_reported_and_the_others_are_read() {
+fn truncated_file_is_reported_and_others_are_read() {
     for size in [0, 100, 4096] {
         let directory = tempfile::tempdir().unwrap();
-        // Larger than a few pages, so that its lanes lie in pages that go.
+        // Several pages, so that the lanes lie in pages that are cut off.
         let labels: Vec<_> = (0..500).map(|i| format!("field {i}")).collect();
         let fields: Vec<_> = labels.iter().map(|label| FieldSpec::counter(label)).collect();
         let mut short = simple(directory.path(), "b.mmst", &fields);
@@ -59,7 +59,7 @@ fn a_file_that_is_truncated_under_us_is_reported_and_the_others_are_read() {
         if !cut(&short.path, size) && refused(file) {
             continue;
         }
-        // Nobody has looked again yet: the gap is met while values are read.
+        // No refresh yet: the fault happens while values are read.
         assert_eq!(file.state(), State::Live);
         let readings = file.values();
         assert!(readings.iter().all(|reading| {
@@ -86,9 +86,9 @@ fn a_file_that_is_truncated_under_us_is_reported_and_the_others_are_read() {
     }
 }
 
-/// The rest of the page reads as zero, and nothing faults.
+/// The rest of the page reads as zero, without a fault.
 #[test]
-fn truncation_inside_a_page_is_seen_too() {
+fn truncation_inside_page_is_noticed() {
     for handles in [0, 9] {
         let directory = tempfile::tempdir().unwrap();
         let short = counting(directory.path(), "a.mmst", 1);
@@ -118,7 +118,7 @@ fn truncation_inside_a_page_is_seen_too() {
 }
 
 #[test]
-fn truncation_is_seen_at_the_refresh() {
+fn truncation_is_noticed_at_refresh() {
     let directory = tempfile::tempdir().unwrap();
     let published = counting(directory.path(), "a.mmst", 1);
     let mut observer = observe(&published.path);
@@ -134,7 +134,7 @@ fn truncation_is_seen_at_the_refresh() {
 }
 
 #[test]
-fn totals_start_again_without_a_file_that_is_lost_meanwhile() {
+fn totals_leave_out_file_truncated_during_update() {
     let directory = tempfile::tempdir().unwrap();
     let labels: Vec<_> = (0..500).map(|i| format!("field {i}")).collect();
     let fields: Vec<_> = labels.iter().map(|label| FieldSpec::counter(label)).collect();
@@ -154,13 +154,13 @@ fn totals_start_again_without_a_file_that_is_lost_meanwhile() {
 }
 
 #[test]
-fn vanished_and_replaced_files_are_noticed_and_still_readable() {
+fn vanished_and_replaced_files_stay_readable() {
     let directory = tempfile::tempdir().unwrap();
     let mut writers = Vec::new();
     let mut made = |name, hits| {
         let published = counting(directory.path(), name, hits);
         let path = published.path.clone();
-        // On Windows nobody else removes or renames what has one.
+        // Windows removes and renames no file that is open for writing.
         if cfg!(unix) {
             writers.push(published);
         }
@@ -177,7 +177,7 @@ fn vanished_and_replaced_files_are_noticed_and_still_readable() {
     assert_eq!(value(&changes.vanished[0], "hits").value, unsigned(1));
     assert_eq!(observer.files().len(), 1);
 
-    // Another file by a name that is known.
+    // Another file with the name.
     replace(&made("c.mmst", 3), &directory.path().join("b.mmst"));
     let changes = observer.refresh();
     assert_eq!((changes.added, changes.vanished.len()), (1, 1));
@@ -196,7 +196,7 @@ fn vanished_and_replaced_files_are_noticed_and_still_readable() {
     assert_eq!(value(only(&observer), "hits").value, unsigned(4));
     assert!(observer.refresh().is_empty());
 
-    // A file that was named and is gone.
+    // A named file that was removed.
     let mut named = observe(&directory.path().join("b.mmst"));
     assert_eq!(named.problems().count(), 0);
     remove(&directory.path().join("b.mmst"));
@@ -215,13 +215,13 @@ fn seal_header(bytes: &mut [u8]) {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_by_name() {
+fn path_of_no_regular_file_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     let good = counting(directory.path(), "good.mmst", 1);
     assert_eq!(good.path, path("good.mmst"));
     fs::create_dir(path("directory.mmst")).unwrap();
-    #[cfg(unix)] // elsewhere there are neither pipes nor sockets, and links not for everybody
+    #[cfg(unix)]
     let _socket = {
         symlink(&good.path, path("link.mmst")).unwrap();
         symlink("nowhere", path("dangling.mmst")).unwrap();
@@ -249,8 +249,8 @@ fn what_is_no_regular_file_is_refused_by_name() {
     ];
     assert_eq!(found, want.into_iter().flatten().collect::<Vec<_>>());
     assert_eq!(observer.files().len(), 2, "the good and the empty one");
-    // Named by the user they are refused too, and a device is.
-    #[cfg(unix)] // as above
+    // Named by the user they are refused too, and so is a device.
+    #[cfg(unix)]
     {
         for name in ["link.mmst", "pipe.mmst", "socket.mmst"] {
             let observer = observe(&path(name));
@@ -258,25 +258,25 @@ fn what_is_no_regular_file_is_refused_by_name() {
             assert_eq!((problem.code, problem.named), ("not-regular", true), "{problem}");
             assert!(observer.files().is_empty());
         }
-        // Once, also where it lies in a directory that was named too.
+        // Once, although its directory was named too.
         let sources = Sources::new().path(directory.path()).path(path("link.mmst"));
         let mut both = Observer::new(sources);
         both.refresh();
         let links: Vec<_> = both.problems().filter(|p| p.path == path("link.mmst")).collect();
         assert!(matches!(links.as_slice(), [Problem { named: true, .. }]), "{links:?}");
     }
-    // Each system has one.
+    // The null device of each system.
     let null = if cfg!(windows) { "NUL" } else { "/dev/null" };
     let device = observe(std::path::Path::new(null));
     assert_eq!(codes(&device), ["not-regular"]);
-    // A directory of that name that the user named is searched.
+    // A named directory with the suffix is searched.
     assert_eq!(codes(&observe(&path("directory.mmst"))), [""; 0]);
     let missing = observe(&path("missing"));
     assert_eq!(codes(&missing), ["not-found"]);
 }
 
 #[test]
-fn one_file_by_two_names_is_counted_once() {
+fn file_with_two_names_is_shown_once() {
     let directory = tempfile::tempdir().unwrap();
     let published = counting(directory.path(), "a.mmst", 7);
     fs::hard_link(&published.path, directory.path().join("b.mmst")).unwrap();
@@ -289,10 +289,10 @@ fn one_file_by_two_names_is_counted_once() {
 }
 
 #[test]
-fn a_broken_header_names_its_rule_and_place() {
+fn broken_header_has_code_and_offset() {
     let directory = tempfile::tempdir().unwrap();
     let broken = |name: &str, change: &dyn Fn(&mut Vec<u8>), seal: bool| {
-        // Its writer is gone: on Windows nobody else replaces what has one.
+        // Without a writer: Windows replaces no file that is open for writing.
         let path = counting(directory.path(), name, 1).path.clone();
         let mut bytes = fs::read(&path).unwrap();
         change(&mut bytes);
@@ -331,7 +331,7 @@ fn a_broken_header_names_its_rule_and_place() {
 }
 
 #[test]
-fn one_damaged_field_or_value_hides_no_other() {
+fn damaged_field_or_value_keeps_others() {
     let directory = tempfile::tempdir().unwrap();
     let mut published = counting(directory.path(), "a.mmst", 1);
     let lane = published.lane();
@@ -342,7 +342,7 @@ fn one_damaged_field_or_value_hides_no_other() {
     let descriptor = |index: u32| word(h::DESCRIPTOR_OFFSET) + index * d::SIZE;
     let lane_base = |index: u32| word(h::LANES_OFFSET) + index * word(h::LANE_STRIDE);
 
-    // A value that is no bool.
+    // An invalid bool.
     let cell = lane_base(1) + word(descriptor(1) + d::PLACE);
     published.poke(cell.into(), &[2]);
     let observer = observe(directory.path());
@@ -356,7 +356,7 @@ fn one_damaged_field_or_value_hides_no_other() {
     assert!(matches!(file.lane_values(1)[1].verdict, Verdict::Damaged(_)));
     assert_eq!(file.lane_values(0)[1].verdict, Verdict::Absent);
 
-    // A lane in no known state: the sum is that of the others, and says so.
+    // A lane in an unknown state: the sum has the other lanes, and the verdict.
     published.poke(lane_base(1).into(), &[9]);
     let hits = value(file, "hits");
     assert_eq!((hits.value, hits.tally.values, hits.tally.damaged), (unsigned(1), 1, 1));
@@ -366,7 +366,7 @@ fn one_damaged_field_or_value_hides_no_other() {
     assert!(matches!(total.verdict, Verdict::Damaged(_)));
     published.poke(lane_base(1).into(), &[1]);
 
-    // A bit of a label.
+    // One bit of a label.
     let label = word(descriptor(0) + d::LABEL);
     published.poke(u64::from(label) + 2, b"H");
     assert_eq!(value(file, "hits").value, unsigned(11), "what was checked is what is used");
@@ -387,11 +387,11 @@ fn one_damaged_field_or_value_hides_no_other() {
 }
 
 #[test]
-fn a_thousand_files_with_one_in_ten_damaged() {
+fn thousand_files_with_tenth_damaged_are_read() {
     let directory = tempfile::tempdir().unwrap();
     let labels: Vec<_> = (0..50).map(|i| format!("field {i}")).collect();
     let fields: Vec<_> = labels.iter().map(|label| FieldSpec::counter(label)).collect();
-    // The files are closed at once, or there would be more open ones than allowed.
+    // The files are closed at once, to stay below the limit of open files.
     for i in 0..1000_u64 {
         let mut published = simple(directory.path(), &format!("{i}.mmst"), &fields);
         Counter::attach(&published.lane(), id(49)).unwrap().add(i);

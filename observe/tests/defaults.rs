@@ -1,4 +1,4 @@
-//! Where is looked: directories that are named, and those of the environment.
+//! Directories that are searched: named ones, and those of the environment.
 #![cfg(unix)]
 
 mod support;
@@ -12,8 +12,8 @@ use mmstats_core::FieldSpec;
 use mmstats_observe::{Observer, Sources};
 use support::simple;
 
-/// What a process sees that has this environment, and no other, and observes `arguments`:
-/// paths, and numbers of processes. The environment belongs to all threads of a process.
+/// The lines of a child process with only this environment, which observes `arguments`: paths
+/// and process ids. A child, because threads share the environment of a process.
 fn look(environment: &[(&str, &Path)], arguments: &str) -> Vec<String> {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 40 && exec \"$0\" --exact child --nocapture"]);
@@ -25,13 +25,13 @@ fn look(environment: &[(&str, &Path)], arguments: &str) -> Vec<String> {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    // The first line comes behind the name of the test.
+    // The first line follows the name of the test.
     let lines = text.lines().filter_map(|line| line.split_once("SEEN ").map(|(_, seen)| seen));
-    // What other programs have in the memory of this machine is not ours.
+    // Files of other programs of this machine are left out.
     lines.filter(|line| !line.contains("/dev/shm/")).map(str::to_owned).collect()
 }
 
-/// Not a test of its own: see `look`.
+/// No test: the child process of `look`.
 #[test]
 fn child() {
     let Ok(arguments) = std::env::var("MMSTATS_TEST_LOOK") else { return };
@@ -62,7 +62,7 @@ fn child() {
 }
 
 #[test]
-fn each_directory_that_was_named_is_searched_once() {
+fn named_directory_is_searched_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     for name in ["one", "two"] {
@@ -78,24 +78,24 @@ fn each_directory_that_was_named_is_searched_once() {
         format!("file {}", two.join("a.mmst").display()),
     ];
     assert_eq!(look(&[], &both), wanted);
-    // Named, and where files of processes are looked for.
+    // Named, and also a default directory, for process ids.
     let found = look(&[("MMSTATS_PATH", &two)], &format!("{both} 4294967295"));
     assert_eq!(found[..4], wanted);
     assert_eq!(found[4..], ["no-such-pid true 4294967295"]);
 }
 
 #[test]
-fn what_the_environment_names_is_all_that_is_searched() {
+fn directory_of_environment_is_only_one_searched() {
     let directory = tempfile::tempdir().unwrap();
     let none = directory.path().join("none");
     let found = look(&[("MMSTATS_PATH", &none), ("TMPDIR", directory.path())], "");
     assert_eq!(found, [format!("not-found true {}", none.display())]);
 }
 
-/// Files of format 1 lie in the directory for temporary files; those of format 3 do not, and
-/// a directory that others can write to is not believed. Nobody named these places.
+/// The temporary directory is searched for format 1 only. A default directory that others can
+/// write to is refused, without a named path in the problem.
 #[test]
-fn where_nothing_is_named_the_usual_places_are_searched() {
+fn default_directories_are_searched_without_environment() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::write(path("old.mmstats"), b"\x01\x04\0hits\x01\0B\xFF\x07\0\0").unwrap();
@@ -113,9 +113,9 @@ fn where_nothing_is_named_the_usual_places_are_searched() {
     assert_eq!(look(&places[..2], ""), wanted);
 }
 
-/// Here because the process has no more files to open.
+/// Here because the process has reached its limit of open files.
 #[test]
-fn a_directory_that_cannot_be_listed_is_told_of() {
+fn directory_that_cannot_be_listed_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let shown = directory.path().display().to_string();
     let found = look(&[], &format!("full {shown}"));
@@ -129,9 +129,9 @@ fn a_directory_that_cannot_be_listed_is_told_of() {
     );
 }
 
-/// What cannot be opened is not known to be of the process that is asked for.
+/// An unreadable file is not known to be of the process.
 #[test]
-fn who_asks_for_a_process_is_not_told_of_links() {
+fn pid_source_does_not_report_unreadable_files() {
     let directory = tempfile::tempdir().unwrap();
     let link = directory.path().join("link.mmst");
     symlink("nowhere", &link).unwrap();

@@ -1,4 +1,4 @@
-//! Corners that mutation testing found nobody standing in.
+//! Cases that mutation testing found untested.
 #![cfg(unix)]
 
 mod support;
@@ -10,9 +10,9 @@ use mmstats_observe::{
     Fold, Number, OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Storage, Totals, Verdict,
     totals,
 };
-use support::{Plan, id, observe, only, publish, simple, unsigned};
+use support::{Setup, id, observe, only, publish, simple, unsigned};
 
-/// The value of the one field of all files.
+/// The value of the only field, over all files.
 fn sum(observer: &mmstats_observe::Observer) -> Option<OwnedValue> {
     let all = totals(observer.files());
     assert_eq!(all.len(), 1, "{all:?}");
@@ -24,7 +24,7 @@ fn array(numbers: &[u128]) -> Option<OwnedValue> {
 }
 
 #[test]
-fn arrays_of_counters_add_up_in_files_and_in_folds() {
+fn counter_arrays_add_up_in_totals_and_folds() {
     let directory = tempfile::tempdir().unwrap();
     let spec = FieldSpec::array("n", DataType::U64, 3).kind(Kind::Counter);
     let files = [[1, 2, 3], [10, 20, u64::MAX]].map(|values| {
@@ -44,7 +44,7 @@ fn arrays_of_counters_add_up_in_files_and_in_folds() {
 }
 
 #[test]
-fn histograms_of_floats_add_up() {
+fn float_histograms_add_up() {
     let directory = tempfile::tempdir().unwrap();
     let spec = FieldSpec::histogram("h", Buckets::floats(0.1, 0.01, 100.0));
     for (name, values) in [("a.mmst", [0.5, 2.5]), ("b.mmst", [-1.0, 40.0])] {
@@ -61,22 +61,22 @@ fn histograms_of_floats_add_up() {
 }
 
 #[test]
-fn rates_are_those_of_each_window() {
+fn rates_have_value_of_each_window() {
     let directory = tempfile::tempdir().unwrap();
     let specs = [FieldSpec::counter("hits"), FieldSpec::rate("rate", 1000, &["1", "10"])];
     let add = |writer: &mut mmstats_core::Writer<_>| {
         writer.add_all(&specs).unwrap();
     };
-    // 128 checkpoints take some room.
-    let plan = Plan { room: 40, ..Plan::default() };
-    let mut file = publish(directory.path(), "a.mmst", plan, add, &[]);
+    // Room for 128 checkpoints.
+    let setup = Setup { room: 40, ..Setup::default() };
+    let mut file = publish(directory.path(), "a.mmst", setup, add, &[]);
     let second = 1_000_000_000;
     let start = 1_700_000_000 * second;
     for (lane, step) in [(file.lane(), 7), (file.lane(), 2)] {
         let rate = Rate::attach(&lane, id(0)).unwrap();
         (0..=20).for_each(|n| rate.add(step, start + n * second));
     }
-    // Its writer is gone, so windows end at the last checkpoint.
+    // Without a writer, windows end at the last checkpoint.
     let path = file.path.clone();
     drop(file);
     let observer = observe(&path);
@@ -92,9 +92,9 @@ fn rates_are_those_of_each_window() {
     assert_eq!((file.rates(0, None), file.rates(7, None)), (None, None), "no rates");
 }
 
-/// Every type, alone and optional, by each way to it.
+/// Every type, required and optional, through each reading method.
 #[test]
-fn scans_and_visits_agree_for_every_type() {
+fn scan_and_visit_agree_for_every_type() {
     let directory = tempfile::tempdir().unwrap();
     let types = [
         DataType::U8,
@@ -118,7 +118,7 @@ fn scans_and_visits_agree_for_every_type() {
             $(Gauge::<$type, _>::attach(&lane, id($at)).unwrap().set($value);)*
         };
     }
-    // The first i32 and the f64 have none.
+    // The first i32 and the f64 have no value.
     set! {
         0 u8 = 200; 1 u16 = 60_000; 2 u32 = 4_000_000_000; 3 u64 = u64::MAX; 4 i8 = -100;
         5 i16 = -30_000; 7 i64 = i64::MIN; 8 f32 = -0.5; 10 bool = true;
@@ -143,7 +143,7 @@ fn scans_and_visits_agree_for_every_type() {
     let mut scanned = vec![None; wanted.len()];
     assert!(seen.scan(0, |index, raw| scanned[index as usize] = Some(raw)));
     for (index, (scanned, wanted)) in scanned.iter().zip(wanted).enumerate() {
-        // What is larger than a word of the writer is latched.
+        // A type larger than a word of the writer is latched.
         let field = seen.field(index).unwrap();
         let word = field.ty().unwrap().size() <= usize::BITS / 8;
         let storage = if word { Storage::Atomic } else { Storage::Latched };
@@ -158,7 +158,7 @@ fn scans_and_visits_agree_for_every_type() {
         assert_eq!(raw.consistent(), wanted, "{}", field.label());
     }));
     assert_eq!(visited, wanted.len());
-    // A lane that nobody claimed has none of them.
+    // An unclaimed lane has no values.
     let mut absent = 0;
     seen.visit_lane(1, &mut Scratch::new(), |_, raw| {
         absent += u32::from(raw == RawVerdict::Absent);
@@ -166,7 +166,6 @@ fn scans_and_visits_agree_for_every_type() {
     assert_eq!(absent, 12);
 }
 
-/// A file of format 1 has one lane, whoever asks for which.
 #[test]
 fn format_1_has_one_lane() {
     let directory = tempfile::tempdir().unwrap();
@@ -196,9 +195,8 @@ fn format_1_has_one_lane() {
     assert_eq!((&second.value, second.verdict), (&None, Verdict::Absent));
 }
 
-/// Gauges by all rules, over two lanes.
 #[test]
-fn each_rule_combines_lanes() {
+fn gauges_combine_lanes_by_each_rule() {
     for (rule, wanted) in [
         (Aggregation::Sum, Some(OwnedValue::Signed(-2))),
         (Aggregation::Min, Some(OwnedValue::Signed(-9))),
@@ -234,9 +232,8 @@ fn floats_of_both_sizes_add_up() {
     }
 }
 
-/// An average is a count and a sum, of whatever type both are.
 #[test]
-fn averages_may_be_of_integers() {
+fn average_of_any_type_has_mean() {
     let directory = tempfile::tempdir().unwrap();
     let average = |label, ty| {
         FieldSpec::array(label, ty, 2).kind(Kind::Average).aggregation(Aggregation::Sum)
@@ -260,9 +257,8 @@ fn averages_may_be_of_integers() {
     assert_eq!(average(&file.lane_values(1)[1]), (1.0, -10.0, -10.0));
 }
 
-/// What is above all buckets is counted there; an octave has 2 to the power of the scale.
 #[test]
-fn histograms_tell_what_is_above_and_their_scale() {
+fn histogram_has_count_above_and_scale() {
     let directory = tempfile::tempdir().unwrap();
     for error in [0.5, 0.2, 0.05, 0.01] {
         let spec = FieldSpec::histogram("h", Buckets::integers(error, 100, 10_000));
@@ -282,7 +278,7 @@ fn histograms_tell_what_is_above_and_their_scale() {
 }
 
 #[test]
-fn totals_are_shown_by_their_fields() {
+fn totals_debug_shows_fields() {
     let directory = tempfile::tempdir().unwrap();
     let _file = simple(directory.path(), "a.mmst", &[FieldSpec::counter("hits")]);
     let mut all = Totals::new();

@@ -1,4 +1,4 @@
-//! What is taken once of several parts, and what is looked at again at each update.
+//! Constants of several parts, folded parts, and filters.
 
 mod support;
 
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use mmstats_core::{Aggregation, Constant, Counter, FieldSpec, Kind};
 use mmstats_observe::{Fold, Observer, OwnedValue, Totals};
-use support::{Plan, Published, id, observe, publish, simple, unsigned};
+use support::{Published, Setup, id, observe, publish, simple, unsigned};
 
 fn part(
     directory: &std::path::Path,
@@ -15,8 +15,8 @@ fn part(
     (instance, part): (u64, u32),
     fields: &[FieldSpec<'_>],
 ) -> Published {
-    let plan = Plan { instance, part, ..Plan::default() };
-    publish(directory, name, plan, |_| {}, fields)
+    let setup = Setup { instance, part, ..Setup::default() };
+    publish(directory, name, setup, |_| {}, fields)
 }
 
 fn folded(observer: &Observer, path: &std::path::Path) -> Fold {
@@ -31,9 +31,9 @@ fn labels(totals: &Totals) -> Vec<(&str, Option<OwnedValue>)> {
     all.map(|total| (total.field.label.as_str(), total.reading.value.clone())).collect()
 }
 
-/// In whichever order the files come, the lowest part says it.
+/// In any order of the files.
 #[test]
-fn a_constant_is_that_of_the_lowest_part() {
+fn constant_is_of_lowest_part() {
     let name = FieldSpec::info("name", Constant::Text("web"));
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let directory = tempfile::tempdir().unwrap();
@@ -54,9 +54,8 @@ fn a_constant_is_that_of_the_lowest_part() {
     }
 }
 
-/// A part that is folded takes its own constants along, and no others.
 #[test]
-fn a_fold_has_the_constants_of_the_parts_it_took() {
+fn fold_has_constants_of_its_parts_only() {
     let directory = tempfile::tempdir().unwrap();
     let constant = |label, n| {
         let spec = FieldSpec::info(label, Constant::U64(n));
@@ -74,9 +73,8 @@ fn a_fold_has_the_constants_of_the_parts_it_took() {
     assert_eq!(found, [("starts", unsigned(5)), ("stops", unsigned(3))]);
 }
 
-/// What nobody ever counted leaves nothing behind.
 #[test]
-fn a_fold_keeps_what_has_a_value() {
+fn fold_keeps_only_fields_with_value() {
     let directory = tempfile::tempdir().unwrap();
     let never = simple(directory.path(), "a.mmst", &[FieldSpec::counter("never")]);
     let mut once = simple(directory.path(), "b.mmst", &[FieldSpec::counter("once")]);
@@ -84,7 +82,7 @@ fn a_fold_keeps_what_has_a_value() {
     let observer = observe(directory.path());
     let mut all = Totals::new();
     for (path, wanted) in [(&never.path, vec![]), (&once.path, vec![("once", unsigned(1))])] {
-        // The same totals with another fold, and the same files: none.
+        // The same totals with another fold, and again without files.
         all.update(&[], Some(&folded(&observer, path)));
         assert_eq!(labels(&all), wanted);
     }
@@ -93,11 +91,11 @@ fn a_fold_keeps_what_has_a_value() {
 }
 
 #[test]
-fn fields_are_chosen_once_while_files_stay_the_same() {
+fn filter_is_called_once_while_files_stay_same() {
     let directory = tempfile::tempdir().unwrap();
     let fields = [FieldSpec::counter("hits"), FieldSpec::counter("misses")];
-    let plan = Plan { room: 1, ..Plan::default() };
-    let mut published = publish(directory.path(), "a.mmst", plan, |_| {}, &fields);
+    let setup = Setup { room: 1, ..Setup::default() };
+    let mut published = publish(directory.path(), "a.mmst", setup, |_| {}, &fields);
     let _other = simple(directory.path(), "b.mmst", &fields);
     let mut observer = observe(directory.path());
     let asked = Arc::new(AtomicU32::new(0));

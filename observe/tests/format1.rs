@@ -1,4 +1,4 @@
-//! Real files of the original library, against what its own reader said of them.
+//! Files of the original library, compared with the output of its own reader.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/fixtures/format-1")
 }
 
-/// What the fixture says of a value, and what we say, in the same words.
+/// Type and value in the words of the fixture.
 fn words(value: &OwnedValue) -> (&'static str, String) {
     match value {
         OwnedValue::Unsigned(n) => ("integer", n.to_string()),
@@ -23,7 +23,7 @@ fn words(value: &OwnedValue) -> (&'static str, String) {
 }
 
 #[test]
-fn every_file_is_what_the_original_says() {
+fn fixture_values_are_those_of_original_reader() {
     let mut observer = Observer::new(Sources::new().path(fixtures()));
     observer.refresh();
     assert_eq!(observer.problems().count(), 0);
@@ -55,7 +55,7 @@ fn every_file_is_what_the_original_says() {
 }
 
 #[test]
-fn the_program_is_known_by_its_pid() {
+fn format_1_program_is_live_by_pid() {
     let mut observer = Observer::new(Sources::new().path(fixtures().join("web.mmstats")));
     observer.refresh();
     let file = &observer.files()[0];
@@ -69,7 +69,7 @@ fn the_program_is_known_by_its_pid() {
 }
 
 #[test]
-fn values_are_those_of_the_last_refresh() {
+fn format_1_values_are_of_last_refresh() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.mmstats");
     let file = |value: u8| [b"\x01\x04\0hits\x01\0B\xFF".as_slice(), &[value, 0, 0]].concat();
@@ -84,7 +84,7 @@ fn values_are_those_of_the_last_refresh() {
     let total = &totals(observer.files())[0];
     assert_eq!(total.reading.value, Some(OwnedValue::Unsigned(9)));
 
-    // Cut in the middle of a record.
+    // Truncated within a record.
     overwrite(&path, &file(9)[..9]);
     assert_eq!(observer.refresh().changed, 1);
     let problem = observer.files()[0].problem().unwrap();
@@ -95,7 +95,7 @@ fn values_are_those_of_the_last_refresh() {
     assert_eq!(observer.files()[0].value(0).value, Some(OwnedValue::Unsigned(1)));
 }
 
-/// Writes over a file, which stays the same one.
+/// Overwrites a file in place.
 fn overwrite(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }

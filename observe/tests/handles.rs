@@ -1,4 +1,4 @@
-//! How many files are kept open, besides being mapped.
+//! Number of files that are kept open, besides being mapped.
 #![cfg(target_os = "linux")] // where a process can see what it has open
 
 mod support;
@@ -10,14 +10,14 @@ use mmstats_core::{Counter, FieldSpec};
 use mmstats_observe::{Observer, Sources, totals};
 use support::{id, simple, unsigned};
 
-/// How many files of a directory this process has open.
+/// Number of files of a directory that this process has open.
 fn open_in(directory: &Path) -> usize {
     let open = std::fs::read_dir("/proc/self/fd").unwrap();
     let paths = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
     paths.filter(|path| path.starts_with(directory)).count()
 }
 
-/// A file whose writer is gone.
+/// A file without a writer.
 fn left(directory: &Path, name: &str) -> PathBuf {
     let mut published = simple(directory, name, &[FieldSpec::counter("hits")]);
     Counter::attach(&published.lane(), id(0)).unwrap().add(1);
@@ -25,10 +25,10 @@ fn left(directory: &Path, name: &str) -> PathBuf {
 }
 
 #[test]
-fn as_many_files_are_kept_open_as_was_said() {
+fn keep_handles_limits_open_files() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path().canonicalize().unwrap();
-    // Never kept open: one of format 1, and one that is none.
+    // Never kept open: a file of format 1, and one of neither format.
     std::fs::write(directory.join("0.mmstats"), b"\x01\x04\0hits\x01\0B\xFF\x07\0\0").unwrap();
     std::fs::write(directory.join("1.mmst"), "hello world").unwrap();
     let first = left(&directory, "a.mmst");
@@ -54,11 +54,11 @@ fn as_many_files_are_kept_open_as_was_said() {
 }
 
 #[test]
-fn half_of_what_the_process_may_have_open_is_kept_open() {
+fn open_files_default_to_half_of_limit() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path().canonicalize().unwrap();
     (0..30).for_each(|i| drop(left(&directory, &format!("{i}.mmst"))));
-    // A limit belongs to a whole process.
+    // In a child: the limit is of a whole process.
     let output = Command::new("sh")
         .args(["-c", "ulimit -n 40 && exec \"$0\" --exact child --nocapture"])
         .arg(std::env::current_exe().unwrap())
@@ -69,7 +69,7 @@ fn half_of_what_the_process_may_have_open_is_kept_open() {
     assert!(text.contains("20 of 30 open"), "{output:?}");
 }
 
-/// Not a test of its own: see `half_of_what_the_process_may_have_open_is_kept_open`.
+/// No test: the child process of `open_files_default_to_half_of_limit`.
 #[test]
 fn child() {
     let Some(directory) = std::env::var_os("MMSTATS_TEST_DIRECTORY") else { return };

@@ -1,4 +1,4 @@
-//! Any bytes at all, through everything that the crate offers.
+//! Arbitrary bytes through the whole API.
 
 mod support;
 
@@ -8,9 +8,9 @@ use mmstats_core::layout::{descriptor as d, header as h};
 use mmstats_core::{Constant, Counter, DataType, FieldSpec, Text, Timer};
 use mmstats_observe::{Observer, OwnedValue};
 use proptest::prelude::*;
-use support::{Plan, id, observe, publish, walk};
+use support::{Setup, id, observe, publish, walk};
 
-/// A good image with a bit of everything.
+/// A valid image with fields of several kinds.
 fn good(directory: &Path) -> Vec<u8> {
     let fields = [
         FieldSpec::counter("hits").unit("requests").help("Requests served."),
@@ -25,8 +25,8 @@ fn good(directory: &Path) -> Vec<u8> {
     let add = |writer: &mut mmstats_core::Writer<_>| {
         writer.add_group(&members).unwrap();
     };
-    let plan = Plan { room: 3, ..Plan::default() };
-    let mut published = publish(directory, "good.mmst", plan, add, &fields);
+    let setup = Setup { room: 3, ..Setup::default() };
+    let mut published = publish(directory, "good.mmst", setup, add, &fields);
     for _ in 0..2 {
         let lane = published.lane();
         Counter::attach(&lane, id(0)).unwrap().add(3);
@@ -49,7 +49,7 @@ fn show(directory: &Path, name: &str, bytes: &[u8]) {
     let path = directory.join(name);
     std::fs::write(&path, bytes).unwrap();
     walk(&observe(&path));
-    // And again, over a file that is there already.
+    // Again, over the existing file.
     let mut observer = observe(&path);
     observer.refresh();
     walk(&observer);
@@ -59,7 +59,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_bytes(mut bytes in proptest::collection::vec(any::<u8>(), 0..600), first in 0..3) {
+    fn arbitrary_bytes_do_not_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..600), first in 0..3) {
         let directory = tempfile::tempdir().unwrap();
         let magic: &[u8] = match first {
             0 => &[],
@@ -70,9 +70,9 @@ proptest! {
         show(directory.path(), "x.mmst", &bytes);
     }
 
-    /// Words of a good image replaced, mostly by numbers that matter.
+    /// Words replaced, mostly by boundary values.
     #[test]
-    fn a_good_image_with_some_words_changed(
+    fn valid_image_with_changed_words_does_not_panic(
         changes in proptest::collection::vec(
             (any::<prop::sample::Index>(), prop_oneof![
                 any::<u32>(), 0..300_u32, Just(u32::MAX), Just(u32::MAX - 7), Just(64), Just(1 << 31),
@@ -101,9 +101,9 @@ proptest! {
         show(directory.path(), "x.mmst", &bytes);
     }
 
-    /// The same, under an observer that has opened the file before.
+    /// Changed after the observer opened the file.
     #[test]
-    fn a_good_image_changed_while_it_is_observed(
+    fn valid_image_changed_while_observed_does_not_panic(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
         size in proptest::option::of(0..9000_u64),
     ) {
@@ -126,7 +126,7 @@ proptest! {
 }
 
 #[test]
-fn the_good_image_is_good() {
+fn valid_image_is_readable() {
     let directory = tempfile::tempdir().unwrap();
     let bytes = good(directory.path());
     let path = directory.path().join("x.mmst");
@@ -138,9 +138,9 @@ fn the_good_image_is_good() {
     walk(&observer);
 }
 
-/// All files of the specification, of all classes, and quantiles of all that has some.
+/// All fixtures of all classes, with the quantiles of histograms.
 #[test]
-fn every_fixture_is_walked() {
+fn every_fixture_does_not_panic() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/fixtures");
     let (mut found, mut histograms) = (0, 0);
     let mut folders = vec![fixtures];
@@ -166,17 +166,16 @@ fn every_fixture_is_walked() {
     assert!(found > 500 && histograms > 5, "{found} fixtures, {histograms} histograms");
 }
 
-/// Counts that are as large as the format allows in a sparse file cost what they cost, and
-/// no more than a moment.
+/// The largest counts that the format allows.
 #[test]
-fn a_sparse_file_of_a_gigabyte_is_refused_or_read_in_a_moment() {
+fn sparse_gigabyte_is_refused_or_read_quickly() {
     let directory = tempfile::tempdir().unwrap();
     let mut bytes = good(directory.path());
     let size = 1_u32 << 30;
     let put = |bytes: &mut [u8], at: u32, n: u32| {
         bytes[at as usize..at as usize + 4].copy_from_slice(&n.to_le_bytes());
     };
-    // All of it metadata: 512 MiB of descriptors, then heap.
+    // Metadata only: 512 MiB of descriptors, then heap.
     put(&mut bytes, h::FILE_SIZE, size);
     put(&mut bytes, h::DESCRIPTOR_CAPACITY, 1 << 23);
     put(&mut bytes, h::HEAP_OFFSET, 192 + (1 << 29));

@@ -1,4 +1,4 @@
-//! Values of the kinds that are more than one number: alone, over lanes and over programs.
+//! Timers, histograms, averages, windows and states: in a lane, over lanes and over programs.
 
 #[path = "../../tests/shared/phase.rs"]
 mod phase;
@@ -20,7 +20,7 @@ const FIELDS: [FieldSpec<'_>; 5] = [
     FieldSpec::timestamp("at"),
 ];
 
-/// A program with `lanes` lanes; lane i records i + 1 and the numbers before it.
+/// A program with `lanes` lanes; lane i records the numbers 1 to i + 1.
 fn program(directory: &std::path::Path, name: &str, lanes: u64) -> Published {
     let mut published = simple(directory, name, &FIELDS);
     for i in 0..lanes {
@@ -39,7 +39,7 @@ fn program(directory: &std::path::Path, name: &str, lanes: u64) -> Published {
 }
 
 #[test]
-fn nothing_recorded_is_no_value_or_none_counted() {
+fn kinds_without_records_are_absent_or_empty() {
     let directory = tempfile::tempdir().unwrap();
     let mut published = simple(directory.path(), "a.mmst", &FIELDS);
     let _lane = published.lane();
@@ -55,13 +55,13 @@ fn nothing_recorded_is_no_value_or_none_counted() {
 }
 
 #[test]
-fn lanes_and_programs_combine() {
+fn kinds_combine_over_lanes_and_programs() {
     let directory = tempfile::tempdir().unwrap();
     let _programs =
         [program(directory.path(), "a.mmst", 2), program(directory.path(), "b.mmst", 1)];
     let observer = observe(directory.path());
     let mut totals = Totals::new();
-    // Twice, because the second time memory is used again.
+    // Twice: the second update uses the memory again.
     for _ in 0..2 {
         totals.update(observer.files(), None);
         let total = |label: &str| totals.get(label).next().unwrap().reading.value.clone().unwrap();
@@ -83,7 +83,7 @@ fn lanes_and_programs_combine() {
 }
 
 #[test]
-fn one_lane_by_itself() {
+fn lane_values_are_of_one_lane() {
     let directory = tempfile::tempdir().unwrap();
     let _program = program(directory.path(), "a.mmst", 4);
     let observer = observe(directory.path());
@@ -97,7 +97,7 @@ fn one_lane_by_itself() {
 }
 
 #[test]
-fn what_differs_in_names_or_values_stays_apart() {
+fn kinds_of_other_states_or_value_types_do_not_combine() {
     let directory = tempfile::tempdir().unwrap();
     let others = [
         FieldSpec::state("phase", &["up", "down"]),
@@ -108,7 +108,7 @@ fn what_differs_in_names_or_values_stays_apart() {
     let lane = other.lane();
     Gauge::<u32, _>::attach(&lane, id(0)).unwrap().set(1);
     Histogram::attach(&lane, id(1)).unwrap().record(2.5);
-    // Other buckets alone are no reason.
+    // Histograms with other buckets combine.
     let coarse = [FieldSpec::histogram("size", Buckets::integers(0.15, 10, 1 << 20))];
     let mut third = simple(directory.path(), "c.mmst", &coarse);
     Histogram::attach(&third.lane(), id(0)).unwrap().record(100_u64);
@@ -125,7 +125,7 @@ fn what_differs_in_names_or_values_stays_apart() {
 }
 
 #[test]
-fn histograms_and_averages_outlive_their_files() {
+fn fold_keeps_histograms_and_averages() {
     let directory = tempfile::tempdir().unwrap();
     let (mut fold, path) = (Fold::new(), directory.path().join("a.mmst"));
     let program_a = program(directory.path(), "a.mmst", 2);

@@ -1,4 +1,4 @@
-//! Who lives: judged by the lock, also of processes that are killed or stopped.
+//! Liveness by the lock, also of killed and stopped processes.
 
 mod support;
 
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use mmstats_core::{Constant, Counter, FieldSpec};
 use mmstats_observe::{Observer, Sources, State};
-use support::{Plan, id, observe, only, publish, simple, unsigned, value};
+use support::{Setup, id, observe, only, publish, simple, unsigned, value};
 
 const HITS: FieldSpec<'_> = FieldSpec::counter("hits");
 
 #[test]
-fn live_then_closed() {
+fn state_is_live_then_closed() {
     let directory = tempfile::tempdir().unwrap();
     let mut published = simple(directory.path(), "a.mmst", &[HITS]);
     let lane = published.lane();
@@ -34,7 +34,7 @@ fn live_then_closed() {
 }
 
 #[test]
-fn a_dropped_lock_is_death() {
+fn state_is_dead_without_lock() {
     let directory = tempfile::tempdir().unwrap();
     let mut published = simple(directory.path(), "a.mmst", &[HITS]);
     let counter = Counter::attach(&published.lane(), id(0)).unwrap();
@@ -58,16 +58,16 @@ fn a_dropped_lock_is_death() {
 }
 
 #[test]
-fn a_file_that_is_being_built_is_not_shown() {
+fn state_is_building_without_values_before_live() {
     let directory = tempfile::tempdir().unwrap();
-    let plan = Plan { live: false, ..Plan::default() };
-    let mut published = publish(directory.path(), "a.mmst", plan, |_| {}, &[HITS]);
+    let setup = Setup { live: false, ..Setup::default() };
+    let mut published = publish(directory.path(), "a.mmst", setup, |_| {}, &[HITS]);
     let mut observer = observe(directory.path());
     let file = only(&observer);
     assert_eq!((file.state(), file.format()), (State::Building, None));
     assert_eq!(file.problem().unwrap().code, "building");
     assert_eq!(file.field_count(), 0);
-    assert_eq!(observer.problems().count(), 0, "nobody named it");
+    assert_eq!(observer.problems().count(), 0, "the user did not name it");
     let named = observe(&published.path);
     assert_eq!(named.problems().next().unwrap().code, "building");
 
@@ -77,7 +77,7 @@ fn a_file_that_is_being_built_is_not_shown() {
     assert_eq!(only(&observer).field_count(), 1);
 }
 
-/// Not a test of its own: what the child processes below do.
+/// No test: the child processes of the tests below.
 #[test]
 fn child() {
     let Some(directory) = std::env::var_os("MMSTATS_TEST_CHILD") else { return };
@@ -94,7 +94,7 @@ fn child() {
     }
 }
 
-/// A process that ends with the test, also if the test fails.
+/// A process that is killed at the end of the test, also if it fails.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -126,7 +126,7 @@ fn until(done: impl Fn() -> bool) {
 }
 
 #[test]
-fn a_killed_process_leaves_its_last_values() {
+fn killed_process_leaves_last_values() {
     let directory = tempfile::tempdir().unwrap();
     let child = spawn(directory.path());
     let mut observer = observe(directory.path());
@@ -136,7 +136,7 @@ fn a_killed_process_leaves_its_last_values() {
     assert_eq!(file.identity().command.as_deref(), Some("child"));
     assert_eq!(value(file, "hits").value, unsigned(1_000_000));
 
-    // Stopped, it does nothing any more, but it lives.
+    // A stopped process is live.
     #[cfg(unix)] // Windows has no signals
     {
         let pid = child.0.id().to_string();
@@ -157,10 +157,10 @@ fn a_killed_process_leaves_its_last_values() {
 }
 
 #[test]
-fn pids_are_looked_for_in_the_default_directories() {
+fn pid_source_searches_default_directories() {
     let directory = tempfile::tempdir().unwrap();
     let child = spawn(directory.path());
-    // The environment belongs to all threads of a test binary, so another process looks.
+    // In a child: threads share the environment of a process.
     let look = |pid: u32| {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "look_for_pid", "--nocapture"])
@@ -177,13 +177,13 @@ fn pids_are_looked_for_in_the_default_directories() {
     assert!(missed.contains("files=0 problems=[(\"no-such-pid\", true)]"), "{missed}");
 }
 
-/// Not a test of its own: see `pids_are_looked_for_in_the_default_directories`.
+/// No test: the child process of `pid_source_searches_default_directories`.
 #[test]
 fn look_for_pid() {
     let Ok(pid) = std::env::var("MMSTATS_TEST_PID") else { return };
     let mut observer = Observer::new(Sources::new().pid(pid.parse().unwrap()));
     observer.refresh();
-    // A second time: files of other processes are kept aside.
+    // Again: files of other processes are kept, but not shown.
     assert!(observer.refresh().is_empty());
     let problems: Vec<_> = observer.problems().map(|p| (p.code, p.named)).collect();
     println!("files={} problems={problems:?}", observer.files().len());

@@ -1,4 +1,4 @@
-//! How much of a file is taken, to the byte: sparse files, which cost nothing to write.
+//! Limits on metadata and fields, exact to the byte, with sparse files.
 #![cfg(unix)]
 
 mod support;
@@ -12,8 +12,8 @@ use support::{observe, only, put_word, seal_header, simple};
 
 const MEGABYTE: u32 = 1 << 20;
 
-/// A dead file of its own instance with so many descriptors, all zero, and so many bytes
-/// before its lane, of which nobody ever claimed one.
+/// A dead file of an instance of its own, with `fields` zero descriptors, `metadata` bytes and
+/// an unclaimed lane.
 fn sparse(directory: &Path, name: &str, fields: u32, metadata: u32) -> PathBuf {
     let published = simple(directory, "header.mmst", &[FieldSpec::counter("hits")]);
     let mut bytes = std::fs::read(&published.path).unwrap();
@@ -45,14 +45,14 @@ fn sparse(directory: &Path, name: &str, fields: u32, metadata: u32) -> PathBuf {
     path
 }
 
-/// The problem of the one file, if it has one.
+/// The problem of the only file.
 fn problem(path: &Path) -> Option<(&'static str, String)> {
     let observer = observe(path);
     observer.problems().next().map(|problem| (problem.code, problem.message.clone()))
 }
 
 #[test]
-fn metadata_is_taken_up_to_256_megabytes() {
+fn metadata_above_256_mebibytes_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let limit = 256 * MEGABYTE;
     assert_eq!(problem(&sparse(directory.path(), "most.mmst", 1, limit)), None);
@@ -62,10 +62,10 @@ fn metadata_is_taken_up_to_256_megabytes() {
 }
 
 #[test]
-fn fields_are_taken_up_to_two_million() {
+fn fields_above_two_million_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let limit = 2 << 20;
-    // Here all of them are damaged, which is too much too; but they are looked at.
+    // All of them are damaged, which is refused too, after they were checked.
     let most = sparse(directory.path(), "most.mmst", limit, 200 * MEGABYTE);
     assert_eq!(problem(&most), Some(("too-large", "2097152 fields are damaged".to_owned())));
     let more = sparse(directory.path(), "more.mmst", limit + 1, 200 * MEGABYTE);
@@ -74,7 +74,7 @@ fn fields_are_taken_up_to_two_million() {
 }
 
 #[test]
-fn fields_may_be_damaged_up_to_65536() {
+fn damaged_fields_above_65536_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let most = sparse(directory.path(), "most.mmst", 1 << 16, 8 * MEGABYTE);
     let observer = observe(&most);
@@ -86,9 +86,9 @@ fn fields_may_be_damaged_up_to_65536() {
     assert_eq!(problem(&more), Some(("too-large", "65537 fields are damaged".to_owned())));
 }
 
-/// Together they are held, so together they are counted, from one refresh to the next.
+/// The limit holds over all files and refreshes.
 #[test]
-fn files_together_may_have_a_gigabyte_of_metadata() {
+fn metadata_of_all_files_above_gibibyte_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let large: Vec<_> = ["a.mmst", "b.mmst", "c.mmst", "d.mmst"]
         .map(|name| sparse(directory.path(), name, 1, 256 * MEGABYTE))

@@ -1,5 +1,4 @@
-//! Many files together: parts of one program, sums over programs, and what ended ones
-//! have counted.
+//! Parts of a program, sums over programs, and counts of ended programs.
 
 mod support;
 
@@ -9,7 +8,7 @@ use mmstats_core::{
 use mmstats_observe::{
     Fold, Observer, OwnedValue, State, TimerValue, Totals, Verdict, rate, totals,
 };
-use support::{Plan, Published, id, observe, publish, simple, text, unsigned};
+use support::{Published, Setup, id, observe, publish, simple, text, unsigned};
 
 const HITS: FieldSpec<'_> = FieldSpec::counter("hits").unit("requests");
 const LATENCY: FieldSpec<'_> = FieldSpec::timer("latency");
@@ -24,8 +23,8 @@ fn web(directory: &std::path::Path, name: &str, instance: u64, part: u32, hits: 
         FieldSpec::info("limit", Constant::U32(10)).aggregation(Aggregation::Sum),
         FieldSpec::text("doing", 16),
     ];
-    let plan = Plan { instance, part, ..Plan::default() };
-    let mut published = publish(directory, name, plan, |_| {}, &fields);
+    let setup = Setup { instance, part, ..Setup::default() };
+    let mut published = publish(directory, name, setup, |_| {}, &fields);
     let lane = published.lane();
     Counter::attach(&lane, id(0)).unwrap().add(hits);
     Timer::attach(&lane, id(1)).unwrap().record_nanos(hits);
@@ -34,7 +33,7 @@ fn web(directory: &std::path::Path, name: &str, instance: u64, part: u32, hits: 
     published
 }
 
-/// Takes in some of the files.
+/// A fold of some of the files.
 fn fold(observer: &Observer, parts: &[Published], folded: &[usize]) -> Fold {
     let mut fold = Fold::new();
     for part in folded {
@@ -52,9 +51,9 @@ fn get(all: &[mmstats_observe::Total], label: &str) -> Option<OwnedValue> {
 }
 
 #[test]
-fn parts_of_one_instance_are_one_program() {
+fn parts_of_instance_are_one_program() {
     let directory = tempfile::tempdir().unwrap();
-    // By name, part 1 comes first.
+    // In the order of names, part 1 comes first.
     let _parts = [
         web(directory.path(), "a.1.mmst", 7, 1, 100),
         web(directory.path(), "a.mmst", 7, 0, 10),
@@ -93,7 +92,7 @@ fn parts_of_one_instance_are_one_program() {
 }
 
 #[test]
-fn only_what_is_the_same_is_added() {
+fn totals_add_up_equal_descriptions_only() {
     let directory = tempfile::tempdir().unwrap();
     let base = FieldSpec::counter("n");
     let others = [
@@ -108,7 +107,7 @@ fn only_what_is_the_same_is_added() {
         FieldSpec::text("n", 3),
         FieldSpec::counter("m"),
     ];
-    // Each beside the first, so that they are compared with it.
+    // Each is compared with the first.
     let same = [base.help("Another help is no other field."), base];
     let files: Vec<_> = others
         .iter()
@@ -127,7 +126,7 @@ fn only_what_is_the_same_is_added() {
 }
 
 #[test]
-fn totals_follow_files_as_they_come_and_go_and_grow() {
+fn totals_follow_new_vanished_and_grown_files() {
     let directory = tempfile::tempdir().unwrap();
     let mut observer = observe(directory.path());
     let mut all = Totals::filtered(|field| field.label() != "doing");
@@ -161,20 +160,20 @@ fn totals_follow_files_as_they_come_and_go_and_grow() {
     observer.refresh();
     all.update(observer.files(), None);
     assert_eq!(all.get("hits").next().unwrap().reading.value, unsigned(30));
-    // The files of a list in another order, or none.
+    // The files in another order, and no files.
     all.update(observer.files().iter().rev(), None);
     assert_eq!(all.get("hits").next().unwrap().reading.value, unsigned(30));
     all.update([], None);
     assert!(all.fields().is_empty());
 }
 
-/// Live files, and what the fold has.
+/// The live files.
 fn live(observer: &Observer) -> impl Iterator<Item = &mmstats_observe::File> {
     observer.files().iter().filter(|file| file.state() == State::Live)
 }
 
 #[test]
-fn sums_do_not_drop_when_files_end_and_go() {
+fn totals_with_fold_do_not_drop_when_files_end() {
     let directory = tempfile::tempdir().unwrap();
     let one = web(directory.path(), "1.mmst", 1, 0, 100);
     let two = web(directory.path(), "2.mmst", 2, 0, 10);
@@ -203,34 +202,34 @@ fn sums_do_not_drop_when_files_end_and_go() {
     let (new, hits, load, latency) = step(&mut observer);
     assert_eq!((new, hits.value, load), (1, unsigned(111), Some(OwnedValue::F64(1.0))));
     assert!(matches!(latency, Some(OwnedValue::Timer(timer)) if timer.sum == 111));
-    // Removed: it was folded before.
+    // Removed, after it was folded.
     support::remove(&path);
     let (new, hits, ..) = step(&mut observer);
     assert_eq!((new, hits.value), (0, unsigned(111)));
-    // Killed and removed between two looks.
+    // Killed and removed between two refreshes.
     two.file.remove().unwrap();
     drop(two);
     let (new, hits, load, _) = step(&mut observer);
     assert_eq!((new, hits.value), (1, unsigned(111)));
     assert_eq!(load, Some(OwnedValue::F64(0.5)));
-    // Closed. Nothing lives any more, and the sum is still there.
+    // Closed: no program lives, and the sum stays.
     three.writer.close();
     let (new, hits, load, _) = step(&mut observer);
     assert_eq!((new, hits.value, hits.verdict), (1, unsigned(111), Verdict::Consistent));
     assert_eq!(load, None);
-    // A new program counts from zero, and the sum goes on.
+    // A new program counts from zero, and the sum grows.
     let _four = web(directory.path(), "4.mmst", 4, 0, 5);
     let (_, again, ..) = step(&mut observer);
     assert_eq!(again.value, unsigned(116));
     let second = std::time::Duration::from_secs(1);
     assert_eq!(rate(Some(Kind::Counter), &hits_of(111), &again, second), Some(5.0));
 
-    // All files given, the folded ones are left out.
+    // With all files, folded ones are left out.
     all.update(observer.files(), Some(&fold));
     assert_eq!(all.get("hits").next().unwrap().reading.value, unsigned(116));
     assert_eq!(all.get("hits").next().unwrap().files, 1);
     assert!(fold.contains(&observer.files()[0]) && !fold.add(&observer.files()[0]));
-    // Without the fold, all that are there are added.
+    // Without the fold, all existing files are added.
     all.update(observer.files(), None);
     assert_eq!(all.get("hits").next().unwrap().reading.value, unsigned(6));
 }
@@ -239,10 +238,10 @@ fn hits_of(n: u128) -> mmstats_observe::Reading {
     mmstats_observe::Reading::consistent(OwnedValue::Unsigned(n))
 }
 
-/// A copy of a file says that it is the same program. It is told of, not counted twice; where
-/// the copy is all there is, it is shown.
+/// A copy has the instance of its original. It is reported and not counted, unless the original
+/// is gone.
 #[test]
-fn a_copy_is_not_counted_twice() {
+fn copy_is_reported_and_not_counted() {
     let directory = tempfile::tempdir().unwrap();
     let mut published = simple(directory.path(), "b.mmst", &[FieldSpec::counter("hits")]);
     let lane = published.lane();
@@ -267,20 +266,20 @@ fn a_copy_is_not_counted_twice() {
     assert_eq!(observer.problems().count(), 0);
 }
 
-/// A constant that counts is of the whole program, in folds as in files. Found by fuzzing.
+/// A constant counter is of the whole program. Found by fuzzing.
 #[test]
-fn a_constant_of_several_parts_is_folded_once() {
+fn constant_of_several_parts_is_folded_once() {
     let directory = tempfile::tempdir().unwrap();
     let starts = FieldSpec::info("starts", Constant::U64(5))
         .kind(Kind::Counter)
         .aggregation(Aggregation::Sum);
     let parts = [(1, 0), (1, 1), (2, 0)].map(|(instance, part)| {
-        let plan = Plan { instance, part, ..Plan::default() };
-        publish(directory.path(), &format!("{instance}-{part}.mmst"), plan, |_| {}, &[starts])
+        let setup = Setup { instance, part, ..Setup::default() };
+        publish(directory.path(), &format!("{instance}-{part}.mmst"), setup, |_| {}, &[starts])
     });
     let observer = observe(directory.path());
     assert_eq!(get(&totals(observer.files()), "starts"), unsigned(10));
-    // Folded are none, the first part, the second, both, and all.
+    // Folded: none, the first part, the second, both, and all.
     for folded in [&[][..], &[0], &[1], &[0, 1], &[1, 0], &[0, 1, 2]] {
         let mut all = Totals::new();
         all.update(observer.files(), Some(&fold(&observer, &parts, folded)));
@@ -288,16 +287,16 @@ fn a_constant_of_several_parts_is_folded_once() {
     }
 }
 
-/// Files may describe a field otherwise, and one of them without a value for it: the sum is the same,
-/// however many are folded. Found by fuzzing.
+/// Files may describe a field differently, or have no value for it: the sum is the same with any
+/// number of them folded. Found by fuzzing.
 #[test]
-fn sums_of_fields_that_are_described_otherwise_are_kept() {
+fn totals_of_differing_descriptions_are_same_when_folded() {
     let directory = tempfile::tempdir().unwrap();
     let debug = FieldSpec::counter("hits").level(Level::Debug).help("Said by one.");
     let plain = FieldSpec::counter("hits");
     let mut parts = [(1, debug), (2, plain), (3, debug)].map(|(instance, spec)| {
-        let plan = Plan { instance, ..Plan::default() };
-        publish(directory.path(), &format!("{instance}.mmst"), plan, |_| {}, &[spec])
+        let setup = Setup { instance, ..Setup::default() };
+        publish(directory.path(), &format!("{instance}.mmst"), setup, |_| {}, &[spec])
     });
     for (index, published) in parts.iter_mut().enumerate().skip(1) {
         Counter::attach(&published.lane(), id(0)).unwrap().add(1 << index);

@@ -1,4 +1,4 @@
-//! Rates of counters over windows of time, by every way to them.
+//! Rates of counters over windows of time, through each reading method.
 #![cfg(unix)]
 
 mod support;
@@ -8,23 +8,23 @@ use std::path::Path;
 use mmstats_core::layout::{descriptor as d, flags, header as h, lane};
 use mmstats_core::{Aggregation, FieldSpec, Rate};
 use mmstats_observe::{File, OwnedValue, WindowRate, totals};
-use support::{Plan, Published, id, observe, only, publish, reseal, word};
+use support::{Published, Setup, id, observe, only, publish, reseal, word};
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_700_000_000 * SECOND;
 
-/// A counter and its rate over 1 and 10 seconds, at most a checkpoint each second. Lanes are
-/// lists of times in milliseconds and what is added then.
+/// A counter and its rate over 1 and 10 seconds, with at most one checkpoint each second. A lane
+/// is a list of times, in milliseconds, and increments.
 fn rated(directory: &Path, name: &str, rule: Aggregation, lanes: &[&[(u64, u64)]]) -> Published {
     let rate = FieldSpec::rate("rate", 1000, &["1", "10"]).aggregation(rule);
     let specs = [FieldSpec::counter("hits"), rate];
-    // 128 checkpoints take some room.
+    // Room for 128 checkpoints.
     let instance = name.bytes().fold(0, |sum, byte| sum * 256 + u64::from(byte));
-    let plan = Plan { room: 40, instance, ..Plan::default() };
+    let setup = Setup { room: 40, instance, ..Setup::default() };
     let add = |writer: &mut mmstats_core::Writer<_>| {
         writer.add_all(&specs).unwrap();
     };
-    let mut file = publish(directory, name, plan, add, &[]);
+    let mut file = publish(directory, name, setup, add, &[]);
     for adds in lanes {
         let lane = file.lane();
         let rate = Rate::attach(&lane, id(0)).unwrap();
@@ -33,7 +33,7 @@ fn rated(directory: &Path, name: &str, rule: Aggregation, lanes: &[&[(u64, u64)]
     file
 }
 
-/// The same number each second for 20 seconds.
+/// The same increment each second for 20 seconds.
 fn steady(step: u64) -> Vec<(u64, u64)> {
     (0..=20).map(|second| (second * 1000, step)).collect()
 }
@@ -52,7 +52,7 @@ fn of_lane(file: &File, lane: u32) -> Vec<(u32, Option<f64>)> {
 }
 
 #[test]
-fn the_value_of_a_rate_is_its_windows() {
+fn rate_value_has_all_windows() {
     let directory = tempfile::tempdir().unwrap();
     let lanes: [&[_]; 2] = [&steady(7), &steady(2)];
     drop(rated(directory.path(), "a.mmst", Aggregation::Sum, &lanes));
@@ -72,10 +72,9 @@ fn the_value_of_a_rate_is_its_windows() {
     assert_eq!((all[1].files, all[1].reading.tally.values), (2, 4));
 }
 
-/// Lanes that are not added up have a rate each; one without a checkpoint has none, and takes
-/// none from another.
+/// With the rule each; a lane without a checkpoint has no rate.
 #[test]
-fn each_lane_has_a_rate_of_its_own() {
+fn rate_with_rule_each_is_of_lane() {
     let directory = tempfile::tempdir().unwrap();
     let lanes: [&[_]; 4] = [&[], &steady(7), &steady(2), &[]];
     drop(rated(directory.path(), "a.mmst", Aggregation::Each, &lanes));
@@ -94,7 +93,7 @@ fn each_lane_has_a_rate_of_its_own() {
 }
 
 #[test]
-fn while_the_program_lives_windows_end_now() {
+fn rate_windows_of_live_program_end_now() {
     let directory = tempfile::tempdir().unwrap();
     let live = rated(directory.path(), "a.mmst", Aggregation::Sum, &[&steady(7)]);
     let mut observer = observe(directory.path());
@@ -105,9 +104,9 @@ fn while_the_program_lives_windows_end_now() {
     assert_eq!(of_lane(only(&observer), 0), [(1, Some(7.0)), (10, Some(7.0))]);
 }
 
-/// What was before is of another time, and says nothing of a rate.
+/// Checkpoints from before the change have times of another clock.
 #[test]
-fn a_clock_that_was_set_back_begins_anew() {
+fn rate_after_clock_set_back_starts_anew() {
     let directory = tempfile::tempdir().unwrap();
     let times = [100, 101, 102, 50, 51, 52].map(|second| (second * 1000, 7));
     drop(rated(directory.path(), "a.mmst", Aggregation::Sum, &[&times]));
@@ -115,9 +114,8 @@ fn a_clock_that_was_set_back_begins_anew() {
     assert_eq!(of_lane(only(&observer), 0), [(1, Some(7.0)), (10, Some(7.0))]);
 }
 
-/// A clock that stood still was not set back.
 #[test]
-fn two_checkpoints_may_have_the_same_time() {
+fn rate_with_equal_checkpoint_times_keeps_both() {
     let directory = tempfile::tempdir().unwrap();
     // 0, 0, 1, 3, 6, 10 … before second 0, 1, 2, 3, 4, 5.
     let adds: Vec<_> = (0..=10).map(|second| (second * 1000, second)).collect();
@@ -134,10 +132,10 @@ fn two_checkpoints_may_have_the_same_time() {
     assert_eq!(of_lane(only(&observe(&path)), 0), wanted);
 }
 
-/// Whatever was added in the second after a checkpoint is in no other one, so a window that
-/// begins in it begins at the checkpoint.
+/// Increments in the second after a checkpoint are in the next one, so a window that begins in
+/// that second begins at the checkpoint.
 #[test]
-fn the_time_between_checkpoints_is_in_milliseconds() {
+fn rate_interval_is_in_milliseconds() {
     let directory = tempfile::tempdir().unwrap();
     let times = [(0, 10), (1000, 30), (2500, 1)];
     drop(rated(directory.path(), "a.mmst", Aggregation::Sum, &[&times]));
@@ -146,9 +144,9 @@ fn the_time_between_checkpoints_is_in_milliseconds() {
     assert_eq!(of_lane(only(&observer), 0), [(1, Some(20.0)), (10, Some(16.0))]);
 }
 
-/// Another writer may have rates that a lane need not have.
+/// Other writers may have optional rates.
 #[test]
-fn a_rate_that_is_not_there_is_none() {
+fn rate_of_absent_value_is_none() {
     let directory = tempfile::tempdir().unwrap();
     let published = rated(directory.path(), "a.mmst", Aggregation::Sum, &[&steady(7)]);
     let path = published.path.clone();

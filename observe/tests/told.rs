@@ -1,4 +1,4 @@
-//! What is told besides values: who a program is, its events, words, problems and where they are.
+//! Identity, events, names, owners and problems.
 #![cfg(unix)]
 
 mod support;
@@ -10,10 +10,10 @@ use mmstats_core::{Aggregation, Constant, Counter, DataType, Events, FieldSpec, 
 use mmstats_observe::{
     Damage, Event, Fold, Observer, OwnedValue, Sources, State, Totals, Verdict, totals,
 };
-use support::{Plan, id, observe, only, publish, simple, truncate, unsigned};
+use support::{Setup, id, observe, only, publish, simple, truncate, unsigned};
 
 #[test]
-fn a_program_says_who_it_is() {
+fn identity_has_standard_fields() {
     let directory = tempfile::tempdir().unwrap();
     let info = FieldSpec::info;
     let fields = [
@@ -41,7 +41,7 @@ fn a_program_says_who_it_is() {
 }
 
 #[test]
-fn events_come_in_order_and_from_where_one_was() {
+fn events_are_in_order_after_seen_number() {
     let directory = tempfile::tempdir().unwrap();
     let fields = [FieldSpec::events("log", 7, 16), FieldSpec::counter("hits")];
     let mut published = simple(directory.path(), "a.mmst", &fields);
@@ -66,9 +66,9 @@ fn events_come_in_order_and_from_where_one_was() {
     assert_eq!(found[3], (4, 1004, "longer than sixt".to_owned(), true));
     assert_eq!(numbers(2), [3, 4]);
     assert_eq!(numbers(4), []);
-    // Of another ring: all is new.
+    // A number of another ring: all lines are new.
     assert_eq!(numbers(5), [1, 2, 3, 4]);
-    // The ring goes round; its slots hold the newest only.
+    // The ring wraps; it holds the newest lines.
     assert!((5..=20).all(|n| log.record(1000 + n, "again")));
     let kept = numbers(0);
     assert_eq!((kept.last(), kept.len()), (Some(&20), 7));
@@ -81,9 +81,9 @@ fn events_come_in_order_and_from_where_one_was() {
     assert_eq!(file.events(0, 0, 0), None, "a byte is missing");
 }
 
-/// Same name, but the values mean something else: each is a total of its own.
+/// Same label, other meaning: separate totals.
 #[test]
-fn what_differs_in_one_word_is_not_added_up() {
+fn totals_of_differing_descriptions_are_separate() {
     let directory = tempfile::tempdir().unwrap();
     let base = FieldSpec::gauge("n", DataType::U64).aggregation(Aggregation::Sum);
     let specs = [
@@ -116,7 +116,7 @@ fn what_differs_in_one_word_is_not_added_up() {
     assert_eq!(values.len(), 8, "{found:#?}");
     assert_eq!(values[..5], [unsigned(1), unsigned(2), unsigned(3), unsigned(4), unsigned(5)]);
     assert_eq!(values[6..], [unsigned(7), unsigned(8)]);
-    // What ended programs have counted is told apart by the same rule.
+    // Folds separate by the same rule.
     let mut fold = Fold::new();
     assert!(fold.is_empty());
     assert!(observer.files().iter().all(|file| fold.add(file)));
@@ -129,7 +129,7 @@ fn what_differs_in_one_word_is_not_added_up() {
 }
 
 #[test]
-fn words_and_numbers() {
+fn names_and_codes_are_stable() {
     let damage = Damage { code: "lane-state", offset: 7 };
     assert_eq!(damage.to_string(), "lane-state at byte 7");
     assert_eq!(Verdict::Damaged(damage).to_string(), "damaged: lane-state at byte 7");
@@ -148,7 +148,7 @@ fn words_and_numbers() {
 }
 
 #[test]
-fn a_file_says_whose_it_is_and_what_did_not_fit() {
+fn file_has_instance_part_and_refused_fields() {
     let directory = tempfile::tempdir().unwrap();
     let published = simple(directory.path(), "a.mmst", &[FieldSpec::counter("hits")]);
     let mut observer = observe(directory.path());
@@ -159,12 +159,12 @@ fn a_file_says_whose_it_is_and_what_did_not_fit() {
     published.poke(h::FIELDS_REFUSED.into(), &3_u32.to_le_bytes());
     assert_eq!(only(&observer).fields_refused(), 3);
     assert_eq!(observer.directories(), [directory.path()]);
-    // Each kind of change alone is one.
+    // Each change alone counts.
     assert!(observer.refresh().is_empty());
     let second = publish(
         directory.path(),
         "b.mmst",
-        Plan { instance: 2, room: 1, ..Plan::default() },
+        Setup { instance: 2, room: 1, ..Setup::default() },
         |_| {},
         &[],
     );
@@ -182,9 +182,9 @@ fn a_file_says_whose_it_is_and_what_did_not_fit() {
     assert_eq!((changes.vanished.len(), changes.is_empty()), (1, false));
 }
 
-/// Who names a path wants to know that it is not there; a directory's contents come and go.
+/// A missing named path is a problem; a file that vanishes from a directory is not.
 #[test]
-fn problems_say_whether_their_path_was_named() {
+fn problem_named_is_set_for_named_paths() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     std::fs::write(path("bad.mmst"), "hello world").unwrap();

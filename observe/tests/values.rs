@@ -1,4 +1,4 @@
-//! Values: of every type, over lanes, and as they change.
+//! Values of every type, over lanes, and while they change.
 
 mod support;
 
@@ -12,10 +12,10 @@ use mmstats_observe::{
     OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Shape, State, Storage, TimerValue, Verdict,
     totals,
 };
-use support::{Plan, id, observe, only, publish, simple, text, unsigned, value};
+use support::{Setup, id, observe, only, publish, simple, text, unsigned, value};
 
 #[test]
-fn every_type_comes_out() {
+fn values_of_every_type_are_read() {
     let directory = tempfile::tempdir().unwrap();
     let mut published = simple(
         directory.path(),
@@ -94,10 +94,10 @@ fn every_type_comes_out() {
 }
 
 #[test]
-fn scans_and_visits_agree_with_single_reads() {
+fn scan_and_visit_agree_with_value() {
     let directory = tempfile::tempdir().unwrap();
     let labels: Vec<_> = (0..100).map(|i| format!("g{i}")).collect();
-    // Optional and not, wide and narrow, so that there are many runs.
+    // Optional and required, wide and narrow, so that there are many runs.
     let fields: Vec<_> = (0_u32..)
         .zip(&labels)
         .map(|(i, label)| match i % 50 {
@@ -132,7 +132,7 @@ fn scans_and_visits_agree_with_single_reads() {
     for (i, scanned) in seen.iter().enumerate() {
         let reading = &file.lane_values(0)[i];
         let Some(scanned) = scanned else {
-            // A text, a constant, and what is larger than a word of the writer.
+            // A text, a constant, and scalars larger than a word of the writer.
             let latched = usize::BITS < 64 && !matches!(i % 50, 40..45);
             assert!(latched || matches!(i % 50, 45 | 46), "{i}");
             assert_ne!(file.field(i).unwrap().storage(), Some(Storage::Atomic), "{i}");
@@ -155,7 +155,7 @@ fn scans_and_visits_agree_with_single_reads() {
     let mut visited = vec![0; 100];
     assert!(file.visit_lane(0, &mut Scratch::new(), |field, _| visited[field.index()] += 1));
     assert!(visited.iter().all(|n| *n == 1));
-    // A lane that nobody claimed.
+    // An unclaimed lane.
     file.scan(1, |_, verdict| assert_eq!(verdict, RawVerdict::Absent));
     file.scan(u32::MAX, |_, verdict| assert_eq!(verdict, RawVerdict::Absent));
     file.visit_lane(2, &mut Scratch::new(), |field, verdict| {
@@ -164,7 +164,7 @@ fn scans_and_visits_agree_with_single_reads() {
 }
 
 #[test]
-fn lanes_combine_and_handed_back_ones_keep_their_counters() {
+fn values_combine_lanes_and_keep_counters_of_ended_threads() {
     let directory = tempfile::tempdir().unwrap();
     let fields = [
         FieldSpec::counter("sum"),
@@ -216,12 +216,12 @@ fn lanes_combine_and_handed_back_ones_keep_their_counters() {
     assert!(get("min").is_consistent());
     let Some(OwnedValue::Each(texts)) = get("what").value else { panic!() };
     assert_eq!(texts.len(), 2);
-    // The next thread goes on from there.
+    // The next thread continues from there.
     Counter::attach(&published.lane(), id(0)).unwrap().add(0);
     assert_eq!(file.lane(2).map(|lane| (lane.owned, lane.owners)), Some((true, 2)));
 }
 
-/// Stops a thread, also if the test fails.
+/// Stops a thread at the end of the test, also if it fails.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -230,7 +230,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Both members always have the same number.
+/// A group whose members always have the same number.
 struct Pair(u64);
 
 impl Record for Pair {
@@ -246,18 +246,18 @@ impl Record for Pair {
 }
 
 #[test]
-fn members_of_a_group_come_from_one_publish() {
+fn group_members_are_of_one_publish() {
     let directory = tempfile::tempdir().unwrap();
     let members = [
         FieldSpec::gauge("pair.left", DataType::U64),
         FieldSpec::gauge("pair.right", DataType::U64),
     ];
-    let plan = Plan { room: 4, ..Plan::default() };
+    let setup = Setup { room: 4, ..Setup::default() };
     let add = |writer: &mut mmstats_core::Writer<_>| {
         writer.add_group(&members).unwrap();
     };
     let before = FieldSpec::text("before", 8);
-    let mut published = publish(directory.path(), "a.mmst", plan, add, &[before]);
+    let mut published = publish(directory.path(), "a.mmst", setup, add, &[before]);
     let lane_index = published.writer.claim().unwrap();
     let region = published.writer.region().clone();
     let stop = AtomicBool::new(false);
@@ -275,7 +275,7 @@ fn members_of_a_group_come_from_one_publish() {
         let observer = observe(directory.path());
         let file = only(&observer);
         let (mut consistent, mut scratch) = (0, Scratch::new());
-        // Under wine another process is asked for the size of the file each time.
+        // Under wine, each check of the file size asks another process.
         for _ in 0..if cfg!(windows) { 2000 } else { 20_000 } {
             let mut pair = [None; 2];
             file.visit_lane(0, &mut scratch, |field, verdict| {
@@ -284,7 +284,7 @@ fn members_of_a_group_come_from_one_publish() {
                     pair[field.index() - 1] = Some(n);
                 }
             });
-            // The bit of the first member is set last: before that it is there in part.
+            // The presence bit of the first member is set last: the group is present in part.
             if pair[0].is_none() && consistent == 0 {
                 continue;
             }
@@ -304,7 +304,7 @@ fn members_of_a_group_come_from_one_publish() {
     assert_eq!(values[0].verdict, Verdict::Absent);
     assert!(only(&observer).fields().skip(1).all(|field| field.kind() == Some(Kind::Gauge)));
 
-    // One member alone can be without a value.
+    // A single member can be without a value.
     let bytes = std::fs::read(&published.path).unwrap();
     let at = mmstats_core::layout::header::LANES_OFFSET as usize;
     let lanes = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
@@ -318,17 +318,17 @@ fn members_of_a_group_come_from_one_publish() {
     assert!(values[2].is_consistent());
 }
 
-/// Strings that came before are shared, and files are checked in the same room.
+/// Files are checked in the same buffer.
 #[test]
-fn files_that_grow_in_turn_keep_their_own_strings() {
+fn growing_files_keep_own_strings() {
     let directory = tempfile::tempdir().unwrap();
-    let plan = |instance| Plan { room: 20, instance, ..Plan::default() };
+    let setup = |instance| Setup { room: 20, instance, ..Setup::default() };
     let first = |unit| FieldSpec::counter("first").unit(unit).help("The same for all.");
     let units = ["apples", "oranges of some kind"];
     let mut files: Vec<_> = (0_u64..)
         .zip(units)
         .map(|(i, unit)| {
-            publish(directory.path(), &format!("{i}.mmst"), plan(i), |_| {}, &[first(unit)])
+            publish(directory.path(), &format!("{i}.mmst"), setup(i), |_| {}, &[first(unit)])
         })
         .collect();
     let mut observer = observe(directory.path());
@@ -349,10 +349,9 @@ fn files_that_grow_in_turn_keep_their_own_strings() {
     }
 }
 
-/// A later version may store a member in a way that this one does not know; the others keep
-/// their values.
+/// A later version may store a member in an unknown way.
 #[test]
-fn an_unknown_storage_takes_no_other_member_along() {
+fn unknown_storage_of_member_keeps_other_members() {
     use mmstats_core::RawDescriptor;
     use mmstats_core::checksum::Fletcher64;
     for unknown in 0..2_u32 {
@@ -361,11 +360,11 @@ fn an_unknown_storage_takes_no_other_member_along() {
             FieldSpec::gauge("pair.left", DataType::U64),
             FieldSpec::gauge("pair.right", DataType::U64),
         ];
-        let plan = Plan { room: 4, ..Plan::default() };
+        let setup = Setup { room: 4, ..Setup::default() };
         let add = |writer: &mut mmstats_core::Writer<_>| {
             writer.add_group(&members).unwrap();
         };
-        let mut published = publish(directory.path(), "a.mmst", plan, add, &[]);
+        let mut published = publish(directory.path(), "a.mmst", setup, add, &[]);
         let lane = published.lane();
         Group::<Pair, _>::attach(&lane, id(0)).unwrap().set(&Pair(7));
         // The storage code, and the checksum over descriptor and label.
@@ -390,11 +389,11 @@ fn an_unknown_storage_takes_no_other_member_along() {
 }
 
 #[test]
-fn fields_are_added_and_retired_while_observed() {
+fn fields_added_and_retired_are_noticed_at_refresh() {
     let directory = tempfile::tempdir().unwrap();
-    let plan = Plan { room: 200, ..Plan::default() };
+    let setup = Setup { room: 200, ..Setup::default() };
     let first = FieldSpec::counter("first");
-    let mut published = publish(directory.path(), "a.mmst", plan, |_| {}, &[first]);
+    let mut published = publish(directory.path(), "a.mmst", setup, |_| {}, &[first]);
     let lane = published.lane();
     Counter::attach(&lane, id(0)).unwrap().add(1);
     let mut observer = observe(directory.path());
@@ -435,7 +434,7 @@ fn fields_are_added_and_retired_while_observed() {
             scanned += n;
         }
     });
-    // Counters are larger than a word of a writer of 32 bits.
+    // Counters are larger than a word of a 32-bit writer.
     assert_eq!(scanned, if usize::BITS >= 64 { sum } else { 0 });
     assert_eq!(totals(observer.files()).len(), 100);
     let fresh = observe(directory.path());

@@ -1,4 +1,4 @@
-//! A private copy of a file's strings and constants.
+//! Private copy of a file's strings and constants.
 
 use std::str;
 
@@ -6,33 +6,33 @@ use mmstats_core::protocol::Site;
 use mmstats_core::read::{Field, HeapStr};
 use mmstats_core::{Source, Storage};
 
-/// The used heap of an image, as it was when its fields were checked.
+/// The used heap of an image, copied when its fields were checked.
 #[derive(Debug, Default)]
 pub(crate) struct Heap {
-    /// Where it starts in the image.
+    /// Offset of the heap in the image.
     start: u32,
     bytes: Vec<u8>,
 }
 
 impl Heap {
-    /// Nothing of a heap that starts there.
+    /// No bytes of a heap at offset `start`.
     pub(crate) const fn new(start: u32) -> Self {
         Self { start, bytes: Vec::new() }
     }
 
-    /// What is there.
+    /// The copied bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Adds what comes next.
+    /// Adds the bytes that follow.
     pub(crate) fn extend(&mut self, more: &[u8]) {
-        // Without room to spare: there are many files, and few grow.
+        // Exact: there are many files, and few grow.
         self.bytes.reserve_exact(more.len());
         self.bytes.extend_from_slice(more);
     }
 
-    /// Where what a field has in the heap ends, counted from its start.
+    /// End of the strings and the constant of a field, counted from the start of the heap.
     pub(crate) fn end_of(&self, field: &Field) -> u32 {
         let strings =
             [field.label(), field.unit(), field.help(), field.attributes(), field.detail()];
@@ -57,29 +57,29 @@ impl Heap {
         last.saturating_sub(self.start)
     }
 
-    /// Forgets all but the first bytes.
+    /// Keeps only the first `len` bytes.
     pub(crate) fn truncate(&mut self, len: u32) {
         self.bytes.truncate(len as usize);
     }
 
-    /// The bytes of a string; none for one that is not there.
+    /// The bytes of a string; empty if it is not in the heap.
     pub(crate) fn string_bytes(&self, string: HeapStr) -> &[u8] {
         self.from(string.offset()).get(..string.len()).unwrap_or(&[])
     }
 
-    /// A string that was checked.
+    /// A checked string.
     pub(crate) fn string(&self, string: HeapStr) -> &str {
         str::from_utf8(self.string_bytes(string)).unwrap_or("")
     }
 
-    /// All bytes from an offset in the image on.
+    /// All bytes from an offset in the image.
     fn from(&self, offset: u32) -> &[u8] {
         let from = offset.checked_sub(self.start).map(|from| from as usize);
         from.and_then(|from| self.bytes.get(from..)).unwrap_or(&[])
     }
 }
 
-/// By offsets in the image; all but the heap is zero.
+/// Offsets are those of the image; bytes outside the heap are zero.
 impl Source for Heap {
     fn size(&self) -> u32 {
         self.start.saturating_add(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX))
@@ -93,7 +93,7 @@ impl Source for Heap {
         Some(self.from(offset).first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)))
     }
 
-    // Nobody changes a private copy.
+    // A private copy does not change.
     fn fence(&self, _site: Site) {}
 
     fn copy(&self, offset: u32, out: &mut [u8]) {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn offsets_are_those_of_the_image() {
+    fn heap_offsets_are_of_image() {
         let mut heap = Heap::new(64);
         heap.extend(b"\x05\x00he");
         heap.extend(b"llo\x00");

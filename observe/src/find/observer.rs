@@ -1,4 +1,4 @@
-//! Finds files, keeps them mapped, and notices what becomes of them.
+//! Finds files and keeps them mapped.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,18 +12,17 @@ use crate::identity::{Instance, State};
 use crate::problem::Problem;
 use crate::totals::Program;
 
-/// How many files are kept open, unless told otherwise: half of what the process may.
+/// Default number of files that are kept open: half of the limit of the process.
 fn default_handles() -> usize {
     let limit = crate::backend::process::open_files().unwrap_or(u64::MAX);
     usize::try_from(limit / 2).unwrap_or(usize::MAX)
 }
 
-/// Looks at published files, again and again.
+/// Finds published files, and follows them from refresh to refresh.
 ///
-/// Files stay mapped between refreshes, so reading their values again costs no system
-/// call. Nothing that happens to a file ends the observer: what is truncated, replaced,
-/// removed or hostile is reported and the others are still read. To survive a file that
-/// is truncated while it is read, a handler for SIGBUS is installed
+/// Files stay mapped between refreshes, so reading their values again takes no system call. A
+/// truncated, replaced, removed or hostile file is reported, and the others are still read. A
+/// handler for SIGBUS is installed, to survive truncation while a file is read
 /// ([`crate::backend::fault_handler`]).
 ///
 /// ```no_run
@@ -46,7 +45,7 @@ pub struct Observer {
     sources: Sources,
     handles: Option<usize>,
     files: Vec<File>,
-    /// Files that are not of the processes asked for.
+    /// Files that are not shown: of other processes than those asked for, and copies.
     others: Vec<File>,
     directories: Vec<PathBuf>,
     problems: Vec<Problem>,
@@ -54,23 +53,23 @@ pub struct Observer {
     buffer: CheckBuffer,
 }
 
-/// What a refresh brought.
+/// The changes since the refresh before.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Changes {
-    /// How many files are new; a replaced one is new and vanished.
+    /// Number of new files; a replaced file is new and vanished.
     pub added: usize,
-    /// How many files have new or newly retired fields.
+    /// Number of files with new or newly retired fields.
     pub grown: usize,
-    /// How many files changed their state.
+    /// Number of files whose state changed.
     pub changed: usize,
-    /// Files whose name is gone or refers to another file. They are still mapped, so that
-    /// their last values can be read.
+    /// Files whose name is gone or refers to another file. They are still mapped: their last
+    /// values can be read.
     pub vanished: Vec<File>,
 }
 
 impl Changes {
-    /// Whether nothing changed but values.
+    /// Whether only values changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.added == 0 && self.grown == 0 && self.changed == 0 && self.vanished.is_empty()
@@ -78,7 +77,7 @@ impl Changes {
 }
 
 impl Observer {
-    /// An observer of these sources, which has looked at nothing yet.
+    /// An observer of these sources, before the first refresh: without files.
     #[must_use]
     pub fn new(sources: Sources) -> Self {
         Self {
@@ -93,41 +92,41 @@ impl Observer {
         }
     }
 
-    /// Sets how many files are kept open, besides being mapped, so that each look at the
-    /// lock and at the size is one system call. Files above that number are looked for
-    /// by name again each time, which takes three times as long.
+    /// Sets the number of files that are kept open, besides being mapped. The check of their
+    /// lock and size is one system call; other files are opened by name for each check, which
+    /// takes three times as long.
     ///
-    /// Without this it is half of what the process may have open; a tool may raise that
-    /// limit first: [`crate::backend::process::raise_open_files`].
+    /// The default is half of the number of files that the process may open, which a tool may
+    /// raise first: [`crate::backend::process::raise_open_files`].
     pub const fn keep_handles(&mut self, count: usize) {
         self.handles = Some(count);
     }
 
-    /// Looks again at all sources: finds new, replaced and vanished files, new and retired
-    /// fields, and judges who lives.
+    /// Finds new, replaced and vanished files, new and retired fields, and judges which writers
+    /// live.
     ///
     /// Never fails: see [`problems`](Self::problems).
     pub fn refresh(&mut self) -> Changes {
-        let listing = Listing::of(&self.sources);
+        let listing = Listing::new(&self.sources);
         let shown = self.files.drain(..).map(|file| (true, file));
         let hidden = self.others.drain(..).map(|file| (false, file));
-        let mut known = Known::of(shown.chain(hidden));
-        self.buffer.set_total(known.metadata_size());
+        let mut previous = Previous::new(shown.chain(hidden));
+        self.buffer.set_total(previous.metadata_size());
         let mut changes = Changes::default();
         let mut ids = HashSet::new();
-        let mut handles = known.handles();
-        let most = self.handles.unwrap_or_else(default_handles);
+        let mut handles = previous.handles();
+        let limit = self.handles.unwrap_or_else(default_handles);
         self.problems = listing.problems;
         self.directories = listing.directories;
 
         for (path, reason) in listing.candidates {
-            let file = match known.take(&path) {
-                Some((shown, file)) => self.look_again(file, shown, reason, &mut changes),
+            let file = match previous.take(&path) {
+                Some((shown, file)) => self.refresh_file(file, shown, reason, &mut changes),
                 None => self.open(&path, reason),
             };
             let Some((mut file, new)) = file else { continue };
-            // One file by two names, or two spellings of one path, is looked at once. An
-            // index of 0 means that the system gives files none.
+            // A file with two names, or two spellings of one path, is shown once. An index of 0
+            // means that the system does not number files.
             let id = file.id();
             if id.index != 0 && !ids.insert(id) {
                 if let Some(same) = self.files.iter_mut().find(|other| other.id() == id)
@@ -138,7 +137,7 @@ impl Observer {
                 continue;
             }
             if !file.count_handle() {
-                if handles >= most {
+                if handles >= limit {
                     file.close_handle();
                 }
                 handles += usize::from(file.has_handle());
@@ -150,16 +149,16 @@ impl Observer {
                 self.others.push(file);
             }
         }
-        self.set_copies_aside();
-        changes.vanished.extend(known.rest());
-        self.look_for_pids();
+        self.hide_copies();
+        changes.vanished.extend(previous.into_shown());
+        self.report_missing_pids();
         self.buffer.shrink();
         changes
     }
 
-    /// A copy of a file says that it is the same part of the same program; counted twice, it
-    /// would double the sums. The live one is shown, else the first; of the others is told.
-    fn set_copies_aside(&mut self) {
+    /// Hides copies: files with the instance and part of another file, which would double sums.
+    /// The live file stays, else the first; the others are reported.
+    fn hide_copies(&mut self) {
         let mut best: HashMap<(Instance, u32), (FileId, bool)> = HashMap::new();
         for file in &self.files {
             let Some(instance) = file.instance() else { continue };
@@ -176,7 +175,7 @@ impl Observer {
         let copies: Vec<File> = self.files.extract_if(.., is_copy).collect();
         for copy in copies {
             let message =
-                "another file is the same part of the same program: it is not counted twice";
+                "another file is the same part of the same program, and is counted instead";
             let mut problem = Problem::new(copy.path(), "copy", message);
             problem.named = copy.named();
             self.problems.push(problem);
@@ -184,8 +183,9 @@ impl Observer {
         }
     }
 
-    /// Looks at a file that was there before; says whether another one is there now.
-    fn look_again(
+    /// Refreshes a file of the refresh before; returns the file that has its name now, and
+    /// whether it is new.
+    fn refresh_file(
         &mut self,
         mut file: File,
         shown: bool,
@@ -222,8 +222,8 @@ impl Observer {
 
     fn note(&mut self, problem: Problem, reason: Reason) {
         let problem = Problem { named: reason == Reason::Named, ..problem };
-        // A name that was listed and is gone before it was opened is nobody's fault, and
-        // what cannot be read is not known to be of a process that is asked for.
+        // A listed file may be removed before it is opened; an unreadable file is not known to
+        // be of a process that is asked for.
         let expected = !problem.named && problem.code == "not-found";
         if !expected && reason != Reason::IfPid {
             self.problems.push(problem);
@@ -234,59 +234,59 @@ impl Observer {
         file.identity().pid.is_some_and(|pid| self.sources.pids().contains(&pid))
     }
 
-    fn look_for_pids(&mut self) {
+    fn report_missing_pids(&mut self) {
         for pid in self.sources.pids() {
             if !self.files.iter().any(|file| file.identity().pid == Some(*pid)) {
                 let path = PathBuf::from(pid.to_string());
-                let message = "no file says that it is of this process";
+                let message = "no file of this process was found";
                 let problem = Problem::new(&path, "no-such-pid", message);
                 self.problems.push(Problem { named: true, ..problem });
             }
         }
     }
 
-    /// The files, those of each directory by name, as of the last refresh.
+    /// The files as of the last refresh, those of each directory by name.
     #[must_use]
     pub fn files(&self) -> &[File] {
         &self.files
     }
 
-    /// The files grouped into programs.
+    /// The files, grouped into programs.
     #[must_use]
     pub fn programs(&self) -> Vec<Program<'_>> {
         Program::group(&self.files)
     }
 
-    /// What is wrong now: with names and directories at the last refresh, and with files
-    /// of which nothing is shown. Files that are not complete yet are no problem unless
-    /// the user named them.
+    /// Problems of paths and directories at the last refresh, and of files that cannot be read
+    /// now. A file that is not complete yet is a problem only if the user named it.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         let of_file = |file: &'_ File| file.named() || file.state() != State::Building;
         let files = self.files.iter().filter(move |file| of_file(file)).filter_map(File::problem);
         self.problems.iter().chain(files)
     }
 
-    /// The directories that the last refresh looked at.
+    /// The directories that the last refresh searched.
     #[must_use]
     pub fn directories(&self) -> &[PathBuf] {
         &self.directories
     }
 }
 
-/// The files of the refresh before, and whether each was shown.
-struct Known {
+/// The files of the refresh before, each with whether it was shown.
+struct Previous {
     files: Vec<Option<(bool, File)>>,
-    /// Where the next one is, if nothing has changed.
+    /// Index of the next file, if nothing has changed.
     next: usize,
-    /// Made when the first file is not where it was.
-    places: Option<HashMap<PathBuf, usize>>,
+    /// Index by path; made when a file is not at `next`.
+    by_path: Option<HashMap<PathBuf, usize>>,
 }
 
-impl Known {
-    fn of(files: impl Iterator<Item = (bool, File)>) -> Self {
-        Self { files: files.map(Some).collect(), next: 0, places: None }
+impl Previous {
+    fn new(files: impl Iterator<Item = (bool, File)>) -> Self {
+        Self { files: files.map(Some).collect(), next: 0, by_path: None }
     }
 
+    /// Number of files that are kept open.
     fn handles(&self) -> usize {
         self.files.iter().flatten().filter(|(_, file)| file.has_handle()).count()
     }
@@ -296,29 +296,30 @@ impl Known {
         self.files.iter().flatten().map(|(_, file)| file.metadata_size()).sum()
     }
 
+    /// Takes the file with this path.
     fn take(&mut self, path: &Path) -> Option<(bool, File)> {
         let is = |slot: &Option<(bool, File)>| {
             slot.as_ref().is_some_and(|(_, file)| file.path() == path)
         };
-        let place = if self.files.get(self.next).is_some_and(is) {
+        let index = if self.files.get(self.next).is_some_and(is) {
             self.next
         } else {
             let files = &self.files;
-            let places = self.places.get_or_insert_with(|| {
+            let by_path = self.by_path.get_or_insert_with(|| {
                 let path = |slot: &Option<(bool, File)>| {
                     slot.as_ref().map(|(_, file)| file.path().to_owned())
                 };
-                let places = files.iter().enumerate();
-                places.filter_map(|(place, slot)| Some((path(slot)?, place))).collect()
+                let indexed = files.iter().enumerate();
+                indexed.filter_map(|(index, slot)| Some((path(slot)?, index))).collect()
             });
-            *places.get(path)?
+            *by_path.get(path)?
         };
-        self.next = place + 1;
-        self.files.get_mut(place)?.take()
+        self.next = index + 1;
+        self.files.get_mut(index)?.take()
     }
 
-    /// The shown ones that were not taken.
-    fn rest(self) -> impl Iterator<Item = File> {
+    /// The shown files that were not taken.
+    fn into_shown(self) -> impl Iterator<Item = File> {
         self.files.into_iter().flatten().filter(|(shown, _)| *shown).map(|(_, file)| file)
     }
 }

@@ -1,4 +1,4 @@
-//! Where to look: directories, named files, processes.
+//! Sources of files: directories, named files, processes.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,18 +8,18 @@ use crate::backend::directory::{environment, observe_directories_in};
 
 use crate::problem::Problem;
 
-/// What an [`Observer`](crate::Observer) looks at.
+/// The files that an [`Observer`](crate::Observer) shows.
 ///
-/// - Nothing given: the default directories. They are those of
+/// - Nothing added: the files of the default directories. They are those of
 ///   [`observe_directories`](crate::backend::directory::observe_directories), and, unless
 ///   `MMSTATS_PATH` names one, the temporary directory for files of format 1, where
-///   the original library puts them.
-/// - Paths: a file is observed whatever its name is, a directory is searched.
-/// - Process ids: files of the default directories that say they are of that process.
+///   the original library creates them.
+/// - Paths: files with any name, and the files of directories.
+/// - Process ids: the files of the default directories with that `sys.pid`.
 /// - Both: all of these.
 ///
-/// A directory is searched (not below it) for names that end in `.mmst` (format 3) and
-/// `.mmstats` (format 1).
+/// In a directory, not below it, names that end in `.mmst` (format 3) and `.mmstats` (format 1)
+/// are found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     paths: Vec<PathBuf>,
@@ -27,7 +27,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The default directories, until something else is added.
+    /// The default directories, until a path or process is added.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -52,7 +52,7 @@ impl Sources {
         self
     }
 
-    /// Whether nothing was added: the default directories.
+    /// Whether neither a path nor a process was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty() && self.pids.is_empty()
@@ -64,33 +64,32 @@ impl Sources {
     }
 }
 
-/// Why a path is a candidate.
+/// Why a path is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
     /// The user named it.
     Named,
-    /// It lies in a directory that the user named, or in a default one.
+    /// It lies in a named or default directory.
     Listed,
-    /// It lies in a default directory, and only files of certain processes are asked for.
+    /// It lies in a default directory, and is shown only for the processes asked for.
     IfPid,
 }
 
-/// What there is to look at now.
+/// The files and directories of the sources now.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
-    /// In order; one file may have two paths, but no path comes twice.
+    /// In order, without equal paths; a file may have two paths.
     pub(crate) candidates: Vec<(PathBuf, Reason)>,
     pub(crate) directories: Vec<PathBuf>,
     pub(crate) problems: Vec<Problem>,
 }
 
 impl Listing {
-    /// Lists the directories, asks the system about the paths.
-    pub(crate) fn of(sources: &Sources) -> Self {
+    /// Lists the directories, and finds which paths are files.
+    pub(crate) fn new(sources: &Sources) -> Self {
         let mut listing = Self::default();
         for path in &sources.paths {
-            // A link to a directory is followed, as the user named it; one to a file is
-            // refused when it is opened.
+            // A named link to a directory is followed; one to a file is refused when opened.
             if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
                 listing.search(path, Reason::Listed, true, None);
             } else {
@@ -119,14 +118,13 @@ impl Listing {
             self.problems.push(Problem { named: explicit, ..problem });
         }
         if !explicit {
-            // Everybody may write there, so files in it are believed as much as any other:
-            // nothing but their own bytes.
+            // Any user may write there; files are trusted no more than elsewhere.
             self.search(&std::env::temp_dir(), reason, false, Some(FORMAT1));
         }
     }
 
-    fn search(&mut self, directory: &Path, reason: Reason, named: bool, only: Option<&str>) {
-        if self.directories.iter().any(|known| known == directory) {
+    fn search(&mut self, directory: &Path, reason: Reason, named: bool, suffix: Option<&str>) {
+        if self.directories.iter().any(|other| other == directory) {
             return;
         }
         self.directories.push(directory.to_owned());
@@ -134,7 +132,7 @@ impl Listing {
         let listed = fs::read_dir(directory).and_then(|entries| {
             for entry in entries {
                 let name = entry?.file_name();
-                if is_ours(&name, only) {
+                if has_suffix(&name, suffix) {
                     names.push(name);
                 }
             }
@@ -148,19 +146,19 @@ impl Listing {
     }
 }
 
-/// Ends of the names of files of format 1.
+/// Suffix of the names of files of format 1.
 const FORMAT1: &str = ".mmstats";
 
-/// Whether a file of this name is looked at. Names with a dot first are of files that are
-/// not complete yet, or nothing but an end.
-fn is_ours(name: &OsStr, only: Option<&str>) -> bool {
+/// Whether a name has this suffix, or for `None` that of either format. Names that start with
+/// a dot are left out: those of incomplete files, and a bare suffix.
+fn has_suffix(name: &OsStr, suffix: Option<&str>) -> bool {
     let name = name.as_encoded_bytes();
-    let ends = |end: &str| name.ends_with(end.as_bytes());
-    let ours = match only {
-        Some(end) => ends(end),
+    let ends = |suffix: &str| name.ends_with(suffix.as_bytes());
+    let found = match suffix {
+        Some(suffix) => ends(suffix),
         None => ends(crate::backend::name::SUFFIX) || ends(FORMAT1),
     };
-    ours && !name.starts_with(b".")
+    found && !name.starts_with(b".")
 }
 
 #[cfg(test)]
@@ -168,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_apart() {
+    fn has_suffix_of_either_format_or_one() {
         for (name, any, one) in [
             ("a.mmst", true, false),
             ("a.mmstats", true, true),
@@ -179,13 +177,13 @@ mod tests {
             ("a.MMST", false, false),
             ("a.mmst.1", false, false),
         ] {
-            assert_eq!(is_ours(OsStr::new(name), None), any, "{name}");
-            assert_eq!(is_ours(OsStr::new(name), Some(FORMAT1)), one, "{name}");
+            assert_eq!(has_suffix(OsStr::new(name), None), any, "{name}");
+            assert_eq!(has_suffix(OsStr::new(name), Some(FORMAT1)), one, "{name}");
         }
     }
 
     #[test]
-    fn sources_are_kept_once() {
+    fn sources_keep_equal_entries_once() {
         let sources = Sources::new().path("a").path("b").path("a").pid(7).pid(7);
         assert_eq!((sources.paths.len(), sources.pids()), (2, [7].as_slice()));
         assert!(!sources.is_empty() && Sources::new().is_empty());

@@ -1,4 +1,4 @@
-//! What a format offers to readers of its files.
+//! The interface of a format.
 
 use std::ops::Range;
 use std::path::Path;

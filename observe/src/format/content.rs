@@ -72,7 +72,7 @@ pub(crate) fn open(
     Ok((info, content))
 }
 
-/// What the system says of a file; links are not followed.
+/// Size, owner, time and identity of a file; links are not followed.
 pub(crate) fn info(path: &Path) -> Result<FileInfo, Problem> {
     crate::backend::info(path).map_err(|error| Problem::from_system(path, &error))
 }

@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(with(Some(99_999_999)), State::Dead);
         assert_eq!(with(Some(0)), State::Unknown);
         assert_eq!(with(None), State::Unknown);
-        #[cfg(unix)] // whose numbers have a sign, and whose first process is number 1
+        #[cfg(unix)] // process ids are signed there, and process 1 exists
         {
             assert_eq!(with(Some(u32::MAX)), State::Unknown);
             assert_eq!(with(Some(1)), State::Live, "another user's");

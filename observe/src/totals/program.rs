@@ -1,4 +1,4 @@
-//! Files of one program together.
+//! The files of one program.
 
 use std::collections::HashMap;
 
@@ -7,25 +7,26 @@ use super::totals::totals;
 use crate::file::File;
 use crate::identity::{Identity, Instance, State};
 
-/// The files of one program: a publisher that needed more room has several parts.
+/// The files of one program: a publisher with more fields or threads than fit in one file has
+/// several parts.
 #[derive(Debug, Clone)]
 pub struct Program<'a> {
-    /// At least one, by part.
+    /// By part; not empty.
     files: Vec<&'a File>,
     first: &'a File,
 }
 
 impl<'a> Program<'a> {
-    /// Puts files of the same instance together, in the order in which the instances
-    /// come. Files without an instance (format 1, or not readable) stay alone.
+    /// Groups files by instance, in the order of their first files. Files without an instance
+    /// (of format 1, or unreadable) are programs of their own.
     #[must_use]
     pub fn group(files: impl IntoIterator<Item = &'a File>) -> Vec<Self> {
         let mut programs: Vec<Self> = Vec::new();
-        let mut known = HashMap::new();
+        let mut by_instance = HashMap::new();
         for file in files {
             if let Some(instance) = file.instance() {
                 let next = programs.len();
-                let index = *known.entry(instance).or_insert(next);
+                let index = *by_instance.entry(instance).or_insert(next);
                 if let Some(program) = programs.get_mut(index) {
                     program.files.push(file);
                     continue;
@@ -40,25 +41,25 @@ impl<'a> Program<'a> {
         programs
     }
 
-    /// Its files, by part.
+    /// The files, by part.
     #[must_use]
     pub fn files(&self) -> &[&'a File] {
         &self.files
     }
 
-    /// Its identity; `None` for format 1 and for what cannot be read.
+    /// Identity of the publisher; `None` for format 1 and unreadable files.
     #[must_use]
     pub fn instance(&self) -> Option<Instance> {
         self.first.instance()
     }
 
-    /// What it says of itself.
+    /// Values of the standard fields.
     #[must_use]
     pub fn identity(&self) -> &'a Identity {
         self.first.identity()
     }
 
-    /// Live if one of its files is; closed only if all of them are.
+    /// The state: live if one of the files is, closed only if all are.
     #[must_use]
     pub fn state(&self) -> State {
         let states = || self.files.iter().map(|file| file.state());
@@ -68,8 +69,8 @@ impl<'a> Program<'a> {
             .unwrap_or_else(|| self.first.state())
     }
 
-    /// Its fields, combined over all lanes of all its files. A constant that several
-    /// files have is taken once.
+    /// The fields, combined over all lanes of all files. A constant of several files counts
+    /// once.
     #[must_use]
     pub fn totals(&self) -> Vec<Total> {
         totals(self.files.iter().copied())

@@ -1,4 +1,4 @@
-//! Histograms, combined, and their quantiles: FORMAT.md section 4.5.
+//! Combined histograms and their quantiles: FORMAT.md section 4.5.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,21 @@ use mmstats_core::merge::{HistogramSummary, Number};
 use mmstats_core::read::Histogram;
 use mmstats_core::{Buckets, DataType};
 
-/// How values are distributed.
+/// Distribution of values.
 ///
-/// Integers are exact: counts, sums, minimum and maximum.
+/// Counts are exact, and of integer values sum, minimum and maximum too.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistogramValue {
     float: bool,
     scale: i8,
     summary: HistogramSummary,
-    /// How many values are at most `base^bound`, in no bucket; and that bound, where there is
-    /// such a value.
+    /// Number of values up to `base^bound`, which are in no bucket; and that bound, if there are
+    /// any.
     below: (u128, Option<i32>),
-    /// How many values are above `base^bound`, in no bucket.
+    /// Number of values above `base^bound`, which are in no bucket; and that bound, if there are
+    /// any.
     above: (u128, Option<i32>),
-    /// By bucket number; only those that have values.
+    /// Counts by number of the bucket; without empty buckets.
     buckets: BTreeMap<i32, u128>,
 }
 
@@ -60,8 +61,7 @@ impl HistogramValue {
         self.fold_ends();
     }
 
-    /// What lies beyond a bound with values beyond it belongs to them: nobody knows which
-    /// bucket they would be in.
+    /// Moves buckets beyond a bound to the values beyond it, which have no known bucket.
     fn fold_ends(&mut self) {
         if let Some(bound) = self.below.1 {
             let inside = self.buckets.split_off(&bound);
@@ -74,6 +74,7 @@ impl HistogramValue {
         }
     }
 
+    /// Merges buckets to a lower scale.
     fn coarsen(&mut self, scale: i8) {
         let shift = u32::from(self.scale.abs_diff(scale));
         if shift == 0 {
@@ -86,7 +87,7 @@ impl HistogramValue {
             *to = to.saturating_add(count);
         }
         self.buckets = buckets;
-        // The bound below goes up, that above goes down.
+        // The lower bound is rounded up, the upper bound down.
         self.below.1 = self.below.1.map(|bound| -(bound.saturating_neg() >> shift));
         self.above.1 = self.above.1.map(|bound| bound >> shift);
         self.fold_ends();
@@ -104,19 +105,19 @@ impl HistogramValue {
         self.summary.sum()
     }
 
-    /// The mean; `None` while there is no value.
+    /// The mean; `None` if there is no value.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         self.summary.mean()
     }
 
-    /// The smallest value; `None` while there is none.
+    /// The smallest value; `None` if there is none.
     #[must_use]
     pub fn min(&self) -> Option<Number> {
         self.summary.range().map(|(min, _)| min)
     }
 
-    /// The largest value; `None` while there is none.
+    /// The largest value; `None` if there is none.
     #[must_use]
     pub fn max(&self) -> Option<Number> {
         self.summary.range().map(|(_, max)| max)
@@ -134,20 +135,20 @@ impl HistogramValue {
         self.scale
     }
 
-    /// How many values are below all buckets, zero and negative ones too.
+    /// Number of values below all buckets, with zero and negative values.
     #[must_use]
     pub const fn below(&self) -> u128 {
         self.below.0
     }
 
-    /// How many values are above all buckets.
+    /// Number of values above all buckets.
     #[must_use]
     pub const fn above(&self) -> u128 {
         self.above.0
     }
 
-    /// The buckets that have values: number, bounds `(low, high]`, count. Number and scale are
-    /// those of an OTLP exponential histogram; Prometheus' number is one more.
+    /// The buckets with values: number, bounds `(low, high]`, count. Number and scale are those
+    /// of an OTLP exponential histogram; the number in Prometheus is one more.
     pub fn buckets(&self) -> impl Iterator<Item = (i32, f64, f64, u128)> + '_ {
         let scheme = self.scheme();
         self.buckets.iter().map(move |(&number, &count)| {
@@ -155,14 +156,14 @@ impl HistogramValue {
         })
     }
 
-    /// The largest relative error of a quantile that lies in a bucket.
+    /// Maximum relative error of a quantile that lies in a bucket.
     #[must_use]
     pub fn relative_error(&self) -> f64 {
         self.scheme().relative_error()
     }
 
-    /// An estimate of the value that the share `q` (0 to 1) of all values does not pass;
-    /// `None` while there is no value, or if `q` is NaN. 0 gives the minimum, 1 the maximum.
+    /// The estimated `q`-quantile, `q` from 0 (minimum) to 1 (maximum); `None` if there is no
+    /// value, or if `q` is NaN.
     ///
     /// Source: Masson, Rim and Lee, "DDSketch", VLDB 2019; the rule is in FORMAT.md.
     #[must_use]
@@ -192,10 +193,10 @@ impl HistogramValue {
                 } else if high.is_infinite() {
                     low
                 } else {
-                    // 2 l u / (l + u), without an overflow on the way.
+                    // 2 l u / (l + u), without overflow of intermediate results.
                     2.0 * low / (1.0 + low / high)
                 };
-                // Not `clamp`, which panics where a hostile file has them the wrong way round.
+                // Not `clamp`: it panics if a hostile file has a minimum above the maximum.
                 return Some(estimate.max(min).min(max));
             }
         }
@@ -204,7 +205,7 @@ impl HistogramValue {
 
     fn scheme(&self) -> Buckets {
         let [scale, float] = [self.scale.cast_unsigned(), DataType::F64.code()];
-        // Every scale that a reader accepts has buckets.
+        // The fallback is unused: every scale that a reader accepts has buckets.
         Buckets::from_param(u32::from_le_bytes([scale, float, 0, 0]), 3)
             .unwrap_or_else(|| Buckets::floats(1.0, 1.0, 1.0))
     }
@@ -236,7 +237,7 @@ impl From<&Histogram<'_>> for HistogramValue {
 mod tests {
     use super::*;
 
-    /// As a writer with such buckets would count.
+    /// A histogram as a writer with these buckets would count.
     fn counted(buckets: Buckets, values: &[u64]) -> HistogramValue {
         let mut value = HistogramValue { scale: buckets.scale(), ..HistogramValue::new() };
         let last = buckets.elements() - 1;
@@ -265,7 +266,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    fn quantiles_keep_the_stated_error() {
+    fn quantile_is_within_relative_error() {
         for (seed, error) in [(1, 0.15), (2, 0.05), (3, 0.011), (4, 0.0055)] {
             let mut values = random(seed, 20_000);
             let value = counted(Buckets::integers(error, 1, 1 << 40), &values);
@@ -283,9 +284,9 @@ mod tests {
         assert_eq!(counted(Buckets::integers(0.1, 1, 9), &[5]).quantile(f64::NAN), None);
     }
 
-    /// What a file says is not believed. Found by fuzzing.
+    /// Found by fuzzing.
     #[test]
-    fn a_minimum_above_the_maximum_is_no_reason_to_panic() {
+    fn quantile_with_minimum_above_maximum_does_not_panic() {
         let mut value = counted(Buckets::integers(0.1, 1, 1 << 20), &[10, 20, 30, 40, 50]);
         let mut set = |min, max| {
             value.summary =
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_one_kind_add_up_exactly() {
+    fn merge_of_equal_buckets_is_exact() {
         let buckets = Buckets::integers(0.05, 100, 1 << 30);
         let (a, b) = (random(5, 3_000), random(6, 5_000));
         let mut all = counted(buckets, &a);
@@ -312,10 +313,10 @@ mod tests {
     }
 
     #[test]
-    fn different_scales_meet_at_the_lower() {
+    fn merge_of_different_scales_has_lower_scale() {
         let (fine, coarse) =
             (Buckets::integers(0.01, 1, 1 << 40), Buckets::integers(0.1, 1, 1 << 40));
-        // Above 1, so that no value is below the range.
+        // Values above 1, so that none is below the range.
         let up = |values: Vec<u64>| values.into_iter().map(|n| n + 2).collect::<Vec<_>>();
         let (a, b) = (up(random(7, 2_000)), up(random(8, 2_000)));
         let mut all = counted(fine, &a);
@@ -326,17 +327,17 @@ mod tests {
         assert_eq!(all, counted(coarse, &[a, b].concat()));
     }
 
-    /// Where one part does not know, the whole does not know.
+    /// Values whose bucket is unknown in one part have none in the whole.
     #[test]
-    fn different_ranges_keep_what_is_known() {
+    fn merge_of_different_ranges_moves_values_beyond_bounds() {
         let (wide, narrow) =
             (Buckets::integers(0.1, 1, 1 << 40), Buckets::integers(0.1, 1_000, 1 << 20));
         let values = [5, 10, 500, 2_000, 1 << 30];
         let mut all = counted(wide, &values);
-        // Nothing beyond its range: nothing is lost.
+        // No value beyond its range: all buckets stay.
         all.merge(&counted(narrow, &[2_000]));
         assert_eq!((all.below(), all.above(), all.count()), (0, 0, 6));
-        // A value below 1,000, somewhere: so are the three below it.
+        // One value below 1,000, in an unknown place: the three below 1,000 join it.
         all.merge(&counted(narrow, &[7, 1 << 25]));
         assert_eq!((all.below(), all.above(), all.count()), (4, 2, 8));
         let total = all.below() + all.above() + all.buckets().map(|b| b.3).sum::<u128>();
@@ -345,10 +346,10 @@ mod tests {
         assert_eq!(all.max(), Some(Number::Unsigned(1 << 30)));
     }
 
-    /// A bucket of the coarser part counts if all of it lies where the finer one has buckets.
+    /// A bucket of the coarser part stays if it lies wholly within the buckets of the finer part.
     #[test]
     #[allow(clippy::cast_precision_loss)]
-    fn ends_of_a_finer_part_are_kept_by_a_coarser_one() {
+    fn merge_of_coarser_part_keeps_bounds_of_finer() {
         let (low, high) = (1_000_u64, 100_000);
         let fine = counted(Buckets::integers(0.003, low, high), &[3, 2_000, 1 << 25]);
         let wide = Buckets::integers(0.3, 1, 1 << 30);

@@ -1,4 +1,4 @@
-//! A value that the reader owns.
+//! Values that the reader owns.
 
 use mmstats_core::merge::{AverageValue, Number, TimerValue};
 use mmstats_core::read::{Scalar, Value};
@@ -7,19 +7,19 @@ use super::histogram::HistogramValue;
 use super::summary::{StateValue, WindowRate};
 use super::verdict::{Origin, Verdict};
 
-/// A value, or several combined.
+/// A value, or several values combined.
 ///
 /// Integers are exact: a sum of 64-bit counters has 128 bits.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum OwnedValue {
-    /// Unsigned integers and sums of them; also a number of true bools.
+    /// An unsigned integer, a sum of them, or the number of true bools.
     Unsigned(u128),
-    /// Signed integers and sums of them.
+    /// A signed integer, or a sum of them.
     Signed(i128),
-    /// One f32, not added to anything, so that it is shown with its own digits.
+    /// A single f32, kept as such so that it is shown with its own digits.
     F32(f32),
-    /// Floats, sums of them, and means.
+    /// A float, a sum of them, or a mean.
     F64(f64),
     /// A bool.
     Bool(bool),
@@ -41,24 +41,24 @@ pub enum OwnedValue {
     Array(Vec<OwnedValue>),
     /// Durations.
     Timer(TimerValue),
-    /// One of a few named states, or how many are in each.
+    /// A named state, or the number of lanes in each.
     State(StateValue),
-    /// How values are distributed.
+    /// A distribution of values.
     Histogram(Box<HistogramValue>),
-    /// Values whose mean is shown.
+    /// An average of all values.
     Average(AverageValue),
-    /// The last values, whose mean is shown.
+    /// An average of the last values.
     Window(AverageValue),
-    /// How fast a counter went up over windows of time.
+    /// Rates of a counter over windows of time.
     Rate(Vec<WindowRate>),
-    /// Values that are not combined: one for each lane, or for each file.
+    /// Values that are listed, not combined: one for each lane or file.
     Each(Vec<EachValue>),
 }
 
 impl OwnedValue {
-    /// The nearest float; `None` for what is not one number. A bool is 0 or 1.
+    /// The nearest float; `None` if the value is not a single number. A bool is 0 or 1.
     #[must_use]
-    #[allow(clippy::cast_precision_loss)] // "the nearest"
+    #[allow(clippy::cast_precision_loss)] // the nearest float
     pub fn as_f64(&self) -> Option<f64> {
         match *self {
             Self::Unsigned(n) => Some(n as f64),
@@ -70,7 +70,7 @@ impl OwnedValue {
         }
     }
 
-    /// The one value of an `Each` of one; any other value is itself.
+    /// The value in a list of one; any other value itself.
     #[must_use]
     pub fn only(&self) -> &Self {
         match self {
@@ -127,10 +127,10 @@ impl From<Number> for OwnedValue {
 /// One of several values that are not combined.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EachValue {
-    /// Whose it is.
+    /// Where the value comes from.
     pub origin: Origin,
-    /// The value, if the verdict is consistent.
+    /// The value; `None` unless the verdict is consistent.
     pub value: Option<OwnedValue>,
-    /// What can be said of it.
+    /// The verdict on it.
     pub verdict: Verdict,
 }

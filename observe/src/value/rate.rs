@@ -1,4 +1,4 @@
-//! From two readings to what happened in between.
+//! Rates between two readings.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use mmstats_core::Kind;
 use super::owned::OwnedValue;
 use super::reading::Reading;
 
-/// How fast a counter went up, or how many durations a timer took, per second.
+/// Increments of a counter, or durations of a timer, per second.
 ///
-/// `None` where one of the readings is not consistent, no time has passed, the field is
-/// neither counter nor timer nor one number, or it went down: the program was started
-/// anew, or one of several ended (unless it was [folded](crate::Fold)).
+/// `None` if a reading is not consistent, no time has passed, the field is not a counter with a
+/// single number or a timer, or the value went down: the program was restarted, or one of
+/// several ended (and was not [folded](crate::Fold)).
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,7 +23,7 @@ use super::reading::Reading;
 /// assert_eq!(rate(Some(Kind::Counter), &counted(10), &counted(3), second), None);
 /// ```
 #[must_use]
-#[allow(clippy::cast_precision_loss)] // rates are floats
+#[allow(clippy::cast_precision_loss)] // a rate is a float
 pub fn rate(
     kind: Option<Kind>,
     before: &Reading,
@@ -40,7 +40,7 @@ pub fn rate(
         }
         (Kind::Counter, before, after) => {
             let difference = after.as_f64()? - before.as_f64()?;
-            // Also false for what is not a number.
+            // Also false for NaN.
             (difference >= 0.0).then_some(difference)?
         }
         (Kind::Timer, OwnedValue::Timer(before), OwnedValue::Timer(after)) => {
@@ -51,9 +51,9 @@ pub fn rate(
     Some(difference / seconds)
 }
 
-/// The mean of the durations that a timer took between two readings, in nanoseconds.
+/// Mean of the durations between two readings of a timer, in nanoseconds.
 ///
-/// `None` where there were none, or for the reasons of [`rate`].
+/// `None` if there were none, or for the reasons of [`rate`].
 #[must_use]
 pub fn timer_mean(before: &Reading, after: &Reading) -> Option<f64> {
     if !before.is_consistent() || !after.is_consistent() {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_counts_has_a_rate() {
+    fn rate_of_counter_is_increments_per_second() {
         let counter = Some(Kind::Counter);
         let half = Duration::from_millis(500);
         assert_eq!(rate(counter, &unsigned(1), &unsigned(3), half), Some(4.0));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_has_a_rate_and_a_mean() {
+    fn timer_has_rate_and_mean() {
         assert_eq!(rate(Some(Kind::Timer), &timer(2, 10), &timer(6, 30), SECOND), Some(4.0));
         assert_eq!(timer_mean(&timer(2, 10), &timer(6, 30)), Some(5.0));
         assert_eq!(timer_mean(&timer(2, 10), &timer(2, 10)), None);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_made_of_half_a_reading() {
+    fn rate_without_consistent_readings_is_none() {
         let mut bad = unsigned(9);
         bad.verdict = Verdict::Contended;
         assert_eq!(rate(Some(Kind::Counter), &unsigned(1), &bad, SECOND), None);

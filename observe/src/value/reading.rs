@@ -5,20 +5,20 @@ use super::verdict::{Tally, Verdict};
 
 /// A value, if there is one, and the verdict on it.
 ///
-/// A combined value has the worst verdict of its parts (damaged, contended, consistent,
-/// absent, in this order). It is made of the good parts; the tally says of how many.
+/// A combined value has the worst verdict of its parts: damaged, contended, consistent, absent,
+/// in this order. It contains the consistent parts; the tally counts all parts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
-    /// The value.
+    /// The value; `None` if no part is consistent.
     pub value: Option<OwnedValue>,
-    /// What can be said of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What it is made of.
+    /// The parts of the value.
     pub tally: Tally,
 }
 
 impl Reading {
-    /// No value, and why.
+    /// No value.
     pub(crate) fn none(verdict: Verdict) -> Self {
         let mut tally = Tally::default();
         match verdict {
@@ -30,7 +30,7 @@ impl Reading {
         Self { value: None, verdict, tally }
     }
 
-    /// One value that nothing was combined with.
+    /// A single value.
     #[must_use]
     pub const fn consistent(value: OwnedValue) -> Self {
         let tally = Tally { values: 1, absent: 0, contended: 0, damaged: 0 };

@@ -6,39 +6,39 @@ use mmstats_core::read::Verdict as RawVerdict;
 
 use crate::problem::Damage;
 
-/// Where a value comes from.
+/// Lane and file of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Origin {
-    /// Number of the file in the list that was given, from 0.
+    /// Number of the file in the given list, from 0.
     pub file: usize,
     /// `sys.pid` of the file.
     pub pid: Option<u32>,
-    /// Part of its instance.
+    /// Number of the file within its instance.
     pub part: u32,
     /// The lane; `None` for a constant and for format 1.
     pub lane: Option<u32>,
 }
 
-/// What can honestly be said of a value, in bounded time.
+/// The result of reading a value in bounded time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It was published like this, whole.
+    /// The value was published, whole.
     Consistent,
-    /// The writer was faster in all attempts.
+    /// The writer was faster than the reader in all attempts.
     Contended,
-    /// There is none.
+    /// There is no value.
     Absent,
     /// The field was retired.
     Retired,
-    /// A type or storage that this version does not know.
+    /// The type or storage is unknown to this version.
     Unknown,
-    /// A rule of the format is broken.
+    /// The value or its field breaks a rule.
     Damaged(Damage),
 }
 
 impl Verdict {
-    /// In lower case, without what is damaged.
+    /// The name in lower case, without the damage.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -75,15 +75,15 @@ impl<T> From<&RawVerdict<T>> for Verdict {
     }
 }
 
-/// Of how many lanes (or files) a combined value is made.
+/// Number of lanes (or files) of a combined value, by verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// That had a value, which is part of the result.
+    /// Lanes with a value, which is part of the result.
     pub values: u32,
-    /// That have none.
+    /// Lanes without a value.
     pub absent: u32,
-    /// Whose writer was faster in all attempts.
+    /// Lanes whose writer was faster than the reader in all attempts.
     pub contended: u32,
-    /// Whose value is damaged.
+    /// Lanes whose value is damaged.
     pub damaged: u32,
 }

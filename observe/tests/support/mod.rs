@@ -1,10 +1,11 @@
-//! Real files, made by the writer of the core and the backend of the system.
+//! Files made by the writer of the core and the backend of the system.
 #![allow(dead_code)] // Each test binary uses a part.
 #![allow(missing_docs, unreachable_pub)]
 
-#[cfg(not(windows))] // the backend of the system
+// The backend of the system.
+#[cfg(not(windows))]
 use mmstats_unix as backend;
-#[cfg(windows)] // as above
+#[cfg(windows)]
 use mmstats_windows as backend;
 
 use std::path::{Path, PathBuf};
@@ -25,9 +26,9 @@ pub struct Published {
     pub path: PathBuf,
 }
 
-/// What a file is to be, besides its fields.
+/// Properties of a file, besides its fields.
 #[derive(Clone, Copy)]
-pub struct Plan {
+pub struct Setup {
     pub instance: u64,
     pub part: u32,
     pub lanes: u32,
@@ -36,7 +37,7 @@ pub struct Plan {
     pub live: bool,
 }
 
-impl Default for Plan {
+impl Default for Setup {
     fn default() -> Self {
         Self { instance: 1, part: 0, lanes: 4, room: 0, live: true }
     }
@@ -45,25 +46,25 @@ impl Default for Plan {
 pub fn publish(
     directory: &Path,
     name: &str,
-    plan: Plan,
+    setup: Setup,
     add: impl FnOnce(&mut Writer<Memory>),
     fields: &[FieldSpec<'_>],
 ) -> Published {
-    let mut geometry = Geometry::new(plan.lanes);
+    let mut geometry = Geometry::new(setup.lanes);
     fields.iter().for_each(|field| geometry.add(field).unwrap());
-    geometry.reserve(plan.room, plan.room * 200, plan.room * 64);
+    geometry.reserve(setup.room, setup.room * 200, setup.room * 64);
     let directory = Directory::open(directory).unwrap();
     let size = geometry.file_size().unwrap();
     let file = backend::create(&directory, name, size, Access::Owner).unwrap();
     let mut id = [0; 16];
-    id[..8].copy_from_slice(&plan.instance.to_be_bytes());
+    id[..8].copy_from_slice(&setup.instance.to_be_bytes());
     let memory = Arc::clone(file.mapping());
-    let mut writer = Writer::create_zeroed(memory, &geometry, id, plan.part).unwrap();
+    let mut writer = Writer::create_zeroed(memory, &geometry, id, setup.part).unwrap();
     for field in fields {
         writer.add(field).unwrap();
     }
     add(&mut writer);
-    if plan.live {
+    if setup.live {
         writer.go_live();
     }
     let file = file.publish().map_err(|unpublished| unpublished.error).unwrap();
@@ -71,11 +72,11 @@ pub fn publish(
     Published { writer, file, path }
 }
 
-/// As `publish`, each of an instance of its own, with nothing special.
+/// As `publish`, with an instance of its own.
 pub fn simple(directory: &Path, name: &str, fields: &[FieldSpec<'_>]) -> Published {
     static NEXT: AtomicU64 = AtomicU64::new(1000);
     let instance = NEXT.fetch_add(1, Ordering::Relaxed);
-    publish(directory, name, Plan { instance, ..Plan::default() }, |_| {}, fields)
+    publish(directory, name, Setup { instance, ..Setup::default() }, |_| {}, fields)
 }
 
 impl Published {
@@ -99,18 +100,16 @@ pub fn poke(path: &Path, offset: u64, bytes: &[u8]) {
     file.write_all(bytes).unwrap();
 }
 
-/// Makes a file smaller or larger; false where this is refused, as Windows does as long as somebody
-/// has it mapped.
+/// Sets the size of a file; false if that is refused, as Windows does for a mapped file.
 pub fn truncate(path: &Path, size: u64) -> bool {
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
     match file.set_len(size) {
-        // As above.
         Err(error) if cfg!(windows) && error.raw_os_error() == Some(1224) => false,
         result => result.map(|()| true).unwrap(),
     }
 }
 
-/// The same, but under wine its Linux side does it where Windows refuses.
+/// As `truncate`; under wine a Linux program does it where Windows refuses.
 #[must_use]
 pub fn cut(path: &Path, size: u64) -> bool {
     if truncate(path, size) {
@@ -122,24 +121,24 @@ pub fn cut(path: &Path, size: u64) -> bool {
     on_linux("truncate", &["-s", &size.to_string()], path);
     let start = std::time::Instant::now();
     while std::fs::metadata(path).unwrap().len() > size {
-        assert!(start.elapsed().as_secs() < 60, "nobody truncated {path:?}");
+        assert!(start.elapsed().as_secs() < 60, "{path:?} was not truncated");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     true
 }
 
-/// Runs a program of the Linux side of wine on a file. It runs beside, and may take its time.
+/// Runs a Linux program on a file, under wine, without waiting for its end.
 fn on_linux(program: &str, arguments: &[&str], path: &Path) {
     use std::process::Command;
     let unix = Command::new("winepath").arg("-u").arg(path).output().unwrap().stdout;
     let unix = String::from_utf8(unix).unwrap();
-    // wine starts it, but has nothing to wait for.
+    // wine starts it, without a process to wait for.
     let _ = Command::new(format!(r"Z:\usr\bin\{program}")).args(arguments).arg(unix.trim()).spawn();
 }
 
-/// Takes away the name of a file that has no writer.
+/// Removes a file without a writer.
 pub fn remove(path: &Path) {
-    // Windows removes no file that somebody looks at.
+    // Windows removes no mapped file.
     let removed = if cfg!(windows) {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -150,10 +149,9 @@ pub fn remove(path: &Path) {
     removed.unwrap();
 }
 
-/// Gives a file without a writer the name of another one.
+/// Renames a file without a writer over another one.
 pub fn replace(new: &Path, old: &Path) {
     if cfg!(windows) {
-        // As above.
         remove(old);
     }
     std::fs::rename(new, old).unwrap();
@@ -185,7 +183,7 @@ pub fn text(text: &str) -> OwnedValue {
     OwnedValue::Text { text: text.to_owned(), cut: false }
 }
 
-/// Walks through everything that the crate says of what it found.
+/// Calls every method of the API on the observed files.
 pub fn walk(observer: &Observer) {
     use mmstats_observe::{Fold, Scratch, Totals};
     let mut scratch = Scratch::new();
@@ -238,7 +236,7 @@ pub fn put_word(bytes: &mut [u8], at: u32, n: u32) {
     bytes[at as usize..][..4].copy_from_slice(&n.to_le_bytes());
 }
 
-/// Makes the checksum of a header right again.
+/// Corrects the checksum of a header.
 pub fn seal_header(bytes: &mut [u8]) {
     let mut sum = mmstats_core::checksum::Fletcher64::new();
     sum.range(&bytes[..120], 0, 120);
@@ -246,8 +244,8 @@ pub fn seal_header(bytes: &mut [u8]) {
     bytes[120..128].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// Makes the checksum of field `index`, which is no constant, right again: it is over the
-/// descriptor and its strings.
+/// Corrects the checksum of field `index`, which is no constant: it is over the descriptor and
+/// its strings.
 pub fn reseal(bytes: &mut [u8], index: u32) {
     use mmstats_core::layout::{descriptor as d, header as h};
     let at = word(bytes, h::DESCRIPTOR_OFFSET) + index * d::SIZE;
