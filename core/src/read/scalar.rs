@@ -2,7 +2,7 @@
 
 use crate::types::DataType;
 
-/// One number or bool. Narrow integers are widened; [`Field::ty`] tells the width.
+/// One number or bool. Narrow integers are widened; [`Field::ty`](crate::read::Field::ty) tells the width.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scalar {
     /// u8 to u64.

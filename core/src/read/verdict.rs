@@ -15,7 +15,7 @@ pub enum Verdict<T> {
     Retired,
     /// A type or storage that this reader does not know.
     Unknown,
-    /// The caller's buffer is smaller than [`Field::buffer_size`] or the slot.
+    /// The caller's buffer is smaller than [`Field::buffer_size`](crate::read::Field::buffer_size) or the slot.
     NoRoom,
     /// A rule of the format is broken.
     Damaged(ValueError),
