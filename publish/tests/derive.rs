@@ -259,7 +259,7 @@ fn derive_constants_of_each_type() {
         ("negative", OwnedValue::Signed(i64::MIN.into()), "i64"),
         ("plain", OwnedValue::Signed(-1), "i64"),
         ("float", OwnedValue::F64(0.1 + 0.2), "f64"),
-        ("unix", OwnedValue::Bool(cfg!(unix)), "bool"), // as above
+        ("unix", OwnedValue::Bool(cfg!(unix)), "bool"), // the same condition
         ("owned", text("a-1"), "text"),
         ("empty", text(""), "text"),
     ] {

@@ -185,8 +185,8 @@ fn family_default_cap_is_1000() {
 fn family_invalid_values_count_in_overflow() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Schema::new());
-    let said = FieldOptions::new().cap(3).attribute("fixed", "v".repeat(100));
-    let key = publisher.add_family::<Counter, 2>("f", ["a", "b"], said).unwrap();
+    let fixed = FieldOptions::new().cap(3).attribute("fixed", "v".repeat(100));
+    let key = publisher.add_family::<Counter, 2>("f", ["a", "b"], fixed).unwrap();
     let family = publisher.lane().unwrap().family(key).unwrap();
     let long = "x".repeat(4097);
     for bad in [["\0", "b"], ["a", "b\0c"], [&long, ""], [&long[..2100], &long[..2100]]] {
@@ -288,11 +288,11 @@ fn family_invalid_declaration_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = start(directory.path(), Schema::new());
     for labels in [["two words", "b"], ["a", "a"], ["fixed", "b"], ["", "b"]] {
-        let said = FieldOptions::new().attribute("fixed", "v");
-        let error = publisher.add_family::<Counter, 2>("f", labels, said.clone()).unwrap_err();
+        let fixed = FieldOptions::new().attribute("fixed", "v");
+        let error = publisher.add_family::<Counter, 2>("f", labels, fixed.clone()).unwrap_err();
         assert!(matches!(&error, Error::Field { label, .. } if label == "f"), "{error}");
         let mut schema = Schema::new();
-        schema.add_family::<Counter, 2>("f", labels, said);
+        schema.add_family::<Counter, 2>("f", labels, fixed);
         let options = Options::new().directory(directory.path()).schema(schema);
         let at_start = options.start::<Lane>().unwrap_err();
         assert_eq!(at_start.to_string(), error.to_string());

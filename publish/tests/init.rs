@@ -6,7 +6,7 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use mmstats::{Counter, Error, FieldOptions, Options, Stats};
+use mmstats::{Counter, Error, ErrorCode, FieldOptions, Options, Stats};
 use mmstats_observe::{Observer, OwnedValue, Sources, totals};
 use support::file_names;
 
@@ -113,13 +113,18 @@ fn from_env_wrong_variable_is_reported() {
     if is_child() {
         let error = Options::from_env().start::<Web>().unwrap_err();
         let mmstats = mmstats::init();
-        assert_eq!(mmstats.problem().unwrap().to_string(), error.to_string());
+        let problem = mmstats.problem().unwrap();
+        assert_eq!(problem.to_string(), error.to_string());
+        assert_eq!(
+            (problem.code(), problem.code().as_str()),
+            (ErrorCode::Environment, "environment")
+        );
         println!("\n{error}; {} files", mmstats.paths().len());
         return;
     }
     let place = tempfile::tempdir().unwrap();
     let path = place.path().to_str().unwrap();
-    let said = |name: &str, value: &str| {
+    let output = |name: &str, value: &str| {
         run("from_env_wrong_variable_is_reported", &[("MMSTATS_PATH", path), (name, value)])
     };
     let cases = [
@@ -132,9 +137,9 @@ fn from_env_wrong_variable_is_reported() {
         ("DISABLE", "2", "0 or 1"),
     ];
     for (name, value, rule) in cases {
-        let said = said(&format!("MMSTATS_{name}"), value);
+        let output = output(&format!("MMSTATS_{name}"), value);
         let line = format!("MMSTATS_{name} is {value:?}; it has to be {rule}; 1 files");
-        assert!(said.lines().any(|l| l == line), "{line}\n{said}");
+        assert!(output.lines().any(|l| l == line), "{line}\n{output}");
     }
 }
 
@@ -148,17 +153,17 @@ fn init_without_files_uses_private_memory() {
         println!("\nproblem: {problem}; {} files", mmstats.paths().len());
         return;
     }
-    let said = |environment: &[(&str, &str)]| {
-        let said = run("init_without_files_uses_private_memory", environment);
-        said.lines().find(|line| line.starts_with("problem: ")).unwrap().to_owned()
+    let output = |environment: &[(&str, &str)]| {
+        let output = run("init_without_files_uses_private_memory", environment);
+        output.lines().find(|line| line.starts_with("problem: ")).unwrap().to_owned()
     };
     let place = tempfile::tempdir().unwrap();
     let path = place.path().to_str().unwrap();
-    let hidden = said(&[("MMSTATS_PATH", path), ("MMSTATS_DISABLE", "1")]);
+    let hidden = output(&[("MMSTATS_PATH", path), ("MMSTATS_DISABLE", "1")]);
     assert_eq!(hidden, "problem: none; 0 files");
-    let template = said(&[("MMSTATS_PATH", path), ("MMSTATS_FILES", "{USER}.mmst")]);
+    let template = output(&[("MMSTATS_PATH", path), ("MMSTATS_FILES", "{USER}.mmst")]);
     assert!(template.contains("{USER}") && template.ends_with("; 0 files"), "{template}");
-    let no_directory = said(&[("MMSTATS_PATH", "/dev/null/x")]);
+    let no_directory = output(&[("MMSTATS_PATH", "/dev/null/x")]);
     assert!(no_directory.contains("/dev/null") && no_directory.ends_with("; 0 files"));
     assert_eq!(file_names(place.path()), [""; 0]);
 }

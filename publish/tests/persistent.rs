@@ -178,10 +178,10 @@ fn persistent_private_memory_keeps_old_file() {
         .env("MMSTATS_TEST_NO_ROOM", &path)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&out.stdout);
+    let output = String::from_utf8_lossy(&out.stdout);
     assert!(
-        said.lines().any(|line| line == "done"),
-        "{said}{}",
+        output.lines().any(|line| line == "done"),
+        "{output}{}",
         String::from_utf8_lossy(&out.stderr)
     );
     assert_eq!(file_names(place.path()), files);

@@ -43,7 +43,7 @@ pub(crate) struct Files {
     instance: [u8; 16],
     settings: Settings,
     tid: Option<Key<Gauge<u64>>>,
-    /// `None` where publishing goes on in private memory.
+    /// `None` for a publisher in private memory.
     place: Option<Place>,
     /// Number of forks of this process before it began to publish.
     generation: u64,
@@ -232,7 +232,7 @@ impl Files {
         self.place.is_some() && !self.is_forked()
     }
 
-    /// The fallback that the program asked for.
+    /// The fallback that the program chose.
     pub(crate) const fn fallback(&self) -> Fallback {
         self.settings.fallback()
     }

@@ -43,7 +43,7 @@ impl Place {
         Ok(Self { directory, name })
     }
 
-    /// Whether the directory is in memory, where the system says so.
+    /// Whether the directory is in memory; `None` if the system does not tell.
     pub(crate) fn is_memory_backed(&self) -> Option<bool> {
         self.directory.is_memory_backed().ok().flatten()
     }

@@ -7,7 +7,7 @@ use crate::backend::Access;
 
 use crate::error::Error;
 
-/// What happens to the files when the publisher is dropped.
+/// End of the files when the publisher is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnDrop {
     /// They are closed and removed.
@@ -61,7 +61,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The fallback that the program asked for.
+    /// The fallback that the program chose.
     pub(crate) const fn fallback(&self) -> Fallback {
         if self.private { Fallback::System } else { Fallback::Refuse }
     }

@@ -1,4 +1,4 @@
-//! The end of a publisher, and what ends with it.
+//! The end of a publisher, with the parts that end with it.
 
 use std::sync::Arc;
 

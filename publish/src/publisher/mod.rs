@@ -85,7 +85,8 @@ impl<S: Stats> Publisher<S> {
     /// # Errors
     ///
     /// If all lanes are taken and no further file can be opened, or the publisher is
-    /// closed. With [`Options::or_private`](crate::Options::or_private) the lane is in private memory instead.
+    /// closed. With [`or_private`](crate::Options::or_private) the lane is in private memory
+    /// instead.
     pub fn lane(&self) -> Result<S, Error> {
         S::attach(&self.plan, &Lane::claim(&self.files, self.files.fallback())?)
     }
@@ -136,8 +137,8 @@ impl<S: Stats> Publisher<S> {
     /// Adds a field while the program runs, from any thread, while others update and observers
     /// read. Attach it with [`Lane::attach`].
     ///
-    /// It takes room of [`Options::reserve`](crate::Options::reserve) or, when that is used up, of a further file, each
-    /// with twice the room.
+    /// It takes room of [`Options::reserve`](crate::Options::reserve) or, when that is used up, of
+    /// a further file, each with twice the room.
     ///
     /// ```
     /// use mmstats::{Counter, FieldOptions, Lane, Options};
@@ -153,8 +154,8 @@ impl<S: Stats> Publisher<S> {
     /// # Errors
     ///
     /// If the field breaks a rule or has the name of another one ([`Error::Duplicate`]), if the
-    /// publisher is closed or, without [`Options::or_private`](crate::Options::or_private), if there is no room for a further
-    /// file. Observers see the number of fields without room.
+    /// publisher is closed or, without [`or_private`](crate::Options::or_private), if there is no
+    /// room for a further file. Observers see the number of fields without room.
     pub fn add<H: Field>(
         &self,
         label: impl Into<String>,
@@ -192,8 +193,8 @@ impl<S: Stats> Publisher<S> {
     }
 
     /// Adds a field for a value that is kept elsewhere: `callback` is called with its handle at
-    /// once, and then at every interval ([`Options::sample_every`](crate::Options::sample_every)). The first such field starts a
-    /// thread for the callbacks, which ends with the publisher.
+    /// once, and then at the interval of [`Options::sample_every`](crate::Options::sample_every).
+    /// The first such field starts a thread for the callbacks, which ends with the publisher.
     ///
     /// A callback that panics is not called again; the field `sys.sampling_panics` counts these. A
     /// slow callback delays the others. A callback with a clone of the publisher keeps it open

@@ -121,7 +121,7 @@ impl Options {
         self
     }
 
-    /// What happens to the files when the publisher is dropped.
+    /// End of the files when the publisher is dropped. Default: they are removed.
     #[must_use]
     pub fn on_drop(mut self, on_drop: OnDrop) -> Self {
         self.settings.on_drop = on_drop;

@@ -78,7 +78,6 @@ impl<S: Stats> Publisher<S> {
     /// # Errors
     ///
     /// As [`Publisher::sampled`]; [`Error::Duplicate`] if the publisher has them.
-    #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
     pub fn add_process_fields(&self) -> Result<(), Error> {
         let mut sample = Sample::default();
         let sampled = move |group: &Group<Sample>| {

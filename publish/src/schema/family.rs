@@ -18,7 +18,7 @@ pub(crate) struct FamilyDeclaration {
     /// The keys of the attributes in which its fields differ.
     keys: Vec<String>,
     options: AnyOptions,
-    /// A field of the family, to check what all its fields have in common.
+    /// A field of the family, to check the rules that apply to all its fields.
     example: Declaration,
     /// The field for combinations beyond the cap.
     pub(crate) overflow: Address,

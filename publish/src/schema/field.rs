@@ -7,7 +7,7 @@ use super::declaration::Declaration;
 use super::options::AnyOptions;
 use crate::claim::Keep;
 
-/// A type of handle: what a [`Schema`](crate::Schema) declares and a [`Lane`](crate::Lane)
+/// A type of handle, which a [`Schema`](crate::Schema) declares and a [`Lane`](crate::Lane)
 /// attaches. The handles of this crate implement it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handle of a field",

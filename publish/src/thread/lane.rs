@@ -42,7 +42,7 @@ use crate::schema::labels::Labels;
 /// ```
 pub struct Lane {
     lanes: Rc<ThreadLanes>,
-    /// Not `Send`: the compiler then says what to do instead of sending the lane.
+    /// Makes the compiler name [`Publisher::with`](crate::Publisher::with) where a lane is sent.
     handles: PhantomData<Counter>,
 }
 
