@@ -79,6 +79,15 @@ pub trait Sweeper {
 
     /// Removes the file `id`, if `name` still refers to it and it is still dead.
     fn remove(&self, name: &OsStr, path: &Path, id: Self::Id) -> Removal;
+
+    /// Removes a dead file of this user; a dry run only reports it.
+    fn remove_if_dead(&self, name: &OsStr, path: &Path, dry_run: bool) -> Removal {
+        match self.judge(name, path) {
+            Ok(_) if dry_run => Removal::WouldRemove,
+            Ok((_, id)) => self.remove(name, path, id),
+            Err(removal) => removal,
+        }
+    }
 }
 
 /// Sweeps the files `names` of a directory: temporary files, and published ones for which

@@ -30,26 +30,7 @@ pub fn sweep(
         .map(|entry| Ok(OsString::from_vec(entry?.file_name().to_bytes().to_vec())))
         .collect::<rustix::io::Result<Vec<_>>>()
         .map_err(failed(SWEEP, directory.path()))?;
-    Ok(sweep_names(&DirectorySweeper(directory), directory.path(), names, options, is_candidate))
-}
-
-/// Judges and removes files of a directory.
-struct DirectorySweeper<'a>(&'a Directory);
-
-impl Sweeper for DirectorySweeper<'_> {
-    type Id = FileId;
-
-    fn judge(
-        &self,
-        name: &OsStr,
-        path: &Path,
-    ) -> core::result::Result<(SystemTime, FileId), Removal> {
-        judge(self.0, name, path)
-    }
-
-    fn remove(&self, name: &OsStr, path: &Path, id: FileId) -> Removal {
-        remove(self.0, name, path, id)
-    }
+    Ok(sweep_names(directory, directory.path(), names, options, is_candidate))
 }
 
 #[doc = docs!(remove_if_dead)]
@@ -60,49 +41,47 @@ pub fn remove_if_dead(path: &Path, dry_run: bool) -> Result<Removal> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Removal::Vanished),
         other => other?,
     };
-    Ok(match judge(&directory, name, path) {
-        Ok(_) if dry_run => Removal::WouldRemove,
-        Ok((_, id)) => remove(&directory, name, path, id),
-        Err(removal) => removal,
-    })
+    Ok(directory.remove_if_dead(name, path, dry_run))
 }
 
-/// Modification time and identity of a dead file of this user; else why it must stay.
-fn judge(
-    directory: &Directory,
-    name: &OsStr,
-    path: &Path,
-) -> core::result::Result<(SystemTime, FileId), Removal> {
-    let stat = rustix::fs::statat(directory.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(|errno| vanished_or_failed(errno, path))?;
-    // Before opening: opening a device may have effects.
-    match file_type(&stat) {
-        FileType::Regular => {}
-        other => return Err(Removal::NotRegular(other)),
-    }
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(Removal::NotOurs { owner: stat.st_uid });
-    }
-    with_lock(directory, name, path, file_id(&stat), || Removal::Kept)
-        .map(|_| (modified(&stat), file_id(&stat)))
-}
+impl Sweeper for Directory {
+    type Id = FileId;
 
-/// Removes the dead file `id`, if `name` still refers to it and it is still dead.
-fn remove(directory: &Directory, name: &OsStr, path: &Path, id: FileId) -> Removal {
-    with_lock(directory, name, path, id, || {
-        // The lock excludes writers. Only a program that ignores locks can replace the file between
-        // this check and the removal.
-        match rustix::fs::statat(directory.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if file_id(&stat) == id => {}
-            Ok(_) => return Removal::Vanished,
-            Err(errno) => return vanished_or_failed(errno, path),
+    fn judge(
+        &self,
+        name: &OsStr,
+        path: &Path,
+    ) -> core::result::Result<(SystemTime, FileId), Removal> {
+        let stat = rustix::fs::statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| vanished_or_failed(errno, path))?;
+        // Before opening: opening a device may have effects.
+        match file_type(&stat) {
+            FileType::Regular => {}
+            other => return Err(Removal::NotRegular(other)),
         }
-        match rustix::fs::unlinkat(directory.fd(), name, AtFlags::empty()) {
-            Ok(()) => Removal::Removed,
-            Err(errno) => vanished_or_failed(errno, path),
+        if stat.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(Removal::NotOurs { owner: stat.st_uid });
         }
-    })
-    .unwrap_or_else(|removal| removal)
+        with_lock(self, name, path, file_id(&stat), || Removal::Kept)
+            .map(|_| (modified(&stat), file_id(&stat)))
+    }
+
+    fn remove(&self, name: &OsStr, path: &Path, id: FileId) -> Removal {
+        with_lock(self, name, path, id, || {
+            // The lock excludes writers. Only a program that ignores locks can replace the file
+            // between this check and the removal.
+            match rustix::fs::statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if file_id(&stat) == id => {}
+                Ok(_) => return Removal::Vanished,
+                Err(errno) => return vanished_or_failed(errno, path),
+            }
+            match rustix::fs::unlinkat(self.fd(), name, AtFlags::empty()) {
+                Ok(()) => Removal::Removed,
+                Err(errno) => vanished_or_failed(errno, path),
+            }
+        })
+        .unwrap_or_else(|removal| removal)
+    }
 }
 
 /// Runs `action` under a shared lock on the file `id`, which excludes writers but not observers and

@@ -38,12 +38,8 @@ pub fn sweep(
 #[doc = docs!(remove_if_dead)]
 pub fn remove_if_dead(path: &Path, dry_run: bool) -> Result<Removal> {
     let no_name = || Error::new(SWEEP, path, ErrorKind::NotRegular(FileType::Directory));
-    split_path(path).ok_or_else(no_name)?;
-    Ok(match judge(path) {
-        Ok(_) if dry_run => Removal::WouldRemove,
-        Ok((_, id)) => remove(path, id),
-        Err(removal) => removal,
-    })
+    let (_, name) = split_path(path).ok_or_else(no_name)?;
+    Ok(PathSweeper.remove_if_dead(name, path, dry_run))
 }
 
 /// Judges and removes files by path.
@@ -57,53 +53,45 @@ impl Sweeper for PathSweeper {
         _name: &OsStr,
         path: &Path,
     ) -> core::result::Result<(SystemTime, FileId), Removal> {
-        judge(path)
+        let (file, stat) = match open_regular(SWEEP, path, &READ) {
+            // Its owner may be readable all the same.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                open_regular(SWEEP, path, &METADATA)
+            }
+            opened => opened,
+        }
+        .map_err(removal_from)?;
+        let failed = |error| Removal::Failed(failed(SWEEP, path)(error));
+        let owner = FileSecurity::read(&file, false)
+            .and_then(|security| security.owner())
+            .map_err(failed)?;
+        if !process_identity().map_err(failed)?.includes(&owner) {
+            return Err(Removal::NotOurs { owner: owner.last() });
+        }
+        match lock::is_held(&file) {
+            Ok(true) => Err(Removal::Live),
+            Ok(false) => Ok((stat.modified, stat.id)),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     fn remove(&self, _name: &OsStr, path: &Path, id: FileId) -> Removal {
-        remove(path, id)
+        let options = OpenOptions { access: GENERIC_READ | DELETE, ..METADATA };
+        with_lock(path, &options, id, |file| match handle::delete(file) {
+            Ok(()) => Removal::Removed,
+            Err(error) => removal_from(failed(SWEEP, path)(error)),
+        })
+        .unwrap_or_else(|removal| match removal {
+            // A writer excludes handles that would remove its file.
+            Removal::Failed(error)
+                if error.kind() == ErrorKind::InUse
+                    && crate::is_locked(path).is_ok_and(|it| it) =>
+            {
+                Removal::Live
+            }
+            removal => removal,
+        })
     }
-}
-
-/// Modification time and identity of a dead file of this user; else why it must stay.
-fn judge(path: &Path) -> core::result::Result<(SystemTime, FileId), Removal> {
-    let (file, stat) = match open_regular(SWEEP, path, &READ) {
-        // Its owner may be readable all the same.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            open_regular(SWEEP, path, &METADATA)
-        }
-        opened => opened,
-    }
-    .map_err(removal_from)?;
-    let failed = |error| Removal::Failed(failed(SWEEP, path)(error));
-    let owner =
-        FileSecurity::read(&file, false).and_then(|security| security.owner()).map_err(failed)?;
-    if !process_identity().map_err(failed)?.includes(&owner) {
-        return Err(Removal::NotOurs { owner: owner.last() });
-    }
-    match lock::is_held(&file) {
-        Ok(true) => Err(Removal::Live),
-        Ok(false) => Ok((stat.modified, stat.id)),
-        Err(error) => Err(failed(error)),
-    }
-}
-
-/// Removes the dead file `id`, if `path` still refers to it and it is still dead.
-fn remove(path: &Path, id: FileId) -> Removal {
-    let options = OpenOptions { access: GENERIC_READ | DELETE, ..METADATA };
-    with_lock(path, &options, id, |file| match handle::delete(file) {
-        Ok(()) => Removal::Removed,
-        Err(error) => removal_from(failed(SWEEP, path)(error)),
-    })
-    .unwrap_or_else(|removal| match removal {
-        // A writer excludes handles that would remove its file.
-        Removal::Failed(error)
-            if error.kind() == ErrorKind::InUse && crate::is_locked(path).is_ok_and(|it| it) =>
-        {
-            Removal::Live
-        }
-        removal => removal,
-    })
 }
 
 /// Runs `action` under a shared lock on the file `id`, which excludes writers but not observers and
