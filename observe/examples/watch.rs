@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use mmstats_observe::{Observer, Sources, State, Totals};
+use mmstats_observe::{FileState, Observer, Sources, Totals};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -13,7 +13,7 @@ fn main() {
     let mut totals = Totals::filtered(move |field| field.label().starts_with(&prefix));
     loop {
         observer.refresh();
-        let live = observer.files().iter().filter(|file| file.state() == State::Live);
+        let live = observer.files().iter().filter(|file| file.state() == FileState::Live);
         totals.update(live, None);
         for total in totals.fields() {
             println!("{:?} {:?}", total.field.label, total.reading.value);

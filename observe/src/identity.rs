@@ -9,7 +9,7 @@ use crate::value::OwnedValue;
 /// Whether a file can be read, and whether its writer lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum State {
+pub enum FileState {
     /// Its writer lives: it holds the lock; of format 1, its process exists.
     Live,
     /// Its writer closed it: no value changes any more.
@@ -26,7 +26,7 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl FileState {
     /// The name, in lower case.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -77,7 +77,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for FileState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -185,11 +185,11 @@ mod tests {
     #[test]
     fn state_from_image_uses_lock_only_while_live() {
         use ImageState as I;
-        assert_eq!(State::from_image(I::Closed, Some(true)), State::Closed);
-        assert_eq!(State::from_image(I::Live, Some(true)), State::Live);
-        assert_eq!(State::from_image(I::Live, Some(false)), State::Dead);
-        assert_eq!(State::from_image(I::Live, None), State::Unknown);
-        assert_eq!(State::from_image(I::Building, Some(true)), State::Building);
-        assert!(!State::Building.is_readable() && State::Dead.is_readable());
+        assert_eq!(FileState::from_image(I::Closed, Some(true)), FileState::Closed);
+        assert_eq!(FileState::from_image(I::Live, Some(true)), FileState::Live);
+        assert_eq!(FileState::from_image(I::Live, Some(false)), FileState::Dead);
+        assert_eq!(FileState::from_image(I::Live, None), FileState::Unknown);
+        assert_eq!(FileState::from_image(I::Building, Some(true)), FileState::Building);
+        assert!(!FileState::Building.is_readable() && FileState::Dead.is_readable());
     }
 }

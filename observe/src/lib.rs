@@ -8,7 +8,7 @@ mod find;
 mod format;
 mod identity;
 mod problem;
-mod totals;
+mod sum;
 mod value;
 
 // The backend of the system.
@@ -21,9 +21,9 @@ pub use field::{FieldInfo, FieldRef, Shape};
 pub use file::File;
 pub use find::{Changes, Observer, Sources};
 pub use format::{Scratch, Visitor};
-pub use identity::{Identity, Instance, LaneInfo, Lanes, State};
+pub use identity::{FileState, Identity, Instance, LaneInfo, Lanes};
 pub use problem::{Damage, Problem};
-pub use totals::{Fold, Program, Total, Totals, totals};
+pub use sum::{Fold, Program, Total, Totals, totals};
 pub use value::{
     EachValue, Event, EventLine, HistogramValue, Origin, OwnedValue, Reading, StateValue, Tally,
     Verdict, WindowRate, rate, timer_mean,

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 
 use mmstats_core::layout::{descriptor as d, header as h};
 use mmstats_core::{Constant, Counter, DataType, Events, FieldSpec};
-use mmstats_observe::{RawVerdict, Scalar, State, Verdict};
+use mmstats_observe::{FileState, RawVerdict, Scalar, Verdict};
 use support::{
     Setup, id, observe, only, poke, publish, put_word, reseal, simple, text, truncate, word,
 };
@@ -25,14 +25,14 @@ fn file_truncated_and_extended_loses_values() {
     assert!(!only(&observer).is_whole());
     truncate(&published.path, size);
     assert!(!only(&observer).is_whole(), "what was read in between is not known");
-    assert_eq!(only(&observer).state(), State::Damaged);
+    assert_eq!(only(&observer).state(), FileState::Damaged);
     let changes = observer.refresh();
-    assert_eq!((changes.changed, only(&observer).state()), (1, State::Damaged));
+    assert_eq!((changes.changed, only(&observer).state()), (1, FileState::Damaged));
     assert_eq!(only(&observer).field_count(), 0);
     assert_eq!(only(&observer).problem().unwrap().code, "truncated");
     // It is opened anew, and is whole now.
     assert_eq!(observer.refresh().changed, 1);
-    assert_eq!((only(&observer).state(), only(&observer).field_count()), (State::Live, 1));
+    assert_eq!((only(&observer).state(), only(&observer).field_count()), (FileState::Live, 1));
 }
 
 /// A scan makes no system call; it notices the fault.
@@ -47,7 +47,7 @@ fn scan_of_missing_pages_returns_false() {
     assert!(only(&observer).scan(0, |_, _| {}));
     truncate(&published.path, 0);
     assert!(!only(&observer).scan(0, |_, _| {}));
-    assert_eq!(only(&observer).state(), State::Damaged);
+    assert_eq!(only(&observer).state(), FileState::Damaged);
 }
 
 /// Bytes of the heap may be in use before their field is added. They are read when it is;
@@ -228,7 +228,7 @@ fn copies_without_writer_show_first() {
     }
     let observer = observe(directory.path());
     assert_eq!(only(&observer).path(), directory.path().join("a.mmst"));
-    assert_eq!(only(&observer).state(), State::Dead);
+    assert_eq!(only(&observer).state(), FileState::Dead);
     let told: Vec<_> = observer.problems().map(|p| (p.code, p.path.file_name())).collect();
     let names = ["b.mmst", "c.mmst"].map(|name| ("copy", Some(std::ffi::OsStr::new(name))));
     assert_eq!(told, names);

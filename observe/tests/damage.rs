@@ -11,7 +11,7 @@ use std::process::Command;
 
 use mmstats_core::layout::{descriptor as d, header as h};
 use mmstats_core::{Counter, DataType, FieldSpec, Flag};
-use mmstats_observe::{Observer, OwnedValue, Problem, Sources, State, Totals, Verdict, totals};
+use mmstats_observe::{FileState, Observer, OwnedValue, Problem, Sources, Totals, Verdict, totals};
 use support::{
     Published, cut, id, observe, only, poke, remove, replace, simple, unsigned, value, walk,
 };
@@ -31,7 +31,7 @@ fn counting(directory: &std::path::Path, name: &str, hits: u64) -> Published {
 /// Whether a file is still whole: Windows refuses to truncate a mapped file.
 fn refused(file: &mmstats_observe::File) -> bool {
     assert!(file.values().iter().all(|reading| !matches!(reading.verdict, Verdict::Damaged(_))));
-    assert_eq!((file.state(), file.problem().is_none()), (State::Live, true));
+    assert_eq!((file.state(), file.problem().is_none()), (FileState::Live, true));
     true
 }
 
@@ -60,13 +60,13 @@ fn truncated_file_is_reported_and_others_are_read() {
             continue;
         }
         // No refresh yet: the fault happens while values are read.
-        assert_eq!(file.state(), State::Live);
+        assert_eq!(file.state(), FileState::Live);
         let readings = file.values();
         assert!(readings.iter().all(|reading| {
             matches!(reading.verdict, Verdict::Damaged(damage) if damage.code == "truncated")
                 && reading.value.is_none()
         }));
-        assert_eq!(file.state(), State::Damaged);
+        assert_eq!(file.state(), FileState::Damaged);
         assert_eq!(file.problem().unwrap().code, "truncated");
         assert!(!file.scan(0, |_, _| {}));
         assert!(matches!(file.value(0).verdict, Verdict::Damaged(_)));
@@ -76,7 +76,7 @@ fn truncated_file_is_reported_and_others_are_read() {
         assert_eq!(all.get("hits").next().unwrap().reading.value, unsigned(3));
 
         let changes = observer.refresh();
-        assert_eq!(observer.files()[1].state(), State::Damaged);
+        assert_eq!(observer.files()[1].state(), FileState::Damaged);
         assert_eq!((changes.added, changes.vanished.len()), (0, 0));
         assert_eq!(codes(&observer), ["truncated"]);
         observer.refresh();
@@ -101,11 +101,11 @@ fn truncation_inside_page_is_noticed() {
         if !cut(&short.path, file.size() - 8) && refused(file) {
             continue;
         }
-        assert_eq!(file.state(), State::Live);
+        assert_eq!(file.state(), FileState::Live);
         assert!(file.values().iter().all(|r| matches!(r.verdict, Verdict::Damaged(_))));
-        assert_eq!((file.state(), file.problem().unwrap().code), (State::Damaged, "truncated"));
+        assert_eq!((file.state(), file.problem().unwrap().code), (FileState::Damaged, "truncated"));
         observer.refresh();
-        assert_eq!(observer.files()[0].state(), State::Damaged);
+        assert_eq!(observer.files()[0].state(), FileState::Damaged);
         assert_eq!(totals(observer.files())[0].reading.value, unsigned(2));
 
         let mut observer = Observer::new(Sources::new().path(directory.path()));
@@ -308,7 +308,7 @@ fn broken_header_has_code_and_offset() {
         walk(&observer);
         (state, problem.code, problem.offset.unwrap())
     };
-    use State::{Damaged, Foreign};
+    use FileState::{Damaged, Foreign};
     let at = u64::from;
     let magic = broken("magic.mmst", &|b| b[0] = b'x', true);
     assert_eq!(magic, (Foreign, "bad-magic", 0));
@@ -372,7 +372,7 @@ fn damaged_field_or_value_keeps_others() {
     assert_eq!(value(file, "hits").value, unsigned(11), "what was checked is what is used");
     let observer = observe(directory.path());
     let file = only(&observer);
-    assert_eq!(file.state(), State::Live);
+    assert_eq!(file.state(), FileState::Live);
     let damage = file.field(0).unwrap().damage().unwrap();
     assert_eq!((damage.code, damage.offset), ("field-checksum", descriptor(0) + d::CHECKSUM));
     assert_eq!(file.field(0).unwrap().label(), "");
@@ -416,6 +416,6 @@ fn thousand_files_with_tenth_damaged_are_read() {
     assert!(all[49].reading.is_consistent());
     assert!(observer.refresh().is_empty());
     assert_eq!(observer.problems().count(), 100);
-    let dead = observer.files().iter().filter(|file| file.state() == State::Dead).count();
+    let dead = observer.files().iter().filter(|file| file.state() == FileState::Dead).count();
     assert_eq!(dead, 900);
 }

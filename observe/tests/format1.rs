@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mmstats_observe::{Observer, OwnedValue, Sources, State, totals};
+use mmstats_observe::{FileState, Observer, OwnedValue, Sources, totals};
 use serde_json::Value;
 
 fn fixtures() -> PathBuf {
@@ -62,10 +62,13 @@ fn format_1_program_is_live_by_pid() {
     assert_eq!(file.identity().pid, Some(8039));
     assert_eq!(file.identity().uid, Some(0));
     assert_eq!(file.identity().created.map(f64::trunc), Some(1_795_375_523.0));
-    assert!(matches!(file.state(), State::Live | State::Dead), "whether there is a process 8039");
+    assert!(
+        matches!(file.state(), FileState::Live | FileState::Dead),
+        "whether there is a process 8039"
+    );
     let mut observer = Observer::new(Sources::new().path(fixtures().join("no-fields.mmstats")));
     observer.refresh();
-    assert_eq!(observer.files()[0].state(), State::Unknown);
+    assert_eq!(observer.files()[0].state(), FileState::Unknown);
 }
 
 #[test]
@@ -89,7 +92,7 @@ fn format_1_values_are_of_last_refresh() {
     assert_eq!(observer.refresh().changed, 1);
     let problem = observer.files()[0].problem().unwrap();
     assert_eq!((problem.code, problem.offset), ("format1-truncated", Some(9)));
-    assert_eq!(observer.files()[0].state(), State::Damaged);
+    assert_eq!(observer.files()[0].state(), FileState::Damaged);
     overwrite(&path, &file(1));
     assert_eq!(observer.refresh().changed, 1);
     assert_eq!(observer.files()[0].value(0).value, Some(OwnedValue::Unsigned(1)));

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mmstats_core::{Constant, Counter, FieldSpec};
-use mmstats_observe::{Observer, Sources, State};
+use mmstats_observe::{FileState, Observer, Sources};
 use support::{Setup, id, observe, only, publish, simple, unsigned, value};
 
 const HITS: FieldSpec<'_> = FieldSpec::counter("hits");
@@ -19,17 +19,17 @@ fn state_is_live_then_closed() {
     let lane = published.lane();
     Counter::attach(&lane, id(0)).unwrap().add(3);
     let mut observer = observe(directory.path());
-    assert_eq!(only(&observer).state(), State::Live);
+    assert_eq!(only(&observer).state(), FileState::Live);
     assert_eq!(only(&observer).format(), Some(3));
 
     published.writer.close();
-    assert_eq!(only(&observer).state(), State::Live, "as of the last refresh");
+    assert_eq!(only(&observer).state(), FileState::Live, "as of the last refresh");
     let changes = observer.refresh();
     assert_eq!(changes.changed, 1);
-    assert_eq!(only(&observer).state(), State::Closed, "although the lock is still held");
+    assert_eq!(only(&observer).state(), FileState::Closed, "although the lock is still held");
     drop(published);
     assert!(observer.refresh().is_empty());
-    assert_eq!(only(&observer).state(), State::Closed);
+    assert_eq!(only(&observer).state(), FileState::Closed);
     assert_eq!(value(only(&observer), "hits").value, unsigned(3));
 }
 
@@ -43,18 +43,18 @@ fn state_is_dead_without_lock() {
         let mut observer = Observer::new(Sources::new().path(directory.path()));
         observer.keep_handles(handles);
         observer.refresh();
-        assert_eq!(only(&observer).state(), State::Live);
+        assert_eq!(only(&observer).state(), FileState::Live);
         assert!(observer.refresh().is_empty());
     }
     let mut observer = observe(directory.path());
     drop(published);
     assert_eq!(observer.refresh().changed, 1);
-    assert_eq!(only(&observer).state(), State::Dead);
+    assert_eq!(only(&observer).state(), FileState::Dead);
     assert_eq!(value(only(&observer), "hits").value, unsigned(3), "the last value is there");
     let mut observer = Observer::new(Sources::new().path(directory.path()));
     observer.keep_handles(0);
     observer.refresh();
-    assert_eq!(only(&observer).state(), State::Dead, "also without an open handle");
+    assert_eq!(only(&observer).state(), FileState::Dead, "also without an open handle");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn state_is_building_without_values_before_live() {
     let mut published = publish(directory.path(), "a.mmst", setup, |_| {}, &[HITS]);
     let mut observer = observe(directory.path());
     let file = only(&observer);
-    assert_eq!((file.state(), file.format()), (State::Building, None));
+    assert_eq!((file.state(), file.format()), (FileState::Building, None));
     assert_eq!(file.problem().unwrap().code, "building");
     assert_eq!(file.field_count(), 0);
     assert_eq!(observer.problems().count(), 0, "the user did not name it");
@@ -73,7 +73,7 @@ fn state_is_building_without_values_before_live() {
 
     published.writer.go_live();
     assert_eq!(observer.refresh().changed, 1);
-    assert_eq!(only(&observer).state(), State::Live);
+    assert_eq!(only(&observer).state(), FileState::Live);
     assert_eq!(only(&observer).field_count(), 1);
 }
 
@@ -131,7 +131,7 @@ fn killed_process_leaves_last_values() {
     let child = spawn(directory.path());
     let mut observer = observe(directory.path());
     let file = only(&observer);
-    assert_eq!(file.state(), State::Live);
+    assert_eq!(file.state(), FileState::Live);
     assert_eq!(file.identity().pid, Some(child.0.id()));
     assert_eq!(file.identity().command.as_deref(), Some("child"));
     assert_eq!(value(file, "hits").value, unsigned(1_000_000));
@@ -143,16 +143,16 @@ fn killed_process_leaves_last_values() {
         assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
     }
     assert!(observer.refresh().is_empty());
-    assert_eq!(only(&observer).state(), State::Live);
+    assert_eq!(only(&observer).state(), FileState::Live);
     assert_eq!(value(only(&observer), "hits").value, unsigned(1_000_000));
 
     // This is SIGKILL.
     drop(child);
     assert_eq!(observer.refresh().changed, 1);
-    assert_eq!(only(&observer).state(), State::Dead);
+    assert_eq!(only(&observer).state(), FileState::Dead);
     assert_eq!(value(only(&observer), "hits").value, unsigned(1_000_000));
     let fresh = observe(directory.path());
-    assert_eq!(only(&fresh).state(), State::Dead);
+    assert_eq!(only(&fresh).state(), FileState::Dead);
     assert_eq!(value(only(&fresh), "hits").value, unsigned(1_000_000));
 }
 

@@ -6,7 +6,7 @@ use mmstats_core::{
     Aggregation, Constant, Counter, DataType, FieldSpec, Gauge, Kind, Level, Text, Timer,
 };
 use mmstats_observe::{
-    Fold, Observer, OwnedValue, State, TimerValue, Totals, Verdict, rate, totals,
+    FileState, Fold, Observer, OwnedValue, TimerValue, Totals, Verdict, rate, totals,
 };
 use support::{Published, Setup, id, observe, publish, simple, text, unsigned};
 
@@ -63,7 +63,7 @@ fn parts_of_instance_are_one_program() {
     let programs = observer.programs();
     assert_eq!(programs.len(), 2);
     let parts: Vec<_> = programs[0].files().iter().map(|file| file.part()).collect();
-    assert_eq!((parts.as_slice(), programs[0].state()), ([0, 1].as_slice(), State::Live));
+    assert_eq!((parts.as_slice(), programs[0].state()), ([0, 1].as_slice(), FileState::Live));
     assert_eq!(programs[0].instance().unwrap().to_string(), format!("{:016x}{:016x}", 7, 0));
 
     let all = programs[0].totals();
@@ -169,7 +169,7 @@ fn totals_follow_new_vanished_and_grown_files() {
 
 /// The live files.
 fn live(observer: &Observer) -> impl Iterator<Item = &mmstats_observe::File> {
-    observer.files().iter().filter(|file| file.state() == State::Live)
+    observer.files().iter().filter(|file| file.state() == FileState::Live)
 }
 
 #[test]

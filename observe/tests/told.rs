@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use mmstats_core::layout::header as h;
 use mmstats_core::{Aggregation, Constant, Counter, DataType, Events, FieldSpec, Gauge, Text};
 use mmstats_observe::{
-    Damage, Event, Fold, Observer, OwnedValue, Sources, State, Totals, Verdict, totals,
+    Damage, Event, FileState, Fold, Observer, OwnedValue, Sources, Totals, Verdict, totals,
 };
 use support::{Setup, id, observe, only, publish, simple, truncate, unsigned};
 
@@ -133,7 +133,7 @@ fn names_and_codes_are_stable() {
     let damage = Damage { code: "lane-state", offset: 7 };
     assert_eq!(damage.to_string(), "lane-state at byte 7");
     assert_eq!(Verdict::Damaged(damage).to_string(), "damaged: lane-state at byte 7");
-    assert_eq!(format!("{:>9}|{:6}|", Verdict::Absent, State::Dead), "   absent|dead  |");
+    assert_eq!(format!("{:>9}|{:6}|", Verdict::Absent, FileState::Dead), "   absent|dead  |");
     assert_eq!(Verdict::Contended.name(), "contended");
     let values = [
         (OwnedValue::Unsigned(3), Some(3.0)),

@@ -9,8 +9,8 @@ use mmstats_core::{
     MemberSpec, Record, Text, Timer,
 };
 use mmstats_observe::{
-    OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Shape, State, Storage, TimerValue, Verdict,
-    totals,
+    FileState, OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Shape, Storage, TimerValue,
+    Verdict, totals,
 };
 use support::{Setup, id, observe, only, publish, simple, text, unsigned, value};
 
@@ -440,5 +440,5 @@ fn fields_added_and_retired_are_noticed_at_refresh() {
     let fresh = observe(directory.path());
     assert!(only(&fresh).field(50).unwrap().is_retired());
     assert!(observer.refresh().is_empty(), "noticed once");
-    assert_eq!(only(&observer).state(), State::Live);
+    assert_eq!(only(&observer).state(), FileState::Live);
 }

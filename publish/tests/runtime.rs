@@ -11,7 +11,7 @@ use mmstats::{
     Counter, Error, FieldOptions, Gauge, Group, Info, Key, Lane, OnDrop, Options, Publisher,
     Record, Stats, Text, Timer,
 };
-use mmstats_observe::{Observer, OwnedValue, Sources, State, Verdict, totals};
+use mmstats_observe::{FileState, Observer, OwnedValue, Sources, Verdict, totals};
 use support::file_names;
 
 fn look(directory: &Path) -> Observer {
@@ -405,7 +405,9 @@ fn add_retire_and_count_from_many_threads() {
     check();
     assert_eq!(file_names(directory.path()).len(), paths.len());
     let observer = look(directory.path());
-    assert!(observer.files().iter().all(|file| file.state() == State::Closed && file.is_whole()));
+    assert!(
+        observer.files().iter().all(|file| file.state() == FileState::Closed && file.is_whole())
+    );
 }
 
 fn directory_of(publisher: &Publisher<Lane>) -> std::path::PathBuf {

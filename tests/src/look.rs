@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mmstats_observe::{
-    File, Observer, OwnedValue, Reading, Sources, State, Tally, Verdict, totals,
+    File, FileState, Observer, OwnedValue, Reading, Sources, Tally, Verdict, totals,
 };
 
 /// An observer that has looked at a file, or at a directory, once.
@@ -76,7 +76,7 @@ pub fn file<'a>(observer: &'a Observer, path: &Path) -> &'a File {
 
 /// Paths and states of all files, for messages and comparisons.
 #[must_use]
-pub fn states(observer: &Observer) -> Vec<(PathBuf, State)> {
+pub fn states(observer: &Observer) -> Vec<(PathBuf, FileState)> {
     observer.files().iter().map(|file| (file.path().to_owned(), file.state())).collect()
 }
 

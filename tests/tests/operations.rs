@@ -11,7 +11,7 @@ use std::path::Path;
 use mmstats::{
     Counter, Error, FieldOptions, Gauge, Group, Key, Lane, Options, Publisher, Record, Stats, Text,
 };
-use mmstats_observe::{Kind, Observer, OwnedValue, Sources, State, totals};
+use mmstats_observe::{FileState, Kind, Observer, OwnedValue, Sources, totals};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
@@ -201,7 +201,7 @@ fn sum(numbers: impl Iterator<Item = i64>) -> String {
 }
 
 /// What an observer finds, by label, and in which state the files are.
-fn found(directory: &Path, state: State) -> BTreeMap<String, String> {
+fn found(directory: &Path, state: FileState) -> BTreeMap<String, String> {
     let mut observer = Observer::new(Sources::new().path(directory));
     observer.refresh();
     assert_eq!(observer.problems().count(), 0);
@@ -263,11 +263,11 @@ proptest! {
         let mut world = World::new(directory.path());
         for op in &ops {
             world.act(op);
-            prop_assert_eq!(found(directory.path(), State::Live), world.wanted());
+            prop_assert_eq!(found(directory.path(), FileState::Live), world.wanted());
             if matches!(op, Op::Crash) {
                 let left = tempfile::tempdir().unwrap();
                 copy(directory.path(), left.path());
-                prop_assert_eq!(found(left.path(), State::Dead), world.wanted());
+                prop_assert_eq!(found(left.path(), FileState::Dead), world.wanted());
             }
         }
         world.threads.clear();

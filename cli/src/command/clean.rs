@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use clap::Args;
-use mmstats_observe::{File, Observer, Sources, State};
+use mmstats_observe::{File, FileState, Observer, Sources};
 
 use super::args::exit_codes;
 use crate::backend::directory::Directory;
@@ -105,22 +105,22 @@ fn newest_dead(files: &[File], keep: usize) -> HashSet<PathBuf> {
         .collect()
 }
 
-const fn is_over(state: State) -> bool {
-    matches!(state, State::Dead | State::Closed)
+const fn is_over(state: FileState) -> bool {
+    matches!(state, FileState::Dead | FileState::Closed)
 }
 
 fn decide(file: &File, spared: bool, dry_run: bool) -> Decision {
     let kept = |reason: &str| (Action::Kept, reason.to_owned());
     let (action, reason) = match file.state() {
-        State::Dead | State::Closed if spared => kept("among the newest, which are kept"),
-        State::Dead if still_runs(file) => kept(
+        FileState::Dead | FileState::Closed if spared => kept("among the newest, which are kept"),
+        FileState::Dead if still_runs(file) => kept(
             "its process still runs, though nobody holds its lock: a copy, or from before an exec",
         ),
-        State::Dead | State::Closed => remove_observed(file, dry_run),
-        State::Live => kept("its program lives"),
-        State::Building => kept("it is not complete yet"),
-        State::Damaged => kept("it is damaged, so nothing proves whose it is"),
-        State::Foreign => kept("it is no mmstats file"),
+        FileState::Dead | FileState::Closed => remove_observed(file, dry_run),
+        FileState::Live => kept("its program lives"),
+        FileState::Building => kept("it is not complete yet"),
+        FileState::Damaged => kept("it is damaged, so nothing proves whose it is"),
+        FileState::Foreign => kept("it is no mmstats file"),
         _ => kept("nothing proves that its program is dead"),
     };
     Decision { path: file.path().to_owned(), action, reason }
@@ -149,7 +149,7 @@ static OUR_NAMESPACE: LazyLock<Option<u64>> = LazyLock::new(|| backend::process:
 /// Removes a file of a program that ended.
 fn remove_observed(file: &File, dry_run: bool) -> (Action, String) {
     let cause = match (file.state(), file.format(), file.identity().pid) {
-        (State::Closed, ..) => "its program ended cleanly".to_owned(),
+        (FileState::Closed, ..) => "its program ended cleanly".to_owned(),
         (_, Some(1), Some(pid)) => format!("no process has its id {pid}"),
         (_, _, Some(pid)) => format!("pid {pid} died, its lock is free"),
         _ => "its program died, its lock is free".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use mmstats_observe::{Program, Sources, State};
+use mmstats_observe::{FileState, Program, Sources};
 
 /// The arguments `PATH|PID|DIR`.
 #[derive(Debug, Default)]
@@ -55,8 +55,8 @@ impl Selection {
 }
 
 /// Whether the program may still publish.
-pub(crate) const fn is_active(state: State) -> bool {
-    matches!(state, State::Live | State::Unknown)
+pub(crate) const fn is_active(state: FileState) -> bool {
+    matches!(state, FileState::Live | FileState::Unknown)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use mmstats_observe::{Level, Program, State, Verdict};
+use mmstats_observe::{FileState, Level, Program, Verdict};
 
 use super::field::{Columns, field, name};
 use crate::model::age::age;
@@ -78,8 +78,8 @@ pub(crate) fn header(program: &Program<'_>, now: SystemTime) -> Line {
     line.plain("  ");
     line.push(state_style(state), state.name());
     if let Some(age) = age(identity, now) {
-        let word = if state == State::Live { "up" } else { "began" };
-        let ago = if state == State::Live { "" } else { " ago" };
+        let word = if state == FileState::Live { "up" } else { "began" };
+        let ago = if state == FileState::Live { "" } else { " ago" };
         line.plain(format!("  {word} {}{ago}", human::age(age)));
     }
     if let Some((first, more)) = program.files().split_first() {
@@ -101,11 +101,11 @@ fn title(program: &Program<'_>) -> String {
     }
 }
 
-pub(crate) const fn state_style(state: State) -> anstyle::Style {
+pub(crate) const fn state_style(state: FileState) -> anstyle::Style {
     match state {
-        State::Live => style::GOOD,
-        State::Dead | State::Damaged => style::BAD,
-        State::Closed => style::DIM,
+        FileState::Live => style::GOOD,
+        FileState::Dead | FileState::Damaged => style::BAD,
+        FileState::Closed => style::DIM,
         _ => style::ODD,
     }
 }

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use mmstats_core::read::{Attributes, parse_attributes};
 use mmstats_core::{Aggregation, Kind, Level, Properties};
 
-use super::identity::{Combining, Status};
+use super::combining::{Combining, Status};
 use super::reference::FieldRef;
 use super::shape::Shape;
 

@@ -1,7 +1,7 @@
 //! Descriptions of fields, the same for both formats.
 
+mod combining;
 mod heap;
-mod identity;
 mod info;
 mod reference;
 mod shape;

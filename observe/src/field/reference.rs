@@ -3,8 +3,8 @@
 use mmstats_core::read::{Attributes, Field, HeapStr, parse_attributes};
 use mmstats_core::{Aggregation, DataType, Kind, Level, Properties, Storage};
 
+use super::combining::{Combining, Status};
 use super::heap::Heap;
-use super::identity::{Combining, Status};
 use super::shape::Shape;
 use crate::problem::Damage;
 

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use crate::backend::{FileId, FileInfo};
 use crate::field::FieldRef;
 use crate::format::{self, CheckBuffer, Content, Refused};
-use crate::identity::{Identity, Instance, LaneInfo, Lanes, State};
+use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes};
 use crate::problem::{Damage, Problem};
 use crate::value::{Event, WindowRate};
 
@@ -21,7 +21,7 @@ use crate::value::{Event, WindowRate};
 pub struct File {
     info: FileInfo,
     named: bool,
-    state: State,
+    state: FileState,
     problem: Option<Problem>,
     identity: Identity,
     content: Content,
@@ -43,7 +43,7 @@ enum Handle {
 
 /// The result of a refresh.
 #[derive(Debug)]
-pub(crate) enum Refreshed {
+pub(crate) enum FileRefresh {
     /// The same file.
     Same {
         /// Fields were added or retired.
@@ -69,7 +69,7 @@ impl File {
         let mut file = Self {
             info,
             named,
-            state: State::Unknown,
+            state: FileState::Unknown,
             problem: None,
             identity: Identity::default(),
             content: Content::Unreadable,
@@ -90,12 +90,12 @@ impl File {
 
     /// Looks at the file again. An error means that the file is gone for another reason than
     /// a removed name.
-    pub(crate) fn refresh(&mut self, buffer: &mut CheckBuffer) -> Result<Refreshed, Problem> {
+    pub(crate) fn refresh(&mut self, buffer: &mut CheckBuffer) -> Result<FileRefresh, Problem> {
         let before = self.state;
         self.info = match format::info(self.path()) {
             Ok(info) if info.id == self.info.id => info,
             // Another file with this name is opened anew.
-            Ok(_) | Err(_) => return Ok(Refreshed::Gone),
+            Ok(_) | Err(_) => return Ok(FileRefresh::Gone),
         };
         let grown = match self.content.refresh(&self.info.path, self.info.size, buffer) {
             Some(Ok(format::Refreshed::Same { grown })) => {
@@ -105,7 +105,7 @@ impl File {
                 self.judge();
                 grown
             }
-            Some(Ok(format::Refreshed::Replaced)) => return Ok(Refreshed::Gone),
+            Some(Ok(format::Refreshed::Replaced)) => return Ok(FileRefresh::Gone),
             Some(Err(refused)) => {
                 self.refuse(refused);
                 false
@@ -115,7 +115,7 @@ impl File {
                 false
             }
         };
-        Ok(Refreshed::Same { grown, changed: self.state != before })
+        Ok(FileRefresh::Same { grown, changed: self.state != before })
     }
 
     fn judge(&mut self) {
@@ -169,8 +169,8 @@ impl File {
     /// Whether its writer lives, as judged at the last refresh; *damaged* as soon as a
     /// truncation is noticed.
     #[must_use]
-    pub fn state(&self) -> State {
-        if self.is_lost() { State::Damaged } else { self.state }
+    pub fn state(&self) -> FileState {
+        if self.is_lost() { FileState::Damaged } else { self.state }
     }
 
     /// Why the file cannot be read; `None` if it can be.

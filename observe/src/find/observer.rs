@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use crate::backend::FileId;
 
 use super::sources::{Listing, Reason, Sources};
-use crate::file::{File, Refreshed};
+use crate::file::{File, FileRefresh};
 use crate::format::CheckBuffer;
-use crate::identity::{Instance, State};
+use crate::identity::{FileState, Instance};
 use crate::problem::Problem;
-use crate::totals::Program;
+use crate::sum::Program;
 
 /// Default number of files that are kept open: half of the limit of the process.
 fn default_handles() -> usize {
@@ -162,7 +162,7 @@ impl Observer {
         let mut best: HashMap<(Instance, u32), (FileId, bool)> = HashMap::new();
         for file in &self.files {
             let Some(instance) = file.instance() else { continue };
-            let this = (file.id(), file.state() == State::Live);
+            let this = (file.id(), file.state() == FileState::Live);
             let best = best.entry((instance, file.part())).or_insert(this);
             if this.1 && !best.1 {
                 *best = this;
@@ -193,12 +193,12 @@ impl Observer {
         changes: &mut Changes,
     ) -> Option<(File, bool)> {
         match file.refresh(&mut self.buffer) {
-            Ok(Refreshed::Same { grown, changed }) => {
+            Ok(FileRefresh::Same { grown, changed }) => {
                 changes.grown += usize::from(grown && shown);
                 changes.changed += usize::from(changed && shown);
                 return Some((file, false));
             }
-            Ok(Refreshed::Gone) => {}
+            Ok(FileRefresh::Gone) => {}
             Err(problem) => self.note(problem, reason),
         }
         let again = self.open(file.path(), reason);
@@ -260,7 +260,7 @@ impl Observer {
     /// Problems of paths and directories at the last refresh, and of files that cannot be read
     /// now. A file that is not complete yet is a problem only if the user named it.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
-        let of_file = |file: &'_ File| file.named() || file.state() != State::Building;
+        let of_file = |file: &'_ File| file.named() || file.state() != FileState::Building;
         let files = self.files.iter().filter(move |file| of_file(file)).filter_map(File::problem);
         self.problems.iter().chain(files)
     }

@@ -7,7 +7,7 @@ use super::refused::Refused;
 use super::scratch::{CheckBuffer, Scratch};
 use super::visitor::Visitor;
 use crate::field::FieldRef;
-use crate::identity::{Identity, Instance, LaneInfo, Lanes, State};
+use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes};
 use crate::value::{Event, WindowRate};
 
 /// The content of a file that was refreshed.
@@ -35,7 +35,7 @@ pub(crate) trait Format {
     ) -> Result<Refreshed, Refused>;
 
     /// Judges whether the writer lives.
-    fn judge(&mut self, path: &Path, identity: &Identity) -> Result<State, Refused>;
+    fn judge(&mut self, path: &Path, identity: &Identity) -> Result<FileState, Refused>;
 
     /// Values of the standard fields.
     fn identity(&self) -> Identity;

@@ -15,7 +15,7 @@ use super::scratch::{CheckBuffer, Scratch};
 use super::visitor::Visitor;
 use crate::backend::{ErrorKind, FileInfo};
 use crate::field::FieldRef;
-use crate::identity::{Identity, Instance, LaneInfo, Lanes, State};
+use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes};
 use crate::problem::Problem;
 use crate::value::{Event, WindowRate};
 
@@ -66,7 +66,7 @@ pub(crate) fn open(
             region.copy(0, &mut first);
             let len = region.memory().len().min(first.len());
             let problem = Problem::unknown_format(path, first.get(..len).unwrap_or(&[]));
-            Err(Refused { state: State::Foreign, problem })
+            Err(Refused { state: FileState::Foreign, problem })
         }
     };
     Ok((info, content))
@@ -109,7 +109,7 @@ impl Content {
         &mut self,
         path: &Path,
         identity: &Identity,
-    ) -> Option<Result<State, Refused>> {
+    ) -> Option<Result<FileState, Refused>> {
         by_format!(self, format => Some(format.judge(path, identity)), else None)
     }
 

@@ -13,7 +13,7 @@ use super::refused::Refused;
 use super::scratch::{CheckBuffer, Scratch};
 use super::visitor::Visitor;
 use crate::field::FieldRef;
-use crate::identity::{Identity, LaneInfo, Lanes, State};
+use crate::identity::{FileState, Identity, LaneInfo, Lanes};
 use crate::problem::Problem;
 use crate::value::OwnedValue;
 
@@ -85,11 +85,11 @@ impl Format for Legacy {
     }
 
     /// The original's rule: a file is live while a process with its pid exists.
-    fn judge(&mut self, _path: &Path, identity: &Identity) -> Result<State, Refused> {
+    fn judge(&mut self, _path: &Path, identity: &Identity) -> Result<FileState, Refused> {
         Ok(match identity.pid.and_then(crate::backend::process::exists) {
-            Some(true) => State::Live,
-            Some(false) => State::Dead,
-            None => State::Unknown,
+            Some(true) => FileState::Live,
+            Some(false) => FileState::Dead,
+            None => FileState::Unknown,
         })
     }
 
@@ -238,7 +238,7 @@ mod tests {
         bytes
     }
 
-    fn state(legacy: &mut Legacy, identity: &Identity) -> State {
+    fn state(legacy: &mut Legacy, identity: &Identity) -> FileState {
         legacy.judge(Path::new("x"), identity).unwrap()
     }
 
@@ -261,7 +261,7 @@ mod tests {
         use Aggregation::{Each, Sum};
         assert_eq!(rules, [Each, Each, Sum, Each, Each]);
         assert_eq!(legacy.records[4].properties.count(), 4);
-        assert_eq!(state(&mut legacy, &identity), State::Live);
+        assert_eq!(state(&mut legacy, &identity), FileState::Live);
     }
 
     #[test]
@@ -269,13 +269,13 @@ mod tests {
         let mut legacy = Legacy::parse(&[1]).unwrap();
         let mut with = |pid| state(&mut legacy, &Identity { pid, ..Identity::default() });
         // Above the largest pid of Linux.
-        assert_eq!(with(Some(99_999_999)), State::Dead);
-        assert_eq!(with(Some(0)), State::Unknown);
-        assert_eq!(with(None), State::Unknown);
+        assert_eq!(with(Some(99_999_999)), FileState::Dead);
+        assert_eq!(with(Some(0)), FileState::Unknown);
+        assert_eq!(with(None), FileState::Unknown);
         #[cfg(unix)] // process ids are signed there, and process 1 exists
         {
-            assert_eq!(with(Some(u32::MAX)), State::Unknown);
-            assert_eq!(with(Some(1)), State::Live, "another user's");
+            assert_eq!(with(Some(u32::MAX)), FileState::Unknown);
+            assert_eq!(with(Some(1)), FileState::Live, "another user's");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
-use mmstats_observe::{OwnedValue, State};
+use mmstats_observe::{FileState, OwnedValue};
 
 use crate::program::{Program, Seen};
 
@@ -57,7 +57,7 @@ fn kill_keeps_events_and_quantiles() {
     program.kill();
 
     let seen = program.look();
-    assert_eq!(seen.state(), State::Dead);
+    assert_eq!(seen.state(), FileState::Dead);
     let number = |n| Some(OwnedValue::Unsigned(n));
     assert_eq!(requests(&seen, "/hello/{name}", "200"), number(1_000));
     assert_eq!(requests(&seen, "/primes", "200"), number(1_000));

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use mmstats_observe::{
-    Aggregation, AverageValue, DataType, HistogramValue, Number, OwnedValue, Shape, State,
+    Aggregation, AverageValue, DataType, FileState, HistogramValue, Number, OwnedValue, Shape,
     TimerValue,
 };
 use program::{Program, Seen};
@@ -65,7 +65,7 @@ fn events_outlive_kill() {
     let mut program = Program::start("events");
     program.kill();
     let seen = program.look();
-    assert_eq!(seen.state(), State::Dead);
+    assert_eq!(seen.state(), FileState::Dead);
     check::bank(&seen);
 }
 
@@ -105,7 +105,7 @@ mod check {
 
     pub(super) fn events(program: &mut Program) {
         let seen = program.look();
-        assert_eq!(seen.state(), State::Live);
+        assert_eq!(seen.state(), FileState::Live);
         bank(&seen);
     }
 

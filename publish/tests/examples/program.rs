@@ -7,7 +7,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use mmstats_observe::{
-    FieldInfo, File, HistogramValue, Observer, OwnedValue, Reading, Sources, State, Total, totals,
+    FieldInfo, File, FileState, HistogramValue, Observer, OwnedValue, Reading, Sources, Total,
+    totals,
 };
 
 use crate::support::file_names;
@@ -143,7 +144,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> FileState {
         self.observer.programs()[0].state()
     }
 

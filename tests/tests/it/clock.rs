@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mmstats_observe::{OwnedValue, State};
+use mmstats_observe::{FileState, OwnedValue};
 use mmstats_tests::look::{file, look, states, total, unsigned};
 
 use mmstats_tests::actor::{Actor, directory, path_of};
@@ -75,12 +75,12 @@ fn clock_set_back_keeps_live_programs_live() {
         assert_eq!(b.ask("look counter"), "2 of 2 live, 20");
         let observer = look(directory.path());
         assert_eq!(observer.programs().len(), 2, "{:?}", states(&observer));
-        assert_eq!(file(&observer, &of_a).state(), State::Live);
+        assert_eq!(file(&observer, &of_a).state(), FileState::Live);
         b.ask("drop");
         assert!(!of_b.exists() && of_a.exists());
     }
     a.kill();
-    assert_eq!(look(&of_a).files()[0].state(), State::Dead);
+    assert_eq!(look(&of_a).files()[0].state(), FileState::Dead);
     assert_eq!(unsigned(&look(&of_a), "counter"), 20);
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mmstats_observe::State;
+use mmstats_observe::FileState;
 use mmstats_tests::look::{file, look, states, unsigned};
 
 use mmstats_tests::actor::{Actor, directory, path_of, skip};
@@ -27,7 +27,7 @@ fn two(directory: &Path) -> Option<[(Actor, PathBuf); 2]> {
 /// `unshare` is killed; its process 1 dies a moment later.
 fn wait_until_dead(path: &Path) {
     let start = Instant::now();
-    while look(path).files()[0].state() == State::Live {
+    while look(path).files()[0].state() == FileState::Live {
         assert!(start.elapsed() < Duration::from_secs(20), "it does not end");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -43,7 +43,7 @@ fn programs_with_process_id_1_are_separate() {
     assert_eq!(observer.programs().len(), 2, "{:?}", states(&observer));
     for (path, counter) in [(&of_a, 10), (&of_b, 200)] {
         let file = file(&observer, path);
-        assert_eq!((file.state(), file.identity().pid), (State::Live, Some(1)));
+        assert_eq!((file.state(), file.identity().pid), (FileState::Live, Some(1)));
         assert_eq!(unsigned(&look(path), "counter"), counter);
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         assert!(name.starts_with("web-1-"), "{name}");
@@ -62,8 +62,8 @@ fn programs_with_process_id_1_are_separate() {
     a.kill();
     wait_until_dead(&of_a);
     let observer = look(directory.path());
-    assert_eq!(file(&observer, &of_a).state(), State::Dead);
-    assert_eq!(file(&observer, &of_b).state(), State::Live);
+    assert_eq!(file(&observer, &of_a).state(), FileState::Dead);
+    assert_eq!(file(&observer, &of_b).state(), FileState::Live);
     assert_eq!(b.ask("look counter"), "2 of 3 live, 210");
     assert_eq!(b.ask("update 300"), "done");
     assert_eq!(third.ask("look counter"), "2 of 3 live, 310");
@@ -73,7 +73,7 @@ fn programs_with_process_id_1_are_separate() {
     let of_fourth = path_of(&fourth.line());
     let mut left: Vec<_> = states(&look(directory.path()));
     left.sort_by_key(|(path, _)| path.clone());
-    let mut want = [of_b, of_third, of_fourth].map(|path| (path, State::Live));
+    let mut want = [of_b, of_third, of_fourth].map(|path| (path, FileState::Live));
     want.sort_by_key(|(path, _)| path.clone());
     assert_eq!(left, want);
 }
@@ -95,7 +95,7 @@ fn name_of_the_process_id_alone_collides() {
     assert!(errors.contains("the name is already taken"), "{errors}");
     a.ask("update 11");
     let observer = look(directory.path());
-    assert_eq!(states(&observer), [(path.clone(), State::Live)]);
+    assert_eq!(states(&observer), [(path.clone(), FileState::Live)]);
     assert_eq!(unsigned(&observer, "counter"), 11);
 
     // After the death of the first one the name is free.
@@ -103,5 +103,5 @@ fn name_of_the_process_id_alone_collides() {
     wait_until_dead(&path);
     let mut c = Actor::start_as_first("idle", directory.path(), &words).unwrap();
     assert_eq!(path_of(&c.line()), path);
-    assert_eq!(look(&path).files()[0].state(), State::Live);
+    assert_eq!(look(&path).files()[0].state(), FileState::Live);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mmstats_observe::State;
+use mmstats_observe::FileState;
 use mmstats_tests::look::{file, look, states, unsigned};
 
 use mmstats_tests::actor::{Actor, directory};
@@ -36,7 +36,7 @@ fn daemon_of_an_earlier_publisher_leaves_a_dead_file() {
     for found in observer.files() {
         let own = found.path() == Path::new(&path);
         let (of, state, counter) =
-            if own { (pid, State::Live, 55) } else { (actor.pid(), State::Dead, 10) };
+            if own { (pid, FileState::Live, 55) } else { (actor.pid(), FileState::Dead, 10) };
         assert_eq!(found.identity().pid, Some(of));
         assert_eq!((found.state(), unsigned(&look(found.path()), "counter")), (state, counter));
     }
@@ -52,7 +52,7 @@ fn daemon_that_publishes_itself_is_live() {
     wait_until_gone(&actor);
 
     let observer = look(directory.path());
-    assert_eq!(states(&observer), [(path.clone().into(), State::Live)]);
+    assert_eq!(states(&observer), [(path.clone().into(), FileState::Live)]);
     assert_eq!(file(&observer, Path::new(&path)).identity().pid, Some(pid));
     assert_eq!(unsigned(&observer, "counter"), 55);
     // It ends with its input, cleanly.

@@ -7,7 +7,7 @@ use std::time::Duration;
 #[cfg(target_os = "linux")] // as below
 use std::time::Instant;
 
-use mmstats_observe::{OwnedValue, RawVerdict, Scratch, State};
+use mmstats_observe::{FileState, OwnedValue, RawVerdict, Scratch};
 use mmstats_tests::look::{file, in_lane, look, states, unsigned};
 use mmstats_tests::payload::Numbers;
 #[cfg(target_os = "linux")] // Windows has no signals
@@ -16,13 +16,13 @@ use mmstats_tests::system::{Signal, signal};
 use mmstats_tests::actor::{Actor, count_of_files, directory, random};
 
 /// Numbers of the self-checking fields of lane 0, while the program publishes nothing.
-fn numbers(path: &Path) -> (State, Numbers) {
+fn numbers(path: &Path) -> (FileState, Numbers) {
     let (state, numbers) = numbers_or_contended(path);
     (state, numbers.expect("no writer"))
 }
 
 /// The same; `None` if it published so much meanwhile that a read was contended.
-fn numbers_or_contended(path: &Path) -> (State, Option<Numbers>) {
+fn numbers_or_contended(path: &Path) -> (FileState, Option<Numbers>) {
     let observer = look(path);
     let [file] = observer.files() else { panic!("{:?}", states(&observer)) };
     let (mut numbers, mut contended) = (Numbers::default(), false);
@@ -58,7 +58,7 @@ fn kill_at_random_moments_leaves_whole_values() {
         out.read_to_end(&mut told).unwrap();
         let told = u64::from_le_bytes(*told.as_chunks().0.last().unwrap());
         let (state, numbers) = numbers(directory.path());
-        assert_eq!(state, State::Dead);
+        assert_eq!(state, FileState::Dead);
         let seen = format!("round {round}, killed after {micros} us, told {told}: {numbers:?}");
         // It publishes text, group and array, then the count.
         let count = numbers.count.unwrap();
@@ -81,7 +81,7 @@ fn stopped_program_is_live_and_readable() {
         signal(actor.pid(), Signal::Stop).unwrap();
         wait_until_stopped(actor.pid());
         let (state, stopped) = numbers(directory.path());
-        assert_eq!(state, State::Live);
+        assert_eq!(state, FileState::Live);
         assert!(stopped.count.unwrap() > last, "it ran in between");
         assert_eq!(numbers(directory.path()).1, stopped, "it is stopped");
         last = stopped.count.unwrap();
@@ -98,7 +98,7 @@ fn stopped_program_is_live_and_readable() {
     wait_until_stopped(actor.pid());
     let stopped = numbers(directory.path()).1;
     actor.kill();
-    assert_eq!(numbers(directory.path()), (State::Dead, stopped));
+    assert_eq!(numbers(directory.path()), (FileState::Dead, stopped));
 }
 
 /// Until each of its fields has a value.
@@ -149,7 +149,7 @@ fn clean_end_removes_or_closes_the_file() {
     let mut actor = Actor::start("idle", directory.path(), &["keep"]);
     actor.line();
     actor.ask("update 4");
-    assert_eq!(look(directory.path()).files()[0].state(), State::Live);
+    assert_eq!(look(directory.path()).files()[0].state(), FileState::Live);
     assert_eq!(actor.ask("drop"), "dropped");
     // Closed while the process still lives, and the same after its end.
     for end in [false, true] {
@@ -157,7 +157,7 @@ fn clean_end_removes_or_closes_the_file() {
             actor.succeeds();
         }
         let observer = look(directory.path());
-        assert_eq!(observer.files()[0].state(), State::Closed);
+        assert_eq!(observer.files()[0].state(), FileState::Closed);
         assert_eq!(unsigned(&observer, "counter"), 4);
         assert_eq!(observer.files()[0].lanes().owned, 0);
     }
@@ -181,7 +181,7 @@ fn end_without_destructors_leaves_a_dead_file() {
         }
         let observer = look(directory.path());
         let file = &observer.files()[0];
-        assert_eq!(file.state(), State::Dead);
+        assert_eq!(file.state(), FileState::Dead);
         assert_eq!(unsigned(&observer, "counter"), 48);
         // Lanes of a dead program stay owned, with their last values.
         assert_eq!(file.lanes().owned, 2);
@@ -201,7 +201,7 @@ fn thread_that_panics_keeps_counters_alone() {
     actor.ask("panic 11");
     let observer = look(directory.path());
     let file = file(&observer, path);
-    assert_eq!((file.state(), file.lanes().owned), (State::Live, 1));
+    assert_eq!((file.state(), file.lanes().owned), (FileState::Live, 1));
     assert_eq!(unsigned(&observer, "counter"), 111);
     assert_eq!(in_lane(file, 1, "u32").value.map(|v| v.only().clone()), None);
     assert_eq!(in_lane(file, 0, "u32").value.unwrap().only(), &OwnedValue::Unsigned(100));

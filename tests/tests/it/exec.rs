@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mmstats_observe::State;
+use mmstats_observe::FileState;
 use mmstats_tests::look::{file, look, states, unsigned};
 use mmstats_tests::system::{Signal, signal};
 
@@ -27,7 +27,7 @@ fn exec_leaves_one_dead_and_one_live_file() {
     let observer = look(directory.path());
     assert_eq!(observer.programs().len(), 2, "{:?}", states(&observer));
     for (path, name, state, counter) in
-        [(&old, "old", State::Dead, 43), (&new, "new", State::Live, 6)]
+        [(&old, "old", FileState::Dead, 43), (&new, "new", FileState::Live, 6)]
     {
         let file = file(&observer, path);
         assert_eq!(file.identity().pid, Some(actor.pid()), "exec keeps the process id");
@@ -38,7 +38,7 @@ fn exec_leaves_one_dead_and_one_live_file() {
     let newest = path_of(&actor.ask("exec name=newest post=0"));
     assert!(!old.exists() && !new.exists() && newest.exists());
     actor.kill();
-    assert_eq!(look(&newest).files()[0].state(), State::Dead);
+    assert_eq!(look(&newest).files()[0].state(), FileState::Dead);
 }
 
 /// A file name made of the process id alone is the same for both images.
@@ -54,7 +54,7 @@ fn exec_with_the_same_name_replaces_the_file() {
     assert_eq!(old, new);
     actor.ask("update 5");
     let observer = look(directory.path());
-    assert_eq!(states(&observer), [(new, State::Live)]);
+    assert_eq!(states(&observer), [(new, FileState::Live)]);
     assert_ne!(observer.files()[0].instance(), instance);
     assert_eq!(unsigned(&observer, "counter"), 5);
 }
@@ -69,9 +69,9 @@ fn children_of_a_dead_program_hold_no_lock() {
         wait_until_executed(&child, actor.pid());
         let open = open_files(child.0);
         assert!(!open.iter().any(|open| open.starts_with(directory.path())), "{how}: {open:?}");
-        assert_eq!(look(&path).files()[0].state(), State::Live);
+        assert_eq!(look(&path).files()[0].state(), FileState::Live);
         actor.kill();
-        assert_eq!(look(&path).files()[0].state(), State::Dead, "{how}");
+        assert_eq!(look(&path).files()[0].state(), FileState::Dead, "{how}");
         assert!(Path::new(&format!("/proc/{}/stat", child.0)).exists(), "the child lives on");
     }
 }

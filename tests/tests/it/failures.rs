@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use mmstats::{Counter, Error, FieldOptions, Info, Lane, Options, Publisher, Schema};
-use mmstats_observe::State;
+use mmstats_observe::FileState;
 use mmstats_tests::everything::Everything;
 use mmstats_tests::look::{file, look, states, unsigned};
 
@@ -127,7 +127,7 @@ fn name_of_a_live_publisher_is_taken() {
     assert_eq!(count_of_files(directory.path()), 1, "nothing was left behind");
     live.ask("update 7");
     let observer = look(directory.path());
-    assert_eq!(states(&observer), [(path, State::Live)]);
+    assert_eq!(states(&observer), [(path, FileState::Live)]);
     assert_eq!(unsigned(&observer, "counter"), 7);
 }
 
@@ -143,7 +143,7 @@ fn name_of_a_dead_publisher_is_reused() {
         actor.ask(&format!("update {n}"));
         actor.kill();
         let observer = look(directory.path());
-        assert_eq!(states(&observer), [(path.clone(), State::Dead)]);
+        assert_eq!(states(&observer), [(path.clone(), FileState::Dead)]);
         assert_eq!(unsigned(&observer, "counter"), n, "nothing of the one before");
         instances.push(file(&observer, &path).instance().unwrap());
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mmstats_observe::{Observer, State};
+use mmstats_observe::{FileState, Observer};
 use mmstats_tests::look::{file, in_lane, look, states, unsigned};
 use mmstats_tests::system::{Signal, signal};
 
@@ -22,7 +22,7 @@ fn child_of(actor: &mut Actor, lines: usize) -> (u32, Vec<String>) {
 }
 
 /// The parent's one file, as it was before the fork.
-fn untouched(directory: &Path, state: State) {
+fn untouched(directory: &Path, state: FileState) {
     let observer = look(directory);
     assert_eq!(observer.files().len(), 1, "{:?}", states(&observer));
     let file = &observer.files()[0];
@@ -50,7 +50,7 @@ fn child_that_drops_inherited_handles_leaves_parent_untouched() {
     let (_, others) = child_of(&mut actor, 2);
     assert_eq!(others, ["dropped"]);
     assert_eq!(actor.ask("wait"), "done");
-    untouched(directory.path(), State::Live);
+    untouched(directory.path(), FileState::Live);
     // The parent still writes to the published file.
     actor.ask("300");
     assert_eq!(unsigned(&look(directory.path()), "counter"), 600);
@@ -66,7 +66,7 @@ fn child_that_needs_more_lanes_opens_no_file() {
     let (_, others) = child_of(&mut actor, 2);
     assert!(others[0].starts_with("grown"), "{others:?}");
     assert_eq!(actor.ask("wait"), "done");
-    untouched(directory.path(), State::Live);
+    untouched(directory.path(), FileState::Live);
 }
 
 #[test]
@@ -103,13 +103,13 @@ fn child_that_publishes_does_not_keep_parent_alive() {
             in_lane(file(&observer, &childs), 0, "u32").value.unwrap().as_f64_of_one(),
             55.0
         );
-        assert_eq!(file(&observer, &parents).state(), State::Live);
-        assert_eq!(file(&observer, &childs).state(), State::Live);
+        assert_eq!(file(&observer, &parents).state(), FileState::Live);
+        assert_eq!(file(&observer, &childs).state(), FileState::Live);
 
         actor.kill();
         let observer = look(directory.path());
-        assert_eq!(file(&observer, &parents).state(), State::Dead, "though its child lives");
-        assert_eq!(file(&observer, &childs).state(), State::Live);
+        assert_eq!(file(&observer, &parents).state(), FileState::Dead, "though its child lives");
+        assert_eq!(file(&observer, &childs).state(), FileState::Live);
         assert_eq!(unsigned(&look(&parents), "counter"), 20);
     }));
     signal(child, Signal::Kill).unwrap();

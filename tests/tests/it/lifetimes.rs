@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mmstats::{Counter, Error, Gauge, OnDrop, Options, Publisher, Stats, Text};
-use mmstats_observe::State;
+use mmstats_observe::FileState;
 use mmstats_tests::look::{look, unsigned, value};
 
 use mmstats_tests::actor::{Meeting, count_of_files, directory};
@@ -71,7 +71,7 @@ fn publishers_in_one_process_are_separate() {
     c.with(|stats| stats.hits.incr());
     drop(c);
     for (path, want) in paths.iter().zip([4001, 40_000, 400_001]) {
-        assert_eq!(look(path).files()[0].state(), State::Closed);
+        assert_eq!(look(path).files()[0].state(), FileState::Closed);
         assert_eq!(hits_of(path), want);
     }
 }
@@ -87,11 +87,11 @@ fn handles_after_close_leave_the_file_alone() {
     stats.hits.incr();
     stats.level.set(4);
     drop(publisher);
-    assert_eq!(look(&path).files()[0].state(), State::Live, "a clone is left");
+    assert_eq!(look(&path).files()[0].state(), FileState::Live, "a clone is left");
 
     let again = clone.clone();
     clone.close();
-    assert_eq!(look(&path).files()[0].state(), State::Closed);
+    assert_eq!(look(&path).files()[0].state(), FileState::Closed);
     assert!(matches!(again.lane(), Err(Error::Closed)));
     // The thread-local route never fails: it writes to private memory.
     again.with(|stats| stats.hits.add(1000));
@@ -103,7 +103,7 @@ fn handles_after_close_leave_the_file_alone() {
     // Not even the end of a thread that still had a lane changes the file.
     drop((again, stats));
     let observer = look(&path);
-    assert_eq!(observer.files()[0].state(), State::Closed);
+    assert_eq!(observer.files()[0].state(), FileState::Closed);
     assert_eq!((hits_of(&path), observer.files()[0].lanes().owned), (1, 1));
     let level = value(&observer.files()[0], "level").value.unwrap();
     assert_eq!(level.as_f64(), Some(4.0));
@@ -216,6 +216,6 @@ fn closed_file_after_updates_does_not_change() {
     drop((stats, publisher));
     assert!(std::fs::read(&path).unwrap() == closed, "a closed file has changed");
     let program = look(&path);
-    assert_eq!(program.files()[0].state(), State::Closed);
+    assert_eq!(program.files()[0].state(), FileState::Closed);
     assert_eq!(hits_of(&path), 7);
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use mmstats_observe::{Fold, Observer, OwnedValue, Sources, State, Totals};
+use mmstats_observe::{FileState, Fold, Observer, OwnedValue, Sources, Totals};
 use mmstats_tests::look::{file, look, states, unsigned};
 use mmstats_tests::system::{Signal, signal};
 
@@ -58,7 +58,7 @@ impl Watcher {
 }
 
 /// State and count in the file of a worker, found by its process id.
-fn count_of(observer: &Observer, pid: u32) -> (State, u128) {
+fn count_of(observer: &Observer, pid: u32) -> (FileState, u128) {
     let mut found = observer.files().iter().filter(|file| file.identity().pid == Some(pid));
     let file = found.next().unwrap_or_else(|| panic!("no {pid} in {:?}", states(observer)));
     assert!(found.next().is_none(), "two files of {pid}");
@@ -87,7 +87,7 @@ fn workers_that_die_and_are_replaced_sum_exactly() {
     let observer = look(directory.path());
     assert_eq!(observer.programs().len(), 9, "{:?}", states(&observer));
     for (pid, answers) in &clients.answers {
-        assert_eq!(count_of(&observer, *pid), (State::Live, *answers), "worker {pid}");
+        assert_eq!(count_of(&observer, *pid), (FileState::Live, *answers), "worker {pid}");
     }
     assert_eq!(clients.answers.len(), 8, "only workers answer");
     assert_eq!(watcher.sum(), parent + 800);
@@ -98,7 +98,7 @@ fn workers_that_die_and_are_replaced_sum_exactly() {
         let observer = look(directory.path());
         assert!(observer.files().iter().all(|file| file.identity().pid != Some(mute)));
         let file = file(&observer, parents);
-        assert_eq!((file.state(), file.lanes().owned), (State::Live, 1));
+        assert_eq!((file.state(), file.lanes().owned), (FileState::Live, 1));
         assert_eq!(unsigned(&look(parents), "added"), parent);
         assert_eq!(unsigned(&look(parents), "counter"), 20);
     };
@@ -113,8 +113,8 @@ fn workers_that_die_and_are_replaced_sum_exactly() {
         clients.ask(50);
         assert_eq!(clients.answers[worker], before);
         let observer = look(directory.path());
-        assert_eq!(count_of(&observer, *worker), (State::Dead, before), "its last value");
-        let live = observer.files().iter().filter(|file| file.state() == State::Live).count();
+        assert_eq!(count_of(&observer, *worker), (FileState::Dead, before), "its last value");
+        let live = observer.files().iter().filter(|file| file.state() == FileState::Live).count();
         assert_eq!((live, observer.files().len()), (9 - dead, 9));
         let now = watcher.sum();
         assert!(now >= sum, "{sum} became {now}");
@@ -132,7 +132,7 @@ fn workers_that_die_and_are_replaced_sum_exactly() {
     let observer = look(directory.path());
     assert_eq!(observer.programs().len(), 1 + 4 + 2);
     for pid in workers[4..].iter().chain([&first, &second]) {
-        assert_eq!(count_of(&observer, *pid), (State::Live, clients.answers[pid]));
+        assert_eq!(count_of(&observer, *pid), (FileState::Live, clients.answers[pid]));
     }
     assert_eq!(watcher.sum(), parent + clients.sum());
     assert_eq!(clients.sum(), 800 + 4 * 50 + 200);

@@ -8,7 +8,9 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
-use mmstats_observe::{AverageValue, File, Number, Observer, OwnedValue, State, Verdict, totals};
+use mmstats_observe::{
+    AverageValue, File, FileState, Number, Observer, OwnedValue, Verdict, totals,
+};
 use mmstats_tests::everything::TEXTS;
 use mmstats_tests::look::{in_lane, look, total};
 
@@ -73,7 +75,7 @@ fn updates(number: u32, clock: bool) {
 
     let observer = look(directory.path());
     for file in observer.files() {
-        assert_eq!(file.state(), State::Dead, "it could not even close its files");
+        assert_eq!(file.state(), FileState::Dead, "it could not even close its files");
     }
     everything(with(&observer, "counter"), number);
     further(with(&observer, "sizes"), number, clock);

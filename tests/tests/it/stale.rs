@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use mmstats_observe::State;
+use mmstats_observe::FileState;
 use mmstats_tests::look::{look, unsigned};
 
 use mmstats_tests::actor::{Actor, amount, directory, path_of};
@@ -40,7 +40,7 @@ fn start_among_many_dead_files_is_quick() {
 
     let start = Instant::now();
     let observer = look(directory.path());
-    let live = observer.files().iter().filter(|file| file.state() == State::Live).count();
+    let live = observer.files().iter().filter(|file| file.state() == FileState::Live).count();
     assert_eq!((live, observer.files().len()), (6, count + 6));
     assert_eq!(unsigned(&observer, "hits"), (count as u128 + 6) * 7);
     let looked = start.elapsed();
@@ -61,8 +61,8 @@ fn start_among_many_dead_files_is_quick() {
         files.map(|file| file.path().to_owned()).collect::<Vec<_>>()
     };
     newest.sort();
-    assert_eq!(with(State::Dead), newest, "the newest 8 stay");
-    let live = with(State::Live);
+    assert_eq!(with(FileState::Dead), newest, "the newest 8 stay");
+    let live = with(FileState::Live);
     assert!(paths.iter().all(|path| live.contains(path)), "{live:?}");
     assert_eq!((live.len(), files(directory.path()).len()), (8, 16));
     for program in &mut programs {

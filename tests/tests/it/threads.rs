@@ -9,7 +9,7 @@ use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use mmstats::{Counter, Flag, Gauge, OnDrop, Options, Publisher, Stats, Text, Timer};
-use mmstats_observe::{OwnedValue, State, Verdict};
+use mmstats_observe::{FileState, OwnedValue, Verdict};
 use mmstats_tests::look::{is_absent, look, states, total, unsigned};
 
 use mmstats_tests::actor::{Actor, Meeting, directory};
@@ -131,7 +131,7 @@ fn increments_by_lanes_sum_exactly() {
     assert_eq!(timer.sum, 8 * (0..125).map(|n| n * 1000).sum::<u128>());
     drop(publisher);
     let observer = look(directory.path());
-    assert_eq!(observer.files()[0].state(), State::Closed);
+    assert_eq!(observer.files()[0].state(), FileState::Closed);
     assert_eq!(unsigned(&observer, "done"), 1_000_000, "after the end too");
 }
 

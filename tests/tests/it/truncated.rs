@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mmstats_observe::{Observer, Sources, State};
+use mmstats_observe::{FileState, Observer, Sources};
 use mmstats_tests::look::{file, unsigned, value};
 
 use mmstats_tests::actor::{Actor, directory};
@@ -37,7 +37,7 @@ fn truncation_between_looks_is_damage() {
         let (victim, _live, other) = two_programs(directory.path());
         let mut observer = Observer::new(Sources::new().path(directory.path()));
         observer.refresh();
-        assert_eq!(file(&observer, &victim).state(), State::Dead);
+        assert_eq!(file(&observer, &victim).state(), FileState::Dead);
         let len = std::fs::metadata(&victim).unwrap().len();
         truncate(&victim, cut(len));
 
@@ -48,12 +48,12 @@ fn truncation_between_looks_is_damage() {
         let changes = observer.refresh();
         assert!(!changes.is_empty());
         let damaged = file(&observer, &victim);
-        assert_eq!(damaged.state(), State::Damaged, "cut to {} of {len}", cut(len));
+        assert_eq!(damaged.state(), FileState::Damaged, "cut to {} of {len}", cut(len));
         let problem = damaged.problem().expect("a problem").to_string();
         assert!(problem.contains(victim.to_str().unwrap()), "{problem}");
         assert!(observer.problems().any(|problem| problem.path == victim));
         // The other program is seen as before, also what it publishes now.
-        assert_eq!(file(&observer, &other).state(), State::Live);
+        assert_eq!(file(&observer, &other).state(), FileState::Live);
         assert_eq!(value(file(&observer, &other), "counter").value.unwrap().as_f64(), Some(5.0));
         // And sums are of the files that can be read.
         assert_eq!(unsigned(&observer, "counter"), 5);
@@ -74,7 +74,7 @@ fn truncation_during_a_look_is_damage() {
             while damaged < 100 && start.elapsed() < Duration::from_secs(20) {
                 let readings = file(&observer, &victim).values();
                 reading.store(true, Ordering::Release);
-                if file(&observer, &victim).state() == State::Damaged {
+                if file(&observer, &victim).state() == FileState::Damaged {
                     damaged += 1;
                     continue;
                 }
@@ -86,7 +86,7 @@ fn truncation_during_a_look_is_damage() {
                 }
                 let counter = value(file(&observer, &victim), "counter");
                 let number = counter.value.and_then(|value| value.as_f64());
-                if file(&observer, &victim).state() != State::Damaged {
+                if file(&observer, &victim).state() != FileState::Damaged {
                     assert_eq!(number, Some(5.0));
                 }
             }
@@ -126,7 +126,7 @@ fn truncation_under_its_publisher_stops_no_program() {
         actor.ask("update 9");
         observer.refresh();
         let damaged = file(&observer, &path);
-        assert_eq!(damaged.state(), State::Damaged, "{:?}", damaged.problem());
+        assert_eq!(damaged.state(), FileState::Damaged, "{:?}", damaged.problem());
         // Three threads that live, and one that counted 8.
         assert_eq!(unsigned(&observer, "counter"), 3 * 7 + 8);
         assert_eq!(actor.ask("drop"), "dropped");

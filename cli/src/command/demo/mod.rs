@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
-use mmstats_observe::{Observer, Program, Sources, State};
+use mmstats_observe::{FileState, Observer, Program, Sources};
 
 use self::child::{End, PATIENCE};
 use self::lines::{commands_to_try, number_line, shell_quoted};
@@ -192,7 +192,7 @@ impl Watch {
     fn conclude(&mut self, end: End, child: &mut Child, output: &mut Output) -> io::Result<()> {
         let path = self.program().and_then(|p| p.files().first().map(|f| f.path().to_owned()));
         self.observer.refresh();
-        let left = self.program().filter(|program| program.state() == State::Dead).is_some();
+        let left = self.program().filter(|program| program.state() == FileState::Dead).is_some();
         let mut messages = String::new();
         if let Some(stderr) = child.stderr.take() {
             // The child ended, so the pipe does too.

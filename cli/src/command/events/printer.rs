@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil::Date};
-use mmstats_observe::State;
+use mmstats_observe::FileState;
 
 use super::json::document;
 use super::rings::{Content, Entry, Ring};
@@ -74,7 +74,7 @@ impl Printer {
         line.push(style::DIM, text.unwrap_or_else(|| entry.time.to_string()));
         line.plain("  ");
         let start = line.width();
-        let dead = matches!(entry.ring.state, State::Dead | State::Damaged);
+        let dead = matches!(entry.ring.state, FileState::Dead | FileState::Damaged);
         let style = if dead { style::BAD } else { style::GOOD };
         line.push(style, escape::clip(&program(&entry.ring), MAX_PROGRAM));
         line.pad_to(start + self.width);
@@ -145,7 +145,7 @@ mod tests {
         let ring = Ring {
             command: Some("web\u{1b}".into()),
             pid: Some(7),
-            state: State::Dead,
+            state: FileState::Dead,
             label: "log".into(),
             part: 1,
             lane: 2,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use globset::GlobSet;
-use mmstats_observe::{Event, File, FileId, Kind, Observer, State};
+use mmstats_observe::{Event, File, FileId, FileState, Kind, Observer};
 
 use crate::json::JsonPath;
 use crate::model::selection::{Selection, is_active};
@@ -14,7 +14,7 @@ use crate::model::selection::{Selection, is_active};
 pub(crate) struct Ring {
     pub(crate) command: Option<String>,
     pub(crate) pid: Option<u32>,
-    pub(crate) state: State,
+    pub(crate) state: FileState,
     pub(crate) label: String,
     pub(crate) part: u32,
     pub(crate) lane: u32,
@@ -241,7 +241,7 @@ mod tests {
         Rc::new(Ring {
             command: None,
             pid: None,
-            state: State::Live,
+            state: FileState::Live,
             label: "log".into(),
             part: 0,
             lane: 0,

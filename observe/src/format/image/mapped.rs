@@ -18,7 +18,7 @@ use crate::backend::{Mapping, ObservedFile};
 use crate::field::{FieldRef, Heap};
 use crate::format::refused::Refused;
 use crate::format::scratch::CheckBuffer;
-use crate::identity::{Identity, LaneInfo, State};
+use crate::identity::{FileState, Identity, LaneInfo};
 use crate::problem::{Damage, Problem};
 use crate::value::OwnedValue;
 
@@ -54,7 +54,7 @@ pub(crate) struct Image {
     /// Raised whenever fields are added or retired.
     generation: u32,
     /// As judged last.
-    state: State,
+    state: FileState,
 }
 
 impl Image {
@@ -96,7 +96,7 @@ impl Image {
             retired: Vec::new(),
             order: ReadOrder::default(),
             generation: 0,
-            state: State::Unknown,
+            state: FileState::Unknown,
         };
         image.extend(buffer);
         if image.is_lost() {
@@ -200,7 +200,7 @@ impl Image {
     }
 
     /// Judges the state now.
-    pub(super) fn judge(&mut self, path: &Path) -> Result<State, Refused> {
+    pub(super) fn judge(&mut self, path: &Path) -> Result<FileState, Refused> {
         let state = self
             .header
             .state(&self.region)
@@ -210,8 +210,8 @@ impl Image {
             ImageState::Live => self.opened.is_locked().ok(),
             _ => None,
         };
-        let state = State::from_image(state, locked);
-        if state == State::Building {
+        let state = FileState::from_image(state, locked);
+        if state == FileState::Building {
             return Err(Refused::from_refusal(path, &Refusal::Building));
         }
         self.state = state;
@@ -219,7 +219,7 @@ impl Image {
     }
 
     /// The state as judged last.
-    pub(super) const fn state(&self) -> State {
+    pub(super) const fn state(&self) -> FileState {
         self.state
     }
 

@@ -16,7 +16,7 @@ use super::refused::Refused;
 use super::scratch::{CheckBuffer, Scratch};
 use super::visitor::Visitor;
 use crate::field::FieldRef;
-use crate::identity::{Identity, Instance, LaneInfo, Lanes, State};
+use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes};
 use crate::problem::Problem;
 use crate::value::{Event, WindowRate};
 
@@ -40,7 +40,7 @@ impl Format for Image {
         Ok(Refreshed::Same { grown: self.refresh_fields(buffer) })
     }
 
-    fn judge(&mut self, path: &Path, _identity: &Identity) -> Result<State, Refused> {
+    fn judge(&mut self, path: &Path, _identity: &Identity) -> Result<FileState, Refused> {
         Self::judge(self, path)
     }
 

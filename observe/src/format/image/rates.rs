@@ -6,7 +6,7 @@ use mmstats_core::Kind;
 use mmstats_core::read::{Field, Scalar, Value};
 
 use super::mapped::Image;
-use crate::identity::State;
+use crate::identity::FileState;
 use crate::value::WindowRate;
 
 /// In nanoseconds.
@@ -19,7 +19,7 @@ pub(super) fn in_lane(image: &Image, index: u32, lane: u32) -> Option<Vec<Window
     // The counter is the field before the rate.
     let (field, counter) = (image.good(index)?, image.good(index.checked_sub(1)?)?);
     if let Some(history) = History::read(image, field, counter, lane) {
-        let end = history.end((image.state() == State::Live).then(now));
+        let end = history.end((image.state() == FileState::Live).then(now));
         for WindowRate { window, rate } in &mut rates {
             *rate = history.rate(end, *window);
         }

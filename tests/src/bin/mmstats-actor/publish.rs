@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use mmstats::{Access, Counter, OnDrop, Options, Publisher, Stats};
-use mmstats_observe::State;
+use mmstats_observe::FileState;
 #[cfg(target_os = "linux")] // as below
 use mmstats_tests::control::set_umask;
 use mmstats_tests::everything::Everything;
@@ -117,7 +117,7 @@ pub(crate) fn idle(directory: &Path, words: &[String]) {
             }
             ("look", label) => {
                 let observer = observe(directory);
-                let live = observer.files().iter().filter(|file| file.state() == State::Live);
+                let live = observer.files().iter().filter(|file| file.state() == FileState::Live);
                 let sum = unsigned(&observer, label);
                 say(format_args!("{} of {} live, {sum}", live.count(), observer.files().len()));
                 continue;

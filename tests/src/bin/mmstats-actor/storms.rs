@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mmstats::{Counter, FieldOptions, Publisher};
-use mmstats_observe::State;
+use mmstats_observe::FileState;
 use mmstats_tests::actor::Actor;
 use mmstats_tests::everything::Everything;
 use mmstats_tests::look::{look, states, unsigned};
@@ -133,7 +133,7 @@ pub(crate) fn recycle(directory: &Path) {
     assert_eq!(b.pid(), 301, "the number comes again");
     b.ask("update 20");
     let observer = look(directory);
-    for (path, state) in [(&of_a, State::Dead), (&of_b, State::Live)] {
+    for (path, state) in [(&of_a, FileState::Dead), (&of_b, FileState::Live)] {
         let file = mmstats_tests::look::file(&observer, Path::new(path));
         assert_eq!((file.state(), file.identity().pid), (state, Some(301)), "{path}");
     }

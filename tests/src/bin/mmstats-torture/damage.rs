@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mmstats_observe::{Observer, Scratch, Sources, State};
+use mmstats_observe::{FileState, Observer, Scratch, Sources};
 use mmstats_tests::actor::{Actor, path_of, random};
 use mmstats_tests::look::{look, states, unsigned, value};
 
@@ -173,7 +173,7 @@ fn under_readers(plan: &Plan, row: &mut Row) {
                 let live = observer.files().iter().find(|file| file.path() == live_path);
                 let live = live.ok_or("the live program is not seen")?;
                 let counter = value(live, "counter").value.and_then(|value| value.as_f64());
-                if live.state() != State::Live || counter != Some(7.0) {
+                if live.state() != FileState::Live || counter != Some(7.0) {
                     return Err(format!("{:?} {counter:?}", live.state()));
                 }
                 worst = worst.max(begin.elapsed());

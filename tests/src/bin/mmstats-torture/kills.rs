@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use mmstats_observe::{Scratch, State};
+use mmstats_observe::{FileState, Scratch};
 use mmstats_tests::actor::Actor;
 use mmstats_tests::look::{look, states, unsigned};
 use mmstats_tests::storage::{Class, Seen, read};
@@ -74,7 +74,7 @@ fn killed(directory: &Path, class: Class, word: &Path) {
 fn dead(directory: &Path, class: Class, told: u64) -> Result<(), String> {
     let observer = look(directory);
     let [file] = observer.files() else { return Err(format!("{:?}", states(&observer))) };
-    if file.state() != State::Dead {
+    if file.state() != FileState::Dead {
         return Err(format!("it is {}", file.state()));
     }
     match read(file, 0, class, &mut Scratch::new())? {
@@ -93,7 +93,7 @@ fn while_it_starts(directory: &Path) -> Result<(), String> {
     let observer = look(directory);
     let states = states(&observer);
     let problems: Vec<_> = observer.problems().collect();
-    if states.iter().any(|(_, state)| *state != State::Dead) || !problems.is_empty() {
+    if states.iter().any(|(_, state)| *state != FileState::Dead) || !problems.is_empty() {
         return Err(format!("{states:?} {problems:?}"));
     }
     states.iter().try_for_each(|(path, _)| std::fs::remove_file(path)).map_err(|e| e.to_string())
@@ -121,7 +121,7 @@ fn nothing_stays(directory: &Path) -> Result<(), String> {
 fn added(directory: &Path, told: u64) -> Result<(), String> {
     let observer = look(directory);
     let states = states(&observer);
-    if states.is_empty() || states.iter().any(|(_, state)| *state != State::Dead) {
+    if states.is_empty() || states.iter().any(|(_, state)| *state != FileState::Dead) {
         return Err(format!("{states:?}"));
     }
     // The last fields, and some of the others.

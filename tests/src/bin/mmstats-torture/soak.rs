@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use mmstats_observe::{Scratch, State};
+use mmstats_observe::{FileState, Scratch};
 use mmstats_tests::actor::{Actor, random};
 use mmstats_tests::look::{look, states, unsigned};
 use mmstats_tests::storage::{Class, Seen, read};
@@ -227,7 +227,7 @@ fn disturb(
             let told = word.get().load(Ordering::Acquire);
             let observer = look(at);
             let own = |file: &&mmstats_observe::File| {
-                file.identity().pid == Some(actor.pid()) && file.state() == State::Dead
+                file.identity().pid == Some(actor.pid()) && file.state() == FileState::Dead
             };
             let file = observer.files().iter().find(own);
             let file = file.ok_or_else(|| format!("{:?}", states(&observer)))?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mmstats_observe::{Observer, Scratch, State};
+use mmstats_observe::{FileState, Observer, Scratch};
 use mmstats_tests::actor::Actor;
 use mmstats_tests::control::Frozen;
 use mmstats_tests::look::{look, states};
@@ -49,7 +49,7 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
 /// The published value is the reported one or the next one; whole.
 fn steady(observer: &Observer, lane: u32, class: Class, told: u64) -> Result<(), String> {
     let [file] = observer.files() else { return Err(format!("{:?}", states(observer))) };
-    if file.state() != State::Live {
+    if file.state() != FileState::Live {
         return Err(format!("it is {}", file.state()));
     }
     let mut scratch = Scratch::new();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mmstats_observe::State;
+use mmstats_observe::FileState;
 use mmstats_tests::actor::{Actor, path_of, random};
 use mmstats_tests::look::{look, states, unsigned};
 
@@ -41,7 +41,7 @@ fn fork_storm(plan: &Plan, row: &mut Row) {
     (0..failed).for_each(|_| row.lose("a child fails or hangs"));
     row.case(|| {
         let observer = look(directory.path());
-        let live = observer.files().iter().all(|file| file.state() == State::Live);
+        let live = observer.files().iter().all(|file| file.state() == FileState::Live);
         let programs = observer.programs().len();
         let seen = unsigned(&observer, "added");
         if live && programs == 1 && seen == u128::from(sum) {
@@ -115,12 +115,12 @@ fn first_after_first() -> Result<(), String> {
     a.ask("update 10");
     a.kill();
     // Kills `unshare` around it.
-    crate::tools::until("it ends", || look(&of_a).files()[0].state() == State::Dead)?;
+    crate::tools::until("it ends", || look(&of_a).files()[0].state() == FileState::Dead)?;
     let mut b = start().ok_or("no pid namespaces here")?;
     let of_b = path_of(&b.line());
     b.ask("update 20");
     let observer = look(directory.path());
-    for (path, state, pid) in [(&of_a, State::Dead, 1), (&of_b, State::Live, 1)] {
+    for (path, state, pid) in [(&of_a, FileState::Dead, 1), (&of_b, FileState::Live, 1)] {
         let file = mmstats_tests::look::file(&observer, path);
         if (file.state(), file.identity().pid) != (state, Some(pid)) {
             return Err(format!("{:?}", states(&observer)));
@@ -156,7 +156,7 @@ fn one_name(plan: &Plan, row: &mut Row) {
                 }
             }
             let observer = look(directory.path());
-            if states(&observer) != [(path.clone(), State::Live)]
+            if states(&observer) != [(path.clone(), FileState::Live)]
                 || unsigned(&observer, "counter") != 3
             {
                 return Err(format!("{:?}", states(&observer)));

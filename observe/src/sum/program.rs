@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::series::Total;
 use super::totals::totals;
 use crate::file::File;
-use crate::identity::{Identity, Instance, State};
+use crate::identity::{FileState, Identity, Instance};
 
 /// The files of one program: a publisher with more fields or threads than fit in one file has
 /// several parts.
@@ -61,12 +61,18 @@ impl<'a> Program<'a> {
 
     /// The state: live if one of the files is, closed only if all are.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> FileState {
         let states = || self.files.iter().map(|file| file.state());
-        [State::Live, State::Unknown, State::Dead, State::Closed, State::Damaged]
-            .into_iter()
-            .find(|state| states().any(|other| other == *state))
-            .unwrap_or_else(|| self.first.state())
+        [
+            FileState::Live,
+            FileState::Unknown,
+            FileState::Dead,
+            FileState::Closed,
+            FileState::Damaged,
+        ]
+        .into_iter()
+        .find(|state| states().any(|other| other == *state))
+        .unwrap_or_else(|| self.first.state())
     }
 
     /// The fields, combined over all lanes of all files. A constant of several files counts

@@ -1,9 +1,8 @@
-//! Fields of many files, combined.
+//! Fields of several files, combined.
 
 mod fold;
 mod program;
 mod series;
-#[expect(clippy::module_inception)] // the file is named for its type
 mod totals;
 
 pub use fold::Fold;
