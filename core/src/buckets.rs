@@ -1,22 +1,22 @@
 //! The buckets of a histogram: FORMAT.md section 4.4.
 //!
-//! Base-2 exponential buckets, as OpenTelemetry's exponential histograms and Prometheus'
-//! native histograms have them, so that ours are exported without loss. With scale `s` the
-//! base is `2^(2^-s)`, and bucket `i` holds the values in `(base^i, base^(i+1)]`.
+//! Base-2 exponential buckets, the same as those of OpenTelemetry's exponential histograms and
+//! Prometheus' native histograms, so that exports lose nothing. With scale `s` the base is
+//! `2^(2^-s)`, and bucket `i` holds the values in `(base^i, base^(i+1)]`.
 //!
-//! An index is found without a logarithm: the top six bits of the mantissa give a first
-//! guess in a table of 64 boundaries, two comparisons correct it (the idea is that of
-//! DynaHist and of OpenTelemetry's lookup-table mapping). All is done at scale 6; an index
-//! at a lower scale is its top bits.
+//! An index is computed without a logarithm: the top six bits of the mantissa select an entry of a
+//! table of 64 boundaries, and two comparisons correct it (an idea of DynaHist and of
+//! OpenTelemetry's lookup-table mapping). The computation is at scale 6; the index at a lower scale
+//! is the same without its low bits.
 
 use crate::types::DataType;
 
-/// Bytes of a histogram's slot: total, change, sum, minimum, maximum.
+/// Size of a histogram's slot in bytes: total, change, sum, minimum, maximum.
 pub(crate) const HISTOGRAM_SLOT: u32 = 40;
 
-/// The finest scale that is computed here.
+/// Finest scale of a writer.
 const FINEST: i8 = 6;
-/// The scales that FORMAT.md allows.
+/// Scales allowed by FORMAT.md.
 const SCALES: core::ops::RangeInclusive<i8> = -4..=8;
 
 /// `floor(2^(63 + j/64))`: the boundaries of the 64 buckets of an octave.
@@ -40,8 +40,8 @@ const BOUNDS: [u64; 64] = [
     0xF525_7D15_2486_CC2C, 0xF7D0_DF73_0AD1_3BB8, 0xFA83_B2DB_722A_033A, 0xFD3E_0C0C_F486_C174,
 ];
 
-/// How many boundaries lie below the smallest mantissa with these top six bits (after the
-/// leading one). One or two more may lie below a larger one.
+/// Number of boundaries below the smallest mantissa with each value of the top six bits after the
+/// leading one. Up to two more lie below a larger mantissa.
 #[rustfmt::skip]
 const GUESS: [u8; 64] = [
     0, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15, 16, 18, 19, 20,
@@ -50,10 +50,10 @@ const GUESS: [u8; 64] = [
     52, 53, 54, 55, 55, 56, 57, 58, 59, 59, 60, 61, 62, 62, 63, 64,
 ];
 
-/// The buckets of a histogram: their width, and the range that they cover.
+/// The buckets of a histogram: their width and range.
 ///
-/// Values at or below the range (zero and negative ones too) are counted in one element
-/// before it, values above it in one after it.
+/// One more element counts values at or below the range, also zero and negative ones, and another
+/// one values above it.
 ///
 /// ```
 /// use mmstats_core::Buckets;
@@ -69,7 +69,7 @@ pub struct Buckets {
     float: bool,
     /// Index of the first bucket.
     lowest: i16,
-    /// With the element below the range and the one above it.
+    /// Number of elements, with those below and above the range.
     elements: u32,
 }
 
@@ -77,7 +77,7 @@ impl Buckets {
     /// For integers from `low` (at least 1) to `high`, with a relative error of at most
     /// `error`: 0.0054 is the smallest, about 0.17 the largest that makes a difference.
     ///
-    /// A range that is empty or starts at 0 is taken as one that holds `low` or 1.
+    /// A range that is empty or starts at 0 is replaced by one that holds `low` or 1.
     #[must_use]
     pub const fn integers(error: f64, low: u64, high: u64) -> Self {
         let low = if low == 0 { 1 } else { low };
@@ -88,8 +88,8 @@ impl Buckets {
     /// For floats from `low` to `high`, with a relative error of at most `error`: 0.0054 is
     /// the smallest, about 0.17 the largest that makes a difference.
     ///
-    /// The range is cut to 1e-150 to 1e150; one that is empty or not positive is taken as one
-    /// that holds `low` or 1e-150.
+    /// The range is limited to 1e-150 to 1e150; one that is empty or not positive is replaced by
+    /// one that holds `low` or 1e-150.
     #[must_use]
     pub const fn floats(error: f64, low: f64, high: f64) -> Self {
         // NaN fails all comparisons.
@@ -108,8 +108,8 @@ impl Buckets {
         Self { scale, float, lowest: first as i16, elements: (last - first) as u32 + 3 }
     }
 
-    /// The buckets that a descriptor's parameter and count say; `None` if these break a rule
-    /// of FORMAT.md section 4.4.
+    /// The buckets with a descriptor's parameter and count; `None` if these break a rule of
+    /// FORMAT.md section 4.4.
     #[must_use]
     pub const fn from_param(param: u32, elements: u32) -> Option<Self> {
         let [scale, ty, low, high] = param.to_le_bytes();
@@ -142,7 +142,7 @@ impl Buckets {
         self.lowest as i32
     }
 
-    /// Elements of the journal: the buckets and two more.
+    /// Number of elements of the journal: the buckets and two more.
     #[must_use]
     pub const fn elements(&self) -> u32 {
         self.elements
@@ -154,13 +154,13 @@ impl Buckets {
         if self.float { DataType::F64 } else { DataType::U64 }
     }
 
-    /// Whether a writer of this version can record into such buckets.
+    /// Whether this version can record into these buckets.
     pub(crate) const fn are_writable(&self) -> bool {
         self.scale >= -4 && self.scale <= FINEST
     }
 
-    /// The largest relative error of the estimate `2 l u / (l + u)` of a value that is known
-    /// to be in `(l, u]`, one bucket: `(base - 1) / (base + 1)`.
+    /// Largest relative error of the estimate `2 l u / (l + u)` for a value in a bucket `(l, u]`:
+    /// `(base - 1) / (base + 1)`.
     ///
     /// Source: Masson, Rim and Lee, "DDSketch", VLDB 2019.
     #[must_use]
@@ -169,13 +169,12 @@ impl Buckets {
         (base - 1.0) / (base + 1.0)
     }
 
-    /// `base^index`: the upper bound of the bucket before `index`, the lower of its own;
-    /// infinite or 0 where an f64 has no such number.
+    /// `base^index`, the lower bound of bucket `index`; infinite or 0 if outside of an f64's range.
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // Rounded to the nearest f64.
     pub fn bound(&self, index: i32) -> f64 {
         if self.scale > FINEST {
-            // The root of the product of the neighbours of the next lower scale, and so on.
+            // Square root of the product of the two neighbours at the next lower scale, and so on.
             let coarser = Self { scale: self.scale - 1, ..*self };
             let low = coarser.bound(index >> 1);
             if index & 1 == 0 { low } else { sqrt_between(low, coarser.bound((index >> 1) + 1)) }
@@ -183,7 +182,7 @@ impl Buckets {
             let shift = u32::from((FINEST - self.scale).unsigned_abs());
             let fine = i64::from(index) << shift;
             let octave = fine.div_euclid(64);
-            // Below 64, so it is no loss.
+            // Below 64: exact.
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let mantissa = BOUNDS[fine.rem_euclid(64) as usize] as f64;
             scale_by(mantissa, octave - 63)
@@ -209,7 +208,7 @@ impl Buckets {
         if value == 0 { 0 } else { self.element(index_of_int(value)) }
     }
 
-    /// The element that counts a float. NaN has none; it is given the first.
+    /// The element that counts a float. NaN, which has none, gets the first.
     #[inline(always)]
     #[must_use]
     pub const fn element_of_float(&self, value: f64) -> u32 {
@@ -268,7 +267,8 @@ const fn index_of_float(value: f64) -> i32 {
     index_in_octave(exponent - 1023, 1 << 63 | fraction)
 }
 
-/// `octave` is `floor(log2)`, `mantissa` the value with its top bit at bit 63.
+/// The index at the finest scale: `octave` is `floor(log2)`, `mantissa` the value with its top bit
+/// at bit 63.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation)] // At most 64.
 const fn index_in_octave(octave: i32, mantissa: u64) -> i32 {
@@ -277,13 +277,13 @@ const fn index_in_octave(octave: i32, mantissa: u64) -> i32 {
     octave * 64 + guess as i32 - 1 + more
 }
 
-/// Whether boundary `j` lies below; there is none past the last of the octave.
+/// Whether boundary `j` of the octave exists and lies below the mantissa.
 #[inline(always)]
 const fn is_below(j: usize, mantissa: u64) -> bool {
     j < 64 && BOUNDS[j & 63] < mantissa
 }
 
-/// `x * 2^power`, through a second power where one would be out of range.
+/// `x * 2^power`, in two steps if `2^power` is out of range.
 fn scale_by(x: f64, power: i64) -> f64 {
     #[allow(clippy::cast_sign_loss)] // Clamped: 1 to 2046.
     let two_to = |n: i64| f64::from_bits(((n + 1023).clamp(1, 2046) as u64) << 52);
@@ -336,7 +336,7 @@ mod tests {
         power
     }
 
-    /// Whether bit `bit` or a higher one is set: whether the number is at least 2^bit.
+    /// Whether the number is at least 2^bit.
     fn reaches(n: &[u32], bit: usize) -> bool {
         n.iter().enumerate().any(|(i, digit)| {
             let from = bit.saturating_sub(i * 32);
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn the_boundaries_are_exact() {
+    fn boundaries_exact() {
         // b = floor(2^(63 + j/64)): b^64 <= 2^(63*64 + j) < (b + 1)^64.
         for (j, &b) in BOUNDS.iter().enumerate() {
             let bit = 63 * 64 + j;
@@ -355,7 +355,7 @@ mod tests {
         assert_eq!(BOUNDS[0], 1 << 63);
     }
 
-    /// The index by counting: the definition.
+    /// The index by its definition.
     fn counted(value: u64) -> i32 {
         let zeros = value.leading_zeros();
         let below = BOUNDS.iter().filter(|b| **b < value << zeros).count();
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_are_corrected() {
+    fn index_equals_definition() {
         let mut state = 1_u64;
         let random = (0..100_000).map(|_| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_power_of_two_ends_its_bucket() {
+    fn index_power_of_two_ends_its_bucket() {
         for scale in 1..=FINEST {
             let buckets = Buckets { scale, float: false, lowest: 0, elements: 1 << 14 };
             for octave in 8..60 {
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn values_lie_in_the_bounds_of_their_element() {
+    fn bounds_contain_values_of_element() {
         for error in [0.2, 0.1, 0.05, 0.025, 0.0125, 0.006] {
             let ints = Buckets::integers(error, 1_000, 60_000_000_000);
             let floats = Buckets::floats(error, 1e-6, 60.0);
@@ -422,14 +422,14 @@ mod tests {
             assert_eq!(floats.element_of_float(-1.0), 0);
             assert_eq!(floats.element_of_float(f64::NAN), 0);
             assert_eq!(floats.element_of_float(f64::INFINITY), floats.elements() - 1);
-            // The ends of the range are inside it.
+            // The range includes its ends.
             assert_eq!(ints.element_of_int(1_000), 1);
             assert_eq!(ints.element_of_int(60_000_000_000), ints.elements() - 2);
         }
     }
 
     #[test]
-    fn parameters_come_back() {
+    fn from_param_round_trip() {
         for buckets in [
             Buckets::integers(0.05, 0, u64::MAX),
             Buckets::floats(0.01, 0.0, f64::INFINITY),
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_of_fine_scales_interpolate() {
+    fn bound_fine_scales_interpolate() {
         let at = |scale, index| Buckets { scale, float: true, lowest: 0, elements: 3 }.bound(index);
         for index in [-1000, -3, 0, 1, 77, 4095] {
             assert_eq!(at(8, 4 * index).to_bits(), at(6, index).to_bits());
@@ -457,9 +457,9 @@ mod tests {
         assert_eq!(at(0, i32::MIN), 0.0);
     }
 
-    /// Buckets from `low` to `high`, one below and one above them, and no more.
+    /// No more buckets than needed from `low` to `high`.
     #[test]
-    fn the_ends_of_floats_are_those_asked_for() {
+    fn floats_range_ends_as_given() {
         use core::hint::black_box;
         for (low, high) in [(0.01, 100.0), (1e-9, 1e-6), (1.0, 1e12)] {
             let buckets = Buckets::floats(0.1, black_box(low), black_box(high));
@@ -468,7 +468,7 @@ mod tests {
             assert!(first.0 <= low && low <= first.1, "{first:?} {low}");
             assert!(last.0 <= high && high <= last.1, "{last:?} {high}");
         }
-        // Beyond these there is no difference to anybody.
+        // Beyond these limits the result is the same.
         let all = Buckets::floats(0.5, 1e-150, 1e150);
         assert_eq!(Buckets::floats(0.5, black_box(1e-300), black_box(1e300)), all);
     }

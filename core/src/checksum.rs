@@ -1,8 +1,6 @@
-//! Fletcher-64, FORMAT.md section 8.
+//! Fletcher-64: FORMAT.md section 8.
 //!
-//! Chosen by measurement: over 100 bytes it takes a quarter of the time of a
-//! table-driven CRC-32 (8 ns against 37 ns), needs no table in a microcontroller's
-//! flash, and is five lines in any language.
+//! Over 100 bytes it takes 8 ns, a table-driven CRC-32 37 ns. It needs no table in flash.
 
 use crate::region::Source;
 
@@ -11,36 +9,36 @@ use crate::region::Source;
 pub struct Fletcher64 {
     a: u64,
     b: u64,
-    /// Words since the sums were last reduced.
+    /// Words since the sums were reduced.
     words: u32,
 }
 
-/// After this many words the sums are reduced: with n words since then,
-/// b < 2^32 * (n + 1) * (n + 2) / 2 + 2^32, which is below 2^64 for n = 2^15.
+/// Maximum number of words between reductions of the sums. After n words b < 2^32 * (n + 1) * (n +
+/// 2) / 2 + 2^32, which is below 2^64 for n = 2^15.
 const REDUCE_EVERY: u32 = 1 << 15;
 
 impl Fletcher64 {
-    /// The checksum of nothing.
+    /// The checksum of no words.
     #[must_use]
     pub const fn new() -> Self {
         Self { a: 0, b: 0, words: 0 }
     }
 
-    /// Takes in the next word.
+    /// Adds a word.
     #[inline]
     pub const fn word(&mut self, word: u32) {
         self.make_room(1);
         self.add(word);
     }
 
-    /// Takes in `len` bytes from `offset`, both multiples of 4.
+    /// Adds `len` bytes from `offset`, both multiples of 4.
     #[inline]
     pub fn range<S: Source + ?Sized>(&mut self, source: &S, offset: u32, len: u32) {
         self.range_or(source, offset, len);
     }
 
-    /// As [`Fletcher64::range`]; returns all words joined by or, so that a reader can
-    /// see in the same pass whether a text is ASCII.
+    /// [`Fletcher64::range`] that returns the bitwise or of the words: in the same pass a reader
+    /// finds out whether a text is ASCII.
     #[inline]
     pub(crate) fn range_or<S: Source + ?Sized>(
         &mut self,
@@ -92,7 +90,7 @@ impl Fletcher64 {
         self.b += self.a;
     }
 
-    /// Makes sure that `words` more, fewer than [`REDUCE_EVERY`], do not overflow.
+    /// Reduces the sums if `words` more, fewer than [`REDUCE_EVERY`], could overflow.
     #[inline(always)]
     const fn make_room(&mut self, words: u32) {
         if self.words + words >= REDUCE_EVERY {
@@ -126,9 +124,9 @@ mod tests {
         sum.finish()
     }
 
-    /// By hand: the words of "abcdefgh" are 0x64636261 and 0x68676665.
+    /// Computed by hand: the words of "abcdefgh" are 0x64636261 and 0x68676665.
     #[test]
-    fn known_values() {
+    fn checksum_known_values() {
         assert_eq!(of(b""), 0);
         let (w1, w2) = (0x6463_6261_u64, 0x6867_6665_u64);
         let (a, b) = ((w1 + w2) % MODULUS, (2 * w1 + w2) % MODULUS);
@@ -137,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn every_single_bit_and_swap_is_found() {
+    fn checksum_bit_flip_and_swap_differ() {
         let bytes: [u8; 64] = core::array::from_fn(|i| u8::try_from(i * 37 % 251).unwrap());
         let good = of(&bytes);
         for bit in 0..64 * 8 {
@@ -155,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn reduce_is_the_modulus() {
+    fn reduce_equals_modulus() {
         for n in [0, 1, MODULUS - 1, MODULUS, MODULUS + 1, 2 * MODULUS, u64::MAX - 1, u64::MAX] {
             assert_eq!(reduce(n), n % MODULUS, "{n:#x}");
         }
     }
 
     #[test]
-    fn ranges_of_any_length_are_their_words() {
+    fn range_equals_words() {
         let bytes: std::vec::Vec<u8> =
             (0..400_000_u32).map(|i| 0xFF - u8::try_from(i % 7).unwrap()).collect();
         for words in [0, 1, 32_766, 32_767, 32_768, 65_535, 100_000] {
@@ -177,9 +175,9 @@ mod tests {
         }
     }
 
-    /// One bit of one word is seen, wherever it is.
+    /// One bit of one word is found at any position.
     #[test]
-    fn the_words_of_any_length_are_joined() {
+    fn range_or_of_all_words() {
         for (words, at) in [(3, 2), (32_767, 0), (32_768, 32_767), (70_000, 0), (70_000, 40_000)] {
             let mut bytes = std::vec![b'a'; words * 4];
             bytes[at * 4 + 1] = 0x80;
@@ -190,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn long_inputs_do_not_overflow() {
+    fn checksum_long_input_does_not_overflow() {
         let mut sum = Fletcher64::new();
         let (mut a, mut b) = (0_u64, 0_u64);
         for i in 0..200_000_u32 {

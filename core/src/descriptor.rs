@@ -1,4 +1,4 @@
-//! A descriptor as a plain value, unchecked: FORMAT.md section 4.
+//! Descriptor as a plain value, unchecked: FORMAT.md section 4.
 
 use crate::layout::{CELL_HEAD, descriptor as d, halves, set_word64};
 use crate::properties::Properties;
@@ -43,7 +43,7 @@ impl RawDescriptor {
         })
     }
 
-    /// The descriptor whose word at `at` is `u32_at(at)`.
+    /// Decodes a descriptor whose word at `at` is `u32_at(at)`.
     #[inline(always)]
     pub(crate) fn of_words(u32_at: impl Fn(u32) -> u32) -> Self {
         let ty = u32_at(d::TYPE);
@@ -71,15 +71,14 @@ impl RawDescriptor {
         [self.label, self.unit, self.help, self.attributes, self.detail]
     }
 
-    /// Number of slots; 0 where the descriptor says that there are none, or too many.
+    /// Number of slots; 0 if there are none, or more than the format allows.
     #[inline(always)]
     #[must_use]
     pub const fn slots(&self) -> u32 {
         self.properties.slots()
     }
 
-    /// Bytes of the cell of a latched field or a journal; no overflow, the result stops at
-    /// `u32::MAX`.
+    /// Size of the cell of a latched field or a journal, in bytes; saturates.
     #[inline(always)]
     pub(crate) const fn cell_size(&self) -> u32 {
         let slots = self.slots().saturating_mul(self.slot_size).saturating_add(CELL_HEAD);

@@ -11,13 +11,12 @@
 //! | 1 | u8 | write buffer | 0 or 1: the writer fills that one next; 255: unbuffered |
 //! | 1 or 2 values | | value | unbuffered: one; else two buffers, and the other one than the write buffer is read |
 //!
-//! The answers are those of the original's own reader: invalid UTF-8 is dropped, a text
-//! ends at its first zero byte. Sizes are those of 64-bit Linux: `l` and `L` have 8 bytes.
-//! A 32-bit writer wrote 4, and nothing in the file tells which; such a file usually ends
-//! in an error at the record after.
+//! Values are those of the original's reader: invalid UTF-8 is dropped, a text ends at its first
+//! zero byte. Sizes are those of 64-bit Linux: `l` and `L` have 8 bytes. A 32-bit writer used 4,
+//! which the file does not tell; such a file usually ends with an error at the next record.
 //!
-//! A live file should be copied first and the copy read. The format has no protocol: a
-//! copy taken during an update may have a torn value.
+//! Copy a live file and read the copy. The format has no protocol: a copy taken during an update
+//! may have a torn value.
 //!
 //! ```
 //! use mmstats_core::format1::{self, Value};
@@ -33,12 +32,12 @@ use core::{fmt, str};
 
 /// The first byte of a file.
 pub const VERSION: u8 = 1;
-/// The write buffer of a field without buffers.
+/// The write buffer of an unbuffered field.
 const UNBUFFERED: u8 = 255;
 /// Longest type: a length of up to 10 digits and `s`.
 const MAX_TYPE: usize = 11;
 
-/// Bytes that should be UTF-8; those that are not are dropped, as the original does.
+/// Text of a file; bytes that are not UTF-8 are dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Lossy<'a>(&'a [u8]);
 
@@ -49,13 +48,13 @@ impl<'a> Lossy<'a> {
         self.0
     }
 
-    /// The text, if nothing has to be dropped.
+    /// The text, if it is all UTF-8.
     #[must_use]
     pub fn as_str(self) -> Option<&'a str> {
         str::from_utf8(self.0).ok()
     }
 
-    /// The pieces of the text: joined, they are what the original shows.
+    /// The valid pieces of the text; the original shows them joined.
     pub fn pieces(self) -> impl Iterator<Item = &'a str> {
         self.0.utf8_chunks().map(|chunk| chunk.valid())
     }
@@ -101,23 +100,23 @@ pub struct Record<'a> {
     pub value: Value<'a>,
 }
 
-/// Why a file, or the rest of it, is not readable. All offsets and sizes in bytes.
+/// Reason why a file, or the rest of it, cannot be read. Offsets and sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[allow(missing_docs)] // The fields: `offset` in the file, what was `found`.
 pub enum Error {
     /// The first byte is not 1, or there is none.
     Version { found: Option<u8> },
-    /// A record goes on for `needed` bytes, but only `left` are there.
+    /// A record needs `needed` bytes, of which `left` exist.
     Truncated { offset: usize, needed: usize, left: usize },
-    /// A type that the original does not write; `size` is its length.
+    /// A type that the original does not write; `size` is the length of its name.
     Type { offset: usize, size: usize },
     /// A write buffer that is none of 0, 1 and 255.
     WriteBuffer { offset: usize, found: u8 },
 }
 
 impl Error {
-    /// A stable short code.
+    /// The stable short code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -128,7 +127,7 @@ impl Error {
         }
     }
 
-    /// Where in the file the rule was broken.
+    /// Offset of the broken rule in the file.
     #[must_use]
     pub const fn offset(&self) -> usize {
         match *self {
@@ -212,7 +211,7 @@ impl<'a> Fields<'a> {
         let (write_buffer, value) = match self.take(1)? {
             [UNBUFFERED] => (None, self.take(size)?),
             [index @ (0 | 1)] => {
-                // No overflow: `size` is below 2^32, or `take` refuses.
+                // No overflow: `size` is below 2^32, else `take` refuses it.
                 let both = self.take(size.saturating_mul(2))?;
                 let (first, second) = both.split_at_checked(size).unwrap_or((both, &[]));
                 (Some(*index), if *index == 0 { second } else { first })
@@ -239,7 +238,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// How the bytes of a type are understood.
+/// Encoding of a type.
 #[derive(Clone, Copy)]
 enum Shape {
     Unsigned,
@@ -249,7 +248,7 @@ enum Shape {
     Text,
 }
 
-/// The shape of a type and its size in bytes; `None` for what the original never writes.
+/// The encoding of a type and its size in bytes; `None` if the original never writes it.
 fn shape(ty: &str) -> Option<(Shape, usize)> {
     Some(match ty {
         "B" => (Shape::Unsigned, 1),

@@ -1,4 +1,4 @@
-//! The header as a plain value, unchecked: FORMAT.md section 3.
+//! Header as a plain value, unchecked: FORMAT.md section 3.
 
 use crate::checksum::Fletcher64;
 use crate::layout::{halves, header as h, set_bytes, set_word64};
@@ -105,7 +105,7 @@ impl RawHeader {
         region.store_words(h::CHECKSUM, &halves(Self::checksum_of(region)));
     }
 
-    /// The checksum that the header in `source` should have.
+    /// The checksum of the header in `source`, computed from its bytes.
     pub fn checksum_of<S: Source + ?Sized>(source: &S) -> u64 {
         let mut sum = Fletcher64::new();
         sum.range(source, 0, h::CHECKSUM);

@@ -1,10 +1,9 @@
-//! Where every byte of an image is: FORMAT.md sections 3, 4 and 7 as constants.
+//! Offsets, sizes and limits of an image: FORMAT.md sections 3, 4 and 7.
 //!
 //! Each structure has its own module of offsets, in the order of the document;
 //! a test in the `spec` crate compares them with its tables.
 
-/// Bytes 0 to 7 of every image: not 1 or 2 in the first byte, and changed by any
-/// text-mode transfer.
+/// Bytes 0 to 7 of every image. The first one is not 1 or 2, and text-mode transfers change them.
 pub const MAGIC: [u8; 8] = [0x89, b'M', b'M', b'S', b'\r', b'\n', 0x1A, b'\n'];
 /// The major version of the format that this crate reads and writes.
 pub const MAJOR: u16 = 3;
@@ -12,9 +11,9 @@ pub const MAJOR: u16 = 3;
 pub const MINOR: u16 = 0;
 /// Alignment of an image in memory, and of its lanes, in bytes.
 pub const CACHE_LINE: u32 = 64;
-/// Most descriptors in an image.
+/// Maximum number of descriptors in an image.
 pub const MAX_FIELDS: u32 = 1 << 24;
-/// Most lanes in an image.
+/// Maximum number of lanes in an image.
 pub const MAX_LANES: u32 = 1 << 16;
 /// Longest label, in bytes.
 pub const MAX_LABEL: usize = 255;
@@ -28,9 +27,9 @@ pub const MAX_ATTRIBUTES: usize = 4096;
 pub const MAX_DETAIL: usize = 4096;
 /// Longest name of a state, in bytes.
 pub const MAX_STATE: usize = 63;
-/// Most states of a state set.
+/// Maximum number of states of a state set.
 pub const MAX_STATES: usize = 1024;
-/// Most windows of a rate.
+/// Maximum number of windows of a rate.
 pub const MAX_WINDOWS: usize = 8;
 /// Longest key of an attribute, in bytes.
 pub const MAX_KEY: usize = 63;
@@ -38,9 +37,9 @@ pub const MAX_KEY: usize = 63;
 pub const MAX_SLOT: u32 = 1 << 20;
 /// Largest capacity of a text or bytes field, in bytes.
 pub const MAX_CAPACITY: u32 = MAX_SLOT - 16;
-/// A cell has at most 2 to this power slots.
+/// Maximum number of slots of a cell, as a power of 2.
 pub const MAX_SLOT_BITS: u8 = 16;
-/// Most elements of a journal.
+/// Maximum number of elements of a journal.
 pub const MAX_ELEMENTS: u32 = 1 << 16;
 /// Size of an atomic cell, in bytes.
 pub const ATOMIC_CELL: u32 = 8;
@@ -94,7 +93,7 @@ pub mod header {
     pub const FILE_SIZE: u32 = 52;
     /// u32, offset of descriptor 0.
     pub const DESCRIPTOR_OFFSET: u32 = 56;
-    /// u32, most descriptors.
+    /// u32, maximum number of descriptors.
     pub const DESCRIPTOR_CAPACITY: u32 = 60;
     /// u16, distance between descriptors in bytes.
     pub const DESCRIPTOR_SIZE: u32 = 64;
@@ -112,15 +111,15 @@ pub mod header {
     pub const CELLS_OFFSET: u32 = 88;
     /// u64, Fletcher-64 of all bytes before it.
     pub const CHECKSUM: u32 = 120;
-    /// u32, state of the image; the changing part starts here.
+    /// u32, state of the image; the changing part of the header starts here.
     pub const STATE: u32 = 128;
     /// u32, descriptors published.
     pub const FIELD_COUNT: u32 = 132;
     /// u32, bytes of the heap in use.
     pub const HEAP_USED: u32 = 136;
-    /// u32, lanes ever claimed.
+    /// u32, number of lanes ever claimed.
     pub const LANES_USED: u32 = 140;
-    /// u32, fields that did not fit.
+    /// u32, number of fields that did not fit.
     pub const FIELDS_REFUSED: u32 = 144;
     /// Size of the header of this version in bytes.
     pub const SIZE: u32 = 192;
@@ -175,9 +174,9 @@ pub mod descriptor {
     pub const AGGREGATION: u32 = 18;
     /// u8, storage class.
     pub const STORAGE: u32 = 19;
-    /// u32, elements, or capacity in bytes.
+    /// u32, number of elements, or capacity in bytes.
     pub const COUNT: u32 = 20;
-    /// u32, where the value or the cell is.
+    /// u32, offset of the constant in the image or of the cell in its lane.
     pub const PLACE: u32 = 24;
     /// u32, size of a slot in bytes.
     pub const SLOT_SIZE: u32 = 28;
@@ -232,7 +231,7 @@ pub mod lane {
     pub const STATE: u32 = 0;
     /// u32, number of claims.
     pub const OWNERS: u32 = 4;
-    /// u32 words, one bit a descriptor.
+    /// u32 words, one bit per descriptor.
     pub const PRESENCE: u32 = 64;
 }
 
@@ -266,7 +265,7 @@ pub mod lane_state {
 
 /// Bits of `descriptor::FLAGS`.
 pub mod flags {
-    /// The presence bit says whether there is a value.
+    /// The value may be missing: see its presence bit.
     pub const OPTIONAL: u16 = 1;
     /// An array of scalars.
     pub const ARRAY: u16 = 2;
@@ -274,9 +273,7 @@ pub mod flags {
     pub const MEMBER: u16 = 4;
 }
 
-/// Bytes before a text or bytes value: its length, then a word of flags.
-pub const TEXT_PREFIX: u32 = 8;
-/// Bit of the flags word before a text or bytes value: cut to fit.
+/// Flag before a text or bytes value: cut to fit.
 pub const CUT: u32 = 1;
 
 /// `n` rounded up to a multiple of `to`, a power of two; `None` past 32 bits.
@@ -288,13 +285,13 @@ pub const fn round_up(n: u32, to: u32) -> Option<u32> {
     }
 }
 
-/// Bytes of a heap string of `len` bytes, with its length and padding; 0 if it is empty.
+/// Size of a heap string of `len` bytes, with its length and padding; 0 if it is empty.
 #[must_use]
 pub const fn string_size(len: usize) -> usize {
     if len == 0 { 0 } else { (2 + len).next_multiple_of(4) }
 }
 
-/// The low and the high word of a u64, in the order of an image.
+/// The low and the high word of a u64.
 #[allow(clippy::cast_possible_truncation)] // The halves.
 pub(crate) const fn halves(n: u64) -> [u32; 2] {
     [n as u32, (n >> 32) as u32]
@@ -307,7 +304,7 @@ pub(crate) const fn set_word64(words: &mut [u32], offset: u32, value: u64) {
     words[offset as usize / 4 + 1] = high;
 }
 
-/// Sets bytes from `offset` on in words of an image, which are 0.
+/// Sets bytes from `offset` on in words of an image that are 0.
 pub(crate) const fn set_bytes(words: &mut [u32], offset: u32, bytes: &[u8]) {
     let mut i = 0;
     while i < bytes.len() {
@@ -317,7 +314,7 @@ pub(crate) const fn set_bytes(words: &mut [u32], offset: u32, bytes: &[u8]) {
     }
 }
 
-/// Bytes of presence bits for `capacity` descriptors: whole 8-byte words.
+/// Size of the presence bits of `capacity` descriptors, in bytes: whole words of 8 bytes.
 #[must_use]
 pub const fn presence_size(capacity: u32) -> u32 {
     capacity.div_ceil(64) * 8

@@ -3,7 +3,7 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(any(feature = "std", test))] // the tests print, whatever the features
+#[cfg(any(feature = "std", test))] // The tests print.
 extern crate std;
 
 mod buckets;

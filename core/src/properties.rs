@@ -6,9 +6,9 @@ use crate::types::{Aggregation, DataType, Kind, Level};
 /// Data type, kind, aggregation, level, count, flags, parameter and slots of a field.
 ///
 /// [`FieldSpec`](crate::FieldSpec), [`RawDescriptor`](crate::RawDescriptor) and
-/// [`Field`](crate::read::Field) carry this one value. It holds the codes of the format, so
-/// that codes of later versions survive; the accessors decode them. It says nothing of strings,
-/// of the storage class and of the place of a value.
+/// [`Field`](crate::read::Field) carry this one value. It holds the codes of the format, so that
+/// codes of later versions survive; the accessors decode them. It has no strings, storage class and
+/// places.
 ///
 /// ```
 /// use mmstats_core::{Aggregation, DataType, Kind, Properties};

@@ -1,4 +1,4 @@
-//! The small enumerations of the format: FORMAT.md sections 4.1 to 4.3 and 6.
+//! Enumerations of the format: FORMAT.md sections 4.1 to 4.3 and 6.
 
 use core::fmt;
 
@@ -13,7 +13,7 @@ macro_rules! codes {
         }
 
         impl $name {
-            /// Every value, in the order of the codes.
+            /// All values, in the order of their codes.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             /// The code in the image.
@@ -22,7 +22,7 @@ macro_rules! codes {
                 self as u8
             }
 
-            /// The value with this code, or `None` if this version knows none.
+            /// The value with this code; `None` if unknown.
             #[must_use]
             pub const fn from_code(code: u8) -> Option<Self> {
                 match code {
@@ -81,7 +81,7 @@ codes!(
 );
 
 codes!(
-    /// What a value means.
+    /// Meaning of a value.
     Kind {
         /// A sum that only grows while its instance lives.
         Counter = 1, "counter";
@@ -91,7 +91,7 @@ codes!(
         Info = 3, "info";
         /// One of a few named states.
         State = 4, "state";
-        /// How values are distributed, in buckets.
+        /// Distribution of values in buckets.
         Histogram = 5, "histogram";
         /// Count and sum of values, whose mean is shown.
         Average = 6, "average";
@@ -109,7 +109,7 @@ codes!(
 );
 
 codes!(
-    /// How a field's values combine over lanes and processes.
+    /// Rule for combining a field's values over lanes and processes.
     Aggregation {
         /// Added.
         Sum = 1, "sum";
@@ -125,7 +125,7 @@ codes!(
 );
 
 codes!(
-    /// Where and how a value is kept.
+    /// Storage class of a value.
     Storage {
         /// One value per image, written before its field is published.
         Constant = 1, "constant";
@@ -133,7 +133,7 @@ codes!(
         Atomic = 2, "atomic";
         /// A latched cell per lane.
         Latched = 3, "latched";
-        /// A cell of counters per lane, of which each publish changes one.
+        /// A cell of counters per lane, of which each update changes one.
         Journal = 4, "journal";
     }
 );
@@ -162,7 +162,7 @@ impl Kind {
 }
 
 impl DataType {
-    /// Bytes of one element; 1 for text and bytes.
+    /// Size of an element in bytes; 1 for text and bytes.
     #[must_use]
     pub const fn size(self) -> u32 {
         match self {
@@ -173,14 +173,14 @@ impl DataType {
         }
     }
 
-    /// Whether this is one number or bool, not text or bytes.
+    /// Whether this is a number or bool, not text or bytes.
     #[must_use]
     pub const fn is_scalar(self) -> bool {
         !matches!(self, Self::Text | Self::Bytes)
     }
 
-    /// Bytes of a value of `count` elements in a slot or in the heap, with the length
-    /// words of text and bytes, without padding. `None` past 32 bits.
+    /// Size of a value of `count` elements in bytes, with the length words of text and bytes,
+    /// without padding. `None` past 32 bits.
     #[must_use]
     pub const fn value_size(self, count: u32) -> Option<u32> {
         match self {
@@ -211,15 +211,15 @@ impl DataType {
     }
 }
 
-/// How much a field matters: FORMAT.md, `level`.
+/// Level of detail: FORMAT.md section 4, `level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Level {
-    /// For everybody.
+    /// For all users.
     #[default]
     Info,
-    /// For somebody who looks for a cause.
+    /// For the search for a cause.
     Diagnostic,
-    /// For the developers of the program.
+    /// For developers of the program.
     Debug,
 }
 
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_come_back() {
+    fn from_code_round_trip() {
         for code in 0..=u8::MAX {
             if let Some(ty) = DataType::from_code(code) {
                 assert_eq!(ty.code(), code);
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_size_does_not_overflow() {
+    fn value_size_overflow_is_none() {
         assert_eq!(DataType::U64.value_size(u32::MAX), None);
         assert_eq!(DataType::Text.value_size(u32::MAX), None);
         assert_eq!(DataType::Text.value_size(10), Some(18));

@@ -7,7 +7,7 @@ use crate::protocol::publish;
 use crate::region::{Latch, Memory};
 use crate::write::{AttachError, FieldId, Lane, Presence};
 
-/// `N` scalars that are published together. They have no values until set.
+/// `N` scalars published together. They have no values until set.
 pub struct Array<T, const N: usize, M> {
     latch: Latch<M>,
     presence: Option<Presence<M>>,
@@ -15,7 +15,7 @@ pub struct Array<T, const N: usize, M> {
 }
 
 impl<T: ScalarType, const N: usize, M: Memory + Clone> Array<T, N, M> {
-    /// The array `field` in `lane`.
+    /// Attaches to the array `field` in `lane`.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl<T: ScalarType, const N: usize, M> Array<T, N, M> {
     pub fn set(&self, values: &[T; N]) {
         let per_unit = 8 / T::TYPE.size() as usize;
         if !self.latch.holds64(N.div_ceil(per_unit)) {
-            return; // Never: `attach` looked.
+            return; // Never: `attach` checked it.
         }
         publish(&self.latch, |slot| {
             for (index, elements) in values.chunks(per_unit).enumerate() {

@@ -1,5 +1,5 @@
-//! Handles over descriptors that another writer may have made, or damage: a handle takes only a
-//! cell that holds its value. The reader is not asked.
+//! Attaching to descriptors of another writer, or to damaged ones: a handle is refused unless its
+//! value fits into the cell.
 
 use std::boxed::Box;
 use std::vec::Vec;
@@ -14,7 +14,7 @@ use crate::{
 
 type M = StaticMemory;
 
-/// Not all of its members are optional, and it is longer than two units.
+/// Three members, of which one is not optional.
 struct Three;
 
 impl Record for Three {
@@ -28,15 +28,15 @@ impl Record for Three {
     }
 }
 
-/// What a handle says of the cell of a field.
-struct Shape {
+/// A handle, and the cell that it needs.
+struct HandleCase {
     name: &'static str,
-    /// That with the cell.
+    /// The field with the cell.
     field: FieldId,
-    /// Bytes of a slot, and whether more than these are refused.
+    /// Size of a slot in bytes, and whether a larger one is refused.
     slot: u32,
     exact: bool,
-    /// Whether the place of the value in the slot is looked at.
+    /// Whether the offset of the value in the slot is checked.
     member: bool,
     attach: fn(&Lane<M>, FieldId) -> Result<(), AttachError>,
 }
@@ -47,7 +47,7 @@ struct Image {
 }
 
 impl Image {
-    /// With room for cells that are larger than they should be.
+    /// An image with room for larger cells than needed.
     fn new(geometry: &mut Geometry, add: impl FnOnce(&mut Writer<M>)) -> Self {
         geometry.reserve(40, 4096, 8192);
         let memory = Box::leak(Box::new(StaticBytes::<32_768>::new())).into_memory();
@@ -57,7 +57,7 @@ impl Image {
         Self { writer, lane }
     }
 
-    /// The answer while a word of the descriptor of `field` is another; it is put back.
+    /// The result of `ask` while a word of the descriptor of `field` is `to`.
     fn with<T>(&self, field: FieldId, word: u32, to: u32, ask: impl FnOnce() -> T) -> T {
         let region = self.writer.region();
         let at = region.load32(h::DESCRIPTOR_OFFSET) + field.index() * d::SIZE + word;
@@ -74,9 +74,9 @@ impl Image {
     }
 }
 
-macro_rules! shape {
+macro_rules! case {
     ($handle:ty, $field:expr, $slot:expr, $exact:expr, $member:expr) => {
-        Shape {
+        HandleCase {
             name: stringify!($handle),
             field: $field,
             slot: $slot,
@@ -87,40 +87,40 @@ macro_rules! shape {
     };
 }
 
-fn everything() -> (Image, Vec<Shape>) {
-    let mut shapes = Vec::new();
+fn everything() -> (Image, Vec<HandleCase>) {
+    let mut cases = Vec::new();
     let image = Image::new(&mut Geometry::new(1), |writer| {
         let mut add = |spec| writer.add(&spec).unwrap();
-        shapes.extend([
-            shape!(Array<u16, 5, M>, add(FieldSpec::array("array", DataType::U16, 5)), 16, false, true),
-            shape!(Text<24, M>, add(FieldSpec::text("text", 24)), 32, false, true),
-            shape!(Blob<9, M>, add(FieldSpec::bytes("bytes", 9)), 24, false, true),
-            shape!(Events<17, M>, add(FieldSpec::events("events", 3, 17)), 40, false, true),
-            shape!(Timer<M>, add(FieldSpec::timer("timer")), 40, true, true),
-            shape!(Average<M>, add(FieldSpec::average("average")), 16, true, true),
-            shape!(Window<f64, M>, add(FieldSpec::window("w", DataType::F64, 3)), 8, true, true),
+        cases.extend([
+            case!(Array<u16, 5, M>, add(FieldSpec::array("array", DataType::U16, 5)), 16, false, true),
+            case!(Text<24, M>, add(FieldSpec::text("text", 24)), 32, false, true),
+            case!(Blob<9, M>, add(FieldSpec::bytes("bytes", 9)), 24, false, true),
+            case!(Events<17, M>, add(FieldSpec::events("events", 3, 17)), 40, false, true),
+            case!(Timer<M>, add(FieldSpec::timer("timer")), 40, true, true),
+            case!(Average<M>, add(FieldSpec::average("average")), 16, true, true),
+            case!(Window<f64, M>, add(FieldSpec::window("w", DataType::F64, 3)), 8, true, true),
         ]);
         let buckets = Buckets::integers(0.2, 1, 1000);
         let histogram = add(FieldSpec::histogram("histogram", buckets));
-        shapes.push(shape!(Histogram<u64, M>, histogram, 40, false, false));
+        cases.push(case!(Histogram<u64, M>, histogram, 40, false, false));
         let specs: Vec<_> = Three::MEMBERS.iter().map(|member| member.spec).collect();
         let group = writer.add_group(&specs).unwrap();
-        shapes.push(shape!(Group<Three, M>, group, 24, false, true));
+        cases.push(case!(Group<Three, M>, group, 24, false, true));
         let hits = [FieldSpec::counter("hits"), FieldSpec::rate("rate", 100, &["1"])];
         let hits = writer.add_all(&hits).unwrap();
-        // Its handle is attached to the counter before it.
+        // A rate attaches to the counter before it.
         let attach: fn(&Lane<M>, FieldId) -> _ =
             |lane, field| Rate::attach(lane, FieldId::from_index(field.index() - 1)).map(|_| ());
         let field = FieldId::from_index(hits.index() + 1);
-        shapes.push(Shape { name: "Rate", field, slot: 16, exact: true, member: true, attach });
+        cases.push(HandleCase { name: "Rate", field, slot: 16, exact: true, member: true, attach });
     });
-    (image, shapes)
+    (image, cases)
 }
 
 #[test]
-fn a_slot_must_hold_the_value_where_the_handle_puts_it() {
-    let (image, shapes) = everything();
-    for Shape { name, field, slot, exact, member, attach } in shapes {
+fn attach_slot_too_small_is_refused() {
+    let (image, cases) = everything();
+    for HandleCase { name, field, slot, exact, member, attach } in cases {
         let attach = || attach(&image.lane, field);
         assert_eq!(attach(), Ok(()), "{name}");
         assert_eq!(image.get(field, d::SLOT_SIZE), slot, "{name}");
@@ -140,11 +140,11 @@ fn a_slot_must_hold_the_value_where_the_handle_puts_it() {
 }
 
 #[test]
-fn a_cell_must_lie_in_its_lane() {
-    let (image, mut shapes) = everything();
-    let counter = shapes.last().map(|rate| FieldId::from_index(rate.field.index() - 1)).unwrap();
+fn attach_cell_outside_lane_is_refused() {
+    let (image, mut cases) = everything();
+    let counter = cases.last().map(|rate| FieldId::from_index(rate.field.index() - 1)).unwrap();
     let attach = |lane: &_, field| Counter::attach(lane, field).map(|_| ());
-    shapes.push(Shape {
+    cases.push(HandleCase {
         name: "Counter",
         field: counter,
         slot: 0,
@@ -154,10 +154,10 @@ fn a_cell_must_lie_in_its_lane() {
     });
     let cells = image.writer.region().load32(h::CELLS_OFFSET);
     let stride = image.writer.region().load32(h::LANE_STRIDE);
-    for Shape { name, field, attach, .. } in shapes {
+    for HandleCase { name, field, attach, .. } in cases {
         let attach = || attach(&image.lane, field);
         for place in [0, 64, cells - 8, stride - 7, stride, stride + 64, u32::MAX - 7] {
-            // All members of a group are where the first one is said to be.
+            // The error of a group may have the offset of another member.
             let found = image.with(field, d::PLACE, place, attach).unwrap_err();
             let AttachError::Place { place: found } = found else { panic!("{name}: {found}") };
             assert!(found == place || name.starts_with("Group"), "{name}");
@@ -170,27 +170,27 @@ fn a_cell_must_lie_in_its_lane() {
 }
 
 #[test]
-fn counts_and_flags_must_be_those_of_the_handle() {
-    let (image, shapes) = everything();
-    let shape = |start: &str| shapes.iter().find(|shape| shape.name.starts_with(start)).unwrap();
+fn attach_other_count_or_flags_is_refused() {
+    let (image, cases) = everything();
+    let case = |start: &str| cases.iter().find(|case| case.name.starts_with(start)).unwrap();
     let bits = |field, flag: u16, on: bool| {
         let word = image.get(field, d::SLOT_BITS);
         let flag = u32::from(flag) << 16;
         if on { word | flag } else { word & !flag }
     };
     for (name, wanted) in [("Array", 5), ("Text", 24), ("Blob", 9), ("Events", 17)] {
-        let Shape { field, attach, .. } = *shape(name);
+        let HandleCase { field, attach, .. } = *case(name);
         for found in [wanted - 1, wanted + 1] {
             let error = image.with(field, d::COUNT, found, || attach(&image.lane, field));
             assert_eq!(error, Err(AttachError::OtherCount { found, wanted }), "{name}");
         }
     }
-    let Shape { field, attach, .. } = *shape("Array");
+    let HandleCase { field, attach, .. } = *case("Array");
     let alone = bits(field, flags::ARRAY, false);
     let error = image.with(field, d::SLOT_BITS, alone, || attach(&image.lane, field));
     assert_eq!(error, Err(AttachError::OtherCount { found: 5, wanted: 5 }));
 
-    let Shape { field: first, attach, .. } = *shape("Group");
+    let HandleCase { field: first, attach, .. } = *case("Group");
     let attach = || attach(&image.lane, first);
     let place = image.get(first, d::PLACE);
     for index in 0..3 {

@@ -8,14 +8,14 @@ use crate::region::{Latch, Memory};
 use crate::types::{DataType, Kind};
 use crate::write::{AttachError, FieldId, Lane};
 
-/// The mean of all values: their count and their sum, always of one moment.
+/// The mean of all values, as count and sum of one moment.
 #[derive(Debug, Clone)]
 pub struct Average<M> {
     latch: Latch<M>,
 }
 
 impl<M: Memory + Clone> Average<M> {
-    /// The average `field` in `lane`.
+    /// Attaches to the average `field` in `lane`.
     ///
     /// # Errors
     ///
@@ -30,11 +30,11 @@ impl<M: Memory + Clone> Average<M> {
 }
 
 impl<M> Average<M> {
-    /// Takes one value in.
+    /// Adds a value.
     #[inline(always)]
     pub fn record(&self, value: f64) {
         if !self.latch.holds64(2) {
-            return; // Never: `attach` looked.
+            return; // Never: `attach` checked it.
         }
         publish(&self.latch, |slot| {
             let [count, sum] = [0, 1].map(|unit| f64::from_bits(last64(slot, unit)));
@@ -54,15 +54,15 @@ impl<M> Average<M> {
     }
 }
 
-/// The last values, whose mean is shown: a moving average. The number is said where the
-/// field is declared.
+/// The last values, whose mean is shown: a moving average over the number of values in the field's
+/// declaration.
 pub struct Window<T, M> {
     latch: Latch<M>,
     value: PhantomData<fn(T)>,
 }
 
 impl<T: ScalarType, M: Memory + Clone> Window<T, M> {
-    /// The window `field` in `lane`.
+    /// Attaches to the window `field` in `lane`.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl<T: ScalarType, M: Memory + Clone> Window<T, M> {
 }
 
 impl<T: ScalarType, M> Window<T, M> {
-    /// Takes one value in; the oldest leaves the window.
+    /// Adds a value, which replaces the oldest one.
     #[inline(always)]
     pub fn record(&self, value: T) {
         if self.latch.holds64(1) {

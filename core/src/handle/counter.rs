@@ -13,7 +13,7 @@ pub struct Counter<M> {
 }
 
 impl<M: Memory + Clone> Counter<M> {
-    /// The counter `field` in `lane`.
+    /// Attaches to the counter `field` in `lane`.
     ///
     /// # Errors
     ///
@@ -32,13 +32,13 @@ impl<M> Counter<M> {
         self.add(1);
     }
 
-    /// Adds `n`; past `u64::MAX` it goes on from 0.
+    /// Adds `n`; wraps past `u64::MAX`.
     #[inline(always)]
     pub fn add(&self, n: u64) {
         self.set(self.get().wrapping_add(n));
     }
 
-    /// Replaces the sum, for a counter that is kept elsewhere.
+    /// Replaces the sum, for a counter that another part of the program keeps.
     #[inline(always)]
     pub fn set(&self, value: u64) {
         self.cell.store(value);

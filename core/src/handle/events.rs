@@ -1,4 +1,4 @@
-//! Events: the last lines of text with their times, a program's black box.
+//! Events: the last lines of text with their times.
 
 use core::fmt::{self, Write};
 
@@ -9,14 +9,14 @@ use crate::region::{Latch, Memory};
 use crate::types::{DataType, Kind};
 use crate::write::{AttachError, FieldId, Lane};
 
-/// A ring of the last lines, of at most `N` bytes each. Readers see a line whole or not.
+/// A ring of the last lines, of at most `N` bytes each. Readers get a whole line or none.
 #[derive(Debug, Clone)]
 pub struct Events<const N: usize, M> {
     latch: Latch<M>,
 }
 
 impl<const N: usize, M: Memory + Clone> Events<N, M> {
-    /// The events `field` in `lane`.
+    /// Attaches to the events `field` in `lane`.
     ///
     /// # Errors
     ///
@@ -36,9 +36,9 @@ impl<const N: usize, M: Memory + Clone> Events<N, M> {
 }
 
 impl<const N: usize, M> Events<N, M> {
-    /// Adds a line at the time `now`, in nanoseconds since 1970-01-01 UTC. One that is longer
-    /// than `N` bytes is cut at the last character boundary that fits; the result is `false`
-    /// then, and readers are told too.
+    /// Adds a line at the time `now`, in nanoseconds since 1970-01-01 UTC. A line of more than `N`
+    /// bytes is cut at the last character boundary that fits; then the result is `false` and
+    /// readers see that it was cut.
     #[inline]
     pub fn record(&self, now: u64, text: &str) -> bool {
         let whole = text.len() <= N;
@@ -47,10 +47,10 @@ impl<const N: usize, M> Events<N, M> {
         whole
     }
 
-    /// As [`Events::record`], with formatted text; nothing is allocated.
+    /// [`Events::record`] with formatted text, without allocation.
     pub fn record_fmt(&self, now: u64, text: fmt::Arguments<'_>) -> bool {
         let mut line = Line { bytes: [0; N], len: 0, cut: false };
-        // A value that fails to format itself leaves what it wrote before.
+        // A formatting error leaves the text written before it.
         let _ = line.write_fmt(text);
         self.put(now, line.bytes.get(..line.len).unwrap_or(&[]), line.cut);
         !line.cut
@@ -59,7 +59,7 @@ impl<const N: usize, M> Events<N, M> {
     #[inline(always)]
     fn put(&self, now: u64, bytes: &[u8], cut: bool) {
         if !self.latch.holds64(2 + N.div_ceil(8)) {
-            return; // Never: `attach` compared the capacity with the slot.
+            return; // Never: `attach` checked it.
         }
         publish(
             &self.latch,
@@ -71,14 +71,14 @@ impl<const N: usize, M> Events<N, M> {
         );
     }
 
-    /// How many lines this lane has had, modulo 2^32.
+    /// Number of lines added in this lane, modulo 2^32.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.latch.seq()
     }
 }
 
-/// Text that stops at `N` bytes.
+/// A buffer that keeps the first `N` bytes of text.
 struct Line<const N: usize> {
     bytes: [u8; N],
     len: usize,

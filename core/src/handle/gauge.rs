@@ -12,7 +12,7 @@ pub struct Gauge<T: ScalarType, M> {
 }
 
 impl<T: ScalarType, M: Memory + Clone> Gauge<T, M> {
-    /// The gauge `field` in `lane`.
+    /// Attaches to the gauge `field` in `lane`.
     ///
     /// # Errors
     ///
@@ -41,30 +41,29 @@ impl<T: ScalarType, M> Gauge<T, M> {
         }
     }
 
-    /// Adds to the value, or to zero if there is none. Integers stop at their limits.
+    /// Adds to the value, or to zero if there is none. Integers saturate.
     #[inline(always)]
     pub fn add(&self, n: T) {
         self.set(self.current().plus(n));
     }
 
-    /// Subtracts from the value, or from zero if there is none. Integers stop at their
-    /// limits.
+    /// Subtracts from the value, or from zero if there is none. Integers saturate.
     #[inline(always)]
     pub fn sub(&self, n: T) {
         self.set(self.current().minus(n));
     }
 
-    /// Takes the value away: readers see that there is none.
+    /// Removes the value: readers see that it is absent.
     #[inline]
     pub fn clear(&self) {
         if let Some(presence) = &self.presence {
-            // The cell keeps the last value: a reader that has just seen the bit must not find
-            // one that nobody set.
+            // The cell keeps the last value: a reader that has already loaded the bit must get a
+            // published value.
             presence.clear();
         }
     }
 
-    /// This lane's value, if one was set.
+    /// This lane's value, if present.
     #[inline]
     #[must_use]
     pub fn get(&self) -> Option<T> {

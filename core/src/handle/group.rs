@@ -1,4 +1,4 @@
-//! Groups: several fields published together, a consistent snapshot.
+//! Groups: fields published together as a consistent snapshot.
 
 use core::marker::PhantomData;
 
@@ -9,15 +9,15 @@ use crate::region::{Latch, Memory};
 use crate::types::DataType;
 use crate::write::{AttachError, FieldId, FieldSpec, Lane, Presence};
 
-/// A struct of scalars that a [`Group`] publishes as fields of their own.
+/// A struct of scalars that a [`Group`] publishes, each as a field of its own.
 ///
 /// The `mmstats` crate derives it. `MEMBERS` are the fields in order; `words` calls
 /// `put` once for each, with [`ScalarType::to_bits`](super::ScalarType::to_bits).
 pub trait Record {
-    /// What the members are.
+    /// Specifications of the members.
     const MEMBERS: &'static [MemberSpec];
 
-    /// Hands out the members' values, in the order of `MEMBERS`.
+    /// Calls `put` with each member's value, in the order of `MEMBERS`.
     fn words(&self, put: &mut impl FnMut(u64));
 }
 
@@ -26,14 +26,14 @@ pub trait Record {
 pub struct MemberSpec {
     /// Label within the group.
     pub label: &'static str,
-    /// The rest; its label is not looked at.
+    /// Specification; its label is not used.
     pub spec: FieldSpec<'static>,
 }
 
 /// The fields of a [`Record`], published together. They have no values until set.
 pub struct Group<R, M> {
     latch: Latch<M>,
-    /// Of the first member that can be without a value.
+    /// Presence bit of the first optional member.
     presence: Option<Presence<M>>,
     lane: Lane<M>,
     first: FieldId,
@@ -41,7 +41,7 @@ pub struct Group<R, M> {
 }
 
 impl<R: Record, M: Memory + Clone> Group<R, M> {
-    /// The group whose first member is `first`.
+    /// Attaches to the group whose first member is `first`.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
                 presence = lane.presence(&other, nth(first, index))?;
             }
         }
-        // Not one of another group's, with whose first member it would share a unit.
+        // Else the first member could be inside another group's slot.
         if raw.member != 0 || R::MEMBERS.len() * 8 > raw.slot_size as usize {
             return Err(AttachError::Place { place: raw.place });
         }
@@ -76,7 +76,7 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
     #[inline(always)]
     pub fn set(&self, record: &R) {
         if !self.latch.holds64(R::MEMBERS.len()) {
-            return; // Never: `attach` looked.
+            return; // Never: `attach` checked it.
         }
         publish(&self.latch, |slot| {
             let mut index = 0;
@@ -90,12 +90,12 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
         }
     }
 
-    /// Sets the presence bits of all members, that of the first which has one last.
+    /// Sets the presence bits of all members; the one that `set` checks is last.
     #[cold]
     fn mark(&self) {
         for index in (0..R::MEMBERS.len()).rev() {
             let field = nth(self.first, index);
-            // `attach` looked at the rest of it.
+            // `attach` checked the descriptor.
             if let Ok(Some(presence)) = self.lane.presence(&self.lane.descriptor(field), field) {
                 presence.set();
             }
@@ -108,7 +108,7 @@ fn nth(first: FieldId, index: usize) -> FieldId {
     FieldId::from_index(first.index().saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))
 }
 
-/// The descriptor of member `index`, if it is what `R` says.
+/// The descriptor of member `index`, if it fits `R`.
 #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
 fn member<R: Record, M: Memory + Clone>(
     lane: &Lane<M>,
@@ -116,7 +116,7 @@ fn member<R: Record, M: Memory + Clone>(
     index: usize,
 ) -> Result<RawDescriptor, AttachError> {
     let field = nth(first, index);
-    // A record without members is no type of any field.
+    // No field has the type of a record without members.
     let member = R::MEMBERS.get(index);
     let ty = member.and_then(|member| member.spec.properties.ty()).unwrap_or(DataType::Bytes);
     let raw = lane.field(field, ty, None)?;

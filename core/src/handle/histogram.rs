@@ -1,4 +1,4 @@
-//! Histograms: how values are distributed.
+//! Histograms: distributions of values.
 
 use core::marker::PhantomData;
 
@@ -14,7 +14,7 @@ mod sealed {
     impl Sealed for f64 {}
 }
 
-/// What a histogram can count: u64 and f64.
+/// A value of a histogram: u64 or f64.
 pub trait Sample: sealed::Sealed + Copy + 'static {
     /// The type in the format.
     const TYPE: DataType;
@@ -75,9 +75,9 @@ impl Sample for f64 {
     }
 }
 
-/// Count, sum, minimum, maximum and distribution of values, always of one moment.
+/// Count, sum, minimum, maximum and distribution of values, all from one moment.
 ///
-/// Recording touches one bucket and a few words, whatever the number of buckets.
+/// Recording stores one bucket and a few words, whatever the number of buckets.
 pub struct Histogram<T, M> {
     journal: Journal<M>,
     buckets: Buckets,
@@ -85,7 +85,7 @@ pub struct Histogram<T, M> {
 }
 
 impl<T: Sample, M: Memory + Clone> Histogram<T, M> {
-    /// The histogram `field` in `lane`.
+    /// Attaches to the histogram `field` in `lane`.
     ///
     /// # Errors
     ///
@@ -104,20 +104,19 @@ impl<T: Sample, M: Memory + Clone> Histogram<T, M> {
         if !journal.holds64(5) {
             return Err(AttachError::Place { place: raw.place });
         }
-        // The lane's last owner may have died in the middle of a change.
+        // The previous owner of the lane may have died during a change.
         repair(&journal, journal.count(), raw.slots());
         Ok(Self { journal, buckets, value: PhantomData })
     }
 }
 
 impl<T: Sample, M> Histogram<T, M> {
-    /// Counts a value. Values outside the range count too, in an element below or above it;
-    /// NaN does not.
+    /// Counts a value. One outside the range is counted below or above it; NaN is ignored.
     #[inline(always)]
     pub fn record(&self, value: T) {
         let Some(element) = value.element(&self.buckets) else { return };
         if !self.journal.holds64(5) || element >= self.journal.count() {
-            return; // Never: `attach` looked.
+            return; // Never: `attach` checked it.
         }
         change(&self.journal, element, 1, |slot| {
             let unit = value.to_unit();
@@ -133,7 +132,7 @@ impl<T: Sample, M> Histogram<T, M> {
         });
     }
 
-    /// How many values this lane has counted.
+    /// Number of values in this lane.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.journal.load(self.journal.seq(), 0)

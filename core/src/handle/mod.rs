@@ -1,10 +1,9 @@
-//! Handles: what a program updates.
+//! Handles: updates of fields.
 //!
-//! A handle belongs to one field in one lane. An update is a bounded handful of loads
-//! and stores: no lock, no system call, no allocation, no read-modify-write. Handles
-//! (but for `SharedGauge`, of a lane that is no thread's, whose `add` is the one
-//! read-modify-write) are neither `Send` nor `Sync`, because a lane has one writer; a clone writes to the
-//! same lane and stays on the same thread.
+//! A handle belongs to one field in one lane. An update is a few loads and stores, without lock,
+//! system call, allocation or read-modify-write. Handles and their clones stay on one thread, as a
+//! lane has one writer. The exception is `SharedGauge` in a lane shared by all threads, whose `add`
+//! is a read-modify-write.
 
 mod array;
 mod average;

@@ -1,4 +1,4 @@
-//! Rates: a counter that remembers what it was some time ago.
+//! Rates: a counter with checkpoints.
 
 use super::counter::Counter;
 use super::scalar::{last64, set64};
@@ -7,22 +7,22 @@ use crate::region::{Latch, Memory};
 use crate::types::{DataType, Kind};
 use crate::write::{AttachError, FieldId, Lane};
 
-/// A counter, and checkpoints of it from which a reader computes rates over windows of
-/// time: events per second in the last minute, for instance.
+/// A counter with checkpoints, from which readers compute rates over windows of time: for example
+/// events per second in the last minute.
 #[derive(Debug, Clone)]
 pub struct Rate<M> {
     counter: Counter<M>,
     checkpoints: Latch<M>,
-    /// Least time between checkpoints in nanoseconds.
+    /// Minimum time between checkpoints in nanoseconds.
     interval: u64,
 }
 
 impl<M: Memory + Clone> Rate<M> {
-    /// The counter `field` in `lane`, whose rate is the next field.
+    /// Attaches to the counter `field` in `lane`, whose rate is the next field.
     ///
     /// # Errors
     ///
-    /// If the fields are no such pair.
+    /// If the fields are not a counter and its rate.
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         let counter = Counter::attach(lane, field)?;
         let next = FieldId::from_index(field.index().saturating_add(1));
@@ -41,18 +41,18 @@ impl<M> Rate<M> {
     pub fn add(&self, n: u64, now: u64) {
         let mut last = 0;
         peek(&self.checkpoints, |slot| last = last64(slot, 0));
-        // A clock that was set back wraps to a large number here.
+        // Wraps to a large number if the clock was set back.
         if now.wrapping_sub(last) >= self.interval || self.checkpoints.seq() == 0 {
             self.checkpoint(now);
         }
         self.counter.add(n);
     }
 
-    /// Remembers the sum at the time `now`.
+    /// Adds a checkpoint at the time `now`.
     #[cold]
     fn checkpoint(&self, now: u64) {
         if !self.checkpoints.holds64(2) {
-            return; // Never: `attach` looked.
+            return; // Never: `attach` checked it.
         }
         publish(&self.checkpoints, |slot| {
             set64(slot, 0, now);

@@ -1,4 +1,4 @@
-//! The scalar types and where each is stored by a writer of this word size.
+//! Scalar types and their cells for a writer of this word size.
 
 use crate::descriptor::RawDescriptor;
 use crate::protocol::Slot;
@@ -16,38 +16,38 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A type that a gauge, an array or a group member can have.
+/// A type of gauges, elements of arrays and members of groups.
 pub trait ScalarType: sealed::Sealed + Copy + PartialEq + core::fmt::Debug + 'static {
     /// The type in the format.
     const TYPE: DataType;
     /// Zero.
     const ZERO: Self;
 
-    /// The place of one value in a lane.
+    /// The cell of one value in a lane.
     #[doc(hidden)]
     type Cell<M>: ScalarCell<M>;
 
-    /// The value as the low bits of a little-endian word: what a slot holds.
+    /// The value as the low bits of a little-endian word of a slot.
     fn to_bits(self) -> u64;
 
-    /// The value as an atomic cell holds it: widened to 32 bits, or all 64.
+    /// The value in an atomic cell, widened to 32 bits or all 64.
     #[doc(hidden)]
     fn to_cell(self) -> u64;
 
-    /// The value back from an atomic cell.
+    /// The value of an atomic cell.
     #[doc(hidden)]
     fn from_cell(bits: u64) -> Self;
 
-    /// `self + other`; integers stop at their limits.
+    /// `self + other`; integers saturate.
     #[must_use]
     fn plus(self, other: Self) -> Self;
 
-    /// `self - other`; integers stop at their limits.
+    /// `self - other`; integers saturate.
     #[must_use]
     fn minus(self, other: Self) -> Self;
 }
 
-/// One value in a lane.
+/// Cell of one scalar in a lane.
 #[doc(hidden)]
 pub trait ScalarCell<M>: Sized {
     fn new(lane: &Lane<M>, raw: &RawDescriptor) -> Result<Self, AttachError>
@@ -126,8 +126,8 @@ impl<M> ScalarCell<M> for Latch<M> {
     where
         M: Memory + Clone,
     {
-        // An array or a member of a group is latched too, but the cell is not its own. The answer is
-        // that of machines on which a scalar of its own is atomic.
+        // An array or a member of a group is latched too, but not in a cell of its own. The error
+        // is that of a 64-bit machine, where a scalar of its own is atomic.
         if raw.properties.is_array() || raw.properties.is_member() {
             return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Atomic });
         }
@@ -153,10 +153,10 @@ impl<M> ScalarCell<M> for Latch<M> {
     }
 }
 
-/// Where 64-bit scalars are.
+/// Cell of a 64-bit scalar.
 #[cfg(target_pointer_width = "64")]
 type Wide<M> = Atom64<M>;
-/// Where 64-bit scalars are.
+/// Cell of a 64-bit scalar.
 #[cfg(not(target_pointer_width = "64"))]
 type Wide<M> = Latch<M>;
 
@@ -172,7 +172,7 @@ pub(crate) fn set64<M>(slot: &Slot<'_, Latch<M>>, index: usize, value: u64) {
     }
 }
 
-/// 8-byte unit `index` of the value published last.
+/// Loads 8-byte unit `index` of the value published last.
 #[inline(always)]
 #[allow(clippy::unnecessary_cast)] // A word is 4 bytes elsewhere.
 pub(crate) fn last64<M>(slot: &Slot<'_, Latch<M>>, index: usize) -> u64 {
@@ -217,8 +217,8 @@ macro_rules! scalar {
 }
 
 macro_rules! integer {
-    // `$low` is the unsigned type of the same size; `$cell` is u32 or u64, to which the
-    // value is widened, and `$wide` the type of that size with the value's sign.
+    // `$low` is the unsigned type of the same size. The value is widened to `$cell`, u32 or u64,
+    // through `$wide`, the type of that size with the value's sign.
     ($($type:ty, $variant:ident, $cell_type:ident, $low:ty, $wide:ty, $cell:ty;)*) => {$(
         scalar!(
             $type,

@@ -1,4 +1,4 @@
-//! A scalar that any thread of the program may set.
+//! Scalars shared by all threads.
 
 use core::marker::PhantomData;
 
@@ -7,13 +7,13 @@ use crate::protocol;
 use crate::region::{Memory, Region};
 use crate::write::{AttachError, FieldId, Lane};
 
-/// A scalar of the whole program instead of one for each thread: the last store wins.
+/// A scalar of the whole program instead of one per thread: the last store wins.
 ///
-/// For values that several threads replace, which no sum over lanes can show: the number of
-/// the configuration in use, for instance. Unlike the other handles it is `Send` and `Sync`
-/// (where the memory is). [`SharedGauge::set`] is a plain store; only
-/// [`SharedGauge::add`] is a read-modify-write, on this one word. Threads that set it at a
-/// high rate share a cache line and wait for each other: use a counter or a gauge then.
+/// For values that several threads replace and that do not add up, for example the number of the
+/// configuration in use. Unlike other handles it is `Send` and `Sync`, if the memory is.
+/// [`SharedGauge::set`] is a plain store; [`SharedGauge::add`] and [`SharedGauge::sub`] are
+/// read-modify-writes of one word. Threads that set it often contend for a cache line: use a
+/// counter or a gauge instead.
 pub struct SharedGauge<T, M> {
     region: Region<M>,
     /// Offset of the cell.
@@ -24,7 +24,7 @@ pub struct SharedGauge<T, M> {
 }
 
 impl<T: ScalarType, M: Memory + Clone> SharedGauge<T, M> {
-    /// The gauge `field` in `lane`, which is given to nobody else.
+    /// Attaches to the gauge `field` in `lane`, which must be the lane shared by all threads.
     ///
     /// # Errors
     ///
@@ -45,20 +45,19 @@ impl<T: ScalarType, M> SharedGauge<T, M> {
         self.mark();
     }
 
-    /// Adds to the value, or to zero if there is none. Integers stop at their limits.
+    /// Adds to the value, or to zero if there is none. Integers saturate.
     #[inline]
     pub fn add(&self, n: T) {
         self.update(|old| old.plus(n));
     }
 
-    /// Subtracts from the value, or from zero if there is none. Integers stop at their
-    /// limits.
+    /// Subtracts from the value, or from zero if there is none. Integers saturate.
     #[inline]
     pub fn sub(&self, n: T) {
         self.update(|old| old.minus(n));
     }
 
-    /// The value, if one was set.
+    /// The value, if present.
     #[inline]
     #[must_use]
     pub fn get(&self) -> Option<T> {

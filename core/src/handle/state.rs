@@ -1,4 +1,4 @@
-//! State sets: one of a few named states.
+//! State sets: one of several named states.
 
 use core::marker::PhantomData;
 
@@ -9,7 +9,7 @@ use crate::write::{AttachError, FieldId, Lane, Presence};
 
 /// The states of a [`StateSet`]: an enum without data. The `mmstats` crate derives it.
 pub trait State: Copy + 'static {
-    /// The names, in the order of the numbers: 1 to 1,024, each of 1 to 63 bytes.
+    /// The names in the order of their numbers: 1 to 1,024 names of 1 to 63 bytes.
     const NAMES: &'static [&'static str];
 
     /// The number of this state, below the number of names.
@@ -19,7 +19,7 @@ pub trait State: Copy + 'static {
     fn from_number(number: u32) -> Option<Self>;
 }
 
-/// One current state of several. It has none until one is set.
+/// The current one of several states. It has none until one is set.
 pub struct StateSet<S, M> {
     cell: <u32 as ScalarType>::Cell<M>,
     presence: Option<Presence<M>>,
@@ -27,7 +27,7 @@ pub struct StateSet<S, M> {
 }
 
 impl<S: State, M: Memory + Clone> StateSet<S, M> {
-    /// The state set `field` in `lane`.
+    /// Attaches to the state set `field` in `lane`.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl<S: State, M> StateSet<S, M> {
         }
     }
 
-    /// Takes the state away: readers see that there is none.
+    /// Removes the state: readers see that it is absent.
     #[inline]
     pub fn clear(&self) {
         if let Some(presence) = &self.presence {

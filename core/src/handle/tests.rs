@@ -1,4 +1,4 @@
-//! Handles against the bytes that FORMAT.md asks for, without the reader.
+//! Bytes stored by handles, compared with FORMAT.md without the reader.
 
 use std::boxed::Box;
 use std::vec::Vec;
@@ -15,7 +15,7 @@ fn memory() -> StaticMemory {
     Box::leak(Box::new(StaticBytes::<8192>::new())).into_memory()
 }
 
-/// The cell of `field` in lane `index`, by the offsets of the document.
+/// The cell of `field` in lane `index`, from the offsets of FORMAT.md.
 fn cell(writer: &Writer<StaticMemory>, index: u32, field: FieldId) -> u32 {
     let region = writer.region();
     let lane = region.load32(76) + index * region.load32(80);
@@ -36,7 +36,7 @@ fn present(writer: &Writer<StaticMemory>, index: u32, field: FieldId) -> bool {
 }
 
 #[test]
-fn scalars_are_widened_as_the_document_says() {
+fn gauge_scalar_is_widened_in_cell() {
     let mut schema = Schema::<8>::new();
     let small = schema.add(FieldSpec::gauge("i8", DataType::I8)).unwrap();
     let float = schema.add(FieldSpec::gauge("f32", DataType::F32)).unwrap();
@@ -56,7 +56,7 @@ fn scalars_are_widened_as_the_document_says() {
     assert_eq!(gauge.get(), Some(i8::MIN), "integers stop at their limits");
     gauge.clear();
     assert_eq!(gauge.get(), None);
-    // A reader that saw the bit an instant ago finds the last value, not an invented zero.
+    // A reader that has already loaded the bit gets the last value, not a zero.
     assert_eq!(writer.region().load32(cell(&writer, 0, small)), 0xFFFF_FF80);
     gauge.add(5);
     assert_eq!(gauge.get(), Some(5), "a cleared gauge starts at zero again");
@@ -76,7 +76,7 @@ fn scalars_are_widened_as_the_document_says() {
 }
 
 #[test]
-fn a_handle_must_fit_its_field() {
+fn attach_other_type_is_refused() {
     let pair = ["a", "b"].map(|label| FieldSpec::gauge(label, DataType::U64));
     let mut schema = Schema::<8>::new();
     let counter = schema.add(FieldSpec::counter("c")).unwrap();
@@ -99,7 +99,7 @@ fn a_handle_must_fit_its_field() {
     assert!(Timer::attach(&lane, text).is_err());
     assert!(Array::<u64, 2, _>::attach(&lane, gauge).is_err());
     assert!(Counter::attach(&lane, FieldId::from_index(7)).is_err());
-    // Latched like the 64-bit scalars of a narrow machine, but not one of those.
+    // Latched as the 64-bit scalars of a 32-bit machine, but not a scalar of its own.
     let (found, wanted) = (Storage::Latched.code(), Storage::Atomic);
     let other = Some(AttachError::OtherStorage { found, wanted });
     assert_eq!(Counter::attach(&lane, counters).err(), other);
@@ -110,7 +110,7 @@ fn a_handle_must_fit_its_field() {
 }
 
 #[test]
-fn text_goes_round_the_slots_and_is_cut_at_a_character() {
+fn text_uses_slots_in_turn_and_cuts_at_character() {
     let mut schema = Schema::<8>::new();
     let field = schema.add(FieldSpec::text("t", 10)).unwrap();
     let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
@@ -130,7 +130,7 @@ fn text_goes_round_the_slots_and_is_cut_at_a_character() {
 }
 
 #[test]
-fn arrays_are_packed() {
+fn array_elements_are_packed() {
     let mut schema = Schema::<8>::new();
     let field = schema.add(FieldSpec::array("a", DataType::I16, 5)).unwrap();
     let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
@@ -142,7 +142,7 @@ fn arrays_are_packed() {
 }
 
 #[test]
-fn timers_keep_their_totals() {
+fn timer_totals_in_slot() {
     let mut schema = Schema::<8>::new();
     let field = schema.add(FieldSpec::timer("t")).unwrap();
     let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
@@ -181,7 +181,7 @@ impl Record for Load {
 }
 
 #[test]
-fn groups_share_a_cell_and_their_presence() {
+fn group_members_share_cell_and_presence() {
     let specs = [
         FieldSpec::gauge("load.one", DataType::F64),
         FieldSpec::gauge("load.ready", DataType::Bool),
@@ -206,7 +206,7 @@ fn groups_share_a_cell_and_their_presence() {
     assert!(Group::<Load, _>::attach(&lane, FieldId::from_index(31)).is_err());
 }
 
-/// Its first member always has a value, the second one not until it is set.
+/// The first member is not optional, the second one is.
 struct Served {
     requests: u64,
     queue: u64,
@@ -225,7 +225,7 @@ impl Record for Served {
 }
 
 #[test]
-fn a_group_that_begins_with_a_counter_shows_the_other_members_too() {
+fn group_first_member_counter_marks_other_members() {
     let specs: Vec<_> = Served::MEMBERS.iter().map(|member| member.spec).collect();
     let mut schema = Schema::<8>::new();
     let first = schema.add_group(&specs).unwrap();
@@ -235,11 +235,11 @@ fn a_group_that_begins_with_a_counter_shows_the_other_members_too() {
     assert!(!present(&writer, 0, queue));
     group.set(&Served { requests: 3, queue: 1 });
     assert!(present(&writer, 0, queue));
-    // The counter has no bit.
+    // The counter has no presence bit.
     assert!(!present(&writer, 0, first));
 }
 
-/// Of one member, as the second of `Served` is.
+/// One member of the type of the second one of `Served`.
 struct Queue;
 
 impl Record for Queue {
@@ -251,7 +251,7 @@ impl Record for Queue {
 }
 
 #[test]
-fn a_group_does_not_begin_within_another() {
+fn group_inside_another_group_is_refused() {
     let specs: Vec<_> = Served::MEMBERS.iter().map(|member| member.spec).collect();
     let mut schema = Schema::<8>::new();
     let first = schema.add_group(&specs).unwrap();
@@ -259,14 +259,14 @@ fn a_group_does_not_begin_within_another() {
     let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
     let lane = writer.lane().unwrap();
     assert!(Group::<Queue, _>::attach(&lane, alone).is_ok());
-    // It would write where `requests` is.
+    // Its value would be stored over `requests`.
     let second = FieldId::from_index(first.index() + 1);
     let error = Group::<Queue, _>::attach(&lane, second).unwrap_err();
     assert!(matches!(error, AttachError::Place { .. }), "{error}");
 }
 
 #[test]
-fn a_lane_that_is_handed_on_keeps_its_counters_only() {
+fn lane_claimed_again_keeps_counters_only() {
     let mut schema = Schema::<8>::new();
     let c = schema.add(FieldSpec::counter("c")).unwrap();
     let g = schema.add(FieldSpec::gauge("g", DataType::U32).kind(Kind::Gauge)).unwrap();
@@ -287,7 +287,7 @@ fn a_lane_that_is_handed_on_keeps_its_counters_only() {
 }
 
 #[test]
-fn fields_come_and_go_while_handles_stay() {
+fn handles_work_while_fields_are_added_and_retired() {
     let mut schema = Schema::<8>::new();
     let c = schema.add(FieldSpec::counter("c")).unwrap();
     let mut geometry = schema.geometry(1);
@@ -311,7 +311,7 @@ fn fields_come_and_go_while_handles_stay() {
 }
 
 #[test]
-fn bytes_are_taken_away() {
+fn blob_clear_is_absent() {
     let mut schema = Schema::<2>::new();
     let field = schema.add(FieldSpec::bytes("b", 8)).unwrap();
     let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();

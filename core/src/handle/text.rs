@@ -39,11 +39,11 @@ impl<M: Memory + Clone> Cell<M> {
 }
 
 impl<M> Cell<M> {
-    /// `bytes` are at most `N`, the capacity.
+    /// Publishes `bytes`, at most `N`.
     #[inline(always)]
     fn set<const N: usize>(&self, bytes: &[u8], cut: bool) {
         if !self.latch.holds64(1 + N.div_ceil(8)) {
-            return; // Never: `attach` compared the capacity with the slot.
+            return; // Never: `attach` checked it.
         }
         publish(
             &self.latch,
@@ -58,14 +58,14 @@ impl<M> Cell<M> {
     #[inline]
     fn clear(&self) {
         if let Some(presence) = &self.presence {
-            // The cell keeps the last value, as in `Gauge::clear`.
+            // The cell keeps the last value: see `Gauge::clear`.
             presence.clear();
         }
     }
 }
 
-/// Stores the length, the flags and the bytes from 8-byte unit `unit` of the slot on. Bytes of older values after the end stay;
-/// the length says that they are not part of the value.
+/// Stores length, flags and bytes from 8-byte unit `unit` of the slot on. Bytes after the end
+/// remain from older values; the length excludes them.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation)] // At most 1,048,560 bytes.
 pub(super) fn fill<M>(slot: &Slot<'_, Latch<M>>, unit: usize, bytes: &[u8], cut: bool) {
@@ -87,15 +87,14 @@ pub(super) fn floor(text: &str, most: usize) -> &[u8] {
     while !text.is_char_boundary(end) {
         end -= 1; // At most three times: 0 is a boundary.
     }
-    text.as_bytes().get(..end).unwrap_or(&[]) // Always there, and no way to a panic.
+    text.as_bytes().get(..end).unwrap_or(&[]) // Always `Some`; an index could panic.
 }
 
 /// The bytes after the last whole word, padded with zeros.
 #[inline(always)]
 fn last_word(bytes: &[u8], rest: &[u8]) -> Word {
     match bytes.last_chunk() {
-        // The last word of bytes without those of the word before: no loop, and no call to
-        // copy a few bytes.
+        // The last whole word, shifted: needs no loop and no call.
         Some(last) => Word::from_le_bytes(*last) >> (8 * (WORD - rest.len()) % WORD_BITS),
         None => rest.iter().rev().fold(0, |word, byte| word << 8 | Word::from(*byte)),
     }
@@ -108,7 +107,7 @@ pub struct Text<const N: usize, M> {
 }
 
 impl<const N: usize, M: Memory + Clone> Text<N, M> {
-    /// The text `field` in `lane`.
+    /// Attaches to the text `field` in `lane`.
     ///
     /// # Errors
     ///
@@ -120,8 +119,8 @@ impl<const N: usize, M: Memory + Clone> Text<N, M> {
 }
 
 impl<const N: usize, M> Text<N, M> {
-    /// Replaces the text. One that is longer than `N` bytes is cut at the last character
-    /// boundary that fits; the result is `false` then, and readers are told too.
+    /// Replaces the text. A text of more than `N` bytes is cut at the last character boundary that
+    /// fits; then the result is `false` and readers see that it was cut.
     #[inline]
     pub fn set(&self, text: &str) -> bool {
         let whole = text.len() <= N;
@@ -138,21 +137,21 @@ impl<const N: usize, M> Text<N, M> {
         self.cell.set::<N>(floor(text, N), true);
     }
 
-    /// Takes the text away: readers see that there is none.
+    /// Removes the text: readers see that it is absent.
     #[inline]
     pub fn clear(&self) {
         self.cell.clear();
     }
 }
 
-/// At most `N` bytes of any kind. It has no value until one is set.
+/// At most `N` arbitrary bytes. They have no value until one is set.
 #[derive(Debug, Clone)]
 pub struct Blob<const N: usize, M> {
     cell: Cell<M>,
 }
 
 impl<const N: usize, M: Memory + Clone> Blob<N, M> {
-    /// The bytes `field` in `lane`.
+    /// Attaches to the bytes `field` in `lane`.
     ///
     /// # Errors
     ///
@@ -164,8 +163,8 @@ impl<const N: usize, M: Memory + Clone> Blob<N, M> {
 }
 
 impl<const N: usize, M> Blob<N, M> {
-    /// Replaces the bytes. More than `N` are cut; the result is `false` then, and readers
-    /// are told too.
+    /// Replaces the bytes. More than `N` are cut; then the result is `false` and readers see that
+    /// they were cut.
     #[inline]
     pub fn set(&self, bytes: &[u8]) -> bool {
         let whole = bytes.len() <= N;
@@ -173,7 +172,7 @@ impl<const N: usize, M> Blob<N, M> {
         whole
     }
 
-    /// Takes the bytes away: readers see that there are none.
+    /// Removes the bytes: readers see that they are absent.
     #[inline]
     pub fn clear(&self) {
         self.cell.clear();

@@ -6,13 +6,13 @@ use crate::region::{Latch, Memory};
 use crate::types::{DataType, Kind};
 use crate::write::{AttachError, FieldId, Lane};
 
-/// Durations, in nanoseconds. The five numbers are always of one moment.
+/// Count, sum, minimum, maximum and last of durations in nanoseconds, all from one moment.
 #[derive(Debug, Clone)]
 pub struct Timer<M> {
     latch: Latch<M>,
 }
 
-/// What a timer holds; all but the count in nanoseconds.
+/// Totals of a timer, in nanoseconds except the count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TimerTotals {
     /// Number of durations.
@@ -44,7 +44,7 @@ impl TimerTotals {
 }
 
 impl<M: Memory + Clone> Timer<M> {
-    /// The timer `field` in `lane`.
+    /// Attaches to the timer `field` in `lane`.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl<M> Timer<M> {
     #[inline(always)]
     pub fn record_nanos(&self, nanos: u64) {
         if !self.latch.holds64(5) {
-            return; // Never: `attach` looked.
+            return; // Never: `attach` checked it.
         }
         publish(&self.latch, |slot| store(slot, last(slot).with(nanos)));
     }
@@ -71,7 +71,6 @@ impl<M> Timer<M> {
     /// This lane's totals.
     #[must_use]
     pub fn totals(&self) -> TimerTotals {
-        // The slot after the newest value is not touched by looking at the newest.
         let mut totals = TimerTotals::default();
         crate::protocol::peek(&self.latch, |slot| totals = last(slot));
         totals

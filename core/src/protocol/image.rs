@@ -1,10 +1,9 @@
-//! Words that announce others: presence bits, the image's state, counts, lanes. PROTOCOL.md
-//! sections 4 to 7.
+//! Presence bits, the state of the image, counts and lanes: PROTOCOL.md sections 4 to 7.
 
 use super::Site;
 use crate::layout::{field_state, lane_state};
 
-/// A word of 4 bytes as its one writer sees it.
+/// A word of 4 bytes with one writer, from the writer's side.
 pub trait WriteWord {
     /// Relaxed load: the writer's own last store.
     fn load(&self) -> u32;
@@ -16,16 +15,16 @@ pub trait WriteWord {
     fn publish(&self, value: u32, site: Site);
 }
 
-/// A presence word whose bits several threads set: that of a lane that is no thread's.
+/// A presence word whose bits several threads set: in a lane shared by all threads.
 pub trait SharedWord {
     /// Relaxed load.
     fn load(&self) -> u32;
 
-    /// Sets a bit and leaves the others: the one read-modify-write, Release.
+    /// Sets a bit and keeps the others: a read-modify-write, Release.
     fn set(&self, bit: u32, site: Site);
 }
 
-/// A word of 4 bytes as a reader sees it. Read-only memory is enough.
+/// A word of 4 bytes from a reader's side. Read-only memory is enough.
 pub trait ReadWord {
     /// Relaxed load.
     fn load(&self) -> u32;
@@ -34,7 +33,7 @@ pub trait ReadWord {
     fn fence(&self, site: Site);
 }
 
-/// Loads a word: what is loaded after is at least as new.
+/// Loads a word. Later loads return values that are at least as new.
 #[inline(always)]
 fn load<W: ReadWord>(word: &W, site: Site) -> u32 {
     let value = word.load();
@@ -42,7 +41,7 @@ fn load<W: ReadWord>(word: &W, site: Site) -> u32 {
     value
 }
 
-/// Says that a field has a value, which was stored before. `bit` is its bit in `word`.
+/// Marks a field as present after its value was stored. `bit` is its bit in `word`.
 #[inline(always)]
 pub fn set_presence<W: WriteWord>(word: &W, bit: u32) {
     let bits = word.load();
@@ -51,7 +50,7 @@ pub fn set_presence<W: WriteWord>(word: &W, bit: u32) {
     }
 }
 
-/// As [`set_presence`], where other threads may set other bits at the same time.
+/// [`set_presence`] for a word whose other bits other threads may set at the same time.
 #[inline(always)]
 pub fn set_shared_presence<W: SharedWord>(word: &W, bit: u32) {
     if word.load() & bit == 0 {
@@ -59,57 +58,57 @@ pub fn set_shared_presence<W: SharedWord>(word: &W, bit: u32) {
     }
 }
 
-/// Says that a field has no value any more.
+/// Marks a field as absent.
 #[inline(always)]
 pub fn clear_presence<W: WriteWord>(word: &W, bit: u32) {
     word.publish(word.load() & !bit, Site::WriterAbsence);
 }
 
-/// Whether the writer of the word has said that a field has a value.
+/// Whether the writer has marked a field as present.
 #[inline(always)]
 pub fn has_presence<W: WriteWord>(word: &W, bit: u32) -> bool {
     word.load() & bit != 0
 }
 
-/// The presence bits of 32 fields. The values of those that have one are visible after.
+/// The presence bits of 32 fields. Later loads see the values of the fields present.
 #[inline(always)]
 pub fn load_presence<W: ReadWord>(word: &W) -> u32 {
     load(word, Site::ReaderPresence)
 }
 
-/// Says that an image is live, after its first fields, or closed, after the last update.
+/// Sets the state of the image: live after its first fields, closed after the last update.
 #[inline]
 pub fn set_state<W: WriteWord>(word: &W, state: u32) {
     word.publish(state, Site::WriterState);
 }
 
-/// The state of an image. What was done before it became so is visible after.
+/// The state of the image. Later loads see what was stored before it was set.
 #[inline]
 pub fn load_state<W: ReadWord>(word: &W) -> u32 {
     load(word, Site::ReaderState)
 }
 
-/// Counts fields whose descriptors, strings and constants were stored before.
+/// Publishes fields whose descriptors, strings and constants were stored before.
 #[inline]
 pub fn publish_count<W: WriteWord>(heap_used: &W, heap: u32, field_count: &W, count: u32) {
-    // Before the count, which announces it too.
+    // Before the count, which publishes it too.
     heap_used.store(heap);
     field_count.publish(count, Site::WriterCount);
 }
 
-/// The number of fields. All that belongs to them is visible after.
+/// The number of fields. Later loads see all that belongs to them.
 #[inline]
 pub fn load_count<W: ReadWord>(field_count: &W) -> u32 {
     load(field_count, Site::ReaderCount)
 }
 
-/// Retires a field. What takes its place was added before.
+/// Retires a field. Its replacement must have been added before.
 #[inline]
 pub fn retire<W: WriteWord>(descriptor_state: &W) {
     descriptor_state.publish(field_state::RETIRED, Site::WriterRetire);
 }
 
-/// Whether a field is retired. If so, a count that is loaded after has what takes its place.
+/// Whether a field is retired. If so, a count loaded later includes its replacement.
 #[inline]
 pub fn retired<W: ReadWord>(descriptor_state: &W) -> bool {
     let retired = descriptor_state.load() != field_state::LIVE;
@@ -119,7 +118,7 @@ pub fn retired<W: ReadWord>(descriptor_state: &W) -> bool {
     retired
 }
 
-/// Claims a lane. `used` is lanes_used and its new value, if the lane is a new one.
+/// Claims a lane. For a new lane `used` is the word `lanes_used` and its new value.
 #[inline]
 pub fn claim_lane<W: WriteWord>(owners: &W, state: &W, used: Option<(&W, u32)>) {
     owners.store(owners.load().wrapping_add(1));
@@ -129,22 +128,21 @@ pub fn claim_lane<W: WriteWord>(owners: &W, state: &W, used: Option<(&W, u32)>) 
     }
 }
 
-/// Hands a lane back: takes all optional values away. `presence` are the lane's words.
+/// Hands a lane back: clears its presence bits, whose words are `presence`.
 #[inline]
 pub fn hand_back_lane<W: WriteWord>(presence: impl Iterator<Item = W>, state: &W) {
-    // Which bits belong to optional fields need not be looked up: no other field has its
-    // bit set. Relaxed, because the words announce nothing any more.
+    // Only optional fields have a bit set. Relaxed, because cleared bits publish nothing.
     presence.for_each(|word| word.store(0));
     state.publish(lane_state::FREE, Site::WriterLane);
 }
 
-/// How many lanes were ever claimed. They are no longer unused after.
+/// The number of lanes ever claimed. Later loads see that these were claimed.
 #[inline]
 pub fn load_lanes_used<W: ReadWord>(lanes_used: &W) -> u32 {
     load(lanes_used, Site::ReaderLanes)
 }
 
-/// The state of a lane. What was done before it became so is visible after.
+/// The state of a lane. Later loads see what was stored before it was set.
 #[inline]
 pub fn load_lane_state<W: ReadWord>(state: &W) -> u32 {
     load(state, Site::ReaderLane)

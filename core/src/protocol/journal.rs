@@ -2,7 +2,7 @@
 
 use super::{ATTEMPTS, Bound, Site};
 
-/// A journal as its one writer sees it. Slots and elements are units of 8 bytes.
+/// A journal from its one writer's side. Slots and elements have units of 8 bytes.
 ///
 /// Unit 0 of a slot is the total of all elements, unit 1 the change; see [`pack`].
 pub trait WriteJournal {
@@ -21,7 +21,7 @@ pub trait WriteJournal {
     /// Element `index`: the writer's own last store.
     fn element(&self, index: u32) -> u64;
 
-    /// Release store of element `index`. Where it takes two stores, the low half is first.
+    /// Release store of element `index`. If it takes two stores, the low half is first.
     fn set_element(&self, index: u32, value: u64, site: Site);
 
     /// Release store of seq.
@@ -36,13 +36,13 @@ pub struct Change<'a, C> {
 }
 
 impl<C: WriteJournal> Change<'_, C> {
-    /// Stores a unit from 2 on.
+    /// Stores a unit; units 0 and 1 are those of the protocol.
     #[inline(always)]
     pub fn set(&self, unit: usize, value: u64) {
         self.journal.store(self.n, unit, value);
     }
 
-    /// A unit of the change before; 0 is the total.
+    /// A unit of the previous change; unit 0 is the total.
     #[inline(always)]
     #[must_use]
     pub fn last(&self, unit: usize) -> u64 {
@@ -50,22 +50,22 @@ impl<C: WriteJournal> Change<'_, C> {
     }
 }
 
-/// Unit 1 of a journal's slot: which element changed, and the low 48 bits of its value.
+/// Unit 1 of a slot: the index of the changed element, and the low 48 bits of its value.
 #[inline(always)]
 #[must_use]
 pub const fn pack(index: u32, after: u64) -> u64 {
     after << 16 | (index & 0xFFFF) as u64
 }
 
-/// The index in unit 1 of a journal's slot.
+/// The index of the element in unit 1 of a slot.
 #[inline]
 #[allow(clippy::cast_possible_truncation)] // 16 bits.
 const fn index_of(change: u64) -> u32 {
     (change & 0xFFFF) as u32
 }
 
-/// Adds `more` to element `index` (below 65,536): wait-free, no read-modify-write, and only
-/// that element and a slot are touched.
+/// Adds `more` to element `index` (below 65,536). Wait-free, without read-modify-write; only that
+/// element and one slot are stored.
 #[inline(always)]
 pub fn change<C: WriteJournal>(
     journal: &C,
@@ -84,8 +84,8 @@ pub fn change<C: WriteJournal>(
     journal.set_seq(n, Site::WriterSeq);
 }
 
-/// To be called by a new writer of the lane, before its first change: takes a change back
-/// that the writer before did not complete. `elements` and `slots` are their numbers.
+/// Reverts a change that the previous writer of the lane did not complete. A new writer calls it
+/// before its first change. `elements` and `slots` are their numbers.
 pub fn repair<C: WriteJournal>(journal: &C, elements: u32, slots: u32) {
     let n = journal.seq();
     let total = journal.load(n, 0);
@@ -95,12 +95,12 @@ pub fn repair<C: WriteJournal>(journal: &C, elements: u32, slots: u32) {
         let others = sum.wrapping_sub(journal.element(index));
         journal.set_element(index, total.wrapping_sub(others), Site::WriterElement);
     }
-    // The same slot under a new number: a reader that is on its way across must not take
-    // the slot of our first change for the one that the writer before did not complete.
+    // The same slot under a new number, so that a reader does not take the slot of the first new
+    // change for that of the incomplete one.
     journal.set_seq(n.wrapping_add(slots), Site::WriterSeq);
 }
 
-/// A journal as a reader sees it, with the reader's own copy of the elements and one slot.
+/// A journal from a reader's side, with a copy of the elements and of one slot.
 pub trait ReadJournal {
     /// Relaxed load of seq.
     fn seq(&mut self) -> u32;
@@ -123,18 +123,18 @@ pub trait ReadJournal {
     /// Replaces an element of the copy.
     fn set_element(&mut self, index: u32, value: u64);
 
-    /// All elements of the copy added up, modulo 2^64.
+    /// Sum of the elements of the copy, modulo 2^64.
     fn sum(&self) -> u64;
 
     /// Unit 0 of the slot in the copy.
     fn total(&self) -> u64;
 
-    /// Tells the processor that this is a retry.
+    /// Spin hint before a retry.
     fn pause(&mut self) {
         core::hint::spin_loop();
     }
 
-    /// The bound itself; a test says another one.
+    /// The bound; tests override it with another one.
     #[inline(always)]
     fn bound(&self, bound: Bound, exact: u32) -> u32 {
         let _ = bound;
@@ -142,21 +142,21 @@ pub trait ReadJournal {
     }
 }
 
-/// Why a journal gave no value.
+/// Reason why a journal was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JournalError {
-    /// The writer was faster in all attempts.
+    /// The writer overwrote a slot in each attempt.
     Contended,
-    /// Nothing moved, and the elements do not add up to the total.
+    /// There was no change meanwhile, and the elements do not add up to the total.
     Total,
 }
 
-/// Reads a journal with `slots` slots in bounded time: all elements and the slot as change
-/// number n left them, which is returned.
+/// Reads a journal with `slots` slots in bounded time. Returns the number of the change whose
+/// elements and slot are in the copy.
 ///
 /// # Errors
 ///
-/// Contended after [`ATTEMPTS`] attempts; damaged if the elements do not add up.
+/// Contended after [`ATTEMPTS`] attempts; damaged if the elements do not add up to the total.
 pub fn read_journal<C: ReadJournal>(journal: &mut C, slots: u32) -> Result<u32, JournalError> {
     for _ in 0..journal.bound(Bound::Attempts, ATTEMPTS) {
         let first = journal.seq();
@@ -189,20 +189,20 @@ pub fn read_journal<C: ReadJournal>(journal: &mut C, slots: u32) -> Result<u32, 
     Err(JournalError::Contended)
 }
 
-/// Sets the element of a complete change to its value after it: the one with these low 48
-/// bits that is nearest to what was loaded, which may be older, newer or two halves.
+/// Sets the element of a complete change to its value after that change: the value with these low
+/// 48 bits that is nearest to the loaded one. The loaded one may be older, newer or two halves.
 #[inline]
 fn redo<C: ReadJournal>(journal: &mut C, change: u64) {
     let index = index_of(change);
     if let Some(loaded) = journal.element(index) {
-        // The difference of the low 48 bits, sign-extended.
+        // Difference of the low 48 bits, sign-extended.
         let ahead = ((change & !0xFFFF).wrapping_sub(loaded << 16)).cast_signed() >> 16;
         journal.set_element(index, loaded.wrapping_add_signed(ahead));
     }
 }
 
-/// Makes the elements add up to the total, where they do not because a part of the pending
-/// change, with its total, was seen. Returns whether they do now.
+/// Applies or reverts a pending change of which only a part was loaded, so that the elements add up
+/// to the total. Returns whether they do.
 #[inline]
 fn undo<C: ReadJournal>(journal: &mut C, [after, change]: [u64; 2]) -> bool {
     let (sum, total) = (journal.sum(), journal.total());
@@ -213,6 +213,6 @@ fn undo<C: ReadJournal>(journal: &mut C, [after, change]: [u64; 2]) -> bool {
     let Some(loaded) = journal.element(index) else { return false };
     let before = total.wrapping_sub(sum.wrapping_sub(loaded));
     journal.set_element(index, before);
-    // The change must be the one from this total to the next.
+    // The change must lead from this total to the next.
     before.wrapping_add(after.wrapping_sub(total)) << 16 == change & !0xFFFF
 }

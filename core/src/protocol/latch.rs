@@ -2,13 +2,13 @@
 
 use super::{ATTEMPTS, Bound, Site};
 
-/// A latched cell as its one writer sees it. `n` is a value's number; value `n` lies in
-/// slot `n` modulo the number of slots.
+/// A latched cell from its one writer's side. Value number `n` lies in slot `n` modulo the number
+/// of slots.
 pub trait WriteCell {
     /// The unit of payload accesses.
     type Word: Copy;
 
-    /// Relaxed load of seq. The writer is the only one who stores it.
+    /// Relaxed load of seq: the writer's own last store.
     fn seq(&self) -> u32;
 
     /// fence(Release).
@@ -32,7 +32,7 @@ pub struct Slot<'a, C> {
 }
 
 impl<'a, C> Slot<'a, C> {
-    /// The cell, and the number of the value that this is the slot of.
+    /// The cell and the number of the value in this slot.
     #[inline(always)]
     pub(crate) const fn parts(&self) -> (&'a C, u32) {
         (self.cell, self.n)
@@ -40,8 +40,7 @@ impl<'a, C> Slot<'a, C> {
 }
 
 impl<C: WriteCell> Slot<'_, C> {
-    /// Stores payload word `index`. Words that are not stored keep what an older value
-    /// left there.
+    /// Stores payload word `index`. Words that are not stored keep those of an older value.
     #[inline(always)]
     pub fn set(&self, index: usize, word: C::Word) {
         self.cell.store(self.n, index, word);
@@ -55,7 +54,7 @@ impl<C: WriteCell> Slot<'_, C> {
     }
 }
 
-/// Publishes a value: wait-free, no read-modify-write, one pass over the value.
+/// Publishes a value. Wait-free, without read-modify-write, in one pass over the value.
 #[inline(always)]
 pub fn publish<C: WriteCell>(cell: &C, fill: impl FnOnce(&Slot<'_, C>)) {
     let n = cell.seq().wrapping_add(1);
@@ -64,13 +63,13 @@ pub fn publish<C: WriteCell>(cell: &C, fill: impl FnOnce(&Slot<'_, C>)) {
     cell.set_seq(n, Site::WriterSeq);
 }
 
-/// Looks at the value published last as its writer; stores nothing.
+/// Calls `look` with the value published last, on the writer's side. Stores nothing.
 #[inline(always)]
 pub fn peek<C: WriteCell>(cell: &C, look: impl FnOnce(&Slot<'_, C>)) {
     look(&Slot { cell, n: cell.seq().wrapping_add(1) });
 }
 
-/// A latched cell as a reader sees it. Read-only memory is enough.
+/// A latched cell from a reader's side. Read-only memory is enough.
 pub trait ReadCell {
     /// Relaxed load of seq.
     fn seq(&mut self) -> u32;
@@ -78,15 +77,15 @@ pub trait ReadCell {
     /// fence(Acquire).
     fn fence(&mut self, site: Site);
 
-    /// Relaxed loads of slot `slot` into the reader's own buffer.
+    /// Relaxed loads of slot `slot` into the reader's buffer.
     fn load_slot(&mut self, slot: u32);
 
-    /// Tells the processor that this is a retry.
+    /// Spin hint before a retry.
     fn pause(&mut self) {
         core::hint::spin_loop();
     }
 
-    /// The bound itself; a test says another one.
+    /// The bound; tests override it with another one.
     #[inline(always)]
     fn bound(&self, bound: Bound, exact: u32) -> u32 {
         let _ = bound;
@@ -96,8 +95,8 @@ pub trait ReadCell {
 
 /// Reads a value of a cell with `slots` slots (a power of 2) in bounded time.
 ///
-/// Returns the number of the value that is now in the reader's buffer, or `None` after
-/// [`ATTEMPTS`] refused attempts: contended.
+/// Returns the number of the value in the reader's buffer; `None` (contended) after [`ATTEMPTS`]
+/// refused attempts.
 #[inline]
 pub fn read<C: ReadCell>(cell: &mut C, slots: u32) -> Option<u32> {
     for _ in 0..cell.bound(Bound::Attempts, ATTEMPTS) {
@@ -106,8 +105,8 @@ pub fn read<C: ReadCell>(cell: &mut C, slots: u32) -> Option<u32> {
         cell.load_slot(before & (slots - 1));
         cell.fence(Site::ReaderExit);
         let after = cell.seq();
-        // Value `before` is overwritten by publish before + slots, and whoever saw a part
-        // of that also sees seq at before + slots - 1 or later.
+        // Publish before + slots overwrites value `before`. A reader that loaded a part of that
+        // publish also loads seq at before + slots - 1 or later.
         if after.wrapping_sub(before) <= cell.bound(Bound::Latch, slots - 2) {
             return Some(before);
         }
@@ -116,8 +115,8 @@ pub fn read<C: ReadCell>(cell: &mut C, slots: u32) -> Option<u32> {
     None
 }
 
-/// Number of the newest value of a cell that keeps its last values: of those,
-/// [`read_number`] finds this one and the `slots - 2` before it.
+/// Number of the newest value of a cell that keeps its last values. [`read_number`] can read this
+/// one and the `slots - 2` before it.
 #[inline]
 pub fn newest<C: ReadCell>(cell: &mut C) -> u32 {
     let newest = cell.seq();
@@ -125,9 +124,9 @@ pub fn newest<C: ReadCell>(cell: &mut C) -> u32 {
     newest
 }
 
-/// Reads value number `n`, which is not newer than an answer of [`newest`].
+/// Reads value number `n`, which must not be newer than a result of [`newest`].
 ///
-/// `false` if the slot has been given to a newer value, or may have been.
+/// `false` if a newer value has overwritten the slot, or may have.
 #[inline]
 pub fn read_number<C: ReadCell>(cell: &mut C, slots: u32, n: u32) -> bool {
     cell.load_slot(n & (slots - 1));

@@ -1,4 +1,4 @@
-//! The order of all accesses to shared memory: PROTOCOL.md, written once.
+//! Order of all accesses to shared memory: PROTOCOL.md.
 //!
 //! | module | PROTOCOL.md |
 //! | --- | --- |
@@ -6,13 +6,12 @@
 //! | `journal` | 9, journals: [`change`], [`repair`], [`read_journal`] |
 //! | `image` | 4 to 7: presence, state, fields, lanes |
 //!
-//! The functions know nothing of memory: they work on small traits ([`WriteCell`] and
-//! [`ReadCell`], [`WriteJournal`] and [`ReadJournal`], [`WriteWord`] and [`ReadWord`]), which
-//! [`Latch`](crate::Latch), [`Region`](crate::Region) and the reader implement over shared
-//! memory, and the loom tests over loom's atomics. So the model checker runs this source and
-//! not a copy. Every ordering has a [`Site`] and every bound a [`Bound`]; a test weakens one of
-//! them and must then find a value that nobody published, or what else it was there for.
-//! `core/tests/orderings.rs` looks that nobody orders memory without a site.
+//! The functions are generic over small traits ([`WriteCell`] and [`ReadCell`], [`WriteJournal`]
+//! and [`ReadJournal`], [`WriteWord`] and [`ReadWord`]), which [`Latch`](crate::Latch),
+//! [`Region`](crate::Region) and the reader implement over shared memory, and the loom tests over
+//! loom's atomics. So the model checker runs this source, not a copy. Each ordering has a [`Site`]
+//! and each bound a [`Bound`]. For each of them a test weakens it and must then find the failure
+//! that it prevents. `core/tests/orderings.rs` checks that no memory is ordered without a site.
 
 mod image;
 mod journal;
@@ -28,7 +27,7 @@ pub use journal::{
 };
 pub use latch::{ReadCell, Slot, WriteCell, newest, peek, publish, read, read_number};
 
-/// How often a reader tries before it says *contended*.
+/// Maximum number of attempts of a read before the verdict *contended*.
 pub const ATTEMPTS: u32 = 16;
 
 macro_rules! enumerated {
@@ -49,12 +48,12 @@ macro_rules! enumerated {
 }
 
 enumerated! {
-    /// Where the protocol orders memory. Each names its reason and its partner.
+    /// Places where the protocol orders memory, each with its reason and its partner.
     ///
-    /// The lists are what the loom tests must have a mutant for, in this order.
+    /// The loom tests have a mutant for each entry of these lists, in this order.
     Site
 
-    /// Those of a latched cell.
+    /// Of a latched cell.
     LATCH {
         /// fence(Release) before the slot's stores.
         ///
@@ -79,7 +78,7 @@ enumerated! {
         ReaderExit,
     }
 
-    /// Those that only a journal has, besides [`Site::LATCH`].
+    /// Of a journal, besides [`Site::LATCH`].
     JOURNAL {
         /// element.store(Release) after the stores of a journal's slot.
         ///
@@ -89,17 +88,17 @@ enumerated! {
         /// fence(Acquire) between the loads of a journal's elements and the second load of
         /// seq.
         ///
-        /// Must be Acquire, because what made an element new must be visible to the loads
-        /// that find it out. Partner: [`Site::WriterElement`].
+        /// Must be Acquire, because loads after it must see the slot and seq stored before a
+        /// changed element. Partner: [`Site::WriterElement`].
         ReaderElements,
         /// fence(Acquire) between the second load of seq and the loads of a journal's slots.
         ///
-        /// Must be Acquire, because the slots up to that seq must be those of their changes.
-        /// Partner: [`Site::WriterSeq`].
+        /// Must be Acquire, because the slots up to that seq must have their changes. Partner:
+        /// [`Site::WriterSeq`].
         ReaderSlots,
     }
 
-    /// Those of header, descriptors, lane headers and presence.
+    /// Of header, descriptors, lane headers and presence.
     IMAGE {
         /// Store of a presence word with one more bit.
         ///
@@ -138,13 +137,13 @@ enumerated! {
         ReaderCount,
         /// Store of a descriptor's state: retired.
         ///
-        /// Must be Release, because a reader that sees it must see the field that was added
-        /// before to take its place. Partner: [`Site::ReaderRetired`].
+        /// Must be Release, because a reader that sees it must see the replacement, added before.
+        /// Partner: [`Site::ReaderRetired`].
         WriterRetire,
         /// fence(Acquire) after a load that found a descriptor retired.
         ///
-        /// Must be Acquire, because the count loaded after must have what took its place.
-        /// Partner: [`Site::WriterRetire`].
+        /// Must be Acquire, because the count loaded after must include the replacement. Partner:
+        /// [`Site::WriterRetire`].
         ReaderRetired,
         /// Store of a lane's state: owned, handed back.
         ///
@@ -159,7 +158,7 @@ enumerated! {
         ReaderLane,
         /// Store of lanes_used.
         ///
-        /// Must be Release, because a lane that is counted has been claimed. Partner:
+        /// Must be Release, because a counted lane must be seen as claimed. Partner:
         /// [`Site::ReaderLanes`].
         WriterLanes,
         /// fence(Acquire) after a load of lanes_used.
@@ -171,34 +170,35 @@ enumerated! {
 }
 
 enumerated! {
-    /// Where the protocol compares with a number. Tests say another one, and must see it.
+    /// Numbers that the protocol compares with. For each of them a test takes another one and must
+    /// fail.
     Bound
 
-    /// Those of a latched cell.
+    /// Of a latched cell.
     LATCH {
-        /// How many publishes one pass of [`read`] may span: `slots - 2`.
+        /// Maximum number of publishes during one pass of [`read`]: `slots - 2`.
         ///
         /// With one more, a slot may be overwritten while it is read. With one less, a cell
         /// of two slots is never read.
         Latch,
-        /// How much older than the newest a value may be for [`read_number`]: `slots - 2`.
+        /// Maximum distance to the newest value in [`read_number`]: `slots - 2`.
         ///
         /// With one more, its slot may be overwritten while it is read.
         Ring,
-        /// How often a reader tries: [`ATTEMPTS`].
+        /// Maximum number of attempts: [`ATTEMPTS`].
         ///
-        /// Each refusal takes `slots - 1` publishes, so a writer that stops after a few never
-        /// brings about the verdict *contended*.
+        /// Each refusal needs `slots - 1` publishes, so a writer that stops after a few of them
+        /// never causes the verdict *contended*.
         Attempts,
     }
 
-    /// Those that only a journal has.
+    /// Of a journal.
     JOURNAL {
-        /// How many changes may come while the elements are loaded: `slots - 2`.
+        /// Maximum number of changes while the elements are loaded: `slots - 2`.
         ///
-        /// It bounds how many slots are looked at afterwards.
+        /// It bounds the number of slots that are loaded afterwards.
         JournalMoved,
-        /// How many changes one pass of [`read_journal`] may span: `slots - 2`.
+        /// Maximum number of changes during one pass of [`read_journal`]: `slots - 2`.
         ///
         /// With one more, a slot may be overwritten while it is read.
         Journal,

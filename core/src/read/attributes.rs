@@ -5,15 +5,15 @@ use heapless::Vec;
 use super::error::AttributeFault;
 use crate::layout::{MAX_ATTRIBUTES, MAX_KEY};
 
-/// Most items: the shortest is a one-byte key, `=`, and the zero byte after it.
+/// Maximum number of items: the shortest is a key of one byte, `=`, and the zero byte after it.
 const MAX_ITEMS: usize = MAX_ATTRIBUTES.div_ceil(3);
-/// Up to here each key is compared with each, without a large buffer on the stack.
+/// Maximum number of items whose keys are compared pair by pair, without a large buffer.
 const FEW: usize = 8;
 
 /// The key and value pairs in `text`.
 ///
-/// Items without `=` have an empty value, an empty text has no items; the text of a
-/// checked field has neither fault.
+/// An item without `=` has an empty value; checked fields have no such items. An empty text has no
+/// items.
 ///
 /// ```
 /// let mut pairs = mmstats_core::read::parse_attributes("method=GET\0path=/a=b");
@@ -50,12 +50,12 @@ impl<'a> Iterator for Attributes<'a> {
 ///
 /// # Errors
 ///
-/// Where in `text` the first fault is, and what it is. Keys are compared last.
+/// The first fault and its offset in `text`. Repeated keys are looked for last.
 pub fn check_attributes(text: &str) -> Result<(), (usize, AttributeFault)> {
     find_fault(text.as_bytes()).map_or(Ok(()), Err)
 }
 
-/// [`check_attributes`] without the proof that values are UTF-8, one look at each byte.
+/// [`check_attributes`] in one pass over the bytes; values need not be UTF-8.
 pub(super) fn find_fault(bytes: &[u8]) -> Option<(usize, AttributeFault)> {
     let mut keys: Vec<(usize, &[u8]), FEW> = Vec::new();
     let mut many = false;
@@ -97,14 +97,14 @@ fn repeated_of_few(keys: &[(usize, &[u8])]) -> Option<usize> {
     again.map(|(_, (start, _))| *start)
 }
 
-/// Where a key stands for the second time, in good items. Time grows as n log n, not as
-/// n squared: a hostile image can have a thousand keys in each of a million fields.
-#[inline(never)] // For its large frame.
+/// Offset of a repeated key, in well-formed items. Takes n log n steps, not n squared: a hostile
+/// image can have a thousand keys in each of a million fields.
+#[inline(never)] // Its stack frame is large.
 fn repeated(bytes: &[u8]) -> Option<usize> {
     let mut starts: Vec<u16, MAX_ITEMS> = Vec::new();
     let mut at = 0_usize;
     for item in bytes.split(|byte| *byte == 0) {
-        // Longer texts than the format allows have no reader; they are cut here.
+        // Texts longer than the format allows are refused before; they are cut here.
         starts.push(u16::try_from(at).ok()?).ok()?;
         at = at.saturating_add(item.len()).saturating_add(1);
     }
@@ -123,7 +123,7 @@ mod tests {
     use std::string::String;
 
     #[test]
-    fn pairs_come_out() {
+    fn parse_attributes_pairs_in_order() {
         let pairs: std::vec::Vec<_> = parse_attributes("a=1\0b=\0c=x=y").collect();
         assert_eq!(pairs, [("a", "1"), ("b", ""), ("c", "x=y")]);
         assert_eq!(parse_attributes("").count(), 0);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_has_its_place() {
+    fn check_attributes_fault_has_offset() {
         use AttributeFault::{KeyByte, KeyLength, NoEquals, Repeated};
         let long = "k".repeat(64) + "=";
         for (text, fault) in [
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn many_keys_are_compared_too() {
+    fn check_attributes_many_keys_repeated_key_found() {
         let mut text = String::new();
         for i in 0..500 {
             text += &std::format!("k{i}=\0");

@@ -1,4 +1,4 @@
-//! The rules for one field, in the order of FORMAT.md section 12.
+//! Checks of one field, in the order of FORMAT.md section 12.
 
 use super::attributes::find_fault;
 use super::error::FieldError;
@@ -13,7 +13,7 @@ use crate::layout::{
 use crate::region::Source;
 use crate::types::{DataType, Kind, Storage};
 
-/// What the rules compare a field with: the good fields before it.
+/// State of the good fields before a field, which some rules compare it with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Preceding {
     /// End of their cells, from the start of the lane.
@@ -40,7 +40,7 @@ struct Group {
     member_end: u32,
 }
 
-/// A descriptor and the names of its codes while it is checked.
+/// A descriptor with decoded type and storage.
 pub(super) struct Check<'a> {
     at: u32,
     /// Distance to the next descriptor.
@@ -52,11 +52,11 @@ pub(super) struct Check<'a> {
     storage: Option<Storage>,
 }
 
-/// What the checks found out.
+/// Results of the checks.
 pub(super) struct Checked {
     pub(super) ty: Option<DataType>,
     pub(super) storage: Option<Storage>,
-    /// Of label, unit, help, attributes and detail.
+    /// Lengths of label, unit, help, attributes and detail.
     pub(super) lengths: [u16; 5],
     pub(super) value_size: u32,
     /// Number of states; 0 if the field is no state set.
@@ -97,8 +97,8 @@ impl<'a> Check<'a> {
         Ok(Checked { ty: self.ty, storage: self.storage, lengths, value_size, states })
     }
 
-    /// The size of the value of an atomic scalar that keeps all rules: nearly all fields
-    /// are such, and this is a few comparisons. `None` says nothing.
+    /// Fast path for valid atomic scalars, which most fields are: the size of the value. `None`
+    /// means that the full check must decide.
     #[inline]
     fn plain(&self, header: &Header, preceding: &mut Preceding) -> Option<u32> {
         let RawDescriptor { properties, place, slot_size, member, .. } = *self.raw;
@@ -151,15 +151,15 @@ impl<'a> Check<'a> {
             Some(Storage::Atomic | Storage::Latched | Storage::Journal) => {
                 self.check_cell(header, value_size, group, preceding)?;
             }
-            // As if the descriptor was not there: a group goes on after it.
+            // Skipped: a group continues after it.
             None => {}
         }
         preceding.counter = self.counter();
         Ok((value_size, states))
     }
 
-    /// Where the descriptor of a rate that belongs to this field must be; `None` if this is
-    /// no counter that can have one. Groups count: their members are latched scalars too.
+    /// Offset of the next descriptor, if this field is a counter that can have a rate. Members of
+    /// groups are latched scalars and can have one too.
     fn counter(&self) -> Option<u32> {
         let counter = self.raw.properties.is_kind(Kind::Counter)
             && self.ty == Some(DataType::U64)
@@ -220,9 +220,9 @@ impl<'a> Check<'a> {
         Ok(lengths)
     }
 
-    /// Rule `cell-overlap` for a constant, in so far as it bounds the work: many fields that
-    /// share one large constant would take for ever. Twice the heap is more than constants
-    /// that do not overlap can have, with room for one whose damaged size is counted too.
+    /// Bounds the work on constants (rule `cell-overlap`): many fields could share one large
+    /// constant. Constants that do not overlap have at most the size of the heap; twice as much
+    /// leaves room for one whose size is damaged.
     fn count_constant(
         &self,
         size: u64,
@@ -305,7 +305,7 @@ impl<'a> Check<'a> {
             return Err(FieldError::Slots { offset, slot_bits, slot_size });
         }
         if self.storage == Some(Storage::Journal) {
-            // The elements are after the slots, so there is no place in a slot.
+            // The elements lie after the slots, so the offset in a slot must be 0.
             let bad = |found| FieldError::Member {
                 offset: self.at.saturating_add(d::MEMBER),
                 found,
@@ -315,8 +315,7 @@ impl<'a> Check<'a> {
             };
             return if member == 0 { Ok(()) } else { Err(bad(member)) };
         }
-        // Without slots the limit is 0 and so must `member` be.
-        // A value of a type that is not known begins in the slot.
+        // Without slots `member` must be 0. A value of unknown type takes at least one byte.
         let size = if slot_bits == 0 { 0 } else { value_size.max(1) };
         let least = group.map_or(0, |group| group.member_end);
         let inside = member.checked_add(size).is_some_and(|end| end <= slot_size);
@@ -328,7 +327,7 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// The group of the fields before, if this field goes on with it.
+    /// The group of the preceding field, if this field is a member too.
     #[inline]
     fn group(&self, preceding: &Preceding) -> Option<Group> {
         let raw = self.raw;
@@ -347,7 +346,7 @@ impl<'a> Check<'a> {
         heap: Heap,
         preceding: &mut Preceding,
     ) -> Result<(), FieldError> {
-        // Of a type that is not known the start has to be there.
+        // A value of unknown type takes at least one byte.
         let size = self.ty.map_or(1, |ty| constant_size(source, heap, self.raw, ty));
         if !self.raw.place.is_multiple_of(8) || !heap.holds(self.raw.place, size) {
             return Err(self.misplaced(size, heap.start, heap.end));
@@ -382,7 +381,7 @@ impl<'a> Check<'a> {
         }
         preceding.end = end;
         preceding.group = self.is(flags::MEMBER).then(|| {
-            // A value of a type that is not known has at least one byte.
+            // A value of unknown type takes at least one byte.
             let member_end = member.saturating_add(value_size.max(1)).next_multiple_of(8);
             Group { place, slot_bits, slot_size, member_end }
         });
@@ -404,8 +403,8 @@ fn check_pairs<S: Source + ?Sized>(source: &S, attributes: HeapStr) -> Result<()
     })
 }
 
-/// The size of a constant that is inside the heap. `None` where its place or size is not
-/// known, so that there is no checksum to compare: a later rule says why.
+/// Size of a constant inside the heap. `None` if its place or size is invalid, so that the checksum
+/// cannot be computed: a later rule reports why.
 #[inline(never)]
 fn locate_constant<S: Source + ?Sized>(source: &S, heap: Heap, raw: &RawDescriptor) -> Option<u64> {
     let ty = raw.properties.ty()?;
@@ -418,8 +417,8 @@ fn locate_constant<S: Source + ?Sized>(source: &S, heap: Heap, raw: &RawDescript
     heap.holds(raw.place, size).then_some(size)
 }
 
-/// Bytes of a constant in the heap with its padding. A text that says it is longer than
-/// its capacity is taken as long as that: the value is then refused, not the field.
+/// Size of a constant in the heap, in bytes with padding. The length of a text is limited to its
+/// capacity: a longer one damages the value, not the field.
 fn constant_size<S: Source + ?Sized>(
     source: &S,
     heap: Heap,
@@ -435,7 +434,7 @@ fn constant_size<S: Source + ?Sized>(
     }
 }
 
-/// Size of a value, or the largest count that would have been good.
+/// Size of a value in bytes, or the largest valid count.
 #[inline]
 fn value_size(ty: DataType, count: u32, array: bool) -> Result<u32, u32> {
     let limit = match (ty.is_scalar(), array) {

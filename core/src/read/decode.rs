@@ -7,16 +7,15 @@ use super::field::Field;
 use super::scalar::{ArrayView, Scalar, scalar};
 use super::value::{Reading, Value};
 use super::verdict::Verdict;
-use crate::layout::{CUT, TEXT_PREFIX};
+use crate::layout::{CUT, TEXT_HEAD};
 use crate::types::{DataType, Storage};
 
-/// [`TEXT_PREFIX`] for arrays.
-const PREFIX: usize = TEXT_PREFIX as usize;
+const PREFIX: usize = TEXT_HEAD as usize;
 
 /// Decodes a field's value from the bytes of a whole slot of its cell.
 ///
-/// So all members of a group come from one consistent slot. Offsets in errors are
-/// from the start of `slot`; see [`Slot::value`](super::Slot::value).
+/// All members of a group can be decoded from one consistent slot. Offsets in errors count from the
+/// start of `slot`; see [`Slot::value`](super::Slot::value).
 #[must_use]
 pub fn decode<'a>(field: &Field, slot: &'a [u8]) -> Reading<'a> {
     decode_slot(field, slot, 0)
@@ -82,7 +81,7 @@ fn decode_text<'a>(field: &Field, ty: DataType, bytes: &'a [u8], at: u32) -> Rea
     }
 }
 
-/// Whether a state set has no such state.
+/// Whether `found` is no state of a state set.
 #[inline]
 pub(super) const fn no_state(field: &Field, found: u64) -> bool {
     field.states() != 0 && found >= field.states() as u64

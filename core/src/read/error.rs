@@ -1,7 +1,7 @@
 //! Why an image, a field or a value is refused: FORMAT.md section 12.
 //!
-//! One variant per broken rule, with the numbers that broke it. [`Refusal::code`] and
-//! its two namesakes are the stable codes of the document; the fixtures use them too.
+//! One variant per rule, with the numbers that broke it. The methods `code` return the stable codes
+//! of the document, which the fixtures use too.
 
 use core::fmt;
 
@@ -24,7 +24,7 @@ pub enum Section {
 }
 
 impl Section {
-    /// Where the header says where the section is.
+    /// Offset of the section's own offset in the header.
     const fn offset(self) -> u32 {
         match self {
             Self::Descriptors => h::DESCRIPTOR_OFFSET,
@@ -55,13 +55,13 @@ pub enum Refusal {
     UnsupportedMajor { found: u16 },
     /// The fixed part of the header is damaged.
     HeaderChecksum { found: u64, expected: u64 },
-    /// Only readers of a later minor version can read the image.
+    /// The image needs a reader of a later minor version.
     UnsupportedMinor { found: u16 },
-    /// The image uses features that this reader does not know; their bits.
+    /// The image requires features unknown to this reader; their bits.
     RequiredFeatures { found: u64 },
     /// The header's size is below 192, not a multiple of 64, or past the end.
     HeaderSize { found: u16, limit: u32 },
-    /// The image says that it is larger than the bytes that are there.
+    /// The size of the image is larger than its source.
     FileSize { found: u32, limit: u32 },
     /// The distance between descriptors is below 64 or not a multiple of 8.
     DescriptorSize { found: u16 },
@@ -79,11 +79,11 @@ pub enum Refusal {
     Building,
     /// The state is none of building, live and closed.
     BadState { found: u32 },
-    /// More descriptors than there is room for.
+    /// More descriptors than the capacity.
     FieldCount { found: u32, limit: u32 },
-    /// More heap in use than there is.
+    /// More of the heap in use than its size.
     HeapUsed { found: u32, limit: u32 },
-    /// More lanes in use than there are.
+    /// More lanes in use than the capacity.
     LanesUsed { found: u32, limit: u32 },
 }
 
@@ -204,7 +204,7 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
-/// What is wrong with a field's attributes.
+/// Fault in the attributes of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AttributeFault {
@@ -214,7 +214,7 @@ pub enum AttributeFault {
     KeyLength,
     /// A key with a byte that is none of `A-Z a-z 0-9 _ . -`.
     KeyByte,
-    /// A key that was there before.
+    /// A repeated key.
     Repeated,
 }
 
@@ -248,7 +248,7 @@ pub enum FieldError {
     Attributes { offset: u32, fault: AttributeFault },
     /// A count that the type does not allow.
     Count { offset: u32, found: u32, limit: u32 },
-    /// Type, storage and flags that do not go together.
+    /// Type, storage and flags that exclude each other.
     TypeStorage { offset: u32, ty: u8, storage: u8, flags: u16 },
     /// A type that the kind does not allow.
     KindType { offset: u32, kind: Kind, ty: DataType },

@@ -12,7 +12,7 @@ use crate::protocol;
 use crate::region::{Source, SourceWord};
 use crate::types::{Aggregation, DataType, Kind, Level, Storage};
 
-/// The checked description of a field. No accessor fails.
+/// A checked descriptor. No accessor fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
     index: u32,
@@ -38,7 +38,7 @@ impl Field {
         index: u32,
         preceding: &mut Preceding,
     ) -> Result<Self, FieldError> {
-        // Past the capacity there are only zeros, and they are no state of a field.
+        // An index past the capacity reads as zeros, whose state is refused.
         let at = header.descriptor(index).unwrap_or(!7);
         let mut bytes = [0; d::SIZE as usize];
         source.copy(at, &mut bytes);
@@ -56,44 +56,44 @@ impl Field {
         self.index
     }
 
-    /// The numbers as they are in the image.
+    /// The unchecked numbers of the descriptor.
     #[must_use]
     pub const fn raw(&self) -> &RawDescriptor {
         &self.raw
     }
 
-    /// Everything that describes the field in numbers.
+    /// Type, kind, aggregation, level, count, flags and parameter.
     #[must_use]
     #[inline]
     pub const fn properties(&self) -> Properties {
         self.raw.properties
     }
 
-    /// Data type of the value or of its elements; `None` if this reader does not know it.
+    /// Data type of the value or of its elements; `None` if unknown.
     #[must_use]
     pub const fn ty(&self) -> Option<DataType> {
         self.ty
     }
 
-    /// What the value means; `None` if this reader does not know it.
+    /// Meaning of the value; `None` if unknown.
     #[must_use]
     pub const fn kind(&self) -> Option<Kind> {
         self.raw.properties.kind()
     }
 
-    /// How values combine; one that this reader does not know is `Each`.
+    /// Rule for combining values; `Each` if unknown.
     #[must_use]
     pub const fn aggregation(&self) -> Aggregation {
         self.raw.properties.aggregation()
     }
 
-    /// Where the value is kept; `None` if this reader does not know it.
+    /// Storage class of the value; `None` if unknown.
     #[must_use]
     pub const fn storage(&self) -> Option<Storage> {
         self.storage
     }
 
-    /// How much the field matters.
+    /// Level of detail.
     #[must_use]
     pub const fn level(&self) -> Level {
         self.raw.properties.level()
@@ -129,21 +129,21 @@ impl Field {
         self.raw.properties.count()
     }
 
-    /// Size of the value in bytes, with the length words of text and bytes; 0 if the
-    /// type is not known.
+    /// Size of the value in bytes, with the length words of text and bytes; 0 if the type is
+    /// unknown.
     #[must_use]
     pub const fn value_size(&self) -> u32 {
         self.value_size
     }
 
-    /// Bytes that the buffer of a read must have: whole words. For a journal, the elements
-    /// and a slot.
+    /// Minimum size of a read's buffer in bytes, a multiple of 8. For a journal, the elements and a
+    /// slot.
     #[must_use]
     pub const fn buffer_size(&self) -> usize {
         let slot = match self.storage {
             Some(Storage::Journal) => self.raw.slot_size,
             Some(_) => 0,
-            // Its value is never read, and nothing bounds what it says of itself.
+            // Its value is never read and its sizes were not checked.
             None => return 0,
         };
         self.value_size.next_multiple_of(8).saturating_add(slot) as usize
@@ -169,12 +169,12 @@ impl Field {
         if self.has_slots() { self.raw.slots() } else { 0 }
     }
 
-    /// Of a storage that is not known the numbers were not checked.
+    /// The numbers of an unknown storage were not checked.
     const fn has_slots(&self) -> bool {
         matches!(self.storage, Some(Storage::Latched | Storage::Journal))
     }
 
-    /// The parameter, whose meaning the kind gives.
+    /// Parameter of the kind.
     #[must_use]
     pub const fn param(&self) -> u32 {
         self.raw.properties.param()
@@ -195,7 +195,7 @@ impl Field {
         self.states
     }
 
-    /// Where the value is in its slot, in bytes.
+    /// Offset of the value in its slot, in bytes.
     #[must_use]
     pub const fn member(&self) -> u32 {
         self.raw.member
@@ -226,15 +226,15 @@ impl Field {
         HeapStr::new(self.raw.attributes, self.lengths[3])
     }
 
-    /// The detail, a list of which a zero byte ends each item but the last: the names of
-    /// states, or the windows of a rate. Empty if there is none.
+    /// The detail: items separated by zero bytes, the names of states or the windows of a rate.
+    /// Empty if there is none.
     #[must_use]
     pub const fn detail(&self) -> HeapStr {
         HeapStr::new(self.raw.detail, self.lengths[4])
     }
 
-    /// Whether the field is retired now; if so, a field that was added before in its place is
-    /// counted after. `source` must be the image itself, not a copy.
+    /// Whether the field is retired now. If so, a field count loaded after this call includes a
+    /// field that was added as its replacement. `source` must be the image itself, not a copy.
     #[inline]
     pub fn retired<S: Source + ?Sized>(&self, source: &S) -> bool {
         protocol::retired(&SourceWord { source, offset: self.at.saturating_add(d::STATE) })

@@ -8,12 +8,12 @@ use crate::region::Source;
 
 /// Position of an iteration over the fields of an image.
 ///
-/// Guarded, it continues when the image has more fields. It remembers the end of the last cell, to
-/// find cells that overlap.
+/// The same cursor continues when the image has more fields. It remembers the end of the last cell,
+/// to detect overlapping cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cursor {
     next: u32,
-    /// As loaded last: loaded again when `next` arrives there.
+    /// Number of fields; loaded again when `next` reaches it.
     count: u32,
     heap_used: u32,
     preceding: Preceding,
@@ -68,11 +68,11 @@ impl Cursor {
         Field::read(source, header, heap_used, index, &mut self.preceding)
     }
 
-    /// Loads the counts. One that broke its rule since the image was opened is not used.
+    /// Loads the counts. `None` if there are no more fields or a count is invalid now.
     #[cold]
     fn load_counts<S: Source + ?Sized>(&mut self, source: &S, header: &Header) -> Option<()> {
         let count = header.field_count(source).ok()?;
-        // After the count: the strings of all fields counted are inside.
+        // After the count, so that it includes the strings of all these fields.
         let heap_used = header.heap_used(source).ok()?;
         (self.count, self.heap_used) = (count, heap_used);
         (self.next < count).then_some(())

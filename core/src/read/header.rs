@@ -13,16 +13,15 @@ use crate::region::{Source, SourceWord};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ImageState {
-    /// Not complete yet: only tools look at such an image.
+    /// Not complete yet.
     Building,
-    /// In use, or its writer died; the format cannot tell.
+    /// In use, or its writer died: the format does not tell these apart.
     Live,
-    /// Its writer ended cleanly: no value changes any more.
+    /// Its writer ended cleanly: values no longer change.
     Closed,
 }
 
-/// The fixed part of a header that passed all checks, so all offsets are inside the
-/// image and in order.
+/// The checked fixed part of a header: all offsets are inside the image and in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     raw: RawHeader,
@@ -31,15 +30,14 @@ pub struct Header {
 impl Header {
     /// Loads and checks the fixed part, in the order of FORMAT.md section 12.
     ///
-    /// The state is not looked at: a tool may show the header of an image that is
-    /// still building.
+    /// The state is not checked: a tool may show the header of an image that is building.
     ///
     /// # Errors
     ///
     /// The first broken rule.
     pub fn read<S: Source + ?Sized>(source: &S) -> Result<Self, Refusal> {
         let size = source.size();
-        // What is not an image at all is told so, not that it is too short for one.
+        // Other bytes are reported as such, not as too short.
         let mut magic = [0; 8];
         source.copy(h::MAGIC, &mut magic);
         let there = magic.len().min(size as usize);
@@ -49,7 +47,7 @@ impl Header {
         if size < h::SIZE {
             return Err(Refusal::TooShort { found: size });
         }
-        // Loaded once: what is checked is what is used, whatever a hostile writer does.
+        // Loaded once, so that a hostile writer cannot change it after the check.
         let mut bytes = [0; h::STATE as usize];
         source.copy(0, &mut bytes);
         let raw = RawHeader::load(bytes.as_slice());
@@ -59,7 +57,7 @@ impl Header {
         Ok(Self { raw })
     }
 
-    /// The numbers as they are in the image.
+    /// The unchecked numbers of the header.
     #[must_use]
     pub const fn raw(&self) -> &RawHeader {
         &self.raw
@@ -71,7 +69,7 @@ impl Header {
         self.raw.minor
     }
 
-    /// Random identity of the publisher; images with the same one are parts of one.
+    /// Random identity of the publisher, the same in all of its images.
     #[must_use]
     pub const fn instance(&self) -> [u8; 16] {
         self.raw.instance
@@ -95,7 +93,7 @@ impl Header {
         self.raw.descriptor_offset
     }
 
-    /// Most descriptors.
+    /// Maximum number of descriptors.
     #[must_use]
     pub const fn descriptor_capacity(&self) -> u32 {
         self.raw.descriptor_capacity
@@ -152,8 +150,8 @@ impl Header {
         index.checked_mul(self.descriptor_size())?.checked_add(self.raw.descriptor_offset)
     }
 
-    /// The state now. What was done before the image came into it is visible after: of a
-    /// live one the first fields, of a closed one the last values.
+    /// The state now. Loads after this call see what was stored before the state: the first fields
+    /// of a live image, the last values of a closed one.
     ///
     /// # Errors
     ///
@@ -167,7 +165,7 @@ impl Header {
         }
     }
 
-    /// How many descriptors are published now. All that they refer to is visible after.
+    /// Number of descriptors published now. Loads after this call see all that they refer to.
     ///
     /// # Errors
     ///
@@ -178,7 +176,7 @@ impl Header {
         if found > limit { Err(Refusal::FieldCount { found, limit }) } else { Ok(found) }
     }
 
-    /// How many bytes of the heap are in use now.
+    /// Bytes of the heap in use now.
     ///
     /// # Errors
     ///
@@ -188,7 +186,7 @@ impl Header {
         if found > limit { Err(Refusal::HeapUsed { found, limit }) } else { Ok(found) }
     }
 
-    /// Lanes at and above this number were never claimed until now.
+    /// Number of lanes claimed until now; lanes at and above this number are unused.
     ///
     /// # Errors
     ///
@@ -199,7 +197,7 @@ impl Header {
         if found > limit { Err(Refusal::LanesUsed { found, limit }) } else { Ok(found) }
     }
 
-    /// How many fields did not fit and went to no image.
+    /// Number of fields that fit into no image.
     pub fn fields_refused<S: Source + ?Sized>(&self, source: &S) -> u32 {
         source.load32(h::FIELDS_REFUSED)
     }
@@ -262,7 +260,7 @@ fn check_sections(raw: &RawHeader) -> Result<(), Refusal> {
             return Err(Refusal::Alignment { offset, found, alignment });
         }
     }
-    // Each product and sum below fits 64 bits: the factors have at most 32.
+    // No overflow of 64 bits: all factors have at most 32.
     let end =
         |offset: u32, count: u32, size: u32| u64::from(offset) + u64::from(count) * u64::from(size);
     let descriptors_end =

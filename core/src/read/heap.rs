@@ -6,14 +6,14 @@ use super::error::FieldError;
 use crate::checksum::Fletcher64;
 use crate::region::Source;
 
-/// Bytes of the length before a string.
+/// Size of the length before a string, in bytes.
 const LENGTH: u32 = 2;
-/// Bit 7 of every byte of a word: set somewhere unless all four are ASCII.
+/// Bit 7 of each byte of a word: all clear if the four bytes are ASCII.
 const HIGH_BITS: u32 = 0x8080_8080;
 
-/// A checked place of a string in the heap; what it holds is loaded when asked for.
+/// Checked offset and length of a string in the heap. The text is loaded on request.
 ///
-/// The default is the empty string: what a field without a unit has.
+/// The default is the empty string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct HeapStr {
     /// Offset of the length before the text.
@@ -22,7 +22,7 @@ pub struct HeapStr {
 }
 
 impl HeapStr {
-    /// The text of `len` bytes whose length is at `at`, both checked.
+    /// The string of `len` bytes at `at`, both checked.
     pub(super) const fn new(at: u32, len: u16) -> Self {
         Self { at, len }
     }
@@ -47,13 +47,13 @@ impl HeapStr {
 
     /// Copies the text into `out` and returns it.
     ///
-    /// Cannot fail: where `out` is too short, or a hostile writer changed the text after
-    /// it was checked, the answer is the longest UTF-8 prefix.
+    /// Cannot fail: if `out` is too short, or a hostile writer changed the text after the check,
+    /// the result is the longest UTF-8 prefix.
     pub fn read<'b, S: Source + ?Sized>(self, source: &S, out: &'b mut [u8]) -> &'b str {
         prefix(self.load(source, out))
     }
 
-    /// As [`HeapStr::read`], of what may not be UTF-8.
+    /// [`HeapStr::read`] for bytes that may not be UTF-8.
     fn load<'b, S: Source + ?Sized>(self, source: &S, out: &'b mut [u8]) -> &'b [u8] {
         let n = out.len().min(self.len());
         let Some(text) = out.get_mut(..n) else { return &[] };
@@ -73,8 +73,7 @@ impl HeapStr {
         text
     }
 
-    /// The text in an image that is a plain slice, without a copy. As [`HeapStr::read`],
-    /// this cannot fail.
+    /// The text in a plain slice, without a copy. Cannot fail, as [`HeapStr::read`].
     #[must_use]
     pub fn slice(self, image: &[u8]) -> &str {
         let from = self.offset() as usize;
@@ -105,10 +104,10 @@ impl Heap {
         at >= self.start && u64::from(at).saturating_add(size) <= u64::from(self.end)
     }
 
-    /// Checks the place and length of the string at `at`, whose reference is at `from`, and
-    /// takes it into `scan`. Returns the length of its text.
+    /// Checks offset and length of the string at `at`, which is referred to at `from`, and adds its
+    /// words to `scan`. Returns the length of the text.
     ///
-    /// Not inlined: four copies of it in `Field::read` make that slower.
+    /// Not inlined: four copies make `Field::read` slower.
     #[inline(never)]
     pub(super) fn string<S: Source + ?Sized>(
         self,
@@ -142,13 +141,13 @@ impl Heap {
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) sum: Fletcher64,
-    /// All words of all strings, joined by or.
+    /// Bitwise or of all words of all strings.
     bits: u32,
 }
 
 impl Scan {
-    /// Whether all strings are ASCII, so that no further check is needed. Bit 7 of a length
-    /// can make this false too, which costs a check and nothing else.
+    /// Whether all strings are ASCII and need no further check. A length with bit 7 set also makes
+    /// this false, which only costs a check.
     pub(super) const fn is_ascii(&self) -> bool {
         self.bits & HIGH_BITS == 0
     }
@@ -156,8 +155,8 @@ impl Scan {
 
 /// Calls `look` with the bytes of a string.
 ///
-/// Most strings are short, and clearing a buffer for the longest takes longer than all
-/// other checks of a field together.
+/// Short strings use a small buffer: clearing one for the longest string takes longer than all
+/// other checks of a field.
 pub(super) fn with_bytes<S: Source + ?Sized, T>(
     source: &S,
     string: HeapStr,
@@ -191,7 +190,7 @@ mod tests {
     const IMAGE: &[u8] = b"....\x05\x00hello\x00\x02\x00\xC3\xA4\x03\x00a\xFF\xFF\x00";
     const HEAP: Heap = Heap { start: 4, end: 24 };
 
-    /// The string and whether it is ASCII.
+    /// The length of the string, and whether it is ASCII.
     fn string(at: u32, limit: usize) -> Result<(HeapStr, bool), FieldError> {
         let mut scan = Scan::default();
         let len = HEAP.string(IMAGE, 99, at, limit, &mut scan)?;
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_comes_out_by_copy_and_by_slice() {
+    fn heap_str_read_and_slice_agree() {
         let (hello, ascii) = string(4, 255).unwrap();
         assert!(ascii);
         assert_eq!((hello.len(), hello.offset()), (5, 6));
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_is_found_with_its_offset() {
+    fn check_utf8_error_has_offset() {
         let (bad, ascii) = string(16, 255).unwrap();
         assert!(!ascii);
         assert_eq!(bad.slice(IMAGE), "a");
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_lies_in_the_used_heap() {
+    fn heap_string_outside_used_part_is_refused() {
         for at in [0, 1, 5, 24, 28, u32::MAX, u32::MAX - 3] {
             assert_eq!(string(at, 255).unwrap_err().code(), "string-place", "{at}");
         }
@@ -233,14 +232,14 @@ mod tests {
             string(4, 4).unwrap_err(),
             FieldError::StringLength { offset: 4, found: 5, limit: 4 }
         );
-        // The padding belongs to the string.
+        // Padding is part of the string.
         let heap = Heap { start: 4, end: 11 };
         let error = heap.string(IMAGE, 99, 4, 255, &mut Scan::default()).unwrap_err();
         assert_eq!(error, FieldError::StringLength { offset: 4, found: 5, limit: 5 });
     }
 
     #[test]
-    fn an_empty_string_needs_no_image() {
+    fn heap_str_empty_reads_nothing() {
         assert_eq!(HeapStr::default().read([].as_slice(), &mut [0; 4]), "");
         assert_eq!(HeapStr::default().slice(&[]), "");
     }

@@ -1,4 +1,4 @@
-//! An image, checked: the convenient door to the rest of this module.
+//! An image that keeps source and header together.
 
 use super::error::{FieldError, Refusal};
 use super::field::Field;
@@ -41,7 +41,7 @@ impl<S: Source> Image<S> {
         &self.header
     }
 
-    /// What the image is read from.
+    /// The source of the image.
     pub const fn source(&self) -> &S {
         &self.source
     }
@@ -50,12 +50,12 @@ impl<S: Source> Image<S> {
     ///
     /// # Errors
     ///
-    /// `bad-state`: a hostile writer can change it after [`Image::open`].
+    /// `bad-state`, if a hostile writer changed it after [`Image::open`].
     pub fn state(&self) -> Result<ImageState, Refusal> {
         self.header.state(&self.source)
     }
 
-    /// All fields published until now. A damaged one does not hide the next.
+    /// All fields published until now. A damaged one does not end the iteration.
     pub const fn fields(&self) -> Fields<'_, S> {
         Fields { image: self, cursor: Cursor::new() }
     }
@@ -119,11 +119,11 @@ impl<S: Source> Iterator for Fields<'_, S> {
     }
 }
 
-/// The value of a field in a lane, after a look whether the field is retired and the
-/// lane was claimed. A constant has its value in every lane.
+/// The value of a field in a lane, unless the field is retired or the lane was never claimed. A
+/// constant has its value in every lane.
 ///
-/// `out` must have [`Field::buffer_size`] bytes. To read many fields, look the lane up
-/// once and use [`Lane::read`].
+/// `out` must have [`Field::buffer_size`] bytes. To read many fields, open the lane once and use
+/// [`Lane::read`].
 pub fn read_value<'b, S: Source + ?Sized>(
     source: &S,
     header: &Header,
@@ -140,8 +140,8 @@ pub fn read_value<'b, S: Source + ?Sized>(
     Lane::open(source, header, lane).and_then(|lane| lane.read(source, field, out))
 }
 
-/// A whole slot of a latched field's cell in a lane, after the same looks as
-/// [`read_value`]. `out` must have [`Field::slot_size`] bytes.
+/// A whole slot of a latched field's cell in a lane, with the same conditions as [`read_value`].
+/// `out` must have [`Field::slot_size`] bytes.
 pub fn read_slot<'b, S: Source + ?Sized>(
     source: &S,
     header: &Header,

@@ -10,7 +10,7 @@ use crate::protocol::{self, JournalError, ReadJournal, Site};
 use crate::region::Source;
 use crate::types::{DataType, Storage};
 
-/// What a journal holds, consistent: all of it is of one moment.
+/// Elements and slot of a journal, all from one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Journal<'a> {
     number: u32,
@@ -19,7 +19,7 @@ pub struct Journal<'a> {
 }
 
 impl<'a> Journal<'a> {
-    /// Number of the change, modulo 2^32; 0 if nothing was changed yet.
+    /// Number of changes, modulo 2^32.
     #[must_use]
     pub const fn number(&self) -> u32 {
         self.number
@@ -31,15 +31,15 @@ impl<'a> Journal<'a> {
         ArrayView::new(DataType::U64, self.elements)
     }
 
-    /// Unit `index` of the slot: 0 is the total of the elements, from 2 on the kind gives
-    /// the meaning. 0 past the end.
+    /// Unit `index` of the slot: unit 0 is the total of the elements, units from 2 belong to the
+    /// kind. 0 past the end.
     #[must_use]
     pub fn word(&self, index: usize) -> u64 {
         word(self.slot, index).unwrap_or(0)
     }
 }
 
-/// What a histogram holds, consistent.
+/// Values of a histogram, all from one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Histogram<'a> {
     journal: Journal<'a>,
@@ -53,31 +53,31 @@ impl<'a> Histogram<'a> {
         self.journal.word(0)
     }
 
-    /// Their sum: the bits of an f64 where the buckets are of floats.
+    /// Sum of the values: an integer, or the bits of an f64 if the buckets are of floats.
     #[must_use]
     pub fn sum_bits(&self) -> u64 {
         if self.count() == 0 { 0 } else { self.journal.word(2) }
     }
 
-    /// The smallest value, as [`Histogram::sum_bits`]; `None` if there is none.
+    /// Minimum, encoded as [`Histogram::sum_bits`]; `None` if there is no value.
     #[must_use]
     pub fn min_bits(&self) -> Option<u64> {
         (self.count() != 0).then(|| self.journal.word(3))
     }
 
-    /// The largest value, as [`Histogram::sum_bits`]; `None` if there is none.
+    /// Maximum, encoded as [`Histogram::sum_bits`]; `None` if there is no value.
     #[must_use]
     pub fn max_bits(&self) -> Option<u64> {
         (self.count() != 0).then(|| self.journal.word(4))
     }
 
-    /// What the elements count.
+    /// The buckets.
     #[must_use]
     pub const fn buckets(&self) -> Buckets {
         self.buckets
     }
 
-    /// How many values each element has: below the range, in each bucket, above it.
+    /// Number of values below the range, in each bucket, and above it.
     pub fn counts(&self) -> impl ExactSizeIterator<Item = u64> + use<'a> {
         let words = self.journal.elements.chunks_exact(8);
         words.map(|bytes| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)))
@@ -97,7 +97,7 @@ pub(super) fn read<'b, S: Source + ?Sized>(
     cell: u32,
     out: &'b mut [u8],
 ) -> Verdict<Journal<'b>> {
-    // Of a type that is not known the number of elements is not known either.
+    // Without a known type the number of elements is unknown.
     if field.storage() != Some(Storage::Journal) || field.ty() != Some(DataType::U64) {
         return Verdict::Unknown;
     }
@@ -121,16 +121,16 @@ pub(super) fn read<'b, S: Source + ?Sized>(
     }
 }
 
-/// The same journal as a histogram; `Unknown` if the field is none.
+/// The journal as a histogram; `Unknown` if the field is none.
 pub(super) fn histogram<'b>(field: &Field, journal: Journal<'b>) -> Verdict<Histogram<'b>> {
     match field.buckets() {
-        // The rule `kind-param` gave its slot room for all that a histogram has.
+        // Rule `kind-param` checked that the slot is large enough.
         Some(buckets) => Verdict::Consistent(Histogram { journal, buckets }),
         None => Verdict::Unknown,
     }
 }
 
-/// A journal in a source, and the reader's copy.
+/// A journal in a source, and buffers for a copy.
 struct Reader<'a, 'b, S: ?Sized> {
     source: &'a S,
     cell: u32,

@@ -1,4 +1,4 @@
-//! What a kind asks of the parameter and the detail: FORMAT.md section 4.2, `kind-param`.
+//! Parameter and detail of each kind: FORMAT.md section 4.2, rule `kind-param`.
 
 use super::heap::{HeapStr, with_bytes};
 use crate::buckets::{Buckets, HISTOGRAM_SLOT};
@@ -7,9 +7,9 @@ use crate::layout::{MAX_STATE, MAX_STATES, MAX_WINDOWS};
 use crate::region::Source;
 use crate::types::Kind;
 
-/// Checks the parameter and the detail. `counter` says whether the descriptor before is one
-/// of a counter that a rate can belong to. Returns the number of states, 0 for other kinds;
-/// `None` if the rule is broken. Kinds that give them no meaning allow anything.
+/// Checks parameter and detail. `counter` tells whether the preceding field is a counter that can
+/// have a rate. Returns the number of states, 0 for other kinds; `None` if the rule is broken.
+/// Kinds without a parameter or detail allow any value.
 pub(super) fn check_kind_param<S: Source + ?Sized>(
     source: &S,
     raw: &RawDescriptor,
@@ -38,7 +38,7 @@ pub(super) fn check_kind_param<S: Source + ?Sized>(
     good.then_some(0)
 }
 
-/// The number of names; `None` if there is none, or one is empty or too long.
+/// Number of names; `None` if there is none, or one is empty or too long.
 fn count_names(detail: &[u8]) -> Option<usize> {
     let mut count = 0;
     for name in detail.split(|byte| *byte == 0) {
@@ -50,7 +50,7 @@ fn count_names(detail: &[u8]) -> Option<usize> {
     Some(count)
 }
 
-/// Whether these are numbers of seconds above 0.
+/// Whether all items are numbers of seconds above 0.
 fn are_windows(detail: &[u8]) -> bool {
     let mut count = 0;
     detail.split(|byte| *byte == 0).all(|item| {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_counted() {
+    fn count_names_empty_or_long_is_none() {
         assert_eq!(count_names(b"idle"), Some(1));
         assert_eq!(count_names(b"idle\0busy\0x"), Some(3));
         for bad in [&b""[..], b"\0", b"a\0", b"\0a", b"a\0\0b", &[b'x'; 64]] {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_are_seconds() {
+    fn are_windows_seconds_above_zero() {
         for good in [&b"60"[..], b"60\x00300\x00900", b"1", b"999999", b"01"] {
             assert!(are_windows(good), "{good:?}");
         }

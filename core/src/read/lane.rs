@@ -13,20 +13,20 @@ use crate::protocol::{self, ReadCell, Site};
 use crate::region::{Source, SourceWord};
 use crate::types::{Kind, Storage};
 
-/// State of a lane that was claimed.
+/// State of a claimed lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LaneState {
     /// A writer owns it, or died owning it.
     Owned,
-    /// Its writer handed it back.
+    /// Handed back by its writer.
     HandedBack,
 }
 
-/// A lane that was claimed.
+/// A claimed lane.
 ///
-/// The methods take the image (not a copy of its metadata) and a field of the same
-/// image. They do not look whether the field is retired: [`Field::retired`].
+/// Methods take the image, not a copy of its metadata, and a field of the same image. They do not
+/// check [`Field::retired`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lane {
     index: u32,
@@ -35,8 +35,8 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Lane `index` as it is now: absent if it was never claimed. Optional values that are read
-    /// after are of its owner then, or of a later one.
+    /// Opens lane `index`; absent if it was never claimed. Optional values read through the result
+    /// belong to the owner at the time of this call or to a later one.
     #[inline]
     pub fn open<S: Source + ?Sized>(source: &S, header: &Header, index: u32) -> Verdict<Self> {
         let lanes_used = SourceWord { source, offset: h::LANES_USED };
@@ -67,18 +67,18 @@ impl Lane {
         self.base
     }
 
-    /// The state when the lane was looked up.
+    /// State at the time of [`Lane::open`].
     #[must_use]
     pub const fn state(&self) -> LaneState {
         self.state
     }
 
-    /// How often the lane was claimed.
+    /// Number of times that the lane was claimed.
     pub fn owners<S: Source + ?Sized>(&self, source: &S) -> u32 {
         source.load32(self.base.saturating_add(lane::OWNERS))
     }
 
-    /// Whether the lane has a value of `field`. What is loaded after is at least as new.
+    /// Whether the lane has a value of `field`. Values loaded after this call are at least as new.
     #[inline]
     pub fn has<S: Source + ?Sized>(&self, source: &S, field: &Field) -> bool {
         if !field.is_optional() {
@@ -87,9 +87,8 @@ impl Lane {
         self.presence(source, field.index()) >> (field.index() % 32) & 1 != 0
     }
 
-    /// The presence bits of the 32 fields around number `index`, which is below the image's
-    /// capacity: bit `index % 32` is that of field `index`. What is loaded after is at least
-    /// as new.
+    /// The word of presence bits that field `index` belongs to; its bit is `index % 32`. `index`
+    /// must be below the image's capacity. Values loaded after this call are at least as new.
     #[inline]
     pub fn presence<S: Source + ?Sized>(&self, source: &S, index: u32) -> u32 {
         let word = (index / 32).saturating_mul(4).saturating_add(lane::PRESENCE);
@@ -97,7 +96,7 @@ impl Lane {
         protocol::load_presence(&SourceWord { source, offset })
     }
 
-    /// The value of an atomic field; `Unknown` for other fields. The fastest read.
+    /// The value of an atomic field; `Unknown` for other fields.
     #[inline]
     pub fn scalar<S: Source + ?Sized>(&self, source: &S, field: &Field) -> Verdict<Scalar> {
         let (Some(ty), Some(Storage::Atomic)) = (field.ty(), field.storage()) else {
@@ -116,7 +115,7 @@ impl Lane {
         };
         match scalar {
             Ok(Scalar::U64(found)) if no_state(field, found) => {
-                // At most 32 bits: state sets have no wider type.
+                // State sets have at most 32 bits.
                 let found = u32::try_from(found).unwrap_or(u32::MAX);
                 Verdict::Damaged(ValueError::Range { offset, found, ty })
             }
@@ -152,7 +151,7 @@ impl Lane {
         }
     }
 
-    /// The sum of the newest values of a window, all of one moment.
+    /// The sum of the newest values of a window, all from one moment.
     fn window<'b, S: Source + ?Sized>(
         &self,
         source: &S,
@@ -174,7 +173,7 @@ impl Lane {
                     scalar(ty, slot.bytes()).map_or(Verdict::NoRoom, Verdict::Consistent)
                 }) {
                     Verdict::Consistent(value) => sum.add(value),
-                    // The writer has been round; the others would be newer too.
+                    // The writer has overwritten this slot: try again.
                     Verdict::Absent => break,
                     other => return other.and_then(|_| Verdict::NoRoom),
                 }
@@ -207,8 +206,8 @@ impl Lane {
     /// A whole slot of the cell of a latched field: the values of all members of its group,
     /// published together. `out` must have [`Field::slot_size`] bytes.
     ///
-    /// The verdict is absent if `field` itself has no value. Where other members are
-    /// optional, ask [`Lane::has`] for each of them before this call.
+    /// The verdict is absent if `field` itself has no value. If other members are optional, call
+    /// [`Lane::has`] for each of them before this call.
     pub fn read_slot<'b, S: Source + ?Sized>(
         &self,
         source: &S,
@@ -228,8 +227,8 @@ impl Lane {
         }
     }
 
-    /// A journal: its elements and the rest of its slot, of one moment. `Unknown` for other
-    /// fields. `out` must have [`Field::buffer_size`] bytes.
+    /// Elements and slot of a journal, from one moment. `Unknown` for other fields. `out` must have
+    /// [`Field::buffer_size`] bytes.
     pub fn read_journal<'b, S: Source + ?Sized>(
         &self,
         source: &S,
@@ -249,8 +248,8 @@ impl Lane {
         self.read_journal(source, field, out).and_then(|journal| journal::histogram(field, journal))
     }
 
-    /// Number of the newest value of a latched field, modulo 2^32; 0 if there is none. What
-    /// is loaded after is at least as new.
+    /// Number of the newest value of a latched field, modulo 2^32; 0 if there is none. Values
+    /// loaded after this call are at least as new.
     pub fn newest<S: Source + ?Sized>(&self, source: &S, field: &Field) -> u32 {
         if field.storage() != Some(Storage::Latched) {
             return 0;
@@ -261,11 +260,11 @@ impl Lane {
         protocol::newest(&mut SlotReader { source, cell, slot_size, from: 0, capacity: None, out })
     }
 
-    /// The slot of value number `number` of a latched field, which is not newer than an
-    /// answer of [`Lane::newest`]. `out` must have [`Field::slot_size`] bytes.
+    /// The slot of value number `number` of a latched field, which must not be newer than a result
+    /// of [`Lane::newest`]. `out` must have [`Field::slot_size`] bytes.
     ///
-    /// The verdict is absent if the slot was given to a newer value meanwhile, or `number`
-    /// is 0: of the last values, [`Field::slots`] minus 1 can be read.
+    /// The verdict is absent if a newer value has overwritten the slot, or `number` is 0: the last
+    /// [`Field::slots`] minus 1 values can be read.
     pub fn read_number<'b, S: Source + ?Sized>(
         &self,
         source: &S,
@@ -305,7 +304,7 @@ impl Lane {
     }
 }
 
-/// A whole slot of a latched cell, consistent.
+/// Copy of a whole slot of a latched cell, consistent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot<'a> {
     bytes: &'a [u8],
@@ -339,7 +338,7 @@ impl<'a> Slot<'a> {
     }
 }
 
-/// The value of a constant field, which no lane has. `out` must have
+/// The value of a constant field, which lies outside of the lanes. `out` must have
 /// [`Field::buffer_size`] bytes. `source` may be a copy of the metadata.
 pub fn constant<'b, S: Source + ?Sized>(
     source: &S,
@@ -355,8 +354,8 @@ pub fn constant<'b, S: Source + ?Sized>(
     decode_value(field, out, field.place())
 }
 
-/// Copies a value into `out`, which is whole words. Of text and bytes, of a `capacity`,
-/// only as much as the length says.
+/// Copies a value into `out`, which has whole words. Of text and bytes, which have a `capacity`,
+/// only the used part is copied.
 #[inline]
 fn copy_value<S: Source + ?Sized>(source: &S, at: u32, capacity: Option<u32>, out: &mut [u8]) {
     let Some(capacity) = capacity else { return source.copy(at, out) };
@@ -370,14 +369,14 @@ fn copy_value<S: Source + ?Sized>(source: &S, at: u32, capacity: Option<u32>, ou
     }
 }
 
-/// A latched cell in a source, and the part of a slot that a read is for.
+/// A latched cell in a source, and a buffer for part of a slot.
 struct SlotReader<'a, S: ?Sized> {
     source: &'a S,
     cell: u32,
     slot_size: u32,
-    /// Where the part starts in the slot.
+    /// Offset of the part in the slot.
     from: u32,
-    /// Of text and bytes.
+    /// Capacity of text and bytes.
     capacity: Option<u32>,
     out: &'a mut [u8],
 }

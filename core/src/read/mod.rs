@@ -1,15 +1,13 @@
-//! The checked reader: from bytes that nobody vouches for to plain values.
+//! The checked reader: from untrusted bytes to plain values.
 //!
-//! [`Image::open`] checks the header, [`Image::fields`] checks each field; after that,
-//! no accessor fails, and a read of a value gives the value or a [`Verdict`], in
-//! bounded time. Nothing here panics, allocates, or follows an offset that was not
-//! checked, whatever the bytes are and whoever changes them meanwhile.
+//! [`Image::open`] checks the header, [`Image::fields`] checks each field. After that no accessor
+//! fails, and a read returns a value or another [`Verdict`] in bounded time. Nothing panics,
+//! allocates or uses an unchecked offset, whatever the bytes are, also while they change.
 //!
-//! Everything works over a [`Source`]: a slice at any alignment, or a
-//! [`Region`](crate::Region) that a writer is changing. [`Image`] is a thin layer over
-//! functions that take the source explicitly, so that an observer may copy the metadata
-//! (all before [`Header::lanes_offset`]) once, walk that copy with a [`Cursor`], and
-//! read values from the region.
+//! Images are read from a [`Source`]: a slice at any alignment, or a [`Region`](crate::Region) that
+//! a writer is changing. [`Image`] is a thin layer over functions that take the source as an
+//! argument. With these an observer can copy the metadata (all before [`Header::lanes_offset`])
+//! once, iterate over that copy with a [`Cursor`], and read values from the region.
 //!
 //! ```
 //! use mmstats_core::read::{Image, Refusal, Verdict};
@@ -61,7 +59,7 @@ pub use verdict::Verdict;
 use crate::layout::MAGIC;
 use crate::region::Source;
 
-/// Which format some bytes are in, by their first bytes.
+/// Format of an image, from its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
@@ -73,7 +71,7 @@ pub enum Format {
     Unknown,
 }
 
-/// Tells formats apart. The rest of the bytes may still be damaged.
+/// Recognises the format by the first bytes. The rest is not checked.
 pub fn sniff<S: Source + ?Sized>(source: &S) -> Format {
     let mut first = [0; 8];
     source.copy(0, &mut first);

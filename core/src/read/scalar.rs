@@ -2,7 +2,8 @@
 
 use crate::types::DataType;
 
-/// One number or bool. Narrow integers are widened; [`Field::ty`](crate::read::Field::ty) tells the width.
+/// One number or bool. Narrow integers are widened; [`Field::ty`](super::Field::ty) tells the
+/// width.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scalar {
     /// u8 to u64.
@@ -48,7 +49,7 @@ impl<'a> ArrayView<'a> {
         self.bytes.is_empty()
     }
 
-    /// The elements one after the other, little-endian.
+    /// The little-endian elements.
     #[must_use]
     pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
@@ -64,13 +65,13 @@ impl<'a> ArrayView<'a> {
     /// The elements in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Scalar> + use<'a> {
         let ty = self.ty;
-        // `scalar` answers for every whole chunk.
+        // Never `None`: the chunk is whole.
         let element = move |chunk| scalar(ty, chunk).unwrap_or(Scalar::U64(0));
         self.bytes.chunks_exact(ty.size() as usize).map(element)
     }
 }
 
-/// The scalar at the start of `bytes`; `None` if it is not all there.
+/// The scalar at the start of `bytes`; `None` if `bytes` is too short.
 #[inline]
 pub(super) fn scalar(ty: DataType, bytes: &[u8]) -> Option<Scalar> {
     Some(match ty {
@@ -89,8 +90,7 @@ pub(super) fn scalar(ty: DataType, bytes: &[u8]) -> Option<Scalar> {
     })
 }
 
-/// A scalar of at most 4 bytes, widened to `word` as an atomic cell holds it; `None`
-/// where the word is outside the type.
+/// The scalar of at most 4 bytes in the word of an atomic cell; `None` if the word is out of range.
 #[inline]
 pub(super) fn narrow(ty: DataType, word: u32) -> Option<Scalar> {
     let signed = word.cast_signed();
@@ -107,7 +107,7 @@ pub(super) fn narrow(ty: DataType, word: u32) -> Option<Scalar> {
     })
 }
 
-/// A scalar of 8 bytes; `None` for other types.
+/// The scalar of 8 bytes in the word of an atomic cell; `None` for other types.
 #[inline]
 pub(super) fn wide(ty: DataType, word: u64) -> Option<Scalar> {
     Some(match ty {
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn narrow_words_must_be_in_range() {
+    fn narrow_out_of_range_is_none() {
         use DataType::{Bool, F32, I8, I16, I32, U8, U16, U32, U64};
         for (ty, word, scalar) in [
             (U8, 255, Some(Scalar::U64(255))),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays_give_every_element() {
+    fn array_view_elements_in_order() {
         let bytes = [1, 0, 0xFF, 0xFF, 0, 0x80];
         let array = ArrayView { ty: DataType::I16, bytes: &bytes };
         assert_eq!(array.len(), 3);

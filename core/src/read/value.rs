@@ -36,13 +36,13 @@ pub enum Value<'a> {
     },
     /// An array of scalars.
     Array(ArrayView<'a>),
-    /// How values are distributed.
+    /// A histogram.
     Histogram(Histogram<'a>),
-    /// The last values.
+    /// Sum of the last values of a window.
     Window(WindowSum),
 }
 
-/// The last values of a window, added up.
+/// Count and sum of the last values of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct WindowSum {
     count: u32,
@@ -51,7 +51,7 @@ pub struct WindowSum {
 }
 
 impl WindowSum {
-    /// How many values: at most as many as the window has.
+    /// Number of values, at most the length of the window.
     #[must_use]
     pub const fn count(&self) -> u32 {
         self.count
@@ -61,7 +61,7 @@ impl WindowSum {
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // Rounded.
     pub const fn sum(&self) -> f64 {
-        // One of the two is 0: a field has one type.
+        // One of the two is 0, as a field has one type.
         self.integers as f64 + self.floats
     }
 

@@ -1,21 +1,23 @@
-//! What a reader answers.
+//! Results of reads.
 
 use super::error::ValueError;
 
-/// What a reader can honestly say, in bounded time.
+/// Result of a read, in bounded time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict<T> {
-    /// A value that was published, whole.
+    /// A published value, whole.
     Consistent(T),
-    /// The writer was faster in all attempts; or this target cannot load 8 bytes at once.
+    /// The writer overwrote the value during each of [`ATTEMPTS`](crate::protocol::ATTEMPTS)
+    /// attempts, or this target cannot load 8 bytes at once.
     Contended,
-    /// There is no value: the presence bit is 0, or nobody claimed the lane yet.
+    /// No value: the presence bit is 0, or the lane was never claimed.
     Absent,
     /// The field was retired.
     Retired,
-    /// A type or storage that this reader does not know.
+    /// Unknown type or storage.
     Unknown,
-    /// The caller's buffer is smaller than [`Field::buffer_size`](crate::read::Field::buffer_size) or the slot.
+    /// The caller's buffer is smaller than [`Field::buffer_size`](super::Field::buffer_size) or the
+    /// slot.
     NoRoom,
     /// A rule of the format is broken.
     Damaged(ValueError),
@@ -28,7 +30,7 @@ impl<T> Verdict<T> {
         self.and_then(|value| Verdict::Consistent(f(value)))
     }
 
-    /// Goes on with a consistent value; other verdicts stay.
+    /// Applies `f` to a consistent value; other verdicts stay.
     #[inline]
     pub fn and_then<U>(self, f: impl FnOnce(T) -> Verdict<U>) -> Verdict<U> {
         match self {

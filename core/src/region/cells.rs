@@ -1,4 +1,4 @@
-//! Handles to single words and cells: a checked place, then accesses without checks.
+//! Words and cells of the writer: the offset is checked once, accesses are not.
 
 #[cfg(target_pointer_width = "64")]
 use super::AtomicU64;
@@ -125,7 +125,7 @@ impl<M> WriteWord for Atom32<M> {
 
     #[inline(always)]
     fn publish(&self, value: u32, _site: Site) {
-        // Must be Release: the site says what it announces, and to whom.
+        // Must be Release: the site has the reason and the partner.
         self.word().store(value.to_le(), Release);
     }
 }
@@ -177,8 +177,8 @@ impl<M> Latch<M> {
         self.slot_words as usize
     }
 
-    /// Whether a slot has so many units of 8 bytes. Asked once before a publish, it spares
-    /// the check of each word in it.
+    /// Whether a slot has at least `units` units of 8 bytes. One call before a publish saves the
+    /// check of each word.
     #[inline(always)]
     pub(crate) const fn holds64(&self, units: usize) -> bool {
         units <= self.slot_words() / (8 / WORD_SIZE as usize)
@@ -207,11 +207,11 @@ impl<M> Latch<M> {
         unsafe { core::slice::from_raw_parts(first.as_ptr(), self.slot_words()) }
     }
 
-    /// Stores `words` from word `index` of the slot of value `n` on. What does not fit is
-    /// left out.
+    /// Stores `words` from word `index` of the slot of value `n` on. Words that do not fit are left
+    /// out.
     ///
-    /// Eight at a time without a look at a length, which takes half the time of as many
-    /// calls of `store`.
+    /// Eight words share one check of the length, which takes half the time of eight calls of
+    /// `store`.
     #[inline(always)]
     pub(crate) fn store_words(&self, n: u32, index: usize, words: &[[u8; size_of::<Word>()]]) {
         let mut to = self.slot(n).get(index..).unwrap_or(&[]);
@@ -227,7 +227,7 @@ impl<M> Latch<M> {
 
 #[inline(always)]
 fn store_each(to: &[AtomicWord], words: &[[u8; size_of::<Word>()]]) {
-    // The bytes of the image are those of the value, whatever the host's order.
+    // In the byte order of the value, whatever the host's order.
     to.iter().zip(words).for_each(|(to, word)| to.store(Word::from_ne_bytes(*word), Relaxed));
 }
 
@@ -241,14 +241,13 @@ impl<M> WriteCell for Latch<M> {
 
     #[inline(always)]
     fn fence(&self, _site: Site) {
-        // Orders this publish's slot stores after the previous seq store; see
-        // `Site::WriterEnter`.
+        // See `Site::WriterEnter`.
         fence(Release);
     }
 
     #[inline(always)]
     fn store(&self, n: u32, index: usize, word: Word) {
-        // Not `get`: its None would be one more comparison for each word.
+        // Not `get`: its `None` costs another comparison for each word.
         let slot = self.slot(n);
         if index < slot.len() {
             slot[index].store(word.to_le(), Relaxed);
@@ -297,8 +296,8 @@ pub struct Journal<M> {
 const ELEMENT_WORDS: usize = 8 / WORD_SIZE as usize;
 
 impl<M: Memory + Clone> Journal<M> {
-    /// The journal at `offset`, or `None` where [`Latch::new`] answers so, or the `count`
-    /// elements are not inside.
+    /// The journal at `offset`, or `None` if [`Latch::new`] returns `None` or the `count` elements
+    /// are not inside.
     #[must_use]
     pub fn new(
         region: &Region<M>,
@@ -308,7 +307,7 @@ impl<M: Memory + Clone> Journal<M> {
         count: u32,
     ) -> Option<Self> {
         let latch = Latch::new(region, offset, slots, slot_size)?;
-        // No overflow: `Latch::new` found this place inside.
+        // No overflow: `Latch::new` checked that the slots are inside.
         let first = offset.checked_add(CELL_HEAD + slots * slot_size)?;
         let size = count.checked_mul(8).filter(|size| *size != 0)?;
         if first.checked_add(size)? > region.len {
@@ -326,7 +325,7 @@ impl<M> Journal<M> {
         self.count
     }
 
-    /// Whether a slot has so many units of 8 bytes: see [`Latch::holds64`].
+    /// [`Latch::holds64`] of the slots.
     #[inline(always)]
     pub(crate) const fn holds64(&self, units: usize) -> bool {
         self.latch.holds64(units)
@@ -341,7 +340,7 @@ impl<M> Journal<M> {
     }
 }
 
-/// Bit 0 of the second word of an 8-byte unit. Not used where one word holds all.
+/// Position of the second word in an 8-byte unit, in bits. Unused if a word has 8 bytes.
 const SECOND: u32 = if ELEMENT_WORDS == 1 { 0 } else { 32 };
 
 #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)] // A word is 4 bytes elsewhere.
@@ -376,7 +375,7 @@ impl<M> WriteJournal for Journal<M> {
     fn element(&self, index: u32) -> u64 {
         self.words().get(index as usize).map_or(0, |words| {
             words.iter().rev().fold(0, |all, word| {
-                // One word is all of it; a shift by 64 bits is not possible.
+                // A shift by 64 bits is not possible.
                 let all = if ELEMENT_WORDS == 1 { 0 } else { all << 32 };
                 all | Word::from_le(word.load(Relaxed)) as u64
             })

@@ -1,8 +1,8 @@
-//! Memory that an image lies in: the trait, and memory of static programs.
+//! Memory of images: the trait and its implementations.
 
 use core::ptr::NonNull;
 
-/// A range of memory that holds, or will hold, an image.
+/// A range of memory for an image.
 ///
 /// Implement it for the memory of a custom runtime: a mapped file, a page shared
 /// with a hypervisor, a static array on a microcontroller.
@@ -19,11 +19,10 @@ use core::ptr::NonNull;
 ///   return the same values too.
 /// - **Provenance**: the pointer may be used for the whole range; on targets where
 ///   addresses of memory-mapped devices and RAM differ, it is RAM.
-/// - **Access**: no Rust reference to any of the bytes exists, and this program
-///   touches them only through this crate. Others (interrupts, other processors,
-///   other processes) may read them at any time. Nobody else writes them while a
-///   writer of this program does; if somebody does, values are wrong, but nothing
-///   worse happens.
+/// - **Access**: no Rust reference to any of the bytes exists, and this program touches them only
+///   through this crate. Others (interrupts, other processors, other processes) may read them at
+///   any time. While a writer of this program uses them, no one else writes them; a violation makes
+///   values wrong, without undefined behaviour.
 /// - **Atomicity**: naturally aligned 4-byte loads and stores are single accesses,
 ///   and so are 8-byte ones where pointers are 8 bytes. Ordinary RAM gives this.
 /// - **Presence**: touching the bytes does not fault. A mapped file must therefore
@@ -41,12 +40,12 @@ pub unsafe trait Memory {
         self.len() == 0
     }
 
-    /// The words of the image up to its lanes, where the program has them as constants:
+    /// The words of the image before its lanes, if the program has them as constants:
     /// [`Template::metadata`](crate::Template::metadata) of the template that it starts in this
-    /// memory. Then the compiler works out where fields are, and half of the code to start goes.
+    /// memory. Then the compiler computes the places of fields, which halves the code of the start.
     ///
-    /// Words of another image make handles that do not fit, or are of another place in the lanes;
-    /// no access is outside of the memory, whatever they say.
+    /// Words of another image lead to handles that are refused or that use another place in the
+    /// lanes. No access is outside of the memory, whatever the words are.
     #[inline(always)]
     fn metadata(&self) -> Option<&'static [u32]> {
         None
@@ -60,9 +59,8 @@ mod shared_owners {
     #[cfg(target_has_atomic = "ptr")] // Processors without compare-and-swap have no Arc.
     use alloc::sync::Arc;
 
-    // SAFETY: every promise of `Memory` is about the bytes and the values returned;
-    // an `Arc` returns those of the value it holds, keeps that value at one address
-    // and drops it only after the last clone.
+    // SAFETY: all promises of `Memory` concern the bytes and the values returned; an `Arc` returns
+    // those of its value, keeps that value at one address and drops it only after the last clone.
     #[cfg(target_has_atomic = "ptr")]
     unsafe impl<T: Memory + ?Sized> Memory for Arc<T> {
         fn base(&self) -> NonNull<u8> {
@@ -92,7 +90,7 @@ mod shared_owners {
     }
 }
 
-/// Memory of a platform that cannot map any: this type has no value.
+/// Memory of a platform without a backend: this type has no value.
 #[derive(Debug)]
 pub struct NoMemory(core::convert::Infallible);
 
@@ -107,7 +105,7 @@ unsafe impl Memory for NoMemory {
 }
 
 impl NoMemory {
-    /// Whether a writer may use it.
+    /// Whether a writer may use the memory.
     #[must_use]
     pub const fn is_writable(&self) -> bool {
         match self.0 {}
@@ -120,13 +118,13 @@ impl NoMemory {
     }
 }
 
-/// Memory together with a value that is dropped when nobody uses the memory any more.
+/// Memory together with a value that is dropped just before the memory.
 ///
-/// A guard in it can hand a lane back, for instance: `Rc<Guarded<Arc<Mapping>, Guard>>`
-/// is the memory of every handle of one thread.
+/// For example a guard that hands a lane back: all handles of a thread share an
+/// `Rc<Guarded<Arc<Mapping>, Guard>>` as their memory.
 #[derive(Debug)]
 pub struct Guarded<M, G> {
-    /// Dropped first, while the memory is still there.
+    /// Dropped before the memory.
     pub guard: G,
     memory: M,
 }
@@ -171,7 +169,7 @@ impl<const N: usize> StaticBytes<N> {
         Self([0; N])
     }
 
-    /// Gives the bytes away for ever.
+    /// Turns the bytes into memory for an image.
     #[must_use]
     pub fn into_memory(&'static mut self) -> StaticMemory {
         StaticMemory { base: NonNull::from(&mut self.0).cast(), len: N }
@@ -192,8 +190,8 @@ pub struct StaticMemory {
 }
 
 // SAFETY:
-// - Range, provenance, stability: made from an exclusive reference to an array of
-//   `len` bytes that lives for ever.
+// - Range, provenance, stability: made from an exclusive reference to an array of `len` bytes that
+//   is never freed.
 // - Alignment: `StaticBytes` is aligned to 64 and the array is its first field.
 // - Access: the exclusive reference was consumed, so no other reference exists.
 // - Atomicity, presence: a static (or leaked) array is ordinary RAM.

@@ -1,20 +1,19 @@
-//! Memory that somebody else owns, and the only module that touches it.
+//! Access to shared memory: the only module with `unsafe` code.
 //!
-//! Everything above works with offsets. This module turns offsets into accesses:
-//! same-size Relaxed atomics on 4- and 8-byte words, plus fences, in the byte
-//! order of the format. It is also the only module with `unsafe` code and the only
-//! one that names the atomic types.
+//! Other modules work with offsets. This module turns them into accesses: Relaxed atomics on words
+//! of 4 and 8 bytes, plus fences, in the byte order of the format. It is the only module that names
+//! the atomic types.
 //!
 //! # Why not `read_volatile`, `copy_nonoverlapping` or `&[u8]`
 //!
-//! Another thread or process writes these bytes while we read them. A plain or
-//! volatile access that races is undefined behaviour; a reference promises that
-//! nobody writes. A Relaxed atomic access of the same size may race, costs the same
-//! instruction, and is allowed on a read-only mapping (see [`core::sync::atomic`],
-//! "Atomic accesses to read-only memory": word-size Relaxed loads).
-#![allow(unsafe_code)] // This is the one module of the crate that may: see above.
-#![allow(clippy::disallowed_types)] // And the one that names the atomic types
-#![allow(clippy::disallowed_methods)] // and fences.
+//! Another thread or process may write these bytes during a read. A plain or volatile access that
+//! races is undefined behaviour, and a reference promises that there are no writes. A Relaxed
+//! atomic access of the same size may race, compiles to the same instruction, and is allowed on a
+//! read-only mapping (see [`core::sync::atomic`], "Atomic accesses to read-only memory": word-size
+//! Relaxed loads).
+#![allow(unsafe_code)] // The only module of the crate with unsafe code: see above.
+#![allow(clippy::disallowed_types)] // The only module that names the atomic types
+#![allow(clippy::disallowed_methods)] // The only module with fences.
 
 mod cells;
 mod memory;
@@ -41,7 +40,7 @@ pub use memory::{Guarded, Memory, NoMemory, StaticBytes, StaticMemory};
 pub(crate) use source::SourceWord;
 pub use source::{Source, Still};
 
-/// Why some memory cannot hold an image.
+/// Reason why memory cannot hold an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegionError {
@@ -72,8 +71,8 @@ impl core::error::Error for RegionError {}
 
 /// Shared memory, read and written by offsets.
 ///
-/// Accesses past the end do nothing (loads give 0): callers check ranges first, and
-/// a slip must not become undefined behaviour.
+/// Accesses past the end do nothing, and loads return 0. Callers check ranges first; this makes an
+/// error of theirs no undefined behaviour.
 pub struct Region<M> {
     base: NonNull<u8>,
     len: u32,
@@ -100,11 +99,11 @@ unsafe impl<M: Send> Send for Region<M> {}
 unsafe impl<M: Sync> Sync for Region<M> {}
 
 impl<M: Memory> Region<M> {
-    /// Takes `memory` over.
+    /// Makes a region of `memory`.
     ///
     /// # Errors
     ///
-    /// Where it is misaligned or larger than an offset can say.
+    /// If the memory is misaligned or larger than 4 GiB - 1.
     pub fn new(memory: M) -> Result<Self, RegionError> {
         let (base, len) = (memory.base(), memory.len());
         let rest = u32::try_from(base.addr().get() % CACHE_LINE as usize).unwrap_or(u32::MAX);
@@ -123,13 +122,13 @@ impl<M> Region<M> {
         self.len
     }
 
-    /// The memory below.
+    /// The memory of the region.
     #[must_use]
     pub const fn memory(&self) -> &M {
         &self.memory
     }
 
-    /// The word of the metadata at `offset`: a constant, where the memory has it as one.
+    /// The word of the metadata at `offset`: a constant if [`Memory::metadata`] has it.
     #[inline(always)]
     pub(crate) fn metadata32(&self, offset: u32) -> u32
     where
@@ -140,7 +139,7 @@ impl<M> Region<M> {
         known.unwrap_or_else(|| self.load32(offset))
     }
 
-    /// The address of `offset` if an aligned access of `size` bytes there is inside.
+    /// The address of `offset`, if an access of `size` bytes there is aligned and inside.
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     #[cfg_attr(not(target_os = "none"), inline)]
     fn at(&self, offset: u32, size: u32) -> Option<NonNull<u8>> {
@@ -198,12 +197,12 @@ impl<M> Region<M> {
         (offset..).step_by(4).zip(words).for_each(|(at, word)| self.store32(at, *word));
     }
 
-    /// Stores `value` at `offset` after everything stored before: a reader that sees it
-    /// and then does a fence(Acquire) sees all of that.
+    /// Stores `value` at `offset` with Release order: a reader that loads it and then has a
+    /// fence(Acquire) sees all that was stored before.
     fn publish32(&self, offset: u32, value: u32, _site: Site) {
         debug_assert!(self.at(offset, 4).is_some(), "store past the end: {offset}");
         if let Some(word) = self.word32(offset) {
-            // Must be Release: the site says what it announces, and to whom.
+            // Must be Release: the site has the reason and the partner.
             word.store(value.to_le(), Release);
         }
     }
@@ -217,7 +216,7 @@ impl<M> Region<M> {
     pub(crate) fn write(&self, offset: u32, bytes: &[u8]) {
         let mut at = offset;
         for chunk in bytes.chunks(4) {
-            // Not by a copy, whose code is large where flash is small.
+            // Not by a copy, whose code takes more flash.
             let word = chunk.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
             self.store32(at, word);
             at += 4;
@@ -225,7 +224,7 @@ impl<M> Region<M> {
     }
 }
 
-/// What several threads of the writer may do to one cell: `SharedGauge`.
+/// Updates of one cell by several threads of the writer: `SharedGauge`.
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 impl<M> Region<M> {
     /// An atomic cell of 8 bytes if `wide`, else of 4.
@@ -243,7 +242,7 @@ impl<M> Region<M> {
         }
     }
 
-    /// Replaces the value of an atomic cell by `new` of it, whoever else does the same.
+    /// Replaces the value of an atomic cell by `new` of it, also while other threads do.
     #[allow(clippy::cast_possible_truncation)] // A cell of 4 bytes.
     pub(crate) fn update_cell(&self, offset: u32, wide: bool, new: impl Fn(u64) -> u64) {
         if wide {
@@ -273,7 +272,7 @@ impl<M> SharedWord for RegionWord<'_, M> {
     #[inline(always)]
     fn set(&self, bit: u32, _site: Site) {
         if let Some(word) = self.region.word32(self.offset) {
-            // Must be Release: the site says what it announces, and to whom.
+            // Must be Release: the site has the reason and the partner.
             word.fetch_or(bit.to_le(), Release);
         }
     }
@@ -315,7 +314,7 @@ impl<M> Source for Region<M> {
         Some(self.word64(offset).map_or(0, |word| u64::from_le(word.load(Relaxed))))
     }
 
-    // Two halves may belong to two values, so there is no answer.
+    // Two loads of 4 bytes may return halves of two values.
     #[cfg(not(target_pointer_width = "64"))]
     fn load64(&self, _offset: u32) -> Option<u64> {
         None
@@ -323,7 +322,7 @@ impl<M> Source for Region<M> {
 
     #[inline]
     fn fence(&self, _site: Site) {
-        // Must be Acquire: the site says why.
+        // Must be Acquire: the site has the reason.
         fence(Acquire);
     }
 
@@ -333,7 +332,7 @@ impl<M> Source for Region<M> {
         let (out, _) = out.as_chunks_mut::<8>();
         let words = self.words64(offset, out.len());
         let (inside, past) = out.split_at_mut(words.len());
-        // One look at the bounds for all of them, so that a word is a load and a store.
+        // The bounds are checked once, so that each word takes one load and one store.
         for (to, word) in inside.iter_mut().zip(words) {
             *to = u64::from_le(word.load(Relaxed)).to_le_bytes();
         }

@@ -1,11 +1,11 @@
-//! What an image can be read from: shared memory, or a plain slice of bytes.
+//! Sources of the checked reader: shared memory, or a plain slice of bytes.
 
 use crate::protocol::{ReadWord, Site};
 
 /// Bytes that can be read as an image: shared memory or a plain slice.
 ///
-/// The one code path of the checked reader. No method fails: bytes past the end
-/// read as zero, and the reader checks every range against [`Source::size`] first.
+/// No method fails: bytes past the end read as zero. The reader checks every range against
+/// [`Source::size`] first.
 pub trait Source {
     /// The number of bytes, at most `u32::MAX`.
     fn size(&self) -> u32;
@@ -15,15 +15,15 @@ pub trait Source {
 
     /// The little-endian u64 at `offset`, a multiple of 8, read in one access.
     ///
-    /// `None` where this target has no such access and the bytes may change.
+    /// `None` if this target has no such access and the bytes may change.
     fn load64(&self, offset: u32) -> Option<u64>;
 
-    /// A fence(Acquire): later loads are not done before earlier ones. `site` says why.
+    /// fence(Acquire): later loads are not moved before earlier ones. `site` has the reason.
     fn fence(&self, site: Site);
 
-    /// The `len` bytes from `offset`, where they are all there and cannot change.
+    /// The `len` bytes from `offset`, if all of them exist and cannot change.
     ///
-    /// `None` for shared memory. Only a shortcut: a reader that gets `None` loads words.
+    /// `None` for shared memory, which the reader loads in words.
     #[inline]
     fn slice(&self, offset: u32, len: u32) -> Option<&[u8]> {
         let _ = (offset, len);
@@ -77,8 +77,7 @@ impl Source for [u8] {
     #[inline]
     fn copy(&self, offset: u32, out: &mut [u8]) {
         let rest = self.get(offset as usize..).unwrap_or(&[]);
-        // The usual case apart: `out` often has a constant length, and then this is a few
-        // moves and no call.
+        // Fast path: for an `out` of constant length this compiles to a few moves.
         match rest.get(..out.len()) {
             Some(all) => out.copy_from_slice(all),
             None => copy_end(rest, out),
@@ -86,7 +85,7 @@ impl Source for [u8] {
     }
 }
 
-/// Copies what is left at the end of an image, shorter than `out`.
+/// Copies the end of an image, which is shorter than `out`.
 #[cold]
 #[inline(never)]
 fn copy_end(rest: &[u8], out: &mut [u8]) {
@@ -94,11 +93,11 @@ fn copy_end(rest: &[u8], out: &mut [u8]) {
     out.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
 }
 
-/// A source together with the knowledge whether its bytes can still change: they do not where
-/// the image is closed, or its writer is dead.
+/// A source that knows whether its bytes can change. Those of a closed image, or of one whose
+/// writer is dead, cannot.
 ///
-/// A machine that has no load of 8 bytes must not read an 8-byte atomic cell of a live image
-/// (PROTOCOL.md section 3). Of one that changes no more two loads of 4 bytes are of one value.
+/// A machine without loads of 8 bytes must not read an 8-byte atomic cell of a live image
+/// (PROTOCOL.md section 3). If the image cannot change, two loads of 4 bytes return one value.
 ///
 /// ```
 /// use mmstats_core::{Source, Still};
@@ -112,7 +111,7 @@ pub struct Still<S> {
 }
 
 impl<S> Still<S> {
-    /// `still` says that nobody writes any more.
+    /// `still` promises that the bytes no longer change.
     pub const fn new(source: S, still: bool) -> Self {
         Self { source, still }
     }
@@ -198,7 +197,7 @@ impl<S: Source + ?Sized> ReadWord for SourceWord<'_, S> {
 mod tests {
     use super::*;
 
-    /// As shared memory on a machine without a load of 8 bytes.
+    /// Shared memory on a machine without loads of 8 bytes.
     struct Narrow([u8; 16]);
 
     impl Source for Narrow {
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_are_put_together_only_where_nobody_writes() {
+    fn still_halves_joined_only_without_writer() {
         let bytes = core::array::from_fn(|i| u8::try_from(i + 1).unwrap());
         let narrow = Narrow(bytes);
         assert_eq!(Still::new(&narrow, false).load64(8), None);
@@ -224,7 +223,7 @@ mod tests {
         assert_eq!(Still::new(&narrow, true).load64(u32::MAX - 7), Some(0));
     }
 
-    /// All that a source is asked, with the fences that it was asked for.
+    /// A source that records its fences.
     struct Asked<'a>(&'a [u8], core::cell::RefCell<std::vec::Vec<Site>>);
 
     impl Source for Asked<'_> {
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_wraps_a_source_asks_it_everything() {
+    fn source_wrappers_forward_every_method() {
         fn answers(source: &(impl Source + ?Sized)) {
             assert_eq!(source.size(), 24);
             assert_eq!(source.load32(4), 0x0706_0504);
@@ -270,7 +269,7 @@ mod tests {
         word.fence(Site::ReaderExit);
         assert_eq!(asked.1.into_inner(), [Site::ReaderExit; 5]);
         answers(&bytes[..]);
-        // What says nothing of slices has none.
+        // The default of `slice` is `None`.
         assert_eq!(Narrow([0; 16]).slice(0, 8), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What the only module that touches shared memory promises.
+//! Tests of access to shared memory.
 
 use super::*;
 use crate::protocol::{WriteCell, WriteJournal};
@@ -14,15 +14,15 @@ const FIELDS: &[&[FieldSpec<'_>]] = &[
 ];
 static IMAGE: Template<{ Template::<0>::words(FIELDS) }> = Template::new(FIELDS);
 
-/// Bytes of an image, and as many before and after it that nobody may touch.
+/// Size of an image, with as many bytes before and after it that must not change.
 const SIZE: usize = 1024;
 
-/// Memory that knows the metadata: the right one, some of it, or nonsense.
+/// Memory with metadata that is right, incomplete or wrong.
 #[derive(Clone, Copy)]
 struct Knowing(StaticMemory, Option<&'static [u32]>);
 
 // SAFETY: the middle third of the inner value's memory, whose promises hold for it too; it starts
-// at a multiple of 64. The words are no promise.
+// at a multiple of 64. The metadata is not part of the promises.
 unsafe impl Memory for Knowing {
     fn base(&self) -> NonNull<u8> {
         // SAFETY: the memory has three times as many bytes.
@@ -48,8 +48,8 @@ impl Record for Two {
     }
 }
 
-/// A value in each field, by handles of this memory; the bytes of the image, and how many
-/// handles there were.
+/// Sets each field through handles of this memory. Returns the bytes of the image and the number of
+/// handles.
 fn publish(words: Option<&'static [u32]>) -> (vec::Vec<u8>, usize) {
     let memory = Box::leak(Box::new(StaticBytes::<{ 3 * SIZE }>::new())).into_memory();
     let (lane, _) = IMAGE.start(Knowing(memory, words), [7; 16]).unwrap();
@@ -67,13 +67,13 @@ fn publish(words: Option<&'static [u32]>) -> (vec::Vec<u8>, usize) {
     (image, handles.into_iter().filter(|there| *there).count())
 }
 
-/// The places that the compiler knows are those in the image.
+/// Handles from constant metadata write the same bytes.
 #[test]
-fn metadata_that_is_known_is_that_of_the_image() {
+fn metadata_handles_write_same_bytes() {
     let (looked, known) = (publish(None), publish(Some(IMAGE.metadata())));
     assert_eq!(looked.1, 4);
     assert_eq!(looked, known);
-    // What is not known is looked up.
+    // Missing words are loaded from the image.
     assert_eq!(publish(Some(&IMAGE.metadata()[..40])), looked);
     assert_eq!(publish(Some(&[])), looked);
     let image = crate::read::Image::open(&looked.0[..]).unwrap();
@@ -81,9 +81,9 @@ fn metadata_that_is_known_is_that_of_the_image() {
     assert_eq!(lengths.sum::<usize>(), 4 + 5 + 1 + 1 + 3);
 }
 
-/// It is no promise: words of whatever kind lead to no place outside of the memory.
+/// Wrong metadata leads to no access outside of the memory.
 #[test]
-fn metadata_of_another_image_harms_nobody() {
+fn metadata_wrong_stays_inside_memory() {
     let mut fit = [0; 5];
     for seed in 0..2000_u64 {
         let mut words = IMAGE.metadata().to_vec();
@@ -97,13 +97,13 @@ fn metadata_of_another_image_harms_nobody() {
         let (_, handles) = publish(Some(vec::Vec::leak(words)));
         fit[handles] += 1;
     }
-    // Some words do not matter, and some make every handle refuse.
+    // Some words do not matter, some make every handle fail.
     assert!(fit[0] > 0 && fit[3] > 0 && fit[4] > 0, "{fit:?}");
 }
 
-/// One code path for both kinds of source needs the same bytes from both.
+/// Both kinds of source return the same bytes.
 #[test]
-fn a_region_is_copied_as_a_slice_is() {
+fn region_copy_equals_slice_copy() {
     let memory = Box::leak(Box::new(StaticBytes::<128>::new())).into_memory();
     let region = Region::new(memory).unwrap();
     let bytes: [u8; 128] = core::array::from_fn(|i| u8::try_from(i + 1).unwrap());
@@ -118,10 +118,10 @@ fn a_region_is_copied_as_a_slice_is() {
     }
 }
 
-/// What holds memory says of it what the memory says.
+/// Wrappers of memory forward its methods.
 #[cfg(feature = "alloc")]
 #[test]
-fn owners_hand_on_what_the_memory_says() {
+fn memory_wrappers_forward_every_method() {
     use std::{rc::Rc, sync::Arc};
     let memory = Box::leak(Box::new(StaticBytes::<{ 3 * SIZE }>::new())).into_memory();
     let knowing = Knowing(memory, Some(IMAGE.metadata()));
@@ -133,9 +133,9 @@ fn owners_hand_on_what_the_memory_says() {
     assert!(nothing.is_empty() && Rc::new(nothing).metadata().is_none());
 }
 
-/// Words that the memory says it knows are not looked up.
+/// Words of the metadata are not loaded from the image.
 #[test]
-fn metadata_that_is_known_counts() {
+fn metadata_word_is_not_loaded() {
     let mut words = IMAGE.metadata().to_vec();
     let count = usize::try_from(crate::layout::header::FIELD_COUNT / 4).unwrap();
     assert_eq!(words[count], 5);
@@ -143,9 +143,9 @@ fn metadata_that_is_known_counts() {
     assert_eq!(publish(Some(words.leak())).1, 3, "the last field is not there");
 }
 
-/// A handle to a word, as the protocol sees it.
+/// An atom through the traits of the protocol.
 #[test]
-fn a_word_is_stored_and_loaded_by_all_its_names() {
+fn atom_store_load_through_all_traits() {
     let memory = Box::leak(Box::new(StaticBytes::<64>::new())).into_memory();
     let region = Region::new(memory).unwrap();
     let atom = Atom32::new(&region, 8).unwrap();
@@ -158,9 +158,9 @@ fn a_word_is_stored_and_loaded_by_all_its_names() {
     assert_eq!((WriteWord::load(&region.word(12)), region.load32(12)), (9, 9));
 }
 
-/// Past the end of a slot there is nothing, though the next slot or the elements lie there.
+/// An index past the end of a slot does not reach the next slot or the elements.
 #[test]
-fn a_slot_ends_where_it_ends() {
+fn slot_index_past_end_is_ignored() {
     let memory = Box::leak(Box::new(StaticBytes::<192>::new())).into_memory();
     let region = Region::new(memory).unwrap();
     (0..192).step_by(4).for_each(|at| region.store32(at, 0xEEEE_EEEE));
@@ -182,7 +182,7 @@ fn a_slot_ends_where_it_ends() {
         assert_eq!(journal.element(index), 0, "{index}");
     }
     assert!((0..192).step_by(4).all(|at| region.load32(at) == 0xEEEE_EEEE));
-    // What is there is 8 bytes wide, whatever the machine's words are.
+    // Units have 8 bytes on every machine.
     let value = 0x0102_0304_0506_0708;
     WriteJournal::store(&journal, 3, 1, value);
     assert_eq!(WriteJournal::load(&journal, 3, 1), value);

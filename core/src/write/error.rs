@@ -42,7 +42,7 @@ pub enum WriteError {
         /// Number of lanes.
         capacity: u32,
     },
-    /// Readers may be looking at the image already.
+    /// The image is live, so readers may be reading it.
     Live,
     /// There is no field with this number.
     NoSuchField {
@@ -52,7 +52,7 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// Whether a larger or another image would take the field or the lane.
+    /// Whether a larger or another image may have room for the field or the lane.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         matches!(

@@ -1,4 +1,4 @@
-//! How large an image is and where its sections are.
+//! Size of an image and offsets of its sections.
 
 use super::heap::RecentTexts;
 use super::spec::{FieldSpec, SpecError, cell_bytes};
@@ -9,7 +9,7 @@ use crate::layout::{
 };
 use crate::types::Storage;
 
-/// How much room an image has. Add what shall be in it, then create the image.
+/// Room of an image: add its fields, then create it.
 ///
 /// ```
 /// use mmstats_core::{FieldSpec, Geometry};
@@ -22,11 +22,11 @@ use crate::types::Storage;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {
-    /// Room for descriptors.
+    /// Number of descriptors.
     pub fields: u32,
-    /// Bytes of heap.
+    /// Size of the heap in bytes.
     pub heap: u32,
-    /// Bytes of cells in each lane.
+    /// Size of the cells of a lane in bytes.
     pub cells: u32,
     /// Number of lanes.
     pub lanes: u32,
@@ -77,12 +77,11 @@ impl Geometry {
         Ok(())
     }
 
-    /// Takes the room of a unit or help back, if the writer stores it once for this field
-    /// and one of the fields just before.
+    /// Subtracts the room of a unit or help that the writer stores only once for this field and a
+    /// recent one.
     ///
-    /// To be called for the unit and then the help of each field, in the order in which the
-    /// fields are added, with the same `recent`. Without this the image has more room than
-    /// it needs.
+    /// Call it for the unit and then the help of each field, in the order in which the fields are
+    /// added, with the same `recent`. Without it the image has more room than needed.
     pub fn share<'a>(&mut self, recent: &mut RecentTexts<'a>, text: &'a str) {
         if recent.knows(text) {
             let bytes = u32::try_from(string_size(text.len())).unwrap_or(0);
@@ -98,14 +97,14 @@ impl Geometry {
         self.cells = self.cells.saturating_add(cells);
     }
 
-    /// The number of bytes that the image needs; `None` if a limit of the format is
-    /// passed (16,777,216 fields, 65,536 lanes, 4 GiB) or there is no lane.
+    /// Size of the image in bytes; `None` without a lane or past a limit of the format (16,777,216
+    /// fields, 65,536 lanes, 4 GiB).
     #[must_use]
     pub fn file_size(&self) -> Option<u32> {
         self.header().map(|header| header.file_size)
     }
 
-    /// The header with every section in its place.
+    /// The header with the offsets of all sections.
     pub(crate) fn header(&self) -> Option<RawHeader> {
         if self.fields > MAX_FIELDS || self.lanes == 0 || self.lanes > MAX_LANES {
             return None;
@@ -134,7 +133,7 @@ impl Geometry {
     }
 }
 
-/// Checks the members of a group and returns the size of its slot.
+/// Checks the members of a group. Returns the size of its slot in bytes.
 pub(crate) fn group_slot(specs: &[FieldSpec<'_>]) -> Result<u32, SpecError> {
     let refused = SpecError::Group { members: specs.len() };
     let mut slot = 0_u32;
@@ -155,7 +154,7 @@ mod tests {
     use crate::{StaticBytes, WriteError, Writer};
 
     #[test]
-    fn sections_follow_each_other() {
+    fn header_sections_follow_each_other() {
         let mut geometry = Geometry::new(3);
         geometry.reserve(100, 1001, 801);
         let header = geometry.header().unwrap();
@@ -168,10 +167,10 @@ mod tests {
     }
 
     #[test]
-    fn shared_units_and_helps_take_room_once() {
+    fn share_repeated_texts_take_room_once() {
         let mut geometry = Geometry::new(1);
         let helps: std::vec::Vec<_> = (0..20).map(|i| std::format!("Help number {i}.")).collect();
-        // Twice the same, then more than are remembered, then the first again.
+        // Repeated ones, then more than are remembered, then the first again.
         let order = [0, 0, 1, 2, 0].into_iter().chain(0..20).chain([19, 0]);
         let specs: std::vec::Vec<_> =
             order.map(|i| FieldSpec::counter("label").unit("bytes").help(&helps[i])).collect();
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn limits() {
+    fn file_size_past_limit_is_none() {
         assert_eq!(Geometry::new(0).file_size(), None);
         assert_eq!(Geometry::new(MAX_LANES + 1).file_size(), None);
         let mut geometry = Geometry::new(1);

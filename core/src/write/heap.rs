@@ -1,4 +1,4 @@
-//! The heap of an image under construction: FORMAT.md section 5.
+//! The writer's side of the heap: FORMAT.md section 5.
 
 use heapless::Vec;
 
@@ -6,24 +6,24 @@ use super::spec::{Constant, FieldSpec};
 use crate::layout::{round_up, string_size};
 use crate::region::{Region, Source};
 
-/// Where the next string or constant goes. The writer has checked that there is room.
+/// End of the used part of the heap. The writer checks the room before each call.
 #[derive(Debug)]
 pub(super) struct Heap {
     next: u32,
-    /// Units and helps that are likely to come again; their offsets, the oldest first.
+    /// Offsets of recent units and helps, which are likely to repeat; the oldest first.
     recent: Vec<u32, RECENT>,
 }
 
-/// How many units and helps are remembered.
+/// Maximum number of recent units and helps.
 const RECENT: usize = 16;
 
-/// The units and helps that a [`Writer`](super::Writer) has in mind and does not store
-/// again: see [`Geometry::share`](super::Geometry::share).
+/// Recent units and helps, which a [`Writer`](super::Writer) does not store again: see
+/// [`Geometry::share`](super::Geometry::share).
 #[derive(Debug, Clone, Default)]
 pub struct RecentTexts<'a> {
     /// The oldest first.
     texts: Vec<&'a str, RECENT>,
-    /// How many there were in all.
+    /// Number of texts added in all.
     count: usize,
 }
 
@@ -34,7 +34,7 @@ impl<'a> RecentTexts<'a> {
         Self { texts: Vec::new(), count: 0 }
     }
 
-    /// Whether `text` is stored again. If it is not known, it is from now on.
+    /// Whether `text` needs no storage: it is empty or a recent one. Else it becomes a recent one.
     pub(super) fn knows(&mut self, text: &'a str) -> bool {
         let known = text.is_empty() || self.texts.contains(&text);
         if !known {
@@ -45,12 +45,12 @@ impl<'a> RecentTexts<'a> {
     }
 }
 
-/// The oldest makes room.
+/// Appends an item; removes the oldest if there is no room.
 fn push<T>(recent: &mut Vec<T, RECENT>, newest: T) {
     if recent.is_full() {
         recent.remove(0);
     }
-    // There is room: one was just removed if not.
+    // Never fails: there is room.
     let _ = recent.push(newest);
 }
 
@@ -59,7 +59,7 @@ impl Heap {
         Self { next: start, recent: Vec::new() }
     }
 
-    /// The end of what is used.
+    /// End of the used part.
     pub(super) const fn end(&self) -> u32 {
         self.next
     }
@@ -79,7 +79,7 @@ impl Heap {
         core::mem::replace(&mut self.next, bytes.finish(region))
     }
 
-    /// As `string`, but uses a recent equal one again.
+    /// `string` that returns a recent equal one.
     pub(super) fn interned<M>(&mut self, region: &Region<M>, text: &[u8]) -> u32 {
         if text.is_empty() {
             return 0;
@@ -91,14 +91,14 @@ impl Heap {
         })
     }
 
-    /// Most bytes that fields take: units and helps that are used again take none.
+    /// Maximum number of bytes that fields take. Recent units and helps take none.
     pub(super) fn need<M>(&self, region: &Region<M>, specs: &[FieldSpec<'_>]) -> u32 {
         let mut new = RecentTexts::new();
         let mut need = 0_u32;
         for spec in specs {
             need = need.saturating_add(spec.heap_bytes());
             for text in [spec.unit, spec.help] {
-                // The new ones take the places of the oldest.
+                // New ones replace the oldest.
                 let gone = (self.recent.len() + new.count).saturating_sub(RECENT);
                 let mut left = self.recent.iter().skip(gone);
                 let known = left.any(|&at| holds(region, at, text.as_bytes()));
@@ -129,7 +129,7 @@ impl Heap {
         self.end_string(region, bytes)
     }
 
-    /// Appends the detail: the items with a zero byte between them.
+    /// Appends the detail: items separated by zero bytes.
     pub(super) fn detail<M>(&mut self, region: &Region<M>, spec: &FieldSpec<'_>) -> u32 {
         if spec.details.is_empty() {
             return 0;
@@ -146,7 +146,7 @@ impl Heap {
         self.end_string(region, bytes)
     }
 
-    /// Appends a constant; returns its place and its length with padding.
+    /// Appends a constant. Returns its offset and its size with padding.
     pub(super) fn constant<M>(&mut self, region: &Region<M>, value: &Constant<'_>) -> (u32, u32) {
         // `room` counted these bytes.
         let place = round_up(self.next, 8).unwrap_or(self.next);
@@ -176,7 +176,7 @@ fn holds<M>(region: &Region<M>, at: u32, text: &[u8]) -> bool {
     len.iter().chain(text).all(|byte| stored.next() == Some(*byte))
 }
 
-/// One byte of the heap, from the word around it.
+/// One byte of the heap.
 fn heap_byte<M>(region: &Region<M>, offset: u32) -> u8 {
     region.load32(offset & !3).to_le_bytes()[(offset % 4) as usize]
 }
@@ -204,7 +204,7 @@ impl HeapBytes {
         }
     }
 
-    /// Stores what is left and returns the end.
+    /// Stores the last word. Returns the end.
     fn finish<M>(self, region: &Region<M>) -> u32 {
         if self.filled == 0 {
             return self.at;

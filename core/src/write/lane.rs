@@ -1,4 +1,4 @@
-//! One writer's lane: where handles come from.
+//! A lane of the writer, which handles are attached to.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -10,7 +10,7 @@ use crate::protocol;
 use crate::region::{Atom32, Journal, Latch, Memory, Region};
 use crate::types::{DataType, Kind, Storage};
 
-/// A claimed lane. Its handles, and it itself, stay on one thread.
+/// A claimed lane. The lane and its handles stay on one thread.
 ///
 /// ```compile_fail
 /// fn needs_send<T: Send>() {}
@@ -21,20 +21,19 @@ pub struct Lane<M> {
     region: Region<M>,
     index: u32,
     base: u32,
-    // A lane has one writer, so neither it nor its handles may be sent away.
+    // Neither `Send` nor `Sync`: a lane has one writer.
     not_send: PhantomData<*const ()>,
 }
 
-// Without an operating system everything on the way to a handle is inlined: then the compiler knows
-// the descriptors of memory with `Memory::metadata`, and leaves the looking and most checks out.
+// Without an operating system all code that attaches a handle is inlined: from `Memory::metadata`
+// the compiler then knows the descriptors and removes loads and most checks.
 impl<M: Memory + Clone> Lane<M> {
-    /// Opens lane `index` of the image in `region`, which the caller has claimed with
-    /// [`Writer::claim`](super::Writer::claim) and opens once.
+    /// Opens lane `index` of the image in `region`. The caller has claimed it with
+    /// [`Writer::claim`](super::Writer::claim) and opens it once.
     #[must_use]
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub fn new(region: Region<M>, index: u32) -> Self {
-        // This program wrote the header. If it is wrong all the same, places that do not
-        // fit are refused when a handle is attached.
+        // This program wrote the header. If it is damaged, `attach` refuses cells that do not fit.
         let stride = region.metadata32(h::LANE_STRIDE);
         let base = region.metadata32(h::LANES_OFFSET).wrapping_add(index.wrapping_mul(stride));
         Self { region, index, base, not_send: PhantomData }
@@ -52,7 +51,7 @@ impl<M: Memory + Clone> Lane<M> {
         &self.region
     }
 
-    /// The descriptor of `field`, if it is of this type and kind.
+    /// The descriptor of `field`, if it has this type and kind.
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub(crate) fn field(
         &self,
@@ -78,7 +77,7 @@ impl<M: Memory + Clone> Lane<M> {
         Ok(raw)
     }
 
-    /// The descriptor of a field that there is.
+    /// The descriptor of an existing field.
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub(crate) fn descriptor(&self, field: FieldId) -> RawDescriptor {
         let offset = field.index().wrapping_mul(d::SIZE);
@@ -89,7 +88,7 @@ impl<M: Memory + Clone> Lane<M> {
         )
     }
 
-    /// The offset of the field's cell, which has `size` bytes and lies in this lane.
+    /// The offset of the field's cell of `size` bytes, if it lies in this lane.
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     fn cell(&self, raw: &RawDescriptor, size: u32) -> Result<u32, AttachError> {
         let place = AttachError::Place { place: raw.place };
@@ -164,7 +163,7 @@ impl<M: Memory + Clone> Lane<M> {
     }
 }
 
-/// The bit that says whether a field has a value in this lane.
+/// The presence bit of a field in this lane.
 #[derive(Debug, Clone)]
 pub struct Presence<M> {
     word: Atom32<M>,
@@ -172,13 +171,13 @@ pub struct Presence<M> {
 }
 
 impl<M> Presence<M> {
-    /// Says that there is a value. It must have been stored before.
+    /// Marks the value, stored before, as present.
     #[inline(always)]
     pub(crate) fn set(&self) {
         protocol::set_presence(&self.word, self.mask);
     }
 
-    /// Says that there is no value any more.
+    /// Marks the value as absent.
     #[inline]
     pub(crate) fn clear(&self) {
         protocol::clear_presence(&self.word, self.mask);
@@ -190,7 +189,7 @@ impl<M> Presence<M> {
     }
 }
 
-/// Why a handle does not fit a field.
+/// Reason why a handle does not fit a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AttachError {
@@ -217,7 +216,7 @@ pub enum AttachError {
         /// The handle's.
         wanted: u32,
     },
-    /// The field is stored in another way: a constant, for instance.
+    /// The field has another storage class, for example constant.
     OtherStorage {
         /// Code of its storage class.
         found: u8,
@@ -226,7 +225,7 @@ pub enum AttachError {
     },
     /// The field's cell is not inside the lane.
     Place {
-        /// The place in the descriptor.
+        /// Offset of the cell in its lane.
         place: u32,
     },
 }

@@ -1,4 +1,4 @@
-//! Making an image: specifications, their places, the writer, its lanes.
+//! The writer's side of an image: specifications, sizes, the writer and its lanes.
 
 mod error;
 mod field_id;

@@ -1,11 +1,11 @@
-//! Fields collected before their image exists, without an allocator.
+//! Fields of an image that does not exist yet, without an allocator.
 
 use heapless::Vec;
 
 use super::{FieldId, FieldSpec, Geometry, SpecError, WriteError, Writer};
 use crate::region::Memory;
 
-/// One field, or fields that are published together.
+/// One field or several.
 #[derive(Debug, Clone, Copy)]
 enum Item<'a> {
     One(FieldSpec<'a>),
@@ -13,7 +13,7 @@ enum Item<'a> {
     Group(&'a [FieldSpec<'a>]),
 }
 
-/// Up to `N` fields and groups, from which an image of just the right size is made.
+/// Up to `N` fields and groups, for an image of exactly the needed size.
 ///
 /// ```
 /// use mmstats_core::{DataType, FieldSpec, Schema};
@@ -38,7 +38,7 @@ impl<'a, const N: usize> Schema<'a, N> {
         Self { items: Vec::new(), fields: 0, geometry: Geometry::new(1) }
     }
 
-    /// Adds a field and returns the number that it will have.
+    /// Adds a field. Returns its number in the image.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ impl<'a, const N: usize> Schema<'a, N> {
         self.push(Item::One(spec), 1, |geometry| geometry.add(&spec))
     }
 
-    /// Adds fields one after the other for [`Writer::add_all`] and returns the first.
+    /// Adds consecutive fields, as [`Writer::add_all`]. Returns the first.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl<'a, const N: usize> Schema<'a, N> {
         self.push(Item::All(specs), count, |geometry| geometry.add_all(specs))
     }
 
-    /// Adds fields that are published together and returns the first.
+    /// Adds fields that are published together. Returns the first.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl<'a, const N: usize> Schema<'a, N> {
 
     /// Makes a live image with these fields.
     ///
-    /// `instance` should be random, so that nobody confuses two publishers.
+    /// `instance` should be random: it tells publishers apart.
     ///
     /// # Errors
     ///
@@ -109,15 +109,14 @@ impl<'a, const N: usize> Schema<'a, N> {
         Ok(writer)
     }
 
-    /// Goes on with the image that `memory` holds from before a reset, if it has these very
-    /// fields; else makes one as [`Schema::create`]. Says whether it goes on.
+    /// Resumes the image that `memory` holds from before a reset, if it has exactly these fields;
+    /// else makes one as [`Schema::create`]. Returns the writer and whether it resumed.
     ///
-    /// Counters, timers, histograms and events go on from where they were, as when a lane is
-    /// handed on; gauges and texts have no value until they are set. The image keeps its
-    /// instance. The memory must not be cleared at start (a section like `.noinit`), and what
-    /// was stored must be in it (no cache that a reset drops). It may hold anything: noise is
-    /// not taken for an image, and the image of other fields not for this one. A reset during
-    /// this call loses nothing.
+    /// Counters, timers, histograms and events keep their values, as when a lane is claimed again;
+    /// gauges and texts have no value until they are set. The image keeps its instance. The memory
+    /// must not be cleared at start (a section like `.noinit`), and stores must have reached it (no
+    /// cache that a reset drops). It may hold arbitrary bytes: noise, or the image of other fields,
+    /// is replaced. A reset during this call loses nothing.
     ///
     /// ```
     /// use mmstats_core::{Counter, FieldSpec, Schema, StaticBytes};
@@ -194,7 +193,7 @@ mod tests {
         schema
     }
 
-    /// One life of a device: says whether it goes on, and what it counted in all.
+    /// One run of a device. Returns whether it resumed, and its values.
     fn live(memory: Memory, first: &'static str) -> (bool, u64, Option<f64>, u32, u64) {
         let (mut writer, resumed) = schema(first).resume(memory, 1, [7; 16]).unwrap();
         let lane = writer.lane().unwrap();
@@ -211,11 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn an_image_goes_on_after_a_reset() {
+    fn resume_after_reset_keeps_counters() {
         let memory = memory();
         assert_eq!(live(memory, "hits"), (false, 0x1_0000_0001, None, 1, 1));
         assert_eq!(live(memory, "hits"), (true, 0x2_0000_0002, None, 2, 2));
-        // A clean end, and a reset while the image was taken up again.
+        // After a clean end, and after a reset during `resume`.
         let region = Region::new(memory).unwrap();
         for state in [image_state::CLOSED, image_state::BUILDING] {
             region.store32(h::STATE, state);
@@ -229,52 +228,52 @@ mod tests {
         assert_eq!(read, Verdict::Consistent(Value::U64(0x4_0000_0004)));
     }
 
-    /// Each reset may come with another random number; the image keeps its first.
+    /// The image keeps its first instance, whatever later runs pass.
     #[test]
-    fn the_instance_of_the_first_life_stays() {
+    fn resume_keeps_first_instance() {
         let memory = memory();
         live(memory, "hits");
         let (_, resumed) = schema("hits").resume(memory, 1, [8; 16]).unwrap();
         assert!(resumed);
         let region = Region::new(memory).unwrap();
         assert_eq!(Image::open(&region).unwrap().header().instance(), [7; 16]);
-        // More lanes are another geometry.
+        // Another number of lanes is another geometry.
         assert!(!schema("hits").resume(memory, 2, [8; 16]).unwrap().1);
         assert_eq!(Image::open(&region).unwrap().header().instance(), [8; 16]);
     }
 
     #[test]
-    fn there_are_as_many_lanes_as_asked_for() {
+    fn create_has_given_number_of_lanes() {
         let mut writer = schema("hits").create(memory(), 3, [7; 16]).unwrap();
         assert!((0..3).all(|_| writer.lane().is_ok()));
         assert_eq!(writer.lane().err(), Some(WriteError::LanesFull { capacity: 3 }));
     }
 
     #[test]
-    fn what_is_another_image_is_not_gone_on_with() {
+    fn resume_other_image_is_replaced() {
         let memory = memory();
         let region = Region::new(memory).unwrap();
-        // Noise, and then the same geometry with another name.
+        // Noise, then the same geometry with another label.
         for offset in (0..16384).step_by(4) {
             region.store32(offset, offset.wrapping_mul(0x9E37_79B9));
         }
         assert!(!live(memory, "hits").0);
         assert_eq!(live(memory, "bits"), (false, 0x1_0000_0001, None, 1, 1));
         for (offset, value) in [
-            (h::INSTANCE, 1), // its checksum is not right any more
+            (h::INSTANCE, 1), // Its checksum is wrong.
             (h::FIELD_COUNT, 3),
             (h::LANES_USED, 2),
             (h::STATE, 9),
         ] {
             assert!(live(memory, "bits").0);
             region.store32(offset, value);
-            // The state is not believed in, and not needed.
+            // The state does not matter.
             assert_eq!(live(memory, "bits").0, offset == h::STATE, "{offset}");
         }
     }
 
     #[test]
-    fn a_field_that_differs_is_not_counted_any_more_before_it_is_replaced() {
+    fn resume_different_field_clears_count_first() {
         let memory = memory();
         live(memory, "hits");
         let region = Region::new(memory).unwrap();
@@ -283,7 +282,7 @@ mod tests {
         let fill = |writer: &mut Writer<Memory>| {
             writer.add(&FieldSpec::counter("bits").help("Of the first."))?;
             seen.set(region.load32(h::FIELD_COUNT));
-            Err(WriteError::Live) // stands for a reset
+            Err(WriteError::Live) // Stands for a reset.
         };
         assert!(Writer::resume(memory, &geometry, [7; 16], 4, fill).is_err());
         assert_eq!(seen.get(), 0);

@@ -1,4 +1,4 @@
-//! Images that the compiler describes: for processors with little flash.
+//! Images laid out by the compiler, for processors with little flash.
 
 use super::error::WriteError;
 use super::lane::Lane;
@@ -12,13 +12,12 @@ use crate::layout::{
 use crate::protocol;
 use crate::region::{Memory, Region, Source};
 
-/// All of an image but its values, made at compile time; it has one lane.
+/// An image without values, made at compile time; it has one lane.
 ///
-/// A program that makes its image with a [`Schema`](super::Schema) carries the code that
-/// checks and lays out fields. With a template that work is the compiler's: the flash has the
-/// finished bytes, and the code that copies them. `N` is [`Template::words`] of the fields, each
-/// of which is a slice: of one field, or of several that are published together. Fields are
-/// numbered in their order.
+/// A program that makes its image with a [`Schema`](super::Schema) contains the code that checks
+/// and lays out fields. With a template the compiler does that: flash has the finished bytes and
+/// code that copies them. `N` is [`Template::words`] of the fields. Each item is a slice of one
+/// field, or of several that are published together. Fields are numbered in their order.
 ///
 /// ```
 /// use mmstats_core::{Counter, DataType, FieldId, FieldSpec, StaticBytes, Template};
@@ -41,14 +40,14 @@ use crate::region::{Memory, Region, Source};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Template<const N: usize> {
-    /// From the start of the image to its lane.
+    /// Words from the start of the image to its lane.
     words: [u32; N],
-    /// The next free byte of the heap.
+    /// End of the used part of the heap.
     heap: u32,
 }
 
-/// Words that differ from run to run, and are not compared: instance, checksum, state,
-/// lanes_used, fields_refused.
+/// Ranges that differ between runs and are not compared: instance, checksum, state, lanes_used,
+/// fields_refused.
 const OWN: [(u32, u32); 3] =
     [(h::INSTANCE, h::PART), (h::CHECKSUM, h::FIELD_COUNT), (h::LANES_USED, h::FIELDS_REFUSED + 4)];
 
@@ -59,12 +58,12 @@ impl<const N: usize> Template<N> {
         Room::of(fields).lanes_offset() as usize / 4
     }
 
-    /// The template of these fields. To be called where the result is a constant: it is long.
+    /// The template of these fields. Call it in a constant expression: it takes long.
     ///
     /// # Panics
     ///
-    /// If a field breaks a rule, or `N` is not as it should be: then the program does not
-    /// compile.
+    /// If a field breaks a rule, or `N` is not [`Template::words`] of the fields. In a constant
+    /// expression the program does not compile.
     #[must_use]
     pub const fn new(fields: &[&[FieldSpec<'_>]]) -> Self {
         let room = Room::of(fields);
@@ -107,24 +106,24 @@ impl<const N: usize> Template<N> {
         this
     }
 
-    /// The words of the image up to its lane: for [`Memory::metadata`].
+    /// The words of the image before its lane, for [`Memory::metadata`].
     #[must_use]
     #[inline(always)]
     pub const fn metadata(&'static self) -> &'static [u32] {
         &self.words
     }
 
-    /// Bytes of the whole image.
+    /// Size of the image in bytes.
     #[must_use]
     pub const fn size(&self) -> u32 {
         self.words[h::FILE_SIZE as usize / 4]
     }
 
-    /// Makes the image live in `memory`, or goes on with the one that is there from before a
-    /// reset, if it has these very fields: see [`Schema::resume`](super::Schema::resume). Claims
-    /// its lane. Says whether it goes on.
+    /// Makes the image live in `memory`, or resumes the one there from before a reset, if it has
+    /// exactly these fields: see [`Schema::resume`](super::Schema::resume). Claims its lane.
+    /// Returns the lane and whether it resumed.
     ///
-    /// `instance` should be random; an image that goes on keeps its own.
+    /// `instance` should be random; a resumed image keeps its own.
     ///
     /// # Errors
     ///
@@ -142,10 +141,10 @@ impl<const N: usize> Template<N> {
         let resumed = self.is_in(&region);
         region.store32(h::STATE, image_state::BUILDING);
         if !resumed {
-            // The values first: after a reset amid of this, what was there before is no image
-            // of these fields yet.
+            // Values first: after a reset during this, the old bytes are not yet an image of these
+            // fields.
             (self.lane()..size).step_by(4).for_each(|offset| region.store32(offset, 0));
-            // By hand, here and in `is_in`: an iterator over the offsets is more code.
+            // A loop, here and in `is_in`: an iterator over the offsets takes more flash.
             let mut at = 0;
             for word in &self.words {
                 region.store32(at, *word);
@@ -172,7 +171,7 @@ impl<const N: usize> Template<N> {
         self.words[h::LANES_OFFSET as usize / 4]
     }
 
-    /// Whether this very description is in a region.
+    /// Whether the region holds an image with these words.
     fn is_in<M>(&self, region: &Region<M>) -> bool {
         let mut next = 0;
         let same = |word: &u32| {
@@ -279,7 +278,8 @@ impl<const N: usize> Template<N> {
         self.heap += bytes.len() as u32;
     }
 
-    /// A heap string of items with a zero byte between them; 0 if it is empty.
+    /// Appends a heap string of items separated by zero bytes. Returns its offset, 0 if it is
+    /// empty.
     const fn string(&mut self, items: &[&str]) -> u32 {
         let at = self.begin();
         let mut i = 0;
@@ -326,7 +326,7 @@ impl<const N: usize> Template<N> {
         at
     }
 
-    /// The place of a constant, and its words.
+    /// Appends a constant. Returns its offset and its number of words.
     #[allow(clippy::cast_possible_truncation)] // It is a constant in an image below 4 GiB.
     const fn constant(&mut self, spec: &FieldSpec<'_>) -> (u32, u32) {
         let Some(value) = &spec.constant else { return (0, 0) };
@@ -345,7 +345,7 @@ impl<const N: usize> Template<N> {
     }
 }
 
-/// What the fields take.
+/// Room of the fields.
 struct Room {
     fields: u32,
     heap: u32,
@@ -387,7 +387,7 @@ impl Room {
     }
 }
 
-/// The rules that a constant can break: the kinds' own are those of the constructors.
+/// Checks the rules of a field. Parameters of kinds are right by construction.
 pub(super) const fn check(spec: &FieldSpec<'_>) {
     assert!(!spec.label.is_empty() && spec.label.len() <= MAX_LABEL, "a label has 1 to 255 bytes");
     assert!(spec.unit.len() <= MAX_UNIT, "a unit has at most 63 bytes");
@@ -442,7 +442,7 @@ mod tests {
         Box::leak(Box::new(StaticBytes::<16384>::new())).into_memory()
     }
 
-    /// All that is said of each field, but where it is.
+    /// Descriptors, strings and values of all fields, without offsets.
     fn described<S: Source>(image: &Image<S>) -> Vec<(Vec<String>, String)> {
         let one = |field: Field| {
             let strings =
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn the_compiler_says_of_fields_what_the_writer_says() {
+    fn template_equals_schema() {
         let mut schema = Schema::<16>::new();
         for group in FIELDS {
             match group {
@@ -468,7 +468,7 @@ mod tests {
         }
         let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
         writer.lane().unwrap();
-        // By the compiler, and by the program that runs.
+        // Made by the compiler, and at run time.
         let running = Template::<{ Template::<0>::words(FIELDS) }>::new(black_box(FIELDS));
         assert_eq!(Template::<0>::words(black_box(FIELDS)), running.words.len());
         let (again, resumed) = running.start(memory(), [7; 16]).unwrap();
@@ -483,7 +483,7 @@ mod tests {
             assert!(b.header().file_size() <= a.header().file_size());
             assert_eq!(b.header().file_size(), running.size());
         }
-        // All handles find their fields.
+        // Handles attach to their fields.
         let field = FieldId::from_index;
         assert!(Gauge::<f64, _>::attach(&lane, field(3)).is_ok());
         assert!(Array::<i16, 5, _>::attach(&lane, field(7)).is_ok());
@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_goes_on_after_a_reset() {
+    fn start_after_reset_keeps_counters() {
         let memory = memory();
         let region = Region::new(memory).unwrap();
         (0..16384).step_by(4).for_each(|at: u32| region.store32(at, at.wrapping_mul(0x9E37_79B9)));
@@ -507,7 +507,7 @@ mod tests {
             (resumed, hits.get(), log.number())
         };
         assert_eq!(live([7; 16]), (false, 0x1_0000_0001, 1));
-        // Also after a reset while it was taken up.
+        // After a reset during `start`.
         region.store32(h::STATE, image_state::BUILDING);
         assert_eq!(live([8; 16]), (true, 0x2_0000_0002, 2));
         let image = Image::open(&region).unwrap();
@@ -516,7 +516,7 @@ mod tests {
         let read =
             image.read(0, &first, &mut [0; 64]) == Verdict::Consistent(Value::U64(0x2_0000_0002));
         assert!(read);
-        // Every word of the description but those of this run counts.
+        // Every word counts, except those of this run.
         for at in (0..IMAGE.lane()).step_by(4) {
             let own = (h::STATE..h::STATE + 4).contains(&at)
                 || (h::FIELDS_REFUSED..h::FIELDS_REFUSED + 4).contains(&at);
@@ -526,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_its_very_size_is_enough() {
+    fn start_memory_of_exact_size() {
         const SIZE: usize =
             Template::<{ Template::<0>::words(FIELDS) }>::new(FIELDS).size() as usize;
         let memory = Box::leak(Box::new(StaticBytes::<SIZE>::new())).into_memory();
@@ -534,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_must_be_large_enough() {
+    fn start_memory_too_small_is_refused() {
         let small = Box::leak(Box::new(StaticBytes::<1024>::new())).into_memory();
         let need = IMAGE.size();
         let error = IMAGE.start(small, [7; 16]).unwrap_err();

@@ -1,6 +1,6 @@
 //! The writer of an image: creates it, adds and retires fields, hands out lanes.
 //!
-//! Everything here is set-up work. Updates go through the handles of a [`Lane`].
+//! All of this is set-up. Updates go through handles of a [`Lane`].
 
 use super::error::WriteError;
 use super::field_id::FieldId;
@@ -21,8 +21,8 @@ use crate::types::Storage;
 
 /// The writer of an image.
 ///
-/// One image has one writer; a program with several threads keeps it in a lock and
-/// gives each thread a lane.
+/// An image has one writer. A program with several threads keeps it in a lock and gives each thread
+/// a lane.
 #[derive(Debug)]
 pub struct Writer<M> {
     region: Region<M>,
@@ -31,16 +31,15 @@ pub struct Writer<M> {
     heap: Heap,
     cells: u32,
     lanes: u32,
-    /// While fields are described over those of an image from before: whether they have all
-    /// been the same.
+    /// While an image is resumed: whether all fields so far are the same.
     same: Option<bool>,
 }
 
 impl<M: Memory> Writer<M> {
     /// Makes an empty image in `memory`, in the state *building*.
     ///
-    /// `part` is 0 for the first image of an instance. All bytes of the image are
-    /// written, so the memory may hold anything before.
+    /// `part` is 0 for the first image of an instance. All bytes of the image are written, so the
+    /// memory may hold arbitrary bytes.
     ///
     /// # Errors
     ///
@@ -59,7 +58,7 @@ impl<M: Memory> Writer<M> {
         Ok(writer)
     }
 
-    /// As [`Writer::create`], in memory whose bytes are all zero: a new file or mapping.
+    /// [`Writer::create`] in memory whose bytes are all zero: a new file or mapping.
     ///
     /// # Errors
     ///
@@ -75,8 +74,8 @@ impl<M: Memory> Writer<M> {
         Ok(writer)
     }
 
-    /// Goes on with the image that is in `memory`, where `fill` adds the same fields as were
-    /// added to it; else makes one as [`Writer::create`]. Says whether it goes on.
+    /// Resumes the image in `memory`, if `fill` adds exactly its fields; else makes one as
+    /// [`Writer::create`]. Returns the writer and whether it resumed.
     pub(super) fn resume(
         memory: M,
         geometry: &Geometry,
@@ -91,8 +90,8 @@ impl<M: Memory> Writer<M> {
         if writer.recognises(fields) {
             writer.region.store32(h::STATE, image_state::BUILDING);
             writer.same = Some(true);
-            // Everything is described once more over the same bytes: a reset amid of this
-            // changes nothing. If one field is another, all begin anew.
+            // All descriptors are written again over the same bytes, so a reset during this changes
+            // nothing. If one field differs, the image is made anew.
             fill(&mut writer)?;
             if writer.same.take() == Some(true) {
                 writer.lanes = writer.region.load32(h::LANES_USED);
@@ -105,7 +104,7 @@ impl<M: Memory> Writer<M> {
         Ok((writer, false))
     }
 
-    /// Whether there is an image of this geometry with so many fields, of any instance.
+    /// Whether the region holds an image of this geometry with `fields` fields, of any instance.
     fn recognises(&self, fields: u32) -> bool {
         let found = RawHeader::load(&self.region);
         let (instance, checksum) = (found.instance, found.checksum);
@@ -144,12 +143,12 @@ impl<M: Memory> Writer<M> {
         self.header.store(&self.region);
     }
 
-    /// Lets readers in: everything added so far is complete.
+    /// Opens the image for readers: all fields added so far are complete.
     pub fn go_live(&mut self) {
         protocol::set_state(&self.region.word(h::STATE), image_state::LIVE);
     }
 
-    /// Says that no value will change any more. The image stays readable.
+    /// Marks the image as closed: values no longer change. It stays readable.
     pub fn close(&mut self) {
         protocol::set_state(&self.region.word(h::STATE), image_state::CLOSED);
     }
@@ -166,19 +165,18 @@ impl<M: Memory> Writer<M> {
         self.fields
     }
 
-    /// Adds a field; also while lanes are in use and readers read.
+    /// Adds a field, also while lanes are in use and the image is read.
     ///
     /// # Errors
     ///
-    /// If the specification breaks a rule, or there is no room (see
-    /// [`WriteError::is_full`]); then nothing has changed.
+    /// If the specification breaks a rule, or there is no room (see [`WriteError::is_full`]). Then
+    /// nothing has changed.
     pub fn add(&mut self, spec: &FieldSpec<'_>) -> Result<FieldId, WriteError> {
         spec.check().map_err(WriteError::Spec)?;
         self.add_all(core::slice::from_ref(spec))
     }
 
-    /// Adds fields one after the other in the table, all or none, and returns the first: a
-    /// counter and its rate, for instance.
+    /// Adds consecutive fields, all or none: for example a counter and its rate. Returns the first.
     ///
     /// # Errors
     ///
@@ -204,8 +202,7 @@ impl<M: Memory> Writer<M> {
         Ok(FieldId::from_index(first))
     }
 
-    /// Adds fields that are published together, one after the other in the table, and
-    /// returns the first.
+    /// Adds consecutive fields that are published together. Returns the first.
     ///
     /// # Errors
     ///
@@ -226,7 +223,8 @@ impl<M: Memory> Writer<M> {
         Ok(FieldId::from_index(first))
     }
 
-    /// Retires a field: readers stop showing it, handles go on into the void.
+    /// Retires a field: readers no longer show it, and updates through its handles have no effect
+    /// for them.
     ///
     /// # Errors
     ///
@@ -239,23 +237,22 @@ impl<M: Memory> Writer<M> {
         Ok(())
     }
 
-    /// Counts a field that went to no image.
+    /// Counts a field that fits into no image.
     pub fn count_refused(&mut self) {
         let refused = self.region.load32(h::FIELDS_REFUSED).saturating_add(1);
         self.region.store32(h::FIELDS_REFUSED, refused);
     }
 
-    /// Gives a field of a claimed lane the value that it had in another image, before
-    /// [`Writer::go_live`]: a counter goes on from there.
+    /// Sets the value of a field in a claimed lane, before [`Writer::go_live`]: for example that of
+    /// a counter in an earlier image.
     ///
-    /// `units` is the value in units of 8 bytes: an atomic cell, or a slot, which becomes the
-    /// next value of its cell. `elements` are those of a journal. What does not fit is left
-    /// out.
+    /// `units` is the value in units of 8 bytes: an atomic cell, or a slot that becomes the next
+    /// value of its cell. `elements` are those of a journal. Surplus units and elements are
+    /// ignored.
     ///
     /// # Errors
     ///
-    /// If there is no such field or lane, or readers may be looking already; then nothing
-    /// has changed.
+    /// If there is no such field or lane, or the image is live. Then nothing has changed.
     pub fn restore(
         &mut self,
         lane: u32,
@@ -279,7 +276,7 @@ impl<M: Memory> Writer<M> {
         match Storage::from_code(raw.storage) {
             Some(Storage::Atomic) => write(cell, units, 1),
             Some(storage @ (Storage::Latched | Storage::Journal)) => {
-                // A journal starts again with the slot of change 0, under another number.
+                // The slot of change 0 of a journal, under another number.
                 let journal = storage == Storage::Journal;
                 let n = if journal { raw.slots() } else { self.region.load32(cell) + 1 };
                 let slot = cell + CELL_HEAD + (n & (raw.slots() - 1)) * raw.slot_size;
@@ -290,7 +287,7 @@ impl<M: Memory> Writer<M> {
                 }
                 self.region.store32(cell, n);
             }
-            // Constants were given their values when they were added.
+            // Constants have their values already.
             _ => {}
         }
         Ok(())
@@ -300,7 +297,7 @@ impl<M: Memory> Writer<M> {
         self.header.descriptor_offset + index * d::SIZE
     }
 
-    /// Checks that there is room and returns the place of the next cell.
+    /// Checks that there is room. Returns the offset of the next cell in a lane.
     fn room(&self, fields: u32, heap: u32, lane_bytes: u32) -> Result<u32, WriteError> {
         let fits =
             |used: u32, more: u32, end: u32| used.checked_add(more).is_some_and(|sum| sum <= end);
@@ -341,8 +338,8 @@ impl<M: Memory> Writer<M> {
         sum.range(&self.region, raw.place, constant_len);
         let sum = sum.finish();
         if self.same == Some(true) && RawDescriptor::load(&self.region, at).checksum != sum {
-            // Before it is stored: after a reset amid of this nobody must take it for the
-            // field that was here.
+            // Before the checksum: after a reset during this, it must not be taken for the old
+            // field.
             self.same = Some(false);
             self.region.store32(h::FIELD_COUNT, 0);
         }
@@ -352,7 +349,7 @@ impl<M: Memory> Writer<M> {
     fn publish_count(&mut self, count: u32) {
         self.fields = count;
         if self.same.is_some() {
-            return; // All are counted, or none.
+            return; // Published at the end, if all are the same.
         }
         let heap = self.heap.end() - self.header.heap_offset;
         let (heap_used, field_count) =
@@ -360,9 +357,9 @@ impl<M: Memory> Writer<M> {
         protocol::publish_count(&heap_used, heap, &field_count, count);
     }
 
-    /// Claims a lane that nobody owns: one that was handed back, else a new one.
+    /// Claims a lane: one that was handed back, else a new one.
     ///
-    /// The caller is now its one writer, until [`Writer::hand_back`].
+    /// The caller is its one writer until [`Writer::hand_back`].
     ///
     /// # Errors
     ///
@@ -387,10 +384,9 @@ impl<M: Memory> Writer<M> {
         Ok(index)
     }
 
-    /// Hands a claimed lane back: optional fields lose their values, the others stay.
+    /// Hands a claimed lane back: optional fields lose their values, others keep them.
     ///
-    /// The handles of the lane must be gone: a handle used later writes into a lane
-    /// that may belong to somebody else.
+    /// The handles of the lane must no longer be used: the lane may get another writer.
     pub fn hand_back(&mut self, index: u32) {
         if index >= self.lanes {
             return;

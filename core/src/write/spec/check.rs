@@ -64,7 +64,7 @@ impl FieldSpec<'_> {
         if self.fits_kind(kind) { Ok(()) } else { Err(SpecError::Param { kind }) }
     }
 
-    /// [`FieldSpec::check`] for a field that is added just after `before`.
+    /// [`FieldSpec::check`] of a field that is added just after `before`.
     pub(crate) fn check_after(&self, before: Option<&Self>) -> Result<(), SpecError> {
         let counter = before.is_some_and(|spec| {
             let properties = spec.properties;
@@ -78,7 +78,7 @@ impl FieldSpec<'_> {
         self.check()
     }
 
-    /// Whether parameter, details and ring are as the kind asks.
+    /// Whether parameter, details and number of slots fit the kind.
     fn fits_kind(&self, kind: Kind) -> bool {
         let (param, ring) = (self.properties.param(), self.properties.ring());
         let names = |limit: usize, good: fn(&str) -> bool| {
@@ -113,7 +113,7 @@ impl FieldSpec<'_> {
     }
 }
 
-/// Which rule a [`FieldSpec`] breaks.
+/// Rule that a [`FieldSpec`] breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpecError {
@@ -140,17 +140,17 @@ pub enum SpecError {
     /// A key is empty, too long, repeated or has a character that keys may not have, or a
     /// value has a zero byte.
     Attribute {
-        /// Which attribute, from 0.
+        /// Number of the attribute, from 0.
         index: usize,
     },
     /// The number of elements, or the capacity, is 0 or too large.
     Count {
         /// The number.
         count: u32,
-        /// The largest that is allowed.
+        /// The largest allowed number.
         limit: u32,
     },
-    /// The data type, kind or aggregation is not one of this version.
+    /// The code of data type, kind or aggregation is unknown.
     UnknownCode,
     /// The kind does not allow the type.
     KindType {
@@ -159,12 +159,12 @@ pub enum SpecError {
         /// The type.
         ty: DataType,
     },
-    /// The names, windows, buckets or number of values are not as the kind asks.
+    /// Names, windows, buckets or number of values do not fit the kind.
     Param {
         /// The kind.
         kind: Kind,
     },
-    /// A group of no fields, of a constant, or larger than a slot can be.
+    /// A group is empty, larger than a slot, or has a constant or a ring.
     Group {
         /// Number of members.
         members: usize,

@@ -1,4 +1,4 @@
-//! Values that never change.
+//! Values of constants.
 
 use crate::types::DataType;
 
@@ -35,7 +35,7 @@ impl Constant<'_> {
         }
     }
 
-    /// The value as bytes in the order of the format: a scalar's 8, or text and bytes.
+    /// The 8 bytes of a scalar in the heap; `None` for text and bytes.
     pub(crate) const fn scalar_bytes(&self) -> Option<[u8; 8]> {
         let bits = match *self {
             Self::U32(v) => v as u64,

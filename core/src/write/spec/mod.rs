@@ -14,7 +14,7 @@ pub use check::SpecError;
 pub use constant::Constant;
 pub(super) use size::{Group, cell_bytes};
 
-/// What a field shall be: made by a constructor for its kind, refined by methods.
+/// Specification of a field: made by the constructor of its kind, refined by methods.
 ///
 /// ```
 /// use mmstats_core::{DataType, FieldSpec};
@@ -25,7 +25,7 @@ pub(super) use size::{Group, cell_bytes};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FieldSpec<'a> {
-    /// The name: 1 to 255 bytes.
+    /// The label: 1 to 255 bytes.
     pub label: &'a str,
     /// The unit, an OpenMetrics base unit where one fits, or empty: at most 63 bytes.
     pub unit: &'a str,
@@ -42,7 +42,7 @@ pub struct FieldSpec<'a> {
 }
 
 impl<'a> FieldSpec<'a> {
-    /// A field with these properties, and nothing else but a label.
+    /// A field with a label and these properties.
     #[must_use]
     pub const fn new(label: &'a str, properties: Properties) -> Self {
         Self {
@@ -56,33 +56,34 @@ impl<'a> FieldSpec<'a> {
         }
     }
 
-    /// A u64 that only grows; summed.
+    /// A u64 that only grows. Lanes are summed.
     #[must_use]
     pub const fn counter(label: &'a str) -> Self {
         Self::new(label, Properties::new(DataType::U64, Kind::Counter, Aggregation::Sum))
     }
 
-    /// A scalar that goes up and down; summed. Has no value until one is set.
+    /// A scalar that goes up and down. Lanes are summed. It has no value until one is set.
     #[must_use]
     pub const fn gauge(label: &'a str, ty: DataType) -> Self {
         Self::new(label, Properties::new(ty, Kind::Gauge, Aggregation::Sum).with_optional())
     }
 
-    /// Text of at most `capacity` bytes; shown for each lane.
+    /// Text of at most `capacity` bytes, shown for each lane. It has no value until one is set.
     #[must_use]
     pub const fn text(label: &'a str, capacity: u32) -> Self {
         let text = Properties::new(DataType::Text, Kind::Gauge, Aggregation::Each);
         Self::new(label, text.with_count(capacity).with_optional())
     }
 
-    /// At most `capacity` bytes; shown for each lane.
+    /// At most `capacity` bytes, shown for each lane. They have no value until one is set.
     #[must_use]
     pub const fn bytes(label: &'a str, capacity: u32) -> Self {
         let bytes = Properties::new(DataType::Bytes, Kind::Gauge, Aggregation::Each);
         Self::new(label, bytes.with_count(capacity).with_optional())
     }
 
-    /// `count` scalars published together; summed one by one.
+    /// `count` scalars published together. Lanes are summed element by element. They have no value
+    /// until one is set.
     #[must_use]
     pub const fn array(label: &'a str, ty: DataType, count: u32) -> Self {
         let scalars = Properties::new(ty, Kind::Gauge, Aggregation::Sum);
@@ -96,22 +97,21 @@ impl<'a> FieldSpec<'a> {
         Self::new(label, timer.with_array(5)).unit("nanoseconds")
     }
 
-    /// One of the states `names`, by its number: 1 to 1,024 names of 1 to 63 bytes, each once.
-    /// Combined by counting the lanes in each state. Has no value until one is set.
+    /// One of the states `names`, by its number: 1 to 1,024 different names of 1 to 63 bytes. Lanes
+    /// in each state are counted. It has no value until one is set.
     #[must_use]
     pub const fn state(label: &'a str, names: &'a [&'a str]) -> Self {
         let state = Properties::new(DataType::U32, Kind::State, Aggregation::Sum);
         Self::new(label, state.with_optional()).details(names)
     }
 
-    /// How values are distributed.
+    /// Distribution of values in `buckets`.
     #[must_use]
     pub const fn histogram(label: &'a str, buckets: Buckets) -> Self {
         let histogram = Properties::new(DataType::U64, Kind::Histogram, Aggregation::Sum)
             .with_array(buckets.elements())
             .with_param(buckets.param())
-            // A reader takes about 100 ns for 300 buckets; a writer that does nothing else
-            // makes 30 changes in that time.
+            // A reader takes about 100 ns for 300 buckets, in which a writer can make 30 changes.
             .with_slot_bits(5);
         Self::new(label, histogram)
     }
@@ -126,7 +126,7 @@ impl<'a> FieldSpec<'a> {
     /// The mean of the last `values` (1 to 32,766) values, of type u64, i64 or f64.
     #[must_use]
     pub const fn window(label: &'a str, ty: DataType, values: u32) -> Self {
-        // Twice the room, so that a reader has time for all of them.
+        // Twice as many slots, so that a reader has time for all values.
         let slot_bits = ring_for(values.saturating_mul(2));
         let window = Properties::new(ty, Kind::Window, Aggregation::Sum);
         Self::new(label, window.with_param(values).with_slot_bits(slot_bits))
@@ -153,7 +153,8 @@ impl<'a> FieldSpec<'a> {
         Self::new(label, rate).details(windows)
     }
 
-    /// A moment, in nanoseconds since 1970-01-01 UTC; the newest is shown, as an age.
+    /// A point in time, in nanoseconds since 1970-01-01 UTC. Readers show the age of the newest
+    /// one.
     #[must_use]
     pub const fn timestamp(label: &'a str) -> Self {
         let timestamp = Properties::new(DataType::U64, Kind::Timestamp, Aggregation::Max);
@@ -165,7 +166,7 @@ impl<'a> FieldSpec<'a> {
     pub const fn info(label: &'a str, value: Constant<'a>) -> Self {
         let mut info = Properties::new(value.ty(), Kind::Info, Aggregation::Each);
         let len = value.tail().len();
-        // Longer ones are refused by `check`, which compares with the limit.
+        // `check` refuses a value past the limit.
         if matches!(value, Constant::Text(_) | Constant::Bytes(_)) {
             #[allow(clippy::cast_possible_truncation)]
             let count = if len > u32::MAX as usize { u32::MAX } else { len as u32 };
@@ -216,7 +217,8 @@ impl<'a> FieldSpec<'a> {
         self
     }
 
-    /// Sets the kind, for a gauge that describes (`Kind::Info`) or an array of counters.
+    /// Sets the kind: [`Kind::Info`] for a gauge that describes, [`Kind::Counter`] for an array of
+    /// counters.
     #[must_use]
     pub const fn kind(mut self, kind: Kind) -> Self {
         self.properties = self.properties.with_kind(kind);
@@ -224,8 +226,8 @@ impl<'a> FieldSpec<'a> {
     }
 }
 
-/// The smallest ring of at least `slots` slots and 4, as a power of 2. `check` refuses one
-/// that is too large.
+/// The smallest power of 2 that is at least `slots` and 4, as an exponent. `check` refuses it above
+/// the limit.
 const fn ring_for(slots: u32) -> u8 {
     let bits = u32::BITS - slots.saturating_sub(1).leading_zeros();
     #[allow(clippy::cast_possible_truncation)] // At most 32.

@@ -7,7 +7,7 @@ use crate::layout::{ATOMIC_CELL, CELL_HEAD, field_state, round_up, string_size};
 use crate::types::{Kind, Storage};
 
 impl FieldSpec<'_> {
-    /// Bytes of the encoded details.
+    /// Size of the encoded details in bytes.
     pub(crate) const fn details_len(&self) -> usize {
         let (mut len, mut rest) = (self.details.len().saturating_sub(1), self.details);
         while let [item, others @ ..] = rest {
@@ -17,7 +17,7 @@ impl FieldSpec<'_> {
         len
     }
 
-    /// Bytes of the encoded attributes.
+    /// Size of the encoded attributes in bytes.
     pub(crate) const fn attributes_len(&self) -> usize {
         let (mut len, mut rest) = (self.attributes.len().saturating_sub(1), self.attributes);
         while let [(key, value), others @ ..] = rest {
@@ -27,7 +27,7 @@ impl FieldSpec<'_> {
         len
     }
 
-    /// How the value is stored by a writer of this word size.
+    /// Storage class of the value for a writer of this word size.
     #[must_use]
     pub const fn storage(&self) -> Storage {
         if self.constant.is_some() {
@@ -51,7 +51,7 @@ impl FieldSpec<'_> {
         }
     }
 
-    /// Bytes of a slot; a multiple of 8. `self` was checked.
+    /// Size of a slot in bytes, a multiple of 8. `self` was checked.
     pub(crate) const fn slot_bytes(&self) -> u32 {
         if matches!(self.storage(), Storage::Journal) {
             return HISTOGRAM_SLOT;
@@ -61,7 +61,7 @@ impl FieldSpec<'_> {
         size.saturating_add(self.lead())
     }
 
-    /// Bytes before the value in a slot.
+    /// Offset of the value in its slot.
     pub(crate) const fn lead(&self) -> u32 {
         if self.properties.is_kind(Kind::Events) { 8 } else { 0 }
     }
@@ -99,7 +99,7 @@ impl FieldSpec<'_> {
         }
     }
 
-    /// Bytes that the field, on its own, takes in each lane. `self` was checked.
+    /// Size of the field's own cell in each lane, in bytes. `self` was checked.
     pub(crate) const fn lane_bytes(&self) -> u32 {
         match self.storage() {
             Storage::Constant => 0,
@@ -114,7 +114,7 @@ impl FieldSpec<'_> {
         }
     }
 
-    /// Most bytes that the field takes in the heap. `self` was checked.
+    /// Maximum size of strings and constant in the heap, in bytes. `self` was checked.
     pub(crate) const fn heap_bytes(&self) -> u32 {
         let mut bytes = string_size(self.label.len())
             + string_size(self.unit.len())
@@ -122,7 +122,7 @@ impl FieldSpec<'_> {
             + string_size(self.attributes_len())
             + string_size(self.details_len());
         if let Some(value) = &self.constant {
-            // Up to 4 bytes bring the value to a multiple of 8.
+            // Up to 4 bytes align the value to 8.
             bytes += 4 + 8 + value.tail().len().next_multiple_of(8);
         }
         #[allow(clippy::cast_possible_truncation)] // Compared just before.
@@ -144,7 +144,7 @@ const fn slot_bits_for(slot_size: u32) -> u8 {
     if slot_size <= 32 { 1 } else { 2 }
 }
 
-/// Bytes of a latched cell that keeps the last value only.
+/// Size of a latched cell that keeps only the last value, in bytes.
 pub(crate) const fn cell_bytes(slot_size: u32) -> u32 {
     CELL_HEAD.saturating_add(slot_size.saturating_mul(1 << slot_bits_for(slot_size)))
 }

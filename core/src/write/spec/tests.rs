@@ -8,7 +8,7 @@ use crate::layout::{MAX_CAPACITY, MAX_ELEMENTS, MAX_FIELDS, MAX_LANES, MAX_SLOT}
 use crate::types::{DataType, Kind};
 
 #[test]
-fn the_largest_images_and_groups() {
+fn geometry_and_group_limits() {
     assert!(Geometry::new(MAX_LANES).file_size().is_some());
     let mut geometry = Geometry::new(1);
     geometry.reserve(MAX_FIELDS, 0, 0);
@@ -22,7 +22,7 @@ fn the_largest_images_and_groups() {
 }
 
 #[test]
-fn the_largest_fields() {
+fn field_size_limits() {
     let long = std::string::String::from_utf8(std::vec![b'x'; 4095]).unwrap();
     let ok = FieldSpec::counter("a");
     assert_eq!(ok.attributes(&[("k", &long[..4094])]).check(), Ok(()));
@@ -31,7 +31,7 @@ fn the_largest_fields() {
     assert_eq!(FieldSpec::text("t", MAX_CAPACITY).check(), Ok(()));
     assert_eq!(FieldSpec::array("t", DataType::U64, MAX_SLOT / 8).check(), Ok(()));
     assert_eq!(FieldSpec::array("t", DataType::U8, MAX_SLOT).check(), Ok(()));
-    // Only a journal's elements have numbers of 16 bits.
+    // Only the elements of a journal are limited to 16 bits.
     let histogram = |elements| {
         let buckets = Buckets::from_param(Buckets::integers(0.1, 1, 2).param(), elements);
         FieldSpec::histogram("h", buckets.unwrap()).check()
@@ -42,13 +42,13 @@ fn the_largest_fields() {
 }
 
 #[test]
-fn rings_are_as_long_as_asked_for_or_longer() {
+fn ring_has_at_least_given_length() {
     for (entries, ring) in [(1, 2), (2, 2), (3, 2), (4, 3), (7, 3), (8, 4), (65_535, 16)] {
         let events = FieldSpec::events("e", entries, 8);
         assert_eq!((events.properties.ring(), events.check()), (Some(ring), Ok(())), "{entries}");
     }
     assert!(FieldSpec::events("e", 65_536, 8).check().is_err());
-    // Without a ring, or with one that keeps too little.
+    // Without a ring, or with too few slots.
     let events = FieldSpec::text("e", 8).kind(Kind::Events);
     assert_eq!(events.check(), Err(SpecError::Param { kind: Kind::Events }));
     let rate = |slot_bits| {
@@ -62,9 +62,8 @@ fn rings_are_as_long_as_asked_for_or_longer() {
     assert_eq!((rate(2), rate(16)), (Ok(()), Ok(())));
 }
 
-/// A rate has its counter before it.
 #[test]
-fn a_rate_follows_a_counter_of_64_bits() {
+fn rate_needs_preceding_u64_counter() {
     let rate = FieldSpec::rate("r", 1, &["1"]);
     let after = |before: FieldSpec<'_>| rate.check_after(Some(&before));
     let refused = Err(SpecError::Param { kind: Kind::Rate });
@@ -76,9 +75,8 @@ fn a_rate_follows_a_counter_of_64_bits() {
     assert_eq!(FieldSpec::counter("c").check_after(None), Ok(()));
 }
 
-/// The program does not compile, or does not start.
 #[test]
-fn a_field_that_breaks_a_rule_makes_no_template() {
+fn template_broken_rule_panics() {
     let is_refused =
         |spec: FieldSpec<'_>| std::panic::catch_unwind(|| template::check(&spec)).is_err();
     let long = "x".repeat(256);
@@ -97,7 +95,7 @@ fn a_field_that_breaks_a_rule_makes_no_template() {
         (FieldSpec::array("a", DataType::U64, MAX_SLOT / 8 + 1), true),
         (counter.kind(Kind::Info), false),
         (counter.kind(Kind::Average), true),
-        // A type that a window has, but not in a ring.
+        // The type of a window, but no ring.
         (FieldSpec { constant: Some(Constant::U64(1)), ..window }, true),
         (FieldSpec { properties: window.properties.with_slot_bits(3), ..window }, false),
     ] {
@@ -106,7 +104,7 @@ fn a_field_that_breaks_a_rule_makes_no_template() {
 }
 
 #[test]
-fn each_rule_is_checked() {
+fn check_each_rule() {
     let long = std::string::String::from_utf8(std::vec![b'x'; 5000]).unwrap();
     let ok = FieldSpec::counter("a");
     assert_eq!(ok.check(), Ok(()));
@@ -130,7 +128,7 @@ fn each_rule_is_checked() {
 }
 
 #[test]
-fn sizes() {
+fn lane_and_heap_bytes_of_kinds() {
     assert_eq!(FieldSpec::timer("t").lane_bytes(), 8 + 4 * 40);
     assert_eq!(FieldSpec::text("t", 20).lane_bytes(), 8 + 2 * 32);
     assert_eq!(FieldSpec::text("t", 25).lane_bytes(), 8 + 4 * 40);
