@@ -128,6 +128,7 @@ mod shadowed {
     pub(crate) struct Inner {
         pub(crate) x: ::mmstats::Flag,
         pub(crate) by: ::mmstats::FamilyBy<::mmstats::Counter, Request<'static>>,
+        #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
         pub(crate) shared: ::mmstats::SharedGauge<::core::primitive::u64>,
     }
 
@@ -247,6 +248,7 @@ fn derive_prelude_shadowed() {
         stats.inner.x.set(true);
         let phase = shadowed::Phase::Starting;
         stats.inner.by.get(&shadowed::Request { phase, path: "/", status: 200 }).incr();
+        #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
         stats.inner.shared.set(1);
     });
     let labels = labels(&directory);

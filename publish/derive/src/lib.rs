@@ -16,6 +16,29 @@ use syn::{DeriveInput, Error, parse_macro_input};
 ///
 /// The label is the name of the field, the help its doc comment.
 ///
+/// ```
+/// use mmstats::{Counter, Family, Latency, Stats};
+///
+/// #[derive(Stats)]
+/// #[stats(prefix = "web")]
+/// struct Web {
+///     /// Requests served.
+///     #[stats(labels("method", "code"))]
+///     requests: Family<Counter, 2>,
+///     /// From request to answer.
+///     #[stats(error = 0.02)]
+///     latency: Latency,
+///     #[stats(nested)]
+///     cache: Cache,
+/// }
+///
+/// #[derive(Stats)]
+/// struct Cache {
+///     /// Lookups that found their key: `web.cache.hits`.
+///     hits: Counter,
+/// }
+/// ```
+///
 /// | on the struct | |
 /// | --- | --- |
 /// | `prefix = "web"` | put before all labels, with a dot |
@@ -37,7 +60,17 @@ use syn::{DeriveInput, Error, parse_macro_input};
 /// | `entries = 255` | of events: number of lines kept by each thread |
 /// | `windows(60, 300)` | of a rate: windows, in seconds |
 ///
-/// Values of options are expressions; they do not see variables of the macro.
+/// Values of options are expressions. An option of another kind of field does not compile:
+///
+/// ```compile_fail,E0277
+/// use mmstats::{Counter, Stats};
+///
+/// #[derive(Stats)]
+/// struct Web {
+///     #[stats(error = 0.02)]
+///     requests: Counter,
+/// }
+/// ```
 #[proc_macro_derive(Stats, attributes(stats))]
 pub fn derive_stats(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -48,6 +81,26 @@ pub fn derive_stats(input: TokenStream) -> TokenStream {
 ///
 /// The key is the name of the field, or the one given with `#[labels(name = "http.status")]`.
 /// The struct takes `#[labels(crate = "path")]`.
+///
+/// ```
+/// use mmstats::{Counter, FamilyBy, Labels, Stats};
+///
+/// #[derive(Labels)]
+/// struct Request<'a> {
+///     method: &'a str,
+///     #[labels(name = "http.status")]
+///     status: u16,
+/// }
+///
+/// #[derive(Stats)]
+/// struct Web {
+///     requests: FamilyBy<Counter, Request<'static>>,
+/// }
+///
+/// fn served(stats: &Web, method: &str, status: u16) {
+///     stats.requests.get(&Request { method, status }).incr();
+/// }
+/// ```
 #[proc_macro_derive(Labels, attributes(labels))]
 pub fn derive_labels(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -59,6 +112,23 @@ pub fn derive_labels(input: TokenStream) -> TokenStream {
 /// Members take `#[stats(label = ..., unit = ..., help = ..., aggregation = ..., level = ...)]`
 /// as fields of `Stats` do, and `#[stats(counter)]` for a sum that only grows. The struct takes
 /// `#[stats(crate = "path")]`.
+///
+/// ```
+/// use mmstats::{Group, Record, Stats};
+///
+/// #[derive(Clone, Copy, Record)]
+/// struct Traffic {
+///     #[stats(counter, unit = "bytes")]
+///     sent: u64,
+///     #[stats(unit = "ratio", aggregation = "mean")]
+///     load: f64,
+/// }
+///
+/// #[derive(Stats)]
+/// struct Link {
+///     traffic: Group<Traffic>,
+/// }
+/// ```
 #[proc_macro_derive(Record, attributes(stats))]
 pub fn derive_record(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -70,6 +140,22 @@ pub fn derive_record(input: TokenStream) -> TokenStream {
 /// The name of a state is that of its variant in lower case, with `_` between words, or
 /// the one given with `#[state(name = "shutting down")]`. The enum takes
 /// `#[state(crate = "path")]`.
+///
+/// ```
+/// use mmstats::{State, StateSet, Stats};
+///
+/// #[derive(Clone, Copy, State)]
+/// enum Phase {
+///     Starting,
+///     #[state(name = "shutting down")]
+///     ShuttingDown,
+/// }
+///
+/// #[derive(Stats)]
+/// struct Server {
+///     phase: StateSet<Phase>,
+/// }
+/// ```
 #[proc_macro_derive(State, attributes(state))]
 pub fn derive_state(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
