@@ -1,4 +1,4 @@
-//! What a tool writes in this process is what the binary writes.
+//! `capture` against the binary.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use common::run;
 
 #[test]
-fn a_captured_tool_writes_what_the_binary_does() {
+fn capture_equals_output_of_binary() {
     let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../spec/fixtures");
     let good = fixtures.join("gold/0.1.0/group.mmst");
     let bad = fixtures.join("invalid/help-long.mmst");

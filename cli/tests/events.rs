@@ -1,11 +1,11 @@
-//! Lines of events: merged by time, followed, and read after a crash.
+//! `events`: merging by time, following, reading after a crash.
 #![cfg_attr(windows, allow(dead_code, unused_imports))] // for the tests that are for Unix
 
 mod common;
 
 #[cfg(not(windows))] // the backend of the system
 use mmstats_unix as backend;
-#[cfg(windows)] // as above
+#[cfg(windows)] // ended by a signal
 use mmstats_windows as backend;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -55,8 +55,8 @@ impl Program {
         Self { log: log.unwrap(), audit: audit.unwrap(), file: file.publish().unwrap() }
     }
 
-    /// Seconds after the start, and text.
-    fn says(&self, lines: &[(u64, &str)]) {
+    /// Records lines: seconds after the start, and text.
+    fn record(&self, lines: &[(u64, &str)]) {
         for (seconds, text) in lines {
             self.log.record(START + seconds * SECOND, text);
         }
@@ -70,12 +70,12 @@ impl Program {
 /// A dead program.
 fn program(directory: &Path, name: &str, pid: u32, lines: &[(u64, &str)]) {
     let program = Program::start(directory, name, pid);
-    program.says(lines);
+    program.record(lines);
     program.audit.record(START + 1, "audit of \u{1b}[2J");
 }
 
 #[test]
-fn lines_of_all_programs_are_in_the_order_of_their_times() {
+fn events_merges_programs_by_time() {
     let dir = tempfile::tempdir().unwrap();
     program(dir.path(), "web", 7, &[(0, "one"), (20, "three"), (30, "four")]);
     program(dir.path(), "db", 8, &[(10, "two"), (25, "in\tbetween\n")]);
@@ -89,7 +89,7 @@ fn lines_of_all_programs_are_in_the_order_of_their_times() {
         "2026-01-02T03:04:35.000000000Z\t7\tweb\tapp.log\t0\tfour",
     ];
     assert_eq!(printed.out.lines().collect::<Vec<_>>(), want);
-    // Of one program, all its rings; the last lines alone; live ones alone.
+    // One program with all its rings; the last lines; live programs.
     let of_one = run(dir.path(), &["events", "8"]);
     let lines: Vec<&str> = of_one.out.lines().collect();
     assert_eq!(lines.len(), 3);
@@ -111,7 +111,7 @@ fn lines_of_all_programs_are_in_the_order_of_their_times() {
 }
 
 #[test]
-fn nothing_to_print_says_why() {
+fn events_without_rings_fails_with_reason() {
     let dir = tempfile::tempdir().unwrap();
     let printed = run(dir.path(), &["events"]);
     assert_eq!((printed.code, printed.out.as_str()), (Some(1), ""));
@@ -122,9 +122,8 @@ fn nothing_to_print_says_why() {
     assert_eq!(run(dir.path(), &["events", "--filter", "["]).code, Some(2));
 }
 
-/// A line whose bytes are no text is said to be damaged, and the others are printed.
 #[test]
-fn a_damaged_line_damages_no_other() {
+fn events_prints_lines_around_damaged_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("web.mmst");
     program(dir.path(), "web", 7, &[(0, "one"), (1, "broken"), (2, "three")]);
@@ -138,14 +137,14 @@ fn a_damaged_line_damages_no_other() {
     assert_eq!(texts, ["one", "damaged: value-utf8", "three"]);
 }
 
-/// `mmstats events -f`, and its lines as they come.
+/// `mmstats events -f` and its lines.
 #[cfg(unix)] // ended by a signal
 struct Follower {
     child: Child,
     lines: Receiver<String>,
 }
 
-#[cfg(unix)] // as above
+#[cfg(unix)] // ended by a signal
 impl Follower {
     fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -167,58 +166,57 @@ impl Follower {
         line.rsplit('\t').next().unwrap().to_owned()
     }
 
-    /// Ctrl-C; the exit code and what was complained of.
+    /// Ctrl-C. Returns the exit code and standard error.
     fn interrupt(mut self) -> (Option<i32>, String) {
         signal(self.child.id(), "INT");
         let code = self.child.wait().unwrap().code();
-        let mut complaints = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
-        (code, complaints)
+        let mut messages = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut messages).unwrap();
+        (code, messages)
     }
 }
 
 #[cfg(unix)] // Windows has no signals
 #[test]
-fn what_is_new_follows_and_what_was_missed_is_counted() {
+fn follow_prints_new_lines_and_counts_lost_ones() {
     let dir = tempfile::tempdir().unwrap();
     program(dir.path(), "old", 7, &[(0, "long ago")]);
     let living = Program::start(dir.path(), "living", 8);
     let arguments = ["events", "-f", "-d0.02", "--filter=*.log"];
     let follower = Follower::start(mmstats(dir.path()).args(arguments));
     assert_eq!(follower.next(), "long ago");
-    living.says(&[(1, "one")]);
+    living.record(&[(1, "one")]);
     assert_eq!(follower.next(), "one");
-    // One that comes meanwhile, one that goes with its file, and another in its place.
+    // A new program, its end with its file, and another one by the same name.
     let second = Program::start(dir.path(), "second", 9);
-    second.says(&[(2, "I came")]);
+    second.record(&[(2, "I came")]);
     assert_eq!(follower.next(), "I came");
-    second.says(&[(3, "I go")]);
+    second.record(&[(3, "I go")]);
     second.remove();
     assert_eq!(follower.next(), "I go");
     let second = Program::start(dir.path(), "second", 10);
-    second.says(&[(4, "I came, too")]);
+    second.record(&[(4, "I came, too")]);
     assert_eq!(follower.next(), "I came, too");
-    // The follower cannot look while it is stopped: 2 of 5 are gone.
+    // Stopped, the follower reads nothing: 2 of 5 lines are overwritten.
     signal(follower.child.id(), "STOP");
-    living.says(&[(5, "two"), (6, "three"), (7, "four"), (8, "five"), (9, "six")]);
+    living.record(&[(5, "two"), (6, "three"), (7, "four"), (8, "five"), (9, "six")]);
     signal(follower.child.id(), "CONT");
     for text in ["four", "five", "six"] {
         assert_eq!(follower.next(), text);
     }
-    let (code, complaints) = follower.interrupt();
-    assert_eq!((code, complaints.as_str()), (Some(0), "mmstats: living[8]: 2 lines lost\n"));
+    let (code, messages) = follower.interrupt();
+    assert_eq!((code, messages.as_str()), (Some(0), "mmstats: living[8]: 2 lines lost\n"));
 }
 
-/// The last lines of a program that removes its file when it ends.
 #[cfg(unix)] // ended by a signal
 #[test]
-fn a_program_that_tidies_up_is_heard_to_the_end() {
+fn follow_prints_last_lines_of_removed_file() {
     let dir = tempfile::tempdir().unwrap();
     let living = Program::start(dir.path(), "living", 8);
-    living.says(&[(1, "hello")]);
+    living.record(&[(1, "hello")]);
     let follower = Follower::start(mmstats(dir.path()).args(["events", "-f", "-d0.5", "--json"]));
     assert!(follower.next().contains("hello"));
-    living.says(&[(2, "good bye")]);
+    living.record(&[(2, "good bye")]);
     living.remove();
     let last: Value = serde_json::from_str(&follower.next()).unwrap();
     assert_eq!((&last["text"], &last["number"]), (&json!("good bye"), &json!(2)));
@@ -226,10 +224,10 @@ fn a_program_that_tidies_up_is_heard_to_the_end() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it_quietly() {
+fn follow_ends_quietly_on_broken_pipe() {
     let dir = tempfile::tempdir().unwrap();
     let living = Program::start(dir.path(), "living", 8);
-    living.says(&[(1, "hello")]);
+    living.record(&[(1, "hello")]);
     let mut follower = mmstats(dir.path())
         .args(["events", "-f", "-d0.02"])
         .stdout(Stdio::piped())
@@ -240,12 +238,12 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     BufReader::new(follower.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert!(first.ends_with("\thello\n"), "{first}");
     let code = common::wait_for(|| {
-        living.says(&[(2, "is anybody there?")]);
+        living.record(&[(2, "another line")]);
         follower.try_wait().unwrap()
     });
-    let mut complaints = String::new();
-    follower.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
-    // What it did not see meanwhile is of no interest here.
-    let other = complaints.lines().find(|line| !line.ends_with(" lost"));
+    let mut messages = String::new();
+    follower.stderr.take().unwrap().read_to_string(&mut messages).unwrap();
+    // Lost lines do not matter here.
+    let other = messages.lines().find(|line| !line.ends_with(" lost"));
     assert_eq!((code.code(), other), (Some(0), None));
 }

@@ -1,5 +1,5 @@
-//! What a hostile file, name or argument says reaches no terminal and no page: every tool,
-//! what it prints and what it complains of.
+//! Output and messages of every command about hostile files, names and arguments: no terminal
+//! controls, no markup.
 #![cfg(unix)]
 
 mod common;
@@ -14,7 +14,7 @@ use mmstats_core::{Constant, Counter, Events, FieldSpec, Schema, Text};
 /// Escapes of all kinds, and markup.
 const NASTY: &str = "\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}\r\n\t\u{200b}\u{7f}</script><b>&amp;x";
 
-/// A file all of whose texts are nasty, in a directory and by a name that are nasty too.
+/// A file with [`NASTY`] in all texts, in its name and in the name of its directory.
 fn plant(directory: &Path) -> std::path::PathBuf {
     let place = directory.join(OsStr::from_bytes(b"\x1b[31m\xff\n<b>"));
     std::fs::create_dir(&place).unwrap();
@@ -37,8 +37,8 @@ fn plant(directory: &Path) -> std::path::PathBuf {
     path
 }
 
-/// Nothing that moves a cursor, and in JSON no markup.
-fn harmless(arguments: &[OsString], printed: &Printed) {
+/// Asserts that there are no terminal controls, and in JSON no markup.
+fn assert_harmless(arguments: &[OsString], printed: &Printed) {
     for c in printed.out.chars().chain(printed.err.chars()) {
         let allowed = !c.is_control() || c == '\n' || c == '\t';
         let deceives = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}');
@@ -57,11 +57,11 @@ fn words(words: &[&str], path: &Path) -> Vec<OsString> {
 }
 
 #[test]
-fn every_tool_is_harmless() {
+fn output_of_every_command_is_harmless() {
     let directory = tempfile::tempdir().unwrap();
     let path = plant(directory.path());
     let mut shown = 0;
-    for tool in [
+    for command in [
         &["ls"][..],
         &["ls", "--json"],
         &["show", "--all"],
@@ -80,42 +80,41 @@ fn every_tool_is_harmless() {
         &["scan"],
         &["scan", "--json"],
     ] {
-        let arguments = words(tool, &path);
-        let told = printed(mmstats(directory.path()).args(&arguments).output().unwrap());
-        if told.code == Some(2) {
-            // It has no such option, and says so.
-            assert!(told.out.is_empty() && tool.contains(&"--json"), "{arguments:?}");
+        let arguments = words(command, &path);
+        let printed_by = printed(mmstats(directory.path()).args(&arguments).output().unwrap());
+        if printed_by.code == Some(2) {
+            // A command without `--json`.
+            assert!(printed_by.out.is_empty() && command.contains(&"--json"), "{arguments:?}");
         }
-        harmless(&arguments, &told);
-        shown += usize::from(told.out.contains("owned"));
+        assert_harmless(&arguments, &printed_by);
+        shown += usize::from(printed_by.out.contains("owned"));
     }
-    assert!(shown >= 8, "only {shown} tools show anything of it");
+    assert!(shown >= 8, "only {shown} commands show a text");
 }
 
-/// The same for what they complain of: bytes that are wrong, files that are none, words that
-/// make no sense.
+/// Damaged bytes, missing files, wrong arguments.
 #[test]
-fn every_complaint_is_harmless() {
+fn messages_of_every_command_are_harmless() {
     let directory = tempfile::tempdir().unwrap();
     let path = plant(directory.path());
     let good = std::fs::read(&path).unwrap();
     let nasty = OsStr::from_bytes(b"\x1b]0;x\x07\xc2\x9b1m\xff<b>").to_os_string();
     let missing = path.with_file_name(&nasty);
-    let mut complaints = 0;
+    let mut messages = 0;
     for damage in 0..12_usize {
         let mut bytes = good.clone();
         match damage {
             0 => bytes.clear(),
             1 => bytes.truncate(100),
             2 => bytes[..8].copy_from_slice(b"\x1b[2J\x9b31m"),
-            // In the header, in descriptors, in the strings.
+            // A byte of the header, the descriptors or the strings.
             n => {
                 let at = (n - 2) * 97 % bytes.len();
                 bytes[at] ^= 0x1b;
             }
         }
         std::fs::write(&path, &bytes).unwrap();
-        for tool in [
+        for command in [
             &["ls"][..],
             &["show"],
             &["show", "--json"],
@@ -127,20 +126,21 @@ fn every_complaint_is_harmless() {
             &["scan"],
         ] {
             for target in [&path, &missing] {
-                let arguments = words(tool, target);
-                let told = printed(mmstats(directory.path()).args(&arguments).output().unwrap());
-                harmless(&arguments, &told);
-                complaints += usize::from(!told.err.is_empty());
+                let arguments = words(command, target);
+                let printed_by =
+                    printed(mmstats(directory.path()).args(&arguments).output().unwrap());
+                assert_harmless(&arguments, &printed_by);
+                messages += usize::from(!printed_by.err.is_empty());
             }
         }
     }
-    assert!(complaints > 100, "{complaints}");
-    // Words: commands, options, fields, globs.
-    for tool in ["ls", "show", "poll", "events", "check", "\u{1b}[31m"] {
+    assert!(messages > 100, "{messages}");
+    // Commands, options, fields, globs.
+    for command in ["ls", "show", "poll", "events", "check", "\u{1b}[31m"] {
         for option in ["--level", "--filter", "--\u{1b}[31m", "-d", "--color", ""] {
-            let arguments = [tool.into(), option.into(), nasty.clone(), nasty.clone()];
-            let told = printed(mmstats(directory.path()).args(&arguments).output().unwrap());
-            harmless(&arguments, &told);
+            let arguments = [command.into(), option.into(), nasty.clone(), nasty.clone()];
+            let printed_by = printed(mmstats(directory.path()).args(&arguments).output().unwrap());
+            assert_harmless(&arguments, &printed_by);
         }
     }
 }

@@ -1,5 +1,4 @@
-//! `check`, `dump` and `scan`: what they say of the fixtures of the format, and of the memory of
-//! a process.
+//! `check`, `dump` and `scan` on the fixtures of the format and on the memory of a process.
 #![allow(missing_docs)]
 
 mod common;
@@ -20,7 +19,7 @@ fn fixtures(folder: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// All codes in an expectation.
+/// All codes of broken rules in an expectation.
 fn codes(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
@@ -29,7 +28,7 @@ fn codes(value: &Value, found: &mut Vec<String>) {
                     ("code" | "damaged" | "refused", Value::String(code)) => {
                         found.push(code.clone());
                     }
-                    // Names that programs chose.
+                    // Keys that programs choose.
                     ("attributes", _) => {}
                     (_, value) => codes(value, found),
                 }
@@ -41,7 +40,7 @@ fn codes(value: &Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn check_says_what_the_fixtures_break() {
+fn check_reports_rules_that_fixtures_break() {
     let place = tempfile::tempdir().unwrap();
     for folder in ["valid", "future", "invalid", "malformed", "mid-write"] {
         for path in fixtures(folder) {
@@ -64,7 +63,7 @@ fn check_says_what_the_fixtures_break() {
                 .collect();
             found.sort();
             found.dedup();
-            // What readers have to ignore, and writers must not do.
+            // Readers ignore reserved bytes; writers must not set them.
             if path.ends_with("future/reserved.mmst") {
                 wanted.push("reserved".to_owned());
             }
@@ -76,11 +75,11 @@ fn check_says_what_the_fixtures_break() {
 }
 
 #[test]
-fn check_names_what_is_no_file() {
+fn check_names_files_that_cannot_be_read() {
     let place = tempfile::tempdir().unwrap();
     let empty = place.path().join("empty");
     std::fs::write(&empty, "").unwrap();
-    // A device that every machine has.
+    // A device.
     let null = if cfg!(windows) { "NUL" } else { "/dev/null" };
     let printed = run(place.path(), &["check", empty.to_str().unwrap(), null, "nowhere"]);
     assert_eq!(printed.code, Some(1));
@@ -104,7 +103,7 @@ fn bytes(text: &str) -> BTreeMap<usize, u8> {
 }
 
 #[test]
-fn dump_prints_every_byte_that_means_something() {
+fn dump_prints_all_bytes_but_zeros() {
     let place = tempfile::tempdir().unwrap();
     for path in fixtures("valid") {
         let printed = run(place.path(), &["dump", path.to_str().unwrap()]);
@@ -137,7 +136,7 @@ fn scan_finds_images_in_noise() {
         (0..3_000_001_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     noise[1_048_570..1_048_570 + small.len()].copy_from_slice(&small);
     noise[2_000_000..2_000_000 + refused.len()].copy_from_slice(&refused);
-    // Cut short by the end.
+    // An image that the end of the file cuts.
     let end = noise.len() - 300;
     noise[end..].copy_from_slice(&small[..300]);
     let path = place.path().join("noise.bin");
@@ -152,14 +151,14 @@ fn scan_finds_images_in_noise() {
     let extracted = run(place.path(), &["scan", "--extract", to.to_str().unwrap(), name]);
     assert_eq!(extracted.code, Some(0), "{}", extracted.err);
     assert_eq!(std::fs::read(to.join("noise.bin@1048570.mmst")).unwrap(), small);
-    // Never over a file that is there.
+    // An existing file is not overwritten.
     assert_eq!(run(place.path(), &["scan", "-e", to.to_str().unwrap(), name]).code, Some(1));
     let nothing = run(place.path(), &["scan", env!("CARGO_MANIFEST_PATH")]);
     assert_eq!(nothing.code, Some(1));
     assert!(nothing.err.contains("no image in it"), "{}", nothing.err);
 }
 
-/// The memory of a process, dumped by a debugger or as `/proc` shows it.
+/// The memory of a process, dumped by a debugger or read from `/proc`.
 #[cfg(target_os = "linux")] // has /proc
 mod memory {
     use std::io::{BufRead as _, BufReader, Write as _};
@@ -171,9 +170,9 @@ mod memory {
 
     const CHILD: &str = "MMSTATS_TEST_CORE";
 
-    /// A publisher that no file shows: all it has is its memory.
+    /// The publisher has no file, only memory.
     #[test]
-    fn scan_finds_the_fields_in_the_memory_of_a_process() {
+    fn scan_finds_fields_in_memory_of_process() {
         if std::env::var_os(CHILD).is_some() {
             let mut schema = mmstats::Schema::new();
             let key = schema.add::<Counter>("orders.taken", mmstats::FieldOptions::new());
@@ -188,11 +187,7 @@ mod memory {
         }
         let place = tempfile::tempdir().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "memory::scan_finds_the_fields_in_the_memory_of_a_process",
-                "--nocapture",
-            ])
+            .args(["--exact", "memory::scan_finds_fields_in_memory_of_process", "--nocapture"])
             .env(CHILD, "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -205,7 +200,7 @@ mod memory {
         let dumped = place.path().join(format!("core.{}", child.id()));
         let by_gcore = made.is_ok_and(|out| out.status.success()) && dumped.is_file();
         if !by_gcore {
-            // No debugger here, or none that may: the same bytes from the system.
+            // No debugger, or no permission.
             println!("without gcore: from /proc/PID/mem");
             std::fs::write(&dumped, memory(child.id())).unwrap();
         }
@@ -216,7 +211,7 @@ mod memory {
         assert!(shown.out.contains("orders.taken\t123456789\t"), "{}", shown.out);
     }
 
-    /// The writable memory of a process, one part after the other.
+    /// The writable memory of a process, region by region.
     fn memory(pid: u32) -> Vec<u8> {
         use std::os::unix::fs::FileExt as _;
         let mem = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();

@@ -1,8 +1,8 @@
-//! Ctrl-C on Windows: tools that go on until then end cleanly, with the right exit code.
+//! Ctrl-C on Windows ends commands cleanly, with the right exit code.
 //!
-//! Ctrl-C goes to all programs of a console, so this process has one of its own, and the tests take
-//! turns. (To a group of processes alone only Ctrl-Break can be sent, and by wine 8 not even that.)
-//! That the demo gives a terminal back as it was is not seen here: its output is a pipe.
+//! Ctrl-C goes to all processes of a console, so this process makes its own, and the tests run one
+//! by one. (A process group can only get Ctrl-Break, under wine 8 not even that.) The demo writes
+//! to a pipe here, so the reset of a terminal is not tested.
 #![cfg(windows)] // Unix has signals: see live.rs and events.rs
 #![allow(unsafe_code)] // asks for a console, and sends the event
 
@@ -18,7 +18,7 @@ use common::{PATIENCE, Publisher, files, json, mmstats, wait_for};
 use windows_sys::Win32::Foundation::STATUS_CONTROL_C_EXIT;
 use windows_sys::Win32::System::Console as win;
 
-/// A tool that runs until it is told to end.
+/// A command that runs until it is interrupted.
 struct Running {
     child: Child,
     lines: Receiver<String>,
@@ -39,15 +39,15 @@ impl Running {
         self.lines.recv_timeout(PATIENCE).expect("a line")
     }
 
-    /// Ctrl-C; the exit code, the last line and what was complained of.
+    /// Ctrl-C. Returns the exit code, the last line and standard error.
     fn interrupt(mut self) -> (Option<i32>, Option<String>, String) {
         // SAFETY: has no precondition.
         let sent = unsafe { win::GenerateConsoleCtrlEvent(win::CTRL_C_EVENT, 0) };
         assert_ne!(sent, 0, "{}", std::io::Error::last_os_error());
         let status = wait_for(|| self.child.try_wait().unwrap());
-        let mut complaints = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
-        (status.code(), self.lines.iter().last(), complaints)
+        let mut messages = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut messages).unwrap();
+        (status.code(), self.lines.iter().last(), messages)
     }
 }
 
@@ -58,7 +58,7 @@ impl Drop for Running {
     }
 }
 
-/// A console for this process and those that it starts, and one test's turn to use it.
+/// A console for this process and its children, locked by one test.
 struct Console(#[allow(dead_code)] MutexGuard<'static, bool>); // held
 
 impl Console {
@@ -72,7 +72,7 @@ impl Console {
     }
 
     fn make() {
-        // The new console puts itself in the place of the pipes that this process has.
+        // The new console replaces the pipes of this process; they are restored below.
         let handles = [win::STD_INPUT_HANDLE, win::STD_OUTPUT_HANDLE, win::STD_ERROR_HANDLE]
             // SAFETY: has no precondition.
             .map(|which| (which, unsafe { win::GetStdHandle(which) }));
@@ -85,7 +85,7 @@ impl Console {
             // SAFETY: the handle was there before.
             unsafe { win::SetStdHandle(which, handle) };
         }
-        // This process gets what it sends.
+        // This process gets its own event.
         // SAFETY: the function is there as long as the process is.
         let heard = unsafe { win::SetConsoleCtrlHandler(Some(ignore), 1) };
         assert_ne!(heard, 0, "{}", std::io::Error::last_os_error());
@@ -97,43 +97,43 @@ unsafe extern "system" fn ignore(_event: u32) -> i32 {
 }
 
 #[test]
-fn followed_events_end_cleanly() {
+fn follow_ends_cleanly_on_ctrl_c() {
     let dir = tempfile::tempdir().unwrap();
     let console = Console::take();
     let _publisher = Publisher::start(dir.path());
     let running = Running::start(&console, dir.path(), &["events", "-f", "-d0.05"]);
     let line = running.line();
     assert!(line.contains("worker"), "{line}");
-    let (code, _, complaints) = running.interrupt();
-    assert_eq!((code, complaints.as_str()), (Some(0), ""));
+    let (code, _, messages) = running.interrupt();
+    assert_eq!((code, messages.as_str()), (Some(0), ""));
 }
 
-/// Its publisher hears it too, and removes its file.
+/// The publisher gets the event too, and removes its file.
 #[test]
-fn the_demo_ends_cleanly() {
+fn demo_ends_cleanly_on_ctrl_c() {
     let dir = tempfile::tempdir().unwrap();
     let arguments = ["demo", "--seconds", "60", "--threads", "2"];
     let running = Running::start(&Console::take(), dir.path(), &arguments);
     wait_for(|| json(dir.path(), &["ls", "--json"])["files"][0]["pid"].as_u64());
     while !running.line().contains("bytes_in=") {}
-    let (code, last, complaints) = running.interrupt();
-    assert_eq!((code, complaints.as_str()), (Some(0), ""));
+    let (code, last, messages) = running.interrupt();
+    assert_eq!((code, messages.as_str()), (Some(0), ""));
     assert!(last.as_ref().is_some_and(|line| line.contains("ended cleanly")), "{last:?}");
     wait_for(|| files(dir.path()).is_empty().then_some(()));
 }
 
-/// A tool that has nothing to tidy up is ended by the system.
+/// `poll` has no handler: the system ends it.
 #[test]
-fn polling_is_ended() {
+fn poll_ends_on_ctrl_c() {
     let dir = tempfile::tempdir().unwrap();
     let console = Console::take();
     let _publisher = Publisher::start(dir.path());
     let running = Running::start(&console, dir.path(), &["poll", "-d0.05", "demo.blocks"]);
     assert_eq!(running.line().trim(), "demo.blocks/s");
     running.line();
-    let (code, _, complaints) = running.interrupt();
+    let (code, _, messages) = running.interrupt();
     // wine gives 0.
     let wine = std::env::var_os("WINEPREFIX").is_some();
     let wanted = if wine { 0 } else { STATUS_CONTROL_C_EXIT };
-    assert_eq!((code, complaints.as_str()), (Some(wanted), ""));
+    assert_eq!((code, messages.as_str()), (Some(wanted), ""));
 }

@@ -1,4 +1,4 @@
-//! Values that are more than a number, as the tools print them.
+//! States, histograms, averages and windows in the output of `show`.
 
 mod common;
 #[path = "../../tests/shared/phase.rs"]
@@ -14,7 +14,8 @@ use serde_json::json;
 use common::{field, image, json, run};
 use phase::Phase;
 
-/// 1 to 1,000 microseconds, states, means; and of each kind one that has no value.
+/// An image with a field of each kind, and one without a value: `no.*`. The latencies are 1 to
+/// 1,000 microseconds.
 fn program(path: &Path) {
     let micros = Buckets::integers(0.01, 100, 100_000_000);
     let mut schema = Schema::<16>::new();
@@ -42,7 +43,7 @@ fn program(path: &Path) {
 }
 
 #[test]
-fn people_read_names_means_and_quantiles() {
+fn verbose_show_has_names_means_and_quantiles() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.mmst");
     program(&path);
@@ -64,13 +65,13 @@ fn people_read_names_means_and_quantiles() {
     }
     let latency = printed.out.lines().find(|line| line.starts_with("  latency")).unwrap();
     assert!(latency.starts_with("  latency     1,000, p50 ") && latency.ends_with("max 1.00 ms"));
-    // As wide as a terminal of 80 columns at most.
+    // Fits a terminal of 80 columns.
     assert!(latency.chars().count() <= 80, "{latency}");
     assert!(printed.out.contains("; quantiles within 0.5415 %\n"), "{}", printed.out);
 }
 
 #[test]
-fn machines_read_all_of_it() {
+fn json_and_piped_show_have_all_values() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.mmst");
     program(&path);
@@ -98,7 +99,7 @@ fn machines_read_all_of_it() {
         (&json!(0), &json!(null), &json!([]))
     );
     assert_eq!(empty["quantiles"]["0.99"], json!(null));
-    // Of one lane a state is its name.
+    // The state of one lane is a name.
     let lanes = json(dir.path(), &["show", "--json", "--lanes", text]);
     assert_eq!(field(&lanes, "phase")["value"], "busy");
 

@@ -1,5 +1,4 @@
-//! What programs leave behind: in great number, from containers, and from times when the
-//! clock was wrong.
+//! Files of dead programs: many of them, from containers, with times in the future.
 
 mod common;
 
@@ -20,7 +19,7 @@ use common::{files, image, json, run};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// An image of a program that began so long from now.
+/// An image of a program that began in the future.
 fn from_the_future(path: &Path, ahead: Duration) {
     let created = (SystemTime::now() + ahead).duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     let mut schema = Schema::<16>::new();
@@ -34,13 +33,12 @@ fn set_modified(path: &Path, time: SystemTime) {
     File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
 }
 
-/// No age is better than a wrong one; and what lives stays.
 #[test]
-fn a_program_from_the_future_has_no_age() {
+fn program_from_future_has_no_age() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tomorrow.mmst");
     from_the_future(&path, YEAR);
-    // As a live program does.
+    // Holds the lock, as a live program does.
     let writer = backend::reopen(&path).unwrap();
     set_modified(&path, SystemTime::now() + YEAR);
 
@@ -58,11 +56,11 @@ fn a_program_from_the_future_has_no_age() {
     };
     state("live");
     assert_eq!(run(dir.path(), &["clean"]).code, Some(0));
-    assert!(path.exists(), "it lives");
+    assert!(path.exists(), "it is live");
     drop(writer);
     state("dead");
 
-    // The file tells more than nothing, where its time can be.
+    // A credible modification time gives the age.
     set_modified(&path, SystemTime::now() - Duration::from_secs(100));
     let age = json(dir.path(), &["ls", "--json"])["files"][0]["age"].as_f64().unwrap();
     assert!((100.0..160.0).contains(&age), "{age}");
@@ -70,10 +68,9 @@ fn a_program_from_the_future_has_no_age() {
     assert!(!path.exists(), "it is dead");
 }
 
-/// Of what was left before the clock was set back, and of what was left since, the newest
-/// are kept.
+/// Files with times in the future and in the past are counted apart.
 #[test]
-fn clean_keeps_the_newest_of_both_times() {
+fn clean_keeps_newest_of_both_times() {
     let dir = tempfile::tempdir().unwrap();
     let paths: Vec<_> = publish(dir.path(), 4);
     let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));
@@ -85,10 +82,10 @@ fn clean_keeps_the_newest_of_both_times() {
     assert_eq!(there, [true, false, true, false]);
 }
 
-/// The process that a file names may be there by chance, in another container.
+/// Another container may have a process with the same id and start time.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_process_of_another_container_is_another_one() {
+fn clean_compares_pid_namespaces() {
     let dir = tempfile::tempdir().unwrap();
     let facts = backend::process::facts();
     let (boot, ours) = (facts.boot_id.unwrap(), facts.pid_ns.unwrap());
@@ -113,7 +110,7 @@ struct One {
     hits: Counter,
 }
 
-/// Files of so many programs, that ended.
+/// Files of programs that ended.
 fn publish(directory: &Path, count: usize) -> Vec<std::path::PathBuf> {
     let one = |_| {
         let options = Options::new().directory(directory).lanes(1).post_mortems(None);
@@ -121,19 +118,18 @@ fn publish(directory: &Path, count: usize) -> Vec<std::path::PathBuf> {
         one.with(|stats| stats.hits.add(7));
         one.paths().remove(0)
     };
-    // In a thread that ends: while one has a file mapped, Windows does not remove it.
+    // The thread ends, so that no file stays mapped: Windows would not remove it.
     std::thread::scope(|scope| scope.spawn(|| (0..count).map(one).collect()).join().unwrap())
 }
 
-/// Every command works, in a time that a user waits.
+/// Every command ends within 20 seconds.
 #[test]
-fn ten_thousand_files() {
-    // In memory where there is such a place, as by default: how fast a disk forgets ten thousand
-    // files is its own business.
+fn commands_handle_ten_thousand_files() {
+    // In memory if possible, as by default: removing many files from a disk is slow.
     let memory = Path::new("/dev/shm");
     let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     let dir = tempfile::tempdir_in(place).unwrap();
-    // wine asks another process for every file.
+    // wine is slow: another process serves every file.
     let wine = cfg!(windows) && std::env::var_os("WINEPREFIX").is_some();
     let count = match std::env::var_os("MMSTATS_EMULATED") {
         Some(_) => 2_000,

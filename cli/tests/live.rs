@@ -1,4 +1,4 @@
-//! Programs that live, hang and die, looked at from outside.
+//! Live, stopped and killed programs, and the demo.
 #![cfg_attr(windows, allow(dead_code, unused_imports))] // for the tests that are for Unix
 
 mod common;
@@ -13,7 +13,7 @@ use common::{PATIENCE, Publisher, field, files, json, mmstats, printed, run, wai
 #[cfg(unix)] // Windows has no signals
 use common::{exists, signal};
 
-/// The state of every file by its path, as `ls` says.
+/// Path and state of every file, by `ls`.
 fn states(directory: &std::path::Path) -> Vec<(String, String)> {
     let document = json(directory, &["ls", "--json"]);
     let files = document["files"].as_array().unwrap().iter();
@@ -23,13 +23,13 @@ fn states(directory: &std::path::Path) -> Vec<(String, String)> {
 
 fn blocks(directory: &std::path::Path, target: &str) -> u64 {
     let document = json(directory, &["show", "--json", target]);
-    // No value yet, as long as no thread has begun.
+    // Absent until a thread has begun.
     field(&document, "demo.blocks")["value"].as_u64().unwrap_or(0)
 }
 
 #[cfg(unix)] // Windows has no signals
 #[test]
-fn the_dead_the_stopped_and_the_living() {
+fn commands_tell_live_stopped_and_killed_programs() {
     let dir = tempfile::tempdir().unwrap();
     let mut killed = Publisher::start(dir.path());
     let stopped = Publisher::start(dir.path());
@@ -38,11 +38,11 @@ fn the_dead_the_stopped_and_the_living() {
         wait_for(|| (blocks(dir.path(), &publisher.pid()) > 2).then_some(()));
     }
 
-    // Live: it goes on.
+    // Live: values change.
     let before = blocks(dir.path(), living.path());
     wait_for(|| (blocks(dir.path(), living.path()) > before).then_some(()));
 
-    // Stopped: readable, called live, and nothing changes.
+    // Stopped: readable, live, and values stay.
     stopped.signal("STOP");
     let before = wait_for(|| {
         let before = blocks(dir.path(), &stopped.pid());
@@ -56,7 +56,7 @@ fn the_dead_the_stopped_and_the_living() {
         assert_ne!(lane["verdict"], "contended", "{lane}");
     }
 
-    // Killed: the last values, and called dead.
+    // Killed: dead, with the last values.
     let before = blocks(dir.path(), &killed.pid());
     killed.kill();
     let document = json(dir.path(), &["show", "--all", "--json", killed.path()]);
@@ -67,7 +67,7 @@ fn the_dead_the_stopped_and_the_living() {
     assert_eq!(all["files"].as_array().unwrap().len(), 3);
     let live = json(dir.path(), &["show", "--json"]);
     assert_eq!(live["files"].as_array().unwrap().len(), 2);
-    // Its black box, and those of the others; the living alone.
+    // Events of the killed one, of all, of live ones.
     let ready = |arguments: &[&str]| {
         let printed = run(dir.path(), &[&["events"], arguments].concat());
         assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
@@ -75,7 +75,7 @@ fn the_dead_the_stopped_and_the_living() {
     };
     assert_eq!(ready(&[&killed.pid()]), 2);
     assert_eq!((ready(&[]), ready(&["--live"])), (6, 4));
-    // A process id that has no live file.
+    // By process id, without a live file.
     assert!(blocks(dir.path(), &killed.pid()) >= before);
 
     let want = |path: &str| if path == killed.path() { "dead" } else { "live" };
@@ -83,7 +83,7 @@ fn the_dead_the_stopped_and_the_living() {
         assert_eq!(state, want(&path), "{path}");
     }
 
-    // Cleaned: the dead one alone, and only for real.
+    // Cleaned: only the dead one, and not by a dry run.
     let printed = run(dir.path(), &["clean", "--dry-run"]);
     assert!(printed.out.contains(&format!("would remove {}", killed.path())), "{}", printed.out);
     assert_eq!(files(dir.path()).len(), 3);
@@ -116,7 +116,7 @@ fn poll_shows_rates() {
     for row in &lines[1..] {
         let numbers: Vec<f64> = row.iter().map(|cell| cell.parse().unwrap()).collect();
         assert_eq!(numbers.len(), 5);
-        // The blocks are of 64 KiB, but for the last of the material.
+        // Blocks have 64 KiB, except the last of the material.
         assert!(numbers[0] > 0.0 && numbers[1] > numbers[0], "{row:?}");
         assert!(numbers[2] > 0.0 && numbers[2] < 2.0, "{row:?}");
         assert!(numbers[4] > 0.0 && numbers[4] < 10.0, "{row:?}");
@@ -139,7 +139,7 @@ fn poll_shows_rates() {
 }
 
 #[test]
-fn poll_ends_when_what_was_named_has_ended() {
+fn poll_ends_with_named_program() {
     let dir = tempfile::tempdir().unwrap();
     let mut publisher = Publisher::start(dir.path());
     wait_for(|| (blocks(dir.path(), publisher.path()) > 2).then_some(()));
@@ -159,15 +159,14 @@ fn poll_ends_when_what_was_named_has_ended() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
-/// The row loses a file that is truncated meanwhile, so the reader is told, once.
 #[cfg(unix)] // Windows has no signals
 #[test]
-fn poll_says_that_a_file_was_truncated_under_it() {
+fn poll_reports_truncated_file_once() {
     let dir = tempfile::tempdir().unwrap();
     let (publisher, other) = (Publisher::start(dir.path()), Publisher::start(dir.path()));
     wait_for(|| (blocks(dir.path(), publisher.path()) > 2).then_some(()));
     wait_for(|| (blocks(dir.path(), other.path()) > 2).then_some(()));
-    // It would not survive the loss of its file, and is not what is tested.
+    // Truncation would kill it.
     publisher.signal("STOP");
     let mut child = mmstats(dir.path())
         .args(["poll", "-d0.05", "-c20", "demo.blocks", publisher.path(), other.path()])
@@ -181,16 +180,16 @@ fn poll_says_that_a_file_was_truncated_under_it() {
     }
     let file = std::fs::OpenOptions::new().write(true).open(publisher.path()).unwrap();
     file.set_len(300).unwrap();
-    assert!(lines.count() > 5, "the other file goes on");
+    assert!(lines.count() > 5, "poll continues with the other file");
     let output = child.wait_with_output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{err}");
-    let told = err.lines().filter(|line| line.contains(publisher.path())).count();
-    assert_eq!(told, 1, "{err}");
+    let reports = err.lines().filter(|line| line.contains(publisher.path())).count();
+    assert_eq!(reports, 1, "{err}");
 }
 
 #[test]
-fn poll_and_demo_end_when_their_reader_has_gone() {
+fn poll_and_demo_end_on_broken_pipe() {
     let dir = tempfile::tempdir().unwrap();
     let publisher = Publisher::start(dir.path());
     wait_for(|| (blocks(dir.path(), publisher.path()) > 2).then_some(()));
@@ -207,7 +206,7 @@ fn poll_and_demo_end_when_their_reader_has_gone() {
 }
 
 #[test]
-fn the_demo_piped_shows_counters_that_grow() {
+fn piped_demo_shows_growing_counters() {
     let dir = tempfile::tempdir().unwrap();
     let printed = run(dir.path(), &["demo", "--seconds", "3", "--threads", "2"]);
     assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
@@ -225,7 +224,7 @@ fn the_demo_piped_shows_counters_that_grow() {
     assert!(files(dir.path()).is_empty(), "a clean end leaves no file");
 }
 
-/// Starts the demo and gives it, its lines and its publisher's process id.
+/// Starts the demo. Returns its process, its lines and the process id of its publisher.
 fn demo(directory: &std::path::Path) -> (std::process::Child, impl Iterator<Item = String>, u32) {
     let mut child = mmstats(directory)
         .args(["demo", "--seconds", "60", "--threads", "2"])
@@ -243,7 +242,7 @@ fn demo(directory: &std::path::Path) -> (std::process::Child, impl Iterator<Item
 
 #[cfg(unix)] // Windows has no signals
 #[test]
-fn a_demo_whose_publisher_is_killed_says_where_the_values_are() {
+fn demo_names_file_of_killed_publisher() {
     let dir = tempfile::tempdir().unwrap();
     let (mut child, mut lines, pid) = demo(dir.path());
     assert!(lines.any(|line| line.contains("bytes_in=")));
@@ -257,14 +256,14 @@ fn a_demo_whose_publisher_is_killed_says_where_the_values_are() {
 
 #[cfg(unix)] // Windows has no signals
 #[test]
-fn the_publisher_does_not_outlive_the_demo() {
+fn publisher_ends_with_demo() {
     for (name, code) in [("INT", Some(0)), ("TERM", Some(0)), ("KILL", None)] {
         let dir = tempfile::tempdir().unwrap();
         let (mut child, _lines, pid) = demo(dir.path());
         signal(child.id(), name);
         assert_eq!(child.wait().unwrap().code(), code, "{name}");
         wait_for(|| (!exists(pid)).then_some(()));
-        // It ended cleanly in each case: its pipe was closed.
+        // A clean end in each case: its pipe was closed.
         wait_for(|| files(dir.path()).is_empty().then_some(()));
     }
 }

@@ -1,4 +1,4 @@
-//! Reading files of every kind: values are exact, and nothing harmful comes through.
+//! `show`, `ls` and `poll` on good, damaged and foreign files.
 
 mod common;
 
@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
 
+use mmstats_core::layout::header;
 use mmstats_core::{
     Array, Blob, Constant, Counter, DataType, Events, FieldSpec, Gauge, Kind, Level, Rate, Schema,
     Text, Timer,
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 
 use common::{field, fixtures, image, json, mmstats, printed, run};
 
-/// An image with values at the ends of their types.
+/// An image with extreme values.
 fn extremes(path: &Path) {
     let help = "Requests served.";
     let attributes = [("code", "200")];
@@ -51,7 +52,7 @@ fn extremes(path: &Path) {
 }
 
 #[test]
-fn values_in_json_are_exact() {
+fn json_values_are_exact() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.mmst");
     extremes(&path);
@@ -98,7 +99,7 @@ fn labels(printed: &str) -> Vec<&str> {
 }
 
 #[test]
-fn show_is_short_and_the_rest_is_one_option_away() {
+fn show_selects_fields_by_level() {
     let dir = tempfile::tempdir().unwrap();
     let mut schema = Schema::<16>::new();
     schema.add(FieldSpec::info("sys.pid", Constant::U64(7))).unwrap();
@@ -118,7 +119,7 @@ fn show_is_short_and_the_rest_is_one_option_away() {
         (&["-L", "diagnostic"], &all[..3]),
         (&["-L", "debug"], &all),
         (&["--level=all"], &all),
-        // What is named is shown, unless that is refused in so many words.
+        // A filter selects all levels, unless --level is given.
         (&["--filter", "cache.*"], &all[2..]),
         (&["--filter", "cache.*", "--level", "diagnostic"], &all[2..3]),
     ] {
@@ -136,9 +137,9 @@ fn show_is_short_and_the_rest_is_one_option_away() {
     assert_eq!(run(dir.path(), &["show", "--level", "loud"]).code, Some(2));
 }
 
-/// Two minutes of a program that counted 10 a second and died.
+/// Counts 10 a second for a minute, then 20 a second.
 #[test]
-fn a_rate_is_shown_over_its_windows() {
+fn show_prints_rate_of_each_window() {
     const MINUTE: u64 = 60_000_000_000;
     let dir = tempfile::tempdir().unwrap();
     let specs = [
@@ -173,7 +174,7 @@ fn a_rate_is_shown_over_its_windows() {
 }
 
 #[test]
-fn piped_values_are_lines_with_tabs() {
+fn piped_show_has_tab_separated_lines() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.mmst");
     extremes(&path);
@@ -184,14 +185,14 @@ fn piped_values_are_lines_with_tabs() {
          min[0]\t-9223372036854775808\t\t-\t{text}\n\
          absent\t-\t\t-\t{text}\n"
     );
-    // Whether a gauge is summed is the field's rule, and then it is of no one lane.
+    // A gauge that is not summed has its lane in the name.
     assert_eq!(printed.out.replace("min\t", "min[0]\t"), want);
     let printed = run(dir.path(), &["show", text, "--lanes", "--filter", "max"]);
     assert!(printed.out.starts_with("max{code=\"200\"}[0]\t18446744073709551615\t"));
 }
 
 #[test]
-fn a_dead_file_is_shown_when_it_is_named_or_asked_for() {
+fn show_includes_dead_file_if_named_or_all() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.mmst");
     extremes(&path);
@@ -210,9 +211,8 @@ fn a_dead_file_is_shown_when_it_is_named_or_asked_for() {
     );
 }
 
-/// Everything of a hostile image that could reach a terminal.
 #[test]
-fn nothing_that_a_terminal_obeys_comes_through() {
+fn output_about_hostile_image_is_harmless() {
     let dir = tempfile::tempdir().unwrap();
     #[cfg(unix)] // where a name may be any bytes
     let name = std::ffi::OsStr::from_bytes(b"\x1b[2J\xff\xe2\x80\xae.mmst");
@@ -270,7 +270,7 @@ fn nothing_that_a_terminal_obeys_comes_through() {
 }
 
 #[test]
-fn nonsense_is_refused_by_name_rule_and_offset_and_the_rest_is_shown() {
+fn bad_files_are_reported_and_good_ones_shown() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     extremes(&at("good.mmst"));
@@ -284,11 +284,11 @@ fn nonsense_is_refused_by_name_rule_and_offset_and_the_rest_is_shown() {
     flipped[60] ^= 1;
     std::fs::write(at("flipped.mmst"), flipped).unwrap();
     let mut building = good.clone();
-    building[128] = 1;
+    building[header::STATE as usize] = 1;
     std::fs::write(at("building.mmst"), building).unwrap();
     std::fs::File::create(at("huge.mmst")).unwrap().set_len(8 << 30).unwrap();
     std::fs::create_dir(at("directory.mmst")).unwrap();
-    #[cfg_attr(windows, allow(unused_mut))] // as below
+    #[cfg_attr(windows, allow(unused_mut))] // extended on Unix
     let mut bad = vec![
         ("empty.mmst", "too-short at byte 0"),
         ("random.mmst", "bad-magic at byte 0"),
@@ -299,7 +299,7 @@ fn nonsense_is_refused_by_name_rule_and_offset_and_the_rest_is_shown() {
         ("huge.mmst", "too-large"),
         ("absent.mmst", "not-found"),
     ];
-    #[cfg(unix)] // there are no pipes in directories elsewhere, and not everybody makes links
+    #[cfg(unix)] // Windows has no pipes in directories, and links need a privilege
     {
         std::os::unix::fs::symlink("good.mmst", at("link.mmst")).unwrap();
         assert!(Command::new("mkfifo").arg(at("pipe.mmst")).status().unwrap().success());
@@ -329,18 +329,18 @@ fn nonsense_is_refused_by_name_rule_and_offset_and_the_rest_is_shown() {
             assert!(path.symlink_metadata().is_ok() == (name != "absent.mmst"));
         }
     }
-    // Found, not named: complained of, but no failure.
+    // Found, not named: reported, but no failure.
     let printed = run(dir.path(), &["show", "--all"]);
     assert_eq!(printed.code, Some(0), "{}", printed.err);
     assert!(printed.out.contains("good.mmst"));
-    // An image that is being made is nothing to complain of.
-    let complained = |name: &str| !["building.mmst", "absent.mmst"].contains(&name);
-    for (name, _) in bad.iter().filter(|(name, _)| complained(name)) {
+    // An incomplete image is not reported.
+    let is_reported = |name: &str| !["building.mmst", "absent.mmst"].contains(&name);
+    for (name, _) in bad.iter().filter(|(name, _)| is_reported(name)) {
         assert!(printed.err.contains(name), "{name} in {}", printed.err);
     }
-    // A directory that is named is looked into; one that was found is refused.
+    // A named directory is read; one inside a directory is refused.
     assert!(printed.err.contains("directory.mmst"), "{}", printed.err);
-    // Nothing but the dead one is removed.
+    // Only the dead one is removed.
     let printed = run(dir.path(), &["clean"]);
     assert_eq!(printed.code, Some(0), "{}", printed.err);
     assert!(!at("good.mmst").exists());
@@ -350,7 +350,7 @@ fn nonsense_is_refused_by_name_rule_and_offset_and_the_rest_is_shown() {
 }
 
 #[test]
-fn a_damaged_field_is_named_and_the_others_are_shown() {
+fn damaged_field_is_reported_and_others_shown() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.mmst");
     extremes(&path);
@@ -380,7 +380,7 @@ fn a_damaged_field_is_named_and_the_others_are_shown() {
 }
 
 #[test]
-fn a_damaged_value_is_named_and_the_others_are_shown() {
+fn damaged_value_is_reported_and_others_shown() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.mmst");
     let mut schema = Schema::<16>::new();
@@ -397,12 +397,12 @@ fn a_damaged_value_is_named_and_the_others_are_shown() {
     std::fs::write(&path, bytes).unwrap();
     let printed = run(dir.path(), &["show", path.to_str().unwrap()]);
     assert_eq!(printed.code, Some(1), "{}", printed.err);
-    let complaint = format!("is damaged (value-utf8 at byte {at})");
-    assert!(printed.err.contains(&complaint), "{} not in {}", complaint, printed.err);
+    let message = format!("is damaged (value-utf8 at byte {at})");
+    assert!(printed.err.contains(&message), "{} not in {}", message, printed.err);
     assert!(printed.out.contains("count\t7\t"), "{}", printed.out);
 }
 
-/// The truth is what the original library's own reader said.
+/// The expectation is the output of the original library's reader.
 #[test]
 fn format_1_is_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -451,7 +451,7 @@ fn format_1_is_read() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_problem() {
+fn show_ends_quietly_on_broken_pipe() {
     let dir = tempfile::tempdir().unwrap();
     let path = fixtures().join("many-pages.mmstats");
     for arguments in [&["show"][..], &["show", "--json"], &["show", "-v"]] {

@@ -5,7 +5,7 @@ mod common;
 use common::run;
 
 #[test]
-fn every_command_has_help_with_examples_and_exit_codes() {
+fn help_has_examples_and_exit_codes() {
     let dir = tempfile::tempdir().unwrap();
     for command in ["ls", "show", "poll", "clean", "demo"] {
         let short = run(dir.path(), &[command, "-h"]);
@@ -25,7 +25,7 @@ fn every_command_has_help_with_examples_and_exit_codes() {
 }
 
 #[test]
-fn a_wrong_command_line_is_code_2() {
+fn wrong_command_line_has_exit_code_2() {
     let dir = tempfile::tempdir().unwrap();
     for arguments in [
         &[][..],
@@ -45,7 +45,7 @@ fn a_wrong_command_line_is_code_2() {
 }
 
 #[test]
-fn nothing_there_is_said_kindly() {
+fn commands_without_programs_say_so() {
     let dir = tempfile::tempdir().unwrap();
     let printed = run(dir.path(), &["ls"]);
     assert_eq!((printed.code, printed.out.as_str()), (Some(0), ""));
@@ -64,7 +64,7 @@ fn nothing_there_is_said_kindly() {
 }
 
 #[test]
-fn colours_are_for_terminals_and_for_those_who_ask() {
+fn color_option_decides_styles() {
     let dir = tempfile::tempdir().unwrap();
     let path = common::fixtures().join("web.mmstats");
     let path = path.to_str().unwrap();

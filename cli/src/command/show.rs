@@ -141,7 +141,8 @@ impl Levels {
     }
 
     fn section<'a>(self, program: &'a Program<'a>, rows: Vec<Row>) -> Section<'a> {
-        let shown = |row: &Row| row.level <= self.max && !(self.hide_standard && row.is_standard());
+        let shown =
+            |row: &Row| row.field.level() <= self.max && !(self.hide_standard && row.is_standard());
         let (rows, hidden) = rows.into_iter().partition(shown);
         Section { program, rows, hidden }
     }
@@ -150,7 +151,7 @@ impl Levels {
 fn rows(program: &Program<'_>, lanes: bool, filter: Option<&GlobSet>) -> Vec<Row> {
     let mut rows = if lanes { row::by_lane(program) } else { row::combined(program) };
     if let Some(filter) = filter {
-        rows.retain(|row| filter.is_match(&row.label));
+        rows.retain(|row| filter.is_match(&row.field.label));
     }
     rows
 }
@@ -187,7 +188,7 @@ fn print(
 fn report_damaged_values(section: &Section<'_>, output: &mut Output) {
     let Some(file) = section.program.files().first() else { return };
     let rows = section.rows.iter().chain(&section.hidden);
-    let damaged = rows.filter(|row| !row.label.is_empty());
+    let damaged = rows.filter(|row| !row.field.label.is_empty());
     for (row, damage) in damaged.filter_map(|row| row.damage().map(|d| (row, d))).take(MAX_DAMAGED)
     {
         let (path, name) = (escape::path(file.path()), field::name(row));

@@ -1,7 +1,6 @@
 //! Programs and their fields as JSON.
 
-use mmstats_observe::{File, OwnedValue, Program};
-use serde::ser::SerializeMap as _;
+use mmstats_observe::{FieldInfo, File, OwnedValue, Program};
 use serde::{Serialize, Serializer};
 
 use super::path::JsonPath;
@@ -40,7 +39,7 @@ pub(crate) struct FileHead<'a> {
 struct FieldDocument<'a> {
     label: &'a str,
     #[serde(rename = "type")]
-    shape: &'a str,
+    shape: String,
     kind: &'a str,
     unit: &'a str,
     help: &'a str,
@@ -84,15 +83,11 @@ struct DamageDocument {
     offset: u32,
 }
 
-struct Attributes<'a>(&'a [(String, String)]);
+struct Attributes<'a>(&'a FieldInfo);
 
 impl Serialize for Attributes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, value) in self.0 {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
+        serializer.collect_map(self.0.attributes())
     }
 }
 
@@ -130,14 +125,15 @@ pub(crate) fn document<'a>(sections: &'a [Section<'a>]) -> Document<'a> {
 }
 
 fn field(row: &Row) -> FieldDocument<'_> {
+    let field = &*row.field;
     FieldDocument {
-        label: &row.label,
-        shape: &row.shape,
-        kind: row.kind,
-        unit: &row.unit,
-        help: &row.help,
-        attributes: Attributes(&row.attributes),
-        level: row.level.name(),
+        label: &field.label,
+        shape: field.shape().to_string(),
+        kind: field.kind_name(),
+        unit: &field.unit,
+        help: &field.help,
+        attributes: Attributes(field),
+        level: field.level().name(),
         lane: row.lane.map(|(_, lane)| lane),
         part: row.lane.and_then(|(part, _)| (part > 0).then_some(part)),
         value: FieldValue::from_row(row),

@@ -1,7 +1,9 @@
 //! Fields of programs with their values, as the commands show them.
 
+use std::rc::Rc;
+
 use mmstats_observe::{
-    Damage, FieldRef, File, Kind, Level, OwnedValue, Program, Reading, Total, Verdict,
+    Damage, FieldInfo, FieldRef, File, Kind, OwnedValue, Program, Reading, Verdict,
 };
 
 /// A program and its fields.
@@ -15,16 +17,8 @@ pub(crate) struct Section<'a> {
 /// A field with its value, of all lanes or of one.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
-    /// Empty if the field is damaged.
-    pub(crate) label: String,
-    pub(crate) attributes: Vec<(String, String)>,
-    /// `u64`, `u64[5]`, `text`, ...
-    pub(crate) shape: String,
-    pub(crate) kind: &'static str,
-    pub(crate) unit: String,
-    pub(crate) help: String,
-    pub(crate) aggregation: &'static str,
-    pub(crate) level: Level,
+    /// The label is empty if the field is damaged.
+    pub(crate) field: Rc<FieldInfo>,
     /// Part and lane of the value; `None` if it is combined over lanes.
     pub(crate) lane: Option<(u32, u32)>,
     pub(crate) value: Option<OwnedValue>,
@@ -32,41 +26,17 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    fn new(field: &FieldRef<'_>, reading: Reading, lane: Option<(u32, u32)>) -> Self {
-        Self {
-            label: field.label().to_owned(),
-            attributes: to_owned(field.attributes()),
-            shape: field.shape().to_string(),
-            kind: field.kind_name(),
-            unit: field.unit().to_owned(),
-            help: field.help().to_owned(),
-            aggregation: field.aggregation().name(),
-            level: field.level(),
-            lane,
-            value: reading.value,
-            verdict: reading.verdict,
-        }
+    fn new(field: Rc<FieldInfo>, lane: Option<(u32, u32)>, reading: Reading) -> Self {
+        Self { field, lane, value: reading.value, verdict: reading.verdict }
     }
 
-    fn from_total(total: Total) -> Self {
-        Self {
-            attributes: to_owned(total.field.attributes()),
-            shape: total.field.shape().to_string(),
-            kind: total.field.kind_name(),
-            aggregation: total.field.aggregation().name(),
-            level: total.field.level(),
-            label: total.field.label,
-            unit: total.field.unit,
-            help: total.field.help,
-            lane: None,
-            value: total.reading.value,
-            verdict: total.reading.verdict,
-        }
+    fn combined(field: FieldInfo, reading: Reading) -> Self {
+        Self::new(Rc::new(field), None, reading)
     }
 
     /// Whether this is a standard field, `sys.*`; in format 1 the program's prefix precedes it.
     pub(crate) fn is_standard(&self) -> bool {
-        self.label.starts_with("sys.") || self.label.contains(".sys.")
+        self.field.label.starts_with("sys.") || self.field.label.contains(".sys.")
     }
 
     /// The rule that the field or its value breaks.
@@ -90,7 +60,7 @@ impl Row {
         let rows_before = rows.len();
         // An events field without a line has an empty text.
         let is_empty = |value: &OwnedValue| {
-            self.kind == Kind::Events.name()
+            self.field.kind() == Some(Kind::Events)
                 && matches!(value, OwnedValue::Text { text, .. } if text.is_empty())
         };
         for part in each {
@@ -104,16 +74,12 @@ impl Row {
             }
         }
         if rows.len() == rows_before {
-            if self.kind == Kind::Events.name() {
+            if self.field.kind() == Some(Kind::Events) {
                 self.verdict = Verdict::Absent;
             }
             rows.push(self);
         }
     }
-}
-
-fn to_owned<'a>(attributes: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
-    attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// The fields of a program, combined over lanes and parts by the rule of each.
@@ -122,17 +88,19 @@ pub(crate) fn combined(program: &Program<'_>) -> Vec<Row> {
     match program.files() {
         [file] => {
             for (field, reading) in file.fields().zip(file.values()) {
-                Row::new(&field, reading, None).push_to(&mut rows);
+                Row::combined(FieldInfo::from(&field), reading).push_to(&mut rows);
             }
         }
         files => {
             for total in program.totals() {
-                Row::from_total(total).push_to(&mut rows);
+                Row::combined(total.field, total.reading).push_to(&mut rows);
             }
             for file in files {
                 let damaged = file.fields().zip(file.values());
                 let damaged = damaged.filter(|(field, _)| field.damage().is_some());
-                rows.extend(damaged.map(|(field, reading)| Row::new(&field, reading, None)));
+                rows.extend(
+                    damaged.map(|(field, reading)| Row::combined(FieldInfo::from(&field), reading)),
+                );
             }
         }
     }
@@ -144,7 +112,7 @@ pub(crate) fn by_lane(program: &Program<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     for file in program.files() {
         for field in file.fields().filter(|field| field.is_constant() && file.part() == 0) {
-            Row::new(&field, file.value(field.index()), None).push_to(&mut rows);
+            Row::combined(FieldInfo::from(&field), file.value(field.index())).push_to(&mut rows);
         }
         let mut left = MAX_MEMORY;
         let mut lanes: Vec<Vec<Reading>> = Vec::new();
@@ -189,11 +157,12 @@ fn memory(reading: &Reading) -> usize {
 fn lane_rows(file: &File, field: &FieldRef<'_>, lanes: &[Vec<Reading>], rows: &mut Vec<Row>) {
     // Format 1 has no lanes, and a damaged field has no values.
     if file.format() == Some(1) || field.damage().is_some() || lanes.is_empty() {
-        return rows.push(Row::new(field, file.value(field.index()), None));
+        return rows.push(Row::combined(FieldInfo::from(field), file.value(field.index())));
     }
+    let info = Rc::new(FieldInfo::from(field));
     for (lane, values) in (0..).zip(lanes) {
         if let Some(reading) = values.get(field.index()) {
-            rows.push(Row::new(field, reading.clone(), Some((file.part(), lane))));
+            rows.push(Row::new(Rc::clone(&info), Some((file.part(), lane)), reading.clone()));
         }
     }
 }
@@ -202,18 +171,18 @@ fn lane_rows(file: &File, field: &FieldRef<'_>, lanes: &[Vec<Reading>], rows: &m
 impl Row {
     /// A counter with two lines of help.
     pub(crate) fn for_test(label: &str, unit: &str, value: Option<OwnedValue>) -> Self {
-        Self {
-            label: label.into(),
-            attributes: Vec::new(),
-            shape: "u64".into(),
-            kind: "counter",
-            unit: unit.into(),
-            help: "Line one.\nLine\u{1b} two.".into(),
-            aggregation: "sum",
-            level: Level::Info,
-            lane: None,
-            verdict: if value.is_some() { Verdict::Consistent } else { Verdict::Absent },
-            value,
-        }
+        use mmstats_observe::{Aggregation, DataType, Properties};
+        let counter = Properties::new(DataType::U64, Kind::Counter, Aggregation::Sum);
+        let mut field = FieldInfo::new(label, counter);
+        field.unit = unit.into();
+        field.help = "Line one.\nLine\u{1b} two.".into();
+        let verdict = if value.is_some() { Verdict::Consistent } else { Verdict::Absent };
+        Self { field: Rc::new(field), lane: None, value, verdict }
+    }
+
+    /// The same with a change of its field.
+    pub(crate) fn with_field(mut self, change: impl FnOnce(&mut FieldInfo)) -> Self {
+        change(Rc::make_mut(&mut self.field));
+        self
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use mmstats_observe::{Level, OwnedValue, Verdict};
+use mmstats_observe::{Kind, Level, OwnedValue, Verdict};
 
 use crate::model::row::Row;
 use crate::output::{Line, style};
@@ -11,16 +11,15 @@ use crate::value::{buckets, is_number, shows_unit, to_human, to_plain};
 
 /// `requests{code="200"}[3]`: with attributes, and the lane if the value is of one.
 pub(crate) fn name(row: &Row) -> String {
-    let mut name = match row.label.as_str() {
+    let mut name = match row.field.label.as_str() {
         "" => "(damaged field)".to_owned(),
         label => escape::text(label).into_owned(),
     };
-    if !row.attributes.is_empty() {
-        let items: Vec<String> = row
-            .attributes
-            .iter()
-            .map(|(key, value)| format!("{key}=\"{}\"", escape::text(value).replace('"', "\\\"")))
-            .collect();
+    let items = row.field.attributes();
+    let items = items
+        .map(|(key, value)| format!("{key}=\"{}\"", escape::text(value).replace('"', "\\\"")))
+        .collect::<Vec<_>>();
+    if !items.is_empty() {
         name.push_str(&format!("{{{}}}", items.join(",")));
     }
     match row.lane {
@@ -66,20 +65,20 @@ impl Columns {
 /// A value that is aligned at the right; `None` for texts, times and the like.
 fn number(row: &Row) -> Option<String> {
     let value = row.value.as_ref().filter(|value| is_number(value))?;
-    if creation_time(row).is_some() || row.kind == TIMESTAMP {
+    if creation_time(row).is_some() || row.field.kind() == Some(Kind::Timestamp) {
         return None;
     }
     Some(if row.is_standard() {
         // Ids are not grouped.
         to_plain(value)
     } else {
-        to_human(value, &row.unit)
+        to_human(value, &row.field.unit)
     })
 }
 
 /// The local time of `sys.created`, which has seconds since 1970.
 fn creation_time(row: &Row) -> Option<String> {
-    if row.label != "sys.created" && !row.label.ends_with(".sys.created") {
+    if row.field.label != "sys.created" && !row.field.label.ends_with(".sys.created") {
         return None;
     }
     let seconds = row.value.as_ref()?.as_f64().filter(|s| (1e6..1e11).contains(s))?;
@@ -89,14 +88,13 @@ fn creation_time(row: &Row) -> Option<String> {
     Some(local.strftime("%Y-%m-%d %H:%M:%S %Z").to_string())
 }
 
-/// The kind whose values are shown as ages.
-const TIMESTAMP: &str = "timestamp";
-
 /// The value of a timestamp, in nanoseconds since 1970.
 fn timestamp(row: &Row) -> Option<i128> {
     match row.value.as_ref()? {
-        OwnedValue::Unsigned(n) if row.kind == TIMESTAMP => i128::try_from(*n).ok(),
-        OwnedValue::Signed(n) if row.kind == TIMESTAMP => Some(*n),
+        OwnedValue::Unsigned(n) if row.field.kind() == Some(Kind::Timestamp) => {
+            i128::try_from(*n).ok()
+        }
+        OwnedValue::Signed(n) if row.field.kind() == Some(Kind::Timestamp) => Some(*n),
         _ => None,
     }
 }
@@ -163,11 +161,11 @@ pub(super) fn field(row: &Row, columns: Columns, verbose: bool) -> Vec<Line> {
     }
     lines.push(indented(description(row)));
     if let Some(OwnedValue::Histogram(value)) = &row.value
-        && let Some(buckets) = buckets(value, &row.unit)
+        && let Some(buckets) = buckets(value, &row.field.unit)
     {
         lines.push(indented(buckets));
     }
-    for text in row.help.lines().filter(|text| !text.trim().is_empty()) {
+    for text in row.field.help.lines().filter(|text| !text.trim().is_empty()) {
         lines.push(indented(escape::text(text.trim())));
     }
     lines
@@ -182,18 +180,18 @@ fn indented(text: impl Into<String>) -> Line {
 }
 
 fn push_value(line: &mut Line, row: &Row, columns: Columns) {
-    let unit = escape::text(&row.unit);
+    let unit = escape::text(&row.field.unit);
     match (&row.value, number(row)) {
         (Some(value), Some(number)) => {
             line.plain(format!("{number:>width$}", width = columns.number));
-            if !unit.is_empty() && !shows_unit(value, &row.unit) {
+            if !unit.is_empty() && !shows_unit(value, &row.field.unit) {
                 line.push(style::DIM, format!(" {unit}"));
             }
         }
         (Some(value), None) => {
             let age = timestamp(row).map(|time| ago(time, columns.now));
             let text = age.or_else(|| creation_time(row));
-            line.plain(text.unwrap_or_else(|| to_human(value, &row.unit)));
+            line.plain(text.unwrap_or_else(|| to_human(value, &row.field.unit)));
         }
         (None, _) => {
             line.push(style::DIM, format!("{:>width$}", "-", width = columns.number.max(1)));
@@ -211,15 +209,16 @@ fn push_value(line: &mut Line, row: &Row, columns: Columns) {
 
 /// `u64 counter, in bytes, lanes: sum; exactly 809074688`.
 fn description(row: &Row) -> String {
-    let mut text = format!("{} {}", row.shape, row.kind);
-    if row.level != Level::Info {
-        text.push_str(&format!(", for {}", row.level.name()));
+    let (field, kind) = (&*row.field, row.field.kind_name());
+    let mut text = format!("{} {kind}", field.shape());
+    if field.level() != Level::Info {
+        text.push_str(&format!(", for {}", field.level().name()));
     }
-    if !row.unit.is_empty() {
-        text.push_str(&format!(", in {}", escape::text(&row.unit)));
+    if !field.unit.is_empty() {
+        text.push_str(&format!(", in {}", escape::text(&field.unit)));
     }
-    if row.kind != "info" && row.kind != "untyped" {
-        text.push_str(&format!(", lanes: {}", row.aggregation));
+    if kind != "info" && kind != "untyped" {
+        text.push_str(&format!(", lanes: {}", field.aggregation()));
     }
     if let Some(value) = row.value.as_ref() {
         let exact = to_plain(value);
@@ -229,7 +228,7 @@ fn description(row: &Row) -> String {
             text.push_str(&format!("; {local}exactly {exact}"));
         } else if is_number(value) && shown.as_ref() != Some(&exact) {
             text.push_str(&format!("; exactly {exact}"));
-        } else if matches!(row.kind, "timer" | "histogram" | "average" | "window") {
+        } else if matches!(kind, "timer" | "histogram" | "average" | "window") {
             text.push_str(&format!("; {exact}"));
         }
     }
@@ -252,11 +251,10 @@ mod tests {
     #[test]
     fn field_wraps_long_names() {
         let series = |code: &str| {
-            let mut row =
-                Row::for_test("http.requests.by.route.and.code", "", Some(OwnedValue::Unsigned(7)));
-            row.attributes = vec![("route".into(), "/users/{id}/orders/{order}".into())];
-            row.attributes.push(("code".into(), code.into()));
-            row
+            Row::for_test("http.requests.by.route.and.code", "", Some(OwnedValue::Unsigned(7)))
+                .with_field(|field| {
+                    field.attributes = format!("route=/users/{{id}}/orders/{{order}}\0code={code}");
+                })
         };
         let rows = [
             series("200"),
@@ -309,9 +307,9 @@ mod tests {
     #[test]
     fn field_shows_timestamps_as_ages() {
         let minute = 60 * 1_000_000_000;
-        let of = |n: u128| Row {
-            kind: TIMESTAMP,
-            ..Row::for_test("reloaded", "nanoseconds", Some(OwnedValue::Unsigned(n)))
+        let of = |n: u128| {
+            Row::for_test("reloaded", "nanoseconds", Some(OwnedValue::Unsigned(n)))
+                .with_field(|field| field.properties = field.properties.with_kind(Kind::Timestamp))
         };
         let rows = [of(0), of(minute * 3), of(u64::MAX.into())];
         let columns = Columns::new(&rows.iter().collect::<Vec<_>>(), NOW + Duration::from_secs(60));
@@ -343,11 +341,11 @@ mod tests {
     #[test]
     fn name_has_attributes_and_lane() {
         let mut row = Row::for_test("requests", "", None);
-        row.attributes = vec![("code".into(), "2\"00\u{1b}".into())];
+        row = row.with_field(|field| field.attributes = "code=2\"00\u{1b}".into());
         row.lane = Some((0, 3));
         assert_eq!(name(&row), "requests{code=\"2\\\"00\\u{1b}\"}[3]");
         row.lane = Some((1, 3));
-        row.attributes.clear();
+        row = row.with_field(|field| field.attributes.clear());
         assert_eq!(name(&row), "requests[1.3]");
     }
 

@@ -19,7 +19,7 @@ pub(crate) fn piped(program: &Program<'_>, row: &Row) -> String {
     };
     let pid = program.identity().pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
     let path = program.files().first().map_or_else(String::new, |f| escape::path(f.path()));
-    format!("{}\t{value}\t{}\t{pid}\t{path}", name(row), escape::text(&row.unit))
+    format!("{}\t{value}\t{}\t{pid}\t{path}", name(row), escape::text(&row.field.unit))
 }
 
 /// The header line and the lines of each field; if `verbose` with help, type and exact value.
@@ -46,7 +46,8 @@ pub(crate) fn section(section: &Section<'_>, verbose: bool, now: SystemTime) -> 
 /// The number of hidden fields, and the option that shows them.
 fn hidden_count<'a>(hidden: impl Iterator<Item = &'a Row>) -> Option<String> {
     // A field that is not combined has a row for each lane, with the same attributes.
-    let mut labels: Vec<_> = hidden.map(|row| (&row.label, &row.attributes, row.level)).collect();
+    let mut labels: Vec<_> =
+        hidden.map(|row| (&*row.field.label, &*row.field.attributes, row.field.level())).collect();
     labels.sort_unstable_by_key(|(label, attributes, _)| (*label, *attributes));
     labels.dedup_by_key(|(label, attributes, _)| (*label, *attributes));
     // Standard fields of level info are hidden too, but only on level info.
@@ -116,7 +117,10 @@ mod tests {
 
     #[test]
     fn hidden_count_counts_series_once() {
-        let of = |label: &str, level| Row { level, ..Row::for_test(label, "", None) };
+        let of = |label: &str, level| {
+            Row::for_test(label, "", None)
+                .with_field(|field| field.properties = field.properties.with_level(level))
+        };
         let mut rows = vec![of("sys.pid", Level::Info)];
         let text = |rows: &[Row]| hidden_count(rows.iter());
         assert_eq!(text(&[]), None);
@@ -125,7 +129,7 @@ mod tests {
         rows.extend([0, 1].map(|lane| Row { lane: Some((0, lane)), ..of("a", Level::Debug) }));
         rows.push(of("b", Level::Diagnostic));
         assert_eq!(text(&rows).unwrap(), "3 more fields: --level debug");
-        rows.push(Row { attributes: vec![("k".into(), "v".into())], ..of("a", Level::Info) });
+        rows.push(of("a", Level::Info).with_field(|field| field.attributes = "k=v".into()));
         assert_eq!(text(&rows).unwrap(), "4 more fields: --level debug");
     }
 }

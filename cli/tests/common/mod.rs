@@ -1,5 +1,5 @@
-//! The real binary, real publishers, and images made to order.
-#![allow(dead_code)] // Not every test uses everything.
+//! Runs the binary and publishers, and writes images.
+#![allow(dead_code)] // Each test uses a part.
 
 pub(crate) mod schema;
 
@@ -13,10 +13,10 @@ use mmstats_core::{
 };
 use serde_json::Value;
 
-/// Longer than anything takes on a busy machine.
+/// Maximum time of any step, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The binary, looking into `directory` and nowhere else.
+/// The binary, with `directory` as the only place of files.
 pub(crate) fn mmstats(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mmstats"));
     command.env("MMSTATS_PATH", directory).env_remove("MMSTATS_FILES").env_remove("NO_COLOR");
@@ -24,7 +24,7 @@ pub(crate) fn mmstats(directory: &Path) -> Command {
     command
 }
 
-/// What a command printed, and its exit code.
+/// Output and exit code of a command.
 pub(crate) struct Printed {
     pub(crate) out: String,
     pub(crate) err: String,
@@ -36,7 +36,7 @@ pub(crate) fn run(directory: &Path, arguments: &[&str]) -> Printed {
 }
 
 pub(crate) fn printed(output: Output) -> Printed {
-    // The tools promise UTF-8, whatever they read.
+    // All output is UTF-8.
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Printed { out: text(output.stdout), err: text(output.stderr), code: output.status.code() }
 }
@@ -55,7 +55,7 @@ pub(crate) fn field<'a>(document: &'a Value, label: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {label} in {document}"))
 }
 
-/// A program that publishes: the one of the demo.
+/// The publishing program of the demo.
 pub(crate) struct Publisher {
     pub(crate) child: Child,
     pub(crate) path: PathBuf,
@@ -86,7 +86,7 @@ impl Publisher {
         signal(self.child.id(), name);
     }
 
-    /// SIGKILL, and waits until it is gone.
+    /// Kills it and waits for its end.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -118,26 +118,26 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Asks until there is an answer.
+/// Calls `question` until it has an answer.
 pub(crate) fn wait_for<T>(mut question: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = question() {
             return answer;
         }
-        assert!(start.elapsed() < PATIENCE, "nothing came in {PATIENCE:?}");
+        assert!(start.elapsed() < PATIENCE, "no answer in {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Whether a process is there; one that only waits for its parent is not.
+/// Whether a process runs; a zombie does not.
 #[cfg(unix)] // asked for after signals
 pub(crate) fn exists(pid: u32) -> bool {
     let script = format!("ps -o stat= -p {pid} 2>/dev/null | grep -qv '^Z'");
     Command::new("sh").args(["-c", &script]).status().unwrap().success()
 }
 
-/// The writer of an image that is made by hand.
+/// Writer of an image in memory.
 pub(crate) type ImageWriter = Writer<mmstats_core::StaticMemory>;
 
 /// Writes an image with one lane to `path`.

@@ -32,6 +32,22 @@ pub struct FieldInfo {
 }
 
 impl FieldInfo {
+    /// A field of format 3 without unit, help and attributes.
+    #[must_use]
+    pub fn new(label: impl Into<String>, properties: Properties) -> Self {
+        Self {
+            label: label.into(),
+            unit: String::new(),
+            help: String::new(),
+            attributes: String::new(),
+            properties,
+            constant: false,
+            status: Status::Typed,
+            combining: Combining::new(properties, Status::Typed),
+            detail: String::new(),
+        }
+    }
+
     /// The attributes, as keys and values.
     #[must_use]
     pub fn attributes(&self) -> Attributes<'_> {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use mmstats_observe::OwnedValue;
+use mmstats_observe::{Kind, OwnedValue};
 
 use super::snapshot::Snapshot;
 use crate::output::Output;
@@ -33,9 +33,14 @@ pub(super) fn number_line(
     output: &mut Output,
 ) -> io::Result<()> {
     let mut text = format!("{:.0}s", time.as_secs_f64());
-    for row in snapshot.rows.iter().filter(|row| row.lane.is_none() && row.kind != "info") {
+    for row in snapshot
+        .rows
+        .iter()
+        .filter(|row| row.lane.is_none() && row.field.kind() != Some(Kind::Info))
+    {
         // Without the prefix that all labels share.
-        let label = row.label.split_once('.').map_or(row.label.as_str(), |(_, label)| label);
+        let label =
+            row.field.label.split_once('.').map_or(row.field.label.as_str(), |(_, label)| label);
         match &row.value {
             Some(OwnedValue::Timer(timer)) => {
                 let mean = timer.mean().unwrap_or(0.0) / 1e9;

@@ -11,7 +11,7 @@ use crossterm::terminal::{
     LeaveAlternateScreen,
 };
 use crossterm::{Command, execute};
-use mmstats_observe::{OwnedValue, Program, Verdict};
+use mmstats_observe::{Kind, OwnedValue, Program, Verdict};
 
 use super::lines::commands_to_try;
 use super::snapshot::Snapshot;
@@ -111,7 +111,7 @@ fn frame(
         let mut line = Line::new();
         line.plain(short_name(row));
         line.pad_to(widest + 2);
-        line.plain(row.value.as_ref().map_or_else(String::new, |v| to_human(v, &row.unit)));
+        line.plain(row.value.as_ref().map_or_else(String::new, |v| to_human(v, &row.field.unit)));
         body.push(line);
     }
     let mut foot = vec![Line::new()];
@@ -140,7 +140,9 @@ fn fit(header: Line, mut body: Vec<Line>, foot: Vec<Line>, height: usize) -> Vec
 }
 
 fn is_visible(row: &Row) -> bool {
-    !row.label.starts_with("sys.") && row.kind != "info" && row.verdict != Verdict::Retired
+    !row.field.label.starts_with("sys.")
+        && row.field.kind() != Some(Kind::Info)
+        && row.verdict != Verdict::Retired
 }
 
 fn cells(name: String, row: &Row, previous: Option<&Snapshot>, current: &Snapshot) -> Vec<Cell> {
@@ -151,11 +153,11 @@ fn cells(name: String, row: &Row, previous: Option<&Snapshot>, current: &Snapsho
             (format!("mean {mean}"), rate.map(human::compact))
         }
         Some(value) => {
-            let mut text = to_human(value, &row.unit);
-            if !row.unit.is_empty() && !shows_unit(value, &row.unit) {
-                text = format!("{text} {}", escape::text(&row.unit));
+            let mut text = to_human(value, &row.field.unit);
+            if !row.field.unit.is_empty() && !shows_unit(value, &row.field.unit) {
+                text = format!("{text} {}", escape::text(&row.field.unit));
             }
-            (text, rate.map(|rate| unit::compact(rate, &row.unit)))
+            (text, rate.map(|rate| unit::compact(rate, &row.field.unit)))
         }
         None => ("-".to_owned(), None),
     };

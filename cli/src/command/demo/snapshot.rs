@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use mmstats_observe::Kind;
+
 use crate::model::progress::Progress;
 use crate::model::row::Row;
 
@@ -14,15 +16,18 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// Increase of a counter or timer since `previous`, per second.
     pub(super) fn rate(&self, row: &Row, previous: &Self) -> Option<f64> {
-        if !matches!(row.kind, "counter" | "timer") {
+        if !matches!(row.field.kind(), Some(Kind::Counter | Kind::Timer)) {
             return None;
         }
-        let old = previous.rows.iter().find(|old| {
-            (&old.label, &old.attributes, old.lane) == (&row.label, &row.attributes, row.lane)
-        })?;
+        let old = previous.rows.iter().find(|old| series(old) == series(row))?;
         let before = Progress::from_value(old.value.as_ref()?)?;
         let (gain, _) = Progress::from_value(row.value.as_ref()?)?.gained(Some(&before))?;
         let span = self.at.duration_since(previous.at).as_secs_f64();
         (span > 0.0).then(|| gain / span)
     }
+}
+
+/// What tells rows apart.
+fn series(row: &Row) -> (&str, &str, Option<(u32, u32)>) {
+    (&row.field.label, &row.field.attributes, row.lane)
 }
