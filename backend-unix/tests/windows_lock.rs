@@ -9,6 +9,7 @@ use mmstats_unix as backend;
 mod util;
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -138,14 +139,18 @@ mod ours {
     fn child_forks_for_wine() {
         let Some(path) = child_path() else { return };
         let _file = published(&path, "x.mmst", 4096);
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
         // SAFETY: the child makes system calls only.
         let forked = unsafe { libc::fork() };
         if forked == 0 {
+            writer.write_all(&[1]).unwrap();
             // SAFETY: has no precondition.
             unsafe { libc::sleep(60) };
             // SAFETY: has no precondition.
             unsafe { libc::_exit(0) };
         }
+        // The handlers of the fork have run in the child.
+        reader.read_exact(&mut [0]).unwrap();
         say(&forked.to_string());
         wait_for_end();
     }
