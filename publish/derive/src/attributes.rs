@@ -141,7 +141,8 @@ impl FieldAttributes {
     /// A method that the type does not have is an error at `ty` and at the attribute.
     pub(crate) fn apply(&self, start: TokenStream, ty: &Type) -> TokenStream {
         let mut value = variable("options");
-        value.set_span(ty.span()); // Errors are shown where the span comes from.
+        // Errors are shown at this span; the name alone hides the variable.
+        value.set_span(ty.span());
         let calls = self
             .options
             .iter()
@@ -196,7 +197,7 @@ fn flag(meta: &ParseNestedMeta<'_>, slot: &mut Option<Span>) -> syn::Result<()> 
     }
 }
 
-/// `value` as an f64, also an integer literal that no i32 holds.
+/// `value` as an f64; integer literals may be larger than an i32.
 fn float(value: &Expr) -> syn::Result<TokenStream> {
     Ok(match value {
         Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) if literal.suffix().is_empty() => {
@@ -218,7 +219,7 @@ fn one_of(meta: &ParseNestedMeta<'_>, names: &[&str]) -> syn::Result<Ident> {
     Ok(Ident::new(&(first.to_uppercase() + rest), text.span()))
 }
 
-/// Whether the type of `field` is called `Info`: a handle that is only declared.
+/// Whether the type of `field` is called `Info`: a handle without methods.
 pub(crate) fn is_info(field: &Field) -> bool {
     let Type::Path(path) = &field.ty else { return false };
     path.path.segments.last().is_some_and(|segment| segment.ident == "Info")

@@ -6,7 +6,7 @@ use syn::{Attribute, Error, Expr, ExprLit, Lit, LitStr, Meta};
 ///
 /// # Errors
 ///
-/// If a part of it is made by a macro: its text is not known here.
+/// If a part of it is made by a macro, whose text is not known here.
 pub(crate) fn help(attributes: &[Attribute]) -> syn::Result<Option<LitStr>> {
     let mut text = String::new();
     let mut span = None;
@@ -26,7 +26,7 @@ pub(crate) fn help(attributes: &[Attribute]) -> syn::Result<Option<LitStr>> {
     Ok(span.filter(|_| !text.is_empty()).map(|span| LitStr::new(text, span)))
 }
 
-/// The expression itself: `macro_rules` wraps what it passes on in an invisible group.
+/// The expression without the invisible groups that `macro_rules` adds to its arguments.
 fn without_group(mut value: &Expr) -> &Expr {
     while let Expr::Group(group) = value {
         value = &group.expr;

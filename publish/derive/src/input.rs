@@ -1,4 +1,4 @@
-//! The derived struct or enum: its shape, and the attributes that it has as a whole.
+//! The struct or enum of a derive: its fields, and its attributes as a whole.
 
 use proc_macro2::Span;
 use syn::meta::ParseNestedMeta;
@@ -89,8 +89,8 @@ pub(crate) fn set_once<T: Parse>(
 
 /// A variable of the generated code.
 ///
-/// Expressions of the user do not see it, because of the span; constants of the user do not
-/// turn it into a pattern, because of the name.
+/// The span hides it from expressions of the user. The name differs from constants of the user,
+/// which would make the binding a pattern.
 pub(crate) fn variable(name: &str) -> Ident {
     Ident::new(&format!("__mmstats_{name}"), Span::mixed_site())
 }

@@ -20,8 +20,8 @@ pub(crate) struct Cache {
 
 /// Objects of the facade by key.
 ///
-/// Each thread has objects of its own: a common one would have a reference count that all threads
-/// write.
+/// Each thread has objects of its own, because all threads would write the reference count of a
+/// shared one.
 pub(crate) struct Metrics<M>(HashTable<(Key, M)>);
 
 impl<M: Clone> Metrics<M> {

@@ -25,20 +25,20 @@ pub(crate) struct Fields {
     refused: Option<mmstats::Key<Counter>>,
 }
 
-/// The fields of one kind; `None` for a metric that was refused one.
+/// The fields of one kind; `None` where the publisher refused the field.
 pub(crate) type FieldsByName<F> = HashMap<Name, Option<F>>;
 
 /// A type of metric of the facade.
 pub(crate) trait Metric: Clone {
     const KIND: Kind;
-    /// The end of a label that a metric of another kind has too.
+    /// Suffix of the label where a metric of another kind has the name.
     const SUFFIX: &'static str;
     type Handle: 'static;
     type Field: Clone;
 
     fn fields(fields: &mut Fields) -> &mut FieldsByName<Self::Field>;
 
-    /// Options of a field that nothing is known of.
+    /// Options of a field without a description.
     fn options() -> FieldOptions<Self::Handle> {
         FieldOptions::new()
     }
@@ -65,9 +65,9 @@ pub(crate) trait Metric: Clone {
 
 /// The field of a metric.
 pub(crate) struct Lookup<F> {
-    /// `None` if the metric was refused one.
+    /// `None` where the publisher refused it.
     pub(crate) field: Option<F>,
-    /// Whether this answer holds for good.
+    /// Whether later lookups of the metric give the same field.
     pub(crate) remember: bool,
 }
 
@@ -150,14 +150,14 @@ impl Fields {
         })
     }
 
-    /// Counts a metric without a field, in a field of its own.
+    /// Counts a metric without a field, in the field `metrics.refused`.
     fn count_refused(&mut self, registry: &Registry) {
         let key = match self.refused {
             Some(key) => key,
             None => {
                 let help = "Metrics that could not be given a field.";
                 let options = FieldOptions::new().help(help);
-                // Where there is no room for this one either, the publisher counts it.
+                // Without room for this field the publisher counts the refusals.
                 let Ok(key) = registry.add::<Counter>("metrics.refused", options) else { return };
                 *self.refused.insert(key)
             }

@@ -1,4 +1,4 @@
-//! The three types of metrics, and the fields that they become.
+//! The fields of the three types of metrics.
 
 use std::sync::{Arc, Weak};
 

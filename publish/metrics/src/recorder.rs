@@ -17,8 +17,7 @@ use crate::naming::Description;
 /// use mmstats::{Lane, Options};
 /// use mmstats_metrics::Recorder;
 ///
-/// let directory = tempfile::tempdir()?;
-/// let publisher = Options::new().directory(directory.path()).start::<Lane>()?;
+/// let publisher = Options::new().start::<Lane>()?;
 /// let recorder = Recorder::new(&publisher.registry()).cap(100).histograms(|name, options| {
 ///     match name {
 ///         "body.size" => options.unit("bytes").range(1.0, 1e9).error(0.1),
@@ -28,17 +27,17 @@ use crate::naming::Description;
 /// metrics::with_local_recorder(&recorder, || {
 ///     metrics::histogram!("body.size").record(1024.0);
 /// });
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), mmstats::Error>(())
 /// ```
 pub struct Recorder {
     id: u64,
     settings: Settings,
-    /// A lock that no other thread holds while one forks. Boxed so that the error of `install`,
-    /// which gives the recorder back, is small.
+    /// No other thread holds this lock during a fork. Boxed so that the error of `install`, which
+    /// returns the recorder, is small.
     fields: Box<Mutex<Fields>>,
 }
 
-/// Tells recorders apart.
+/// The next [`Recorder::id`].
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Recorder {

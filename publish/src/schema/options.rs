@@ -233,7 +233,7 @@ impl<H> fmt::Debug for FieldOptions<H> {
     }
 }
 
-/// Stands for a family of fields whose handles are `H` in [`FieldOptions`].
+/// The parameter of [`FieldOptions`] for a family of fields with handles `H`.
 pub struct FamilyOf<H>(PhantomData<fn() -> H>);
 
 /// Handles whose fields have a constant value: [`Info`](crate::Info).
