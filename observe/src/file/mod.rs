@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use crate::backend::{FileId, FileInfo};
 use crate::field::FieldRef;
-use crate::format::{self, CheckBuffer, Content, Refused};
+use crate::format::{self, CheckBuffer, Content, Refreshed, Refused, Values as _};
 use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes};
 use crate::problem::{Damage, Problem};
 use crate::value::{Event, WindowRate};
@@ -72,7 +72,7 @@ impl File {
             state: FileState::Unknown,
             problem: None,
             identity: Identity::default(),
-            content: Content::Unreadable,
+            content: Content::UNREADABLE,
             key,
             truncated: OnceLock::new(),
             handle: Handle::New,
@@ -98,19 +98,19 @@ impl File {
             Ok(_) | Err(_) => return Ok(FileRefresh::Gone),
         };
         let grown = match self.content.refresh(&self.info.path, self.info.size, buffer) {
-            Some(Ok(format::Refreshed::Same { grown })) => {
+            Ok(Refreshed::Same { grown }) => {
                 if grown {
                     self.identity = self.content.identity();
                 }
                 self.judge();
                 grown
             }
-            Some(Ok(format::Refreshed::Replaced)) => return Ok(FileRefresh::Gone),
-            Some(Err(refused)) => {
+            Ok(Refreshed::Replaced) => return Ok(FileRefresh::Gone),
+            Err(refused) => {
                 self.refuse(refused);
                 false
             }
-            None => {
+            Ok(Refreshed::Unreadable) => {
                 *self = Self::open(self.path(), self.named, self.key, buffer)?;
                 false
             }
@@ -137,7 +137,7 @@ impl File {
         self.state = refused.state;
         self.problem = Some(Problem { named: self.named, ..refused.problem });
         self.truncated = OnceLock::new();
-        self.content = Content::Unreadable;
+        self.content = Content::UNREADABLE;
         self.identity = Identity::default();
     }
 

@@ -7,7 +7,7 @@ use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
 use super::File;
 use crate::combine::{Accumulator, Budget, Decoder, TOO_LARGE};
 use crate::field::FieldRef;
-use crate::format::{ScalarFn, Scratch, ValueFn, Visitor};
+use crate::format::{ScalarFn, Scratch, ValueFn, Values as _, Visitor};
 use crate::problem::Damage;
 use crate::value::{Origin, OwnedValue, Reading, Verdict, WindowRate};
 

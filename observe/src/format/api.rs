@@ -1,5 +1,6 @@
 //! The interface of a format.
 
+use std::fmt::Debug;
 use std::ops::Range;
 use std::path::Path;
 
@@ -17,58 +18,66 @@ pub(crate) enum Refreshed {
     Same { grown: bool },
     /// Another image lies in the file.
     Replaced,
+    /// The content cannot be read.
+    Unreadable,
 }
 
-/// The content of a file, of either format.
-///
-/// Default methods are those of a format without instances, locks and rings.
-pub(crate) trait Format {
-    /// Number of the format.
-    fn number(&self) -> u8;
+/// Descriptions and state of a file's content. The defaults are those of unreadable content.
+pub(crate) trait Format: Debug {
+    /// Number of the format; `None` for unreadable content.
+    fn number(&self) -> Option<u8> {
+        None
+    }
 
     /// Looks for new and retired fields. `size` is that of the file now, in bytes.
     fn refresh(
         &mut self,
-        path: &Path,
-        size: u64,
-        buffer: &mut CheckBuffer,
-    ) -> Result<Refreshed, Refused>;
+        _path: &Path,
+        _size: u64,
+        _buffer: &mut CheckBuffer,
+    ) -> Result<Refreshed, Refused> {
+        Ok(Refreshed::Unreadable)
+    }
 
-    /// Judges whether the writer lives.
-    fn judge(&mut self, path: &Path, identity: &Identity) -> Result<FileState, Refused>;
+    /// Judges whether the writer lives; `None` for unreadable content.
+    fn judge(&mut self, _path: &Path, _identity: &Identity) -> Option<Result<FileState, Refused>> {
+        None
+    }
 
     /// Values of the standard fields.
-    fn identity(&self) -> Identity;
+    fn identity(&self) -> Identity {
+        Identity::default()
+    }
 
     /// Changes whenever the fields do.
-    fn generation(&self) -> u32;
+    fn generation(&self) -> u32 {
+        0
+    }
 
     /// Number of fields, with damaged and retired ones.
-    fn field_count(&self) -> usize;
+    fn field_count(&self) -> usize {
+        0
+    }
 
     /// Field `index`; `None` past the end.
-    fn field(&self, index: usize) -> Option<FieldRef<'_>>;
+    fn field(&self, _index: usize) -> Option<FieldRef<'_>> {
+        None
+    }
 
     /// Number of lanes now.
-    fn lanes(&self) -> Lanes;
+    fn lanes(&self) -> Lanes {
+        Lanes::default()
+    }
 
     /// Number of lanes that may have values.
-    fn lanes_used(&self) -> u32;
+    fn lanes_used(&self) -> u32 {
+        0
+    }
 
     /// A lane; `None` if it was never claimed.
-    fn lane(&self, lane: u32) -> Option<LaneInfo>;
-
-    /// Visits the constants.
-    fn visit_constants<V: Visitor>(&self, scratch: &mut Scratch, visitor: &mut V);
-
-    /// Visits the atomic scalars of a lane; of format 1, bools and numbers.
-    fn visit_scalars<V: Visitor>(&self, lane: u32, visitor: &mut V);
-
-    /// Visits all fields of a lane that are not constants.
-    fn visit_lane<V: Visitor>(&self, lane: u32, scratch: &mut Scratch, visitor: &mut V);
-
-    /// Visits one field: the constant, or its values in all lanes.
-    fn visit_field<V: Visitor>(&self, index: u32, scratch: &mut Scratch, visitor: &mut V);
+    fn lane(&self, _lane: u32) -> Option<LaneInfo> {
+        None
+    }
 
     /// Identity of the publisher.
     fn instance(&self) -> Option<Instance> {
@@ -90,7 +99,7 @@ pub(crate) trait Format {
         0
     }
 
-    /// Whether bytes are known to be missing. No system call.
+    /// Whether a read met missing bytes. No system call.
     fn is_lost(&self) -> bool {
         false
     }
@@ -107,16 +116,29 @@ pub(crate) trait Format {
 
     /// Closes the file; keeps the mapping.
     fn close_handle(&mut self) {}
+}
+
+/// Values of a file's content; generic, so that each visit is compiled for its visitor.
+pub(crate) trait Values {
+    /// Visits the constants.
+    fn visit_constants<V: Visitor>(&self, scratch: &mut Scratch, visitor: &mut V);
+
+    /// Visits the atomic scalars of a lane; of format 1, bools and numbers.
+    fn visit_scalars<V: Visitor>(&self, lane: u32, visitor: &mut V);
+
+    /// Visits all fields of a lane that are not constants.
+    fn visit_lane<V: Visitor>(&self, lane: u32, scratch: &mut Scratch, visitor: &mut V);
+
+    /// Visits one field: the constant, or its values in all lanes.
+    fn visit_field<V: Visitor>(&self, index: u32, scratch: &mut Scratch, visitor: &mut V);
 
     /// The lines of an events field after number `seen`, oldest first.
-    fn events(&self, field: u32, lane: u32, seen: u32) -> Option<Vec<Event>> {
-        let _ = (field, lane, seen);
+    fn events(&self, _field: u32, _lane: u32, _seen: u32) -> Option<Vec<Event>> {
         None
     }
 
     /// The rates of a rate field, added over lanes.
-    fn rates(&self, field: u32, lanes: Range<u32>) -> Option<Vec<WindowRate>> {
-        let _ = (field, lanes);
+    fn rates(&self, _field: u32, _lanes: Range<u32>) -> Option<Vec<WindowRate>> {
         None
     }
 }

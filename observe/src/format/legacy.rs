@@ -8,7 +8,7 @@ use mmstats_core::format1::{self, Value};
 use mmstats_core::read::{Scalar, Value as RawValue, Verdict as RawVerdict};
 use mmstats_core::{Aggregation, DataType, Properties};
 
-use super::api::{Format, Refreshed};
+use super::api::{Format, Refreshed, Values};
 use super::refused::Refused;
 use super::scratch::{CheckBuffer, Scratch};
 use super::visitor::Visitor;
@@ -67,8 +67,8 @@ impl Legacy {
 
 /// The values of format 1 are those of lane 0.
 impl Format for Legacy {
-    fn number(&self) -> u8 {
-        1
+    fn number(&self) -> Option<u8> {
+        Some(1)
     }
 
     fn refresh(
@@ -85,12 +85,12 @@ impl Format for Legacy {
     }
 
     /// The original's rule: a file is live while a process with its pid exists.
-    fn judge(&mut self, _path: &Path, identity: &Identity) -> Result<FileState, Refused> {
-        Ok(match identity.pid.and_then(crate::backend::process::exists) {
+    fn judge(&mut self, _path: &Path, identity: &Identity) -> Option<Result<FileState, Refused>> {
+        Some(Ok(match identity.pid.and_then(crate::backend::process::exists) {
             Some(true) => FileState::Live,
             Some(false) => FileState::Dead,
             None => FileState::Unknown,
-        })
+        }))
     }
 
     /// The standard fields are those of format 3, behind an optional prefix.
@@ -128,7 +128,9 @@ impl Format for Legacy {
     fn lane(&self, lane: u32) -> Option<LaneInfo> {
         (lane == 0).then_some(LaneInfo { index: 0, owned: true, owners: 1 })
     }
+}
 
+impl Values for Legacy {
     fn visit_constants<V: Visitor>(&self, _scratch: &mut Scratch, _visitor: &mut V) {}
 
     fn visit_scalars<V: Visitor>(&self, lane: u32, visitor: &mut V) {
@@ -239,7 +241,7 @@ mod tests {
     }
 
     fn state(legacy: &mut Legacy, identity: &Identity) -> FileState {
-        legacy.judge(Path::new("x"), identity).unwrap()
+        legacy.judge(Path::new("x"), identity).unwrap().unwrap()
     }
 
     #[test]

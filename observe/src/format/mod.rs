@@ -8,7 +8,7 @@ mod refused;
 mod scratch;
 mod visitor;
 
-pub(crate) use api::Refreshed;
+pub(crate) use api::{Refreshed, Values};
 pub(crate) use content::{Content, info, open};
 pub(crate) use refused::Refused;
 pub(crate) use scratch::CheckBuffer;

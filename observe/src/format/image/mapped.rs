@@ -16,9 +16,10 @@ use mmstats_core::{Region, Source, Still};
 use super::order::ReadOrder;
 use crate::backend::{Mapping, ObservedFile};
 use crate::field::{FieldRef, Heap};
+use crate::format::api::{Format, Refreshed};
 use crate::format::refused::Refused;
 use crate::format::scratch::CheckBuffer;
-use crate::identity::{FileState, Identity, LaneInfo};
+use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes};
 use crate::problem::{Damage, Problem};
 use crate::value::OwnedValue;
 
@@ -109,11 +110,6 @@ impl Image {
         Ok(image)
     }
 
-    /// Size of the metadata, in bytes.
-    pub(super) const fn metadata_size(&self) -> u64 {
-        self.header.lanes_offset() as u64
-    }
-
     /// Adds the fields published since the last call; false if there were none.
     fn extend(&mut self, buffer: &mut CheckBuffer) -> bool {
         // A count that breaks its rule is ignored.
@@ -163,7 +159,7 @@ impl Image {
     }
 
     /// Adds new and marks retired fields; false if there were none.
-    pub(super) fn refresh_fields(&mut self, buffer: &mut CheckBuffer) -> bool {
+    fn refresh_fields(&mut self, buffer: &mut CheckBuffer) -> bool {
         let now = self.good.iter().filter(|field| field.retired(&self.region));
         let now: Vec<_> = now.map(Field::index).collect();
         let retired = now != self.retired;
@@ -182,53 +178,13 @@ impl Image {
 
     /// Whether the file still starts with the checked header: no other image was written over
     /// it.
-    pub(super) fn is_same(&self) -> bool {
+    fn is_same(&self) -> bool {
         Header::read(&self.region).is_ok_and(|header| header == self.header)
-    }
-
-    /// Whether a read met missing bytes.
-    pub(super) fn is_lost(&self) -> bool {
-        self.opened.mapping().is_damaged()
-    }
-
-    /// Whether no byte is missing now. One system call: bytes that were cut off inside the
-    /// last page read as zero and cause no fault.
-    pub(super) fn is_whole(&self) -> bool {
-        // By the open file: another file may have its name by now.
-        let cut = || self.opened.size_now().is_ok_and(|now| now < self.size());
-        !self.is_lost() && !cut()
-    }
-
-    /// Judges the state now.
-    pub(super) fn judge(&mut self, path: &Path) -> Result<FileState, Refused> {
-        let state = self
-            .header
-            .state(&self.region)
-            .map_err(|refusal| Refused::damaged(Problem::from_refusal(path, &refusal)))?;
-        // The lock of a closed file says nothing, and is not asked for.
-        let locked = match state {
-            ImageState::Live => self.opened.is_locked().ok(),
-            _ => None,
-        };
-        let state = FileState::from_image(state, locked);
-        if state == FileState::Building {
-            return Err(Refused::from_refusal(path, &Refusal::Building));
-        }
-        self.state = state;
-        Ok(state)
     }
 
     /// The state as judged last.
     pub(super) const fn state(&self) -> FileState {
         self.state
-    }
-
-    pub(super) fn close_handle(&mut self) {
-        self.opened.close_handle();
-    }
-
-    pub(super) const fn header(&self) -> &Header {
-        &self.header
     }
 
     /// The source of values; still if the file has no writer any more.
@@ -249,49 +205,6 @@ impl Image {
         &self.order
     }
 
-    pub(super) const fn generation(&self) -> u32 {
-        self.generation
-    }
-
-    /// Size that the file must have, in bytes.
-    pub(super) fn size(&self) -> u64 {
-        self.header.file_size().into()
-    }
-
-    /// Number of fields that fit in no file.
-    pub(super) fn fields_refused(&self) -> u32 {
-        self.header.fields_refused(&self.region)
-    }
-
-    /// Number of lanes that may have been claimed.
-    pub(super) fn lanes_used(&self) -> u32 {
-        self.header.lanes_used(&self.region).unwrap_or(0)
-    }
-
-    /// A lane; `None` if it was never claimed.
-    pub(super) fn lane(&self, index: u32) -> Option<LaneInfo> {
-        let lane = self.claimed(index).consistent()?;
-        let owned = lane.state() == LaneState::Owned;
-        Some(LaneInfo { index, owned, owners: lane.owners(&self.region) })
-    }
-
-    /// Number of fields, with damaged and retired ones.
-    pub(super) const fn field_count(&self) -> usize {
-        self.good.len() + self.damaged.len()
-    }
-
-    /// Field `index`; `None` past the end.
-    pub(super) fn field(&self, index: usize) -> Option<FieldRef<'_>> {
-        let number = u32::try_from(index).ok()?;
-        Some(match self.place(number) {
-            Ok(place) => {
-                let field = self.good.get(place)?;
-                FieldRef::from_image(number, field, &self.heap, self.is_retired(number))
-            }
-            Err(damage) => FieldRef::damaged(number, damage),
-        })
-    }
-
     /// The description of a field that is neither damaged nor retired.
     pub(super) fn good(&self, index: u32) -> Option<&Field> {
         let place = self.place(index).ok()?;
@@ -310,8 +223,56 @@ impl Image {
         self.retired.binary_search(&index).is_ok()
     }
 
-    /// Values of the standard fields.
-    pub(super) fn identity(&self) -> Identity {
+    /// Judges the state by header and lock.
+    fn judge_state(&mut self, path: &Path) -> Result<FileState, Refused> {
+        let state = self
+            .header
+            .state(&self.region)
+            .map_err(|refusal| Refused::damaged(Problem::from_refusal(path, &refusal)))?;
+        // The lock of a closed file says nothing, and is not asked for.
+        let locked = match state {
+            ImageState::Live => self.opened.is_locked().ok(),
+            _ => None,
+        };
+        let state = FileState::from_image(state, locked);
+        if state == FileState::Building {
+            return Err(Refused::from_refusal(path, &Refusal::Building));
+        }
+        self.state = state;
+        Ok(state)
+    }
+
+    /// Size that the file must have, in bytes.
+    fn size(&self) -> u64 {
+        self.header.file_size().into()
+    }
+}
+
+impl Format for Image {
+    fn number(&self) -> Option<u8> {
+        Some(3)
+    }
+
+    fn refresh(
+        &mut self,
+        path: &Path,
+        size: u64,
+        buffer: &mut CheckBuffer,
+    ) -> Result<Refreshed, Refused> {
+        if size < self.size() {
+            return Err(Refused::damaged(Problem::truncated(path, Some(size))));
+        }
+        if !self.is_same() {
+            return Ok(Refreshed::Replaced);
+        }
+        Ok(Refreshed::Same { grown: self.refresh_fields(buffer) })
+    }
+
+    fn judge(&mut self, path: &Path, _identity: &Identity) -> Option<Result<FileState, Refused>> {
+        Some(self.judge_state(path))
+    }
+
+    fn identity(&self) -> Identity {
         let mut identity = Identity::default();
         let mut buffer = Vec::new();
         for &index in &self.order.constants {
@@ -329,6 +290,77 @@ impl Image {
             identity.set(name, &mut value);
         }
         identity
+    }
+
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    fn field_count(&self) -> usize {
+        self.good.len() + self.damaged.len()
+    }
+
+    fn field(&self, index: usize) -> Option<FieldRef<'_>> {
+        let number = u32::try_from(index).ok()?;
+        Some(match self.place(number) {
+            Ok(place) => {
+                let field = self.good.get(place)?;
+                FieldRef::from_image(number, field, &self.heap, self.is_retired(number))
+            }
+            Err(damage) => FieldRef::damaged(number, damage),
+        })
+    }
+
+    fn lanes(&self) -> Lanes {
+        let used = self.lanes_used();
+        let owned = (0..used).filter(|&lane| self.lane(lane).is_some_and(|lane| lane.owned));
+        let owned = u32::try_from(owned.count()).unwrap_or(u32::MAX);
+        Lanes { used, owned, capacity: self.header.lane_capacity() }
+    }
+
+    fn lanes_used(&self) -> u32 {
+        self.header.lanes_used(&self.region).unwrap_or(0)
+    }
+
+    fn lane(&self, index: u32) -> Option<LaneInfo> {
+        let lane = self.claimed(index).consistent()?;
+        let owned = lane.state() == LaneState::Owned;
+        Some(LaneInfo { index, owned, owners: lane.owners(&self.region) })
+    }
+
+    fn instance(&self) -> Option<Instance> {
+        Some(Instance(self.header.instance()))
+    }
+
+    fn part(&self) -> u32 {
+        self.header.part()
+    }
+
+    fn fields_refused(&self) -> u32 {
+        self.header.fields_refused(&self.region)
+    }
+
+    fn metadata_size(&self) -> u64 {
+        self.header.lanes_offset().into()
+    }
+
+    fn is_lost(&self) -> bool {
+        self.opened.mapping().is_damaged()
+    }
+
+    /// Bytes that were cut off inside the last page read as zero and cause no fault.
+    fn is_whole(&self) -> bool {
+        // By the open file: another file may have its name by now.
+        let cut = || self.opened.size_now().is_ok_and(|now| now < self.size());
+        !self.is_lost() && !cut()
+    }
+
+    fn has_mapping(&self) -> bool {
+        true
+    }
+
+    fn close_handle(&mut self) {
+        self.opened.close_handle();
     }
 }
 
