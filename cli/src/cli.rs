@@ -1,4 +1,4 @@
-//! The command line as a whole.
+//! The command line.
 
 use clap::{Parser, ValueEnum};
 
@@ -14,7 +14,7 @@ const AFTER_HELP: &str = if cfg!(feature = "demo") {
 /// Look at running programs from outside: "/proc for your application".
 ///
 /// Programs that use the mmstats library publish typed, labelled fields in a file each.
-/// These tools read such files, at any moment: also when the program hangs, is stopped
+/// These commands read such files at any time, also when the program hangs, is stopped
 /// in a debugger, or is dead.
 #[derive(Debug, Parser)]
 #[command(name = "mmstats", version, propagate_version = true)]
@@ -22,13 +22,13 @@ const AFTER_HELP: &str = if cfg!(feature = "demo") {
 #[command(after_help = AFTER_HELP)]
 #[command(after_long_help = exit_codes!(
     "Examples:\n",
-    "  mmstats demo                        see it work\n",
-    "  mmstats ls                          which programs publish\n",
-    "  mmstats show 1234                   what program 1234 says\n",
+    "  mmstats demo                        a program and its values\n",
+    "  mmstats ls                          programs that publish\n",
+    "  mmstats show 1234                   fields of process 1234\n",
     "  mmstats poll -d 2 'http.*' 1234     its rates, every two seconds\n",
-    "  mmstats events -f                   what they say, as they say it\n",
-    "  mmstats clean --dry-run             what dead programs left behind\n",
-    "\nWhere files are looked for:\n",
+    "  mmstats events -f                   lines of events as they come\n",
+    "  mmstats clean --dry-run             files of dead programs\n",
+    "\nPlaces of files:\n",
     "  The directory in MMSTATS_PATH if it is set; else the directories of this user:\n",
     "  /dev/shm/mmstats-UID (Linux), $XDG_RUNTIME_DIR/mmstats, and mmstats-UID in TMPDIR or /tmp.\n"
 ))]

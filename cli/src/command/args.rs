@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Added to messages that no program publishes.
+/// The end of messages that no program publishes.
 pub(crate) const TRY_DEMO: &str = if cfg!(feature = "demo") { "; try `mmstats demo`" } else { "" };
 
 /// The end of the long help of every command, after its own text.
@@ -11,9 +11,9 @@ macro_rules! exit_codes {
         concat!(
             $($more,)*
             "\nExit codes:\n",
-            "  0  all is well\n",
-            "  1  something that was named could not be read, or nothing matched\n",
-            "  2  the command line was wrong",
+            "  0  success\n",
+            "  1  a named file or program could not be read, or nothing matched\n",
+            "  2  the command line is wrong",
         )
     };
 }

@@ -21,15 +21,15 @@ const MAX_LINES: usize = 1_000;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
-    "Each line is FILE: CODE at byte OFFSET: what is wrong (FORMAT.md#CODE). Of a file that is\n",
-    "refused the first broken rule is shown, else every damaged field and value, reserved bytes\n",
-    "that are not zero, and names that are there twice. The exit code is 1 if any rule is broken.\n",
+    "Each line is FILE: CODE at byte OFFSET: MESSAGE (FORMAT.md#CODE). A refused file has one\n",
+    "line, with the first broken rule; any other file one for each damaged field or value, run of\n",
+    "reserved bytes that are not zero, and duplicate name. The exit code is 1 if a rule is broken.\n",
     "\nExamples:\n",
     "  mmstats check web.mmst\n",
     "  mmstats check /srv/stats/*.mmst | grep -v 'no rule broken'\n"
 ))]
 pub(crate) struct Check {
-    /// Files.
+    /// Files to check.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
 }

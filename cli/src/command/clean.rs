@@ -19,16 +19,16 @@ use crate::text::escape;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
-    "A file is removed only if it belongs to this user and its program is proven dead: nobody\n",
-    "holds the lock of the file; for format 1, which has no lock, no process has the file's\n",
-    "process id. Everything else stays, and the reason is said.\n",
+    "A file is removed only if it belongs to this user and its program is proven dead: the lock\n",
+    "of the file is free; for format 1, which has no lock, no process has the file's process id.\n",
+    "All other files are kept, and the reason is printed.\n",
     "\nExamples:\n",
     "  mmstats clean --dry-run\n",
     "  mmstats clean --keep 3\n",
     "  mmstats clean /srv/stats\n"
 ))]
 pub(crate) struct Clean {
-    /// Only say what would be done.
+    /// Remove nothing; print which files would be removed.
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
 
@@ -113,14 +113,14 @@ fn decide(file: &File, spared: bool, dry_run: bool) -> Decision {
     let kept = |reason: &str| (Action::Kept, reason.to_owned());
     let (action, reason) = match file.state() {
         FileState::Dead | FileState::Closed if spared => kept("among the newest, which are kept"),
-        FileState::Dead if still_runs(file) => kept(
-            "its process still runs, though nobody holds its lock: a copy, or from before an exec",
-        ),
+        FileState::Dead if still_runs(file) => {
+            kept("its process runs but holds no lock: a copy, or from before an exec")
+        }
         FileState::Dead | FileState::Closed => remove_observed(file, dry_run),
         FileState::Live => kept("its program lives"),
         FileState::Building => kept("it is not complete yet"),
-        FileState::Damaged => kept("it is damaged, so nothing proves whose it is"),
-        FileState::Foreign => kept("it is no mmstats file"),
+        FileState::Damaged => kept("it is damaged, so its program is unknown"),
+        FileState::Foreign => kept("it is not an mmstats file"),
         _ => kept("nothing proves that its program is dead"),
     };
     Decision { path: file.path().to_owned(), action, reason }
@@ -178,11 +178,11 @@ fn outcome(removal: Removal, cause: String) -> (Action, String) {
         Removal::Removed => (Action::Removed, cause),
         Removal::WouldRemove => (Action::WouldRemove, cause),
         Removal::Kept => kept("among the newest, which are kept".to_owned()),
-        Removal::Live => kept("somebody holds its lock".to_owned()),
-        Removal::TooYoung => kept("it is being made, or was a moment ago".to_owned()),
+        Removal::Live => kept("its lock is held".to_owned()),
+        Removal::TooYoung => kept("it is being created, or was a moment ago".to_owned()),
         Removal::NotOurs { owner } => kept(format!("it belongs to user {owner}")),
         Removal::NotRegular(found) => kept(format!("it is {found}")),
-        Removal::Vanished => kept("somebody else removed or replaced it".to_owned()),
+        Removal::Vanished => kept("it was removed or replaced meanwhile".to_owned()),
         Removal::Failed(error) => (Action::Failed, error.to_string()),
         _ => kept("unknown".to_owned()),
     }

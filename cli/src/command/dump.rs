@@ -22,13 +22,13 @@ const WIDTH: u32 = 16;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
-    "A line is OFFSET, bytes, and what they are, in the order of the file; zeros that mean\n",
-    "nothing are left out. Of an image that is refused the header is shown.\n",
+    "A line is OFFSET, bytes, and their meaning, in the order of the file; zeros without a\n",
+    "meaning are left out. Of a refused image only the header is printed.\n",
     "\nExamples:\n",
     "  mmstats dump web.mmst | less\n"
 ))]
 pub(crate) struct Dump {
-    /// A file.
+    /// The file.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }

@@ -23,8 +23,8 @@ use crate::text::{escape, human};
 #[command(after_long_help = exit_codes!(
     "Columns: process id, program, state, time since it started publishing, number of fields\n",
     "and lanes (writing threads), file. States are live, closed (ended cleanly), dead (did not),\n",
-    "and unknown (format 1 has nothing that proves it). Piped, the columns are separated by\n",
-    "tabs, without a header, ages in seconds.\n",
+    "and unknown (format 1 has no proof). In a pipe, the columns are separated by tabs, without\n",
+    "a header, ages in seconds.\n",
     "\nExamples:\n",
     "  mmstats ls\n",
     "  mmstats ls 1234 /srv/stats\n",

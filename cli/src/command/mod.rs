@@ -28,13 +28,13 @@ pub(crate) enum Command {
     Poll(poll::Poll),
     /// Print the lines that programs recorded, merged by time.
     Events(events::Events),
-    /// Remove the files that dead programs left behind.
+    /// Remove the files of dead programs.
     Clean(clean::Clean),
     /// Check files against every rule of the format.
     Check(check::Check),
     /// Print every byte of a file with its meaning.
     Dump(dump::Dump),
-    /// Find images inside of other files: core dumps, memory of microcontrollers.
+    /// Find images inside other files: core dumps, memory of microcontrollers.
     Scan(scan::Scan),
     /// Start a program that publishes, and watch it from outside.
     #[cfg(feature = "demo")]

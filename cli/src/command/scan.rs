@@ -26,15 +26,15 @@ const HEADER: usize = header::SIZE as usize;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
-    "Looks for images of format 3 at every byte. Their fields are shown as `show` does, or they\n",
-    "are written to a directory, as FILE@OFFSET.mmst, for all other commands. What begins like\n",
-    "an image and is none is counted. The exit code is 1 if there is none.\n",
+    "Searches every byte offset for images of format 3. Their fields are printed as by `show`, or\n",
+    "the images are written to a directory, as FILE@OFFSET.mmst, for all other commands. Bytes\n",
+    "that only begin like an image are counted. The exit code is 1 if there is no image.\n",
     "\nExamples:\n",
     "  mmstats scan core.1234\n",
     "  mmstats scan --extract /tmp/found ram.bin && mmstats show --all /tmp/found\n"
 ))]
 pub(crate) struct Scan {
-    /// Write the images to this directory, which is made if it is missing.
+    /// Write the images to this directory, which is created if it is missing.
     #[arg(short, long, value_name = "DIR")]
     pub(crate) extract: Option<PathBuf>,
 
@@ -46,7 +46,7 @@ pub(crate) struct Scan {
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    /// A file of any kind.
+    /// The file to search, of any kind.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Scan, output: &mut Output) -> io::Result<()> {
     };
     if !refused.is_empty() {
         let text: Vec<String> = refused.iter().map(|(code, n)| format!("{n} × {code}")).collect();
-        output.note(&format!("{name}: begins like an image, and is none: {}", text.join(", ")));
+        output.note(&format!("{name}: bytes that only begin like an image: {}", text.join(", ")));
     }
     if paths.is_empty() {
         output.fail(&format!("{name}: no image in it"));

@@ -20,12 +20,12 @@ use crate::text::escape;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
-    "Values of the writing threads (lanes) are combined by each field's own rule. Files that\n",
-    "are named are shown whatever their state, a process id's dead files if it has no live one.\n",
-    "\nEach field has a level: info (for everybody), diagnostic (for a search for a cause) or debug\n",
-    "(for the program's developers). Fields of level info are shown, piped too; with -v, --json\n",
-    "or --filter those of all levels. --level says otherwise in every case. On a terminal the\n",
-    "standard fields, sys.*, are shown from level diagnostic on: the header has the most of them.\n",
+    "Values of the writing threads (lanes) are combined by the rule of each field. A named file is\n",
+    "shown in any state, and the dead files of a process id if it has no live one.\n",
+    "\nEach field has a level: info (for all users), diagnostic (to analyse a problem) or debug\n",
+    "(for the program's developers). Fields of level info are shown, also in a pipe; with -v,\n",
+    "--json or --filter fields of all levels. --level overrides both. On a terminal the standard\n",
+    "fields, sys.*, are shown from level diagnostic on: the header line has most of them.\n",
     "\nPiped, a value is a line: LABEL TAB VALUE TAB UNIT TAB PID TAB FILE. Numbers are exact\n",
     "and not grouped; timers are `count=.. sum=.. min=.. max=.. last=..` in nanoseconds; no\n",
     "value is `-`. Attributes follow the label as {key=\"value\"}, a lane as [0].\n",
@@ -42,7 +42,7 @@ pub(crate) struct Show {
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    /// Show each lane (writing thread) by itself.
+    /// Show each lane (writing thread) separately.
     #[arg(short, long)]
     pub(crate) lanes: bool,
 

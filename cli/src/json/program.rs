@@ -45,7 +45,7 @@ struct FieldDocument<'a> {
     help: &'a str,
     attributes: Attributes<'a>,
     level: &'static str,
-    /// Only in the value of one lane; `part` only after part 0.
+    /// Present if the value is of one lane; `part` is absent for part 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     lane: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,10 +1,10 @@
-//! Size of the terminal that standard output is.
+//! The terminal or pipe that standard output goes to.
 
 use std::io::{self, IsTerminal as _};
 
 use terminal_size::{Height, Width};
 
-/// What a renderer must know of the stream that it writes to.
+/// Standard output as a renderer sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Screen {
     /// Columns and rows; `None` for a pipe or a file, where nothing is cut.

@@ -35,7 +35,7 @@ pub(crate) fn name(row: &Row) -> String {
 pub(super) struct Columns {
     label: usize,
     number: usize,
-    /// The end of all ages.
+    /// Ages are the time up to now.
     now: SystemTime,
 }
 
@@ -171,7 +171,7 @@ pub(super) fn field(row: &Row, columns: Columns, verbose: bool) -> Vec<Line> {
     lines
 }
 
-/// A line below the value.
+/// A line below the value, indented.
 fn indented(text: impl Into<String>) -> Line {
     let mut line = Line::new();
     line.plain("      ");

@@ -38,7 +38,7 @@ pub(crate) fn section(section: &Section<'_>, verbose: bool, now: SystemTime) -> 
     }
     let refused: u64 = program.files().iter().map(|file| u64::from(file.fields_refused())).sum();
     if refused > 0 {
-        lines.push(remark(format!("{refused} fields found no room in the file")));
+        lines.push(remark(format!("{refused} fields did not fit into the file")));
     }
     lines
 }

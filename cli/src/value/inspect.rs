@@ -1,4 +1,4 @@
-//! Questions about values.
+//! Properties of values.
 
 use mmstats_observe::{OwnedValue, StateValue};
 
@@ -6,7 +6,7 @@ use mmstats_observe::{OwnedValue, StateValue};
 pub(crate) const QUANTILES: [(f64, &str, &str); 4] =
     [(0.5, "0.5", "p50"), (0.9, "0.9", "p90"), (0.99, "0.99", "p99"), (0.999, "0.999", "p99.9")];
 
-/// Whether the value is one number, which is aligned at the right.
+/// Whether the value is one number.
 pub(crate) const fn is_number(value: &OwnedValue) -> bool {
     matches!(
         value,

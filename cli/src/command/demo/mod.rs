@@ -37,17 +37,17 @@ const PIPED_SECONDS: u32 = 10;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
-    "A child process hashes and compresses this program's own bytes with several threads, and\n",
-    "publishes what it does. This process knows the child's process id and nothing else: all\n",
-    "that it shows comes from the file. Ctrl-C ends both, and the file is removed; if the child\n",
-    "is killed, the file stays for `mmstats show --all`.\n",
+    "A child process hashes and compresses the bytes of this program with several threads, and\n",
+    "publishes counters, gauges and timers. This process only knows the child's process id: all\n",
+    "values come from the file. Ctrl-C ends both and removes the file; if the child is killed,\n",
+    "the file stays for `mmstats show --all`.\n",
     "\nExamples:\n",
     "  mmstats demo\n",
     "  mmstats demo --seconds 30 --threads 8\n",
     "  mmstats demo --seconds 3 | cat\n"
 ))]
 pub(crate) struct Demo {
-    /// End after this many seconds; 0 is never [default: 0 on a terminal, 10 piped].
+    /// End after this many seconds; 0 is never [default: 0 on a terminal, 10 in a pipe].
     #[arg(short, long, value_name = "N")]
     pub(crate) seconds: Option<u32>,
 
@@ -218,7 +218,7 @@ impl Watch {
             }
         }
         if let (true, Some(path)) = (left, path) {
-            writeln!(output, "What it said last is still there:")?;
+            writeln!(output, "Its last values are still there:")?;
             writeln!(output, "  mmstats show {}", shell_quoted(&escape::path(&path)))?;
             writeln!(output, "  mmstats clean --dry-run")?;
         }

@@ -19,11 +19,10 @@ use super::work;
 #[derive(Stats)]
 #[stats(prefix = "demo")]
 struct Work {
-    /// What is being worked on.
+    /// The input.
     #[stats(value = "blocks of this program's own file")]
-    #[allow(dead_code)] // A constant: the handle has nothing to do.
     material: Info,
-    /// Bytes that went into SHA-256 and DEFLATE.
+    /// Bytes hashed with SHA-256 and compressed with DEFLATE.
     #[stats(unit = "bytes")]
     bytes_in: Counter,
     /// Bytes after compression.
@@ -31,31 +30,31 @@ struct Work {
     bytes_out: Counter,
     /// Blocks hashed and compressed.
     blocks: Counter,
-    /// Blocks that did not come back as they were. It should stay 0.
+    /// Blocks that differ after decompression. Should stay 0.
     failures: Counter,
-    /// Size of the last block after compression, as a part of its size before.
+    /// Size of the last block after compression, divided by its size before.
     #[stats(unit = "ratio", aggregation = "mean")]
     ratio: Gauge<f64>,
-    /// Blocks that wait for a worker.
+    /// Blocks in the queue.
     queue: Gauge<u64>,
-    /// Workers that are at work at this moment.
+    /// Workers with a block.
     busy: Flag,
-    /// What the workers do.
+    /// Step of the workers.
     phase: StateSet<Phase>,
-    /// How long compressing a block takes.
+    /// Time to compress a block.
     compress: Latency,
-    /// From taking a block off the queue until it is done with.
+    /// Time to process a block.
     latency: Timer,
-    /// What the thread does right now.
+    /// Current task of the thread.
     doing: Text<64>,
-    /// What is worth to be known after a crash: see `mmstats events`.
+    /// Lines for the time after a crash: see `mmstats events`.
     #[stats(level = "diagnostic", entries = 31)]
     log: Events<64>,
-    /// What was decompressed and compared with its hash: numbers published at once.
+    /// Blocks decompressed and compared with their hash: two numbers published together.
     verified: Group<Verified>,
 }
 
-/// The work of a worker.
+/// A step of a worker.
 #[derive(Debug, Clone, Copy, State)]
 enum Phase {
     Waiting,
@@ -67,7 +66,7 @@ enum Phase {
 /// The blocks that a worker verified.
 #[derive(Debug, Clone, Copy, Default, Record)]
 struct Verified {
-    /// Blocks that came back as they were.
+    /// Blocks that are equal after decompression.
     #[stats(counter)]
     blocks: u64,
     /// Their bytes.
@@ -133,7 +132,7 @@ fn stop_when_asked(stop: &Arc<AtomicBool>) {
     });
 }
 
-/// Puts blocks into the queue, in bursts that swell and fade.
+/// Puts blocks into the queue, in bursts of varying size.
 fn feed(
     stats: &Work,
     sender: SyncSender<u64>,

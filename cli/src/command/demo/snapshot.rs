@@ -27,7 +27,7 @@ impl Snapshot {
     }
 }
 
-/// What tells rows apart.
+/// Identity of a row.
 fn series(row: &Row) -> (&str, &str, Option<(u32, u32)>) {
     (&row.field.label, &row.field.attributes, row.lane)
 }

@@ -26,26 +26,26 @@ const LINES_BEFORE_FOLLOW: usize = 10;
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
     "An events field is a ring of the last lines of text with their times: the black box of a\n",
-    "program. Lines of all rings, lanes and programs are merged in the order of their times.\n",
-    "Programs that ended are read too, since what led to a crash is of most interest then;\n",
-    "--live leaves them out. With -f, the last 10 lines (or -n) come first, then what is new,\n",
-    "also of programs that start meanwhile; Ctrl-C ends it with code 0. Where lines were\n",
-    "overwritten before they were seen, it is said how many.\n",
-    "\nPiped, a line is TIME TAB PID TAB COMMAND TAB LABEL TAB LANE TAB TEXT, in UTC to the\n",
-    "nanosecond, with control characters as \\n or \\u{1b}; lost lines are told on standard error.\n",
-    "--json prints an object a line, the time in nanoseconds since 1970; lost lines are\n",
-    "objects with \"lost\".\n",
+    "program. Lines of all rings, lanes and programs are merged by time. Programs that ended are\n",
+    "read too, because the lines before a crash matter most; --live leaves them out. With -f, the\n",
+    "last 10 lines (or -n) come first, then new lines, also of programs that start meanwhile;\n",
+    "Ctrl-C ends it with code 0. The number of lines that were overwritten before they were read\n",
+    "is printed.\n",
+    "\nIn a pipe, a line is TIME TAB PID TAB COMMAND TAB LABEL TAB LANE TAB TEXT, in UTC to the\n",
+    "nanosecond, with control characters as \\n or \\u{1b}; lost lines are reported on standard\n",
+    "error. --json prints an object for each line, the time in nanoseconds since 1970; lost lines\n",
+    "are objects with \"lost\".\n",
     "\nExamples:\n",
     "  mmstats events -n 20\n",
     "  mmstats events -f --filter '*.errors' 1234\n",
     "  mmstats events /srv/stats/web.mmst | cut -f 1,6\n"
 ))]
 pub(crate) struct Events {
-    /// Go on with what is new, until Ctrl-C.
+    /// Continue with new lines until Ctrl-C.
     #[arg(short, long)]
     pub(crate) follow: bool,
 
-    /// Print only the last N lines at first [default: all; with -f 10].
+    /// Print only the last N lines at first [default: all; 10 with -f].
     #[arg(short = 'n', long, value_name = "N")]
     pub(crate) lines: Option<usize>,
 
@@ -53,15 +53,15 @@ pub(crate) struct Events {
     #[arg(long, value_name = "GLOB")]
     pub(crate) filter: Vec<String>,
 
-    /// Leave out programs that ended, unless they are named.
+    /// Leave out programs that ended, except named ones.
     #[arg(short, long)]
     pub(crate) live: bool,
 
-    /// Seconds between two looks, with -f.
+    /// Seconds between two readings, with -f.
     #[arg(short, long, value_name = "SECONDS", default_value = "0.2", value_parser = seconds)]
     pub(crate) delay: Duration,
 
-    /// Print a JSON document a line.
+    /// Print a JSON document for each line.
     #[arg(long)]
     pub(crate) json: bool,
 

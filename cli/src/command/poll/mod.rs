@@ -22,13 +22,13 @@ use crate::text::escape;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
-    "Counters are shown as rates per second, gauges as they are, timers as a rate and the mean\n",
+    "Counters are shown as rates per second, gauges as values, timers as a rate and the mean\n",
     "duration. Values are summed over all live programs that match. As with vmstat, the first\n",
-    "row is the average since the programs started; each later row is about the time since the\n",
-    "row before. A program that starts meanwhile is taken in, one that ends is left out; when\n",
-    "the last one that was named has ended, so does poll.\n",
-    "\nThe header is repeated once a screen, or every 20 rows where the output is piped. There,\n",
-    "numbers have no grouping and no units: bytes, seconds, per second; no value is `-`.\n",
+    "row is the average since the programs started; each later row covers the time since the\n",
+    "row before. Programs that start meanwhile are added, those that end are removed; poll ends\n",
+    "with the last named program.\n",
+    "\nThe header is repeated once a screen, in a pipe every 20 rows. In a pipe numbers have no\n",
+    "grouping and no units: bytes, seconds, per second; no value is `-`.\n",
     "\nExamples:\n",
     "  mmstats poll requests,errors\n",
     "  mmstats poll -d 5 -c 12 -p http. 'requests,latency' 1234\n",
@@ -39,15 +39,15 @@ pub(crate) struct Poll {
     #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub(crate) delay: Duration,
 
-    /// End after this many rows [default: go on].
+    /// End after this many rows [default: never].
     #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
-    /// Put before each FIELD, and leave out of the header.
+    /// Prefix of each FIELD, left out of the header.
     #[arg(short, long, default_value = "", hide_default_value = true)]
     pub(crate) prefix: String,
 
-    /// Print one JSON document a row.
+    /// Print a JSON document for each row.
     #[arg(long)]
     pub(crate) json: bool,
 
@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
             return Ok(());
         }
         if named && !sample.active {
-            output.note("no program that was named is live any more");
+            output.note("no named program is live any more");
             return Ok(());
         }
         wait_for_row(start, args.delay, rows);
