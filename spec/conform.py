@@ -23,12 +23,12 @@ import threading
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = 5  # seconds
 MOST = 64 << 20  # bytes that a reader may print
-# What judge() says where nothing is wrong.
+# Result of judge() for a correct answer.
 GOOD = {None: "passed", "mute": "passed", "skipped": "skipped"}
 
 
 class Unable(Exception):
-    """Nothing can be said of the reader; why."""
+    """The reader cannot be judged, with the reason."""
 
 
 # Members that say something by being there.
@@ -115,7 +115,7 @@ def judge(code, out, refused, documents, strict):
     if code == 0 and not text.strip():
         return "it prints nothing"
     try:
-        # What it prints while it refuses counts only where there is a code to look for.
+        # Output of a refusal counts only if there is a code to compare.
         got = json.loads(text) if code == 0 or refused and text.strip() else None
     except ValueError as error:
         return f"no JSON: {error}"
@@ -134,7 +134,7 @@ def judge(code, out, refused, documents, strict):
 
 
 def output(command):
-    """Exit code and what is printed, a little more than MOST at most."""
+    """Exit code and output, at most a little more than MOST."""
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -142,7 +142,7 @@ def output(command):
 
     def take(pipe):
         said[pipe] = pipe.read(MOST + 1)
-        pipe.close()  # what goes on printing ends by it
+        pipe.close()  # ends a reader that still prints
 
     threads = [threading.Thread(target=take, args=(p,), daemon=True) for p in (child.stdout, child.stderr)]
     for thread in threads:
@@ -302,7 +302,7 @@ def copy(fixtures, directory):
 def main():
     try:
         sys.exit(0 if work() else 1)
-    except BrokenPipeError:  # nobody has to read a long list to its end
+    except BrokenPipeError:  # a long list was not read to its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(0)
     except (OSError, ValueError, Unable) as error:

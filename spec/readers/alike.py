@@ -2,7 +2,7 @@
 """The two runners say the same: alike.py CONFORM
 
 Runs the runner in Rust and the one in Python with the same words, right and wrong ones, and compares
-exit codes, and what is printed where it is the same by intent.
+exit codes, and output that is meant to be equal.
 """
 
 import pathlib

@@ -39,7 +39,7 @@ def output(command):
 
 
 def from_c(mmstats, writer, directory):
-    """ls and show of a publisher in C: live, its values go on and belong together, then closed."""
+    """ls and show of a publisher in C: live with changing, consistent values, then closed."""
     description, file = directory / "fields.txt", directory / "in-c.mmst"
     description.write_text(DESCRIPTION, "utf-8")
     listed = [mmstats, "ls", "--json", str(directory)]
@@ -83,7 +83,7 @@ def from_c(mmstats, writer, directory):
 
 
 def from_rust(mmstats, readers, directory):
-    """What each reader says of the demo: the fields that mmstats shows, and values that go on."""
+    """Documents of each reader for the demo: the fields that mmstats shows, and changing values."""
     environment = os.environ | {"MMSTATS_PATH": str(directory)}
     child = subprocess.Popen(
         [mmstats, "demo-publisher", "--threads", "2"], env=environment, stdin=subprocess.PIPE

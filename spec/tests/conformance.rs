@@ -35,7 +35,7 @@ fn wrong_readers_fail() {
     let all = String::from_utf8(all).unwrap().lines().count();
     assert!(all > 5);
     for (reader, failed) in [
-        // Accepts all, and says nothing; refuses all; prints what is no JSON; dies.
+        // Accepts all without a document; refuses all; prints no JSON; dies.
         ("echo '{}'; exit 0;", all),
         ("cat", all),
         ("kill -9 $$;", all),
@@ -48,7 +48,7 @@ fn wrong_readers_fail() {
     let crash = ["run", "--only", "malformed/state-*", "--reader", "sh -c 'exit 1' sh"];
     let text = String::from_utf8(conform(&crash).stdout).unwrap();
     assert!(text.contains("refusals had no code") && text.contains("--strict"), "{text}");
-    // What is skipped is not passed.
+    // Skipped is not passed.
     let (code, last) = run("sh -c 'exit 2' sh", &only);
     assert_eq!((code, last), (Some(1), format!("0 passed, 0 failed, {all} skipped")));
 }
@@ -91,11 +91,11 @@ fn copies_and_explains() {
     for part in ["base valid/small", "bad-state", "was 2", "file_size: 1152"] {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    // The last thing that is read is what this fixture asks for, and not what its base does.
+    // The last line is the expectation of this fixture, not of its base.
     assert!(text.contains("A reader has to say") && !text.contains("\"document\""), "{text}");
 }
 
-/// A changed file is explained by what is changed, a cut one by its length.
+/// A patched fixture is explained by its changes, a truncated one by its length.
 #[test]
 fn explains_parts_of_a_file() {
     let explain = |id: &str| String::from_utf8(conform(&["explain", id]).stdout).unwrap();
@@ -108,7 +108,7 @@ fn explains_parts_of_a_file() {
     assert!(explain("gold/0.1.0/text").contains("mmstats dump"));
 }
 
-/// Mistakes of the caller: exit code 2, and a sentence that says what to do.
+/// Mistakes of the caller: exit code 2, and a message with the remedy.
 #[cfg(unix)] // a shell runs readers
 #[test]
 fn says_what_is_wrong_with_the_question() {
@@ -134,7 +134,7 @@ fn says_what_is_wrong_with_the_question() {
     }
 }
 
-/// Readers that never end, print without end, or leave somebody with the pipe behind.
+/// Readers that never end, print without end, or leave a child with the pipe.
 #[cfg(unix)] // a shell runs readers
 #[test]
 fn bounds_readers_in_time_and_output() {

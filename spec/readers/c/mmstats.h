@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * mmstats.h: reads and writes images of the mmstats format 3.0. C11, nothing but the standard
- * library. The reader comes first, then the writer; a program may use either alone.
+ * mmstats.h: reads and writes images of the mmstats format 3.0. C11 and its standard library only.
+ * The reader comes first, then the writer; a program may use either alone.
  *
- * The caller brings the bytes: an array, or memory mapped read-only that a writer is changing.
- * Everything is checked before it is used; nothing is allocated, no loop is unbounded. The parts
- * follow FORMAT.md and have its section numbers; PROTOCOL.md's steps are named in comments.
+ * The caller provides the bytes: an array, or memory mapped read-only that a writer is changing.
+ * All input is checked before use; there is no allocation, and every loop is bounded. The parts
+ * follow FORMAT.md and have its section numbers; comments name the steps of PROTOCOL.md.
  *
  * Memory order: every shared word is loaded with one aligned relaxed atomic load, and
- * atomic_thread_fence(memory_order_acquire) stands where PROTOCOL.md has a fence. That C asks for
- * objects that were declared _Atomic is beside the point of memory that another process writes:
- * the cast relies on _Atomic integers being lock-free and as large as plain ones, which is
- * asserted below, as all compilers for systems with mmap have it.
+ * atomic_thread_fence(memory_order_acquire) stands where PROTOCOL.md has a fence. The mapped bytes
+ * were never declared _Atomic, as C requires: the cast relies on _Atomic integers being lock-free
+ * and as large as plain ones, which is asserted below and holds for all compilers with mmap.
  */
 #ifndef MMSTATS_H
 #define MMSTATS_H
@@ -150,7 +149,7 @@ static inline const char *mm_open(mm_memory m, mm_image *image)
         return "bad-magic";
     if (m.size < 192)
         return "too-short";
-    /* What is checked is what is used. */
+    /* A copy: the bytes that are checked are those that are used. */
     mm_copy(m, 0, h, 128);
     if (memcmp(h, magic, 8) != 0)
         return "bad-magic";
@@ -246,7 +245,7 @@ typedef struct {
 typedef struct {
     uint32_t next;
     uint64_t cells_end, members_end, constants;
-    bool in_group, counter; /* a group goes on; the field before can have a rate */
+    bool in_group, counter; /* inside a group; the field before can have a rate */
     uint32_t place, slot_size;
     uint8_t slot_bits;
 } mm_cursor;
@@ -456,7 +455,7 @@ static inline const char *mm_layout(const mm_image *i, const mm_field *f, mm_cur
                                     bool constant_known)
 {
     if (!mm_known_storage(f))
-        return NULL; /* as if it was not there: a group goes on after it */
+        return NULL; /* as if it was not there: a group continues after it */
     bool group = false, in_group = false;
     uint32_t slots = mm_slots(f);
     if (f->storage == MM_LATCHED || f->storage == MM_JOURNAL) {
@@ -574,8 +573,8 @@ static inline const char *mm_check(const mm_image *i, mm_field *f, const unsigne
 }
 
 /*
- * The next field: false if there is none. *code is NULL, or the rule that damages it; then
- * nothing but its index means anything.
+ * The next field: false if there is none. *code is NULL, or the rule that damages it; then only
+ * the index of the field is valid.
  */
 static inline bool mm_next(const mm_image *i, mm_cursor *c, mm_field *f, const char **code)
 {
@@ -836,7 +835,7 @@ static inline uint32_t mmw_size(mmw_image *w, mmw_field *fields, uint32_t count)
     return cell < 1u << 30 ? w->size : 0;
 }
 
-/* Little-endian stores before the image is live; nobody reads it yet. */
+/* Little-endian stores before the image is live; no reader uses it yet. */
 static inline void mmw_put(mmw_image *w, uint32_t at, uint64_t value, int size)
 {
     for (int k = 0; k < size; k++)
@@ -920,7 +919,7 @@ static inline void mmw_create(mmw_image *w, void *base, const unsigned char inst
     mmw_store32(w, 128, MM_LIVE, memory_order_release);
 }
 
-/* Says that an OPTIONAL field has a value, after the value is there (section 4). */
+/* Sets the presence bit of an OPTIONAL field, after its value is stored (section 4). */
 static inline void mmw_present(mmw_image *w, uint32_t field, bool present)
 {
     uint32_t at = w->lanes + 64 + field / 32 * 4, bit = 1u << field % 32;

@@ -49,7 +49,7 @@ static void print_number(const mm_field *f, const unsigned char *p)
     else if (f->type == MM_BOOL)
         printf("\"%s\"", v ? "true" : "false");
     else if (f->type >= MM_I8 && f->type <= MM_I64) {
-        /* The sign, by hand: a shift of a negative number is nobody's friend. */
+        /* The sign, by hand: shifts of negative numbers are implementation-defined. */
         bool negative = v >> (8 * size - 1) & 1;
         uint64_t mask = size == 8 ? UINT64_MAX : ((uint64_t)1 << 8 * size) - 1;
         printf("\"%s%" PRIu64 "\"", negative ? "-" : "", negative ? (~v + 1) & mask : v);

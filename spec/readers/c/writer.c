@@ -3,7 +3,7 @@
  * A publisher in C. Writes what CONFORMANCE.md section 4 describes:
  *
  *   writer DESCRIPTION FILE             once, and closes
- *   writer DESCRIPTION FILE SECONDS     goes on changing the values for so long, or until SIGTERM, then closes
+ *   writer DESCRIPTION FILE SECONDS     changes the values for that long, or until SIGTERM, then closes
  */
 #define _DEFAULT_SOURCE
 #define _POSIX_C_SOURCE 200809L

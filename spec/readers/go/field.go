@@ -44,7 +44,7 @@ type cellKey struct {
 	slotBits        byte
 }
 
-// walk is what is remembered from one descriptor to the next.
+// walk is the state carried from one descriptor to the next.
 type walk struct {
 	cellsEnd, membersEnd, constants uint64
 	group                           *cellKey
@@ -278,7 +278,7 @@ func (f *field) goodParam(before *field) bool {
 // checkPlace is the rules from slots to cell-overlap.
 func (f *field) checkPlace(w *walk) error {
 	if !f.knownStorage() {
-		return nil // As if it was not there: a group goes on after it.
+		return nil // As if it was not there: a group continues after it.
 	}
 	var r rules
 	least := uint64(8)

@@ -49,7 +49,7 @@ func open(m memory) (*image, error) {
 	if m.size() < 192 {
 		return nil, broken("too-short")
 	}
-	// What is checked is what is used.
+	// A copy: the bytes that are checked are those that are used.
 	h := m.copy(0, 128)
 	u16 := func(at int) uint64 { return uint64(binary.LittleEndian.Uint16(h[at:])) }
 	u32 := func(at int) uint64 { return uint64(binary.LittleEndian.Uint32(h[at:])) }

@@ -56,7 +56,7 @@ final class Field {
         param = Image.u32(d, 40);
     }
 
-    /** What is remembered from one descriptor to the next. */
+    /** State carried from one descriptor to the next. */
     static final class Walk {
         long cellsEnd, membersEnd, constants;
         List<Long> group;
@@ -235,7 +235,7 @@ final class Field {
     /** The rules from slots to cell-overlap. */
     private void checkPlace(Walk walk) throws Broken {
         if (!knownStorage()) {
-            return; // As if it was not there: a group goes on after it.
+            return; // As if it was not there: a group continues after it.
         }
         if (storage == LATCHED || storage == JOURNAL) {
             long least = storage == JOURNAL ? 16 : 8;

@@ -21,7 +21,7 @@ final class Image {
         byte[] start = words.start(8);
         Broken.unless(Arrays.equals(start, Arrays.copyOf(MAGIC, start.length)), "bad-magic");
         Broken.unless(words.size() >= 192, "too-short");
-        // What is checked is what is used.
+        // A copy: the bytes that are checked are those that are used.
         byte[] raw = words.copy(0, 128);
         ByteBuffer h = ByteBuffer.wrap(raw).order(ByteOrder.LITTLE_ENDIAN);
         Broken.unless(Arrays.equals(Arrays.copyOf(raw, 8), MAGIC), "bad-magic");

@@ -111,7 +111,7 @@ public final class Reader {
         return out;
     }
 
-    /** What gives a value, or says why not. */
+    /** Returns a value or throws the reason. */
     private interface Read {
         Map<String, Object> value() throws Broken, Lane.Contended;
     }

@@ -3,8 +3,8 @@
 //
 // Node can neither map files nor load shared words atomically: every look is a read() at a
 // position, a copy that the system makes of the page that the writer maps. The steps of
-// PROTOCOL.md are separate reads in their order, so a value that changed in between is noticed;
-// that one read() of 8 aligned bytes is not torn is how systems do it, and promised by nobody.
+// PROTOCOL.md are separate reads in their order, so a value that changed in between is noticed.
+// Systems do not tear one read() of 8 aligned bytes, but no documentation promises it.
 
 import fs from "node:fs";
 
@@ -52,7 +52,7 @@ function text(bytes, code) {
   }
 }
 
-/** A file, read at positions; what is past its end reads as nothing. */
+/** A file, read at positions; bytes past its end are left out. */
 class Source {
   constructor(path) {
     const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
@@ -103,7 +103,7 @@ export class Image {
     this.look();
   }
 
-  /** Checks the header again: what changes is what it is now. */
+  /** Reads the changing part of the header again, and checks it. */
   look() {
     const { source } = this;
     if (source.size < 192) throw new Refused("too-short");
@@ -320,7 +320,7 @@ class Field {
 
   /** The rules from slots to cell-overlap. */
   checkPlace(state, rule) {
-    if (!this.knownStorage) return; // as if it was not there: a group goes on after it
+    if (!this.knownStorage) return; // as if it was not there: a group continues after it
     const { image, slots } = this;
     const hasSlots = this.storage === LATCHED || this.storage === JOURNAL;
     if (hasSlots) {
@@ -473,7 +473,7 @@ class Field {
     }
   }
 
-  /** What CONFORMANCE.md asks for. */
+  /** The document of CONFORMANCE.md. */
   show(lanes) {
     if (this.damage) return { damaged: this.damage };
     const { label, unit, help } = this.text;

@@ -493,7 +493,7 @@ def decode(f, raw):
     if f.kind == AVERAGE:
         return mean_of(*elements)
     if f.kind == TIMER:
-        if elements[0] == 0:  # the others mean nothing: there is no sum and no duration
+        if elements[0] == 0:  # no durations: the other elements have no meaning
             elements = (0, 0, None, None, None)
         return dict(zip(TIMER_ELEMENTS, elements))
     return list(elements) if f.flags & ARRAY else elements[0]
@@ -506,7 +506,7 @@ def read_atomic(image, f, lane):
     word = struct.pack("<I", image.memory.u32(cell))
     if f.type == F32:
         return decode(f, word)
-    # Widened to 32 bits: narrow it again, and see that nothing was lost.
+    # Widened to 32 bits: narrow it again, and check that no bit is lost.
     code = TYPES[f.type][1]
     wide = struct.unpack("<i" if code in "bhi" else "<I", word)[0]
     try:
@@ -773,7 +773,7 @@ class Image:
 
     def __init__(self, memory):
         self.memory = memory
-        raw = memory.copy(0, 128)  # what is checked is what is used
+        raw = memory.copy(0, 128)  # a copy: the bytes that are checked are those that are used
         self.header = parse(FIXED_HEADER, raw)
         self._check_header(self.header, raw)
         h = self.header
@@ -939,12 +939,12 @@ class Layout:
     def __init__(self, header):
         self.header = header
         self.cells_end = header.cells_offset
-        self.group = None  # place, slot_bits and slot_size of the run that goes on
+        self.group = None  # place, slot_bits and slot_size of the current run
         self.members_end = 0
 
     def check(self, image, f):
         if f.storage not in STORAGES:
-            return  # as if the descriptor was not there: a group goes on after it
+            return  # as if the descriptor was not there: a group continues after it
         key, in_group = None, False
         if f.storage == LATCHED:
             self.check_slots(f, 8)

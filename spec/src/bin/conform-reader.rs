@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 
 /// Prints the documents; returns the code of a refusal.
 fn run(path: &Path, times: u32) -> Result<Option<&'static str>, Box<dyn std::error::Error>> {
-    // What is too short to be an image is not mapped.
+    // A file too short for an image is not mapped.
     if std::fs::metadata(path)?.len() < 192 {
         let bytes = std::fs::read(path)?;
         return print(&mut |_| Image::open(&bytes[..]).map(|image| document(&image)), 1);

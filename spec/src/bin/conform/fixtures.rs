@@ -1,10 +1,10 @@
-//! The fixtures: files, and what a reader has to say of them.
+//! The fixtures: files and the expected documents.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// One file and what a reader has to say.
+/// One file and the expected document.
 #[derive(Debug, Clone)]
 pub(crate) struct Fixture {
     /// Folder and name; of a truncated file also `@` and its length.
@@ -157,7 +157,7 @@ pub(crate) fn copy(fixtures: &[Fixture], directory: &Path) -> Result<(), Error> 
     Ok(())
 }
 
-/// Bytes and rule, for lines over another file also that file's, and last what a reader has to say.
+/// Bytes and rule (for a patch also those of its base), then the expected document.
 pub(crate) fn explain(root: &Path, id: &str) -> Result<String, Error> {
     let all = load(root)?;
     let Some(fixture) = all.iter().find(|fixture| fixture.id == id) else {

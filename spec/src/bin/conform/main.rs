@@ -1,4 +1,4 @@
-//! `conform`: is a reader right? See CONFORMANCE.md.
+//! `conform`: checks readers and writers, see CONFORMANCE.md.
 #![forbid(unsafe_code)]
 
 mod compare;
@@ -45,17 +45,17 @@ enum Command {
     },
     /// Lists the fixtures.
     List(Selection),
-    /// Copies the fixtures, for those who cannot run their reader here.
+    /// Copies the fixtures, for a reader on another machine.
     Copy {
         /// A directory, made if it is missing.
         directory: PathBuf,
     },
-    /// Prints what a fixture is: its bytes, the rule, what a reader has to say.
+    /// Prints a fixture: its bytes, the rule, the expected document.
     Explain {
         /// As `valid/small`.
         id: String,
     },
-    /// Has a writer write what it is told, and two readers read it back.
+    /// Runs a writer over descriptions, and lets two readers read its files.
     Write {
         /// The command; it is called with a description and the path of the file to write.
         #[arg(long)]
@@ -141,7 +141,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints what may be long: nobody has to read it to the end.
+/// Prints long output; a closed pipe is not an error.
 fn say(text: &str) -> Result<bool, Box<dyn std::error::Error>> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),

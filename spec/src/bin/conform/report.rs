@@ -1,4 +1,4 @@
-//! What is printed.
+//! The report of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 

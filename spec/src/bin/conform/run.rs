@@ -23,7 +23,7 @@ pub(crate) struct Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Good {
     Passed,
-    /// Refused, as it has to be, but nobody knows why.
+    /// Refused as expected, without a code.
     Mute,
     Skipped,
 }
@@ -118,7 +118,7 @@ fn one(
     })
 }
 
-/// Waits, and takes what is printed. A reader that takes too long is stopped.
+/// Waits and collects the output. A reader that exceeds the limit is stopped.
 pub(crate) fn wait(
     child: &mut Child,
     limit: Duration,

@@ -24,7 +24,7 @@ struct Payload {
     sizes: Histogram,
 }
 
-/// The labels, and what a value has to be.
+/// The labels, and the rule for their values.
 const FIELDS: [(&str, &str); 4] = [
     ("few", "n, 2n, 3n, 4n"),
     ("numbers", "n, 2n, 3n, and so on up to 8n"),
@@ -35,7 +35,7 @@ const FIELDS: [(&str, &str); 4] = [
 /// How long the writer rests after each publish in the second part.
 const REST: Duration = Duration::from_millis(1);
 
-/// The longest that a reader may print nothing.
+/// Maximum time without output of the reader.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// What was seen, of the fields in the order of `FIELDS`.
@@ -49,9 +49,9 @@ struct Seen {
     last: [u64; 4],
 }
 
-/// Whether all values were whole and went on: while a writer does nothing else for some seconds,
-/// and then while it rests after each publish for a third of that, where a reader has no reason to
-/// find a field contended again and again.
+/// Whether all values were whole and increased: first while a writer publishes without a pause for
+/// `seconds`, then for a third of that with a pause after each publish, so that a reader has no
+/// reason to be contended again and again.
 pub(crate) fn stress(reader: &str, seconds: u64) -> Result<bool, Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let options = Options::new().directory(directory.path()).lanes(1).without_system_fields();
@@ -129,7 +129,7 @@ fn publish(
             }
         };
         n += 1;
-        // Most of the time nothing else: this is where a reader that does not look again is caught.
+        // Publishing takes most of the time: this catches a reader that does not check seq again.
         for _ in 0..16 {
             n += 1;
             stats.few.set(&std::array::from_fn(|k| n.wrapping_mul(k as u64 + 1)));
@@ -158,7 +158,7 @@ fn watch(reader: &str, path: &std::path::Path, time: Duration) -> Watched {
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let out = child.stdout.take().ok_or("no output")?;
     let (send, lines) = mpsc::sync_channel(16);
-    // Ends with the reader, or with the first line that nobody takes.
+    // Ends with the reader, or with the first line that is not received.
     std::thread::spawn(move || BufReader::new(out).lines().try_for_each(|line| send.send(line)));
     let (mut seen, mut failure, mut enough) = (Seen::default(), None, false);
     let mut begin = None;

@@ -1,4 +1,4 @@
-//! Has a writer write what it is told, and asks two readers what is there.
+//! Runs a writer over descriptions, and compares the documents of two readers with them.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::compare::difference;
 use crate::run::{command, wait};
 
-/// A field that a writer is asked for.
+/// A field of a description.
 #[derive(Debug, Clone)]
 struct Asked {
     kind: Kind,
@@ -100,7 +100,7 @@ impl Asked {
         format!("{kind}\t{}\t{}\t{}\t{}\n", self.label, self.unit, self.help, self.value)
     }
 
-    /// What a reader has to say.
+    /// The document that a reader must print.
     fn document(&self) -> Value {
         let absent = json!({ "verdict": "absent" });
         let (ty, kind, rule, storage, count, value) = match self.kind {
