@@ -1,17 +1,17 @@
-//! The ends of buckets and of their ranges: FORMAT.md section 4.4.
+//! Bounds of buckets and of their ranges: FORMAT.md section 4.4.
 
 use mmstats_core::{Buckets, DataType};
 
-/// Any that a descriptor can have.
+/// Any buckets that a descriptor can have.
 fn of(scale: i8, lowest: i16, elements: u32) -> Buckets {
     let [low, high] = lowest.to_le_bytes();
     let param = [scale.cast_unsigned(), DataType::F64.code(), low, high];
     Buckets::from_param(u32::from_le_bytes(param), elements).unwrap()
 }
 
-/// The bound that is said of a bucket is the largest integer that it counts.
+/// The upper bound of a bucket is the largest integer that it counts.
 #[test]
-fn bounds_are_those_by_which_values_are_counted() {
+fn bound_is_largest_integer_of_bucket() {
     let buckets = Buckets::integers(0.0054, 1 << 63, u64::MAX);
     assert_eq!((buckets.scale(), buckets.elements()), (6, 3 + 64));
     for element in 1..buckets.elements() - 1 {
@@ -32,7 +32,7 @@ fn bounds_are_those_by_which_values_are_counted() {
 }
 
 #[test]
-fn the_elements_outside_of_the_range_are_open() {
+fn bounds_outside_range_are_open() {
     let buckets = Buckets::integers(0.2, 4, 64);
     assert_eq!(buckets.bounds(0), (0.0, buckets.bounds(1).0));
     let last = buckets.elements() - 1;
@@ -41,9 +41,8 @@ fn the_elements_outside_of_the_range_are_open() {
     assert_eq!(buckets.bounds(last + 1), buckets.bounds(last));
 }
 
-/// Zero has no bucket, however far down these go.
 #[test]
-fn zero_lies_below_every_range() {
+fn element_of_zero_is_below_range() {
     for buckets in [of(1, i16::MIN, 50_000), of(-4, i16::MIN, 65_535), of(6, 0, 3)] {
         for value in [0.0, -0.0, -1.0, f64::NEG_INFINITY, f64::NAN] {
             assert_eq!(buckets.element_of_float(value), 0, "{value}");
@@ -54,16 +53,15 @@ fn zero_lies_below_every_range() {
 }
 
 #[test]
-fn a_range_that_is_none_holds_its_low_end() {
+fn empty_range_holds_low_end() {
     assert_eq!(Buckets::integers(0.1, 9, 3), Buckets::integers(0.1, 9, 9));
     assert_eq!(Buckets::integers(0.1, 0, 0), Buckets::integers(0.1, 1, 1));
     assert_eq!(Buckets::floats(0.1, 9.0, 3.0), Buckets::floats(0.1, 9.0, 9.0));
     assert_eq!(Buckets::integers(0.1, 9, 9).elements(), 3);
 }
 
-/// Where an f64 has no such number, at every scale.
 #[test]
-fn bounds_far_away_are_infinite_or_zero() {
+fn bound_past_f64_is_infinite_or_zero() {
     for scale in -4..=8 {
         let buckets = of(scale, 0, 3);
         for near in [0, 1, 2, 3] {

@@ -1,4 +1,4 @@
-//! Format 1 against files of the original library and the answers of its own reader.
+//! Format 1: files of the original library, compared with the output of its reader.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ fn fixtures() -> Vec<PathBuf> {
     files
 }
 
-/// The file as the original's reader shows it, in the form of the fixtures' answers.
+/// The values of a file in the form of the fixtures' expected output.
 fn answer(file: &[u8]) -> String {
     let records: Vec<_> = format1::fields(file).unwrap().map(Result::unwrap).collect();
     let mut json = String::from("{\n \"format\": 1,\n \"fields\": [");
@@ -42,7 +42,7 @@ fn answer(file: &[u8]) -> String {
     json
 }
 
-/// The answer of the original, without the lines that are for people.
+/// The original's output, without lines for people.
 fn expected(path: &std::path::Path) -> String {
     let json = std::fs::read_to_string(path.with_extension("json")).unwrap();
     assert!(!json.contains('\\'), "no escapes, so that lines can be compared");
@@ -59,7 +59,7 @@ fn expected(path: &std::path::Path) -> String {
 }
 
 #[test]
-fn the_originals_files_give_the_originals_answers() {
+fn fields_equal_original_reader() {
     for path in fixtures() {
         let file = std::fs::read(&path).unwrap();
         assert_eq!(sniff(file.as_slice()), Format::One);
@@ -87,7 +87,7 @@ fn one(file: &[u8]) -> Result<Record<'_>, Error> {
 }
 
 #[test]
-fn every_type_of_python() {
+fn fields_every_python_type() {
     let bytes = [0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88];
     let negative = i64::from_le_bytes(bytes);
     for (ty, size, value) in [
@@ -108,7 +108,7 @@ fn every_type_of_python() {
         let unbuffered = file(b"x", ty, 255, &bytes[..size]);
         let record = one(&unbuffered).unwrap();
         assert_eq!((record.ty, record.value, record.write_buffer), (ty, value, None));
-        // The other buffer than the one that is written to.
+        // The buffer that the writer does not fill next.
         let (first, second) = (&bytes[..size], vec![0; size]);
         let full = file(b"x", ty, 1, &[first, &second].concat());
         assert_eq!(one(&full).unwrap().value, value, "{ty}");
@@ -120,7 +120,7 @@ fn every_type_of_python() {
 }
 
 #[test]
-fn texts_end_at_a_zero_byte_and_lose_what_is_not_utf8() {
+fn text_ends_at_zero_byte_and_drops_invalid_utf8() {
     for (ty, bytes, text) in [
         ("5s", b"ab\0cd".as_slice(), "ab"),
         ("5s", b"abcde", "abcde"),
@@ -146,7 +146,7 @@ fn texts_end_at_a_zero_byte_and_lose_what_is_not_utf8() {
 }
 
 #[test]
-fn each_fault_has_its_code_and_offset() {
+fn error_has_code_and_offset() {
     let good = file(b"ab", "I", 255, &[1, 2, 3, 4]);
     let truncated = |offset, needed, left| Error::Truncated { offset, needed, left };
     for (len, error) in [
@@ -179,7 +179,7 @@ fn each_fault_has_its_code_and_offset() {
 }
 
 #[test]
-fn a_label_size_of_zero_ends_the_list() {
+fn label_size_zero_ends_fields() {
     let good = file(b"ab", "B", 255, &[1]);
     for end in [&[][..], &[0], &[0, 0], &[0, 0, 9, 9]] {
         let whole = [&good, end].concat();

@@ -1,7 +1,7 @@
-//! A journal of plain words, read at every moment between two stores of its writer.
+//! A journal of plain words, read between any two stores of its writer.
 //!
-//! `loom_journal` does the same with the orders of memory; here all is in one order, so that
-//! many more changes, numbers and places can be tried.
+//! `loom_journal` explores orders of memory. Here the order is fixed, so that many more changes and
+//! numbers are tried.
 
 use std::cell::RefCell;
 
@@ -12,7 +12,7 @@ use mmstats_core::protocol::{
 const ELEMENTS: usize = 3;
 const UNITS: usize = 3;
 
-/// What is in memory. An index that is not there is a fault of the protocol: it panics.
+/// The memory of a journal. An index past its end is a fault of the protocol and panics.
 #[derive(Debug, Clone, PartialEq)]
 struct Words {
     seq: u32,
@@ -27,7 +27,7 @@ enum Store {
         unit: usize,
         value: u64,
     },
-    /// The half of an element, the low one first.
+    /// One half of an element, the low one first.
     Half {
         index: usize,
         high: bool,
@@ -37,7 +37,7 @@ enum Store {
 }
 
 impl Words {
-    /// A whole journal, after `seq` changes that brought about these elements.
+    /// A complete journal with these elements, after `seq` changes.
     fn new(slots: usize, seq: u32, elements: [u64; ELEMENTS]) -> Self {
         let total = elements.iter().fold(0_u64, |sum, element| sum.wrapping_add(*element));
         let mut words = Self { seq, elements, slots: vec![[0xEE; UNITS]; slots] };
@@ -57,7 +57,7 @@ impl Words {
     }
 }
 
-/// A writer, and the stores that it did, one after the other.
+/// A writer, and its stores in order.
 struct Writer {
     words: RefCell<Words>,
     stores: RefCell<Vec<Store>>,
@@ -73,7 +73,7 @@ impl Writer {
         self.stores.borrow_mut().push(store);
     }
 
-    /// As a handle does: unit 2 says which change it was.
+    /// As a handle; unit 2 has the number of the change.
     fn change(&self, index: u32, more: u64) {
         let n = self.seq().wrapping_add(1);
         change(self, index, more, |slot| slot.set(2, n.into()));
@@ -110,7 +110,7 @@ impl WriteJournal for Writer {
     }
 }
 
-/// A reader. Before its loads number `when`, the writer does so many stores more.
+/// A reader. Before load number `when` the writer does that many more stores.
 struct Reader<'a> {
     words: Words,
     stores: std::slice::Iter<'a, Store>,
@@ -187,12 +187,12 @@ fn read<'a>(
     (read_journal(&mut reader, slots), reader)
 }
 
-/// Where carries are: into the upper half, past the 48 bits that a slot has, and around.
+/// Elements near a carry: into the upper half, past the 48 bits of a slot, and past 64 bits.
 const BEGIN: [u64; ELEMENTS] = [u32::MAX as u64, (1 << 48) - 1, u64::MAX];
 /// Changes of `BEGIN`: of each element, of one twice, up and down.
 const CHANGES: [(u32, u64); 4] = [(0, 1), (1, 1), (2, 2), (1, u64::MAX)];
 
-/// The stores of `CHANGES`, and the elements after none, one, two and so on of them.
+/// The stores of `CHANGES`, and the elements after each change.
 fn history(begin: &Words) -> (Vec<Store>, Vec<[u64; ELEMENTS]>) {
     let writer = Writer::new(begin.clone());
     let mut states = vec![begin.elements];
@@ -203,10 +203,10 @@ fn history(begin: &Words) -> (Vec<Store>, Vec<[u64; ELEMENTS]>) {
     (writer.stores.into_inner(), states)
 }
 
-/// Whatever the writer does meanwhile, and wherever it stops, what is read is what was there
-/// after one of its changes: the one whose number is said.
+/// Whatever the writer does meanwhile, and wherever it stops, a read returns the elements after the
+/// change whose number it returns.
 #[test]
-fn a_read_is_of_one_moment() {
+fn read_returns_one_moment() {
     for (slots, seq) in [(2, 7), (4, 7), (4, u32::MAX - 1), (8, 0)] {
         let begin = Words::new(slots, seq, BEGIN);
         let (stores, states) = history(&begin);
@@ -232,9 +232,8 @@ fn a_read_is_of_one_moment() {
     }
 }
 
-/// A slow reader of a fast writer gets no value, and says why.
 #[test]
-fn who_is_always_overtaken_says_so() {
+fn read_always_overtaken_is_contended() {
     struct Hurried(u32);
     impl ReadJournal for Hurried {
         fn seq(&mut self) -> u32 {
@@ -261,9 +260,9 @@ fn who_is_always_overtaken_says_so() {
     assert_eq!(read_journal(&mut Hurried(0), 4), Err(JournalError::Contended));
 }
 
-/// Elements that do not add up are no change on its way: nothing else is invented.
+/// Elements that do not add up are not explained by a pending change.
 #[test]
-fn what_does_not_add_up_is_damage() {
+fn read_wrong_total_is_damaged() {
     let good = Words::new(4, 5, [10, 20, 30]);
     for (index, next) in [(0, [61, pack(0, 12)]), (2, [0; 2]), (1, [61, pack(9, 21)])] {
         let mut bad = good.clone();
@@ -275,10 +274,10 @@ fn what_does_not_add_up_is_damage() {
     }
 }
 
-/// The writer dies after any of its stores, and so does the next one while it repairs; then
-/// the last change that was complete is there, and a new one has a number of its own.
+/// The writer dies after any of its stores, and the next one during `repair`. Then the last
+/// complete change is read, and a new one has another number.
 #[test]
-fn the_next_writer_takes_an_incomplete_change_back() {
+fn repair_reverts_incomplete_change() {
     let elements = u32::try_from(ELEMENTS).unwrap();
     for slots in [2_u32, 4] {
         let begin = Words::new(slots as usize, 7, BEGIN);
@@ -292,7 +291,7 @@ fn the_next_writer_takes_an_incomplete_change_back() {
             let mended = writer.words.borrow().clone();
             assert_eq!((mended.elements, mended.seq), (complete, left.seq + slots), "{died}");
             let repairs = writer.stores.borrow().clone();
-            // Nothing but the number, where nothing is to be taken back.
+            // Only the number, if there is nothing to revert.
             assert_eq!(repairs.len() == 1, left.elements == complete, "{died}");
             for again in 0..=repairs.len() {
                 let mut left = left.clone();
@@ -310,9 +309,8 @@ fn the_next_writer_takes_an_incomplete_change_back() {
     }
 }
 
-/// Where another slot names an element that there is not, no element is to blame.
 #[test]
-fn a_repair_touches_no_element_that_is_not_there() {
+fn repair_index_past_end_is_ignored() {
     let elements = u32::try_from(ELEMENTS).unwrap();
     for index in [elements, elements + 1, 0xFFFF] {
         let mut bad = Words::new(4, 5, [10, 20, 30]);
@@ -324,9 +322,9 @@ fn a_repair_touches_no_element_that_is_not_there() {
     }
 }
 
-/// A slot has the whole number of the element and as much of its value as there is room for.
+/// Index of the element, and the low 48 bits of its value.
 #[test]
-fn a_change_is_packed_as_the_document_says() {
+fn pack_index_and_low_bits() {
     assert_eq!(pack(2, 4), 0x4_0002);
     assert_eq!(pack(0xFFFF, 0x1234_5678_9ABC_DEF0), 0x5678_9ABC_DEF0_FFFF);
 }

@@ -1,4 +1,4 @@
-//! Every kind from its handle to the reader, and a journal under fire.
+//! Each kind from its handle to the reader, and a journal under concurrent writes.
 #![allow(clippy::disallowed_types)] // Signals between the threads of a test.
 
 #[path = "../../tests/shared/phase.rs"]
@@ -25,7 +25,7 @@ fn image(writer: &Writer<StaticMemory>) -> (Image<&Region<StaticMemory>>, Vec<Fi
 }
 
 #[test]
-fn a_state_is_one_of_the_names() {
+fn state_read_is_a_name() {
     let mut schema = Schema::<4>::new();
     let field = schema.add(FieldSpec::state("phase", Phase::NAMES)).unwrap();
     let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
@@ -40,7 +40,7 @@ fn a_state_is_one_of_the_names() {
     phase.set(Phase::Busy);
     assert_eq!(image.read(0, &fields[0], &mut []), Verdict::Consistent(Value::U64(1)));
     assert_eq!(phase.get(), Some(Phase::Busy));
-    // A number without a name is damage.
+    // A number without a name is damaged.
     Gauge::<u32, _>::attach(&lane, field).unwrap().set(2);
     let Verdict::Damaged(error) = image.read(0, &fields[0], &mut []) else { panic!() };
     assert_eq!(error.code(), "value-range");
@@ -49,7 +49,7 @@ fn a_state_is_one_of_the_names() {
 }
 
 #[test]
-fn a_histogram_counts_sums_and_sorts() {
+fn histogram_count_sum_and_buckets() {
     let mut schema = Schema::<4>::new();
     let ints = Buckets::integers(0.05, 100, 1_000_000);
     let floats = Buckets::floats(0.05, 0.001, 10.0);
@@ -93,9 +93,9 @@ fn a_histogram_counts_sums_and_sorts() {
     assert_eq!((same.count(), same.buckets()), (3, floats));
 }
 
-/// Changes of which each leaves all elements, total, sum, minimum and maximum in step.
+/// Each change keeps elements, total, sum, minimum and maximum consistent.
 #[test]
-fn a_journal_is_read_whole_while_it_is_written() {
+fn journal_read_whole_while_written() {
     let mut schema = Schema::<4>::new();
     let field = schema.add(FieldSpec::histogram("h", Buckets::integers(0.2, 1, 1 << 20))).unwrap();
     let memory = memory();
@@ -106,11 +106,11 @@ fn a_journal_is_read_whole_while_it_is_written() {
         scope.spawn(|| {
             let lane = mmstats_core::Lane::new(Region::new(memory).unwrap(), lane);
             let histogram = Histogram::<u64, _>::attach(&lane, field).unwrap();
-            // Value number i is i mod 1000 + 1, so that the state says which values it has.
+            // Value number i is i mod 1000 + 1, so that the count determines all values.
             for i in 0.. {
                 histogram.record(i % 1_000 + 1);
                 written.store(i + 1, Ordering::Relaxed);
-                // Bursts, and rests in which a reader must get through.
+                // Bursts, and pauses in which a read must succeed.
                 if i % 64 == 0 {
                     std::thread::yield_now();
                 }
@@ -126,7 +126,7 @@ fn a_journal_is_read_whole_while_it_is_written() {
         let mut expected = vec![0_u64; buckets.elements() as usize];
         let (mut upto, mut good, mut contended) = (0_u64, 0, 0);
         let begin = std::time::Instant::now();
-        // The writer may come late.
+        // The writer may start late.
         while (good < 2_000 || upto == 0) && begin.elapsed().as_secs() < 10 {
             match lane.read_histogram(image.source(), &fields[0], &mut buffer) {
                 Verdict::Consistent(found) => {
@@ -153,7 +153,7 @@ fn a_journal_is_read_whole_while_it_is_written() {
 }
 
 #[test]
-fn averages_keep_count_and_sum() {
+fn average_count_and_sum() {
     let mut schema = Schema::<4>::new();
     let field = schema.add(FieldSpec::average("a")).unwrap();
     let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
@@ -170,7 +170,7 @@ fn averages_keep_count_and_sum() {
 }
 
 #[test]
-fn a_window_forgets_the_oldest() {
+fn window_drops_oldest() {
     let mut schema = Schema::<4>::new();
     let field = schema.add(FieldSpec::window("w", DataType::F64, 3)).unwrap();
     let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
@@ -188,14 +188,14 @@ fn a_window_forgets_the_oldest() {
     assert_eq!((sum.count(), sum.sum()), (3, 18.0 + 19.0 + 20.0));
     for number in 0..=newest {
         let read = lane.read_number(image.source(), &fields[0], number, &mut buffer);
-        // Of 8 slots 7 can be read.
+        // 7 of 8 slots can be read.
         let expected = (number >= 14).then(|| Value::F64(f64::from(number)));
         assert_eq!(read.and_then(|slot| slot.value(&fields[0])).consistent(), expected);
     }
 }
 
 #[test]
-fn events_stay_whole_in_order() {
+fn events_whole_and_in_order() {
     let mut schema = Schema::<4>::new();
     let field = schema.add(FieldSpec::events("e", 3, 12)).unwrap();
     let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
@@ -231,7 +231,7 @@ fn events_stay_whole_in_order() {
 }
 
 #[test]
-fn a_rate_remembers_its_counter() {
+fn rate_checkpoints_of_counter() {
     let specs = [FieldSpec::counter("c"), FieldSpec::rate("c.rate", 1_000, &["60", "300"])];
     let mut schema = Schema::<4>::new();
     assert!(schema.add(FieldSpec::rate("r", 1, &["60"])).is_err(), "without its counter");
@@ -254,13 +254,13 @@ fn a_rate_remembers_its_counter() {
             (word(0), word(1))
         })
         .collect();
-    // The clock went back: a checkpoint, not a silence.
+    // A clock that was set back adds a checkpoint.
     assert_eq!(checkpoints, [(5 * second, 0), (6 * second, 3), (3 * second, 7)]);
 }
 
 #[test]
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // There is none elsewhere.
-fn a_shared_gauge_is_set_by_any_thread() {
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // `SharedGauge` exists only there.
+fn shared_gauge_set_by_any_thread() {
     use mmstats_core::SharedGauge;
     let mut schema = Schema::<4>::new();
     let a = schema.add(FieldSpec::gauge("a", DataType::I64)).unwrap();
@@ -285,7 +285,7 @@ fn a_shared_gauge_is_set_by_any_thread() {
 }
 
 #[test]
-fn wrong_parameters_are_refused() {
+fn spec_wrong_parameter_is_refused() {
     let refused = |spec: FieldSpec<'_>| {
         let mut schema = Schema::<4>::new();
         matches!(schema.add(spec), Err(WriteError::Spec(_)))
@@ -312,7 +312,7 @@ fn wrong_parameters_are_refused() {
 }
 
 #[test]
-fn values_of_another_image_are_restored() {
+fn restore_values_of_another_image() {
     let specs = [
         FieldSpec::counter("c"),
         FieldSpec::histogram("h", Buckets::integers(0.1, 1, 1_000)),
@@ -340,7 +340,7 @@ fn values_of_another_image_are_restored() {
     let histogram = Histogram::<u64, _>::attach(&handles, h).unwrap();
     histogram.record(20);
     let (image, fields) = image(&writer);
-    // A word of the writer, or latched where that is smaller.
+    // Atomic, or latched if a word is smaller.
     let mut buffer = vec![0; fields[0].buffer_size()];
     assert_eq!(image.read(0, &fields[0], &mut buffer), Verdict::Consistent(Value::U64(42)));
     let lane = image.lane(0).consistent().unwrap();

@@ -1,9 +1,9 @@
-//! What announces other words, under loom: presence bits, the image's state, counts, lanes.
+//! Presence bits, the state of the image, counts and lanes, under loom.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p mmstats-core --release --test loom_image`
 //!
-//! The functions of `protocol` that the writer, the handles and the reader call, on loom's
-//! atomics; each [`Site`] of them has a mutant that loom must refuse.
+//! Runs the functions of `protocol` on loom's atomics. Each of their [`Site`]s has a mutant that
+//! must fail.
 #![cfg(loom)]
 
 mod loom_support;
@@ -19,8 +19,8 @@ use mmstats_core::protocol::{
     retired, set_presence, set_shared_presence, set_state,
 };
 
-/// A word of an image. Its writers ask `stored` what they stored last, and not loom's atomic,
-/// which remembers only its last load: theirs would hide that of the reader.
+/// A word of an image. Writers load from `stored`, not from loom's atomic: loom remembers only the
+/// last load of an atomic, so a writer's load would hide that of the reader.
 struct Word {
     word: AtomicU32,
     stored: std::sync::atomic::AtomicU32,
@@ -75,7 +75,7 @@ struct Image {
     state: Word,
     field_count: Word,
     heap_used: Word,
-    /// What a descriptor and its strings are, and its state.
+    /// Content and state of a descriptor.
     descriptors: [[Word; 2]; 2],
     lanes_used: Word,
     lanes: [Lane; 2],
@@ -88,11 +88,11 @@ struct Lane {
     cells: [Word; 2],
 }
 
-/// What a described field has for a descriptor.
+/// Content of a complete descriptor.
 const DESCRIBED: u32 = 77;
 
 impl Image {
-    /// Live, with one field and a lane that was claimed.
+    /// A live image with one field and a claimed lane.
     fn new(mutant: Mutant) -> Arc<Self> {
         let word = |value| Word::new(value, mutant);
         let lane = |state| Lane {
@@ -133,7 +133,7 @@ impl Image {
         publish_count(&&self.heap_used, 16, &&self.field_count, 2);
     }
 
-    /// Looks at all fields that are counted, as often as they are described.
+    /// Reads all published fields, whose descriptors must be complete.
     fn fields(&self) -> u32 {
         let count = load_count(&self.field_count);
         let heap = ReadWord::load(&self.heap_used);
@@ -175,7 +175,7 @@ fn beside(
     });
 }
 
-/// The first value of a field: a reader that sees the bit sees it.
+/// The first value of a field: a reader that sees the bit sees the value.
 fn first_publish(mutant: Mutant) {
     beside(
         mutant,
@@ -190,7 +190,7 @@ fn first_publish(mutant: Mutant) {
     );
 }
 
-/// A field is cleared whose bit lies in the word of another one, which keeps its value.
+/// A field is cleared; another one with its bit in the same word keeps its value.
 fn clear(mutant: Mutant) {
     beside(
         mutant,
@@ -209,7 +209,7 @@ fn clear(mutant: Mutant) {
     );
 }
 
-/// Two threads set fields of a lane that is no thread's.
+/// Two threads set fields in a lane shared by all threads.
 fn shared(mutant: Mutant) {
     explore(2, move || {
         let image = Image::new(mutant);
@@ -230,13 +230,13 @@ fn shared(mutant: Mutant) {
     });
 }
 
-/// Fields are there when an image becomes live.
+/// A live image has its first fields.
 fn go_live(mutant: Mutant) {
     beside(
         mutant,
         |image| {
             image.add();
-            // As it was when it was made: nobody has looked before.
+            // A new image: the reader has not loaded anything before.
             set_state(&&image.state, image_state::LIVE + 10);
         },
         |image| {
@@ -247,7 +247,7 @@ fn go_live(mutant: Mutant) {
     );
 }
 
-/// After *closed*, values are final, also that of another thread.
+/// Values of a closed image are final, also those of another thread.
 fn close(mutant: Mutant) {
     explore(3, move || {
         let image = Image::new(mutant);
@@ -271,14 +271,14 @@ fn close(mutant: Mutant) {
     });
 }
 
-/// A field is added while others look.
+/// A field is added while the image is read.
 fn add(mutant: Mutant) {
     beside(mutant, Image::add, |image| {
         image.fields();
     });
 }
 
-/// Field 1 takes the place of field 0: there is always one of them.
+/// Field 1 replaces field 0: a reader sees at least one of them.
 fn replace(mutant: Mutant) {
     beside(
         mutant,
@@ -304,7 +304,7 @@ fn claim(mutant: Mutant) {
         },
         |image| {
             let used = load_lanes_used(&image.lanes_used) as usize;
-            // The newest first: a look at another one brings a fence along.
+            // The newest first: reading another one includes a fence.
             for lane in image.lanes[..used].iter().rev() {
                 let state = load_lane_state(&lane.state);
                 assert_eq!(state, lane_state::OWNED, "broken: a counted lane is unused");
@@ -331,7 +331,7 @@ fn claim_again(mutant: Mutant) {
     });
 }
 
-/// A lane is handed back, and on: the values of its last owner are gone, counters stay.
+/// A lane is handed back and claimed again: values of its last owner are absent, counters stay.
 fn hand_on(mutant: Mutant) {
     beside(
         mutant,
@@ -356,7 +356,7 @@ fn hand_on(mutant: Mutant) {
     );
 }
 
-/// Writers that die after each of their stores, seen by one that comes after all.
+/// Writers that die after each of their stores, and a reader afterwards.
 fn death(stores: u32) {
     explore(3, move || {
         let image = Image::new(Mutant::None);
@@ -380,27 +380,27 @@ fn death(stores: u32) {
 }
 
 #[test]
-fn presence_and_its_end() {
+fn presence_set_and_cleared() {
     first_publish(Mutant::None);
     clear(Mutant::None);
     shared(Mutant::None);
 }
 
 #[test]
-fn the_life_of_an_image() {
+fn image_state_building_to_closed() {
     go_live(Mutant::None);
     close(Mutant::None);
 }
 
 #[test]
-fn fields_are_added_and_replaced() {
+fn fields_added_and_replaced() {
     add(Mutant::None);
     replace(Mutant::None);
     (0..=4).for_each(death);
 }
 
 #[test]
-fn lanes_are_claimed_and_handed_on() {
+fn lanes_claimed_and_handed_back() {
     claim(Mutant::None);
     claim_again(Mutant::None);
     hand_on(Mutant::None);

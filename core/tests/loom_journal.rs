@@ -1,10 +1,10 @@
-//! A journal under loom: the very source of `protocol`, on loom's atomics.
+//! A journal under loom: the source of `protocol` on loom's atomics.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p mmstats-core --release --test loom_journal`
 //!
-//! One writer, or two in succession of which the first dies, and one reader. A word of each
-//! slot says what all elements are after the change, so that a reader's answer can be
-//! checked. Each [`Site`] and [`Bound`] that a journal uses has a mutant that loom must refuse.
+//! One writer, or two in succession of which the first dies, and one reader. A unit of each slot
+//! encodes all elements after the change, so that the result of a read can be checked. Each
+//! [`Site`] and [`Bound`] of a journal has a mutant that must fail.
 #![cfg(loom)]
 #![allow(clippy::cast_possible_truncation)] // Halves, and small constants.
 
@@ -21,17 +21,17 @@ use mmstats_core::protocol::{
     Bound, JournalError, ReadJournal, Site, WriteJournal, change, pack, read_journal, repair,
 };
 
-/// Elements of every journal here.
+/// Number of elements of each journal.
 const ELEMENTS: usize = 2;
-/// Units of a slot: total, change and what all elements are.
+/// Units of a slot: total, change, and all elements encoded.
 const UNITS: usize = 3;
 
-/// What a slot says of the elements.
+/// All elements encoded in one unit.
 fn picture(elements: [u64; ELEMENTS]) -> u64 {
     elements[0].wrapping_mul(1_000_003).wrapping_add(elements[1])
 }
 
-/// An element: in one store, or in two halves as a writer of 32 bits has it.
+/// An element: stored whole, or in two halves as by a 32-bit writer.
 enum Element {
     Whole(AtomicU64),
     Halves([AtomicU32; 2]),
@@ -57,9 +57,9 @@ impl Element {
     }
 }
 
-/// What the writers stored last. They ask here and not in loom's atomics: loom remembers
-/// only the last load of each, so a writer's own load would hide the reader's, and loom
-/// would not try to put the store between them.
+/// Last stores of the writers, which load from here instead of loom's atomics: loom remembers only
+/// the last load of an atomic, so a writer's load would hide the reader's, and loom would not order
+/// the store between them.
 struct Stored<const S: usize> {
     seq: u32,
     slots: [[u64; UNITS]; S],
@@ -76,8 +76,8 @@ struct Journal<const S: usize> {
 }
 
 impl<const S: usize> Journal<S> {
-    /// After S changes, the last with the number `seq`: 2 of element 0 and S - 2 of element 1,
-    /// so that all slots tell of something. Element 1 started with `first`.
+    /// After S changes, the last with the number `seq`: 2 of element 0 and S - 2 of element 1, so
+    /// that all slots have a change. Element 1 started with `first`.
     fn new(mutant: Mutant, seq: u32, first: u64, halves: bool) -> Arc<Self> {
         let after = |changes: u64| [changes.min(2), first + changes.saturating_sub(2)];
         let mut slots = [[0; UNITS]; S];
@@ -99,7 +99,7 @@ impl<const S: usize> Journal<S> {
         })
     }
 
-    /// With nothing broken.
+    /// Without a mutant.
     fn sound() -> Arc<Self> {
         Self::new(Mutant::None, S as u32, 0, false)
     }
@@ -109,11 +109,11 @@ impl<const S: usize> Journal<S> {
     }
 }
 
-/// A writer; it dies after `stores` stores (all later ones are lost).
+/// A writer that dies after `stores` stores: later ones are lost.
 struct Writer<const S: usize> {
     journal: Arc<Journal<S>>,
     stores: Cell<u32>,
-    /// Whether seq stays as it is.
+    /// Whether seq is not stored.
     keeps_seq: Cell<bool>,
 }
 
@@ -135,7 +135,7 @@ impl<const S: usize> Writer<S> {
         change(self, index, more, |slot| slot.set(2, picture(after)));
     }
 
-    /// Changes these elements one after the other.
+    /// Changes these elements in order.
     fn run(&self, changes: &[u32]) {
         changes.iter().for_each(|index| self.change(*index, 1));
     }
@@ -201,7 +201,7 @@ struct Reader<'a, const S: usize> {
     journal: &'a Journal<S>,
     elements: [u64; ELEMENTS],
     slot: [u64; UNITS],
-    /// How many slots it looked at since it loaded the elements.
+    /// Number of slots loaded since the elements.
     looks: usize,
 }
 
@@ -249,7 +249,7 @@ impl<const S: usize> ReadJournal for Reader<'_, S> {
         self.slot[0]
     }
 
-    // No yield: loom would let the writer run to its end, and never try a second refusal.
+    // No yield: loom would run the writer to its end and never explore a second refusal.
     fn pause(&mut self) {}
 
     fn bound(&self, bound: Bound, exact: u32) -> u32 {
@@ -257,7 +257,7 @@ impl<const S: usize> ReadJournal for Reader<'_, S> {
     }
 }
 
-/// Reads once. The total, at least `least`; contended is an honest answer.
+/// Reads once. Returns the total, at least `least`; contended is allowed.
 fn check<const S: usize>(journal: &Journal<S>, least: u64) -> u64 {
     let mut reader = Reader { journal, elements: [0; ELEMENTS], slot: [0; UNITS], looks: 0 };
     match read_journal(&mut reader, S as u32) {
@@ -272,7 +272,7 @@ fn check<const S: usize>(journal: &Journal<S>, least: u64) -> u64 {
     total
 }
 
-/// One writer changes these elements one after the other, one reader reads.
+/// One writer changes these elements in order, one reader reads.
 fn model<const S: usize>(mutant: Mutant, changes: &'static [u32], reads: u32) {
     model_from::<S>(mutant, S as u32, changes, reads);
 }
@@ -327,7 +327,7 @@ fn two_readers() {
     });
 }
 
-/// The number comes round to 0 while it is read.
+/// The number wraps to 0 during a read.
 #[test]
 fn the_number_wraps_around() {
     for seq in [u32::MAX - 1, u32::MAX] {
@@ -335,7 +335,7 @@ fn the_number_wraps_around() {
     }
 }
 
-/// Every element crosses a multiple of 2^32, and is stored and loaded in halves.
+/// Each element crosses a multiple of 2^32, and is stored and loaded in halves.
 #[test]
 fn halves() {
     explore(2, || {
@@ -350,10 +350,10 @@ fn halves() {
     });
 }
 
-/// Stores of a change.
+/// Number of stores of a change.
 const STORES: u32 = UNITS as u32 + 2;
 
-/// A writer dies after any of its stores, while it is read; the value of before stays.
+/// A writer dies after any of its stores during a read; the previous value stays.
 #[test]
 fn death_after_every_store() {
     for stores in 0..=2 * STORES {
@@ -370,9 +370,8 @@ fn death_after_every_store() {
     }
 }
 
-/// The first writer dies after `stores` stores of a change of element 0; the second one
-/// repairs, dies after `more` stores, and so a third one changes element 1. One reader may
-/// see it all.
+/// The first writer dies after `stores` stores of a change of element 0, the second one after
+/// `more` stores of its repair; a third one changes element 1. One reader reads meanwhile.
 fn succession<const S: usize>(stores: u32, more: u32, keeps_seq: bool) {
     explore(3, move || {
         let journal = Journal::<S>::sound();
@@ -411,14 +410,14 @@ fn the_next_writer_dies_while_it_repairs() {
     }
 }
 
-/// A reader that is on its way takes the slot of the next writer for that of the dead one.
+/// Without a new number a reader takes the slot of the next writer for that of the dead one.
 #[test]
 #[should_panic(expected = "torn")]
 fn without_a_new_number_after_the_repair() {
     succession::<4>(STORES - 1, 0, true);
 }
 
-/// One element goes down and another one up, so that the total hides it.
+/// One element goes down and another one up, so that the total stays equal.
 fn move_over(mutant: Mutant) {
     explore(3, move || {
         let journal = Journal::<4>::new(mutant, 4, 0, false);

@@ -1,10 +1,10 @@
-//! The latched cell under loom: the very source of `protocol`, on loom's atomics.
+//! A latched cell under loom: the source of `protocol` on loom's atomics.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p mmstats-core --release --test loom_latch`
 //!
-//! One writer, or two in succession of which the first dies, and one or two readers. For every
-//! [`Site`] and [`Bound`] of a latched cell there is a mutant that loom must refuse; a model
-//! that accepts its mutants proves nothing.
+//! One writer, or two in succession of which the first dies, and one or two readers. Each [`Site`]
+//! and [`Bound`] of a latched cell has a mutant that must fail: a model that accepts its mutants
+//! proves nothing.
 #![cfg(loom)]
 #![allow(clippy::cast_possible_truncation)] // Small constants.
 
@@ -14,8 +14,7 @@ use loom::sync::Arc;
 use loom_support::{Cell, Mutant, Reader, Writer, explore};
 use mmstats_core::protocol::{Bound, Site, read};
 
-/// Reads once. The number, not before `least`; contended is an honest answer, after which
-/// nothing more is known.
+/// Reads once. Returns the number, at least `least`; `None` if contended, which is allowed.
 fn check<const S: usize, const W: usize>(cell: &Cell<S, W>, least: u32) -> u32 {
     let mut reader = Reader::new(cell);
     let Some(n) = read(&mut reader, S as u32) else { return least };
@@ -24,15 +23,15 @@ fn check<const S: usize, const W: usize>(cell: &Cell<S, W>, least: u32) -> u32 {
     n
 }
 
-/// What is explored.
+/// A model.
 #[derive(Clone, Copy)]
 struct Model {
     mutant: Mutant,
-    /// Number of the value that is there at the beginning.
+    /// Number of the first value.
     from: u32,
     publishes: u32,
     readers: u32,
-    /// Of each reader.
+    /// Number of reads of each reader.
     reads: u32,
     preemptions: usize,
 }
@@ -112,7 +111,7 @@ fn successive_reads_do_not_go_back() {
     model::<4, 1>(Model { publishes: 4, reads: 2, preemptions: 2, ..PLAIN });
 }
 
-/// The number comes round to 0 while it is read.
+/// The number wraps to 0 during a read.
 #[test]
 fn the_number_wraps_around() {
     for from in [u32::MAX - 2, u32::MAX - 1, u32::MAX] {
@@ -121,8 +120,8 @@ fn the_number_wraps_around() {
     model::<4, 2>(Model { from: u32::MAX - 2, publishes: 5, ..PLAIN });
 }
 
-/// A writer dies after `stores` stores, and another one goes on; a reader may see it all. The
-/// new one may not leave out a number (`skips`).
+/// A writer dies after `stores` stores and another one continues, with one reader. The new one must
+/// not skip a number (`skips`).
 fn succession<const S: usize, const W: usize>(mutant: Mutant, from: u32, stores: u32, skips: u32) {
     explore(2, move || {
         let cell = Cell::<S, W>::new(mutant, from);
@@ -142,7 +141,7 @@ fn succession<const S: usize, const W: usize>(mutant: Mutant, from: u32, stores:
     });
 }
 
-/// After every single store of two publishes.
+/// After each store of two publishes.
 fn successions<const S: usize, const W: usize>(from: u32) {
     (0..=2 * (W as u32 + 1)).for_each(|stores| succession::<S, W>(Mutant::None, from, stores, 0));
 }
@@ -156,16 +155,14 @@ fn the_next_writer_goes_on() {
     successions::<2, 2>(u32::MAX - 1);
 }
 
-/// A new writer loads seq: one that goes on two numbers later writes over the value that is
-/// being read.
+/// A new writer loads seq: one that continues two numbers later overwrites the value being read.
 #[test]
 #[should_panic(expected = "torn")]
 fn the_next_writer_leaves_out_a_number() {
     succession::<2, 2>(Mutant::None, 2, 1, 1);
 }
 
-/// A writer that dies after any of its stores leaves the last complete value; nobody comes
-/// after it.
+/// A writer that dies after any of its stores leaves the last complete value.
 #[test]
 fn death_after_every_store() {
     fn all<const S: usize, const W: usize>() {
@@ -188,8 +185,8 @@ fn death_after_every_store() {
     all::<4, 2>();
 }
 
-/// Each refused attempt takes S - 1 publishes: after two, a reader of two slots has an answer
-/// in its third attempt.
+/// Each refused attempt needs S - 1 publishes: after two of them the third attempt on two slots
+/// succeeds.
 fn attempts(attempts: u32) {
     explore(3, move || {
         let cell = Cell::<2, 1>::new(Mutant::Bound(Bound::Attempts, attempts), 0);

@@ -1,4 +1,4 @@
-//! The ring of a latched cell's last values under loom: `newest` and `read_number`.
+//! The last values of a latched cell under loom: `newest` and `read_number`.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p mmstats-core --release --test loom_ring`
 #![cfg(loom)]
@@ -10,8 +10,8 @@ use loom::sync::Arc;
 use loom_support::{Cell, Mutant, Reader, Writer, explore};
 use mmstats_core::protocol::{Bound, Site, newest, read_number};
 
-/// Asks for the newest number and then for the values that are so much older, in this order.
-/// Those that are found must be right; says how many were found, and the newest number.
+/// Loads the newest number, then the values that are older by `ages`, in this order. Values found
+/// must be right. Returns how many were found, and the newest number.
 fn check<const S: usize, const W: usize>(
     cell: &Cell<S, W>,
     least: u32,
@@ -31,7 +31,7 @@ fn check<const S: usize, const W: usize>(
     (last, found)
 }
 
-/// All ages from the oldest on, and one more than can be found.
+/// All ages from the oldest on, and one past it.
 fn ages<const S: usize>() -> impl Iterator<Item = u32> {
     (0..S as u32).rev()
 }
@@ -77,7 +77,8 @@ fn the_number_wraps_around() {
     }
 }
 
-/// A writer dies after any of its stores, another one goes on; all whole values can be read.
+/// A writer dies after any of its stores and another one continues; all complete values can be
+/// read.
 #[test]
 fn death_after_every_store() {
     for stores in 0..=6 {
@@ -105,7 +106,7 @@ fn oldest_one(mutant: Mutant) {
     model::<4, 2>(mutant, 4, 4, &[2]);
 }
 
-/// Not even one that should not be found.
+/// Also one that must not be found.
 fn too_old(mutant: Mutant) {
     model::<4, 2>(mutant, 4, 4, &[3]);
 }

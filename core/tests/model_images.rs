@@ -1,4 +1,4 @@
-//! Arbitrary schemas, values and operations, to bytes and back, against a plain model.
+//! Arbitrary schemas, values and operations, compared with a plain model.
 
 mod model;
 
@@ -12,7 +12,7 @@ fn what() -> impl Strategy<Value = What> {
     select(What::ALL)
 }
 
-/// Mostly strings that keep the rules, and now and then one that does not.
+/// Mostly strings that keep the rules, sometimes one that does not.
 fn text(longest: usize) -> impl Strategy<Value = String> {
     prop_oneof![
         8 => "[a-z.]{1,12}",
@@ -35,7 +35,7 @@ fn attributes() -> impl Strategy<Value = Vec<(String, String)>> {
 
 fn spec() -> impl Strategy<Value = Spec> {
     let level = select(&[Level::Info, Level::Diagnostic, Level::Debug][..]);
-    // A label is never empty for long: most of the time there should be a field.
+    // Labels are rarely empty, so that most fields are valid.
     let label = prop_oneof![10 => "[a-z.]{1,12}", 1 => text(255)];
     (what(), label, text(63), text(4096), attributes(), level).prop_map(
         |(what, label, unit, help, attributes, level)| {
@@ -68,7 +68,7 @@ fn number() -> impl Strategy<Value = u64> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
-    /// After each operation a reader sees what the model says.
+    /// After each operation the reader's result equals the model.
     #[test]
     fn operations_against_the_model(
         lanes in 1..4_u32,

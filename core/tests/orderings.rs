@@ -1,6 +1,6 @@
-//! Nobody orders memory behind the model checker's back: every Release and Acquire of this
-//! crate is in `region`, in a function that is told its [`Site`], and each site has a mutant in
-//! the loom tests (they compare their lists with those of `Site`).
+//! All orderings are explored by loom: each Release and Acquire of this crate is in `region`, in a
+//! function with a [`Site`] parameter, and each site has a mutant in the loom tests (which compare
+//! their lists with those of `Site`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,14 +29,14 @@ fn has_word(line: &str, word: &str) -> bool {
 
 const ORDERS: [&str; 4] = ["Release", "Acquire", "AcqRel", "SeqCst"];
 
-/// Lines that name the standard library's atomics, or another's.
+/// Lines that name atomics.
 fn names_atomics(text: &str) -> Vec<usize> {
     let names = ["sync::atomic", "portable_atomic", "compiler_fence"];
     let named = |(_, line): &(usize, &str)| names.iter().any(|name| code(line).contains(name));
     (1..).zip(text.lines()).filter(named).map(|(number, _)| number).collect()
 }
 
-/// Uses of an order in functions that take a site, and in others.
+/// Uses of an ordering in functions with a site, and in others.
 fn uses(text: &str) -> (Vec<usize>, Vec<usize>) {
     let (mut with, mut without) = (Vec::new(), Vec::new());
     let mut signature = String::new();
@@ -63,7 +63,7 @@ fn uses(text: &str) -> (Vec<usize>, Vec<usize>) {
 }
 
 #[test]
-fn only_region_names_atomics() {
+fn atomics_named_only_in_region() {
     let root = Path::new(MANIFEST).join("src");
     let mut seen = 0;
     for path in sources(&root) {
@@ -78,20 +78,19 @@ fn only_region_names_atomics() {
 }
 
 #[test]
-fn every_order_has_a_site() {
+fn orderings_have_a_site() {
     let mut sites = 0;
     for path in sources(&Path::new(MANIFEST).join("src/region")) {
         let (with, without) = uses(&fs::read_to_string(&path).unwrap());
         assert!(without.is_empty(), "{}: {without:?} order memory without a site", path.display());
         sites += with.len();
     }
-    // fence and seq of a latch, the element of a journal, two words, a shared word, the
-    // reader's fence.
+    // Fence and seq of a latch, element of a journal, two words, a shared word, fence of a reader.
     assert_eq!(sites, 7, "a new place that orders memory: is it one that loom runs?");
 }
 
 #[test]
-fn every_site_and_bound_is_used() {
+fn sites_and_bounds_are_used() {
     let folder = Path::new(MANIFEST).join("src/protocol");
     let files = sources(&folder).into_iter().filter(|path| !path.ends_with("mod.rs"));
     let text: String = files.map(|path| fs::read_to_string(path).unwrap()).collect();
@@ -101,7 +100,7 @@ fn every_site_and_bound_is_used() {
     for name in names.chain(bounds.iter().map(|bound| format!("Bound::{bound:?}"))) {
         assert!(text.contains(&name), "{name} is used nowhere");
     }
-    // All lists: one that is new here is one for a loom test.
+    // All lists: a new list needs a loom test.
     let text = fs::read_to_string(folder.join("mod.rs")).unwrap();
     let lists = text.lines().filter(|line| line.starts_with("    ") && line.ends_with(" {"));
     let lists: Vec<_> = lists.map(|line| line.trim().trim_end_matches(" {")).collect();
@@ -110,7 +109,7 @@ fn every_site_and_bound_is_used() {
     assert_eq!(lists, ["LATCH", "JOURNAL", "IMAGE", "LATCH", "JOURNAL"]);
 }
 
-/// What the tests above are there to find.
+/// Faults that the tests above must find.
 #[test]
 fn planted_faults_are_found() {
     assert_eq!(names_atomics("//! sync::atomic\nuse core::sync::atomic::fence;\n"), [2]);

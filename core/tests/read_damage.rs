@@ -1,5 +1,5 @@
-//! One image for each rule of FORMAT.md section 12 about a field or a value, which
-//! breaks exactly that rule and hides no other field.
+//! Rules of FORMAT.md section 12 about fields and values: each case breaks one rule, and all other
+//! fields stay readable.
 
 mod read_support;
 
@@ -10,7 +10,7 @@ use read_support::{
     MEMBER, OPTIONAL, STRIDE, at, documented_codes, get32, put32, sample, seal_field, shared, text,
 };
 
-/// All fields of an image, the same over a slice and over shared memory.
+/// All fields of an image, read from a slice and from shared memory.
 fn walk(bytes: &[u8]) -> Vec<Result<Field, FieldError>> {
     let fields: Vec<_> = Image::open(bytes).unwrap().fields().collect();
     let region = shared(bytes);
@@ -18,7 +18,7 @@ fn walk(bytes: &[u8]) -> Vec<Result<Field, FieldError>> {
     fields
 }
 
-/// The error of field `index` of the sample after a change of its descriptor, sealed.
+/// The error of field `index` of the sample after a change of its descriptor, with a good checksum.
 /// All other fields must be good.
 fn damage(index: usize, change: impl FnOnce(&mut Vec<u8>, usize)) -> FieldError {
     let mut bytes = sample().bytes;
@@ -59,8 +59,7 @@ fn with_attributes(attributes: &'static str) -> Option<FieldError> {
     added(Desc { attributes, place: 72, ..ATOMIC })
 }
 
-/// Each case with its code and the offset from the start of the descriptor, if the
-/// rule was broken there.
+/// Each case with its code, and its offset in the descriptor if the rule was broken there.
 #[allow(clippy::too_many_lines)] // A table.
 fn cases() -> Vec<(FieldError, &'static str, Option<u32>)> {
     let used = u32::try_from(sample().heap).unwrap();
@@ -72,7 +71,7 @@ fn cases() -> Vec<(FieldError, &'static str, Option<u32>)> {
     vec![
         (set32(at::COUNTER, 48, 0), "field-state", Some(48)),
         (set32(at::COUNTER, 48, 3), "field-state", Some(48)),
-        // Without seals: the strings are looked at before the checksum.
+        // Without good checksums: strings are checked before the checksum.
         (damage(at::FLAG, |b, at| put32(b, at, 0)), "string-place", Some(0)),
         (damage(at::FLAG, |b, at| put32(b, at, heap + 2)), "string-place", Some(0)),
         (damage(at::FLAG, |b, at| put32(b, at + 4, heap - 4)), "string-place", Some(4)),
@@ -199,7 +198,7 @@ fn cases() -> Vec<(FieldError, &'static str, Option<u32>)> {
         (set32(at::RETIRED, 24, stride), "cell-place", Some(24)),
         (set32(at::RETIRED, 24, 0xFFFF_FFF8), "cell-place", Some(24)),
         (set32(at::TIMER, 24, stride - 160), "cell-place", Some(24)),
-        // A constant that is not there has no checksum to compare.
+        // The checksum of a missing constant cannot be computed.
         (damage(at::PID, |b, at| put32(b, at + 24, used - 4)), "cell-place", Some(24)),
         (
             damage(at::PID, |b, at| put32(b, at + 24, used.next_multiple_of(8))),
@@ -217,7 +216,7 @@ fn cases() -> Vec<(FieldError, &'static str, Option<u32>)> {
 }
 
 #[test]
-fn each_rule_damages_its_field_alone() {
+fn field_broken_rule_damages_it_alone() {
     for (error, code, offset) in cases() {
         assert_eq!(error.code(), code, "{error} {error:?}");
         if let Some(offset) = offset {
@@ -227,14 +226,14 @@ fn each_rule_damages_its_field_alone() {
 }
 
 #[test]
-fn each_code_of_the_document_has_a_case_and_comes_in_its_order() {
+fn field_codes_of_document_have_cases_in_order() {
     let mut codes: Vec<_> = cases().iter().map(|(error, ..)| error.code()).collect();
     codes.dedup();
     assert_eq!(codes, documented_codes(1));
 }
 
 #[test]
-fn offsets_inside_strings_are_exact() {
+fn field_error_offset_inside_string() {
     let mut bytes = sample().bytes;
     let label = get32(&bytes, DESCRIPTORS + at::FLAG * 64);
     bytes[label + 4] = 0x80;
@@ -250,7 +249,7 @@ fn offsets_inside_strings_are_exact() {
 }
 
 #[test]
-fn what_this_version_does_not_know_is_no_damage() {
+fn field_unknown_code_is_no_damage() {
     let place = 72;
     for flags in [0, OPTIONAL, 0xFFF8] {
         assert_eq!(added(Desc { ty: 200, flags, place, ..ATOMIC }), None);
@@ -259,18 +258,18 @@ fn what_this_version_does_not_know_is_no_damage() {
     assert_eq!(added(Desc { storage: 0, slots: 9, member: 3, place: 1, ..ATOMIC }), None);
     let unknown = Desc { ty: 200, slot_size: 8, flags: ARRAY, count: 0, place, ..LATCHED };
     assert_eq!(added(unknown), None);
-    // But its cell is checked as far as it is known.
+    // Its cell is checked as far as possible.
     let error = added(Desc { place: 64, ..unknown }).unwrap();
     assert_eq!(error.code(), "cell-place");
     let error = added(Desc { member: 8, ..unknown }).unwrap();
     assert_eq!(error.code(), "member");
-    // Nobody knows how much of the heap the checksum of such a constant covers.
+    // The range of the checksum of such a constant is unknown.
     let constant = Desc { ty: 200, place: u32::try_from(HEAP).unwrap(), ..CONSTANT };
     assert_eq!(added(constant), None);
 }
 
 #[test]
-fn a_damaged_member_does_not_take_its_group_along() {
+fn field_damaged_member_keeps_group() {
     for damaged in [at::GROUP, at::GROUP_TEXT, at::GROUP_LAST] {
         let error = damage(damaged, |bytes, at| bytes[at + 56] ^= 1);
         assert_eq!(error.code(), "field-checksum");
@@ -278,11 +277,11 @@ fn a_damaged_member_does_not_take_its_group_along() {
 }
 
 #[test]
-fn a_group_is_a_run() {
+fn field_group_is_consecutive() {
     let group = |b: &mut Builder, label, member, place| {
         b.field(label, Desc { flags: MEMBER, slot_size: 16, member, place, ..LATCHED });
     };
-    // Something else between two members, or another geometry: then they overlap.
+    // Members overlap if another field lies between them or their geometry differs.
     let mut b = Builder::new();
     group(&mut b, "a", 0, 72);
     b.atomic("between", 0, Desc { place: 112, ..ATOMIC });
@@ -293,7 +292,7 @@ fn a_group_is_a_run() {
     let codes: Vec<_> = walk(&b.bytes).iter().map(|f| f.err().map(|e| e.code())).collect();
     assert_eq!(codes, [None, None, Some("cell-overlap")]);
 
-    // A constant ends the run; what has an unknown storage is as if it was not there.
+    // A constant ends the group; a field of unknown storage does not.
     let constant = Desc { place: u32::try_from(HEAP).unwrap(), ty: 200, ..CONSTANT };
     let unknown = Desc { storage: 77, ..ATOMIC };
     for (desc, code) in [(constant, Some("cell-overlap")), (unknown, None)] {
@@ -315,7 +314,7 @@ fn a_group_is_a_run() {
 }
 
 #[test]
-fn limits_are_good_themselves() {
+fn field_at_limit_is_good() {
     let stride = u32::try_from(STRIDE).unwrap();
     assert_eq!(added(Desc { place: stride - 8, ..ATOMIC }), None);
     assert_eq!(added(Desc { place: u32::try_from(CELLS).unwrap(), ..ATOMIC }), None);
@@ -376,24 +375,24 @@ fn value_cases() -> Vec<((ValueError, usize), &'static str, usize)> {
     vec![
         (value_error(at::SMALL, |b, at| put32(b, at, 128)), "value-range", 0),
         (value_error(at::FLAG, |b, at| put32(b, at, 2)), "value-range", 0),
-        // Value number 2 is in slot 0.
+        // Value 2 is in slot 0.
         (value_error(at::BOOLS, |b, at| b[at + 8 + 2] = 2), "value-range", 8 + 2),
-        // Value number 6 is in slot 2.
+        // Value 6 is in slot 2.
         (value_error(at::TEXT, |b, at| put32(b, at + 8 + 2 * 48, 41)), "value-length", 104),
         (value_error(at::BYTES, |b, at| put32(b, at + 8 + 16, u32::MAX)), "value-length", 24),
         (value_error(at::COMMAND, |b, at| put32(b, at, 10)), "value-length", 0),
         (value_error(at::COMMAND, |b, at| put32(b, at, u32::MAX)), "value-length", 0),
         (value_error(at::TEXT, |b, at| b[at + 104 + 8 + 3] = 0xFF), "value-utf8", 104 + 11),
-        // Value number 1 is in slot 1, the text at 8 in it.
+        // Value 1 is in slot 1, its text at offset 8.
         (value_error(at::GROUP_TEXT, |b, at| b[at + 8 + 32 + 16] = 0x80), "value-utf8", 56),
         (value_error(at::COMMAND, |b, at| b[at + 8] = 0x80), "value-utf8", 8),
-        // The elements are after four slots of 16 bytes.
+        // The elements lie after four slots of 16 bytes.
         (value_error(at::JOURNAL, |b, at| b[at + 8 + 64] = 2), "value-total", 0),
     ]
 }
 
 #[test]
-fn each_rule_damages_its_value() {
+fn value_broken_rule_is_damaged() {
     for ((error, offset), code, expected) in value_cases() {
         assert_eq!((error.code(), offset), (code, expected), "{error:?}");
     }
@@ -412,7 +411,7 @@ fn each_rule_damages_its_value() {
 }
 
 #[test]
-fn a_text_as_long_as_its_capacity_is_good() {
+fn value_text_of_full_capacity_is_good() {
     let mut b = Builder::new();
     let place = b.cell(2, 16, 1, &text(b"12345678", false));
     b.field("full", Desc { ty: 12, count: 8, slot_size: 16, place, ..LATCHED });
@@ -422,11 +421,11 @@ fn a_text_as_long_as_its_capacity_is_good() {
     assert_eq!(image.read(0, &field, &mut [0; 16]), Verdict::Consistent(value));
 }
 
-/// Work is bounded: fields that share one large constant are refused after the constants
-/// together pass twice the heap, and each of them was summed at most once before.
+/// Bounded work: fields that share one large constant are refused once their constants exceed twice
+/// the heap in all.
 #[test]
-fn constants_that_overlap_are_not_summed_for_ever() {
-    // The second are together exactly twice the heap at some time.
+fn field_overlapping_constants_bounded_work() {
+    // The second ones reach exactly twice the heap.
     for size in [400_usize, 256] {
         let mut b = Builder::new();
         let place = b.heap(8, &vec![7; size]);

@@ -1,5 +1,5 @@
-//! Bytes that nobody vouches for, and writers that change them meanwhile: the reader
-//! must not panic, must end, and must give the same over every source.
+//! Untrusted bytes, also while a writer changes them: the reader must not panic, must end, and must
+//! return the same from every source.
 
 mod read_support;
 
@@ -64,7 +64,7 @@ proptest! {
         look(&bytes.as_slice());
     }
 
-    /// A good header, and all else is anything.
+    /// A good header with arbitrary other bytes.
     #[test]
     fn arbitrary_bytes_after_the_header(seed in any::<[u8; 32]>(), words in any::<[u32; 4]>()) {
         let mut bytes = Builder::new().bytes;
@@ -81,7 +81,7 @@ proptest! {
         look(&bytes.as_slice());
     }
 
-    /// A sample with some bytes changed, with and without new checksums.
+    /// A sample with some bytes changed, with old or new checksums.
     #[test]
     fn changed_samples(
         changes in proptest::collection::vec((0..SIZE, any::<u8>()), 1..6),
@@ -112,7 +112,8 @@ proptest! {
         thread_local!(static REGION: Region<mmstats_core::StaticMemory> = shared(&sample().bytes));
         REGION.with(|region| {
             store(region, &bytes);
-            // A reader of 32 bits takes 64 of what changes for contended, and reads what stands still.
+            // A 32-bit reader of 64 bits: contended in memory that can change, a value in memory
+            // that cannot.
             prop_assert_eq!(&look(&Still::new(region, true)), &seen);
             if cfg!(target_pointer_width = "64") {
                 prop_assert_eq!(&look(&region), &seen);
@@ -121,7 +122,7 @@ proptest! {
         })?;
     }
 
-    /// A header that is believed, over fewer bytes: what a truncated mapping looks like.
+    /// A good header over fewer bytes, as in a truncated mapping.
     #[test]
     fn metadata_that_ends_early(len in 0..SIZE) {
         let bytes = sample().bytes;
@@ -153,7 +154,7 @@ proptest! {
 }
 
 #[test]
-fn every_single_bit_of_the_metadata_is_watched() {
+fn metadata_flipped_bit_is_detected() {
     let bytes = sample();
     let (used, bytes) = (bytes.heap, bytes.bytes);
     let good: Vec<_> =
@@ -173,15 +174,14 @@ fn every_single_bit_of_the_metadata_is_watched() {
         }
     }
     quiet.dedup();
-    // Reserved bytes after the state of a descriptor are not covered, nor the gaps
-    // between heap strings and constants.
+    // Checksums do not cover reserved bytes after the state of a descriptor, nor gaps in the heap.
     quiet
         .retain(|at| (*at >= read_support::HEAP) || !(52..56).contains(&((at - DESCRIPTORS) % 64)));
     let gaps: Vec<_> = quiet.iter().filter(|at| bytes[**at] != 0).collect();
     assert!(gaps.is_empty() && quiet.len() < 16, "{quiet:?}");
 }
 
-/// Every load of the first cell's seq gives another number: a writer that never rests.
+/// Each load of the first cell's seq returns another number: a writer without pauses.
 struct Restless<'a> {
     bytes: &'a [u8],
     seq_at: u32,
@@ -200,7 +200,7 @@ impl Source for Restless<'_> {
         self.loads.set(self.loads.get() + 1);
         self.loads.get() * self.step
     }
-    // As on a target without 8-byte loads.
+    // A target without loads of 8 bytes.
     fn load64(&self, _offset: u32) -> Option<u64> {
         None
     }
@@ -208,13 +208,13 @@ impl Source for Restless<'_> {
 }
 
 #[test]
-fn a_writer_that_never_rests_is_contended_in_bounded_time() {
+fn read_writer_without_pause_is_contended() {
     let bytes = sample().bytes;
     let fields: Vec<_> = Image::open(bytes.as_slice()).unwrap().fields().flatten().collect();
     let mut out = [0; 256];
     for index in [at::TEXT, at::BYTES, at::GROUP_TEXT] {
         let field = &fields[index];
-        // One publish more than the slots allow, and exactly as many.
+        // One publish more than a read may span, and exactly as many.
         for (step, contended) in [(field.slots() - 1, true), (field.slots() - 2, false)] {
             let lanes = u32::try_from(read_support::LANES).unwrap();
             let seq_at = lanes + field.place();
@@ -228,9 +228,9 @@ fn a_writer_that_never_rests_is_contended_in_bounded_time() {
     }
 }
 
-/// Found by fuzzing: whoever asked for a buffer of a slot got 4 GiB.
+/// Regression found by fuzzing: the buffer for a slot had 4 GiB.
 #[test]
-fn a_storage_that_is_not_known_asks_for_no_room() {
+fn buffer_size_unknown_storage_is_zero() {
     let mut b = Builder::new();
     let index = b.field("new", Desc { storage: 9, slot_size: u32::MAX - 7, slots: 16, ..ATOMIC });
     let image = Image::open(b.bytes.as_slice()).unwrap();
@@ -242,7 +242,7 @@ fn a_storage_that_is_not_known_asks_for_no_room() {
 }
 
 #[test]
-fn without_8_byte_loads_an_8_byte_scalar_is_contended() {
+fn scalar_without_load64_is_contended() {
     let bytes = sample().bytes;
     let fields: Vec<_> = Image::open(bytes.as_slice()).unwrap().fields().flatten().collect();
     let source = Restless { bytes: &bytes, seq_at: 1, loads: Cell::new(0), step: 0 };
@@ -253,7 +253,7 @@ fn without_8_byte_loads_an_8_byte_scalar_is_contended() {
 }
 
 #[test]
-fn a_live_writer_never_shows_a_torn_group() {
+fn group_live_writer_never_torn() {
     let mut b = Builder::new();
     let place = b.cell(2, 24, 0, &[0; 24]);
     let group = Desc { flags: MEMBER, slot_size: 24, place, ..LATCHED };

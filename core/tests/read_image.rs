@@ -1,4 +1,4 @@
-//! An image built by hand from FORMAT.md, read through every door of the reader.
+//! An image built by hand from FORMAT.md, read through all functions of the reader.
 
 mod read_support;
 
@@ -13,7 +13,7 @@ fn fields<S: Source>(image: &Image<S>) -> Vec<Field> {
     image.fields().map(|field| field.expect("the sample is good")).collect()
 }
 
-/// All that a reader can say of an image, as one text.
+/// All results of the reader for an image, as one text.
 fn everything<S: Source>(image: &Image<S>) -> String {
     let mut text = format!("{:?}\n", image.header());
     let mut out = [0xAA; 4096];
@@ -34,7 +34,7 @@ fn everything<S: Source>(image: &Image<S>) -> String {
 }
 
 #[test]
-fn the_header() {
+fn header_accessors() {
     let bytes = sample().bytes;
     assert_eq!(sniff(bytes.as_slice()), Format::Three);
     let image = Image::open(bytes.as_slice()).unwrap();
@@ -57,7 +57,7 @@ fn the_header() {
 }
 
 #[test]
-fn descriptions() {
+fn field_accessors() {
     let bytes = sample().bytes;
     let image = Image::open(bytes.as_slice()).unwrap();
     let fields = fields(&image);
@@ -101,7 +101,7 @@ fn descriptions() {
 }
 
 #[test]
-fn values() {
+fn read_every_field() {
     let bytes = sample().bytes;
     let image = Image::open(bytes.as_slice()).unwrap();
     let fields = fields(&image);
@@ -137,7 +137,7 @@ fn values() {
 }
 
 #[test]
-fn lanes() {
+fn lane_states_and_owners() {
     let bytes = sample().bytes;
     let image = Image::open(bytes.as_slice()).unwrap();
     let fields = fields(&image);
@@ -149,13 +149,13 @@ fn lanes() {
         assert_eq!(image.lane(lane), Verdict::Absent, "{lane}");
     }
 
-    // Whatever a lane says of itself that was never claimed.
+    // Whatever the state of a lane that was never claimed.
     let mut claimed = bytes.clone();
     put32(&mut claimed, LANES + 3 * STRIDE, 1);
     assert_eq!(Image::open(claimed.as_slice()).unwrap().lane(3), Verdict::Absent);
 
     let mut out = [0; 4096];
-    // Untouched cells mean zero, optional ones nothing, constants are everywhere.
+    // Fresh cells are zero, optional fields absent, constants in each lane.
     assert_eq!(image.read(1, &fields[at::COUNTER], &mut out), Verdict::Consistent(Value::U64(0)));
     let empty = Value::Text { text: "", cut: false };
     assert_eq!(image.read(1, &fields[at::TEXT], &mut out), Verdict::Consistent(empty));
@@ -165,7 +165,7 @@ fn lanes() {
 }
 
 #[test]
-fn all_members_come_from_one_slot() {
+fn read_slot_has_all_members() {
     let bytes = sample().bytes;
     let image = Image::open(bytes.as_slice()).unwrap();
     let fields = fields(&image);
@@ -178,7 +178,7 @@ fn all_members_come_from_one_slot() {
     assert_eq!(slot.value(&fields[at::GROUP_TEXT]), Verdict::Consistent(text));
     assert_eq!(slot.value(&fields[at::GROUP_LAST]), Verdict::Consistent(Value::F64(-0.25)));
     assert_eq!(decode(&fields[at::GROUP_TEXT], slot.bytes()), Verdict::Consistent(text));
-    // A field of another cell, or none.
+    // A field of another cell, or without one.
     assert_eq!(slot.value(&fields[at::COUNTER]), Verdict::Unknown);
     assert_eq!(slot.value(&fields[at::TIMER]), Verdict::NoRoom);
     assert_eq!(decode(&fields[at::GROUP_LAST], &[0; 16]), Verdict::NoRoom);
@@ -187,7 +187,7 @@ fn all_members_come_from_one_slot() {
 }
 
 #[test]
-fn a_buffer_that_is_too_small_is_said_to_be() {
+fn read_small_buffer_is_no_room() {
     let bytes = sample().bytes;
     let image = Image::open(bytes.as_slice()).unwrap();
     for field in fields(&image) {
@@ -207,7 +207,7 @@ fn a_buffer_that_is_too_small_is_said_to_be() {
 }
 
 #[test]
-fn any_alignment_and_shared_memory_give_the_same() {
+fn read_same_from_any_source() {
     let bytes = sample().bytes;
     let expected = everything(&Image::open(bytes.as_slice()).unwrap());
     for shift in 1..9 {
@@ -218,7 +218,7 @@ fn any_alignment_and_shared_memory_give_the_same() {
     }
     let region = shared(&bytes);
     assert_eq!(everything(&Image::open(Still::new(&region, true)).unwrap()), expected);
-    // Of a writer that lives, half a value could be read where no load has 8 bytes.
+    // Without loads of 8 bytes a value of a live writer could be torn.
     let (image, live) = (Image::open(bytes.as_slice()).unwrap(), Image::open(&region).unwrap());
     let mut contended = 0;
     for (lane, field) in (0..5).flat_map(|lane| fields(&image).into_iter().map(move |f| (lane, f)))
@@ -245,7 +245,7 @@ fn any_alignment_and_shared_memory_give_the_same() {
 }
 
 #[test]
-fn a_copy_of_the_metadata_is_enough_to_walk() {
+fn cursor_on_copy_of_metadata() {
     let bytes = sample().bytes;
     let header = Header::read(bytes.as_slice()).unwrap();
     let copy = &bytes[..header.lanes_offset() as usize];
@@ -262,10 +262,10 @@ fn a_copy_of_the_metadata_is_enough_to_walk() {
 }
 
 #[test]
-fn a_walk_goes_on_when_the_image_has_grown() {
+fn cursor_continues_after_new_fields() {
     let whole = sample().bytes;
     let all = fields(&Image::open(whole.as_slice()).unwrap());
-    // A group is cut in two, too.
+    // Also between members of a group.
     for first in 0..=all.len() {
         let mut bytes = whole.clone();
         put32(&mut bytes, 132, u32::try_from(first).unwrap());
@@ -281,20 +281,20 @@ fn a_walk_goes_on_when_the_image_has_grown() {
             seen.push(field.unwrap());
         }
         assert_eq!(seen, all);
-        // A count that became nonsense ends the walk.
+        // An invalid count ends the iteration.
         put32(&mut bytes, 132, 33);
         assert_eq!(cursor.next(bytes.as_slice(), &header), None);
     }
 }
 
 #[test]
-fn an_empty_image_is_good() {
+fn open_empty_image() {
     let bytes = Builder::new().bytes;
     assert_eq!(Image::open(bytes.as_slice()).unwrap().fields().count(), 0);
 }
 
 #[test]
-fn formats_are_told_apart() {
+fn sniff_recognises_formats() {
     assert_eq!(sniff([1_u8, 0].as_slice()), Format::One);
     assert_eq!(sniff([2_u8; 64].as_slice()), Format::Unknown);
     assert_eq!(sniff(b"\x89MMS\r\n\x1a\r".as_slice()), Format::Unknown);

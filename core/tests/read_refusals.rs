@@ -1,5 +1,5 @@
-//! One image for each rule of FORMAT.md section 12 about the whole image, which breaks
-//! exactly that rule; and pairs that show the order.
+//! Rules of FORMAT.md section 12 about the whole image: each case breaks one rule, and pairs of
+//! cases show the order.
 
 mod read_support;
 
@@ -13,7 +13,7 @@ fn n(n: usize) -> u32 {
     u32::try_from(n).unwrap()
 }
 
-/// Refuses the sample after `change`, over a slice and over shared memory.
+/// The refusal of the sample after `change`, from a slice and from shared memory.
 fn refusal(change: impl FnOnce(&mut Vec<u8>)) -> Refusal {
     let mut bytes = sample().bytes;
     change(&mut bytes);
@@ -25,7 +25,7 @@ fn refusal(change: impl FnOnce(&mut Vec<u8>)) -> Refusal {
     refusal
 }
 
-/// After a change of the fixed part, with a good checksum.
+/// The refusal after a change of the fixed part, with a good checksum.
 fn sealed(change: impl FnOnce(&mut Vec<u8>)) -> Refusal {
     refusal(|bytes| {
         change(bytes);
@@ -37,7 +37,7 @@ fn set32(at: usize, to: usize) -> Refusal {
     sealed(|bytes| put32(bytes, at, n(to)))
 }
 
-/// What the sample breaks after one change each, and where.
+/// Changes of the sample, each with the code and offset of the rule that it breaks.
 fn cases() -> Vec<(Refusal, &'static str, u32)> {
     let past = |at| {
         let limit = n(SIZE);
@@ -57,7 +57,7 @@ fn cases() -> Vec<(Refusal, &'static str, u32)> {
     vec![
         (refusal(|b| b[0] = 1), "bad-magic", 0),
         (refusal(|b| b[7] = 0x0D), "bad-magic", 0),
-        // As far as it is there.
+        // The bytes that exist.
         (refusal(|b| *b = b"hello".to_vec()), "bad-magic", 0),
         (refusal(|b| b.truncate(191)), "too-short", 191),
         (refusal(|b| b.truncate(5)), "too-short", 5),
@@ -105,22 +105,22 @@ fn cases() -> Vec<(Refusal, &'static str, u32)> {
 }
 
 #[test]
-fn each_rule_refuses_with_its_code_and_place() {
+fn image_broken_rule_has_code_and_offset() {
     for (refusal, code, offset) in cases() {
         assert_eq!((refusal.code(), refusal.offset()), (code, offset), "{refusal}");
     }
 }
 
 #[test]
-fn each_code_of_the_document_has_a_case_and_comes_in_its_order() {
+fn image_codes_of_document_have_cases_in_order() {
     let mut codes: Vec<_> = cases().iter().map(|(refusal, ..)| refusal.code()).collect();
     codes.dedup();
     assert_eq!(codes, documented_codes(0));
 }
 
-/// Each change with all later ones: the first in the order of the document is named.
+/// Each change with all later ones: the first rule in the order of the document is reported.
 #[test]
-fn the_first_broken_rule_is_named() {
+fn image_first_broken_rule_is_reported() {
     type Change = fn(&mut Vec<u8>);
     let fixed: [(Change, &str); 13] = [
         (|b| b[0] = 0, "bad-magic"),
@@ -139,7 +139,7 @@ fn the_first_broken_rule_is_named() {
     ];
     for (i, (_, code)) in fixed.iter().enumerate() {
         let mut bytes = sample().bytes;
-        // Backwards, because a later change of the same number would hide an earlier one.
+        // Backwards, so that an earlier change of the same bytes wins.
         fixed[i..].iter().rev().for_each(|(change, _)| change(&mut bytes));
         seal_header(&mut bytes);
         assert_eq!(Image::open(bytes.as_slice()).unwrap_err().code(), *code);
@@ -147,13 +147,13 @@ fn the_first_broken_rule_is_named() {
 }
 
 #[test]
-fn limits_are_good_themselves() {
+fn image_at_limit_is_good() {
     for (at, to) in [(140, 4), (136, HEAP_SIZE), (128, 3)] {
         let mut bytes = sample().bytes;
         put32(&mut bytes, at, n(to));
         assert_eq!(Image::open(bytes.as_slice()).err(), None, "{at} {to}");
     }
-    // A header as long as a later minor version may have, and more optional features.
+    // A longer header and more optional features of a later minor version.
     let mut bytes = sample().bytes;
     put16(&mut bytes, 10, 9);
     put64(&mut bytes, 24, u64::MAX);
@@ -166,7 +166,7 @@ fn limits_are_good_themselves() {
 }
 
 #[test]
-fn a_tool_can_look_at_an_image_that_is_building() {
+fn image_building_header_is_readable() {
     let mut bytes = sample().bytes;
     put32(&mut bytes, 128, 1);
     let header = Header::read(bytes.as_slice()).unwrap();
@@ -175,12 +175,12 @@ fn a_tool_can_look_at_an_image_that_is_building() {
 }
 
 #[test]
-fn every_truncation_is_refused() {
+fn image_truncated_is_refused() {
     let bytes = sample().bytes;
     for len in 0..SIZE {
         let refusal = Image::open(&bytes[..len]).unwrap_err();
         assert_eq!(refusal.code(), if len < 192 { "too-short" } else { "file-size" });
-        // Also a header that lies: then lanes, heap and descriptors are cut.
+        // Also with a larger file_size than the bytes, which cuts lanes, heap and descriptors.
         let mut short = bytes[..len].to_vec();
         if len >= 192 {
             put32(&mut short, 52, n(len));

@@ -1,5 +1,5 @@
-//! Rules of FORMAT.md that one field breaks next to others that keep them: parameters of kinds,
-//! journals, cells that are nobody's; and the words for what is refused.
+//! Rules of FORMAT.md about parameters of kinds, journals and cells, fences of reads, and texts of
+//! errors.
 
 mod read_support;
 
@@ -29,7 +29,7 @@ fn add(b: &mut Builder, kind: Kind, param: u32, detail: &[u8], desc: Desc) {
     seal_field(&mut b.bytes, index);
 }
 
-/// The codes of all fields, the same over a slice and over shared memory.
+/// The codes of all fields, from a slice and from shared memory.
 fn codes(b: &Builder) -> Vec<Option<&'static str>> {
     let code = |field: Result<Field, FieldError>| field.err().map(|error| error.code());
     let image = Image::open(b.bytes.as_slice()).unwrap();
@@ -46,7 +46,7 @@ fn code(kind: Kind, param: u32, detail: &[u8], desc: Desc) -> Option<&'static st
 }
 
 #[test]
-fn a_histogram_has_buckets_and_room_for_its_sums() {
+fn histogram_needs_buckets_and_slot_size() {
     let buckets = Buckets::integers(0.2, 1, 8);
     let count = buckets.elements();
     let good = Desc { storage: 4, count, flags: ARRAY, slot_size: 40, slots: 2, ..ATOMIC };
@@ -61,7 +61,7 @@ fn a_histogram_has_buckets_and_room_for_its_sums() {
 }
 
 #[test]
-fn a_window_is_as_long_as_its_ring_allows() {
+fn window_length_fits_slots() {
     let good = Desc { slot_size: 8, slots: 8, ..LATCHED };
     for (param, expected) in
         [(0, Some("kind-param")), (1, None), (6, None), (7, Some("kind-param"))]
@@ -71,7 +71,7 @@ fn a_window_is_as_long_as_its_ring_allows() {
 }
 
 #[test]
-fn a_rate_follows_the_counter_that_it_is_of() {
+fn rate_follows_its_counter() {
     let rate = Desc { count: 2, flags: ARRAY, slot_size: 16, place: 200, ..LATCHED };
     let after = |kind, param, detail, before| {
         let mut b = Builder::new();
@@ -86,7 +86,7 @@ fn a_rate_follows_the_counter_that_it_is_of() {
     let latched = Desc { slot_size: 8, ..LATCHED };
     assert_eq!(after(Kind::Counter, 1, b"60", latched), None, "of a machine of 32 bits");
     assert_eq!(after(Kind::Counter, 1, b"60", Desc { flags: MEMBER, ..latched }), None);
-    // Not what can be counted in checkpoints of 8 bytes.
+    // No counter of 8 bytes.
     assert_eq!(after(Kind::Gauge, 1, b"60", ATOMIC), bad);
     assert_eq!(after(Kind::Counter, 1, b"60", Desc { ty: 10, ..ATOMIC }), bad);
     assert_eq!(after(Kind::Counter, 1, b"60", Desc { flags: ARRAY, ..latched }), bad);
@@ -94,7 +94,7 @@ fn a_rate_follows_the_counter_that_it_is_of() {
     for (param, detail) in [(0, &b"60"[..]), (1, b""), (1, b"0"), (1, b"6x")] {
         assert_eq!(after(Kind::Counter, param, detail, ATOMIC), bad, "{param} {detail:?}");
     }
-    // Something between them.
+    // Another field between them.
     let mut b = Builder::new();
     add(&mut b, Kind::Counter, 0, b"", Desc { place: 72, ..ATOMIC });
     add(&mut b, Kind::Gauge, 0, b"", Desc { place: 80, ..ATOMIC });
@@ -103,7 +103,7 @@ fn a_rate_follows_the_counter_that_it_is_of() {
 }
 
 #[test]
-fn a_journal_is_an_array_of_u64_of_its_own() {
+fn journal_is_u64_array_of_its_own() {
     let good =
         Desc { storage: 4, count: 3, flags: ARRAY, slot_size: 16, slots: 4, place: 72, ..ATOMIC };
     let check = |desc| code(Kind::Gauge, 0, b"", desc);
@@ -112,14 +112,14 @@ fn a_journal_is_an_array_of_u64_of_its_own() {
     assert_eq!(check(Desc { flags: ARRAY | OPTIONAL, ..good }), bad);
     assert_eq!(check(Desc { flags: ARRAY | MEMBER, ..good }), bad);
     assert_eq!(check(Desc { ty: DataType::I64.code(), ..good }), bad);
-    // A type of a later version, which may be no array of bytes, but one it is.
+    // A type of a later version, which must still be an array.
     assert_eq!(check(Desc { ty: 200, ..good }), None);
     assert_eq!(check(Desc { ty: 200, flags: 0, ..good }), bad);
 }
 
-/// What belongs to slots is zero where there are none, whatever the numbers cancel to.
+/// Without slots all numbers of slots must be zero.
 #[test]
-fn an_atomic_field_has_no_slots() {
+fn atomic_field_has_no_slots() {
     for (slot_size, member, slots) in [(8, 8, 1), (0, 1, 2), (1, 0, 2), (8, 0, 1), (0, 0, 2)] {
         let desc = Desc { slot_size, member, slots, ..ATOMIC };
         let expected = Some("slots");
@@ -128,9 +128,9 @@ fn an_atomic_field_has_no_slots() {
     assert_eq!(code(Kind::Gauge, 0, b"", Desc { member: 8, ..ATOMIC }), Some("member"));
 }
 
-/// Where nobody knows how large a constant is there is no checksum to compare.
+/// The checksum of a constant of unknown size cannot be computed.
 #[test]
-fn a_constant_of_a_wrong_count_is_refused_for_that() {
+fn constant_wrong_count_is_refused() {
     let mut b = Builder::new();
     let place = b.heap(8, &[7; 16]);
     let index = b.field("x", Desc { place, ..CONSTANT });
@@ -140,7 +140,7 @@ fn a_constant_of_a_wrong_count_is_refused_for_that() {
 }
 
 #[test]
-fn the_limit_of_a_count_is_that_of_its_type() {
+fn count_limit_depends_on_type() {
     for (ty, size) in
         [(DataType::U8, 1), (DataType::U16, 2), (DataType::F32, 4), (DataType::F64, 8)]
     {
@@ -154,15 +154,15 @@ fn the_limit_of_a_count_is_that_of_its_type() {
     }
 }
 
-/// A place in the heap may be the same number as one in a lane.
+/// An offset in the heap may equal one in a lane.
 #[test]
-fn members_share_a_cell_with_members_of_their_group_alone() {
+fn member_shares_cell_only_with_its_group() {
     let mut b = Builder::new();
     let member = |member, place| Desc { flags: MEMBER, slot_size: 16, member, place, ..LATCHED };
     for desc in [member(0, 512), member(8, 512), member(0, 600), Desc { place: 512, ..CONSTANT }] {
         b.field("x", desc);
     }
-    // A heap that begins earlier.
+    // A heap that starts earlier.
     let heap = DESCRIPTORS + 4 * 64;
     for (at, to) in [(60, 4), (68, heap), (72, HEAP + HEAP_SIZE - heap), (136, b.heap - heap)] {
         put32(&mut b.bytes, at, u32::try_from(to).unwrap());
@@ -177,9 +177,9 @@ fn members_share_a_cell_with_members_of_their_group_alone() {
     }
 }
 
-/// Past the table there is nothing, though there are bytes.
+/// Also if there are bytes after the table.
 #[test]
-fn a_field_past_the_table_is_none() {
+fn field_past_table_is_refused() {
     let bytes = sample().bytes;
     let header = Header::read(bytes.as_slice()).unwrap();
     let mut cursor = Cursor::new();
@@ -194,10 +194,10 @@ fn a_field_past_the_table_is_none() {
     }
 }
 
-/// The most lanes that an image can have.
+/// The maximum number of lanes.
 #[test]
-fn as_many_lanes_as_the_format_allows() {
-    /// An image whose lanes are all zero past the bytes that there are.
+fn lanes_maximum_number() {
+    /// An image whose lanes past the existing bytes are zero.
     struct Sparse<'a>(&'a [u8], u32);
     impl Source for Sparse<'_> {
         fn size(&self) -> u32 {
@@ -221,9 +221,9 @@ fn as_many_lanes_as_the_format_allows() {
     assert_eq!(image.lane(2), Verdict::Absent);
 }
 
-/// A writer that died after it changed an element, and before it counted the change.
+/// A writer that died between the stores of an element and of seq.
 #[test]
-fn an_element_that_was_not_counted_yet_is_what_it_was() {
+fn journal_uncounted_change_is_reverted() {
     let mut bytes = sample().bytes;
     let image = Image::open(bytes.as_slice()).unwrap();
     let field = image.fields().nth(at::JOURNAL).unwrap().unwrap();
@@ -245,7 +245,7 @@ fn an_element_that_was_not_counted_yet_is_what_it_was() {
 }
 
 #[test]
-fn only_a_journal_is_read_as_one() {
+fn read_journal_other_storage_is_unknown() {
     let bytes = sample().bytes;
     let image = Image::open(bytes.as_slice()).unwrap();
     let lane = image.lane(0).consistent().unwrap();
@@ -253,21 +253,21 @@ fn only_a_journal_is_read_as_one() {
     for (index, field) in image.fields().map(Result::unwrap).enumerate() {
         let found = lane.read_journal(&bytes.as_slice(), &field, &mut out);
         assert_eq!(found == Verdict::Unknown, index != at::JOURNAL, "field {index}");
-        // It is no histogram, though it is a journal.
+        // A journal that is no histogram.
         let found = lane.read_histogram(&bytes.as_slice(), &field, &mut out);
         assert_eq!(found, Verdict::Unknown, "field {index}");
     }
 }
 
 #[test]
-fn a_value_by_its_number_is_where_the_document_says() {
+fn read_number_slot_of_number() {
     let bytes = sample().bytes;
     let image = Image::open(bytes.as_slice()).unwrap();
     let field = image.fields().nth(at::TEXT).unwrap().unwrap();
     let lane = image.lane(0).consistent().unwrap();
     let cell = u32::try_from(LANES).unwrap() + field.place();
     let mut out = [0; 48];
-    // Four slots, of which value 6 is the newest.
+    // Four slots, the newest value is 6.
     for (number, slot) in [(6, 2), (5, 1), (4, 0)] {
         let found = lane.read_number(image.source(), &field, number, &mut out);
         let found = found.consistent().unwrap();
@@ -279,9 +279,9 @@ fn a_value_by_its_number_is_where_the_document_says() {
     }
 }
 
-/// As an atomic cell of its own, so in a group and as a constant.
+/// Atomic, in a group and as a constant.
 #[test]
-fn a_state_that_has_no_name_is_damage_wherever_it_is() {
+fn state_without_name_is_damaged() {
     for value in [0_u8, 1, 2, 255] {
         let mut b = Builder::new();
         let state = |desc| Desc { ty: 3, ..desc };
@@ -311,7 +311,7 @@ fn a_state_that_has_no_name_is_damage_wherever_it_is() {
     }
 }
 
-/// A source that remembers the fences that it was asked for.
+/// A source that records its fences.
 struct Fences<'a>(&'a [u8], RefCell<Vec<Site>>);
 
 impl Source for Fences<'_> {
@@ -329,9 +329,9 @@ impl Source for Fences<'_> {
     }
 }
 
-/// PROTOCOL.md, for each way to look: which fences are between the loads.
+/// Fences between the loads of each kind of read, as in PROTOCOL.md.
 #[test]
-fn each_read_has_its_fences() {
+fn reads_have_their_fences() {
     use Site::{
         ReaderCount, ReaderElements, ReaderEnter, ReaderExit, ReaderLane, ReaderLanes,
         ReaderPresence, ReaderRetired, ReaderSlots, ReaderState,
@@ -372,7 +372,7 @@ fn each_read_has_its_fences() {
 }
 
 #[test]
-fn what_is_refused_is_said_in_words() {
+fn errors_have_texts() {
     let order = |section| Refusal::SectionOrder { section, found: 8, limit: 9 }.to_string();
     for (section, name) in
         [(Section::Descriptors, "descriptors"), (Section::Heap, "heap"), (Section::Lanes, "lanes")]
@@ -406,7 +406,7 @@ fn what_is_refused_is_said_in_words() {
 }
 
 #[test]
-fn a_string_is_empty_or_not() {
+fn heap_str_is_empty() {
     let bytes = sample().bytes;
     let image = Image::open(bytes.as_slice()).unwrap();
     let fields: Vec<Field> = image.fields().map(Result::unwrap).collect();

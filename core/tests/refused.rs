@@ -1,5 +1,5 @@
-//! Handles that do not fit a field, writers that are asked for too much, and what is said
-//! about it; clones and `Debug` of what works.
+//! Handles that do not fit, writers without room, and their error texts; clones and `Debug` of
+//! handles.
 #![cfg(target_pointer_width = "64")] // Shared gauges, and 64 bits that are atomic.
 
 use std::error::Error as _;
@@ -73,9 +73,9 @@ fn everything() -> (Writer<StaticMemory>, Lane<StaticMemory>, Vec<(&'static str,
     (writer, lane, ids)
 }
 
-/// Each handle fits the field of its own shape, and no other one.
+/// Each handle attaches to the field of its own shape and to no other one.
 #[test]
-fn a_handle_fits_its_field_alone() {
+fn attach_only_to_own_shape() {
     let (_writer, lane, ids) = everything();
     let fits = |attach: &dyn Fn(FieldId) -> Option<AttachError>| -> Vec<&'static str> {
         let refused = |field| {
@@ -99,7 +99,7 @@ fn a_handle_fits_its_field_alone() {
     assert!(fits!(Text<25, M>).is_empty() && fits!(Blob<25, M>).is_empty());
     assert_eq!(fits!(Blob<24, M>), ["bytes"]);
     assert_eq!(fits!(Array<u16, 5, M>), ["array"]);
-    // Not as many elements; no array; the first of a group.
+    // Another number of elements; no array; the first member of a group.
     assert!(fits!(Array<u16, 4, M>).is_empty() && fits!(Array<u16, 1, M>).is_empty());
     assert!(fits!(Array<u64, 1, M>).is_empty());
     assert_eq!(fits!(StateSet<Phase, M>), ["state"]);
@@ -117,9 +117,9 @@ fn a_handle_fits_its_field_alone() {
     assert_eq!(none.to_string(), "there is no field 99: the image has 17");
 }
 
-/// A clone writes to the same place, and `Debug` shows what it has.
+/// A clone writes to the same cell, and `Debug` shows its value.
 #[test]
-fn clones_go_on_where_the_first_one_was() {
+fn handle_clone_writes_same_cell() {
     let (writer, lane, ids) = everything();
     let id = |name: &str| ids.iter().find(|(known, _)| *known == name).unwrap().1;
     let counter = Counter::attach(&lane, id("counter")).unwrap();
@@ -165,7 +165,7 @@ fn clones_go_on_where_the_first_one_was() {
     assert!(format!("{group:?}").starts_with("Group"));
     let events = Events::<24, _>::attach(&lane, id("events")).unwrap();
     assert!(events.record(1, "a line"));
-    // Cut at a character, and nothing after that.
+    // Cut at a character, and no text after that.
     assert!(!events.record_fmt(2, format_args!("{}{}", "\u{e4}".repeat(13), "x")));
     assert_eq!(events.clone().number(), 2);
     let blob = Blob::<24, _>::attach(&lane, id("bytes")).unwrap();
@@ -173,9 +173,9 @@ fn clones_go_on_where_the_first_one_was() {
     blob.clear();
 }
 
-/// What a specification may not be, with the words for it.
+/// Invalid specifications, with their error texts.
 #[test]
-fn specifications_are_refused_with_a_reason() {
+fn spec_invalid_has_reason() {
     let long = "x".repeat(5000);
     let pairs = [("k", long.as_str())];
     let refused = |spec: FieldSpec<'_>| {
@@ -217,9 +217,8 @@ fn specifications_are_refused_with_a_reason() {
     );
 }
 
-/// A writer without room says which room.
 #[test]
-fn what_is_full_is_said() {
+fn writer_full_error_says_what() {
     let mut geometry = Geometry::new(1);
     geometry.reserve(1, 64, 8);
     let mut writer = Writer::create_zeroed(memory(), &geometry, [7; 16], 0).unwrap();
@@ -258,10 +257,10 @@ fn what_is_full_is_said() {
     assert_eq!(error, WriteError::TableFull { capacity: 1 });
 }
 
-/// Memory in owners that are shared, and what holds on to it.
+/// Memory in shared owners, with a guard.
 #[cfg(feature = "alloc")]
 #[test]
-fn memory_can_be_shared_and_kept() {
+fn memory_shared_owners_and_guard() {
     struct Dropped(Arc<()>);
     let memory = memory();
     assert!(!memory.is_empty());
@@ -298,9 +297,9 @@ fn memory_can_be_shared_and_kept() {
     assert_eq!(WriteError::Region(error).to_string(), error.to_string());
 }
 
-/// Codes and names of the small types, there and back.
+/// Codes and names of the enumerations.
 #[test]
-fn codes_have_names() {
+fn codes_and_names_round_trip() {
     for code in 0..=255 {
         let level = Level::from_code(code);
         assert_eq!(level.code(), code.min(2));
@@ -327,9 +326,9 @@ fn codes_have_names() {
     assert_eq!(known(&|code| Storage::from_code(code).is_some()), 4);
 }
 
-/// FORMAT.md section 4.2, kind by kind: which types, alone or as an array of how many.
+/// Types of each kind, scalar or array of a length: FORMAT.md section 4.2.
 #[test]
-fn kinds_allow_what_the_document_says() {
+fn kind_allows_types_of_document() {
     use DataType::{Bool, Bytes, F32, F64, I8, I16, I32, I64, Text, U8, U16, U32, U64};
     let all = [U8, U16, U32, U64, I8, I16, I32, I64, F32, F64, Bool, Text, Bytes];
     let wide = [U64, I64, F64];
@@ -352,9 +351,9 @@ fn kinds_allow_what_the_document_says() {
     }
 }
 
-/// The coarsest scale that keeps the error: the table of FORMAT.md section 4.5.
+/// The coarsest scale of each error: the table of FORMAT.md section 4.5.
 #[test]
-fn buckets_are_no_finer_than_asked() {
+fn buckets_coarsest_scale_for_error() {
     // Rounded up.
     let percent = [17.2, 8.65, 4.33, 2.17, 1.09, 0.542];
     for (scale, error) in (1..=6).zip(percent) {
@@ -364,7 +363,7 @@ fn buckets_are_no_finer_than_asked() {
             assert_eq!(buckets.scale(), scale, "{asked}");
             assert!(buckets.relative_error() <= asked);
         }
-        // A little less than that scale can do.
+        // Slightly less than the error of that scale.
         let finer = Buckets::integers(buckets[0].relative_error() * 0.999, 1, 1000).scale();
         assert_eq!(finer, (scale + 1).min(6), "{asked}");
     }

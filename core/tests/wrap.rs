@@ -1,6 +1,5 @@
-//! Where numbers come round to 0, readers stall and verdicts turn: PROTOCOL.md sections 2.3,
-//! 2.5 and 9, at their edges, by the shipping code over real memory. Counters start shortly
-//! before the end of 32 bits.
+//! Edges of PROTOCOL.md sections 2.3, 2.5 and 9 in real memory: numbers that wrap to 0, readers
+//! that stall, and the limits of verdicts. Numbers start shortly below 2^32.
 
 use std::cell::Cell;
 
@@ -30,8 +29,8 @@ const WINDOW: usize = 4;
 const EVENTS: usize = 5;
 const HISTOGRAM: usize = 6;
 
-/// An image with one lane, whose cells have come to the number `from`, or to one a little less
-/// that is a multiple of their slots: so the newest slot is the first one, as in a fresh cell.
+/// An image with one lane whose cells have the number `from`, rounded down to a multiple of their
+/// slots, so that the newest slot is the first one as in a fresh cell.
 struct Old {
     writer: Writer<Memory>,
     lane: Lane<Memory>,
@@ -86,11 +85,11 @@ fn id(index: usize) -> FieldId {
     FieldId::from_index(u32::try_from(index).unwrap())
 }
 
-/// Sixteen numbers before the end.
+/// Sixteen numbers before the wrap.
 const LATE: u32 = u32::MAX - 15;
 
 #[test]
-fn latched_values_go_on_over_the_end() {
+fn latched_values_number_wraps() {
     let old = Old::new(&FIELDS, LATE);
     let fields = old.fields();
     let text = Text::<16, _>::attach(&old.lane, id(TEXT)).unwrap();
@@ -113,7 +112,7 @@ fn latched_values_go_on_over_the_end() {
             let Value::Array(values) = value else { panic!("{value:?}") };
             assert_eq!(values.bytes(), [n.to_le_bytes(), (10 * n).to_le_bytes()].as_flattened());
         });
-        // These add to what the last slot has, also when its number is 0.
+        // These add to the last slot, also if its number is 0.
         assert_eq!((timer.totals().count, timer.totals().sum), (n, n * (n + 1) / 2));
         old.read(&fields[TIMER], |value| {
             let Value::Array(values) = value else { panic!("{value:?}") };
@@ -124,11 +123,11 @@ fn latched_values_go_on_over_the_end() {
 }
 
 #[test]
-fn a_histogram_goes_on_over_the_end() {
+fn histogram_number_wraps() {
     let old = Old::new(&FIELDS, LATE - 100);
     let fields = old.fields();
     let mut recorded = 0;
-    // A new owner every ten values: each of them moves the number on by the slots.
+    // A new owner every ten values, each of which adds the number of slots to the number.
     for _ in 0..5 {
         let histogram = Histogram::<u64, _>::attach(&old.lane, id(HISTOGRAM)).unwrap();
         for _ in 0..10 {
@@ -148,9 +147,9 @@ fn a_histogram_goes_on_over_the_end() {
     assert!(old.seq(&fields[HISTOGRAM]).load() < 1000, "it went round");
 }
 
-/// Fewer values than there are, for as many publishes as the ring has slots; never a wrong one.
+/// Fewer values than exist, for as many publishes as the ring has slots; never a wrong one.
 #[test]
-fn rings_go_on_over_the_end() {
+fn rings_number_wraps() {
     let old = Old::new(&FIELDS, LATE);
     let fields = old.fields();
     let events = Events::<16, _>::attach(&old.lane, id(EVENTS)).unwrap();
@@ -170,7 +169,7 @@ fn rings_go_on_over_the_end() {
             else {
                 continue;
             };
-            // What was there before the first of these is an empty line.
+            // Before the first line there is an empty one.
             let line = n.checked_sub(back.into()).filter(|line| *line > 0);
             let text = line.map_or_else(String::new, |line| format!("line {line}"));
             assert_eq!(
@@ -179,7 +178,7 @@ fn rings_go_on_over_the_end() {
             );
             found += 1;
         }
-        // One is being overwritten, and number 0 is none.
+        // One slot is being overwritten, and number 0 is no value.
         let hidden = u32::from(newest < field.slots() - 1);
         assert_eq!(found, field.slots() - 1 - hidden, "after {n} lines");
         let mut out = vec![0; fields[WINDOW].buffer_size()];
@@ -199,7 +198,7 @@ fn rings_go_on_over_the_end() {
 }
 
 #[test]
-fn a_rate_goes_on_over_the_end() {
+fn rate_number_wraps() {
     const RATE: [FieldSpec<'_>; 2] =
         [FieldSpec::counter("rate"), FieldSpec::rate("rate.rate", 1, &["1"])];
     let old = Old::new(&RATE, LATE);
@@ -217,15 +216,15 @@ fn a_rate_goes_on_over_the_end() {
         if newest == 0 {
             assert_eq!(slot, Verdict::Absent);
         } else {
-            // The sum before what was added at that time.
+            // The sum before that addition.
             let expected = [n * 1_000_000, n - 1].map(u64::to_le_bytes);
             assert_eq!(slot.consistent().unwrap().bytes(), expected.as_flattened());
         }
     }
 }
 
-/// A region in which something happens whenever the number of a cell is loaded: a reader that
-/// is stopped there, and goes on later.
+/// A region that calls `meanwhile` when the number of a cell is loaded: as if the reader stopped
+/// there.
 struct Stalled<'a, F> {
     region: &'a Region<Memory>,
     seq: u32,
@@ -242,7 +241,7 @@ impl<F: Fn(u32)> Source for Stalled<'_, F> {
         let value = self.region.load32(offset);
         if offset == self.seq {
             self.loads.set(self.loads.get() + 1);
-            // After it: what the reader has loaded is old by then.
+            // After the load, so that the loaded number is old.
             (self.meanwhile)(self.loads.get());
         }
         value
@@ -261,8 +260,8 @@ impl<F: Fn(u32)> Source for Stalled<'_, F> {
     }
 }
 
-/// Reads `field` by a reader that is stopped after its load number `load` of the cell's
-/// number, while `meanwhile` happens; its verdict, and how often it loaded the number.
+/// Reads `field`, with `meanwhile` after load number `load` of the cell's number. Returns the
+/// verdict and the number of loads.
 fn stalled<R>(
     old: &Old,
     field: &Field,
@@ -276,9 +275,9 @@ fn stalled<R>(
     (result, source.loads.get())
 }
 
-/// S - 2 publishes in a pass leave the value, S - 1 do not; near the end too.
+/// S - 2 publishes during a pass keep the value, S - 1 do not; also near the wrap.
 #[test]
-fn a_stalled_reader_keeps_a_value_as_long_as_its_slot_is_left_alone() {
+fn latch_stalled_reader_keeps_value_for_slots_minus_two() {
     for from in [16, LATE, LATE + 12, LATE + 8] {
         let old = Old::new(&FIELDS, from);
         let fields = old.fields();
@@ -303,17 +302,16 @@ fn a_stalled_reader_keeps_a_value_as_long_as_its_slot_is_left_alone() {
                 let Some(Value::Array(values)) = verdict.consistent() else { panic!("no value") };
                 u64::from_le_bytes(*values.bytes().first_chunk().unwrap())
             });
-            // Refused once, and then there is no disturbance any more.
+            // Refused once; the next attempt succeeds.
             let expected = if accepted { (before, 2) } else { (last.get(), 4) };
             assert_eq!((seen, loads), expected, "{during} publishes in a pass, from {from}");
         }
     }
 }
 
-/// A number that went back (which no writer does, but memory in a hostile file) and one that
-/// went nearly all the way round are far away, not near.
+/// A number that went back (in a hostile file) or nearly wrapped is far away, not near.
 #[test]
-fn nearly_all_the_way_round_is_refused() {
+fn latch_nearly_wrapped_is_refused() {
     let old = Old::new(&FIELDS, LATE);
     let fields = old.fields();
     let array = Array::<u64, 2, _>::attach(&old.lane, id(ARRAY)).unwrap();
@@ -334,10 +332,9 @@ fn nearly_all_the_way_round_is_refused() {
     }
 }
 
-/// A writer that publishes S - 1 values in each pass is never read: contended, after 16
-/// attempts, in which the number comes round.
+/// S - 1 publishes in each pass: contended after 16 attempts, in which the number wraps.
 #[test]
-fn contended_comes_after_sixteen_attempts() {
+fn latch_contended_after_sixteen_attempts() {
     let old = Old::new(&FIELDS, LATE);
     let fields = old.fields();
     let array = Array::<u64, 2, _>::attach(&old.lane, id(ARRAY)).unwrap();
@@ -358,18 +355,19 @@ fn contended_comes_after_sixteen_attempts() {
     assert_eq!(ATTEMPTS, 16, "what the document says");
 }
 
-/// The same for a journal, which is loaded three times in an attempt.
+/// A journal loads the number three times in each attempt.
 #[test]
-fn a_journal_is_contended_after_sixteen_attempts() {
+fn journal_contended_after_sixteen_attempts() {
     let old = Old::new(&FIELDS, LATE);
     let fields = old.fields();
     let field = &fields[HISTOGRAM];
     let histogram = Histogram::<u64, _>::attach(&old.lane, id(HISTOGRAM)).unwrap();
     let slots = field.slots();
-    // As many as a pass may span, and one more, while the elements are loaded and afterwards.
+    // As many changes as a pass may span, and one more, during the loads of the elements and
+    // afterwards.
     for (at, count, expected) in [
         (1, slots - 2, None),
-        // An attempt ends where it is clear that it is in vain.
+        // An attempt ends as soon as it fails.
         (1, slots - 1, Some(2 * 16)),
         (2, slots - 2, None),
         (2, slots - 1, Some(3 * 16)),
@@ -377,7 +375,7 @@ fn a_journal_is_contended_after_sixteen_attempts() {
         let passes = Cell::new(0);
         let begin = Cell::new(old.seq(field).load());
         let meanwhile = |_load: u32| {
-            // Which load of the attempt it is: the first one begins it.
+            // Number of the load in its attempt.
             let now = old.seq(field).load();
             if passes.get() == 0 {
                 begin.set(now);
@@ -405,9 +403,9 @@ fn a_journal_is_contended_after_sixteen_attempts() {
     assert!(old.seq(field).load() < LATE, "it went round");
 }
 
-/// A window that is never at rest is contended; one line of a ring is gone or right.
+/// A window that always changes is contended; a line of a ring is absent or right.
 #[test]
-fn a_stalled_reader_of_a_ring() {
+fn ring_stalled_reader() {
     let old = Old::new(&FIELDS, LATE);
     let fields = old.fields();
     let window = Window::<u64, _>::attach(&old.lane, id(WINDOW)).unwrap();
@@ -416,7 +414,7 @@ fn a_stalled_reader_of_a_ring() {
     let every = |_load: u32| (0..field.slots()).for_each(|n| window.record(n.into()));
     let (contended, _) = stalled(&old, field, every, |verdict| verdict == Verdict::Contended);
     assert!(contended);
-    // Whoever stalls for as long as the oldest wanted value lasts, still has all of them.
+    // A stall that keeps the oldest requested value keeps all of them.
     let spare = field.slots() - 1 - 5;
     let once = |load: u32| {
         if load == 1 {

@@ -1,4 +1,4 @@
-//! What a writer takes of the room that it was given: no more, and nothing of its neighbours.
+//! Room that a writer takes in heap and cells: no more than measured, and none of its neighbours.
 
 use mmstats_core::read::{Field, Image, Value, Verdict};
 use mmstats_core::{
@@ -20,9 +20,9 @@ fn image(writer: &mut Writer<StaticMemory>) -> (Image<&Region<StaticMemory>>, Ve
     (image, fields)
 }
 
-/// Sixteen are remembered, the oldest makes room.
+/// Sixteen recent texts; a new one replaces the oldest.
 #[test]
-fn a_help_is_stored_once_while_it_is_remembered() {
+fn help_recent_is_stored_once() {
     let helps: Vec<String> = (0..18).map(|i| format!("Help {i}.")).collect();
     let mut writer = writer(60, 2048, 2048);
     let order = [0, 0, 1].into_iter().chain(1..16).chain([0, 16, 0, 1]);
@@ -36,21 +36,21 @@ fn a_help_is_stored_once_while_it_is_remembered() {
     for (at, help) in order.iter().enumerate().take(19) {
         assert_eq!(place(at), first(*help), "field {at}");
     }
-    // The seventeenth drove the first out, and that the second.
+    // The seventeenth replaced the first, and that one the second.
     let last = order.len() - 1;
     assert!(place(last - 1) > place(last - 2), "stored again");
     assert!(place(last) > place(last - 1), "stored again");
 }
 
-/// The heap that fields ask for is the heap that they take, however many helps are new.
+/// Fields take as much of the heap as measured, however many helps are new.
 #[test]
-fn fields_fit_into_the_heap_that_they_take() {
+fn add_takes_measured_heap() {
     let helps: Vec<String> = (0..40).map(|i| format!("A help, number {i:02}.")).collect();
     let field = |i: &usize| FieldSpec::counter("abc").unit("units").help(&helps[*i]);
     for (before, new) in [
         (0..1, vec![1, 0, 1, 0]),
         (0..7, vec![6, 7, 8, 0, 7]),
-        // One is driven out by the new ones, then all; each is stored again.
+        // The new ones replace one, then all; each is stored again.
         (0..15, vec![15, 16, 0, 16]),
         (0..16, vec![16, 0, 17, 1]),
         (0..16, vec![16, 15, 14, 17, 13]),
@@ -77,9 +77,9 @@ fn fields_fit_into_the_heap_that_they_take() {
     }
 }
 
-/// A text that never changes lies between strings, and none of them touches another.
+/// A constant text lies between strings without overlap.
 #[test]
-fn constants_leave_their_neighbours_alone() {
+fn constant_between_strings() {
     for len in 1..=12 {
         let label = "l".repeat(len);
         let mut writer = writer(4, 256, 64);
@@ -100,9 +100,9 @@ fn constants_leave_their_neighbours_alone() {
     }
 }
 
-/// What is given back from another image goes where it was, and what does not fit nowhere.
+/// Restored values fill their cells; surplus units are ignored.
 #[test]
-fn restored_values_stay_in_their_cells() {
+fn restore_stays_inside_cells() {
     let buckets = Buckets::integers(0.2, 1, 8);
     let specs = [
         FieldSpec::counter("before"),
@@ -134,7 +134,7 @@ fn restored_values_stay_in_their_cells() {
     let value = Value::Text { text: "restored too", cut: false };
     let lane = image.lane(0).consistent().unwrap();
     assert_eq!(lane.newest(image.source(), &fields[1]), 1);
-    // Presence is not restored: the handle that comes next says what has a value.
+    // Presence is not restored: the next handle sets it.
     let slot = lane.read_number(image.source(), &fields[1], 1, &mut out).consistent().unwrap();
     assert_eq!(slot.value(&fields[1]), Verdict::Consistent(value));
     let found = lane.read_histogram(image.source(), &fields[3], &mut out).consistent().unwrap();

@@ -1,6 +1,6 @@
-//! What the loom tests share: how much is explored, what is broken on purpose, and a latched
-//! cell on loom's atomics.
-#![allow(dead_code)] // Each test uses its part.
+//! Shared parts of the loom tests: bounds of the exploration, mutants, and a latched cell on loom's
+//! atomics.
+#![allow(dead_code)] // Each test uses a part.
 #![allow(unreachable_pub)] // A module of tests.
 
 use std::cell::Cell as Local;
@@ -11,10 +11,10 @@ use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 use mmstats_core::protocol::{Bound, ReadCell, Site, WriteCell, publish};
 
-/// Runs a model in every execution with at most so many preemptions.
+/// Runs a model in all executions with at most `preemptions` preemptions.
 ///
-/// `MMSTATS_LOOM_PREEMPTIONS` says another number, or `all`: every execution there is. That
-/// ends in reasonable time for the tests named in `tests/README.md`.
+/// `MMSTATS_LOOM_PREEMPTIONS` overrides the number; `all` runs every execution, which ends in
+/// reasonable time for the tests named in `tests/README.md`.
 pub fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = match std::env::var("MMSTATS_LOOM_PREEMPTIONS") {
@@ -26,7 +26,7 @@ pub fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// What is broken on purpose.
+/// A mutant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutant {
     /// Nothing.
@@ -38,7 +38,7 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    /// Whether this site is as it should be.
+    /// Whether this site is not weakened.
     pub fn keeps(self, site: Site) -> bool {
         self != Self::Site(site)
     }
@@ -68,7 +68,7 @@ impl Mutant {
     }
 }
 
-/// Value number `n` is the words n, 10 n, ...: anything else is torn or was never published.
+/// Value `n` has the words n, 10 n, ...: others are torn or were never published.
 pub fn words_of<const W: usize>(n: u32) -> [u64; W] {
     let mut power = 1;
     [(); W].map(|()| {
@@ -78,9 +78,9 @@ pub fn words_of<const W: usize>(n: u32) -> [u64; W] {
     })
 }
 
-/// What the writers stored last. They ask here and not in loom's atomics: loom remembers
-/// only the last load of each, so a writer's own load would hide the reader's, and loom
-/// would not try to put the store between them.
+/// Last stores of the writers, which load from here instead of loom's atomics: loom remembers only
+/// the last load of an atomic, so a writer's load would hide the reader's, and loom would not order
+/// the store between them.
 struct Stored<const S: usize, const W: usize> {
     seq: u32,
     slots: [[u64; W]; S],
@@ -95,7 +95,7 @@ pub struct Cell<const S: usize, const W: usize> {
 }
 
 impl<const S: usize, const W: usize> Cell<S, W> {
-    /// The newest value has the number `seq`; 0 is a fresh cell.
+    /// A cell whose newest value is number `seq`; 0 for a fresh cell.
     pub fn new(mutant: Mutant, seq: u32) -> Arc<Self> {
         let mut slots = [[0; W]; S];
         if seq != 0 {
@@ -113,11 +113,11 @@ impl<const S: usize, const W: usize> Cell<S, W> {
     }
 }
 
-/// The writer; it dies after `stores` stores (all later ones are lost).
+/// A writer that dies after `stores` stores: later ones are lost.
 pub struct Writer<const S: usize, const W: usize> {
     cell: Arc<Cell<S, W>>,
     stores: Local<u32>,
-    /// How many numbers it leaves out.
+    /// Number of values that it skips.
     pub skips: Local<u32>,
 }
 
@@ -185,7 +185,7 @@ impl<'a, const S: usize, const W: usize> Reader<'a, S, W> {
         Self { cell, words: [0; W] }
     }
 
-    /// The copy is value number `n`.
+    /// Checks that the copy is value `n`.
     pub fn holds(&self, n: u32) {
         assert_eq!(self.words, words_of(n), "torn or older value than {n}");
     }
@@ -206,7 +206,7 @@ impl<const S: usize, const W: usize> ReadCell for Reader<'_, S, W> {
         }
     }
 
-    // No yield: loom would let the writer run to its end, and never try a second refusal.
+    // No yield: loom would run the writer to its end and never explore a second refusal.
     fn pause(&mut self) {}
 
     fn bound(&self, bound: Bound, exact: u32) -> u32 {
@@ -214,8 +214,8 @@ impl<const S: usize, const W: usize> ReadCell for Reader<'_, S, W> {
     }
 }
 
-/// Tests that loom must refuse, one for each site and bound of these lists, and the proof that
-/// none is missing: a new site or bound without a mutant does not pass.
+/// Tests that must fail, one for each site and bound of these lists. A site or bound without a
+/// mutant fails a test.
 #[macro_export]
 macro_rules! mutants {
     (
@@ -243,7 +243,7 @@ macro_rules! mutants {
         )*
 
         #[test]
-        fn every_site_and_every_bound_has_a_mutant() {
+        fn sites_and_bounds_have_mutants() {
             let sites: &[&[Site]] = &[$($sites),*];
             let mut ours = vec![$(Site::$site),*];
             ours.dedup();

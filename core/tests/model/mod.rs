@@ -1,7 +1,7 @@
-//! A plain model of an image: operations on the writer and on it, and a comparison of what a
-//! reader finds with what the model says.
+//! A plain model of an image: operations on the writer and the model, and a comparison of the
+//! reader's result with the model.
 //!
-//! Used by the property tests here and by the fuzz target `write`.
+//! Used by the property tests and by the fuzz target `write`.
 #![allow(dead_code, missing_docs, unreachable_pub)] // Each user takes a part.
 
 mod values;
@@ -14,17 +14,17 @@ use mmstats_core::{
 use values::{CAPACITY, ELEMENTS, LINES, STATES, WINDOW, buckets, compare, publish};
 pub use values::{Held, Memory, What};
 
-/// Bytes of the memory that images are made in.
+/// Size of the memory of images in bytes.
 pub const ROOM: usize = 1 << 18;
 
-/// Memory for images, one after the other.
+/// Memory that is used again for each image.
 #[must_use]
 pub fn memory() -> Memory {
     let bytes: &'static mut StaticBytes<ROOM> = Box::leak(Box::new(StaticBytes::new()));
     bytes.into_memory()
 }
 
-/// What a field is to be; strings may break rules.
+/// Specification of a field; strings may break rules.
 #[derive(Debug, Clone)]
 pub struct Spec {
     pub what: What,
@@ -36,7 +36,7 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Calls `act` with the specification, or the two of a rate.
+    /// Calls `act` with the specification, or with both of a rate.
     fn with<T>(&self, act: impl FnOnce(&[FieldSpec<'_>]) -> T) -> T {
         let attributes: Vec<_> =
             self.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -74,18 +74,18 @@ impl Spec {
     }
 }
 
-/// What somebody does with an image.
+/// An operation on an image.
 #[derive(Debug, Clone)]
 pub enum Op {
     Add(Spec),
-    /// Fields that are published together.
+    /// A group.
     Group(Vec<Spec>),
     Retire(u32),
-    /// A thread begins.
+    /// Claims a lane.
     Claim,
-    /// A thread ends.
+    /// Hands a lane back.
     HandBack(u32),
-    /// A value, in a lane that somebody owns.
+    /// Sets a value in a claimed lane.
     Publish {
         lane: u32,
         field: u32,
@@ -94,7 +94,7 @@ pub enum Op {
     GoLive,
     Close,
     Refuse,
-    /// The program is gone from one moment to the next.
+    /// The program dies.
     Die,
 }
 
@@ -114,7 +114,7 @@ struct Owned {
     held: Vec<Held>,
 }
 
-/// An image with its writer, and what should be in it.
+/// An image with its writer, and its expected content.
 #[derive(Debug)]
 pub struct World {
     writer: Option<Writer<Memory>>,
@@ -126,11 +126,11 @@ pub struct World {
 }
 
 impl World {
-    /// An image with room for these fields and a little more; `None` if that is too much.
+    /// An image with room for these fields and some more; `None` if it exceeds the memory.
     ///
     /// # Panics
     ///
-    /// If the writer refuses what it may not.
+    /// If the writer refuses valid fields.
     #[must_use]
     pub fn new(memory: Memory, lanes: u32, planned: &[Op], more: [u32; 3]) -> Option<Self> {
         let mut geometry = Geometry::new(lanes);
@@ -161,11 +161,11 @@ impl World {
         Some(world)
     }
 
-    /// Does one thing.
+    /// Applies an operation.
     ///
     /// # Panics
     ///
-    /// If the writer answers otherwise than the model.
+    /// If the writer's result differs from the model.
     pub fn act(&mut self, op: &Op) {
         let Some(writer) = &mut self.writer else { return };
         match op {
@@ -210,7 +210,7 @@ impl World {
             }
             Op::Die => {
                 self.writer = None;
-                // Nobody hands anything back.
+                // No lane is handed back.
             }
         }
     }
@@ -265,7 +265,7 @@ impl World {
     fn publish(&mut self, lane: u32, field: u32, n: u64) {
         let Some(described) = self.fields.get(field as usize) else { return };
         let what = described.spec.what;
-        // A group is set as a whole, by another handle; the second field of a rate has none.
+        // A group is set as a whole by another handle; the second field of a rate has none.
         if described.member || described.second {
             return;
         }
@@ -275,11 +275,11 @@ impl World {
         }
     }
 
-    /// Reads everything, and compares.
+    /// Reads all fields and compares them with the model.
     ///
     /// # Panics
     ///
-    /// If anything is not as the model says.
+    /// If anything differs from the model.
     pub fn look(&self) {
         let image = match Image::open(&self.region) {
             Ok(image) => image,
@@ -346,7 +346,7 @@ fn one(
 }
 
 fn with_all<T>(specs: &[Spec], act: impl FnOnce(&[FieldSpec<'_>]) -> T) -> T {
-    // Strings that live long enough: those of the specs themselves, and the pairs here.
+    // Pairs that outlive the specification.
     let pairs: Vec<Vec<(&str, &str)>> = specs
         .iter()
         .map(|spec| spec.attributes.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect())
@@ -370,7 +370,7 @@ fn with_all<T>(specs: &[Spec], act: impl FnOnce(&[FieldSpec<'_>]) -> T) -> T {
     act(&all)
 }
 
-/// What a field holds before anything was stored. Groups here have counters and gauges.
+/// Initial value of a field. Groups here have counters and gauges.
 fn initial(what: What, member: bool) -> Held {
     match what {
         What::Counter | What::Rate => Held::Unsigned(0),
@@ -379,7 +379,7 @@ fn initial(what: What, member: bool) -> Held {
     }
 }
 
-/// The rules of FORMAT.md for strings, once more.
+/// The rules of FORMAT.md for strings, independently of the crate.
 fn is_good(spec: &Spec) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let keys = || spec.attributes.iter().map(|(key, _)| key);
@@ -393,7 +393,7 @@ fn is_good(spec: &Spec) -> bool {
         && spec.attributes.iter().all(|(_, value)| !value.contains('\0'))
 }
 
-/// Rings and constants have places of their own.
+/// Rings and constants cannot be members.
 fn can_join(spec: &Spec) -> bool {
     !matches!(spec.what, What::Window | What::InfoNumber)
 }

@@ -1,4 +1,4 @@
-//! What a lane holds, in plain Rust, and by which handle it gets there.
+//! Values of a lane in plain Rust, and the handles that store them.
 
 use std::collections::VecDeque;
 
@@ -8,16 +8,16 @@ use mmstats_core::{
     State, StateSet, StaticMemory, Text, Timer, TimerTotals, Window,
 };
 
-/// The memory of every image here.
+/// Memory of all images here.
 pub type Memory = StaticMemory;
 
 /// Capacity of all texts, bytes and lines.
 pub const CAPACITY: usize = 19;
-/// Values of a window.
+/// Length of a window.
 pub const WINDOW: u32 = 3;
-/// Least lines of a ring; there are as many as slots less 1.
+/// Minimum number of lines of a ring, which has one less than slots.
 pub const LINES: u32 = 3;
-/// Elements of an array.
+/// Number of elements of an array.
 pub const ELEMENTS: usize = 5;
 /// The names of the states.
 pub const STATES: &[&str] = &["idle", "busy", "\u{fc}ber"];
@@ -41,7 +41,7 @@ impl State for Phase {
     }
 }
 
-/// What a field is.
+/// Type and kind of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     Counter,
@@ -103,10 +103,10 @@ impl What {
     }
 }
 
-/// What one field holds in one lane.
+/// Value of one field in one lane.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Held {
-    /// Nothing yet, or nothing any more.
+    /// No value.
     Nothing,
     Unsigned(u64),
     Signed(i64),
@@ -129,7 +129,7 @@ pub enum Held {
 }
 
 impl Held {
-    /// Before anything was stored in a lane.
+    /// In a fresh lane.
     pub fn initial(what: What) -> Self {
         match what {
             What::Counter | What::Rate => Self::Unsigned(0),
@@ -145,7 +145,7 @@ impl Held {
         }
     }
 
-    /// After the lane was handed back: what is optional is gone.
+    /// After the lane was handed back: optional values are absent.
     pub fn hand_back(&mut self, what: What) {
         if Self::initial(what) == Self::Nothing {
             *self = Self::Nothing;
@@ -153,7 +153,7 @@ impl Held {
     }
 }
 
-/// Some text made of a number: of any length, with characters of two bytes.
+/// A text that depends on `n`: of any length, with characters of two bytes.
 pub fn words(n: u64) -> String {
     let length = usize::try_from(n % 29).unwrap();
     n.to_string().chars().chain("\u{e4}\u{df}x".chars()).cycle().take(length).collect()
@@ -166,12 +166,12 @@ fn cut(text: &str) -> (String, bool) {
     (text[..end].to_owned(), end < text.len())
 }
 
-/// Stores what `n` says into a field by a new handle, and does the same with `held`.
+/// Stores a value that depends on `n` through a new handle, and in `held`.
 ///
 /// # Panics
 ///
 /// If the handle does not fit.
-#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // Any bits will do.
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // Any bits are valid.
 pub fn publish(lane: &Lane<Memory>, field: FieldId, what: What, n: u64, held: &mut Held) {
     macro_rules! gauge {
         ($type:ty, $value:expr, $held:expr) => {{
@@ -277,11 +277,11 @@ pub fn publish(lane: &Lane<Memory>, field: FieldId, what: What, n: u64, held: &m
     }
 }
 
-/// Holds what a reader finds against what was published.
+/// Compares the reader's result with the published value.
 ///
 /// # Panics
 ///
-/// If it is something else.
+/// If they differ.
 pub fn compare(image: &Image<&Region<Memory>>, lane: u32, field: &Field, what: What, held: &Held) {
     let mut buffer = vec![0; field.buffer_size().max(field.slot_size() as usize)];
     if what == What::Events {
@@ -315,7 +315,7 @@ pub fn compare(image: &Image<&Region<Memory>>, lane: u32, field: &Field, what: W
         }
         (Value::Window(sum), Held::Window(values)) => {
             assert_eq!(sum.count() as usize, values.len());
-            #[allow(clippy::cast_precision_loss)] // Rounded once, as there.
+            #[allow(clippy::cast_precision_loss)] // Rounded once, as by the reader.
             let all = values.iter().map(|n| u128::from(*n)).sum::<u128>() as f64;
             assert_eq!(sum.sum().to_bits(), all.to_bits());
             return;
@@ -358,7 +358,7 @@ fn compare_lines(image: &Image<&Region<Memory>>, lane: u32, field: &Field, held:
     }
 }
 
-/// Forgets the oldest.
+/// Drops the oldest.
 trait Forget {
     fn forget_all_but(&mut self, len: usize);
 }

@@ -1,10 +1,10 @@
-//! Images built byte by byte from FORMAT.md, without the crate's own writer or layout.
-#![allow(dead_code)] // Each test binary uses a part.
+//! Images built byte by byte from FORMAT.md, without the crate's writer and layout.
+#![allow(dead_code)] // Each test uses a part.
 #![allow(missing_docs, unreachable_pub)]
 
 use mmstats_core::{Atom32, Region, StaticBytes, StaticMemory};
 
-/// Where everything of the sample image is.
+/// Offsets in the sample image.
 pub const DESCRIPTORS: usize = 192;
 pub const CAPACITY: usize = 32;
 pub const HEAP: usize = DESCRIPTORS + CAPACITY * 64;
@@ -15,7 +15,7 @@ pub const LANE_CAPACITY: usize = 4;
 pub const CELLS: usize = 72;
 pub const SIZE: usize = LANES + LANE_CAPACITY * STRIDE;
 
-/// A descriptor's numbers; strings are added by [`Builder::field`].
+/// Numbers of a descriptor; [`Builder::field`] adds the strings.
 #[derive(Clone, Copy)]
 pub struct Desc {
     pub unit: &'static str,
@@ -69,7 +69,7 @@ pub fn get32(bytes: &[u8], at: usize) -> usize {
     u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
 }
 
-/// Section 8, as it is written there.
+/// The checksum of FORMAT.md section 8.
 pub fn fletcher(pieces: &[&[u8]]) -> u64 {
     let (mut a, mut b) = (0_u64, 0_u64);
     for word in pieces.iter().flat_map(|piece| piece.chunks(4)) {
@@ -84,15 +84,14 @@ pub fn seal_header(bytes: &mut [u8]) {
     put64(bytes, 120, sum);
 }
 
-/// Stores the checksum of a descriptor. One that refers to bytes that are not there has
-/// none, and keeps what it had.
+/// Stores the checksum of a descriptor, unless it refers to bytes that do not exist.
 pub fn seal_field(bytes: &mut [u8], index: usize) {
     let at = DESCRIPTORS + index * 64;
     let Some(sum) = pieces(bytes, at).map(|pieces| fletcher(&pieces)) else { return };
     put64(bytes, at + 56, sum);
 }
 
-/// The pieces of section 8 for the descriptor at `at`.
+/// The ranges of section 8 for the descriptor at `at`.
 fn pieces(bytes: &[u8], at: usize) -> Option<Vec<&[u8]>> {
     let mut pieces = vec![&bytes[at..at + 48]];
     for reference in [0, 4, 8, 12, 44] {
@@ -151,7 +150,7 @@ impl Builder {
         }
         put16(&mut bytes, 64, 64);
         seal_header(&mut bytes);
-        // Lane 0 owned, lane 1 handed back, lane 2 never claimed though in use.
+        // Lane 0 is owned, lane 1 handed back, lane 2 in use but never claimed.
         put32(&mut bytes, LANES, 1);
         put32(&mut bytes, LANES + 4, 9);
         put32(&mut bytes, LANES + STRIDE, 2);
@@ -171,7 +170,7 @@ impl Builder {
         self.heap(4, &bytes)
     }
 
-    /// Adds a descriptor as it stands.
+    /// Adds a descriptor unchanged.
     pub fn field(&mut self, label: &str, desc: Desc) -> usize {
         let (index, at) = (self.fields, DESCRIPTORS + self.fields * 64);
         for (i, text) in [label, desc.unit, desc.help, desc.attributes].into_iter().enumerate() {
@@ -191,7 +190,7 @@ impl Builder {
         put32(bytes, at + 24, desc.place);
         put32(bytes, at + 28, desc.slot_size);
         put32(bytes, at + 32, desc.member);
-        // The power of 2 where it is one; else a nonsense number as it is.
+        // The exponent of a power of 2; another number unchanged.
         let bits =
             if desc.slots.is_power_of_two() { desc.slots.ilog2() } else { desc.slots.into() };
         bytes[at + 36] = u8::try_from(bits).unwrap();
@@ -213,8 +212,8 @@ impl Builder {
         self.field(label, Desc { place: u32::try_from(place).unwrap(), ..desc })
     }
 
-    /// Takes a cell and stores `value` as value number `seq` in lane 0, with rubbish in
-    /// the other slots.
+    /// Adds a cell with `value` as value number `seq` in lane 0, and other bytes in the other
+    /// slots.
     pub fn cell(&mut self, slots: u8, slot_size: usize, seq: u32, value: &[u8]) -> u32 {
         let place = self.cell;
         self.cell += 8 + usize::from(slots) * slot_size;
@@ -228,7 +227,7 @@ impl Builder {
     }
 }
 
-/// The bytes in shared memory, for ever.
+/// The bytes in leaked shared memory.
 pub fn shared(bytes: &[u8]) -> Region<StaticMemory> {
     let memory = Box::leak(Box::new(StaticBytes::<SIZE>::new())).into_memory();
     let region = Region::new(memory).unwrap();
@@ -236,7 +235,7 @@ pub fn shared(bytes: &[u8]) -> Region<StaticMemory> {
     region
 }
 
-/// Stores all bytes, as a hostile writer can at any moment.
+/// Stores all bytes, as a hostile writer can at any time.
 pub fn store(region: &Region<StaticMemory>, bytes: &[u8]) {
     assert_eq!(bytes.len(), SIZE);
     for (i, word) in bytes.chunks(4).enumerate() {
@@ -245,7 +244,7 @@ pub fn store(region: &Region<StaticMemory>, bytes: &[u8]) {
     }
 }
 
-/// A text or bytes value as it lies in a slot or in the heap.
+/// A text or bytes value as in a slot or in the heap.
 pub fn text(text: &[u8], cut: bool) -> Vec<u8> {
     let mut bytes = u32::try_from(text.len()).unwrap().to_le_bytes().to_vec();
     bytes.extend_from_slice(&u32::from(cut).to_le_bytes());
@@ -283,7 +282,7 @@ pub mod at {
     pub const COUNT: usize = 20;
 }
 
-/// One of everything; values are in lane 0.
+/// An image with each kind of field; values are in lane 0.
 pub fn sample() -> Builder {
     let mut b = Builder::new();
     let counter = Desc {
@@ -347,7 +346,7 @@ pub fn documented_codes(table: usize) -> Vec<String> {
     let document = std::fs::read_to_string(path).unwrap();
     let section = document.split("\n## 12.").nth(1).unwrap();
     let table = section.split("| code | rule broken |").nth(table + 1).unwrap();
-    // Each has an anchor before it.
+    // Each code has an anchor before it.
     let code = |line: &str| {
         let code = line.strip_prefix("| <a id=")?.split('`').nth(1)?;
         Some(code.to_owned())
