@@ -3,15 +3,13 @@
 #![cfg(target_pointer_width = "64")] // Shared gauges, and 64 bits that are atomic.
 
 use std::error::Error as _;
-#[cfg(feature = "alloc")]
-use std::{rc::Rc, sync::Arc};
 
 use mmstats_core::read::Image;
 use mmstats_core::{
     Aggregation, Array, AttachError, Average, Blob, Buckets, Constant, Counter, DataType, Events,
-    FieldId, FieldSpec, Gauge, Geometry, Group, Guarded, Histogram, Kind, Lane, Latch, Level,
-    MemberSpec, Memory, Rate, Record, Region, RegionError, Schema, SharedGauge, SpecError, State,
-    StateSet, StaticBytes, StaticMemory, Storage, Text, Timer, Window, WriteError, Writer,
+    FieldId, FieldSpec, Gauge, Geometry, Group, Histogram, Kind, Lane, Level, MemberSpec, Rate,
+    Record, Schema, SharedGauge, SpecError, State, StateSet, StaticBytes, StaticMemory, Storage,
+    Text, Timer, Window, WriteError, Writer,
 };
 
 fn memory() -> StaticMemory {
@@ -261,20 +259,23 @@ fn writer_full_error_says_what() {
 #[cfg(feature = "alloc")]
 #[test]
 fn memory_shared_owners_and_guard() {
+    use mmstats_core::{Guarded, Latch, Memory, Region, RegionError};
+    use std::{rc::Rc, sync::Arc};
+
     struct Dropped(Arc<()>);
     let memory = memory();
     assert!(!memory.is_empty());
     let guard = Arc::new(());
-    let kept = Rc::new(Guarded::new(Arc::new(memory), Dropped(Arc::clone(&guard))));
-    assert_eq!((kept.len(), kept.base()), (memory.len(), memory.base()));
+    let guarded = Rc::new(Guarded::new(Arc::new(memory), Dropped(Arc::clone(&guard))));
+    assert_eq!((guarded.len(), guarded.base()), (memory.len(), memory.base()));
     let mut schema = Schema::<1>::new();
     let field = schema.add(FieldSpec::counter("c")).unwrap();
-    let mut writer = schema.create(Rc::clone(&kept), 1, [7; 16]).unwrap();
+    let mut writer = schema.create(Rc::clone(&guarded), 1, [7; 16]).unwrap();
     let counter = Counter::attach(&writer.lane().unwrap(), field).unwrap();
-    assert_eq!(Arc::strong_count(&kept.guard.0), 2);
-    drop((kept, writer));
+    assert_eq!(Arc::strong_count(&guarded.guard.0), 2);
+    drop((guarded, writer));
     counter.add(2);
-    assert_eq!((counter.get(), Arc::strong_count(&guard)), (2, 2), "the handle keeps it");
+    assert_eq!((counter.get(), Arc::strong_count(&guard)), (2, 2), "the handle keeps the guard");
     drop(counter);
     assert_eq!(Arc::strong_count(&guard), 1);
 

@@ -1,17 +1,17 @@
-//! The memory of each board, for the linker.
+//! Linker script with the memory of each board.
 
 use std::path::PathBuf;
 use std::{env, fs};
 
-/// FLASH, RAM and RETAINED: address and bytes. RETAINED is RAM that neither the start-up code
-/// nor the loader touches, so it survives a reset.
+/// Address and size of FLASH, RAM and RETAINED. RETAINED is RAM that start-up code and loader do
+/// not touch, so it survives a reset.
 type Memory = [(u32, u32); 3];
 
 /// QEMU's mps2-an386: Cortex-M4F.
 const MPS2: Memory = [(0, 4 << 20), (0x2000_0000, 2 << 20), (0x2020_0000, 64 << 10)];
 /// QEMU's microbit: Cortex-M0.
 const MICROBIT: Memory = [(0, 256 << 10), (0x2000_0000, 12 << 10), (0x2000_3000, 4 << 10)];
-/// QEMU's virt: what is flash elsewhere is RAM too.
+/// QEMU's virt: its flash is RAM too.
 const VIRT: Memory = [(0x8000_0000, 1 << 20), (0x8010_0000, 1 << 20), (0x8020_0000, 64 << 10)];
 
 fn main() {
@@ -28,7 +28,7 @@ fn main() {
     }
     script += "}\n_retained_start = ORIGIN(RETAINED);\n";
     script += "_retained_end = ORIGIN(RETAINED) + LENGTH(RETAINED);\n";
-    // Where `updates` finds its handles: see there.
+    // Handles of `updates`.
     script += "PROVIDE(HANDLES = ORIGIN(RAM));\n";
     if target.starts_with("riscv") {
         for (region, place) in [

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Runs the firmware of a target in QEMU, takes its memory after it hangs, and has `mmstats` show
-what is in it.
+"""Runs the firmware of a target in QEMU, takes its memory after it hangs, and checks what `mmstats`
+shows of it.
 
-    run.py TARGET ELF MMSTATS        three lives and a post-mortem; status 0 if all is as it has to be
-    run.py --size TARGET WRITER BARE   bytes of flash for a writer with ten fields
-    run.py --image TARGET ELF FILE   the image that a firmware leaves when it hangs, as a file
+    run.py TARGET ELF MMSTATS        three runs and a post-mortem; status 0 if all checks pass
+    run.py --size TARGET WRITER BARE   flash of a writer with ten fields, in bytes
+    run.py --image TARGET ELF FILE   image of a firmware that hangs, as a file
 """
 
 import json
@@ -17,16 +17,16 @@ import sys
 import tempfile
 import threading
 
-# Longer than it takes on a busy machine: the machine's own clock counts instructions.
-PATIENCE = 120
-# QEMU, machine, and where the memory is that is taken: address and bytes.
+# Seconds; more than a busy host needs. The machine's clock counts instructions.
+TIMEOUT = 120
+# QEMU, machine, address and size of the memory that is read.
 BOARDS = {
     "thumbv7em-none-eabihf": ("qemu-system-arm", ["-M", "mps2-an386"], 0x2000_0000, 0x21_0000),
     "thumbv6m-none-eabi": ("qemu-system-arm", ["-M", "microbit"], 0x2000_0000, 0x4000),
     "riscv32imc-unknown-none-elf": (
         "qemu-system-riscv32", ["-M", "virt", "-bios", "none"], 0x8010_0000, 0x11_0000),
 }
-# Most bytes of flash for a writer with ten fields: all of it, and what runs again and again.
+# Most flash of a writer with ten fields, in bytes: all of it, and what runs again and again.
 LIMIT = 4096
 UPDATES = 1536
 
@@ -40,16 +40,14 @@ class Machine:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(monitor))
         listener.listen()
-        listener.settimeout(PATIENCE)
-        # One instruction is a nanosecond, however fast this machine is, and an interrupt comes
-        # between any two of them.
+        listener.settimeout(TIMEOUT)
+        # One instruction takes a nanosecond, so that an interrupt can come between any two.
         self.process = subprocess.Popen(
             [qemu, *options, "-kernel", elf, "-icount", "shift=0", "-display", "none",
              "-serial", "none", "-qmp", f"unix:{monitor}",
              "-semihosting-config", "enable=on,target=native"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        # Nobody waits for ever for a machine that says nothing.
-        self.alarm = threading.Timer(PATIENCE, self.process.kill)
+        self.alarm = threading.Timer(TIMEOUT, self.process.kill)
         self.alarm.start()
         self.monitor = listener.accept()[0].makefile("rw")
         self.monitor.readline()
@@ -64,7 +62,7 @@ class Machine:
         self.alarm.cancel()
 
     def tell(self, command, **arguments):
-        """Without an answer: the machine may be gone before there is one."""
+        """Sends a command without waiting for the answer: the machine may end before it."""
         print(json.dumps({"execute": command, "arguments": arguments}), file=self.monitor, flush=True)
 
     def ask(self, command, **arguments):
@@ -78,7 +76,7 @@ class Machine:
         sys.exit(f"{command}: the monitor is gone")
 
     def until(self, word):
-        """What the firmware prints after `word`."""
+        """The rest of the line that starts with `word`."""
         for line in self.process.stdout:
             print("  " + line.rstrip())
             if line.startswith(word):
@@ -87,30 +85,30 @@ class Machine:
 
     def take_memory(self, path):
         self.ask("stop")
-        # The microbit's RAM is no part of what QEMU takes for the machine's: by its processor's eyes.
+        # The RAM of the microbit has an address only for its processor.
         save = "memsave" if "microbit" in self.process.args else "pmemsave"
         self.ask(save, val=self.start, size=self.size, filename=str(path))
 
 
-def lives(target, elf, mmstats):
+def runs(target, elf, mmstats):
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
         dump = directory / "ram"
         with Machine(target, elf, directory) as machine:
-            tale = machine.until("hangs:")
+            printed = machine.until("hangs:")
             machine.take_memory(dump)
             machine.ask("system_reset")
             machine.tell("cont")
             left = machine.until("left:")
-            status = machine.process.wait(PATIENCE)
-        then, now = numbers(tale), numbers(left)
+            status = machine.process.wait(TIMEOUT)
+        then, now = numbers(printed), numbers(left)
         expect("exit status", status, 0)
         expect("after the reset", now, {**then, "boots": then["boots"] + 1})
         post_mortem(dump, then, mmstats, directory)
 
 
 def post_mortem(dump, then, mmstats, directory):
-    """What `mmstats` finds in the memory of the device that hangs."""
+    """Checks what `mmstats` finds in the memory of the device that hangs."""
     print("  $ mmstats scan ram")
     shown = run([mmstats, "scan", "ram"], dump.parent)
     print("".join(f"  {line}\n" for line in shown.splitlines()), end="")
@@ -139,19 +137,19 @@ def post_mortem(dump, then, mmstats, directory):
 
 
 def last_update(then):
-    """The number of the last update: the second life went on from the rounds of the first."""
+    """Number of the last update: the second run continues the rounds of the first."""
     return then["rounds"] & 0x3FFF
 
 
 def text(value):
-    """A text of one lane, as JSON gives it."""
+    """A text of one lane in JSON."""
     while isinstance(value, (list, dict)):
         value = value[0] if isinstance(value, list) else value.get("text", value.get("value"))
     return value
 
 
-def numbers(tale):
-    return {name: int(value) for name, value in (pair.split("=") for pair in tale.split())}
+def numbers(printed):
+    return {name: int(value) for name, value in (pair.split("=") for pair in printed.split())}
 
 
 def expect(what, found, wanted):
@@ -160,7 +158,7 @@ def expect(what, found, wanted):
 
 
 def run(command, directory):
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=TIMEOUT)
     if done.returncode != 0:
         sys.exit(f"{command}: {done.returncode}: {done.stderr}")
     return done.stdout
@@ -227,4 +225,4 @@ if __name__ == "__main__":
     elif arguments[:1] == ["--image"]:
         image(*arguments[1:])
     else:
-        lives(arguments[0], arguments[1], os.path.abspath(arguments[2]))
+        runs(arguments[0], arguments[1], os.path.abspath(arguments[2]))

@@ -1,4 +1,4 @@
-//! Start-up, timer, reset and end, for each kind of processor.
+//! Start-up, timer, reset and halt of each processor.
 
 #[cfg(target_arch = "arm")]
 pub use arm::*;
@@ -12,15 +12,15 @@ mod arm {
 
     pub use cortex_m_rt::entry;
 
-    /// Asks for an interrupt in so many ticks, and no other.
+    /// Sets the timer to interrupt once, after `ticks`.
     pub fn alarm(ticks: u32) {
-        // SAFETY: nothing else in this firmware has the timer: the main loop starts it, and
-        // from then on only its interrupt handler is here.
+        // SAFETY: only this function uses the timer: the main loop starts it, then only its
+        // interrupt handler calls this.
         let mut timer = unsafe { cortex_m::Peripherals::steal() }.SYST;
         set(&mut timer, ticks);
     }
 
-    /// Lets interrupts in: they are, on this processor.
+    /// Enables interrupts: they are enabled after reset.
     pub const fn listen() {}
 
     fn set(timer: &mut SYST, ticks: u32) {
@@ -32,12 +32,12 @@ mod arm {
         SCB::clear_pendst();
     }
 
-    /// Starts anew, as a watchdog would have it.
+    /// Resets the processor, as a watchdog does.
     pub fn reset() -> ! {
         SCB::sys_reset()
     }
 
-    /// Does nothing any more, for ever.
+    /// Halts with interrupts disabled.
     pub fn hang() -> ! {
         cortex_m::interrupt::disable();
         loop {
@@ -52,30 +52,30 @@ mod riscv32 {
 
     pub use riscv_rt::entry;
 
-    /// The timer of QEMU's virt: when to interrupt, and the time (both u64).
+    /// Timer of QEMU's virt: time of the next interrupt, and current time (both u64).
     const MTIMECMP: usize = 0x0200_4000;
     const MTIME: usize = 0x0200_BFF8;
-    /// What ends or restarts the machine.
+    /// Register that ends or restarts the machine.
     const TEST: usize = 0x0010_0000;
     const RESET: u32 = 0x7777;
 
-    /// Asks for an interrupt in so many ticks, and no other.
+    /// Sets the timer to interrupt once, after `ticks`.
     #[allow(clippy::cast_possible_truncation)] // The halves.
     pub fn alarm(ticks: u32) {
         let high = load(MTIME + 4);
         let low = load(MTIME);
-        // The low half came round in between: the high one of before is not of it.
+        // The low half may have wrapped between the loads.
         let high = if load(MTIME + 4) == high { high } else { high + 1 };
         let then = (u64::from(high) << 32 | u64::from(low)) + u64::from(ticks);
-        // Never in the past on the way.
+        // Never in the past between the stores.
         store(MTIMECMP + 4, u32::MAX);
         store(MTIMECMP, then as u32);
         store(MTIMECMP + 4, (then >> 32) as u32);
     }
 
-    /// Lets the timer's interrupt in.
+    /// Enables the timer interrupt.
     pub fn listen() {
-        // SAFETY: its handler is there.
+        // SAFETY: the handler exists.
         unsafe { riscv::register::mie::set_mtimer() };
         // SAFETY: the main loop and the handler share atomics only.
         unsafe { riscv::interrupt::enable() };
@@ -87,17 +87,17 @@ mod riscv32 {
     }
 
     fn store(register: usize, value: u32) {
-        // SAFETY: a register of this board; what the callers store in it is what it is for.
+        // SAFETY: a register of this board, with a value that it accepts.
         unsafe { with_exposed_provenance_mut::<u32>(register).write_volatile(value) };
     }
 
-    /// Starts anew, as a watchdog would have it.
+    /// Resets the processor, as a watchdog does.
     pub fn reset() -> ! {
         store(TEST, RESET);
         hang()
     }
 
-    /// Does nothing any more, for ever.
+    /// Halts with interrupts disabled.
     pub fn hang() -> ! {
         riscv::interrupt::disable();
         loop {

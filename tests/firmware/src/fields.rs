@@ -5,19 +5,19 @@ use mmstats_core::{
     MemberSpec, Memory, Record, Template, Text,
 };
 
-/// What each round adds to `bytes`: both halves change, by the same.
+/// Increment of `bytes` in each round: changes both halves by the same amount.
 pub const STEP: u64 = 0x1_0000_0001;
-/// What `doing` says in turn.
+/// Values of `doing`, in turn.
 pub const DOING: [&str; 4] = ["idle", "filling the tank", "größer", "measuring"];
-/// What `supply` is in turn, in volts.
+/// Values of `supply` in volts, in turn.
 pub const VOLTS: [f64; 4] = [3.3, 3.29, -0.5, 3.31];
 
-/// What flowed, of one moment.
+/// Flow, published at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Flow {
-    /// Whole ones.
+    /// Litres.
     pub litres: u64,
-    /// 20,000 to a litre.
+    /// 20,000 drops are a litre.
     pub drops: i64,
 }
 
@@ -33,7 +33,7 @@ impl Record for Flow {
     }
 }
 
-/// The fields, in this order: ten, of which two are published together.
+/// Ten fields in this order, of which two are published together.
 const FIELDS: &[&[FieldSpec<'static>]] = &[
     &[FieldSpec::counter("boots").help("Starts since the power came.")],
     &[FieldSpec::counter("rounds")],
@@ -49,24 +49,24 @@ const FIELDS: &[&[FieldSpec<'static>]] = &[
     &[FieldSpec::events("log", 7, 32)],
 ];
 
-/// The image, but for its values.
+/// The image without values.
 pub static IMAGE: Template<{ Template::<0>::words(FIELDS) }> = Template::new(FIELDS);
 
 /// Handles of all fields.
 #[derive(Debug)]
 pub struct Device<M> {
-    /// Starts.
+    /// Number of starts.
     pub boots: Counter<M>,
-    /// Updates.
+    /// Number of updates.
     pub rounds: Counter<M>,
-    /// [`STEP`] for each update.
+    /// [`STEP`] times the number of updates.
     pub bytes: Counter<M>,
     supply: Gauge<f64, M>,
     celsius: Gauge<i16, M>,
     pumping: Flag<M>,
     doing: Text<16, M>,
     flow: Group<Flow, M>,
-    /// A line now and then.
+    /// One line every 64 updates.
     pub log: Events<32, M>,
 }
 
@@ -91,9 +91,9 @@ impl<M: Memory + Clone> Device<M> {
         })
     }
 
-    /// Whether a gauge of the time before the reset is still there.
+    /// Whether a gauge has a value from before the reset.
     #[must_use]
-    pub fn remembers(&self) -> bool {
+    pub fn has_old_gauge(&self) -> bool {
         self.supply.get().is_some() || self.celsius.get().is_some() || self.pumping.get().is_some()
     }
 

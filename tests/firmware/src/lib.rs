@@ -1,5 +1,4 @@
-//! What the firmware for the tests has in common: a board, memory that survives a reset, and
-//! ten fields.
+//! Shared by the firmware for the tests: a board, memory that survives a reset, and ten fields.
 #![no_std]
 
 pub mod board;

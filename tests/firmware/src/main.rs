@@ -1,8 +1,8 @@
-//! A device that publishes from its main loop, and looks at that from a timer's interrupt.
+//! A device that publishes from its main loop and reads from a timer interrupt.
 //!
-//! Its first life ends with a reset that it asks for, the second one with a hang; what is then
-//! in its memory is for the post-mortem. In the third one, after a reset from outside, it tells
-//! what is left, and leaves QEMU with an exit status: 0, or what is wrong.
+//! The first run ends with a reset by itself, the second one with a hang, after which the host
+//! reads its memory. The third run, after a reset by the host, prints what is left and ends QEMU
+//! with an exit status: 0, or 1 on failure.
 #![no_std]
 #![no_main]
 
@@ -13,17 +13,17 @@ use core::panic::PanicInfo;
 use mmstats_core::{AttachError, WriteError};
 use mmstats_firmware::board::{self, entry};
 use mmstats_firmware::fields::{Device, IMAGE, STEP};
-use mmstats_firmware::retained::Known;
+use mmstats_firmware::retained::RetainedImage;
 use semihosting::{eprintln, println, process};
 
-/// Looks by the interrupt in each of the first two lives.
-const LOOKS: u32 = 300;
-/// Of these, so many at least must come amid an update.
-const AMID: u32 = 100;
+/// Reads by the interrupt in each of the first two runs.
+const READS: u32 = 300;
+/// Minimum number of these during an update.
+const DURING_UPDATE: u32 = 100;
 
 #[entry]
 fn main() -> ! {
-    match live() {
+    match run() {
         Ok(()) => process::exit(0),
         Err(error) => {
             eprintln!("failed: {error:?}");
@@ -32,25 +32,25 @@ fn main() -> ! {
     }
 }
 
-/// Why the firmware ends with status 1.
+/// Reason for exit status 1.
 #[derive(Debug)]
-#[allow(dead_code)] // Shown.
+#[allow(dead_code)] // Printed through `Debug`.
 enum Failure {
     Write(WriteError),
     Attach(AttachError),
-    /// It began anew where it should not have, or the other way round.
-    GoesOn(bool),
-    /// Counters that do not belong together.
-    Lost {
+    /// It resumed where it should not have, or the reverse.
+    Resumed(bool),
+    /// Counters that are not consistent.
+    Counters {
         boots: u64,
         rounds: u64,
         bytes: u64,
         lines: u32,
     },
-    /// A gauge of the time before the reset.
-    Remembers,
-    /// What the interrupt found.
-    Seen(watch::Seen),
+    /// A gauge has a value from before the reset.
+    OldGauge,
+    /// Results of the interrupt.
+    Interrupt(watch::Results),
 }
 
 impl From<WriteError> for Failure {
@@ -65,64 +65,67 @@ impl From<AttachError> for Failure {
     }
 }
 
-fn live() -> Result<(), Failure> {
+fn run() -> Result<(), Failure> {
     // A device has a serial number, or a source of noise.
-    let (lane, goes_on) = IMAGE.start(Known, *b"a pump, no. 1234")?;
+    let (lane, resumed) = IMAGE.start(RetainedImage, *b"a pump, no. 1234")?;
     let device = Device::attach(&lane)?;
     device.boots.incr();
     let boots = device.boots.get();
-    if goes_on != (boots > 1) {
-        return Err(Failure::GoesOn(goes_on));
+    if resumed != (boots > 1) {
+        return Err(Failure::Resumed(resumed));
     }
-    if device.remembers() {
-        return Err(Failure::Remembers);
+    if device.has_old_gauge() {
+        return Err(Failure::OldGauge);
     }
     check(&device)?;
     if boots == 3 {
-        println!("left: {}", tale(&device));
+        println!("left: {}", counters(&device));
         return Ok(());
     }
     board::alarm(1000);
     board::listen();
     let mut n = (device.rounds.get() & 0x3FFF) as u16;
-    while watch::looks() < LOOKS {
+    while watch::reads() < READS {
         n = n.wrapping_add(1) & 0x3FFF;
-        watch::amid(|| device.update(n));
+        watch::updating(|| device.update(n));
     }
-    let seen = watch::seen();
-    if seen.wrong != 0 || seen.amid < AMID {
-        return Err(Failure::Seen(seen));
+    let results = watch::results();
+    if results.wrong != 0 || results.during_update < DURING_UPDATE {
+        return Err(Failure::Interrupt(results));
     }
     check(&device)?;
-    println!("life {boots}: {} looks, {} of them amid an update", seen.looks, seen.amid);
+    println!(
+        "run {boots}: {} reads, {} of them during an update",
+        results.reads, results.during_update
+    );
     if boots == 1 {
         board::reset();
     }
-    println!("hangs: {}", tale(&device));
+    println!("hangs: {}", counters(&device));
     board::hang();
 }
 
-/// Whether what was counted belongs together.
-fn check(device: &Device<Known>) -> Result<(), Failure> {
+/// Checks that the counters are consistent.
+fn check(device: &Device<RetainedImage>) -> Result<(), Failure> {
     let (rounds, bytes) = (device.rounds.get(), device.bytes.get());
     let lines = device.log.number();
     if bytes != rounds.wrapping_mul(STEP) || u64::from(lines) != rounds.div_ceil(64) {
-        return Err(Failure::Lost { boots: device.boots.get(), rounds, bytes, lines });
+        return Err(Failure::Counters { boots: device.boots.get(), rounds, bytes, lines });
     }
     Ok(())
 }
 
-/// What the device knows of itself, for whoever compares.
-fn tale(device: &Device<Known>) -> impl core::fmt::Display {
-    struct Tale([u64; 4]);
-    impl core::fmt::Display for Tale {
+/// The counters, for the comparison by the host.
+fn counters(device: &Device<RetainedImage>) -> impl core::fmt::Display {
+    struct Counters([u64; 4]);
+    impl core::fmt::Display for Counters {
         fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
             let [boots, rounds, bytes, lines] = self.0;
             write!(f, "boots={boots} rounds={rounds} bytes={bytes} lines={lines}")
         }
     }
     let lines = device.log.number().into();
-    Tale([device.boots.get(), device.rounds.get(), device.bytes.get(), lines])
+    Counters([device.boots.get(), device.rounds.get(), device.bytes.get(), lines])
 }
 
 #[panic_handler]

@@ -1,4 +1,4 @@
-//! Memory that survives a reset: a backend of one type.
+//! Memory that survives a reset.
 
 use core::ptr::NonNull;
 
@@ -7,22 +7,22 @@ use mmstats_core::Memory;
 use crate::fields::IMAGE;
 
 unsafe extern "C" {
-    // The linker script says where they are.
+    // Defined by the linker script.
     static mut _retained_start: u8;
     static mut _retained_end: u8;
 }
 
-/// The RAM that the linker script keeps apart. It takes no room in a handle.
+/// RAM reserved by the linker script. It takes no room in a handle.
 #[derive(Debug, Clone, Copy)]
 pub struct Retained;
 
 // SAFETY:
-// - Range, provenance: the linker script keeps this RAM of the board for nothing else, and
-//   the pointer is made from its start.
+// - Range, provenance: the linker script reserves this RAM of the board, and the pointer is made
+//   from its start.
 // - Alignment: it starts at a multiple of 4,096.
 // - Stability: both are constants.
-// - Access: no reference to these bytes is ever made, here or elsewhere.
-// - Atomicity, presence: it is RAM of one processor, always there.
+// - Access: there is no reference to these bytes.
+// - Atomicity, presence: RAM of one processor, always present.
 unsafe impl Memory for Retained {
     fn base(&self) -> NonNull<u8> {
         let start = &raw mut _retained_start;
@@ -36,12 +36,12 @@ unsafe impl Memory for Retained {
     }
 }
 
-/// The same for the image of [`fields`](crate::fields), whose places the compiler knows.
+/// [`Retained`] for the image of [`fields`](crate::fields), whose metadata is constant.
 #[derive(Debug, Clone, Copy)]
-pub struct Known;
+pub struct RetainedImage;
 
 // SAFETY: the memory of `Retained`.
-unsafe impl Memory for Known {
+unsafe impl Memory for RetainedImage {
     fn base(&self) -> NonNull<u8> {
         Retained.base()
     }

@@ -1,4 +1,4 @@
-//! The timer's interrupt: a reader that comes between any two instructions of the writer.
+//! The timer interrupt: a reader between any two instructions of the writer.
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -8,58 +8,62 @@ use mmstats_firmware::board;
 use mmstats_firmware::fields::{DOING, VOLTS};
 use mmstats_firmware::retained::Retained;
 
-/// Whether the main loop is in an update; stored by it alone.
+/// Whether the main loop is in an update; stored only there.
 static BUSY: AtomicU32 = AtomicU32::new(0);
-/// Stored by the interrupt alone.
-static LOOKS: AtomicU32 = AtomicU32::new(0);
-static AMID_LOOKS: AtomicU32 = AtomicU32::new(0);
+/// Stored only by the interrupt.
+static READS: AtomicU32 = AtomicU32::new(0);
+static DURING_UPDATE: AtomicU32 = AtomicU32::new(0);
 static WRONG: AtomicU32 = AtomicU32::new(0);
 
-/// What the interrupt has seen.
+/// Results of the interrupt.
 #[derive(Debug)]
-pub(crate) struct Seen {
-    /// How often it looked.
-    pub(crate) looks: u32,
-    /// How often that was amid an update.
-    pub(crate) amid: u32,
-    /// 0, or 1 and the number of a field that had no value or one that was never published.
+pub(crate) struct Results {
+    /// Number of reads of the image.
+    pub(crate) reads: u32,
+    /// Number of these during an update.
+    pub(crate) during_update: u32,
+    /// 0, or 1 more than the number of a field without a value or with one never published.
     pub(crate) wrong: u32,
 }
 
-pub(crate) fn looks() -> u32 {
-    LOOKS.load(Relaxed)
+pub(crate) fn reads() -> u32 {
+    READS.load(Relaxed)
 }
 
-pub(crate) fn seen() -> Seen {
-    Seen { looks: looks(), amid: AMID_LOOKS.load(Relaxed), wrong: WRONG.load(Relaxed) }
+pub(crate) fn results() -> Results {
+    Results {
+        reads: reads(),
+        during_update: DURING_UPDATE.load(Relaxed),
+        wrong: WRONG.load(Relaxed),
+    }
 }
 
 /// Runs an update.
-pub(crate) fn amid(update: impl FnOnce()) {
+pub(crate) fn updating(update: impl FnOnce()) {
     BUSY.store(1, Relaxed);
     update();
     BUSY.store(0, Relaxed);
 }
 
 fn interrupt() {
-    let looks = LOOKS.load(Relaxed) + 1;
-    AMID_LOOKS.store(AMID_LOOKS.load(Relaxed) + BUSY.load(Relaxed), Relaxed);
-    if let Err(field) = look() {
+    let reads = READS.load(Relaxed) + 1;
+    DURING_UPDATE.store(DURING_UPDATE.load(Relaxed) + BUSY.load(Relaxed), Relaxed);
+    if let Err(field) = read_all() {
         WRONG.store(field + 1, Relaxed);
     }
-    LOOKS.store(looks, Relaxed);
-    // Not a multiple of anything, so that it comes at another place each time.
-    board::alarm(400 + looks * 7919 % 613);
+    READS.store(reads, Relaxed);
+    // A varying interval, so that each read interrupts another place.
+    board::alarm(400 + reads * 7919 % 613);
 }
 
-/// Reads everything; the number of a field that is not as it has to be.
-fn look() -> Result<(), u32> {
+/// Reads all fields. The error is the number of a field with a wrong value.
+fn read_all() -> Result<(), u32> {
     let region = Region::new(Retained).map_err(|_| 100_u32)?;
     let image = Image::open(region).map_err(|_| 101_u32)?;
     let mut buffer = [0; 64];
     for field in image.fields() {
         let field = field.map_err(|_| 102_u32)?;
-        if !right(&field, &image.read(0, &field, &mut buffer)) {
+        if !was_published(&field, &image.read(0, &field, &mut buffer)) {
             return Err(field.index());
         }
         if field.index() == 7 {
@@ -80,11 +84,11 @@ fn look() -> Result<(), u32> {
 }
 
 /// Whether a value was ever published.
-fn right(field: &Field, reading: &Reading<'_>) -> bool {
+fn was_published(field: &Field, reading: &Reading<'_>) -> bool {
     let value = match reading {
         Verdict::Consistent(value) => value,
         Verdict::Absent => return field.is_optional(),
-        // Nobody writes while the interrupt reads.
+        // The writer does not run during the interrupt.
         _ => return false,
     };
     match (field.index(), value) {

@@ -1,4 +1,4 @@
-//! A firmware that does nothing: what `writer` is compared with.
+//! Firmware that does nothing, for comparison with `writer`.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Makes the image that all machines make, for the matrix of `.ci/targets`, and hangs.
+//! Makes the image that all machines of `.ci/targets` make, and hangs.
 #![no_std]
 #![no_main]
 
@@ -15,7 +15,7 @@ use semihosting::{eprintln, println, process};
 
 #[entry]
 fn main() -> ! {
-    // The smallest board has no room for it, and is not asked.
+    // Too large for the smallest board.
     if Retained.len() < specimen::SIZE {
         process::exit(3);
     }

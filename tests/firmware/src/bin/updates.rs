@@ -1,5 +1,4 @@
-//! An update of every handle that there is, and nothing else: the linker finds no way from here
-//! to a panic, or this does not link.
+//! An update of each handle, and nothing else. It links only if no update can panic.
 #![no_std]
 #![no_main]
 
@@ -37,10 +36,10 @@ struct Handles {
     events: Events<20, Retained>,
 }
 
-#[allow(improper_ctypes)] // It is of this program alone.
+#[allow(improper_ctypes)] // Used only by this program.
 unsafe extern "C" {
-    // Some RAM, by the linker script. This firmware is linked, and never run: handles are made
-    // by code that checks, and that code is not in here.
+    // Defined by the linker script. This firmware is linked but never run: code that attaches
+    // handles can panic and is left out.
     static HANDLES: Handles;
 }
 
@@ -85,6 +84,7 @@ unsafe extern "C" {
 
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
-    // SAFETY: there is no such function: whoever comes here does not link.
+    // SAFETY: never called: the function does not exist, so that linking fails if a panic is
+    // possible.
     unsafe { an_update_can_panic() }
 }
