@@ -16,18 +16,18 @@ const CHANGE: usize = 8;
 /// One change of a hostile writer.
 #[derive(Debug, Clone, Copy)]
 pub struct Change {
-    /// After so many loads.
+    /// Number of loads before it.
     pub after: u8,
-    /// What is done.
+    /// Kind of change, modulo 8.
     pub what: u8,
-    /// Where: a multiple of 4 within the image.
+    /// Offset in the image, a multiple of 4.
     pub at: u32,
-    /// With what.
+    /// Operand.
     pub value: u16,
 }
 
 impl Change {
-    /// The changes that some bytes tell, for an image of `size` bytes.
+    /// Decodes the changes for an image of `size` bytes.
     #[must_use]
     pub fn all(bytes: &[u8], size: usize) -> Vec<Self> {
         let words = u32::try_from(size / 4).unwrap_or(u32::MAX).max(1);
@@ -58,7 +58,7 @@ impl Change {
             4 => old ^ value,
             5 => value << 16,
             6 => u32::MAX - value,
-            // What was cut off reads as zero, as the mapping of a truncated file does.
+            // Bytes behind the cut read as zero, as in the mapping of a truncated file.
             _ => {
                 bytes[at..].fill(0);
                 return size.min(at);
@@ -69,7 +69,7 @@ impl Change {
     }
 }
 
-/// An image that somebody changes at every few loads, again and again.
+/// An image that changes after every few loads, in a loop over the changes.
 struct Changing<'a> {
     bytes: RefCell<Vec<u8>>,
     size: u32,
@@ -114,17 +114,17 @@ impl Source for Changing<'_> {
     fn fence(&self, _site: Site) {}
 }
 
-/// Walks an image that changes, in the two ways that there are: all of it where it is, or the
-/// values there and the metadata in a copy that was made once.
+/// Walks an image that changes in both ways: all in place, or the values in place and the metadata
+/// in a copy.
 ///
 /// # Panics
 ///
-/// If it took more loads than the size of the image allows.
+/// If the number of loads exceeds the limit for the size of the image.
 pub fn run(data: &[u8]) {
     let (image, schedule) = mutate::split(data);
     let mut bytes = image.to_vec();
     mutate::seal(&mut bytes);
-    // A fixture as it is has nothing behind it.
+    // A plain fixture has no changes behind it.
     let usual = [3, 1, 0, 3, 0, 0, 0, 0, 40, 3, 17, 2, 0, 0, 9, 0, 90, 7, 255, 255, 255, 0, 0, 0];
     let schedule = if schedule.len() < CHANGE { &usual } else { schedule };
     let changes = Change::all(schedule, bytes.len());
@@ -140,7 +140,7 @@ pub fn run(data: &[u8]) {
     let ((), _) = Limits::CORE.hold(3 * data.len(), || {
         walk::image(&&source);
     });
-    // Whoever copies the metadata first.
+    // The way with a copy of the metadata.
     source.bytes.borrow_mut().clone_from(&bytes);
     let Ok(header) = Header::read(&source) else { return };
     let mut metadata = vec![0; (header.lanes_offset() as usize).min(bytes.len())];

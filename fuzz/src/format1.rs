@@ -6,11 +6,11 @@ use mmstats_observe::{Observer, Sources};
 use crate::limits::Limits;
 use crate::{observed, place, render};
 
-/// Reads the records, and then the file by all tools.
+/// Reads the records, then the file by the observer and a tool.
 ///
 /// # Panics
 ///
-/// If a record is not as the format says.
+/// If a record breaks a rule of the format.
 pub fn run(data: &[u8]) {
     let mut bytes = data.to_vec();
     if let Some(first) = bytes.first_mut() {

@@ -13,10 +13,10 @@ pub mod render;
 pub mod walk;
 pub mod written;
 
-/// What is asked of some bytes.
+/// A function that runs a target on some bytes.
 pub type Target = fn(&[u8]);
 
-/// All targets by name; a test holds this against `fuzz_targets/`.
+/// All targets by name; a test compares them with `fuzz_targets/`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("changing", changing::run),
     ("format1", format1::run),

@@ -8,20 +8,20 @@ use rustix::time::{ClockId, clock_gettime};
 #[global_allocator]
 static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
-/// What an input may cost, in proportion to its size.
+/// Limits of the cost of an input.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Bytes allocated at a time.
+    /// Bytes allocated at a time, for any input.
     pub memory: usize,
-    /// The same for each byte of the input.
+    /// Further bytes allocated for each byte of the input.
     pub memory_each: usize,
-    /// Processor time. Fuzzers are built with checks that make everything some 20 times slower.
+    /// Processor time for any input, with checks that make fuzzers some 20 times slower.
     pub time: Duration,
-    /// The same for each byte of the input.
+    /// Further processor time for each byte of the input.
     pub time_each: Duration,
 }
 
-/// What an input did cost.
+/// Cost of an input.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cost {
     /// Most bytes allocated at a time.
@@ -31,22 +31,22 @@ pub struct Cost {
 }
 
 impl Limits {
-    /// Of what allocates nothing but the buffers of the caller. A constant text may say that it
-    /// has room for 1 MiB, and be short.
+    /// Of the core, where only buffers of the caller are allocated. A short constant text may claim a
+    /// capacity of 1 MiB.
     pub const CORE: Self = Self {
         memory: (1 << 20) + (64 << 10),
         memory_each: 8,
         time: Duration::from_millis(500),
         time_each: Duration::from_micros(50),
     };
-    /// Of what keeps values as Rust types, and text of them.
+    /// Of the observer and the tools, which keep values as Rust types and text.
     pub const TOOLS: Self = Self { memory: 4 << 20, memory_each: 1024, ..Self::CORE };
 
-    /// Does something with an input of `size` bytes.
+    /// Runs `act` on an input of `size` bytes.
     ///
     /// # Panics
     ///
-    /// If it took more than is allowed.
+    /// If a limit is exceeded.
     pub fn hold<T>(self, size: usize, act: impl FnOnce() -> T) -> (T, Cost) {
         ALLOCATOR.reset_peak_usage();
         let before = ALLOCATOR.current_usage();
@@ -62,7 +62,7 @@ impl Limits {
     }
 }
 
-/// Not by the clock: other programs want the processor too.
+/// Processor time of this thread: wall-clock time includes other programs.
 fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));

@@ -1,10 +1,10 @@
-//! Edits of images that know where what is, and checksums that fit.
+//! Edits of images that know the layout, and correct checksums.
 
 use mmstats_core::checksum::Fletcher64;
 use mmstats_core::layout::{self, descriptor as d, header as h};
 use mmstats_core::{RawDescriptor, RawHeader, Storage};
 
-/// Splits an input: the image, as long as its own header says, and what is behind it.
+/// Splits an input into the image, by the size in its header, and the bytes behind it.
 #[must_use]
 pub fn split(data: &[u8]) -> (&[u8], &[u8]) {
     let size = data.get(h::FILE_SIZE as usize..).and_then(|rest| rest.first_chunk::<4>());
@@ -13,7 +13,7 @@ pub fn split(data: &[u8]) -> (&[u8], &[u8]) {
     data.split_at(size.clamp(data.len().min(256), data.len()))
 }
 
-/// Makes all checksums right, so that the checks behind them are reached.
+/// Corrects all checksums, so that the later checks are reached.
 pub fn seal(bytes: &mut [u8]) {
     if bytes.len() < h::SIZE as usize {
         return;
@@ -34,7 +34,7 @@ pub fn seal(bytes: &mut [u8]) {
     }
 }
 
-/// The checksum of a descriptor: FORMAT.md section 8. None if what it covers is not there.
+/// The checksum of a descriptor: FORMAT.md section 8. None if a part that it covers is missing.
 fn descriptor_sum(bytes: &[u8], at: usize) -> Option<u64> {
     let raw = RawDescriptor::from_bytes(bytes.get(at..)?.first_chunk()?);
     let mut sum = Fletcher64::new();
@@ -81,12 +81,12 @@ fn put(bytes: &mut [u8], at: usize, n: u64, size: usize) {
     }
 }
 
-/// A generator whose numbers need not be good.
+/// A simple random number generator.
 #[derive(Debug)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// Begins anew.
+    /// Starts with a seed.
     #[must_use]
     pub fn new(seed: u32) -> Self {
         Self(u64::from(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
@@ -154,10 +154,10 @@ const DESCRIPTOR: [(u32, usize); 18] = [
     (d::STATE, 4),
 ];
 
-/// A few edits that an image is likely to survive, or to be refused for with some effort.
+/// A few edits after which an image is still valid, or is refused by a late check.
 ///
-/// `plain` is what a fuzzer does to any bytes: it gets the bytes, how many of them are in use,
-/// and returns how many are then. Returns the same.
+/// `plain` is the fuzzer's own edit: it takes the bytes and the number in use, and returns the new
+/// number, as this function does.
 pub fn edit(
     data: &mut [u8],
     size: usize,
@@ -192,7 +192,7 @@ fn edit_once(bytes: &mut [u8], dice: &mut Dice) {
             let (at, size) = DESCRIPTOR[dice.below(DESCRIPTOR.len())];
             put(bytes, descriptor + at as usize, value, size);
         }
-        // A code that exists.
+        // A valid code.
         5 => {
             let at = d::TYPE as usize + dice.below(4);
             put(bytes, descriptor + at, dice.below(15) as u64, 1);
@@ -205,7 +205,7 @@ fn edit_once(bytes: &mut [u8], dice: &mut Dice) {
             let (from, to) = (dice.below(16) * 4, 64);
             bytes.copy_within(other + from..other + to, descriptor + from);
         }
-        // One more field, which is zeros or the last one again.
+        // One more field: zeros, or a copy of the last one.
         7 => {
             let count = u32_at(bytes, h::FIELD_COUNT as usize);
             put(bytes, h::FIELD_COUNT as usize, u64::from(count.wrapping_add(1)), 4);
@@ -233,7 +233,7 @@ fn in_section(bytes: &mut [u8], start: u32, value: u64, dice: &mut Dice) {
     put(bytes, at, value, size);
 }
 
-/// Numbers on which something turns.
+/// Numbers at limits of the format.
 fn interesting(bytes: &[u8], header: &RawHeader, dice: &mut Dice) -> u64 {
     let value = match dice.below(5) {
         0 => dice.below(20) as u64,

@@ -1,4 +1,4 @@
-//! Images of which only the checksums are sure to be right.
+//! Arbitrary images with correct checksums.
 
 use mmstats_core::protocol::Site;
 use mmstats_core::{Region, Source, StaticBytes, StaticMemory};
@@ -6,14 +6,14 @@ use mmstats_core::{Region, Source, StaticBytes, StaticMemory};
 use crate::limits::Limits;
 use crate::{mutate, walk};
 
-/// The most bytes of an image that is walked in shared memory too.
+/// Maximum size of an image that is walked in shared memory too.
 const MOST: usize = 16 << 10;
 
 /// Walks the same bytes as a slice, at an odd address, and in shared memory.
 ///
 /// # Panics
 ///
-/// If they do not all look the same.
+/// If the walks differ.
 pub fn run(data: &[u8]) {
     let mut bytes = data.to_vec();
     mutate::seal(&mut bytes);
@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
     moved.extend(&bytes);
     let (seen, _) = Limits::CORE.hold(3 * data.len(), || walk::image(&bytes.as_slice()).hash());
     assert_eq!(walk::image(&&moved[1..]).hash(), seen, "at another address");
-    // Regions are of whole words, and of more bytes the last ones would be zeros.
+    // A region has whole words: further bytes would be zeros.
     if bytes.len() <= MOST && bytes.len().is_multiple_of(8) {
         thread_local!(static REGION: Region<StaticMemory> = region());
         REGION.with(|region| {

@@ -1,4 +1,4 @@
-//! Everything that the observing crate makes of some files.
+//! Everything that the observing crate computes from some files.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use mmstats_observe::{
 use crate::limits::Limits;
 use crate::place;
 
-/// As many lanes are looked at one by one.
+/// Number of lanes that are read one by one.
 const LANES: u32 = 3;
 
-/// Reads up to three files made of the bytes, adds them up, and forgets them.
+/// Reads up to three files made of the bytes, sums and folds them, and removes them.
 pub fn run(data: &[u8]) {
     place::clear();
     for (name, image) in ["a.mmst", "b.mmst", "c.mmst"].iter().zip(place::images(data)) {
@@ -23,13 +23,13 @@ pub fn run(data: &[u8]) {
         let mut observer = Observer::new(Sources::new().path(place::directory()));
         observer.refresh();
         walk(&observer);
-        // Nothing changed, and nothing must have.
+        // Nothing has changed.
         let changes = observer.refresh();
         assert!(changes.is_empty(), "{changes:?}");
     });
 }
 
-/// All that can be asked.
+/// Calls everything an observer offers.
 pub fn walk(observer: &Observer) {
     let mut scratch = Scratch::new();
     for file in observer.files() {
@@ -91,7 +91,7 @@ fn values(file: &File, scratch: &mut Scratch) {
     }
 }
 
-/// What a reading may be.
+/// Checks the invariants of a reading.
 fn look(reading: &Reading) {
     let _ = reading.verdict.name();
     let Some(value) = &reading.value else { return };
@@ -100,7 +100,7 @@ fn look(reading: &Reading) {
         OwnedValue::Histogram(histogram) => {
             let inside = histogram.buckets().map(|(.., count)| count);
             let sum = inside.fold(histogram.below() + histogram.above(), |sum, n| sum + n);
-            // Of damaged counts, which wrapped.
+            // Modulo 2^64: damaged counts wrap.
             assert_eq!(sum as u64, histogram.count() as u64);
             let _ = (histogram.mean(), histogram.min(), histogram.max(), histogram.sum());
             let _ = (histogram.relative_error(), histogram.scale(), histogram.is_float());
@@ -121,7 +121,7 @@ fn look(reading: &Reading) {
     }
 }
 
-/// Sums over files, which do not drop when files are folded.
+/// Sums over files, which must not drop when files are folded.
 fn added(observer: &Observer) {
     let files = || observer.files().iter();
     let plain = totals(files());
@@ -153,8 +153,8 @@ fn added(observer: &Observer) {
     }
 }
 
-/// A description without what is that of whichever file came first: a file that says nothing is
-/// not folded, and the next one describes the field.
+/// A description without help, level and `constant`, which come from the first file with a value: once
+/// that is folded, another file describes the field.
 fn identity(field: &FieldInfo) -> FieldInfo {
     let mut field = field.clone();
     (field.help, field.constant) = (String::new(), false);

@@ -10,8 +10,7 @@ use crate::mutate;
 
 thread_local!(static DIRECTORY: tempfile::TempDir = make());
 
-/// In the directory for temporary files, which `fuzz/run` puts into memory and removes: a
-/// fuzzer ends without clearing up.
+/// `fuzz/run` sets the directory for temporary files, and removes it: a fuzzer ends without cleaning up.
 fn make() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("mmstats-fuzz-").tempdir().unwrap()
 }
@@ -20,17 +19,17 @@ fn make() -> tempfile::TempDir {
 ///
 /// # Panics
 ///
-/// If there can be none.
+/// If it cannot be created.
 #[must_use]
 pub fn directory() -> PathBuf {
     DIRECTORY.with(|directory| directory.path().to_owned())
 }
 
-/// Writes a file into it.
+/// Writes a file into the directory.
 ///
 /// # Panics
 ///
-/// If that fails.
+/// If the file cannot be written.
 #[must_use]
 pub fn put(name: &str, bytes: &[u8]) -> PathBuf {
     let path = directory().join(name);
@@ -38,15 +37,15 @@ pub fn put(name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// Removes the files that were put into it.
+/// Removes all files of the directory.
 pub fn clear() {
     for entry in fs::read_dir(directory()).into_iter().flatten().flatten() {
         let _ = fs::remove_file(entry.path());
     }
 }
 
-/// The images that one input tells: itself; itself after some changes, as another part of the
-/// program; and once more as another program. All their checksums are right.
+/// The images of one input: the image; the image after some changes, as another part of the program;
+/// and the same as another program. All checksums are correct.
 #[must_use]
 pub fn images(data: &[u8]) -> Vec<Vec<u8>> {
     let (image, schedule) = mutate::split(data);

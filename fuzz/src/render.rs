@@ -1,4 +1,4 @@
-//! What the tools print of some files: it parses, and no terminal obeys it.
+//! Output of the tools for some files: it parses and has no control characters.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -45,11 +45,11 @@ pub fn run(data: &[u8]) {
     one(&place::directory(), size, which);
 }
 
-/// Shows the files made of the bytes with each of the tools: what the fuzzer does in many runs.
+/// Shows the files made of the bytes with each of the tools.
 pub fn all(data: &[u8]) {
     let mut data = data.to_vec();
     for which in 0..TOOLS.len() {
-        // Behind the image, so that only the choice is another one.
+        // A byte behind the image, which selects the tool.
         data.push(u8::try_from(which).unwrap_or(0));
         run(&data);
         data.pop();
@@ -60,10 +60,10 @@ pub fn all(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// If what is printed is not as it should be.
+/// If the output breaks a rule.
 pub fn one(path: &Path, size: usize, which: usize) {
     let (words, terminal) = TOOLS[which % TOOLS.len()];
-    // These take a file each.
+    // These take one file.
     let single = matches!(words[0], "check" | "dump" | "scan");
     let path = if single && path.is_dir() { path.join("a.mmst") } else { path.to_owned() };
     let path = path.into_os_string();
@@ -84,11 +84,11 @@ pub fn one(path: &Path, size: usize, which: usize) {
     assert!(shown.code <= 1, "{words:?}: code {}", shown.code);
 }
 
-/// Written down here once more, so that a gap in the tools' own list shows.
+/// A second list, so that a gap in the list of the tools is found.
 fn may_be_shown(c: char) -> bool {
     match c {
         '\n' | '\t' => true,
-        // Directions, and what is invisible.
+        // Directions, and invisible characters.
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
         '\u{feff}' | '\u{61c}' | '\u{e0000}'..='\u{e007f}' => false,
         _ => !c.is_control(),
@@ -104,7 +104,7 @@ fn without_styles(text: &str) -> String {
         let digits = after.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(0);
         match after.get(digits..).and_then(|end| end.strip_prefix('m')) {
             Some(end) => rest = end,
-            // No colour: whoever looks for control characters finds it.
+            // Not a colour: kept, so that the check for control characters finds it.
             None => {
                 plain.push('\u{1b}');
                 rest = after;

@@ -1,7 +1,7 @@
 //! Every accessor of the core's reader, printed.
 //!
-//! What is printed is not kept, but hashed: two walks that see the same have the same hash,
-//! and the memory of a walk is that of its buffers.
+//! The output is hashed, not kept: equal walks have equal hashes, and a walk allocates only its
+//! buffers.
 
 use std::fmt::{self, Write};
 use std::hash::{DefaultHasher, Hasher};
@@ -12,19 +12,19 @@ use mmstats_core::read::{
 };
 use mmstats_core::{DataType, Source, Storage};
 
-/// As many lanes are walked; all are the same to the code.
+/// Number of lanes that are walked: the code treats all alike.
 const LANES: u32 = 3;
 
-/// What a walk saw.
+/// Output of a walk.
 #[derive(Debug, Default)]
 pub struct Seen {
     hash: DefaultHasher,
-    /// Text as well, if asked for.
+    /// The output as text, if requested.
     text: Option<String>,
 }
 
 impl Seen {
-    /// Two walks that saw the same have the same.
+    /// Hash of the output.
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.hash.finish()
@@ -41,7 +41,7 @@ impl Write for Seen {
     }
 }
 
-/// Prints to what cannot fail.
+/// Prints to a sink that cannot fail.
 macro_rules! say {
     ($seen:expr, $($what:tt)*) => { writeln!($seen, $($what)*).unwrap() };
 }
@@ -53,7 +53,7 @@ pub fn image<S: Source>(source: &S) -> Seen {
     seen
 }
 
-/// The same as text, to look at a find.
+/// Walks an image and returns the output as text, to look at a find.
 pub fn text<S: Source>(source: &S) -> String {
     let mut seen = Seen { text: Some(String::new()), ..Seen::default() };
     walk(source, &mut seen);
@@ -76,7 +76,7 @@ fn walk<S: Source>(source: &S, seen: &mut Seen) {
         match field {
             Ok(field) => {
                 describe(source, &field, &mut buffer, seen);
-                // Together at most the size of the image, or else of one group.
+                // In total at most the size of the image, or of one group.
                 buffer.resize(buffer.len().max(room(&field)), 0);
                 fields.push(field);
             }
@@ -86,13 +86,13 @@ fn walk<S: Source>(source: &S, seen: &mut Seen) {
     values(source, image.header(), &fields, &mut buffer, seen);
 }
 
-/// Bytes of the buffer that reads of the field need.
+/// Size of the buffer for reads of the field, in bytes.
 #[must_use]
 pub fn room(field: &Field) -> usize {
     field.buffer_size().max(field.slot_size() as usize)
 }
 
-/// Everything that a header says.
+/// All accessors of a header.
 fn header<S: Source>(source: &S, header: &Header, seen: &mut Seen) {
     say!(seen, "{header:?} {:?} {:?}", header.state(source), header.fields_refused(source));
     say!(seen, "{:?} {:?}", header.field_count(source), header.heap_used(source));
@@ -105,7 +105,7 @@ fn header<S: Source>(source: &S, header: &Header, seen: &mut Seen) {
     assert!(end <= u64::from(header.file_size()) && header.file_size() <= source.size());
 }
 
-/// Everything that a description says.
+/// All accessors of a field.
 fn describe<S: Source>(source: &S, field: &Field, buffer: &mut [u8], seen: &mut Seen) {
     say!(seen, "{field:?} {} {:?} {:?}", field.index(), field.ty(), field.kind());
     say!(seen, "{:?} {:?} {:?}", field.aggregation(), field.storage(), field.level());
@@ -166,7 +166,7 @@ pub fn values<S: Source>(
     }
 }
 
-/// One value of one lane, by every way to it.
+/// One value of one lane, by every accessor.
 fn value<S: Source>(source: &S, lane: &Lane, field: &Field, buffer: &mut [u8], seen: &mut Seen) {
     say!(seen, "{} {:?}", lane.has(source, field), lane.scalar(source, field));
     let reading = lane.read(source, field, buffer);
@@ -193,7 +193,7 @@ fn value<S: Source>(source: &S, lane: &Lane, field: &Field, buffer: &mut [u8], s
     }
 }
 
-/// What the format says of each value, which a reader must not break.
+/// Checks the rules of the format for a value.
 fn check(field: &Field, reading: &Reading<'_>) {
     let Verdict::Consistent(value) = reading else { return };
     match value {

@@ -6,14 +6,14 @@ use mmstats_core::Level;
 use crate::limits::Limits;
 use model::{Op, Spec, What, World};
 
-/// The same model as that of the property tests of the core.
+/// The model of the core's property tests.
 #[path = "../../core/tests/model/mod.rs"]
 mod model;
 
-/// Most operations of one input.
+/// Maximum number of operations of one input.
 const OPERATIONS: usize = 200;
 
-/// Does what the bytes say with a writer and with a plain model, and compares.
+/// Executes the operations of the bytes on a writer and on a plain model, and compares them.
 pub fn run(data: &[u8]) {
     thread_local!(static MEMORY: model::Memory = model::memory());
     let memory = MEMORY.with(|memory| *memory);
@@ -78,7 +78,7 @@ fn spec(u: &mut Unstructured<'_>) -> Result<Spec> {
     })
 }
 
-/// Short and plain, of any kind, or about as long as it may be.
+/// A short plain text, one with any characters, or one near the limit of its length.
 fn text(u: &mut Unstructured<'_>, longest: usize) -> Result<String> {
     Ok(match u.int_in_range(0..=9)? {
         0 => u.arbitrary::<&str>()?.to_owned(),

@@ -33,7 +33,7 @@ fn fixtures(end: &str) -> Vec<PathBuf> {
     all
 }
 
-/// What is allocated is counted for all threads: of two inputs at once each would pay for both.
+/// One input at a time: allocations are counted for all threads.
 fn run(target: impl Fn(&[u8]) + std::panic::RefUnwindSafe, name: &str, path: &Path) {
     static ONE: Mutex<()> = Mutex::new(());
     let bytes = fs::read(path).unwrap();
