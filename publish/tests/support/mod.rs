@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Sorted names of the files in `directory`. Those that Windows keeps under a temporary name while
-/// they are mapped are left out.
+/// Sorted names of the files in `directory`.
 pub(crate) fn file_names(directory: &Path) -> Vec<String> {
     let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
+    // Windows keeps mapped files under a temporary name.
     let lingers =
         |name: &std::ffi::OsString| cfg!(windows) && mmstats_system::name::is_temporary(name);
     let names = names.filter(|name| !lingers(name)).map(|name| name.into_string().unwrap());
