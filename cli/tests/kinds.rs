@@ -1,8 +1,6 @@
 //! States, histograms, averages and windows in the output of `show`.
 
 mod common;
-#[path = "../../tests/shared/phase.rs"]
-mod phase;
 
 use std::path::Path;
 
@@ -11,8 +9,8 @@ use mmstats_core::{
 };
 use serde_json::json;
 
+use common::phase::Phase;
 use common::{field, image, json, run};
-use phase::Phase;
 
 /// An image with a field of each kind, and one without a value: `no.*`. The latencies are 1 to
 /// 1,000 microseconds.

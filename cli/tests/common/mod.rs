@@ -1,6 +1,8 @@
 //! Runs the binary and publishers, and writes images.
 #![allow(dead_code)] // Each test uses a part.
 
+#[path = "../../../tests/shared/phase.rs"]
+pub(crate) mod phase;
 pub(crate) mod schema;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +14,8 @@ use mmstats_core::{
     Schema, Source, State, StateSet, StaticBytes, StaticMemory, Timer, Window, Writer,
 };
 use serde_json::Value;
+
+use phase::Phase;
 
 /// Maximum time of any step, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -154,25 +158,6 @@ pub(crate) fn image(path: &Path, schema: &Schema<'_, 16>, fill: impl FnOnce(&mut
 /// The fixtures of the original format.
 pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/fixtures/format-1")
-}
-
-/// A state of the image [`all_kinds`].
-#[derive(Clone, Copy)]
-pub(crate) enum Phase {
-    Idle,
-    Busy,
-}
-
-impl State for Phase {
-    const NAMES: &'static [&'static str] = &["idle", "busy"];
-
-    fn number(self) -> u32 {
-        self as u32
-    }
-
-    fn from_number(number: u32) -> Option<Self> {
-        [Self::Idle, Self::Busy].get(number as usize).copied()
-    }
 }
 
 /// Writes an image with a field of every kind to `path`.
