@@ -4,7 +4,7 @@
     matrix.py NAME=DIRECTORY[=EMULATOR]...
 
 DIRECTORY has the programs `mmstats` and `mmstats-specimen` of that machine. Prints two tables, writer
-by reader: whether a file says the same, and what a reader that looks at a living writer was told.
+by reader: whether all read the same from a file, and the verdicts of reads from a living writer.
 The last reader is spec/readers/python.
 """
 
@@ -32,7 +32,7 @@ def out(words):
 
 
 def shown(machine, file):
-    """What `mmstats show` says of a file, without what belongs to one process."""
+    """Output of `mmstats show` for a file, without the parts of one process."""
     document = json.loads(out([*command(machine, "mmstats"), "show", "--json", str(file)]))
     (only,) = document["files"]
     for name in ["path", "pid", "command", "instance"]:
@@ -42,8 +42,8 @@ def shown(machine, file):
 
 
 def by_python(file):
-    """What the Python reader says, without how a value is stored: 64 bits are latched by writers
-    of 32."""
+    """Output of the Python reader, without the storage of values: machines of 32 bits latch values
+    of 64."""
     document = json.loads(out([sys.executable, str(PYTHON), str(file)]))
     document.pop("instance")
     fields = document["fields"]
@@ -54,7 +54,7 @@ def by_python(file):
 
 
 def files(machines, directory):
-    """The first table; whether all is the same."""
+    """Prints the first table; returns whether all files are the same."""
     same = True
     print("\nwriter (down) and reader: do they say the same?")
     readers = [name for name, place, _ in machines if place]
@@ -92,7 +92,7 @@ def differ(writer, reader, name, wanted, found):
 
 
 def living(machines, directory):
-    """The second table; whether nothing was torn, and verdicts are where they belong."""
+    """Prints the second table; returns whether no value was torn and all verdicts are right."""
     good = True
     machines = [machine for machine in machines if machine[1]]
     print(f"\nwriter (down) at full speed, and reader: values and contended of {LOOKS} looks at the"
@@ -113,8 +113,8 @@ def living(machines, directory):
                         for words in map(str.split, text.splitlines())}
                 (values, contended), (pairs, refused) = told["counter"], told["pair.up"]
                 cells.append(f"{values}+{contended}; {pairs}+{refused}")
-                # Honest, and no more often than need be: a machine of 32 bits cannot read 64 bits of
-                # one of 64 at once; everything else is hardly ever refused.
+                # A machine of 32 bits cannot read 64 bits of a machine of 64 at once; everything else
+                # is rarely contended.
                 cannot = narrow(reader) and not narrow(writer)
                 good &= values == 0 if cannot else values > LOOKS // 2
                 good &= told["narrow"][0] == LOOKS and pairs > LOOKS // 2
