@@ -1,7 +1,7 @@
 //! Timers, averages and histograms of several lanes as one: FORMAT.md section 4.3.
 
 use crate::read::{ArrayView, Histogram, Scalar, WindowSum};
-use crate::types::DataType;
+use crate::types::{Aggregation, DataType};
 
 /// Durations in nanoseconds, of one lane or of several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -193,36 +193,29 @@ impl Number {
         }
     }
 
-    /// The sum; a float if the numbers are of two types.
+    /// Merges another number by a rule: minimum, maximum, or the sum for other rules. Numbers of
+    /// two types give a float; NaN is a minimum or maximum only if both numbers are NaN.
     #[inline]
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Unsigned(a), Self::Unsigned(b)) => Self::Unsigned(a.saturating_add(b)),
-            (Self::Signed(a), Self::Signed(b)) => Self::Signed(a.saturating_add(b)),
-            (a, b) => Self::Float(a.as_f64() + b.as_f64()),
-        }
-    }
-
-    /// The smaller number; NaN only if both are.
-    #[inline]
-    #[must_use]
-    pub fn min(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Unsigned(a), Self::Unsigned(b)) => Self::Unsigned(a.min(b)),
-            (Self::Signed(a), Self::Signed(b)) => Self::Signed(a.min(b)),
-            (a, b) => Self::Float(a.as_f64().min(b.as_f64())),
-        }
-    }
-
-    /// The larger number; NaN only if both are.
-    #[inline]
-    #[must_use]
-    pub fn max(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Unsigned(a), Self::Unsigned(b)) => Self::Unsigned(a.max(b)),
-            (Self::Signed(a), Self::Signed(b)) => Self::Signed(a.max(b)),
-            (a, b) => Self::Float(a.as_f64().max(b.as_f64())),
+    pub fn merge(&mut self, rule: Aggregation, other: Self) {
+        match (&mut *self, other) {
+            (Self::Unsigned(a), Self::Unsigned(b)) => match rule {
+                Aggregation::Min => *a = b.min(*a),
+                Aggregation::Max => *a = b.max(*a),
+                _ => *a = a.saturating_add(b),
+            },
+            (Self::Signed(a), Self::Signed(b)) => match rule {
+                Aggregation::Min => *a = b.min(*a),
+                Aggregation::Max => *a = b.max(*a),
+                _ => *a = a.saturating_add(b),
+            },
+            (a, b) => {
+                let (a, b) = (a.as_f64(), b.as_f64());
+                *self = Self::Float(match rule {
+                    Aggregation::Min => a.min(b),
+                    Aggregation::Max => a.max(b),
+                    _ => a + b,
+                });
+            }
         }
     }
 }
@@ -292,11 +285,14 @@ impl HistogramSummary {
             return;
         }
         self.count = self.count.saturating_add(other.count);
-        self.sum = self.sum.plus(other.sum);
-        self.range = match (self.range, other.range) {
-            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-            (one, another) => one.or(another),
-        };
+        self.sum.merge(Aggregation::Sum, other.sum);
+        match (&mut self.range, other.range) {
+            (Some((min, max)), Some((other_min, other_max))) => {
+                min.merge(Aggregation::Min, other_min);
+                max.merge(Aggregation::Max, other_max);
+            }
+            (range, other) => *range = range.or(other),
+        }
     }
 }
 
@@ -305,15 +301,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn number_sum_saturates_and_mixes_to_float() {
+    fn number_merge_saturates_and_mixes_to_float() {
+        use Aggregation::{Max, Min, Sum};
         use Number::{Float, Signed, Unsigned};
-        assert_eq!(Unsigned(u128::MAX).plus(Unsigned(1)), Unsigned(u128::MAX));
-        assert_eq!(Signed(-3).plus(Signed(1)), Signed(-2));
-        assert_eq!(
-            (Signed(-3).min(Signed(1)), Unsigned(3).max(Unsigned(1))),
-            (Signed(-3), Unsigned(3))
-        );
-        assert_eq!(Unsigned(3).plus(Float(0.5)), Float(3.5));
+        let merge = |mut a: Number, rule, b| {
+            a.merge(rule, b);
+            a
+        };
+        assert_eq!(merge(Unsigned(u128::MAX), Sum, Unsigned(1)), Unsigned(u128::MAX));
+        assert_eq!(merge(Unsigned(3), Max, Unsigned(1)), Unsigned(3));
+        assert_eq!(merge(Signed(-3), Sum, Signed(1)), Signed(-2));
+        assert_eq!(merge(Signed(-3), Min, Signed(1)), Signed(-3));
+        assert_eq!(merge(Unsigned(3), Sum, Float(0.5)), Float(3.5));
+        assert_eq!(merge(Float(f64::NAN), Min, Float(2.0)), Float(2.0));
     }
 
     #[test]

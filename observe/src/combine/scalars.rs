@@ -44,11 +44,7 @@ impl Scalars {
             return;
         }
         self.count = self.count.saturating_add(more.count);
-        self.number = match rule {
-            Aggregation::Min => self.number.min(more.number),
-            Aggregation::Max => self.number.max(more.number),
-            _ => self.number.plus(more.number),
-        };
+        self.number.merge(rule, more.number);
     }
 
     /// The combined value; `ty` is the type of the field.

@@ -106,6 +106,9 @@ fn wide<V: Visitor>(
 /// a group come from one slot.
 pub(super) fn cells<V: Visitor>(image: &Image, lane: u32, scratch: &mut Scratch, visitor: &mut V) {
     let cells = image.order().cells.as_slice();
+    if cells.is_empty() {
+        return;
+    }
     let lane = match image.claimed(lane) {
         Verdict::Consistent(lane) => lane,
         other => {
