@@ -322,7 +322,7 @@ fn restore_values_of_another_image() {
     specs.iter().for_each(|spec| geometry.add(spec).unwrap());
     let mut writer = Writer::create(memory(), &geometry, [7; 16], 0).unwrap();
     let [c, h, e] = [0, 1, 2].map(|i| writer.add(&specs[i]).unwrap());
-    assert!(writer.restore(0, c, &[1], &[]).is_err(), "nobody claimed a lane");
+    assert!(writer.restore(0, c, &[1], &[]).is_err(), "no lane is claimed");
     let lane = writer.claim().unwrap();
     writer.restore(lane, c, &[41], &[]).unwrap();
     let mut elements = vec![0; specs[1].properties.count() as usize];

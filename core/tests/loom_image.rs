@@ -308,7 +308,7 @@ fn claim(mutant: Mutant) {
             for lane in image.lanes[..used].iter().rev() {
                 let state = load_lane_state(&lane.state);
                 assert_eq!(state, lane_state::OWNED, "broken: a counted lane is unused");
-                assert_ne!(ReadWord::load(&lane.owners), 0, "broken: a lane that nobody claimed");
+                assert_ne!(ReadWord::load(&lane.owners), 0, "broken: a lane never claimed");
             }
         },
     );
@@ -325,7 +325,7 @@ fn claim_again(mutant: Mutant) {
         };
         let lane = &image.lanes[0];
         if load_lane_state(&lane.state) == lane_state::OWNED {
-            assert_eq!(ReadWord::load(&lane.owners), 2, "broken: owned by nobody new");
+            assert_eq!(ReadWord::load(&lane.owners), 2, "broken: not claimed again");
         }
         writer.join().unwrap();
     });
@@ -375,7 +375,7 @@ fn death(stores: u32) {
         };
         image.fields();
         writer.join().unwrap();
-        assert_eq!(image.fields(), 1 + stores / 4, "broken: what is counted");
+        assert_eq!(image.fields(), 1 + stores / 4, "broken: the count");
     });
 }
 

@@ -377,7 +377,7 @@ fn errors_have_texts() {
     for (section, name) in
         [(Section::Descriptors, "descriptors"), (Section::Heap, "heap"), (Section::Lanes, "lanes")]
     {
-        let expected = format!("the {name} start at 8, before the end of what comes first at 9");
+        let expected = format!("the {name} start at 8, before the end of the section before at 9");
         assert_eq!(order(section), expected);
     }
     let limit = |at, to| {
@@ -393,7 +393,7 @@ fn errors_have_texts() {
         (AttributeFault::NoEquals, "an item without `=`"),
         (AttributeFault::KeyLength, "a key that is not 1 to 63 bytes long"),
         (AttributeFault::KeyByte, "a key with a byte outside A-Z a-z 0-9 _ . -"),
-        (AttributeFault::Repeated, "a key that was there before"),
+        (AttributeFault::Repeated, "a repeated key"),
     ] {
         let error = FieldError::Attributes { offset: 7, fault }.to_string();
         assert!(error.contains(words), "{error}");

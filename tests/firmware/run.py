@@ -26,7 +26,7 @@ BOARDS = {
     "riscv32imc-unknown-none-elf": (
         "qemu-system-riscv32", ["-M", "virt", "-bios", "none"], 0x8010_0000, 0x11_0000),
 }
-# Most flash of a writer with ten fields, in bytes: all of it, and what runs again and again.
+# Limits of flash for a writer with ten fields, in bytes: in all, and for updates.
 LIMIT = 4096
 UPDATES = 1536
 

@@ -1,5 +1,7 @@
 //! Journals: PROTOCOL.md section 9.
 
+use core::fmt;
+
 use super::{ATTEMPTS, Bound, Site};
 
 /// A journal from its one writer's side. Slots and elements have units of 8 bytes.
@@ -150,6 +152,17 @@ pub enum JournalError {
     /// There was no change meanwhile, and the elements do not add up to the total.
     Total,
 }
+
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Contended => "the writer overwrote a slot in each attempt",
+            Self::Total => "the elements do not add up to the total",
+        })
+    }
+}
+
+impl core::error::Error for JournalError {}
 
 /// Reads a journal with `slots` slots in bounded time. Returns the number of the change whose
 /// elements and slot are in the copy.

@@ -166,7 +166,7 @@ impl fmt::Display for Refusal {
                 write!(f, "header size {found} is not a multiple of 64 from {} to {limit}", h::SIZE)
             }
             Self::FileSize { found, limit } => {
-                write!(f, "the image has {found} bytes, but only {limit} are there")
+                write!(f, "the image has {found} bytes, of which {limit} exist")
             }
             Self::DescriptorSize { found } => {
                 write!(f, "descriptor size {found} is not a multiple of 8 from {}", d::SIZE)
@@ -180,7 +180,7 @@ impl fmt::Display for Refusal {
             }
             Self::SectionOrder { section, found, limit } => write!(
                 f,
-                "the {} start at {found}, before the end of what comes first at {limit}",
+                "the {} start at {found}, before the end of the section before at {limit}",
                 section.name()
             ),
             Self::SectionBounds { found, limit } => {
@@ -218,16 +218,18 @@ pub enum AttributeFault {
     Repeated,
 }
 
-impl AttributeFault {
-    const fn text(self) -> &'static str {
-        match self {
+impl fmt::Display for AttributeFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::NoEquals => "an item without `=`",
             Self::KeyLength => "a key that is not 1 to 63 bytes long",
             Self::KeyByte => "a key with a byte outside A-Z a-z 0-9 _ . -",
-            Self::Repeated => "a key that was there before",
-        }
+            Self::Repeated => "a repeated key",
+        })
     }
 }
+
+impl core::error::Error for AttributeFault {}
 
 /// Why one field is damaged; the other fields of the image are still good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -238,7 +240,7 @@ pub enum FieldError {
     State { offset: u32, found: u32 },
     /// A string (referred to at `offset`) is misaligned or outside `least..limit`.
     StringPlace { offset: u32, found: u32, least: u32, limit: u32 },
-    /// A string's length is 0 or above the limit (of its use, or what is left of the heap).
+    /// A string's length is 0 or above the limit (of its use, or the rest of the heap).
     StringLength { offset: u32, found: u32, limit: u32 },
     /// The descriptor, a string of it or its constant is damaged.
     Checksum { offset: u32, found: u64, expected: u64 },
@@ -324,20 +326,20 @@ impl fmt::Display for FieldError {
                 "the field is damaged: its checksum is {found:#018x}, its bytes give {expected:#018x}"
             ),
             Self::Utf8 { .. } => f.write_str("a string is not UTF-8"),
-            Self::Attributes { fault, .. } => write!(f, "the attributes have {}", fault.text()),
+            Self::Attributes { fault, .. } => write!(f, "the attributes have {fault}"),
             Self::Count { found, limit, .. } => write!(f, "count {found} is not in 1 to {limit}"),
             Self::TypeStorage { ty, storage, flags, .. } => {
-                write!(f, "type {ty}, storage {storage} and flags {flags:#x} do not go together")
+                write!(f, "type {ty}, storage {storage} and flags {flags:#x} exclude each other")
             }
             Self::KindType { kind, ty, .. } => {
-                write!(f, "a {kind} cannot be of type {ty} like this")
+                write!(f, "a {kind} cannot have type {ty} with this count or storage")
             }
             Self::KindParam { kind, param, .. } => {
-                write!(f, "a {kind} cannot have the parameter {param:#x} and detail like this")
+                write!(f, "a {kind} cannot have this parameter ({param:#x}) and detail")
             }
             Self::Slots { slot_bits, slot_size, .. } => write!(
                 f,
-                "2^{slot_bits} slots of {slot_size} bytes: the storage asks for none, or for up to \
+                "2^{slot_bits} slots of {slot_size} bytes: the storage needs none, or up to \
                  2^{MAX_SLOT_BITS} of a multiple of 8 up to {MAX_SLOT}"
             ),
             Self::Member { found, size, least, limit, .. } => write!(
