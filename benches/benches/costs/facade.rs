@@ -9,7 +9,8 @@ use mmstats::{Lane, Publisher};
 use mmstats_benches::{Bench, Row};
 use tempfile::TempDir;
 
-use crate::publishing::{Aide, directory, options};
+use crate::programs::{directory, options};
+use crate::publishing::Aide;
 
 /// A recorder and its publisher.
 struct Subject<R> {

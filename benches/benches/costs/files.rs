@@ -1,60 +1,13 @@
 //! Cost of creating a file, and its size.
 
-use mmstats::{Counter, FieldOptions, Lane, Options, Publisher, Schema, Stats};
+use mmstats::{Lane, Options, Publisher, Stats};
 use mmstats_benches::{Bench, Row, Target};
-use tempfile::TempDir;
 
-use crate::publishing::{directory, options};
-
-/// Help texts: most fields of a program share one of a few.
-const HELP: [&str; 4] = [
-    "Requests served since the start.",
-    "Bytes sent to clients, headers included.",
-    "Times a worker had to wait for a connection.",
-    "Entries that were evicted from the cache.",
-];
-
-pub(crate) fn schema(fields: u32, described: bool) -> Schema {
-    let mut schema = Schema::new();
-    for i in 0..fields {
-        let mut options = FieldOptions::new();
-        if described {
-            options = options.unit("bytes").help(HELP[i as usize % HELP.len()]);
-        }
-        schema.add::<Counter>(format!("worker.{i:06}"), options);
-    }
-    schema
-}
-
-/// A file with one lane, claimed and handed back.
-pub(crate) fn publish(directory: &TempDir, schema: Schema) -> Publisher<Lane> {
-    let publisher = start(options(directory), schema);
-    drop(publisher.lane().expect("a lane"));
-    publisher
-}
-
-fn start(options: Options, schema: Schema) -> Publisher<Lane> {
-    options.without_system_fields().lanes(1).schema(schema).start().expect("a publisher")
-}
+use crate::programs::{Ten, directory, options, schema, start};
 
 fn bytes(publisher: &Publisher<Lane>) -> f64 {
     publisher.paths().first().map_or(0, |path| path.metadata().expect("a file").len()) as f64
 }
-
-macro_rules! ten {
-    ($($name:ident)*) => {
-        /// Ten fields as a program declares them.
-        #[derive(Stats)]
-        pub(crate) struct Ten {
-            $(
-                /// Bytes sent to clients, headers included.
-                #[stats(unit = "bytes")]
-                pub(crate) $name: Counter,
-            )*
-        }
-    };
-}
-ten!(a b c d e f g h i j);
 
 /// Fifty fields, declared and never used.
 #[derive(Stats)]

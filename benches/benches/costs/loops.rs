@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mmstats::{Array, Counter, Flag, Gauge, Group, Publisher, Text, Timer};
 
-use crate::files::Ten;
-use crate::publishing::{One, Record8};
+use crate::programs::{One, Record8, Ten};
 
 #[inline(never)]
 pub(crate) fn counter(counter: &Counter, n: u64) {

@@ -7,11 +7,12 @@ mod kinds;
 mod loops;
 mod observing;
 mod peers;
+mod programs;
 mod publishing;
 
 #[cfg(not(windows))] // the backend of the system
 use mmstats_unix as backend;
-#[cfg(windows)] // as above
+#[cfg(windows)] // the same
 use mmstats_windows as backend;
 
 use mmstats_benches::Bench;

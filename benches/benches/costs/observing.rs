@@ -8,8 +8,7 @@ use mmstats_benches::{Bench, Row, Target};
 use mmstats_observe::{Observer, RawVerdict, Scalar, Sources, Totals};
 use tempfile::TempDir;
 
-use crate::files::{publish, schema};
-use crate::publishing::directory;
+use crate::programs::{directory, publish, schema};
 
 /// Published files, removed on drop.
 struct Files {

@@ -1,28 +1,21 @@
 //! Cost of an update.
 
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mmstats::{
-    Array, Counter, FieldOptions, Flag, Gauge, Group, Lane, Options, Publisher, Record, Schema,
-    Stats, Text, Timer,
+    Array, Counter, FieldOptions, Flag, Gauge, Group, Lane, Publisher, Schema, Stats, Text, Timer,
 };
 use mmstats_benches::{Bench, Row, Target};
 use tempfile::TempDir;
 
-use crate::files::Ten;
 use crate::loops;
 use crate::observing::{look, scan};
-
-#[derive(Stats)]
-pub(crate) struct One {
-    /// Requests served.
-    pub(crate) requests: Counter,
-}
+use crate::programs::{One, Record8, Ten, directory, options};
 
 #[derive(Stats)]
 struct Kinds {
@@ -33,29 +26,6 @@ struct Kinds {
     doing: Text<64>,
     sizes: Array<f64, 8>,
     moment: Group<Record8>,
-}
-
-#[derive(Record)]
-pub(crate) struct Record8 {
-    a: f64,
-    b: f64,
-    c: f64,
-    d: f64,
-    e: f64,
-    f: f64,
-    g: f64,
-    h: f64,
-}
-
-/// A directory in memory, for the life of the result.
-pub(crate) fn directory() -> TempDir {
-    let shm = Path::new("/dev/shm");
-    let parent = if shm.is_dir() { shm.to_path_buf() } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("mmstats-bench-").tempdir_in(parent).expect("a directory")
-}
-
-pub(crate) fn options(directory: &TempDir) -> Options {
-    Options::new().directory(directory.path()).post_mortems(None)
 }
 
 /// A publisher with a lane on this thread.
