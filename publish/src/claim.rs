@@ -60,7 +60,7 @@ impl ClaimedLane {
         let Self { claim, mapping } = self;
         let index = claim.lane;
         let region = Region::new(Keep::new(Guarded::new(mapping, claim)));
-        Ok(core::Lane::new(region.map_err(|e| Error::Image(e.to_string()))?, index))
+        Ok(core::Lane::new(region.map_err(Error::image)?, index))
     }
 
     /// The number of the lane, and its memory for all threads.

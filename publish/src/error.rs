@@ -90,6 +90,17 @@ impl Error {
             Self::Image(_) => ErrorCode::Image,
         }
     }
+
+    /// An error of writing an image that the checks before should have prevented.
+    pub(crate) fn image(error: impl fmt::Display) -> Self {
+        Self::Image(error.to_string())
+    }
+
+    /// There is no field, family or segment with this number.
+    pub(crate) fn no_such_field(index: usize, count: usize) -> Self {
+        let number = |n| u32::try_from(n).unwrap_or(u32::MAX);
+        Self::Attach(AttachError::NoSuchField { index: number(index), count: number(count) })
+    }
 }
 
 /// A short, stable name for each variant of [`Error`], for logs and alerts.

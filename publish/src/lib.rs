@@ -19,8 +19,6 @@ mod claim;
 mod error;
 mod files;
 mod handles;
-#[cfg(all(doctest, feature = "derive"))]
-mod misuse;
 mod publisher;
 mod schema;
 mod strings;
@@ -35,11 +33,11 @@ use mmstats_windows as backend;
 pub use backend::Access;
 pub use error::{Error, ErrorCode};
 pub use files::settings::OnDrop;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+pub use handles::SharedGauge;
 pub use handles::kinds::{Average, Events, Histogram, Latency, Rate, StateSet, Timestamp, Window};
 pub use handles::timer::{Running, Timed, Timer};
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-pub use handles::values::SharedGauge;
-pub use handles::values::{Array, Blob, Counter, Flag, Gauge, Group, Info, Text};
+pub use handles::{Array, Blob, Counter, Flag, Gauge, Group, Info, Text};
 pub use mmstats_core::{
     Aggregation, Buckets, DataType, Kind, Level, MemberSpec, Record, Sample, ScalarType, State,
     TimerTotals,
@@ -47,20 +45,22 @@ pub use mmstats_core::{
 #[cfg(feature = "derive")]
 pub use mmstats_derive::{Labels, Record, State, Stats};
 pub use publisher::global::{Guard, global};
-pub use publisher::init::init;
-pub use publisher::options::Options;
-pub use publisher::stats::Stats;
+pub use publisher::options::{Options, init};
 pub use publisher::{Publisher, Registry};
 pub use schema::Schema;
-pub use schema::field::Field;
+pub use schema::declaration::Field;
 pub use schema::key::{FamilyByKey, FamilyKey, Key};
 pub use schema::labels::{LabelBuffer, LabelValue, Labels};
 pub use schema::options::{
-    FamilyOf, FieldOptions, HasBuckets, HasCap, HasEntries, HasValue, HasWindows,
+    FamilyOf, FieldOptions, HasBuckets, HasCap, HasEntries, HasValue, HasWindows, Value,
 };
-pub use schema::value::Value;
+pub use thread::Lane;
 pub use thread::family::{Family, FamilyBy};
-pub use thread::lane::Lane;
+pub use thread::stats::Stats;
+
+#[cfg(all(doctest, feature = "derive"))]
+#[doc = include_str!("../tests/misuse.md")]
+mod misuse {}
 
 /// For recorders of metrics facades. Not for use by hand.
 #[doc(hidden)]
@@ -74,7 +74,7 @@ pub mod derive_support {
     pub use mmstats_core::FieldSpec;
 
     pub use crate::thread::local::Local;
-    pub use crate::thread::member::{LabeledMember, Member};
+    pub use crate::thread::stats::{LabeledMember, Member};
 
     /// `prefix.label`, or only the one that is not empty.
     #[must_use]

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher};
 
 /// At least one string, in little memory: a program may have a million of these.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Strings {
     text: Box<str>,
     /// The end of each string but the last, in bytes.

@@ -12,7 +12,7 @@ use syn::{
 };
 
 use crate::doc;
-use crate::input::{check_key, for_each_key, set_once, variable};
+use crate::input::{check_key, for_each_key, set_once, text, variable};
 
 /// Attributes of a field.
 #[derive(Default)]
@@ -152,8 +152,7 @@ impl FieldAttributes {
 
     /// The label of the field called `name`.
     pub(crate) fn label_or(&self, name: &Ident) -> LitStr {
-        let own = || LitStr::new(&name.unraw().to_string(), name.span());
-        self.label.clone().unwrap_or_else(own)
+        self.label.clone().unwrap_or_else(|| text(name))
     }
 }
 

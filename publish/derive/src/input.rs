@@ -1,6 +1,7 @@
 //! The struct or enum of a derive: its fields, and its attributes as a whole.
 
 use proc_macro2::Span;
+use syn::ext::IdentExt;
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parse;
 use syn::{Attribute, Data, DeriveInput, Error, Fields, FieldsNamed, Ident, LitStr, Path};
@@ -85,6 +86,29 @@ pub(crate) fn set_once<T: Parse>(
     }
     *slot = Some(meta.value()?.parse()?);
     Ok(())
+}
+
+/// The name given by `#[attribute(name = "...")]`, the only option of `item`; otherwise `default`.
+pub(crate) fn name_or(
+    attributes: &[Attribute],
+    attribute: &str,
+    item: &str,
+    default: LitStr,
+) -> syn::Result<LitStr> {
+    let mut name = None;
+    for_each_key(attributes, attribute, |meta| {
+        if meta.path.is_ident("name") {
+            set_once(&meta, &mut name)
+        } else {
+            Err(meta.error(format!("unknown option: {item} has `name`")))
+        }
+    })?;
+    Ok(name.unwrap_or(default))
+}
+
+/// The text of a name, without the `r#` of a keyword.
+pub(crate) fn text(name: &Ident) -> LitStr {
+    LitStr::new(&name.unraw().to_string(), name.span())
 }
 
 /// A variable of the generated code.

@@ -2,11 +2,10 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{DeriveInput, Error, Field, Ident, LitStr};
+use syn::{DeriveInput, Error, LitStr};
 
-use crate::input::{Container, check_key, for_each_key, named_fields, set_once, variable};
+use crate::input::{Container, check_key, name_or, named_fields, text, variable};
 
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let fields = named_fields(input, "Labels")?;
@@ -17,7 +16,8 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let (mut keys, mut values) = (Vec::<LitStr>::new(), Vec::new());
     for field in &fields.named {
         let Some(ident) = &field.ident else { continue };
-        let key = key(field, ident)?;
+        let key = name_or(&field.attrs, "labels", "a label", text(ident))?;
+        check_key(&key.value(), key.span())?;
         if keys.iter().any(|other| other.value() == key.value()) {
             return Err(Error::new(key.span(), "two labels have this name"));
         }
@@ -44,22 +44,6 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
             }
         }
     })
-}
-
-/// The key of a label: the name of the field, or the one given.
-fn key(field: &Field, ident: &Ident) -> syn::Result<LitStr> {
-    let mut name = None;
-    for_each_key(&field.attrs, "labels", |meta| {
-        if meta.path.is_ident("name") {
-            set_once(&meta, &mut name)
-        } else {
-            Err(meta.error("unknown option: a label has `name`"))
-        }
-    })?;
-    let own = || LitStr::new(&ident.unraw().to_string(), ident.span());
-    let key: LitStr = name.unwrap_or_else(own);
-    check_key(&key.value(), key.span())?;
-    Ok(key)
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::ext::IdentExt;
 use syn::{Data, DataEnum, DeriveInput, Error, Fields, LitStr, Variant};
 
-use crate::input::{Container, for_each_key, set_once, variable};
+use crate::input::{Container, name_or, text, variable};
 
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let Data::Enum(data) = &input.data else {
@@ -67,17 +66,9 @@ fn name(variant: &Variant) -> syn::Result<LitStr> {
     if !matches!(variant.fields, Fields::Unit) {
         return Err(Error::new_spanned(variant, "a state has no data"));
     }
-    let mut name = None;
-    for_each_key(&variant.attrs, "state", |meta| {
-        if meta.path.is_ident("name") {
-            set_once(&meta, &mut name)
-        } else {
-            Err(meta.error("unknown option: a state has `name`"))
-        }
-    })?;
     let ident = &variant.ident;
-    let own = || LitStr::new(&snake_case(&ident.unraw().to_string()), ident.span());
-    let name: LitStr = name.unwrap_or_else(own);
+    let default = LitStr::new(&snake_case(&text(ident).value()), ident.span());
+    let name = name_or(&variant.attrs, "state", "a state", default)?;
     if !(1..=63).contains(&name.value().len()) || name.value().contains('\0') {
         return Err(Error::new_spanned(name, "a name has 1 to 63 bytes, none of them zero"));
     }

@@ -3,9 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{DeriveInput, Error, LitStr};
+use syn::{DeriveInput, Error, Ident, LitStr};
 
-use crate::attributes::{FieldAttributes, is_info};
+use crate::attributes::{FieldAttributes, Labels, is_info};
 use crate::input::{Container, named_fields, refuse_generics, variable};
 
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
@@ -30,7 +30,7 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
         let label = quote!(#mmstats::derive_support::join(&#prefix, #label));
         if attributes.nested.is_some() {
             let labels = attributes.labels.as_ref().map(|labels| labels.span);
-            if let Some(span) = attributes.other_than(&[]).map(syn::Ident::span).or(labels) {
+            if let Some(span) = attributes.other_than(&[]).map(Ident::span).or(labels) {
                 return Err(Error::new(span, "a nested set of handles has `label` only"));
             }
             let nested = quote!(<#ty as #mmstats::Stats>);
@@ -41,22 +41,19 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
         }
         attributes.add_doc(&field.attrs)?;
         let options = attributes.apply(quote!(#mmstats::FieldOptions::new()), ty);
-        if let Some(labels) = &attributes.labels {
-            let (span, labels) = (labels.span, &labels.keys);
-            let labels = quote_spanned!(span=> [#(#labels),*]);
-            let family =
-                quote_spanned!(ty.span()=> <#ty as #mmstats::derive_support::LabeledMember>);
-            keys.push(quote!(#ident: #family::Key));
-            declare.push(quote!(#ident: #family::declare(#schema, #label, #labels, #options)));
-            attach.push(quote!(#ident: #family::attach(#lane, #plan.#ident)?));
-            continue;
-        }
+        let (member, labels) = match &attributes.labels {
+            Some(Labels { span, keys }) => {
+                ("LabeledMember", Some(quote_spanned!(*span=> [#(#keys),*],)))
+            }
+            None => ("Member", None),
+        };
         if is_info(field) {
             constants.push(ident);
         }
-        let member = quote_spanned!(ty.span()=> <#ty as #mmstats::derive_support::Member>);
+        let member = Ident::new(member, ty.span());
+        let member = quote_spanned!(ty.span()=> <#ty as #mmstats::derive_support::#member>);
         keys.push(quote!(#ident: #member::Key));
-        declare.push(quote!(#ident: #member::declare(#schema, #label, #options)));
+        declare.push(quote!(#ident: #member::declare(#schema, #label, #labels #options)));
         attach.push(quote!(#ident: #member::attach(#lane, #plan.#ident)?));
     }
 

@@ -5,66 +5,54 @@ use std::sync::Weak;
 
 use hashbrown::HashTable;
 use metrics::Key;
-use mmstats::Registry;
+use mmstats::{Registry, SharedGauge};
 
 /// The metrics of one recorder that one thread has used.
 pub(crate) struct Cache {
     recorder: u64,
     registry: Weak<Registry>,
-    pub(crate) counters: Metrics<metrics::Counter>,
-    pub(crate) gauges: Metrics<metrics::Gauge>,
-    pub(crate) histograms: Metrics<metrics::Histogram>,
-    pub(crate) counter_handles: Handles<mmstats::Counter>,
-    pub(crate) histogram_handles: Handles<mmstats::Histogram<f64>>,
+    pub(crate) counters: Metrics<metrics::Counter, mmstats::Counter>,
+    pub(crate) gauges: Metrics<metrics::Gauge, SharedGauge<f64>>,
+    pub(crate) histograms: Metrics<metrics::Histogram, mmstats::Histogram<f64>>,
 }
 
-/// Objects of the facade by key.
-///
-/// Each thread has objects of its own, because all threads would write the reference count of a
-/// shared one.
-pub(crate) struct Metrics<M>(HashTable<(Key, M)>);
+/// The metrics of one type.
+pub(crate) struct Metrics<M, H> {
+    /// Objects of the facade by key.
+    ///
+    /// Each thread has objects of its own, because all threads would write the reference count
+    /// of a shared one.
+    objects: HashTable<(Key, M)>,
+    /// This thread's handles by number of the field; none for gauges, which have no lanes.
+    handles: Vec<Option<H>>,
+}
 
-impl<M: Clone> Metrics<M> {
+impl<M: Clone, H> Metrics<M, H> {
+    const fn new() -> Self {
+        Self { objects: HashTable::new(), handles: Vec::new() }
+    }
+
     #[inline]
-    pub(crate) fn find(&self, key: &Key) -> Option<M> {
-        let (_, metric) = self.0.find(key.get_hash(), |(known, _)| known == key)?;
+    pub(crate) fn object(&self, key: &Key) -> Option<M> {
+        let (_, metric) = self.objects.find(key.get_hash(), |(known, _)| known == key)?;
         Some(metric.clone())
     }
 
-    pub(crate) fn insert(&mut self, key: &Key, metric: M) {
+    pub(crate) fn insert_object(&mut self, key: &Key, metric: M) {
         let hash = |(key, _): &(Key, M)| key.get_hash();
-        self.0.insert_unique(key.get_hash(), (key.to_retained(), metric), hash);
+        self.objects.insert_unique(key.get_hash(), (key.to_retained(), metric), hash);
     }
-}
 
-/// This thread's handles by number of the field.
-pub(crate) struct Handles<H>(Vec<Option<H>>);
-
-impl<H> Handles<H> {
     #[inline]
-    pub(crate) fn get(&self, number: usize) -> Option<&H> {
-        self.0.get(number)?.as_ref()
+    pub(crate) fn handle(&self, number: usize) -> Option<&H> {
+        self.handles.get(number)?.as_ref()
     }
 
-    pub(crate) fn insert(&mut self, number: usize, handle: H) {
-        if self.0.len() <= number {
-            self.0.resize_with(number + 1, || None);
+    pub(crate) fn insert_handle(&mut self, number: usize, handle: H) {
+        if self.handles.len() <= number {
+            self.handles.resize_with(number + 1, || None);
         }
-        self.0[number] = Some(handle);
-    }
-}
-
-impl Cache {
-    fn new(recorder: u64, registry: &Weak<Registry>) -> Self {
-        Self {
-            recorder,
-            registry: registry.clone(),
-            counters: Metrics(HashTable::new()),
-            gauges: Metrics(HashTable::new()),
-            histograms: Metrics(HashTable::new()),
-            counter_handles: Handles(Vec::new()),
-            histogram_handles: Handles(Vec::new()),
-        }
+        self.handles[number] = Some(handle);
     }
 }
 
@@ -94,7 +82,13 @@ pub(crate) fn write(recorder: u64, registry: &Weak<Registry>, write: impl FnOnce
         }
         // The handles of ended recorders keep files mapped.
         let ended = caches.extract_if(.., |cache| cache.registry.strong_count() == 0).collect();
-        let mut cache = Cache::new(recorder, registry);
+        let mut cache = Cache {
+            recorder,
+            registry: registry.clone(),
+            counters: Metrics::new(),
+            gauges: Metrics::new(),
+            histograms: Metrics::new(),
+        };
         write(&mut cache);
         caches.push(cache);
         ended

@@ -1,13 +1,13 @@
 //! The fields of all metrics of a recorder, by name.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
 use metrics::{Key, Level};
-use mmstats::{Counter, Error, FieldOptions, Histogram, Kind, Registry, SharedGauge};
+use mmstats::{Counter, Error, Field, FieldOptions, Histogram, Kind, Registry, SharedGauge};
 
 use crate::cache::{Cache, Metrics};
-use crate::metric::ThreadField;
 use crate::naming::{Description, Name};
 
 /// Maximum number of names of metrics: names made of data must not fill the memory.
@@ -27,6 +27,27 @@ pub(crate) struct Fields {
 
 /// The fields of one kind; `None` where the publisher refused the field.
 pub(crate) type FieldsByName<F> = HashMap<Name, Option<F>>;
+
+/// A field with a value for each thread.
+pub(crate) struct ThreadField<H> {
+    /// Its number among those of its kind.
+    pub(crate) number: usize,
+    pub(crate) key: mmstats::Key<H>,
+    /// The largest value given to `absolute`.
+    pub(crate) largest: AtomicU64,
+}
+
+impl<H: Field> ThreadField<H> {
+    pub(crate) fn add(
+        registry: &Registry,
+        label: String,
+        options: FieldOptions<H>,
+        number: usize,
+    ) -> Result<Arc<Self>, Error> {
+        let key = registry.add(label, options)?;
+        Ok(Arc::new(Self { number, key, largest: AtomicU64::new(0) }))
+    }
+}
 
 /// A type of metric of the facade.
 pub(crate) trait Metric: Clone {
@@ -59,8 +80,8 @@ pub(crate) trait Metric: Clone {
     /// A metric that ignores updates.
     fn noop() -> Self;
 
-    fn metrics(cache: &Cache) -> &Metrics<Self>;
-    fn metrics_mut(cache: &mut Cache) -> &mut Metrics<Self>;
+    fn cached(cache: &Cache) -> &Metrics<Self, Self::Handle>;
+    fn cached_mut(cache: &mut Cache) -> &mut Metrics<Self, Self::Handle>;
 }
 
 /// The field of a metric.

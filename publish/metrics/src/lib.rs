@@ -4,7 +4,6 @@
 
 mod cache;
 mod fields;
-mod kinds;
 mod metric;
 mod naming;
 mod recorder;

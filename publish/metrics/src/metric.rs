@@ -1,79 +1,129 @@
-//! The objects of the facade: each update goes to the handle of its thread.
+//! The metrics of the facade: how each gets its field, and its updates a handle of their thread.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use metrics::{CounterFn, GaugeFn, HistogramFn};
-use mmstats::{Field, Key, Registry, SharedGauge};
+use mmstats::{Counter, Error, Field, FieldOptions, Histogram, Kind, Registry, SharedGauge};
 
-use crate::cache::{self, Cache, Handles};
+use crate::cache::{self, Cache, Metrics};
+use crate::fields::{Edit, Fields, FieldsByName, Metric, Settings, ThreadField};
 
-/// A field with a value for each thread.
-#[derive(Debug)]
-pub(crate) struct ThreadField<H> {
-    /// Its number among those of its kind.
-    number: usize,
-    key: Key<H>,
-    /// The largest value given to `absolute`.
-    largest: AtomicU64,
+/// The members of [`Metric`] that choose by the type of the metric.
+macro_rules! members {
+    ($kind:ident, $suffix:literal, $all:ident) => {
+        const KIND: Kind = Kind::$kind;
+        const SUFFIX: &'static str = $suffix;
+
+        fn fields(fields: &mut Fields) -> &mut FieldsByName<Self::Field> {
+            &mut fields.$all
+        }
+
+        fn edit(settings: &Settings) -> &Edit<Self::Handle> {
+            &*settings.$all
+        }
+
+        fn noop() -> Self {
+            Self::noop()
+        }
+
+        #[inline]
+        fn cached(cache: &Cache) -> &Metrics<Self, Self::Handle> {
+            &cache.$all
+        }
+
+        fn cached_mut(cache: &mut Cache) -> &mut Metrics<Self, Self::Handle> {
+            &mut cache.$all
+        }
+    };
 }
 
-impl<H> ThreadField<H> {
-    pub(crate) fn new(number: usize, key: Key<H>) -> Self {
-        Self { number, key, largest: AtomicU64::new(0) }
+impl Metric for metrics::Counter {
+    type Handle = Counter;
+    type Field = Arc<ThreadField<Counter>>;
+
+    members!(Counter, "counter", counters);
+
+    fn add(
+        registry: &Registry,
+        label: String,
+        options: FieldOptions<Counter>,
+        number: usize,
+    ) -> Result<Self::Field, Error> {
+        ThreadField::add(registry, label, options, number)
+    }
+
+    fn new(recorder: u64, registry: &Weak<Registry>, field: Self::Field) -> Self {
+        Self::from_arc(ThreadMetric::new(recorder, registry, field))
+    }
+}
+
+impl Metric for metrics::Gauge {
+    type Handle = SharedGauge<f64>;
+    type Field = SharedGauge<f64>;
+
+    members!(Gauge, "gauge", gauges);
+
+    fn add(
+        registry: &Registry,
+        label: String,
+        options: FieldOptions<SharedGauge<f64>>,
+        _number: usize,
+    ) -> Result<Self::Field, Error> {
+        registry.shared(label, options)
+    }
+
+    fn new(_recorder: u64, _registry: &Weak<Registry>, field: Self::Field) -> Self {
+        Self::from_arc(Arc::new(ProgramGauge(field)))
+    }
+}
+
+impl Metric for metrics::Histogram {
+    type Handle = Histogram<f64>;
+    type Field = Arc<ThreadField<Histogram<f64>>>;
+
+    members!(Histogram, "histogram", histograms);
+
+    fn options() -> FieldOptions<Histogram<f64>> {
+        FieldOptions::new().range(1e-6, 1e9)
+    }
+
+    fn add(
+        registry: &Registry,
+        label: String,
+        options: FieldOptions<Histogram<f64>>,
+        number: usize,
+    ) -> Result<Self::Field, Error> {
+        ThreadField::add(registry, label, options, number)
+    }
+
+    fn new(recorder: u64, registry: &Weak<Registry>, field: Self::Field) -> Self {
+        Self::from_arc(ThreadMetric::new(recorder, registry, field))
     }
 }
 
 /// A counter or histogram of the facade.
-pub(crate) struct ThreadMetric<H> {
+struct ThreadMetric<M: Metric> {
     recorder: u64,
     /// Attaches the handles of further threads, while the recorder exists.
     registry: Weak<Registry>,
-    field: Arc<ThreadField<H>>,
+    field: Arc<ThreadField<M::Handle>>,
 }
 
-/// A handle that a thread's cache keeps.
-pub(crate) trait CachedHandle: Field {
-    fn handles(cache: &Cache) -> &Handles<Self>;
-    fn handles_mut(cache: &mut Cache) -> &mut Handles<Self>;
-}
-
-impl CachedHandle for mmstats::Counter {
-    #[inline]
-    fn handles(cache: &Cache) -> &Handles<Self> {
-        &cache.counter_handles
-    }
-
-    fn handles_mut(cache: &mut Cache) -> &mut Handles<Self> {
-        &mut cache.counter_handles
-    }
-}
-
-impl CachedHandle for mmstats::Histogram<f64> {
-    #[inline]
-    fn handles(cache: &Cache) -> &Handles<Self> {
-        &cache.histogram_handles
-    }
-
-    fn handles_mut(cache: &mut Cache) -> &mut Handles<Self> {
-        &mut cache.histogram_handles
-    }
-}
-
-impl<H: CachedHandle> ThreadMetric<H> {
-    pub(crate) fn new(
+impl<M: Metric<Handle: Field>> ThreadMetric<M> {
+    fn new(
         recorder: u64,
         registry: &Weak<Registry>,
-        field: Arc<ThreadField<H>>,
-    ) -> Self {
-        Self { recorder, registry: registry.clone(), field }
+        field: Arc<ThreadField<M::Handle>>,
+    ) -> Arc<Self> {
+        Arc::new(Self { recorder, registry: registry.clone(), field })
     }
 
     /// Calls `update` with this thread's handle.
     #[inline]
-    fn with(&self, update: impl Fn(&H)) {
+    fn with(&self, update: impl Fn(&M::Handle)) {
         let number = self.field.number;
-        let done = cache::read(self.recorder, |cache| H::handles(cache).get(number).map(&update));
+        let done = cache::read(self.recorder, |cache| M::cached(cache).handle(number).map(&update));
         if done.is_none() {
             self.attach(&update);
         }
@@ -82,18 +132,18 @@ impl<H: CachedHandle> ThreadMetric<H> {
     /// The first update on a thread, and updates while it ends.
     #[cold]
     #[inline(never)]
-    fn attach(&self, update: &impl Fn(&H)) {
+    fn attach(&self, update: &impl Fn(&M::Handle)) {
         // Without room in the field's file the update is lost; the publisher reports why.
         let Some(registry) = self.registry.upgrade() else { return };
         let Ok(handle) = registry.with(|lane| lane.attach(self.field.key)) else { return };
         update(&handle);
         cache::write(self.recorder, &self.registry, |cache| {
-            H::handles_mut(cache).insert(self.field.number, handle);
+            M::cached_mut(cache).insert_handle(self.field.number, handle);
         });
     }
 }
 
-impl CounterFn for ThreadMetric<mmstats::Counter> {
+impl CounterFn for ThreadMetric<metrics::Counter> {
     #[inline]
     fn increment(&self, value: u64) {
         self.with(|counter| counter.add(value));
@@ -109,7 +159,7 @@ impl CounterFn for ThreadMetric<mmstats::Counter> {
     }
 }
 
-impl HistogramFn for ThreadMetric<mmstats::Histogram<f64>> {
+impl HistogramFn for ThreadMetric<metrics::Histogram> {
     #[inline]
     fn record(&self, value: f64) {
         self.with(|histogram| histogram.record(value));
@@ -121,7 +171,7 @@ impl HistogramFn for ThreadMetric<mmstats::Histogram<f64>> {
 }
 
 /// A gauge of the facade: one value for the whole program, the last one set.
-pub(crate) struct ProgramGauge(pub(crate) SharedGauge<f64>);
+struct ProgramGauge(SharedGauge<f64>);
 
 impl GaugeFn for ProgramGauge {
     fn increment(&self, value: f64) {

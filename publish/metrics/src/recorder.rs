@@ -117,7 +117,7 @@ impl Recorder {
     /// The metric from this thread's cache; otherwise it is made and put there.
     #[inline]
     fn register<M: Metric>(&self, key: &Key, metadata: &Metadata<'_>) -> M {
-        match cache::read(self.id, |cache| M::metrics(cache).find(key)) {
+        match cache::read(self.id, |cache| M::cached(cache).object(key)) {
             Some(metric) => metric,
             None => self.make(key, metadata),
         }
@@ -130,7 +130,7 @@ impl Recorder {
         let metric = lookup.field.map_or_else(M::noop, |field| M::new(self.id, &registry, field));
         if lookup.remember {
             cache::write(self.id, &registry, |cache| {
-                M::metrics_mut(cache).insert(key, metric.clone());
+                M::cached_mut(cache).insert_object(key, metric.clone());
             });
         }
         metric

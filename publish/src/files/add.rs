@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
-use mmstats_core::{AttachError, Geometry};
+use mmstats_core::Geometry;
 
 use super::Files;
 use super::family::FamilyFields;
-use super::inventory::Inventory;
-use super::part::{Part, Reach, image};
+use super::inventory::{Inventory, Part, Reach};
 use super::segment::Segment;
 use crate::error::Error;
-use crate::schema::declaration::Declaration;
+use crate::schema::declaration::{Declaration, Field};
 use crate::schema::family::FamilyDeclaration;
 use crate::schema::key::Address;
+use crate::schema::options::{FamilyOf, FieldOptions};
 
 impl Files {
     /// Adds a field to the files of the last segment, or opens a further one.
     pub(crate) fn add(&self, declaration: Declaration) -> Result<Address, Error> {
         let mut need = Geometry::new(1);
         declaration.measure(&mut need).map_err(|error| declaration.refused(error))?;
-        let mut inventory = self.lock();
+        let mut inventory = self.inventory.lock();
         if inventory.closed {
             return Err(Error::Closed);
         }
@@ -43,15 +43,13 @@ impl Files {
 
     fn open_segment(&self, inventory: &mut Inventory, need: &Geometry) -> Result<(), Error> {
         let lanes = self.settings.lanes;
-        let last = inventory.segments.last();
-        let capacity = last
-            .and_then(|last| last.capacity_after(need, lanes))
-            .ok_or(Error::TooLarge { fields: need.fields as usize, lanes })?;
+        let capacity = inventory.segments.last().and_then(|last| last.capacity_after(need, lanes));
+        let capacity = capacity.ok_or(Error::TooLarge { fields: need.fields as usize, lanes })?;
         let number = inventory.segments.len();
         let segment = Segment::with(&inventory.prelude, capacity);
         inventory.segments.push(segment);
         let opened = self.open_part(inventory, number).or_else(|error| {
-            if !self.fallback().covers(&error) {
+            if !self.settings.fallback().covers(&error) {
                 return Err(error);
             }
             inventory.problem.get_or_insert(error);
@@ -63,7 +61,7 @@ impl Files {
     /// Retires the field at `address` with all fields of its declaration. Does nothing if it is
     /// retired.
     pub(crate) fn retire(&self, address: Address) -> Result<(), Error> {
-        let mut inventory = self.lock();
+        let mut inventory = self.inventory.lock();
         if inventory.closed {
             return Err(Error::Closed);
         }
@@ -71,39 +69,37 @@ impl Files {
         let segment = segments.get_mut(address.segment as usize);
         let count = segment.as_ref().map_or(0, |segment| segment.next_id().index());
         let Some(segment) = segment.filter(|segment| segment.entry(address.id).is_some()) else {
-            let error = AttachError::NoSuchField { index: address.id.index(), count };
-            return Err(Error::Attach(error));
+            return Err(Error::no_such_field(address.id.index() as usize, count as usize));
         };
         let Some(entry) = segment.retire(address.id) else { return Ok(()) };
         names.remove(entry.declaration.fields(), Address { id: entry.first(), ..address });
         let ids = entry.ids();
         for &part in &segment.parts {
             let Some(Part { writer, .. }) = &mut parts[part] else { continue };
-            ids.clone().try_for_each(|id| writer.retire(id)).map_err(|e| image(&e))?;
+            ids.clone().try_for_each(|id| writer.retire(id)).map_err(Error::image)?;
         }
         Ok(())
     }
 
     /// Adds a family; returns its number.
-    pub(crate) fn add_family(
+    pub(crate) fn add_family<H: Field>(
         &self,
-        mut declared: FamilyDeclaration,
-        overflow: Declaration,
+        label: String,
+        keys: &[&str],
+        options: FieldOptions<FamilyOf<H>>,
     ) -> Result<usize, Error> {
+        let (mut declared, overflow) = FamilyDeclaration::new(label, keys, options);
         declared.check()?;
         declared.overflow = self.add(overflow)?;
-        let mut inventory = self.lock();
+        let mut inventory = self.inventory.lock();
         inventory.families.push(Arc::new(FamilyFields::new(declared)));
         Ok(inventory.families.len() - 1)
     }
 
     /// The family with this number.
     pub(crate) fn family(&self, number: usize) -> Result<Arc<FamilyFields>, Error> {
-        let inventory = self.lock();
-        inventory.families.get(number).cloned().ok_or_else(|| {
-            let small = |n| u32::try_from(n).unwrap_or(u32::MAX);
-            let (index, count) = (small(number), small(inventory.families.len()));
-            Error::Attach(AttachError::NoSuchField { index, count })
-        })
+        let inventory = self.inventory.lock();
+        let family = inventory.families.get(number).cloned();
+        family.ok_or_else(|| Error::no_such_field(number, inventory.families.len()))
     }
 }

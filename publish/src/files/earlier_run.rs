@@ -3,7 +3,7 @@
 //! The old files are opened and locked; their lanes are combined and written into lane 0 of the
 //! new files before these replace the old ones. So a whole file is there at any moment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use mmstats_core::read::{Cursor, Field, Header, Lane, parse_attributes};
@@ -69,7 +69,7 @@ fn name<S: Source + ?Sized>(source: &S, field: &Field) -> Name {
 
 /// The undamaged fields of an image, which may not be live yet.
 fn fields<M: Memory>(region: &Region<M>) -> Result<(Header, Vec<Field>), Error> {
-    let header = Header::read(region).map_err(|e| Error::Image(e.to_string()))?;
+    let header = Header::read(region).map_err(Error::image)?;
     let mut cursor = Cursor::new();
     let mut fields = Vec::new();
     while let Some((_, field)) = cursor.next(region, &header) {
@@ -101,8 +101,7 @@ impl EarlierRun {
     fn read(&mut self, file: &OwnedFile, first: &mut Option<[u8; 16]>) -> Result<(), Error> {
         let refused =
             |difference: String| Error::Schema { path: file.path().to_path_buf(), difference };
-        let region =
-            Region::new(file.mapping().clone()).map_err(|e| Error::Image(e.to_string()))?;
+        let region = Region::new(file.mapping().clone()).map_err(Error::image)?;
         let (header, fields) = fields(&region).map_err(|e| refused(e.to_string()))?;
         let names: Vec<_> = fields.iter().map(|field| name(&region, field)).collect();
         let declared = names.iter().position(|(label, _)| label == DECLARED);
@@ -141,16 +140,11 @@ impl EarlierRun {
         Ok(())
     }
 
-    /// Whether there was no earlier run.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
-
     /// The fields that the earlier run added after its start, once each.
     pub(crate) fn added(&mut self) -> Vec<Declaration> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let mut added = std::mem::take(&mut self.added);
-        added.retain(|declared| seen.insert(declared.fields().first().map(FieldDeclaration::key)));
+        added.retain(|declared| seen.insert(declared.fields().first().map(|f| f.name().clone())));
         added
     }
 
@@ -192,19 +186,18 @@ impl EarlierRun {
 
     /// Writes the values into a lane of a new image, which is free again afterwards.
     pub(crate) fn fill<M: Memory>(&self, writer: &mut Writer<M>) -> Result<(), Error> {
-        if self.is_empty() {
+        if self.files.is_empty() {
             return Ok(());
         }
-        let image = |e: mmstats_core::WriteError| Error::Image(e.to_string());
         let (_, fields) = fields(writer.region())?;
-        let lane = writer.claim().map_err(image)?;
+        let lane = writer.claim().map_err(Error::image)?;
         for field in fields {
             let name = name(writer.region(), &field);
             let Some((shape, total)) = self.totals.get(&name) else { continue };
             if *shape == Signature::new(writer.region(), &field) {
                 let id = FieldId::from_index(field.index());
                 for (units, elements) in total.units(field.ty()) {
-                    writer.restore(lane, id, &units, elements).map_err(image)?;
+                    writer.restore(lane, id, &units, elements).map_err(Error::image)?;
                 }
             }
         }

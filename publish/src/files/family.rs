@@ -7,9 +7,8 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use mmstats_core::layout::MAX_ATTRIBUTES;
 
 use crate::error::Error;
-use crate::schema::declaration::Declaration;
+use crate::schema::declaration::{Declaration, Field};
 use crate::schema::family::FamilyDeclaration;
-use crate::schema::field::Field;
 use crate::schema::key::Address;
 use crate::strings::{self, Strings};
 use crate::sync::Mutex;
@@ -17,8 +16,7 @@ use crate::sync::Mutex;
 /// The fields of a family, which all threads of a publisher share.
 #[derive(Debug)]
 pub(crate) struct FamilyFields {
-    declared: FamilyDeclaration,
-    cap: usize,
+    pub(crate) declared: FamilyDeclaration,
     /// The fields, while more can be added.
     open: Mutex<Open>,
     /// The fields, once no more can be added: found without a lock.
@@ -68,21 +66,11 @@ pub(crate) enum Lookup {
 
 impl FamilyFields {
     pub(crate) fn new(declared: FamilyDeclaration) -> Self {
-        let cap = declared.cap();
-        let this = Self { declared, cap, open: Mutex::default(), full: OnceLock::new() };
-        if cap == 0 {
+        let this = Self { declared, open: Mutex::default(), full: OnceLock::new() };
+        if this.declared.cap() == 0 {
             this.fill(Combinations::default());
         }
         this
-    }
-
-    pub(crate) const fn overflow(&self) -> Address {
-        self.declared.overflow
-    }
-
-    /// Number of attributes in which its fields differ.
-    pub(crate) const fn key_count(&self) -> usize {
-        self.declared.key_count()
     }
 
     /// The field for `values`, which `add` adds if there is none and the cap allows it.
@@ -126,7 +114,7 @@ impl FamilyFields {
             }
         };
         open.combinations.insert(values, address);
-        if open.combinations.table.len() >= self.cap {
+        if open.combinations.table.len() >= self.declared.cap() {
             self.fill(std::mem::take(&mut open.combinations));
         }
         address.map_or(Lookup::AlwaysOverflow, Lookup::Field)

@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mmstats_core::Geometry;
 use mmstats_core::layout::MAX_LANES;
+use mmstats_core::{Geometry, Writer};
 
 use super::earlier_run::EarlierRun;
 use super::family::FamilyFields;
 use super::names::Names;
-use super::part::{Part, Reach, image};
 use super::segment::Segment;
 use super::settings::Settings;
-use crate::backend::Mapping;
+use crate::backend::{Mapping, OwnedFile};
 use crate::error::Error;
 use crate::schema::Schema;
 use crate::schema::declaration::Declaration;
 use crate::schema::key::Address;
+use crate::strings::Strings;
 
 /// The fields of a publisher and its files. Changed under its lock alone.
 #[derive(Default)]
@@ -34,7 +34,7 @@ pub(crate) struct Inventory {
     /// The values of an earlier run, while the publisher starts.
     pub(crate) earlier: EarlierRun,
     /// Fields of an earlier run that this one has not added yet.
-    pub(crate) unclaimed: HashMap<Vec<String>, Address>,
+    pub(crate) unclaimed: HashMap<Strings, Address>,
     pub(crate) problem: Option<Error>,
 }
 
@@ -73,14 +73,13 @@ impl Inventory {
     /// The address of the field of an earlier run that `declaration` continues.
     pub(crate) fn claim_earlier(&mut self, declaration: &Declaration) -> Option<Address> {
         let Declaration::Field(field) = declaration else { return None };
-        let key = field.key();
-        let address = *self.unclaimed.get(&key)?;
+        let address = *self.unclaimed.get(field.name())?;
         let entry = self.segments.get(address.segment as usize)?.entry(address.id)?;
         let Declaration::Field(old) = &entry.declaration else { return None };
         if !old.continues(field) {
             return None;
         }
-        self.unclaimed.remove(&key)
+        self.unclaimed.remove(field.name())
     }
 
     /// Appends a declaration to the last segment.
@@ -103,7 +102,7 @@ impl Inventory {
                 Ok(_) => {}
                 // All parts of a segment are equally full, so nothing was written.
                 Err(error) if error.is_full() => return Ok(false),
-                Err(error) => return Err(image(&error)),
+                Err(error) => return Err(Error::image(error)),
             }
         }
         Ok(true)
@@ -185,4 +184,31 @@ impl Inventory {
             part.writer.count_refused();
         }
     }
+}
+
+/// One file, or one image in private memory.
+pub(crate) struct Part {
+    pub(crate) writer: Writer<Arc<Mapping>>,
+    pub(crate) mapping: Arc<Mapping>,
+    pub(crate) file: Option<OwnedFile>,
+    pub(crate) reach: Reach,
+}
+
+impl Part {
+    /// Whether the file has all its bytes and was not truncated.
+    pub(crate) fn is_whole(&self) -> bool {
+        let has_its_size = self.file.as_ref().is_none_or(OwnedFile::has_its_size);
+        has_its_size && !self.mapping.is_damaged()
+    }
+}
+
+/// Who reads and writes a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Observers read it, all threads write it.
+    File,
+    /// All threads write it.
+    Memory,
+    /// One thread that got no lane elsewhere; it goes with the lane.
+    OneLane,
 }

@@ -5,7 +5,6 @@ mod earlier_run;
 pub(crate) mod family;
 mod inventory;
 mod names;
-mod part;
 mod place;
 mod segment;
 pub(crate) mod settings;
@@ -16,13 +15,11 @@ mod totals;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use mmstats_core::{AttachError, Geometry, Level, Writer};
+use mmstats_core::{Geometry, Level, Writer};
 
 use self::earlier_run::EarlierRun;
-use self::inventory::Inventory;
-use self::part::{Part, Reach, image};
+use self::inventory::{Inventory, Part, Reach};
 use self::place::{Place, publish};
 use self::segment::Segment;
 use self::settings::{Fallback, OnDrop, Settings};
@@ -30,23 +27,28 @@ use self::shared::{SharedLane, SharedLanes};
 use crate::backend::{Mapping, fork, name, process};
 use crate::claim::{ClaimedLane, LaneOwner};
 use crate::error::Error;
-use crate::handles::values::{Gauge, Info};
+use crate::handles::{Gauge, Info};
 use crate::schema::Schema;
-use crate::schema::declaration::{DECLARED, FieldDeclaration};
+use crate::schema::declaration::DECLARED;
 use crate::schema::key::Key;
 use crate::schema::options::FieldOptions;
-use crate::sync::{Locked, Mutex};
+use crate::sync::Mutex;
 
 /// The files of one publisher, which all its threads share. Nothing here is on an update path.
 pub(crate) struct Files {
-    id: u64,
-    instance: [u8; 16],
-    settings: Settings,
-    tid: Option<Key<Gauge<u64>>>,
+    /// A number that no other publisher of this process has.
+    pub(crate) id: u64,
+    /// The random identity in the header of all files.
+    pub(crate) instance: [u8; 16],
+    pub(crate) settings: Settings,
+    /// The field with the thread id of a lane's owner.
+    pub(crate) tid: Option<Key<Gauge<u64>>>,
     /// `None` for a publisher in private memory.
     place: Option<Place>,
     /// Number of forks of this process before it began to publish.
     generation: u64,
+    /// A panic of another thread leaves nothing half-done: every step of a writer is complete or
+    /// not visible.
     inventory: Mutex<Inventory>,
     shared: SharedLanes,
 }
@@ -66,7 +68,7 @@ impl Files {
         let command = settings.name.clone().or_else(|| facts.command.clone());
         let command = command.unwrap_or_else(|| "unknown".to_owned());
         let mut instance = [0; 16];
-        getrandom::fill(&mut instance).map_err(|e| Error::Image(e.to_string()))?;
+        getrandom::fill(&mut instance).map_err(Error::image)?;
 
         let open = || Place::open(&settings, &command, instance);
         let (place, problem) = match (!settings.hidden).then(open).transpose() {
@@ -79,7 +81,8 @@ impl Files {
             // program publishes without one.
             let _ = crate::backend::fault_handler::install();
         }
-        let memory_backed = place.as_ref().and_then(Place::is_memory_backed);
+        let memory_backed =
+            place.as_ref().and_then(|place| place.directory.is_memory_backed().ok().flatten());
         let earlier = match &place {
             Some(place) if settings.persistent => EarlierRun::load(&place.directory, &place.name)?,
             _ => EarlierRun::default(),
@@ -107,7 +110,7 @@ impl Files {
         inventory.problem = problem;
         inventory.earlier = earlier;
         if let Err(error) = files.open_part(&mut inventory, 0) {
-            if !files.fallback().covers(&error) {
+            if !files.settings.fallback().covers(&error) {
                 return Err(error);
             }
             // Without a first file there are no further ones.
@@ -136,12 +139,12 @@ impl Files {
             let segment = Segment::with(&inventory.prelude, need);
             inventory.segments.push(segment);
             for declaration in added {
-                let key = declaration.fields().first().map(FieldDeclaration::key);
+                let name = declaration.fields().first().map(|field| field.name().clone());
                 let mut room = Geometry::new(1);
                 // Cannot fail: it was measured above.
                 let _ = declaration.measure(&mut room);
                 let address = inventory.push(declaration, &room);
-                key.map(|key| inventory.unclaimed.insert(key, address));
+                name.map(|name| inventory.unclaimed.insert(name, address));
             }
             self.open_part(inventory, number)?;
         }
@@ -203,22 +206,14 @@ impl Files {
     ) -> Result<Writer<Arc<Mapping>>, Error> {
         let mut writer =
             Writer::create_zeroed(Arc::clone(mapping), geometry, self.instance, inventory.files)
-                .map_err(|e| image(&e))?;
-        inventory.segments[segment].write(&mut writer).map_err(|e| image(&e))?;
-        if !inventory.earlier.is_empty() {
-            if segment == 0 {
-                inventory.earlier.check(&writer)?;
-            }
-            inventory.earlier.fill(&mut writer)?;
+                .map_err(Error::image)?;
+        inventory.segments[segment].write(&mut writer).map_err(Error::image)?;
+        if segment == 0 {
+            inventory.earlier.check(&writer)?;
         }
+        inventory.earlier.fill(&mut writer)?;
         writer.go_live();
         Ok(writer)
-    }
-
-    /// A panic of another thread leaves nothing half-done: every step of a writer is complete or
-    /// not visible.
-    fn lock(&self) -> Locked<'_, Inventory> {
-        self.inventory.lock()
     }
 
     /// Whether this process was forked off the one that publishes.
@@ -230,31 +225,6 @@ impl Files {
     /// files for its parent's.
     fn is_seen(&self) -> bool {
         self.place.is_some() && !self.is_forked()
-    }
-
-    /// The fallback that the program chose.
-    pub(crate) const fn fallback(&self) -> Fallback {
-        self.settings.fallback()
-    }
-
-    /// A number that no other publisher of this process has.
-    pub(crate) const fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// The random identity in the header of all files.
-    pub(crate) const fn instance(&self) -> [u8; 16] {
-        self.instance
-    }
-
-    /// The field with the thread id of a lane's owner.
-    pub(crate) const fn tid_key(&self) -> Option<Key<Gauge<u64>>> {
-        self.tid
-    }
-
-    /// Interval between samples.
-    pub(crate) const fn sample_every(&self) -> Duration {
-        self.settings.sample_every
     }
 
     /// Claims a lane of a segment.
@@ -269,7 +239,7 @@ impl Files {
 
     /// The lane of a segment that all threads share.
     pub(crate) fn shared_lane(self: &Arc<Self>, segment: usize) -> Result<SharedLane, Error> {
-        self.shared.find(segment, || self.claim(segment, self.fallback()))
+        self.shared.find(segment, || self.claim(segment, self.settings.fallback()))
     }
 
     /// Number of the part, number of the lane, memory of the part.
@@ -278,10 +248,9 @@ impl Files {
         segment: usize,
         fallback: Fallback,
     ) -> Result<(usize, u32, Arc<Mapping>), Error> {
-        let mut inventory = self.lock();
+        let mut inventory = self.inventory.lock();
         if inventory.segments.get(segment).is_none() {
-            let count = u32::try_from(inventory.segments.len()).unwrap_or(u32::MAX);
-            return Err(Error::Attach(AttachError::NoSuchField { index: u32::MAX, count }));
+            return Err(Error::no_such_field(usize::MAX, inventory.segments.len()));
         }
         let error = if inventory.closed {
             Error::Closed
@@ -315,7 +284,7 @@ impl Files {
         if self.is_forked() {
             return Vec::new();
         }
-        let inventory = self.lock();
+        let inventory = self.inventory.lock();
         let files = inventory.parts.iter().flatten().filter_map(|part| part.file.as_ref());
         files.map(|file| file.path().to_path_buf()).collect()
     }
@@ -325,23 +294,23 @@ impl Files {
         if self.is_forked() && self.place.is_some() {
             return Some(Error::Forked);
         }
-        self.lock().problem.clone()
+        self.inventory.lock().problem.clone()
     }
 
     /// Sets [`Files::problem`], if there is none.
     pub(crate) fn report(&self, problem: Error) {
-        self.lock().problem.get_or_insert(problem);
+        self.inventory.lock().problem.get_or_insert(problem);
     }
 
     pub(crate) fn flush(&self, wait: bool) -> Result<(), Error> {
-        let inventory = self.lock();
+        let inventory = self.inventory.lock();
         let mut files = inventory.parts.iter().flatten().filter_map(|part| part.file.as_ref());
         files.try_for_each(|file| file.flush(wait)).map_err(Error::from)
     }
 
     /// Closes the files, or leaves them as a crash would.
     pub(crate) fn close(&self, crashed: bool) {
-        let mut inventory = self.lock();
+        let mut inventory = self.inventory.lock();
         if std::mem::replace(&mut inventory.closed, true) {
             return;
         }
@@ -351,13 +320,13 @@ impl Files {
                 part.writer.close();
             }
             let Some(file) = part.file.take() else { continue };
-            match self.settings.on_drop {
-                OnDrop::Remove if crashed => drop(file.detach()),
+            if self.settings.on_drop == OnDrop::Remove && !crashed {
                 // An error means that the file was removed or replaced already.
-                OnDrop::Remove => drop(file.remove()),
+                drop(file.remove());
+            } else {
                 // Remaining handles must not change a closed file. They can where there is no
                 // memory for a copy; there is no better way out.
-                OnDrop::Keep => drop(file.detach()),
+                drop(file.detach());
             }
         }
     }
@@ -365,7 +334,7 @@ impl Files {
 
 impl LaneOwner for Files {
     fn hand_back(&self, part: usize, lane: u32) {
-        self.lock().hand_back(part, lane);
+        self.inventory.lock().hand_back(part, lane);
     }
 }
 

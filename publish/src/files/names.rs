@@ -45,23 +45,26 @@ impl Names {
 
     /// Adds `fields`, whose numbers begin with that of `first`.
     pub(crate) fn insert(&mut self, fields: &[FieldDeclaration], first: Address) {
-        for (id, field) in (first.id.index()..).zip(fields) {
+        for (address, field) in addresses(first).zip(fields) {
             let hash = self.hash(field);
-            let address = Address { id: FieldId::from_index(id), ..first };
             self.table.insert_unique(hash, Entry { hash, address }, |known| known.hash);
         }
     }
 
     /// Removes `fields`, whose numbers begin with that of `first`.
     pub(crate) fn remove(&mut self, fields: &[FieldDeclaration], first: Address) {
-        for (id, field) in (first.id.index()..).zip(fields) {
-            let address = Address { id: FieldId::from_index(id), ..first };
+        for (address, field) in addresses(first).zip(fields) {
             let hash = self.hash(field);
             if let Ok(known) = self.table.find_entry(hash, |known| known.address == address) {
                 known.remove();
             }
         }
     }
+}
+
+/// `first`, and the addresses after it in its segment.
+fn addresses(first: Address) -> impl Iterator<Item = Address> {
+    (first.id.index()..).map(move |id| Address { id: FieldId::from_index(id), ..first })
 }
 
 fn name(segments: &[Segment], address: Address) -> Option<&FieldDeclaration> {

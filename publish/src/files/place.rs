@@ -42,11 +42,6 @@ impl Place {
         }
         Ok(Self { directory, name })
     }
-
-    /// Whether the directory is in memory; `None` if the system does not tell.
-    pub(crate) fn is_memory_backed(&self) -> Option<bool> {
-        self.directory.is_memory_backed().ok().flatten()
-    }
 }
 
 /// Whether a file begins as images do: a sweep removes no other file, whatever its name.

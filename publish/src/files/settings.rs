@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::backend::Access;
-
 use crate::error::Error;
 
 /// End of the files when the publisher is dropped.

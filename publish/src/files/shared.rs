@@ -55,8 +55,7 @@ pub(crate) struct SharedLane {
 impl SharedLane {
     /// The lane for this thread, which it does not leave.
     pub(crate) fn open(&self) -> Result<core::Lane<SharedKeep>, Error> {
-        let region = Region::new(Arc::clone(&self.keep));
-        let region = region.map_err(|e| Error::Image(e.to_string()))?;
+        let region = Region::new(Arc::clone(&self.keep)).map_err(Error::image)?;
         Ok(core::Lane::new(region, self.index))
     }
 }

@@ -2,14 +2,14 @@
 
 use std::time::SystemTime;
 
-use crate::backend::Facts;
 use mmstats_core::{Aggregation, Kind, Level};
 
-use crate::handles::values::{Gauge, Info};
+use crate::backend::Facts;
+use crate::handles::{Gauge, Info};
 use crate::schema::Schema;
 use crate::schema::key::Key;
 use crate::schema::options::FieldOptions;
-use crate::schema::value::Value;
+use crate::schema::options::Value;
 
 /// Declares the fields `sys.*`; returns the one for the thread id of a lane's owner.
 pub(crate) fn declare(

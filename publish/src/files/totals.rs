@@ -7,10 +7,8 @@ use mmstats_core::{DataType, Kind, Source};
 /// The combined lanes of a field.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Total {
-    /// Sums of u64, by element.
+    /// Sums of u64, or of i64 as the same bits, by element.
     Integers(Vec<u64>),
-    /// Sums of i64, by element.
-    Signed(Vec<i64>),
     /// Sums of floats, by element.
     Floats(Vec<f64>),
     /// A timer.
@@ -57,31 +55,22 @@ impl Total {
             Value::Array(array) if array.ty().size() == 8 => array.iter().collect(),
             _ => return None,
         };
-        let integers = || {
-            let integer = |scalar: &Scalar| match scalar {
-                Scalar::U64(n) => Some(*n),
-                _ => None,
-            };
-            scalars.iter().map(integer).collect::<Option<Vec<u64>>>()
+        let integer = |scalar: &Scalar| match *scalar {
+            Scalar::U64(n) => Some(n),
+            Scalar::I64(n) => Some(n.cast_unsigned()),
+            _ => None,
         };
-        Some(match (field.kind()?, scalars.first()?) {
-            (Kind::Timer, _) => {
-                Self::Timer(TimerValue::from_elements(integers()?.try_into().ok()?).into())
+        let float = |scalar: &Scalar| match *scalar {
+            Scalar::F64(x) => x,
+            Scalar::F32(x) => x.into(),
+            _ => 0.0,
+        };
+        Some(match (field.kind()?, scalars.iter().map(integer).collect::<Option<Vec<u64>>>()) {
+            (Kind::Timer, integers) => {
+                Self::Timer(TimerValue::from_elements(integers?.try_into().ok()?).into())
             }
-            (_, Scalar::U64(_)) => Self::Integers(integers()?),
-            (_, Scalar::I64(_)) => Self::Signed(
-                scalars.iter().map(|s| if let Scalar::I64(n) = s { *n } else { 0 }).collect(),
-            ),
-            _ => Self::Floats(
-                scalars
-                    .iter()
-                    .map(|s| match s {
-                        Scalar::F64(x) => *x,
-                        Scalar::F32(x) => f64::from(*x),
-                        _ => 0.0,
-                    })
-                    .collect(),
-            ),
+            (_, Some(integers)) => Self::Integers(integers),
+            (_, None) => Self::Floats(scalars.iter().map(float).collect()),
         })
     }
 
@@ -114,9 +103,6 @@ impl Total {
             (Self::Integers(all), Self::Integers(more)) => {
                 all.iter_mut().zip(more).for_each(|(a, b)| *a = a.wrapping_add(b));
             }
-            (Self::Signed(all), Self::Signed(more)) => {
-                all.iter_mut().zip(more).for_each(|(a, b)| *a = a.wrapping_add(b));
-            }
             (Self::Floats(all), Self::Floats(more)) => {
                 all.iter_mut().zip(more).for_each(|(a, b)| *a += b);
             }
@@ -139,9 +125,6 @@ impl Total {
     pub(crate) fn units(&self, ty: Option<DataType>) -> Vec<(Vec<u64>, &[u64])> {
         match self {
             Self::Integers(all) => vec![(all.clone(), &[])],
-            Self::Signed(all) => {
-                vec![(all.iter().map(|n| n.cast_unsigned()).collect(), &[])]
-            }
             Self::Floats(all) => {
                 #[allow(clippy::cast_possible_truncation)] // A sum of f32 is stored as f32.
                 let bits = |x: &f64| match ty {

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use mmstats_core as core;
 use mmstats_core::{AttachError, Buckets, FieldId, FieldSpec, ScalarType, State};
 
+use super::count;
 use super::timer::{Running, Timed};
 use crate::claim::Keep;
-use crate::schema::declaration::{Declaration, FieldDeclaration};
-use crate::schema::field::Field;
+use crate::schema::declaration::{Declaration, Field, FieldDeclaration};
 use crate::schema::options::{AnyOptions, HasBuckets, HasEntries, HasWindows};
 
 /// The mean of all values: `record`, `mean`.
@@ -26,24 +26,8 @@ pub(crate) fn nanos(time: SystemTime) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-macro_rules! field {
-    ({$($generics:tt)*} $type:ty, |$options:ident| $spec:expr, $attach:expr) => {
-        impl<$($generics)*> Field for $type {
-            #[allow(unused_mut)]
-            fn declaration(label: String, mut $options: AnyOptions) -> Declaration {
-                let spec = $spec;
-                Declaration::Field(FieldDeclaration::new(label, &spec, $options))
-            }
-
-            fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
-                $attach(lane, field)
-            }
-        }
-    };
-}
-
-field!({} Average, |options| FieldSpec::average(""), Self::attach);
-field!({S: State} StateSet<S>, |options| FieldSpec::state("", S::NAMES), Self::attach);
+field!({} Average, FieldSpec::average(""));
+field!({S: State} StateSet<S>, FieldSpec::state("", S::NAMES));
 field!({} Histogram<u64>, |options| {
     let (low, high) = options.range.unwrap_or((1.0, 1e12));
     histogram(&options, integers(options.error, low, high))
@@ -139,7 +123,7 @@ impl<T: ScalarType, const N: usize> Window<T, N> {
 }
 
 field!({T: ScalarType, const N: usize} Window<T, N>, |options| {
-    FieldSpec::window("", T::TYPE, u32::try_from(N).unwrap_or(u32::MAX))
+    FieldSpec::window("", T::TYPE, count(N))
 }, |lane, field| core::Window::attach(lane, field).map(Self));
 
 /// The last lines of text with their times, at most `N` bytes a line. Each thread keeps 63 lines,
@@ -164,8 +148,7 @@ impl<const N: usize> Events<N> {
 }
 
 field!({const N: usize} Events<N>, |options| {
-    let capacity = u32::try_from(N).unwrap_or(u32::MAX);
-    FieldSpec::events("", options.entries.unwrap_or(63), capacity)
+    FieldSpec::events("", options.entries.unwrap_or(63), count(N))
 }, |lane, field| core::Events::attach(lane, field).map(Self));
 
 /// A point in time, shown as its age: `set_now`, `set`, `clear`.

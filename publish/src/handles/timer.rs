@@ -6,8 +6,7 @@ use mmstats_core as core;
 use mmstats_core::{AttachError, FieldId, FieldSpec, TimerTotals};
 
 use crate::claim::Keep;
-use crate::schema::declaration::{Declaration, FieldDeclaration};
-use crate::schema::field::Field;
+use crate::schema::declaration::{Declaration, Field, FieldDeclaration};
 use crate::schema::options::AnyOptions;
 
 #[cfg(feature = "cycle-clock")]
@@ -56,15 +55,9 @@ impl Timer {
     }
 }
 
-impl Field for Timer {
-    fn declaration(label: String, options: AnyOptions) -> Declaration {
-        Declaration::Field(FieldDeclaration::new(label, &FieldSpec::timer(""), options))
-    }
-
-    fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
-        core::Timer::attach(lane, field).map(Self)
-    }
-}
+field!({} Timer, |options| FieldSpec::timer(""), |lane, field| {
+    core::Timer::attach(lane, field).map(Self)
+});
 
 /// A handle that takes the duration of a timed section.
 pub trait Timed {

@@ -6,52 +6,46 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::files::settings::{OnDrop, Settings};
 
+/// The variables, each with the values that are allowed.
+const VARIABLES: [(&str, &str); 6] = [
+    ("MMSTATS_NAME", ""),
+    ("MMSTATS_LANES", "a number from 1 to 65536"),
+    ("MMSTATS_SAMPLE", "a number of seconds from 0.001 to 86400"),
+    ("MMSTATS_POST_MORTEMS", "a number"),
+    ("MMSTATS_KEEP", "0 or 1"),
+    ("MMSTATS_DISABLE", "0 or 1"),
+];
+
 /// The settings of the environment, and the error of the first variable that is wrong.
 pub(crate) fn settings() -> (Settings, Option<Error>) {
     let mut settings = Settings::default();
     let mut mistake = None;
-    let mut set = |name, change: &mut dyn FnMut(&str) -> Option<()>, rule| {
-        let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else {
-            return;
-        };
-        let value = value.to_string_lossy();
-        if change(&value).is_none() {
-            let value = value.into_owned();
+    for (name, rule) in VARIABLES {
+        let value = std::env::var_os(name).unwrap_or_default().to_string_lossy().into_owned();
+        if !value.is_empty() && set(&mut settings, name, &value).is_none() {
             mistake.get_or_insert(Error::Environment { name, value, rule });
         }
-    };
-    let name = &mut |value: &str| {
-        settings.name = Some(value.to_owned());
-        Some(())
-    };
-    set("MMSTATS_NAME", name, "");
-    let lanes = &mut |value: &str| {
-        settings.lanes = number(value).filter(|n| (1..=65536).contains(n))?;
-        Some(())
-    };
-    set("MMSTATS_LANES", lanes, "a number from 1 to 65536");
-    let sample = &mut |value: &str| {
-        let seconds = value.trim().parse().ok().filter(|n: &f64| (0.001..=86400.0).contains(n));
-        settings.sample_every = Duration::from_secs_f64(seconds?);
-        Some(())
-    };
-    set("MMSTATS_SAMPLE", sample, "a number of seconds from 0.001 to 86400");
-    let post_mortems = &mut |value: &str| {
-        settings.post_mortems = Some(number(value)?);
-        Some(())
-    };
-    set("MMSTATS_POST_MORTEMS", post_mortems, "a number");
-    let keep = &mut |value: &str| {
-        settings.on_drop = if switch(value)? { OnDrop::Keep } else { OnDrop::Remove };
-        Some(())
-    };
-    set("MMSTATS_KEEP", keep, "0 or 1");
-    let disable = &mut |value: &str| {
-        settings.hidden = switch(value)?;
-        Some(())
-    };
-    set("MMSTATS_DISABLE", disable, "0 or 1");
+    }
     (settings, mistake)
+}
+
+/// Changes the setting of variable `name`; `None` if `value` is not allowed.
+fn set(settings: &mut Settings, name: &str, value: &str) -> Option<()> {
+    match name {
+        "MMSTATS_NAME" => settings.name = Some(value.to_owned()),
+        "MMSTATS_LANES" => settings.lanes = number(value).filter(|n| (1..=65536).contains(n))?,
+        "MMSTATS_SAMPLE" => {
+            let seconds = number(value).filter(|n| (0.001..=86400.0).contains(n))?;
+            settings.sample_every = Duration::from_secs_f64(seconds);
+        }
+        "MMSTATS_POST_MORTEMS" => settings.post_mortems = Some(number(value)?),
+        "MMSTATS_KEEP" => {
+            settings.on_drop = if switch(value)? { OnDrop::Keep } else { OnDrop::Remove };
+        }
+        "MMSTATS_DISABLE" => settings.hidden = switch(value)?,
+        _ => {}
+    }
+    Some(())
 }
 
 fn number<T: FromStr>(value: &str) -> Option<T> {

@@ -3,11 +3,11 @@
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
-use super::stats::Stats;
 use super::{Publisher, Registry};
 use crate::error::Error;
-use crate::sync::{Locked, Mutex};
-use crate::thread::lane::Lane;
+use crate::sync::Mutex;
+use crate::thread::Lane;
+use crate::thread::stats::Stats;
 
 /// The publisher that [`init`](crate::init) or [`Options::init`](crate::Options::init) started,
 /// while a guard of it lives.
@@ -16,7 +16,7 @@ use crate::thread::lane::Lane;
 /// takes a lock: keep the result.
 #[must_use]
 pub fn global() -> Option<Registry> {
-    running(&lock()).map(|shared| shared.registry.clone())
+    running(&GLOBAL.lock()).map(|shared| shared.registry.clone())
 }
 
 /// Keeps the publisher of the whole program open; it dereferences to that publisher.
@@ -33,7 +33,7 @@ struct Global {
 impl Drop for Global {
     fn drop(&mut self) {
         // Clones of the publisher do not keep it open.
-        self.registry.end();
+        self.registry.closer.close_unless_panicking();
     }
 }
 
@@ -42,7 +42,7 @@ impl<S: Stats> Guard<S> {
     pub(crate) fn start(
         start: impl FnOnce() -> Result<Publisher<S>, Error>,
     ) -> Result<Self, Error> {
-        let mut global = lock();
+        let mut global = GLOBAL.lock();
         if running(&global).is_some() {
             return Err(Error::Initialised);
         }
@@ -59,7 +59,7 @@ impl<S: Stats> Guard<S> {
 impl Guard {
     /// A guard of the publisher of the whole program; `start` makes one if there is none.
     pub(crate) fn get_or_start(start: impl FnOnce() -> Registry) -> Self {
-        let mut global = lock();
+        let mut global = GLOBAL.lock();
         match running(&global) {
             Some(shared) => Self { publisher: shared.registry.clone(), shared },
             None => Self::new(&mut global, start()),
@@ -84,12 +84,8 @@ impl<S: Stats> std::fmt::Debug for Guard<S> {
 
 static GLOBAL: Mutex<Weak<Global>> = Mutex::new(Weak::new());
 
-fn lock() -> Locked<'static, Weak<Global>> {
-    GLOBAL.lock()
-}
-
 fn running(global: &Weak<Global>) -> Option<Arc<Global>> {
     let shared = global.upgrade()?;
     // That of the parent does not publish in a forked child.
-    (!shared.registry.is_forked()).then_some(shared)
+    (!shared.registry.files.is_forked()).then_some(shared)
 }

@@ -1,34 +1,32 @@
 //! The publisher of an application.
 
-mod closer;
 mod environment;
 pub(crate) mod global;
-pub(crate) mod init;
 pub(crate) mod options;
 mod panics;
 #[cfg(all(feature = "process", target_os = "linux"))] // from /proc
 mod process;
 mod sampler;
-pub(crate) mod stats;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::closer::Closer;
-use self::stats::Stats;
+use self::panics::Panics;
+use self::sampler::Sampler;
 use crate::error::Error;
 use crate::files::Files;
 use crate::files::settings::{Fallback, Settings};
+use crate::files::shared::SharedLane;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-use crate::handles::values::{Gauge, SharedGauge};
+use crate::handles::{Gauge, SharedGauge};
 use crate::schema::Schema;
-use crate::schema::family::FamilyDeclaration;
-use crate::schema::field::Field;
+use crate::schema::declaration::Field;
 use crate::schema::key::{FamilyByKey, FamilyKey, Key};
 use crate::schema::labels::Labels;
 use crate::schema::options::{FamilyOf, FieldOptions};
-use crate::thread::lane::Lane;
-use crate::thread::local::Local;
+use crate::thread::Lane;
+use crate::thread::local::{Alive, Local};
+use crate::thread::stats::Stats;
 
 /// Publishes the fields of `S`. Clones share the files; the last one closes them.
 ///
@@ -73,9 +71,14 @@ impl<S: Stats> Publisher<S> {
         let plan = Arc::new(S::declare(&mut schema, ""));
         let has_shared_gauges = schema.has_shared_gauges;
         let files = Arc::new(Files::open(settings, schema)?);
-        let shared = has_shared_gauges.then(|| files.shared_lane(0)).transpose()?;
-        let closer = Arc::new(Closer::new(Arc::clone(&files), shared));
-        Ok(Self { id: files.id(), files, plan, closer })
+        let closer = Arc::new(Closer {
+            files: Arc::clone(&files),
+            alive: Arc::new(Alive),
+            sampler: Arc::default(),
+            panics: Panics::default(),
+            _shared: has_shared_gauges.then(|| files.shared_lane(0)).transpose()?,
+        });
+        Ok(Self { id: files.id, files, plan, closer })
     }
 
     /// Claims a lane for this thread; returns its handles.
@@ -88,7 +91,7 @@ impl<S: Stats> Publisher<S> {
     /// closed. With [`or_private`](crate::Options::or_private) the lane is in private memory
     /// instead.
     pub fn lane(&self) -> Result<S, Error> {
-        S::attach(&self.plan, &Lane::claim(&self.files, self.files.fallback())?)
+        S::attach(&self.plan, &Lane::claim(&self.files, self.files.settings.fallback())?)
     }
 
     /// Calls `work` with the handles of this thread. The first call of a thread claims a lane,
@@ -268,8 +271,7 @@ impl<S: Stats> Publisher<S> {
         options: FieldOptions<FamilyOf<H>>,
     ) -> Result<FamilyKey<H, N>, Error> {
         const { assert!(N > 0, "a family has at least one label") };
-        let (declared, overflow) = FamilyDeclaration::new::<H>(label.into(), &labels, options);
-        self.files.add_family(declared, overflow).map(FamilyKey::new)
+        self.files.add_family(label.into(), &labels, options).map(FamilyKey::new)
     }
 
     /// Adds a family by labels while the program runs: see [`Schema::add_family_by`].
@@ -282,8 +284,7 @@ impl<S: Stats> Publisher<S> {
         label: impl Into<String>,
         options: FieldOptions<FamilyOf<H>>,
     ) -> Result<FamilyByKey<H, L>, Error> {
-        let (declared, overflow) = FamilyDeclaration::new::<H>(label.into(), L::KEYS, options);
-        self.files.add_family(declared, overflow).map(FamilyByKey::new)
+        self.files.add_family(label.into(), L::KEYS, options).map(FamilyByKey::new)
     }
 
     /// Retires a field: observers stop showing it, and its handles keep writing to memory that
@@ -315,7 +316,7 @@ impl<S: Stats> Publisher<S> {
     /// The random identity of this publisher, which all its files have.
     #[must_use]
     pub fn instance(&self) -> [u8; 16] {
-        self.files.instance()
+        self.files.instance
     }
 
     /// The first error that made the publisher use private memory, for all fields or for some
@@ -342,20 +343,37 @@ impl<S: Stats> Publisher<S> {
     /// files stay as after a crash, with their last values. A publisher in a `static` is never
     /// dropped: call this at the end of `main`, or observers take the program for a crashed one.
     pub fn close(&self) {
-        self.closer.close();
+        self.closer.close(false);
+    }
+}
+
+/// Closes the files when the last clone of the publisher is dropped, even if lanes still exist.
+struct Closer {
+    files: Arc<Files>,
+    alive: Arc<Alive>,
+    sampler: Arc<Sampler>,
+    panics: Panics,
+    /// Keeps the values of shared gauges while no thread has a handle of them.
+    _shared: Option<SharedLane>,
+}
+
+impl Closer {
+    /// Closes the files, or leaves them as a crash would.
+    fn close(&self, crashed: bool) {
+        self.sampler.close();
+        self.files.close(crashed);
     }
 
-    /// Closes as dropping the last clone does.
-    pub(crate) fn end(&self) {
-        self.closer.end();
+    /// Closes the files, or leaves them as after a crash while a panic unwinds the thread: they
+    /// show the last values of a program that dies of a panic.
+    fn close_unless_panicking(&self) {
+        self.close(std::thread::panicking());
     }
+}
 
-    pub(crate) fn report(&self, problem: Error) {
-        self.files.report(problem);
-    }
-
-    pub(crate) fn is_forked(&self) -> bool {
-        self.files.is_forked()
+impl Drop for Closer {
+    fn drop(&mut self) {
+        self.close_unless_panicking();
     }
 }
 

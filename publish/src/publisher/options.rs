@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::global::Guard;
-use super::stats::Stats;
-use super::{Publisher, environment};
+use super::{Publisher, Registry, environment};
 use crate::backend::Access;
 use crate::error::Error;
 use crate::files::settings::{OnDrop, Settings};
 use crate::schema::Schema;
+use crate::thread::stats::Stats;
 
 /// The builder of a [`Publisher`]: where it publishes, and how. The defaults suit a server.
 ///
@@ -63,18 +63,6 @@ impl Options {
     ///
     /// A variable that is wrong is an error of [`Options::start`]; with [`Options::or_private`]
     /// it is ignored, and [`Publisher::problem`] has the error.
-    ///
-    /// ```no_run
-    /// use mmstats::{Counter, Options, Publisher, Stats};
-    ///
-    /// #[derive(Stats)]
-    /// struct Web {
-    ///     requests: Counter,
-    /// }
-    ///
-    /// let web: Publisher<Web> = Options::from_env().or_private().start()?;
-    /// # Ok::<(), mmstats::Error>(())
-    /// ```
     #[must_use]
     pub fn from_env() -> Self {
         let (settings, mistake) = environment::settings();
@@ -215,17 +203,14 @@ impl Options {
     /// file cannot be created, or a variable of [`Options::from_env`] is wrong.
     pub fn start<S: Stats>(self) -> Result<Publisher<S>, Error> {
         let Self { settings, schema, mistake } = self;
-        match mistake {
-            None => Publisher::open(settings, schema),
-            Some(mistake) if !settings.private => Err(mistake),
-            Some(mistake) => match Publisher::open(settings, schema) {
-                Ok(publisher) => {
-                    publisher.report(mistake);
-                    Ok(publisher)
-                }
-                Err(_) => Err(mistake),
-            },
+        let Some(mistake) = mistake else { return Publisher::open(settings, schema) };
+        if settings.private
+            && let Ok(publisher) = Publisher::open(settings, schema)
+        {
+            publisher.files.report(mistake);
+            return Ok(publisher);
         }
+        Err(mistake)
     }
 
     /// As [`Options::start`], for the publisher of the whole program, which
@@ -250,4 +235,51 @@ impl Options {
     pub fn init<S: Stats>(self) -> Result<Guard<S>, Error> {
         Guard::start(|| self.start())
     }
+}
+
+/// Publishes for as long as the guard lives, with the settings of the environment
+/// ([`Options::from_env`]).
+///
+/// ```no_run
+/// use mmstats::{Counter, FieldOptions};
+///
+/// let mmstats = mmstats::init();
+/// let orders = mmstats.add::<Counter>("orders", FieldOptions::new())?;
+/// mmstats.with(|lane| lane.attach(orders).map(|orders| orders.incr()))?;
+/// # Ok::<(), mmstats::Error>(())
+/// ```
+///
+/// It never fails: where publishing is impossible, the program uses private memory, and
+/// [`Publisher::problem`](crate::Publisher::problem) has the error. So it has that of a variable
+/// of the environment that is wrong, which is ignored. With the feature `process` the fields of
+/// the process are published as well.
+///
+/// This is the publisher of the whole program, which [`global`](crate::global) finds. A second
+/// call while a guard lives returns another guard of the same publisher; dropping the last guard
+/// closes it. A forked child starts a new one.
+///
+/// For the fields of a struct, or settings in the program, see [`Options::init`].
+pub fn init() -> Guard {
+    Guard::get_or_start(|| {
+        let (fields, string_bytes) = RESERVE;
+        let start = |options: Options| options.reserve(fields, string_bytes).or_private().start();
+        let publisher: Registry = start(Options::from_env()).unwrap_or_else(|error| {
+            // The template of the file's name is wrong.
+            let hidden = start(Options::new().hidden()).unwrap_or_else(out_of_memory);
+            hidden.files.report(error);
+            hidden
+        });
+        #[cfg(all(feature = "process", target_os = "linux"))] // from /proc
+        if let Err(problem) = publisher.add_process_fields() {
+            publisher.files.report(problem);
+        }
+        publisher
+    })
+}
+
+/// Room in the first file for fields, all of which are added while the program runs.
+const RESERVE: (u32, u32) = (256, 16 << 10);
+
+fn out_of_memory(error: Error) -> Registry {
+    panic!("no memory for the fields: {error}")
 }

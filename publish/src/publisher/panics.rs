@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::files::Files;
 use crate::files::shared::SharedLane;
 use crate::handles::kinds::{self, nanos};
-use crate::schema::field::Field;
+use crate::schema::declaration::Field;
 use crate::schema::options::FieldOptions;
 
 /// Maximum length of a line in bytes: enough for location and message of most panics.

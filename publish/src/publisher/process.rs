@@ -5,10 +5,10 @@ use std::time::Duration;
 use procfs::process::{LimitValue, Process};
 
 use super::Publisher;
-use super::stats::Stats;
 use crate::error::Error;
-use crate::handles::values::Group;
+use crate::handles::Group;
 use crate::schema::options::FieldOptions;
+use crate::thread::stats::Stats;
 
 /// Values of the process, published together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, mmstats_derive::Record)]

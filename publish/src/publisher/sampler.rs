@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 use crate::files::Files;
 use crate::files::settings::Fallback;
-use crate::handles::values::Counter;
-use crate::schema::field::Field;
+use crate::handles::Counter;
+use crate::schema::declaration::Field;
 use crate::schema::key::Key;
 use crate::schema::options::FieldOptions;
-use crate::sync::{Locked, Mutex};
-use crate::thread::lane::Lane;
+use crate::sync::Mutex;
+use crate::thread::Lane;
 use crate::thread::local::Alive;
 
 /// Label of the field with the number of panics.
@@ -50,27 +50,17 @@ impl SamplerState {
     }
 }
 
-impl std::fmt::Debug for Sampler {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sampler").finish_non_exhaustive()
-    }
-}
-
 impl Sampler {
-    fn lock(&self) -> Locked<'_, SamplerState> {
-        self.state.lock()
-    }
-
     /// Ends the thread.
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.closed = true;
         state.wake();
     }
 
     /// Number of callbacks that panicked.
     pub(crate) fn panics(&self) -> u64 {
-        self.lock().panics
+        self.state.lock().panics
     }
 
     /// Adds a callback, to be called with the handle of `key` at every interval. The first one
@@ -86,13 +76,13 @@ impl Sampler {
             let handle = lane.attach(key)?;
             Ok(Box::new(move || callback(&handle)))
         });
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.closed {
             return Err(Error::Closed);
         }
         state.new.push(make);
         if !std::mem::replace(&mut state.running, true) {
-            let (this, every) = (Arc::clone(self), files.sample_every());
+            let (this, every) = (Arc::clone(self), files.settings.sample_every);
             let (files, alive) = (Arc::downgrade(files), Arc::downgrade(alive));
             let thread = std::thread::Builder::new().name("mmstats-sample".to_owned());
             match thread.spawn(move || this.run(&files, &alive, every)) {
@@ -113,7 +103,7 @@ impl Sampler {
         // The lane keeps the memory of the files but not the publisher, which can end meanwhile.
         let claimed = files.upgrade().map(|files| Lane::claim(&files, Fallback::Always));
         let Some(Ok(lane)) = claimed else {
-            self.lock().running = false;
+            self.state.lock().running = false;
             return;
         };
         let mut tasks: Vec<Task> = Vec::new();
@@ -121,7 +111,7 @@ impl Sampler {
         let mut next = Instant::now();
         loop {
             let new = loop {
-                let mut state = self.lock();
+                let mut state = self.state.lock();
                 // The publisher was closed, or its last clone was dropped.
                 if state.closed || alive.strong_count() == 0 {
                     return;
@@ -181,7 +171,7 @@ impl Sampler {
         if catch_unwind(AssertUnwindSafe(&mut task)).is_ok() {
             return Some(task);
         }
-        self.lock().panics += 1;
+        self.state.lock().panics += 1;
         // Dropping the captured values may panic too.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
         None

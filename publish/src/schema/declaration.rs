@@ -1,24 +1,43 @@
-//! Declarations of fields, which a publisher writes into each of its files.
+//! The types of handles, and the declarations of fields, which a publisher writes into each of
+//! its files.
 
 use std::sync::Arc;
 
+use mmstats_core as core;
 use mmstats_core::{
-    FieldId, FieldSpec, Geometry, Memory, Properties, SpecError, WriteError, Writer,
+    AttachError, FieldId, FieldSpec, Geometry, Memory, Properties, SpecError, WriteError, Writer,
 };
 
-use super::options::AnyOptions;
-use super::value::Value;
+use super::options::{AnyOptions, Value};
+use crate::claim::Keep;
 use crate::error::Error;
 use crate::strings::Strings;
 
 /// Label of the constant after the fields that a persistent program declared at its start.
 pub(crate) const DECLARED: &str = "sys.declared";
 
+/// A type of handle, which a [`Schema`](crate::Schema) declares and a [`Lane`](crate::Lane)
+/// attaches. The handles of this crate implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no handle of a field",
+    label = "no handle",
+    note = "in a struct with `#[derive(Stats)]` a `Family` needs `#[stats(labels(\"...\"))]`, and \
+            a set of handles needs `#[stats(nested)]`"
+)]
+pub trait Field: Sized {
+    /// The descriptors of one field.
+    #[doc(hidden)]
+    fn declaration(label: String, options: AnyOptions) -> Declaration;
+
+    /// The handle in `lane`; `field` is the first of its descriptors.
+    #[doc(hidden)]
+    fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError>;
+}
+
 /// A [`FieldSpec`] that owns its strings.
 #[doc(hidden)]
 #[derive(Debug, Clone, PartialEq)]
 pub struct FieldDeclaration {
-    /// Label, key, value, key, value, ...
     name: Strings,
     /// Shared with the declaration before, if equal.
     description: Arc<Description>,
@@ -61,14 +80,9 @@ impl FieldDeclaration {
         self.name.first()
     }
 
-    /// Label and attributes.
+    /// Label, key, value, key, value, ...
     pub(crate) const fn name(&self) -> &Strings {
         &self.name
-    }
-
-    /// The name for a map: label, key, value, key, value, ...
-    pub(crate) fn key(&self) -> Vec<String> {
-        self.name.iter().map(str::to_owned).collect()
     }
 
     /// Whether both have the same values: all but help and level are equal.
@@ -119,13 +133,6 @@ impl FieldDeclaration {
     }
 }
 
-/// Calls `work` with the specs of `fields`.
-fn with_specs<R>(fields: &[FieldDeclaration], work: impl FnOnce(&[FieldSpec<'_>]) -> R) -> R {
-    let lists: Vec<_> = fields.iter().map(|f| (f.attributes(), f.details())).collect();
-    let specs: Vec<_> = fields.iter().zip(&lists).map(|(f, (a, d))| f.spec(a, d)).collect();
-    work(&specs)
-}
-
 /// The declaration of one handle: one field, or several with consecutive numbers.
 #[doc(hidden)]
 #[derive(Debug, Clone, PartialEq)]
@@ -141,11 +148,10 @@ pub enum Declaration {
 impl Declaration {
     /// Adds the room for the fields to `geometry`.
     pub(crate) fn measure(&self, geometry: &mut Geometry) -> Result<(), SpecError> {
-        match self {
-            Self::Field(field) => geometry.add(&field.spec(&field.attributes(), &field.details())),
-            Self::Sequence(fields) => with_specs(fields, |specs| geometry.add_all(specs)),
-            Self::Group(members) => with_specs(members, |specs| geometry.add_group(specs)),
-        }
+        self.with_specs(|specs| match self {
+            Self::Field(_) | Self::Sequence(_) => geometry.add_all(specs),
+            Self::Group(_) => geometry.add_group(specs),
+        })
     }
 
     /// The error of a rule that this declaration breaks.
@@ -156,11 +162,18 @@ impl Declaration {
 
     /// Writes the fields into an image; returns the number of the first.
     pub(crate) fn write<M: Memory>(&self, writer: &mut Writer<M>) -> Result<FieldId, WriteError> {
-        match self {
-            Self::Field(field) => writer.add(&field.spec(&field.attributes(), &field.details())),
-            Self::Sequence(fields) => with_specs(fields, |specs| writer.add_all(specs)),
-            Self::Group(members) => with_specs(members, |specs| writer.add_group(specs)),
-        }
+        self.with_specs(|specs| match self {
+            Self::Field(_) | Self::Sequence(_) => writer.add_all(specs),
+            Self::Group(_) => writer.add_group(specs),
+        })
+    }
+
+    /// Calls `work` with the fields in the form that the core measures and writes.
+    fn with_specs<R>(&self, work: impl FnOnce(&[FieldSpec<'_>]) -> R) -> R {
+        let fields = self.fields();
+        let lists: Vec<_> = fields.iter().map(|f| (f.attributes(), f.details())).collect();
+        let specs: Vec<_> = fields.iter().zip(&lists).map(|(f, (a, d))| f.spec(a, d)).collect();
+        work(&specs)
     }
 
     pub(crate) fn fields(&self) -> &[FieldDeclaration] {

@@ -2,8 +2,8 @@
 
 use mmstats_core::{FieldId, Geometry};
 
-use super::declaration::Declaration;
-use super::field::Field;
+use super::declaration::{Declaration, Field};
+
 use super::key::Address;
 use super::options::{AnyOptions, FamilyOf, FieldOptions};
 use crate::error::Error;

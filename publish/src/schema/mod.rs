@@ -2,17 +2,15 @@
 
 pub(crate) mod declaration;
 pub(crate) mod family;
-pub(crate) mod field;
 pub(crate) mod key;
 pub(crate) mod labels;
 pub(crate) mod options;
-pub(crate) mod value;
 
 use mmstats_core::{FieldId, Geometry, RecentTexts};
 
-use self::declaration::Declaration;
+use self::declaration::{Declaration, Field};
 use self::family::FamilyDeclaration;
-use self::field::Field;
+
 use self::key::{Address, FamilyByKey, FamilyKey, Key};
 use self::labels::Labels;
 use self::options::{FamilyOf, FieldOptions};

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use mmstats_core::{Aggregation, Buckets, Kind, Level};
-
-use super::value::Value;
+use mmstats_core::{Aggregation, Buckets, Constant, Kind, Level};
 
 /// Options of a field whose handle is `H`: unit, help, attributes and so on.
 ///
@@ -237,12 +235,6 @@ impl<H> fmt::Debug for FieldOptions<H> {
 pub struct FamilyOf<H>(PhantomData<fn() -> H>);
 
 /// Handles whose fields have a constant value: [`Info`](crate::Info).
-///
-/// ```compile_fail,E0277
-/// use mmstats::{Counter, FieldOptions, Schema};
-///
-/// Schema::new().add::<Counter>("requests", FieldOptions::new().value(1_u32));
-/// ```
 #[diagnostic::on_unimplemented(
     message = "`value` is an option of an `Info`",
     label = "this field is no `Info`"
@@ -250,12 +242,6 @@ pub struct FamilyOf<H>(PhantomData<fn() -> H>);
 pub trait HasValue {}
 
 /// Families: their number of fields has a limit.
-///
-/// ```compile_fail,E0277
-/// use mmstats::{Counter, FieldOptions, Schema};
-///
-/// Schema::new().add::<Counter>("requests", FieldOptions::new().cap(100));
-/// ```
 #[diagnostic::on_unimplemented(
     message = "`cap` is an option of families",
     label = "this field is no family"
@@ -264,12 +250,6 @@ pub trait HasCap {}
 
 /// Handles that count in buckets: [`Histogram`](crate::Histogram), [`Latency`](crate::Latency)
 /// and families of these.
-///
-/// ```compile_fail,E0277
-/// use mmstats::{FieldOptions, Schema, Timer};
-///
-/// Schema::new().add::<Timer>("time", FieldOptions::new().range(1.0, 1e9));
-/// ```
 #[diagnostic::on_unimplemented(
     message = "`error`, `range` and `buckets` are options of histograms and latencies",
     label = "this field has no buckets"
@@ -277,12 +257,6 @@ pub trait HasCap {}
 pub trait HasBuckets {}
 
 /// Handles that keep lines: [`Events`](crate::Events) and families of these.
-///
-/// ```compile_fail,E0277
-/// use mmstats::{FieldOptions, Schema, Text};
-///
-/// Schema::new().add::<Text<64>>("doing", FieldOptions::new().entries(7));
-/// ```
 #[diagnostic::on_unimplemented(
     message = "`entries` is an option of events",
     label = "this field has no lines"
@@ -290,12 +264,6 @@ pub trait HasBuckets {}
 pub trait HasEntries {}
 
 /// Handles with windows of time: [`Rate`](crate::Rate) and families of these.
-///
-/// ```compile_fail,E0277
-/// use mmstats::{Counter, FieldOptions, Schema};
-///
-/// Schema::new().add::<Counter>("requests", FieldOptions::new().windows([60]));
-/// ```
 #[diagnostic::on_unimplemented(
     message = "`windows` is an option of rates",
     label = "this field has no windows"
@@ -306,3 +274,46 @@ impl<H> HasCap for FamilyOf<H> {}
 impl<H: HasBuckets> HasBuckets for FamilyOf<H> {}
 impl<H: HasEntries> HasEntries for FamilyOf<H> {}
 impl<H: HasWindows> HasWindows for FamilyOf<H> {}
+
+/// The value of an [`Info`](crate::Info).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// u32.
+    U32(u32),
+    /// u64.
+    U64(u64),
+    /// i64.
+    I64(i64),
+    /// f64.
+    F64(f64),
+    /// bool.
+    Bool(bool),
+    /// Text of at most 1,048,560 bytes.
+    Text(String),
+}
+
+impl Value {
+    /// The value in the form that the core writes.
+    pub(crate) fn constant(&self) -> Constant<'_> {
+        match self {
+            Self::U32(v) => Constant::U32(*v),
+            Self::U64(v) => Constant::U64(*v),
+            Self::I64(v) => Constant::I64(*v),
+            Self::F64(v) => Constant::F64(*v),
+            Self::Bool(v) => Constant::Bool(*v),
+            Self::Text(v) => Constant::Text(v),
+        }
+    }
+}
+
+macro_rules! value_from {
+    ($($type:ty => $variant:ident),*) => {$(
+        impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Self::$variant(value.into())
+            }
+        }
+    )*};
+}
+value_from!(u32 => U32, u64 => U64, i32 => I64, i64 => I64, f64 => F64, bool => Bool, &str => Text, String => Text);

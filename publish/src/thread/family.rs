@@ -10,7 +10,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use super::lanes::ThreadLanes;
 use crate::error::Error;
 use crate::files::family::{FamilyFields, Lookup, Pause};
-use crate::schema::field::Field;
+use crate::schema::declaration::Field;
 use crate::schema::key::{FamilyByKey, FamilyKey};
 use crate::schema::labels::Labels;
 use crate::strings::{self, Strings};
@@ -143,11 +143,11 @@ struct Handles<H> {
 impl<H: Field> Handles<H> {
     /// The handles of family `number`, which has `keys` labels.
     fn attach(lanes: &Rc<ThreadLanes>, number: usize, keys: usize) -> Result<Self, Error> {
-        let fields = lanes.files().family(number)?;
-        let overflow = lanes.attach(fields.overflow())?;
-        if fields.key_count() != keys {
-            let (found, wanted) = (fields.key_count(), keys);
-            return Err(Error::Labels { found, wanted });
+        let fields = lanes.files.family(number)?;
+        let overflow = lanes.attach(fields.declared.overflow)?;
+        let found = fields.declared.key_count();
+        if found != keys {
+            return Err(Error::Labels { found, wanted: keys });
         }
         Ok(Self {
             lanes: Rc::clone(lanes),
@@ -179,7 +179,7 @@ impl<H: Field> Handles<H> {
     #[cold]
     #[inline(never)]
     fn miss(&self, hash: u64, values: &[&str]) -> &H {
-        let add = |declaration| self.lanes.files().add(declaration);
+        let add = |declaration| self.lanes.files.add(declaration);
         let handle = match self.fields.find::<H>(values, add) {
             Lookup::Overflow => return &self.overflow,
             Lookup::AlwaysOverflow => None,

@@ -9,16 +9,16 @@ use crate::claim::Keep;
 use crate::error::Error;
 use crate::files::Files;
 use crate::files::settings::Fallback;
-use crate::handles::values::Gauge;
-use crate::schema::field::Field;
+use crate::handles::Gauge;
+use crate::schema::declaration::Field;
 use crate::schema::key::Address;
 
 /// The lanes of one thread, one in each segment.
 pub(crate) struct ThreadLanes {
-    files: Arc<Files>,
+    pub(crate) files: Arc<Files>,
     fallback: Fallback,
     /// In the first segment.
-    first: core::Lane<Keep>,
+    pub(crate) first: core::Lane<Keep>,
     /// In the others, claimed when a field there is attached.
     further: RefCell<Vec<Option<core::Lane<Keep>>>>,
     /// Shows the thread id of the owner for as long as the lane is owned.
@@ -30,23 +30,13 @@ impl ThreadLanes {
     pub(crate) fn claim(files: &Arc<Files>, fallback: Fallback) -> Result<Self, Error> {
         let first = files.claim(0, fallback)?.into_thread_lane()?;
         let mut tid = None;
-        if let (Some(key), Some(id)) = (files.tid_key(), crate::backend::process::thread_id()) {
+        if let (Some(key), Some(id)) = (files.tid, crate::backend::process::thread_id()) {
             let gauge = Gauge::<u64>::attach(&first, key.address.id).map_err(Error::Attach)?;
             gauge.set(id);
             tid = Some(gauge);
         }
         let files = Arc::clone(files);
         Ok(Self { files, fallback, first, further: RefCell::default(), _tid: tid })
-    }
-
-    /// The files of the publisher.
-    pub(crate) const fn files(&self) -> &Arc<Files> {
-        &self.files
-    }
-
-    /// The number of the lane in the first segment.
-    pub(crate) const fn index(&self) -> u32 {
-        self.first.index()
     }
 
     /// The handle of the field at `address`; the first one in a segment claims a lane there.

@@ -1,7 +1,145 @@
 //! The lanes and handles of one thread.
 
 pub(crate) mod family;
-pub(crate) mod lane;
-pub(crate) mod lanes;
+mod lanes;
 pub(crate) mod local;
-pub(crate) mod member;
+pub(crate) mod stats;
+
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+use mmstats_core::ScalarType;
+
+use self::family::{Family, FamilyBy};
+use self::lanes::ThreadLanes;
+use self::local::{Alive, Local};
+use crate::error::Error;
+use crate::files::Files;
+use crate::files::settings::Fallback;
+use crate::handles::Counter;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+use crate::handles::SharedGauge;
+use crate::schema::declaration::Field;
+use crate::schema::key::{FamilyByKey, FamilyKey, Key};
+use crate::schema::labels::Labels;
+
+/// A thread's own lane: the source of its handles.
+///
+/// It and its handles stay on the thread that claimed it: they are neither `Send` nor `Sync`. When
+/// the last of them is dropped, the lane is handed back in each file: counters, timers, histograms,
+/// averages and events stay for the next thread; gauges, texts and states return to "no value".
+///
+/// ```compile_fail
+/// fn needs_send<T: Send>() {}
+/// needs_send::<mmstats::Lane>();
+/// ```
+///
+/// ```compile_fail
+/// fn needs_send<T: Send>() {}
+/// needs_send::<mmstats::Counter>();
+/// ```
+///
+/// ```compile_fail
+/// fn needs_sync<T: Sync>() {}
+/// needs_sync::<mmstats::Counter>();
+/// ```
+pub struct Lane {
+    lanes: Rc<ThreadLanes>,
+    /// Makes the compiler name [`Publisher::with`](crate::Publisher::with) where a lane is sent.
+    handles: PhantomData<Counter>,
+}
+
+impl Lane {
+    pub(crate) fn claim(files: &Arc<Files>, fallback: Fallback) -> Result<Self, Error> {
+        let lanes = Rc::new(ThreadLanes::claim(files, fallback)?);
+        Ok(Self { lanes, handles: PhantomData })
+    }
+
+    /// The lane of this thread for all calls of [`Publisher::with`]; the first one claims it.
+    ///
+    /// [`Publisher::with`]: crate::Publisher::with
+    pub(crate) fn of_thread(files: &Arc<Files>, alive: &Arc<Alive>) -> Self {
+        thread_local! {
+            static LANES: Local<Lane> = const { Local::new() };
+        }
+        let make = || {
+            let claim = || Self::claim(files, Fallback::Always);
+            // A file may be truncated just while a lane in it is claimed. The second claim is in
+            // another file then.
+            claim().or_else(|_| claim()).unwrap_or_else(|error| {
+                // Only without memory for a private image.
+                panic!("no memory for a lane: {error}")
+            })
+        };
+        // In a thread that is ending, a lane for this one call.
+        LANES
+            .try_with(|lanes| lanes.find(files.id, alive, make, Self::share))
+            .unwrap_or_else(|_| make())
+    }
+
+    /// A clone, on the same thread.
+    pub(crate) fn share(&self) -> Self {
+        Self { lanes: Rc::clone(&self.lanes), handles: PhantomData }
+    }
+
+    /// The handle of a field.
+    ///
+    /// A field that was added at run time may be in another file; its first handle claims a lane
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// If the key comes from another publisher and does not fit; or if all lanes of the other
+    /// file are taken and no further one can be opened.
+    pub fn attach<H: Field>(&self, key: Key<H>) -> Result<H, Error> {
+        self.lanes.attach(key.address)
+    }
+
+    /// The handles of a family.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lane::attach`].
+    pub fn family<H: Field, const N: usize>(
+        &self,
+        key: FamilyKey<H, N>,
+    ) -> Result<Family<H, N>, Error> {
+        Family::attach(&self.lanes, key)
+    }
+
+    /// The handles of a family by labels.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lane::attach`].
+    pub fn family_by<H: Field, L: Labels>(
+        &self,
+        key: FamilyByKey<H, L>,
+    ) -> Result<FamilyBy<H, L>, Error> {
+        FamilyBy::attach(&self.lanes, key)
+    }
+
+    /// The handle of a gauge of the whole program.
+    #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+    pub(crate) fn shared_gauge<T: ScalarType>(
+        &self,
+        key: Key<SharedGauge<T>>,
+    ) -> Result<SharedGauge<T>, Error> {
+        let lane = self.lanes.files.shared_lane(key.address.segment as usize)?.open()?;
+        SharedGauge::attach(&lane, key.address.id).map_err(Error::Attach)
+    }
+
+    /// The number of the lane within its first file.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.lanes.first.index()
+    }
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lane").field("index", &self.index()).finish_non_exhaustive()
+    }
+}

@@ -1,18 +1,70 @@
-//! Members of a struct with `#[derive(Stats)]`: how each is declared and attached.
+//! Sets of handles, and their members: how each is declared and attached.
+
+use std::thread::LocalKey;
 
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 use mmstats_core::ScalarType;
 
+use super::Lane;
 use super::family::{Family, FamilyBy};
-use super::lane::Lane;
+use super::local::Local;
 use crate::error::Error;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-use crate::handles::values::{Gauge, SharedGauge};
+use crate::handles::{Gauge, SharedGauge};
 use crate::schema::Schema;
-use crate::schema::field::Field;
+use crate::schema::declaration::Field;
 use crate::schema::key::{FamilyByKey, FamilyKey, Key};
 use crate::schema::labels::Labels;
 use crate::schema::options::{FamilyOf, FieldOptions};
+
+/// A set of handles: a struct with `#[derive(Stats)]`, or a plain [`Lane`].
+pub trait Stats: Sized + 'static {
+    /// Keys of the declared fields, from which handles are attached.
+    type Plan: Send + Sync + 'static;
+
+    /// Declares the fields. A `prefix` that is not empty comes before their labels, with a dot.
+    fn declare(schema: &mut Schema, prefix: &str) -> Self::Plan;
+
+    /// Attaches the handles of one lane.
+    ///
+    /// # Errors
+    ///
+    /// If the plan comes from another publisher.
+    fn attach(plan: &Self::Plan, lane: &Lane) -> Result<Self, Error>;
+
+    /// The handles of the current thread.
+    #[doc(hidden)]
+    fn local() -> &'static LocalKey<Local<Self>>;
+}
+
+/// The lane itself, for fields that a [`Schema`] declares one by one.
+///
+/// ```
+/// use mmstats::{Counter, FieldOptions, Lane, Options, Schema};
+///
+/// let mut schema = Schema::new();
+/// let requests = schema.add::<Counter>("requests", FieldOptions::new().help("Served."));
+/// let publisher = Options::new().schema(schema).start::<Lane>()?;
+/// let lane = publisher.lane()?;
+/// lane.attach(requests)?.incr();
+/// # Ok::<(), mmstats::Error>(())
+/// ```
+impl Stats for Lane {
+    type Plan = ();
+
+    fn declare(_schema: &mut Schema, _prefix: &str) {}
+
+    fn attach((): &(), lane: &Lane) -> Result<Self, Error> {
+        Ok(lane.share())
+    }
+
+    fn local() -> &'static LocalKey<Local<Self>> {
+        thread_local! {
+            static LOCAL: Local<Lane> = const { Local::new() };
+        }
+        &LOCAL
+    }
+}
 
 /// A member without `labels(...)`.
 #[doc(hidden)]
