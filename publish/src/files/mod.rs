@@ -174,25 +174,21 @@ impl Files {
             _ => inventory.lanes_after(segment, self.settings.lanes),
         };
         let (geometry, size) = fields.size(lanes)?;
-        let part = match (&self.place, reach) {
+        let (mapping, new) = match (&self.place, reach) {
             (Some(place), Reach::File) => {
                 let name = name::part_name(&place.name, inventory.files)?;
                 let access = self.settings.access;
                 let new = crate::backend::create(&place.directory, &name, size, access)?;
-                let mapping = Arc::clone(new.mapping());
-                let writer = self.write(&mapping, &geometry, inventory, segment)?;
-                let file = match inventory.earlier.file(new.path()) {
-                    Some(old) => new.publish_over(old).map_err(|unpublished| unpublished.error)?,
-                    None => publish(new)?,
-                };
-                Part { writer, mapping, file: Some(file), reach }
+                (Arc::clone(new.mapping()), Some(new))
             }
-            _ => {
-                let mapping = Arc::new(crate::backend::private(size)?);
-                let writer = self.write(&mapping, &geometry, inventory, segment)?;
-                Part { writer, mapping, file: None, reach }
-            }
+            _ => (Arc::new(crate::backend::private(size)?), None),
         };
+        let writer = self.write(&mapping, &geometry, inventory, segment)?;
+        let named = new.map(|new| match inventory.earlier.file(new.path()) {
+            Some(old) => Ok(new.publish_over(old).map_err(|unpublished| unpublished.error)?),
+            None => publish(new),
+        });
+        let part = Part { writer, mapping, file: named.transpose()?, reach };
         Ok(inventory.push_part(segment, part))
     }
 

@@ -132,35 +132,18 @@ impl Segment {
     /// for `need`. `None` if that passes a limit of the format.
     pub(crate) fn capacity_after(&self, need: &Geometry, lanes: u32) -> Option<Geometry> {
         let (had, used) = (&self.capacity, &self.used);
-        let more = |had: u32, used: u32, least: u32| {
-            if used > had / 2 { had.saturating_mul(2).max(least) } else { had.max(least) }
+        let room = |had: u32, used: u32, least: u32, need: u32, halvings: u32| {
+            let wanted = if used > had / 2 { had.saturating_mul(2) } else { had };
+            wanted.max(least).checked_shr(halvings).unwrap_or(0).max(need)
         };
-        let mut next = Geometry {
-            fields: more(had.fields, used.fields, SMALLEST.fields),
-            heap: more(had.heap, used.heap, SMALLEST.heap),
-            cells: more(had.cells, used.cells, SMALLEST.cells),
+        // Halved until it fits; at last it is the need alone.
+        let capacity = |n| Geometry {
+            fields: room(had.fields, used.fields, SMALLEST.fields, need.fields, n),
+            heap: room(had.heap, used.heap, SMALLEST.heap, need.heap, n),
+            cells: room(had.cells, used.cells, SMALLEST.cells, need.cells, n),
             lanes,
         };
-        loop {
-            let room = Geometry {
-                fields: next.fields.max(need.fields),
-                heap: next.heap.max(need.heap),
-                cells: next.cells.max(need.cells),
-                lanes,
-            };
-            if room.file_size().is_some() {
-                return Some(room);
-            }
-            if (next.fields, next.heap, next.cells) == (0, 0, 0) {
-                return None;
-            }
-            next = Geometry {
-                fields: next.fields / 2,
-                heap: next.heap / 2,
-                cells: next.cells / 2,
-                lanes,
-            };
-        }
+        (0..=u32::BITS).map(capacity).find(|capacity| capacity.file_size().is_some())
     }
 }
 

@@ -12,12 +12,6 @@ pub(crate) struct Address {
 }
 
 /// A field of a publisher, to be attached as a handle of type `H` in each thread.
-///
-/// ```compile_fail
-/// let mut schema = mmstats::Schema::new();
-/// let key: mmstats::Key<mmstats::Counter> = schema.add("requests", Default::default());
-/// let other: mmstats::Key<mmstats::Flag> = key;
-/// ```
 pub struct Key<H> {
     pub(crate) address: Address,
     handle: PhantomData<fn() -> H>,

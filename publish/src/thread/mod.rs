@@ -30,21 +30,6 @@ use crate::schema::labels::Labels;
 /// It and its handles stay on the thread that claimed it: they are neither `Send` nor `Sync`. When
 /// the last of them is dropped, the lane is handed back in each file: counters, timers, histograms,
 /// averages and events stay for the next thread; gauges, texts and states return to "no value".
-///
-/// ```compile_fail
-/// fn needs_send<T: Send>() {}
-/// needs_send::<mmstats::Lane>();
-/// ```
-///
-/// ```compile_fail
-/// fn needs_send<T: Send>() {}
-/// needs_send::<mmstats::Counter>();
-/// ```
-///
-/// ```compile_fail
-/// fn needs_sync<T: Sync>() {}
-/// needs_sync::<mmstats::Counter>();
-/// ```
 pub struct Lane {
     lanes: Rc<ThreadLanes>,
     /// Makes the compiler name [`Publisher::with`](crate::Publisher::with) where a lane is sent.
