@@ -1,6 +1,20 @@
 //! The backend of the operating system.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use mmstats_core::Region;
 #[cfg(not(windows))] // one backend for each system
 pub(crate) use mmstats_unix::*;
 #[cfg(windows)] // the same functions
 pub(crate) use mmstats_windows::*;
+
+/// Maps a file read-only, to read its bytes.
+///
+/// # Errors
+///
+/// A message with the path, not escaped.
+pub(crate) fn open_region(path: &Path) -> std::result::Result<Region<Arc<Mapping>>, String> {
+    let opened = open(path).map_err(|error| error.to_string())?;
+    Region::new(Arc::clone(opened.mapping())).map_err(|e| format!("{}: {e}", path.display()))
+}

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 use mmstats_core::layout::header;
 use mmstats_core::read::{Cursor, Field, FieldError, Image, Lane, Verdict, constant};
-use mmstats_core::{Region, Source, Storage};
+use mmstats_core::{Source, Storage};
 
 use super::args::exit_codes;
-use crate::backend;
+use crate::backend::open_region;
 use crate::output::{Line, Output, style};
 use crate::text::escape;
 
@@ -84,16 +83,11 @@ struct Report {
 }
 
 fn check(path: &Path) -> Result<Report, String> {
-    let bytes = match backend::open(path) {
-        Ok(opened) => {
-            let region = Region::new(Arc::clone(opened.mapping()));
-            let region = region.map_err(|e| format!("{}: {e}", path.display()))?;
-            return Ok(report(&region));
-        }
+    match open_region(path) {
+        Ok(region) => Ok(report(&region)),
         // Too short to be mapped: that is a rule of the format too.
-        Err(error) => short(path).ok_or_else(|| error.to_string())?,
-    };
-    Ok(report(&bytes[..]))
+        Err(error) => short(path).map(|bytes| report(&bytes[..])).ok_or(error),
+    }
 }
 
 /// The bytes of a regular file that is too short to be mapped.

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use mmstats_core::layout::{
     ATOMIC_CELL, CELL_HEAD, ELEMENT, Member, STRING_ALIGN, TEXT_HEAD, descriptor, header, lane,
 };
 use mmstats_core::read::{Cursor, Field, Image, LaneState, Verdict};
-use mmstats_core::{Region, Source, Storage};
+use mmstats_core::{Source, Storage};
 
 use super::args::exit_codes;
-use crate::backend;
+use crate::backend::open_region;
 use crate::output::Output;
 use crate::text::escape;
 
@@ -34,17 +33,10 @@ pub(crate) struct Dump {
 }
 
 pub(crate) fn run(args: &Dump, output: &mut Output) -> io::Result<()> {
-    let opened = match backend::open(&args.file) {
-        Ok(opened) => opened,
-        Err(error) => {
-            output.fail(&escape::text(&error.to_string()));
-            return Ok(());
-        }
-    };
-    let region = match Region::new(Arc::clone(opened.mapping())) {
+    let region = match open_region(&args.file) {
         Ok(region) => region,
-        Err(error) => {
-            output.fail(&format!("{}: {error}", escape::path(&args.file)));
+        Err(text) => {
+            output.fail(&escape::text(&text));
             return Ok(());
         }
     };

@@ -71,19 +71,17 @@ fn file_age(file: &File, now: SystemTime) -> Option<Duration> {
 }
 
 fn pid(file: &File) -> String {
-    file.identity().pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string())
+    human::or_dash(file.identity().pid)
 }
 
 fn command(file: &File) -> String {
-    match file.identity().command.as_deref() {
-        None | Some("") => "-".to_owned(),
-        Some(command) => escape::text(command).into_owned(),
-    }
+    let command = file.identity().command.as_deref();
+    human::or_dash(command.filter(|command| !command.is_empty()).map(escape::text))
 }
 
 /// `PID TAB COMMAND TAB STATE TAB SECONDS TAB FIELDS TAB LANES TAB FILE`.
 fn piped(file: &File, now: SystemTime) -> String {
-    let age = file_age(file, now).map_or_else(|| "-".to_owned(), |age| age.as_secs().to_string());
+    let age = human::or_dash(file_age(file, now).map(|age| age.as_secs()));
     [
         pid(file),
         command(file),
@@ -122,7 +120,7 @@ fn table(files: &[File], now: SystemTime) -> Vec<Line> {
                 Cell::new(pid(file)),
                 Cell::new(command(file)),
                 Cell::styled(state_style(file.state()), file.state().name()),
-                Cell::new(file_age(file, now).map_or_else(|| "-".to_owned(), human::age)),
+                Cell::new(human::or_dash(file_age(file, now).map(human::age))),
                 Cell::new(file.field_count().to_string()),
                 Cell::new(file.lanes().used.to_string()),
                 Cell::styled(style::DIM, name),

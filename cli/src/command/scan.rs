@@ -5,17 +5,16 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 use memchr::memmem::Finder;
 use mmstats_core::layout::{MAGIC, header};
 use mmstats_core::read::{Image, ImageState, Refusal};
-use mmstats_core::{Memory, Region, Source};
+use mmstats_core::{Memory, Source};
 
 use super::args::exit_codes;
 use super::show::{self, Show};
-use crate::backend::{self, next_data};
+use crate::backend::{next_data, open_region};
 use crate::output::Output;
 use crate::text::{escape, human};
 
@@ -240,8 +239,7 @@ fn copy(from: &mut File, offset: u64, length: u64, to: &mut File) -> io::Result<
 
 /// Summary of an extracted image, or the rule that it breaks.
 fn inspect(path: &Path) -> Result<String, &'static str> {
-    let opened = backend::open(path).map_err(|_| "io")?;
-    let region = Region::new(Arc::clone(opened.mapping())).map_err(|_| "io")?;
+    let region = open_region(path).map_err(|_| "io")?;
     match Image::open(&region) {
         Ok(image) => Ok(summary(&image, region.memory().len())),
         Err(refusal) => Err(refusal.code()),
@@ -250,7 +248,7 @@ fn inspect(path: &Path) -> Result<String, &'static str> {
 
 fn summary<S: Source>(image: &Image<S>, size: usize) -> String {
     let header = image.header();
-    let instance: String = header.instance().iter().map(|byte| format!("{byte:02x}")).collect();
+    let instance = escape::hex(&header.instance());
     let state = match image.state() {
         Ok(ImageState::Closed) => "closed",
         _ => "live when it was copied",

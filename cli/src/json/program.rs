@@ -43,7 +43,8 @@ struct FieldDocument<'a> {
     kind: &'a str,
     unit: &'a str,
     help: &'a str,
-    attributes: Attributes<'a>,
+    #[serde(serialize_with = "attributes")]
+    attributes: &'a FieldInfo,
     level: &'static str,
     /// Present if the value is of one lane; `part` is absent for part 0.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,12 +84,8 @@ struct DamageDocument {
     offset: u32,
 }
 
-struct Attributes<'a>(&'a FieldInfo);
-
-impl Serialize for Attributes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.attributes())
-    }
+fn attributes<S: Serializer>(field: &FieldInfo, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(field.attributes())
 }
 
 impl<'a> FileHead<'a> {
@@ -132,7 +129,7 @@ fn field(row: &Row) -> FieldDocument<'_> {
         kind: field.kind_name(),
         unit: &field.unit,
         help: &field.help,
-        attributes: Attributes(field),
+        attributes: field,
         level: field.level().name(),
         lane: row.lane.map(|(_, lane)| lane),
         part: row.lane.and_then(|(part, _)| (part > 0).then_some(part)),

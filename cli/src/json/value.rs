@@ -1,9 +1,7 @@
 //! Values as exact JSON.
 
-use mmstats_observe::{
-    AverageValue, HistogramValue, OwnedValue, StateValue, TimerValue, WindowRate,
-};
-use serde::ser::{Serialize, SerializeMap as _, SerializeStruct as _, Serializer};
+use mmstats_observe::{AverageValue, HistogramValue, OwnedValue, TimerValue};
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use crate::text::{escape, human};
 use crate::value::QUANTILES;
@@ -29,10 +27,13 @@ impl Serialize for JsonValue<'_> {
                 serializer.collect_seq(each.iter().map(|e| e.value.as_ref().map(JsonValue)))
             }
             OwnedValue::Timer(value) => timer(value, serializer),
-            OwnedValue::State(value) => state(value, serializer),
+            // Names of states and the number of lanes in each.
+            OwnedValue::State(value) => serializer.collect_map(value.iter()),
             OwnedValue::Histogram(value) => histogram(value, serializer),
             OwnedValue::Average(value) | OwnedValue::Window(value) => average(value, serializer),
-            OwnedValue::Rate(value) => rates(value, serializer),
+            // Windows in seconds, and rates per second or null.
+            OwnedValue::Rate(rates) => serializer
+                .collect_map(rates.iter().map(|rate| (rate.window.to_string(), rate.rate))),
             _ => serializer.serialize_none(),
         }
     }
@@ -46,15 +47,6 @@ fn timer<S: Serializer>(value: &TimerValue, s: S) -> Result<S::Ok, S::Error> {
     s.serialize_field("max", &value.max)?;
     s.serialize_field("last", &value.last)?;
     s.end()
-}
-
-/// Names of states and the number of lanes in each.
-fn state<S: Serializer>(value: &StateValue, s: S) -> Result<S::Ok, S::Error> {
-    let mut map = s.serialize_map(None)?;
-    for (name, count) in value.iter() {
-        map.serialize_entry(name, &count)?;
-    }
-    map.end()
 }
 
 fn average<S: Serializer>(value: &AverageValue, s: S) -> Result<S::Ok, S::Error> {
@@ -86,21 +78,9 @@ struct Quantiles<'a>(&'a HistogramValue);
 
 impl Serialize for Quantiles<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(QUANTILES.len()))?;
-        for (q, key, _) in QUANTILES {
-            map.serialize_entry(key, &self.0.quantile(q).map(Float))?;
-        }
-        map.end()
+        let quantile = |q| self.0.quantile(q).map(Float);
+        serializer.collect_map(QUANTILES.iter().map(|(q, key, _)| (key, quantile(*q))))
     }
-}
-
-/// Windows in seconds, and rates per second or null.
-fn rates<S: Serializer>(rates: &[WindowRate], s: S) -> Result<S::Ok, S::Error> {
-    let mut map = s.serialize_map(Some(rates.len()))?;
-    for rate in rates {
-        map.serialize_entry(&rate.window.to_string(), &rate.rate)?;
-    }
-    map.end()
 }
 
 /// A float as [`JsonValue`] writes it, but whole numbers without a point.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use anstyle::Style;
 use mmstats_observe::{Kind, Level, OwnedValue, Verdict};
 
 use crate::model::row::Row;
@@ -90,11 +91,9 @@ fn creation_time(row: &Row) -> Option<String> {
 
 /// The value of a timestamp, in nanoseconds since 1970.
 fn timestamp(row: &Row) -> Option<i128> {
-    match row.value.as_ref()? {
-        OwnedValue::Unsigned(n) if row.field.kind() == Some(Kind::Timestamp) => {
-            i128::try_from(*n).ok()
-        }
-        OwnedValue::Signed(n) if row.field.kind() == Some(Kind::Timestamp) => Some(*n),
+    match row.value.as_ref().filter(|_| row.field.kind() == Some(Kind::Timestamp))? {
+        OwnedValue::Unsigned(n) => i128::try_from(*n).ok(),
+        OwnedValue::Signed(n) => Some(*n),
         _ => None,
     }
 }
@@ -122,19 +121,14 @@ fn wrapped_name(name: &str) -> Vec<Line> {
     for c in name.chars() {
         let indent = if lines.is_empty() { "  " } else { "      " };
         if indent.len() + escape::width(&text) >= Columns::MAX_NAME {
-            lines.push(plain_line(format!("{indent}{}", std::mem::take(&mut text))));
+            let text = std::mem::take(&mut text);
+            lines.push(Line::styled(Style::new(), format!("{indent}{text}")));
         }
         text.push(c);
     }
     let indent = if lines.is_empty() { "  " } else { "      " };
-    lines.push(plain_line(format!("{indent}{text}")));
+    lines.push(Line::styled(Style::new(), format!("{indent}{text}")));
     lines
-}
-
-fn plain_line(text: String) -> Line {
-    let mut line = Line::new();
-    line.plain(text);
-    line
 }
 
 /// The lines of one field.

@@ -13,11 +13,8 @@ use crate::value::to_plain;
 
 /// `LABEL TAB VALUE TAB UNIT TAB PID TAB FILE`.
 pub(crate) fn piped(program: &Program<'_>, row: &Row) -> String {
-    let value = match &row.value {
-        Some(value) => to_plain(value),
-        None => "-".to_owned(),
-    };
-    let pid = program.identity().pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+    let value = human::or_dash(row.value.as_ref().map(to_plain));
+    let pid = human::or_dash(program.identity().pid);
     let path = program.files().first().map_or_else(String::new, |f| escape::path(f.path()));
     format!("{}\t{value}\t{}\t{pid}\t{path}", name(row), escape::text(&row.field.unit))
 }

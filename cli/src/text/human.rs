@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// The value as text, or `-` if there is none.
+pub(crate) fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn grouped(number: &str) -> String {
     let (sign, digits) = match number.strip_prefix('-') {

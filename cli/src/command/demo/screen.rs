@@ -149,7 +149,7 @@ fn cells(name: String, row: &Row, previous: Option<&Snapshot>, current: &Snapsho
     let rate = previous.and_then(|previous| current.rate(row, previous));
     let (value, rate) = match &row.value {
         Some(OwnedValue::Timer(timer)) => {
-            let mean = timer.mean().map_or_else(|| "-".to_owned(), |m| human::seconds(m / 1e9));
+            let mean = human::or_dash(timer.mean().map(|mean| human::seconds(mean / 1e9)));
             (format!("mean {mean}"), rate.map(human::compact))
         }
         Some(value) => {

@@ -101,7 +101,7 @@ fn piped(entry: &Entry) -> String {
     let ring = &entry.ring;
     let time = timestamp(entry.time);
     let time = time.map_or_else(|| entry.time.to_string(), |time| format!("{time:.9}"));
-    let pid = ring.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+    let pid = human::or_dash(ring.pid);
     let command = escape::text(ring.command.as_deref().unwrap_or("-"));
     let (label, lane) = (escape::text(&ring.label), lane(ring));
     let text = match &entry.content {

@@ -3,70 +3,75 @@
 use std::time::UNIX_EPOCH;
 
 use mmstats_observe::Kind;
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde::{Serialize, Serializer};
 
 use super::sample::{Column, ColumnValue, Sample};
 use crate::json::JsonValue;
 
 /// A row.
+#[derive(Serialize)]
 pub(super) struct Document<'a> {
-    pub(super) columns: &'a [Column],
-    pub(super) sample: &'a Sample,
+    time: f64,
+    seconds: Option<f64>,
+    programs: usize,
+    fields: Fields<'a>,
 }
 
-impl Serialize for Document<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let time = self.sample.time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("time", &time.as_secs_f64())?;
-        map.serialize_entry("seconds", &self.sample.elapsed.map(|e| e.as_secs_f64()))?;
-        map.serialize_entry("programs", &self.sample.programs)?;
-        map.serialize_entry("fields", &Fields(self))?;
-        map.end()
+impl<'a> Document<'a> {
+    pub(super) fn new(columns: &'a [Column], sample: &'a Sample) -> Self {
+        Self {
+            time: sample.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+            seconds: sample.elapsed.map(|elapsed| elapsed.as_secs_f64()),
+            programs: sample.programs,
+            fields: Fields { columns, values: &sample.values },
+        }
     }
 }
 
-struct Fields<'a>(&'a Document<'a>);
+struct Fields<'a> {
+    columns: &'a [Column],
+    values: &'a [ColumnValue],
+}
 
 impl Serialize for Fields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (column, value) in self.0.columns.iter().zip(&self.0.sample.values) {
-            map.serialize_entry(&*column.label, &Field { column, value })?;
-        }
-        map.end()
+        let field = |(column, value)| {
+            let column: &Column = column;
+            (&*column.label, Field { unit: &column.unit, value: FieldValue::new(column, value) })
+        };
+        serializer.collect_map(self.columns.iter().zip(self.values).map(field))
     }
 }
 
+#[derive(Serialize)]
 struct Field<'a> {
-    column: &'a Column,
-    value: &'a ColumnValue,
+    unit: &'a str,
+    #[serde(flatten)]
+    value: FieldValue<'a>,
 }
 
-impl Serialize for Field<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("unit", &self.column.unit)?;
-        match self.value {
-            ColumnValue::Rate(rate) => map.serialize_entry("rate", &finite(*rate))?,
-            ColumnValue::Value(value) => map.serialize_entry("value", &JsonValue(value))?,
+#[derive(Serialize)]
+#[serde(untagged)]
+enum FieldValue<'a> {
+    Rate { rate: Option<f64> },
+    Timer { rate: Option<f64>, mean_seconds: Option<f64> },
+    Value { value: Option<JsonValue<'a>> },
+}
+
+impl<'a> FieldValue<'a> {
+    fn new(column: &Column, value: &'a ColumnValue) -> Self {
+        // JSON has no NaN and no infinities.
+        let finite = |x: f64| x.is_finite().then_some(x);
+        match value {
+            ColumnValue::Rate(rate) => Self::Rate { rate: finite(*rate) },
+            ColumnValue::Value(value) => Self::Value { value: Some(JsonValue(value)) },
             ColumnValue::Timer(rate, mean) => {
-                map.serialize_entry("rate", &finite(*rate))?;
-                map.serialize_entry("mean_seconds", mean)?;
+                Self::Timer { rate: finite(*rate), mean_seconds: *mean }
             }
-            ColumnValue::Missing => {
-                let key = match self.column.kind {
-                    Some(Kind::Counter | Kind::Timer) => "rate",
-                    _ => "value",
-                };
-                map.serialize_entry(key, &None::<f64>)?;
-            }
+            ColumnValue::Missing => match column.kind {
+                Some(Kind::Counter | Kind::Timer) => Self::Rate { rate: None },
+                _ => Self::Value { value: None },
+            },
         }
-        map.end()
     }
-}
-
-/// JSON has no NaN and no infinities.
-fn finite(x: f64) -> Option<f64> {
-    x.is_finite().then_some(x)
 }

@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
     let (start, mut rows) = (Instant::now(), 0_u64);
     loop {
         if args.json {
-            write_line(output, &Document { columns: &sampler.columns, sample: &sample })?;
+            write_line(output, &Document::new(&sampler.columns, &sample))?;
         } else {
             table.print(&sampler.columns, &sample.values, output.screen(), output)?;
         }

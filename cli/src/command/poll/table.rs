@@ -147,18 +147,16 @@ fn header(texts: &[TextColumn], screen: Screen) -> Vec<Line> {
 
 /// The texts of a value: two for a timer.
 fn texts_of(column: &Column, value: &ColumnValue, screen: Screen) -> Vec<String> {
-    let none = || "-".to_owned();
     let timer = column.kind == Some(Kind::Timer);
     match value {
-        ColumnValue::Missing if timer => vec![none(), none()],
-        ColumnValue::Missing => vec![none()],
+        ColumnValue::Missing => vec!["-".to_owned(); if timer { 2 } else { 1 }],
         ColumnValue::Rate(rate) if screen.is_terminal() => vec![unit::compact(*rate, &column.unit)],
         ColumnValue::Rate(rate) => vec![piped(*rate)],
         ColumnValue::Timer(rate, mean) if screen.is_terminal() => {
-            vec![human::compact(*rate), mean.map_or_else(none, human::seconds)]
+            vec![human::compact(*rate), human::or_dash(mean.map(human::seconds))]
         }
         ColumnValue::Timer(rate, mean) => {
-            vec![piped(*rate), mean.map_or_else(none, |mean| format!("{mean:.9}"))]
+            vec![piped(*rate), human::or_dash(mean.map(|mean| format!("{mean:.9}")))]
         }
         ColumnValue::Value(value) if screen.is_terminal() => vec![value_text(value, &column.unit)],
         ColumnValue::Value(value) => vec![match main_number(value) {
