@@ -41,12 +41,12 @@ struct HandleCase {
     attach: fn(&Lane<M>, FieldId) -> Result<(), AttachError>,
 }
 
-struct Image {
+struct TestImage {
     writer: Writer<M>,
     lane: Lane<M>,
 }
 
-impl Image {
+impl TestImage {
     /// An image with room for larger cells than needed.
     fn new(geometry: &mut Geometry, add: impl FnOnce(&mut Writer<M>)) -> Self {
         geometry.reserve(40, 4096, 8192);
@@ -87,9 +87,9 @@ macro_rules! case {
     };
 }
 
-fn everything() -> (Image, Vec<HandleCase>) {
+fn everything() -> (TestImage, Vec<HandleCase>) {
     let mut cases = Vec::new();
-    let image = Image::new(&mut Geometry::new(1), |writer| {
+    let image = TestImage::new(&mut Geometry::new(1), |writer| {
         let mut add = |spec| writer.add(&spec).unwrap();
         cases.extend([
             case!(Array<u16, 5, M>, add(FieldSpec::array("array", DataType::U16, 5)), 16, false, true),

@@ -4,8 +4,8 @@ use super::heap::RecentTexts;
 use super::spec::{FieldSpec, SpecError, cell_bytes};
 use crate::header::RawHeader;
 use crate::layout::{
-    CACHE_LINE, MAX_FIELDS, MAX_LANES, MAX_SLOT, descriptor, header, lane, presence_size, round_up,
-    string_size,
+    CACHE_LINE, MAGIC, MAJOR, MAX_FIELDS, MAX_LANES, MAX_SLOT, MINOR, descriptor, header, lane,
+    presence_size, string_size,
 };
 use crate::types::Storage;
 
@@ -104,31 +104,50 @@ impl Geometry {
         self.header().map(|header| header.file_size)
     }
 
-    /// The header with the offsets of all sections.
-    pub(crate) fn header(&self) -> Option<RawHeader> {
+    /// The header with the offsets of all sections. Cells start at a cache line.
+    pub(crate) const fn header(&self) -> Option<RawHeader> {
+        self.header_with_cells(CACHE_LINE)
+    }
+
+    /// [`Geometry::header`] with cells at a multiple of `alignment` in their lane.
+    #[allow(clippy::cast_possible_truncation)] // Checked at the end: `file_size` is the largest.
+    pub(super) const fn header_with_cells(&self, alignment: u32) -> Option<RawHeader> {
         if self.fields > MAX_FIELDS || self.lanes == 0 || self.lanes > MAX_LANES {
             return None;
         }
-        let heap_size = round_up(self.heap, 8)?;
-        let heap_offset = header::SIZE.checked_add(self.fields.checked_mul(descriptor::SIZE)?)?;
-        let lanes_offset = round_up(heap_offset.checked_add(heap_size)?, CACHE_LINE)?;
-        let cells_offset = round_up(lane::PRESENCE + presence_size(self.fields), CACHE_LINE)?;
-        let lane_stride = round_up(cells_offset.checked_add(self.cells)?, CACHE_LINE)?;
-        let file_size = lanes_offset.checked_add(lane_stride.checked_mul(self.lanes)?)?;
-        #[allow(clippy::cast_possible_truncation)] // Constants below 65,536.
+        let line = CACHE_LINE as u64;
+        let descriptors = self.fields as u64 * descriptor::SIZE as u64;
+        let heap_offset = header::SIZE as u64 + descriptors;
+        let heap_size = (self.heap as u64).next_multiple_of(8);
+        let lanes_offset = (heap_offset + heap_size).next_multiple_of(line);
+        let presence = lane::PRESENCE + presence_size(self.fields);
+        let cells_offset = presence.next_multiple_of(alignment);
+        let lane_stride = (cells_offset as u64 + self.cells as u64).next_multiple_of(line);
+        let file_size = lanes_offset + lane_stride * self.lanes as u64;
+        if file_size > u32::MAX as u64 {
+            return None;
+        }
         Some(RawHeader {
+            magic: MAGIC,
+            major: MAJOR,
+            minor: MINOR,
+            min_minor: 0,
             header_size: header::SIZE as u16,
-            descriptor_size: descriptor::SIZE as u16,
+            required_features: 0,
+            optional_features: 0,
+            instance: [0; 16],
+            part: 0,
+            file_size: file_size as u32,
             descriptor_offset: header::SIZE,
             descriptor_capacity: self.fields,
-            heap_offset,
-            heap_size,
-            lanes_offset,
-            lane_stride,
+            descriptor_size: descriptor::SIZE as u16,
+            heap_offset: heap_offset as u32,
+            heap_size: heap_size as u32,
+            lanes_offset: lanes_offset as u32,
+            lane_stride: lane_stride as u32,
             lane_capacity: self.lanes,
             cells_offset,
-            file_size,
-            ..RawHeader::default()
+            checksum: 0,
         })
     }
 }

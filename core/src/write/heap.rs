@@ -8,7 +8,7 @@ use crate::region::{Region, Source};
 
 /// End of the used part of the heap. The writer checks the room before each call.
 #[derive(Debug)]
-pub(super) struct Heap {
+pub(super) struct HeapWriter {
     next: u32,
     /// Offsets of recent units and helps, which are likely to repeat; the oldest first.
     recent: Vec<u32, RECENT>,
@@ -54,7 +54,7 @@ fn push<T>(recent: &mut Vec<T, RECENT>, newest: T) {
     let _ = recent.push(newest);
 }
 
-impl Heap {
+impl HeapWriter {
     pub(super) const fn new(start: u32) -> Self {
         Self { next: start, recent: Vec::new() }
     }

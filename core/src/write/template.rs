@@ -1,13 +1,14 @@
 //! Images laid out by the compiler, for processors with little flash.
 
 use super::error::WriteError;
+use super::geometry::Geometry;
 use super::lane::Lane;
 use super::spec::{FieldSpec, Group, cell_bytes};
 use crate::checksum::Fletcher64;
 use crate::header::RawHeader;
 use crate::layout::{
-    self, CACHE_LINE, MAJOR, MAX_HELP, MAX_LABEL, MAX_UNIT, MINOR, descriptor as d, halves,
-    header as h, image_state, lane, presence_size, set_bytes,
+    self, MAX_HELP, MAX_LABEL, MAX_UNIT, descriptor as d, halves, header as h, image_state, lane,
+    set_bytes,
 };
 use crate::protocol;
 use crate::region::{Memory, Region, Source};
@@ -55,7 +56,7 @@ impl<const N: usize> Template<N> {
     /// The `N` of a template of these fields.
     #[must_use]
     pub const fn words(fields: &[&[FieldSpec<'_>]]) -> usize {
-        Room::of(fields).lanes_offset() as usize / 4
+        header(fields).lanes_offset as usize / 4
     }
 
     /// The template of these fields. Call it in a constant expression: it takes long.
@@ -66,10 +67,10 @@ impl<const N: usize> Template<N> {
     /// expression the program does not compile.
     #[must_use]
     pub const fn new(fields: &[&[FieldSpec<'_>]]) -> Self {
-        let room = Room::of(fields);
-        assert!(N == room.lanes_offset() as usize / 4, "N is not Template::words of the fields");
-        let mut this = Self { words: [0; N], heap: room.heap_offset() };
-        let (mut index, mut place, mut i) = (0, room.cells_offset(), 0);
+        let header = header(fields);
+        assert!(N == header.lanes_offset as usize / 4, "N is not Template::words of the fields");
+        let mut this = Self { words: [0; N], heap: header.heap_offset };
+        let (mut index, mut place, mut i) = (0, header.cells_offset, 0);
         while i < fields.len() {
             let group = fields[i];
             assert!(!group.is_empty(), "a group without fields");
@@ -102,7 +103,9 @@ impl<const N: usize> Template<N> {
             }
             i += 1;
         }
-        this.head(&room);
+        this.set_all(0, &header.words());
+        this.set(h::FIELD_COUNT, index);
+        this.set(h::HEAP_USED, this.heap - header.heap_offset);
         this
     }
 
@@ -188,36 +191,6 @@ impl<const N: usize> Template<N> {
 
     const fn set(&mut self, offset: u32, word: u32) {
         self.words[offset as usize / 4] = word;
-    }
-
-    /// The fixed header and the counts.
-    #[allow(clippy::cast_possible_truncation)] // Constants below 65,536.
-    const fn head(&mut self, room: &Room) {
-        let header = RawHeader {
-            magic: layout::MAGIC,
-            major: MAJOR,
-            minor: MINOR,
-            min_minor: 0,
-            header_size: h::SIZE as u16,
-            required_features: 0,
-            optional_features: 0,
-            instance: [0; 16],
-            part: 0,
-            file_size: room.lanes_offset() + room.stride(),
-            descriptor_offset: h::SIZE,
-            descriptor_capacity: room.fields,
-            descriptor_size: d::SIZE as u16,
-            heap_offset: room.heap_offset(),
-            heap_size: up(room.heap, 8),
-            lanes_offset: room.lanes_offset(),
-            lane_stride: room.stride(),
-            lane_capacity: 1,
-            cells_offset: room.cells_offset(),
-            checksum: 0,
-        };
-        self.set_all(0, &header.words());
-        self.set(h::FIELD_COUNT, room.fields);
-        self.set(h::HEAP_USED, self.heap - room.heap_offset());
     }
 
     /// Writes descriptor `index` with its strings.
@@ -308,7 +281,7 @@ impl<const N: usize> Template<N> {
     }
 
     const fn begin(&mut self) -> u32 {
-        let at = up(self.heap, 4);
+        let at = self.heap.next_multiple_of(4);
         self.heap = at + 2;
         at
     }
@@ -322,7 +295,7 @@ impl<const N: usize> Template<N> {
         }
         assert!(length <= MAX_HELP as u32, "a text is too long");
         self.words[at as usize / 4] |= length;
-        self.heap = up(self.heap, 4);
+        self.heap = self.heap.next_multiple_of(4);
         at
     }
 
@@ -330,7 +303,7 @@ impl<const N: usize> Template<N> {
     #[allow(clippy::cast_possible_truncation)] // It is a constant in an image below 4 GiB.
     const fn constant(&mut self, spec: &FieldSpec<'_>) -> (u32, u32) {
         let Some(value) = &spec.constant else { return (0, 0) };
-        let at = up(self.heap, 8);
+        let at = self.heap.next_multiple_of(8);
         self.heap = at;
         if let Some(bytes) = value.scalar_bytes() {
             self.bytes(&bytes);
@@ -340,50 +313,29 @@ impl<const N: usize> Template<N> {
             self.heap = at + 8;
             self.bytes(tail);
         }
-        self.heap = up(self.heap, 8);
+        self.heap = self.heap.next_multiple_of(8);
         (at, (self.heap - at) / 4)
     }
 }
 
-/// Room of the fields.
-struct Room {
-    fields: u32,
-    heap: u32,
-    cells: u32,
-}
-
-impl Room {
-    const fn of(fields: &[&[FieldSpec<'_>]]) -> Self {
-        let mut room = Self { fields: 0, heap: 0, cells: 0 };
-        let mut i = 0;
-        while i < fields.len() {
-            let (group, mut slot, mut member) = (fields[i], 0, 0);
-            while member < group.len() {
-                room.fields += 1;
-                room.heap += group[member].heap_bytes();
-                slot += group[member].slot_bytes();
-                member += 1;
-            }
-            room.cells += if member == 1 { group[0].lane_bytes() } else { cell_bytes(slot) };
-            i += 1;
+/// The header of an image of these fields with one lane.
+const fn header(fields: &[&[FieldSpec<'_>]]) -> RawHeader {
+    let mut geometry = Geometry::new(1);
+    let mut i = 0;
+    while i < fields.len() {
+        let (group, mut slot, mut member) = (fields[i], 0, 0);
+        while member < group.len() {
+            geometry.reserve(1, group[member].heap_bytes(), 0);
+            slot += group[member].slot_bytes();
+            member += 1;
         }
-        room
+        let cell = if member == 1 { group[0].lane_bytes() } else { cell_bytes(slot) };
+        geometry.reserve(0, 0, cell);
+        i += 1;
     }
-
-    const fn heap_offset(&self) -> u32 {
-        h::SIZE + self.fields * d::SIZE
-    }
-
-    const fn lanes_offset(&self) -> u32 {
-        up(self.heap_offset() + up(self.heap, 8), CACHE_LINE)
-    }
-
-    const fn cells_offset(&self) -> u32 {
-        lane::PRESENCE + presence_size(self.fields)
-    }
-
-    const fn stride(&self) -> u32 {
-        up(self.cells_offset() + self.cells, CACHE_LINE)
+    match geometry.header_with_cells(8) {
+        Some(header) => header,
+        None => panic!("the image is too large"),
     }
 }
 
@@ -400,11 +352,6 @@ pub(super) const fn check(spec: &FieldSpec<'_>) {
         ty.fits(kind, properties.count(), properties.is_array()) && kind.stored(spec.storage()),
         "a kind that does not have this type"
     );
-}
-
-/// `n` rounded up to a multiple of `to`, a power of 2.
-const fn up(n: u32, to: u32) -> u32 {
-    (n + to - 1) & !(to - 1)
 }
 
 #[cfg(test)]

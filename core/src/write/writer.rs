@@ -5,15 +5,14 @@
 use super::error::WriteError;
 use super::field_id::FieldId;
 use super::geometry::{Geometry, group_slot};
-use super::heap::Heap;
+use super::heap::HeapWriter;
 use super::lane::Lane;
 use super::spec::{FieldSpec, Group, cell_bytes};
 use crate::checksum::Fletcher64;
 use crate::descriptor::RawDescriptor;
 use crate::header::RawHeader;
 use crate::layout::{
-    self, CELL_HEAD, MAJOR, MINOR, descriptor as d, header as h, image_state, lane, lane_state,
-    presence_size,
+    CELL_HEAD, descriptor as d, header as h, image_state, lane, lane_state, presence_size,
 };
 use crate::protocol;
 use crate::region::{Memory, Region, Source};
@@ -28,7 +27,7 @@ pub struct Writer<M> {
     region: Region<M>,
     header: RawHeader,
     fields: u32,
-    heap: Heap,
+    heap: HeapWriter,
     cells: u32,
     lanes: u32,
     /// While an image is resumed: whether all fields so far are the same.
@@ -125,16 +124,8 @@ impl<M: Memory> Writer<M> {
         if header.file_size > region.size() {
             return Err(WriteError::Memory { need: header.file_size, have: region.size() });
         }
-        let header = RawHeader {
-            magic: layout::MAGIC,
-            major: MAJOR,
-            minor: MINOR,
-            min_minor: 0,
-            instance,
-            part,
-            ..header
-        };
-        let (heap, cells) = (Heap::new(header.heap_offset), header.cells_offset);
+        let header = RawHeader { instance, part, ..header };
+        let (heap, cells) = (HeapWriter::new(header.heap_offset), header.cells_offset);
         Ok(Self { region, header, fields: 0, heap, cells, lanes: 0, same: None })
     }
 
