@@ -150,13 +150,35 @@ impl Kind {
     /// Whether FORMAT.md section 4.2 allows this storage for the kind.
     #[must_use]
     #[inline]
-    pub const fn stored(self, storage: Storage) -> bool {
+    pub const fn allows_storage(self, storage: Storage) -> bool {
         let journal = matches!(storage, Storage::Journal);
         match self {
             Self::Histogram => journal,
             Self::Events | Self::Window | Self::Rate => matches!(storage, Storage::Latched),
             Self::Counter | Self::Gauge | Self::Info => true,
             Self::State | Self::Average | Self::Timer | Self::Timestamp => !journal,
+        }
+    }
+
+    /// Whether FORMAT.md section 4.2 allows type `ty` for the kind.
+    #[must_use]
+    #[inline]
+    pub const fn allows_type(self, ty: DataType, count: u32, array: bool) -> bool {
+        use DataType::{F32, F64, I64, Text, U8, U16, U32, U64};
+        let wide = matches!(ty, U64 | I64 | F64);
+        match self {
+            Self::Counter => {
+                matches!(ty, U8 | U16 | U32 | U64 | F32 | F64)
+            }
+            Self::Gauge | Self::Info => true,
+            Self::Timer => matches!(ty, U64) && array && count == 5,
+            Self::State => matches!(ty, U8 | U16 | U32) && !array,
+            Self::Histogram => matches!(ty, U64) && array && count > 2,
+            Self::Average => wide && array && count == 2,
+            Self::Events => matches!(ty, Text),
+            Self::Window => wide && !array,
+            Self::Rate => matches!(ty, U64) && array && count == 2,
+            Self::Timestamp => matches!(ty, U64 | I64) && !array,
         }
     }
 }
@@ -186,27 +208,6 @@ impl DataType {
         match self {
             Self::Text | Self::Bytes => count.checked_add(8),
             _ => self.size().checked_mul(count),
-        }
-    }
-
-    /// Whether FORMAT.md section 4.2 allows this type for `kind`.
-    #[must_use]
-    #[inline]
-    pub const fn fits(self, kind: Kind, count: u32, array: bool) -> bool {
-        let wide = matches!(self, Self::U64 | Self::I64 | Self::F64);
-        match kind {
-            Kind::Counter => {
-                matches!(self, Self::U8 | Self::U16 | Self::U32 | Self::U64 | Self::F32 | Self::F64)
-            }
-            Kind::Gauge | Kind::Info => true,
-            Kind::Timer => matches!(self, Self::U64) && array && count == 5,
-            Kind::State => matches!(self, Self::U8 | Self::U16 | Self::U32) && !array,
-            Kind::Histogram => matches!(self, Self::U64) && array && count > 2,
-            Kind::Average => wide && array && count == 2,
-            Kind::Events => matches!(self, Self::Text),
-            Kind::Window => wide && !array,
-            Kind::Rate => matches!(self, Self::U64) && array && count == 2,
-            Kind::Timestamp => matches!(self, Self::U64 | Self::I64) && !array,
         }
     }
 }

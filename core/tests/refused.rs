@@ -335,7 +335,7 @@ fn kind_allows_types_of_document() {
     let wide = [U64, I64, F64];
     for ty in all {
         for (count, array) in [(1, false), (1, true), (2, true), (3, true), (5, true), (2, false)] {
-            let fits = |kind| ty.fits(kind, count, array);
+            let fits = |kind: Kind| kind.allows_type(ty, count, array);
             let pair = array && count == 2;
             let unsigned = [U8, U16, U32, U64].contains(&ty);
             assert!(fits(Kind::Gauge) && fits(Kind::Info));

@@ -42,7 +42,7 @@ impl<T: ScalarType, const N: usize, M> Array<T, N, M> {
     #[inline]
     pub fn set(&self, values: &[T; N]) {
         let per_unit = 8 / T::TYPE.size() as usize;
-        if !self.latch.holds64(N.div_ceil(per_unit)) {
+        if !self.latch.holds_units(N.div_ceil(per_unit)) {
             return; // Never: `attach` checked it.
         }
         publish(&self.latch, |slot| {

@@ -33,7 +33,7 @@ impl<M> Average<M> {
     /// Adds a value.
     #[inline(always)]
     pub fn record(&self, value: f64) {
-        if !self.latch.holds64(2) {
+        if !self.latch.holds_units(2) {
             return; // Never: `attach` checked it.
         }
         publish(&self.latch, |slot| {
@@ -80,7 +80,7 @@ impl<T: ScalarType, M> Window<T, M> {
     /// Adds a value, which replaces the oldest one.
     #[inline(always)]
     pub fn record(&self, value: T) {
-        if self.latch.holds64(1) {
+        if self.latch.holds_units(1) {
             publish(&self.latch, |slot| set64(slot, 0, value.to_bits()));
         }
     }

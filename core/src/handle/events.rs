@@ -58,7 +58,7 @@ impl<const N: usize, M> Events<N, M> {
 
     #[inline(always)]
     fn put(&self, now: u64, bytes: &[u8], cut: bool) {
-        if !self.latch.holds64(2 + N.div_ceil(8)) {
+        if !self.latch.holds_units(2 + N.div_ceil(8)) {
             return; // Never: `attach` checked it.
         }
         publish(

@@ -75,7 +75,7 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
     /// Publishes all members at once.
     #[inline(always)]
     pub fn set(&self, record: &R) {
-        if !self.latch.holds64(R::MEMBERS.len()) {
+        if !self.latch.holds_units(R::MEMBERS.len()) {
             return; // Never: `attach` checked it.
         }
         publish(&self.latch, |slot| {

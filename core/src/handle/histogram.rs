@@ -101,7 +101,7 @@ impl<T: Sample, M: Memory + Clone> Histogram<T, M> {
             .filter(|buckets| buckets.are_writable() && buckets.ty() == T::TYPE)
             .ok_or(found)?;
         let journal = lane.journal(&raw)?;
-        if !journal.holds64(5) {
+        if !journal.holds_units(5) {
             return Err(AttachError::Place { place: raw.place });
         }
         // The previous owner of the lane may have died during a change.
@@ -115,7 +115,7 @@ impl<T: Sample, M> Histogram<T, M> {
     #[inline(always)]
     pub fn record(&self, value: T) {
         let Some(element) = value.element(&self.buckets) else { return };
-        if !self.journal.holds64(5) || element >= self.journal.count() {
+        if !self.journal.holds_units(5) || element >= self.journal.count() {
             return; // Never: `attach` checked it.
         }
         change(&self.journal, element, 1, |slot| {

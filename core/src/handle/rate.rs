@@ -51,7 +51,7 @@ impl<M> Rate<M> {
     /// Adds a checkpoint at the time `now`.
     #[cold]
     fn checkpoint(&self, now: u64) {
-        if !self.checkpoints.holds64(2) {
+        if !self.checkpoints.holds_units(2) {
             return; // Never: `attach` checked it.
         }
         publish(&self.checkpoints, |slot| {

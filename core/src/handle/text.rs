@@ -42,7 +42,7 @@ impl<M> Cell<M> {
     /// Publishes `bytes`, at most `N`.
     #[inline(always)]
     fn set<const N: usize>(&self, bytes: &[u8], cut: bool) {
-        if !self.latch.holds64(1 + N.div_ceil(8)) {
+        if !self.latch.holds_units(1 + N.div_ceil(8)) {
             return; // Never: `attach` checked it.
         }
         publish(

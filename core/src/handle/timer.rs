@@ -62,7 +62,7 @@ impl<M> Timer<M> {
     /// Adds one duration in nanoseconds.
     #[inline(always)]
     pub fn record_nanos(&self, nanos: u64) {
-        if !self.latch.holds64(5) {
+        if !self.latch.holds_units(5) {
             return; // Never: `attach` checked it.
         }
         publish(&self.latch, |slot| store(slot, last(slot).with(nanos)));

@@ -90,7 +90,7 @@ impl<'a> Check<'a> {
         let start = header.heap_offset();
         let heap = Heap { start, end: start.saturating_add(heap_used) };
         let lengths = self.check_metadata(source, heap, preceding)?;
-        let (value_size, states) = match self.plain(header, preceding) {
+        let (value_size, states) = match self.check_plain_scalar(header, preceding) {
             Some(size) => (size, 0),
             None => self.check_value(source, header, heap, lengths[4], preceding)?,
         };
@@ -100,7 +100,7 @@ impl<'a> Check<'a> {
     /// Fast path for valid atomic scalars, which most fields are: the size of the value. `None`
     /// means that the full check must decide.
     #[inline]
-    fn plain(&self, header: &Header, preceding: &mut Preceding) -> Option<u32> {
+    fn check_plain_scalar(&self, header: &Header, preceding: &mut Preceding) -> Option<u32> {
         let RawDescriptor { properties, place, slot_size, member, .. } = *self.raw;
         let (count, slot_bits) = (properties.count(), properties.slot_bits());
         let (ty, kind) = (self.ty?, self.raw.properties.kind()?);
@@ -108,9 +108,9 @@ impl<'a> Check<'a> {
         let last = header.lane_stride().saturating_sub(ATOMIC_CELL);
         let plain = self.storage == Some(Storage::Atomic)
             && kind != Kind::State
-            && kind.stored(Storage::Atomic)
+            && kind.allows_storage(Storage::Atomic)
             && ty.is_scalar()
-            && ty.fits(kind, count, false)
+            && kind.allows_type(ty, count, false)
             && !self.is(flags::ARRAY | flags::MEMBER)
             && count == 1
             && (slot_size | member | u32::from(slot_bits)) == 0
@@ -279,8 +279,8 @@ impl<'a> Check<'a> {
         }
         match (raw.properties.kind(), self.ty) {
             (Some(kind), Some(ty))
-                if !ty.fits(kind, raw.properties.count(), array)
-                    || self.storage.is_some_and(|storage| !kind.stored(storage)) =>
+                if !kind.allows_type(ty, raw.properties.count(), array)
+                    || self.storage.is_some_and(|storage| !kind.allows_storage(storage)) =>
             {
                 Err(FieldError::KindType { offset: self.at.saturating_add(d::KIND), kind, ty })
             }

@@ -180,7 +180,7 @@ impl<M> Latch<M> {
     /// Whether a slot has at least `units` units of 8 bytes. One call before a publish saves the
     /// check of each word.
     #[inline(always)]
-    pub(crate) const fn holds64(&self, units: usize) -> bool {
+    pub(crate) const fn holds_units(&self, units: usize) -> bool {
         units <= self.slot_words() / (8 / WORD_SIZE as usize)
     }
 
@@ -325,10 +325,10 @@ impl<M> Journal<M> {
         self.count
     }
 
-    /// [`Latch::holds64`] of the slots.
+    /// [`Latch::holds_units`] of the slots.
     #[inline(always)]
-    pub(crate) const fn holds64(&self, units: usize) -> bool {
-        self.latch.holds64(units)
+    pub(crate) const fn holds_units(&self, units: usize) -> bool {
+        self.latch.holds_units(units)
     }
 
     #[inline(always)]

@@ -166,13 +166,13 @@ fn slot_index_past_end_is_ignored() {
     (0..192).step_by(4).for_each(|at| region.store32(at, 0xEEEE_EEEE));
     let latch = Latch::new(&region, 64, 2, 24).unwrap();
     let words = latch.slot_words();
-    assert!(latch.holds64(3) && !latch.holds64(4));
+    assert!(latch.holds_units(3) && !latch.holds_units(4));
     for index in [words, words + 1, usize::MAX] {
         WriteCell::store(&latch, 2, index, 1);
         assert_eq!(WriteCell::load(&latch, 2, index), 0, "{index}");
     }
     let journal = Journal::new(&region, 64, 2, 16, 3).unwrap();
-    assert!(journal.holds64(2) && !journal.holds64(3));
+    assert!(journal.holds_units(2) && !journal.holds_units(3));
     for unit in [2, 3] {
         WriteJournal::store(&journal, 2, unit, 1);
         assert_eq!(WriteJournal::load(&journal, 2, unit), 0, "{unit}");

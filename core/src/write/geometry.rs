@@ -83,7 +83,7 @@ impl Geometry {
     /// Call it for the unit and then the help of each field, in the order in which the fields are
     /// added, with the same `recent`. Without it the image has more room than needed.
     pub fn share<'a>(&mut self, recent: &mut RecentTexts<'a>, text: &'a str) {
-        if recent.knows(text) {
+        if recent.reuse_or_insert(text) {
             let bytes = u32::try_from(string_size(text.len())).unwrap_or(0);
             self.heap = self.heap.saturating_sub(bytes);
         }

@@ -35,7 +35,7 @@ impl<'a> RecentTexts<'a> {
     }
 
     /// Whether `text` needs no storage: it is empty or a recent one. Else it becomes a recent one.
-    pub(super) fn knows(&mut self, text: &'a str) -> bool {
+    pub(super) fn reuse_or_insert(&mut self, text: &'a str) -> bool {
         let known = text.is_empty() || self.texts.contains(&text);
         if !known {
             push(&mut self.texts, text);
@@ -102,7 +102,7 @@ impl HeapWriter {
                 let gone = (self.recent.len() + new.count).saturating_sub(RECENT);
                 let mut left = self.recent.iter().skip(gone);
                 let known = left.any(|&at| holds(region, at, text.as_bytes()));
-                if known || new.knows(text) {
+                if known || new.reuse_or_insert(text) {
                     let bytes = string_size(text.len());
                     need = need.saturating_sub(u32::try_from(bytes).unwrap_or(0));
                 }

@@ -349,7 +349,8 @@ pub(super) const fn check(spec: &FieldSpec<'_>) {
     };
     assert!(properties.count() > 0 && spec.slot_bytes() <= layout::MAX_SLOT, "a bad count");
     assert!(
-        ty.fits(kind, properties.count(), properties.is_array()) && kind.stored(spec.storage()),
+        kind.allows_type(ty, properties.count(), properties.is_array())
+            && kind.allows_storage(spec.storage()),
         "a kind that does not have this type"
     );
 }

@@ -55,8 +55,8 @@ impl FieldSpec<'_> {
         if count == 0 || count > limit || (single && count != 1) {
             return Err(SpecError::Count { count, limit: if single { 1 } else { limit } });
         }
-        let fits = ty.fits(kind, count, array)
-            && kind.stored(self.storage())
+        let fits = kind.allows_type(ty, count, array)
+            && kind.allows_storage(self.storage())
             && (self.storage() != Storage::Journal || count <= MAX_ELEMENTS);
         if (array && !ty.is_scalar()) || !fits {
             return Err(SpecError::KindType { kind, ty });
