@@ -126,7 +126,7 @@ impl<'a> Check<'a> {
         Some(ty.size())
     }
 
-    /// Rules `count` to `cell-overlap`. Returns the size of the value.
+    /// Rules `count` to `cell-overlap`. Returns the size of the value and its number of states.
     #[inline(never)]
     fn check_value<S: Source + ?Sized>(
         &self,
