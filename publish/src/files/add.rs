@@ -46,7 +46,7 @@ impl Files {
         let capacity = inventory.segments.last().and_then(|last| last.capacity_after(need, lanes));
         let capacity = capacity.ok_or(Error::TooLarge { fields: need.fields as usize, lanes })?;
         let number = inventory.segments.len();
-        let segment = Segment::with(&inventory.prelude, capacity);
+        let segment = Segment::with_prelude(&inventory.prelude, capacity);
         inventory.segments.push(segment);
         let opened = self.open_part(inventory, number).or_else(|error| {
             if !self.settings.fallback().covers(&error) {

@@ -1,7 +1,7 @@
 //! Values of an earlier run of the program, which a persistent publisher continues.
 //!
 //! The old files are opened and locked; their lanes are combined and written into lane 0 of the
-//! new files before these replace the old ones. So a whole file is there at any moment.
+//! new files before these replace the old ones. So there is a complete file at any moment.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::totals::Total;
 use crate::backend::directory::Directory;
 use crate::backend::{ErrorKind, OwnedFile, name as file_name};
 use crate::error::Error;
-use crate::schema::declaration::{DECLARED, Declaration, FieldDeclaration};
+use crate::schema::declaration::{DECLARED, FieldDeclaration};
 use crate::schema::options::AnyOptions;
 
 /// The files of an earlier run, and their values.
@@ -26,7 +26,7 @@ pub(crate) struct EarlierRun {
     /// The combined values of its lanes.
     totals: HashMap<Name, (Signature, Total)>,
     /// The fields that it added later.
-    added: Vec<Declaration>,
+    added: Vec<FieldDeclaration>,
     /// Whether a file of the last run has all fields that were added in the runs before.
     renewed: bool,
 }
@@ -110,8 +110,8 @@ impl EarlierRun {
             let Some(count) = declared else {
                 return Err(refused("it was not written by a persistent publisher".to_owned()));
             };
-            let shapes = fields.iter().map(|field| Signature::new(&region, field));
-            self.declared = names.iter().cloned().zip(shapes).take(count).collect();
+            let signatures = fields.iter().map(|field| Signature::new(&region, field));
+            self.declared = names.iter().cloned().zip(signatures).take(count).collect();
         } else if !same && (declared.is_some() || self.renewed) {
             // Left by a start that was cut short: its values went to the first file, or to the
             // file of all fields that are added later.
@@ -131,57 +131,48 @@ impl EarlierRun {
             if declared.is_none_or(|count| index > count) && !followed {
                 self.added.extend(declaration(&region, field, &name));
             }
-            let shape = Signature::new(&region, field);
+            let signature = Signature::new(&region, field);
             match self.totals.get_mut(&name) {
-                Some((known, sum)) if *known == shape => sum.merge(total),
-                _ => drop(self.totals.insert(name, (shape, total))),
+                Some((known, sum)) if *known == signature => sum.merge(total),
+                _ => drop(self.totals.insert(name, (signature, total))),
             }
         }
         Ok(())
     }
 
     /// The fields that the earlier run added after its start, once each.
-    pub(crate) fn added(&mut self) -> Vec<Declaration> {
+    pub(crate) fn added(&mut self) -> Vec<FieldDeclaration> {
         let mut seen = HashSet::new();
         let mut added = std::mem::take(&mut self.added);
-        added.retain(|declared| seen.insert(declared.fields().first().map(|f| f.name().clone())));
+        added.retain(|field| seen.insert(field.name().clone()));
         added
     }
 
     /// Compares the fields that both runs declared at their start.
     pub(crate) fn check<M: Memory>(&self, writer: &Writer<M>) -> Result<(), Error> {
-        let Some(old) = self.files.first() else { return Ok(()) };
+        let Some(file) = self.files.first() else { return Ok(()) };
         let region = writer.region();
-        let refused =
-            |difference| Err(Error::Schema { path: old.path().to_path_buf(), difference });
         let (_, fields) = fields(region)?;
         let new = fields.iter().map(|field| (name(region, field), Signature::new(region, field)));
         let new: Vec<_> = new.take_while(|((label, _), _)| label != DECLARED).collect();
-        for (position, (name, shape)) in new.iter().enumerate() {
-            match self.declared.get(position) {
-                Some((old, was)) if old == name && was == shape => {}
-                Some((old, was)) if old == name => {
-                    return refused(format!(
-                        "field {:?} is {} there and {} here",
-                        display(name),
-                        was.describe(),
-                        shape.describe()
-                    ));
+        for position in 0..=new.len() {
+            let difference = match (self.declared.get(position), new.get(position)) {
+                (None, None) => break,
+                (Some(old), Some(new)) if old == new => continue,
+                (Some((old, was)), Some((new, now))) if old == new => {
+                    let (was, now) = (was.describe(), now.describe());
+                    format!("field {:?} is {was} there and {now} here", display(new))
                 }
-                Some((old, _)) => {
-                    return refused(format!(
-                        "field {position} is {:?} there and {:?} here",
-                        display(old),
-                        display(name)
-                    ));
+                (Some((old, _)), Some((new, _))) => {
+                    let (old, new) = (display(old), display(new));
+                    format!("field {position} is {old:?} there and {new:?} here")
                 }
-                None => return refused(format!("it has no field {:?}", display(name))),
-            }
+                (None, Some((new, _))) => format!("it has no field {:?}", display(new)),
+                (Some((old, _)), None) => format!("it has a field {:?} more", display(old)),
+            };
+            return Err(Error::Schema { path: file.path().to_path_buf(), difference });
         }
-        match self.declared.get(new.len()) {
-            Some((name, _)) => refused(format!("it has a field {:?} more", display(name))),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Writes the values into a lane of a new image, which is free again afterwards.
@@ -193,8 +184,8 @@ impl EarlierRun {
         let lane = writer.claim().map_err(Error::image)?;
         for field in fields {
             let name = name(writer.region(), &field);
-            let Some((shape, total)) = self.totals.get(&name) else { continue };
-            if *shape == Signature::new(writer.region(), &field) {
+            let Some((signature, total)) = self.totals.get(&name) else { continue };
+            if *signature == Signature::new(writer.region(), &field) {
                 let id = FieldId::from_index(field.index());
                 for (units, elements) in total.units(field.ty()) {
                     writer.restore(lane, id, &units, elements).map_err(Error::image)?;
@@ -234,7 +225,7 @@ fn declaration<S: Source + ?Sized>(
     source: &S,
     field: &Field,
     (label, attributes): &Name,
-) -> Option<Declaration> {
+) -> Option<FieldDeclaration> {
     let detail = field.detail().read(source, &mut [0; 4096]).to_owned();
     let details: Vec<&str> = detail.split('\0').filter(|detail| !detail.is_empty()).collect();
     let properties = field.properties().declared();
@@ -249,5 +240,5 @@ fn declaration<S: Source + ?Sized>(
         attributes: parse_attributes(attributes).map(own).collect(),
         ..AnyOptions::default()
     };
-    Some(Declaration::Field(FieldDeclaration::new(label.clone(), &spec, options)))
+    Some(FieldDeclaration::new(label.clone(), &spec, options))
 }

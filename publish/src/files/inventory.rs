@@ -29,7 +29,7 @@ pub(crate) struct Inventory {
     /// Number of files opened so far.
     pub(crate) files: u32,
     pub(crate) closed: bool,
-    /// The standard constants, which every file has, so that one file alone tells its program.
+    /// The standard constants, repeated in every file, so that each identifies its program.
     pub(crate) prelude: Arc<Vec<Declaration>>,
     /// The values of an earlier run, while the publisher starts.
     pub(crate) earlier: EarlierRun,
@@ -202,13 +202,13 @@ impl Part {
     }
 }
 
-/// Who reads and writes a part.
+/// Readers and writers of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// Observers read it, all threads write it.
     File,
     /// All threads write it.
     Memory,
-    /// One thread that got no lane elsewhere; it goes with the lane.
+    /// One thread that got no lane elsewhere writes it. It is dropped with the lane.
     OneLane,
 }

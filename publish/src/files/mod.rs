@@ -29,7 +29,7 @@ use crate::claim::{ClaimedLane, LaneOwner};
 use crate::error::Error;
 use crate::handles::{Gauge, Info};
 use crate::schema::Schema;
-use crate::schema::declaration::DECLARED;
+use crate::schema::declaration::{DECLARED, Declaration};
 use crate::schema::key::Key;
 use crate::schema::options::FieldOptions;
 use crate::sync::Mutex;
@@ -127,24 +127,24 @@ impl Files {
     fn finish_earlier_run(&self, inventory: &mut Inventory) -> Result<(), Error> {
         let mut need = Geometry::new(1);
         let mut added = Vec::new();
-        for declaration in inventory.earlier.added() {
+        for field in inventory.earlier.added() {
+            let name = field.name().clone();
+            let declaration = Declaration::Field(field);
+            let mut room = Geometry::new(1);
             // A field that this run declares at its start has its value already.
-            if inventory.check_names(&declaration).is_ok() && declaration.measure(&mut need).is_ok()
+            if inventory.check_names(&declaration).is_ok() && declaration.measure(&mut room).is_ok()
             {
-                added.push(declaration);
+                need.reserve(room.fields, room.heap, room.cells);
+                added.push((name, declaration, room));
             }
         }
         if !added.is_empty() {
             let number = inventory.segments.len();
-            let segment = Segment::with(&inventory.prelude, need);
+            let segment = Segment::with_prelude(&inventory.prelude, need);
             inventory.segments.push(segment);
-            for declaration in added {
-                let name = declaration.fields().first().map(|field| field.name().clone());
-                let mut room = Geometry::new(1);
-                // Cannot fail: it was measured above.
-                let _ = declaration.measure(&mut room);
+            for (name, declaration, room) in added {
                 let address = inventory.push(declaration, &room);
-                name.map(|name| inventory.unclaimed.insert(name, address));
+                inventory.unclaimed.insert(name, address);
             }
             self.open_part(inventory, number)?;
         }

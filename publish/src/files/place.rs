@@ -51,8 +51,8 @@ fn is_image(directory: &Directory, name: &OsStr) -> bool {
     read.is_ok_and(|read| read == start.len()) && start == MAGIC
 }
 
-/// Gives a file its name. A file of a dead process of this user is removed first; one has the
-/// same name only where the template has neither `{PID}` nor `{ID}`.
+/// Gives a file its name. A file of that name is removed first if a dead process of this user left
+/// it: names repeat where the template has neither `{PID}` nor `{ID}`.
 pub(crate) fn publish(new: NewFile) -> Result<OwnedFile, Error> {
     new.publish().or_else(|unpublished| {
         let taken = unpublished.error.kind() == ErrorKind::AlreadyExists;

@@ -54,7 +54,7 @@ impl Segment {
     }
 
     /// A segment whose files begin with `prelude`, in addition to `capacity`.
-    pub(crate) fn with(prelude: &Arc<Vec<Declaration>>, mut capacity: Geometry) -> Self {
+    pub(crate) fn with_prelude(prelude: &Arc<Vec<Declaration>>, mut capacity: Geometry) -> Self {
         for declaration in prelude.iter() {
             // Cannot fail: they are in the first segment too.
             let _ = declaration.measure(&mut capacity);

@@ -86,6 +86,6 @@ static GLOBAL: Mutex<Weak<Global>> = Mutex::new(Weak::new());
 
 fn running(global: &Weak<Global>) -> Option<Arc<Global>> {
     let shared = global.upgrade()?;
-    // That of the parent does not publish in a forked child.
+    // The publisher of the parent process does not publish in a forked child.
     (!shared.registry.files.is_forked()).then_some(shared)
 }

@@ -55,7 +55,7 @@ use crate::thread::stats::Stats;
 /// # Ok::<(), mmstats::Error>(())
 /// ```
 pub struct Publisher<S: Stats> {
-    /// That of `files`, for fewer loads in [`Publisher::with`].
+    /// `files.id`, for fewer loads in [`Publisher::with`].
     id: u64,
     files: Arc<Files>,
     plan: Arc<S::Plan>,
@@ -320,7 +320,7 @@ impl<S: Stats> Publisher<S> {
     }
 
     /// The first error that made the publisher use private memory, for all fields or for some
-    /// threads; or that of a wrong variable of the environment.
+    /// threads; or the error of a wrong variable of the environment.
     #[must_use]
     pub fn problem(&self) -> Option<Error> {
         self.files.problem()

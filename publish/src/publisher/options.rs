@@ -66,7 +66,7 @@ impl Options {
     #[must_use]
     pub fn from_env() -> Self {
         let (settings, mistake) = environment::settings();
-        Self { settings, schema: Schema::new(), mistake }
+        Self { settings, mistake, ..Self::default() }
     }
 
     /// The directory for the files. Default: `MMSTATS_PATH`, else a memory-backed
@@ -250,9 +250,8 @@ impl Options {
 /// ```
 ///
 /// It never fails: where publishing is impossible, the program uses private memory, and
-/// [`Publisher::problem`](crate::Publisher::problem) has the error. So it has that of a variable
-/// of the environment that is wrong, which is ignored. With the feature `process` the fields of
-/// the process are published as well.
+/// [`Publisher::problem`] has the error. A wrong variable of the environment is ignored and
+/// reported there too. With the feature `process` the fields of the process are published as well.
 ///
 /// This is the publisher of the whole program, which [`global`](crate::global) finds. A second
 /// call while a guard lives returns another guard of the same publisher; dropping the last guard

@@ -138,7 +138,7 @@ impl Sampler {
                     }
                 }
             }
-            shown = self.show(shown, files, &lane);
+            shown = self.publish_panics(shown, files, &lane);
             if due {
                 // Missed intervals are skipped.
                 next = (next + every).max(Instant::now());
@@ -147,7 +147,12 @@ impl Sampler {
     }
 
     /// Publishes the number of panics, in a field that is added after the first one.
-    fn show(&self, shown: Option<Counter>, files: &Weak<Files>, lane: &Lane) -> Option<Counter> {
+    fn publish_panics(
+        &self,
+        shown: Option<Counter>,
+        files: &Weak<Files>,
+        lane: &Lane,
+    ) -> Option<Counter> {
         let panics = self.panics();
         if panics == 0 {
             return None;

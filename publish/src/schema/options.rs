@@ -7,8 +7,8 @@ use mmstats_core::{Aggregation, Buckets, Constant, Kind, Level};
 
 /// Options of a field whose handle is `H`: unit, help, attributes and so on.
 ///
-/// `H` comes from the place where the options are used. Options of some kinds alone are offered
-/// for these kinds alone, so a misplaced one does not compile.
+/// `H` is inferred from the use. An option of some kinds is a method for these kinds only, so a
+/// misplaced one does not compile.
 ///
 /// ```
 /// use mmstats::{Counter, FieldOptions, Latency, Schema};
@@ -127,8 +127,7 @@ impl<H> FieldOptions<H> {
         self
     }
 
-    /// Maximum number of fields of a family, besides the one for
-    /// combinations beyond it. Default: 1,000.
+    /// Maximum number of fields of a family, besides its overflow field. Default: 1,000.
     #[must_use]
     pub fn cap(mut self, combinations: u32) -> Self
     where

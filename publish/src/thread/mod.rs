@@ -9,9 +9,6 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-use mmstats_core::ScalarType;
-
 use self::family::{Family, FamilyBy};
 use self::lanes::ThreadLanes;
 use self::local::{Alive, Local};
@@ -19,8 +16,6 @@ use crate::error::Error;
 use crate::files::Files;
 use crate::files::settings::Fallback;
 use crate::handles::Counter;
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-use crate::handles::SharedGauge;
 use crate::schema::declaration::Field;
 use crate::schema::key::{FamilyByKey, FamilyKey, Key};
 use crate::schema::labels::Labels;
@@ -32,7 +27,7 @@ use crate::schema::labels::Labels;
 /// averages and events stay for the next thread; gauges, texts and states return to "no value".
 pub struct Lane {
     lanes: Rc<ThreadLanes>,
-    /// Makes the compiler name [`Publisher::with`](crate::Publisher::with) where a lane is sent.
+    /// Its error names [`Publisher::with`](crate::Publisher::with) where a lane is sent.
     handles: PhantomData<Counter>,
 }
 
@@ -104,16 +99,6 @@ impl Lane {
         key: FamilyByKey<H, L>,
     ) -> Result<FamilyBy<H, L>, Error> {
         FamilyBy::attach(&self.lanes, key)
-    }
-
-    /// The handle of a gauge of the whole program.
-    #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-    pub(crate) fn shared_gauge<T: ScalarType>(
-        &self,
-        key: Key<SharedGauge<T>>,
-    ) -> Result<SharedGauge<T>, Error> {
-        let lane = self.lanes.files.shared_lane(key.address.segment as usize)?.open()?;
-        SharedGauge::attach(&lane, key.address.id).map_err(Error::Attach)
     }
 
     /// The number of the lane within its first file.

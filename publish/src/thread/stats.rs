@@ -104,7 +104,8 @@ impl<T: ScalarType> Member for SharedGauge<T> {
     }
 
     fn attach(lane: &Lane, key: Self::Key) -> Result<Self, Error> {
-        lane.shared_gauge(key)
+        let shared = lane.lanes.files.shared_lane(key.address.segment as usize)?.open()?;
+        Self::attach(&shared, key.address.id).map_err(Error::Attach)
     }
 }
 
