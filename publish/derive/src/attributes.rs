@@ -12,7 +12,7 @@ use syn::{
 };
 
 use crate::doc;
-use crate::input::{check_key, for_each_key, set_once, text, variable};
+use crate::input::{TWICE, check_key, for_each_key, put, set_once, text, variable};
 
 /// Attributes of a field.
 #[derive(Default)]
@@ -63,8 +63,8 @@ impl FieldAttributes {
         };
         match name.as_str() {
             "label" => set_once(meta, &mut self.label),
-            "nested" => flag(meta, &mut self.nested),
-            "counter" => flag(meta, &mut self.counter),
+            "nested" => put(meta, &mut self.nested, meta.path.span()),
+            "counter" => put(meta, &mut self.counter, meta.path.span()),
             "unit" => {
                 let unit: LitStr = meta.value()?.parse()?;
                 self.set(meta, unit)
@@ -99,10 +99,7 @@ impl FieldAttributes {
                     return Err(meta.error("a family has at least one label"));
                 }
                 keys.iter().try_for_each(|key| check_key(&key.value(), key.span()))?;
-                match self.labels.replace(Labels { span, keys }) {
-                    Some(_) => Err(meta.error(TWICE)),
-                    None => Ok(()),
-                }
+                put(meta, &mut self.labels, Labels { span, keys })
             }
             "attributes" => {
                 let method = Ident::new("attribute", meta.path.span());
@@ -159,7 +156,6 @@ impl FieldAttributes {
 const UNKNOWN: &str = "unknown option: a field has label, unit, help, attributes, aggregation, \
                        level, nested, labels, cap, error, range, buckets, entries, windows, value \
                        and counter";
-const TWICE: &str = "given twice";
 
 /// `key = "value"`; the key is a name, also a keyword, or a string.
 struct Pair {
@@ -187,13 +183,6 @@ fn list<T: Parse>(meta: &ParseNestedMeta<'_>) -> syn::Result<Vec<T>> {
     let content;
     parenthesized!(content in meta.input);
     Ok(Punctuated::<T, Token![,]>::parse_terminated(&content)?.into_iter().collect())
-}
-
-fn flag(meta: &ParseNestedMeta<'_>, slot: &mut Option<Span>) -> syn::Result<()> {
-    match slot.replace(meta.path.span()) {
-        Some(_) => Err(meta.error(TWICE)),
-        None => Ok(()),
-    }
 }
 
 /// `value` as an f64; integer literals may be larger than an i32.

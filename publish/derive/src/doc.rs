@@ -56,12 +56,9 @@ fn append(text: &mut String, part: &str) {
 
 /// Whether `part` is a block comment whose further lines all begin with a star.
 fn is_starred(part: &str) -> bool {
-    let mut further = part.lines().skip(1).map(str::trim).filter(|line| !line.is_empty());
-    let mut any = false;
-    further.all(|line| {
-        any = true;
-        line.starts_with('*')
-    }) && any
+    let further = part.lines().skip(1).map(str::trim).filter(|line| !line.is_empty());
+    let mut further = further.peekable();
+    further.peek().is_some() && further.all(|line| line.starts_with('*'))
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parse;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, FieldsNamed, Ident, LitStr, Path};
+use syn::{
+    Attribute, Data, DataStruct, DeriveInput, Error, Fields, FieldsNamed, Ident, LitStr, Path,
+};
 
 /// An error if the struct has generic parameters.
 pub(crate) fn refuse_generics(input: &DeriveInput, derive: &str) -> syn::Result<()> {
@@ -21,10 +23,8 @@ pub(crate) fn named_fields<'a>(
     derive: &str,
 ) -> syn::Result<&'a FieldsNamed> {
     let text = match &input.data {
-        Data::Struct(data) => match &data.fields {
-            Fields::Named(fields) => return Ok(fields),
-            _ => format!("{derive} can be derived for a struct with named fields only"),
-        },
+        Data::Struct(DataStruct { fields: Fields::Named(fields), .. }) => return Ok(fields),
+        Data::Struct(_) => format!("{derive} can be derived for a struct with named fields only"),
         _ => format!("{derive} can be derived for a struct only"),
     };
     Err(Error::new_spanned(&input.ident, text))
@@ -82,11 +82,22 @@ pub(crate) fn set_once<T: Parse>(
     slot: &mut Option<T>,
 ) -> syn::Result<()> {
     if slot.is_some() {
-        return Err(meta.error("given twice"));
+        return Err(meta.error(TWICE));
     }
     *slot = Some(meta.value()?.parse()?);
     Ok(())
 }
+
+/// Sets `slot`; a second time is an error.
+pub(crate) fn put<T>(
+    meta: &ParseNestedMeta<'_>,
+    slot: &mut Option<T>,
+    value: T,
+) -> syn::Result<()> {
+    slot.replace(value).map_or(Ok(()), |_| Err(meta.error(TWICE)))
+}
+
+pub(crate) const TWICE: &str = "given twice";
 
 /// The name given by `#[attribute(name = "...")]`, the only option of `item`; otherwise `default`.
 pub(crate) fn name_or(

@@ -29,8 +29,6 @@ use mmstats_core as core;
 use mmstats_core::{AttachError, FieldId, FieldSpec, Record, ScalarType};
 
 use crate::claim::Keep;
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-use crate::claim::SharedKeep;
 use crate::schema::declaration::{Declaration, Field, FieldDeclaration};
 use crate::schema::options::{AnyOptions, HasValue, Value};
 
@@ -48,7 +46,7 @@ pub type Flag = Gauge<bool>;
 /// crate: threads that do it at a high rate wait for each other. See
 /// [`Publisher::shared`](crate::Publisher::shared).
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-pub type SharedGauge<T> = core::SharedGauge<T, SharedKeep>;
+pub type SharedGauge<T> = core::SharedGauge<T, crate::claim::SharedKeep>;
 /// UTF-8 text of at most `N` bytes. `set` cuts a longer one at a character boundary and returns
 /// `false`.
 pub type Text<const N: usize> = core::Text<N, Keep>;

@@ -2,9 +2,6 @@
 
 use std::thread::LocalKey;
 
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-use mmstats_core::ScalarType;
-
 use super::Lane;
 use super::family::{Family, FamilyBy};
 use super::local::Local;
@@ -94,7 +91,7 @@ impl<H: Field + 'static> Member for H {
 }
 
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-impl<T: ScalarType> Member for SharedGauge<T> {
+impl<T: mmstats_core::ScalarType> Member for SharedGauge<T> {
     type Key = Key<Self>;
     type Options = FieldOptions<Self>;
 
