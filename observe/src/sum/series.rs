@@ -25,52 +25,40 @@ pub struct Total {
 }
 
 /// All series: a series is the fields of several files that combine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Series {
     hasher: RandomState,
     /// The first series with a hash; the others follow by `next`.
     first: HashMap<u64, u32>,
-    next: Vec<u32>,
     totals: Vec<Total>,
-    sums: Vec<Accumulator>,
-    /// Whether a series has values that can change.
-    changes: Vec<bool>,
-    has_constants: Vec<bool>,
+    /// For each of the totals.
+    sums: Vec<Sum>,
     /// Whether some series has both constants and values that can change.
     mixed: bool,
-    /// Whether no value was read yet.
-    is_new: bool,
+    /// Whether values were read before.
+    has_values: bool,
     /// Memory left for the values of this update.
     budget: Budget,
 }
 
-impl Default for Series {
-    fn default() -> Self {
-        Self {
-            hasher: RandomState::new(),
-            first: HashMap::new(),
-            next: Vec::new(),
-            totals: Vec::new(),
-            sums: Vec::new(),
-            changes: Vec::new(),
-            has_constants: Vec::new(),
-            mixed: false,
-            is_new: true,
-            budget: Budget::default(),
-        }
-    }
+/// The values of one series.
+#[derive(Debug, Clone)]
+struct Sum {
+    values: Accumulator,
+    /// Whether it has values that can change.
+    changes: bool,
+    has_constants: bool,
+    /// The next series with the same hash.
+    next: u32,
 }
 
 impl Series {
     /// Removes all series; keeps the memory.
     pub(super) fn clear(&mut self) {
         self.first.clear();
-        self.next.clear();
         self.totals.clear();
         self.sums.clear();
-        self.changes.clear();
-        self.has_constants.clear();
-        self.is_new = true;
+        self.has_values = false;
     }
 
     /// The series of a field, which is probably `guess`; added if there is none.
@@ -96,8 +84,8 @@ impl Series {
             sum.clear();
             self.add(hash, info.clone(), sum)
         });
-        if let Some(changes) = self.changes.get_mut(series as usize) {
-            *changes = true;
+        if let Some(sum) = self.sums.get_mut(series as usize) {
+            sum.changes = true;
         }
         series
     }
@@ -108,19 +96,16 @@ impl Series {
             if is(&total.field) {
                 return Some(at);
             }
-            at = self.next.get(at as usize).copied().unwrap_or(NO_SERIES);
+            at = self.sums.get(at as usize).map_or(NO_SERIES, |sum| sum.next);
         }
         None
     }
 
-    fn add(&mut self, hash: u64, field: FieldInfo, sum: Accumulator) -> u32 {
+    fn add(&mut self, hash: u64, field: FieldInfo, values: Accumulator) -> u32 {
         let number = u32::try_from(self.totals.len()).unwrap_or(NO_SERIES);
         let next = self.first.insert(hash, number).unwrap_or(NO_SERIES);
-        self.next.push(next);
-        self.totals.push(Total { field, reading: sum.reading(), files: 0 });
-        self.sums.push(sum);
-        self.changes.push(false);
-        self.has_constants.push(false);
+        self.totals.push(Total { field, reading: values.reading(), files: 0 });
+        self.sums.push(Sum { values, changes: false, has_constants: false, next });
         number
     }
 
@@ -130,9 +115,8 @@ impl Series {
         if let Some(total) = self.totals.get_mut(series) {
             total.files = total.files.saturating_add(1);
         }
-        let flags = if constant { &mut self.has_constants } else { &mut self.changes };
-        if let Some(flag) = flags.get_mut(series) {
-            *flag = true;
+        if let Some(sum) = self.sums.get_mut(series) {
+            *(if constant { &mut sum.has_constants } else { &mut sum.changes }) = true;
         }
     }
 
@@ -146,26 +130,25 @@ impl Series {
     /// Before values are read: removes those that can change.
     pub(super) fn start(&mut self) {
         self.budget = Budget::default();
-        self.mixed = self.changes.iter().zip(&self.has_constants).any(|(a, b)| *a && *b);
-        for (sum, changes) in self.sums.iter_mut().zip(&self.changes) {
-            if *changes || self.is_new {
-                sum.clear();
+        self.mixed = self.sums.iter().any(|sum| sum.changes && sum.has_constants);
+        for sum in &mut self.sums {
+            if sum.changes || !self.has_values {
+                sum.values.clear();
             }
         }
     }
 
     /// Whether constants are to be read in this update.
     pub(super) const fn needs_constants(&self) -> bool {
-        self.is_new || self.mixed
+        !self.has_values || self.mixed
     }
 
     /// Adds a value, unless the series has only constants, which are kept.
     pub(super) fn value(&mut self, series: u32, origin: &Origin, raw: Verdict<Value<'_>>) {
-        let series = series as usize;
-        if let (Some(sum), Some(changes)) = (self.sums.get_mut(series), self.changes.get(series))
-            && (*changes || self.is_new)
+        if let Some(sum) = self.sums.get_mut(series as usize)
+            && (sum.changes || !self.has_values)
         {
-            sum.value(&mut self.budget, origin, raw);
+            sum.values.value(&mut self.budget, origin, raw);
         }
     }
 
@@ -173,7 +156,7 @@ impl Series {
     #[inline]
     pub(super) fn scalar(&mut self, series: u32, origin: &Origin, raw: Verdict<Scalar>) {
         if let Some(sum) = self.sums.get_mut(series as usize) {
-            sum.scalar(&mut self.budget, origin, raw);
+            sum.values.scalar(&mut self.budget, origin, raw);
         }
     }
 
@@ -187,25 +170,25 @@ impl Series {
         if let Some(sum) = self.sums.get_mut(series as usize)
             && let Some(rates) = rates()
         {
-            sum.rates(origin, rates);
+            sum.values.rates(origin, rates);
         }
     }
 
     /// Adds the values of another accumulator.
     pub(super) fn merge(&mut self, series: u32, other: &Accumulator) {
         if let Some(sum) = self.sums.get_mut(series as usize) {
-            sum.merge(other);
+            sum.values.merge(other);
         }
     }
 
     /// After values were read: updates the totals.
     pub(super) fn finish(&mut self) {
-        for ((total, sum), changes) in self.totals.iter_mut().zip(&self.sums).zip(&self.changes) {
-            if *changes || self.is_new {
-                total.reading = sum.reading();
+        for (total, sum) in self.totals.iter_mut().zip(&self.sums) {
+            if sum.changes || !self.has_values {
+                total.reading = sum.values.reading();
             }
         }
-        self.is_new = false;
+        self.has_values = true;
     }
 
     pub(super) fn totals(&self) -> &[Total] {
@@ -218,6 +201,7 @@ impl Series {
 
     /// All series.
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&FieldInfo, &Accumulator)> {
-        self.totals.iter().map(|total| &total.field).zip(&self.sums)
+        let sums = self.sums.iter().map(|sum| &sum.values);
+        self.totals.iter().map(|total| &total.field).zip(sums)
     }
 }
