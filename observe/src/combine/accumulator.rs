@@ -103,7 +103,12 @@ impl Accumulator {
         if is_listed && matches!(self.body, Body::Each(..)) && !budget.takes(&raw) {
             verdict = Verdict::Damaged(TOO_LARGE);
         }
-        self.count(verdict);
+        match verdict {
+            Verdict::Damaged(damage) => _ = self.damage.get_or_insert(damage),
+            Verdict::Retired | Verdict::Unknown => _ = self.other.get_or_insert(verdict),
+            Verdict::Consistent | Verdict::Absent | Verdict::Contended => {}
+        }
+        self.tally.add(verdict);
         if let Body::Each(decoder, values) = &mut self.body {
             if is_listed && verdict != Verdict::Damaged(TOO_LARGE) {
                 let value = raw.consistent().map(|value| decoder.value(value));
@@ -126,23 +131,6 @@ impl Accumulator {
             }
             _ => {}
         }
-    }
-
-    fn count(&mut self, verdict: Verdict) {
-        let counter = match verdict {
-            Verdict::Consistent => &mut self.tally.values,
-            Verdict::Absent => &mut self.tally.absent,
-            Verdict::Contended => &mut self.tally.contended,
-            Verdict::Damaged(damage) => {
-                self.damage.get_or_insert(damage);
-                &mut self.tally.damaged
-            }
-            Verdict::Retired | Verdict::Unknown => {
-                self.other.get_or_insert(verdict);
-                return;
-            }
-        };
-        *counter = counter.saturating_add(1);
     }
 
     fn add(&mut self, value: Value<'_>) {
@@ -202,11 +190,7 @@ impl Accumulator {
             // States, rates and listed values are never folded.
             _ => return,
         }
-        let Tally { values, absent, contended, damaged } = other.tally;
-        self.tally.values = self.tally.values.saturating_add(values);
-        self.tally.absent = self.tally.absent.saturating_add(absent);
-        self.tally.contended = self.tally.contended.saturating_add(contended);
-        self.tally.damaged = self.tally.damaged.saturating_add(damaged);
+        self.tally.merge(other.tally);
         self.damage = self.damage.or(other.damage);
         self.other = self.other.or(other.other);
     }

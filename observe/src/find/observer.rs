@@ -111,7 +111,7 @@ impl Observer {
         let shown = self.files.drain(..).map(|file| (true, file));
         let hidden = self.others.drain(..).map(|file| (false, file));
         let mut previous = Previous::new(shown.chain(hidden));
-        self.buffer.set_total(previous.metadata_size());
+        self.buffer.total = previous.metadata_size();
         let mut changes = Changes::default();
         let mut ids = HashSet::new();
         let mut handles = previous.handles();

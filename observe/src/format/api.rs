@@ -4,12 +4,34 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::path::Path;
 
-use super::refused::Refused;
+use mmstats_core::read::Refusal;
+
 use super::scratch::{CheckBuffer, Scratch};
 use super::visitor::Visitor;
 use crate::field::FieldRef;
 use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes};
+use crate::problem::Problem;
 use crate::value::{Event, WindowRate};
+
+/// Why nothing of a file is shown.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) state: FileState,
+    pub(crate) problem: Problem,
+}
+
+impl Refused {
+    /// A file that breaks a rule of its format, or is truncated.
+    pub(crate) const fn damaged(problem: Problem) -> Self {
+        Self { state: FileState::Damaged, problem }
+    }
+
+    /// A file whose image was refused.
+    pub(crate) fn from_refusal(path: &Path, refusal: &Refusal) -> Self {
+        let problem = Problem::from_refusal(path, refusal);
+        Self { state: FileState::from_refusal(refusal), problem }
+    }
+}
 
 /// The content of a file that was refreshed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,18 +141,19 @@ pub(crate) trait Format: Debug {
 }
 
 /// Values of a file's content; generic, so that each visit is compiled for its visitor.
+/// The defaults are those of unreadable content.
 pub(crate) trait Values {
     /// Visits the constants.
-    fn visit_constants<V: Visitor>(&self, scratch: &mut Scratch, visitor: &mut V);
+    fn visit_constants<V: Visitor>(&self, _scratch: &mut Scratch, _visitor: &mut V) {}
 
     /// Visits the atomic scalars of a lane; of format 1, bools and numbers.
-    fn visit_scalars<V: Visitor>(&self, lane: u32, visitor: &mut V);
+    fn visit_scalars<V: Visitor>(&self, _lane: u32, _visitor: &mut V) {}
 
     /// Visits all fields of a lane that are not constants.
-    fn visit_lane<V: Visitor>(&self, lane: u32, scratch: &mut Scratch, visitor: &mut V);
+    fn visit_lane<V: Visitor>(&self, _lane: u32, _scratch: &mut Scratch, _visitor: &mut V) {}
 
     /// Visits one field: the constant, or its values in all lanes.
-    fn visit_field<V: Visitor>(&self, index: u32, scratch: &mut Scratch, visitor: &mut V);
+    fn visit_field<V: Visitor>(&self, _index: u32, _scratch: &mut Scratch, _visitor: &mut V) {}
 
     /// The lines of an events field after number `seen`, oldest first.
     fn events(&self, _field: u32, _lane: u32, _seen: u32) -> Option<Vec<Event>> {

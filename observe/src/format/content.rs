@@ -7,10 +7,9 @@ use std::sync::Arc;
 use mmstats_core::read::{Format as FormatNumber, sniff};
 use mmstats_core::{Memory, Region, Source};
 
-use super::api::{Format, Values};
+use super::api::{Format, Refused, Values};
 use super::image::Image;
 use super::legacy::Legacy;
-use super::refused::Refused;
 use super::scratch::{CheckBuffer, Scratch};
 use super::visitor::Visitor;
 use crate::backend::{ErrorKind, FileInfo};
@@ -31,6 +30,7 @@ pub(crate) enum Content {
 pub(crate) struct Unreadable;
 
 impl Format for Unreadable {}
+impl Values for Unreadable {}
 
 impl Content {
     /// Content of which nothing can be read.
@@ -59,41 +59,41 @@ impl DerefMut for Content {
     }
 }
 
-/// Calls a method of the format statically, or gives the result of unreadable content.
+/// Calls a method of the format statically.
 macro_rules! by_format {
-    ($content:expr, $format:ident => $call:expr, else $unreadable:expr) => {
+    ($content:expr, $format:ident => $call:expr) => {
         match $content {
             Content::Image($format) => $call,
             Content::Legacy($format) => $call,
-            Content::Unreadable(_) => $unreadable,
+            Content::Unreadable($format) => $call,
         }
     };
 }
 
 impl Values for Content {
     fn visit_constants<V: Visitor>(&self, scratch: &mut Scratch, visitor: &mut V) {
-        by_format!(self, format => format.visit_constants(scratch, visitor), else ());
+        by_format!(self, format => format.visit_constants(scratch, visitor));
     }
 
     #[inline]
     fn visit_scalars<V: Visitor>(&self, lane: u32, visitor: &mut V) {
-        by_format!(self, format => format.visit_scalars(lane, visitor), else ());
+        by_format!(self, format => format.visit_scalars(lane, visitor));
     }
 
     fn visit_lane<V: Visitor>(&self, lane: u32, scratch: &mut Scratch, visitor: &mut V) {
-        by_format!(self, format => format.visit_lane(lane, scratch, visitor), else ());
+        by_format!(self, format => format.visit_lane(lane, scratch, visitor));
     }
 
     fn visit_field<V: Visitor>(&self, index: u32, scratch: &mut Scratch, visitor: &mut V) {
-        by_format!(self, format => format.visit_field(index, scratch, visitor), else ());
+        by_format!(self, format => format.visit_field(index, scratch, visitor));
     }
 
     fn events(&self, field: u32, lane: u32, seen: u32) -> Option<Vec<Event>> {
-        by_format!(self, format => format.events(field, lane, seen), else None)
+        by_format!(self, format => format.events(field, lane, seen))
     }
 
     fn rates(&self, field: u32, lanes: Range<u32>) -> Option<Vec<WindowRate>> {
-        by_format!(self, format => format.rates(field, lanes), else None)
+        by_format!(self, format => format.rates(field, lanes))
     }
 }
 

@@ -5,17 +5,15 @@
 use std::path::Path;
 
 use mmstats_core::format1::{self, Value};
-use mmstats_core::read::{Scalar, Value as RawValue, Verdict as RawVerdict};
+use mmstats_core::read::{Scalar, Value as RawValue, Verdict};
 use mmstats_core::{Aggregation, DataType, Properties};
 
-use super::api::{Format, Refreshed, Values};
-use super::refused::Refused;
+use super::api::{Format, Refreshed, Refused, Values};
 use super::scratch::{CheckBuffer, Scratch};
 use super::visitor::Visitor;
 use crate::field::FieldRef;
 use crate::identity::{FileState, Identity, LaneInfo, Lanes};
 use crate::problem::Problem;
-use crate::value::OwnedValue;
 
 /// Maximum size of a file, in bytes: far above that of the original's files.
 const MAX_SIZE: u32 = 64 << 20;
@@ -29,12 +27,19 @@ pub(crate) struct Legacy {
 }
 
 /// A field with its value at the last refresh.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Record {
     label: Box<str>,
     /// Without a kind; the count is 1, or the capacity of a text in bytes.
     properties: Properties,
-    value: OwnedValue,
+    value: Stored,
+}
+
+/// A value, copied from the file.
+#[derive(Debug)]
+enum Stored {
+    Scalar(Scalar),
+    Text(String),
 }
 
 impl Legacy {
@@ -52,12 +57,6 @@ impl Legacy {
             .map(|record| record.map(|record| Record::new(&record)))
             .collect::<Result<_, _>>()?;
         Ok(Self { records, generation: 0 })
-    }
-
-    /// Whether both have the same fields.
-    fn same(&self, other: &Self) -> bool {
-        self.records.len() == other.records.len()
-            && self.records.iter().zip(&other.records).all(|(a, b)| a.same(b))
     }
 
     fn indexed(&self) -> impl Iterator<Item = (u32, &Record)> {
@@ -78,7 +77,8 @@ impl Format for Legacy {
         _buffer: &mut CheckBuffer,
     ) -> Result<Refreshed, Refused> {
         let again = Self::read(path)?;
-        let grown = !self.same(&again);
+        let before = self.records.iter().map(Record::description);
+        let grown = !before.eq(again.records.iter().map(Record::description));
         self.generation = self.generation.wrapping_add(grown.into());
         self.records = again.records;
         Ok(Refreshed::Same { grown })
@@ -98,7 +98,7 @@ impl Format for Legacy {
         let mut identity = Identity::default();
         for record in &self.records {
             let name = record.label.rsplit_once("sys.").map_or("", |(_, name)| name);
-            identity.set(name, &mut || Some(record.value.clone()));
+            identity.set(name, &mut || Some(record.value().into()));
         }
         identity
     }
@@ -131,16 +131,14 @@ impl Format for Legacy {
 }
 
 impl Values for Legacy {
-    fn visit_constants<V: Visitor>(&self, _scratch: &mut Scratch, _visitor: &mut V) {}
-
     fn visit_scalars<V: Visitor>(&self, lane: u32, visitor: &mut V) {
         if lane != 0 {
             return;
         }
         visitor.lane(None);
         for (index, record) in self.indexed() {
-            if let Some(scalar) = record.scalar() {
-                visitor.scalar(index, RawVerdict::Consistent(scalar));
+            if let Stored::Scalar(scalar) = record.value {
+                visitor.scalar(index, Verdict::Consistent(scalar));
             }
         }
     }
@@ -150,13 +148,15 @@ impl Values for Legacy {
             return;
         }
         visitor.lane(None);
-        self.indexed().for_each(|(index, record)| visitor.value(index, record.raw()));
+        for (index, record) in self.indexed() {
+            visitor.value(index, Verdict::Consistent(record.value()));
+        }
     }
 
     fn visit_field<V: Visitor>(&self, index: u32, _scratch: &mut Scratch, visitor: &mut V) {
         if let Some(record) = self.records.get(index as usize) {
             visitor.lane(None);
-            visitor.value(index, record.raw());
+            visitor.value(index, Verdict::Consistent(record.value()));
         }
     }
 }
@@ -164,14 +164,12 @@ impl Values for Legacy {
 impl Record {
     fn new(record: &format1::Record<'_>) -> Self {
         let (value, wide) = match record.value {
-            Value::U64(n) => (OwnedValue::Unsigned(n.into()), DataType::U64),
-            Value::I64(n) => (OwnedValue::Signed(n.into()), DataType::I64),
-            Value::F32(x) => (OwnedValue::F32(x), DataType::F32),
-            Value::F64(x) => (OwnedValue::F64(x), DataType::F64),
-            Value::Bool(b) => (OwnedValue::Bool(b), DataType::Bool),
-            Value::Text(text) => {
-                (OwnedValue::Text { text: text.to_string(), cut: false }, DataType::Text)
-            }
+            Value::U64(n) => (Stored::Scalar(Scalar::U64(n)), DataType::U64),
+            Value::I64(n) => (Stored::Scalar(Scalar::I64(n)), DataType::I64),
+            Value::F32(x) => (Stored::Scalar(Scalar::F32(x)), DataType::F32),
+            Value::F64(x) => (Stored::Scalar(Scalar::F64(x)), DataType::F64),
+            Value::Bool(b) => (Stored::Scalar(Scalar::Bool(b)), DataType::Bool),
+            Value::Text(text) => (Stored::Text(text.to_string()), DataType::Text),
         };
         let ty = match record.ty {
             "B" => DataType::U8,
@@ -194,34 +192,16 @@ impl Record {
     }
 
     /// The value, borrowed.
-    fn raw(&self) -> RawVerdict<RawValue<'_>> {
-        RawVerdict::Consistent(match &self.value {
-            OwnedValue::Unsigned(n) => RawValue::U64(u64::try_from(*n).unwrap_or(u64::MAX)),
-            OwnedValue::Signed(n) => RawValue::I64(i64::try_from(*n).unwrap_or(i64::MAX)),
-            OwnedValue::F32(x) => RawValue::F32(*x),
-            OwnedValue::F64(x) => RawValue::F64(*x),
-            OwnedValue::Bool(b) => RawValue::Bool(*b),
-            OwnedValue::Text { text, cut } => RawValue::Text { text, cut: *cut },
-            // The format has no other values.
-            _ => return RawVerdict::Unknown,
-        })
+    fn value(&self) -> RawValue<'_> {
+        match &self.value {
+            Stored::Scalar(scalar) => RawValue::from(*scalar),
+            Stored::Text(text) => RawValue::Text { text, cut: false },
+        }
     }
 
-    /// The value, if it is a scalar.
-    fn scalar(&self) -> Option<Scalar> {
-        Some(match self.raw().consistent()? {
-            RawValue::U64(n) => Scalar::U64(n),
-            RawValue::I64(n) => Scalar::I64(n),
-            RawValue::F32(x) => Scalar::F32(x),
-            RawValue::F64(x) => Scalar::F64(x),
-            RawValue::Bool(b) => Scalar::Bool(b),
-            _ => return None,
-        })
-    }
-
-    /// Whether both describe the same field.
-    fn same(&self, other: &Self) -> bool {
-        self.label == other.label && self.properties.ty() == other.properties.ty()
+    /// Equal if both describe the same field.
+    fn description(&self) -> (&str, Option<DataType>) {
+        (&self.label, self.properties.ty())
     }
 }
 

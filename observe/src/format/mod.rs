@@ -4,13 +4,11 @@ mod api;
 mod content;
 mod image;
 mod legacy;
-mod refused;
 mod scratch;
 mod visitor;
 
-pub(crate) use api::{Refreshed, Values};
+pub(crate) use api::{Refreshed, Refused, Values};
 pub(crate) use content::{Content, info, open};
-pub(crate) use refused::Refused;
 pub(crate) use scratch::CheckBuffer;
 pub use scratch::Scratch;
 pub use visitor::Visitor;

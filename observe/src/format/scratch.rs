@@ -29,22 +29,12 @@ impl Scratch {
 pub(crate) struct CheckBuffer {
     bytes: Vec<u8>,
     /// Bytes of metadata that the kept files have together.
-    total: u64,
+    pub(crate) total: u64,
 }
 
 impl CheckBuffer {
     /// Larger buffers are freed by [`shrink`](Self::shrink).
     const KEPT: usize = 1 << 20;
-
-    /// Metadata of the kept files, in bytes.
-    pub(crate) const fn total(&self) -> u64 {
-        self.total
-    }
-
-    /// Sets the bytes of metadata that the kept files have together.
-    pub(crate) const fn set_total(&mut self, bytes: u64) {
-        self.total = bytes;
-    }
 
     /// A buffer of `size` bytes, with old contents.
     pub(super) fn bytes(&mut self, size: u32) -> &mut [u8] {

@@ -1,11 +1,11 @@
-//! Values that the reader owns.
+//! Values that the reader owns, and readings: values with the verdict on them.
 
 use mmstats_core::merge::{AverageValue, Number, TimerValue};
 use mmstats_core::read::{Scalar, Value};
 
 use super::histogram::HistogramValue;
 use super::summary::{StateValue, WindowRate};
-use super::verdict::{Origin, Verdict};
+use super::verdict::{Origin, Tally, Verdict};
 
 /// A value, or several values combined.
 ///
@@ -85,13 +85,7 @@ impl OwnedValue {
 
 impl From<Scalar> for OwnedValue {
     fn from(scalar: Scalar) -> Self {
-        match scalar {
-            Scalar::U64(n) => Self::Unsigned(n.into()),
-            Scalar::I64(n) => Self::Signed(n.into()),
-            Scalar::F32(x) => Self::F32(x),
-            Scalar::F64(x) => Self::F64(x),
-            Scalar::Bool(b) => Self::Bool(b),
-        }
+        Value::from(scalar).into()
     }
 }
 
@@ -133,4 +127,40 @@ pub struct EachValue {
     pub value: Option<OwnedValue>,
     /// The verdict on it.
     pub verdict: Verdict,
+}
+
+/// A value, if there is one, and the verdict on it.
+///
+/// A combined value has the worst verdict of its parts: damaged, contended, consistent, absent,
+/// in this order. It contains the consistent parts; the tally counts all parts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// The value; `None` if no part is consistent.
+    pub value: Option<OwnedValue>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The parts of the value.
+    pub tally: Tally,
+}
+
+impl Reading {
+    /// No value.
+    pub(crate) fn none(verdict: Verdict) -> Self {
+        let mut tally = Tally::default();
+        tally.add(verdict);
+        Self { value: None, verdict, tally }
+    }
+
+    /// A single value.
+    #[must_use]
+    pub const fn consistent(value: OwnedValue) -> Self {
+        let tally = Tally { values: 1, absent: 0, contended: 0, damaged: 0 };
+        Self { value: Some(value), verdict: Verdict::Consistent, tally }
+    }
+
+    /// Whether the verdict is consistent.
+    #[must_use]
+    pub fn is_consistent(&self) -> bool {
+        self.verdict == Verdict::Consistent
+    }
 }

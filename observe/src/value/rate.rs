@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use mmstats_core::Kind;
 
-use super::owned::OwnedValue;
-use super::reading::Reading;
+use super::owned::{OwnedValue, Reading};
 
 /// Increments of a counter, or durations of a timer, per second.
 ///

@@ -1,6 +1,8 @@
-//! States, and rates over windows of time: FORMAT.md sections 4.4 and 4.7.
+//! States, events, and rates over windows of time: FORMAT.md sections 4.4, 4.6 and 4.7.
 
 use std::sync::Arc;
+
+use crate::problem::Damage;
 
 /// The state of a state set, or how many lanes are in each state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,28 @@ impl StateValue {
         let all = self.names.iter().map(String::as_str).zip(self.counts.iter().copied());
         all.filter(|(_, count)| *count != 0)
     }
+}
+
+/// One line of an events field, in one lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Event {
+    /// Number of the line in its ring, from 1, modulo 2^32.
+    pub number: u32,
+    /// Time of the event, in nanoseconds since 1970-01-01 UTC.
+    pub time: u64,
+    /// The recorded text, or the rule that it breaks.
+    pub line: Result<EventLine, Damage>,
+}
+
+/// The text of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventLine {
+    /// The text; may hold control characters, so escape it.
+    pub text: String,
+    /// Whether the writer cut the text to fit.
+    pub cut: bool,
 }
 
 /// The rate of a counter over one window.

@@ -87,3 +87,25 @@ pub struct Tally {
     /// Lanes whose value is damaged.
     pub damaged: u32,
 }
+
+impl Tally {
+    /// Counts a part; retired and unknown ones are not counted.
+    pub(crate) fn add(&mut self, verdict: Verdict) {
+        let counter = match verdict {
+            Verdict::Consistent => &mut self.values,
+            Verdict::Absent => &mut self.absent,
+            Verdict::Contended => &mut self.contended,
+            Verdict::Damaged(_) => &mut self.damaged,
+            Verdict::Retired | Verdict::Unknown => return,
+        };
+        *counter = counter.saturating_add(1);
+    }
+
+    /// Adds the parts of another value.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.values = self.values.saturating_add(other.values);
+        self.absent = self.absent.saturating_add(other.absent);
+        self.contended = self.contended.saturating_add(other.contended);
+        self.damaged = self.damaged.saturating_add(other.damaged);
+    }
+}

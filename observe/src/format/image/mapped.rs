@@ -16,8 +16,7 @@ use mmstats_core::{Region, Source, Still};
 use super::order::ReadOrder;
 use crate::backend::{Mapping, ObservedFile};
 use crate::field::{FieldRef, Heap};
-use crate::format::api::{Format, Refreshed};
-use crate::format::refused::Refused;
+use crate::format::api::{Format, Refreshed, Refused};
 use crate::format::scratch::CheckBuffer;
 use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes};
 use crate::problem::{Damage, Problem};
@@ -41,7 +40,7 @@ pub(crate) struct Image {
     opened: ObservedFile,
     region: Region<Arc<Mapping>>,
     header: Header,
-    heap: Heap,
+    pub(super) heap: Heap,
     /// Number of checked fields.
     count: u32,
     cursor: Cursor,
@@ -51,11 +50,11 @@ pub(crate) struct Image {
     damaged: Vec<(u32, Damage)>,
     /// Numbers of retired fields, ascending.
     retired: Vec<u32>,
-    order: ReadOrder,
+    pub(super) order: ReadOrder,
     /// Raised whenever fields are added or retired.
     generation: u32,
     /// As judged last.
-    state: FileState,
+    pub(super) state: FileState,
 }
 
 impl Image {
@@ -82,7 +81,7 @@ impl Image {
         if count > MAX_FIELDS {
             return too_large(format!("{count} fields, this reader takes {MAX_FIELDS}"));
         }
-        if buffer.total().saturating_add(size.into()) > MAX_TOTAL {
+        if buffer.total.saturating_add(size.into()) > MAX_TOTAL {
             return too_large(format!("{size} bytes of metadata, and other files have too many"));
         }
         let mut image = Self {
@@ -106,7 +105,7 @@ impl Image {
         if image.damaged.len() > MAX_DAMAGED {
             return too_large(format!("{} fields are damaged", image.damaged.len()));
         }
-        buffer.set_total(buffer.total().saturating_add(size.into()));
+        buffer.total = buffer.total.saturating_add(size.into());
         Ok(image)
     }
 
@@ -182,11 +181,6 @@ impl Image {
         Header::read(&self.region).is_ok_and(|header| header == self.header)
     }
 
-    /// The state as judged last.
-    pub(super) const fn state(&self) -> FileState {
-        self.state
-    }
-
     /// The source of values; still if the file has no writer any more.
     pub(super) const fn region(&self) -> Still<&Region<Arc<Mapping>>> {
         Still::new(&self.region, self.state.has_ended())
@@ -195,14 +189,6 @@ impl Image {
     /// A lane that was claimed, or why it has no values.
     pub(super) fn claimed(&self, lane: u32) -> Verdict<Lane> {
         Lane::open(&self.region, &self.header, lane)
-    }
-
-    pub(super) const fn heap(&self) -> &Heap {
-        &self.heap
-    }
-
-    pub(super) const fn order(&self) -> &ReadOrder {
-        &self.order
     }
 
     /// The description of a field that is neither damaged nor retired.

@@ -1,9 +1,8 @@
 //! Files of format 3: mapped, described once, read in place.
 
-mod events;
 mod mapped;
 mod order;
-mod rates;
+mod rings;
 mod scan;
 
 use std::ops::Range;
@@ -12,6 +11,7 @@ use mmstats_core::{Kind, Storage};
 
 pub(crate) use mapped::Image;
 
+use self::scan::Scan;
 use super::api::{Format as _, Values};
 use super::scratch::Scratch;
 use super::visitor::Visitor;
@@ -20,7 +20,9 @@ use crate::value::{Event, WindowRate};
 impl Values for Image {
     fn visit_constants<V: Visitor>(&self, scratch: &mut Scratch, visitor: &mut V) {
         visitor.lane(None);
-        scan::constants(self, scratch, visitor);
+        let constants = self.order.constants.iter().filter_map(|&index| self.good(index));
+        let mut scan = Scan { image: self, scratch, visitor };
+        constants.for_each(|field| scan.constant(field));
     }
 
     #[inline]
@@ -31,35 +33,36 @@ impl Values for Image {
 
     fn visit_lane<V: Visitor>(&self, lane: u32, scratch: &mut Scratch, visitor: &mut V) {
         self.visit_scalars(lane, visitor);
-        scan::cells(self, lane, scratch, visitor);
-        for &field in &self.order().rates {
-            visitor.rates(field, &|| rates::in_lane(self, field, lane));
+        Scan { image: self, scratch, visitor }.cells(lane);
+        for &field in &self.order.rates {
+            visitor.rates(field, &|| rings::rates(self, field, lane));
         }
     }
 
     fn visit_field<V: Visitor>(&self, index: u32, scratch: &mut Scratch, visitor: &mut V) {
         let Some(field) = self.good(index) else { return };
+        let mut scan = Scan { image: self, scratch, visitor };
         if field.storage() == Some(Storage::Constant) {
-            visitor.lane(None);
-            return scan::constant(self, (index, field), scratch, visitor);
+            scan.visitor.lane(None);
+            return scan.constant(field);
         }
         for lane in 0..self.lanes_used() {
-            visitor.lane(Some(lane));
-            scan::field(self, lane, (index, field), scratch, visitor);
+            scan.visitor.lane(Some(lane));
+            scan.field(lane, field);
             if field.kind() == Some(Kind::Rate) {
-                visitor.rates(index, &|| rates::in_lane(self, index, lane));
+                scan.visitor.rates(index, &|| rings::rates(self, index, lane));
             }
         }
     }
 
     fn events(&self, field: u32, lane: u32, seen: u32) -> Option<Vec<Event>> {
-        events::events(self, field, lane, seen)
+        rings::events(self, field, lane, seen)
     }
 
     fn rates(&self, field: u32, lanes: Range<u32>) -> Option<Vec<WindowRate>> {
-        let mut sum = rates::windows(self, field)?;
+        let mut sum = rings::windows(self, field)?;
         for lane in lanes {
-            WindowRate::merge(&mut sum, &rates::in_lane(self, field, lane)?);
+            WindowRate::merge(&mut sum, &rings::rates(self, field, lane)?);
         }
         Some(sum)
     }

@@ -41,12 +41,12 @@ impl Watch {
 pub(super) fn scalars<V: Visitor>(image: &Image, lane: u32, visitor: &mut V) {
     match image.claimed(lane) {
         Verdict::Consistent(lane) => {
-            for run in &image.order().runs {
+            for run in &image.order.runs {
                 scan_run(image, &lane, run, visitor);
             }
         }
         other => {
-            for run in &image.order().runs {
+            for run in &image.order.runs {
                 for index in run.first..run.first.saturating_add(run.count) {
                     visitor.scalar(index, other.and_then(|_| Verdict::Absent));
                 }
@@ -102,149 +102,126 @@ fn wide<V: Visitor>(
     }
 }
 
-/// Visits the fields of a lane that are neither atomic scalars nor constants. The members of
-/// a group come from one slot.
-pub(super) fn cells<V: Visitor>(image: &Image, lane: u32, scratch: &mut Scratch, visitor: &mut V) {
-    let cells = image.order().cells.as_slice();
-    if cells.is_empty() {
-        return;
-    }
-    let lane = match image.claimed(lane) {
-        Verdict::Consistent(lane) => lane,
-        other => {
-            return cells
-                .iter()
-                .for_each(|&index| visitor.value(index, other.and_then(|_| Verdict::Absent)));
-        }
-    };
-    let mut watch = None;
-    let mut rest = cells;
-    while let Some((&first, after)) = rest.split_first() {
-        rest = after;
-        let Some(field) = image.good(first) else { continue };
-        // An unknown type or storage cannot be read.
-        if !is_latched(field) {
-            visitor.value(first, Verdict::Unknown);
-            continue;
-        }
-        let watch = watch.get_or_insert_with(Watch::start);
-        let same = |index: &&u32| {
-            image.good(**index).is_some_and(|other| is_latched(other) && field.same_cell(other))
-        };
-        let members = after.iter().take_while(same).count();
-        let (more, after) = after.split_at_checked(members).unwrap_or((&[], after));
-        if members == 0 {
-            latched(image, &lane, (first, field), scratch, watch, visitor);
-        } else {
-            rest = after;
-            group(image, &lane, (first, more), scratch, watch, visitor);
-        }
-    }
-}
-
 /// Whether the field has a cell that can be read; an unknown storage may resemble it.
 fn is_latched(field: &Field) -> bool {
     field.storage().is_some_and(Storage::has_slots)
 }
 
-/// Reads and visits one latched field.
-fn latched<V: Visitor>(
-    image: &Image,
-    lane: &Lane,
-    (index, field): (u32, &Field),
-    scratch: &mut Scratch,
-    watch: &mut Watch,
-    visitor: &mut V,
-) {
-    let bytes = scratch.bytes(field.buffer_size());
-    for _ in 0..ATTEMPTS {
-        let verdict = lane.read(&image.region(), field, bytes);
-        if !watch.too_long() {
-            return visitor.value(index, verdict);
-        }
-    }
-    visitor.value(index, Verdict::Contended);
+/// Reads values that need a buffer, for a visitor.
+pub(super) struct Scan<'a, V> {
+    pub(super) image: &'a Image,
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) visitor: &'a mut V,
 }
 
-/// Reads the members of a group from one slot, and visits them.
-fn group<V: Visitor>(
-    image: &Image,
-    lane: &Lane,
-    (first, more): (u32, &[u32]),
-    scratch: &mut Scratch,
-    watch: &mut Watch,
-    visitor: &mut V,
-) {
-    let region = &image.region();
-    let members = || std::iter::once(first).chain(more.iter().copied());
-    let fields = || members().filter_map(|index| image.good(index).map(|field| (index, field)));
-    let mut present = std::mem::take(&mut scratch.present);
-    for _ in 0..ATTEMPTS {
-        // Before the slot is read: a present value is then in the slot.
-        present.clear();
-        present.extend(fields().map(|(_, field)| lane.has(region, field)));
-        let there = fields().zip(&present).find(|(_, present)| **present);
-        let Some(((_, field), _)) = there else { break };
-        let bytes = scratch.bytes(field.slot_size() as usize);
-        let slot = lane.read_slot(region, field, bytes);
-        if watch.too_long() {
-            continue;
+impl<V: Visitor> Scan<'_, V> {
+    /// Visits the fields of a lane that are neither atomic scalars nor constants. The members
+    /// of a group come from one slot.
+    pub(super) fn cells(&mut self, lane: u32) {
+        let image = self.image;
+        let mut rest = image.order.cells.as_slice();
+        if rest.is_empty() {
+            return;
         }
-        for ((index, field), present) in fields().zip(&present) {
-            let verdict = match &slot {
-                _ if !present => Verdict::Absent,
-                Verdict::Consistent(slot) => slot.value(field),
-                other => other.and_then(|_| Verdict::Contended),
+        let lane = match image.claimed(lane) {
+            Verdict::Consistent(lane) => lane,
+            other => {
+                let absent = other.and_then(|_| Verdict::Absent);
+                return rest.iter().for_each(|&index| self.visitor.value(index, absent));
+            }
+        };
+        let mut watch = None;
+        while let Some((&first, after)) = rest.split_first() {
+            let Some(field) = image.good(first) else {
+                rest = after;
+                continue;
             };
-            visitor.value(index, verdict);
+            let same = |index: &&u32| {
+                image.good(**index).is_some_and(|other| is_latched(other) && field.same_cell(other))
+            };
+            // An unknown type or storage cannot be read.
+            if !is_latched(field) {
+                self.visitor.value(first, Verdict::Unknown);
+                rest = after;
+                continue;
+            }
+            let count = 1 + after.iter().take_while(same).count();
+            let (members, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            rest = after;
+            let watch = watch.get_or_insert_with(Watch::start);
+            if members.len() == 1 {
+                self.latched(&lane, field, watch);
+            } else {
+                self.group(&lane, members, watch);
+            }
         }
-        scratch.present = present;
-        return;
     }
-    // No member is present, or every read took too long.
-    for ((index, _), present) in fields().zip(&present) {
-        visitor.value(index, if *present { Verdict::Contended } else { Verdict::Absent });
-    }
-    scratch.present = present;
-}
 
-/// Visits one field that is no constant, in one lane.
-pub(super) fn field<V: Visitor>(
-    image: &Image,
-    lane: u32,
-    (index, field): (u32, &Field),
-    scratch: &mut Scratch,
-    visitor: &mut V,
-) {
-    match image.claimed(lane) {
-        Verdict::Consistent(lane) if field.slots() == 0 => {
-            visitor.value(index, lane.read(&image.region(), field, &mut []));
+    /// Reads and visits one latched field.
+    fn latched(&mut self, lane: &Lane, field: &Field, watch: &mut Watch) {
+        let bytes = self.scratch.bytes(field.buffer_size());
+        for _ in 0..ATTEMPTS {
+            let verdict = lane.read(&self.image.region(), field, bytes);
+            if !watch.too_long() {
+                return self.visitor.value(field.index(), verdict);
+            }
         }
-        Verdict::Consistent(lane) => {
-            latched(image, &lane, (index, field), scratch, &mut Watch::start(), visitor);
-        }
-        other => visitor.value(index, other.and_then(|_| Verdict::Absent)),
+        self.visitor.value(field.index(), Verdict::Contended);
     }
-}
 
-/// Visits the constants.
-pub(super) fn constants<V: Visitor>(image: &Image, scratch: &mut Scratch, visitor: &mut V) {
-    for &index in &image.order().constants {
-        if let Some(field) = image.good(index) {
-            constant(image, (index, field), scratch, visitor);
+    /// Reads the members of a group from one slot, and visits them.
+    fn group(&mut self, lane: &Lane, members: &[u32], watch: &mut Watch) {
+        let region = &self.image.region();
+        let fields = || members.iter().filter_map(|&index| self.image.good(index));
+        let mut present = std::mem::take(&mut self.scratch.present);
+        for _ in 0..ATTEMPTS {
+            // Before the slot is read: a present value is then in the slot.
+            present.clear();
+            present.extend(fields().map(|field| lane.has(region, field)));
+            let there = fields().zip(&present).find(|(_, present)| **present);
+            let Some((field, _)) = there else { break };
+            let bytes = self.scratch.bytes(field.slot_size() as usize);
+            let slot = lane.read_slot(region, field, bytes);
+            if watch.too_long() {
+                continue;
+            }
+            for (field, present) in fields().zip(&present) {
+                let verdict = match &slot {
+                    _ if !present => Verdict::Absent,
+                    Verdict::Consistent(slot) => slot.value(field),
+                    other => other.and_then(|_| Verdict::Contended),
+                };
+                self.visitor.value(field.index(), verdict);
+            }
+            self.scratch.present = present;
+            return;
+        }
+        // No member is present, or every read took too long.
+        for (field, present) in fields().zip(&present) {
+            let verdict = if *present { Verdict::Contended } else { Verdict::Absent };
+            self.visitor.value(field.index(), verdict);
+        }
+        self.scratch.present = present;
+    }
+
+    /// Visits one field that is no constant, in one lane.
+    pub(super) fn field(&mut self, lane: u32, field: &Field) {
+        match self.image.claimed(lane) {
+            Verdict::Consistent(lane) if field.slots() == 0 => {
+                let verdict = lane.read(&self.image.region(), field, &mut []);
+                self.visitor.value(field.index(), verdict);
+            }
+            Verdict::Consistent(lane) => self.latched(&lane, field, &mut Watch::start()),
+            other => self.visitor.value(field.index(), other.and_then(|_| Verdict::Absent)),
         }
     }
-}
 
-/// Visits one constant, from the checked copy.
-pub(super) fn constant<V: Visitor>(
-    image: &Image,
-    (index, field): (u32, &Field),
-    scratch: &mut Scratch,
-    visitor: &mut V,
-) {
-    let bytes = scratch.bytes(field.buffer_size());
-    visitor.constant(index, mmstats_core::read::constant(image.heap(), field, bytes));
+    /// Visits one constant, from the checked copy.
+    pub(super) fn constant(&mut self, field: &Field) {
+        let bytes = self.scratch.bytes(field.buffer_size());
+        let verdict = mmstats_core::read::constant(&self.image.heap, field, bytes);
+        self.visitor.constant(field.index(), verdict);
+    }
 }
 
 #[cfg(test)]

@@ -1,25 +1,60 @@
-//! Computes the rates of a counter from its checkpoints: FORMAT.md section 4.7.
+//! Reads the rings of events and of checkpoints, from which rates are computed: FORMAT.md
+//! sections 4.6 and 4.7.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mmstats_core::Kind;
-use mmstats_core::read::{Field, Scalar, Value};
+use mmstats_core::read::{Field, Scalar, Slot, Value, Verdict};
 
 use super::mapped::Image;
 use crate::identity::FileState;
-use crate::value::WindowRate;
+use crate::problem::Damage;
+use crate::value::{Event, EventLine, WindowRate};
 
 /// In nanoseconds.
 const SECOND: u64 = 1_000_000_000;
 
+/// The readable lines after number `seen`, oldest first; `None` if `index` is no events field
+/// of the lane.
+pub(super) fn events(image: &Image, index: u32, lane: u32, seen: u32) -> Option<Vec<Event>> {
+    let field = image.good(index).filter(|field| field.kind() == Some(Kind::Events))?;
+    let region = &image.region();
+    let lane = image.claimed(lane).consistent()?;
+    if !lane.has(region, field) {
+        return None;
+    }
+    let newest = lane.newest(region, field);
+    let most = field.slots().saturating_sub(1).min(newest);
+    // A number above `newest` belongs to another ring; the wrapped difference exceeds `most`.
+    let count = most.min(newest.wrapping_sub(seen));
+    let mut slot = vec![0; field.slot_size() as usize];
+    let numbers = (0..count).rev().map(|back| newest.wrapping_sub(back));
+    let events = numbers.filter_map(|number| {
+        let slot = lane.read_number(region, field, number, &mut slot).consistent()?;
+        let time = slot.bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        Some(Event { number, time, line: line(field, &slot)? })
+    });
+    Some(events.collect())
+}
+
+fn line(field: &Field, slot: &Slot<'_>) -> Option<Result<EventLine, Damage>> {
+    match slot.value(field) {
+        Verdict::Consistent(Value::Text { text, cut }) => {
+            Some(Ok(EventLine { text: text.to_owned(), cut }))
+        }
+        Verdict::Damaged(error) => Some(Err(Damage::from(error))),
+        _ => None,
+    }
+}
+
 /// The rates of a rate field in one lane: up to now while the program lives, else up to the
 /// last checkpoint. `None` if `index` is no rate field.
-pub(super) fn in_lane(image: &Image, index: u32, lane: u32) -> Option<Vec<WindowRate>> {
+pub(super) fn rates(image: &Image, index: u32, lane: u32) -> Option<Vec<WindowRate>> {
     let mut rates = windows(image, index)?;
     // The counter is the field before the rate.
     let (field, counter) = (image.good(index)?, image.good(index.checked_sub(1)?)?);
     if let Some(history) = History::read(image, field, counter, lane) {
-        let end = history.end((image.state() == FileState::Live).then(now));
+        let end = history.end((image.state == FileState::Live).then(now));
         for WindowRate { window, rate } in &mut rates {
             *rate = history.rate(end, *window);
         }
@@ -30,7 +65,7 @@ pub(super) fn in_lane(image: &Image, index: u32, lane: u32) -> Option<Vec<Window
 /// The windows of a rate field, without rates; `None` if `index` is no rate field.
 pub(super) fn windows(image: &Image, index: u32) -> Option<Vec<WindowRate>> {
     let field = image.good(index).filter(|field| field.kind() == Some(Kind::Rate))?;
-    let windows = image.heap().string(field.detail()).split('\0');
+    let windows = image.heap.string(field.detail()).split('\0');
     let windows = windows.filter_map(|item| item.parse().ok());
     Some(windows.map(|window| WindowRate { window, rate: None }).collect())
 }
