@@ -18,7 +18,7 @@ impl Files {
     /// Adds a field to the files of the last segment, or opens a further one.
     pub(crate) fn add(&self, declaration: Declaration) -> Result<Address, Error> {
         let mut need = Geometry::new(1);
-        declaration.measure(&mut need).map_err(|error| declaration.refused(error))?;
+        declaration.measure(&mut need)?;
         let mut inventory = self.inventory.lock();
         if inventory.closed {
             return Err(Error::Closed);
@@ -49,10 +49,7 @@ impl Files {
         let segment = Segment::with_prelude(&inventory.prelude, capacity);
         inventory.segments.push(segment);
         let opened = self.open_part(inventory, number).or_else(|error| {
-            if !self.settings.fallback().covers(&error) {
-                return Err(error);
-            }
-            inventory.problem.get_or_insert(error);
+            inventory.cover(error, self.settings.fallback())?;
             self.open_part_as(Reach::Memory, inventory, number).map(drop)
         });
         opened.inspect_err(|_| drop(inventory.segments.pop()))

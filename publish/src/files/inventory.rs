@@ -10,7 +10,7 @@ use super::earlier_run::EarlierRun;
 use super::family::FamilyFields;
 use super::names::Names;
 use super::segment::Segment;
-use super::settings::Settings;
+use super::settings::{Fallback, Settings};
 use crate::backend::{Mapping, OwnedFile};
 use crate::error::Error;
 use crate::schema::Schema;
@@ -170,6 +170,15 @@ impl Inventory {
             _ if self.closed => {}
             _ => part.writer.hand_back(lane),
         }
+    }
+
+    /// Keeps an error that `fallback` covers as the publisher's problem; returns any other.
+    pub(crate) fn cover(&mut self, error: Error, fallback: Fallback) -> Result<(), Error> {
+        if !fallback.covers(&error) {
+            return Err(error);
+        }
+        self.problem.get_or_insert(error);
+        Ok(())
     }
 
     /// Whether observers see the fields of `segment`.

@@ -110,12 +110,9 @@ impl Files {
         inventory.problem = problem;
         inventory.earlier = earlier;
         if let Err(error) = files.open_part(&mut inventory, 0) {
-            if !files.settings.fallback().covers(&error) {
-                return Err(error);
-            }
+            inventory.cover(error, files.settings.fallback())?;
             // Without a first file there are no further ones.
             files.place = None;
-            inventory.problem.get_or_insert(error);
             files.open_part(&mut inventory, 0)?;
         }
         files.finish_earlier_run(&mut inventory)?;
@@ -262,10 +259,7 @@ impl Files {
                 Err(error) => error,
             }
         };
-        if !fallback.covers(&error) {
-            return Err(error);
-        }
-        inventory.problem.get_or_insert(error);
+        inventory.cover(error, fallback)?;
         if !inventory.closed
             && let Some(claimed) = inventory.claim(segment, |reach| reach == Reach::Memory)
         {

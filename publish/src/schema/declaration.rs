@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mmstats_core as core;
 use mmstats_core::{
-    AttachError, FieldId, FieldSpec, Geometry, Memory, Properties, SpecError, WriteError, Writer,
+    AttachError, FieldId, FieldSpec, Geometry, Memory, Properties, WriteError, Writer,
 };
 
 use super::options::{AnyOptions, Value};
@@ -40,15 +40,15 @@ pub trait Field: Sized {
 pub struct FieldDeclaration {
     name: Strings,
     /// Shared with the declaration before, if equal.
-    description: Arc<Description>,
+    pub(super) description: Arc<Description>,
 }
 
 /// All of a declaration but the name.
 #[derive(Debug, Clone, PartialEq)]
-struct Description {
+pub(super) struct Description {
     properties: Properties,
-    unit: String,
-    help: String,
+    pub(super) unit: String,
+    pub(super) help: String,
     value: Option<Value>,
     details: Vec<String>,
 }
@@ -96,14 +96,6 @@ impl FieldDeclaration {
         self.name == other.name && *self.description == description
     }
 
-    pub(crate) fn unit(&self) -> &str {
-        &self.description.unit
-    }
-
-    pub(crate) fn help(&self) -> &str {
-        &self.description.help
-    }
-
     fn attributes(&self) -> Vec<(&str, &str)> {
         let mut strings = self.name.iter().skip(1);
         let pair = || Some((strings.next()?, strings.next()?));
@@ -146,18 +138,14 @@ pub enum Declaration {
 }
 
 impl Declaration {
-    /// Adds the room for the fields to `geometry`.
-    pub(crate) fn measure(&self, geometry: &mut Geometry) -> Result<(), SpecError> {
-        self.with_specs(|specs| match self {
+    /// Adds the room for the fields to `geometry`; an error if they break a rule.
+    pub(crate) fn measure(&self, geometry: &mut Geometry) -> Result<(), Error> {
+        let measured = self.with_specs(|specs| match self {
             Self::Field(_) | Self::Sequence(_) => geometry.add_all(specs),
             Self::Group(_) => geometry.add_group(specs),
-        })
-    }
-
-    /// The error of a rule that this declaration breaks.
-    pub(crate) fn refused(&self, error: SpecError) -> Error {
-        let label = self.fields().first().map(|field| field.label().to_owned());
-        Error::Field { label: label.unwrap_or_default(), error }
+        });
+        let label = || self.fields().first().map_or("", FieldDeclaration::label).to_owned();
+        measured.map_err(|error| Error::Field { label: label(), error })
     }
 
     /// Writes the fields into an image; returns the number of the first.

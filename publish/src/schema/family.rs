@@ -16,7 +16,7 @@ const DEFAULT_CAP: u32 = 1000;
 pub(crate) struct FamilyDeclaration {
     label: String,
     /// The keys of the attributes in which its fields differ.
-    keys: Vec<String>,
+    pub(crate) keys: Vec<String>,
     options: AnyOptions,
     /// A field of the family, to check the rules that apply to all its fields.
     example: Declaration,
@@ -46,13 +46,7 @@ impl FamilyDeclaration {
 
     /// Checks keys and options against the rules of the format.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let refused = |error| self.example.refused(error);
-        self.example.measure(&mut Geometry::new(1)).map_err(refused)
-    }
-
-    /// Number of attributes in which its fields differ.
-    pub(crate) const fn key_count(&self) -> usize {
-        self.keys.len()
+        self.example.measure(&mut Geometry::new(1))
     }
 
     /// Maximum number of combinations.

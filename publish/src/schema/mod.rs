@@ -101,10 +101,10 @@ impl Schema {
         let mut geometry = Geometry::new(lanes);
         let mut recent = RecentTexts::new();
         for declaration in &self.declarations {
-            declaration.measure(&mut geometry).map_err(|error| declaration.refused(error))?;
+            declaration.measure(&mut geometry)?;
             for field in declaration.fields() {
-                geometry.share(&mut recent, field.unit());
-                geometry.share(&mut recent, field.help());
+                geometry.share(&mut recent, &field.description.unit);
+                geometry.share(&mut recent, &field.description.help);
             }
         }
         self.families.iter().try_for_each(FamilyDeclaration::check)?;

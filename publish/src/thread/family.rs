@@ -145,7 +145,7 @@ impl<H: Field> Handles<H> {
     fn attach(lanes: &Rc<ThreadLanes>, number: usize, keys: usize) -> Result<Self, Error> {
         let fields = lanes.files.family(number)?;
         let overflow = lanes.attach(fields.declared.overflow)?;
-        let found = fields.declared.key_count();
+        let found = fields.declared.keys.len();
         if found != keys {
             return Err(Error::Labels { found, wanted: keys });
         }
