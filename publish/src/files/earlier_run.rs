@@ -128,10 +128,10 @@ impl EarlierRun {
             }
             let Some(total) = Total::new(&region, field, &lanes) else { continue };
             let followed = fields.get(index + 1).is_some_and(|f| f.kind() == Some(Kind::Rate));
-            if declared.is_none_or(|count| index > count) && !followed {
-                self.added.extend(declaration(&region, field, &name));
-            }
             let signature = Signature::new(&region, field);
+            if declared.is_none_or(|count| index > count) && !followed {
+                self.added.extend(declaration(&region, field, &name, &signature));
+            }
             match self.totals.get_mut(&name) {
                 Some((known, sum)) if *known == signature => sum.merge(total),
                 _ => drop(self.totals.insert(name, (signature, total))),
@@ -225,15 +225,16 @@ fn declaration<S: Source + ?Sized>(
     source: &S,
     field: &Field,
     (label, attributes): &Name,
+    signature: &Signature,
 ) -> Option<FieldDeclaration> {
-    let detail = field.detail().read(source, &mut [0; 4096]).to_owned();
-    let details: Vec<&str> = detail.split('\0').filter(|detail| !detail.is_empty()).collect();
+    let details: Vec<&str> =
+        signature.detail.split('\0').filter(|detail| !detail.is_empty()).collect();
     let properties = field.properties().declared();
     let _known = (properties.ty()?, properties.kind()?);
     let spec = FieldSpec { details: &details, ..FieldSpec::new(label, properties) };
     let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
     let options = AnyOptions {
-        unit: Some(field.unit().read(source, &mut [0; 63]).to_owned()),
+        unit: Some(signature.unit.clone()),
         help: field.help().read(source, &mut [0; 4096]).to_owned(),
         level: field.level(),
         aggregation: Some(field.aggregation()),

@@ -56,11 +56,11 @@ struct Combinations {
 /// The field that counts a combination.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
-    /// This one, for good.
+    /// This field, now and later.
     Field(Address),
-    /// The overflow field, for good.
+    /// The overflow field, now and later.
     AlwaysOverflow,
-    /// The overflow field, this time.
+    /// The overflow field for this lookup; a later one may differ.
     Overflow,
 }
 

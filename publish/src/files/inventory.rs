@@ -18,7 +18,7 @@ use crate::schema::declaration::Declaration;
 use crate::schema::key::Address;
 use crate::strings::Strings;
 
-/// The fields of a publisher and its files. Changed under its lock alone.
+/// The fields of a publisher and its files. Changed only under its lock.
 #[derive(Default)]
 pub(crate) struct Inventory {
     /// By number; `None` for a part that is gone.

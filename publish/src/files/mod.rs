@@ -159,6 +159,7 @@ impl Files {
         self.open_part_as(reach, inventory, segment).map(drop)
     }
 
+    /// Opens a part with all fields of a segment; returns its number.
     fn open_part_as(
         &self,
         reach: Reach,
@@ -180,33 +181,21 @@ impl Files {
             }
             _ => (Arc::new(crate::backend::private(size)?), None),
         };
-        let writer = self.write(&mapping, &geometry, inventory, segment)?;
+        let memory = Arc::clone(&mapping);
+        let mut writer = Writer::create_zeroed(memory, &geometry, self.instance, inventory.files)
+            .map_err(Error::image)?;
+        fields.write(&mut writer).map_err(Error::image)?;
+        if segment == 0 {
+            inventory.earlier.check(&writer)?;
+        }
+        inventory.earlier.fill(&mut writer)?;
+        writer.go_live();
         let named = new.map(|new| match inventory.earlier.file(new.path()) {
             Some(old) => Ok(new.publish_over(old).map_err(|unpublished| unpublished.error)?),
             None => publish(new),
         });
         let part = Part { writer, mapping, file: named.transpose()?, reach };
         Ok(inventory.push_part(segment, part))
-    }
-
-    /// Writes header and fields of a segment into new, zeroed memory.
-    fn write(
-        &self,
-        mapping: &Arc<Mapping>,
-        geometry: &Geometry,
-        inventory: &Inventory,
-        segment: usize,
-    ) -> Result<Writer<Arc<Mapping>>, Error> {
-        let mut writer =
-            Writer::create_zeroed(Arc::clone(mapping), geometry, self.instance, inventory.files)
-                .map_err(Error::image)?;
-        inventory.segments[segment].write(&mut writer).map_err(Error::image)?;
-        if segment == 0 {
-            inventory.earlier.check(&writer)?;
-        }
-        inventory.earlier.fill(&mut writer)?;
-        writer.go_live();
-        Ok(writer)
     }
 
     /// Whether this process was forked off the one that publishes.

@@ -12,7 +12,7 @@ use crate::error::Error;
 /// The directory and the name of a publisher's files.
 pub(crate) struct Place {
     pub(crate) directory: Directory,
-    /// Of the first file; the others have a number besides.
+    /// Name of the first file; further files add a number to it.
     pub(crate) name: String,
 }
 

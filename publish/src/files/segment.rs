@@ -1,6 +1,6 @@
 //! Segments: lists of fields that several files share.
 //!
-//! A publisher begins with one segment, that of its schema. Fields added at run time that find
+//! A publisher begins with one segment, which has the fields of its schema. Fields added at run time that find
 //! no room there go to a new segment, in files of their own. When the lanes of a segment run
 //! out, it gets a further file with the same fields and more lanes. So a field has one number in
 //! all files of its segment, for ever.
@@ -136,7 +136,7 @@ impl Segment {
             let wanted = if used > had / 2 { had.saturating_mul(2) } else { had };
             wanted.max(least).checked_shr(halvings).unwrap_or(0).max(need)
         };
-        // Halved until it fits; at last it is the need alone.
+        // Halved until it fits; after 32 times only `need` is left.
         let capacity = |n| Geometry {
             fields: room(had.fields, used.fields, SMALLEST.fields, need.fields, n),
             heap: room(had.heap, used.heap, SMALLEST.heap, need.heap, n),

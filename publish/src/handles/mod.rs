@@ -1,5 +1,5 @@
-//! Handles of an application: those of the core, over the memory of a publisher's lanes. Here
-//! those of plain values: counters, gauges, texts, arrays, groups, constants.
+//! Handles of an application: handles of the core over the memory of a publisher's lanes. This file
+//! has the plain values: counters, gauges, texts, arrays, groups, constants.
 
 /// Implements [`Field`] for the handle of one field: its specification, which may use the options,
 /// and the function that attaches it.

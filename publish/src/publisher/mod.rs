@@ -114,7 +114,7 @@ impl<S: Stats> Publisher<S> {
         S::local().with(first).unwrap_or_else(|work| self.with_found(work))
     }
 
-    /// The rest of [`Publisher::with`]: finds the handles among those of other publishers, or
+    /// The slow path of [`Publisher::with`]: finds the handles among those of other publishers, or
     /// makes them.
     #[cold]
     #[inline(never)]

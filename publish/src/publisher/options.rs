@@ -141,7 +141,7 @@ impl Options {
         self
     }
 
-    /// Permission to read the files. Default: the owner alone.
+    /// Permission to read the files. Default: only the owner.
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.settings.access = access;
@@ -155,7 +155,7 @@ impl Options {
     ///
     /// The new file replaces the old one in one step when all values are in it; if that fails,
     /// the old one is unchanged. The start is refused if the fields declared at the start are
-    /// not those of the file ([`Error::Schema`]), and if another process uses the file.
+    /// not the fields of the file ([`Error::Schema`]), and if another process uses the file.
     /// [`Publisher::flush`] writes the values to disk; without it they survive the end of the
     /// program, but not that of the machine.
     ///
@@ -188,7 +188,7 @@ impl Options {
         self
     }
 
-    /// Fields in addition to those of the type that is started.
+    /// Fields in addition to the fields of the type that is started.
     #[must_use]
     pub fn schema(mut self, schema: Schema) -> Self {
         self.schema = schema;

@@ -161,7 +161,7 @@ impl Sampler {
             let help = "Callbacks of sampled fields that panicked, and are not called again.";
             let options = FieldOptions::<Counter>::new().help(help);
             let declaration = Counter::declaration(PANICS.to_owned(), options.any);
-            // Without room for it the number is in `Publisher::sampling_panics` alone.
+            // Without room for the field only `Publisher::sampling_panics` has the number.
             let address = files.upgrade()?.add(declaration).ok()?;
             lane.attach(Key::new(address)).ok()
         });
