@@ -37,15 +37,37 @@ pub(crate) struct ThreadField<H> {
     pub(crate) largest: AtomicU64,
 }
 
-impl<H: Field> ThreadField<H> {
-    pub(crate) fn add(
+/// The field of a metric, for handles of type `H`.
+pub(crate) trait MetricField<H>: Clone {
+    /// Adds a field; `number` is its number among those of its kind.
+    fn add(
         registry: &Registry,
         label: String,
         options: FieldOptions<H>,
         number: usize,
-    ) -> Result<Arc<Self>, Error> {
+    ) -> Result<Self, Error>;
+}
+
+impl<H: Field> MetricField<H> for Arc<ThreadField<H>> {
+    fn add(
+        registry: &Registry,
+        label: String,
+        options: FieldOptions<H>,
+        number: usize,
+    ) -> Result<Self, Error> {
         let key = registry.add(label, options)?;
-        Ok(Arc::new(Self { number, key, largest: AtomicU64::new(0) }))
+        Ok(Self::new(ThreadField { number, key, largest: AtomicU64::new(0) }))
+    }
+}
+
+impl MetricField<Self> for SharedGauge<f64> {
+    fn add(
+        registry: &Registry,
+        label: String,
+        options: FieldOptions<Self>,
+        _number: usize,
+    ) -> Result<Self, Error> {
+        registry.shared(label, options)
     }
 }
 
@@ -55,7 +77,7 @@ pub(crate) trait Metric: Clone {
     /// Suffix of the label where a metric of another kind has the name.
     const SUFFIX: &'static str;
     type Handle: 'static;
-    type Field: Clone;
+    type Field: MetricField<Self::Handle>;
 
     fn fields(fields: &mut Fields) -> &mut FieldsByName<Self::Field>;
 
@@ -65,14 +87,6 @@ pub(crate) trait Metric: Clone {
     }
 
     fn edit(settings: &Settings) -> &Edit<Self::Handle>;
-
-    /// Adds a field; `number` is its number among those of its kind.
-    fn add(
-        registry: &Registry,
-        label: String,
-        options: FieldOptions<Self::Handle>,
-        number: usize,
-    ) -> Result<Self::Field, Error>;
 
     /// The metric with this field.
     fn new(recorder: u64, registry: &Weak<Registry>, field: Self::Field) -> Self;
@@ -163,7 +177,7 @@ impl Fields {
         registry: &Registry,
     ) -> Result<M::Field, Error> {
         let number = M::fields(self).len();
-        let add = |label| M::add(registry, label, options.clone(), number);
+        let add = |label| M::Field::add(registry, label, options.clone(), number);
         add(name.label.clone()).or_else(|error| match error {
             // A metric of another kind, or a field of the program's own, has the name.
             Error::Duplicate { .. } => add(name.with_suffix(M::SUFFIX).label),

@@ -1,10 +1,10 @@
-//! The metrics of the facade: how each gets its field, and its updates a handle of their thread.
+//! The metrics of the facade: each update goes to the handle of its thread.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use metrics::{CounterFn, GaugeFn, HistogramFn};
-use mmstats::{Counter, Error, Field, FieldOptions, Histogram, Kind, Registry, SharedGauge};
+use mmstats::{Counter, Field, FieldOptions, Histogram, Kind, Registry, SharedGauge};
 
 use crate::cache::{self, Cache, Metrics};
 use crate::fields::{Edit, Fields, FieldsByName, Metric, Settings, ThreadField};
@@ -44,15 +44,6 @@ impl Metric for metrics::Counter {
 
     members!(Counter, "counter", counters);
 
-    fn add(
-        registry: &Registry,
-        label: String,
-        options: FieldOptions<Counter>,
-        number: usize,
-    ) -> Result<Self::Field, Error> {
-        ThreadField::add(registry, label, options, number)
-    }
-
     fn new(recorder: u64, registry: &Weak<Registry>, field: Self::Field) -> Self {
         Self::from_arc(ThreadMetric::new(recorder, registry, field))
     }
@@ -63,15 +54,6 @@ impl Metric for metrics::Gauge {
     type Field = SharedGauge<f64>;
 
     members!(Gauge, "gauge", gauges);
-
-    fn add(
-        registry: &Registry,
-        label: String,
-        options: FieldOptions<SharedGauge<f64>>,
-        _number: usize,
-    ) -> Result<Self::Field, Error> {
-        registry.shared(label, options)
-    }
 
     fn new(_recorder: u64, _registry: &Weak<Registry>, field: Self::Field) -> Self {
         Self::from_arc(Arc::new(ProgramGauge(field)))
@@ -86,15 +68,6 @@ impl Metric for metrics::Histogram {
 
     fn options() -> FieldOptions<Histogram<f64>> {
         FieldOptions::new().range(1e-6, 1e9)
-    }
-
-    fn add(
-        registry: &Registry,
-        label: String,
-        options: FieldOptions<Histogram<f64>>,
-        number: usize,
-    ) -> Result<Self::Field, Error> {
-        ThreadField::add(registry, label, options, number)
     }
 
     fn new(recorder: u64, registry: &Weak<Registry>, field: Self::Field) -> Self {
