@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every link of every document: the file is there, and so is the place in it.
+"""Checks every link of every document: the file exists, and the anchor in it.
 
 Looks at relative links and images in all .md files that git knows, at anchors (of headings as GitHub
 names them, and `<a id>`), at sections that the documents of the format name in words ("section 4.5",
@@ -19,7 +19,7 @@ NAMED = re.compile(r"^\s*\[[^\]]+\]:\s+(\S+)", re.M)
 
 
 def anchors(text):
-    """The places in a document: its headings, and what has an id."""
+    """The anchors of a document: its headings, and elements with an id."""
     found, seen = set(re.findall(r'<a (?:id|name)="([^"]+)"', text)), {}
     for heading in re.findall(r"^#{1,6} +(.*?)#*$", FENCE.sub("", text), re.M):
         heading = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"<[^>]*>", "", heading))

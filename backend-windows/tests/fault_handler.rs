@@ -42,7 +42,7 @@ fn lost_file_reads_as_zeros_and_is_damaged() {
     assert!(opened.mapping().is_damaged());
     assert_eq!(word(opened.mapping(), last).load(Relaxed), 0);
     assert_eq!(word(opened.mapping(), 0).load(Relaxed), 0);
-    // A thread whose access came between the two steps continues.
+    // An access between unmapping and mapping is retried.
     fault(EXCEPTION_ACCESS_VIOLATION, false, address);
     // Another mapping of the same file is judged separately.
     let again = open(&path).unwrap();

@@ -1,4 +1,5 @@
-//! Timers, averages and histograms of several lanes as one: FORMAT.md section 4.3.
+//! Merges timers, averages and histograms of several lanes: FORMAT.md sections 4.3 and 4.5. Buckets
+//! of histograms are left to callers with an allocator.
 
 use crate::read::{ArrayView, Histogram, Scalar, WindowSum};
 use crate::types::{Aggregation, DataType};

@@ -1,4 +1,4 @@
-//! Bounds of buckets and of their ranges: FORMAT.md section 4.4.
+//! Bounds of buckets and of their ranges: FORMAT.md section 4.5.
 
 use mmstats_core::{Buckets, DataType};
 

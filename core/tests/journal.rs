@@ -203,8 +203,7 @@ fn history(begin: &Words) -> (Vec<Store>, Vec<[u64; ELEMENTS]>) {
     (writer.stores.into_inner(), states)
 }
 
-/// Whatever the writer does meanwhile, and wherever it stops, a read returns the elements after the
-/// change whose number it returns.
+/// Elements and number of a read belong to the same change, at any position of the writer.
 #[test]
 fn read_returns_one_moment() {
     for (slots, seq) in [(2, 7), (4, 7), (4, u32::MAX - 1), (8, 0)] {

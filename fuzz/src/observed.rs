@@ -1,4 +1,4 @@
-//! Everything that the observing crate computes from some files.
+//! Calls the whole interface of `mmstats-observe` for some files.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
     });
 }
 
-/// Calls everything an observer offers.
+/// Calls every function of an observer, and checks the results.
 pub fn walk(observer: &Observer) {
     let mut scratch = Scratch::new();
     for file in observer.files() {
@@ -42,9 +42,9 @@ pub fn walk(observer: &Observer) {
     }
     for program in Program::group(observer.files()) {
         let _ = (program.state(), program.instance(), program.identity());
-        program.totals().iter().for_each(|total| look(&total.reading));
+        program.totals().iter().for_each(|total| check_reading(&total.reading));
     }
-    added(observer);
+    sums(observer);
 }
 
 fn describe(file: &File) {
@@ -67,16 +67,16 @@ fn describe(file: &File) {
 fn values(file: &File, scratch: &mut Scratch) {
     let all = file.values();
     assert!(file.state() != file.state() || all.len() == file.field_count());
-    all.iter().for_each(look);
+    all.iter().for_each(check_reading);
     let lanes = file.lanes().used.min(LANES);
     for lane in (0..lanes).chain([u32::MAX]) {
         let _ = file.lane(lane);
-        file.lane_values(lane).iter().for_each(look);
+        file.lane_values(lane).iter().for_each(check_reading);
         file.visit_lane(lane, scratch, |field, _| assert!(field.index() < file.field_count()));
         file.scan(lane, |index, _| assert!((index as usize) < file.field_count()));
     }
     for field in file.fields() {
-        look(&file.value(field.index()));
+        check_reading(&file.value(field.index()));
         let _ = file.rates(field.index(), None);
         for lane in 0..lanes {
             for rate in file.rates(field.index(), Some(lane)).into_iter().flatten() {
@@ -85,14 +85,14 @@ fn values(file: &File, scratch: &mut Scratch) {
             let lines = file.events(field.index(), lane, 0).unwrap_or_default();
             if let Some(last) = lines.last() {
                 let new = file.events(field.index(), lane, last.number).unwrap_or_default();
-                assert!(new.is_empty(), "nobody writes");
+                assert!(new.is_empty(), "no new line without a writer");
             }
         }
     }
 }
 
 /// Checks the invariants of a reading.
-fn look(reading: &Reading) {
+fn check_reading(reading: &Reading) {
     let _ = reading.verdict.name();
     let Some(value) = &reading.value else { return };
     let _ = (value.as_f64(), value.only());
@@ -122,7 +122,7 @@ fn look(reading: &Reading) {
 }
 
 /// Sums over files, which must not drop when files are folded.
-fn added(observer: &Observer) {
+fn sums(observer: &Observer) {
     let files = || observer.files().iter();
     let plain = totals(files());
     let mut kept = Totals::new();
@@ -130,8 +130,8 @@ fn added(observer: &Observer) {
     kept.update(files(), None);
     assert_eq!(kept.fields().len(), plain.len());
     for (kept, plain) in kept.fields().iter().zip(&plain) {
-        look(&plain.reading);
-        assert_eq!(said(kept), said(plain), "again and again, or once");
+        check_reading(&plain.reading);
+        assert_eq!(text(kept), text(plain), "repeated updates equal one sum");
     }
     for (before, after) in plain.iter().zip(kept.fields()) {
         let second = Duration::from_secs(1);
@@ -162,7 +162,7 @@ fn identity(field: &FieldInfo) -> FieldInfo {
     field
 }
 
-fn said(total: &Total) -> String {
+fn text(total: &Total) -> String {
     format!("{:?} {:?}", total.field, total.reading)
 }
 

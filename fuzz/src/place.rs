@@ -1,4 +1,4 @@
-//! A directory of files for the targets that need real ones.
+//! A directory of real files, for the targets that need them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -44,8 +44,8 @@ pub fn clear() {
     }
 }
 
-/// The images of one input: the image; the image after some changes, as another part of the program;
-/// and the same as another program. All checksums are correct.
+/// Three images of one input: the image; a changed copy, as another part of the same program; and
+/// the changed copy as another program. All checksums are correct.
 #[must_use]
 pub fn images(data: &[u8]) -> Vec<Vec<u8>> {
     let (image, schedule) = mutate::split(data);

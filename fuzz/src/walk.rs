@@ -1,7 +1,7 @@
-//! Every accessor of the core's reader, printed.
+//! Calls every accessor of the core's reader and prints the results.
 //!
-//! The output is hashed, not kept: equal walks have equal hashes, and a walk allocates only its
-//! buffers.
+//! The output is hashed, not kept: walks with equal output have equal hashes, and a walk allocates
+//! only its buffers.
 
 use std::fmt::{self, Write};
 use std::hash::{DefaultHasher, Hasher};
@@ -53,7 +53,7 @@ pub fn image<S: Source>(source: &S) -> Seen {
     seen
 }
 
-/// Walks an image and returns the output as text, to look at a find.
+/// Walks an image and returns the output as text, to examine a find.
 pub fn text<S: Source>(source: &S) -> String {
     let mut seen = Seen { text: Some(String::new()), ..Seen::default() };
     walk(source, &mut seen);
@@ -158,7 +158,7 @@ pub fn values<S: Source>(
         say!(seen, "{lane:?} {} {:?}", lane.owners(source), lane.state());
         for (at, field) in fields.iter().enumerate() {
             value(source, &lane, field, buffer, seen);
-            // A group once: its first member.
+            // The slots of a group belong to all members: only the first one walks them.
             if at == 0 || !field.same_cell(&fields[at - 1]) {
                 slots(source, &lane, field, &fields[at..], buffer, seen);
             }
@@ -182,7 +182,7 @@ fn value<S: Source>(source: &S, lane: &Lane, field: &Field, buffer: &mut [u8], s
             mmstats_core::read::Scalar::U64(n) => sum.wrapping_add(n),
             other => panic!("{other:?}"),
         });
-        assert_eq!(sum, journal.word(0), "the total of a journal");
+        assert_eq!(sum, journal.word(0), "the total equals the sum of the elements");
         say!(seen, "{} {}", journal.number(), journal.word(1 << 20));
     }
     if let Verdict::Consistent(histogram) = lane.read_histogram(source, field, buffer) {
@@ -204,7 +204,7 @@ fn check(field: &Field, reading: &Reading<'_>) {
             assert_eq!(array.iter().count(), array.len());
             assert!(array.get(array.len()).is_none() && array.get(usize::MAX).is_none());
             let good = array.ty() != DataType::Bool || array.bytes().iter().all(|b| *b < 2);
-            assert!(good, "no bool");
+            assert!(good, "a bool other than 0 and 1");
         }
         Value::Window(sum) => {
             assert!(sum.count() >= 1 && sum.count() <= field.param());

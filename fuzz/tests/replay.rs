@@ -1,4 +1,4 @@
-//! The targets over all seeds and finds, without a fuzzer.
+//! Runs the targets on all seeds and finds, without a fuzzer.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -86,7 +86,7 @@ fn every_tool_shows_every_fixture() {
 }
 
 #[test]
-fn the_list_of_targets_is_complete() {
+fn target_list_is_complete() {
     let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
     let there: BTreeSet<_> = files(&here().join("fuzz_targets")).into_iter().map(stem).collect();
     let listed: BTreeSet<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();

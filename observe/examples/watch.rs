@@ -1,4 +1,5 @@
-//! Shows, once a second, the sums of all live programs whose labels start with a word.
+//! Shows, once a second, the sums over all live programs of the fields whose labels start with a
+//! prefix.
 //!
 //! `cargo run -p mmstats-observe --example watch -- http. [DIRECTORY]`
 

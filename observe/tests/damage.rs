@@ -369,7 +369,7 @@ fn damaged_field_or_value_keeps_others() {
     // One bit of a label.
     let label = word(descriptor(0) + d::LABEL);
     published.poke(u64::from(label) + 2, b"H");
-    assert_eq!(value(file, "hits").value, unsigned(11), "what was checked is what is used");
+    assert_eq!(value(file, "hits").value, unsigned(11), "reads use the checked copy");
     let observer = observe(directory.path());
     let file = only(&observer);
     assert_eq!(file.state(), FileState::Live);

@@ -74,7 +74,7 @@ fn events_are_in_order_after_seen_number() {
     assert_eq!((kept.last(), kept.len()), (Some(&20), 7));
     assert!(kept.is_sorted());
     assert_eq!(numbers(18), [19, 20]);
-    assert_eq!(numbers(3), kept, "what is between was overwritten");
+    assert_eq!(numbers(3), kept, "the lines in between were overwritten");
     assert_eq!((file.events(1, 0, 0), file.events(9, 0, 0)), (None, None), "no events");
     let size = u64::from(published.writer.region().size());
     assert!(truncate(&published.path, size - 1));

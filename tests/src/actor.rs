@@ -55,7 +55,7 @@ impl Actor {
         self
     }
 
-    /// Starts a role whose output behind the first line is read by the caller.
+    /// Starts a role. The caller reads its output after the first line.
     pub fn start_raw(role: &str, directory: &Path, words: &[&str]) -> (Self, ChildStdout) {
         let mut command = Command::new(program(PROGRAM));
         command.arg(role).arg(directory).args(words);

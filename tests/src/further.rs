@@ -1,4 +1,4 @@
-//! A handle of every further kind, and an update of all of them.
+//! Handles of the kinds other than plain scalars and texts, and an update of each.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,11 +10,11 @@ use mmstats::{
 /// Three states, in turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, State)]
 pub enum Phase {
-    /// Numbers that 3 divides.
+    /// Numbers divisible by 3.
     Idle,
-    /// The next ones.
+    /// Numbers with the remainder 1.
     Busy,
-    /// And the next.
+    /// Numbers with the remainder 2.
     Full,
 }
 

@@ -12,7 +12,7 @@ use mmstats_core::{
 
 use phase::Phase;
 
-/// Bytes that are enough for the image.
+/// Size of memory that holds the image, in bytes.
 pub const SIZE: usize = 48 << 10;
 /// 2026-01-01, in nanoseconds.
 const THEN: u64 = 1_767_225_600_000_000_000;

@@ -206,7 +206,7 @@ pub fn enter_exit_only_mode() -> io::Result<()> {
     let step = |what, jt, jf, k| sock_filter { code: code(what), jt, jf, k };
     let exit = u32::try_from(libc::SYS_exit).expect("a small number");
     let mut steps = [
-        // The number of the system call is the first word of what a filter sees.
+        // The number of the system call is the first word of a filter's input.
         step(BPF_LD | BPF_W | BPF_ABS, 0, 0, 0),
         step(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, exit),
         step(BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),

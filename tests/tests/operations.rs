@@ -1,8 +1,7 @@
-//! Arbitrary sequences of what programs do, against a plain model: the real publisher, and
-//! an observer that looks after each step.
+//! Arbitrary sequences of operations of programs, compared with a plain model: the real publisher,
+//! and an observer that reads after each step.
 //!
-//! A crash is what it leaves: a copy of the files as they are at that moment, which nobody
-//! holds a lock on.
+//! A crash is simulated by a copy of the files at that moment, without a lock.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
@@ -23,7 +22,7 @@ enum Op {
     Begin,
     End(usize),
     Publish(usize, usize, i64),
-    /// The program dies here; another observer finds what is left.
+    /// The program dies here; another observer reads the files it left.
     Crash,
 }
 
@@ -247,7 +246,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What goes on from run to run.
+/// Values that continue from run to run.
 #[derive(Stats)]
 struct Shop {
     orders: Counter,

@@ -33,8 +33,8 @@ pub fn inhibit() -> Inhibitor {
 fn enter() {
     let mut round = 0_u32;
     loop {
-        // Must be SeqCst, as the two accesses in `close`, because of a thread that enters and one
-        // that forks, at least one must see the other.
+        // Must be SeqCst, like the two accesses in `close`, because of a thread that enters and one
+        // that forks at least one must see the other's increment.
         HOLDERS.fetch_add(1, SeqCst);
         if FORKS.load(SeqCst) == 0 {
             return;
@@ -120,7 +120,7 @@ mod tests {
         close();
         // Much shorter than the longest wait.
         assert!(start.elapsed() < Duration::from_millis(150), "{:?}", start.elapsed());
-        // A thread that has one gets another, also now.
+        // A holder gets a second inhibitor even while a fork waits.
         drop(inhibit());
         open_in_parent();
         drop((outer, inner));
@@ -134,7 +134,7 @@ mod tests {
         });
         received.recv().unwrap();
         close();
-        assert_eq!(HOLDERS.load(SeqCst), 0, "it waited");
+        assert_eq!(HOLDERS.load(SeqCst), 0, "`close` waited for the holder");
         open_in_parent();
         holder.join().unwrap();
     }

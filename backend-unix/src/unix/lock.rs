@@ -46,7 +46,7 @@ pub(super) fn take(fd: BorrowedFd<'_>) -> Result<()> {
     let is_busy = |&errno: &Errno| errno == Errno::WOULDBLOCK;
     let has_writer = || Ok(is_held(fd).unwrap_or(true));
     wait_for_lock(|| whole(fd, FlockOperation::NonBlockingLockExclusive), is_busy, has_writer)?;
-    // Not by `is_held`, whose shared lock would replace the exclusive one.
+    // Not by `is_held`: its shared lock would replace the exclusive one.
     wait_for_lock(|| byte(fd, FlockType::WriteLock), is_busy, || Ok(byte_is_held(fd)))
 }
 

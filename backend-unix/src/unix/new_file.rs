@@ -124,7 +124,7 @@ impl NewFile {
         rustix::fs::renameat(directory, temporary.name.as_str(), directory, name)
             .map_err(&failed)?;
         temporary.made = false;
-        // Without it the new name could be lost, in a crash of the machine only.
+        // Without this a crash of the machine could lose the new name.
         let _ = rustix::fs::fsync(directory);
         Ok(())
     }
@@ -135,7 +135,7 @@ impl NewFile {
             return Err(Error::new(PUBLISH, &self.path, ErrorKind::Forked));
         }
         let Self { temporary, path, .. } = self;
-        // `create` and `set_name` make sure that there is one.
+        // `create` and `set_name` have checked the name.
         let name = path.file_name().unwrap_or_default();
         let (directory, old) = (temporary.directory.fd(), temporary.name.as_str());
         match rustix::fs::linkat(directory, old, directory, name, AtFlags::empty()) {
@@ -228,7 +228,7 @@ impl Drop for Temporary {
 fn allocate(fd: BorrowedFd<'_>, size: u64) -> rustix::io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     {
-        // On tmpfs a signal makes it start again, so a profiling timer could prevent its end.
+        // On tmpfs a signal restarts the call, so a profiling timer could prevent its end.
         for _ in 0..8 {
             match rustix::fs::fallocate(fd, rustix::fs::FallocateFlags::empty(), 0, size) {
                 Err(Errno::INTR) => {}

@@ -6,8 +6,8 @@
 //! retries the access, which then reads zeros. A thread that accesses the range in between waits.
 //! Any other exception goes to the next handler.
 //!
-//! Between the two steps the system could give the address to another thread; then the exception
-//! goes to the next handler too, and ends the process. No call does both steps on every Windows.
+//! Between unmapping and mapping another thread could allocate the address; then the exception goes
+//! to the next handler, and ends the process. No call does both steps on every version of Windows.
 #![allow(unsafe_code)] // Handles exceptions; each block has its proof.
 
 use std::sync::{Mutex, PoisonError};
@@ -49,7 +49,7 @@ unsafe extern "system" fn on_exception(pointers: *mut debug::EXCEPTION_POINTERS)
     let record = unsafe { (*pointers).ExceptionRecord };
     // SAFETY: as above.
     let record = unsafe { &*record };
-    // A thread gets an access violation between the two steps of another one. (And wine raises it
+    // An access between the two steps of another thread is an access violation. (And wine raises it
     // instead of an in-page error.)
     let handled = [code::EXCEPTION_IN_PAGE_ERROR, code::EXCEPTION_ACCESS_VIOLATION];
     // Both have at least two parameters: access and address.
@@ -99,7 +99,7 @@ fn is_committed(range: Range, address: usize) -> bool {
     known && info.State == win::MEM_COMMIT
 }
 
-/// Set once.
+/// Whether the handler is installed; it stays installed.
 static INSTALLED: Mutex<bool> = Mutex::new(false);
 /// `EXCEPTION_CONTINUE_EXECUTION`: the access is retried.
 const CONTINUE_EXECUTION: i32 = -1;

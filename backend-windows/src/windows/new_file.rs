@@ -122,7 +122,7 @@ impl NewFile {
         if old.path() != path || !old.has_its_name().map_err(&failed)? {
             return Err(Error::new(PUBLISH, &path, ErrorKind::Replaced));
         }
-        // The bytes reach the disk before the name does.
+        // The bytes must reach the disk before the name does.
         self.mapping.sync().map_err(&failed)?;
         if let Some(file) = self.file.as_ref().and_then(|temporary| temporary.file.as_ref()) {
             file.sync_all().map_err(&failed)?;

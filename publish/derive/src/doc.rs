@@ -6,7 +6,7 @@ use syn::{Attribute, Error, Expr, ExprLit, Lit, LitStr, Meta};
 ///
 /// # Errors
 ///
-/// If a part of it is made by a macro, whose text is not known here.
+/// If a macro makes a part of it: the derive sees no text of a macro.
 pub(crate) fn help(attributes: &[Attribute]) -> syn::Result<Option<LitStr>> {
     let mut text = String::new();
     let mut span = None;

@@ -51,7 +51,7 @@ impl Total {
             Value::I64(n) => vec![Scalar::I64(n)],
             Value::F64(x) => vec![Scalar::F64(x)],
             Value::F32(x) => vec![Scalar::F32(x)],
-            // Narrow elements of arrays are packed; no kind counts in them.
+            // No kind that outlives a run has narrow elements, which are packed.
             Value::Array(array) if array.ty().size() == 8 => array.iter().collect(),
             _ => return None,
         };

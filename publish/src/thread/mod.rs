@@ -46,14 +46,13 @@ impl Lane {
         }
         let make = || {
             let claim = || Self::claim(files, Fallback::Always);
-            // A file may be truncated just while a lane in it is claimed. The second claim is in
-            // another file then.
+            // A claim fails if its file is truncated meanwhile; the second one is in another file.
             claim().or_else(|_| claim()).unwrap_or_else(|error| {
-                // Only without memory for a private image.
+                // Fails only if there is no memory for a private image.
                 panic!("no memory for a lane: {error}")
             })
         };
-        // In a thread that is ending, a lane for this one call.
+        // A thread that is ending has no thread-local variables: a lane for this call only.
         LANES
             .try_with(|lanes| lanes.find(files.id, alive, make, Self::share))
             .unwrap_or_else(|_| make())

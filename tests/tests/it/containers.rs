@@ -51,7 +51,7 @@ fn programs_with_process_id_1_are_separate() {
     let namespace = |path| file(&observer, path).identity().pid_ns.unwrap();
     assert_ne!(namespace(&of_a), namespace(&of_b));
 
-    // They see each other, and so does a third one, in whose namespace both have no process id.
+    // They see each other, and a third one sees both, which have no process id in its namespace.
     assert_eq!(a.ask("look counter"), "2 of 2 live, 210");
     let mut third = Actor::start_as_first("idle", directory.path(), &["post=0"]).unwrap();
     let of_third = path_of(&third.line());

@@ -1,5 +1,4 @@
-//! A writer that dies at any instruction leaves the last published value readable:
-//! DESIGN.md section 1, promise 3.
+//! A writer that dies at any instruction leaves the last published value readable.
 
 use std::io::Read;
 use std::path::Path;
@@ -205,7 +204,7 @@ fn thread_that_panics_keeps_counters_alone() {
     assert_eq!(unsigned(&observer, "counter"), 111);
     assert_eq!(in_lane(file, 1, "u32").value.map(|v| v.only().clone()), None);
     assert_eq!(in_lane(file, 0, "u32").value.unwrap().only(), &OwnedValue::Unsigned(100));
-    // The rest of the program goes on.
+    // The other threads of the program continue.
     actor.ask("update 200");
     assert_eq!(unsigned(&look(path), "counter"), 211);
 }

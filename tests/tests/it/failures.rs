@@ -1,5 +1,5 @@
-//! What goes wrong at the start is a clear error that names the path or the field, and
-//! disturbs nobody: DESIGN.md section 6, names and planted files.
+//! A failed start is an error that names the path or the field, and changes no file of another
+//! program: bad names, planted files.
 
 use std::fs;
 #[cfg(target_os = "linux")] // modes, inodes and links
@@ -21,7 +21,7 @@ fn start_as(directory: &Path, template: &str) -> Result<Publisher<Everything>, E
     Options::new().directory(directory).files(template).start()
 }
 
-/// The error names `path` and the reason; and with a second choice the program goes on.
+/// Asserts that the error names `path` and the reason, and that `or_private` starts anyway.
 fn refused(options: &Options, path: &Path, reason: &str) {
     let error = options.clone().start::<Everything>().expect_err(reason).to_string();
     assert!(error.contains(reason), "{error}");

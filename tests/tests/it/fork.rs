@@ -1,4 +1,4 @@
-//! Forks never make two writers on one mapping: DESIGN.md section 6.
+//! Forks never make two writers on one mapping.
 
 use std::path::Path;
 

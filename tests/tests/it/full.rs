@@ -1,5 +1,4 @@
-//! A full file system is an error when the file is made, and never a signal later:
-//! DESIGN.md section 6.
+//! A full file system is an error when the file is made, and never a signal later.
 //!
 //! The role `disk` of the actor mounts a small tmpfs in its own mount namespace.
 

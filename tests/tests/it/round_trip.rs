@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use mmstats_tests::actor::directory;
 
-/// A field of some type and what is set.
+/// A value to set, with the type of its field.
 #[derive(Debug, Clone)]
 enum Set {
     Counter(u64),
@@ -102,7 +102,7 @@ fn declared() -> impl Strategy<Value = Declared> {
 /// Sets the field of a key, once there is a lane.
 type Apply = Box<dyn FnOnce(&Lane)>;
 
-/// Declares the field, and says how to set it and what is then seen.
+/// Declares the field. Returns the function that sets it, and the value that observers then read.
 fn declare(schema: &mut Schema, label: &str, field: &Declared) -> (Apply, Option<OwnedValue>) {
     let mut options = FieldOptions::<()>::new()
         .unit(&field.unit)

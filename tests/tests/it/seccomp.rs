@@ -1,5 +1,4 @@
-//! An update makes no system call, also none of a lock or an allocator: DESIGN.md section 1,
-//! promise 1.
+//! An update makes no system call, neither for a lock nor for an allocation.
 //!
 //! The strict mode of seccomp kills a process at any system call but read, write and exit. It also
 //! disables the time stamp counter, which the vDSO reads: kinds that read the clock are tested in a
@@ -179,7 +178,7 @@ fn further(file: &File, number: u32, clock: bool) {
 fn whole_program(observer: &Observer, number: u32) {
     let n = u128::from(number);
     let all = totals(observer.files());
-    // Without the field for what is beyond the cap.
+    // Without the field that counts all values beyond the cap.
     let digits = all.iter().filter(|total| total.field.attributes.starts_with("digit="));
     // Each digit was also counted once before, in each of the two lanes.
     let digits: Vec<_> = digits.map(|total| total.reading.value.clone().unwrap()).collect();

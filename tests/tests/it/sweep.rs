@@ -1,4 +1,4 @@
-//! Sweeping at the start of a publisher: DESIGN.md section 6.
+//! Sweeping at the start of a publisher.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{chown, symlink};

@@ -1,7 +1,7 @@
-//! No increment is lost, whatever threads do: DESIGN.md section 4, lanes.
+//! No increment is lost when threads start and end.
 //!
-//! Each thread counts in a lane of its own; lanes are handed on with their counters, and
-//! when they run out there is another file.
+//! Each thread counts in a lane of its own. A thread that ends hands its lane on with its counters;
+//! when all lanes are owned, the next thread opens another file.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,20 +39,20 @@ fn start(directory: &Path, lanes: u32) -> Publisher<Work> {
     Options::new().directory(directory).lanes(lanes).on_drop(OnDrop::Keep).start().unwrap()
 }
 
-/// The total as a process sees it that knows nothing but the directory.
+/// The total that another process reads, given only the directory.
 fn seen_by_another_process(directory: &Path, label: &str) -> u128 {
     Actor::start("look", directory, &[label]).line().parse().unwrap()
 }
 
-/// Waits until the threads are gone. A scope that ends waits for what was spawned in it, and not
-/// until their thread-local variables are dropped, which gives lanes back.
-fn ended<'scope>(threads: impl IntoIterator<Item = ScopedJoinHandle<'scope, ()>>) {
+/// Waits for the end of the threads, which drops their thread-local variables and hands their lanes
+/// back: the end of a scope only waits for the closures.
+fn join_all<'scope>(threads: impl IntoIterator<Item = ScopedJoinHandle<'scope, ()>>) {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
-/// 8 short-lived threads in two waves of 4, looked at while they run.
+/// 8 short-lived threads in two waves of 4, observed while they run.
 #[test]
-fn increments_by_the_thread_local_route_sum_exactly() {
+fn increments_by_with_sum_exactly() {
     let directory = directory();
     let publisher = start(directory.path(), 4);
     for wave in 1..=2 {
@@ -71,15 +71,16 @@ fn increments_by_the_thread_local_route_sum_exactly() {
                     looked.wait();
                 })
             });
-            // A counter has no value before somebody has a lane.
+            // A counter has no value before a thread owns a lane.
             together.wait();
-            // Never more than there can be, never less than before.
+            // The sum never drops, and never exceeds the increments of all waves so far.
             let (mut observer, mut last) = (look(directory.path()), before);
             let start = Instant::now();
             while finished.load(Ordering::Relaxed) < 4 {
                 assert!(start.elapsed() < Duration::from_secs(30), "the threads do not end");
                 observer.refresh();
-                // A program of 32 bits latches its counters: at this speed a reader may be refused.
+                // A program of 32 bits latches its counters: at this speed a read may be
+                // contended.
                 let reading = total(&observer, "done");
                 if cfg!(target_pointer_width = "32") && reading.verdict == Verdict::Contended {
                     continue;
@@ -90,7 +91,7 @@ fn increments_by_the_thread_local_route_sum_exactly() {
                 last = now;
             }
             looked.wait();
-            ended(threads);
+            join_all(threads);
         });
         assert_eq!(seen_by_another_process(directory.path(), "done"), end);
     }
@@ -102,7 +103,7 @@ fn increments_by_the_thread_local_route_sum_exactly() {
     assert_eq!(seen_by_another_process(directory.path(), "done"), 1_000_000);
 }
 
-/// The same by handles that each thread keeps, looked at after each wave.
+/// The same by handles that each thread keeps, observed after each wave.
 #[test]
 fn increments_by_lanes_sum_exactly() {
     let directory = directory();
@@ -135,7 +136,7 @@ fn increments_by_lanes_sum_exactly() {
     assert_eq!(unsigned(&observer, "done"), 1_000_000, "after the end too");
 }
 
-/// Observers add the files up.
+/// The sum over the files is exact.
 #[test]
 fn more_threads_than_lanes_open_further_files() {
     let directory = directory();
@@ -174,7 +175,7 @@ fn more_threads_than_lanes_open_further_files() {
     assert_eq!(seen_by_another_process(directory.path(), "done"), 11_099);
 }
 
-/// What a thread said of itself ends with it; what it counted stays.
+/// Gauges, flags and texts end with their thread; its counters stay.
 #[test]
 fn gauges_and_texts_of_an_ended_thread_are_absent() {
     let directory = directory();
@@ -197,7 +198,7 @@ fn gauges_and_texts_of_an_ended_thread_are_absent() {
         assert_eq!(total(&observer, "busy").tally.values, 2);
         assert_eq!(total(&observer, "sys.tid").tally.values, 2);
         looked.wait();
-        ended(threads);
+        join_all(threads);
     });
     let observer = look(directory.path());
     for label in ["current", "doing", "busy", "sys.tid"] {
@@ -205,7 +206,7 @@ fn gauges_and_texts_of_an_ended_thread_are_absent() {
         assert!(is_absent(&reading), "{label}: {reading:?}");
     }
     assert_eq!(unsigned(&observer, "done"), 2);
-    // Whoever gets the lane next does not start from the other's values.
+    // The next owner of the lane inherits counters only.
     let work = publisher.lane().unwrap();
     assert_eq!((work.current.get(), work.busy.get(), work.done.get()), (None, None, 1));
     work.current.add(5);
@@ -213,7 +214,7 @@ fn gauges_and_texts_of_an_ended_thread_are_absent() {
     assert_eq!(current.value.unwrap().as_f64(), Some(5.0));
 }
 
-/// Lanes needed are those of threads alive at once.
+/// The number of lanes is bounded by the number of threads alive at once.
 #[test]
 fn threads_in_turn_share_few_lanes() {
     let directory = directory();
@@ -223,7 +224,7 @@ fn threads_in_turn_share_few_lanes() {
             let publisher = &publisher;
             scope.spawn(move || {
                 for n in 0..250 {
-                    // By turns on both routes.
+                    // Alternately by `with` and by `lane`.
                     let thread = || match (n + part) % 2 {
                         0 => publisher.with(|work| work.done.add(3)),
                         _ => publisher.lane().unwrap().done.add(3),

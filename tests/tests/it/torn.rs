@@ -1,6 +1,6 @@
-//! A reader never sees a value that was not published: DESIGN.md section 1, promise 2.
+//! A reader never sees a value that was not published.
 //!
-//! One process publishes at full speed, two threads of another look without a pause.
+//! One process publishes at full speed, two threads of another read without a pause.
 
 use std::time::{Duration, Instant};
 

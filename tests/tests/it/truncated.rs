@@ -1,5 +1,5 @@
 //! A file that is truncated while an observer has it mapped is reported as damaged; the
-//! observer survives and the other files go on: DESIGN.md section 6.
+//! observer keeps running and reads the other files.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -106,8 +106,8 @@ fn truncation_during_a_look_is_damage() {
     });
 }
 
-/// A program whose own file is truncated goes on, whatever it does next. Observers say what
-/// is wrong with the file, and see the threads that come after that in the next one.
+/// Truncating a program's own file stops none of its operations. Observers report the damage of the
+/// file; threads that start later publish in the next file.
 #[test]
 fn truncation_under_its_publisher_stops_no_program() {
     for len in [0, 100, 4096] {

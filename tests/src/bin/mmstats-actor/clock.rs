@@ -42,8 +42,8 @@ unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::time
 
 /// # Safety
 ///
-/// As of the C library's: `time` is a place for a time, whose first part are the seconds.
-// SAFETY: the name is that of a function of the C library, and so is what it does.
+/// As for the C library's function: `time` points to a writable time that begins with the seconds.
+// SAFETY: the function has the name, the signature and the behaviour of the C library's function.
 #[cfg(all(target_env = "gnu", target_pointer_width = "32"))] // there is none elsewhere
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __clock_gettime64(clock: libc::clockid_t, time: *mut i64) -> c_int {

@@ -188,7 +188,7 @@ fn growth_of_a_family(directory: &Path) {
     let publisher: Publisher<Lane> = options.start().expect("a publisher");
     let lanes = [(); 3].map(|()| publisher.lane().expect("a lane"));
     let [first, second, third] = lanes.each_ref().map(|lane| lane.family(key).expect("a family"));
-    // A further file, whose two places are taken.
+    // A further file; its two lanes are taken.
     first.get(&["old"]).incr();
     second.get(&["old"]).incr();
     fill(directory, 0);

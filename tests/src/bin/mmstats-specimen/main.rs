@@ -92,7 +92,7 @@ fn beat(directory: &Path) {
         stats.pair.set(&Pair { up: twice(n), down: !twice(n).cast_signed() });
         if n == FIRST {
             println!("ready");
-            std::io::stdout().flush().expect("somebody listens");
+            std::io::stdout().flush().expect("standard output is open");
         }
         if ended.load(std::sync::atomic::Ordering::Relaxed) {
             break;

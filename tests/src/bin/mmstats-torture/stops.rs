@@ -80,7 +80,7 @@ fn stopped(actor: &Actor, directory: &Path, class: Class, word: &AtomicU64) -> R
     let told = word.load(Ordering::Acquire);
     signal(actor.pid(), Signal::Continue).map_err(|error| error.to_string())?;
     result?;
-    until("it goes on", || word.load(Ordering::Acquire) > told).map(drop)
+    until("the thread continues", || word.load(Ordering::Acquire) > told).map(drop)
 }
 
 /// The lane of the frozen thread is constant, that of the other one changes.
@@ -96,7 +96,7 @@ fn frozen(
     let load = |index: usize| words[index].get().load(Ordering::Acquire);
     steady(&observer, lane, Class::Latched4096, load(victim))?;
     let other = load(1 - victim);
-    until("the other goes on", || load(1 - victim) > other)?;
+    until("the other thread continues", || load(1 - victim) > other)?;
     steady(&observer, lane, Class::Latched4096, load(victim))?;
     let (told, file) = (load(victim), &observer.files()[0]);
     match read(file, 1 - lane, Class::Latched4096, &mut Scratch::new())? {
@@ -104,5 +104,5 @@ fn frozen(
         _ => {}
     }
     drop(frozen);
-    until("it goes on", || load(victim) > told).map(drop)
+    until("the thread continues", || load(victim) > told).map(drop)
 }

@@ -56,7 +56,8 @@ fn fork_storm(plan: &Plan, row: &mut Row) {
     });
 }
 
-/// Short threads by both routes: the sum never drops, and is exact at the end.
+/// Short threads by `Publisher::with` and `Publisher::lane`: the sum never drops, and is exact at
+/// the end.
 fn thread_storm(plan: &Plan, row: &mut Row) {
     let directory = place();
     let threads = plan.pick(2_000_u64, 10_000);
