@@ -117,7 +117,7 @@ updates! {
     events_64_record(h: &Events<64>, text: &str) { h.record(text); }
     family_hit(h: &Family<Counter, 2>, values: &[&str; 2]) { h.get(values).incr() }
     family_by_hit(h: &FamilyBy<Counter, Request<'static>>, labels: &Request<'static>) {
-        h.get(labels).incr()
+        h.get(labels).incr();
     }
 }
 
