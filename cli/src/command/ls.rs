@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::args::{TRY_DEMO, exit_codes};
 use crate::json::{self, FileHead};
-use crate::model::age::age;
+use crate::model::age;
 use crate::model::selection::Selection;
 use crate::output::{Line, Output, style};
 use crate::render::problems;

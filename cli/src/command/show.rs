@@ -99,10 +99,7 @@ pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
     let mut observer = Observer::new(selection.sources.clone());
     observer.refresh();
     let programs = observer.programs();
-    let selected: Vec<&Program<'_>> = programs
-        .iter()
-        .filter(|program| selection.includes(program, args.all, &programs))
-        .collect();
+    let selected: Vec<&Program<'_>> = selection.select(&programs, args.all).collect();
     let screen = output.screen();
     let levels = Levels::new(args, screen);
     let shown: Vec<Section<'_>> = selected

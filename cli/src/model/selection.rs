@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 
-use mmstats_observe::{FileState, Program, Sources};
+use mmstats_observe::{Program, Sources};
+
+use super::is_active;
 
 /// The arguments `PATH|PID|DIR`.
 #[derive(Debug, Default)]
@@ -33,14 +35,17 @@ impl Selection {
         self.sources.is_empty()
     }
 
-    /// Whether a program is shown: a live one always; another one if `all`, if its file was
+    /// The programs that are shown: a live one always; another one if `all`, if its file was
     /// named, or if its process id was and has no live file.
-    pub(crate) fn includes(
+    pub(crate) fn select<'p, 'a>(
         &self,
-        program: &Program<'_>,
+        programs: &'p [Program<'a>],
         all: bool,
-        programs: &[Program<'_>],
-    ) -> bool {
+    ) -> impl Iterator<Item = &'p Program<'a>> {
+        programs.iter().filter(move |program| self.includes(program, all, programs))
+    }
+
+    fn includes(&self, program: &Program<'_>, all: bool, programs: &[Program<'_>]) -> bool {
         let state = program.state();
         if !state.is_readable() {
             return false;
@@ -52,11 +57,6 @@ impl Selection {
         pid.is_some_and(|pid| self.pids.contains(&pid))
             && !programs.iter().any(|p| p.identity().pid == pid && is_active(p.state()))
     }
-}
-
-/// Whether the program may still publish.
-pub(crate) const fn is_active(state: FileState) -> bool {
-    matches!(state, FileState::Live | FileState::Unknown)
 }
 
 #[cfg(test)]

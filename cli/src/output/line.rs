@@ -49,6 +49,13 @@ impl Line {
         line
     }
 
+    /// A dimmed text after `indent` spaces.
+    pub(crate) fn remark(indent: usize, text: impl Into<String>) -> Self {
+        let mut line = Self::styled(Style::new(), " ".repeat(indent));
+        line.push(style::DIM, text);
+        line
+    }
+
     /// The text, at most `width` columns, with escape sequences for the styles and no line end.
     pub(crate) fn render(&self, width: usize) -> String {
         let cut = self.width > width;

@@ -47,17 +47,13 @@ impl Columns {
     const MAX_NUMBER: usize = 20;
 
     pub(super) fn new(rows: &[&Row], now: SystemTime) -> Self {
-        let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
+        // Longer names stand on lines of their own.
+        let labels = rows.iter().map(|row| escape::width(&name(row)));
+        let labels = labels.filter(|width| *width <= Self::MAX_LABEL);
+        let numbers = rows.iter().filter_map(|row| number(row)).map(|number| number.len());
         Self {
-            // Longer names stand on lines of their own.
-            label: widest(
-                &mut rows
-                    .iter()
-                    .map(|row| escape::width(&name(row)))
-                    .filter(|width| *width <= Self::MAX_LABEL),
-            ),
-            number: widest(&mut rows.iter().filter_map(|row| number(row)).map(|n| n.len()))
-                .min(Self::MAX_NUMBER),
+            label: labels.max().unwrap_or(0),
+            number: numbers.max().unwrap_or(0).min(Self::MAX_NUMBER),
             now,
         }
     }
@@ -84,9 +80,7 @@ fn creation_time(row: &Row) -> Option<String> {
     }
     let seconds = row.value.as_ref()?.as_f64().filter(|s| (1e6..1e11).contains(s))?;
     #[allow(clippy::cast_possible_truncation)] // In range; the fraction is not shown.
-    let time = jiff::Timestamp::from_second(seconds as i64).ok()?;
-    let local = time.to_zoned(jiff::tz::TimeZone::system());
-    Some(local.strftime("%Y-%m-%d %H:%M:%S %Z").to_string())
+    local(i128::from(seconds as i64) * 1_000_000_000, "%Y-%m-%d %H:%M:%S %Z")
 }
 
 /// The value of a timestamp, in nanoseconds since 1970.
@@ -107,27 +101,24 @@ fn ago(nanoseconds: i128, now: SystemTime) -> String {
     if past >= 0 { format!("{age} ago") } else { format!("in {age}") }
 }
 
-/// The local time in milliseconds.
-fn local(nanoseconds: i128) -> Option<String> {
-    let local = jiff::Timestamp::from_nanosecond(nanoseconds).ok()?;
-    let local = local.to_zoned(jiff::tz::TimeZone::system());
-    Some(local.strftime("%Y-%m-%d %H:%M:%S.%3f %Z").to_string())
+/// The local time, formatted as by `strftime`; `nanoseconds` since 1970.
+fn local(nanoseconds: i128, format: &str) -> Option<String> {
+    let time = jiff::Timestamp::from_nanosecond(nanoseconds).ok()?;
+    Some(time.to_zoned(jiff::tz::TimeZone::system()).strftime(format).to_string())
 }
 
 /// A long name on lines of its own.
 fn wrapped_name(name: &str) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut text = String::new();
+    let mut line = "  ".to_owned();
     for c in name.chars() {
-        let indent = if lines.is_empty() { "  " } else { "      " };
-        if indent.len() + escape::width(&text) >= Columns::MAX_NAME {
-            let text = std::mem::take(&mut text);
-            lines.push(Line::styled(Style::new(), format!("{indent}{text}")));
+        if escape::width(&line) >= Columns::MAX_NAME {
+            let full = std::mem::replace(&mut line, "      ".to_owned());
+            lines.push(Line::styled(Style::new(), full));
         }
-        text.push(c);
+        line.push(c);
     }
-    let indent = if lines.is_empty() { "  " } else { "      " };
-    lines.push(Line::styled(Style::new(), format!("{indent}{text}")));
+    lines.push(Line::styled(Style::new(), line));
     lines
 }
 
@@ -153,24 +144,16 @@ pub(super) fn field(row: &Row, columns: Columns, verbose: bool) -> Vec<Line> {
     if !verbose {
         return lines;
     }
-    lines.push(indented(description(row)));
+    lines.push(Line::remark(6, description(row)));
     if let Some(OwnedValue::Histogram(value)) = &row.value
         && let Some(buckets) = buckets(value, &row.field.unit)
     {
-        lines.push(indented(buckets));
+        lines.push(Line::remark(6, buckets));
     }
     for text in row.field.help.lines().filter(|text| !text.trim().is_empty()) {
-        lines.push(indented(escape::text(text.trim())));
+        lines.push(Line::remark(6, escape::text(text.trim())));
     }
     lines
-}
-
-/// A line below the value, indented.
-fn indented(text: impl Into<String>) -> Line {
-    let mut line = Line::new();
-    line.plain("      ");
-    line.push(style::DIM, text);
-    line
 }
 
 fn push_value(line: &mut Line, row: &Row, columns: Columns) {
@@ -218,7 +201,7 @@ fn description(row: &Row) -> String {
         let exact = to_plain(value);
         let shown = number(row).map(|number| number.replace(',', ""));
         if let Some(time) = timestamp(row) {
-            let local = local(time).map_or_else(String::new, |local| format!("{local}; "));
+            let local = local(time, "%Y-%m-%d %H:%M:%S.%3f %Z; ").unwrap_or_default();
             text.push_str(&format!("; {local}exactly {exact}"));
         } else if is_number(value) && shown.as_ref() != Some(&exact) {
             text.push_str(&format!("; exactly {exact}"));

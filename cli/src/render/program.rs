@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use mmstats_observe::{FileState, Level, Program, Verdict};
 
 use super::field::{Columns, field, name};
-use crate::model::age::age;
+use crate::model::age;
 use crate::model::row::{Row, Section};
 use crate::output::{Line, style};
 use crate::text::{escape, human};
@@ -29,13 +29,14 @@ pub(crate) fn section(section: &Section<'_>, verbose: bool, now: SystemTime) -> 
     for row in &shown {
         lines.extend(field(row, columns, verbose));
     }
-    lines.extend(hidden_count(section.hidden.iter().filter(visible)).map(remark));
+    let hidden = hidden_count(section.hidden.iter().filter(visible));
+    lines.extend(hidden.map(|text| Line::remark(2, text)));
     if section.rows.is_empty() && section.hidden.is_empty() {
-        lines.push(remark("no fields".to_owned()));
+        lines.push(Line::remark(2, "no fields"));
     }
     let refused: u64 = program.files().iter().map(|file| u64::from(file.fields_refused())).sum();
     if refused > 0 {
-        lines.push(remark(format!("{refused} fields did not fit into the file")));
+        lines.push(Line::remark(2, format!("{refused} fields did not fit into the file")));
     }
     lines
 }
@@ -55,13 +56,6 @@ fn hidden_count<'a>(hidden: impl Iterator<Item = &'a Row>) -> Option<String> {
 
 const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
-}
-
-fn remark(text: String) -> Line {
-    let mut line = Line::new();
-    line.plain("  ");
-    line.push(style::DIM, text);
-    line
 }
 
 /// `web  pid 1234  live  up 3m 12s  /path`.

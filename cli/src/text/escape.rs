@@ -89,45 +89,30 @@ pub(crate) fn width(text: &str) -> usize {
 
 /// The beginning of `text`, at most `columns` wide, with `…` where it was cut.
 pub(crate) fn clip(text: &str, columns: usize) -> Cow<'_, str> {
-    if width(text) <= columns {
-        return Cow::Borrowed(text);
+    match width(text) {
+        width if width <= columns => text.into(),
+        _ if columns == 0 => "".into(),
+        _ => format!("{}…", &text[..fitting(text.chars(), columns - 1)]).into(),
     }
-    if columns == 0 {
-        return Cow::Borrowed("");
-    }
-    let mut used = 0;
-    let mut out = String::new();
-    for c in text.chars() {
-        let next = used + c.width().unwrap_or(0);
-        if next > columns - 1 {
-            break;
-        }
-        used = next;
-        out.push(c);
-    }
-    out.push('…');
-    Cow::Owned(out)
 }
 
 /// The end of `text`, at most `columns` wide: for paths and dotted labels.
 pub(crate) fn clip_front(text: &str, columns: usize) -> Cow<'_, str> {
-    if width(text) <= columns {
-        return Cow::Borrowed(text);
+    match width(text) {
+        width if width <= columns => text.into(),
+        _ if columns == 0 => "".into(),
+        _ => format!("…{}", &text[text.len() - fitting(text.chars().rev(), columns - 1)..]).into(),
     }
-    if columns == 0 {
-        return Cow::Borrowed("");
-    }
+}
+
+/// Length in bytes of the first characters that fit into `columns`.
+fn fitting(chars: impl Iterator<Item = char>, columns: usize) -> usize {
     let mut used = 0;
-    let mut from = text.len();
-    for (at, c) in text.char_indices().rev() {
-        let next = used + c.width().unwrap_or(0);
-        if next > columns - 1 {
-            break;
-        }
-        used = next;
-        from = at;
-    }
-    Cow::Owned(format!("…{}", &text[from..]))
+    let fits = chars.take_while(|c| {
+        used += c.width().unwrap_or(0);
+        used <= columns
+    });
+    fits.map(char::len_utf8).sum()
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
-//! Text for terminals and people: escaping, limits, short numbers, units.
+//! Text for terminals and people: escaping, short numbers, units.
 
-pub(crate) mod bounded;
 pub(crate) mod escape;
 pub(crate) mod human;
 pub(crate) mod unit;

@@ -36,11 +36,15 @@ impl UnitForm {
 
 /// A number with its unit: `12.5 requests`, `1.24 MiB`.
 pub(crate) fn with_unit(x: f64, unit: &str) -> String {
-    match UnitForm::from_unit(unit) {
-        UnitForm::Plain if unit.is_empty() => human::float(x),
-        UnitForm::Plain => format!("{} {}", human::float(x), escape::text(unit)),
-        form => form.format(x),
+    followed_by(UnitForm::from_unit(unit).format(x), unit)
+}
+
+/// `number`, and the unit behind it if its form does not include it.
+pub(crate) fn followed_by(number: String, unit: &str) -> String {
+    if unit.is_empty() || UnitForm::from_unit(unit) != UnitForm::Plain {
+        return number;
     }
+    format!("{number} {}", escape::text(unit))
 }
 
 /// A rate in a narrow column: `1.24M`, `1.24 MiB`; the unit `/s` stands in the header.

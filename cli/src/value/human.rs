@@ -6,12 +6,10 @@ use mmstats_observe::{
     AverageValue, HistogramValue, OwnedValue, StateValue, TimerValue, WindowRate,
 };
 
-use super::inspect::{QUANTILES, single_state};
-use crate::text::unit::{UnitForm, with_unit};
-use crate::text::{bounded, escape, human};
+use super::{QUANTILES, UNKNOWN, bounded_hex, bounded_text, list, single_state};
+use crate::text::unit::{self, UnitForm, with_unit};
+use crate::text::{escape, human};
 
-/// Kinds of values that this version does not know.
-const UNKNOWN: &str = "?";
 /// A value of a kind that counts, while the count is 0.
 const NONE_YET: &str = "none yet";
 /// Maximum number of elements of an array.
@@ -36,14 +34,14 @@ pub(crate) fn to_human(value: &OwnedValue, unit: &str) -> String {
         OwnedValue::F32(x) => human::float(f64::from(*x)),
         OwnedValue::F64(x) => human::float(*x),
         OwnedValue::Bool(b) => if *b { "yes" } else { "no" }.to_owned(),
-        OwnedValue::Text { text, cut } => format!("\"{}\"{}", bounded::text(text), cut_mark(*cut)),
-        OwnedValue::Bytes { bytes, cut } => format!("0x{}{}", bounded::hex(bytes), cut_mark(*cut)),
+        OwnedValue::Text { text, cut } => format!("\"{}\"{}", bounded_text(text), cut_mark(*cut)),
+        OwnedValue::Bytes { bytes, cut } => format!("0x{}{}", bounded_hex(bytes), cut_mark(*cut)),
         OwnedValue::Array(elements) => {
-            bounded::list(elements, MAX_ELEMENTS, |element| to_human(element, unit))
+            list(elements, MAX_ELEMENTS, |element| to_human(element, unit))
         }
         OwnedValue::Each(each) => {
             let values: Vec<&OwnedValue> = each.iter().filter_map(|e| e.value.as_ref()).collect();
-            bounded::list(&values, MAX_ELEMENTS, |value| to_human(value, unit))
+            list(&values, MAX_ELEMENTS, |value| to_human(value, unit))
         }
         OwnedValue::Timer(value) => timer(value),
         OwnedValue::State(value) => state(value),
@@ -144,14 +142,12 @@ fn average(value: &AverageValue, unit: &str, last: &str) -> String {
 
 /// `12.3/s over 1m, 11/s over 5m`.
 fn rates(rates: &[WindowRate], unit: &str) -> String {
-    let show = |rate: f64| match UnitForm::from_unit(unit) {
-        UnitForm::Plain if unit.is_empty() => format!("{}/s", human::compact(rate)),
-        UnitForm::Plain => format!("{} {}/s", human::compact(rate), escape::text(unit)),
-        form => format!("{}/s", form.format(rate)),
-    };
     let rates = rates.iter().filter_map(|rate| Some((rate.window, rate.rate?)));
-    let texts = rates.map(|(window, rate)| format!("{} over {}", show(rate), duration(window)));
-    let texts: Vec<String> = texts.collect();
+    let text = |(window, rate)| {
+        let rate = unit::followed_by(unit::compact(rate, unit), unit);
+        format!("{rate}/s over {}", duration(window))
+    };
+    let texts: Vec<String> = rates.map(text).collect();
     if texts.is_empty() { NONE_YET.to_owned() } else { texts.join(", ") }
 }
 

@@ -6,11 +6,8 @@ use mmstats_observe::{
     AverageValue, HistogramValue, OwnedValue, StateValue, TimerValue, WindowRate,
 };
 
-use super::inspect::{QUANTILES, single_state};
-use crate::text::{bounded, escape, human};
-
-/// Kinds of values that this version does not know.
-const UNKNOWN: &str = "?";
+use super::{QUANTILES, UNKNOWN, bounded_hex, bounded_text, list, single_state};
+use crate::text::{escape, human};
 
 /// The value as text; `-` for rates without one.
 pub(crate) fn to_plain(value: &OwnedValue) -> String {
@@ -22,12 +19,12 @@ pub(crate) fn to_plain(value: &OwnedValue) -> String {
         OwnedValue::F32(x) => human::non_finite(f64::from(*x)).to_owned(),
         OwnedValue::F64(x) => human::non_finite(*x).to_owned(),
         OwnedValue::Bool(b) => b.to_string(),
-        OwnedValue::Text { text, .. } => bounded::text(text),
-        OwnedValue::Bytes { bytes, .. } => bounded::hex(bytes),
-        OwnedValue::Array(elements) => bounded::list(elements, usize::MAX, to_plain),
+        OwnedValue::Text { text, .. } => bounded_text(text),
+        OwnedValue::Bytes { bytes, .. } => bounded_hex(bytes),
+        OwnedValue::Array(elements) => list(elements, usize::MAX, to_plain),
         OwnedValue::Each(each) => {
             let values: Vec<&OwnedValue> = each.iter().filter_map(|e| e.value.as_ref()).collect();
-            bounded::list(&values, usize::MAX, |value| to_plain(value))
+            list(&values, usize::MAX, |value| to_plain(value))
         }
         OwnedValue::Timer(value) => timer(value),
         OwnedValue::State(value) => state(value),

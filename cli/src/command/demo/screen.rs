@@ -21,7 +21,7 @@ use crate::render::field::name;
 use crate::render::program;
 use crate::render::table::{Align, Cell, lines};
 use crate::text::{escape, human, unit};
-use crate::value::{shows_unit, to_human};
+use crate::value::to_human;
 
 /// The alternate screen of the terminal, until it is dropped.
 pub(super) struct Frames {
@@ -153,10 +153,7 @@ fn cells(name: String, row: &Row, previous: Option<&Snapshot>, current: &Snapsho
             (format!("mean {mean}"), rate.map(human::compact))
         }
         Some(value) => {
-            let mut text = to_human(value, &row.field.unit);
-            if !row.field.unit.is_empty() && !shows_unit(value, &row.field.unit) {
-                text = format!("{text} {}", escape::text(&row.field.unit));
-            }
+            let text = unit::followed_by(to_human(value, &row.field.unit), &row.field.unit);
             (text, rate.map(|rate| unit::compact(rate, &row.field.unit)))
         }
         None => ("-".to_owned(), None),

@@ -7,7 +7,8 @@ use globset::GlobSet;
 use mmstats_observe::{Event, File, FileId, FileState, Kind, Observer};
 
 use crate::json::JsonPath;
-use crate::model::selection::{Selection, is_active};
+use crate::model::is_active;
+use crate::model::selection::Selection;
 
 /// The ring of an events field in one lane.
 #[derive(Debug)]
@@ -113,18 +114,13 @@ impl Rings {
     pub(crate) fn new_entries(&mut self, observer: &Observer) -> Vec<Entry> {
         let mut entries = Vec::new();
         let programs = observer.programs();
-        for program in &programs {
-            if !self.selection.includes(program, self.ended, &programs) {
-                continue;
-            }
-            for file in program.files() {
-                if self.files.get(&file.id()) != Some(&FileProgress::Finished) {
-                    self.file(file, &mut entries);
-                    let active = is_active(file.state());
-                    let progress =
-                        if active { FileProgress::Active } else { FileProgress::Finished };
-                    self.files.insert(file.id(), progress);
-                }
+        let selected: Vec<_> = self.selection.select(&programs, self.ended).collect();
+        for file in selected.iter().flat_map(|program| program.files()) {
+            if self.files.get(&file.id()) != Some(&FileProgress::Finished) {
+                self.file(file, &mut entries);
+                let active = is_active(file.state());
+                let progress = if active { FileProgress::Active } else { FileProgress::Finished };
+                self.files.insert(file.id(), progress);
             }
         }
         self.started = true;

@@ -11,10 +11,9 @@ use mmstats_observe::{
     Aggregation, FieldRef, File, Kind, Observer, OwnedValue, Program, Total, Totals,
 };
 
-use crate::model::age::age;
-use crate::model::globs;
 use crate::model::progress::Progress;
-use crate::model::selection::{Selection, is_active};
+use crate::model::selection::Selection;
+use crate::model::{age, globs, is_active};
 
 /// A label or glob of the command line.
 pub(crate) struct Pattern {
@@ -126,7 +125,7 @@ impl Sampler {
     /// The labels of all programs, for suggestions.
     pub(crate) fn labels(&self) -> Vec<&str> {
         let all = self.observer.programs();
-        let programs = all.iter().filter(|program| self.selection.includes(program, false, &all));
+        let programs = self.selection.select(&all, false);
         let files = programs.flat_map(|program| program.files().iter().copied());
         files.flat_map(File::fields).filter(is_good).map(|field| field.label()).collect()
     }
@@ -137,8 +136,7 @@ impl Sampler {
         let (time, now) = (SystemTime::now(), Instant::now());
         let elapsed = self.last.map(|last| now - last);
         let all = self.observer.programs();
-        let programs: Vec<&Program<'_>> =
-            all.iter().filter(|program| self.selection.includes(program, false, &all)).collect();
+        let programs: Vec<&Program<'_>> = self.selection.select(&all, false).collect();
         let files = || programs.iter().flat_map(|program| program.files().iter().copied());
         let fields = files().flat_map(File::fields);
         add_columns(&mut self.columns, &mut self.column_of, &self.patterns, fields);
