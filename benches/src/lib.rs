@@ -37,9 +37,9 @@
 //! - These loops are bound by one store a cycle: a text of 64 bytes is ten stores, a timer six.
 //!   A `fetch_add` is bound by latency. Load on the other half of a core slows the former, not the
 //!   latter, so compare a few runs on a shared machine.
-//! - The thread-local route over one field computes the address anew each time, so each increment
-//!   waits for the store before it (about 1.5 ns). Over ten fields in turn nothing waits, and the
-//!   row shows the cost of the route itself.
+//! - `Publisher::with` (the thread-local route) over one field computes the address anew each
+//!   time, so each increment waits for the store before it (about 1.5 ns). Over ten fields in turn
+//!   nothing waits, and the row shows the cost of the route itself.
 
 #![forbid(unsafe_code)]
 

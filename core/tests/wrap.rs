@@ -147,7 +147,7 @@ fn histogram_number_wraps() {
     assert!(old.seq(&fields[HISTOGRAM]).load() < 1000, "it went round");
 }
 
-/// Fewer values than exist, for as many publishes as the ring has slots; never a wrong one.
+/// After the wrap a ring shows fewer values until all slots are rewritten, and never a wrong one.
 #[test]
 fn rings_number_wraps() {
     let old = Old::new(&FIELDS, LATE);
@@ -352,7 +352,7 @@ fn latch_contended_after_sixteen_attempts() {
         assert_eq!(loads, 2 * ATTEMPTS);
     }
     assert!(old.seq(field).load() < LATE, "it went round");
-    assert_eq!(ATTEMPTS, 16, "what the document says");
+    assert_eq!(ATTEMPTS, 16, "PROTOCOL.md section 2.2");
 }
 
 /// A journal loads the number three times in each attempt.

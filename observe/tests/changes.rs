@@ -24,7 +24,7 @@ fn file_truncated_and_extended_loses_values() {
     truncate(&published.path, size - 8);
     assert!(!only(&observer).is_whole());
     truncate(&published.path, size);
-    assert!(!only(&observer).is_whole(), "what was read in between is not known");
+    assert!(!only(&observer).is_whole(), "reads in between may have missed bytes");
     assert_eq!(only(&observer).state(), FileState::Damaged);
     let changes = observer.refresh();
     assert_eq!((changes.changed, only(&observer).state()), (1, FileState::Damaged));

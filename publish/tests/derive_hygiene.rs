@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 #![deny(dead_code, unused)]
 
-/// Types, constants and variables called as those of the macros, and as what they use.
+/// Types, constants and variables with the names that the expansion of the macros defines or uses.
 mod names {
     #![allow(non_upper_case_globals, dead_code)]
     #![allow(clippy::upper_case_acronyms)]

@@ -397,7 +397,7 @@ fn add_retire_and_count_from_many_threads() {
             // n, and one for each later round.
             assert_eq!(seen[&format!("t{thread}.f{n}")], u128::from(FIELDS), "{n} + the rest");
         }
-        assert_eq!(seen.len(), 1 + 8 * 300, "what was retired is gone");
+        assert_eq!(seen.len(), 1 + 8 * 300, "retired fields are gone");
     };
     check();
     let paths = publisher.paths();

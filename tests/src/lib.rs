@@ -1,4 +1,4 @@
-//! What the tests of the whole share with the programs that they start.
+//! Code that the tests of the whole share with the programs that they start.
 //!
 //! The tests are in `tests/it`; `mmstats-actor` is the program that publishes, forks,
 //! hangs, fills disks and gets killed in them.

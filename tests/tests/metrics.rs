@@ -1,4 +1,4 @@
-//! Children of a program that says what it does through the facade `metrics`.
+//! Children of a program that publishes through the facade `metrics`.
 #![cfg(all(unix, target_pointer_width = "64", target_has_atomic = "64"))]
 #![allow(missing_docs)]
 
@@ -10,8 +10,8 @@ use mmstats::{Lane, Options};
 use mmstats_metrics::Recorder;
 use mmstats_tests::system::{exit_now, fork_among_threads, wait_for_up_to};
 
-/// A child has only the thread that forked. What other threads of its parent were doing with the
-/// recorder at that moment does not keep it from going on.
+/// A child has only the thread that forked. It does not hang, even if other threads of its parent
+/// were using the recorder at that moment.
 ///
 /// The only test of this program, so that no other one's threads are there.
 #[test]

@@ -53,7 +53,7 @@ struct Pair {
     complement: i64,
 }
 
-/// A field, and what the model holds of it.
+/// A field, with its state in the model.
 struct Described {
     key: Any,
     label: String,
@@ -72,7 +72,7 @@ impl Described {
     }
 }
 
-/// A thread: its lane, and what it said by number of the field.
+/// A thread: its lane, and its values by number of the field.
 struct Thread {
     lane: Lane,
     gauges: BTreeMap<usize, i64>,
@@ -112,7 +112,7 @@ impl World {
                 let (gauges, texts) = Default::default();
                 self.threads.push(Thread { lane, gauges, texts });
             }
-            // What is optional goes with its thread; counters stay.
+            // Values of optional fields end with their thread; counters stay.
             Op::End(thread) if thread < self.threads.len() => drop(self.threads.remove(thread)),
             Op::Publish(thread, field, n) => self.publish(thread, field, n),
             _ => {}
@@ -168,7 +168,7 @@ impl World {
         }
     }
 
-    /// What an observer of the files must find, by label.
+    /// Values that an observer of the files must find, by label.
     fn wanted(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for (at, field) in self.fields.iter().enumerate().filter(|(_, field)| !field.retired) {
@@ -194,12 +194,12 @@ fn none() -> String {
     "-".to_owned()
 }
 
-/// Over the threads that said something.
+/// Sum over the threads with a value.
 fn sum(numbers: impl Iterator<Item = i64>) -> String {
     numbers.map(i128::from).reduce(|a, b| a + b).map_or_else(none, |sum| sum.to_string())
 }
 
-/// What an observer finds, by label, and in which state the files are.
+/// Values that an observer finds, by label, in files that all have the state.
 fn found(directory: &Path, state: FileState) -> BTreeMap<String, String> {
     let mut observer = Observer::new(Sources::new().path(directory));
     observer.refresh();
@@ -274,7 +274,7 @@ proptest! {
         prop_assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
-    /// Runs that crash or end, each going on with what the one before left.
+    /// Runs that crash or end; each continues the values of the one before.
     #[test]
     fn counters_after_crashes_continue(
         runs in proptest::collection::vec(

@@ -69,7 +69,7 @@ fn exchange(new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
     Ok(unsafe { old.assume_init() })
 }
 
-/// Restricted to what is safe in a signal handler: atomics and bare system calls.
+/// Restricted to operations that are safe in a signal handler: atomics and bare system calls.
 unsafe extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the system passes a valid `info` to a handler with SA_SIGINFO, and does not change
     // it meanwhile.

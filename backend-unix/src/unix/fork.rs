@@ -204,8 +204,8 @@ unsafe extern "C" fn after_fork_in_parent() {
     TableLock::release_in_parent();
 }
 
-/// Restricted to what is safe in the child of a program with threads: atomics and bare system
-/// calls, no allocation, no lock.
+/// Restricted to operations that are safe in the child of a program with threads: atomics and bare
+/// system calls, no allocation, no lock.
 unsafe extern "C" fn after_fork_in_child() {
     fork_gate::open_in_child();
     GENERATION.fetch_add(1, Relaxed);

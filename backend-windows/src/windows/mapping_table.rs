@@ -141,7 +141,7 @@ impl Entry {
         matches!(self.0.state.load(Relaxed), REPLACED | LOST)
     }
 
-    /// Hides the range from the handler; returns what is mapped there.
+    /// Hides the range from the handler; returns its contents.
     pub(super) fn clear(&self) -> Contents {
         loop {
             match self.0.state.load(Acquire) {

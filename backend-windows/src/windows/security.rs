@@ -121,7 +121,7 @@ pub(super) fn process_identity() -> io::Result<&'static ProcessIdentity> {
 pub(super) struct Descriptor(sec::PSECURITY_DESCRIPTOR);
 
 impl Descriptor {
-    /// For a file: its owner reads and writes, `access` says who else reads.
+    /// For a file: its owner reads and writes, other users read as `access` permits.
     pub(super) fn for_file(access: Access) -> io::Result<Self> {
         let identity = process_identity()?;
         let reader = match access {

@@ -155,7 +155,7 @@ impl World {
         for op in good {
             let before = world.fields.len();
             world.act(op);
-            assert!(world.fields.len() > before, "what was planned has room: {op:?}");
+            assert!(world.fields.len() > before, "no room for a planned field: {op:?}");
         }
         assert!(size <= world.region.size());
         Some(world)

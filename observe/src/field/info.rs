@@ -9,7 +9,7 @@ use super::combining::{Combining, Status};
 use super::reference::FieldRef;
 use super::shape::Shape;
 
-/// A field's description, copied: what the fields of several files have in common.
+/// Copy of a field's description: the properties that its fields in several files share.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FieldInfo {

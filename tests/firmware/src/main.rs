@@ -1,8 +1,8 @@
 //! A device that publishes from its main loop and reads from a timer interrupt.
 //!
 //! The first run ends with a reset by itself, the second one with a hang, after which the host
-//! reads its memory. The third run, after a reset by the host, prints what is left and ends QEMU
-//! with an exit status: 0, or 1 on failure.
+//! reads its memory. The third run, after a reset by the host, prints the retained values and ends
+//! QEMU with an exit status: 0, or 1 on failure.
 #![no_std]
 #![no_main]
 

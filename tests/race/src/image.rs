@@ -154,8 +154,8 @@ fn plain_store(region: &Region<StaticMemory>) {
     // SAFETY:
     // - valid and aligned: in the middle of a slot, whose words are multiples of 8 from a base
     //   that is a multiple of 64;
-    // - a data race, on purpose: other threads load this word meanwhile. Nothing is done with
-    //   what they load but a comparison, and the process ends with a report.
+    // - a data race, on purpose: other threads load this word meanwhile. They only compare the
+    //   loaded value, and the process ends with a report.
     unsafe { at.write(u64::from_le_bytes(*b"abcdefgh")) };
 }
 

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::meetings::Meetings;
 
-/// What is published.
+/// The published fields.
 #[derive(Stats)]
 struct Few {
     counter: Counter,

@@ -10,7 +10,7 @@ use mmstats_tests::actor::{Actor, amount, directory, path_of};
 
 /// How many a process makes: less than it may have open anywhere.
 const BATCH: usize = 400;
-/// For what takes a tenth of a second in memory, and most of one on a slow disk.
+/// Limit for steps of a tenth of a second in memory, and most of a second on a slow disk.
 const LIMIT: Duration = Duration::from_secs(15);
 
 fn files(directory: &Path) -> Vec<PathBuf> {

@@ -52,7 +52,7 @@ fn truncation_between_looks_is_damage() {
         let problem = damaged.problem().expect("a problem").to_string();
         assert!(problem.contains(victim.to_str().unwrap()), "{problem}");
         assert!(observer.problems().any(|problem| problem.path == victim));
-        // The other program is seen as before, also what it publishes now.
+        // The other program is still read, with new values too.
         assert_eq!(file(&observer, &other).state(), FileState::Live);
         assert_eq!(value(file(&observer, &other), "counter").value.unwrap().as_f64(), Some(5.0));
         // And sums are of the files that can be read.
@@ -79,8 +79,8 @@ fn truncation_during_a_look_is_damage() {
                     continue;
                 }
                 looks += 1;
-                // Before the cut each value is what was published; a value taken from a
-                // page that is gone would be 0.
+                // Before the truncation each value is a published one; a value from a lost page
+                // would be 0.
                 if !truncated.load(Ordering::Acquire) {
                     assert_eq!(readings.len(), file(&observer, &victim).field_count());
                 }

@@ -1,9 +1,9 @@
-//! Whether a reader's document is what was expected.
+//! Compares a reader's document with the expected one.
 
 use serde_json::Value;
 
-/// The first place where `got` is not as `expected`: the members of the expectation count, and
-/// what else a reader prints does not. Codes count only if `strict`.
+/// The first difference between `got` and `expected`. Members of `got` that `expected` lacks are
+/// ignored. Codes count only if `strict`.
 pub(crate) fn difference(expected: &Value, got: &Value, strict: bool) -> Option<String> {
     at("", expected, got, strict)
 }

@@ -38,7 +38,7 @@ const REST: Duration = Duration::from_millis(1);
 /// Maximum time without output of the reader.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// What was seen, of the fields in the order of `FIELDS`.
+/// Results of reads, for the fields in the order of `FIELDS`.
 #[derive(Debug, Default)]
 struct Seen {
     looks: u64,

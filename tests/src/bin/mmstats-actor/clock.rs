@@ -16,8 +16,8 @@ pub(crate) fn set(seconds: i64) {
 
 /// # Safety
 ///
-/// As of the C library's: `time` is a place for a time.
-// SAFETY: the name is that of a function of the C library, and so is what it does.
+/// As for the C library's function: `time` points to a writable time.
+// SAFETY: the function has the name, the signature and the behaviour of the C library's function.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
     type Function = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int;
