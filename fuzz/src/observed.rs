@@ -57,9 +57,11 @@ fn describe(file: &File) {
     for (index, field) in file.fields().enumerate() {
         assert_eq!(field.index(), index);
         let _ = (field.label(), field.unit(), field.help(), field.attributes_text());
-        let _ = (field.attributes().count(), field.details().count(), field.ty(), field.param());
-        let _ = (field.shape().to_string(), field.kind_name(), field.level(), field.count());
-        let _ = (field.is_optional(), field.is_retired(), field.is_array(), field.storage());
+        let properties = field.properties();
+        let _ = (field.attributes().count(), field.details().count());
+        let _ = (properties.ty(), properties.param(), properties.level(), properties.count());
+        let _ = (field.shape().to_string(), field.kind_name(), field.storage());
+        let _ = (properties.is_optional(), field.is_retired(), properties.is_array());
         assert_eq!(field.damage().is_some(), field.label().is_empty());
     }
 }
@@ -135,7 +137,7 @@ fn sums(observer: &Observer) {
     }
     for (before, after) in plain.iter().zip(kept.fields()) {
         let second = Duration::from_secs(1);
-        let rate = rate(before.field.kind(), &before.reading, &after.reading, second);
+        let rate = rate(before.field.properties.kind(), &before.reading, &after.reading, second);
         assert!(rate.is_none_or(|rate| rate >= 0.0));
         let _ = timer_mean(&before.reading, &after.reading);
     }
@@ -168,8 +170,8 @@ fn text(total: &Total) -> String {
 
 /// Counters of integers: floats depend on the order in which they are added.
 fn is_sum(total: &Total) -> bool {
-    total.field.kind() == Some(Kind::Counter)
-        && total.field.aggregation() == Aggregation::Sum
+    total.field.properties.kind() == Some(Kind::Counter)
+        && total.field.properties.aggregation() == Aggregation::Sum
         && total.reading.is_consistent()
         && matches!(total.reading.value, Some(OwnedValue::Unsigned(_)))
 }

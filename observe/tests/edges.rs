@@ -145,7 +145,7 @@ fn scan_and_visit_agree_for_every_type() {
     for (index, (scanned, wanted)) in scanned.iter().zip(wanted).enumerate() {
         // A type larger than a word of the writer is latched.
         let field = seen.field(index).unwrap();
-        let word = field.ty().unwrap().size() <= usize::BITS / 8;
+        let word = field.properties().ty().unwrap().size() <= usize::BITS / 8;
         let storage = if word { Storage::Atomic } else { Storage::Latched };
         assert_eq!(field.storage(), Some(storage), "{}", field.label());
         let wanted = wanted.map_or(RawVerdict::Absent, RawVerdict::Consistent);

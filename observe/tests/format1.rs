@@ -42,7 +42,7 @@ fn fixture_values_are_those_of_original_reader() {
                 (ty, value.as_str()),
                 (want["type"].as_str().unwrap(), want["value"].as_str().unwrap(),)
             );
-            assert_eq!((field.kind(), field.kind_name()), (None, "untyped"));
+            assert_eq!((field.properties().kind(), field.kind_name()), (None, "untyped"));
             assert_eq!(file.value(field.index()), reading);
             seen += 1;
         }

@@ -88,7 +88,7 @@ fn parts_of_instance_are_one_program() {
     assert_eq!((name.files, name.reading.tally.values), (2, 2), "of one file each");
     let hits = all.iter().find(|total| total.field.label == "hits").unwrap();
     assert_eq!((hits.files, hits.field.unit.as_str()), (3, "requests"));
-    assert_eq!(hits.field.kind(), Some(Kind::Counter));
+    assert_eq!(hits.field.properties.kind(), Some(Kind::Counter));
 }
 
 #[test]

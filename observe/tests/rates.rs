@@ -162,7 +162,7 @@ fn rate_of_absent_value_is_none() {
         std::fs::write(&path, &bytes).unwrap();
         let observer = observe(&path);
         assert_eq!(only(&observer).field(1).unwrap().damage(), None);
-        assert!(only(&observer).field(1).unwrap().is_optional());
+        assert!(only(&observer).field(1).unwrap().properties().is_optional());
         assert_eq!(of_lane(only(&observer), 0), [(1, rate), (10, rate)]);
     }
 }

@@ -9,8 +9,8 @@ use mmstats_core::{
     MemberSpec, Record, Text, Timer,
 };
 use mmstats_observe::{
-    FileState, OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Shape, Storage, TimerValue,
-    Verdict, totals,
+    FieldRef, FileState, OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Shape, Storage,
+    TimerValue, Verdict, totals,
 };
 use support::{Setup, id, observe, only, publish, simple, text, unsigned, value};
 
@@ -84,13 +84,14 @@ fn values_of_every_type_are_read() {
 
     let fields: Vec<_> = file.fields().collect();
     assert_eq!((fields[0].label(), fields[0].unit()), ("counter", "requests"));
-    assert_eq!((fields[0].help(), fields[0].kind()), ("How many.", Some(Kind::Counter)));
+    let properties: Vec<_> = fields.iter().map(FieldRef::properties).collect();
+    assert_eq!((fields[0].help(), properties[0].kind()), ("How many.", Some(Kind::Counter)));
     let attributes: Vec<_> = fields[2].attributes().collect();
     assert_eq!(attributes, [("route", "/a"), ("x", "")]);
     assert_eq!(fields[8].shape(), Shape::Array(DataType::I16, 3));
-    assert_eq!((fields[6].shape().to_string().as_str(), fields[6].count()), ("text", 5));
+    assert_eq!((fields[6].shape().to_string().as_str(), properties[6].count()), ("text", 5));
     assert!(fields[10].is_constant() && !fields[0].is_constant());
-    assert!(fields[1].is_optional() && !fields[0].is_optional());
+    assert!(properties[1].is_optional() && !properties[0].is_optional());
 }
 
 #[test]
@@ -126,7 +127,7 @@ fn scan_and_visit_agree_with_value() {
     let mut seen = vec![None; 100];
     assert!(file.scan(0, |index, verdict| {
         let field = file.field(index as usize).unwrap();
-        assert!(!field.is_constant() && field.ty() != Some(DataType::Text));
+        assert!(!field.is_constant() && field.properties().ty() != Some(DataType::Text));
         assert!(seen[index as usize].replace(verdict).is_none(), "{index} twice");
     }));
     for (i, scanned) in seen.iter().enumerate() {
@@ -302,7 +303,8 @@ fn group_members_are_of_one_publish() {
     let values = only(&observer).values();
     assert!(values[1].is_consistent() && values[1].value == values[2].value);
     assert_eq!(values[0].verdict, Verdict::Absent);
-    assert!(only(&observer).fields().skip(1).all(|field| field.kind() == Some(Kind::Gauge)));
+    let mut kinds = only(&observer).fields().skip(1).map(|field| field.properties().kind());
+    assert!(kinds.all(|kind| kind == Some(Kind::Gauge)));
 
     // A single member can be without a value.
     let bytes = std::fs::read(&published.path).unwrap();

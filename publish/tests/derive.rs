@@ -36,14 +36,14 @@ fn known(path: &Path) -> Vec<Known> {
             unit: field.unit().to_owned(),
             help: field.help().to_owned(),
             attributes: field.attributes().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-            aggregation: field.aggregation(),
-            level: match field.level() {
+            aggregation: field.properties().aggregation(),
+            level: match field.properties().level() {
                 Level::Info => "info",
                 Level::Diagnostic => "diagnostic",
                 Level::Debug => "debug",
             },
             constant: field.is_constant(),
-            optional: field.is_optional(),
+            optional: field.properties().is_optional(),
         })
         .collect()
 }
@@ -264,7 +264,10 @@ fn derive_constants_of_each_type() {
         ("empty", text(""), "text"),
     ] {
         let field = file.find(label).unwrap();
-        assert_eq!((field.shape().to_string().as_str(), field.kind()), (shape, Some(Kind::Info)));
+        assert_eq!(
+            (field.shape().to_string().as_str(), field.properties().kind()),
+            (shape, Some(Kind::Info))
+        );
         assert!(field.is_constant(), "{label}");
         assert_eq!(file.value(field.index()).value.unwrap().only(), &want, "{label}");
     }

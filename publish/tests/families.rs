@@ -88,7 +88,7 @@ fn family_adds_field_for_each_combination() {
     for total in all(directory.path()).iter().filter(|t| t.field.label == "web.requests") {
         let field = &total.field;
         assert_eq!((field.unit.as_str(), field.help.as_str()), ("requests", "Requests served."));
-        assert_eq!(field.level(), Level::Diagnostic);
+        assert_eq!(field.properties.level(), Level::Diagnostic);
     }
     for device in ["sda", "sdb", "sdc"] {
         stats.disk.reads.get(&[device]).record(Duration::from_nanos(3));

@@ -228,7 +228,7 @@ fn found(directory: &Path, state: FileState) -> BTreeMap<String, String> {
         let text = total.field.shape().to_string() == "text";
         let shown = value(total.reading.value);
         // A counter of which no thread has a lane yet has no value; that is as good as 0.
-        let counter = total.field.kind() == Some(Kind::Counter);
+        let counter = total.field.properties.kind() == Some(Kind::Counter);
         let shown = match shown.as_str() {
             "-" if text => String::new(),
             "-" if counter => "0".to_owned(),

@@ -138,8 +138,9 @@ impl Levels {
     }
 
     fn section<'a>(self, program: &'a Program<'a>, rows: Vec<Row>) -> Section<'a> {
-        let shown =
-            |row: &Row| row.field.level() <= self.max && !(self.hide_standard && row.is_standard());
+        let shown = |row: &Row| {
+            row.field.properties.level() <= self.max && !(self.hide_standard && row.is_standard())
+        };
         let (rows, hidden) = rows.into_iter().partition(shown);
         Section { program, rows, hidden }
     }

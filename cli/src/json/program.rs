@@ -130,7 +130,7 @@ fn field(row: &Row) -> FieldDocument<'_> {
         unit: &field.unit,
         help: &field.help,
         attributes: field,
-        level: field.level().name(),
+        level: field.properties.level().name(),
         lane: row.lane.map(|(_, lane)| lane),
         part: row.lane.and_then(|(part, _)| (part > 0).then_some(part)),
         value: FieldValue::from_row(row),

@@ -60,7 +60,7 @@ impl Row {
         let rows_before = rows.len();
         // An events field without a line has an empty text.
         let is_empty = |value: &OwnedValue| {
-            self.field.kind() == Some(Kind::Events)
+            self.field.properties.kind() == Some(Kind::Events)
                 && matches!(value, OwnedValue::Text { text, .. } if text.is_empty())
         };
         for part in each {
@@ -74,7 +74,7 @@ impl Row {
             }
         }
         if rows.len() == rows_before {
-            if self.field.kind() == Some(Kind::Events) {
+            if self.field.properties.kind() == Some(Kind::Events) {
                 self.verdict = Verdict::Absent;
             }
             rows.push(self);

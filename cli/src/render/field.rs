@@ -62,7 +62,7 @@ impl Columns {
 /// A value that is aligned at the right; `None` for texts, times and the like.
 fn number(row: &Row) -> Option<String> {
     let value = row.value.as_ref().filter(|value| is_number(value))?;
-    if creation_time(row).is_some() || row.field.kind() == Some(Kind::Timestamp) {
+    if creation_time(row).is_some() || row.field.properties.kind() == Some(Kind::Timestamp) {
         return None;
     }
     Some(if row.is_standard() {
@@ -85,7 +85,7 @@ fn creation_time(row: &Row) -> Option<String> {
 
 /// The value of a timestamp, in nanoseconds since 1970.
 fn timestamp(row: &Row) -> Option<i128> {
-    match row.value.as_ref().filter(|_| row.field.kind() == Some(Kind::Timestamp))? {
+    match row.value.as_ref().filter(|_| row.field.properties.kind() == Some(Kind::Timestamp))? {
         OwnedValue::Unsigned(n) => i128::try_from(*n).ok(),
         OwnedValue::Signed(n) => Some(*n),
         _ => None,
@@ -188,14 +188,14 @@ fn push_value(line: &mut Line, row: &Row, columns: Columns) {
 fn description(row: &Row) -> String {
     let (field, kind) = (&*row.field, row.field.kind_name());
     let mut text = format!("{} {kind}", field.shape());
-    if field.level() != Level::Info {
-        text.push_str(&format!(", for {}", field.level().name()));
+    if field.properties.level() != Level::Info {
+        text.push_str(&format!(", for {}", field.properties.level().name()));
     }
     if !field.unit.is_empty() {
         text.push_str(&format!(", in {}", escape::text(&field.unit)));
     }
     if kind != "info" && kind != "untyped" {
-        text.push_str(&format!(", lanes: {}", field.aggregation()));
+        text.push_str(&format!(", lanes: {}", field.properties.aggregation()));
     }
     if let Some(value) = row.value.as_ref() {
         let exact = to_plain(value);

@@ -44,8 +44,9 @@ pub(crate) fn section(section: &Section<'_>, verbose: bool, now: SystemTime) -> 
 /// The number of hidden fields, and the option that shows them.
 fn hidden_count<'a>(hidden: impl Iterator<Item = &'a Row>) -> Option<String> {
     // A field that is not combined has a row for each lane, with the same attributes.
-    let mut labels: Vec<_> =
-        hidden.map(|row| (&*row.field.label, &*row.field.attributes, row.field.level())).collect();
+    let mut labels: Vec<_> = hidden
+        .map(|row| (&*row.field.label, &*row.field.attributes, row.field.properties.level()))
+        .collect();
     labels.sort_unstable_by_key(|(label, attributes, _)| (*label, *attributes));
     labels.dedup_by_key(|(label, attributes, _)| (*label, *attributes));
     // Standard fields of level info are hidden too, but only on level info.

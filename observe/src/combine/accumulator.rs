@@ -43,10 +43,10 @@ impl Accumulator {
     pub(crate) fn new(field: &FieldRef<'_>) -> Self {
         let decoder = Decoder::new(field);
         let body = match (decoder, field.shape()) {
-            (decoder, _) if field.aggregation() == Aggregation::Each => {
+            (decoder, _) if field.properties().aggregation() == Aggregation::Each => {
                 Body::Each(decoder, Vec::new())
             }
-            _ if field.kind() == Some(Kind::Rate) => Body::Rate(Vec::new()),
+            _ if field.properties().kind() == Some(Kind::Rate) => Body::Rate(Vec::new()),
             (Decoder::Timer, _) => Body::Timer(Box::default()),
             (Decoder::Average, _) => Body::Average(AverageValue::default()),
             (Decoder::Window, _) => Body::Window(AverageValue::default()),
@@ -58,7 +58,7 @@ impl Accumulator {
             (Decoder::Plain, Shape::Array(ty, _)) if ty.is_scalar() => Body::Array(ty, Vec::new()),
             (Decoder::Plain, _) => Body::Each(Decoder::Plain, Vec::new()),
         };
-        Self::with_body(field.aggregation(), body)
+        Self::with_body(field.properties().aggregation(), body)
     }
 
     fn with_body(rule: Aggregation, body: Body) -> Self {

@@ -92,7 +92,7 @@ mod tests {
                     assert!(taken >= own + size_of::<EachValue>(), "{raw:?}");
                     assert!(taken <= 2 * own + size_of::<EachValue>(), "{raw:?}");
                     if own != 0 {
-                        kinds.insert((field.kind_name(), field.ty()));
+                        kinds.insert((field.kind_name(), field.properties().ty()));
                     }
                 });
             }

@@ -24,7 +24,7 @@ pub(crate) enum Decoder {
 
 impl Decoder {
     pub(crate) fn new(field: &FieldRef<'_>) -> Self {
-        match field.kind() {
+        match field.properties().kind() {
             Some(Kind::Timer) => Self::Timer,
             Some(Kind::Average) => Self::Average,
             Some(Kind::Window) => Self::Window,

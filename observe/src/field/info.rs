@@ -2,8 +2,8 @@
 
 use std::hash::BuildHasher;
 
+use mmstats_core::Properties;
 use mmstats_core::read::{Attributes, parse_attributes};
-use mmstats_core::{Aggregation, Kind, Level, Properties};
 
 use super::combining::{Combining, Status};
 use super::reference::FieldRef;
@@ -63,28 +63,10 @@ impl FieldInfo {
         }
     }
 
-    /// Meaning of the value; `None` if it is unknown, or of format 1.
-    #[must_use]
-    pub const fn kind(&self) -> Option<Kind> {
-        self.properties.kind()
-    }
-
     /// Name of the kind: see [`FieldRef::kind_name`].
     #[must_use]
     pub const fn kind_name(&self) -> &'static str {
         self.status.kind_name(self.properties)
-    }
-
-    /// Rule for combining values.
-    #[must_use]
-    pub const fn aggregation(&self) -> Aggregation {
-        self.properties.aggregation()
-    }
-
-    /// Level of detail, in the first file.
-    #[must_use]
-    pub const fn level(&self) -> Level {
-        self.properties.level()
     }
 
     fn combining_strings(&self) -> [&[u8]; 4] {
@@ -148,7 +130,7 @@ impl From<&FieldRef<'_>> for FieldInfo {
 
 #[cfg(test)]
 mod tests {
-    use mmstats_core::DataType;
+    use mmstats_core::{Aggregation, DataType, Kind, Level};
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! A field's description, borrowed from its file.
 
 use mmstats_core::read::{Attributes, Field, HeapStr, parse_attributes};
-use mmstats_core::{Aggregation, DataType, Kind, Level, Properties, Storage};
+use mmstats_core::{Properties, Storage};
 
 use super::combining::{Combining, Status};
 use super::heap::Heap;
@@ -103,16 +103,11 @@ impl<'a> FieldRef<'a> {
         self.string(Field::detail)
     }
 
-    /// Type, kind, rule, level, count, flags and parameter; zeros if the field is damaged.
+    /// Type, kind, rule, level, count, flags and parameter. No type and no kind if they are
+    /// unknown or the field is damaged; no kind in format 1.
     #[must_use]
     pub const fn properties(&self) -> Properties {
         self.properties
-    }
-
-    /// Type of the value or of its elements; `None` if it is unknown or damaged.
-    #[must_use]
-    pub const fn ty(&self) -> Option<DataType> {
-        self.properties.ty()
     }
 
     /// Type and number of elements.
@@ -124,29 +119,11 @@ impl<'a> FieldRef<'a> {
         }
     }
 
-    /// Meaning of the value; `None` if it is damaged, unknown, or of format 1.
-    #[must_use]
-    pub const fn kind(&self) -> Option<Kind> {
-        self.properties.kind()
-    }
-
     /// Name of the kind in the format, or `untyped` (of format 1: treat it as a gauge),
     /// `unknown` or `damaged`.
     #[must_use]
     pub const fn kind_name(&self) -> &'static str {
         self.status().kind_name(self.properties)
-    }
-
-    /// Rule for combining values over lanes and programs.
-    #[must_use]
-    pub const fn aggregation(&self) -> Aggregation {
-        self.properties.aggregation()
-    }
-
-    /// Level of detail.
-    #[must_use]
-    pub const fn level(&self) -> Level {
-        self.properties.level()
     }
 
     /// Storage class of the value; `None` if it is damaged, unknown, or of format 1.
@@ -162,30 +139,6 @@ impl<'a> FieldRef<'a> {
     #[must_use]
     pub const fn is_constant(&self) -> bool {
         matches!(self.storage(), Some(Storage::Constant))
-    }
-
-    /// Whether the value is an array of scalars.
-    #[must_use]
-    pub const fn is_array(&self) -> bool {
-        matches!(self.shape(), Shape::Array(..))
-    }
-
-    /// Number of elements, or capacity of text and bytes in bytes.
-    #[must_use]
-    pub const fn count(&self) -> u32 {
-        self.properties.count()
-    }
-
-    /// Whether a lane may have no value.
-    #[must_use]
-    pub const fn is_optional(&self) -> bool {
-        self.properties.is_optional()
-    }
-
-    /// Parameter of the kind; 0 if the kind has none.
-    #[must_use]
-    pub const fn param(&self) -> u32 {
-        self.properties.param()
     }
 
     /// Whether the field was retired, as of the last refresh: it has no value any more.

@@ -121,10 +121,10 @@ fn key(file: &File) -> Option<(Instance, u32)> {
 
 /// An accumulator for a field that is folded; `None` for other fields.
 fn accumulator(field: &FieldRef<'_>) -> Option<Accumulator> {
+    let (kind, rule) = (field.properties().kind(), field.properties().aggregation());
     let counts =
-        matches!(field.kind(), Some(Kind::Counter | Kind::Timer | Kind::Histogram | Kind::Average));
-    let rule =
-        matches!(field.aggregation(), Aggregation::Sum | Aggregation::Min | Aggregation::Max);
+        matches!(kind, Some(Kind::Counter | Kind::Timer | Kind::Histogram | Kind::Average));
+    let rule = matches!(rule, Aggregation::Sum | Aggregation::Min | Aggregation::Max);
     (counts && rule && !field.is_retired()).then(|| Accumulator::new(field))
 }
 

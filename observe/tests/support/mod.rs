@@ -199,8 +199,9 @@ pub fn walk(observer: &Observer) {
         for (index, field) in file.fields().enumerate() {
             assert_eq!(field.index(), index);
             let _ = (field.label(), field.unit(), field.help(), field.attributes().count());
-            let _ = (field.shape().to_string(), field.kind_name(), field.level());
-            let _ = (field.is_optional(), field.is_retired(), field.count(), field.storage());
+            let _ = (field.shape().to_string(), field.kind_name(), field.storage());
+            let (properties, _) = (field.properties(), field.is_retired());
+            let _ = (properties.level(), properties.is_optional(), properties.count());
             assert_eq!(field.damage().is_some(), field.label().is_empty());
             let _ = file.value(index);
         }

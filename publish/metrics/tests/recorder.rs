@@ -72,7 +72,7 @@ fn recorder_names_labels_units_and_descriptions_published() {
     let all = all(place.path());
     let about = |label: &str| {
         let field = &all.iter().find(|t| t.field.label == label).unwrap().field;
-        (field.unit.as_str(), field.help.as_str(), field.level())
+        (field.unit.as_str(), field.help.as_str(), field.properties.level())
     };
     assert_eq!(about("requests"), ("", "Requests served.", Level::Info));
     assert_eq!(about("queue.bytes"), ("bytes", "Waiting.", Level::Info));

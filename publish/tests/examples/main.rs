@@ -81,7 +81,7 @@ mod check {
         let share = waiting.map(|n| OwnedValue::F64(f64::from(n) / 1_000.0));
         assert_eq!(seen.value("gauge", "shards.share"), OwnedValue::Array(share.into()));
         assert_eq!(seen.field("shards.share").shape(), Shape::Array(DataType::F64, 4));
-        assert_eq!(seen.field("shards.share").aggregation(), Aggregation::Mean);
+        assert_eq!(seen.field("shards.share").properties.aggregation(), Aggregation::Mean);
     }
 
     pub(super) fn average(program: &mut Program) {
@@ -161,7 +161,7 @@ mod check {
         // One thread has the value `true`.
         assert_eq!(gauge("pool.draining"), Some(OwnedValue::Unsigned(1)));
         assert_eq!(seen.field("pool.draining").shape(), Shape::One(DataType::Bool));
-        assert_eq!(seen.field("pool.peak").aggregation(), Aggregation::Max);
+        assert_eq!(seen.field("pool.peak").properties.aggregation(), Aggregation::Max);
     }
 
     pub(super) fn group(program: &mut Program) {

@@ -241,8 +241,8 @@ proptest! {
             let attributes: Vec<_> =
                 seen.attributes().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
             prop_assert_eq!(&attributes, &field.attributes);
-            prop_assert_eq!(seen.aggregation(), field.aggregation);
-            prop_assert_eq!(seen.level(), field.level);
+            prop_assert_eq!(seen.properties().aggregation(), field.aggregation);
+            prop_assert_eq!(seen.properties().level(), field.level);
             prop_assert_eq!(seen.damage(), None);
             let reading = &readings[index];
             let value = reading.value.as_ref().map(OwnedValue::only);

@@ -36,7 +36,7 @@ pub(super) fn number_line(
     for row in snapshot
         .rows
         .iter()
-        .filter(|row| row.lane.is_none() && row.field.kind() != Some(Kind::Info))
+        .filter(|row| row.lane.is_none() && row.field.properties.kind() != Some(Kind::Info))
     {
         // Without the prefix that all labels share.
         let label =

@@ -141,7 +141,7 @@ fn fit(header: Line, mut body: Vec<Line>, foot: Vec<Line>, height: usize) -> Vec
 
 fn is_visible(row: &Row) -> bool {
     !row.field.label.starts_with("sys.")
-        && row.field.kind() != Some(Kind::Info)
+        && row.field.properties.kind() != Some(Kind::Info)
         && row.verdict != Verdict::Retired
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// Increase of a counter or timer since `previous`, per second.
     pub(super) fn rate(&self, row: &Row, previous: &Self) -> Option<f64> {
-        if !matches!(row.field.kind(), Some(Kind::Counter | Kind::Timer)) {
+        if !matches!(row.field.properties.kind(), Some(Kind::Counter | Kind::Timer)) {
             return None;
         }
         let old = previous.rows.iter().find(|old| series(old) == series(row))?;

@@ -151,7 +151,7 @@ impl Rings {
 
     fn file(&mut self, file: &File, entries: &mut Vec<Entry>) {
         for field in file.fields() {
-            let selected = field.kind() == Some(Kind::Events)
+            let selected = field.properties().kind() == Some(Kind::Events)
                 && self.filter.as_ref().is_none_or(|filter| filter.is_match(field.label()));
             if !selected {
                 continue;

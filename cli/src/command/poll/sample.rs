@@ -164,7 +164,7 @@ impl Sampler {
         }
         let patterns = Arc::clone(&self.patterns);
         let mut rest = Totals::filtered(move |field| {
-            !is_running(field.kind())
+            !is_running(field.properties().kind())
                 && patterns.iter().any(|pattern| pattern.matches(field.label()))
         });
         rest.update(files(), None);
@@ -219,7 +219,7 @@ fn add_columns<'a>(
             let label: Rc<str> = label.into();
             // The number is set below, when all are known.
             column_of.insert(Rc::clone(&label), u32::MAX);
-            new.push(Column { label, unit: field.unit().into(), kind: field.kind() });
+            new.push(Column { label, unit: field.unit().into(), kind: field.properties().kind() });
         }
     }
     for column in new.into_iter().flatten() {
@@ -255,7 +255,7 @@ fn running_values(
         let hasher = BuildHasherDefault::<DefaultHasher>::new();
         let mut totals = Totals::filtered(move |field| {
             let label = field.label();
-            is_running(field.kind())
+            is_running(field.properties().kind())
                 && (passes == 1 || hasher.hash_one(label) % passes as u64 == pass as u64)
                 && patterns.iter().any(|pattern| pattern.matches(label))
         });
@@ -323,7 +323,7 @@ fn gauge(totals: &[&Total]) -> ColumnValue {
     numbers.push(number);
     let fold = |f: fn(f64, f64) -> f64| numbers.iter().copied().reduce(f).unwrap_or(number);
     #[allow(clippy::cast_precision_loss)] // Not that many fields.
-    ColumnValue::Value(OwnedValue::F64(match first.field.aggregation() {
+    ColumnValue::Value(OwnedValue::F64(match first.field.properties.aggregation() {
         Aggregation::Min => fold(f64::min),
         Aggregation::Max => fold(f64::max),
         Aggregation::Mean => numbers.iter().sum::<f64>() / numbers.len() as f64,
