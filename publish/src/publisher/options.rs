@@ -237,6 +237,18 @@ impl Options {
     }
 }
 
+impl<S: Stats> Publisher<S> {
+    /// Creates the file and publishes, with the settings of the environment: short for
+    /// `Options::from_env().start()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::start`].
+    pub fn start() -> Result<Self, Error> {
+        Options::from_env().start()
+    }
+}
+
 /// Publishes for as long as the guard lives, with the settings of the environment
 /// ([`Options::from_env`]).
 ///
