@@ -6,7 +6,7 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use mmstats::{Counter, Error, ErrorCode, FieldOptions, Options, Stats};
+use mmstats::{Counter, Error, ErrorCode, FieldOptions, Options, Publisher, Stats};
 use mmstats_observe::{Observer, OwnedValue, Sources, totals};
 use support::file_names;
 
@@ -109,9 +109,9 @@ fn options_init_publisher_is_global() {
 }
 
 #[test]
-fn from_env_wrong_variable_is_reported() {
+fn start_with_wrong_variable_is_refused() {
     if is_child() {
-        let error = Options::from_env().start::<Web>().unwrap_err();
+        let error = Publisher::<Web>::start().unwrap_err();
         let mmstats = mmstats::init();
         let problem = mmstats.problem().unwrap();
         assert_eq!(problem.to_string(), error.to_string());
@@ -125,7 +125,7 @@ fn from_env_wrong_variable_is_reported() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().to_str().unwrap();
     let output = |name: &str, value: &str| {
-        run("from_env_wrong_variable_is_reported", &[("MMSTATS_PATH", path), (name, value)])
+        run("start_with_wrong_variable_is_refused", &[("MMSTATS_PATH", path), (name, value)])
     };
     let cases = [
         ("LANES", "0", "a number from 1 to 65536"),
