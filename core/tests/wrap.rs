@@ -144,7 +144,7 @@ fn histogram_number_wraps() {
             });
         }
     }
-    assert!(old.seq(&fields[HISTOGRAM]).load() < 1000, "it went round");
+    assert!(old.seq(&fields[HISTOGRAM]).load() < 1000, "the number wrapped around");
 }
 
 /// After the wrap a ring shows fewer values until all slots are rewritten, and never a wrong one.
@@ -351,7 +351,7 @@ fn latch_contended_after_sixteen_attempts() {
         assert_eq!(contended, expected.is_none(), "one that rests after {rests_after}");
         assert_eq!(loads, 2 * ATTEMPTS);
     }
-    assert!(old.seq(field).load() < LATE, "it went round");
+    assert!(old.seq(field).load() < LATE, "the number wrapped around");
     assert_eq!(ATTEMPTS, 16, "PROTOCOL.md section 2.2");
 }
 
@@ -400,7 +400,7 @@ fn journal_contended_after_sixteen_attempts() {
         assert_eq!(contended, expected.is_some(), "{count} changes after load {at}");
         assert_eq!(loads, expected.unwrap_or(3), "{count} changes after load {at}");
     }
-    assert!(old.seq(field).load() < LATE, "it went round");
+    assert!(old.seq(field).load() < LATE, "the number wrapped around");
 }
 
 /// A window that always changes is contended; a line of a ring is absent or right.

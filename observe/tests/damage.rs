@@ -283,7 +283,7 @@ fn file_with_two_names_is_shown_once() {
     let sources = Sources::new().path(directory.path()).path(&published.path);
     let mut observer = Observer::new(sources);
     observer.refresh();
-    assert!(only(&observer).named(), "also named by the user");
+    assert!(only(&observer).named(), "found in the directory, then named");
     assert!(observer.refresh().is_empty());
     assert_eq!(totals(observer.files())[0].reading.value, unsigned(7));
 }

@@ -232,7 +232,7 @@ fn timer_section_records_on_drop() {
     let running = one.handle.start();
     std::thread::sleep(PAUSE);
     assert!(running.elapsed() >= PAUSE);
-    assert_eq!(timer(&one).count, 0, "it is still running");
+    assert_eq!(timer(&one).count, 0, "a running timer counts nothing");
     drop(running);
     let first = timer(&one);
     assert_eq!(first.count, 1);

@@ -144,23 +144,27 @@ impl Actor {
     /// Sends a request, and returns the answer.
     pub fn ask(&mut self, request: &str) -> String {
         let stdin = self.child.stdin.as_mut().expect("piped");
-        writeln!(stdin, "{request}").expect("it listens");
+        writeln!(stdin, "{request}").expect("the actor reads its input");
         self.line()
     }
 
     /// Sends a request that has no answer.
     pub fn tell(&mut self, request: &str) {
         let stdin = self.child.stdin.as_mut().expect("piped");
-        writeln!(stdin, "{request}").expect("it listens");
+        writeln!(stdin, "{request}").expect("the actor reads its input");
     }
 
     /// Kills it by a signal that it cannot catch.
     pub fn kill(&mut self) {
         // `wait` closes the input, at which processes that die with this one would end cleanly.
         self.stdin = self.child.stdin.take();
-        self.child.kill().expect("it is ours");
-        let status = self.child.wait().expect("it is ours");
-        assert!(was_killed(status), "it ended before: {status:?}; {}", self.errors());
+        self.child.kill().expect("a child of this process");
+        let status = self.child.wait().expect("a child of this process");
+        assert!(
+            was_killed(status),
+            "the actor ended before the signal: {status:?}; {}",
+            self.errors()
+        );
     }
 
     /// Closes its input and waits until it ends.
@@ -168,10 +172,10 @@ impl Actor {
         let start = Instant::now();
         drop(self.child.stdin.take());
         loop {
-            if let Some(status) = self.child.try_wait().expect("it is ours") {
+            if let Some(status) = self.child.try_wait().expect("a child of this process") {
                 return status;
             }
-            assert!(start.elapsed() < LIMIT, "it does not end");
+            assert!(start.elapsed() < LIMIT, "the actor does not end");
             std::thread::sleep(Duration::from_millis(2));
         }
     }

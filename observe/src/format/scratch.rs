@@ -79,6 +79,6 @@ mod tests {
         assert!(buffer.bytes.is_empty());
         buffer.bytes(1 << 20);
         buffer.shrink();
-        assert_eq!(buffer.bytes.len(), 1 << 20, "so much is kept");
+        assert_eq!(buffer.bytes.len(), 1 << 20, "1 MiB is kept");
     }
 }

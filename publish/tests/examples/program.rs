@@ -94,7 +94,7 @@ impl Program {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
-        assert!(!status.success(), "it had ended before: {status}");
+        assert!(!status.success(), "the example ended before the signal: {status}");
     }
 
     /// Closes its standard input, which ends it; its file must be gone.

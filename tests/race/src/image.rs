@@ -104,11 +104,11 @@ fn publish(region: &Region<StaticMemory>, lane: u32) {
 
 /// Reads everything once; returns the number of updates.
 fn look(region: &Region<StaticMemory>) -> u128 {
-    let image = Image::open(region).expect("it is sound");
+    let image = Image::open(region).expect("a valid image");
     let mut buffer = vec![0; 4096];
     let mut updates = 0;
     for field in image.fields() {
-        let field = field.expect("it is sound");
+        let field = field.expect("a valid field");
         for lane in 0..4 {
             match image.read(lane, &field, &mut buffer) {
                 Verdict::Damaged(error) => panic!("field {}: {error}", field.index()),
@@ -144,7 +144,7 @@ fn look(region: &Region<StaticMemory>) -> u128 {
 /// The planted fault: a plain store into the slot of a text.
 #[allow(unsafe_code)]
 fn plain_store(region: &Region<StaticMemory>) {
-    let image = Image::open(region).expect("it is sound");
+    let image = Image::open(region).expect("a valid image");
     let text = image.fields().flatten().find(|field| field.index() == TEXT).expect("the text");
     let Verdict::Consistent(lane) = image.lane(0) else { panic!("lane 0 was claimed") };
     // Behind the cell's head, and the length in the first slot.
@@ -181,7 +181,7 @@ pub(crate) fn run(planted: bool) {
             // Adds and retires fields as long as there is room.
             if let Ok(id) = writer.add(&FieldSpec::counter("late")) {
                 assert!(id.index() >= LATE);
-                writer.retire(id).expect("it is there");
+                writer.retire(id).expect("the field exists");
             }
         }
     };

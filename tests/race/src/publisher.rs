@@ -54,7 +54,7 @@ pub(crate) fn run() {
             let few = {
                 let _setting_up = setting_up.lock();
                 if let Ok(key) = publisher.add::<Counter>("late", FieldOptions::new()) {
-                    publisher.retire(key).expect("it is there");
+                    publisher.retire(key).expect("the field exists");
                 }
                 let few = publisher.lane().expect("a lane");
                 (0..4).for_each(|n| update(&few, n));
@@ -94,5 +94,5 @@ pub(crate) fn run() {
         }
     });
     drop(publisher);
-    std::fs::remove_dir_all(&directory).expect("it is ours");
+    std::fs::remove_dir_all(&directory).expect("the owner may");
 }

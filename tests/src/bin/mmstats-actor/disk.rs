@@ -237,7 +237,7 @@ fn quota(directory: &Path) {
     let target = directory.join("published");
     fs::create_dir(&target).expect("a directory");
     std::os::unix::fs::chown(&target, Some(USER), Some(USER)).expect("the super-user may");
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).expect("the owner may");
     system::become_user(USER).expect("the super-user may");
     bounded(&target, "quota");
 }
@@ -254,7 +254,8 @@ pub(crate) fn bounded(directory: &Path, why: &str) {
     assert!(private.problem().is_some());
     private.with(|stats| stats.update(1));
 
-    let first: Publisher<Everything> = options(directory).lanes(2).start().expect("it fits");
+    let first: Publisher<Everything> =
+        options(directory).lanes(2).start().expect("room for a file");
     let lanes: Vec<_> = std::iter::from_fn(|| first.lane().ok()).take(1000).collect();
     assert!((2..1000).contains(&lanes.len()), "{} lanes", lanes.len());
     lanes.iter().for_each(|stats| stats.update(1));
@@ -319,7 +320,7 @@ pub(crate) fn planted(directory: &Path, words: &[String]) {
     let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
     let fill = |place: &Path| {
         fs::write(place.join("planted.mmst"), &image).expect("a file");
-        mode(&place.join("planted.mmst"), 0o644).expect("it is ours");
+        mode(&place.join("planted.mmst"), 0o644).expect("the owner may");
     };
     let give = |path: &Path| std::os::unix::fs::chown(path, Some(USER), Some(USER));
     match plant.as_str() {
@@ -336,7 +337,7 @@ pub(crate) fn planted(directory: &Path, words: &[String]) {
             if plant == "mode" {
                 give(&own).expect("the super-user may");
             }
-            mode(&own, if plant == "readable" { 0o755 } else { 0o777 }).expect("it is ours");
+            mode(&own, if plant == "readable" { 0o755 } else { 0o777 }).expect("the owner may");
         }
         "file" => fs::write(&own, "a file").expect("a file"),
         "pipe" => {
@@ -359,7 +360,7 @@ pub(crate) fn planted(directory: &Path, words: &[String]) {
     } else {
         assert!(path.starts_with(format!("/tmp/mmstats-{USER}")), "{}", path.display());
         let after = (names(target), fs::symlink_metadata(&own).ok().map(|data| data.len()));
-        assert_eq!(before, after, "it was changed");
+        assert_eq!(before, after, "the planted entry was changed");
     }
     say("passed");
 }

@@ -24,7 +24,7 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
             ("update", n) => stats.update(n.parse().expect("a number")),
             ("wait", pid) => {
                 let killed = !system::wait_for(pid.parse().expect("a process id"));
-                assert!(killed, "it ended by itself");
+                assert!(killed, "the worker ended by itself");
             }
             ("fork", how) => {
                 if system::fork().expect("a child").is_none() {

@@ -120,7 +120,8 @@ pub(crate) fn threads(directory: &Path, words: &[String]) {
 pub(crate) fn recycle(directory: &Path) {
     let start = || {
         // The next process gets the number after this one.
-        std::fs::write("/proc/sys/kernel/ns_last_pid", "300").expect("it is our namespace");
+        std::fs::write("/proc/sys/kernel/ns_last_pid", "300")
+            .expect("permission in this namespace");
         let mut actor = Actor::start("idle", directory, &["name=web"]);
         let ready = actor.line();
         (actor, ready.splitn(3, ' ').nth(2).expect("a path").to_owned())

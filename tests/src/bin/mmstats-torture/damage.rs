@@ -57,14 +57,14 @@ impl Scene {
     fn new() -> Self {
         let directory = place();
         let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode));
-        mode(directory.path(), 0o755).expect("it is ours");
+        mode(directory.path(), 0o755).expect("the owner may");
         let (mut dead, victim) = start(directory.path(), "victim");
         dead.ask("update 5");
         dead.kill();
         let bytes = fs::read(&victim).expect("a file");
         let (mut live, live_path) = start(directory.path(), "live");
         live.ask("update 7");
-        mode(&live_path, 0o644).expect("it is ours");
+        mode(&live_path, 0o644).expect("the owner may");
         Self { directory, victim, bytes, live, live_path }
     }
 
@@ -78,7 +78,7 @@ impl Scene {
         let _ = fs::remove_file(&self.victim);
         let new = self.path().join("restored");
         fs::write(&new, &self.bytes).expect("a file");
-        fs::set_permissions(&new, Permissions::from_mode(0o644)).expect("it is ours");
+        fs::set_permissions(&new, Permissions::from_mode(0o644)).expect("the owner may");
         fs::rename(&new, &self.victim).expect("the victim's name");
         let _ = fs::remove_file(self.path().join("moved.mmst"));
     }
@@ -102,7 +102,7 @@ impl Scene {
             Fault::Noise => (0..20).for_each(|_| noise(0, 16, random() % len)),
             Fault::HeaderNoise => noise(0, 4, random() % 192),
             Fault::Unreadable => {
-                fs::set_permissions(path, Permissions::from_mode(0o000)).expect("it is ours");
+                fs::set_permissions(path, Permissions::from_mode(0o000)).expect("the owner may");
             }
             Fault::Link => {
                 fs::remove_file(path).expect("the victim");
@@ -260,7 +260,7 @@ fn as_stranger(command: &mut std::process::Command, directory: &Path) {
     let copy = directory.join("tool");
     if !copy.exists() {
         fs::copy(command.get_program(), &copy).expect("the tool");
-        fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("it is ours");
+        fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("the owner may");
     }
     let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
     let mut other = std::process::Command::new(copy);

@@ -91,7 +91,7 @@ fn directory_removed(replaced: bool) -> Result<(), String> {
     let mut actor = Actor::start("idle", &directory, &["lanes=2"]);
     let path = path_of(&actor.line());
     let observer = look(&directory);
-    fs::remove_dir_all(&directory).expect("it is ours");
+    fs::remove_dir_all(&directory).expect("the owner may");
     if replaced {
         fs::create_dir(&directory).expect("a directory");
         fs::write(&path, "somebody else's").expect("a file");
