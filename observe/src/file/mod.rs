@@ -29,16 +29,10 @@ pub struct File {
     key: u64,
     /// Set when a truncation is noticed.
     truncated: OnceLock<Problem>,
-    handle: Handle,
-}
-
-/// Whether the file is kept open, besides being mapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Handle {
-    /// Open, and not counted yet.
-    New,
-    Open,
-    Closed,
+    /// Whether the file was closed; it stays mapped.
+    closed: bool,
+    /// Whether the handle is counted.
+    counted: bool,
 }
 
 /// The result of a refresh.
@@ -75,7 +69,8 @@ impl File {
             content: Content::UNREADABLE,
             key,
             truncated: OnceLock::new(),
-            handle: Handle::New,
+            closed: false,
+            counted: false,
         };
         match content {
             Ok(content) => {
@@ -88,8 +83,8 @@ impl File {
         Ok(file)
     }
 
-    /// Looks at the file again. An error means that the file is gone for another reason than
-    /// a removed name.
+    /// Looks for changes of the file. An error means that the file is gone, for another reason
+    /// than a removed name.
     pub(crate) fn refresh(&mut self, buffer: &mut CheckBuffer) -> Result<FileRefresh, Problem> {
         let before = self.state;
         self.info = match format::info(self.path()) {
@@ -119,16 +114,14 @@ impl File {
     }
 
     fn judge(&mut self) {
-        let state = if self.is_lost() {
+        let judged = if self.is_lost() {
             Err(Refused::damaged(Problem::truncated(self.path(), None)))
         } else {
-            match self.content.judge(&self.info.path, &self.identity) {
-                Some(state) => state,
-                None => return,
-            }
+            self.content.judge(&self.info.path, &self.identity)
         };
-        match state {
-            Ok(state) => (self.state, self.problem) = (state, None),
+        match judged {
+            Ok(Some(state)) => (self.state, self.problem) = (state, None),
+            Ok(None) => {}
             Err(refused) => self.refuse(refused),
         }
     }
@@ -199,10 +192,8 @@ impl File {
     }
 
     fn truncation(&self) -> &Problem {
-        self.truncated.get_or_init(|| {
-            let problem = Problem::truncated(self.path(), None);
-            Problem { named: self.named, ..problem }
-        })
+        let problem = || Problem { named: self.named, ..Problem::truncated(self.path(), None) };
+        self.truncated.get_or_init(problem)
     }
 
     /// Identity of the publisher; `None` for format 1.
@@ -215,6 +206,11 @@ impl File {
     #[must_use]
     pub fn part(&self) -> u32 {
         self.content.part()
+    }
+
+    /// Instance and part: only copies of a file have the same. `None` for format 1.
+    pub(crate) fn instance_part(&self) -> Option<(Instance, u32)> {
+        self.instance().map(|instance| (instance, self.part()))
     }
 
     /// Values of the standard fields.
@@ -273,20 +269,18 @@ impl File {
 
     /// The fields, with damaged and retired ones.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = FieldRef<'_>> + '_ {
-        (0..self.field_count()).map(|index| self.field_at(index))
+        (0..self.field_count()).map(|index| {
+            // The fallback is unused: every index below the count has a field.
+            let number = u32::try_from(index).unwrap_or(u32::MAX);
+            let damage = Damage { code: "field-count", offset: 0 };
+            self.field(index).unwrap_or_else(|| FieldRef::damaged(number, damage))
+        })
     }
 
     /// Field `index`; `None` past the end.
     #[must_use]
     pub fn field(&self, index: usize) -> Option<FieldRef<'_>> {
         self.content.field(index)
-    }
-
-    /// Field `index`, which is below the count.
-    fn field_at(&self, index: usize) -> FieldRef<'_> {
-        let number = u32::try_from(index).unwrap_or(u32::MAX);
-        let none = Damage { code: "field-count", offset: 0 };
-        self.field(index).unwrap_or_else(|| FieldRef::damaged(number, none))
     }
 
     /// The first field with this label that is not retired.
@@ -326,21 +320,17 @@ impl File {
     /// Closes the file; keeps the mapping.
     pub(crate) fn close_handle(&mut self) {
         self.content.close_handle();
-        self.handle = Handle::Closed;
+        self.closed = true;
     }
 
     /// Whether the file is kept open, besides being mapped.
     pub(crate) fn has_handle(&self) -> bool {
-        self.handle != Handle::Closed && self.content.has_mapping()
+        !self.closed && self.content.has_mapping()
     }
 
     /// Whether the handle was counted before; counts it.
-    pub(crate) fn count_handle(&mut self) -> bool {
-        let counted = self.handle != Handle::New;
-        if !counted {
-            self.handle = Handle::Open;
-        }
-        counted
+    pub(crate) const fn count_handle(&mut self) -> bool {
+        std::mem::replace(&mut self.counted, true)
     }
 
     /// Changes whenever the fields do; different for every opening of a file.

@@ -71,10 +71,8 @@ impl File {
 
     /// Visits the constants and the fields of a lane, in no particular order, without damaged
     /// and retired ones. The members of a group are from one publish. Nothing is allocated but
-    /// in `scratch`, which grows to the need of the largest value.
-    ///
-    /// False means that bytes are missing: discard the visited values. Bytes that were cut off
-    /// inside a page are only noticed by [`is_whole`](Self::is_whole).
+    /// in `scratch`, which grows to the need of the largest value. False as for
+    /// [`scan`](Self::scan).
     pub fn visit_lane(
         &self,
         lane: u32,
@@ -91,10 +89,8 @@ impl File {
         !self.is_lost()
     }
 
-    /// Gives all values to a visitor: first the constants, then lane by lane.
-    ///
-    /// False means that bytes are missing: discard the visited values. Bytes that were cut off
-    /// inside a page are only noticed by [`is_whole`](Self::is_whole).
+    /// Gives all values to a visitor: first the constants, then lane by lane. False as for
+    /// [`scan`](Self::scan).
     ///
     /// ```no_run
     /// use mmstats_observe::{Observer, RawValue, RawVerdict, Scratch, Sources, Visitor};
@@ -128,14 +124,14 @@ impl File {
     }
 
     /// Gives the constants to a visitor: they never change, so one visit of a field is enough.
-    /// False as for [`visit`](Self::visit).
+    /// False as for [`scan`](Self::scan).
     pub fn visit_constants<V: Visitor>(&self, scratch: &mut Scratch, visitor: &mut V) -> bool {
         self.content.visit_constants(scratch, visitor);
         !self.is_lost()
     }
 
     /// Gives the values of some lanes to a visitor, without constants. False as for
-    /// [`visit`](Self::visit).
+    /// [`scan`](Self::scan).
     pub fn visit_lanes<V: Visitor>(
         &self,
         lanes: Range<u32>,

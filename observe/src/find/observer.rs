@@ -161,24 +161,23 @@ impl Observer {
     fn hide_copies(&mut self) {
         let mut best: HashMap<(Instance, u32), (FileId, bool)> = HashMap::new();
         for file in &self.files {
-            let Some(instance) = file.instance() else { continue };
+            let Some(key) = file.instance_part() else { continue };
             let this = (file.id(), file.state() == FileState::Live);
-            let best = best.entry((instance, file.part())).or_insert(this);
+            let best = best.entry(key).or_insert(this);
             if this.1 && !best.1 {
                 *best = this;
             }
         }
         let is_copy = |file: &mut File| {
-            let key = file.instance().map(|instance| (instance, file.part()));
-            key.and_then(|key| best.get(&key)).is_some_and(|(id, _)| *id != file.id())
+            let best = file.instance_part().and_then(|key| best.get(&key));
+            best.is_some_and(|(id, _)| *id != file.id())
         };
         let copies: Vec<File> = self.files.extract_if(.., is_copy).collect();
         for copy in copies {
             let message =
                 "another file is the same part of the same program, and is counted instead";
-            let mut problem = Problem::new(copy.path(), "copy", message);
-            problem.named = copy.named();
-            self.problems.push(problem);
+            let problem = Problem::new(copy.path(), "copy", message);
+            self.problems.push(Problem { named: copy.named(), ..problem });
             self.others.push(copy);
         }
     }

@@ -62,8 +62,8 @@ pub(crate) trait Format: Debug {
     }
 
     /// Judges whether the writer lives; `None` for unreadable content.
-    fn judge(&mut self, _path: &Path, _identity: &Identity) -> Option<Result<FileState, Refused>> {
-        None
+    fn judge(&mut self, _path: &Path, _identity: &Identity) -> Result<Option<FileState>, Refused> {
+        Ok(None)
     }
 
     /// Values of the standard fields.

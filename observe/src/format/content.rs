@@ -99,8 +99,8 @@ impl Values for Content {
 
 /// Opens a file and finds its format.
 ///
-/// An error says that there is no regular file to speak of; a file that is refused is
-/// reported with its reason.
+/// An error means that the path is no regular file that can be opened. A file whose content is
+/// refused is returned with the reason.
 pub(crate) fn open(
     path: &Path,
     buffer: &mut CheckBuffer,
@@ -127,7 +127,7 @@ pub(crate) fn open(
     };
     let content = match sniff(&region) {
         FormatNumber::Three => {
-            Image::new(path, opened, buffer).map(|image| Content::Image(Box::new(image)))
+            Image::new(path, opened, region, buffer).map(|image| Content::Image(Box::new(image)))
         }
         FormatNumber::One => Legacy::read(path).map(Content::Legacy),
         _ => {

@@ -85,8 +85,8 @@ impl Format for Legacy {
     }
 
     /// The original's rule: a file is live while a process with its pid exists.
-    fn judge(&mut self, _path: &Path, identity: &Identity) -> Option<Result<FileState, Refused>> {
-        Some(Ok(match identity.pid.and_then(crate::backend::process::exists) {
+    fn judge(&mut self, _path: &Path, identity: &Identity) -> Result<Option<FileState>, Refused> {
+        Ok(Some(match identity.pid.and_then(crate::backend::process::exists) {
             Some(true) => FileState::Live,
             Some(false) => FileState::Dead,
             None => FileState::Unknown,

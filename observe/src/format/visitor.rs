@@ -4,28 +4,11 @@ use mmstats_core::read::{Scalar, Value, Verdict};
 
 use crate::value::WindowRate;
 
-/// Receives the values of a file, field by field: see [`File::visit`](crate::File::visit).
+/// Receives the values of a file, field by field: see the example of
+/// [`File::visit`](crate::File::visit).
 ///
 /// Fields are given by number, in no particular order; damaged and retired fields are left
 /// out. A visitor is chosen once for a file, so the calls for its fields are static.
-///
-/// ```
-/// use mmstats_observe::{RawValue, RawVerdict, Visitor};
-///
-/// /// Counts the values that could not be read.
-/// #[derive(Default)]
-/// struct Failures(usize);
-///
-/// impl Visitor for Failures {
-///     fn value(&mut self, _field: u32, raw: RawVerdict<RawValue<'_>>) {
-///         self.0 += usize::from(!matches!(raw, RawVerdict::Consistent(_) | RawVerdict::Absent));
-///     }
-/// }
-///
-/// let mut failures = Failures::default();
-/// failures.scalar(0, RawVerdict::Contended);
-/// assert_eq!(failures.0, 1);
-/// ```
 pub trait Visitor {
     /// The values that follow are those of this lane; `None` for constants and for format 1.
     fn lane(&mut self, lane: Option<u32>) {

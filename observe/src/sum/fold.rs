@@ -46,7 +46,9 @@ impl Fold {
     ///
     /// False if the file was added before, cannot be read, or is of format 1.
     pub fn add(&mut self, file: &File) -> bool {
-        let Some(key) = key(file).filter(|key| !self.files.contains(key)) else { return false };
+        let Some(key) = file.instance_part().filter(|key| !self.files.contains(key)) else {
+            return false;
+        };
         if !file.state().is_readable() {
             return false;
         }
@@ -90,7 +92,7 @@ impl Fold {
     /// Whether the file was added.
     #[must_use]
     pub fn contains(&self, file: &File) -> bool {
-        !self.files.is_empty() && key(file).is_some_and(|key| self.files.contains(&key))
+        !self.files.is_empty() && file.instance_part().is_some_and(|key| self.files.contains(&key))
     }
 
     /// Whether no file was added.
@@ -113,10 +115,6 @@ impl Fold {
     pub(super) fn fields(&self) -> impl ExactSizeIterator<Item = (&FieldInfo, &Accumulator)> {
         self.series.iter()
     }
-}
-
-fn key(file: &File) -> Option<(Instance, u32)> {
-    file.instance().map(|instance| (instance, file.part()))
 }
 
 /// An accumulator for a field that is folded; `None` for other fields.

@@ -1,7 +1,6 @@
 //! Fields of many files, combined again and again.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 
 use mmstats_core::read::{Scalar, Value, Verdict};
@@ -131,26 +130,18 @@ impl Totals {
                     }
                     // The lowest part gives it.
                     let here = (file.part(), all.len(), field.index());
-                    match constants.entry((instance, series)) {
-                        Entry::Vacant(entry) => {
-                            entry.insert(here);
+                    let (part, other_file, other_field) =
+                        *constants.entry((instance, series)).or_insert(here);
+                    if other_file != all.len() {
+                        if part <= here.0 {
+                            continue;
                         }
-                        Entry::Occupied(mut entry) => {
-                            let (part, other_file, other_field) = *entry.get();
-                            let same_file = other_file == all.len();
-                            if !same_file && part <= here.0 {
-                                continue;
-                            }
-                            if !same_file {
-                                let other = all.get_mut(other_file);
-                                if let Some(to) = other.and_then(|t| t.series.get_mut(other_field))
-                                {
-                                    *to = NO_SERIES;
-                                    self.series.remove_file(series);
-                                }
-                                entry.insert(here);
-                            }
+                        let other = all.get_mut(other_file);
+                        if let Some(to) = other.and_then(|t| t.series.get_mut(other_field)) {
+                            *to = NO_SERIES;
+                            self.series.remove_file(series);
                         }
+                        constants.insert((instance, series), here);
                     }
                 }
                 *target = series;

@@ -62,12 +62,11 @@ impl Image {
     pub(crate) fn new(
         path: &Path,
         opened: ObservedFile,
+        region: Region<Arc<Mapping>>,
         buffer: &mut CheckBuffer,
     ) -> Result<Self, Refused> {
         let too_large =
             |message: String| Err(Refused::damaged(Problem::new(path, "too-large", message)));
-        let region = Region::new(Arc::clone(opened.mapping()))
-            .map_err(|error| Refused::damaged(Problem::new(path, "io", error.to_string())))?;
         let checked =
             CheckedImage::open(&region).map_err(|refusal| Refused::from_refusal(path, &refusal))?;
         let header = *checked.header();
@@ -175,12 +174,6 @@ impl Image {
         self.extend(buffer) || retired
     }
 
-    /// Whether the file still starts with the checked header: no other image was written over
-    /// it.
-    fn is_same(&self) -> bool {
-        Header::read(&self.region).is_ok_and(|header| header == self.header)
-    }
-
     /// The source of values; still if the file has no writer any more.
     pub(super) const fn region(&self) -> Still<&Region<Arc<Mapping>>> {
         Still::new(&self.region, self.state.has_ended())
@@ -209,25 +202,6 @@ impl Image {
         self.retired.binary_search(&index).is_ok()
     }
 
-    /// Judges the state by header and lock.
-    fn judge_state(&mut self, path: &Path) -> Result<FileState, Refused> {
-        let state = self
-            .header
-            .state(&self.region)
-            .map_err(|refusal| Refused::damaged(Problem::from_refusal(path, &refusal)))?;
-        // The lock of a closed file says nothing, and is not asked for.
-        let locked = match state {
-            ImageState::Live => self.opened.is_locked().ok(),
-            _ => None,
-        };
-        let state = FileState::from_image(state, locked);
-        if state == FileState::Building {
-            return Err(Refused::from_refusal(path, &Refusal::Building));
-        }
-        self.state = state;
-        Ok(state)
-    }
-
     /// Size that the file must have, in bytes.
     fn size(&self) -> u64 {
         self.header.file_size().into()
@@ -248,14 +222,30 @@ impl Format for Image {
         if size < self.size() {
             return Err(Refused::damaged(Problem::truncated(path, Some(size))));
         }
-        if !self.is_same() {
+        // Another image may have been written over this one.
+        if Header::read(&self.region).ok() != Some(self.header) {
             return Ok(Refreshed::Replaced);
         }
         Ok(Refreshed::Same { grown: self.refresh_fields(buffer) })
     }
 
-    fn judge(&mut self, path: &Path, _identity: &Identity) -> Option<Result<FileState, Refused>> {
-        Some(self.judge_state(path))
+    /// The state by header and lock.
+    fn judge(&mut self, path: &Path, _identity: &Identity) -> Result<Option<FileState>, Refused> {
+        let state = self
+            .header
+            .state(&self.region)
+            .map_err(|refusal| Refused::damaged(Problem::from_refusal(path, &refusal)))?;
+        // The lock of a closed file says nothing, and is not asked for.
+        let locked = match state {
+            ImageState::Live => self.opened.is_locked().ok(),
+            _ => None,
+        };
+        let state = FileState::from_image(state, locked);
+        if state == FileState::Building {
+            return Err(Refused::from_refusal(path, &Refusal::Building));
+        }
+        self.state = state;
+        Ok(Some(state))
     }
 
     fn identity(&self) -> Identity {
