@@ -15,6 +15,14 @@ pub(super) enum Status {
 }
 
 impl Status {
+    /// Type and number of elements of a field.
+    pub(super) const fn shape(self, properties: Properties) -> Shape {
+        match self {
+            Self::Damaged => Shape::Damaged,
+            Self::Typed | Self::Untyped => Shape::new(properties),
+        }
+    }
+
     /// Name of the kind, or why there is none.
     pub(super) const fn kind_name(self, properties: Properties) -> &'static str {
         match (self, properties.kind()) {
@@ -40,8 +48,7 @@ pub(crate) struct Combining {
 impl Combining {
     pub(super) const fn new(properties: Properties, status: Status) -> Self {
         let (kind, aggregation) = (properties.kind(), properties.aggregation());
-        let (shape, values) = match (kind, Shape::new(properties)) {
-            _ if matches!(status, Status::Damaged) => (Shape::Damaged, 0),
+        let (shape, values) = match (kind, status.shape(properties)) {
             // Histograms with other buckets combine.
             (Some(Kind::Histogram), Shape::Array(ty, _)) => {
                 (Shape::Array(ty, 0), properties.param().to_le_bytes()[1])

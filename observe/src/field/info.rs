@@ -57,10 +57,7 @@ impl FieldInfo {
     /// Type and number of elements, in the first file.
     #[must_use]
     pub const fn shape(&self) -> Shape {
-        match self.status {
-            Status::Damaged => Shape::Damaged,
-            Status::Typed | Status::Untyped => Shape::new(self.properties),
-        }
+        self.status.shape(self.properties)
     }
 
     /// Name of the kind: see [`FieldRef::kind_name`].

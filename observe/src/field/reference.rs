@@ -113,10 +113,7 @@ impl<'a> FieldRef<'a> {
     /// Type and number of elements.
     #[must_use]
     pub const fn shape(&self) -> Shape {
-        match self.source {
-            Source::Damaged(_) => Shape::Damaged,
-            _ => Shape::new(self.properties),
-        }
+        self.status().shape(self.properties)
     }
 
     /// Name of the kind in the format, or `untyped` (of format 1: treat it as a gauge),
