@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
     if let command::Command::DemoPublisher(args) = &cli.command {
         return command::demo::publisher::run(args);
     }
-    let mut output = Output::new(cli.color.choice());
+    let mut output = Output::new(cli.color());
     run(&cli, &mut output);
     ExitCode::from(output.code())
 }
@@ -82,7 +82,7 @@ pub fn capture(arguments: &[OsString], terminal: Option<(usize, usize)>) -> Capt
     let name = OsString::from("mmstats");
     let cli = Cli::try_parse_from(std::iter::once(&name).chain(arguments));
     let cli = cli.unwrap_or_else(|error| panic!("{error}"));
-    let (mut output, captured) = Output::capture(cli.color.choice(), terminal);
+    let (mut output, captured) = Output::capture(cli.color(), terminal);
     run(&cli, &mut output);
     let code = output.code();
     drop(output);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mmstats_core::layout::header;
-use mmstats_core::read::{Cursor, Field, FieldError, Image, Lane, Verdict, constant};
+use mmstats_core::read::{Cursor, Field, Image, Lane, Verdict, constant};
 use mmstats_core::{Source, Storage};
 
 use super::args::exit_codes;
@@ -124,7 +124,10 @@ fn report<S: Source + ?Sized>(source: &S) -> Report {
             Ok(field) => {
                 check_field(&image, &field, lanes, &mut names, &mut buffer, &mut violations);
             }
-            Err(error) => damaged_field(index, &error, &mut violations),
+            Err(error) => {
+                let message = format!("field {index}: {error}");
+                push(&mut violations, error.code(), error.offset(), message);
+            }
         }
     }
     let count = |n: u32, noun| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
@@ -134,10 +137,6 @@ fn report<S: Source + ?Sized>(source: &S) -> Report {
 
 fn push(violations: &mut Vec<Violation>, code: &'static str, offset: u32, message: impl Display) {
     violations.push(Violation { code, offset: offset.into(), message: message.to_string() });
-}
-
-fn damaged_field(index: u32, error: &FieldError, violations: &mut Vec<Violation>) {
-    push(violations, error.code(), error.offset(), format!("field {index}: {error}"));
 }
 
 /// Reserved bytes of the header MUST be written as zero (section 1). `limit` ends the header.

@@ -33,12 +33,9 @@ pub(crate) struct Dump {
 }
 
 pub(crate) fn run(args: &Dump, output: &mut Output) -> io::Result<()> {
-    let region = match open_region(&args.file) {
-        Ok(region) => region,
-        Err(text) => {
-            output.fail(&escape::text(&text));
-            return Ok(());
-        }
+    let opened = open_region(&args.file);
+    let Ok(region) = opened.inspect_err(|text| output.fail(&escape::text(text))) else {
+        return Ok(());
     };
     let mut dump = Dumper { source: &region, output };
     dump.header()?;

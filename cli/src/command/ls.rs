@@ -1,5 +1,6 @@
 //! `mmstats ls`: the programs that publish.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
@@ -141,11 +142,6 @@ fn common_directory(files: &[File]) -> Option<&Path> {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
-    files: Vec<Entry<'a>>,
-}
-
-#[derive(Serialize)]
 struct Entry<'a> {
     #[serde(flatten)]
     head: FileHead<'a>,
@@ -165,9 +161,8 @@ struct LaneCounts {
     capacity: u32,
 }
 
-fn document(files: &[File], now: SystemTime) -> Document<'_> {
-    let entry = |file| {
-        let file: &File = file;
+fn document<'a>(files: &'a [File], now: SystemTime) -> impl Serialize {
+    let entry = |file: &'a File| {
         let lanes = file.lanes();
         Entry {
             head: FileHead::from_file(file),
@@ -179,5 +174,5 @@ fn document(files: &[File], now: SystemTime) -> Document<'_> {
             owner: file.owner(),
         }
     };
-    Document { files: files.iter().map(entry).collect() }
+    BTreeMap::from([("files", files.iter().map(entry).collect::<Vec<_>>())])
 }

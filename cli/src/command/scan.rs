@@ -20,8 +20,6 @@ use crate::text::{escape, human};
 
 /// Bytes that are searched at a time.
 const CHUNK: usize = 1 << 20;
-/// Size of the header in bytes.
-const HEADER: usize = header::SIZE as usize;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
@@ -90,14 +88,15 @@ fn search(
     }
     let mut file = File::open(&args.file)?;
     let size = metadata.len();
-    let temporary = args.extract.is_none().then(tempfile::tempdir).transpose()?;
-    let directory = match (&args.extract, &temporary) {
-        (Some(directory), _) => {
+    let (directory, temporary) = match &args.extract {
+        Some(directory) => {
             std::fs::create_dir_all(directory)?;
-            directory.clone()
+            (directory.clone(), None)
         }
-        (None, Some(temporary)) => temporary.path().to_path_buf(),
-        (None, None) => PathBuf::new(),
+        None => {
+            let temporary = tempfile::tempdir()?;
+            (temporary.path().to_owned(), Some(temporary))
+        }
     };
     let stem = args.file.file_name().map(|name| name.to_string_lossy().into_owned());
     let stem = stem.unwrap_or_default();
@@ -124,11 +123,9 @@ fn search(
                 };
                 // The search continues behind the image.
                 next = at + length;
-                let more = if args.extract.is_some() {
-                    format!(" → {}", escape::path(&path))
-                } else {
-                    String::new()
-                };
+                let shown = escape::path(&path);
+                let more =
+                    if args.extract.is_some() { format!(" → {shown}") } else { String::new() };
                 writeln!(output, "at byte {at}: {summary}{more}")?;
                 paths.push(path);
             }
@@ -144,24 +141,22 @@ struct MagicSearch {
     chunk: Vec<u8>,
     /// Offset of the chunk in the file.
     start: u64,
-    /// Bytes read into the chunk.
-    read: usize,
 }
 
 impl MagicSearch {
     fn new() -> Self {
-        Self { finder: Finder::new(&MAGIC), chunk: vec![0; CHUNK], start: 0, read: 0 }
+        Self { finder: Finder::new(&MAGIC), chunk: Vec::new(), start: 0 }
     }
 
     /// Offset of the next magic number from `from` on.
     fn find(&mut self, file: &mut File, mut from: u64) -> io::Result<Option<u64>> {
         loop {
             let inside = from.checked_sub(self.start).and_then(|n| usize::try_from(n).ok());
-            let left = inside.and_then(|n| self.chunk.get(n..self.read)).unwrap_or(&[]);
+            let left = inside.and_then(|n| self.chunk.get(n..)).unwrap_or(&[]);
             if let Some(at) = self.finder.find(left) {
                 return Ok(Some(from + at as u64));
             }
-            if !left.is_empty() && self.read < CHUNK {
+            if !left.is_empty() && self.chunk.len() < CHUNK {
                 return Ok(None);
             }
             // A magic number across the end of the chunk is found in the next one.
@@ -169,36 +164,27 @@ impl MagicSearch {
             // No byte of the magic number is zero, so it is never in a hole.
             let Some(data) = next_data(file, from) else { return Ok(None) };
             (self.start, from) = (data, data);
-            self.read = read_at(file, data, &mut self.chunk)?;
-            if self.read < MAGIC.len() {
+            read_at(file, data, CHUNK, &mut self.chunk)?;
+            if self.chunk.len() < MAGIC.len() {
                 return Ok(None);
             }
         }
     }
 }
 
-/// Fills `to` up to the end of the file. Returns the number of bytes.
-fn read_at(file: &mut File, at: u64, to: &mut [u8]) -> io::Result<usize> {
+/// Replaces `to` by at most `size` bytes from `at` on, fewer at the end of the file.
+fn read_at(file: &mut File, at: u64, size: usize, to: &mut Vec<u8>) -> io::Result<()> {
+    to.clear();
     file.seek(SeekFrom::Start(at))?;
-    let mut done = 0;
-    while let Some(rest) = to.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
-            Ok(0) => break,
-            Ok(read) => done += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
+    file.take(size as u64).read_to_end(to).map(drop)
 }
 
 /// Size of the image at `offset`, up to the end of the file, or the rule that its header breaks.
 fn image_at(file: &mut File, offset: u64, size: u64) -> io::Result<Result<u64, &'static str>> {
-    let mut start = [0; HEADER];
-    let read = read_at(file, offset, &mut start)?;
-    let start = start.get(..read).unwrap_or(&[]);
+    let mut start = Vec::new();
+    read_at(file, offset, header::SIZE as usize, &mut start)?;
     // The checksum comes before the size is used.
-    match Image::open(start) {
+    match Image::open(&start[..]) {
         Ok(_) | Err(Refusal::FileSize { .. } | Refusal::HeaderSize { .. }) => {}
         Err(refusal) => return Ok(Err(refusal.code())),
     }
@@ -210,7 +196,7 @@ fn image_at(file: &mut File, offset: u64, size: u64) -> io::Result<Result<u64, &
 
 /// Copies a part of a file in chunks; a chunk of zeros becomes a hole, and holes are not read.
 fn copy(from: &mut File, offset: u64, length: u64, to: &mut File) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = Vec::new();
     let mut done = 0;
     while done < length {
         done = match next_data(from, offset + done) {
@@ -222,15 +208,14 @@ fn copy(from: &mut File, offset: u64, length: u64, to: &mut File) -> io::Result<
             }
         };
         let rest = usize::try_from(length - done).unwrap_or(CHUNK).min(CHUNK);
-        let read = read_at(from, offset + done, chunk.get_mut(..rest).unwrap_or(&mut []))?;
-        let bytes = chunk.get(..read).unwrap_or(&[]);
-        if bytes.iter().any(|byte| *byte != 0) {
+        read_at(from, offset + done, rest, &mut chunk)?;
+        if chunk.iter().any(|byte| *byte != 0) {
             to.seek(SeekFrom::Start(done))?;
-            to.write_all(bytes)?;
+            to.write_all(&chunk)?;
         }
-        done += read as u64;
+        done += chunk.len() as u64;
         // The file was truncated.
-        if read < rest {
+        if chunk.len() < rest {
             break;
         }
     }

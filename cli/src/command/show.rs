@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use globset::GlobSet;
 use mmstats_observe::{Level, Observer, Program};
 
@@ -55,8 +56,9 @@ pub(crate) struct Show {
     pub(crate) filter: Vec<String>,
 
     /// Show fields up to this level: info, diagnostic or debug (all) [default: info].
-    #[arg(short = 'L', long, value_name = "LEVEL", hide_possible_values = true)]
-    pub(crate) level: Option<MaxLevel>,
+    #[arg(short = 'L', long, value_name = "LEVEL", hide_possible_values = true,
+          value_parser = level_parser())]
+    pub(crate) level: Option<Level>,
 
     /// Print one JSON document.
     #[arg(long)]
@@ -67,33 +69,19 @@ pub(crate) struct Show {
     pub(crate) programs: Vec<OsString>,
 }
 
-/// A [`Level`] on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MaxLevel {
-    Info,
-    Diagnostic,
-    /// No field has a higher one.
-    #[value(alias = "all")]
-    Debug,
-}
-
-impl MaxLevel {
-    pub(crate) const fn level(self) -> Level {
-        match self {
-            Self::Info => Level::Info,
-            Self::Diagnostic => Level::Diagnostic,
-            Self::Debug => Level::Debug,
-        }
-    }
+/// Names of levels; none is higher than debug.
+fn level_parser() -> impl TypedValueParser<Value = Level> {
+    let [info, diagnostic, debug] = ["info", "diagnostic", "debug"].map(PossibleValue::new);
+    PossibleValuesParser::new([info, diagnostic, debug.alias("all")]).map(|name| match &*name {
+        "info" => Level::Info,
+        "diagnostic" => Level::Diagnostic,
+        _ => Level::Debug,
+    })
 }
 
 pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
-    let filter = match globs::glob_set(&args.filter) {
-        Ok(filter) => filter,
-        Err(text) => {
-            output.usage(&text);
-            return Ok(());
-        }
+    let Ok(filter) = globs::glob_set(&args.filter).inspect_err(|text| output.usage(text)) else {
+        return Ok(());
     };
     let selection = Selection::parse(&args.programs);
     let mut observer = Observer::new(selection.sources.clone());
@@ -129,11 +117,7 @@ struct Levels {
 impl Levels {
     fn new(args: &Show, screen: Screen) -> Self {
         let all = args.verbose || args.json || !args.filter.is_empty();
-        let max = match args.level {
-            Some(level) => level.level(),
-            None if all => Level::Debug,
-            None => Level::Info,
-        };
+        let max = args.level.unwrap_or(if all { Level::Debug } else { Level::Info });
         Self { max, hide_standard: max == Level::Info && screen.is_terminal() && !all }
     }
 

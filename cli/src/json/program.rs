@@ -1,18 +1,14 @@
 //! Programs and their fields as JSON.
 
+use std::collections::BTreeMap;
+
 use mmstats_observe::{FieldInfo, File, OwnedValue, Program};
 use serde::{Serialize, Serializer};
 
-use super::path::JsonPath;
+use super::JsonPath;
 use super::value::JsonValue;
 use crate::model::row::{Row, Section};
 use crate::value::single_state;
-
-/// The document of `mmstats show --json`.
-#[derive(Serialize)]
-pub(crate) struct Document<'a> {
-    files: Vec<FileDocument<'a>>,
-}
 
 #[derive(Serialize)]
 struct FileDocument<'a> {
@@ -66,18 +62,6 @@ enum FieldValue<'a> {
     State(&'a str),
 }
 
-impl<'a> FieldValue<'a> {
-    fn from_row(row: &'a Row) -> Option<Self> {
-        match &row.value {
-            Some(OwnedValue::State(state)) if row.lane.is_some() => {
-                single_state(state).map(Self::State)
-            }
-            Some(value) => Some(Self::Value(JsonValue(value))),
-            None => None,
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct DamageDocument {
     code: &'static str,
@@ -112,13 +96,13 @@ impl<'a> FileHead<'a> {
     }
 }
 
-/// The document of `sections`.
-pub(crate) fn document<'a>(sections: &'a [Section<'a>]) -> Document<'a> {
+/// The document of `mmstats show --json`.
+pub(crate) fn document<'a>(sections: &'a [Section<'a>]) -> impl Serialize {
     let files = sections.iter().filter_map(|section| {
         let fields = section.rows.iter().map(field).collect();
         FileHead::from_program(section.program).map(|head| FileDocument { head, fields })
     });
-    Document { files: files.collect() }
+    BTreeMap::from([("files", files.collect::<Vec<_>>())])
 }
 
 fn field(row: &Row) -> FieldDocument<'_> {
@@ -133,7 +117,12 @@ fn field(row: &Row) -> FieldDocument<'_> {
         level: field.properties.level().name(),
         lane: row.lane.map(|(_, lane)| lane),
         part: row.lane.and_then(|(part, _)| (part > 0).then_some(part)),
-        value: FieldValue::from_row(row),
+        value: row.value.as_ref().and_then(|value| match value {
+            OwnedValue::State(state) if row.lane.is_some() => {
+                single_state(state).map(FieldValue::State)
+            }
+            value => Some(FieldValue::Value(JsonValue(value))),
+        }),
         verdict: row.verdict.name(),
         damage: row.damage().map(|d| DamageDocument { code: d.code, offset: d.offset }),
     }

@@ -50,11 +50,8 @@ fn timer<S: Serializer>(value: &TimerValue, s: S) -> Result<S::Ok, S::Error> {
 }
 
 fn average<S: Serializer>(value: &AverageValue, s: S) -> Result<S::Ok, S::Error> {
-    let mut s = s.serialize_struct("Average", 3)?;
-    s.serialize_field("count", &Float(value.count))?;
-    s.serialize_field("sum", &Float(value.sum))?;
-    s.serialize_field("mean", &value.mean().map(Float))?;
-    s.end()
+    let members = [("count", Some(value.count)), ("sum", Some(value.sum)), ("mean", value.mean())];
+    s.collect_map(members.map(|(name, x)| (name, x.map(Float))))
 }
 
 fn histogram<S: Serializer>(value: &HistogramValue, s: S) -> Result<S::Ok, S::Error> {

@@ -63,13 +63,9 @@ pub(crate) fn run(args: &Demo, output: &mut Output) -> io::Result<()> {
     if let Err(error) = ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed)) {
         output.note(&format!("Ctrl-C will not end both cleanly: {error}"));
     }
-    let mut child = match child::start(args.threads) {
-        Ok(child) => child,
-        Err(error) => {
-            output.fail(&format!("cannot start the publisher: {error}"));
-            return Ok(());
-        }
-    };
+    let started = child::start(args.threads);
+    let started = started.map_err(|e| output.fail(&format!("cannot start the publisher: {e}")));
+    let Ok(mut child) = started else { return Ok(()) };
     let mut watch = Watch {
         observer: Observer::new(Sources::new().pid(child.id())),
         pid: child.id(),

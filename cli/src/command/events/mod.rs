@@ -1,6 +1,5 @@
 //! `mmstats events`: the lines that programs recorded, in the order of their times.
 
-mod json;
 mod printer;
 mod rings;
 
@@ -71,12 +70,8 @@ pub(crate) struct Events {
 }
 
 pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
-    let filter = match globs::glob_set(&args.filter) {
-        Ok(filter) => filter,
-        Err(text) => {
-            output.usage(&text);
-            return Ok(());
-        }
+    let Ok(filter) = globs::glob_set(&args.filter).inspect_err(|text| output.usage(text)) else {
+        return Ok(());
     };
     // Before the first line, so that Ctrl-C never cuts one.
     let stop = if args.follow { Some(interrupt()?) } else { None };

@@ -6,7 +6,6 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil::Date};
 use mmstats_observe::FileState;
 
-use super::json::document;
 use super::rings::{Content, Entry, Ring};
 use crate::json::write_line;
 use crate::output::{Line, Output, Screen, style};
@@ -46,14 +45,14 @@ impl Printer {
         self.width = widths.max().unwrap_or(0).min(MAX_PROGRAM).max(self.width);
         for entry in entries {
             if self.json {
-                write_line(output, &document(entry))?;
+                write_line(output, entry)?;
             } else if self.screen.is_terminal() {
                 for line in self.lines(entry) {
                     // Not cut: a long line takes a second row.
                     writeln!(output, "{}", line.render(usize::MAX))?;
                 }
-            } else if let Content::Lost(lines) = entry.content {
-                output.note(&format!("{}: {} lost", program(&entry.ring), count(lines.into())));
+            } else if let Content::Lost { lost } = entry.content {
+                output.note(&format!("{}: {} lost", program(&entry.ring), count(lost.into())));
             } else {
                 writeln!(output, "{}", piped(entry))?;
             }
@@ -86,9 +85,9 @@ impl Printer {
                     line.push(style::DIM, " (cut)");
                 }
             }
-            Content::Damaged { code } => line.push(style::BAD, format!("damaged: {code}")),
-            Content::Lost(lines) => {
-                line.push(style::ODD, format!("{} lost", count((*lines).into())));
+            Content::Damaged { code, .. } => line.push(style::BAD, format!("damaged: {code}")),
+            Content::Lost { lost } => {
+                line.push(style::ODD, format!("{} lost", count((*lost).into())));
             }
         }
         lines.push(line);
@@ -106,8 +105,8 @@ fn piped(entry: &Entry) -> String {
     let (label, lane) = (escape::text(&ring.label), lane(ring));
     let text = match &entry.content {
         Content::Line { text, .. } => escape::text(text),
-        Content::Damaged { code } => format!("damaged: {code}").into(),
-        Content::Lost(lines) => format!("{} lost", count((*lines).into())).into(),
+        Content::Damaged { code, .. } => format!("damaged: {code}").into(),
+        Content::Lost { lost } => format!("{} lost", count((*lost).into())).into(),
     };
     format!("{time}\t{pid}\t{command}\t{label}\t{lane}\t{text}")
 }
@@ -177,22 +176,22 @@ mod tests {
         let want = ["1970-01-02", "00:00:00.000  web\\u{1b}[7]    x (cut)"];
         assert_eq!(text(&entry(next, line("x", true))), want);
         let want = ["00:00:00.001  web\\u{1b}[7]    1,234 lines lost"];
-        assert_eq!(text(&entry(next + 1_000_000, Content::Lost(1234))), want);
+        assert_eq!(text(&entry(next + 1_000_000, Content::Lost { lost: 1234 })), want);
         // A time that does not exist.
         assert_eq!(text(&entry(u64::MAX, line("", false))).len(), 2);
     }
 
     #[test]
     fn piped_and_json_times_are_exact() {
-        let damaged = Content::Damaged { code: "value-utf8" };
+        let damaged = Content::Damaged { text: (), code: "value-utf8" };
         assert_eq!(
             piped(&entry(1_000_000_001, line("a\tb", true))),
             "1970-01-01T00:00:01.000000001Z\t7\tweb\\u{1b}\tlog\t1.2\ta\\tb"
         );
-        let json = |content| serde_json::to_string(&document(&entry(u64::MAX, content))).unwrap();
+        let json = |content| serde_json::to_string(&entry(u64::MAX, content)).unwrap();
         let head = r#"{"time":18446744073709551615,"pid":7,"command":"web\u001b","path":"/x","label":"log","part":1,"lane":2,"number":9,"#;
         assert_eq!(json(line("a", true)), format!(r#"{head}"text":"a","cut":true}}"#));
         assert_eq!(json(damaged), format!(r#"{head}"text":null,"code":"value-utf8"}}"#));
-        assert_eq!(json(Content::Lost(3)), format!(r#"{head}"lost":3}}"#));
+        assert_eq!(json(Content::Lost { lost: 3 }), format!(r#"{head}"lost":3}}"#));
     }
 }

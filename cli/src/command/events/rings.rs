@@ -5,46 +5,57 @@ use std::rc::Rc;
 
 use globset::GlobSet;
 use mmstats_observe::{Event, File, FileId, FileState, Kind, Observer};
+use serde::Serialize;
 
 use crate::json::JsonPath;
 use crate::model::is_active;
 use crate::model::selection::Selection;
 
 /// The ring of an events field in one lane.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Ring {
-    pub(crate) command: Option<String>,
     pub(crate) pid: Option<u32>,
+    pub(crate) command: Option<String>,
+    #[serde(skip)]
     pub(crate) state: FileState,
+    pub(crate) path: JsonPath,
     pub(crate) label: String,
+    #[serde(skip_serializing_if = "is_first")]
     pub(crate) part: u32,
     pub(crate) lane: u32,
-    pub(crate) path: JsonPath,
 }
 
-/// A line of output.
-#[derive(Debug, Clone)]
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference.
+const fn is_first(part: &u32) -> bool {
+    *part == 0
+}
+
+/// A line of output; as JSON, the document of `mmstats events --json`.
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Entry {
-    pub(crate) ring: Rc<Ring>,
     /// Nanoseconds since 1970.
     pub(crate) time: u64,
+    #[serde(flatten)]
+    pub(crate) ring: Rc<Ring>,
     /// Number of the line in its ring, from 1.
     pub(crate) number: u32,
+    #[serde(flatten)]
     pub(crate) content: Content,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub(crate) enum Content {
     Line {
         text: String,
         /// Whether the writer truncated it.
         cut: bool,
     },
-    /// The line breaks a rule of the format.
-    Damaged { code: &'static str },
+    /// The line breaks a rule of the format; its text is null in JSON.
+    Damaged { text: (), code: &'static str },
     /// The number of lines that were overwritten before they were read; the time is that of the
     /// next line.
-    Lost(u32),
+    Lost { lost: u32 },
 }
 
 /// A line of a ring.
@@ -58,7 +69,7 @@ impl RingLine {
     fn from_event(event: Event) -> Self {
         let content = match event.line {
             Ok(line) => Content::Line { text: line.text, cut: line.cut },
-            Err(damage) => Content::Damaged { code: damage.code },
+            Err(damage) => Content::Damaged { text: (), code: damage.code },
         };
         Self { number: event.number, time: event.time, content }
     }
@@ -213,7 +224,7 @@ impl Rings {
                 Entry { ring, time, number, content }
             };
             if lost > 0 {
-                entries.push(entry(Content::Lost(lost)));
+                entries.push(entry(Content::Lost { lost }));
             }
             entries.push(entry(line.content));
             (newest, lost) = (line.number, 0);
@@ -257,7 +268,7 @@ mod tests {
         let key = (FileId { device: 0, index: file }, 0, 0);
         rings.ring(key, &ring(), lines(numbers), &mut entries);
         let number = |entry: Entry| match entry.content {
-            Content::Lost(count) => -i64::from(count),
+            Content::Lost { lost } => -i64::from(lost),
             _ => entry.number.into(),
         };
         entries.into_iter().map(number).collect()

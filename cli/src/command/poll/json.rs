@@ -14,7 +14,8 @@ pub(super) struct Document<'a> {
     time: f64,
     seconds: Option<f64>,
     programs: usize,
-    fields: Fields<'a>,
+    #[serde(serialize_with = "fields")]
+    fields: (&'a [Column], &'a [ColumnValue]),
 }
 
 impl<'a> Document<'a> {
@@ -23,24 +24,19 @@ impl<'a> Document<'a> {
             time: sample.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             seconds: sample.elapsed.map(|elapsed| elapsed.as_secs_f64()),
             programs: sample.programs,
-            fields: Fields { columns, values: &sample.values },
+            fields: (columns, &sample.values),
         }
     }
 }
 
-struct Fields<'a> {
-    columns: &'a [Column],
-    values: &'a [ColumnValue],
-}
-
-impl Serialize for Fields<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let field = |(column, value)| {
-            let column: &Column = column;
-            (&*column.label, Field { unit: &column.unit, value: FieldValue::new(column, value) })
-        };
-        serializer.collect_map(self.columns.iter().zip(self.values).map(field))
-    }
+/// A map by label.
+fn fields<S: Serializer>(
+    (columns, values): &(&[Column], &[ColumnValue]),
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(columns.iter().zip(*values).map(|(column, value)| {
+        (&*column.label, Field { unit: &column.unit, value: FieldValue::new(column, value) })
+    }))
 }
 
 #[derive(Serialize)]

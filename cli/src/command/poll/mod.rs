@@ -61,19 +61,8 @@ pub(crate) struct Poll {
 }
 
 pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
-    let fields = globs::split(&args.fields);
-    let patterns: Result<Vec<Pattern>, String> =
-        fields.iter().map(|field| Pattern::new(&args.prefix, field)).collect();
-    let patterns = match patterns {
-        Ok(patterns) if !patterns.is_empty() => patterns,
-        Ok(_) => {
-            output.usage("no field is named; `mmstats show` lists them");
-            return Ok(());
-        }
-        Err(text) => {
-            output.usage(&text);
-            return Ok(());
-        }
+    let Ok(patterns) = patterns(args).inspect_err(|text| output.usage(text)) else {
+        return Ok(());
     };
     let selection = Selection::parse(&args.programs);
     let named = !selection.is_empty();
@@ -106,6 +95,14 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
         // A file may be truncated meanwhile.
         problem_log.report_new(&sampler.observer, output);
     }
+}
+
+fn patterns(args: &Poll) -> Result<Vec<Pattern>, String> {
+    let fields = globs::split(&args.fields);
+    if fields.is_empty() {
+        return Err("no field is named; `mmstats show` lists them".to_owned());
+    }
+    fields.iter().map(|field| Pattern::new(&args.prefix, field)).collect()
 }
 
 /// Whether there are programs and a field for each pattern; reports what is missing.
