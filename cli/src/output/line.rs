@@ -92,6 +92,14 @@ impl Line {
     }
 }
 
+#[cfg(test)]
+impl Line {
+    /// The text without styles, at most `width` columns.
+    pub(crate) fn unstyled(&self, width: usize) -> String {
+        anstream::adapter::strip_str(&self.render(width)).to_string()
+    }
+}
+
 /// The styles of all output.
 pub(crate) mod style {
     use anstyle::{AnsiColor, Style};
@@ -114,7 +122,7 @@ mod tests {
         line.pad_to(4);
         line.push(style::BOLD, "cdef");
         assert_eq!(line.width(), 8);
-        let plain = |width| anstream::adapter::strip_str(&line.render(width)).to_string();
+        let plain = |width| line.unstyled(width);
         assert_eq!(plain(usize::MAX), "ab  cdef");
         assert_eq!(plain(8), "ab  cdef");
         assert_eq!(plain(7), "ab  cd…");

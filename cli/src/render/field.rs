@@ -219,10 +219,7 @@ mod tests {
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
     fn text(lines: &[Line]) -> Vec<String> {
-        lines
-            .iter()
-            .map(|line| anstream::adapter::strip_str(&line.render(usize::MAX)).to_string())
-            .collect()
+        lines.iter().map(|line| line.unstyled(usize::MAX)).collect()
     }
 
     #[test]

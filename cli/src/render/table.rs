@@ -74,10 +74,8 @@ mod tests {
             vec![Cell::new("7"), Cell::new("漢字"), Cell::new("/a")],
             vec![Cell::new("12345"), Cell::new("a-long-command"), Cell::new("/a/longer/path")],
         ];
-        let text: Vec<String> = lines(&heads, &rows, 10)
-            .iter()
-            .map(|line| anstream::adapter::strip_str(&line.render(99)).to_string())
-            .collect();
+        let lines = lines(&heads, &rows, 10);
+        let text: Vec<String> = lines.iter().map(|line| line.unstyled(99)).collect();
         assert_eq!(
             text,
             [

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The schema of all commands.
 pub(crate) struct Schema(Value);
@@ -13,7 +13,7 @@ impl Schema {
         Self(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
     }
 
-    /// The keys of all documents, with their descriptions.
+    /// The keys of all documents, sorted.
     pub(crate) fn keys(&self) -> Vec<String> {
         fn add(schema: &Value, keys: &mut Vec<String>) {
             match schema {
@@ -60,12 +60,8 @@ impl Schema {
                     true
                 }
                 "type" => match wanted {
-                    Value::String(name) => has_type(value, name),
-                    names => names
-                        .as_array()
-                        .unwrap()
-                        .iter()
-                        .any(|n| has_type(value, n.as_str().unwrap())),
+                    Value::Array(names) => names.iter().any(|name| has_type(value, name)),
+                    name => has_type(value, name),
                 },
                 "const" => value == wanted,
                 "enum" => wanted.as_array().unwrap().contains(value),
@@ -78,7 +74,12 @@ impl Schema {
                     value.as_object().is_none_or(|map| map.contains_key(key.as_str().unwrap()))
                 }),
                 "properties" | "additionalProperties" => {
-                    self.check_members(keyword, keywords, value, at)?;
+                    for (key, member) in value.as_object().into_iter().flatten() {
+                        let named = keywords.get("properties").and_then(|named| named.get(key));
+                        let other = named.is_none().then_some(wanted);
+                        let schema = if keyword == "properties" { named } else { other };
+                        schema.map_or(Ok(()), |s| self.check(s, member, &format!("{at}.{key}")))?;
+                    }
                     true
                 }
                 "items" | "prefixItems" => {
@@ -110,25 +111,6 @@ impl Schema {
         Ok(())
     }
 
-    fn check_members(
-        &self,
-        keyword: &str,
-        keywords: &Map<String, Value>,
-        value: &Value,
-        at: &str,
-    ) -> Result<(), String> {
-        for (key, member) in value.as_object().into_iter().flatten() {
-            let named = keywords.get("properties").and_then(|properties| properties.get(key));
-            let schema = match (keyword, named) {
-                ("properties", named) => named,
-                (_, Some(_)) => None,
-                (_, None) => keywords.get("additionalProperties"),
-            };
-            schema.map_or(Ok(()), |s| self.check(s, member, &format!("{at}.{key}")))?;
-        }
-        Ok(())
-    }
-
     /// The number of alternatives that `value` matches.
     fn matches(&self, alternatives: &Value, value: &Value, at: &str) -> usize {
         let alternatives = alternatives.as_array().unwrap();
@@ -136,8 +118,8 @@ impl Schema {
     }
 }
 
-fn has_type(value: &Value, name: &str) -> bool {
-    match name {
+fn has_type(value: &Value, name: &Value) -> bool {
+    match name.as_str().unwrap() {
         "null" => value.is_null(),
         "boolean" => value.is_boolean(),
         "string" => value.is_string(),

@@ -163,10 +163,7 @@ mod tests {
         let day = Date::constant(1970, 1, 1);
         let mut printer = Printer { json: false, screen, zone: TimeZone::UTC, day, width: 14 };
         let mut text = |entry: &Entry| -> Vec<String> {
-            let lines = printer.lines(entry);
-            let plain =
-                |line: &Line| anstream::adapter::strip_str(&line.render(usize::MAX)).to_string();
-            lines.iter().map(plain).collect()
+            printer.lines(entry).iter().map(|line| line.unstyled(usize::MAX)).collect()
         };
         assert_eq!(
             text(&entry(1_999_000_000, line("a\u{1b}[2J\nb", false))),
