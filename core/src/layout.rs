@@ -314,6 +314,19 @@ pub(crate) const fn set_bytes(words: &mut [u32], offset: u32, bytes: &[u8]) {
     }
 }
 
+/// Whether a key of attributes may have this byte.
+#[inline]
+pub(crate) const fn is_key_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
+}
+
+/// Whether `digits` are a window of a rate: 1 to 6 digits, not all 0.
+pub(crate) fn is_window(digits: &[u8]) -> bool {
+    (1..=6).contains(&digits.len())
+        && digits.iter().all(u8::is_ascii_digit)
+        && digits.iter().any(|digit| *digit != b'0')
+}
+
 /// Size of the presence bits of `capacity` descriptors, in bytes: whole words of 8 bytes.
 #[must_use]
 pub const fn presence_size(capacity: u32) -> u32 {

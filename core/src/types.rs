@@ -214,6 +214,7 @@ impl DataType {
 
 /// Level of detail: FORMAT.md section 4, `level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[repr(u8)]
 pub enum Level {
     /// For all users.
     #[default]
@@ -228,11 +229,7 @@ impl Level {
     /// The code in the image.
     #[must_use]
     pub const fn code(self) -> u8 {
-        match self {
-            Self::Info => 0,
-            Self::Diagnostic => 1,
-            Self::Debug => 2,
-        }
+        self as u8
     }
 
     /// The name in lower case.

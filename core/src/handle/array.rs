@@ -8,6 +8,7 @@ use crate::region::{Latch, Memory};
 use crate::write::{AttachError, FieldId, Lane, Presence};
 
 /// `N` scalars published together. They have no values until set.
+#[derive(Debug, Clone)]
 pub struct Array<T, const N: usize, M> {
     latch: Latch<M>,
     presence: Option<Presence<M>>,
@@ -57,17 +58,5 @@ impl<T: ScalarType, const N: usize, M> Array<T, N, M> {
         if let Some(presence) = &self.presence {
             presence.set();
         }
-    }
-}
-
-impl<T, const N: usize, M: Clone> Clone for Array<T, N, M> {
-    fn clone(&self) -> Self {
-        Self { latch: self.latch.clone(), presence: self.presence.clone(), element: PhantomData }
-    }
-}
-
-impl<T, const N: usize, M> core::fmt::Debug for Array<T, N, M> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("Array").field(&self.latch).finish()
     }
 }

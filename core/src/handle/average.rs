@@ -56,6 +56,7 @@ impl<M> Average<M> {
 
 /// The last values, whose mean is shown: a moving average over the number of values in the field's
 /// declaration.
+#[derive(Debug, Clone)]
 pub struct Window<T, M> {
     latch: Latch<M>,
     value: PhantomData<fn(T)>,
@@ -83,17 +84,5 @@ impl<T: ScalarType, M> Window<T, M> {
         if self.latch.holds_units(1) {
             publish(&self.latch, |slot| set64(slot, 0, value.to_bits()));
         }
-    }
-}
-
-impl<T, M: Clone> Clone for Window<T, M> {
-    fn clone(&self) -> Self {
-        Self { latch: self.latch.clone(), value: PhantomData }
-    }
-}
-
-impl<T, M> core::fmt::Debug for Window<T, M> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("Window").field(&self.latch).finish()
     }
 }

@@ -8,6 +8,7 @@ use crate::write::{AttachError, FieldId, Lane};
 /// A sum that only grows.
 ///
 /// An update is a load, an addition and a store on the lane's own cache line.
+#[derive(Clone)]
 pub struct Counter<M> {
     cell: <u64 as ScalarType>::Cell<M>,
 }
@@ -49,12 +50,6 @@ impl<M> Counter<M> {
     #[must_use]
     pub fn get(&self) -> u64 {
         self.cell.load()
-    }
-}
-
-impl<M: Clone> Clone for Counter<M> {
-    fn clone(&self) -> Self {
-        Self { cell: self.cell.duplicate() }
     }
 }
 

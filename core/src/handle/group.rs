@@ -126,10 +126,7 @@ fn member<R: Record, M: Memory + Clone>(
     Ok(raw)
 }
 
-impl<R, M: Clone> Clone for Group<R, M>
-where
-    M: Memory,
-{
+impl<R, M: Memory + Clone> Clone for Group<R, M> {
     fn clone(&self) -> Self {
         Self {
             latch: self.latch.clone(),

@@ -20,6 +20,7 @@ pub trait State: Copy + 'static {
 }
 
 /// The current one of several states. It has none until one is set.
+#[derive(Clone)]
 pub struct StateSet<S, M> {
     cell: <u32 as ScalarType>::Cell<M>,
     presence: Option<Presence<M>>,
@@ -63,12 +64,6 @@ impl<S: State, M> StateSet<S, M> {
     pub fn get(&self) -> Option<S> {
         let present = self.presence.as_ref().is_none_or(Presence::is_set);
         if present { S::from_number(self.cell.load()) } else { None }
-    }
-}
-
-impl<S, M: Clone> Clone for StateSet<S, M> {
-    fn clone(&self) -> Self {
-        Self { cell: self.cell.duplicate(), presence: self.presence.clone(), state: PhantomData }
     }
 }
 

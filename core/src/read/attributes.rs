@@ -3,7 +3,7 @@
 use heapless::Vec;
 
 use super::error::AttributeFault;
-use crate::layout::{MAX_ATTRIBUTES, MAX_KEY};
+use crate::layout::{MAX_ATTRIBUTES, MAX_KEY, is_key_byte};
 
 /// Maximum number of items: the shortest is a key of one byte, `=`, and the zero byte after it.
 const MAX_ITEMS: usize = MAX_ATTRIBUTES.div_ceil(3);
@@ -72,7 +72,7 @@ pub(super) fn find_fault(bytes: &[u8]) -> Option<(usize, AttributeFault)> {
             }
             many |= keys.push((start, key)).is_err();
             in_key = false;
-        } else if !is_key(byte) {
+        } else if !is_key_byte(byte) {
             let mut rest = bytes.iter().skip(at).take_while(|byte| **byte != 0);
             let equals = rest.any(|byte| *byte == b'=');
             let fault = if equals { AttributeFault::KeyByte } else { AttributeFault::NoEquals };
@@ -84,11 +84,6 @@ pub(super) fn find_fault(bytes: &[u8]) -> Option<(usize, AttributeFault)> {
     }
     let again = if many { repeated(bytes) } else { repeated_of_few(&keys) };
     again.map(|start| (start, AttributeFault::Repeated))
-}
-
-#[inline]
-const fn is_key(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
 
 fn repeated_of_few(keys: &[(usize, &[u8])]) -> Option<usize> {

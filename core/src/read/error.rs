@@ -24,20 +24,12 @@ pub enum Section {
 }
 
 impl Section {
-    /// Offset of the section's own offset in the header.
-    const fn offset(self) -> u32 {
+    /// Name, and offset of the section's own offset in the header.
+    const fn row(self) -> (&'static str, u32) {
         match self {
-            Self::Descriptors => h::DESCRIPTOR_OFFSET,
-            Self::Heap => h::HEAP_OFFSET,
-            Self::Lanes => h::LANES_OFFSET,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Descriptors => "descriptors",
-            Self::Heap => "heap",
-            Self::Lanes => "lanes",
+            Self::Descriptors => ("descriptors", h::DESCRIPTOR_OFFSET),
+            Self::Heap => ("heap", h::HEAP_OFFSET),
+            Self::Lanes => ("lanes", h::LANES_OFFSET),
         }
     }
 }
@@ -88,54 +80,41 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Code, and offset of the broken rule in the image.
+    const fn row(&self) -> (&'static str, u32) {
+        match *self {
+            Self::TooShort { found } => ("too-short", found),
+            Self::BadMagic { .. } => ("bad-magic", h::MAGIC),
+            Self::UnsupportedMajor { .. } => ("unsupported-major", h::MAJOR),
+            Self::HeaderChecksum { .. } => ("header-checksum", h::CHECKSUM),
+            Self::UnsupportedMinor { .. } => ("unsupported-minor", h::MIN_MINOR),
+            Self::RequiredFeatures { .. } => ("required-features", h::REQUIRED_FEATURES),
+            Self::HeaderSize { .. } => ("header-size", h::HEADER_SIZE),
+            Self::FileSize { .. } => ("file-size", h::FILE_SIZE),
+            Self::DescriptorSize { .. } => ("descriptor-size", h::DESCRIPTOR_SIZE),
+            Self::Limit { offset, .. } => ("limit", offset),
+            Self::Alignment { offset, .. } => ("alignment", offset),
+            Self::SectionOrder { section, .. } => ("section-order", section.row().1),
+            Self::SectionBounds { .. } => ("section-bounds", h::LANES_OFFSET),
+            Self::LaneLayout { .. } => ("lane-layout", h::CELLS_OFFSET),
+            Self::Building => ("building", h::STATE),
+            Self::BadState { .. } => ("bad-state", h::STATE),
+            Self::FieldCount { .. } => ("field-count", h::FIELD_COUNT),
+            Self::HeapUsed { .. } => ("heap-used", h::HEAP_USED),
+            Self::LanesUsed { .. } => ("lanes-used", h::LANES_USED),
+        }
+    }
+
     /// The stable code in FORMAT.md section 12.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        match self {
-            Self::TooShort { .. } => "too-short",
-            Self::BadMagic { .. } => "bad-magic",
-            Self::UnsupportedMajor { .. } => "unsupported-major",
-            Self::HeaderChecksum { .. } => "header-checksum",
-            Self::UnsupportedMinor { .. } => "unsupported-minor",
-            Self::RequiredFeatures { .. } => "required-features",
-            Self::HeaderSize { .. } => "header-size",
-            Self::FileSize { .. } => "file-size",
-            Self::DescriptorSize { .. } => "descriptor-size",
-            Self::Limit { .. } => "limit",
-            Self::Alignment { .. } => "alignment",
-            Self::SectionOrder { .. } => "section-order",
-            Self::SectionBounds { .. } => "section-bounds",
-            Self::LaneLayout { .. } => "lane-layout",
-            Self::Building => "building",
-            Self::BadState { .. } => "bad-state",
-            Self::FieldCount { .. } => "field-count",
-            Self::HeapUsed { .. } => "heap-used",
-            Self::LanesUsed { .. } => "lanes-used",
-        }
+        self.row().0
     }
 
     /// Where in the image the rule was broken, in bytes.
     #[must_use]
     pub const fn offset(&self) -> u32 {
-        match *self {
-            Self::TooShort { found } => found,
-            Self::BadMagic { .. } => h::MAGIC,
-            Self::UnsupportedMajor { .. } => h::MAJOR,
-            Self::HeaderChecksum { .. } => h::CHECKSUM,
-            Self::UnsupportedMinor { .. } => h::MIN_MINOR,
-            Self::RequiredFeatures { .. } => h::REQUIRED_FEATURES,
-            Self::HeaderSize { .. } => h::HEADER_SIZE,
-            Self::FileSize { .. } => h::FILE_SIZE,
-            Self::DescriptorSize { .. } => h::DESCRIPTOR_SIZE,
-            Self::Limit { offset, .. } | Self::Alignment { offset, .. } => offset,
-            Self::SectionOrder { section, .. } => section.offset(),
-            Self::SectionBounds { .. } => h::LANES_OFFSET,
-            Self::LaneLayout { .. } => h::CELLS_OFFSET,
-            Self::Building | Self::BadState { .. } => h::STATE,
-            Self::FieldCount { .. } => h::FIELD_COUNT,
-            Self::HeapUsed { .. } => h::HEAP_USED,
-            Self::LanesUsed { .. } => h::LANES_USED,
-        }
+        self.row().1
     }
 }
 
@@ -181,7 +160,7 @@ impl fmt::Display for Refusal {
             Self::SectionOrder { section, found, limit } => write!(
                 f,
                 "the {} start at {found}, before the end of the section before at {limit}",
-                section.name()
+                section.row().0
             ),
             Self::SectionBounds { found, limit } => {
                 write!(f, "the lanes end at {found}, past the image's {limit} bytes")
@@ -267,46 +246,36 @@ pub enum FieldError {
 }
 
 impl FieldError {
+    /// Code, and offset of the broken rule in the image.
+    const fn row(&self) -> (&'static str, u32) {
+        match *self {
+            Self::State { offset, .. } => ("field-state", offset),
+            Self::StringPlace { offset, .. } => ("string-place", offset),
+            Self::StringLength { offset, .. } => ("string-length", offset),
+            Self::Checksum { offset, .. } => ("field-checksum", offset),
+            Self::Utf8 { offset } => ("utf8", offset),
+            Self::Attributes { offset, .. } => ("attributes", offset),
+            Self::Count { offset, .. } => ("count", offset),
+            Self::TypeStorage { offset, .. } => ("type-storage", offset),
+            Self::KindType { offset, .. } => ("kind-type", offset),
+            Self::KindParam { offset, .. } => ("kind-param", offset),
+            Self::Slots { offset, .. } => ("slots", offset),
+            Self::Member { offset, .. } => ("member", offset),
+            Self::CellPlace { offset, .. } => ("cell-place", offset),
+            Self::CellOverlap { offset, .. } => ("cell-overlap", offset),
+        }
+    }
+
     /// The stable code in FORMAT.md section 12.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        match self {
-            Self::State { .. } => "field-state",
-            Self::StringPlace { .. } => "string-place",
-            Self::StringLength { .. } => "string-length",
-            Self::Checksum { .. } => "field-checksum",
-            Self::Utf8 { .. } => "utf8",
-            Self::Attributes { .. } => "attributes",
-            Self::Count { .. } => "count",
-            Self::TypeStorage { .. } => "type-storage",
-            Self::KindType { .. } => "kind-type",
-            Self::KindParam { .. } => "kind-param",
-            Self::Slots { .. } => "slots",
-            Self::Member { .. } => "member",
-            Self::CellPlace { .. } => "cell-place",
-            Self::CellOverlap { .. } => "cell-overlap",
-        }
+        self.row().0
     }
 
     /// Where in the image the rule was broken, in bytes.
     #[must_use]
     pub const fn offset(&self) -> u32 {
-        match *self {
-            Self::State { offset, .. }
-            | Self::StringPlace { offset, .. }
-            | Self::StringLength { offset, .. }
-            | Self::Checksum { offset, .. }
-            | Self::Utf8 { offset }
-            | Self::Attributes { offset, .. }
-            | Self::Count { offset, .. }
-            | Self::TypeStorage { offset, .. }
-            | Self::KindType { offset, .. }
-            | Self::KindParam { offset, .. }
-            | Self::Slots { offset, .. }
-            | Self::Member { offset, .. }
-            | Self::CellPlace { offset, .. }
-            | Self::CellOverlap { offset, .. } => offset,
-        }
+        self.row().1
     }
 }
 
@@ -380,28 +349,27 @@ pub enum ValueError {
 }
 
 impl ValueError {
+    /// Code, and offset of the broken rule in the image.
+    const fn row(&self) -> (&'static str, u32) {
+        match *self {
+            Self::LaneState { offset, .. } => ("lane-state", offset),
+            Self::Range { offset, .. } => ("value-range", offset),
+            Self::Length { offset, .. } => ("value-length", offset),
+            Self::Utf8 { offset } => ("value-utf8", offset),
+            Self::Total { offset, .. } => ("value-total", offset),
+        }
+    }
+
     /// The stable code in FORMAT.md section 12.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        match self {
-            Self::LaneState { .. } => "lane-state",
-            Self::Range { .. } => "value-range",
-            Self::Length { .. } => "value-length",
-            Self::Utf8 { .. } => "value-utf8",
-            Self::Total { .. } => "value-total",
-        }
+        self.row().0
     }
 
     /// Where in the image the rule was broken, in bytes.
     #[must_use]
     pub const fn offset(&self) -> u32 {
-        match *self {
-            Self::LaneState { offset, .. }
-            | Self::Range { offset, .. }
-            | Self::Length { offset, .. }
-            | Self::Total { offset, .. }
-            | Self::Utf8 { offset } => offset,
-        }
+        self.row().1
     }
 }
 

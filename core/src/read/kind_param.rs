@@ -3,7 +3,7 @@
 use super::heap::{HeapStr, with_bytes};
 use crate::buckets::{Buckets, HISTOGRAM_SLOT};
 use crate::descriptor::RawDescriptor;
-use crate::layout::{MAX_STATE, MAX_STATES, MAX_WINDOWS};
+use crate::layout::{MAX_STATE, MAX_STATES, MAX_WINDOWS, is_window};
 use crate::region::Source;
 use crate::types::Kind;
 
@@ -28,7 +28,8 @@ pub(super) fn check_kind_param<S: Source + ?Sized>(
         Some(Kind::Events) => raw.member == 8,
         Some(Kind::Window) => {
             // `slots` is 0 or at least 2.
-            raw.properties.param() >= 1 && raw.properties.param() <= raw.slots().saturating_sub(2)
+            raw.properties.param() >= 1
+                && raw.properties.param() <= raw.properties.slots().saturating_sub(2)
         }
         Some(Kind::Rate) => {
             counter && raw.properties.param() >= 1 && with_bytes(source, detail, are_windows)
@@ -55,8 +56,7 @@ fn are_windows(detail: &[u8]) -> bool {
     let mut count = 0;
     detail.split(|byte| *byte == 0).all(|item| {
         count += 1;
-        let digits = (1..=6).contains(&item.len()) && item.iter().all(u8::is_ascii_digit);
-        digits && count <= MAX_WINDOWS && item.iter().any(|digit| *digit != b'0')
+        count <= MAX_WINDOWS && is_window(item)
     })
 }
 

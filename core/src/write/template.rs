@@ -3,7 +3,7 @@
 use super::error::WriteError;
 use super::geometry::Geometry;
 use super::lane::Lane;
-use super::spec::{FieldSpec, Group, cell_bytes};
+use super::spec::{Constant, FieldSpec, Group, cell_bytes};
 use crate::checksum::Fletcher64;
 use crate::header::RawHeader;
 use crate::layout::{
@@ -208,8 +208,8 @@ impl<const N: usize> Template<N> {
         raw.attributes = self.attributes(spec);
         raw.detail = self.string(spec.details);
         let mut constant_words = 0;
-        if spec.constant.is_some() {
-            (raw.place, constant_words) = self.constant(spec);
+        if let Some(value) = &spec.constant {
+            (raw.place, constant_words) = self.constant(value);
         }
         let at = h::SIZE + index * d::SIZE;
         self.set_all(at, &raw.words());
@@ -301,8 +301,7 @@ impl<const N: usize> Template<N> {
 
     /// Appends a constant. Returns its offset and its number of words.
     #[allow(clippy::cast_possible_truncation)] // It is a constant in an image below 4 GiB.
-    const fn constant(&mut self, spec: &FieldSpec<'_>) -> (u32, u32) {
-        let Some(value) = &spec.constant else { return (0, 0) };
+    const fn constant(&mut self, value: &Constant<'_>) -> (u32, u32) {
         let at = self.heap.next_multiple_of(8);
         self.heap = at;
         if let Some(bytes) = value.scalar_bytes() {

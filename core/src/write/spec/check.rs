@@ -6,7 +6,7 @@ use super::FieldSpec;
 use crate::buckets::Buckets;
 use crate::layout::{
     MAX_ATTRIBUTES, MAX_CAPACITY, MAX_DETAIL, MAX_ELEMENTS, MAX_HELP, MAX_KEY, MAX_LABEL, MAX_SLOT,
-    MAX_SLOT_BITS, MAX_STATE, MAX_STATES, MAX_UNIT, MAX_WINDOWS,
+    MAX_SLOT_BITS, MAX_STATE, MAX_STATES, MAX_UNIT, MAX_WINDOWS, is_key_byte, is_window,
 };
 use crate::types::{Aggregation, DataType, Kind, Storage};
 
@@ -31,10 +31,9 @@ impl FieldSpec<'_> {
             return Err(SpecError::Attributes { len });
         }
         for (index, (key, value)) in self.attributes.iter().enumerate() {
-            let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
             let bad = key.is_empty()
                 || key.len() > MAX_KEY
-                || !key.bytes().all(word)
+                || !key.bytes().all(is_key_byte)
                 || value.contains('\0')
                 || self.attributes[..index].iter().any(|(other, _)| other == key);
             if bad {
@@ -102,11 +101,8 @@ impl FieldSpec<'_> {
                 Kind::Window => param >= 1 && param.saturating_add(2) <= slots,
                 Kind::Events => slots >= 2,
                 Kind::Rate => {
-                    let seconds = |text: &str| {
-                        let digits = text.bytes().all(|b| b.is_ascii_digit());
-                        digits && (1..=6).contains(&text.len()) && text.bytes().any(|b| b != b'0')
-                    };
-                    param >= 1 && slots > 2 && names(MAX_WINDOWS, seconds)
+                    let windows = |text: &str| is_window(text.as_bytes());
+                    param >= 1 && slots > 2 && names(MAX_WINDOWS, windows)
                 }
                 _ => true,
             }
