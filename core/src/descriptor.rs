@@ -1,8 +1,8 @@
 //! Descriptor as a plain value, unchecked: FORMAT.md section 4.
 
-use crate::layout::{CELL_HEAD, descriptor as d, halves, set_word64};
+use crate::layout::{CELL_HEAD, descriptor as d, set_word64};
 use crate::properties::Properties;
-use crate::region::{Region, Source};
+use crate::region::Source;
 use crate::types::Storage;
 
 /// A descriptor.
@@ -37,7 +37,7 @@ impl RawDescriptor {
     #[inline]
     #[must_use]
     pub fn from_bytes(bytes: &[u8; d::SIZE as usize]) -> Self {
-        Self::of_words(|at: u32| {
+        Self::from_words(|at: u32| {
             let at = at as usize;
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         })
@@ -45,7 +45,7 @@ impl RawDescriptor {
 
     /// Decodes a descriptor whose word at `at` is `u32_at(at)`.
     #[inline(always)]
-    pub(crate) fn of_words(u32_at: impl Fn(u32) -> u32) -> Self {
+    pub(crate) fn from_words(u32_at: impl Fn(u32) -> u32) -> Self {
         let ty = u32_at(d::TYPE);
         let [.., storage] = ty.to_le_bytes();
         let properties =
@@ -71,17 +71,11 @@ impl RawDescriptor {
         [self.label, self.unit, self.help, self.attributes, self.detail]
     }
 
-    /// Number of slots; 0 if there are none, or more than the format allows.
-    #[inline(always)]
-    #[must_use]
-    pub const fn slots(&self) -> u32 {
-        self.properties.slots()
-    }
-
     /// Size of the cell of a latched field or a journal, in bytes; saturates.
     #[inline(always)]
     pub(crate) const fn cell_size(&self) -> u32 {
-        let slots = self.slots().saturating_mul(self.slot_size).saturating_add(CELL_HEAD);
+        let slots =
+            self.properties.slots().saturating_mul(self.slot_size).saturating_add(CELL_HEAD);
         if self.storage == Storage::Journal.code() {
             slots.saturating_add(self.properties.count().saturating_mul(8))
         } else {
@@ -107,16 +101,5 @@ impl RawDescriptor {
         words[d::STATE as usize / 4] = self.state;
         set_word64(&mut words, d::CHECKSUM, self.checksum);
         words
-    }
-
-    /// Stores everything but the checksum at `offset`.
-    pub(crate) fn store<M>(&self, region: &Region<M>, offset: u32) {
-        let [words @ .., _, _] = self.words();
-        region.store_words(offset, &words);
-    }
-
-    /// Stores the checksum.
-    pub(crate) fn store_checksum<M>(region: &Region<M>, offset: u32, checksum: u64) {
-        region.store_words(offset + d::CHECKSUM, &halves(checksum));
     }
 }

@@ -1,8 +1,8 @@
 //! Header as a plain value, unchecked: FORMAT.md section 3.
 
 use crate::checksum::Fletcher64;
-use crate::layout::{halves, header as h, set_bytes, set_word64};
-use crate::region::{Region, Source};
+use crate::layout::{header as h, set_bytes, set_word64};
+use crate::region::Source;
 
 fn split(word: u32) -> (u16, u16) {
     let [a, b, c, e] = word.to_le_bytes();
@@ -97,12 +97,6 @@ impl RawHeader {
         words[h::LANE_CAPACITY as usize / 4] = self.lane_capacity;
         words[h::CELLS_OFFSET as usize / 4] = self.cells_offset;
         words
-    }
-
-    /// Stores the fixed part and its checksum; `self.checksum` is not used.
-    pub(crate) fn store<M>(&self, region: &Region<M>) {
-        region.store_words(0, &self.words());
-        region.store_words(h::CHECKSUM, &halves(Self::checksum_of(region)));
     }
 
     /// The checksum of the header in `source`, computed from its bytes.

@@ -177,7 +177,7 @@ fn window_drops_oldest() {
     let window = Window::<f64, _>::attach(&writer.lane().unwrap(), field).unwrap();
     (1..=20).for_each(|i| window.record(f64::from(i)));
     let (image, fields) = image(&writer);
-    assert_eq!((fields[0].param(), fields[0].slots()), (3, 8));
+    assert_eq!((fields[0].properties().param(), fields[0].slots()), (3, 8));
     let lane = image.lane(0).consistent().unwrap();
     let newest = lane.newest(image.source(), &fields[0]);
     assert_eq!(newest, 20);

@@ -36,7 +36,11 @@ fn look<S: Source>(source: &S) -> String {
                 continue;
             }
         };
-        seen += &format!("{field:?} {:?} {}", field.level(), field.aggregation());
+        seen += &format!(
+            "{field:?} {:?} {}",
+            field.properties().level(),
+            field.properties().aggregation()
+        );
         for string in [field.label(), field.unit(), field.help()] {
             seen += string.read(source, &mut out);
         }

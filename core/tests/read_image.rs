@@ -66,26 +66,31 @@ fn field_accessors() {
     let counter = &fields[at::COUNTER];
     let mut out = [0; 255];
     assert_eq!(image.label(counter, &mut out), "req.count");
-    assert_eq!(image.unit(counter, &mut out), "bytes");
-    assert_eq!(image.help(counter, &mut out), "W\u{e4}hlt.");
+    assert_eq!(counter.unit().read(image.source(), &mut out), "bytes");
+    assert_eq!(counter.help().read(image.source(), &mut out), "W\u{e4}hlt.");
     assert_eq!(counter.help().slice(&bytes), "W\u{e4}hlt.");
-    let pairs: Vec<_> = parse_attributes(image.attributes(counter, &mut out)).collect();
+    let pairs: Vec<_> =
+        parse_attributes(counter.attributes().read(image.source(), &mut out)).collect();
     assert_eq!(pairs, [("method", "GET"), ("path", "/")]);
     assert_eq!((counter.ty(), counter.kind()), (Some(DataType::U64), Some(Kind::Counter)));
-    assert_eq!(counter.aggregation(), Aggregation::Sum);
+    assert_eq!(counter.properties().aggregation(), Aggregation::Sum);
     assert_eq!(counter.storage(), Some(Storage::Atomic));
-    assert_eq!((counter.level(), counter.index()), (Level::Info, 0));
-    assert!(!counter.is_array() && !counter.is_optional() && !counter.is_member());
+    assert_eq!((counter.properties().level(), counter.index()), (Level::Info, 0));
+    assert!(
+        !counter.properties().is_array()
+            && !counter.properties().is_optional()
+            && !counter.properties().is_member()
+    );
     assert_eq!((counter.count(), counter.value_size(), counter.buffer_size()), (1, 8, 8));
 
     let small = &fields[at::SMALL];
     assert!(small.unit().is_empty() && small.help().is_empty() && small.attributes().is_empty());
-    assert_eq!((small.level(), small.value_size()), (Level::Diagnostic, 1));
-    assert!(fields[at::GONE].is_optional());
+    assert_eq!((small.properties().level(), small.value_size()), (Level::Diagnostic, 1));
+    assert!(fields[at::GONE].properties().is_optional());
     let text = &fields[at::TEXT];
     assert_eq!((text.slots(), text.slot_size(), text.value_size()), (4, 48, 48));
     let (group, last) = (&fields[at::GROUP], &fields[at::GROUP_LAST]);
-    assert!(group.is_member() && group.same_cell(last) && !group.same_cell(text));
+    assert!(group.properties().is_member() && group.same_cell(last) && !group.same_cell(text));
     assert_eq!(last.member(), 24);
 
     let new = &fields[at::NEW_TYPE];
@@ -93,7 +98,7 @@ fn field_accessors() {
     assert_eq!(fields[at::NEW_STORAGE].storage(), None);
     let new = &fields[at::NEW_KIND];
     assert_eq!(
-        (new.kind(), new.aggregation(), new.level()),
+        (new.kind(), new.properties().aggregation(), new.properties().level()),
         (None, Aggregation::Each, Level::Debug)
     );
     assert!(fields[at::RETIRED].retired(&image.source()));

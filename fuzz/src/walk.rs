@@ -108,11 +108,23 @@ fn header<S: Source>(source: &S, header: &Header, seen: &mut Seen) {
 /// All accessors of a field.
 fn describe<S: Source>(source: &S, field: &Field, buffer: &mut [u8], seen: &mut Seen) {
     say!(seen, "{field:?} {} {:?} {:?}", field.index(), field.ty(), field.kind());
-    say!(seen, "{:?} {:?} {:?}", field.aggregation(), field.storage(), field.level());
-    say!(seen, "{} {} {}", field.is_array(), field.is_optional(), field.is_member());
+    say!(
+        seen,
+        "{:?} {:?} {:?}",
+        field.properties().aggregation(),
+        field.storage(),
+        field.properties().level()
+    );
+    say!(
+        seen,
+        "{} {} {}",
+        field.properties().is_array(),
+        field.properties().is_optional(),
+        field.properties().is_member()
+    );
     say!(seen, "{} {} {}", field.count(), field.value_size(), field.buffer_size());
     say!(seen, "{} {} {} {}", field.place(), field.slot_size(), field.slots(), field.member());
-    say!(seen, "{} {:?} {}", field.param(), field.buckets(), field.states());
+    say!(seen, "{} {:?} {}", field.properties().param(), field.buckets(), field.states());
     let strings = [field.label(), field.unit(), field.help(), field.attributes(), field.detail()];
     for (string, most) in strings.into_iter().zip([255, 63, 4096, 4096, 4096]) {
         assert!(string.len() <= most && string.is_empty() == (string.len() == 0));
@@ -126,7 +138,7 @@ fn describe<S: Source>(source: &S, field: &Field, buffer: &mut [u8], seen: &mut 
     parse_attributes(text).for_each(|(key, value)| say!(seen, "{key} {value}"));
     if let Some(buckets) = field.buckets() {
         say!(seen, "{} {} {}", buckets.scale(), buckets.lowest(), buckets.elements());
-        for n in [0, 1, u64::from(field.param()), u64::MAX] {
+        for n in [0, 1, u64::from(field.properties().param()), u64::MAX] {
             assert!(buckets.element_of_int(n) < buckets.elements());
             assert!(buckets.element_of_float(f64::from_bits(n)) < buckets.elements());
         }
@@ -207,7 +219,7 @@ fn check(field: &Field, reading: &Reading<'_>) {
             assert!(good, "a bool other than 0 and 1");
         }
         Value::Window(sum) => {
-            assert!(sum.count() >= 1 && sum.count() <= field.param());
+            assert!(sum.count() >= 1 && sum.count() <= field.properties().param());
             let _ = sum.sum();
         }
         Value::U64(n) if field.states() != 0 => assert!(*n < field.states().into()),

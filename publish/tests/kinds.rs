@@ -119,7 +119,7 @@ fn kinds_show_published_values() {
     let rate = field(&image, "k.hits.rate");
     let mut detail = [0; 64];
     assert_eq!(rate.detail().read(image.source(), &mut detail), "10\x0060");
-    assert_eq!((rate.param(), lane.newest(image.source(), &rate)), (500, 1));
+    assert_eq!((rate.properties().param(), lane.newest(image.source(), &rate)), (500, 1));
     let time = rate_time(&image, &rate);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     assert!(now.abs_diff(Duration::from_nanos(time)) < Duration::from_secs(60), "{time}");

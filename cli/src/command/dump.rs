@@ -194,7 +194,7 @@ impl<S: Source> Dumper<'_, S> {
         match field.storage() {
             Some(Storage::Atomic) => self.line(at, ATOMIC_CELL, name),
             Some(storage @ (Storage::Latched | Storage::Journal))
-                if field.member() == 0 || !field.is_member() =>
+                if field.member() == 0 || !field.properties().is_member() =>
             {
                 self.line(at, 4, &format!("{name} seq: {}", self.source.load32(at)))?;
                 for slot in 0..field.slots() {

@@ -78,6 +78,7 @@ impl Sample for f64 {
 /// Count, sum, minimum, maximum and distribution of values, all from one moment.
 ///
 /// Recording stores one bucket and a few words, whatever the number of buckets.
+#[derive(Clone)]
 pub struct Histogram<T, M> {
     journal: Journal<M>,
     buckets: Buckets,
@@ -105,7 +106,7 @@ impl<T: Sample, M: Memory + Clone> Histogram<T, M> {
             return Err(AttachError::Place { place: raw.place });
         }
         // The previous owner of the lane may have died during a change.
-        repair(&journal, journal.count(), raw.slots());
+        repair(&journal, journal.count(), raw.properties.slots());
         Ok(Self { journal, buckets, value: PhantomData })
     }
 }
@@ -142,12 +143,6 @@ impl<T: Sample, M> Histogram<T, M> {
     #[must_use]
     pub const fn buckets(&self) -> Buckets {
         self.buckets
-    }
-}
-
-impl<T, M: Clone> Clone for Histogram<T, M> {
-    fn clone(&self) -> Self {
-        Self { journal: self.journal.clone(), buckets: self.buckets, value: PhantomData }
     }
 }
 

@@ -85,7 +85,7 @@ impl<'a> Check<'a> {
     ) -> Result<Checked, FieldError> {
         let found = self.raw.state;
         if !matches!(found, field_state::LIVE | field_state::RETIRED) {
-            return Err(FieldError::State { offset: self.at.saturating_add(d::STATE), found });
+            return Err(FieldError::State { offset: self.offset(d::STATE), found });
         }
         let start = header.heap_offset();
         let heap = Heap { start, end: start.saturating_add(heap_used) };
@@ -140,7 +140,7 @@ impl<'a> Check<'a> {
         let detail = HeapStr::new(self.raw.detail, detail);
         let counter = preceding.counter == Some(self.at);
         let states = check_kind_param(source, self.raw, detail, counter).ok_or_else(|| {
-            let offset = self.at.saturating_add(d::PARAM);
+            let offset = self.offset(d::PARAM);
             let kind = self.raw.properties.kind().unwrap_or(Kind::Gauge);
             FieldError::KindParam { offset, kind, param: self.raw.properties.param() }
         })?;
@@ -168,6 +168,11 @@ impl<'a> Check<'a> {
         counter.then(|| self.at.saturating_add(self.next))
     }
 
+    /// Offset in the image of the descriptor's member at `member`.
+    const fn offset(&self, member: u32) -> u32 {
+        self.at.saturating_add(member)
+    }
+
     const fn is(&self, flag: u16) -> bool {
         self.raw.properties.flags() & flag != 0
     }
@@ -183,9 +188,8 @@ impl<'a> Check<'a> {
         let raw = self.raw;
         let mut scan = Scan::default();
         scan.sum.range(self.bytes.as_slice(), 0, d::COVERED);
-        let mut string = |from: u32, to, limit| {
-            heap.string(source, self.at.saturating_add(from), to, limit, &mut scan)
-        };
+        let mut string =
+            |from: u32, to, limit| heap.string(source, self.offset(from), to, limit, &mut scan);
         let label = string(d::LABEL, raw.label, MAX_LABEL)?;
         let mut optional = |from, to, limit| if to == 0 { Ok(0) } else { string(from, to, limit) };
         let unit = optional(d::UNIT, raw.unit, MAX_UNIT)?;
@@ -204,7 +208,7 @@ impl<'a> Check<'a> {
         if complete {
             let (found, expected) = (raw.checksum, scan.sum.finish());
             if found != expected {
-                let offset = self.at.saturating_add(d::CHECKSUM);
+                let offset = self.offset(d::CHECKSUM);
                 return Err(FieldError::Checksum { offset, found, expected });
             }
         }
@@ -232,7 +236,7 @@ impl<'a> Check<'a> {
         preceding.constants = preceding.constants.saturating_add(size);
         let used = heap.end.saturating_sub(heap.start);
         if preceding.constants > 2 * u64::from(used) {
-            let offset = self.at.saturating_add(d::PLACE);
+            let offset = self.offset(d::PLACE);
             return Err(FieldError::CellOverlap { offset, found: self.raw.place, limit: heap.end });
         }
         Ok(())
@@ -241,22 +245,15 @@ impl<'a> Check<'a> {
     /// Rules `count`, `type-storage` and `kind-type`. Returns the size of the value.
     #[inline]
     fn check_type(&self) -> Result<u32, FieldError> {
-        let (raw, array) = (self.raw, self.is(flags::ARRAY));
+        let (raw, array, count) = (self.raw, self.is(flags::ARRAY), self.raw.properties.count());
+        let bad_count =
+            |limit| FieldError::Count { offset: self.offset(d::COUNT), found: count, limit };
         let size = match self.ty {
-            Some(ty) => value_size(ty, raw.properties.count(), array).map_err(|limit| {
-                let offset = self.at.saturating_add(d::COUNT);
-                FieldError::Count { offset, found: raw.properties.count(), limit }
-            })?,
+            Some(ty) => value_size(ty, count, array).map_err(bad_count)?,
             None => 0,
         };
-        let journal = self.storage == Some(Storage::Journal);
-        if journal && !(2..=MAX_ELEMENTS).contains(&raw.properties.count()) {
-            let offset = self.at.saturating_add(d::COUNT);
-            return Err(FieldError::Count {
-                offset,
-                found: raw.properties.count(),
-                limit: MAX_ELEMENTS,
-            });
+        if self.storage == Some(Storage::Journal) && !(2..=MAX_ELEMENTS).contains(&count) {
+            return Err(bad_count(MAX_ELEMENTS));
         }
         let text = self.ty.is_some_and(|ty| !ty.is_scalar());
         let bad = match self.storage {
@@ -271,7 +268,7 @@ impl<'a> Check<'a> {
         };
         if bad || (text && array) {
             return Err(FieldError::TypeStorage {
-                offset: self.at.saturating_add(d::TYPE),
+                offset: self.offset(d::TYPE),
                 ty: raw.properties.ty_code(),
                 storage: raw.storage,
                 flags: raw.properties.flags(),
@@ -279,10 +276,10 @@ impl<'a> Check<'a> {
         }
         match (raw.properties.kind(), self.ty) {
             (Some(kind), Some(ty))
-                if !kind.allows_type(ty, raw.properties.count(), array)
+                if !kind.allows_type(ty, count, array)
                     || self.storage.is_some_and(|storage| !kind.allows_storage(storage)) =>
             {
-                Err(FieldError::KindType { offset: self.at.saturating_add(d::KIND), kind, ty })
+                Err(FieldError::KindType { offset: self.offset(d::KIND), kind, ty })
             }
             _ => Ok(size),
         }
@@ -293,7 +290,8 @@ impl<'a> Check<'a> {
     fn check_slot(&self, value_size: u32, group: Option<Group>) -> Result<(), FieldError> {
         let RawDescriptor { properties, slot_size, member, .. } = *self.raw;
         let slot_bits = properties.slot_bits();
-        let slotted = self.raw.slots() != 0 && slot_size.is_multiple_of(8) && slot_size <= MAX_SLOT;
+        let slotted =
+            properties.slots() != 0 && slot_size.is_multiple_of(8) && slot_size <= MAX_SLOT;
         let good = match self.storage {
             Some(Storage::Latched) => slotted && slot_size != 0,
             Some(Storage::Journal) => slotted && slot_size >= 16,
@@ -301,26 +299,21 @@ impl<'a> Check<'a> {
             None => return Ok(()),
         };
         if !good {
-            let offset = self.at.saturating_add(d::SLOT_SIZE);
+            let offset = self.offset(d::SLOT_SIZE);
             return Err(FieldError::Slots { offset, slot_bits, slot_size });
         }
         if self.storage == Some(Storage::Journal) {
             // The elements lie after the slots, so the offset in a slot must be 0.
-            let bad = |found| FieldError::Member {
-                offset: self.at.saturating_add(d::MEMBER),
-                found,
-                size: 0,
-                least: 0,
-                limit: 0,
-            };
-            return if member == 0 { Ok(()) } else { Err(bad(member)) };
+            let (offset, found) = (self.offset(d::MEMBER), member);
+            let bad = FieldError::Member { offset, found, size: 0, least: 0, limit: 0 };
+            return if member == 0 { Ok(()) } else { Err(bad) };
         }
         // Without slots `member` must be 0. A value of unknown type takes at least one byte.
         let size = if slot_bits == 0 { 0 } else { value_size.max(1) };
         let least = group.map_or(0, |group| group.member_end);
         let inside = member.checked_add(size).is_some_and(|end| end <= slot_size);
         if !inside || member < least || !member.is_multiple_of(8) {
-            let offset = self.at.saturating_add(d::MEMBER);
+            let offset = self.offset(d::MEMBER);
             let limit = slot_size;
             return Err(FieldError::Member { offset, found: member, size, least, limit });
         }
@@ -376,7 +369,7 @@ impl<'a> Check<'a> {
             return Err(self.misplaced(size.into(), least, limit));
         };
         if group.is_none() && place < preceding.end {
-            let offset = self.at.saturating_add(d::PLACE);
+            let offset = self.offset(d::PLACE);
             return Err(FieldError::CellOverlap { offset, found: place, limit: preceding.end });
         }
         preceding.end = end;
@@ -389,7 +382,7 @@ impl<'a> Check<'a> {
     }
 
     fn misplaced(&self, size: u64, least: u32, limit: u32) -> FieldError {
-        let offset = self.at.saturating_add(d::PLACE);
+        let offset = self.offset(d::PLACE);
         FieldError::CellPlace { offset, found: self.raw.place, size, least, limit }
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn decode_value<'a>(field: &Field, bytes: &'a [u8], at: u32) -> Readi
         let offset = at.saturating_add(u32::try_from(i).unwrap_or(u32::MAX));
         return Verdict::Damaged(ValueError::Range { offset, found: u32::from(*found), ty });
     }
-    if field.is_array() {
+    if field.properties().is_array() {
         return Verdict::Consistent(Value::Array(ArrayView::new(ty, bytes)));
     }
     match scalar(ty, bytes) {

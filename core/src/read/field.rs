@@ -10,7 +10,7 @@ use crate::layout::descriptor as d;
 use crate::properties::Properties;
 use crate::protocol;
 use crate::region::{Source, SourceWord};
-use crate::types::{Aggregation, DataType, Kind, Level, Storage};
+use crate::types::{DataType, Kind, Storage};
 
 /// A checked descriptor. No accessor fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,46 +81,18 @@ impl Field {
         self.raw.properties.kind()
     }
 
-    /// Rule for combining values; `Each` if unknown.
-    #[must_use]
-    pub const fn aggregation(&self) -> Aggregation {
-        self.raw.properties.aggregation()
-    }
-
     /// Storage class of the value; `None` if unknown.
     #[must_use]
     pub const fn storage(&self) -> Option<Storage> {
         self.storage
     }
 
-    /// Level of detail.
-    #[must_use]
-    pub const fn level(&self) -> Level {
-        self.raw.properties.level()
-    }
-
-    /// Whether the value is an array of scalars.
-    #[must_use]
-    pub const fn is_array(&self) -> bool {
-        self.raw.properties.is_array()
-    }
-
-    /// Whether a lane may have no value.
-    #[must_use]
-    pub const fn is_optional(&self) -> bool {
-        self.raw.properties.is_optional()
-    }
-
-    /// Whether the field is published together with others: see [`Field::same_cell`].
-    #[must_use]
-    pub const fn is_member(&self) -> bool {
-        self.raw.properties.is_member()
-    }
-
     /// Whether both fields are members of one group, so that one slot has both values.
     #[must_use]
     pub const fn same_cell(&self, other: &Self) -> bool {
-        self.is_member() && other.is_member() && self.raw.place == other.raw.place
+        self.properties().is_member()
+            && other.properties().is_member()
+            && self.raw.place == other.raw.place
     }
 
     /// Number of elements, or capacity of text and bytes in bytes.
@@ -166,18 +138,12 @@ impl Field {
     #[must_use]
     #[inline]
     pub const fn slots(&self) -> u32 {
-        if self.has_slots() { self.raw.slots() } else { 0 }
+        if self.has_slots() { self.raw.properties.slots() } else { 0 }
     }
 
     /// The numbers of an unknown storage were not checked.
     const fn has_slots(&self) -> bool {
         matches!(self.storage, Some(Storage::Latched | Storage::Journal))
-    }
-
-    /// Parameter of the kind.
-    #[must_use]
-    pub const fn param(&self) -> u32 {
-        self.raw.properties.param()
     }
 
     /// The buckets of a histogram.

@@ -71,23 +71,6 @@ impl<S: Source> Image<S> {
         field.label().read(&self.source, out)
     }
 
-    /// The unit of a field: at most [`MAX_UNIT`](crate::layout::MAX_UNIT) bytes.
-    pub fn unit<'b>(&self, field: &Field, out: &'b mut [u8]) -> &'b str {
-        field.unit().read(&self.source, out)
-    }
-
-    /// The help of a field: at most [`MAX_HELP`](crate::layout::MAX_HELP) bytes.
-    pub fn help<'b>(&self, field: &Field, out: &'b mut [u8]) -> &'b str {
-        field.help().read(&self.source, out)
-    }
-
-    /// The attributes of a field: at most
-    /// [`MAX_ATTRIBUTES`](crate::layout::MAX_ATTRIBUTES) bytes, for
-    /// [`parse_attributes`](super::parse_attributes).
-    pub fn attributes<'b>(&self, field: &Field, out: &'b mut [u8]) -> &'b str {
-        field.attributes().read(&self.source, out)
-    }
-
     /// Lane `index` as it is now: absent if it was never claimed.
     pub fn lane(&self, index: u32) -> Verdict<Lane> {
         Lane::open(&self.source, &self.header, index)

@@ -81,7 +81,7 @@ impl Lane {
     /// Whether the lane has a value of `field`. Values loaded after this call are at least as new.
     #[inline]
     pub fn has<S: Source + ?Sized>(&self, source: &S, field: &Field) -> bool {
-        if !field.is_optional() {
+        if !field.properties().is_optional() {
             return true;
         }
         self.presence(source, field.index()) >> (field.index() % 32) & 1 != 0
@@ -161,7 +161,7 @@ impl Lane {
         let Some(ty) = field.ty() else { return Verdict::Unknown };
         for _ in 0..protocol::ATTEMPTS {
             let newest = self.newest(source, field);
-            let count = newest.min(field.param());
+            let count = newest.min(field.properties().param());
             if count == 0 {
                 return Verdict::Absent;
             }

@@ -65,22 +65,34 @@ impl HeapWriter {
     }
 
     /// Appends a heap string; 0 for an empty one.
-    pub(super) fn string<M>(&mut self, region: &Region<M>, text: &[u8]) -> u32 {
-        if text.is_empty() {
+    pub(super) fn string<M>(&mut self, region: &Region<M>, text: &str) -> u32 {
+        self.items(region, text.len(), [[text]].into_iter())
+    }
+
+    /// Appends a heap string of `len` bytes: items with zero bytes between them. Each item is given
+    /// in parts. 0 if `len` is 0.
+    fn items<'t, M, const PARTS: usize>(
+        &mut self,
+        region: &Region<M>,
+        len: usize,
+        items: impl Iterator<Item = [&'t str; PARTS]>,
+    ) -> u32 {
+        if len == 0 {
             return 0;
         }
         let mut bytes = HeapBytes::new(self.next);
-        bytes.put(region, &u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
-        bytes.put(region, text);
-        self.end_string(region, bytes)
-    }
-
-    fn end_string<M>(&mut self, region: &Region<M>, bytes: HeapBytes) -> u32 {
+        bytes.put(region, &u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes());
+        for (i, parts) in items.enumerate() {
+            if i > 0 {
+                bytes.put(region, b"\0");
+            }
+            parts.iter().for_each(|part| bytes.put(region, part.as_bytes()));
+        }
         core::mem::replace(&mut self.next, bytes.finish(region))
     }
 
     /// `string` that returns a recent equal one.
-    pub(super) fn interned<M>(&mut self, region: &Region<M>, text: &[u8]) -> u32 {
+    pub(super) fn interned<M>(&mut self, region: &Region<M>, text: &str) -> u32 {
         if text.is_empty() {
             return 0;
         }
@@ -101,7 +113,7 @@ impl HeapWriter {
                 // New ones replace the oldest.
                 let gone = (self.recent.len() + new.count).saturating_sub(RECENT);
                 let mut left = self.recent.iter().skip(gone);
-                let known = left.any(|&at| holds(region, at, text.as_bytes()));
+                let known = left.any(|&at| holds(region, at, text));
                 if known || new.reuse_or_insert(text) {
                     let bytes = string_size(text.len());
                     need = need.saturating_sub(u32::try_from(bytes).unwrap_or(0));
@@ -111,39 +123,15 @@ impl HeapWriter {
         need
     }
 
+    /// Appends the attributes.
     pub(super) fn attributes<M>(&mut self, region: &Region<M>, spec: &FieldSpec<'_>) -> u32 {
-        if spec.attributes.is_empty() {
-            return 0;
-        }
-        let len = u16::try_from(spec.attributes_len()).unwrap_or(u16::MAX);
-        let mut bytes = HeapBytes::new(self.next);
-        bytes.put(region, &len.to_le_bytes());
-        for (i, (key, value)) in spec.attributes.iter().enumerate() {
-            if i > 0 {
-                bytes.put(region, b"\0");
-            }
-            bytes.put(region, key.as_bytes());
-            bytes.put(region, b"=");
-            bytes.put(region, value.as_bytes());
-        }
-        self.end_string(region, bytes)
+        let items = spec.attributes.iter().map(|(key, value)| [*key, "=", *value]);
+        self.items(region, spec.attributes_len(), items)
     }
 
-    /// Appends the detail: items separated by zero bytes.
+    /// Appends the detail.
     pub(super) fn detail<M>(&mut self, region: &Region<M>, spec: &FieldSpec<'_>) -> u32 {
-        if spec.details.is_empty() {
-            return 0;
-        }
-        let len = u16::try_from(spec.details_len()).unwrap_or(u16::MAX);
-        let mut bytes = HeapBytes::new(self.next);
-        bytes.put(region, &len.to_le_bytes());
-        for (i, item) in spec.details.iter().enumerate() {
-            if i > 0 {
-                bytes.put(region, b"\0");
-            }
-            bytes.put(region, item.as_bytes());
-        }
-        self.end_string(region, bytes)
+        self.items(region, spec.details_len(), spec.details.iter().map(|item| [*item]))
     }
 
     /// Appends a constant. Returns its offset and its size with padding.
@@ -170,10 +158,10 @@ impl HeapWriter {
 }
 
 /// Whether the string at `at` is `text`.
-fn holds<M>(region: &Region<M>, at: u32, text: &[u8]) -> bool {
+fn holds<M>(region: &Region<M>, at: u32, text: &str) -> bool {
     let mut stored = (0..).map(|i: u32| heap_byte(region, at + i));
     let len = u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes();
-    len.iter().chain(text).all(|byte| stored.next() == Some(*byte))
+    len.iter().chain(text.as_bytes()).all(|byte| stored.next() == Some(*byte))
 }
 
 /// One byte of the heap.

@@ -3,12 +3,29 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::field_id::FieldId;
 use crate::descriptor::RawDescriptor;
 use crate::layout::{ATOMIC_CELL, descriptor as d, header as h, lane};
 use crate::protocol;
 use crate::region::{Atom32, Journal, Latch, Memory, Region};
 use crate::types::{DataType, Kind, Storage};
+
+/// Number of a field in its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FieldId(u32);
+
+impl FieldId {
+    /// The index of the descriptor, from 0.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.0
+    }
+
+    /// The field with this index. `attach` refuses an index past the last field.
+    #[must_use]
+    pub const fn from_index(index: u32) -> Self {
+        Self(index)
+    }
+}
 
 /// A claimed lane. The lane and its handles stay on one thread.
 ///
@@ -82,7 +99,7 @@ impl<M: Memory + Clone> Lane<M> {
     pub(crate) fn descriptor(&self, field: FieldId) -> RawDescriptor {
         let offset = field.index().wrapping_mul(d::SIZE);
         let at = self.region.metadata32(h::DESCRIPTOR_OFFSET).wrapping_add(offset);
-        RawDescriptor::of_words(
+        RawDescriptor::from_words(
             #[inline(always)]
             |word| self.region.metadata32(at.wrapping_add(word)),
         )
@@ -93,15 +110,12 @@ impl<M: Memory + Clone> Lane<M> {
     fn cell(&self, raw: &RawDescriptor, size: u32) -> Result<u32, AttachError> {
         let place = AttachError::Place { place: raw.place };
         let end = raw.place.checked_add(size).ok_or(place)?;
-        if end > self.region.metadata32(h::LANE_STRIDE) || raw.place < self.cells_offset() {
+        if end > self.region.metadata32(h::LANE_STRIDE)
+            || raw.place < self.region.metadata32(h::CELLS_OFFSET)
+        {
             return Err(place);
         }
         self.base.checked_add(raw.place).ok_or(place)
-    }
-
-    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
-    fn cells_offset(&self) -> u32 {
-        self.region.metadata32(h::CELLS_OFFSET)
     }
 
     /// The offset of the cell of an atomic field.
@@ -120,7 +134,7 @@ impl<M: Memory + Clone> Lane<M> {
             return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Latched });
         }
         let at = self.cell(raw, raw.cell_size())?;
-        Latch::new(&self.region, at, raw.slots(), raw.slot_size)
+        Latch::new(&self.region, at, raw.properties.slots(), raw.slot_size)
             .ok_or(AttachError::Place { place: raw.place })
     }
 
@@ -130,8 +144,14 @@ impl<M: Memory + Clone> Lane<M> {
             return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Journal });
         }
         let at = self.cell(raw, raw.cell_size())?;
-        Journal::new(&self.region, at, raw.slots(), raw.slot_size, raw.properties.count())
-            .ok_or(AttachError::Place { place: raw.place })
+        Journal::new(
+            &self.region,
+            at,
+            raw.properties.slots(),
+            raw.slot_size,
+            raw.properties.count(),
+        )
+        .ok_or(AttachError::Place { place: raw.place })
     }
 
     /// The presence bit of `field`; `None` if it always has a value.

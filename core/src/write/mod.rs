@@ -1,7 +1,6 @@
 //! The writer's side of an image: specifications, sizes, the writer and its lanes.
 
 mod error;
-mod field_id;
 mod geometry;
 mod heap;
 mod lane;
@@ -11,10 +10,9 @@ mod template;
 mod writer;
 
 pub use error::WriteError;
-pub use field_id::FieldId;
 pub use geometry::Geometry;
 pub use heap::RecentTexts;
-pub use lane::{AttachError, Lane, Presence};
+pub use lane::{AttachError, FieldId, Lane, Presence};
 pub use schema::Schema;
 pub use spec::{Constant, FieldSpec, SpecError};
 pub use template::Template;

@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use super::{FieldId, FieldSpec, Geometry, SpecError, WriteError, Writer};
+use super::{FieldId, FieldSpec, Geometry, WriteError, Writer};
 use crate::region::Memory;
 
 /// One field or several.
@@ -27,7 +27,6 @@ enum Item<'a> {
 #[derive(Debug, Clone)]
 pub struct Schema<'a, const N: usize> {
     items: Vec<Item<'a>, N>,
-    fields: u32,
     geometry: Geometry,
 }
 
@@ -35,7 +34,7 @@ impl<'a, const N: usize> Schema<'a, N> {
     /// No fields.
     #[must_use]
     pub const fn new() -> Self {
-        Self { items: Vec::new(), fields: 0, geometry: Geometry::new(1) }
+        Self { items: Vec::new(), geometry: Geometry::new(1) }
     }
 
     /// Adds a field. Returns its number in the image.
@@ -44,7 +43,7 @@ impl<'a, const N: usize> Schema<'a, N> {
     ///
     /// If the specification breaks a rule, or there are `N` items already.
     pub fn add(&mut self, spec: FieldSpec<'a>) -> Result<FieldId, WriteError> {
-        self.push(Item::One(spec), 1, |geometry| geometry.add(&spec))
+        self.push(Item::One(spec))
     }
 
     /// Adds consecutive fields, as [`Writer::add_all`]. Returns the first.
@@ -53,8 +52,7 @@ impl<'a, const N: usize> Schema<'a, N> {
     ///
     /// As [`Schema::add`].
     pub fn add_all(&mut self, specs: &'a [FieldSpec<'a>]) -> Result<FieldId, WriteError> {
-        let count = u32::try_from(specs.len()).unwrap_or(u32::MAX);
-        self.push(Item::All(specs), count, |geometry| geometry.add_all(specs))
+        self.push(Item::All(specs))
     }
 
     /// Adds fields that are published together. Returns the first.
@@ -63,25 +61,24 @@ impl<'a, const N: usize> Schema<'a, N> {
     ///
     /// As [`Schema::add`], and if the group is empty or too large.
     pub fn add_group(&mut self, specs: &'a [FieldSpec<'a>]) -> Result<FieldId, WriteError> {
-        let count = u32::try_from(specs.len()).unwrap_or(u32::MAX);
-        self.push(Item::Group(specs), count, |geometry| geometry.add_group(specs))
+        self.push(Item::Group(specs))
     }
 
-    fn push(
-        &mut self,
-        item: Item<'a>,
-        fields: u32,
-        measure: impl FnOnce(&mut Geometry) -> Result<(), SpecError>,
-    ) -> Result<FieldId, WriteError> {
+    fn push(&mut self, item: Item<'a>) -> Result<FieldId, WriteError> {
         let full = WriteError::TableFull { capacity: u32::try_from(N).unwrap_or(u32::MAX) };
         if self.items.is_full() {
             return Err(full);
         }
-        measure(&mut self.geometry).map_err(WriteError::Spec)?;
+        let mut geometry = self.geometry;
+        match &item {
+            Item::One(spec) => geometry.add(spec),
+            Item::All(specs) => geometry.add_all(specs),
+            Item::Group(specs) => geometry.add_group(specs),
+        }
+        .map_err(WriteError::Spec)?;
         self.items.push(item).map_err(|_| full)?;
-        let first = FieldId::from_index(self.fields);
-        self.fields += fields;
-        Ok(first)
+        let first = core::mem::replace(&mut self.geometry, geometry).fields;
+        Ok(FieldId::from_index(first))
     }
 
     /// The room that the fields need, with `lanes` lanes.
@@ -143,8 +140,7 @@ impl<'a, const N: usize> Schema<'a, N> {
         instance: [u8; 16],
     ) -> Result<(Writer<M>, bool), WriteError> {
         let fill = |writer: &mut Writer<M>| self.fill(writer);
-        let (mut writer, resumed) =
-            Writer::resume(memory, &self.geometry(lanes), instance, self.fields, fill)?;
+        let (mut writer, resumed) = Writer::resume(memory, &self.geometry(lanes), instance, fill)?;
         writer.go_live();
         Ok((writer, resumed))
     }
@@ -284,7 +280,7 @@ mod tests {
             seen.set(region.load32(h::FIELD_COUNT));
             Err(WriteError::Live) // Stands for a reset.
         };
-        assert!(Writer::resume(memory, &geometry, [7; 16], 4, fill).is_err());
+        assert!(Writer::resume(memory, &geometry, [7; 16], fill).is_err());
         assert_eq!(seen.get(), 0);
         assert_eq!(live(memory, "bits"), (false, 0x1_0000_0001, None, 1, 1));
     }

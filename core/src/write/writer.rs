@@ -3,16 +3,15 @@
 //! All of this is set-up. Updates go through handles of a [`Lane`].
 
 use super::error::WriteError;
-use super::field_id::FieldId;
 use super::geometry::{Geometry, group_slot};
 use super::heap::HeapWriter;
-use super::lane::Lane;
+use super::lane::{FieldId, Lane};
 use super::spec::{FieldSpec, Group, cell_bytes};
 use crate::checksum::Fletcher64;
 use crate::descriptor::RawDescriptor;
 use crate::header::RawHeader;
 use crate::layout::{
-    CELL_HEAD, descriptor as d, header as h, image_state, lane, lane_state, presence_size,
+    CELL_HEAD, descriptor as d, halves, header as h, image_state, lane, lane_state, presence_size,
 };
 use crate::protocol;
 use crate::region::{Memory, Region, Source};
@@ -79,14 +78,13 @@ impl<M: Memory> Writer<M> {
         memory: M,
         geometry: &Geometry,
         instance: [u8; 16],
-        fields: u32,
         fill: impl Fn(&mut Self) -> Result<(), WriteError>,
     ) -> Result<(Self, bool), WriteError>
     where
         M: Clone,
     {
         let mut writer = Self::prepare(memory.clone(), geometry, instance, 0)?;
-        if writer.recognises(fields) {
+        if writer.recognises() {
             writer.region.store32(h::STATE, image_state::BUILDING);
             writer.same = Some(true);
             // All descriptors are written again over the same bytes, so a reset during this changes
@@ -103,13 +101,13 @@ impl<M: Memory> Writer<M> {
         Ok((writer, false))
     }
 
-    /// Whether the region holds an image of this geometry with `fields` fields, of any instance.
-    fn recognises(&self, fields: u32) -> bool {
+    /// Whether the region holds a full image of this geometry, of any instance.
+    fn recognises(&self) -> bool {
         let found = RawHeader::load(&self.region);
         let (instance, checksum) = (found.instance, found.checksum);
         found == RawHeader { instance, checksum, ..self.header }
             && checksum == RawHeader::checksum_of(&self.region)
-            && self.region.load32(h::FIELD_COUNT) == fields
+            && self.region.load32(h::FIELD_COUNT) == found.descriptor_capacity
             && self.region.load32(h::LANES_USED) <= found.lane_capacity
     }
 
@@ -131,7 +129,9 @@ impl<M: Memory> Writer<M> {
 
     fn begin(&self) {
         self.region.store32(h::STATE, image_state::BUILDING);
-        self.header.store(&self.region);
+        self.region.store_words(0, &self.header.words());
+        let checksum = RawHeader::checksum_of(&self.region);
+        self.region.store_words(h::CHECKSUM, &halves(checksum));
     }
 
     /// Opens the image for readers: all fields added so far are complete.
@@ -269,11 +269,12 @@ impl<M: Memory> Writer<M> {
             Some(storage @ (Storage::Latched | Storage::Journal)) => {
                 // The slot of change 0 of a journal, under another number.
                 let journal = storage == Storage::Journal;
-                let n = if journal { raw.slots() } else { self.region.load32(cell) + 1 };
-                let slot = cell + CELL_HEAD + (n & (raw.slots() - 1)) * raw.slot_size;
+                let slots = raw.properties.slots();
+                let n = if journal { slots } else { self.region.load32(cell) + 1 };
+                let slot = cell + CELL_HEAD + (n & (slots - 1)) * raw.slot_size;
                 write(slot, units, raw.slot_size / 8);
                 if journal {
-                    let first = cell + CELL_HEAD + raw.slots() * raw.slot_size;
+                    let first = cell + CELL_HEAD + slots * raw.slot_size;
                     write(first, elements, raw.properties.count());
                 }
                 self.region.store32(cell, n);
@@ -307,9 +308,9 @@ impl<M: Memory> Writer<M> {
     /// Writes descriptor `id` with its strings. There is room.
     fn describe(&mut self, id: u32, spec: &FieldSpec<'_>, place: u32, group: Option<Group>) {
         let mut raw = spec.descriptor(place, group);
-        raw.label = self.heap.string(&self.region, spec.label.as_bytes());
-        raw.unit = self.heap.interned(&self.region, spec.unit.as_bytes());
-        raw.help = self.heap.interned(&self.region, spec.help.as_bytes());
+        raw.label = self.heap.string(&self.region, spec.label);
+        raw.unit = self.heap.interned(&self.region, spec.unit);
+        raw.help = self.heap.interned(&self.region, spec.help);
         raw.attributes = self.heap.attributes(&self.region, spec);
         raw.detail = self.heap.detail(&self.region, spec);
         let mut constant_len = 0;
@@ -317,7 +318,8 @@ impl<M: Memory> Writer<M> {
             (raw.place, constant_len) = self.heap.constant(&self.region, value);
         }
         let at = self.descriptor(id);
-        raw.store(&self.region, at);
+        let [all_but_checksum @ .., _, _] = raw.words();
+        self.region.store_words(at, &all_but_checksum);
         let mut sum = Fletcher64::new();
         sum.range(&self.region, at, d::COVERED);
         for string in raw.strings() {
@@ -334,7 +336,7 @@ impl<M: Memory> Writer<M> {
             self.same = Some(false);
             self.region.store32(h::FIELD_COUNT, 0);
         }
-        RawDescriptor::store_checksum(&self.region, at, sum);
+        self.region.store_words(at + d::CHECKSUM, &halves(sum));
     }
 
     fn publish_count(&mut self, count: u32) {

@@ -316,14 +316,14 @@ fn describe(image: &Image<&mmstats_core::Region<Memory>>, field: &Field, describ
     let (mut buffer, spec) = ([0; 4096], &described.spec);
     assert_eq!(image.label(field, &mut buffer), spec.label);
     if !described.second {
-        assert_eq!(image.unit(field, &mut buffer), spec.unit);
-        assert_eq!(image.help(field, &mut buffer), spec.help);
-        let attributes = image.attributes(field, &mut buffer);
+        assert_eq!(field.unit().read(image.source(), &mut buffer), spec.unit);
+        assert_eq!(field.help().read(image.source(), &mut buffer), spec.help);
+        let attributes = field.attributes().read(image.source(), &mut buffer);
         let pairs = spec.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         assert!(parse_attributes(attributes).eq(pairs), "{attributes:?}");
     }
-    assert_eq!(field.level(), spec.level);
-    assert_eq!(field.is_member(), described.member);
+    assert_eq!(field.properties().level(), spec.level);
+    assert_eq!(field.properties().is_member(), described.member);
     assert_eq!(field.retired(image.source()), described.retired);
 }
 

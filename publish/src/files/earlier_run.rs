@@ -123,7 +123,7 @@ impl EarlierRun {
         let lanes: Vec<Lane> =
             (0..lanes).filter_map(|i| Lane::open(&region, &header, i).consistent()).collect();
         for (index, (field, name)) in fields.iter().zip(names).enumerate() {
-            if field.retired(&region) || field.is_member() {
+            if field.retired(&region) || field.properties().is_member() {
                 continue;
             }
             let Some(total) = Total::new(&region, field, &lanes) else { continue };
@@ -236,8 +236,8 @@ fn declaration<S: Source + ?Sized>(
     let options = AnyOptions {
         unit: Some(signature.unit.clone()),
         help: field.help().read(source, &mut [0; 4096]).to_owned(),
-        level: field.level(),
-        aggregation: Some(field.aggregation()),
+        level: properties.level(),
+        aggregation: Some(properties.aggregation()),
         attributes: parse_attributes(attributes).map(own).collect(),
         ..AnyOptions::default()
     };

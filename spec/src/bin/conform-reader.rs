@@ -120,8 +120,8 @@ fn field<S: Source>(image: &Image<S>, field: &Field, lanes: std::ops::Range<u32>
         "kind": field.kind().map_or(unknown, Kind::name),
         "aggregation": known_rule.map_or(unknown, |rule| rule.name()),
         "storage": field.storage().map_or(unknown, Storage::name),
-        "level": level(field.level()),
-        "count": field.count().to_string(), "param": field.param().to_string(), "detail": detail,
+        "level": level(field.properties().level()),
+        "count": field.count().to_string(), "param": field.properties().param().to_string(), "detail": detail,
     });
     if field.retired(source) {
         out["retired"] = json!(true);

@@ -87,7 +87,7 @@ fn read_all() -> Result<(), u32> {
 fn was_published(field: &Field, reading: &Reading<'_>) -> bool {
     let value = match reading {
         Verdict::Consistent(value) => value,
-        Verdict::Absent => return field.is_optional(),
+        Verdict::Absent => return field.properties().is_optional(),
         // The writer does not run during the interrupt.
         _ => return false,
     };

@@ -42,7 +42,7 @@ impl ReadOrder {
     }
 
     fn add_scalar(&mut self, first: u32, field: &Field, ty: DataType) {
-        let (place, optional) = (field.place(), field.is_optional());
+        let (place, optional) = (field.place(), field.properties().is_optional());
         if let Some(run) = self.runs.last_mut()
             && run.ty == ty
             && run.optional == optional

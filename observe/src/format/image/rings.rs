@@ -118,7 +118,7 @@ impl History {
         let Some(Value::U64(counter)) = lane.read(region, counter, &mut buffer).consistent() else {
             return None;
         };
-        let interval = u64::from(field.param()) * 1_000_000;
+        let interval = u64::from(field.properties().param()) * 1_000_000;
         Some(Self { newest: *checkpoints.last()?, checkpoints, counter, interval })
     }
 
