@@ -2,16 +2,15 @@
 
 mod capture;
 mod line;
-mod screen;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use terminal_size::{Height, Width};
 
 use self::capture::Capture;
 pub use self::capture::Captured;
 pub(crate) use self::line::{Line, style};
-pub(crate) use self::screen::Screen;
 
 /// Both streams, and the exit code.
 pub(crate) struct Output {
@@ -85,5 +84,44 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// The terminal or pipe that standard output goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Screen {
+    /// Columns and rows; `None` for a pipe or a file, where nothing is cut.
+    pub(crate) size: Option<(usize, usize)>,
+}
+
+impl Screen {
+    /// A pipe or a file.
+    #[cfg(test)]
+    pub(crate) const PIPE: Self = Self { size: None };
+
+    /// Standard output as it is now.
+    pub(crate) fn now() -> Self {
+        if !io::stdout().is_terminal() {
+            return Self { size: None };
+        }
+        let size = match terminal_size::terminal_size_of(io::stdout()) {
+            Some((Width(columns), Height(rows))) if columns > 0 && rows > 0 => (columns, rows),
+            _ => (80, 24),
+        };
+        Self { size: Some((size.0.into(), size.1.into())) }
+    }
+
+    pub(crate) const fn is_terminal(self) -> bool {
+        self.size.is_some()
+    }
+
+    /// In columns; unlimited for a pipe.
+    pub(crate) fn width(self) -> usize {
+        self.size.map_or(usize::MAX, |(columns, _)| columns)
+    }
+
+    /// In rows.
+    pub(crate) fn height(self) -> Option<usize> {
+        self.size.map(|(_, rows)| rows)
     }
 }

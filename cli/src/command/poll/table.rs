@@ -90,12 +90,10 @@ impl Table {
                     vec![(label.clone(), "/s".to_owned()), (label, "mean".to_owned())]
                 }
                 Some(Kind::Histogram) => vec![(label, "p99".to_owned())],
-                _ if UnitForm::from_unit(&column.unit) != UnitForm::Plain => {
-                    vec![(label, String::new())]
-                }
-                _ => {
+                _ if UnitForm::from_unit(&column.unit) == UnitForm::Plain => {
                     vec![(label, escape::clip(&escape::text(&column.unit), MAX_LABEL).into_owned())]
                 }
+                _ => vec![(label, String::new())],
             }
         } else {
             let heads = match column.kind {
