@@ -177,7 +177,7 @@ fn error_codes() {
         .collect();
     let source = include_str!("../../core/src/read/error.rs");
     let mut coded = Vec::new();
-    for body in source.split("fn code(&self) -> &'static str {").skip(1) {
+    for body in source.split("fn row(&self) -> (&'static str, u32) {").skip(1) {
         let body = body.split("\n    }\n").next().unwrap();
         coded.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
     }
