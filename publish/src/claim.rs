@@ -63,9 +63,9 @@ impl ClaimedLane {
         Ok(core::Lane::new(region.map_err(Error::image)?, index))
     }
 
-    /// The number of the lane, and its memory for all threads.
-    pub(crate) fn into_shared(self) -> (u32, SharedKeep) {
+    /// Number of the part, number of the lane, and its memory for all threads.
+    pub(crate) fn into_shared(self) -> (usize, u32, SharedKeep) {
         let Self { claim, mapping } = self;
-        (claim.lane, SharedKeep::new(Guarded::new(mapping, claim)))
+        (claim.part, claim.lane, SharedKeep::new(Guarded::new(mapping, claim)))
     }
 }

@@ -182,4 +182,30 @@ mod shared {
         drop(app);
         assert_eq!(values(directory.path())[0], "config.version{} 3");
     }
+
+    #[cfg(unix)] // Windows refuses to cut a mapped file
+    #[test]
+    fn shared_gauge_own_file_truncated_is_published_in_further_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let app: Publisher<App> =
+            Options::new().directory(directory.path()).lanes(2).start().unwrap();
+        app.with(|stats| stats.version.set(3));
+        let file = std::fs::File::options().write(true).open(&app.paths()[0]).unwrap();
+        file.set_len(0).unwrap();
+        for thread in 4..=5 {
+            let app = &app;
+            std::thread::scope(|scope| {
+                let thread = scope.spawn(move || {
+                    app.with(|stats| {
+                        assert_eq!(stats.version.get(), (thread > 4).then(|| thread - 1));
+                        stats.version.set(thread);
+                        stats.requests.incr();
+                    });
+                });
+                thread.join().unwrap();
+            });
+        }
+        assert_eq!(values(&app.paths()[1]), ["config.version{} 5", "requests{} 2"]);
+        assert_eq!(app.lane().unwrap().version.get(), Some(5));
+    }
 }

@@ -149,6 +149,11 @@ impl Inventory {
         })
     }
 
+    /// Whether a part exists and was not truncated.
+    pub(crate) fn is_whole(&self, number: usize) -> bool {
+        self.parts.get(number).and_then(Option::as_ref).is_some_and(Part::is_whole)
+    }
+
     /// Claims a lane in a part: number of the part, number of the lane, memory of the part.
     pub(crate) fn claim_in(&mut self, number: usize) -> Option<(usize, u32, Arc<Mapping>)> {
         let part = self.parts[number].as_mut()?;

@@ -219,9 +219,28 @@ impl Files {
         Ok(ClaimedLane::new(Arc::<Self>::clone(self), part, lane, mapping))
     }
 
-    /// The lane of a segment that all threads share.
+    /// The lane of a segment that all threads share, until its last handle is dropped.
     pub(crate) fn shared_lane(self: &Arc<Self>, segment: usize) -> Result<SharedLane, Error> {
-        self.shared.find(segment, || self.claim(segment, self.settings.fallback()))
+        self.find_shared_lane(segment, false, self.settings.fallback())
+    }
+
+    /// The lane of a segment that all threads share, until the files are closed. Without a file
+    /// it is in private memory.
+    pub(crate) fn lasting_shared_lane(
+        self: &Arc<Self>,
+        segment: usize,
+    ) -> Result<SharedLane, Error> {
+        self.find_shared_lane(segment, true, Fallback::Always)
+    }
+
+    fn find_shared_lane(
+        self: &Arc<Self>,
+        segment: usize,
+        stays: bool,
+        fallback: Fallback,
+    ) -> Result<SharedLane, Error> {
+        let is_whole = |part| self.inventory.lock().is_whole(part);
+        self.shared.find(segment, stays, is_whole, || self.claim(segment, fallback))
     }
 
     /// Number of the part, number of the lane, memory of the part.
@@ -289,6 +308,7 @@ impl Files {
 
     /// Closes the files, or leaves them as a crash would.
     pub(crate) fn close(&self, crashed: bool) {
+        self.shared.release();
         let mut inventory = self.inventory.lock();
         if std::mem::replace(&mut inventory.closed, true) {
             return;

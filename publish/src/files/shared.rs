@@ -10,38 +10,56 @@ use crate::claim::{Claim, ClaimedLane, SharedKeep};
 use crate::error::Error;
 use crate::sync::Mutex;
 
-/// The shared lane of each segment, while a handle of it exists.
+/// The shared lanes of the segments.
 #[derive(Debug, Default)]
 pub(crate) struct SharedLanes(Mutex<Vec<Entry>>);
 
 #[derive(Debug)]
 struct Entry {
     segment: usize,
+    part: usize,
     index: u32,
     keep: Weak<Guarded<Arc<Mapping>, Claim>>,
+    /// The lane until [`SharedLanes::release`], for values that stay while no thread has a handle.
+    kept: Option<SharedKeep>,
 }
 
 impl SharedLanes {
-    /// The shared lane of a segment, which `claim` claims if there is none.
+    /// The newest shared lane of a segment in a part that `is_whole`; if there is none, the lane
+    /// that `claim` claims. With `stays` it is not handed back before [`SharedLanes::release`].
     pub(crate) fn find(
         &self,
         segment: usize,
+        stays: bool,
+        is_whole: impl Fn(usize) -> bool,
         claim: impl FnOnce() -> Result<ClaimedLane, Error>,
     ) -> Result<SharedLane, Error> {
-        let known = |entry: &Entry| {
-            let keep = (entry.segment == segment).then(|| entry.keep.upgrade())??;
-            Some(SharedLane { keep, index: entry.index })
-        };
-        let known = self.0.lock().iter().find_map(known);
-        if let Some(known) = known {
-            return Ok(known);
+        // Parts and claims are asked for outside of the lock: they take the lock of the files.
+        let known: Vec<_> = self.0.lock().iter().filter_map(|entry| entry.lane(segment)).collect();
+        if let Some((_, lane)) = known.into_iter().rev().find(|(part, _)| is_whole(*part)) {
+            return Ok(lane);
         }
-        // Outside of the lock, because claiming takes the lock of the files.
-        let (index, keep) = claim()?.into_shared();
+        let (part, index, keep) = claim()?.into_shared();
+        let kept = stays.then(|| Arc::clone(&keep));
+        let entry = Entry { segment, part, index, keep: Arc::downgrade(&keep), kept };
         let mut entries = self.0.lock();
         entries.retain(|entry| entry.keep.strong_count() > 0);
-        entries.push(Entry { segment, index, keep: Arc::downgrade(&keep) });
+        entries.push(entry);
         Ok(SharedLane { keep, index })
+    }
+
+    /// Hands back the lanes of which no handle exists.
+    pub(crate) fn release(&self) {
+        let kept: Vec<_> = self.0.lock().iter_mut().filter_map(|entry| entry.kept.take()).collect();
+        drop(kept); // Outside of the lock: this takes the lock of the files.
+    }
+}
+
+impl Entry {
+    /// Number of the part, and the lane, if it is of `segment` and still exists.
+    fn lane(&self, segment: usize) -> Option<(usize, SharedLane)> {
+        let keep = (self.segment == segment).then(|| self.keep.upgrade())??;
+        Some((self.part, SharedLane { keep, index: self.index }))
     }
 }
 

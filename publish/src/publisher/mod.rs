@@ -16,7 +16,6 @@ use self::sampler::Sampler;
 use crate::error::Error;
 use crate::files::Files;
 use crate::files::settings::{Fallback, Settings};
-use crate::files::shared::SharedLane;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 use crate::handles::{Gauge, SharedGauge};
 use crate::schema::Schema;
@@ -76,8 +75,10 @@ impl<S: Stats> Publisher<S> {
             alive: Arc::new(Alive),
             sampler: Arc::default(),
             panics: Panics::default(),
-            _shared: has_shared_gauges.then(|| files.shared_lane(0)).transpose()?,
         });
+        if has_shared_gauges {
+            files.lasting_shared_lane(0)?;
+        }
         Ok(Self { id: files.id, files, plan, closer })
     }
 
@@ -284,6 +285,7 @@ impl<S: Stats> Publisher<S> {
         label: impl Into<String>,
         options: FieldOptions<FamilyOf<H>>,
     ) -> Result<FamilyByKey<H, L>, Error> {
+        const { assert!(!L::KEYS.is_empty(), "a family has at least one label") };
         self.files.add_family(label.into(), L::KEYS, options).map(FamilyByKey::new)
     }
 
@@ -353,8 +355,6 @@ struct Closer {
     alive: Arc<Alive>,
     sampler: Arc<Sampler>,
     panics: Panics,
-    /// Keeps the values of shared gauges while no thread has a handle of them.
-    _shared: Option<SharedLane>,
 }
 
 impl Closer {
