@@ -22,7 +22,6 @@ const AFTER_HELP: &str = if cfg!(feature = "demo") {
 #[command(after_help = AFTER_HELP)]
 #[command(after_long_help = exit_codes!(
     "Examples:\n",
-    "  mmstats demo                        a program and its values\n",
     "  mmstats ls                          programs that publish\n",
     "  mmstats show 1234                   fields of process 1234\n",
     "  mmstats poll -d 2 'http.*' 1234     its rates, every two seconds\n",

@@ -288,7 +288,8 @@ impl Properties {
         Self { param, ..self }
     }
 
-    /// With another number of slots, as a power of 2.
+    /// With another number of slots, as a power of 2. A writer looks at it for histograms, events,
+    /// windows and rates only.
     #[inline]
     #[must_use]
     pub const fn with_slot_bits(self, slot_bits: u8) -> Self {

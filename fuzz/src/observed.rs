@@ -155,8 +155,8 @@ fn sums(observer: &Observer) {
     }
 }
 
-/// A description without help, level and `constant`, which come from the first file with a value: once
-/// that is folded, another file describes the field.
+/// A description without help, `constant` and properties, which come from the first file with a value:
+/// once that is folded, another file describes the field. The rest decides what combines.
 fn identity(field: &FieldInfo) -> FieldInfo {
     let mut field = field.clone();
     (field.help, field.constant) = (String::new(), false);

@@ -362,8 +362,8 @@ macro_rules! docs {
         System-wide id of this thread; known on Linux and Windows.
     "};
     (process::coarse_time) => {"
-        Current time in nanoseconds since 1970-01-01 UTC. Some milliseconds old on Linux and
-        Windows, where it costs about 5 ns; exact elsewhere.
+        Current time in nanoseconds since 1970-01-01 UTC. Some milliseconds old on Linux,
+        where it costs about 5 ns, and on Windows; exact elsewhere.
     "};
     (process::raise_open_files) => {"
         Raises the limit of open files of this process as far as possible; returns the new limit

@@ -1,5 +1,6 @@
-//! The inventory on platforms without a backend: every function returns
-//! [`ErrorKind::Unsupported`], and values that only success could give cannot exist.
+//! The inventory on platforms without a backend: every function that can fail returns
+//! [`ErrorKind::Unsupported`], and values that only success could give cannot exist. The other
+//! functions return an empty value.
 
 use std::convert::Infallible;
 use std::ffi::OsStr;

@@ -30,7 +30,7 @@ pub fn sweep(
         .map(|entry| Ok(OsString::from_vec(entry?.file_name().to_bytes().to_vec())))
         .collect::<rustix::io::Result<Vec<_>>>()
         .map_err(failed(SWEEP, directory.path()))?;
-    Ok(sweep_names(directory, directory.path(), names, options, is_candidate))
+    Ok(sweep_names(&DirectorySweeper(directory), directory.path(), names, options, is_candidate))
 }
 
 #[doc = docs!(remove_if_dead)]
@@ -41,10 +41,13 @@ pub fn remove_if_dead(path: &Path, dry_run: bool) -> Result<Removal> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Removal::Vanished),
         other => other?,
     };
-    Ok(directory.remove_if_dead(name, path, dry_run))
+    Ok(DirectorySweeper(&directory).remove_if_dead(name, path, dry_run))
 }
 
-impl Sweeper for Directory {
+/// Private, so that a file is removed only after its owner and lock were judged.
+struct DirectorySweeper<'a>(&'a Directory);
+
+impl Sweeper for DirectorySweeper<'_> {
     type Id = FileId;
 
     fn judge(
@@ -52,7 +55,7 @@ impl Sweeper for Directory {
         name: &OsStr,
         path: &Path,
     ) -> core::result::Result<(SystemTime, FileId), Removal> {
-        let stat = rustix::fs::statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
+        let stat = rustix::fs::statat(self.0.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|errno| vanished_or_failed(errno, path))?;
         // Before opening: opening a device may have effects.
         match file_type(&stat) {
@@ -62,20 +65,20 @@ impl Sweeper for Directory {
         if stat.st_uid != rustix::process::geteuid().as_raw() {
             return Err(Removal::NotOurs { owner: stat.st_uid });
         }
-        with_lock(self, name, path, file_id(&stat), || Removal::Kept)
+        with_lock(self.0, name, path, file_id(&stat), || Removal::Kept)
             .map(|_| (modified(&stat), file_id(&stat)))
     }
 
     fn remove(&self, name: &OsStr, path: &Path, id: FileId) -> Removal {
-        with_lock(self, name, path, id, || {
+        with_lock(self.0, name, path, id, || {
             // The lock excludes writers. Only a program that ignores locks can replace the file
             // between this check and the removal.
-            match rustix::fs::statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
+            match rustix::fs::statat(self.0.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) if file_id(&stat) == id => {}
                 Ok(_) => return Removal::Vanished,
                 Err(errno) => return vanished_or_failed(errno, path),
             }
-            match rustix::fs::unlinkat(self.fd(), name, AtFlags::empty()) {
+            match rustix::fs::unlinkat(self.0.fd(), name, AtFlags::empty()) {
                 Ok(()) => Removal::Removed,
                 Err(errno) => vanished_or_failed(errno, path),
             }

@@ -214,8 +214,8 @@ fn redo<C: ReadJournal>(journal: &mut C, change: u64) {
     }
 }
 
-/// Applies or reverts a pending change of which only a part was loaded, so that the elements add up
-/// to the total. Returns whether they do.
+/// Reverts a pending change of which a part was loaded, so that the elements add up to the total.
+/// Returns whether they do, and the slot of that change confirms it.
 #[inline]
 fn undo<C: ReadJournal>(journal: &mut C, [after, change]: [u64; 2]) -> bool {
     let (sum, total) = (journal.sum(), journal.total());

@@ -301,7 +301,10 @@ impl fmt::Display for FieldError {
                 write!(f, "type {ty}, storage {storage} and flags {flags:#x} exclude each other")
             }
             Self::KindType { kind, ty, .. } => {
-                write!(f, "a {kind} cannot have type {ty} with this count or storage")
+                write!(
+                    f,
+                    "a {kind} does not allow type {ty} with this count, storage and ARRAY flag"
+                )
             }
             Self::KindParam { kind, param, .. } => {
                 write!(f, "a {kind} cannot have this parameter ({param:#x}) and detail")

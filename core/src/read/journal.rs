@@ -19,7 +19,7 @@ pub struct Journal<'a> {
 }
 
 impl<'a> Journal<'a> {
-    /// Number of changes, modulo 2^32.
+    /// Number of the newest change, modulo 2^32. Not a count: a new writer of the lane skips numbers.
     #[must_use]
     pub const fn number(&self) -> u32 {
         self.number

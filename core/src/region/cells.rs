@@ -24,8 +24,8 @@ type AtomicWord = AtomicU32;
 /// Bytes in a [`Word`].
 pub(crate) const WORD_SIZE: u32 = Word::BITS / 8;
 
-/// No memory: the handles of a lane stay on the thread that made them, because a lane has one
-/// writer. It exists for the message of the compiler.
+/// Implemented by no type: a handle is never `Send` or `Sync`, because its lane has one writer. The
+/// trait exists for the message of the compiler.
 #[diagnostic::on_unimplemented(
     message = "a handle stays on the thread that made it, because its lane has one writer",
     label = "this takes a handle to another thread",

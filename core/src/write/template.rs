@@ -338,7 +338,8 @@ const fn header(fields: &[&[FieldSpec<'_>]]) -> RawHeader {
     }
 }
 
-/// Checks the rules of a field. Parameters of kinds are right by construction.
+/// Checks the rules of a field. Parameters and slots of kinds are not checked: the constructors of the
+/// kinds give right ones.
 pub(super) const fn check(spec: &FieldSpec<'_>) {
     assert!(!spec.label.is_empty() && spec.label.len() <= MAX_LABEL, "a label has 1 to 255 bytes");
     assert!(spec.unit.len() <= MAX_UNIT, "a unit has at most 63 bytes");

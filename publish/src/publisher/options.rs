@@ -93,7 +93,8 @@ impl Options {
         self
     }
 
-    /// Number of lanes in the first file, one for each thread. When they are all taken, a further
+    /// Number of lanes in the first file, one for each thread, and one more for the
+    /// [shared gauges](crate::SharedGauge) of a set of handles. When they are all taken, a further
     /// file with twice as many is opened.
     #[must_use]
     pub fn lanes(mut self, lanes: u32) -> Self {
@@ -203,14 +204,15 @@ impl Options {
     /// file cannot be created, or a variable of [`Options::from_env`] is wrong.
     pub fn start<S: Stats>(self) -> Result<Publisher<S>, Error> {
         let Self { settings, schema, mistake } = self;
-        let Some(mistake) = mistake else { return Publisher::open(settings, schema) };
-        if settings.private
-            && let Ok(publisher) = Publisher::open(settings, schema)
-        {
-            publisher.files.report(mistake);
-            return Ok(publisher);
+        match mistake {
+            Some(mistake) if !settings.private => Err(mistake),
+            Some(mistake) => {
+                let publisher = Publisher::open(settings, schema)?;
+                publisher.files.report(mistake);
+                Ok(publisher)
+            }
+            None => Publisher::open(settings, schema),
         }
-        Err(mistake)
     }
 
     /// As [`Options::start`], for the publisher of the whole program, which

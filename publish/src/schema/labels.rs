@@ -14,7 +14,8 @@ pub trait Labels {
     /// The keys of the attributes, at least one.
     const KEYS: &'static [&'static str];
 
-    /// Calls `take` with the values, in the order of [`KEYS`](Self::KEYS). Nothing is allocated.
+    /// Calls `take` with the values, in the order of [`KEYS`](Self::KEYS). Nothing is allocated. With
+    /// another number of values than keys, the field is that of the overflow.
     fn with_values<R>(&self, take: impl FnOnce(&[&str]) -> R) -> R;
 }
 

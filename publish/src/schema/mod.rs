@@ -62,6 +62,7 @@ impl Schema {
         label: impl Into<String>,
         options: FieldOptions<FamilyOf<H>>,
     ) -> FamilyByKey<H, L> {
+        const { assert!(!L::KEYS.is_empty(), "a family has at least one label") };
         FamilyByKey::new(self.push_family(label.into(), L::KEYS, options))
     }
 

@@ -49,7 +49,7 @@ impl<H: Field, const N: usize> Family<H, N> {
 
     /// The handle for these values, in the order of the declared labels.
     ///
-    /// Values that this thread has asked for before are found in some 20 ns, without a lock and
+    /// Values that this thread has asked for before are found in about 15 ns, without a lock and
     /// without an allocation. The first time, the field is looked up or added under the
     /// publisher's lock.
     #[inline]
@@ -179,6 +179,9 @@ impl<H: Field> Handles<H> {
     #[cold]
     #[inline(never)]
     fn miss(&self, hash: u64, values: &[&str]) -> &H {
+        if values.len() != self.fields.declared.keys.len() {
+            return &self.overflow;
+        }
         let add = |declaration| self.lanes.files.add(declaration);
         let handle = match self.fields.find::<H>(values, add) {
             Lookup::Overflow => return &self.overflow,
