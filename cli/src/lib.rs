@@ -21,7 +21,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::Cli;
 use crate::output::Output;
@@ -47,10 +47,14 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, output: &mut Output) {
-    let result = cli.command.run(output);
+    let result = cli.command.run(Cli::command, output);
+    finish(result, output);
+}
+
+/// Writes what is left. A closed pipe is no error: its reader has seen enough.
+fn finish(result: io::Result<()>, output: &mut Output) {
     match result.and_then(|()| output.flush()) {
         Ok(()) => {}
-        // The reader of the pipe has ended.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => output.fail(&format!("cannot write: {error}")),
     }
@@ -59,7 +63,12 @@ fn run(cli: &Cli, output: &mut Output) {
 /// Prints help, or an error in the command line. `clap::Error::exit` would panic on a broken pipe
 /// and write arguments unescaped: a message with harmful characters is escaped, without styles.
 fn help_or_usage(error: &clap::Error) -> ExitCode {
-    let code = if error.use_stderr() { 2 } else { 0 };
+    if !error.use_stderr() {
+        let mut output = Output::new(anstream::ColorChoice::Auto);
+        let result = write!(output, "{}", error.render().ansi());
+        finish(result, &mut output);
+        return ExitCode::from(output.code());
+    }
     let text = error.render().to_string();
     if text.chars().all(|c| c == '\n' || escape::is_harmless(c)) {
         let _ = error.print();
@@ -67,7 +76,7 @@ fn help_or_usage(error: &clap::Error) -> ExitCode {
         let lines = text.lines().map(|line| escape::text(line) + "\n");
         let _ = io::stderr().write_all(lines.collect::<String>().as_bytes());
     }
-    ExitCode::from(code)
+    ExitCode::from(2)
 }
 
 /// Runs a command in this process, for tests. `arguments` are those after the program's name;

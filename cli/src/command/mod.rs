@@ -8,6 +8,7 @@ pub(crate) mod demo;
 mod dump;
 mod events;
 mod ls;
+mod manual;
 mod poll;
 mod scan;
 mod show;
@@ -36,6 +37,10 @@ pub(crate) enum Command {
     Dump(dump::Dump),
     /// Find images inside other files: core dumps, memory of microcontrollers.
     Scan(scan::Scan),
+    /// Print a manual page, or write all of them into a directory.
+    Man(manual::Man),
+    /// Print a script that completes commands and options.
+    Completions(manual::Completions),
     /// Start a program that publishes, and watch it from outside.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
@@ -46,7 +51,8 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) fn run(&self, output: &mut Output) -> io::Result<()> {
+    /// `root` is the definition of the command line.
+    pub(crate) fn run(&self, root: fn() -> clap::Command, output: &mut Output) -> io::Result<()> {
         match self {
             Self::Ls(args) => ls::run(args, output),
             Self::Show(args) => show::run(args, output),
@@ -56,6 +62,8 @@ impl Command {
             Self::Check(args) => check::run(args, output),
             Self::Dump(args) => dump::run(args, output),
             Self::Scan(args) => scan::run(args, output),
+            Self::Man(args) => manual::man(args, root(), output),
+            Self::Completions(args) => manual::completions(args, root(), output),
             #[cfg(feature = "demo")]
             Self::Demo(args) => demo::run(args, output),
             // A process without output: `main` runs it.

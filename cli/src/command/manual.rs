@@ -1,0 +1,100 @@
+//! `mmstats man` and `mmstats completions`: files for the system, made from the command line's
+//! definition.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::Command;
+use clap_complete::Shell;
+
+use crate::output::Output;
+use crate::text::escape;
+
+/// Print a manual page, or write all of them into a directory.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = super::args::exit_codes!(
+    "Examples:\n",
+    "  mmstats man | man -l -                          read the page of mmstats\n",
+    "  mmstats man show | man -l -                     that of one command\n",
+    "  mmstats man --into ~/.local/share/man/man1      install all: man mmstats-show\n"
+))]
+pub(crate) struct Man {
+    /// The command; without it, the page of mmstats.
+    #[arg(conflicts_with = "into")]
+    command: Option<String>,
+    /// Write mmstats.1, mmstats-ls.1 and all others into this directory.
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+}
+
+/// Print a script that completes commands and options.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = super::args::exit_codes!(
+    "Examples:\n",
+    "  mmstats completions bash > ~/.local/share/bash-completion/completions/mmstats\n",
+    "  mmstats completions fish > ~/.config/fish/completions/mmstats.fish\n",
+    "  mmstats completions zsh  > ~/.zfunc/_mmstats      with fpath+=~/.zfunc before compinit\n"
+))]
+pub(crate) struct Completions {
+    /// The shell.
+    shell: Shell,
+}
+
+/// Prints the page or writes the pages.
+pub(crate) fn man(args: &Man, root: Command, output: &mut Output) -> io::Result<()> {
+    let pages = pages(root);
+    if let Some(directory) = &args.into {
+        for (name, page) in pages {
+            let path = directory.join(format!("{name}.1"));
+            let shown = escape::path(&path);
+            match std::fs::write(&path, page) {
+                Ok(()) => writeln!(output, "{shown}")?,
+                Err(error) => {
+                    output.fail(&format!("{shown}: cannot write: {error}"));
+                    return Ok(());
+                }
+            }
+        }
+        return Ok(());
+    }
+    let wanted = args.command.as_ref().map_or("mmstats".into(), |name| format!("mmstats-{name}"));
+    match pages.into_iter().find(|(name, _)| *name == wanted) {
+        Some((_, page)) => output.write_all(&page),
+        None => {
+            let name = escape::text(args.command.as_deref().unwrap_or_default());
+            output.usage(&format!("no command `{name}`; try `mmstats help`"));
+            Ok(())
+        }
+    }
+}
+
+/// Prints the script.
+pub(crate) fn completions(
+    args: &Completions,
+    mut root: Command,
+    output: &mut Output,
+) -> io::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut root, "mmstats", &mut script);
+    output.write_all(&script)
+}
+
+/// Name and text of the page of mmstats and of each command that help lists.
+fn pages(root: Command) -> Vec<(String, Vec<u8>)> {
+    let mut root = root.disable_help_subcommand(true);
+    // Gives each command the name `mmstats-COMMAND` to display.
+    root.build();
+    let mut pages = vec![("mmstats".to_owned(), page(root.clone()))];
+    for command in root.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let name = format!("mmstats-{}", command.get_name());
+        pages.push((name, page(command.clone())));
+    }
+    pages
+}
+
+fn page(command: Command) -> Vec<u8> {
+    let mut text = Vec::new();
+    let written = clap_mangen::Man::new(command).render(&mut text);
+    debug_assert!(written.is_ok(), "memory takes every page");
+    text
+}
