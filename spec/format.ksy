@@ -94,8 +94,14 @@ types:
         type: u4
       - id: fields_refused
         type: u4
-      - id: reserved_148
-        size: 44
+      - id: lanes_refused
+        type: u4
+      - id: parts
+        type: u4
+      - id: reuses
+        type: u4
+      - id: reserved_160
+        size: 32
   descriptor:
     seq:
       - id: label_offset
@@ -190,8 +196,10 @@ types:
         enum: lane_state
       - id: owners
         type: u4
-      - id: reserved_8
-        size: 56
+      - id: samples_refused
+        type: u8
+      - id: reserved_16
+        size: 48
       - id: presence
         type: u4
         repeat: expr

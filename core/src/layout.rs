@@ -121,11 +121,18 @@ pub mod header {
     pub const LANES_USED: u32 = 140;
     /// u32, number of fields that did not fit.
     pub const FIELDS_REFUSED: u32 = 144;
+    /// u32, number of lanes whose values are in no image at present.
+    pub const LANES_REFUSED: u32 = 148;
+    /// u32, of part 0: number of images of the instance; 0 if the writer does not say.
+    pub const PARTS: u32 = 152;
+    /// u32, twice the number of times that the room of retired fields was used again; odd while
+    /// that is done.
+    pub const REUSES: u32 = 156;
     /// Size of the header of this version in bytes.
     pub const SIZE: u32 = 192;
 
     /// All members in the order of their offsets; the bytes between them are reserved.
-    pub const MEMBERS: [Member; 25] = [
+    pub const MEMBERS: [Member; 28] = [
         member("magic", MAGIC, 8),
         member("major", MAJOR, 2),
         member("minor", MINOR, 2),
@@ -151,6 +158,9 @@ pub mod header {
         member("heap_used", HEAP_USED, 4),
         member("lanes_used", LANES_USED, 4),
         member("fields_refused", FIELDS_REFUSED, 4),
+        member("lanes_refused", LANES_REFUSED, 4),
+        member("parts", PARTS, 4),
+        member("reuses", REUSES, 4),
     ];
 }
 
@@ -231,6 +241,8 @@ pub mod lane {
     pub const STATE: u32 = 0;
     /// u32, number of claims.
     pub const OWNERS: u32 = 4;
+    /// u64, number of samples of the lane's owners that were not recorded.
+    pub const SAMPLES_REFUSED: u32 = 8;
     /// u32 words, one bit per descriptor.
     pub const PRESENCE: u32 = 64;
 }
@@ -335,7 +347,7 @@ pub const fn presence_size(capacity: u32) -> u32 {
 
 // The sizes follow from the last field of each structure.
 const _: () = assert!(header::CHECKSUM + 8 == header::STATE);
-const _: () = assert!(header::FIELDS_REFUSED + 4 <= header::SIZE);
+const _: () = assert!(header::REUSES + 4 <= header::SIZE);
 const _: () = assert!(header::SIZE.is_multiple_of(CACHE_LINE));
 const _: () = assert!(descriptor::CHECKSUM + 8 == descriptor::SIZE);
 const _: () = assert!(descriptor::DETAIL + 4 == descriptor::COVERED);

@@ -15,8 +15,8 @@ use loom_support::{Mutant, explore};
 use mmstats_core::layout::{field_state, image_state, lane_state};
 use mmstats_core::protocol::{
     Bound, ReadWord, SharedWord, Site, WriteWord, claim_lane, clear_presence, hand_back_lane,
-    load_count, load_lane_state, load_lanes_used, load_presence, load_state, publish_count, retire,
-    retired, set_presence, set_shared_presence, set_state,
+    load_count, load_lane_state, load_lanes_used, load_parts, load_presence, load_state,
+    publish_count, retire, retired, set_parts, set_presence, set_shared_presence, set_state,
 };
 
 /// A word of an image. Writers load from `stored`, not from loom's atomic: loom remembers only the
@@ -79,6 +79,9 @@ struct Image {
     descriptors: [[Word; 2]; 2],
     lanes_used: Word,
     lanes: [Lane; 2],
+    parts: Word,
+    /// Whether the second image of the instance has its name.
+    name: Word,
 }
 
 struct Lane {
@@ -108,6 +111,8 @@ impl Image {
             descriptors: [[word(DESCRIBED), word(field_state::LIVE)], [word(0), word(0)]],
             lanes_used: word(1),
             lanes: [lane(lane_state::OWNED), lane(lane_state::UNUSED)],
+            parts: word(1),
+            name: word(0),
         })
     }
 
@@ -294,6 +299,22 @@ fn replace(mutant: Mutant) {
     );
 }
 
+/// The instance gets a second image.
+fn part(mutant: Mutant) {
+    beside(
+        mutant,
+        |image| {
+            (&&image.name).store(1);
+            set_parts(&&image.parts, 2);
+        },
+        |image| {
+            if load_parts(&image.parts) == 2 {
+                assert_eq!(ReadWord::load(&image.name), 1, "broken: an image without its name");
+            }
+        },
+    );
+}
+
 /// A new lane is claimed and used.
 fn claim(mutant: Mutant) {
     beside(
@@ -400,6 +421,11 @@ fn fields_added_and_replaced() {
 }
 
 #[test]
+fn parts_counted() {
+    part(Mutant::None);
+}
+
+#[test]
 fn lanes_claimed_and_handed_back() {
     claim(Mutant::None);
     claim_again(Mutant::None);
@@ -427,6 +453,8 @@ mutants! {
         without_the_fence_after_handed_back: ReaderLane, hand_on;
         without_release_on_lanes_used: WriterLanes, claim;
         without_the_fence_after_lanes_used: ReaderLanes, claim;
+        without_release_on_parts: WriterParts, part;
+        without_the_fence_after_parts: ReaderParts, part;
     }
     bounds [] {}
 }

@@ -57,6 +57,20 @@ fn header_accessors() {
 }
 
 #[test]
+fn refusals_and_parts_as_written() {
+    let mut bytes = sample().bytes;
+    put32(&mut bytes, 148, 9);
+    put32(&mut bytes, 152, 3);
+    put32(&mut bytes, 156, 6);
+    put32(&mut bytes, LANES + STRIDE + 8, 7);
+    let image = Image::open(bytes.as_slice()).unwrap();
+    assert_eq!((image.lanes_refused(), image.reuses()), (9, 6));
+    assert_eq!(image.parts(), None, "only part 0 says it");
+    let lane = |index| image.lane(index).consistent().unwrap().samples_refused(image.source());
+    assert_eq!([lane(0), lane(1)], [Some(0), Some(7)]);
+}
+
+#[test]
 fn field_accessors() {
     let bytes = sample().bytes;
     let image = Image::open(bytes.as_slice()).unwrap();

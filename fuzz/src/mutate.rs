@@ -107,7 +107,7 @@ impl Dice {
 }
 
 /// Numbers of the header, with their sizes.
-const HEADER: [(u32, usize); 22] = [
+const HEADER: [(u32, usize); 25] = [
     (h::MAJOR, 2),
     (h::MINOR, 2),
     (h::MIN_MINOR, 2),
@@ -130,6 +130,9 @@ const HEADER: [(u32, usize); 22] = [
     (h::HEAP_USED, 4),
     (h::LANES_USED, 4),
     (h::FIELDS_REFUSED, 4),
+    (h::LANES_REFUSED, 4),
+    (h::PARTS, 4),
+    (h::REUSES, 4),
 ];
 
 /// Numbers of a descriptor, with their sizes.

@@ -95,6 +95,7 @@ pub fn room(field: &Field) -> usize {
 /// All accessors of a header.
 fn header<S: Source>(source: &S, header: &Header, seen: &mut Seen) {
     say!(seen, "{header:?} {:?} {:?}", header.state(source), header.fields_refused(source));
+    say!(seen, "{} {:?}", header.lanes_refused(source), header.parts(source));
     say!(seen, "{:?} {:?}", header.field_count(source), header.heap_used(source));
     say!(seen, "{:?} {} {}", header.lanes_used(source), header.minor(), header.part());
     for index in [0, 1, header.descriptor_capacity().saturating_sub(1), u32::MAX] {

@@ -81,7 +81,8 @@ fn lane_table() {
     assert_eq!(offset("state"), lane::STATE);
     assert_eq!(offset("owners"), lane::OWNERS);
     assert_eq!(offset("presence"), lane::PRESENCE);
-    assert_eq!(offset("reserved") + 56, lane::PRESENCE);
+    assert_eq!(offset("samples_refused"), lane::SAMPLES_REFUSED);
+    assert_eq!(offset("reserved") + 48, lane::PRESENCE);
 }
 
 #[test]

@@ -88,6 +88,18 @@ pub fn load_state<W: ReadWord>(word: &W) -> u32 {
     load(word, Site::ReaderState)
 }
 
+/// Sets the number of images of the instance. The last one has its name.
+#[inline]
+pub fn set_parts<W: WriteWord>(word: &W, parts: u32) {
+    word.publish(parts, Site::WriterParts);
+}
+
+/// The number of images of the instance. Names looked up later include those of all of them.
+#[inline]
+pub fn load_parts<W: ReadWord>(word: &W) -> u32 {
+    load(word, Site::ReaderParts)
+}
+
 /// Publishes fields whose descriptors, strings and constants were stored before.
 #[inline]
 pub fn publish_count<W: WriteWord>(heap_used: &W, heap: u32, field_count: &W, count: u32) {

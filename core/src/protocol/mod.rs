@@ -19,8 +19,8 @@ mod latch;
 
 pub use image::{
     ReadWord, SharedWord, WriteWord, claim_lane, clear_presence, hand_back_lane, has_presence,
-    load_count, load_lane_state, load_lanes_used, load_presence, load_state, publish_count, retire,
-    retired, set_presence, set_shared_presence, set_state,
+    load_count, load_lane_state, load_lanes_used, load_parts, load_presence, load_state,
+    publish_count, retire, retired, set_parts, set_presence, set_shared_presence, set_state,
 };
 pub use journal::{
     Change, JournalError, ReadJournal, WriteJournal, change, pack, read_journal, repair,
@@ -166,6 +166,16 @@ enumerated! {
         /// Must be Acquire, because a lane's state must not be older than the count. Partner:
         /// [`Site::WriterLanes`].
         ReaderLanes,
+        /// Store of the number of images.
+        ///
+        /// Must be Release, because a reader that sees the number must find the names of all.
+        /// Partner: [`Site::ReaderParts`].
+        WriterParts,
+        /// fence(Acquire) after a load of the number of images.
+        ///
+        /// Must be Acquire, because the names must not be older than their number. Partner:
+        /// [`Site::WriterParts`].
+        ReaderParts,
     }
 }
 

@@ -201,6 +201,24 @@ impl Header {
     pub fn fields_refused<S: Source + ?Sized>(&self, source: &S) -> u32 {
         source.load32(h::FIELDS_REFUSED)
     }
+
+    /// Number of lanes of the program whose values are in no image now.
+    pub fn lanes_refused<S: Source + ?Sized>(&self, source: &S) -> u32 {
+        source.load32(h::LANES_REFUSED)
+    }
+
+    /// Number of images of the instance, as part 0 says it; `None` if it does not, and in other
+    /// parts. Names looked up after this call include those of all of these images, unless they
+    /// were removed.
+    pub fn parts<S: Source + ?Sized>(&self, source: &S) -> Option<u32> {
+        let parts = protocol::load_parts(&SourceWord { source, offset: h::PARTS });
+        (self.part() == 0 && parts != 0).then_some(parts)
+    }
+
+    /// The word that changes when room of retired fields is used again: even, and odd meanwhile.
+    pub fn reuses<S: Source + ?Sized>(&self, source: &S) -> u32 {
+        source.load32(h::REUSES)
+    }
 }
 
 fn check_identity(raw: &RawHeader, bytes: &[u8]) -> Result<(), Refusal> {

@@ -55,6 +55,21 @@ impl<S: Source> Image<S> {
         self.header.state(&self.source)
     }
 
+    /// Number of lanes of the program whose values are in no image: see [`Header::lanes_refused`].
+    pub fn lanes_refused(&self) -> u32 {
+        self.header.lanes_refused(&self.source)
+    }
+
+    /// Number of images of the instance: see [`Header::parts`].
+    pub fn parts(&self) -> Option<u32> {
+        self.header.parts(&self.source)
+    }
+
+    /// The word that counts reuses of room: see [`Header::reuses`].
+    pub fn reuses(&self) -> u32 {
+        self.header.reuses(&self.source)
+    }
+
     /// All fields published until now. A damaged one does not end the iteration.
     pub const fn fields(&self) -> Fields<'_, S> {
         Fields { image: self, cursor: Cursor::new() }

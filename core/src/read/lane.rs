@@ -78,6 +78,13 @@ impl Lane {
         source.load32(self.base.saturating_add(lane::OWNERS))
     }
 
+    /// Number of samples of the lane's owners that were not recorded: not finite, negative where
+    /// the field has none, or too large to be added. `None` on a machine that has no load of 8
+    /// bytes.
+    pub fn samples_refused<S: Source + ?Sized>(&self, source: &S) -> Option<u64> {
+        source.load64(self.base.saturating_add(lane::SAMPLES_REFUSED))
+    }
+
     /// Whether the lane has a value of `field`. Values loaded after this call are at least as new.
     #[inline]
     pub fn has<S: Source + ?Sized>(&self, source: &S, field: &Field) -> bool {

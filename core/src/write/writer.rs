@@ -234,6 +234,17 @@ impl<M: Memory> Writer<M> {
         self.region.store32(h::FIELDS_REFUSED, refused);
     }
 
+    /// Sets how many lanes of the program have their values in no image now.
+    pub fn set_lanes_refused(&mut self, lanes: u32) {
+        self.region.store32(h::LANES_REFUSED, lanes);
+    }
+
+    /// Sets how many images the instance has, in the writer of part 0. The last of them has its
+    /// name already.
+    pub fn set_parts(&mut self, parts: u32) {
+        protocol::set_parts(&self.region.word(h::PARTS), parts);
+    }
+
     /// Sets the value of a field in a claimed lane, before [`Writer::go_live`]: for example that of
     /// a counter in an earlier image.
     ///

@@ -207,6 +207,7 @@ impl World {
             Op::Refuse => {
                 writer.count_refused();
                 self.refused += 1;
+                writer.set_lanes_refused(self.refused);
             }
             Op::Die => {
                 self.writer = None;
@@ -291,6 +292,7 @@ impl World {
         assert_eq!(image.state(), Ok(self.state));
         let header = image.header();
         assert_eq!(header.fields_refused(&self.region), self.refused);
+        assert_eq!(header.lanes_refused(&self.region), self.refused);
         assert_eq!(header.lanes_used(&self.region), Ok(u32::try_from(self.lanes.len()).unwrap()));
         let fields: Vec<Field> = image.fields().map(Result::unwrap).collect();
         assert_eq!(fields.len(), self.fields.len());
