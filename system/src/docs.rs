@@ -178,7 +178,7 @@ macro_rules! docs {
         # Errors
 
         If it is not a regular file ([`ErrorKind::NotRegular`](crate::ErrorKind::NotRegular)), is
-        empty, has 4 GiB or more, is truncated meanwhile, or may not be read.
+        empty, is truncated meanwhile, or may not be read.
     "};
     (read_all) => {"
         Reads all of a file of at most `max` bytes, without mapping it.
@@ -193,7 +193,7 @@ macro_rules! docs {
 
         # Errors
 
-        If it is not a regular file, is empty, has 4 GiB or more, or may not be read.
+        If it is not a regular file, is empty, or may not be read.
     "};
     (next_data) => {"
         First offset, `from` or above, at which a file may have other bytes than zeros; `None` if
@@ -233,6 +233,13 @@ macro_rules! docs {
         # Errors
 
         If the path cannot be that of a file, or its directory cannot be opened.
+    "};
+    (remove_judged) => {"
+        Removes a file that was judged before, of any name, if it is still that file and that image,
+        its writer is dead and it belongs to this user.
+
+        Everything happens relative to the open directory, wherever its path leads by now. A file
+        that takes the name in between stays, or gets its name back.
     "};
     (Directory) => {"
         An open directory.

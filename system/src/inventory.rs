@@ -11,13 +11,14 @@
 macro_rules! inventory {
     ($system:ident) => {
         pub use $crate::{
-            Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, NameError, Removal,
-            Result, SweepOptions, Swept, name,
+            Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, Judged, NameError,
+            Removal, Result, SweepOptions, Swept, name,
         };
 
         pub use $system::{
             Mapping, NewFile, ObservedFile, OwnedFile, Unpublished, create, info, is_locked,
-            next_data, open, private, read_all, read_start, remove_if_dead, reopen, sweep,
+            next_data, open, private, read_all, read_start, remove_if_dead, remove_judged, reopen,
+            sweep,
         };
 
         pub mod directory {
@@ -97,6 +98,7 @@ macro_rules! signatures {
             let _: fn(&Directory, &SweepOptions, &dyn Fn(&OsStr) -> bool) -> Result<Vec<Swept>> =
                 sweep;
             let _: fn(&Path, bool) -> Result<Removal> = remove_if_dead;
+            let _: fn(&Directory, &OsStr, &Judged, bool) -> Removal = remove_judged;
 
             let _: fn(&Path) -> Result<Directory> = Directory::open;
             let _: fn(&Path) -> Result<Directory> = Directory::open_or_create;

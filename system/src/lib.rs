@@ -24,6 +24,6 @@ pub use file::{Access, FileId, FileInfo, FileType};
 pub use lock::wait_for_lock;
 pub use name_rules::NameError;
 pub use process::Facts;
-pub use size::check_size;
-pub use sweep::{Removal, SweepOptions, Sweeper, Swept, split_path, sweep_names};
+pub use size::image_size;
+pub use sweep::{Judged, Removal, SweepOptions, Sweeper, Swept, split_path, sweep_names};
 pub use variables::DIRECTORY as VARIABLE;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::docs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{Access, FileInfo};
-use crate::sweep::{Removal, SweepOptions, Swept};
+use crate::sweep::{Judged, Removal, SweepOptions, Swept};
 
 pub use mmstats_core::NoMemory as Mapping;
 
@@ -192,6 +192,17 @@ pub fn sweep(
 #[doc = docs!(remove_if_dead)]
 pub fn remove_if_dead(path: &Path, _dry_run: bool) -> Result<Removal> {
     unsupported("sweep", path)
+}
+
+#[doc = docs!(remove_judged)]
+#[must_use]
+pub fn remove_judged(
+    directory: &directory::Directory,
+    _name: &OsStr,
+    _judged: &Judged,
+    _dry_run: bool,
+) -> Removal {
+    Removal::Failed(Error::new("sweep", directory.path(), ErrorKind::Unsupported))
 }
 
 pub mod directory {

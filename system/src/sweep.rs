@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
-use crate::file::FileType;
+use crate::file::{FileId, FileType};
 use crate::name;
 
 /// Options of a sweep.
@@ -63,6 +63,17 @@ pub struct Swept {
     pub path: PathBuf,
     /// Result.
     pub removal: Removal,
+}
+
+/// A file as it was judged: only this one is removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Identity.
+    pub id: FileId,
+    /// First bytes, as many as are compared: of an image those before the values that change, with
+    /// the instance. Another image in the same file, or in a later one with the same identity,
+    /// differs. Empty for a file without an image.
+    pub start: Vec<u8>,
 }
 
 /// Operations of a backend that a sweep needs.

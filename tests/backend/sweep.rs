@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 use util::{names, new_file, published, symlink};
 
 use crate::backend::directory::Directory;
-use crate::backend::{FileType, Removal, SweepOptions, remove_if_dead, reopen, sweep};
+use crate::backend::{
+    FileType, Judged, Removal, SweepOptions, info, remove_if_dead, remove_judged, reopen, sweep,
+};
 
 fn dead(place: &Path, name: &str, age: u64) {
     let path = place.join(name);
@@ -72,6 +74,64 @@ fn sweep_keeps_live_files() {
     assert!(matches!(remove_if_dead(&path, false).unwrap(), Removal::Removed));
     assert!(matches!(remove_if_dead(&path, false).unwrap(), Removal::Vanished));
     assert!(matches!(remove_if_dead(Path::new("/no/such/x"), false).unwrap(), Removal::Vanished));
+}
+
+#[test]
+fn remove_judged_removes_same_file_with_same_image_only() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.mmst");
+    let directory = Directory::open(place.path()).unwrap();
+    let remove = |judged: &Judged, dry| remove_judged(&directory, "x.mmst".as_ref(), judged, dry);
+    fs::write(&path, "image one").unwrap();
+    let one = Judged { id: info(&path).unwrap().id, start: b"image".to_vec() };
+    assert!(matches!(remove(&one, true), Removal::WouldRemove));
+
+    // Another image in the same file, and one that is shorter.
+    for other in ["IMAGE one", "ima"] {
+        fs::write(&path, other).unwrap();
+        assert!(matches!(remove(&one, false), Removal::Vanished), "{other}");
+    }
+    // Another file with the same image.
+    fs::rename(&path, place.path().join("y.mmst")).unwrap();
+    fs::write(&path, "image one").unwrap();
+    assert!(matches!(remove(&one, false), Removal::Vanished));
+    assert_eq!(fs::read(&path).unwrap(), b"image one");
+
+    let this = Judged { id: info(&path).unwrap().id, ..one };
+    assert!(matches!(remove(&this, false), Removal::Removed));
+    assert!(matches!(remove(&this, false), Removal::Vanished));
+    assert_eq!(names(place.path()), ["y.mmst"]);
+}
+
+#[test]
+fn remove_judged_keeps_live_file() {
+    let place = tempfile::tempdir().unwrap();
+    let file = published(place.path(), "live.mmst", 64);
+    let judged = Judged { id: info(file.path()).unwrap().id, start: Vec::new() };
+    let directory = Directory::open(place.path()).unwrap();
+    let removal = remove_judged(&directory, "live.mmst".as_ref(), &judged, false);
+    assert!(matches!(removal, Removal::Live), "{removal:?}");
+    assert!(file.path().exists());
+}
+
+#[cfg(unix)] // Windows refuses to rename a directory that is open
+#[test]
+fn remove_judged_stays_in_open_directory() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    fs::create_dir(path("stats")).unwrap();
+    fs::create_dir(path("victim")).unwrap();
+    fs::write(path("stats/x.mmst"), "judged").unwrap();
+    let directory = Directory::open(&path("stats")).unwrap();
+    let judged = Judged { id: info(&path("stats/x.mmst")).unwrap().id, start: Vec::new() };
+    // The same file has a name in the directory that the path leads to by now.
+    fs::hard_link(path("stats/x.mmst"), path("victim/x.mmst")).unwrap();
+    fs::rename(path("stats"), path("moved")).unwrap();
+    std::os::unix::fs::symlink("victim", path("stats")).unwrap();
+    let removal = remove_judged(&directory, "x.mmst".as_ref(), &judged, false);
+    assert!(matches!(removal, Removal::Removed), "{removal:?}");
+    assert!(!path("moved/x.mmst").exists());
+    assert!(path("victim/x.mmst").exists());
 }
 
 #[test]

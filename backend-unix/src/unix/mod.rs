@@ -20,4 +20,4 @@ pub use mapping::{Mapping, private};
 pub use new_file::{NewFile, Unpublished, create};
 pub use observed_file::{ObservedFile, info, is_locked, next_data, open, read_all, read_start};
 pub use owned_file::{OwnedFile, reopen};
-pub use sweep::{remove_if_dead, sweep};
+pub use sweep::{remove_if_dead, remove_judged, sweep};

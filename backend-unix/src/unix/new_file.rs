@@ -296,7 +296,7 @@ const fn mode(access: Access) -> Mode {
 }
 
 /// A random number, so that a temporary name cannot be planted; a taken one is retried anyway.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 

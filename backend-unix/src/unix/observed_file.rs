@@ -1,11 +1,11 @@
 //! A file on the side of an observer: regular, read-only, judged by its lock.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use mmstats_system::{check_size, docs};
+use mmstats_system::{docs, image_size};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
@@ -27,7 +27,7 @@ pub struct ObservedFile {
 #[doc = docs!(open)]
 pub fn open(path: &Path) -> Result<ObservedFile> {
     let (fd, stat) = open_regular(path)?;
-    let len = check_size(OPEN, path, file_size(&stat))?;
+    let len = image_size(OPEN, path, file_size(&stat))?;
     fault_handler::install()?;
     let mapping = Mapping::for_observer(fd.as_fd(), len as usize, path)?;
     // The handler covers every later truncation.
@@ -40,20 +40,14 @@ pub fn open(path: &Path) -> Result<ObservedFile> {
 #[doc = docs!(read_all)]
 pub fn read_all(path: &Path, max: u32) -> Result<(FileInfo, Vec<u8>)> {
     let (fd, stat) = open_regular(path)?;
-    let size = check_size("read", path, file_size(&stat))?;
+    let size = image_size("read", path, file_size(&stat))?;
     if size > max {
-        let kind = ErrorKind::TooLarge { size: size.into(), limit: max.into() };
+        let kind = ErrorKind::TooLarge { size: file_size(&stat), limit: max.into() };
         return Err(Error::new("read", path, kind));
     }
     let mut bytes = vec![0; size as usize];
-    let mut at = 0;
-    while at < bytes.len() {
-        match rustix::io::pread(&fd, &mut bytes[at..], at as u64) {
-            Ok(0) => return Err(Error::new("read", path, ErrorKind::Shrunk)),
-            Ok(read) => at += read,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(failed("read", path)(errno)),
-        }
+    if read_at_start(fd.as_fd(), &mut bytes).map_err(failed("read", path))? < bytes.len() {
+        return Err(Error::new("read", path, ErrorKind::Shrunk));
     }
     Ok((file_info(&stat, path), bytes))
 }
@@ -61,14 +55,19 @@ pub fn read_all(path: &Path, max: u32) -> Result<(FileInfo, Vec<u8>)> {
 #[doc = docs!(read_start)]
 pub fn read_start(path: &Path, start: &mut [u8]) -> Result<usize> {
     let (fd, stat) = open_regular(path)?;
-    check_size("read", path, file_size(&stat))?;
+    image_size("read", path, file_size(&stat))?;
+    read_at_start(fd.as_fd(), start).map_err(failed("read", path))
+}
+
+/// Reads from the start until the end of the file or of `bytes`; returns the number of bytes.
+pub(super) fn read_at_start(fd: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::Result<usize> {
     let mut at = 0;
-    while at < start.len() {
-        match rustix::io::pread(&fd, &mut start[at..], at as u64) {
+    while at < bytes.len() {
+        match rustix::io::pread(fd, &mut bytes[at..], at as u64) {
             Ok(0) => break,
             Ok(read) => at += read,
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(failed("read", path)(errno)),
+            Err(errno) => return Err(errno),
         }
     }
     Ok(at)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mmstats_core::Memory;
-use mmstats_system::{check_size, docs};
+use mmstats_system::{docs, image_size};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -47,7 +47,7 @@ fn reopen_after(path: &Path, before_lock: impl FnOnce()) -> Result<OwnedFile> {
     if owner != expected {
         return Err(Error::new(REOPEN, path, ErrorKind::WrongOwner { owner, expected }));
     }
-    let len = check_size(REOPEN, path, file_size(&stat))?;
+    let len = image_size(REOPEN, path, file_size(&stat))?;
     if !has_name(path, registration.file_id()).map_err(&failed)? {
         return Err(Error::new(REOPEN, path, ErrorKind::Replaced));
     }

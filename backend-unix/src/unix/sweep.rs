@@ -1,23 +1,26 @@
 //! Removal of the files of dead writers.
 //!
-//! A file is removed only under a shared lock, which excludes a writer, and only if its name still
-//! refers to the file that was judged.
+//! A file is removed only under a shared lock, which excludes a writer, and only if it is still the
+//! file that was judged: it gets a temporary name, is compared, and is removed under that name, so
+//! that a file that takes the name in between is not removed in its place.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use mmstats_system::{Sweeper, docs, split_path, sweep_names};
+use mmstats_system::{Sweeper, docs, name, split_path, sweep_names};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;
 use super::lock;
+use super::new_file::random;
+use super::observed_file::read_at_start;
 use super::os_error::failed;
 use super::stat::{file_id, file_type, modified};
-use crate::{Error, ErrorKind, FileId, FileType, Removal, Result, SweepOptions, Swept};
+use crate::{Error, ErrorKind, FileId, FileType, Judged, Removal, Result, SweepOptions, Swept};
 
 #[doc = docs!(sweep)]
 pub fn sweep(
@@ -44,6 +47,31 @@ pub fn remove_if_dead(path: &Path, dry_run: bool) -> Result<Removal> {
     Ok(DirectorySweeper(&directory).remove_if_dead(name, path, dry_run))
 }
 
+#[doc = docs!(remove_judged)]
+#[must_use]
+pub fn remove_judged(
+    directory: &Directory,
+    name: &OsStr,
+    judged: &Judged,
+    dry_run: bool,
+) -> Removal {
+    let (sweeper, path) = (DirectorySweeper(directory), directory.path().join(name));
+    match sweeper.judge(name, &path) {
+        Ok((_, id)) if id != judged.id => Removal::Vanished,
+        Ok(_) => with_lock(directory, name, &path, judged.id, |fd| {
+            let mut start = vec![0; judged.start.len()];
+            match read_at_start(fd, &mut start) {
+                Ok(read) if read == start.len() && start == judged.start => {}
+                Ok(_) => return Removal::Vanished,
+                Err(errno) => return vanished_or_failed(errno, &path),
+            }
+            if dry_run { Removal::WouldRemove } else { unlink(directory, name, &path, judged.id) }
+        })
+        .unwrap_or_else(|removal| removal),
+        Err(removal) => removal,
+    }
+}
+
 /// Private, so that a file is removed only after its owner and lock were judged.
 struct DirectorySweeper<'a>(&'a Directory);
 
@@ -65,25 +93,13 @@ impl Sweeper for DirectorySweeper<'_> {
         if stat.st_uid != rustix::process::geteuid().as_raw() {
             return Err(Removal::NotOurs { owner: stat.st_uid });
         }
-        with_lock(self.0, name, path, file_id(&stat), || Removal::Kept)
+        with_lock(self.0, name, path, file_id(&stat), |_| Removal::Kept)
             .map(|_| (modified(&stat), file_id(&stat)))
     }
 
     fn remove(&self, name: &OsStr, path: &Path, id: FileId) -> Removal {
-        with_lock(self.0, name, path, id, || {
-            // The lock excludes writers. Only a program that ignores locks can replace the file
-            // between this check and the removal.
-            match rustix::fs::statat(self.0.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) if file_id(&stat) == id => {}
-                Ok(_) => return Removal::Vanished,
-                Err(errno) => return vanished_or_failed(errno, path),
-            }
-            match rustix::fs::unlinkat(self.0.fd(), name, AtFlags::empty()) {
-                Ok(()) => Removal::Removed,
-                Err(errno) => vanished_or_failed(errno, path),
-            }
-        })
-        .unwrap_or_else(|removal| removal)
+        with_lock(self.0, name, path, id, |_| unlink(self.0, name, path, id))
+            .unwrap_or_else(|removal| removal)
     }
 }
 
@@ -94,7 +110,7 @@ fn with_lock(
     name: &OsStr,
     path: &Path,
     id: FileId,
-    action: impl FnOnce() -> Removal,
+    action: impl FnOnce(BorrowedFd<'_>) -> Removal,
 ) -> core::result::Result<Removal, Removal> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let failed = |errno| vanished_or_failed(errno, path);
@@ -105,10 +121,55 @@ fn with_lock(
     }
     match lock::take_shared(fd.as_fd()) {
         // Closing the descriptor releases it.
-        Ok(()) => Ok(action()),
+        Ok(()) => Ok(action(fd.as_fd())),
         Err(Errno::WOULDBLOCK) => Err(Removal::Live),
         Err(errno) => Err(failed(errno)),
     }
+}
+
+/// Removes the name of the file `id`, and of no other file. The caller holds its lock, which
+/// excludes writers, but not a program that renames or replaces files.
+fn unlink(directory: &Directory, name: &OsStr, path: &Path, id: FileId) -> Removal {
+    let has_id = |name: &OsStr| {
+        rustix::fs::statat(directory.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
+            .map(|stat| file_id(&stat) == id)
+    };
+    match has_id(name) {
+        Ok(true) => {}
+        Ok(false) => return Removal::Vanished,
+        Err(errno) => return vanished_or_failed(errno, path),
+    }
+    // A sweep removes it if this process is killed here. The number cannot be guessed.
+    let aside = name::temporary(ASIDE, random());
+    if let Err(errno) = rustix::fs::renameat(directory.fd(), name, directory.fd(), &aside) {
+        return vanished_or_failed(errno, path);
+    }
+    match has_id(aside.as_ref()) {
+        Ok(true) => match rustix::fs::unlinkat(directory.fd(), &aside, AtFlags::empty()) {
+            Ok(()) => Removal::Removed,
+            Err(errno) => {
+                let _ = put_back(directory, &aside, name);
+                vanished_or_failed(errno, path)
+            }
+        },
+        // Another file took the name between the comparison and the renaming.
+        Ok(false) => match put_back(directory, &aside, name) {
+            Ok(()) => Removal::Vanished,
+            Err(errno) => Removal::Failed(failed(PUT_BACK, &beside(path, &aside))(errno)),
+        },
+        // Another sweep removed it under its temporary name.
+        Err(errno) => vanished_or_failed(errno, path),
+    }
+}
+
+/// Gives the file `aside` its name back; replaces no file.
+fn put_back(directory: &Directory, aside: &str, name: &OsStr) -> rustix::io::Result<()> {
+    rustix::fs::linkat(directory.fd(), aside, directory.fd(), name, AtFlags::empty())?;
+    rustix::fs::unlinkat(directory.fd(), aside, AtFlags::empty())
+}
+
+fn beside(path: &Path, name: &str) -> PathBuf {
+    path.with_file_name(name)
 }
 
 fn vanished_or_failed(errno: Errno, path: &Path) -> Removal {
@@ -119,6 +180,9 @@ fn vanished_or_failed(errno: Errno, path: &Path) -> Removal {
 }
 
 const SWEEP: &str = "sweep";
+const PUT_BACK: &str = "put back the name of";
+/// Name of a file that is being removed, before the temporary part.
+const ASIDE: &str = "removed.mmst";
 
 #[cfg(test)]
 mod tests {
@@ -132,7 +196,7 @@ mod tests {
         fs::write(&path, "x").unwrap();
         let directory = Directory::open(place.path()).unwrap();
         let id = file_id(&rustix::fs::stat(&path).unwrap());
-        let removal = with_lock(&directory, "x.mmst".as_ref(), &path, id, || {
+        let removal = with_lock(&directory, "x.mmst".as_ref(), &path, id, |_| {
             assert_eq!(crate::reopen(&path).unwrap_err().kind(), ErrorKind::Locked);
             // Other sweepers and observers are not excluded.
             assert!(!crate::is_locked(&path).unwrap());
@@ -140,7 +204,38 @@ mod tests {
         });
         assert!(matches!(removal, Ok(Removal::Removed)));
         let other = FileId { index: id.index + 1, ..id };
-        let removal = with_lock(&directory, "x.mmst".as_ref(), &path, other, || unreachable!());
+        let removal = with_lock(&directory, "x.mmst".as_ref(), &path, other, |_| unreachable!());
         assert!(matches!(removal, Err(Removal::Vanished)));
+    }
+
+    #[test]
+    fn unlink_of_replaced_file_keeps_both() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        fs::write(path("x.mmst"), "judged").unwrap();
+        let id = file_id(&rustix::fs::stat(path("x.mmst")).unwrap());
+        fs::rename(path("x.mmst"), path("y.mmst")).unwrap();
+        fs::write(path("x.mmst"), "later").unwrap();
+        let directory = Directory::open(place.path()).unwrap();
+        let removal = unlink(&directory, "x.mmst".as_ref(), &path("x.mmst"), id);
+        assert!(matches!(removal, Removal::Vanished), "{removal:?}");
+        assert_eq!(fs::read(path("x.mmst")).unwrap(), b"later");
+        let removal = unlink(&directory, "y.mmst".as_ref(), &path("y.mmst"), id);
+        assert!(matches!(removal, Removal::Removed), "{removal:?}");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn put_back_replaces_no_file() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        let directory = Directory::open(place.path()).unwrap();
+        fs::write(path("aside"), "old").unwrap();
+        put_back(&directory, "aside", "x".as_ref()).unwrap();
+        assert_eq!(fs::read(path("x")).unwrap(), b"old");
+        fs::write(path("aside"), "other").unwrap();
+        assert_eq!(put_back(&directory, "aside", "x".as_ref()), Err(Errno::EXIST));
+        assert_eq!(fs::read(path("x")).unwrap(), b"old");
+        assert!(path("aside").exists());
     }
 }

@@ -6,7 +6,7 @@ use std::os::windows::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use mmstats_system::{check_size, docs};
+use mmstats_system::{docs, image_size};
 
 use super::handle::{self, METADATA, OpenOptions, READ, Stat, stat};
 use super::mapping::Mapping;
@@ -28,7 +28,7 @@ pub struct ObservedFile {
 #[doc = docs!(open)]
 pub fn open(path: &Path) -> Result<ObservedFile> {
     let (file, stat) = open_regular(OPEN, path, &READ)?;
-    let len = check_size(OPEN, path, stat.size)?;
+    let len = image_size(OPEN, path, stat.size)?;
     fault_handler::install()?;
     let mapping = Mapping::for_observer(&file, len as usize, path);
     // From here on the system refuses to truncate it.
@@ -42,9 +42,9 @@ pub fn open(path: &Path) -> Result<ObservedFile> {
 #[doc = docs!(read_all)]
 pub fn read_all(path: &Path, max: u32) -> Result<(FileInfo, Vec<u8>)> {
     let (file, stat) = open_regular(OPEN, path, &READ)?;
-    let size = check_size(READ_BYTES, path, stat.size)?;
+    let size = image_size(READ_BYTES, path, stat.size)?;
     if size > max {
-        let kind = ErrorKind::TooLarge { size: size.into(), limit: max.into() };
+        let kind = ErrorKind::TooLarge { size: stat.size, limit: max.into() };
         return Err(Error::new(READ_BYTES, path, kind));
     }
     let mut bytes = vec![0; size as usize];
@@ -57,12 +57,12 @@ pub fn read_all(path: &Path, max: u32) -> Result<(FileInfo, Vec<u8>)> {
 #[doc = docs!(read_start)]
 pub fn read_start(path: &Path, start: &mut [u8]) -> Result<usize> {
     let (file, stat) = open_regular(OPEN, path, &READ)?;
-    check_size(READ_BYTES, path, stat.size)?;
+    image_size(READ_BYTES, path, stat.size)?;
     read(&file, start).map_err(failed(READ_BYTES, path))
 }
 
 /// Reads from the start until the end of the file or of `bytes`; returns the number of bytes.
-fn read(file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read(file: &File, bytes: &mut [u8]) -> io::Result<usize> {
     let mut at = 0;
     while at < bytes.len() {
         match file.seek_read(&mut bytes[at..], at as u64)? {

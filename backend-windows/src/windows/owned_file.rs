@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mmstats_system::{check_size, docs};
+use mmstats_system::{docs, image_size};
 use windows_sys::Win32::Foundation::{GENERIC_READ, GENERIC_WRITE};
 
 use super::handle::{self, METADATA, OpenOptions, SHARE_NO_DELETE, open_again};
@@ -55,7 +55,7 @@ fn reopen_after(path: &Path, before_lock: impl FnOnce()) -> Result<OwnedFile> {
         return Err(Error::new(REOPEN, path, kind));
     }
     let size = handle::stat(&file).map_err(&failed)?.size;
-    let len = check_size(REOPEN, path, size)?;
+    let len = image_size(REOPEN, path, size)?;
     if !has_name(path, stat.id).map_err(&failed)? {
         return Err(Error::new(REOPEN, path, ErrorKind::Replaced));
     }

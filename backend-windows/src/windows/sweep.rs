@@ -16,10 +16,10 @@ use windows_sys::Win32::Storage::FileSystem::DELETE;
 use super::directory::Directory;
 use super::handle::{self, METADATA, OpenOptions, READ};
 use super::lock;
-use super::observed_file::open_regular;
+use super::observed_file::{open_regular, read};
 use super::os_error::failed;
 use super::security::{FileSecurity, process_identity};
-use crate::{Error, ErrorKind, FileId, FileType, Removal, Result, SweepOptions, Swept};
+use crate::{Error, ErrorKind, FileId, FileType, Judged, Removal, Result, SweepOptions, Swept};
 
 #[doc = docs!(sweep)]
 pub fn sweep(
@@ -40,6 +40,67 @@ pub fn remove_if_dead(path: &Path, dry_run: bool) -> Result<Removal> {
     let no_name = || Error::new(SWEEP, path, ErrorKind::NotRegular(FileType::Directory));
     let (_, name) = split_path(path).ok_or_else(no_name)?;
     Ok(PathSweeper.remove_if_dead(name, path, dry_run))
+}
+
+#[doc = docs!(remove_judged)]
+#[must_use]
+pub fn remove_judged(
+    directory: &Directory,
+    name: &OsStr,
+    judged: &Judged,
+    dry_run: bool,
+) -> Removal {
+    // The open directory excludes that its path leads elsewhere.
+    let path = directory.path().join(name);
+    match PathSweeper.judge(name, &path) {
+        Ok((_, id)) if id != judged.id => Removal::Vanished,
+        Ok(_) if dry_run => {
+            with_lock(&path, &READ, judged.id, |file| match is_same_image(file, judged, &path) {
+                Ok(()) => Removal::WouldRemove,
+                Err(removal) => removal,
+            })
+            .unwrap_or_else(|removal| removal)
+        }
+        Ok((_, id)) => remove(&path, id, |file| is_same_image(file, judged, &path)),
+        Err(removal) => removal,
+    }
+}
+
+/// Whether the file has the image that was judged; else why the file must stay.
+fn is_same_image(file: &File, judged: &Judged, path: &Path) -> core::result::Result<(), Removal> {
+    let mut start = vec![0; judged.start.len()];
+    match read(file, &mut start) {
+        Ok(read) if read == start.len() && start == judged.start => Ok(()),
+        Ok(_) => Err(Removal::Vanished),
+        Err(error) => Err(removal_from(failed(SWEEP, path)(error))),
+    }
+}
+
+/// Removes the file `id` by its handle, if `check` agrees.
+fn remove(
+    path: &Path,
+    id: FileId,
+    check: impl FnOnce(&File) -> core::result::Result<(), Removal>,
+) -> Removal {
+    let options = OpenOptions { access: GENERIC_READ | DELETE, ..METADATA };
+    with_lock(path, &options, id, |file| {
+        if let Err(removal) = check(file) {
+            return removal;
+        }
+        match handle::delete(file) {
+            Ok(()) => Removal::Removed,
+            Err(error) => removal_from(failed(SWEEP, path)(error)),
+        }
+    })
+    .unwrap_or_else(|removal| match removal {
+        // A writer excludes handles that would remove its file.
+        Removal::Failed(error)
+            if error.kind() == ErrorKind::InUse && crate::is_locked(path).is_ok_and(|it| it) =>
+        {
+            Removal::Live
+        }
+        removal => removal,
+    })
 }
 
 /// Judges and removes files by path.
@@ -76,21 +137,7 @@ impl Sweeper for PathSweeper {
     }
 
     fn remove(&self, _name: &OsStr, path: &Path, id: FileId) -> Removal {
-        let options = OpenOptions { access: GENERIC_READ | DELETE, ..METADATA };
-        with_lock(path, &options, id, |file| match handle::delete(file) {
-            Ok(()) => Removal::Removed,
-            Err(error) => removal_from(failed(SWEEP, path)(error)),
-        })
-        .unwrap_or_else(|removal| match removal {
-            // A writer excludes handles that would remove its file.
-            Removal::Failed(error)
-                if error.kind() == ErrorKind::InUse
-                    && crate::is_locked(path).is_ok_and(|it| it) =>
-            {
-                Removal::Live
-            }
-            removal => removal,
-        })
+        remove(path, id, |_| Ok(()))
     }
 }
 
