@@ -362,6 +362,19 @@ macro_rules! docs {
         A thread that forks waits about 0.2 s at most, since a holder may be blocked by a slow file
         system.
     "};
+    (thread::spawn) => {"
+        Starts a thread that takes none of the program's signals: all are blocked in it, but for those
+        of faults of its own instructions. A program that waits for its signals in one thread
+        (`sigwait`, `signalfd`) would be ended by a signal that another thread takes.
+
+        # Errors
+
+        As [`std::thread::Builder::spawn`].
+
+        # Panics
+
+        If `name` has a zero byte.
+    "};
     (process::facts) => {"
         Properties of this process, without the thread id, which differs between lanes.
     "};

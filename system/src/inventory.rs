@@ -48,6 +48,11 @@ macro_rules! inventory {
             };
         }
 
+        pub mod thread {
+            //! Threads of a library.
+            pub use super::$system::thread::spawn;
+        }
+
         $crate::signatures!();
     };
 }
@@ -127,6 +132,9 @@ macro_rules! signatures {
             let _: fn() -> Option<u64> = process::open_files;
             let _: fn() -> Result<Option<u64>> = process::raise_open_files;
             let _: fn() -> Option<u64> = process::thread_id;
+
+            type Work = Box<dyn FnOnce() + Send>;
+            let _: fn(&str, Work) -> std::io::Result<std::thread::JoinHandle<()>> = thread::spawn;
         };
     };
 }

@@ -404,6 +404,19 @@ pub mod process {
     }
 }
 
+pub mod thread {
+    //! Threads, on systems without signals.
+
+    use std::thread::{Builder, JoinHandle};
+
+    use crate::docs;
+
+    #[doc = docs!(thread::spawn)]
+    pub fn spawn(name: &str, work: Box<dyn FnOnce() + Send>) -> std::io::Result<JoinHandle<()>> {
+        Builder::new().name(name.to_owned()).spawn(work)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,7 @@ mod owned_file;
 pub(crate) mod process;
 mod stat;
 mod sweep;
+pub(crate) mod thread;
 
 pub use mapping::{Mapping, private};
 pub use new_file::{NewFile, Unpublished, create};

@@ -18,8 +18,8 @@ mod sweep;
 mod temporary_name;
 mod win32;
 
-// No process starts with the state of another one.
-pub(crate) use mmstats_system::stub::fork;
+// No process starts with the state of another one, and there are no signals.
+pub(crate) use mmstats_system::stub::{fork, thread};
 
 pub use mapping::{Mapping, private};
 pub use new_file::{NewFile, Unpublished, create};

@@ -84,8 +84,8 @@ impl Sampler {
         if !std::mem::replace(&mut state.running, true) {
             let (this, every) = (Arc::clone(self), files.settings.sample_every);
             let (files, alive) = (Arc::downgrade(files), Arc::downgrade(alive));
-            let thread = std::thread::Builder::new().name("mmstats-sample".to_owned());
-            match thread.spawn(move || this.run(&files, &alive, every)) {
+            let run = Box::new(move || this.run(&files, &alive, every));
+            match crate::backend::thread::spawn("mmstats-sample", run) {
                 Ok(started) => state.thread = Some(started.thread().clone()),
                 Err(error) => {
                     state.running = false;
