@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use backend::{ErrorKind, fault_handler, open};
-use mmstats_core::Memory;
+use mmstats_core::{Memory, ReadMemory};
 use util::{child, child_path, published, say, word};
 use windows_sys::Win32::Foundation::{EXCEPTION_ACCESS_VIOLATION, EXCEPTION_IN_PAGE_ERROR};
 use windows_sys::Win32::System::Diagnostics::Debug::RaiseException;

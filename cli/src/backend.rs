@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mmstats_core::Region;
+use mmstats_core::View;
 #[cfg(not(windows))] // one backend for each system
 pub(crate) use mmstats_unix::*;
 #[cfg(windows)] // the same functions
@@ -14,7 +14,7 @@ pub(crate) use mmstats_windows::*;
 /// # Errors
 ///
 /// A message with the path, not escaped.
-pub(crate) fn open_region(path: &Path) -> std::result::Result<Region<Arc<Mapping>>, String> {
+pub(crate) fn open_region(path: &Path) -> std::result::Result<View<Arc<ObservedMapping>>, String> {
     let opened = open(path).map_err(|error| error.to_string())?;
-    Region::new(Arc::clone(opened.mapping())).map_err(|e| format!("{}: {e}", path.display()))
+    View::new(Arc::clone(opened.mapping())).map_err(|e| format!("{}: {e}", path.display()))
 }

@@ -34,8 +34,8 @@ pub use properties::Properties;
 #[cfg(target_pointer_width = "64")]
 pub use region::Atom64;
 pub use region::{
-    Atom32, Guarded, Journal, Latch, Memory, NoMemory, Region, RegionError, Source, StaticBytes,
-    StaticMemory, Still, Word,
+    Atom32, Guarded, Journal, Latch, Memory, NoMemory, ReadMemory, Region, RegionError, Source,
+    StaticBytes, StaticMemory, Still, View, Word,
 };
 pub use types::{Aggregation, DataType, Kind, Level, Storage};
 pub use write::{

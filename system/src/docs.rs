@@ -122,14 +122,17 @@ macro_rules! docs {
         `process::raise_open_files` raises the limit.
     "};
     (Mapping) => {"
-        Mapped memory of an image.
+        Mapped memory of a writer's image: of a file that this process writes, or private.
 
         It implements [`Memory`](mmstats_core::Memory), and so does an `Arc` of it. The bytes are
-        accessible only by the pointer of [`Memory::base`](mmstats_core::Memory::base). A writer
-        needs one that [is writable](Self::is_writable).
+        accessible only by the pointer of [`Memory::base`](mmstats_core::Memory::base).
     "};
-    (Mapping::is_writable) => {"
-        Whether a writer may use it.
+    (ObservedMapping) => {"
+        Mapped memory of an observed file, which is only read.
+
+        It implements [`ReadMemory`](mmstats_core::ReadMemory), and so does an `Arc` of it: a
+        [`View`](mmstats_core::View) of it is a source of the reader. It is no memory of a writer,
+        whose first store would end the process.
     "};
     (Mapping::is_damaged) => {"
         Whether bytes were lost, because the file was truncated or its device failed. Zeros are in

@@ -16,9 +16,9 @@ macro_rules! inventory {
         };
 
         pub use $system::{
-            Mapping, NewFile, ObservedFile, OwnedFile, Unpublished, create, info, is_locked,
-            next_data, open, private, read_all, read_start, remove_if_dead, remove_judged, reopen,
-            sweep,
+            Mapping, NewFile, ObservedFile, ObservedMapping, OwnedFile, Unpublished, create, info,
+            is_locked, next_data, open, private, read_all, read_start, remove_if_dead,
+            remove_judged, reopen, sweep,
         };
 
         pub mod directory {
@@ -88,13 +88,13 @@ macro_rules! signatures {
             let _: fn(&OwnedFile) -> Result<()> = OwnedFile::remove;
             let _: fn(&Path) -> Result<ObservedFile> = open;
             let _: fn(&ObservedFile) -> &FileInfo = ObservedFile::info;
-            let _: fn(&ObservedFile) -> &Arc<Mapping> = ObservedFile::mapping;
+            let _: fn(&ObservedFile) -> &Arc<ObservedMapping> = ObservedFile::mapping;
             let _: fn(&ObservedFile) -> Result<bool> = ObservedFile::is_locked;
             let _: fn(&ObservedFile) -> Result<u64> = ObservedFile::size_now;
             let _: fn(&mut ObservedFile) = ObservedFile::close_handle;
             let _: fn(u32) -> Result<Mapping> = private;
-            let _: fn(&Mapping) -> bool = Mapping::is_writable;
             let _: fn(&Mapping) -> bool = Mapping::is_damaged;
+            let _: fn(&ObservedMapping) -> bool = ObservedMapping::is_damaged;
             let _: fn(&Path, u32) -> Result<(FileInfo, Vec<u8>)> = read_all;
             let _: fn(&Path, &mut [u8]) -> Result<usize> = read_start;
             let _: fn(&std::fs::File, u64) -> Option<u64> = next_data;

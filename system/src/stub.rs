@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file::{Access, FileInfo};
 use crate::sweep::{Judged, Removal, SweepOptions, Swept};
 
-pub use mmstats_core::NoMemory as Mapping;
+pub use mmstats_core::{NoMemory as Mapping, NoMemory as ObservedMapping};
 
 fn unsupported<T>(operation: &'static str, path: &Path) -> Result<T> {
     Err(Error::new(operation, path, ErrorKind::Unsupported))
@@ -109,7 +109,7 @@ impl ObservedFile {
 
     #[doc = docs!(mapping)]
     #[must_use]
-    pub const fn mapping(&self) -> &Arc<Mapping> {
+    pub const fn mapping(&self) -> &Arc<ObservedMapping> {
         match self.0 {}
     }
 

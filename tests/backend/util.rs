@@ -8,19 +8,45 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicU32;
 
-use mmstats_core::Memory;
+use std::ptr::NonNull;
+
+use mmstats_core::{Memory, ReadMemory};
 
 use crate::backend::directory::Directory;
-use crate::backend::{Access, Mapping, NewFile, OwnedFile, create};
+use crate::backend::{Access, Mapping, NewFile, ObservedMapping, OwnedFile, create};
 
 /// Set in a process that [`child`] started: its path.
 const CHILD: &str = "MMSTATS_TEST_CHILD";
 
+/// The bytes of a mapping, of a writer or an observer.
+pub trait Bytes {
+    fn bytes(&self) -> (NonNull<u8>, usize);
+}
+
+impl Bytes for Mapping {
+    fn bytes(&self) -> (NonNull<u8>, usize) {
+        (self.base(), self.len())
+    }
+}
+
+impl Bytes for ObservedMapping {
+    fn bytes(&self) -> (NonNull<u8>, usize) {
+        (self.base(), self.len())
+    }
+}
+
+impl<T: Bytes> Bytes for std::sync::Arc<T> {
+    fn bytes(&self) -> (NonNull<u8>, usize) {
+        (**self).bytes()
+    }
+}
+
 /// The word at `offset` of a mapping.
-pub fn word(mapping: &Mapping, offset: usize) -> &AtomicU32 {
-    assert!(offset.is_multiple_of(4) && offset + 4 <= mapping.len());
+pub fn word(mapping: &impl Bytes, offset: usize) -> &AtomicU32 {
+    let (base, len) = mapping.bytes();
+    assert!(offset.is_multiple_of(4) && offset + 4 <= len);
     // SAFETY: inside the mapping, as just checked.
-    let at = unsafe { mapping.base().add(offset) };
+    let at = unsafe { base.add(offset) };
     // SAFETY: aligned and mapped; all accesses are atomic.
     unsafe { at.cast::<AtomicU32>().as_ref() }
 }

@@ -18,6 +18,17 @@
 //! - **Forks**: a child's writer mappings are private copies at the same address; see
 //!   [`fork`](crate::fork).
 //! - **Lifetime**: unmapped at drop. Handles hold an `Arc<Mapping>`.
+//! - **Read-only mappings** have a type of their own, of which no writer can be made:
+//!
+//! ```no_run
+//! let file = mmstats_unix::open("x.mmst".as_ref()).unwrap();
+//! let _ = mmstats_core::View::new(std::sync::Arc::clone(file.mapping()));
+//! ```
+//!
+//! ```compile_fail
+//! let file = mmstats_unix::open("x.mmst".as_ref()).unwrap();
+//! let _ = mmstats_core::Region::new(std::sync::Arc::clone(file.mapping()));
+//! ```
 //!
 //! See the manuals of [Linux], [FreeBSD] and [macOS].
 //!
@@ -33,7 +44,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
 
-use mmstats_core::Memory;
+use mmstats_core::{Memory, ReadMemory};
 use mmstats_system::docs;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MsyncFlags, ProtFlags};
@@ -47,10 +58,16 @@ use crate::{Error, ErrorKind, FileId, Result};
 pub struct Mapping {
     base: NonNull<u8>,
     len: usize,
-    writable: bool,
     /// `None` for private memory, which the handlers need not know.
     registration: Option<Registration>,
 }
+
+#[doc = docs!(ObservedMapping)]
+#[derive(Debug)]
+pub struct ObservedMapping(
+    /// Private, because its bytes are not writable.
+    Mapping,
+);
 
 // SAFETY:
 // - Range, presence: `mmap` returned `base` for `len` bytes, and only `drop` unmaps them.
@@ -68,6 +85,16 @@ unsafe impl Memory for Mapping {
     }
     fn len(&self) -> usize {
         self.len
+    }
+}
+
+// SAFETY: as for `Mapping`; the bytes are readable.
+unsafe impl ReadMemory for ObservedMapping {
+    fn base(&self) -> NonNull<u8> {
+        self.0.base
+    }
+    fn len(&self) -> usize {
+        self.0.len
     }
 }
 
@@ -90,23 +117,7 @@ impl Mapping {
         let base = map_file(registration.map_fd().ok_or_else(forked)?, len, true)
             .map_err(failed(operation, path))?;
         registration.set_range(base, len, true);
-        Ok(Self { base, len, writable: true, registration: Some(registration) })
-    }
-
-    /// Maps `len` bytes of an observed file, read-only.
-    ///
-    /// The fault handler must have been installed.
-    pub(super) fn for_observer(fd: BorrowedFd<'_>, len: usize, path: &Path) -> Result<Self> {
-        let registration = Registration::without_file("map", path)?;
-        let base = map_file(fd, len, false).map_err(failed("map", path))?;
-        registration.set_range(base, len, false);
-        Ok(Self { base, len, writable: false, registration: Some(registration) })
-    }
-
-    #[doc = docs!(Mapping::is_writable)]
-    #[must_use]
-    pub const fn is_writable(&self) -> bool {
-        self.writable
+        Ok(Self { base, len, registration: Some(registration) })
     }
 
     #[doc = docs!(Mapping::is_damaged)]
@@ -189,6 +200,24 @@ impl Mapping {
     }
 }
 
+impl ObservedMapping {
+    /// Maps `len` bytes of an observed file, read-only.
+    ///
+    /// The fault handler must have been installed.
+    pub(super) fn new(fd: BorrowedFd<'_>, len: usize, path: &Path) -> Result<Self> {
+        let registration = Registration::without_file("map", path)?;
+        let base = map_file(fd, len, false).map_err(failed("map", path))?;
+        registration.set_range(base, len, false);
+        Ok(Self(Mapping { base, len, registration: Some(registration) }))
+    }
+
+    #[doc = docs!(Mapping::is_damaged)]
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.0.is_damaged()
+    }
+}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
         // Before the address can be reused.
@@ -223,7 +252,7 @@ pub fn private(size: u32) -> Result<Mapping> {
     let base = mapped
         .and_then(not_null)
         .map_err(|errno| os_error(OPERATION, None, io::Error::from(errno)))?;
-    Ok(Mapping { base, len, writable: true, registration: None })
+    Ok(Mapping { base, len, registration: None })
 }
 
 /// Maps the first `len` bytes of a file, shared.
@@ -256,7 +285,7 @@ mod tests {
         let mut bytes = vec![1; 9_999];
         mmstats_core::Source::copy(&region, 0, &mut bytes[..9_992]);
         assert!(bytes[..9_992].iter().all(|&b| b == 0));
-        assert!(mapping.is_writable() && !mapping.is_damaged());
+        assert!(!mapping.is_damaged());
         assert!(mapping.lock_fd().is_none());
     }
 

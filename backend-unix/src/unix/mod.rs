@@ -17,7 +17,7 @@ mod stat;
 mod sweep;
 pub(crate) mod thread;
 
-pub use mapping::{Mapping, private};
+pub use mapping::{Mapping, ObservedMapping, private};
 pub use new_file::{NewFile, Unpublished, create};
 pub use observed_file::{ObservedFile, info, is_locked, next_data, open, read_all, read_start};
 pub use owned_file::{OwnedFile, reopen};

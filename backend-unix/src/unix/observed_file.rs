@@ -9,7 +9,7 @@ use mmstats_system::{docs, image_size};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::mapping::Mapping;
+use super::mapping::ObservedMapping;
 use super::os_error::failed;
 use super::stat::{file_id, file_info, file_size, file_type};
 use super::{fault_handler, lock};
@@ -19,7 +19,7 @@ use crate::{Error, ErrorKind, FileInfo, FileType, Result};
 #[derive(Debug)]
 pub struct ObservedFile {
     info: FileInfo,
-    mapping: Arc<Mapping>,
+    mapping: Arc<ObservedMapping>,
     /// `None` after `close_handle`.
     fd: Option<OwnedFd>,
 }
@@ -29,7 +29,7 @@ pub fn open(path: &Path) -> Result<ObservedFile> {
     let (fd, stat) = open_regular(path)?;
     let len = image_size(OPEN, path, file_size(&stat))?;
     fault_handler::install()?;
-    let mapping = Mapping::for_observer(fd.as_fd(), len as usize, path)?;
+    let mapping = ObservedMapping::new(fd.as_fd(), len as usize, path)?;
     // The handler covers every later truncation.
     if file_size(&rustix::fs::fstat(&fd).map_err(failed(OPEN, path))?) < u64::from(len) {
         return Err(Error::new(OPEN, path, ErrorKind::Shrunk));
@@ -115,7 +115,7 @@ impl ObservedFile {
 
     #[doc = docs!(mapping)]
     #[must_use]
-    pub const fn mapping(&self) -> &Arc<Mapping> {
+    pub const fn mapping(&self) -> &Arc<ObservedMapping> {
         &self.mapping
     }
 

@@ -15,6 +15,17 @@
 //! - **Full file systems**: the space of a writer's mapping is allocated, and every page was
 //!   written, before publication.
 //! - **Lifetime**: unmapped at drop. Handles hold an `Arc<Mapping>`.
+//! - **Read-only mappings** have a type of their own, of which no writer can be made:
+//!
+//! ```no_run
+//! let file = mmstats_windows::open("x.mmst".as_ref()).unwrap();
+//! let _ = mmstats_core::View::new(std::sync::Arc::clone(file.mapping()));
+//! ```
+//!
+//! ```compile_fail
+//! let file = mmstats_windows::open("x.mmst".as_ref()).unwrap();
+//! let _ = mmstats_core::Region::new(std::sync::Arc::clone(file.mapping()));
+//! ```
 //!
 //! See the documentation of [`MapViewOfFile`] and [`VirtualProtect`].
 //!
@@ -31,7 +42,7 @@ use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 
-use mmstats_core::Memory;
+use mmstats_core::{Memory, ReadMemory};
 use mmstats_system::docs;
 use windows_sys::Win32::System::Memory as win;
 
@@ -46,12 +57,18 @@ use crate::{Error, ErrorKind, FileId, Result};
 pub struct Mapping {
     base: NonNull<u8>,
     len: usize,
-    writable: bool,
     /// `None` for private memory, which the handler need not know.
     entry: Option<Entry>,
     /// File to remove at drop, because it could not be removed while mapped.
     removal: Mutex<Option<(PathBuf, FileId)>>,
 }
+
+#[doc = docs!(ObservedMapping)]
+#[derive(Debug)]
+pub struct ObservedMapping(
+    /// Private, because its bytes are not writable.
+    Mapping,
+);
 
 // SAFETY:
 // - Range, presence: the system returned `base` for `len` bytes, and only `drop` unmaps them.
@@ -72,6 +89,16 @@ unsafe impl Memory for Mapping {
     }
 }
 
+// SAFETY: as for `Mapping`; the bytes are readable.
+unsafe impl ReadMemory for ObservedMapping {
+    fn base(&self) -> NonNull<u8> {
+        self.0.base
+    }
+    fn len(&self) -> usize {
+        self.0.len
+    }
+}
+
 // SAFETY: a mapping belongs to the process, not to a thread, and any thread may unmap it.
 unsafe impl Send for Mapping {}
 // SAFETY: `&Mapping` gives access to a pointer and plain values; the methods are system calls that
@@ -89,11 +116,6 @@ impl Mapping {
         Self::of_file(file, len, true, operation, path)
     }
 
-    /// Maps `len` bytes of an observed file, read-only.
-    pub(super) fn for_observer(file: &File, len: usize, path: &Path) -> Result<Self> {
-        Self::of_file(file, len, false, "map", path)
-    }
-
     fn of_file(
         file: &File,
         len: usize,
@@ -105,16 +127,10 @@ impl Mapping {
             .map_err(|error| os_error(operation, Some(path), error))?;
         let range = Range { base, len, writable };
         // Unmapped by its drop if the next step fails.
-        let mut mapping = Self { base, len, writable, entry: None, removal: Mutex::default() };
+        let mut mapping = Self { base, len, entry: None, removal: Mutex::default() };
         let full = || Error::new(operation, path, ErrorKind::OutOfMemory);
         mapping.entry = Some(Entry::new(range).ok_or_else(full)?);
         Ok(mapping)
-    }
-
-    #[doc = docs!(Mapping::is_writable)]
-    #[must_use]
-    pub const fn is_writable(&self) -> bool {
-        self.writable
     }
 
     #[doc = docs!(Mapping::is_damaged)]
@@ -171,6 +187,19 @@ impl Mapping {
     }
 }
 
+impl ObservedMapping {
+    /// Maps `len` bytes of an observed file, read-only.
+    pub(super) fn new(file: &File, len: usize, path: &Path) -> Result<Self> {
+        Mapping::of_file(file, len, false, "map", path).map(Self)
+    }
+
+    #[doc = docs!(Mapping::is_damaged)]
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.0.is_damaged()
+    }
+}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
         // Before the address can be reused.
@@ -210,7 +239,7 @@ pub fn private(size: u32) -> Result<Mapping> {
     let len = size as usize;
     let base = zeros(ptr::null_mut(), len, win::PAGE_READWRITE)
         .map_err(|error| os_error(OPERATION, None, error))?;
-    Ok(Mapping { base, len, writable: true, entry: None, removal: Mutex::default() })
+    Ok(Mapping { base, len, entry: None, removal: Mutex::default() })
 }
 
 /// Allocates pages of zeros at an unused address, or where the system chooses (null).
@@ -266,7 +295,7 @@ mod tests {
         let mut bytes = vec![1; 9_999];
         mmstats_core::Source::copy(&region, 0, &mut bytes[..9_992]);
         assert!(bytes[..9_992].iter().all(|&b| b == 0));
-        assert!(mapping.is_writable() && !mapping.is_damaged());
+        assert!(!mapping.is_damaged());
     }
 
     /// A flush is invisible without a power cut; its failure is visible.
@@ -275,7 +304,7 @@ mod tests {
         // Windows maps nothing in the first 64 KiB.
         let base = NonNull::new(ptr::without_provenance_mut(PAGE)).unwrap();
         let removal = Mutex::default();
-        let mapping = Mapping { base, len: PAGE, writable: true, entry: None, removal };
+        let mapping = Mapping { base, len: PAGE, entry: None, removal };
         let stored = mapping.sync();
         // There is nothing to unmap.
         std::mem::forget(mapping);

@@ -21,7 +21,7 @@ mod win32;
 // No process starts with the state of another one, and there are no signals.
 pub(crate) use mmstats_system::stub::{fork, thread};
 
-pub use mapping::{Mapping, private};
+pub use mapping::{Mapping, ObservedMapping, private};
 pub use new_file::{NewFile, Unpublished, create};
 pub use observed_file::{ObservedFile, info, is_locked, next_data, open, read_all, read_start};
 pub use owned_file::{OwnedFile, reopen};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mmstats_system::{docs, image_size};
 
 use super::handle::{self, METADATA, OpenOptions, READ, Stat, stat};
-use super::mapping::Mapping;
+use super::mapping::ObservedMapping;
 use super::os_error::failed;
 use super::path::device_type;
 use super::security::FileSecurity;
@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind, FileInfo, FileType, Result};
 #[derive(Debug)]
 pub struct ObservedFile {
     info: FileInfo,
-    mapping: Arc<Mapping>,
+    mapping: Arc<ObservedMapping>,
     /// `None` after `close_handle`.
     file: Option<File>,
 }
@@ -30,7 +30,7 @@ pub fn open(path: &Path) -> Result<ObservedFile> {
     let (file, stat) = open_regular(OPEN, path, &READ)?;
     let len = image_size(OPEN, path, stat.size)?;
     fault_handler::install()?;
-    let mapping = Mapping::for_observer(&file, len as usize, path);
+    let mapping = ObservedMapping::new(&file, len as usize, path);
     // From here on the system refuses to truncate it.
     if handle::stat(&file).map_err(failed(OPEN, path))?.size < u64::from(len) {
         return Err(Error::new(OPEN, path, ErrorKind::Shrunk));
@@ -100,7 +100,7 @@ impl ObservedFile {
 
     #[doc = docs!(mapping)]
     #[must_use]
-    pub const fn mapping(&self) -> &Arc<Mapping> {
+    pub const fn mapping(&self) -> &Arc<ObservedMapping> {
         &self.mapping
     }
 

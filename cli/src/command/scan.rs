@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use memchr::memmem::Finder;
+use mmstats_core::Source;
 use mmstats_core::layout::{MAGIC, header};
 use mmstats_core::read::{Image, ImageState, Refusal};
-use mmstats_core::{Memory, Source};
 
 use super::args::exit_codes;
 use super::show::{self, Show};
@@ -226,7 +226,7 @@ fn copy(from: &mut File, offset: u64, length: u64, to: &mut File) -> io::Result<
 fn inspect(path: &Path) -> Result<String, &'static str> {
     let region = open_region(path).map_err(|_| "io")?;
     match Image::open(&region) {
-        Ok(image) => Ok(summary(&image, region.memory().len())),
+        Ok(image) => Ok(summary(&image, region.size() as usize)),
         Err(refusal) => Err(refusal.code()),
     }
 }

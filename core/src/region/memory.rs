@@ -52,9 +52,30 @@ pub unsafe trait Memory {
     }
 }
 
+/// A range of memory for an image that is only read, as a read-only mapping of a file.
+///
+/// No safe code of this crate writes to it: a [`View`](crate::View) of it is a
+/// [`Source`](crate::Source), and nothing else is made from it.
+///
+/// # Safety
+///
+/// As for [`Memory`], except that the bytes need not be writable.
+pub unsafe trait ReadMemory {
+    /// The address of the first byte, a multiple of 64.
+    fn base(&self) -> NonNull<u8>;
+
+    /// The number of bytes.
+    fn len(&self) -> usize;
+
+    /// Whether there are no bytes at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 #[cfg(feature = "alloc")]
 mod shared_owners {
-    use super::{Memory, NonNull};
+    use super::{Memory, NonNull, ReadMemory};
     use alloc::rc::Rc;
     #[cfg(target_has_atomic = "ptr")] // Processors without compare-and-swap have no Arc.
     use alloc::sync::Arc;
@@ -72,6 +93,17 @@ mod shared_owners {
         #[inline(always)]
         fn metadata(&self) -> Option<&'static [u32]> {
             (**self).metadata()
+        }
+    }
+
+    // SAFETY: as for `Memory` of an `Arc`.
+    #[cfg(target_has_atomic = "ptr")]
+    unsafe impl<T: ReadMemory + ?Sized> ReadMemory for Arc<T> {
+        fn base(&self) -> NonNull<u8> {
+            (**self).base()
+        }
+        fn len(&self) -> usize {
+            (**self).len()
         }
     }
 
@@ -104,13 +136,17 @@ unsafe impl Memory for NoMemory {
     }
 }
 
-impl NoMemory {
-    /// Whether a writer may use the memory.
-    #[must_use]
-    pub const fn is_writable(&self) -> bool {
+// SAFETY: there is no value of this type, so no method is ever called.
+unsafe impl ReadMemory for NoMemory {
+    fn base(&self) -> NonNull<u8> {
         match self.0 {}
     }
+    fn len(&self) -> usize {
+        match self.0 {}
+    }
+}
 
+impl NoMemory {
     /// Whether bytes were lost.
     #[must_use]
     pub const fn is_damaged(&self) -> bool {

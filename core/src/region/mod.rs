@@ -36,7 +36,7 @@ use crate::protocol::{Site, WriteWord};
 #[cfg(target_pointer_width = "64")]
 pub use cells::Atom64;
 pub use cells::{Atom32, Journal, Latch, Word};
-pub use memory::{Guarded, Memory, NoMemory, StaticBytes, StaticMemory};
+pub use memory::{Guarded, Memory, NoMemory, ReadMemory, StaticBytes, StaticMemory};
 pub(crate) use source::SourceWord;
 pub use source::{Source, Still};
 
@@ -105,7 +105,13 @@ impl<M: Memory> Region<M> {
     ///
     /// If the memory is misaligned or larger than 4 GiB - 1.
     pub fn new(memory: M) -> Result<Self, RegionError> {
-        let (base, len) = (memory.base(), memory.len());
+        Self::from_parts(memory.base(), memory.len(), memory)
+    }
+}
+
+impl<M> Region<M> {
+    /// `base` and `len` are those of `memory`.
+    fn from_parts(base: NonNull<u8>, len: usize, memory: M) -> Result<Self, RegionError> {
         let rest = u32::try_from(base.addr().get() % CACHE_LINE as usize).unwrap_or(u32::MAX);
         if rest != 0 {
             return Err(RegionError::Misaligned { rest });
@@ -113,9 +119,7 @@ impl<M: Memory> Region<M> {
         let len = u32::try_from(len).map_err(|_| RegionError::TooLarge { len })?;
         Ok(Self { base, len, memory })
     }
-}
 
-impl<M> Region<M> {
     /// The number of bytes.
     #[must_use]
     pub const fn size(&self) -> u32 {
@@ -337,6 +341,69 @@ impl<M> Source for Region<M> {
             *to = u64::from_le(word.load(Relaxed)).to_le_bytes();
         }
         past.fill([0; 8]);
+    }
+}
+
+/// Shared memory that is only read, by offsets: a [`Source`] and nothing else.
+///
+/// Memory of a writer is not a view, and a view is no memory of a writer:
+///
+/// ```compile_fail
+/// fn write<M: mmstats_core::ReadMemory>(memory: M) {
+///     let _ = mmstats_core::Region::new(memory);
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct View<M>(
+    /// Private: a region is writable.
+    Region<M>,
+);
+
+impl<M: ReadMemory> View<M> {
+    /// Makes a view of `memory`.
+    ///
+    /// # Errors
+    ///
+    /// If the memory is misaligned or larger than 4 GiB - 1.
+    pub fn new(memory: M) -> Result<Self, RegionError> {
+        Region::from_parts(memory.base(), memory.len(), memory).map(Self)
+    }
+}
+
+impl<M> View<M> {
+    /// The number of bytes.
+    #[must_use]
+    pub const fn size(&self) -> u32 {
+        self.0.len
+    }
+
+    /// The memory of the view.
+    #[must_use]
+    pub const fn memory(&self) -> &M {
+        &self.0.memory
+    }
+}
+
+impl<M> Source for View<M> {
+    #[inline]
+    fn size(&self) -> u32 {
+        self.0.len
+    }
+    #[inline]
+    fn load32(&self, offset: u32) -> u32 {
+        self.0.load32(offset)
+    }
+    #[inline]
+    fn load64(&self, offset: u32) -> Option<u64> {
+        self.0.load64(offset)
+    }
+    #[inline]
+    fn fence(&self, site: Site) {
+        self.0.fence(site);
+    }
+    #[inline]
+    fn copy(&self, offset: u32, out: &mut [u8]) {
+        self.0.copy(offset, out);
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mmstats_core::read::{Format as FormatNumber, sniff};
-use mmstats_core::{Memory, Region, Source};
+use mmstats_core::{ReadMemory, Source, View};
 
 use super::api::{Format, Refused, Values};
 use super::image::Image;
@@ -118,7 +118,7 @@ pub(crate) fn open(
         }
     };
     let info = opened.info().clone();
-    let region = match Region::new(Arc::clone(opened.mapping())) {
+    let region = match View::new(Arc::clone(opened.mapping())) {
         Ok(region) => region,
         Err(error) => {
             let problem = Problem::new(path, "io", error.to_string());

@@ -14,7 +14,7 @@ use mmstats_core::read::{
     Cursor, Field, HeapStr, Image, ImageState, Lane, LaneState, Scalar, Value, Verdict, constant,
     parse_attributes,
 };
-use mmstats_core::{DataType, Kind, Level, Region, Source, Storage};
+use mmstats_core::{DataType, Kind, Level, Source, Storage, View};
 use serde_json::{Map, Value as Json, json};
 
 fn main() -> ExitCode {
@@ -48,7 +48,7 @@ fn run(path: &Path, times: u32) -> Result<Option<&'static str>, Box<dyn std::err
         return print(&mut |_| Image::open(&bytes[..]).map(|image| document(&image)), 1);
     }
     let opened = backend::open(path)?;
-    let region = Region::new(Arc::clone(opened.mapping()))?;
+    let region = View::new(Arc::clone(opened.mapping()))?;
     print(&mut |_| Image::open(&region).map(|image| document(&image)), times)
 }
 

@@ -11,10 +11,10 @@ use mmstats_core::layout::field_state;
 use mmstats_core::read::{
     Cursor, Field, Header, Image as CheckedImage, ImageState, Lane, LaneState, Refusal, Verdict,
 };
-use mmstats_core::{Region, Source, Still};
+use mmstats_core::{Source, Still, View};
 
 use super::order::ReadOrder;
-use crate::backend::{Mapping, ObservedFile};
+use crate::backend::{ObservedFile, ObservedMapping};
 use crate::field::{FieldRef, Heap};
 use crate::format::api::{Format, Refreshed, Refused};
 use crate::format::scratch::CheckBuffer;
@@ -38,7 +38,7 @@ const NO_DAMAGE: Damage = Damage { code: "field-state", offset: 0 };
 #[derive(Debug)]
 pub(crate) struct Image {
     opened: ObservedFile,
-    region: Region<Arc<Mapping>>,
+    region: View<Arc<ObservedMapping>>,
     header: Header,
     pub(super) heap: Heap,
     /// Number of checked fields.
@@ -62,7 +62,7 @@ impl Image {
     pub(crate) fn new(
         path: &Path,
         opened: ObservedFile,
-        region: Region<Arc<Mapping>>,
+        region: View<Arc<ObservedMapping>>,
         buffer: &mut CheckBuffer,
     ) -> Result<Self, Refused> {
         let too_large =
@@ -175,7 +175,7 @@ impl Image {
     }
 
     /// The source of values; still if the file has no writer any more.
-    pub(super) const fn region(&self) -> Still<&Region<Arc<Mapping>>> {
+    pub(super) const fn region(&self) -> Still<&View<Arc<ObservedMapping>>> {
         Still::new(&self.region, self.state.has_ended())
     }
 
@@ -341,7 +341,7 @@ impl Format for Image {
 }
 
 /// Copies the bytes of the file from `start` to `end`, both multiples of 8, to their place.
-fn copy(region: &Region<Arc<Mapping>>, to: &mut [u8], start: u32, end: u32) {
+fn copy(region: &View<Arc<ObservedMapping>>, to: &mut [u8], start: u32, end: u32) {
     if let Some(to) = to.get_mut(start as usize..end as usize) {
         region.copy(start, to);
     }
