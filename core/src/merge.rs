@@ -46,12 +46,12 @@ impl TimerValue {
         Some(Self::from_elements(elements))
     }
 
-    /// The elements again; count and sum modulo 2^64.
+    /// The elements again; count and sum at most 2^64 - 1.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation)] // Wraps, as in a lane.
     pub fn to_elements(self) -> [u64; 5] {
         let zero = |n: Option<u64>| n.unwrap_or(0);
-        [self.count as u64, self.sum as u64, zero(self.min), zero(self.max), zero(self.last)]
+        let fit = |n: u128| u64::try_from(n).unwrap_or(u64::MAX);
+        [fit(self.count), fit(self.sum), zero(self.min), zero(self.max), zero(self.last)]
     }
 
     /// The mean; `None` if there is no duration.
@@ -143,8 +143,19 @@ impl AverageValue {
         (self.count > 0.0).then(|| self.sum / self.count)
     }
 
-    /// Adds the values of another lane.
+    /// Whether no writer records this: the count is negative or not finite, or values were counted
+    /// and their sum is not finite. Such a part takes no part in a merge, and is damage.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        let counted = self.count > 0.0 && self.count.is_finite();
+        !(self.count == 0.0 || counted && self.sum.is_finite())
+    }
+
+    /// Adds the values of another lane, unless it has none or [is damaged](Self::is_damaged).
     pub fn merge(&mut self, other: Self) {
+        if other.count == 0.0 || other.is_damaged() {
+            return;
+        }
         self.count += other.count;
         self.sum += other.sum;
     }
@@ -172,11 +183,13 @@ impl Number {
         if float { Self::Float(f64::from_bits(bits)) } else { Self::Unsigned(bits as u128) }
     }
 
-    /// As a lane holds it: a float's bits, or an integer modulo 2^64.
+    /// As a lane holds it: a float's bits, an unsigned integer of at most 2^64 - 1, or a signed one
+    /// modulo 2^64.
     #[must_use]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Wraps, as in a lane.
     pub const fn to_bits(self) -> u64 {
         match self {
+            Self::Unsigned(n) if n > u64::MAX as u128 => u64::MAX,
             Self::Unsigned(n) => n as u64,
             Self::Signed(n) => n as u64,
             Self::Float(x) => x.to_bits(),
@@ -276,9 +289,19 @@ impl HistogramSummary {
         (self.count != 0).then(|| self.sum.as_f64() / self.count as f64)
     }
 
-    /// Adds the values of another histogram, of the same type.
+    /// Whether no writer records this: values were counted, and their sum, minimum or maximum is
+    /// not finite. Such a part takes no part in a merge, and is damage.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        let finite = |number: Number| number.as_f64().is_finite();
+        let range = self.range.is_none_or(|(min, max)| finite(min) && finite(max));
+        self.count != 0 && !(finite(self.sum) && range)
+    }
+
+    /// Adds the values of another histogram, of the same type, unless it has none or
+    /// [is damaged](Self::is_damaged).
     pub fn merge(&mut self, other: &Self) {
-        if other.count == 0 {
+        if other.count == 0 || other.is_damaged() {
             return;
         }
         if self.count == 0 {
@@ -338,8 +361,8 @@ mod tests {
         for elements in [[0; 5], [3, 60, 10, 30, 20]] {
             assert_eq!(TimerValue::from_elements(elements).to_elements(), elements);
         }
-        let wrapped = TimerValue { count: 1 << 64 | 7, ..TimerValue::default() };
-        assert_eq!(wrapped.to_elements()[0], 7);
+        let full = TimerValue { count: 1 << 64 | 7, sum: 1 << 70, ..TimerValue::default() };
+        assert_eq!(full.to_elements()[..2], [u64::MAX; 2]);
     }
 
     #[test]
@@ -354,19 +377,40 @@ mod tests {
     }
 
     #[test]
-    fn histogram_summary_nan_not_in_range() {
+    fn histogram_summary_merge_leaves_damaged_out() {
         let float = |x| {
             let x = Number::Float(x);
             HistogramSummary::new(1, x, Some((x, x)))
         };
         let mut all = HistogramSummary::EMPTY;
-        for x in [f64::NAN, 2.0, -1.0, f64::NAN] {
+        for x in [f64::NAN, 2.0, f64::INFINITY, -1.0, f64::NEG_INFINITY] {
+            assert_eq!(float(x).is_damaged(), !x.is_finite());
             all.merge(&float(x));
             all.merge(&HistogramSummary::EMPTY);
         }
-        assert_eq!(all.count(), 4);
+        assert_eq!(all.count(), 2);
         assert_eq!(all.range(), Some((Number::Float(-1.0), Number::Float(2.0))));
-        assert!(all.sum().as_f64().is_nan());
+        assert_eq!(all.mean(), Some(0.5));
+    }
+
+    #[test]
+    fn average_merge_leaves_empty_and_damaged_out() {
+        let average = |count, sum| AverageValue { count, sum };
+        let (nan, infinite) = (f64::NAN, f64::INFINITY);
+        let mut all = average(0.0, 0.0);
+        all.merge(average(2.0, 10.0));
+        // Without a count the sum means nothing.
+        for (count, sum) in [(0.0, 7.0), (0.0, nan), (-0.0, infinite)] {
+            assert!(!average(count, sum).is_damaged());
+            all.merge(average(count, sum));
+        }
+        for (count, sum) in [(1.0, nan), (1.0, infinite), (nan, 1.0), (infinite, 1.0), (-1.0, 1.0)]
+        {
+            assert!(average(count, sum).is_damaged(), "{count} {sum}");
+            all.merge(average(count, sum));
+        }
+        assert_eq!(all, average(2.0, 10.0));
+        assert_eq!(all.mean(), Some(5.0));
     }
 
     #[test]
@@ -378,6 +422,6 @@ mod tests {
         let mut all = integer(u64::MAX);
         all.merge(&integer(3));
         assert_eq!(all.sum(), Number::Unsigned((1 << 64) + 2));
-        assert_eq!(all.sum().to_bits(), 2);
+        assert_eq!(all.sum().to_bits(), u64::MAX);
     }
 }

@@ -2,8 +2,9 @@
 
 use core::marker::PhantomData;
 
+use super::refused::{Refused, is_finite};
 use super::scalar::{ScalarType, last64, set64};
-use crate::protocol::publish;
+use crate::protocol::{Slot, peek, publish, publish_if};
 use crate::region::{Latch, Memory};
 use crate::types::{DataType, Kind};
 use crate::write::{AttachError, FieldId, Lane};
@@ -12,6 +13,7 @@ use crate::write::{AttachError, FieldId, Lane};
 #[derive(Debug, Clone)]
 pub struct Average<M> {
     latch: Latch<M>,
+    refused: Refused<M>,
 }
 
 impl<M: Memory + Clone> Average<M> {
@@ -25,33 +27,47 @@ impl<M: Memory + Clone> Average<M> {
         if raw.member != 0 || raw.slot_size != 16 {
             return Err(AttachError::Place { place: raw.place });
         }
-        Ok(Self { latch: lane.latch(&raw)? })
+        Ok(Self { latch: lane.latch(&raw)?, refused: Refused::new(lane)? })
     }
 }
 
 impl<M> Average<M> {
-    /// Adds a value.
+    /// Adds a value. One that is not finite, or would make the sum infinite, is counted in the
+    /// lane's `samples_refused` instead.
     #[inline(always)]
     pub fn record(&self, value: f64) {
         if !self.latch.holds_units(2) {
             return; // Never: `attach` checked it.
         }
-        publish(&self.latch, |slot| {
-            let [count, sum] = [0, 1].map(|unit| f64::from_bits(last64(slot, unit)));
+        let recorded = publish_if(&self.latch, |slot| {
+            let [count, sum] = last(slot);
+            let sum = sum + value;
+            if !is_finite(sum) {
+                return false;
+            }
             set64(slot, 0, (count + 1.0).to_bits());
-            set64(slot, 1, (sum + value).to_bits());
+            set64(slot, 1, sum.to_bits());
+            true
         });
+        if !recorded {
+            self.refused.count();
+        }
     }
 
     /// This lane's mean, if there is a value.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         let mut all = [0.0; 2];
-        crate::protocol::peek(&self.latch, |slot| {
-            all = [0, 1].map(|unit| f64::from_bits(last64(slot, unit)));
-        });
-        (all[0] > 0.0).then(|| all[1] / all[0])
+        peek(&self.latch, |slot| all = last(slot));
+        let [count, sum] = all;
+        (count > 0.0).then(|| sum / count)
     }
+}
+
+/// Count and sum.
+#[inline(always)]
+fn last<M>(slot: &Slot<'_, Latch<M>>) -> [f64; 2] {
+    [0, 1].map(|unit| f64::from_bits(last64(slot, unit)))
 }
 
 /// The last values, whose mean is shown: a moving average over the number of values in the field's
@@ -59,6 +75,7 @@ impl<M> Average<M> {
 #[derive(Debug, Clone)]
 pub struct Window<T, M> {
     latch: Latch<M>,
+    refused: Refused<M>,
     value: PhantomData<fn(T)>,
 }
 
@@ -73,15 +90,19 @@ impl<T: ScalarType, M: Memory + Clone> Window<T, M> {
         if raw.member != 0 || raw.slot_size != 8 {
             return Err(AttachError::Place { place: raw.place });
         }
-        Ok(Self { latch: lane.latch(&raw)?, value: PhantomData })
+        let refused = Refused::new(lane)?;
+        Ok(Self { latch: lane.latch(&raw)?, refused, value: PhantomData })
     }
 }
 
 impl<T: ScalarType, M> Window<T, M> {
-    /// Adds a value, which replaces the oldest one.
+    /// Adds a value, which replaces the oldest one. One that is not finite, or so large that a sum
+    /// could become infinite, is counted in the lane's `samples_refused` instead.
     #[inline(always)]
     pub fn record(&self, value: T) {
-        if self.latch.holds_units(1) {
+        if !value.is_summable() {
+            self.refused.count();
+        } else if self.latch.holds_units(1) {
             publish(&self.latch, |slot| set64(slot, 0, value.to_bits()));
         }
     }

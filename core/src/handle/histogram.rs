@@ -2,8 +2,9 @@
 
 use core::marker::PhantomData;
 
+use super::refused::{Refused, is_finite, is_sample};
 use crate::buckets::Buckets;
-use crate::protocol::{WriteJournal, change, repair};
+use crate::protocol::{WriteJournal, change_if, repair};
 use crate::region::{Journal, Memory};
 use crate::types::{DataType, Kind};
 use crate::write::{AttachError, FieldId, Lane};
@@ -19,7 +20,7 @@ pub trait Sample: sealed::Sealed + Copy + 'static {
     /// The type in the format.
     const TYPE: DataType;
 
-    /// The element that counts the value; `None` for NaN.
+    /// The element that counts the value; `None` if it is not recorded.
     #[doc(hidden)]
     fn element(self, buckets: &Buckets) -> Option<u32>;
 
@@ -27,9 +28,10 @@ pub trait Sample: sealed::Sealed + Copy + 'static {
     #[doc(hidden)]
     fn to_unit(self) -> u64;
 
-    /// `unit + self`, `min(unit, self)` and `max(unit, self)` of units.
+    /// `unit + self`, `min(unit, self)` and `max(unit, self)` of units; `None` if the sum would
+    /// overflow.
     #[doc(hidden)]
-    fn join(self, sum: u64, min: u64, max: u64) -> [u64; 3];
+    fn join(self, sum: u64, min: u64, max: u64) -> Option<[u64; 3]>;
 }
 
 impl Sample for u64 {
@@ -37,7 +39,7 @@ impl Sample for u64 {
 
     #[inline(always)]
     fn element(self, buckets: &Buckets) -> Option<u32> {
-        Some(buckets.element_of_int(self))
+        is_sample(self).then(|| buckets.element_of_int(self))
     }
 
     #[inline(always)]
@@ -46,8 +48,8 @@ impl Sample for u64 {
     }
 
     #[inline(always)]
-    fn join(self, sum: u64, min: u64, max: u64) -> [u64; 3] {
-        [sum.wrapping_add(self), min.min(self), max.max(self)]
+    fn join(self, sum: u64, min: u64, max: u64) -> Option<[u64; 3]> {
+        Some([sum.checked_add(self)?, min.min(self), max.max(self)])
     }
 }
 
@@ -56,7 +58,7 @@ impl Sample for f64 {
 
     #[inline(always)]
     fn element(self, buckets: &Buckets) -> Option<u32> {
-        (!self.is_nan()).then(|| buckets.element_of_float(self))
+        is_finite(self).then(|| buckets.element_of_float(self))
     }
 
     #[inline(always)]
@@ -65,13 +67,11 @@ impl Sample for f64 {
     }
 
     #[inline(always)]
-    fn join(self, sum: u64, min: u64, max: u64) -> [u64; 3] {
+    fn join(self, sum: u64, min: u64, max: u64) -> Option<[u64; 3]> {
         let float = f64::from_bits;
-        [
-            (float(sum) + self).to_bits(),
-            float(min).min(self).to_bits(),
-            float(max).max(self).to_bits(),
-        ]
+        let sum = float(sum) + self;
+        let (min, max) = (float(min).min(self), float(max).max(self));
+        is_finite(sum).then(|| [sum, min, max].map(f64::to_bits))
     }
 }
 
@@ -81,6 +81,7 @@ impl Sample for f64 {
 #[derive(Clone)]
 pub struct Histogram<T, M> {
     journal: Journal<M>,
+    refused: Refused<M>,
     buckets: Buckets,
     value: PhantomData<fn(T)>,
 }
@@ -107,30 +108,42 @@ impl<T: Sample, M: Memory + Clone> Histogram<T, M> {
         }
         // The previous owner of the lane may have died during a change.
         repair(&journal, journal.count(), raw.properties.slots());
-        Ok(Self { journal, buckets, value: PhantomData })
+        Ok(Self { journal, refused: Refused::new(lane)?, buckets, value: PhantomData })
     }
 }
 
 impl<T: Sample, M> Histogram<T, M> {
-    /// Counts a value. One outside the range is counted below or above it; NaN is ignored.
+    /// Counts a value. One outside the range is counted below or above it. One that is not finite,
+    /// an integer of 2^60 or more, and one that the sum has no room for are counted in the lane's
+    /// `samples_refused` instead.
     #[inline(always)]
     pub fn record(&self, value: T) {
-        let Some(element) = value.element(&self.buckets) else { return };
+        let Some(element) = value.element(&self.buckets) else { return self.refused.count() };
         if !self.journal.holds_units(5) || element >= self.journal.count() {
             return; // Never: `attach` checked it.
         }
-        change(&self.journal, element, 1, |slot| {
+        let recorded = change_if(&self.journal, element, 1, |slot| {
             let unit = value.to_unit();
-            let first = slot.last(0) == 0;
-            let [sum, min, max] = if first {
-                [unit, unit, unit]
+            let joined = if slot.last(0) == 0 {
+                Some([unit; 3])
             } else {
                 value.join(slot.last(2), slot.last(3), slot.last(4))
             };
+            let Some([sum, min, max]) = joined else { return false };
             slot.set(2, sum);
             slot.set(3, min);
             slot.set(4, max);
+            true
         });
+        if !recorded {
+            self.refused.count();
+        }
+    }
+
+    /// Counts a value that cannot be recorded: for example one too large for its type.
+    #[cold]
+    pub fn refuse(&self) {
+        self.refused.count();
     }
 
     /// Number of values in this lane.

@@ -13,6 +13,7 @@ mod gauge;
 mod group;
 mod histogram;
 mod rate;
+mod refused;
 mod scalar;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 mod shared;

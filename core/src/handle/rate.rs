@@ -1,6 +1,7 @@
 //! Rates: a counter with checkpoints.
 
 use super::counter::Counter;
+use super::refused::Refused;
 use super::scalar::{last64, set64};
 use crate::protocol::{WriteCell, peek, publish};
 use crate::region::{Latch, Memory};
@@ -13,6 +14,7 @@ use crate::write::{AttachError, FieldId, Lane};
 pub struct Rate<M> {
     counter: Counter<M>,
     checkpoints: Latch<M>,
+    refused: Refused<M>,
     /// Minimum time between checkpoints in nanoseconds.
     interval: u64,
 }
@@ -31,12 +33,14 @@ impl<M: Memory + Clone> Rate<M> {
             return Err(AttachError::Place { place: raw.place });
         }
         let interval = u64::from(raw.properties.param()) * 1_000_000;
-        Ok(Self { counter, checkpoints: lane.latch(&raw)?, interval })
+        let refused = Refused::new(lane)?;
+        Ok(Self { counter, checkpoints: lane.latch(&raw)?, refused, interval })
     }
 }
 
 impl<M> Rate<M> {
-    /// Adds `n` at the time `now`, in nanoseconds since 1970-01-01 UTC.
+    /// Adds `n` at the time `now`, in nanoseconds since 1970-01-01 UTC. A number with which the sum
+    /// would pass 64 bits is counted in the lane's `samples_refused` instead.
     #[inline]
     pub fn add(&self, n: u64, now: u64) {
         let mut last = 0;
@@ -45,7 +49,10 @@ impl<M> Rate<M> {
         if now.wrapping_sub(last) >= self.interval || self.checkpoints.seq() == 0 {
             self.checkpoint(now);
         }
-        self.counter.add(n);
+        match self.counter.get().checked_add(n) {
+            Some(sum) => self.counter.set(sum),
+            None => self.refused.count(),
+        }
     }
 
     /// Adds a checkpoint at the time `now`.

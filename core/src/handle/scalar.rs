@@ -38,6 +38,13 @@ pub trait ScalarType: sealed::Sealed + Copy + PartialEq + core::fmt::Debug + 'st
     #[doc(hidden)]
     fn from_cell(bits: u64) -> Self;
 
+    /// Whether sums of 65,536 such values are finite.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn is_summable(self) -> bool {
+        true
+    }
+
     /// `self + other`; integers saturate.
     #[must_use]
     fn plus(self, other: Self) -> Self;
@@ -184,7 +191,7 @@ pub(crate) fn last64<M>(slot: &Slot<'_, Latch<M>>, index: usize) -> u64 {
 }
 
 macro_rules! scalar {
-    ($type:ty, $variant:ident, $cell_type:ident, $zero:expr, $bits:expr, $cell:expr, $back:expr, $plus:expr, $minus:expr) => {
+    ($type:ty, $variant:ident, $cell_type:ident, $zero:expr, $bits:expr, $cell:expr, $back:expr, $plus:expr, $minus:expr $(, $summable:expr)?) => {
         impl sealed::Sealed for $type {}
         impl ScalarType for $type {
             const TYPE: DataType = DataType::$variant;
@@ -204,6 +211,10 @@ macro_rules! scalar {
             fn from_cell(bits: u64) -> Self {
                 $back(bits)
             }
+            $(#[inline(always)]
+            fn is_summable(self) -> bool {
+                $summable(self)
+            })?
             #[inline(always)]
             fn plus(self, other: Self) -> Self {
                 $plus(self, other)
@@ -259,7 +270,8 @@ scalar!(
     |v: f32| u64::from(v.to_bits()),
     |bits: u64| f32::from_bits(bits as u32),
     core::ops::Add::add,
-    core::ops::Sub::sub
+    core::ops::Sub::sub,
+    f32::is_finite
 );
 scalar!(
     f64,
@@ -270,7 +282,9 @@ scalar!(
     |v: f64| v.to_bits(),
     f64::from_bits,
     core::ops::Add::add,
-    core::ops::Sub::sub
+    core::ops::Sub::sub,
+    // False for NaN and infinity too.
+    |v: f64| v.abs() <= f64::MAX / 65_536.0
 );
 scalar!(
     bool,

@@ -1,7 +1,8 @@
 //! Timers: count, sum, minimum, maximum and last of durations.
 
+use super::refused::{Refused, is_sample};
 use super::scalar::{last64, set64};
-use crate::protocol::{Slot, publish};
+use crate::protocol::{Slot, peek, publish_if};
 use crate::region::{Latch, Memory};
 use crate::types::{DataType, Kind};
 use crate::write::{AttachError, FieldId, Lane};
@@ -10,6 +11,7 @@ use crate::write::{AttachError, FieldId, Lane};
 #[derive(Debug, Clone)]
 pub struct Timer<M> {
     latch: Latch<M>,
+    refused: Refused<M>,
 }
 
 /// Totals of a timer, in nanoseconds except the count.
@@ -17,7 +19,7 @@ pub struct Timer<M> {
 pub struct TimerTotals {
     /// Number of durations.
     pub count: u64,
-    /// Their sum, wrapping after 584 years.
+    /// Their sum: 584 years at most.
     pub sum: u64,
     /// The shortest; 0 while the count is 0.
     pub min: u64,
@@ -28,18 +30,23 @@ pub struct TimerTotals {
 }
 
 impl TimerTotals {
-    /// These totals with one more duration.
+    /// These totals with one more duration; `None` if it is 2^60 ns (36 years) or longer, or the
+    /// sum would pass 64 bits.
     #[inline(always)]
     #[must_use]
-    pub const fn with(self, nanos: u64) -> Self {
+    pub const fn checked_with(self, nanos: u64) -> Option<Self> {
+        let Some(sum) = self.sum.checked_add(nanos) else { return None };
+        if !is_sample(nanos) {
+            return None;
+        }
         let first = self.count == 0;
-        Self {
+        Some(Self {
             count: self.count.wrapping_add(1),
-            sum: self.sum.wrapping_add(nanos),
+            sum,
             min: if first || nanos < self.min { nanos } else { self.min },
             max: if first || nanos > self.max { nanos } else { self.max },
             last: nanos,
-        }
+        })
     }
 }
 
@@ -54,25 +61,38 @@ impl<M: Memory + Clone> Timer<M> {
         if raw.member != 0 || raw.slot_size != 40 {
             return Err(AttachError::Place { place: raw.place });
         }
-        Ok(Self { latch: lane.latch(&raw)? })
+        Ok(Self { latch: lane.latch(&raw)?, refused: Refused::new(lane)? })
     }
 }
 
 impl<M> Timer<M> {
-    /// Adds one duration in nanoseconds.
+    /// Adds one duration in nanoseconds. One of 2^60 ns (36 years) or more, or with which the sum
+    /// would pass 64 bits, is counted in the lane's `samples_refused` instead.
     #[inline(always)]
     pub fn record_nanos(&self, nanos: u64) {
         if !self.latch.holds_units(5) {
             return; // Never: `attach` checked it.
         }
-        publish(&self.latch, |slot| store(slot, last(slot).with(nanos)));
+        let recorded = publish_if(&self.latch, |slot| {
+            let totals = last(slot).checked_with(nanos);
+            totals.map(|totals| store(slot, totals)).is_some()
+        });
+        if !recorded {
+            self.refused.count();
+        }
+    }
+
+    /// Counts a duration that cannot be recorded: a negative one, or one too long for u64.
+    #[cold]
+    pub fn refuse(&self) {
+        self.refused.count();
     }
 
     /// This lane's totals.
     #[must_use]
     pub fn totals(&self) -> TimerTotals {
         let mut totals = TimerTotals::default();
-        crate::protocol::peek(&self.latch, |slot| totals = last(slot));
+        peek(&self.latch, |slot| totals = last(slot));
         totals
     }
 }

@@ -75,15 +75,32 @@ pub fn change<C: WriteJournal>(
     more: u64,
     fill: impl FnOnce(&Change<'_, C>),
 ) {
+    change_if(journal, index, more, |slot| {
+        fill(slot);
+        true
+    });
+}
+
+/// [`change`], unless `fill` returns false before it has stored a unit. Returns what `fill` does.
+#[inline(always)]
+pub fn change_if<C: WriteJournal>(
+    journal: &C,
+    index: u32,
+    more: u64,
+    fill: impl FnOnce(&Change<'_, C>) -> bool,
+) -> bool {
     let n = journal.seq().wrapping_add(1);
     let after = journal.element(index).wrapping_add(more);
     journal.fence(Site::WriterEnter);
     let slot = Change { journal, n };
-    slot.set(0, slot.last(0).wrapping_add(more));
-    slot.set(1, pack(index, after));
-    fill(&slot);
-    journal.set_element(index, after, Site::WriterElement);
-    journal.set_seq(n, Site::WriterSeq);
+    let filled = fill(&slot);
+    if filled {
+        slot.set(0, slot.last(0).wrapping_add(more));
+        slot.set(1, pack(index, after));
+        journal.set_element(index, after, Site::WriterElement);
+        journal.set_seq(n, Site::WriterSeq);
+    }
+    filled
 }
 
 /// Reverts a change that the previous writer of the lane did not complete. A new writer calls it

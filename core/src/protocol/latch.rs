@@ -63,6 +63,18 @@ pub fn publish<C: WriteCell>(cell: &C, fill: impl FnOnce(&Slot<'_, C>)) {
     cell.set_seq(n, Site::WriterSeq);
 }
 
+/// [`publish`], unless `fill` returns false before it has stored a word. Returns what `fill` does.
+#[inline(always)]
+pub fn publish_if<C: WriteCell>(cell: &C, fill: impl FnOnce(&Slot<'_, C>) -> bool) -> bool {
+    let n = cell.seq().wrapping_add(1);
+    cell.fence(Site::WriterEnter);
+    let filled = fill(&Slot { cell, n });
+    if filled {
+        cell.set_seq(n, Site::WriterSeq);
+    }
+    filled
+}
+
 /// Calls `look` with the value published last, on the writer's side. Stores nothing.
 #[inline(always)]
 pub fn peek<C: WriteCell>(cell: &C, look: impl FnOnce(&Slot<'_, C>)) {

@@ -23,9 +23,9 @@ pub use image::{
     publish_count, retire, retired, set_parts, set_presence, set_shared_presence, set_state,
 };
 pub use journal::{
-    Change, JournalError, ReadJournal, WriteJournal, change, pack, read_journal, repair,
+    Change, JournalError, ReadJournal, WriteJournal, change, change_if, pack, read_journal, repair,
 };
-pub use latch::{ReadCell, Slot, WriteCell, newest, peek, publish, read, read_number};
+pub use latch::{ReadCell, Slot, WriteCell, newest, peek, publish, publish_if, read, read_number};
 
 /// Maximum number of attempts of a read before the verdict *contended*.
 pub const ATTEMPTS: u32 = 16;

@@ -136,6 +136,15 @@ atom!(
     Atom64, AtomicU64, u64, 8
 );
 
+/// A word with one writer, of the size of [`Word`]. At a place for 8 bytes it is their low half
+/// where it has 4.
+#[cfg(target_pointer_width = "64")]
+pub(crate) type AtomWord<M> = Atom64<M>;
+/// A word with one writer, of the size of [`Word`]. At a place for 8 bytes it is their low half
+/// where it has 4.
+#[cfg(not(target_pointer_width = "64"))]
+pub(crate) type AtomWord<M> = Atom32<M>;
+
 /// The writer's end of a latched cell (FORMAT.md section 6).
 pub struct Latch<M> {
     cell: NonNull<u8>,

@@ -35,6 +35,7 @@ use crate::protocol::{Site, WriteWord};
 
 #[cfg(target_pointer_width = "64")]
 pub use cells::Atom64;
+pub(crate) use cells::AtomWord;
 pub use cells::{Atom32, Journal, Latch, Word};
 pub use memory::{Guarded, Memory, NoMemory, ReadMemory, StaticBytes, StaticMemory};
 pub(crate) use source::SourceWord;

@@ -118,6 +118,11 @@ impl<M: Memory + Clone> Lane<M> {
         self.base.checked_add(raw.place).ok_or(place)
     }
 
+    /// The offset of `place` in this lane.
+    pub(crate) fn offset_of(&self, place: u32) -> Option<u32> {
+        self.base.checked_add(place)
+    }
+
     /// The offset of the cell of an atomic field.
     #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
     pub(crate) fn atomic(&self, raw: &RawDescriptor) -> Result<u32, AttachError> {

@@ -112,6 +112,7 @@ struct Owned {
     lane: Option<Lane<Memory>>,
     owners: u32,
     held: Vec<Held>,
+    refused: u64,
 }
 
 /// An image with its writer, and its expected content.
@@ -254,7 +255,7 @@ impl World {
                     let held =
                         self.fields.iter().map(|field| initial(field.spec.what, field.member));
                     let held = held.collect();
-                    self.lanes.push(Owned { lane: None, owners: 0, held });
+                    self.lanes.push(Owned { lane: None, owners: 0, held, refused: 0 });
                 }
                 self.lanes[index].owners += 1;
                 self.lanes[index].lane = Some(lane);
@@ -272,7 +273,9 @@ impl World {
         }
         let Some(owned) = self.lanes.get_mut(lane as usize) else { return };
         if let Some(lane) = &owned.lane {
-            publish(lane, FieldId::from_index(field), what, n, &mut owned.held[field as usize]);
+            let held = &mut owned.held[field as usize];
+            let refused = publish(lane, FieldId::from_index(field), what, n, held);
+            owned.refused += u64::from(refused);
         }
     }
 
@@ -310,6 +313,7 @@ impl World {
             let lane = image.lane(index).consistent().unwrap();
             let state = if owned.lane.is_some() { LaneState::Owned } else { LaneState::HandedBack };
             assert_eq!((lane.state(), lane.owners(&self.region)), (state, owned.owners));
+            assert_eq!(lane.samples_refused(&self.region), Some(owned.refused));
         }
     }
 }

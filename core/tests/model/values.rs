@@ -166,13 +166,14 @@ fn cut(text: &str) -> (String, bool) {
     (text[..end].to_owned(), end < text.len())
 }
 
-/// Stores a value that depends on `n` through a new handle, and in `held`.
+/// Stores a value that depends on `n` through a new handle, and in `held`. Returns whether it is a
+/// sample that must be refused.
 ///
 /// # Panics
 ///
 /// If the handle does not fit.
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // Any bits are valid.
-pub fn publish(lane: &Lane<Memory>, field: FieldId, what: What, n: u64, held: &mut Held) {
+pub fn publish(lane: &Lane<Memory>, field: FieldId, what: What, n: u64, held: &mut Held) -> bool {
     macro_rules! gauge {
         ($type:ty, $value:expr, $held:expr) => {{
             let gauge = Gauge::<$type, _>::attach(lane, field).unwrap();
@@ -194,7 +195,8 @@ pub fn publish(lane: &Lane<Memory>, field: FieldId, what: What, n: u64, held: &m
         What::Rate => {
             Rate::attach(lane, field).unwrap().add(n, n);
             let Held::Unsigned(sum) = held else { panic!() };
-            *sum = sum.wrapping_add(n);
+            let Some(more) = sum.checked_add(n) else { return true };
+            *sum = more;
         }
         What::U8 => gauge!(u8, n as u8, Held::Unsigned(u64::from(n as u8))),
         What::U16 => gauge!(u16, n as u16, Held::Unsigned(u64::from(n as u16))),
@@ -232,10 +234,13 @@ pub fn publish(lane: &Lane<Memory>, field: FieldId, what: What, n: u64, held: &m
         What::Timer => {
             Timer::attach(lane, field).unwrap().record_nanos(n);
             let Held::Timer(totals) = held else { panic!() };
+            if n >= 1 << 60 || totals.sum.checked_add(n).is_none() {
+                return true;
+            }
             let first = totals.count == 0;
             *totals = TimerTotals {
                 count: totals.count + 1,
-                sum: totals.sum.wrapping_add(n),
+                sum: totals.sum + n,
                 min: if first { n } else { n.min(totals.min) },
                 max: n.max(totals.max),
                 last: n,
@@ -275,6 +280,7 @@ pub fn publish(lane: &Lane<Memory>, field: FieldId, what: What, n: u64, held: &m
             assert!(Counter::attach(lane, field).is_err(), "a constant has no handle");
         }
     }
+    false
 }
 
 /// Compares the reader's result with the published value.

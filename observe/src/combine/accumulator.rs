@@ -5,7 +5,7 @@ use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
 use mmstats_core::{Aggregation, DataType, Kind};
 
 use super::budget::{Budget, TOO_LARGE};
-use super::decoder::Decoder;
+use super::decoder::{Decoder, NOT_FINITE};
 use super::scalars::Scalars;
 use crate::field::{FieldRef, Shape};
 use crate::problem::Damage;
@@ -103,6 +103,11 @@ impl Accumulator {
         if is_listed && matches!(self.body, Body::Each(..)) && !budget.takes(&raw) {
             verdict = Verdict::Damaged(TOO_LARGE);
         }
+        if let RawVerdict::Consistent(value) = &raw
+            && self.decoder().is_damaged(value)
+        {
+            verdict = Verdict::Damaged(NOT_FINITE);
+        }
         match verdict {
             Verdict::Damaged(damage) => _ = self.damage.get_or_insert(damage),
             Verdict::Retired | Verdict::Unknown => _ = self.other.get_or_insert(verdict),
@@ -111,11 +116,21 @@ impl Accumulator {
         self.tally.add(verdict);
         if let Body::Each(decoder, values) = &mut self.body {
             if is_listed && verdict != Verdict::Damaged(TOO_LARGE) {
-                let value = raw.consistent().map(|value| decoder.value(value));
+                let good = raw.consistent().filter(|_| verdict == Verdict::Consistent);
+                let value = good.map(|value| decoder.value(value));
                 values.push(EachValue { origin: *origin, value, verdict });
             }
-        } else if let RawVerdict::Consistent(value) = raw {
+        } else if let (RawVerdict::Consistent(value), Verdict::Consistent) = (raw, verdict) {
             self.add(value);
+        }
+    }
+
+    /// The way in which values of one lane are decoded, as far as it says what damages them.
+    fn decoder(&self) -> &Decoder {
+        match &self.body {
+            Body::Each(decoder, _) => decoder,
+            Body::Average(_) => &Decoder::Average,
+            _ => &Decoder::Plain,
         }
     }
 

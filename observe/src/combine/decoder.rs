@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use mmstats_core::Kind;
-use mmstats_core::merge::{AverageValue, TimerValue};
+use mmstats_core::merge::{AverageValue, HistogramSummary, TimerValue};
 use mmstats_core::read::{Value, Verdict as RawVerdict};
 
 use crate::field::FieldRef;
+use crate::problem::Damage;
 use crate::value::{OwnedValue, Reading, StateValue, Verdict};
+
+/// Damage of a value with NaN or infinity where no writer records it.
+pub(super) const NOT_FINITE: Damage = Damage { code: "value-range", offset: 0 };
 
 /// How the values of a field are decoded, by its kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,9 +56,22 @@ impl Decoder {
         }
     }
 
+    /// Whether no writer records this value: FORMAT.md section 4.3.
+    pub(crate) fn is_damaged(&self, value: &Value<'_>) -> bool {
+        match (self, value) {
+            (Self::Average, Value::Array(array)) => AverageValue::from_array(array).is_damaged(),
+            (_, Value::Window(window)) => AverageValue::from(*window).is_damaged(),
+            (_, Value::Histogram(lane)) => HistogramSummary::from_lane(lane).is_damaged(),
+            _ => false,
+        }
+    }
+
     /// A reading of one lane.
     pub(crate) fn reading(&self, raw: RawVerdict<Value<'_>>) -> Reading {
         match raw {
+            RawVerdict::Consistent(value) if self.is_damaged(&value) => {
+                Reading::none(Verdict::Damaged(NOT_FINITE))
+            }
             RawVerdict::Consistent(value) => Reading::consistent(self.value(value)),
             other => Reading::none(Verdict::from(&other)),
         }
@@ -64,7 +81,6 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::Damage;
     use crate::value::Tally;
 
     #[test]

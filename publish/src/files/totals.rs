@@ -1,6 +1,6 @@
 //! The combined lanes of a field: the values that outlive a run.
 
-use mmstats_core::merge::{HistogramSummary, TimerSum, TimerValue};
+use mmstats_core::merge::{AverageValue, HistogramSummary, TimerSum, TimerValue};
 use mmstats_core::read::{Field, Lane, Scalar, Value, Verdict};
 use mmstats_core::{DataType, Kind, Source};
 
@@ -70,14 +70,24 @@ impl Total {
                 Self::Timer(TimerValue::from_elements(integers?.try_into().ok()?).into())
             }
             (_, Some(integers)) => Self::Integers(integers),
-            (_, None) => Self::Floats(scalars.iter().map(float).collect()),
+            (kind, None) => {
+                let floats: Vec<f64> = scalars.iter().map(float).collect();
+                if let (Kind::Average, [count, sum]) = (kind, floats.as_slice()) {
+                    let average = AverageValue { count: *count, sum: *sum };
+                    if *count == 0.0 || average.is_damaged() {
+                        return None;
+                    }
+                }
+                Self::Floats(floats)
+            }
         })
     }
 
     fn histogram<S: Source + ?Sized>(source: &S, field: &Field, lane: &Lane) -> Option<Self> {
         let mut buffer = vec![0; field.buffer_size()];
         let found = lane.read_histogram(source, field, &mut buffer).consistent()?;
-        Some(Self::Histogram(HistogramSummary::from_lane(&found), found.counts().collect()))
+        let summary = HistogramSummary::from_lane(&found);
+        (!summary.is_damaged()).then(|| Self::Histogram(summary, found.counts().collect()))
     }
 
     fn events<S: Source + ?Sized>(source: &S, field: &Field, lane: &Lane) -> Option<Self> {

@@ -64,9 +64,11 @@ fn histogram(options: &AnyOptions, buckets: Buckets) -> FieldSpec<'static> {
 pub struct Latency(Histogram);
 
 impl Latency {
-    /// Adds one duration.
+    /// Adds one duration. One of 2^60 ns (36 years) or more, or with which the sum would pass 584
+    /// years, is counted as refused in the lane, and changes nothing else.
     #[inline]
     pub fn record(&self, duration: Duration) {
+        // 2^64 - 1 is refused.
         self.0.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 

@@ -22,13 +22,15 @@ use std::time::Instant;
 pub struct Timer(core::Timer<Keep>);
 
 impl Timer {
-    /// Adds one duration, at most 584 years.
+    /// Adds one duration. One of 2^60 ns (36 years) or more, or with which the sum would pass 584
+    /// years, is counted as refused in the lane, and changes nothing else.
     #[inline]
     pub fn record(&self, duration: Duration) {
+        // 2^64 - 1 is refused.
         self.0.record_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Adds one duration in nanoseconds.
+    /// [`Timer::record`], in nanoseconds.
     #[inline(always)]
     pub fn record_nanos(&self, nanos: u64) {
         self.0.record_nanos(nanos);
