@@ -233,3 +233,146 @@ fn is_installed_after_replacement_is_false() {
     let mut process = child("child_with_a_replaced_handler", place.path());
     assert_eq!(process.hear(), "false");
 }
+
+/// As Python's `faulthandler`: restores the handler before it and raises the signal again.
+unsafe extern "C" fn handler_that_raises_again(signal: libc::c_int) {
+    CAUGHT.fetch_add(100, Relaxed);
+    // SAFETY: `BEFORE` was filled by `handle_and_raise_again`.
+    unsafe { libc::sigaction(signal, BEFORE.0.get(), std::ptr::null_mut()) };
+    // SAFETY: has no precondition.
+    unsafe { libc::raise(signal) };
+}
+
+struct Before(std::cell::UnsafeCell<libc::sigaction>);
+// SAFETY: written before the handler that reads it is installed.
+unsafe impl Sync for Before {}
+// SAFETY: a structure of integers, for which zeros are valid.
+static BEFORE: Before = Before(std::cell::UnsafeCell::new(unsafe { std::mem::zeroed() }));
+
+fn handle_and_raise_again(flags: libc::c_int) {
+    // SAFETY: a query; `BEFORE` has room for the action.
+    unsafe { libc::sigaction(libc::SIGBUS, std::ptr::null(), BEFORE.0.get()) };
+    handle(handler_that_raises_again as *const () as usize, flags);
+}
+
+/// Truncates two files under a later handler, and lives on.
+fn survive_under_a_later_handler(flags: libc::c_int) {
+    let Some(path) = child_path() else { return };
+    let opened: Vec<_> = ["a", "b", "c"]
+        .map(|name| {
+            let path = path.join(name);
+            fs::write(&path, vec![1; 1 << 20]).unwrap();
+            open(&path).unwrap()
+        })
+        .into();
+    handle_and_raise_again(flags);
+    for (at, len) in [(0, 0), (2, 12_288)] {
+        truncate(&opened[at].info().path, len);
+        assert_eq!(word(opened[at].mapping(), (1 << 20) - 4).load(Relaxed), 0);
+        assert!(opened[at].mapping().is_damaged());
+    }
+    assert_eq!(word(opened[2].mapping(), 8192).load(Relaxed), 0x0101_0101);
+    assert_eq!(word(opened[2].mapping(), 12_288).load(Relaxed), 0);
+    assert_eq!(word(opened[1].mapping(), 0).load(Relaxed), 0x0101_0101);
+    assert!(!opened[1].mapping().is_damaged());
+    say(&CAUGHT.load(Relaxed).to_string());
+}
+
+#[test]
+fn child_under_a_handler_that_raises_again_at_once() {
+    survive_under_a_later_handler(libc::SA_NODEFER);
+}
+
+#[test]
+fn child_under_a_handler_that_raises_again_later() {
+    survive_under_a_later_handler(0);
+}
+
+#[test]
+fn truncation_under_a_later_handler_that_raises_again_reads_as_zeros() {
+    for name in [
+        "child_under_a_handler_that_raises_again_at_once",
+        "child_under_a_handler_that_raises_again_later",
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(child(name, place.path()).hear(), "100", "{name}");
+    }
+}
+
+#[test]
+fn child_with_a_later_handler_and_a_foreign_fault() {
+    let Some(path) = child_path() else { return };
+    handle(libc::SIG_DFL, 0);
+    survive_a_fault(&path);
+    handle_and_raise_again(libc::SA_NODEFER);
+    say("now");
+    touch_foreign(&path.join("foreign"));
+    say("survived");
+}
+
+#[test]
+fn child_with_a_later_handler_and_a_sent_signal() {
+    let Some(path) = child_path() else { return };
+    handle(libc::SIG_DFL, 0);
+    survive_a_fault(&path);
+    handle_and_raise_again(libc::SA_NODEFER);
+    say("now");
+    util::wait_for_end();
+    say("survived");
+}
+
+#[test]
+fn foreign_faults_and_signals_under_a_later_handler_end_the_process() {
+    let place = tempfile::tempdir().unwrap();
+    let mut process = child("child_with_a_later_handler_and_a_foreign_fault", place.path());
+    assert_eq!(process.hear(), "now");
+    assert_eq!(process.child.wait().unwrap().signal(), Some(libc::SIGBUS));
+    let mut process = child("child_with_a_later_handler_and_a_sent_signal", place.path());
+    assert_eq!(process.hear(), "now");
+    let pid = libc::pid_t::try_from(process.child.id()).unwrap();
+    // SAFETY: the process belongs to this test.
+    unsafe { libc::kill(pid, libc::SIGBUS) };
+    assert_eq!(process.child.wait().unwrap().signal(), Some(libc::SIGBUS));
+}
+
+/// The handler that ours found at its second installation calls ours.
+unsafe extern "C" fn handler_that_calls_ours(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    CAUGHT.fetch_add(1000, Relaxed);
+    // SAFETY: `BEFORE` was filled by the child.
+    let before = unsafe { (*BEFORE.0.get()).sa_sigaction };
+    type Full = unsafe extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+    // SAFETY: the handler of the backend, which has this form.
+    let before = unsafe { std::mem::transmute::<usize, Full>(before) };
+    // SAFETY: called as the system would.
+    unsafe { before(signal, info, context) };
+}
+
+#[test]
+fn child_with_handlers_that_call_each_other() {
+    let Some(path) = child_path() else { return };
+    handle(full_handler as *const () as usize, libc::SA_SIGINFO);
+    survive_a_fault(&path);
+    // SAFETY: a query; `BEFORE` has room for the action.
+    unsafe { libc::sigaction(libc::SIGBUS, std::ptr::null(), BEFORE.0.get()) };
+    handle(handler_that_calls_ours as *const () as usize, libc::SA_SIGINFO);
+    assert!(!fault_handler::is_installed());
+    fault_handler::install().unwrap();
+    assert!(fault_handler::is_installed());
+    survive_a_fault(&path);
+    assert_eq!(CAUGHT.load(Relaxed), 0, "our own fault was passed on");
+    for _ in 0..3 {
+        // SAFETY: has no precondition.
+        unsafe { libc::raise(libc::SIGBUS) };
+    }
+    say(&CAUGHT.load(Relaxed).to_string());
+}
+
+#[test]
+fn install_in_front_of_a_later_handler_passes_on_to_all() {
+    let place = tempfile::tempdir().unwrap();
+    assert_eq!(child("child_with_handlers_that_call_each_other", place.path()).hear(), "3030");
+}

@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard};
 
-use mmstats_unix::{ErrorKind, fork, is_locked, open};
+use mmstats_unix::{ErrorKind, Standing, fork, is_locked, open};
 use util::{child, child_path, names, new_file, published, say, wait_for_end, word};
 
 /// Serialises the tests: a fork in one would inherit the pipes of another.
@@ -332,6 +332,76 @@ fn drop_after_close_of_all_descriptors_closes_no_other() {
         u8::from(others.iter().all(open))
     });
     assert_eq!(child.result(), 1);
+}
+
+/// The numbers of the closed descriptors are those of other files then.
+#[test]
+fn closed_descriptors_are_noticed_and_not_used() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("other");
+    fs::write(&path, [9; 4096]).unwrap();
+    let child = Forked::new(|| {
+        let file = published(place.path(), "x.mmst", 4096);
+        word(file.mapping(), 0).store(5, Relaxed);
+        assert_eq!(file.standing(), Standing::Published);
+        for fd in 3..256 {
+            // SAFETY: violates ownership of the descriptors, but nothing uses them afterwards.
+            unsafe { libc::close(fd) };
+        }
+        let others: Vec<_> = (0..8).map(|_| fs::File::open(&path).unwrap()).collect();
+        for other in &others {
+            other.lock_shared().unwrap();
+        }
+        assert_eq!(file.standing(), Standing::Unlocked);
+        assert_eq!(*file.flush(true).unwrap_err().kind(), ErrorKind::DescriptorClosed);
+        // A child gets a copy of the values, not of the file that has the number.
+        let grandchild = Forked::new(|| {
+            let value = word(file.mapping(), 0).load(Relaxed);
+            word(file.mapping(), 0).store(6, Relaxed);
+            u8::from(value == 5 && others.iter().all(|other| other.metadata().is_ok()))
+        });
+        assert_eq!(grandchild.result(), 1);
+        assert_eq!(word(file.mapping(), 0).load(Relaxed), 5);
+        file.detach().unwrap();
+        assert_eq!(word(file.mapping(), 0).load(Relaxed), 5);
+        drop(file);
+        // The locks of the others were not released.
+        let writer = fs::File::options().write(true).open(&path).unwrap();
+        u8::from(writer.try_lock().is_err())
+    });
+    assert_eq!(child.result(), 1);
+}
+
+/// A child of which the C library does not know.
+#[cfg(target_os = "linux")] // calls the kernel by number
+#[test]
+fn child_of_a_bare_clone_dropping_files_changes_nothing() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let mut file = Some(published(place.path(), "x.mmst", 4096));
+    let mut half_built = Some(new_file(place.path(), "y.mmst", 4096));
+    let before = names(place.path());
+    // SAFETY: without flags it is a fork; the child drops two values and ends.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    if pid == 0 {
+        let file = file.take().unwrap();
+        let kind = file.remove().map_err(|error| error.kind().clone());
+        // The child of a program that ends its publisher.
+        let detached = file.detach();
+        word(file.mapping(), 0).store(9, Relaxed);
+        drop(file);
+        drop(half_built.take());
+        let right = kind == Err(ErrorKind::Forked) && detached.is_ok();
+        // SAFETY: ends the child, without the exit handlers of the test harness.
+        unsafe { libc::_exit(i32::from(right)) };
+    }
+    assert_eq!(Forked(libc::pid_t::try_from(pid).unwrap()).result(), 1);
+    assert_eq!(names(place.path()), before);
+    let file = file.unwrap();
+    assert!(is_locked(file.path()).unwrap());
+    assert_eq!(word(file.mapping(), 0).load(Relaxed), 0);
+    drop(half_built.unwrap().publish().unwrap());
 }
 
 fn pipe() -> (std::io::PipeReader, std::io::PipeWriter) {

@@ -71,9 +71,13 @@ macro_rules! docs {
 
         If there is no memory for the copy; the mapping stays as it is.
     "};
-    (OwnedFile::has_its_size) => {"
-        Whether the file is as long as when it was created, that is, not truncated. In a forked
-        child, which has a copy, always true.
+    (OwnedFile::standing) => {"
+        Whether observers find the file at its path and take it for that of a living writer. Three
+        system calls.
+
+        A name that cannot be looked up, because the process may no longer search the directory or
+        has another root directory, counts as that of the file while the file has a name at all. In a
+        forked child, which has a copy, always [`Standing::Published`](crate::Standing::Published).
     "};
     (OwnedFile::remove) => {"
         Removes the name of the file. Lock and bytes stay until they are dropped.

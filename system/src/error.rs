@@ -89,6 +89,10 @@ pub enum ErrorKind {
     Replaced,
     /// The file belongs to the parent of this forked process.
     Forked,
+    /// The program has closed the descriptor that holds the lock, as daemons that close all do.
+    DescriptorClosed,
+    /// The file system did not answer in time.
+    NoAnswer,
     /// The limit of open files.
     TooManyFiles,
     /// No memory, or no address space for a mapping.
@@ -101,6 +105,9 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Kind of an error that the standard library classifies, else [`Other`](Self::Other).
+    ///
+    /// A call that could not be completed at once has no kind: only the backend knows whether it
+    /// waits for a lock, memory or a lease.
     #[must_use]
     pub fn from_io(error: &io::Error) -> Self {
         match error.kind() {
@@ -109,7 +116,6 @@ impl ErrorKind {
             io::ErrorKind::AlreadyExists => Self::AlreadyExists,
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
-            io::ErrorKind::WouldBlock => Self::Locked,
             io::ErrorKind::OutOfMemory => Self::OutOfMemory,
             io::ErrorKind::Unsupported => Self::Unsupported,
             _ => Self::Other,
@@ -266,6 +272,10 @@ impl fmt::Display for ErrorKind {
             Self::Shrunk => f.write_str("it became smaller meanwhile"),
             Self::Replaced => f.write_str("the name refers to another file by now, or to none"),
             Self::Forked => f.write_str("it belongs to the parent process"),
+            Self::DescriptorClosed => {
+                f.write_str("the program has closed the descriptor with its lock")
+            }
+            Self::NoAnswer => f.write_str("the file system does not answer"),
             Self::TooManyFiles => f.write_str("too many open files"),
             Self::OutOfMemory => f.write_str("out of memory"),
             Self::Name(error) => write!(f, "{error}"),
@@ -299,12 +309,15 @@ impl From<Error> for io::Error {
             ErrorKind::NotDirectory(_) => io::ErrorKind::NotADirectory,
             ErrorKind::Locked | ErrorKind::InUse => io::ErrorKind::ResourceBusy,
             ErrorKind::Unsupported | ErrorKind::Forked => io::ErrorKind::Unsupported,
+            ErrorKind::NoAnswer => io::ErrorKind::TimedOut,
             ErrorKind::TooLarge { .. } => io::ErrorKind::FileTooLarge,
             ErrorKind::NotRegular(_) | ErrorKind::Empty | ErrorKind::Shrunk => {
                 io::ErrorKind::InvalidData
             }
             ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
-            ErrorKind::TooManyFiles | ErrorKind::Other => io::ErrorKind::Other,
+            ErrorKind::TooManyFiles | ErrorKind::DescriptorClosed | ErrorKind::Other => {
+                io::ErrorKind::Other
+            }
         };
         Self::new(kind, error)
     }

@@ -41,6 +41,19 @@ pub struct FileInfo {
     pub id: FileId,
 }
 
+/// Whether observers find a published file and take it for that of a living writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// They do.
+    Published,
+    /// The file is shorter than it was: bytes are lost.
+    Truncated,
+    /// The name was removed, or refers to another file; or the directory was moved.
+    Unnamed,
+    /// The program closed the descriptor that holds the lock: the writer counts as dead.
+    Unlocked,
+}
+
 /// Type of a file system entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

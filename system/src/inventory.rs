@@ -12,7 +12,7 @@ macro_rules! inventory {
     ($system:ident) => {
         pub use $crate::{
             Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, Judged, NameError,
-            Removal, Result, SweepOptions, Swept, name,
+            Removal, Result, Standing, SweepOptions, Swept, name,
         };
 
         pub use $system::{
@@ -84,7 +84,7 @@ macro_rules! signatures {
             let _: fn(&OwnedFile) -> &Path = OwnedFile::path;
             let _: fn(&OwnedFile, bool) -> Result<()> = OwnedFile::flush;
             let _: fn(&OwnedFile) -> Result<()> = OwnedFile::detach;
-            let _: fn(&OwnedFile) -> bool = OwnedFile::has_its_size;
+            let _: fn(&OwnedFile) -> Standing = OwnedFile::standing;
             let _: fn(&OwnedFile) -> Result<()> = OwnedFile::remove;
             let _: fn(&Path) -> Result<ObservedFile> = open;
             let _: fn(&ObservedFile) -> &FileInfo = ObservedFile::info;

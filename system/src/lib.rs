@@ -20,7 +20,7 @@ pub use directory::{
     publish_in,
 };
 pub use error::{Error, ErrorKind, Result, USE_DIRECTORY, Unpublished};
-pub use file::{Access, FileId, FileInfo, FileType};
+pub use file::{Access, FileId, FileInfo, FileType, Standing};
 pub use lock::wait_for_lock;
 pub use name_rules::NameError;
 pub use process::Facts;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::docs;
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::{Access, FileInfo};
+use crate::file::{Access, FileInfo, Standing};
 use crate::sweep::{Judged, Removal, SweepOptions, Swept};
 
 pub use mmstats_core::{NoMemory as Mapping, NoMemory as ObservedMapping};
@@ -79,9 +79,9 @@ impl OwnedFile {
         match self.0 {}
     }
 
-    #[doc = docs!(OwnedFile::has_its_size)]
+    #[doc = docs!(OwnedFile::standing)]
     #[must_use]
-    pub const fn has_its_size(&self) -> bool {
+    pub const fn standing(&self) -> Standing {
         match self.0 {}
     }
 

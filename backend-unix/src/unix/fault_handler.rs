@@ -5,7 +5,11 @@
 //! and returns: the access then reads zeros. Any other SIGBUS goes to the previous handler, or ends
 //! the process.
 //!
-//! A handler installed later that does not chain to this one disables it; see [`is_installed`].
+//! A handler that was installed later comes first. If it restores this one and raises the signal
+//! again, as Python's `faulthandler` does, the signal has no address: the handler then asks the
+//! system for pages that were lost, and replaces them. Each [`install`] that finds another handler
+//! goes in front of it again. A later handler that does neither disables this one; see
+//! [`is_installed`].
 #![allow(unsafe_code)] // Handles a signal; each block has its proof.
 
 use std::ffi::{c_int, c_void};
@@ -13,8 +17,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use mmstats_system::docs;
 use rustix::mm::{MapFlags, ProtFlags};
@@ -27,15 +31,19 @@ use crate::{Error, Result};
 pub fn install() -> Result<()> {
     // Not `Once`: a fork in another thread would leave it incomplete for ever.
     let _held = TableLock::hold();
-    if INSTALLED.load(Relaxed) {
+    let now = exchange(None).map_err(refused)?;
+    let count = COUNT.load(Relaxed);
+    if now.sa_sigaction == handler_address() {
         return Ok(());
     }
+    // A program that keeps exchanging handlers keeps the last one.
+    let Some(place) = PREVIOUS.get(count) else { return Ok(()) };
     PAGE_SIZE.store(rustix::param::page_size(), Relaxed);
-    let previous = exchange(None).map_err(refused)?;
-    // Before the handler, which uses it.
-    let previous = PREVIOUS.get_or_init(|| previous);
+    // Before the handler, which uses it. Set already if the exchange below was refused once.
+    let previous = place.get_or_init(|| now);
+    // Must be Release: a handler that loads the number must see the action; partner: `pass_on`.
+    COUNT.store(count + 1, Release);
     exchange(Some(&action(previous))).map_err(refused)?;
-    INSTALLED.store(true, Relaxed);
     Ok(())
 }
 
@@ -86,8 +94,102 @@ unsafe extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, contex
                 return;
             }
         }
+    } else {
+        // SAFETY: a signal that a process sent has the id of that process.
+        let sender = unsafe { facts.si_pid() };
+        // SAFETY: has no precondition.
+        let own = unsafe { libc::getpid() };
+        // Another handler may have raised the signal of a fault of ours again.
+        if sender == own && keeping_errno(replace_lost_pages) {
+            return;
+        }
     }
     pass_on(signal, info, context, code);
+}
+
+/// Calls `action`; the interrupted code finds its `errno` unchanged.
+fn keeping_errno<T>(action: impl FnOnce() -> T) -> T {
+    #[cfg(any(target_os = "illumos", target_os = "solaris"))]
+    use libc::___errno as place;
+    #[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
+    use libc::__errno as place;
+    #[cfg(any(target_os = "linux", target_os = "dragonfly", target_os = "hurd"))]
+    use libc::__errno_location as place;
+    #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+    use libc::__error as place;
+    // SAFETY: has no precondition.
+    let place = unsafe { place() };
+    // SAFETY: the number of this thread.
+    let errno = unsafe { *place };
+    let result = action();
+    // SAFETY: as above.
+    unsafe { *place = errno };
+    result
+}
+
+/// Replaces the lost pages of all mappings; `false` if there are none.
+///
+/// A truncated file loses its last pages. Pages that a failing device lost before pages that are
+/// there are not found.
+fn replace_lost_pages() -> bool {
+    let page = PAGE_SIZE.load(Relaxed);
+    let mut found = false;
+    for slot in slots() {
+        let Some(range) = slot.range() else { continue };
+        let (start, count) = (range.base.addr().get(), range.len.div_ceil(page));
+        let is_lost = |index: usize| !is_readable(start + index * page);
+        if !is_lost(count - 1) {
+            continue;
+        }
+        // All pages before `low` are there, the page `high` is lost.
+        let (mut low, mut high) = (0, count - 1);
+        while low < high {
+            let middle = low.midpoint(high);
+            if is_lost(middle) { high = middle } else { low = middle + 1 }
+        }
+        if replace(range, start + high * page) {
+            slot.set_damaged();
+            found = true;
+        }
+    }
+    found
+}
+
+/// Whether the page at `address` can be read, by a system call that reads it: an error where an
+/// access would raise SIGBUS.
+fn is_readable(address: usize) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))] // copies the set before it refuses
+    {
+        const NO_ACTION: c_int = -1;
+        const SET_SIZE: usize = 8;
+        // SAFETY: no signal mask changes, as there is no action -1; the kernel checks the address
+        // when it copies the set of signals from there.
+        let refused = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigprocmask,
+                NO_ACTION,
+                address,
+                ptr::null_mut::<c_void>(),
+                SET_SIZE,
+            )
+        };
+        refused == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::EFAULT)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))] // by a pipe
+    {
+        let mut ends = [0; 2];
+        // SAFETY: `ends` has room for two descriptors.
+        if unsafe { libc::pipe(ends.as_mut_ptr()) } != 0 {
+            return true;
+        }
+        // SAFETY: the system checks the address.
+        let written = unsafe { libc::write(ends[1], ptr::without_provenance(address), 1) };
+        for end in ends {
+            // SAFETY: opened above.
+            unsafe { libc::close(end) };
+        }
+        written == 1
+    }
 }
 
 fn contains(range: Range, address: usize) -> bool {
@@ -124,7 +226,12 @@ fn replace(range: Range, address: usize) -> bool {
 
 /// Passes a signal on to the previous handler.
 fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void, code: c_int) {
-    let previous = PREVIOUS.get();
+    // Must be Acquire; partner: the store in `install`.
+    let count = COUNT.load(Acquire);
+    // A handler in front of which this one was installed again may call this one.
+    let passing = (count > 1).then(Passing::enter);
+    let depth = passing.as_ref().map_or(0, |passing| passing.depth);
+    let previous = count.checked_sub(1 + depth).and_then(|index| PREVIOUS.get(index)?.get());
     let handler = previous.map_or(libc::SIG_DFL, |previous| previous.sa_sigaction);
     let flags = previous.map_or(0, |previous| previous.sa_flags);
     match handler {
@@ -174,8 +281,64 @@ fn refused(error: io::Error) -> Error {
     os_error("handle SIGBUS", None, error)
 }
 
-/// Written under the lock.
-static INSTALLED: AtomicBool = AtomicBool::new(false);
-static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
+/// A signal that this thread passes on at the moment.
+struct Passing {
+    entry: Option<&'static PassingEntry>,
+    /// How often this handler was called by one that it had called.
+    depth: usize,
+    outer: usize,
+}
+
+/// Thread, stack address and depth of a signal that is passed on; no thread: 0.
+struct PassingEntry([AtomicUsize; 3]);
+
+impl Passing {
+    fn enter() -> Self {
+        // SAFETY: has no precondition.
+        let thread = unsafe { libc::pthread_self() } as usize;
+        let place = 0_u8;
+        let frame = ptr::from_ref(&place).addr();
+        let own = PASSING.iter().find(|entry| entry.0[0].load(Relaxed) == thread);
+        // The entry of a handler that left by `longjmp` is not deeper in the stack.
+        if let Some(entry) = own.filter(|entry| frame < entry.0[1].load(Relaxed)) {
+            let (depth, outer) = (entry.0[2].load(Relaxed) + 1, entry.0[1].load(Relaxed));
+            entry.0[1].store(frame, Relaxed);
+            entry.0[2].store(depth, Relaxed);
+            return Self { entry: Some(entry), depth, outer };
+        }
+        let take = |entry: &&PassingEntry| {
+            entry.0[0].compare_exchange(0, thread, Relaxed, Relaxed).is_ok()
+        };
+        let entry = own.or_else(|| PASSING.iter().find(take));
+        if let Some(entry) = entry {
+            entry.0[1].store(frame, Relaxed);
+            entry.0[2].store(0, Relaxed);
+        }
+        Self { entry, depth: 0, outer: 0 }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        let Some(entry) = self.entry else { return };
+        if let Some(depth) = self.depth.checked_sub(1) {
+            entry.0[2].store(depth, Relaxed);
+            entry.0[1].store(self.outer, Relaxed);
+        } else {
+            entry.0[0].store(0, Relaxed);
+        }
+    }
+}
+
+/// Maximum number of installations.
+const INSTALLATIONS: usize = 16;
+/// The actions that this one replaced, from the first to the last.
+static PREVIOUS: [OnceLock<libc::sigaction>; INSTALLATIONS] =
+    [const { OnceLock::new() }; INSTALLATIONS];
+/// Number of installations; written under the lock.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// Threads that pass a signal on. A further one does not notice that it is called again.
+static PASSING: [PassingEntry; 32] =
+    [const { PassingEntry([const { AtomicUsize::new(0) }; 3]) }; 32];
 /// In bytes; set before the handler is installed.
 static PAGE_SIZE: AtomicUsize = AtomicUsize::new(1);

@@ -11,7 +11,11 @@
 //! child's private copy would keep its parent's lock.
 //!
 //! A child made without the handlers (`vfork`, `_Fork`, a bare `clone`) should only call `exec`,
-//! which ends both mappings and descriptors, or `_exit`.
+//! which ends both mappings and descriptors, or `_exit`. Its process id shows that the files are not
+//! its own: it neither unlocks nor removes them.
+//!
+//! A program may close descriptors that it does not know, as daemons do, and their numbers may be
+//! those of other files then. Before each use a descriptor is compared with the file.
 #![allow(unsafe_code)] // Registers handlers, and maps in them; each block has its proof.
 
 use std::io;
@@ -19,7 +23,7 @@ use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 
 use mmstats_system::docs;
 use rustix::mm::{MapFlags, ProtFlags};
@@ -51,6 +55,8 @@ pub(super) struct Registration {
     entry: Option<Entry>,
     /// Identity of a writer's file.
     id: Option<FileId>,
+    /// The process that registered it.
+    process: u32,
 }
 
 impl Registration {
@@ -73,31 +79,56 @@ impl Registration {
         }
         let full = || Error::new(operation, path, ErrorKind::OutOfMemory);
         let entry = Entry::new(&held).ok_or_else(full)?;
-        entry.slot().set_fds(Fds { lock: lock.into_raw_fd(), map: map.into_raw_fd() });
-        Ok(Self { entry: Some(entry), id: Some(id) })
+        entry.slot().set_fds(Fds { lock: lock.into_raw_fd(), map: map.into_raw_fd() }, id);
+        Ok(Self { entry: Some(entry), id: Some(id), process: std::process::id() })
     }
 
     /// Registers the mapping of an observed file.
     pub(super) fn without_file(operation: &'static str, path: &Path) -> Result<Self> {
         let full = || Error::new(operation, path, ErrorKind::OutOfMemory);
         let entry = Entry::new(&TableLock::hold()).ok_or_else(full)?;
-        Ok(Self { entry: Some(entry), id: None })
+        Ok(Self { entry: Some(entry), id: None, process: std::process::id() })
     }
 
-    /// Descriptor to lock; `None` in a forked child.
-    pub(super) fn lock_fd(&self) -> Option<BorrowedFd<'_>> {
-        let fd = self.entry.as_ref()?.slot().fds()?.lock;
-        // SAFETY: the descriptor is open: `open` stored it in the slot, and only the drop of
-        // `self` and the handler in a child close it. The handler runs while the only thread of
-        // the child is inside `fork`, not in a function that borrowed it.
-        Some(unsafe { BorrowedFd::borrow_raw(fd) })
+    /// Descriptor with the lock.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forked`] in another process, [`ErrorKind::DescriptorClosed`] if the program has
+    /// closed it.
+    pub(super) fn lock_fd(&self) -> core::result::Result<BorrowedFd<'_>, ErrorKind> {
+        self.own(self.fds()?.lock)
     }
 
-    /// Descriptor to map; `None` in a forked child.
-    pub(super) fn map_fd(&self) -> Option<BorrowedFd<'_>> {
-        let fd = self.entry.as_ref()?.slot().fds()?.map;
-        // SAFETY: as in `lock_fd`.
-        Some(unsafe { BorrowedFd::borrow_raw(fd) })
+    /// Descriptor to map.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock_fd`](Self::lock_fd).
+    pub(super) fn map_fd(&self) -> core::result::Result<BorrowedFd<'_>, ErrorKind> {
+        self.own(self.fds()?.map)
+    }
+
+    fn fds(&self) -> core::result::Result<Fds, ErrorKind> {
+        let fds = self.entry.as_ref().and_then(|entry| entry.slot().fds());
+        fds.filter(|_| !self.is_foreign()).ok_or(ErrorKind::Forked)
+    }
+
+    /// `fd`, if it is still a descriptor of the file.
+    fn own(&self, fd: RawFd) -> core::result::Result<BorrowedFd<'_>, ErrorKind> {
+        match (self.id, identity(fd)) {
+            // SAFETY: the descriptor is open, as just found: `open` stored it in the slot, and only
+            // the drop of `self` and the handler in a child close it. The handler runs while the
+            // only thread of the child is inside `fork`, not in a function that borrowed it. Only a
+            // program that closes descriptors of others closes it.
+            (Some(id), Some(found)) if id == found => Ok(unsafe { BorrowedFd::borrow_raw(fd) }),
+            _ => Err(ErrorKind::DescriptorClosed),
+        }
+    }
+
+    /// Whether this process is a child of the one that registered it, made without the handlers.
+    fn is_foreign(&self) -> bool {
+        self.process != std::process::id()
     }
 
     /// Identity of a writer's file.
@@ -120,7 +151,12 @@ impl Registration {
         let slot = self.entry.as_ref().map(Entry::slot);
         match slot.and_then(|slot| Some((slot, slot.range()?, slot.fds()?))) {
             Some((slot, range, fds)) if !slot.is_private() => {
-                copy_over(range, fds.map)?;
+                let id = identity(fds.map);
+                if id.is_some() && id == self.id {
+                    copy_over(range, fds.map)?;
+                } else {
+                    copy_by_memory(range)?;
+                }
                 slot.set_private();
                 Ok(())
             }
@@ -144,33 +180,41 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        if self.is_foreign() {
+            // The table may be locked for ever, by a thread that this process does not have. Another
+            // process may share the descriptors.
+            std::mem::forget(self.entry.take());
+            return;
+        }
         // No fork between removing the descriptors from the table and closing them.
         let held = TableLock::hold();
         let fds = self.entry.take().and_then(|entry| entry.release(&held));
         if let (Some(fds), Some(id)) = (fds, self.id) {
-            close_ours(fds.lock, id);
-            close_ours(fds.map, id);
+            close_ours(fds.lock, |found| found == id);
+            close_ours(fds.map, |found| found == id);
         }
     }
 }
 
-/// Closes `fd` if it is a descriptor of the file `id`.
-///
-/// A program that closes all descriptors, as daemons do, has closed this one too, and the number may
-/// have been reused.
-fn close_ours(fd: RawFd, id: FileId) {
-    // SAFETY: `F_GETFD` changes nothing; for a number that is no descriptor it is an error.
-    let is_open = unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
-    if !is_open {
-        return;
-    }
-    // SAFETY: the descriptor is open, as just checked, and borrowed for one `fstat`.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    if rustix::fs::fstat(borrowed).is_ok_and(|stat| file_id(&stat) == id) {
+/// Closes `fd` if it is a descriptor of a file with the right identity.
+fn close_ours(fd: RawFd, is_ours: impl Fn(FileId) -> bool) {
+    if identity(fd).is_some_and(is_ours) {
         // SAFETY: the descriptor is open and of our file, as just checked; it was removed from
         // the slot, so it is not closed a second time.
         unsafe { rustix::io::close(fd) };
     }
+}
+
+/// Identity of the file with descriptor `fd`; `None` if there is none. A bare system call.
+fn identity(fd: RawFd) -> Option<FileId> {
+    // SAFETY: `F_GETFD` changes nothing; for a number that is no descriptor it is an error.
+    let is_open = unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
+    if !is_open {
+        return None;
+    }
+    // SAFETY: the descriptor is open, as just checked, and borrowed for one `fstat`.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    rustix::fs::fstat(borrowed).ok().map(|stat| file_id(&stat))
 }
 
 /// Registers the handlers, once.
@@ -212,23 +256,25 @@ unsafe extern "C" fn after_fork_in_child() {
     for slot in slots() {
         let Some(fds) = slot.take_fds() else { continue };
         if let Some(range) = slot.range().filter(|_| !slot.is_private()) {
-            make_private(range, fds.map);
+            let is_ours = identity(fds.map).is_some_and(|id| slot.has_id(id));
+            make_private(range, is_ours.then_some(fds.map));
         }
-        // `libc::close` accepts a number that is no descriptor: after a fork without the lock
-        // (`TableLock::hold_for_fork`) the table may hold one that was not inherited.
-        // SAFETY: the descriptor was inherited and removed from the slot, so it is not closed a
-        // second time.
-        unsafe { libc::close(fds.map) };
-        // SAFETY: as for `fds.map`.
-        unsafe { libc::close(fds.lock) };
+        // After a fork without the lock (`TableLock::hold_for_fork`) the table may hold a number
+        // that was not inherited.
+        close_ours(fds.map, |id| slot.has_id(id));
+        close_ours(fds.lock, |id| slot.has_id(id));
     }
     TableLock::release_in_child();
 }
 
 /// Replaces the shared mapping by a private copy of the file; if memory is short, by zeros; if that
 /// fails too, the mapping stays as it is.
-fn make_private(range: Range, fd: RawFd) {
-    if copy_over(range, fd).is_err() {
+fn make_private(range: Range, fd: Option<RawFd>) {
+    let copied = match fd {
+        Some(fd) => copy_over(range, fd),
+        None => copy_by_memory(range),
+    };
+    if copied.is_err() {
         let flags = MapFlags::PRIVATE | MapFlags::FIXED;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: as in `copy_over`, but with zeros, which are valid for atomics too.
@@ -251,6 +297,50 @@ fn copy_over(range: Range, fd: RawFd) -> rustix::io::Result<()> {
     // - it stays mapped, readable and writable, with the same bytes: the system replaces a
     //   mapping atomically, so a concurrent access finds one or the other.
     unsafe { rustix::mm::mmap(place, range.len, protection, flags, file, 0) }.map(drop)
+}
+
+/// Replaces the shared mapping by private memory with the same bytes, for a file whose descriptor
+/// the program has closed. Bytes that another thread stores meanwhile are lost.
+fn copy_by_memory(range: Range) -> rustix::io::Result<()> {
+    let (flags, protection) = (MapFlags::PRIVATE, ProtFlags::READ | ProtFlags::WRITE);
+    let place = range.base.as_ptr();
+    // SAFETY: the system chooses the address, so no other memory is replaced.
+    let copy =
+        unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), range.len, protection, flags) }?;
+    let copy = copy.cast::<u8>();
+    copy_bytes(place, copy, range.len);
+    #[cfg(any(target_os = "linux", target_os = "android"))] // can move a mapping
+    {
+        let fixed = rustix::mm::MremapFlags::MAYMOVE;
+        // SAFETY:
+        // - the range is a whole mapping of a writer, and nothing else is replaced (`copy_over`);
+        // - the copy was mapped above, is not used otherwise, and has the same length.
+        unsafe { rustix::mm::mremap_fixed(copy.cast(), range.len, range.len, fixed, place.cast()) }
+            .map(drop)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))] // copied back
+    {
+        let flags = flags | MapFlags::FIXED;
+        // SAFETY: as in `copy_over`, but with zeros, which are valid for atomics too.
+        unsafe { rustix::mm::mmap_anonymous(place.cast(), range.len, protection, flags) }?;
+        copy_bytes(copy, place, range.len);
+        // SAFETY: mapped above, and no longer in use.
+        unsafe { rustix::mm::munmap(copy.cast(), range.len) }
+    }
+}
+
+/// Copies mapped bytes from one mapping to another one.
+fn copy_bytes(from: *const u8, to: *mut u8, len: usize) {
+    for offset in 0..len {
+        // SAFETY: inside the mapping.
+        let byte = unsafe { from.add(offset) };
+        // SAFETY: mapped; any bit pattern is an `AtomicU8`; other threads access it atomically.
+        let byte = unsafe { &*byte.cast::<AtomicU8>() };
+        // SAFETY: inside the mapping.
+        let copy = unsafe { to.add(offset) };
+        // SAFETY: as for `byte`.
+        unsafe { &*copy.cast::<AtomicU8>() }.store(byte.load(Relaxed), Relaxed);
+    }
 }
 
 static GENERATION: AtomicUsize = AtomicUsize::new(0);

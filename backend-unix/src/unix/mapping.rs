@@ -50,7 +50,7 @@ use rustix::io::Errno;
 use rustix::mm::{MapFlags, MsyncFlags, ProtFlags};
 
 use super::fork::Registration;
-use super::os_error::{failed, os_error};
+use super::os_error::{failed, map_failed, os_error};
 use crate::{Error, ErrorKind, FileId, Result};
 
 #[doc = docs!(Mapping)]
@@ -113,9 +113,8 @@ impl Mapping {
         operation: &'static str,
         path: &Path,
     ) -> Result<Self> {
-        let forked = || Error::new(operation, path, ErrorKind::Forked);
-        let base = map_file(registration.map_fd().ok_or_else(forked)?, len, true)
-            .map_err(failed(operation, path))?;
+        let fd = registration.map_fd().map_err(|kind| Error::new(operation, path, kind))?;
+        let base = map_file(fd, len, true).map_err(map_failed(operation, path))?;
         registration.set_range(base, len, true);
         Ok(Self { base, len, registration: Some(registration) })
     }
@@ -126,9 +125,13 @@ impl Mapping {
         self.registration.as_ref().is_some_and(Registration::is_damaged)
     }
 
-    /// Descriptor with a writer's lock; `None` in a forked child.
-    pub(super) fn lock_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.registration.as_ref().and_then(Registration::lock_fd)
+    /// Descriptor with a writer's lock.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registration::lock_fd`].
+    pub(super) fn lock_fd(&self) -> core::result::Result<BorrowedFd<'_>, ErrorKind> {
+        self.registration.as_ref().ok_or(ErrorKind::Forked)?.lock_fd()
     }
 
     /// Identity of a writer's file.
@@ -141,7 +144,11 @@ impl Mapping {
         self.write_pages().map_err(|errno| {
             let error = failed(operation, path)(errno);
             // The answer of `madvise` where a store would raise SIGBUS.
-            if errno == Errno::FAULT { error.with_kind(ErrorKind::NoSpace) } else { error }
+            match errno {
+                Errno::FAULT => error.with_kind(ErrorKind::NoSpace),
+                Errno::AGAIN => error.with_kind(ErrorKind::OutOfMemory),
+                _ => error,
+            }
         })
     }
 
@@ -206,7 +213,7 @@ impl ObservedMapping {
     /// The fault handler must have been installed.
     pub(super) fn new(fd: BorrowedFd<'_>, len: usize, path: &Path) -> Result<Self> {
         let registration = Registration::without_file("map", path)?;
-        let base = map_file(fd, len, false).map_err(failed("map", path))?;
+        let base = map_file(fd, len, false).map_err(map_failed("map", path))?;
         registration.set_range(base, len, false);
         Ok(Self(Mapping { base, len, registration: Some(registration) }))
     }
@@ -249,9 +256,10 @@ pub fn private(size: u32) -> Result<Mapping> {
             MapFlags::PRIVATE,
         )
     };
-    let base = mapped
-        .and_then(not_null)
-        .map_err(|errno| os_error(OPERATION, None, io::Error::from(errno)))?;
+    let base = mapped.and_then(not_null).map_err(|errno| {
+        let error = os_error(OPERATION, None, io::Error::from(errno));
+        if errno == Errno::AGAIN { error.with_kind(ErrorKind::OutOfMemory) } else { error }
+    })?;
     Ok(Mapping { base, len, registration: None })
 }
 
@@ -286,7 +294,7 @@ mod tests {
         mmstats_core::Source::copy(&region, 0, &mut bytes[..9_992]);
         assert!(bytes[..9_992].iter().all(|&b| b == 0));
         assert!(!mapping.is_damaged());
-        assert!(mapping.lock_fd().is_none());
+        assert!(mapping.lock_fd().is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, fence};
 
 use super::backoff::{FORK_ROUNDS, pause};
+use crate::FileId;
 
 /// A mapped file, or one that is about to be mapped.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Slot {
     /// Descriptors of a writer's file; -1 for readers and in forked children.
     lock_fd: AtomicI32,
     map_fd: AtomicI32,
+    /// Identity of a writer's file: device and index, without their upper half on small machines.
+    id: [AtomicUsize; 2],
 }
 
 /// A mapped range, as the SIGBUS handler sees it.
@@ -52,6 +55,7 @@ impl Slot {
             damaged: AtomicBool::new(false),
             lock_fd: AtomicI32::new(NO_FD),
             map_fd: AtomicI32::new(NO_FD),
+            id: [const { AtomicUsize::new(0) }; 2],
         }
     }
 
@@ -112,8 +116,16 @@ impl Slot {
         (lock != NO_FD && map != NO_FD).then_some(Fds { lock, map })
     }
 
-    /// Stores descriptors. The caller holds the lock.
-    pub(super) fn set_fds(&self, fds: Fds) {
+    /// Whether a writer's file has this identity.
+    pub(super) fn has_id(&self, id: FileId) -> bool {
+        identity(id) == self.id.each_ref().map(|half| half.load(Relaxed))
+    }
+
+    /// Stores descriptors of the file `id`. The caller holds the lock.
+    pub(super) fn set_fds(&self, fds: Fds, id: FileId) {
+        let [device, index] = identity(id);
+        self.id[0].store(device, Relaxed);
+        self.id[1].store(index, Relaxed);
         self.lock_fd.store(fds.lock, Relaxed);
         self.map_fd.store(fds.map, Relaxed);
     }
@@ -125,6 +137,11 @@ impl Slot {
         self.map_fd.store(NO_FD, Relaxed);
         fds
     }
+}
+
+#[allow(clippy::cast_possible_truncation)] // the lower half still tells files apart
+const fn identity(id: FileId) -> [usize; 2] {
+    [id.device as usize, id.index as usize]
 }
 
 /// Descriptors of a writer's file, opened separately: on Linux a mapping keeps its open file, and
@@ -307,8 +324,10 @@ mod tests {
             assert_eq!(entry.release(&TableLock::hold()), None);
         }
         let again = Entry::new(&TableLock::hold()).unwrap();
-        let fds = Fds { lock: 7, map: 8 };
-        again.slot().set_fds(fds);
+        let (fds, id) = (Fds { lock: 7, map: 8 }, FileId { device: 1, index: 2 });
+        again.slot().set_fds(fds, id);
+        assert!(again.slot().has_id(id));
+        assert!(!again.slot().has_id(FileId { index: 3, ..id }));
         assert_eq!(capacity(), before);
         assert_eq!(again.slot().fds(), Some(fds));
         let slot = again.slot();

@@ -24,7 +24,7 @@ use super::directory::Directory;
 use super::fork::Registration;
 use super::lock;
 use super::mapping::Mapping;
-use super::os_error::{failed, os_error};
+use super::os_error::{failed, lock_failed, os_error};
 use super::owned_file::OwnedFile;
 use crate::name;
 use crate::{Access, Error, ErrorKind, Result};
@@ -51,17 +51,18 @@ pub fn create(directory: &Directory, name: &str, size: u32, access: Access) -> R
     check_limit(u64::from(size), &path)?;
 
     let mut temporary = Temporary::new(directory, name, &path)?;
-    let registration = temporary.make(&path, mode(access), &mut random)?;
-    let mapping = prepare(registration, size, &path)?;
+    let registration = temporary.make(&path, &mut random)?;
+    let mapping = prepare(registration, size, mode(access), &path)?;
     Ok(NewFile { mapping: Arc::new(mapping), temporary, path })
 }
 
 /// Locks, allocates, maps and writes the file.
-fn prepare(registration: Registration, size: u32, path: &Path) -> Result<Mapping> {
+fn prepare(registration: Registration, size: u32, mode: Mode, path: &Path) -> Result<Mapping> {
     let failed = failed(CREATE, path);
-    let forked = || Error::new(CREATE, path, ErrorKind::Forked);
-    let fd = registration.lock_fd().ok_or_else(forked)?;
-    lock::take(fd).map_err(&failed)?;
+    let fd = registration.lock_fd().map_err(|kind| Error::new(CREATE, path, kind))?;
+    lock::take(fd).map_err(lock_failed(CREATE, path))?;
+    // Only now, so that no other user holds the lock first.
+    rustix::fs::fchmod(fd, mode).map_err(&failed)?;
     allocate(fd, u64::from(size)).map_err(&failed)?;
     let mapping = Mapping::for_writer(registration, size as usize, CREATE, path)?;
     mapping.populate(CREATE, path)?;
@@ -107,11 +108,18 @@ impl NewFile {
         }
     }
 
+    /// A forked child neither publishes nor removes the file of its parent.
+    fn check_process(&mut self) -> Result<()> {
+        self.mapping.lock_fd().map(drop).map_err(|kind| {
+            if kind == ErrorKind::Forked {
+                self.temporary.made = false;
+            }
+            Error::new(PUBLISH, &self.path, kind)
+        })
+    }
+
     fn replace(&mut self, old: &OwnedFile) -> Result<()> {
-        if self.mapping.lock_fd().is_none() {
-            self.temporary.made = false;
-            return Err(Error::new(PUBLISH, &self.path, ErrorKind::Forked));
-        }
+        self.check_process()?;
         let Self { temporary, path, mapping } = self;
         let failed = failed(PUBLISH, path);
         // Only the holder of the lock may replace a file; this process holds it.
@@ -130,10 +138,7 @@ impl NewFile {
     }
 
     fn link(&mut self) -> Result<()> {
-        if self.mapping.lock_fd().is_none() {
-            self.temporary.made = false;
-            return Err(Error::new(PUBLISH, &self.path, ErrorKind::Forked));
-        }
+        self.check_process()?;
         let Self { temporary, path, .. } = self;
         // `create` and `set_name` have checked the name.
         let name = path.file_name().unwrap_or_default();
@@ -158,10 +163,7 @@ impl NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        // A forked child must not remove the file of its parent.
-        if self.mapping.lock_fd().is_none() {
-            self.temporary.made = false;
-        }
+        let _ = self.check_process();
     }
 }
 
@@ -181,12 +183,7 @@ impl Temporary {
     }
 
     /// Creates the file under an unused temporary name.
-    fn make(
-        &mut self,
-        path: &Path,
-        mode: Mode,
-        random: &mut dyn FnMut() -> u64,
-    ) -> Result<Registration> {
+    fn make(&mut self, path: &Path, random: &mut dyn FnMut() -> u64) -> Result<Registration> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let wanted = std::mem::take(&mut self.name);
         let mut tries = 0;
@@ -197,8 +194,8 @@ impl Temporary {
             let first = || {
                 let fd = open(OFlags::CREATE | OFlags::EXCL)?;
                 *made = true;
-                // The umask has removed bits from the mode of a new file.
-                rustix::fs::fchmod(&fd, mode)?;
+                // The umask may have removed the rights that opening it again needs.
+                rustix::fs::fchmod(&fd, OWN)?;
                 Ok(fd)
             };
             let opened = Registration::open(CREATE, path, first, || open(OFlags::NONBLOCK));
@@ -335,12 +332,12 @@ mod tests {
         fs::write(place.path().join(&taken), "mine").unwrap();
         let mut numbers = [7, 7, 8].into_iter();
         let mut temporary = Temporary::new(&directory, "x.mmst", place.path()).unwrap();
-        temporary.make(place.path(), OWN, &mut || numbers.next().unwrap()).unwrap();
+        temporary.make(place.path(), &mut || numbers.next().unwrap()).unwrap();
         assert_eq!(temporary.name, name::temporary("x.mmst", 8));
         assert_eq!(fs::read(place.path().join(&taken)).unwrap(), b"mine");
 
         let mut temporary = Temporary::new(&directory, "x.mmst", place.path()).unwrap();
-        let error = temporary.make(place.path(), OWN, &mut || 7).unwrap_err();
+        let error = temporary.make(place.path(), &mut || 7).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         drop(temporary);
         assert_eq!(fs::read(place.path().join(&taken)).unwrap(), b"mine");

@@ -1,5 +1,6 @@
 //! A published file on the side of its writer.
 
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,15 +13,17 @@ use super::fork::Registration;
 use super::lock;
 use super::mapping::Mapping;
 use super::observed_file::{check_path, check_type};
-use super::os_error::{failed, os_error};
+use super::os_error::{failed, lock_failed, os_error};
 use super::stat::{file_id, file_size};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, FileId, Result, Standing};
 
 #[doc = docs!(OwnedFile)]
 #[derive(Debug)]
 pub struct OwnedFile {
     mapping: Arc<Mapping>,
     path: PathBuf,
+    /// The root directory from which the path leads to the file.
+    root: Option<FileId>,
 }
 
 #[doc = docs!(reopen)]
@@ -36,10 +39,9 @@ fn reopen_after(path: &Path, before_lock: impl FnOnce()) -> Result<OwnedFile> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let open = || rustix::fs::open(path, flags, Mode::empty());
     let registration = Registration::open(REOPEN, path, open, open)?;
-    let forked = || Error::new(REOPEN, path, ErrorKind::Forked);
-    let fd = registration.lock_fd().ok_or_else(forked)?;
+    let fd = registration.lock_fd().map_err(|kind| Error::new(REOPEN, path, kind))?;
     before_lock();
-    lock::take(fd).map_err(&failed)?;
+    lock::take(fd).map_err(lock_failed(REOPEN, path))?;
     // After locking, because no other holder of the lock changes the file any more.
     let stat = rustix::fs::fstat(fd).map_err(&failed)?;
     check_type(REOPEN, path, &stat)?;
@@ -66,8 +68,8 @@ fn reopen_after(path: &Path, before_lock: impl FnOnce()) -> Result<OwnedFile> {
 
 impl OwnedFile {
     /// A file that was published or reopened.
-    pub(super) const fn new(mapping: Arc<Mapping>, path: PathBuf) -> Self {
-        Self { mapping, path }
+    pub(super) fn new(mapping: Arc<Mapping>, path: PathBuf) -> Self {
+        Self { mapping, path, root: root() }
     }
 
     #[doc = docs!(mapping)]
@@ -86,8 +88,7 @@ impl OwnedFile {
     pub fn flush(&self, wait: bool) -> Result<()> {
         const FLUSH: &str = "flush";
         let failed = failed(FLUSH, &self.path);
-        let forked = || Error::new(FLUSH, &self.path, ErrorKind::Forked);
-        let fd = self.mapping.lock_fd().ok_or_else(forked)?;
+        let fd = self.lock_fd(FLUSH)?;
         self.mapping.sync(wait).map_err(&failed)?;
         if wait {
             rustix::fs::fsync(fd).map_err(&failed)?;
@@ -100,12 +101,25 @@ impl OwnedFile {
         self.mapping.detach().map_err(failed("detach", &self.path))
     }
 
-    #[doc = docs!(OwnedFile::has_its_size)]
+    #[doc = docs!(OwnedFile::standing)]
     #[must_use]
-    pub fn has_its_size(&self) -> bool {
-        let Some(fd) = self.mapping.lock_fd() else { return true };
-        let size = rustix::fs::fstat(fd).map(|stat| file_size(&stat));
-        size.is_ok_and(|size| size >= self.mapping.len() as u64)
+    pub fn standing(&self) -> Standing {
+        let stat = match self.mapping.lock_fd() {
+            Ok(fd) => rustix::fs::fstat(fd).ok(),
+            Err(ErrorKind::Forked) => return Standing::Published,
+            Err(_) => None,
+        };
+        let Some(stat) = stat else { return Standing::Unlocked };
+        if file_size(&stat) < self.mapping.len() as u64 {
+            return Standing::Truncated;
+        }
+        let looked_up = self.root == root() && self.has_its_name() == Ok(false);
+        if stat.st_nlink == 0 || looked_up { Standing::Unnamed } else { Standing::Published }
+    }
+
+    /// Descriptor with the lock.
+    fn lock_fd(&self, operation: &'static str) -> Result<BorrowedFd<'_>> {
+        self.mapping.lock_fd().map_err(|kind| Error::new(operation, &self.path, kind))
     }
 
     /// Whether the path still refers to the file.
@@ -116,8 +130,10 @@ impl OwnedFile {
     #[doc = docs!(OwnedFile::remove)]
     pub fn remove(&self) -> Result<()> {
         const REMOVE: &str = "remove";
-        if self.mapping.lock_fd().is_none() {
-            return Err(Error::new(REMOVE, &self.path, ErrorKind::Forked));
+        match self.lock_fd(REMOVE) {
+            Err(error) if error.kind() == ErrorKind::Forked => return Err(error),
+            // The name is still ours without the descriptor.
+            _ => {}
         }
         let failed = failed(REMOVE, &self.path);
         if !has_name(&self.path, self.mapping.file_id()).map_err(&failed)? {
@@ -130,19 +146,24 @@ impl OwnedFile {
 impl Drop for OwnedFile {
     fn drop(&mut self) {
         // The descriptor stays open as long as the bytes are mapped; the lock must end now.
-        if let Some(fd) = self.mapping.lock_fd() {
+        if let Ok(fd) = self.mapping.lock_fd() {
             lock::release(fd);
         }
     }
 }
 
 /// Whether `path` refers to the file `id`.
-fn has_name(path: &Path, id: Option<crate::FileId>) -> rustix::io::Result<bool> {
+fn has_name(path: &Path, id: Option<FileId>) -> rustix::io::Result<bool> {
     match rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(file_id(&stat)) == id),
-        Err(Errno::NOENT) => Ok(false),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
         Err(errno) => Err(errno),
     }
+}
+
+/// Identity of the root directory of this process.
+fn root() -> Option<FileId> {
+    rustix::fs::stat("/").ok().map(|stat| file_id(&stat))
 }
 
 const REOPEN: &str = "reopen";

@@ -16,7 +16,7 @@ use super::os_error::failed;
 use super::security::{FileSecurity, process_identity};
 use super::space::fill;
 use super::temporary_name::beside;
-use crate::{Error, ErrorKind, FileId, Result, name};
+use crate::{Error, ErrorKind, FileId, Result, Standing, name};
 
 #[doc = docs!(OwnedFile)]
 #[derive(Debug)]
@@ -102,11 +102,14 @@ impl OwnedFile {
         self.mapping.detach().map_err(failed("detach", &self.path))
     }
 
-    #[doc = docs!(OwnedFile::has_its_size)]
+    #[doc = docs!(OwnedFile::standing)]
     #[must_use]
-    pub const fn has_its_size(&self) -> bool {
+    pub fn standing(&self) -> Standing {
         // Windows refuses to truncate a mapped file.
-        true
+        match self.has_its_name() {
+            Ok(false) => Standing::Unnamed,
+            _ => Standing::Published,
+        }
     }
 
     /// Whether the path still refers to the file.

@@ -211,8 +211,9 @@ pub(crate) struct Part {
 impl Part {
     /// Whether the file has all its bytes and was not truncated.
     pub(crate) fn is_whole(&self) -> bool {
-        let has_its_size = self.file.as_ref().is_none_or(OwnedFile::has_its_size);
-        has_its_size && !self.mapping.is_damaged()
+        let is_truncated =
+            |file: &OwnedFile| matches!(file.standing(), crate::backend::Standing::Truncated);
+        !self.file.as_ref().is_some_and(is_truncated) && !self.mapping.is_damaged()
     }
 }
 
