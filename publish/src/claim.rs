@@ -1,6 +1,5 @@
 //! The claim on a lane, which every handle of the lane keeps alive.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use mmstats_core as core;
@@ -9,13 +8,11 @@ use mmstats_core::{Guarded, Region};
 use crate::backend::Mapping;
 use crate::error::Error;
 
-/// Memory of a thread's handles.
-///
-/// An `Rc`, so that a handle cannot leave its thread. The last one hands the lane back.
-pub(crate) type Keep = Rc<Guarded<Arc<Mapping>, Claim>>;
+/// Memory of a thread's handles. The last one hands the lane back.
+pub(crate) type Keep = Arc<Guarded<Arc<Mapping>, Claim>>;
 
 /// Memory of the handles that all threads share.
-pub(crate) type SharedKeep = Arc<Guarded<Arc<Mapping>, Claim>>;
+pub(crate) type SharedKeep = Keep;
 
 /// Takes back the lanes that it gave away.
 pub(crate) trait LaneOwner: std::fmt::Debug + Send + Sync {

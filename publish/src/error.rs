@@ -57,6 +57,9 @@ pub enum Error {
         /// The values that are allowed.
         rule: &'static str,
     },
+    /// The call came from within the library: from a global allocator or a signal handler while the
+    /// library was at work on the same thread.
+    Reentrant,
     /// The program has a global publisher already.
     Initialised,
     /// The sampling thread could not be started.
@@ -83,6 +86,7 @@ impl Error {
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::Schema { .. } => ErrorCode::Schema,
             Self::Environment { .. } => ErrorCode::Environment,
+            Self::Reentrant => ErrorCode::Reentrant,
             Self::Initialised => ErrorCode::Initialised,
             Self::Thread(_) => ErrorCode::Thread,
             Self::Closed => ErrorCode::Closed,
@@ -140,6 +144,8 @@ pub enum ErrorCode {
     Schema,
     /// [`Error::Environment`].
     Environment,
+    /// [`Error::Reentrant`].
+    Reentrant,
     /// [`Error::Initialised`].
     Initialised,
     /// [`Error::Thread`].
@@ -165,6 +171,7 @@ impl ErrorCode {
             Self::TooLarge => "too-large",
             Self::Schema => "schema",
             Self::Environment => "environment",
+            Self::Reentrant => "reentrant",
             Self::Initialised => "initialised",
             Self::Thread => "thread",
             Self::Closed => "closed",
@@ -207,6 +214,9 @@ impl fmt::Display for Error {
             ),
             Self::Environment { name, value, rule } => {
                 write!(f, "{name} is {value:?}; it has to be {rule}")
+            }
+            Self::Reentrant => {
+                f.write_str("called from within the library, by an allocator or a signal handler")
             }
             Self::Initialised => f.write_str("the program has a global publisher already"),
             Self::Thread(kind) => write!(f, "cannot start the sampling thread: {kind}"),

@@ -65,7 +65,7 @@ mod misuse {}
 /// For recorders of metrics facades. Not for use by hand.
 #[doc(hidden)]
 pub mod recorder_support {
-    pub use crate::sync::{Locked, Mutex};
+    pub use crate::sync::{Inside, Locked, Mutex};
 }
 
 /// Names for the derive macros. Not for use by hand.

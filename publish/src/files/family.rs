@@ -87,6 +87,9 @@ impl FamilyFields {
         if len > MAX_ATTRIBUTES || values.iter().any(|value| value.contains('\0')) {
             return Lookup::Overflow;
         }
+        if self.open.is_mine() {
+            return Lookup::Overflow;
+        }
         let mut open = self.open.lock();
         if let Some(full) = self.full.get() {
             return full.find(values).unwrap_or(Lookup::Overflow);

@@ -6,6 +6,7 @@ pub(crate) mod family;
 mod inventory;
 mod names;
 mod place;
+pub(crate) mod scratch;
 mod segment;
 pub(crate) mod settings;
 pub(crate) mod shared;
@@ -21,6 +22,7 @@ use mmstats_core::{Geometry, Level, Writer};
 use self::earlier_run::EarlierRun;
 use self::inventory::{Inventory, Part, Reach};
 use self::place::{Place, publish};
+use self::scratch::Scratch;
 use self::segment::Segment;
 use self::settings::{Fallback, OnDrop, Settings};
 use self::shared::{SharedLane, SharedLanes};
@@ -51,6 +53,8 @@ pub(crate) struct Files {
     /// not visible.
     inventory: Mutex<Inventory>,
     shared: SharedLanes,
+    /// For calls that come from within the library.
+    pub(crate) scratch: Arc<Scratch>,
 }
 
 impl std::fmt::Debug for Files {
@@ -97,6 +101,7 @@ impl Files {
             .then(|| standard::declare(&mut schema, &facts, &command, memory_backed));
         // Before a file is made: a declaration that breaks a rule is refused, not kept private.
         let mut inventory = Inventory::new(schema, &settings)?;
+        let scratch = Scratch::new(&inventory.segments[0], &inventory.families, instance)?;
         let mut files = Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             instance,
@@ -106,6 +111,7 @@ impl Files {
             generation: fork::generation(),
             inventory: Mutex::default(),
             shared: SharedLanes::default(),
+            scratch: Arc::new(scratch),
         };
         inventory.problem = problem;
         inventory.earlier = earlier;
@@ -198,6 +204,12 @@ impl Files {
         Ok(inventory.push_part(segment, part))
     }
 
+    /// An error if this thread holds a lock of the files, and would wait for itself.
+    pub(crate) fn refuse_reentry(&self) -> Result<(), Error> {
+        let is_mine = self.inventory.is_mine() || self.shared.is_mine();
+        if is_mine { Err(Error::Reentrant) } else { Ok(()) }
+    }
+
     /// Whether this process was forked off the one that publishes.
     pub(crate) fn is_forked(&self) -> bool {
         self.generation != fork::generation()
@@ -215,6 +227,7 @@ impl Files {
         segment: usize,
         fallback: Fallback,
     ) -> Result<ClaimedLane, Error> {
+        self.refuse_reentry()?;
         let (part, lane, mapping) = self.claim_in_segment(segment, fallback)?;
         Ok(ClaimedLane::new(Arc::<Self>::clone(self), part, lane, mapping))
     }
@@ -279,7 +292,7 @@ impl Files {
 
     /// Paths of the files, in the order in which they were opened.
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
-        if self.is_forked() {
+        if self.is_forked() || self.refuse_reentry().is_err() {
             return Vec::new();
         }
         let inventory = self.inventory.lock();
@@ -292,7 +305,11 @@ impl Files {
         if self.is_forked() && self.place.is_some() {
             return Some(Error::Forked);
         }
-        self.inventory.lock().problem.clone()
+        if let Err(error) = self.refuse_reentry() {
+            return Some(error);
+        }
+        let problem = self.inventory.lock().problem.clone();
+        problem.or_else(|| (self.scratch.calls() > 0).then_some(Error::Reentrant))
     }
 
     /// Sets [`Files::problem`], if there is none.

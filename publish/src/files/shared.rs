@@ -48,6 +48,11 @@ impl SharedLanes {
         Ok(SharedLane { keep, index })
     }
 
+    /// Whether this thread holds the lock.
+    pub(crate) fn is_mine(&self) -> bool {
+        self.0.is_mine()
+    }
+
     /// Hands back the lanes of which no handle exists.
     pub(crate) fn release(&self) {
         let kept: Vec<_> = self.0.lock().iter_mut().filter_map(|entry| entry.kept.take()).collect();

@@ -16,6 +16,9 @@ use crate::thread::stats::Stats;
 /// takes a lock: keep the result.
 #[must_use]
 pub fn global() -> Option<Registry> {
+    if GLOBAL.is_mine() {
+        return None; // Called by an allocator while the publisher starts.
+    }
     running(&GLOBAL.lock()).map(|shared| shared.registry.clone())
 }
 

@@ -23,6 +23,7 @@ use crate::schema::declaration::Field;
 use crate::schema::key::{FamilyByKey, FamilyKey, Key};
 use crate::schema::labels::Labels;
 use crate::schema::options::{FamilyOf, FieldOptions};
+use crate::sync::Inside;
 use crate::thread::Lane;
 use crate::thread::local::{Alive, Local};
 use crate::thread::stats::Stats;
@@ -92,6 +93,7 @@ impl<S: Stats> Publisher<S> {
     /// closed. With [`or_private`](crate::Options::or_private) the lane is in private memory
     /// instead.
     pub fn lane(&self) -> Result<S, Error> {
+        self.files.refuse_reentry()?;
         S::attach(&self.plan, &Lane::claim(&self.files, self.files.settings.fallback())?)
     }
 
@@ -121,11 +123,35 @@ impl<S: Stats> Publisher<S> {
     #[inline(never)]
     fn with_found<R>(&self, mut work: Option<impl FnOnce(&S) -> R>) -> R {
         let mut run = |stats: &S| work.take().map(|work| work(stats));
-        let make = || self.of_thread();
-        let find = |local: &Local<S>| local.find(self.id, &self.closer.alive, make, &mut run);
-        // In a thread that is ending, a lane for this one call.
-        let result = S::local().try_with(find).unwrap_or_else(|_| run(&self.of_thread()));
+        let result = match Inside::enter_first() {
+            Some(inside) => {
+                let found = |local: &Local<S>| {
+                    let stats = local.find(self.id, &self.closer.alive, || self.of_thread());
+                    drop(inside);
+                    run(&stats)
+                };
+                // In a thread that is ending, a lane for this one call.
+                S::local().try_with(found).unwrap_or_else(|_| run(self.of_ending_thread().get()?))
+            }
+            None => run(&self.of_scratch()),
+        };
         result.expect("`work` runs once")
+    }
+
+    /// Handles of memory that no reader sees, for a call that comes from within the library.
+    #[cold]
+    fn of_scratch(&self) -> S {
+        let scratch = &self.files.scratch;
+        scratch.count();
+        S::attach(&self.plan, &Lane::of_scratch(scratch)).unwrap_or_else(|error| {
+            // Not with a derived set of handles: all its fields are of the start.
+            panic!("no handles within the library: {error}")
+        })
+    }
+
+    fn of_ending_thread(&self) -> OneCall<S> {
+        let _inside = Inside::enter();
+        OneCall(Some(self.of_thread()))
     }
 
     #[cold]
@@ -166,6 +192,7 @@ impl<S: Stats> Publisher<S> {
         label: impl Into<String>,
         options: FieldOptions<H>,
     ) -> Result<Key<H>, Error> {
+        self.files.refuse_reentry()?;
         self.files.add(H::declaration(label.into(), options.any)).map(Key::new)
     }
 
@@ -192,6 +219,7 @@ impl<S: Stats> Publisher<S> {
         label: impl Into<String>,
         options: FieldOptions<SharedGauge<T>>,
     ) -> Result<SharedGauge<T>, Error> {
+        self.files.refuse_reentry()?;
         let address = self.files.add(Gauge::<T>::declaration(label.into(), options.any))?;
         let lane = self.files.shared_lane(address.segment as usize)?.open()?;
         SharedGauge::attach(&lane, address.id).map_err(Error::Attach)
@@ -232,6 +260,9 @@ impl<S: Stats> Publisher<S> {
         if self.files.is_forked() {
             return Err(Error::Forked);
         }
+        if self.closer.sampler.is_mine() {
+            return Err(Error::Reentrant);
+        }
         let key = self.add(label, options)?;
         let Closer { sampler, alive, .. } = &*self.closer;
         sampler.add(&self.files, alive, key, callback).inspect_err(|_| {
@@ -258,6 +289,7 @@ impl<S: Stats> Publisher<S> {
     ///
     /// As [`Publisher::add`].
     pub fn record_panics(&self) -> Result<(), Error> {
+        self.files.refuse_reentry()?;
         self.closer.panics.record(&self.files)
     }
 
@@ -273,6 +305,7 @@ impl<S: Stats> Publisher<S> {
         options: FieldOptions<FamilyOf<H>>,
     ) -> Result<FamilyKey<H, N>, Error> {
         const { assert!(N > 0, "a family has at least one label") };
+        self.files.refuse_reentry()?;
         self.files.add_family(label.into(), &labels, options).map(FamilyKey::new)
     }
 
@@ -287,6 +320,7 @@ impl<S: Stats> Publisher<S> {
         options: FieldOptions<FamilyOf<H>>,
     ) -> Result<FamilyByKey<H, L>, Error> {
         const { assert!(!L::KEYS.is_empty(), "a family has at least one label") };
+        self.files.refuse_reentry()?;
         self.files.add_family(label.into(), L::KEYS, options).map(FamilyByKey::new)
     }
 
@@ -299,6 +333,7 @@ impl<S: Stats> Publisher<S> {
     /// If the key comes from another publisher and there is no such field, or the publisher
     /// is closed.
     pub fn retire<H>(&self, key: Key<H>) -> Result<(), Error> {
+        self.files.refuse_reentry()?;
         self.files.retire(key.address)
     }
 
@@ -336,6 +371,7 @@ impl<S: Stats> Publisher<S> {
     ///
     /// If the operating system reports a failure.
     pub fn flush(&self, wait: bool) -> Result<(), Error> {
+        self.files.refuse_reentry()?;
         self.files.flush(wait)
     }
 
@@ -347,6 +383,23 @@ impl<S: Stats> Publisher<S> {
     /// dropped: call this at the end of `main`, or observers take the program for a crashed one.
     pub fn close(&self) {
         self.closer.close(false);
+    }
+}
+
+/// The handles of one call. What allocates or frees while they are made and dropped can be the
+/// allocator of the program that calls [`Publisher::with`] again.
+struct OneCall<S>(Option<S>);
+
+impl<S> OneCall<S> {
+    fn get(&self) -> Option<&S> {
+        self.0.as_ref()
+    }
+}
+
+impl<S> Drop for OneCall<S> {
+    fn drop(&mut self) {
+        let _inside = Inside::enter();
+        drop(self.0.take());
     }
 }
 

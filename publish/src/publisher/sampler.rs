@@ -58,6 +58,11 @@ impl Sampler {
         state.wake();
     }
 
+    /// Whether this thread holds the lock.
+    pub(crate) fn is_mine(&self) -> bool {
+        self.state.is_mine()
+    }
+
     /// Number of callbacks that panicked.
     pub(crate) fn panics(&self) -> u64 {
         self.state.lock().panics

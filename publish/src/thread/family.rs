@@ -2,18 +2,18 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::marker::PhantomData;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::lanes::ThreadLanes;
+use super::lanes::Lanes;
 use crate::error::Error;
 use crate::files::family::{FamilyFields, Lookup, Pause};
 use crate::schema::declaration::Field;
 use crate::schema::key::{FamilyByKey, FamilyKey};
 use crate::schema::labels::Labels;
 use crate::strings::{self, Strings};
+use crate::sync::Inside;
 
 /// Fields of one label that differ in the values of `N` attributes.
 ///
@@ -43,7 +43,7 @@ pub struct Family<H, const N: usize> {
 }
 
 impl<H: Field, const N: usize> Family<H, N> {
-    pub(crate) fn attach(lanes: &Rc<ThreadLanes>, key: FamilyKey<H, N>) -> Result<Self, Error> {
+    pub(crate) fn attach(lanes: &Lanes, key: FamilyKey<H, N>) -> Result<Self, Error> {
         Ok(Self { handles: Handles::attach(lanes, key.number, N)? })
     }
 
@@ -106,7 +106,7 @@ pub struct FamilyBy<H, L> {
 }
 
 impl<H: Field, L: Labels> FamilyBy<H, L> {
-    pub(crate) fn attach(lanes: &Rc<ThreadLanes>, key: FamilyByKey<H, L>) -> Result<Self, Error> {
+    pub(crate) fn attach(lanes: &Lanes, key: FamilyByKey<H, L>) -> Result<Self, Error> {
         let handles = Handles::attach(lanes, key.number, L::KEYS.len())?;
         Ok(Self { handles, labels: PhantomData })
     }
@@ -129,7 +129,7 @@ impl<H, L> std::fmt::Debug for FamilyBy<H, L> {
 
 /// A thread's handles of a family, by values.
 struct Handles<H> {
-    lanes: Rc<ThreadLanes>,
+    lanes: Lanes,
     fields: Arc<FamilyFields>,
     overflow: H,
     state: DefaultHashBuilder,
@@ -142,15 +142,15 @@ struct Handles<H> {
 
 impl<H: Field> Handles<H> {
     /// The handles of family `number`, which has `keys` labels.
-    fn attach(lanes: &Rc<ThreadLanes>, number: usize, keys: usize) -> Result<Self, Error> {
-        let fields = lanes.files.family(number)?;
+    fn attach(lanes: &Lanes, number: usize, keys: usize) -> Result<Self, Error> {
+        let fields = lanes.family(number)?;
         let overflow = lanes.attach(fields.declared.overflow)?;
         let found = fields.declared.keys.len();
         if found != keys {
             return Err(Error::Labels { found, wanted: keys });
         }
         Ok(Self {
-            lanes: Rc::clone(lanes),
+            lanes: lanes.clone(),
             fields,
             overflow,
             state: DefaultHashBuilder::default(),
@@ -182,7 +182,11 @@ impl<H: Field> Handles<H> {
         if values.len() != self.fields.declared.keys.len() {
             return &self.overflow;
         }
-        let add = |declaration| self.lanes.files.add(declaration);
+        // A call from within the library must not wait for the lock of the family.
+        let (Some(files), Some(_inside)) = (self.lanes.files(), Inside::enter_first()) else {
+            return &self.overflow;
+        };
+        let add = |declaration| files.add(declaration);
         let handle = match self.fields.find::<H>(values, add) {
             Lookup::Overflow => return &self.overflow,
             Lookup::AlwaysOverflow => None,
@@ -196,7 +200,8 @@ impl<H: Field> Handles<H> {
                 }
             },
         };
-        let mut table = self.table.borrow_mut();
+        // A signal handler may have interrupted a search.
+        let Ok(mut table) = self.table.try_borrow_mut() else { return &self.overflow };
         let at = u32::try_from(table.len()).unwrap_or(u32::MAX);
         let entry = Entry { values: Strings::new(values.iter().copied()), handle };
         let Some(entry) = self.known.put(at, entry) else { return &self.overflow };

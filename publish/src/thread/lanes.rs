@@ -1,17 +1,75 @@
 //! The lanes of one thread: one in a file of each segment that it uses.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use mmstats_core as core;
 
-use crate::claim::Keep;
+use crate::claim::{Keep, SharedKeep};
 use crate::error::Error;
 use crate::files::Files;
+use crate::files::family::FamilyFields;
+use crate::files::scratch::Scratch;
 use crate::files::settings::Fallback;
 use crate::handles::Gauge;
 use crate::schema::declaration::Field;
 use crate::schema::key::Address;
+
+/// The memory of a thread's handles.
+#[derive(Clone)]
+pub(crate) enum Lanes {
+    Thread(Rc<ThreadLanes>),
+    /// For a call that comes from within the library.
+    Scratch(Arc<Scratch>),
+}
+
+impl Lanes {
+    /// Claims a lane in the first segment.
+    pub(crate) fn claim(files: &Arc<Files>, fallback: Fallback) -> Result<Self, Error> {
+        Ok(Self::Thread(Rc::new(ThreadLanes::claim(files, fallback)?)))
+    }
+
+    /// The handle of the field at `address`.
+    pub(crate) fn attach<H: Field>(&self, address: Address) -> Result<H, Error> {
+        match self {
+            Self::Thread(lanes) => lanes.attach(address),
+            Self::Scratch(scratch) => scratch.attach(address),
+        }
+    }
+
+    /// The family with this number.
+    pub(crate) fn family(&self, number: usize) -> Result<Arc<FamilyFields>, Error> {
+        match self {
+            Self::Thread(lanes) => lanes.files.family(number),
+            Self::Scratch(scratch) => scratch.family(number),
+        }
+    }
+
+    /// The lane of `segment` that all threads share.
+    pub(crate) fn shared(&self, segment: usize) -> Result<core::Lane<SharedKeep>, Error> {
+        match self {
+            Self::Thread(lanes) => lanes.files.lasting_shared_lane(segment)?.open(),
+            Self::Scratch(scratch) => scratch.lane(),
+        }
+    }
+
+    /// The files; `None` for a call that comes from within the library.
+    pub(crate) fn files(&self) -> Option<&Arc<Files>> {
+        match self {
+            Self::Thread(lanes) => Some(&lanes.files),
+            Self::Scratch(_) => None,
+        }
+    }
+
+    /// Number of the lane within its first file.
+    pub(crate) fn index(&self) -> u32 {
+        match self {
+            Self::Thread(lanes) => lanes.first.index(),
+            Self::Scratch(_) => 0,
+        }
+    }
+}
 
 /// The lanes of one thread, one in each segment.
 pub(crate) struct ThreadLanes {
@@ -46,7 +104,8 @@ impl ThreadLanes {
             return H::attach(&self.first, id).map_err(Error::Attach);
         }
         let segment = segment as usize;
-        let mut further = self.further.borrow_mut();
+        // Borrowed while a lane is claimed, which allocates.
+        let mut further = self.further.try_borrow_mut().map_err(|_| Error::Reentrant)?;
         if let Some(Some(lane)) = further.get(segment) {
             return H::attach(lane, id).map_err(Error::Attach);
         }

@@ -1,6 +1,7 @@
 //! Thread-local handles, found by publisher.
 
 use std::cell::{OnceCell, RefCell};
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
@@ -26,6 +27,24 @@ struct Other<S> {
     alive: Weak<Alive>,
 }
 
+/// Handles of this thread.
+#[derive(Debug)]
+pub(crate) enum Found<'a, S> {
+    First(&'a S),
+    Other(Rc<S>),
+}
+
+impl<S> Deref for Found<'_, S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        match self {
+            Self::First(stats) => stats,
+            Self::Other(stats) => stats,
+        }
+    }
+}
+
 impl<S> Local<S> {
     /// No handles.
     #[must_use]
@@ -39,32 +58,31 @@ impl<S> Local<S> {
         self.first.get().filter(|(known, _)| *known == id).map(|(_, stats)| stats)
     }
 
-    /// Calls `work` with the handles of publisher `id`, made by `make` if there are none.
-    pub(crate) fn find<R>(
+    /// The handles of publisher `id`, made by `make` if there are none. The caller is
+    /// [`Inside`](crate::sync::Inside), so nothing calls this again meanwhile.
+    pub(crate) fn find(
         &self,
         id: u64,
         alive: &Arc<Alive>,
         make: impl FnOnce() -> S,
-        work: impl FnOnce(&S) -> R,
-    ) -> R {
+    ) -> Found<'_, S> {
         if let Some(stats) = self.first(id) {
-            return work(stats);
+            return Found::First(stats);
         }
         let found = |other: &Other<S>| (other.id == id).then(|| Rc::clone(&other.stats));
         let known = self.others.borrow().iter().find_map(found);
         if let Some(stats) = known {
-            return work(&stats);
+            return Found::Other(stats);
         }
         self.forget_ended();
-        // Nothing is borrowed here: `make` may call this function for another publisher.
         let stats = make();
         if self.first.get().is_none() {
-            return work(&self.first.get_or_init(|| (id, stats)).1);
+            return Found::First(&self.first.get_or_init(|| (id, stats)).1);
         }
         let stats = Rc::new(stats);
         let alive = Arc::downgrade(alive);
         self.others.borrow_mut().push(Other { id, stats: Rc::clone(&stats), alive });
-        work(&stats)
+        Found::Other(stats)
     }
 
     /// Drops the handles of publishers that have ended, which keep memory and files open.

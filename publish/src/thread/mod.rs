@@ -6,14 +6,14 @@ pub(crate) mod local;
 pub(crate) mod stats;
 
 use std::marker::PhantomData;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use self::family::{Family, FamilyBy};
-use self::lanes::ThreadLanes;
+use self::lanes::Lanes;
 use self::local::{Alive, Local};
 use crate::error::Error;
 use crate::files::Files;
+use crate::files::scratch::Scratch;
 use crate::files::settings::Fallback;
 use crate::handles::Counter;
 use crate::schema::declaration::Field;
@@ -26,15 +26,19 @@ use crate::schema::labels::Labels;
 /// the last of them is dropped, the lane is handed back in each file: counters, timers, histograms,
 /// averages and events stay for the next thread; gauges, texts and states return to "no value".
 pub struct Lane {
-    lanes: Rc<ThreadLanes>,
+    lanes: Lanes,
     /// Its error names [`Publisher::with`](crate::Publisher::with) where a lane is sent.
     handles: PhantomData<Counter>,
 }
 
 impl Lane {
     pub(crate) fn claim(files: &Arc<Files>, fallback: Fallback) -> Result<Self, Error> {
-        let lanes = Rc::new(ThreadLanes::claim(files, fallback)?);
-        Ok(Self { lanes, handles: PhantomData })
+        Ok(Self { lanes: Lanes::claim(files, fallback)?, handles: PhantomData })
+    }
+
+    /// The lane of a call that comes from within the library. It allocates nothing.
+    pub(crate) fn of_scratch(scratch: &Arc<Scratch>) -> Self {
+        Self { lanes: Lanes::Scratch(Arc::clone(scratch)), handles: PhantomData }
     }
 
     /// The lane of this thread for all calls of [`Publisher::with`]; the first one claims it.
@@ -53,14 +57,12 @@ impl Lane {
             })
         };
         // A thread that is ending has no thread-local variables: a lane for this call only.
-        LANES
-            .try_with(|lanes| lanes.find(files.id, alive, make, Self::share))
-            .unwrap_or_else(|_| make())
+        LANES.try_with(|lanes| lanes.find(files.id, alive, make).share()).unwrap_or_else(|_| make())
     }
 
     /// A clone, on the same thread.
     pub(crate) fn share(&self) -> Self {
-        Self { lanes: Rc::clone(&self.lanes), handles: PhantomData }
+        Self { lanes: self.lanes.clone(), handles: PhantomData }
     }
 
     /// The handle of a field.
@@ -103,7 +105,7 @@ impl Lane {
     /// The number of the lane within its first file.
     #[must_use]
     pub fn index(&self) -> u32 {
-        self.lanes.first.index()
+        self.lanes.index()
     }
 }
 

@@ -101,7 +101,7 @@ impl<T: mmstats_core::ScalarType> Member for SharedGauge<T> {
     }
 
     fn attach(lane: &Lane, key: Self::Key) -> Result<Self, Error> {
-        let shared = lane.lanes.files.lasting_shared_lane(key.address.segment as usize)?.open()?;
+        let shared = lane.lanes.shared(key.address.segment as usize)?;
         Self::attach(&shared, key.address.id).map_err(Error::Attach)
     }
 }
