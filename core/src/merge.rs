@@ -54,11 +54,15 @@ impl TimerValue {
         [fit(self.count), fit(self.sum), zero(self.min), zero(self.max), zero(self.last)]
     }
 
-    /// The mean; `None` if there is no duration.
+    /// The mean; `None` if there is no duration, or if the sum is none of `count` durations from
+    /// the minimum to the maximum: a lane's sum is modulo 2^64.
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // A mean is a float.
     pub fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
+        let times = |n: u64| self.count.saturating_mul(n.into());
+        let wrapped = self.max.is_some_and(|max| self.sum > times(max))
+            || self.min.is_some_and(|min| self.sum < times(min));
+        (self.count > 0 && !wrapped).then(|| self.sum as f64 / self.count as f64)
     }
 
     /// Count and sum of the durations since `before`; `None` if there were more then.
@@ -137,10 +141,10 @@ impl AverageValue {
         Self { count: float(0), sum: float(1) }
     }
 
-    /// The mean; `None` if there is no value.
+    /// The mean; `None` if there is no value, or if the sum is not finite.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
-        (self.count > 0.0).then(|| self.sum / self.count)
+        (self.count > 0.0).then(|| self.sum / self.count).filter(|mean| mean.is_finite())
     }
 
     /// Whether no writer records this: the count is negative or not finite, or values were counted
@@ -276,7 +280,7 @@ impl HistogramSummary {
         self.sum
     }
 
-    /// The smallest and the largest one; `None` if there is none.
+    /// The smallest and the largest one; `None` if there is none, or if they are not known.
     #[must_use]
     pub const fn range(&self) -> Option<(Number, Number)> {
         self.range
@@ -315,7 +319,8 @@ impl HistogramSummary {
                 min.merge(Aggregation::Min, other_min);
                 max.merge(Aggregation::Max, other_max);
             }
-            (range, other) => *range = range.or(other),
+            // The ends of some of the values are not those of all.
+            (range, _) => *range = None,
         }
     }
 }
@@ -354,6 +359,24 @@ mod tests {
         [lane(4, 40), lane(4, 41)].into_iter().for_each(|lane| second.add(lane));
         first.merge(&second);
         assert_eq!(first.value().last, Some(50));
+    }
+
+    #[test]
+    fn mean_of_impossible_sum_is_none() {
+        // Two durations of u64::MAX nanoseconds: the sum has wrapped around.
+        let wrapped = TimerValue::from_elements([2, u64::MAX - 1, u64::MAX, u64::MAX, u64::MAX]);
+        assert_eq!(wrapped.mean(), None);
+        assert_eq!(TimerValue::from_elements([2, 5, 3, 9, 9]).mean(), None);
+        assert_eq!(TimerValue::from_elements([2, 12, 3, 9, 9]).mean(), Some(6.0));
+        for (count, sum, mean) in [
+            (0.0, 1.0, None),
+            (2.0, f64::NAN, None),
+            (2.0, f64::INFINITY, None),
+            (f64::NAN, 1.0, None),
+            (2.0, 3.0, Some(1.5)),
+        ] {
+            assert_eq!(AverageValue { count, sum }.mean(), mean, "{sum} of {count}");
+        }
     }
 
     #[test]
@@ -411,6 +434,17 @@ mod tests {
         }
         assert_eq!(all, average(2.0, 10.0));
         assert_eq!(all.mean(), Some(5.0));
+    }
+
+    #[test]
+    fn histogram_summary_range_of_unknown_part_is_unknown() {
+        let (two, three) = (Number::Float(2.0), Number::Float(3.0));
+        let known = HistogramSummary::new(1, two, Some((two, two)));
+        let unknown = HistogramSummary::new(1, three, None);
+        for (mut all, more) in [(known, unknown), (unknown, known)] {
+            all.merge(&more);
+            assert_eq!((all.count(), all.range()), (2, None));
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use mmstats_unix as backend;
 #[cfg(windows)]
 use mmstats_windows as backend;
 
-pub use field::{FieldInfo, FieldRef, Shape};
+pub use field::{FieldInfo, FieldKey, FieldRef, Shape};
 pub use file::File;
 pub use find::{Changes, Observer, Sources};
 pub use format::{Scratch, Visitor};
@@ -25,8 +25,8 @@ pub use identity::{FileState, Identity, Instance, LaneInfo, Lanes};
 pub use problem::{Damage, Problem};
 pub use sum::{Fold, Program, Total, Totals, totals};
 pub use value::{
-    EachValue, Event, EventLine, HistogramValue, Origin, OwnedValue, Reading, StateValue, Tally,
-    Verdict, WindowRate, rate, timer_mean,
+    EachValue, Event, EventLine, HistogramValue, Origin, OwnedValue, Quantile, Reading, StateValue,
+    Tally, Verdict, WindowRate, rate, timer_mean,
 };
 
 pub use backend::FileId;

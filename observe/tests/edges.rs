@@ -7,8 +7,8 @@ use mmstats_core::{
     Aggregation, Array, Buckets, Counter, DataType, FieldSpec, Gauge, Histogram, Kind, Rate,
 };
 use mmstats_observe::{
-    Fold, Number, OwnedValue, RawValue, RawVerdict, Scalar, Scratch, Storage, Totals, Verdict,
-    totals,
+    Fold, Number, OwnedValue, Quantile, RawValue, RawVerdict, Scalar, Scratch, Storage, Totals,
+    Verdict, totals,
 };
 use support::{Setup, id, observe, only, publish, simple, unsigned};
 
@@ -57,7 +57,7 @@ fn float_histograms_add_up() {
     let ends = (all.min(), all.max());
     assert_eq!(ends, (Some(Number::Float(-1.0)), Some(Number::Float(40.0))));
     assert!(all.is_float() && all.below() == 1 && all.above() == 0);
-    assert_eq!((all.quantile(0.0), all.quantile(1.0)), (Some(-1.0), Some(40.0)));
+    assert_eq!([0.0, 1.0].map(|q| all.quantile(q).unwrap()), [-1.0, 40.0].map(Quantile::Value));
 }
 
 #[test]

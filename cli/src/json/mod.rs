@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::text::escape;
 
 pub(crate) use self::program::{FileHead, document};
-pub(crate) use self::value::JsonValue;
+pub(crate) use self::value::{Float, JsonValue, Quantiles};
 pub(crate) use self::writer::write_line;
 
 /// A string, or for a path that is not UTF-8 an object with its bytes.

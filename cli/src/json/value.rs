@@ -1,6 +1,6 @@
 //! Values as exact JSON.
 
-use mmstats_observe::{AverageValue, HistogramValue, OwnedValue, TimerValue};
+use mmstats_observe::{AverageValue, HistogramValue, OwnedValue, Quantile, TimerValue};
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use crate::text::{escape, human};
@@ -71,17 +71,31 @@ fn histogram<S: Serializer>(value: &HistogramValue, s: S) -> Result<S::Ok, S::Er
     s.end()
 }
 
-struct Quantiles<'a>(&'a HistogramValue);
+/// The quantiles of a histogram, by name.
+pub(crate) struct Quantiles<'a>(pub(crate) &'a HistogramValue);
 
 impl Serialize for Quantiles<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let quantile = |q| self.0.quantile(q).map(Float);
+        let quantile = |q| self.0.quantile(q).map(JsonQuantile);
         serializer.collect_map(QUANTILES.iter().map(|(q, key, _)| (key, quantile(*q))))
     }
 }
 
+/// A number, or an object with the bound: `{"above": 60}`.
+struct JsonQuantile(Quantile);
+
+impl Serialize for JsonQuantile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Quantile::Value(value) => Float(value).serialize(serializer),
+            Quantile::Below(bound) => serializer.collect_map([("below", Float(bound))]),
+            Quantile::Above(bound) => serializer.collect_map([("above", Float(bound))]),
+        }
+    }
+}
+
 /// A float as [`JsonValue`] writes it, but whole numbers without a point.
-struct Float(f64);
+pub(crate) struct Float(pub(crate) f64);
 
 impl Serialize for Float {
     #[allow(clippy::cast_possible_truncation)] // Whole and in range.

@@ -6,7 +6,7 @@ use mmstats_observe::{
     AverageValue, HistogramValue, OwnedValue, StateValue, TimerValue, WindowRate,
 };
 
-use super::{QUANTILES, UNKNOWN, bounded_hex, bounded_text, list, single_state};
+use super::{QUANTILES, UNKNOWN, bounded_hex, bounded_text, list, quantile, single_state};
 use crate::text::unit::{self, UnitForm, with_unit};
 use crate::text::{escape, human};
 
@@ -62,11 +62,14 @@ const fn cut_mark(cut: bool) -> &'static str {
     if cut { " (cut)" } else { "" }
 }
 
-/// `2 × 1.50 ms  (min 1.00 ms, max 2.00 ms, last 2.00 ms)`.
+/// `2 × 1.50 ms  (min 1.00 ms, max 2.00 ms, last 2.00 ms)`; the mean is `?` if it is not known.
 fn timer(value: &TimerValue) -> String {
-    let Some(mean) = value.mean() else { return NONE_YET.to_owned() };
+    if value.count == 0 {
+        return NONE_YET.to_owned();
+    }
     let count = human::grouped(&value.count.to_string());
-    let mut text = format!("{count} × {}", human::seconds(mean / 1e9));
+    let mean = value.mean().map(|mean| human::seconds(mean / 1e9));
+    let mut text = format!("{count} × {}", mean.as_deref().unwrap_or(UNKNOWN));
     let ends = [("min", value.min), ("max", value.max), ("last", value.last)];
     let ends = ends.map(|(name, n)| n.map(|n| format!("{name} {}", nanoseconds(n))));
     let ends: Vec<String> = ends.into_iter().flatten().collect();
@@ -98,7 +101,7 @@ fn histogram(value: &HistogramValue, unit: &str) -> String {
     let mut text = human::grouped(&value.count().to_string());
     for (q, _, name) in QUANTILES.iter().filter(|(q, ..)| *q != 0.9) {
         if let Some(x) = value.quantile(*q) {
-            let _ = write!(text, ", {name} {}", with_unit(x, unit));
+            let _ = write!(text, ", {name} {}", quantile(x, |x| with_unit(x, unit)));
         }
     }
     if let Some(max) = value.max() {
@@ -127,17 +130,27 @@ pub(crate) fn buckets(value: &HistogramValue, unit: &str) -> Option<String> {
         parts.push(format!("{} above", human::grouped(&value.above().to_string())));
     }
     let error = human::float(value.relative_error() * 100.0);
-    (!parts.is_empty()).then(|| format!("{}; quantiles within {error} %", parts.join(", ")))
+    // The error holds inside the buckets only.
+    let range = match value.bounds() {
+        (None, None) => String::new(),
+        (Some(low), None) => format!(" above {}", with_unit(low, unit)),
+        (None, Some(high)) => format!(" up to {}", with_unit(high, unit)),
+        (Some(low), Some(high)) => {
+            format!(" from {} to {}", with_unit(low, unit), with_unit(high, unit))
+        }
+    };
+    (!parts.is_empty()).then(|| format!("{}; quantiles{range} within {error} %", parts.join(", ")))
 }
 
 /// `12.5 requests, mean of 2,657`; `last` stands before the count.
 fn average(value: &AverageValue, unit: &str, last: &str) -> String {
-    match value.mean() {
-        None => NONE_YET.to_owned(),
-        Some(mean) => {
-            format!("{}, mean of {last}{}", with_unit(mean, unit), human::float(value.count))
-        }
+    // Not `<=`: a count that is no number is unknown.
+    if value.count == 0.0 {
+        return NONE_YET.to_owned();
     }
+    let mean = value.mean().map(|mean| with_unit(mean, unit));
+    let mean = mean.as_deref().unwrap_or(UNKNOWN);
+    format!("{mean}, mean of {last}{}", human::float(value.count))
 }
 
 /// `12.3/s over 1m, 11/s over 5m`.

@@ -6,7 +6,7 @@ use mmstats_observe::{
     AverageValue, HistogramValue, OwnedValue, StateValue, TimerValue, WindowRate,
 };
 
-use super::{QUANTILES, UNKNOWN, bounded_hex, bounded_text, list, single_state};
+use super::{QUANTILES, UNKNOWN, bounded_hex, bounded_text, list, quantile, single_state};
 use crate::text::{escape, human};
 
 /// The value as text; `-` for rates without one.
@@ -55,7 +55,7 @@ fn state(value: &StateValue) -> String {
     states.collect::<Vec<_>>().join(" ")
 }
 
-/// `count=3 sum=7 min=1 max=4 mean=2.3 p50=2 p90=4 p99=4 p99.9=4`.
+/// `count=3 sum=7 min=1 max=4 mean=2.3 p50=2 p90=4 p99=4 p99.9=4`; beyond the buckets `p99=>4`.
 fn histogram(value: &HistogramValue) -> String {
     let mut text = format!("count={} sum={}", value.count(), to_plain(&value.sum().into()));
     for (name, end) in [("min", value.min()), ("max", value.max())] {
@@ -68,7 +68,7 @@ fn histogram(value: &HistogramValue) -> String {
     }
     for (q, _, name) in QUANTILES {
         if let Some(x) = value.quantile(q) {
-            let _ = write!(text, " {name}={}", float(x));
+            let _ = write!(text, " {name}={}", quantile(x, float));
         }
     }
     text

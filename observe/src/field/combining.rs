@@ -34,15 +34,15 @@ impl Status {
     }
 }
 
-/// The properties that values must share to combine, besides label, unit and attributes.
+/// The properties that values must share to combine, besides label, unit, attributes and detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Combining {
     shape: Shape,
     kind: Option<Kind>,
     aggregation: Aggregation,
     status: Status,
-    /// Code of the type of values in a histogram; 0 for other kinds.
-    values: u8,
+    /// Code of the type of values in a histogram, number of values of a window; 0 for other kinds.
+    values: u32,
 }
 
 impl Combining {
@@ -51,15 +51,37 @@ impl Combining {
         let (shape, values) = match (kind, status.shape(properties)) {
             // Histograms with other buckets combine.
             (Some(Kind::Histogram), Shape::Array(ty, _)) => {
-                (Shape::Array(ty, 0), properties.param().to_le_bytes()[1])
+                (Shape::Array(ty, 0), properties.param().to_le_bytes()[1] as u32)
             }
+            (Some(Kind::Window), shape) => (shape, properties.param()),
             (_, shape) => (shape, 0),
         };
         Self { shape, kind, aggregation, status, values }
     }
 
-    /// Whether the details must be equal too: states with other names do not combine.
+    /// Whether the details must be equal too: names of states, windows of a rate.
     pub(super) const fn has_detail(&self) -> bool {
-        matches!(self.kind, Some(Kind::State))
+        matches!(self.kind, Some(Kind::State | Kind::Rate))
+    }
+}
+
+/// Which fields with the same label combine, if all else that decides is equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) enum Grouping {
+    /// Those with the same attributes.
+    #[default]
+    Series,
+    /// Those with any attributes: all of a family.
+    Family,
+}
+
+impl Grouping {
+    /// Leaves attributes out if they do not decide.
+    pub(super) const fn strings<'a>(self, strings: [&'a [u8]; 4]) -> [&'a [u8]; 4] {
+        let [label, unit, attributes, detail] = strings;
+        match self {
+            Self::Series => [label, unit, attributes, detail],
+            Self::Family => [label, unit, &[], detail],
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use mmstats_core::Properties;
 use mmstats_core::read::{Attributes, parse_attributes};
 
-use super::combining::{Combining, Status};
+use super::combining::{Combining, Grouping, Status};
 use super::reference::FieldRef;
 use super::shape::Shape;
 
@@ -66,33 +66,65 @@ impl FieldInfo {
         self.status.kind_name(self.properties)
     }
 
-    fn combining_strings(&self) -> [&[u8]; 4] {
-        [&self.label, &self.unit, &self.attributes, &self.detail].map(String::as_bytes)
+    /// The identity of the field: fields combine if their keys are equal.
+    #[must_use]
+    pub fn key(&self) -> FieldKey {
+        FieldKey::new(self.combining, self.combining_strings(Grouping::Series))
+    }
+
+    /// As [`key`](Self::key) without the attributes: fields of a family have equal keys.
+    #[must_use]
+    pub fn family_key(&self) -> FieldKey {
+        FieldKey::new(self.combining, self.combining_strings(Grouping::Family))
+    }
+
+    fn combining_strings(&self, grouping: Grouping) -> [&[u8]; 4] {
+        let strings = [&self.label, &self.unit, &self.attributes, &self.detail];
+        grouping.strings(strings.map(|string| string.as_bytes()))
     }
 
     /// Whether the values of `field` combine with those of this one.
-    pub(crate) fn combines_with(&self, field: &FieldRef<'_>) -> bool {
+    pub(crate) fn combines_with(&self, grouping: Grouping, field: &FieldRef<'_>) -> bool {
+        let (ours, theirs) =
+            (self.combining_strings(grouping), grouping.strings(field.combining_strings()));
         self.combining == field.combining()
-            && self
-                .combining_strings()
-                .into_iter()
-                .zip(field.combining_strings())
-                .all(|(a, b)| equal(a, b))
+            && ours.into_iter().zip(theirs).all(|(a, b)| equal(a, b))
     }
 
     /// Whether the values of both combine.
-    pub(crate) fn combines_with_info(&self, other: &Self) -> bool {
-        self.combining == other.combining && self.combining_strings() == other.combining_strings()
+    pub(crate) fn combines_with_info(&self, grouping: Grouping, other: &Self) -> bool {
+        self.combining == other.combining
+            && self.combining_strings(grouping) == other.combining_strings(grouping)
     }
 
     /// A hash that is equal for all fields that combine.
-    pub(crate) fn hash_field(hasher: &impl BuildHasher, field: &FieldRef<'_>) -> u64 {
-        hasher.hash_one((field.combining(), field.combining_strings()))
+    pub(crate) fn hash_field(
+        hasher: &impl BuildHasher,
+        grouping: Grouping,
+        field: &FieldRef<'_>,
+    ) -> u64 {
+        hasher.hash_one((field.combining(), grouping.strings(field.combining_strings())))
     }
 
     /// A hash that is equal for all fields that combine.
-    pub(crate) fn hash_info(&self, hasher: &impl BuildHasher) -> u64 {
-        hasher.hash_one((self.combining, self.combining_strings()))
+    pub(crate) fn hash_info(&self, hasher: &impl BuildHasher, grouping: Grouping) -> u64 {
+        hasher.hash_one((self.combining, self.combining_strings(grouping)))
+    }
+}
+
+/// Identity of a field. Values combine only if the keys of their fields are equal: label,
+/// attributes, unit, type, kind, rule, and the names of states, the windows of a rate or the type
+/// of the values in a histogram.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FieldKey {
+    combining: Combining,
+    /// Label, unit, attributes and detail.
+    strings: [Box<[u8]>; 4],
+}
+
+impl FieldKey {
+    pub(super) fn new(combining: Combining, strings: [&[u8]; 4]) -> Self {
+        Self { combining, strings: strings.map(Into::into) }
     }
 }
 
@@ -147,12 +179,15 @@ mod tests {
         };
         let counter = Properties::new(DataType::U64, Kind::Counter, Aggregation::Sum);
         let first = info(counter, Status::Typed);
-        assert!(first.combines_with_info(&first));
+        assert!(first.combines_with_info(Grouping::Series, &first));
         let with = |change: fn(&mut FieldInfo)| {
             let mut other = first.clone();
             change(&mut other);
-            first.combines_with_info(&other)
+            let both = first.combines_with_info(Grouping::Series, &other);
+            assert_eq!(both, first.key() == other.key());
+            both
         };
+        let combine = |a: &FieldInfo, b: &FieldInfo| a.combines_with_info(Grouping::Series, b);
         assert!(with(|other| other.help.push('h')) && with(|other| other.constant = true));
         let changes: [fn(&mut FieldInfo); 4] = [
             |other| other.label.push('n'),
@@ -163,20 +198,31 @@ mod tests {
         for (number, change) in changes.into_iter().enumerate() {
             assert!(!with(change), "change {number}");
         }
-        let with = |properties| first.combines_with_info(&info(properties, Status::Typed));
+        let with = |properties| combine(&first, &info(properties, Status::Typed));
         assert!(with(counter.with_level(Level::Debug)) && with(counter.with_optional()));
         assert!(with(counter.with_param(7)) && with(counter.with_slot_bits(2)));
         assert!(!with(counter.with_kind(Kind::Gauge)));
         assert!(!with(counter.with_aggregation(Aggregation::Max)));
         assert!(!with(counter.with_array(1)));
         assert!(!with(Properties::new(DataType::U32, Kind::Counter, Aggregation::Sum)));
-        assert!(!first.combines_with_info(&info(counter, Status::Untyped)));
+        assert!(!combine(&first, &info(counter, Status::Untyped)));
         let histogram = |count, param| {
             let properties = Properties::new(DataType::U64, Kind::Histogram, Aggregation::Sum);
             info(properties.with_array(count).with_param(param), Status::Typed)
         };
-        assert!(histogram(9, 0x0102).combines_with_info(&histogram(10, 0x0103)));
-        assert!(!histogram(9, 0x0102).combines_with_info(&histogram(9, 0x0202)));
+        assert!(combine(&histogram(9, 0x0102), &histogram(10, 0x0103)));
+        assert!(!combine(&histogram(9, 0x0102), &histogram(9, 0x0202)));
+        let window = |n| {
+            let window = Properties::new(DataType::U64, Kind::Window, Aggregation::Sum);
+            info(window.with_param(n), Status::Typed)
+        };
+        assert!(combine(&window(10), &window(10)) && !combine(&window(10), &window(100)));
+        // Of a family only the attributes differ.
+        let other = FieldInfo { attributes: "a=2".to_owned(), ..first.clone() };
+        assert!(first.combines_with_info(Grouping::Family, &other) && !combine(&first, &other));
+        assert_eq!(first.family_key(), other.family_key());
+        let other = FieldInfo { unit: "seconds".to_owned(), ..other };
+        assert!(!first.combines_with_info(Grouping::Family, &other));
     }
 
     #[test]

@@ -6,7 +6,8 @@ mod info;
 mod reference;
 mod shape;
 
+pub(crate) use combining::Grouping;
 pub(crate) use heap::Heap;
-pub use info::FieldInfo;
+pub use info::{FieldInfo, FieldKey};
 pub use reference::FieldRef;
 pub use shape::Shape;

@@ -3,8 +3,9 @@
 use mmstats_core::read::{Attributes, Field, HeapStr, parse_attributes};
 use mmstats_core::{Properties, Storage};
 
-use super::combining::{Combining, Status};
+use super::combining::{Combining, Grouping, Status};
 use super::heap::Heap;
+use super::info::FieldKey;
 use super::shape::Shape;
 use crate::problem::Damage;
 
@@ -151,6 +152,13 @@ impl<'a> FieldRef<'a> {
             Source::Damaged(damage) => Some(damage),
             Source::Image { .. } | Source::Legacy { .. } => None,
         }
+    }
+
+    /// Identity of the fields of a family: see
+    /// [`FieldInfo::family_key`](crate::FieldInfo::family_key).
+    #[must_use]
+    pub fn family_key(&self) -> FieldKey {
+        FieldKey::new(self.combining(), Grouping::Family.strings(self.combining_strings()))
     }
 
     pub(super) const fn status(&self) -> Status {

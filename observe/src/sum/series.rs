@@ -6,7 +6,7 @@ use std::collections::hash_map::RandomState;
 use mmstats_core::read::{Scalar, Value, Verdict};
 
 use crate::combine::{Accumulator, Budget};
-use crate::field::{FieldInfo, FieldRef};
+use crate::field::{FieldInfo, FieldRef, Grouping};
 use crate::value::{Origin, Reading, WindowRate};
 
 /// The number of no series.
@@ -27,6 +27,7 @@ pub struct Total {
 /// All series: a series is the fields of several files that combine.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Series {
+    grouping: Grouping,
     hasher: RandomState,
     /// The first series with a hash; the others follow by `next`.
     first: HashMap<u64, u32>,
@@ -53,6 +54,15 @@ struct Sum {
 }
 
 impl Series {
+    /// No series yet, of fields that combine so.
+    pub(super) fn new(grouping: Grouping) -> Self {
+        Self { grouping, ..Self::default() }
+    }
+
+    pub(super) const fn grouping(&self) -> Grouping {
+        self.grouping
+    }
+
     /// Removes all series; keeps the memory.
     pub(super) fn clear(&mut self) {
         self.first.clear();
@@ -63,23 +73,28 @@ impl Series {
 
     /// The series of a field, which is probably `guess`; added if there is none.
     pub(super) fn get_or_add(&mut self, field: &FieldRef<'_>, guess: u32) -> u32 {
-        if self.totals.get(guess as usize).is_some_and(|total| total.field.combines_with(field)) {
+        let grouping = self.grouping;
+        let guessed = self.totals.get(guess as usize);
+        if guessed.is_some_and(|total| total.field.combines_with(grouping, field)) {
             return guess;
         }
-        let hash = FieldInfo::hash_field(&self.hasher, field);
-        self.find(hash, |info| info.combines_with(field))
+        let hash = FieldInfo::hash_field(&self.hasher, grouping, field);
+        self.find(hash, |info| info.combines_with(grouping, field))
             .unwrap_or_else(|| self.add(hash, FieldInfo::from(field), Accumulator::new(field)))
     }
 
     /// The series of a field, if there is one.
     pub(super) fn get(&self, field: &FieldRef<'_>) -> Option<u32> {
-        self.find(FieldInfo::hash_field(&self.hasher, field), |info| info.combines_with(field))
+        let hash = FieldInfo::hash_field(&self.hasher, self.grouping, field);
+        self.find(hash, |info| info.combines_with(self.grouping, field))
     }
 
     /// The series of a description; added if there is none, for values like those of `sum`.
     pub(super) fn get_or_add_info(&mut self, info: &FieldInfo, sum: &Accumulator) -> u32 {
-        let hash = info.hash_info(&self.hasher);
-        let series = self.find(hash, |other| other.combines_with_info(info)).unwrap_or_else(|| {
+        let grouping = self.grouping;
+        let hash = info.hash_info(&self.hasher, grouping);
+        let found = self.find(hash, |other| other.combines_with_info(grouping, info));
+        let series = found.unwrap_or_else(|| {
             let mut sum = sum.clone();
             sum.clear();
             self.add(hash, info.clone(), sum)
@@ -101,7 +116,10 @@ impl Series {
         None
     }
 
-    fn add(&mut self, hash: u64, field: FieldInfo, values: Accumulator) -> u32 {
+    fn add(&mut self, hash: u64, mut field: FieldInfo, values: Accumulator) -> u32 {
+        if self.grouping == Grouping::Family {
+            field.attributes.clear();
+        }
         let number = u32::try_from(self.totals.len()).unwrap_or(NO_SERIES);
         let next = self.first.insert(hash, number).unwrap_or(NO_SERIES);
         self.totals.push(Total { field, reading: values.reading(), files: 0 });

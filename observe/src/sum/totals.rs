@@ -7,7 +7,7 @@ use mmstats_core::read::{Scalar, Value, Verdict};
 
 use super::fold::Fold;
 use super::series::{NO_SERIES, Series, Total};
-use crate::field::FieldRef;
+use crate::field::{FieldRef, Grouping};
 use crate::file::File;
 use crate::format::{Scratch, Visitor};
 use crate::value::{Origin, WindowRate};
@@ -17,8 +17,9 @@ type Filter = Box<dyn Fn(&FieldRef<'_>) -> bool + Send>;
 
 /// Fields of many files, combined again and again.
 ///
-/// Fields combine if label, attributes, type, unit, kind and rule are the same. Damaged and
-/// retired fields are left out, and so are files that cannot be read. A constant that several
+/// Fields combine if their keys ([`FieldInfo::key`](crate::FieldInfo::key)) are equal: label,
+/// attributes, type, unit, kind and rule. Fields of one label that differ in another of these are
+/// several totals. Damaged and retired fields are left out, and so are files that cannot be read. A constant that several
 /// parts of an instance have counts once.
 ///
 /// While the files and their fields stay the same, an [`update`](Self::update) only
@@ -59,6 +60,13 @@ impl Totals {
     #[must_use]
     pub fn filtered(filter: impl Fn(&FieldRef<'_>) -> bool + Send + 'static) -> Self {
         Self { filter: Some(Box::new(filter)), ..Self::default() }
+    }
+
+    /// The same totals over all attributes: a family is one total, without attributes. Fields
+    /// still combine only if type, unit, kind and rule are the same.
+    #[must_use]
+    pub fn of_families(self) -> Self {
+        Self { series: Series::new(Grouping::Family), targets: Vec::new(), ..self }
     }
 
     /// Combines the values of the files now. Folded files are left out: `fold` has their
@@ -130,8 +138,12 @@ impl Totals {
                     }
                     // The lowest part gives it.
                     let here = (file.part(), all.len(), field.index());
+                    // Of a family each combination is a constant of its own.
+                    let one = (self.series.grouping() == Grouping::Family)
+                        .then(|| Box::from(field.attributes_text()));
+                    let key: (_, _, Option<Box<str>>) = (instance, series, one);
                     let (part, other_file, other_field) =
-                        *constants.entry((instance, series)).or_insert(here);
+                        *constants.entry(key.clone()).or_insert(here);
                     if other_file != all.len() {
                         if part <= here.0 {
                             continue;
@@ -141,7 +153,7 @@ impl Totals {
                             *to = NO_SERIES;
                             self.series.remove_file(series);
                         }
-                        constants.insert((instance, series), here);
+                        constants.insert(key, here);
                     }
                 }
                 *target = series;

@@ -6,9 +6,12 @@ use mmstats_core::merge::{HistogramSummary, Number};
 use mmstats_core::read::Histogram;
 use mmstats_core::{Buckets, DataType};
 
+use super::quantile::Quantile;
+
 /// Distribution of values.
 ///
-/// Counts are exact, and of integer values sum, minimum and maximum too.
+/// Counts are exact, and of integer values sum, minimum and maximum too. The values of an
+/// interval, [`since`](Self::since), have no minimum and no maximum.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistogramValue {
     float: bool,
@@ -105,22 +108,56 @@ impl HistogramValue {
         self.summary.sum()
     }
 
-    /// The mean; `None` if there is no value.
+    /// The mean; `None` if there is no value, or if the sum is not finite or is not possible with
+    /// these values: a lane's sum of integers is modulo 2^64.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
-        self.summary.mean()
+        self.summary.mean().filter(|mean| mean.is_finite() && self.is_possible(*mean))
     }
 
-    /// The smallest value; `None` if there is none.
+    /// Whether values in these buckets can have this mean.
+    #[allow(clippy::cast_precision_loss)] // Compared with a margin.
+    fn is_possible(&self, mean: f64) -> bool {
+        let (below, above) = (self.below.0 as f64, self.above.0 as f64);
+        let (mut low, mut high) = (0.0, 0.0);
+        if below > 0.0 {
+            low += if self.float { f64::NEG_INFINITY } else { 0.0 };
+            high += below * self.bound_below();
+        }
+        if above > 0.0 {
+            low += above * self.bound_above();
+            high += f64::INFINITY;
+        }
+        for (_, from, to, n) in self.buckets() {
+            (low, high) = (low + n as f64 * from, high + n as f64 * to);
+        }
+        let (min, max) = (self.min_f64(), self.max_f64());
+        let count = self.count() as f64;
+        let (low, high) = (low / count, high / count);
+        let (low, high) = (min.map_or(low, |x| x.max(low)), max.map_or(high, |x| x.min(high)));
+        let margin = 1e-9 * (mean.abs() + f64::MIN_POSITIVE);
+        // A hostile minimum may be above the maximum.
+        low > high || (low - margin..=high + margin).contains(&mean)
+    }
+
+    /// The smallest value; `None` if there is none, or if it is not known.
     #[must_use]
     pub fn min(&self) -> Option<Number> {
         self.summary.range().map(|(min, _)| min)
     }
 
-    /// The largest value; `None` if there is none.
+    /// The largest value; `None` if there is none, or if it is not known.
     #[must_use]
     pub fn max(&self) -> Option<Number> {
         self.summary.range().map(|(_, max)| max)
+    }
+
+    fn min_f64(&self) -> Option<f64> {
+        self.min().map(|min| min.as_f64()).filter(|min| !min.is_nan())
+    }
+
+    fn max_f64(&self) -> Option<f64> {
+        self.max().map(|max| max.as_f64()).filter(|max| !max.is_nan())
     }
 
     /// Whether the values are floats.
@@ -156,34 +193,56 @@ impl HistogramValue {
         })
     }
 
-    /// Maximum relative error of a quantile that lies in a bucket.
+    /// Maximum relative error of a [`Quantile::Value`].
     #[must_use]
     pub fn relative_error(&self) -> f64 {
         self.scheme().relative_error()
     }
 
-    /// The estimated `q`-quantile, `q` from 0 (minimum) to 1 (maximum); `None` if there is no
-    /// value, or if `q` is NaN.
+    /// The range `(low, high]` of the buckets: quantiles in it are within the
+    /// [relative error](Self::relative_error). `None` for an end beyond which there is no value.
+    #[must_use]
+    pub fn bounds(&self) -> (Option<f64>, Option<f64>) {
+        (
+            (self.below.0 > 0).then(|| self.bound_below()),
+            (self.above.0 > 0).then(|| self.bound_above()),
+        )
+    }
+
+    /// The upper bound of values below all buckets.
+    fn bound_below(&self) -> f64 {
+        self.below.1.map_or(f64::INFINITY, |number| self.scheme().bound(number))
+    }
+
+    /// The lower bound of values above all buckets.
+    fn bound_above(&self) -> f64 {
+        self.above.1.map_or(0.0, |number| self.scheme().bound(number))
+    }
+
+    /// The `q`-quantile, `q` from 0 (minimum) to 1 (maximum): an estimate, or a bound if it lies
+    /// beyond the buckets. `None` if there is no value, or if `q` is NaN.
     ///
     /// Source: Masson, Rim and Lee, "DDSketch", VLDB 2019; the rule is in FORMAT.md.
     #[must_use]
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    pub fn quantile(&self, q: f64) -> Option<f64> {
-        let (min, max) = self.summary.range().map(|(min, max)| (min.as_f64(), max.as_f64()))?;
+    pub fn quantile(&self, q: f64) -> Option<Quantile> {
         let count = self.count();
         if q.is_nan() || count == 0 {
             return None;
         }
+        let (min, max) = (self.min_f64(), self.max_f64());
         let rank = ((q.clamp(0.0, 1.0) * count as f64).ceil() as u128).clamp(1, count);
-        if rank == 1 {
-            return Some(min);
-        }
-        if rank == count {
-            return Some(max);
+        // Beyond the buckets only the ends are known, and all values if the ends are equal.
+        let same = min == max;
+        let low_end = min.filter(|_| rank == 1 || same);
+        let high_end = max.filter(|_| rank == count || same);
+        if let Some(end) = low_end.or(high_end) {
+            return Some(Quantile::Value(end));
         }
         let mut passed = self.below.0;
         if rank <= passed {
-            return Some(min);
+            let bound = self.bound_below();
+            return Some(Quantile::Below(max.map_or(bound, |max| max.min(bound))));
         }
         for (_, low, high, count) in self.buckets() {
             passed = passed.saturating_add(count);
@@ -197,10 +256,53 @@ impl HistogramValue {
                     2.0 * low / (1.0 + low / high)
                 };
                 // Not `clamp`: it panics if a hostile file has a minimum above the maximum.
-                return Some(estimate.max(min).min(max));
+                let estimate = min.map_or(estimate, |min| estimate.max(min));
+                return Some(Quantile::Value(max.map_or(estimate, |max| estimate.min(max))));
             }
         }
-        Some(max)
+        Some(Quantile::Above(self.bound_above()))
+    }
+
+    /// The values since `before`, an earlier reading of the same histogram; `None` if values are
+    /// missing now. Minimum and maximum are not known, unless `before` is empty.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Option<Self> {
+        if before.count() == 0 {
+            return Some(self.clone());
+        }
+        // A part that came later may have a lower scale or a smaller range, never the reverse.
+        let gone = |before: Option<i32>, now: Option<i32>| before.is_some() && now.is_none();
+        if self.float != before.float || before.scale < self.scale {
+            return None;
+        }
+        let mut before = before.clone();
+        before.coarsen(self.scale);
+        if gone(before.below.1, self.below.1) || gone(before.above.1, self.above.1) {
+            return None;
+        }
+        (before.below.1, before.above.1) = (self.below.1, self.above.1);
+        before.fold_ends();
+        let mut value = self.clone();
+        value.below.0 = value.below.0.checked_sub(before.below.0)?;
+        value.above.0 = value.above.0.checked_sub(before.above.0)?;
+        for (number, count) in &before.buckets {
+            let left = value.buckets.get_mut(number)?;
+            *left = left.checked_sub(*count)?;
+        }
+        value.buckets.retain(|_, count| *count > 0);
+        value.below.1 = value.below.1.filter(|_| value.below.0 > 0);
+        value.above.1 = value.above.1.filter(|_| value.above.0 > 0);
+        let count = self.count().checked_sub(before.count())?;
+        let sum = match (self.sum(), before.sum()) {
+            _ if count == 0 => HistogramSummary::EMPTY.sum(),
+            (Number::Unsigned(now), Number::Unsigned(before)) => {
+                // A lane's sum has wrapped around: no mean.
+                now.checked_sub(before).map_or(Number::Float(f64::NAN), Number::Unsigned)
+            }
+            (now, before) => Number::Float(now.as_f64() - before.as_f64()),
+        };
+        value.summary = HistogramSummary::new(count, sum, None);
+        Some(value)
     }
 
     fn scheme(&self) -> Buckets {
@@ -275,7 +377,7 @@ mod tests {
             for q in [0.0, 0.001, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0] {
                 let rank = ((q * values.len() as f64).ceil() as usize).max(1);
                 let exact = values[rank - 1] as f64;
-                let found = value.quantile(q).unwrap();
+                let found = value.quantile(q).unwrap().value().unwrap();
                 let allowed = value.relative_error() * exact + 1e-9;
                 assert!((found - exact).abs() <= allowed, "q {q}: {found}, exactly {exact}");
             }
@@ -294,9 +396,83 @@ mod tests {
             value.clone()
         };
         let value = set(Number::Unsigned(9_000), Number::Unsigned(7));
-        assert_eq!([0.0, 0.5, 1.0].map(|q| value.quantile(q)), [9_000.0, 7.0, 7.0].map(Some));
+        let found = [0.0, 0.5, 1.0].map(|q| value.quantile(q).unwrap());
+        assert_eq!(found, [9_000.0, 7.0, 7.0].map(Quantile::Value));
         let value = set(Number::Float(f64::NAN), Number::Float(f64::NAN));
-        assert!(value.quantile(0.5).is_some_and(|median| (20.0..40.0).contains(&median)));
+        let median = value.quantile(0.5).unwrap().value().unwrap();
+        assert!((20.0..40.0).contains(&median), "{median}");
+    }
+
+    /// Of values beyond the buckets only the smallest and the largest are known.
+    #[test]
+    fn quantile_beyond_buckets_is_bound() {
+        use Quantile::{Above, Below, Value};
+        let buckets = Buckets::integers(0.05, 1_000, 60_000);
+        let (low, high) = (buckets.bounds(0).1, buckets.bounds(buckets.elements() - 1).0);
+        let of = |values: &[u64], q| counted(buckets, values).quantile(q).unwrap();
+        let slow = [vec![120_000; 999], vec![1_800_000_000]].concat();
+        assert_eq!([0.5, 0.9, 0.999].map(|q| of(&slow, q)), [Above(high); 3]);
+        assert_eq!([0.0, 1.0].map(|q| of(&slow, q)), [120_000.0, 1_800_000_000.0].map(Value));
+        let fast = [vec![3; 9], vec![7; 9], vec![2_000]].concat();
+        assert_eq!([0.0, 0.3, 0.9].map(|q| of(&fast, q)), [Value(3.0), Below(low), Below(low)]);
+        assert_eq!((of(&fast, 1.0), of(&[3, 5, 7], 0.5)), (Value(2_000.0), Below(7.0)));
+        // All values are equal, so each is known.
+        assert_eq!((of(&[0; 9], 0.5), of(&[1 << 40; 9], 0.5)), (Value(0.0), Value(2_f64.powi(40))));
+    }
+
+    /// Difference of two readings, whatever ranges and scales were added in between: as if the
+    /// new values had been recorded by themselves, in the buckets of the sum.
+    #[test]
+    fn since_is_histogram_of_new_values() {
+        let schemes = [
+            Buckets::integers(0.05, 100, 1 << 20),
+            Buckets::integers(0.2, 1, 1 << 40),
+            Buckets::integers(0.01, 1_000, 100_000),
+        ];
+        for (seed, old, new) in [(1, 0, 1), (2, 1, 0), (3, 0, 2), (4, 2, 1), (5, 0, 0), (6, 1, 2)] {
+            let up = |seed| random(seed, 500).into_iter().map(|n| n + 2).collect::<Vec<_>>();
+            let (first, more) = (up(seed), up(seed + 100));
+            let before = counted(schemes[old], &first);
+            let mut after = before.clone();
+            after.merge(&counted(schemes[new], &more));
+            let gained = after.since(&before).unwrap();
+            assert_eq!((gained.count(), gained.min(), gained.max()), (500, None, None));
+            let sum: u64 = more.iter().sum();
+            assert_eq!(gained.sum(), Number::Unsigned(sum.into()));
+            let all = gained.buckets().map(|b| b.3).sum::<u128>() + gained.below() + gained.above();
+            assert_eq!(all, 500);
+            for (_, low, high, count) in gained.buckets() {
+                #[allow(clippy::cast_precision_loss)]
+                let inside = |n: &&u64| low < **n as f64 && **n as f64 <= high;
+                assert_eq!(count, more.iter().filter(inside).count() as u128, "{low}..{high}");
+            }
+            assert_eq!(before.since(&after), None);
+            assert_eq!(after.since(&after).unwrap().count(), 0);
+            assert_eq!(after.since(&after).unwrap().quantile(0.5), None);
+        }
+    }
+
+    #[test]
+    fn mean_of_impossible_sum_is_none() {
+        let buckets = Buckets::integers(0.05, 1, 1 << 50);
+        let mut value = counted(buckets, &[10, 1_000, 1_000]);
+        assert_eq!(value.mean(), Some(670.0));
+        let ends = Some((Number::Unsigned(10), Number::Unsigned(1_000)));
+        for sum in [Number::Unsigned(1_000), Number::Unsigned(3_001), Number::Float(f64::NAN)] {
+            // Of an interval the buckets decide.
+            for ends in [ends, None] {
+                value.summary = HistogramSummary::new(3, sum, ends);
+                assert_eq!(value.mean(), None, "{sum:?}");
+            }
+        }
+        let mut wrapped = counted(buckets, &[1 << 49; 4]);
+        wrapped.summary = HistogramSummary::new(4, Number::Unsigned(5), None);
+        assert_eq!(wrapped.mean(), None);
+        // Negative values have no lower bound.
+        let below = HistogramValue { float: true, below: (2, Some(0)), ..HistogramValue::new() };
+        let sum = |x| HistogramSummary::new(2, Number::Float(x), None);
+        let mean = |x| HistogramValue { summary: sum(x), ..below.clone() }.mean();
+        assert_eq!((mean(-1e9), mean(2.0), mean(2.5)), (Some(-5e8), Some(1.0), None));
     }
 
     #[test]

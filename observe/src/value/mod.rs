@@ -1,13 +1,16 @@
 //! Values that the reader owns, and verdicts on them.
 
 mod histogram;
+mod interval;
 mod owned;
+mod quantile;
 mod rate;
 mod summary;
 mod verdict;
 
 pub use histogram::HistogramValue;
 pub use owned::{EachValue, OwnedValue, Reading};
+pub use quantile::Quantile;
 pub use rate::{rate, timer_mean};
 pub use summary::{Event, EventLine, StateValue, WindowRate};
 pub use verdict::{Origin, Tally, Verdict};

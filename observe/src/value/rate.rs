@@ -6,10 +6,10 @@ use mmstats_core::Kind;
 
 use super::owned::{OwnedValue, Reading};
 
-/// Increments of a counter, or durations of a timer, per second.
+/// Increments of a counter per second; durations of a timer, or values of a histogram or average.
 ///
-/// `None` if a reading is not consistent, no time has passed, the field is not a counter with a
-/// single number or a timer, or the value went down: the program was restarted, or one of
+/// `None` if a reading is not consistent, no time has passed, the field is of another kind or not
+/// a single value, or the value went down: the program was restarted, or one of
 /// several ended (and was not [folded](crate::Fold)).
 ///
 /// ```
@@ -22,7 +22,6 @@ use super::owned::{OwnedValue, Reading};
 /// assert_eq!(rate(Some(Kind::Counter), &counted(10), &counted(3), second), None);
 /// ```
 #[must_use]
-#[allow(clippy::cast_precision_loss)] // a rate is a float
 pub fn rate(
     kind: Option<Kind>,
     before: &Reading,
@@ -33,21 +32,11 @@ pub fn rate(
     if seconds <= 0.0 || !before.is_consistent() || !after.is_consistent() {
         return None;
     }
-    let difference = match (kind?, before.value.as_ref()?.only(), after.value.as_ref()?.only()) {
-        (Kind::Counter, OwnedValue::Unsigned(before), OwnedValue::Unsigned(after)) => {
-            after.checked_sub(*before)? as f64
-        }
-        (Kind::Counter, before, after) => {
-            let difference = after.as_f64()? - before.as_f64()?;
-            // Also false for NaN.
-            (difference >= 0.0).then_some(difference)?
-        }
-        (Kind::Timer, OwnedValue::Timer(before), OwnedValue::Timer(after)) => {
-            after.count.checked_sub(before.count)? as f64
-        }
-        _ => return None,
-    };
-    Some(difference / seconds)
+    if !matches!(kind?, Kind::Counter | Kind::Timer | Kind::Histogram | Kind::Average) {
+        return None;
+    }
+    let gained = after.value.as_ref()?.since(before.value.as_ref()?)?;
+    Some(gained.counted()? / seconds)
 }
 
 /// Mean of the durations between two readings of a timer, in nanoseconds.
@@ -59,7 +48,10 @@ pub fn timer_mean(before: &Reading, after: &Reading) -> Option<f64> {
         return None;
     }
     match (before.value.as_ref()?.only(), after.value.as_ref()?.only()) {
-        (OwnedValue::Timer(before), OwnedValue::Timer(after)) => after.since(before)?.mean(),
+        (before @ OwnedValue::Timer(_), after) => match after.since(before)? {
+            OwnedValue::Timer(gained) => gained.mean(),
+            _ => None,
+        },
         _ => None,
     }
 }

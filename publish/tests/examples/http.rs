@@ -67,7 +67,8 @@ fn kill_keeps_events_and_quantiles() {
         let latency = seen.series("histogram", "http.latency", &[("route", route)]);
         let Some(OwnedValue::Histogram(latency)) = latency else { panic!("{latency:?}") };
         assert_eq!(latency.count(), count);
-        let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|q| latency.quantile(q).unwrap());
+        let [p50, p99, p999] =
+            [0.5, 0.99, 0.999].map(|q| latency.quantile(q).unwrap().value().unwrap());
         let [min, max] = [latency.min(), latency.max()].map(|v| v.unwrap().as_f64());
         assert!(0.0 < min && min <= p50 && p50 <= p99 && p99 <= p999 && p999 <= max);
         assert!(latency.relative_error() <= 0.02);

@@ -139,7 +139,7 @@ fn further(file: &File, number: u32, clock: bool) {
         let sizes = histogram("sizes");
         assert_eq!((sizes.count(), sizes.sum()), (count, Number::Unsigned(sum.into())));
         assert_eq!(sizes.max(), Some(Number::Unsigned(n.into())));
-        let median = sizes.quantile(0.5).unwrap();
+        let median = sizes.quantile(0.5).unwrap().value().unwrap();
         assert!((median / (n as f64 / 2.0) - 1.0).abs() <= sizes.relative_error(), "{median}");
         let halves = histogram("halves");
         assert_eq!((halves.count(), halves.sum()), (count, Number::Float(sum as f64 / 2.0)));
