@@ -34,7 +34,7 @@ fn documents(directory: &Path) -> Vec<(&'static str, Value)> {
         ("show", &["show", "--json", "--lanes", &damaged]),
         ("show", &["show", "--json", &first, &second]),
         ("poll", &["poll", "--json", "-c2", "-d0.01", "*", &kinds]),
-        ("poll", &["poll", "--json", "-c1", "*", &damaged, &legacy]),
+        ("poll", &["poll", "--json", "-c1", "-d0.01", "*", &damaged, &legacy]),
         ("events", &["events", "--json", &damaged]),
     ] {
         documents.extend(lines(directory, arguments).map(|document| (command, document)));
@@ -73,19 +73,11 @@ fn schema_refuses_changed_output() {
             }
         }
     }
-    accepted.retain(|place| !place.starts_with("poll.fields - "));
     let accepted: Vec<&str> = accepted.iter().map(String::as_str).collect();
     let optional = [
-        "poll.fields.hits.rate.value - 300",
-        "poll.fields.hits.rate.value - 60",
-        // Without its kind an average less a key looks like rates.
-        "poll.fields.mean.value - count",
-        "poll.fields.mean.value - mean",
-        "poll.fields.mean.value - sum",
-        "poll.fields.phase.value - busy",
-        "poll.fields.recent.value - count",
-        "poll.fields.recent.value - mean",
-        "poll.fields.recent.value - sum",
+        "poll.fields[].value - 300",
+        "poll.fields[].value - 60",
+        "poll.fields[].value - busy",
         "show.files[] - parts",
         "show.files[].fields[] - lane",
         "show.files[].fields[].attributes - code",

@@ -240,7 +240,7 @@ fn output_about_hostile_image_is_harmless() {
         &["show", "--all", "-v"],
         &["show", "--all", "--json"],
         &["show", "--all", "--lanes"],
-        &["poll", "-c1", "*"],
+        &["poll", "-c1", "-d0.01", "*"],
         &["events"],
         &["events", "--json"],
         &["clean", "--dry-run"],
@@ -310,7 +310,7 @@ fn bad_files_are_reported_and_good_ones_shown() {
             let path = at(name);
             let mut arguments = vec![command];
             if command == "poll" {
-                arguments.extend(["-c1", "max"]);
+                arguments.extend(["-c1", "-d0.01", "max"]);
             }
             let good = at("good.mmst");
             arguments.push(path.to_str().unwrap());

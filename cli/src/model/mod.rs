@@ -1,7 +1,7 @@
 //! The programs that were selected, and their fields as rows.
 
 pub(crate) mod globs;
-pub(crate) mod progress;
+pub(crate) mod kin;
 pub(crate) mod row;
 pub(crate) mod selection;
 

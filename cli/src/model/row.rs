@@ -1,10 +1,13 @@
 //! Fields of programs with their values, as the commands show them.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use mmstats_observe::{
-    Damage, FieldInfo, FieldRef, File, Kind, OwnedValue, Program, Reading, Verdict,
+    Damage, FieldInfo, FieldKey, FieldRef, File, Kind, OwnedValue, Program, Reading, Verdict,
 };
+
+use super::kin::{Qualifier, qualifiers};
 
 /// A program and its fields.
 pub(crate) struct Section<'a> {
@@ -23,11 +26,14 @@ pub(crate) struct Row {
     pub(crate) lane: Option<(u32, u32)>,
     pub(crate) value: Option<OwnedValue>,
     pub(crate) verdict: Verdict,
+    /// What tells the field from others of the program with its label and attributes.
+    pub(crate) qualifier: Qualifier,
 }
 
 impl Row {
     fn new(field: Rc<FieldInfo>, lane: Option<(u32, u32)>, reading: Reading) -> Self {
-        Self { field, lane, value: reading.value, verdict: reading.verdict }
+        let (value, verdict) = (reading.value, reading.verdict);
+        Self { field, lane, value, verdict, qualifier: Qualifier::default() }
     }
 
     fn combined(field: FieldInfo, reading: Reading) -> Self {
@@ -82,6 +88,42 @@ impl Row {
     }
 }
 
+/// Sets the qualifiers of fields that share a name and do not combine.
+fn qualify(mut rows: Vec<Row>) -> Vec<Row> {
+    fn name(row: &Row) -> Option<(&str, &str)> {
+        let field = &row.field;
+        (!field.label.is_empty()).then_some((&field.label, &field.attributes))
+    }
+    let mut counts: HashMap<(&str, &str), u32> = HashMap::new();
+    rows.iter().filter_map(name).for_each(|name| *counts.entry(name).or_default() += 1);
+    // The fields of each name that several rows have, and the places of all their rows.
+    let mut groups: HashMap<(&str, &str), (Vec<&FieldInfo>, HashMap<FieldKey, usize>)> =
+        HashMap::new();
+    let mut places = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        let Some(name) = name(row).filter(|name| counts[name] > 1) else { continue };
+        if row.verdict != Verdict::Retired {
+            let (fields, by_key) = groups.entry(name).or_default();
+            let place = *by_key.entry(row.field.key()).or_insert_with(|| {
+                fields.push(&row.field);
+                fields.len() - 1
+            });
+            places.push((number, name, place));
+        }
+    }
+    groups.retain(|_, (fields, _)| fields.len() > 1);
+    let known: HashMap<_, _> =
+        groups.iter().map(|(name, (fields, _))| (*name, qualifiers(fields))).collect();
+    let found: Vec<(usize, Qualifier)> = places
+        .into_iter()
+        .filter_map(|(number, name, place)| Some((number, known.get(&name)?[place].clone())))
+        .collect();
+    for (number, qualifier) in found {
+        rows[number].qualifier = qualifier;
+    }
+    rows
+}
+
 /// The fields of a program, combined over lanes and parts by the rule of each.
 pub(crate) fn combined(program: &Program<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -104,7 +146,7 @@ pub(crate) fn combined(program: &Program<'_>) -> Vec<Row> {
             }
         }
     }
-    rows
+    qualify(rows)
 }
 
 /// The fields of a program, one row for each lane that was ever used.
@@ -134,7 +176,7 @@ pub(crate) fn by_lane(program: &Program<'_>) -> Vec<Row> {
             lane_rows(file, &field, &lanes, &mut rows);
         }
     }
-    rows
+    qualify(rows)
 }
 
 /// Maximum memory for the values of all lanes of one file, in bytes, about. Past it one lane is
@@ -177,7 +219,8 @@ impl Row {
         field.unit = unit.into();
         field.help = "Line one.\nLine\u{1b} two.".into();
         let verdict = if value.is_some() { Verdict::Consistent } else { Verdict::Absent };
-        Self { field: Rc::new(field), lane: None, value, verdict }
+        let qualifier = Qualifier::default();
+        Self { field: Rc::new(field), lane: None, value, verdict, qualifier }
     }
 
     /// The same with a change of its field.

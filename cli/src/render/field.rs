@@ -1,16 +1,17 @@
 //! A field as lines.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anstyle::Style;
-use mmstats_observe::{Kind, Level, OwnedValue, Verdict};
+use mmstats_observe::{Level, OwnedValue, Verdict};
 
 use crate::model::row::Row;
 use crate::output::{Line, style};
-use crate::text::{escape, human};
-use crate::value::{buckets, is_number, shows_unit, to_human, to_plain};
+use crate::text::{escape, time};
+use crate::value::{Moment, buckets, is_number, moment, shows_unit, to_human, to_plain};
 
-/// `requests{code="200"}[3]`: with attributes, and the lane if the value is of one.
+/// `requests{code="200"}[3]`: with attributes, and the lane if the value is of one. Behind the
+/// name of fields that share it stands what tells them apart: `lag (seconds)`.
 pub(crate) fn name(row: &Row) -> String {
     let mut name = match row.field.label.as_str() {
         "" => "(damaged field)".to_owned(),
@@ -22,6 +23,9 @@ pub(crate) fn name(row: &Row) -> String {
         .collect::<Vec<_>>();
     if !items.is_empty() {
         name.push_str(&format!("{{{}}}", items.join(",")));
+    }
+    if !row.qualifier.words.is_empty() {
+        name.push_str(&format!(" ({})", escape::text(&row.qualifier.words.join(", "))));
     }
     match row.lane {
         None => {}
@@ -62,7 +66,7 @@ impl Columns {
 /// A value that is aligned at the right; `None` for texts, times and the like.
 fn number(row: &Row) -> Option<String> {
     let value = row.value.as_ref().filter(|value| is_number(value))?;
-    if creation_time(row).is_some() || row.field.properties.kind() == Some(Kind::Timestamp) {
+    if creation_time(row).is_some() || moment(&row.field, value).is_some() {
         return None;
     }
     Some(if row.is_standard() {
@@ -80,31 +84,15 @@ fn creation_time(row: &Row) -> Option<String> {
     }
     let seconds = row.value.as_ref()?.as_f64().filter(|s| (1e6..1e11).contains(s))?;
     #[allow(clippy::cast_possible_truncation)] // In range; the fraction is not shown.
-    local(i128::from(seconds as i64) * 1_000_000_000, "%Y-%m-%d %H:%M:%S %Z")
+    time::date(i128::from(seconds as i64) * 1_000_000_000)
 }
 
-/// The value of a timestamp, in nanoseconds since 1970.
-fn timestamp(row: &Row) -> Option<i128> {
-    match row.value.as_ref().filter(|_| row.field.properties.kind() == Some(Kind::Timestamp))? {
-        OwnedValue::Unsigned(n) => i128::try_from(*n).ok(),
-        OwnedValue::Signed(n) => Some(*n),
-        _ => None,
+/// The moment that a value stands for, as text.
+fn moment_text(row: &Row, now: SystemTime) -> Option<String> {
+    match moment(&row.field, row.value.as_ref()?)? {
+        Moment::Timestamp(at) => Some(time::ago(at, now)),
+        Moment::Epoch(at) => time::date(at),
     }
-}
-
-/// `3m 12s ago`, or `in 3m 12s`.
-fn ago(nanoseconds: i128, now: SystemTime) -> String {
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let past = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX).saturating_sub(nanoseconds);
-    let seconds = u64::try_from(past.unsigned_abs() / 1_000_000_000).unwrap_or(u64::MAX);
-    let age = human::age(Duration::from_secs(seconds));
-    if past >= 0 { format!("{age} ago") } else { format!("in {age}") }
-}
-
-/// The local time, formatted as by `strftime`; `nanoseconds` since 1970.
-fn local(nanoseconds: i128, format: &str) -> Option<String> {
-    let time = jiff::Timestamp::from_nanosecond(nanoseconds).ok()?;
-    Some(time.to_zoned(jiff::tz::TimeZone::system()).strftime(format).to_string())
 }
 
 /// A long name on lines of its own.
@@ -166,8 +154,7 @@ fn push_value(line: &mut Line, row: &Row, columns: Columns) {
             }
         }
         (Some(value), None) => {
-            let age = timestamp(row).map(|time| ago(time, columns.now));
-            let text = age.or_else(|| creation_time(row));
+            let text = moment_text(row, columns.now).or_else(|| creation_time(row));
             line.plain(text.unwrap_or_else(|| to_human(value, &row.field.unit)));
         }
         (None, _) => {
@@ -200,8 +187,8 @@ fn description(row: &Row) -> String {
     if let Some(value) = row.value.as_ref() {
         let exact = to_plain(value);
         let shown = number(row).map(|number| number.replace(',', ""));
-        if let Some(time) = timestamp(row) {
-            let local = local(time, "%Y-%m-%d %H:%M:%S.%3f %Z; ").unwrap_or_default();
+        if let Some(Moment::Timestamp(at)) = moment(field, value) {
+            let local = time::local(at, "%Y-%m-%d %H:%M:%S.%3f %Z; ").unwrap_or_default();
             text.push_str(&format!("; {local}exactly {exact}"));
         } else if is_number(value) && shown.as_ref() != Some(&exact) {
             text.push_str(&format!("; exactly {exact}"));
@@ -214,6 +201,10 @@ fn description(row: &Row) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use mmstats_observe::Kind;
+
     use super::*;
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
@@ -295,6 +286,27 @@ mod tests {
             verbose.contains("1970") && verbose.ends_with("; exactly 180000000000"),
             "{verbose}"
         );
+    }
+
+    /// As a duration the moment would be 20,786 days.
+    #[test]
+    fn field_shows_seconds_since_1970_as_date() {
+        let of = |unit: &str, value| {
+            let row = Row::for_test("started", unit, Some(value));
+            row.with_field(|field| field.properties = field.properties.with_kind(Kind::Gauge))
+        };
+        let shown = |row: &Row| text(&field(row, Columns::new(&[row], NOW), false)).remove(0);
+        for row in [
+            of("seconds", OwnedValue::F64(1_795_963_609.5)),
+            of("milliseconds", OwnedValue::Unsigned(1_795_963_609_500)),
+            of("nanoseconds", OwnedValue::Signed(1_795_963_609_500_000_000)),
+        ] {
+            assert!(shown(&row).starts_with("  started  2026-11-"), "{}", shown(&row));
+        }
+        assert_eq!(shown(&of("seconds", OwnedValue::Unsigned(86_400))), "  started  1d 0h");
+        assert!(!shown(&of("bytes", OwnedValue::Unsigned(1_795_963_609))).contains("2026"));
+        let counter = Row::for_test("busy", "seconds", Some(OwnedValue::Unsigned(1_795_963_609)));
+        assert!(!shown(&counter).contains("2026"), "a counter is no moment");
     }
 
     #[test]

@@ -52,6 +52,24 @@ pub(crate) fn float(x: f64) -> String {
     }
 }
 
+/// A plain decimal number: three decimals, more if it is small, so that four digits are left; an
+/// exponent below 1e-12.
+pub(crate) fn decimal(x: f64) -> String {
+    let size = x.abs();
+    if !x.is_finite() {
+        return non_finite(x).to_owned();
+    }
+    if size > 0.0 && size < 1e-12 {
+        return format!("{x:e}");
+    }
+    let mut decimals = 3;
+    let mut scaled = size;
+    while scaled > 0.0 && scaled < 1.0 {
+        (decimals, scaled) = (decimals + 1, scaled * 10.0);
+    }
+    format!("{x:.decimals$}")
+}
+
 /// NaN and the infinities, in text and in JSON.
 pub(crate) const fn non_finite(x: f64) -> &'static str {
     if x.is_nan() {
@@ -219,6 +237,21 @@ mod tests {
             (1.8e19, "15.6125 EiB"),
         ] {
             assert_eq!(size(x), want);
+        }
+    }
+
+    #[test]
+    fn decimal_keeps_small_values() {
+        for (x, want) in [
+            (0.0, "0.000"),
+            (1_234.5, "1234.500"),
+            (0.5, "0.5000"),
+            (0.000_001_234_5, "0.000001234"),
+            (-0.000_25, "-0.0002500"),
+            (3e-20, "3e-20"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(decimal(x), want);
         }
     }
 

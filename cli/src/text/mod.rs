@@ -2,4 +2,5 @@
 
 pub(crate) mod escape;
 pub(crate) mod human;
+pub(crate) mod time;
 pub(crate) mod unit;

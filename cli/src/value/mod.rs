@@ -3,9 +3,10 @@
 mod human;
 mod plain;
 
-use mmstats_observe::{OwnedValue, StateValue};
+use mmstats_observe::{FieldInfo, Kind, OwnedValue, Quantile, StateValue};
 
 use crate::text::escape;
+use crate::text::unit::UnitForm;
 
 pub(crate) use self::human::{buckets, shows_unit, to_human};
 pub(crate) use self::plain::to_plain;
@@ -26,11 +27,49 @@ pub(crate) const fn is_number(value: &OwnedValue) -> bool {
     )
 }
 
-/// The number that stands for a value in a table: a mean, the quantile 0.99, the rate over the
-/// first window.
+/// A point in time, in nanoseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Of a timestamp.
+    Timestamp(i128),
+    /// Of a gauge with a unit of time: its value is that long after 1970.
+    Epoch(i128),
+}
+
+/// The moment that a value stands for, if it does: a timestamp, or a gauge whose duration would be
+/// from 2001-09-09 to 2065-01-24 if it began in 1970.
+pub(crate) fn moment(field: &FieldInfo, value: &OwnedValue) -> Option<Moment> {
+    match field.properties.kind() {
+        Some(Kind::Timestamp) => match value {
+            OwnedValue::Unsigned(n) => i128::try_from(*n).ok().map(Moment::Timestamp),
+            OwnedValue::Signed(n) => Some(Moment::Timestamp(*n)),
+            _ => None,
+        },
+        Some(Kind::Gauge | Kind::Info) | None if is_number(value) => {
+            let UnitForm::Time(unit) = UnitForm::from_unit(&field.unit) else { return None };
+            let seconds = (value.as_f64()? * unit).round();
+            #[allow(clippy::cast_possible_truncation)] // In range.
+            (1e9..3e9)
+                .contains(&seconds)
+                .then(|| Moment::Epoch(i128::from(seconds as i64) * 1_000_000_000))
+        }
+        _ => None,
+    }
+}
+
+/// A quantile as text: a value as `text` writes it, or a bound behind `>` or `<=`.
+pub(crate) fn quantile(quantile: Quantile, text: impl FnOnce(f64) -> String) -> String {
+    let sign = match quantile {
+        Quantile::Value(_) => "",
+        Quantile::Below(_) => "<=",
+        Quantile::Above(_) => ">",
+    };
+    format!("{sign}{}", text(quantile.number()))
+}
+
+/// The number that stands for a value in a table: a mean, or the rate over the first window.
 pub(crate) fn main_number(value: &OwnedValue) -> Option<f64> {
     match value {
-        OwnedValue::Histogram(value) => value.quantile(0.99),
         OwnedValue::Average(value) | OwnedValue::Window(value) => value.mean(),
         OwnedValue::Rate(value) => value.first()?.rate,
         _ => None,

@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
-use mmstats_observe::Kind;
+use mmstats_observe::{Kind, Verdict};
 
-use crate::model::progress::Progress;
 use crate::model::row::Row;
 
 /// All rows at one time.
@@ -19,15 +18,16 @@ impl Snapshot {
         if !matches!(row.field.properties.kind(), Some(Kind::Counter | Kind::Timer)) {
             return None;
         }
-        let old = previous.rows.iter().find(|old| series(old) == series(row))?;
-        let before = Progress::from_value(old.value.as_ref()?)?;
-        let (gain, _) = Progress::from_value(row.value.as_ref()?)?.gained(Some(&before))?;
+        let is_same = |old: &&Row| {
+            let names = old.field.label == row.field.label && old.lane == row.lane;
+            names && old.field.key() == row.field.key()
+        };
+        let old = previous.rows.iter().find(is_same)?;
+        if old.verdict != Verdict::Consistent || row.verdict != Verdict::Consistent {
+            return None;
+        }
+        let gain = row.value.as_ref()?.since(old.value.as_ref()?)?.counted()?;
         let span = self.at.duration_since(previous.at).as_secs_f64();
         (span > 0.0).then(|| gain / span)
     }
-}
-
-/// Identity of a row.
-fn series(row: &Row) -> (&str, &str, Option<(u32, u32)>) {
-    (&row.field.label, &row.field.attributes, row.lane)
 }

@@ -2,72 +2,129 @@
 
 use std::time::UNIX_EPOCH;
 
-use mmstats_observe::Kind;
-use serde::{Serialize, Serializer};
+use mmstats_observe::{Kind, OwnedValue};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use super::sample::{Column, ColumnValue, Sample};
-use crate::json::JsonValue;
+use super::column::{Cell, Column, Interval};
+use super::sample::Sample;
+use crate::json::{Float, JsonValue, Quantiles};
 
 /// A row.
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 pub(super) struct Document<'a> {
     time: f64,
     seconds: Option<f64>,
     programs: usize,
-    #[serde(serialize_with = "fields")]
-    fields: (&'a [Column], &'a [ColumnValue]),
+    fields: Vec<Field<'a>>,
 }
 
 impl<'a> Document<'a> {
     pub(super) fn new(columns: &'a [Column], sample: &'a Sample) -> Self {
+        let fields = columns.iter().zip(&sample.cells);
         Self {
             time: sample.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             seconds: sample.elapsed.map(|elapsed| elapsed.as_secs_f64()),
             programs: sample.programs,
-            fields: (columns, &sample.values),
+            fields: fields.map(|(column, cell)| Field(column, cell)).collect(),
         }
     }
 }
 
-/// A map by label.
-fn fields<S: Serializer>(
-    (columns, values): &(&[Column], &[ColumnValue]),
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(columns.iter().zip(*values).map(|(column, value)| {
-        (&*column.label, Field { unit: &column.unit, value: FieldValue::new(column, value) })
-    }))
-}
+struct Field<'a>(&'a Column, &'a Cell);
 
-#[derive(Serialize)]
-struct Field<'a> {
-    unit: &'a str,
-    #[serde(flatten)]
-    value: FieldValue<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum FieldValue<'a> {
-    Rate { rate: Option<f64> },
-    Timer { rate: Option<f64>, mean_seconds: Option<f64> },
-    Value { value: Option<JsonValue<'a>> },
-}
-
-impl<'a> FieldValue<'a> {
-    fn new(column: &Column, value: &'a ColumnValue) -> Self {
-        // JSON has no NaN and no infinities.
-        let finite = |x: f64| x.is_finite().then_some(x);
-        match value {
-            ColumnValue::Rate(rate) => Self::Rate { rate: finite(*rate) },
-            ColumnValue::Value(value) => Self::Value { value: Some(JsonValue(value)) },
-            ColumnValue::Timer(rate, mean) => {
-                Self::Timer { rate: finite(*rate), mean_seconds: *mean }
+impl Serialize for Field<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(column, cell) = self;
+        let field = &column.field;
+        let mut s = serializer.serialize_map(None)?;
+        s.serialize_entry("label", &field.label)?;
+        s.serialize_entry("type", &field.shape().to_string())?;
+        s.serialize_entry("kind", field.kind_name())?;
+        s.serialize_entry("unit", &field.unit)?;
+        s.serialize_entry("aggregation", &field.properties.aggregation().to_string())?;
+        match column.counting() {
+            None => {
+                let value = cell.total.as_ref().map(|value| JsonValue(value.only()));
+                s.serialize_entry("value", &value)?;
             }
-            ColumnValue::Missing => match column.kind {
-                Some(Kind::Counter | Kind::Timer) => Self::Rate { rate: None },
-                _ => Self::Value { value: None },
-            },
+            Some(kind) => {
+                let interval = cell.interval.as_ref();
+                s.serialize_entry("rate", &interval.map(|interval| finite(interval.rate)))?;
+                distribution(kind, interval, &mut s)?;
+                s.serialize_entry("total", &cell.total.as_ref().map(Total))?;
+            }
         }
+        s.serialize_entry("verdict", cell.verdict.name())?;
+        s.end()
     }
+}
+
+/// Mean and quantiles of what was counted in the interval.
+fn distribution<M: serde::ser::SerializeMap>(
+    kind: Kind,
+    interval: Option<&Interval>,
+    s: &mut M,
+) -> Result<(), M::Error> {
+    let counts = interval.map(|interval| &interval.counts);
+    match (kind, counts) {
+        (Kind::Timer, counts) => {
+            let mean = match counts {
+                Some(OwnedValue::Timer(timer)) => timer.mean(),
+                _ => None,
+            };
+            s.serialize_entry("mean_seconds", &mean.map(|mean| finite(mean / 1e9)))?;
+        }
+        (Kind::Average, counts) => {
+            let mean = match counts {
+                Some(OwnedValue::Average(average)) => average.mean(),
+                _ => None,
+            };
+            s.serialize_entry("mean", &mean.map(finite))?;
+        }
+        (Kind::Histogram, Some(OwnedValue::Histogram(histogram))) => {
+            s.serialize_entry("mean", &histogram.mean().map(finite))?;
+            s.serialize_entry("quantiles", &Quantiles(histogram))?;
+        }
+        (Kind::Histogram, _) => {
+            s.serialize_entry("mean", &())?;
+            s.serialize_entry("quantiles", &())?;
+        }
+        _ => return Ok(()),
+    }
+    let over = match interval {
+        None => None,
+        Some(interval) if interval.over_life => Some("life"),
+        Some(_) => Some("interval"),
+    };
+    s.serialize_entry("over", &over)
+}
+
+/// All that was counted: a number, or count, sum and mean.
+struct Total<'a>(&'a OwnedValue);
+
+impl Serialize for Total<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (count, sum, mean) = match self.0 {
+            OwnedValue::Timer(timer) => {
+                (OwnedValue::Unsigned(timer.count), OwnedValue::Unsigned(timer.sum), timer.mean())
+            }
+            OwnedValue::Histogram(histogram) => {
+                (OwnedValue::Unsigned(histogram.count()), histogram.sum().into(), histogram.mean())
+            }
+            OwnedValue::Average(average) => {
+                (OwnedValue::F64(average.count), OwnedValue::F64(average.sum), average.mean())
+            }
+            value => return JsonValue(value).serialize(serializer),
+        };
+        let mut s = serializer.serialize_map(Some(3))?;
+        s.serialize_entry("count", &JsonValue(&count))?;
+        s.serialize_entry("sum", &JsonValue(&sum))?;
+        s.serialize_entry("mean", &mean.map(Float))?;
+        s.end()
+    }
+}
+
+/// JSON has no NaN and no infinities.
+fn finite(x: f64) -> Option<f64> {
+    x.is_finite().then_some(x)
 }

@@ -1,8 +1,12 @@
 //! `mmstats poll`: rows of rates and values, like vmstat.
 
+mod column;
 mod json;
+mod pattern;
 mod sample;
+mod series;
 mod table;
+mod texts;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -11,7 +15,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use self::json::Document;
-use self::sample::{Pattern, Sample, Sampler};
+use self::pattern::Pattern;
+use self::sample::{Sample, Sampler};
 use super::args::{exit_codes, seconds};
 use crate::json::write_line;
 use crate::model::globs;
@@ -22,13 +27,20 @@ use crate::text::escape;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
-    "Counters are shown as rates per second, gauges as values, timers as a rate and the mean\n",
-    "duration. Values are summed over all live programs that match. As with vmstat, the first\n",
-    "row is the average since the programs started; each later row covers the time since the\n",
-    "row before. Programs that start meanwhile are added, those that end are removed; poll ends\n",
-    "with the last named program.\n",
+    "Each row covers the time since the row before; the first row comes after one DELAY, so that\n",
+    "`-c 1` is one interval. Counters are shown as rates per second; timers and averages as a rate\n",
+    "and the mean of the interval; histograms as a rate and the quantiles 0.5 and 0.99 of the\n",
+    "interval; other fields as their value. In the first row durations and values of a field that\n",
+    "counted nothing in the interval are those of its whole life, and the header says so.\n",
+    "\nFields of one label are combined over attributes, threads and all live programs that match,\n",
+    "if unit, type, kind and rule are the same. Else they have columns of their own, with a word\n",
+    "that tells them apart: `lag(seconds)`. Programs that start meanwhile are added, those that\n",
+    "end are removed; poll ends with the last named program.\n",
+    "\nA quantile beyond the buckets of its histogram is `>60` or `<=0.001`. No value is `-`: nothing\n",
+    "was counted, or it is not known, because a value went down or could not be read.\n",
     "\nThe header is repeated once a screen, in a pipe every 20 rows. In a pipe numbers have no\n",
-    "grouping and no units: bytes, seconds, per second; no value is `-`.\n",
+    "grouping and no units: bytes, seconds, per second, and in a column whose head has a unit\n",
+    "that unit; a timestamp is seconds since 1970.\n",
     "\nExamples:\n",
     "  mmstats poll requests,errors\n",
     "  mmstats poll -d 5 -c 12 -p http. 'requests,latency' 1234\n",
@@ -76,13 +88,18 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
     let mut table = table::Table::new(&args.prefix);
     let (start, mut rows) = (Instant::now(), 0_u64);
     loop {
+        rows += 1;
+        wait_for_row(start, args.delay, rows);
+        sample = sampler.sample();
+        // A file may be truncated meanwhile.
+        problem_log.report_new(&sampler.observer, output);
+        let columns = &sampler.columns.all;
         if args.json {
-            write_line(output, &Document::new(&sampler.columns, &sample))?;
+            write_line(output, &Document::new(columns, &sample))?;
         } else {
-            table.print(&sampler.columns, &sample.values, output.screen(), output)?;
+            table.print(columns, &sample, output.screen(), output)?;
         }
         output.flush()?;
-        rows += 1;
         if args.count.is_some_and(|count| rows >= count) {
             return Ok(());
         }
@@ -90,10 +107,6 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
             output.note("no named program is live any more");
             return Ok(());
         }
-        wait_for_row(start, args.delay, rows);
-        sample = sampler.sample();
-        // A file may be truncated meanwhile.
-        problem_log.report_new(&sampler.observer, output);
     }
 }
 

@@ -1,0 +1,277 @@
+//! Counts of one program, and their increase between two looks.
+
+use std::time::Instant;
+
+use mmstats_observe::{OwnedValue, Program, Totals, Verdict};
+
+use super::column::{Column, Columns, Interval};
+
+/// One look at a program: its parts, and the series that count.
+pub(super) struct Look {
+    at: Instant,
+    /// Numbers of the parts that were seen, ascending.
+    parts: Vec<u32>,
+    /// Sorted by column and attributes.
+    series: Vec<Series>,
+}
+
+/// A field with certain attributes, over all lanes and parts of a program.
+struct Series {
+    column: u32,
+    attributes: Box<str>,
+    /// Time and value of the last reading that was whole; `None` if there was none yet.
+    last: Option<(Instant, OwnedValue)>,
+}
+
+/// Since when new series of a program count from zero.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Start {
+    /// Not known: the first look at a program that began earlier.
+    Unknown,
+    /// This many seconds before the look.
+    Seconds(f64),
+}
+
+impl Look {
+    pub(super) fn new(at: Instant, program: &Program<'_>) -> Self {
+        let mut parts: Vec<u32> = program.files().iter().map(|file| file.part()).collect();
+        parts.dedup();
+        Self { at, parts, series: Vec::new() }
+    }
+
+    /// Adds the counting series of the totals that have a column. The verdict of each decides
+    /// whether it is compared.
+    pub(super) fn add(&mut self, totals: &Totals, columns: &Columns) {
+        for total in totals.fields() {
+            let Some(column) = columns.find(&total.field) else { continue };
+            if total.reading.verdict == Verdict::Absent {
+                continue;
+            }
+            let value = total.reading.value.clone().filter(|_| total.reading.is_consistent());
+            let last = value.map(|value| (self.at, value));
+            self.series.push(Series {
+                column,
+                attributes: total.field.attributes.as_str().into(),
+                last,
+            });
+        }
+    }
+
+    /// Adds to `gains`, by column, what was counted since the look before: `seconds` ago.
+    ///
+    /// Nothing is known of a program of which other parts were seen then.
+    pub(super) fn gains(
+        &mut self,
+        before: Option<Self>,
+        start: Start,
+        columns: &[Column],
+        gains: &mut [Gain],
+    ) {
+        self.series.sort_by(|a, b| a.order().cmp(&b.order()));
+        let comparable = before.as_ref().is_none_or(|before| before.leads_to(&self.parts));
+        let start = match &before {
+            // A field that was added since: from zero.
+            Some(before) => Start::Seconds((self.at - before.at).as_secs_f64()),
+            None => start,
+        };
+        let mut old = before.map_or_else(Vec::new, |before| before.series).into_iter().peekable();
+        for series in &mut self.series {
+            let Some(gain) = gains.get_mut(series.column as usize) else { continue };
+            if columns.get(series.column as usize).is_none_or(|c| c.counting().is_none()) {
+                continue;
+            }
+            while old.next_if(|old| old.order() < series.order()).is_some() {}
+            let last = old.next_if(|old| old.order() == series.order());
+            if !comparable {
+                gain.is_unknown = true;
+                continue;
+            }
+            let is_new = last.is_none();
+            let last = last.and_then(|last| last.last);
+            match (&series.last, last) {
+                // Not read whole now: the next look compares with the one before.
+                (None, last) => {
+                    series.last = last;
+                    gain.is_unknown = true;
+                }
+                (Some((now, value)), Some((then, before))) => {
+                    gain.add(value.since(&before), (*now - then).as_secs_f64());
+                }
+                (Some((_, value)), None) => match start {
+                    Start::Seconds(seconds) if is_new => gain.add(Some(value.clone()), seconds),
+                    _ => gain.is_unknown = true,
+                },
+            }
+        }
+    }
+
+    /// Whether the parts are those of this look, or parts were added behind them.
+    fn leads_to(&self, parts: &[u32]) -> bool {
+        let is_whole = (0..).zip(&self.parts).all(|(number, part)| number == *part);
+        parts.starts_with(&self.parts) && (is_whole || parts.len() == self.parts.len())
+    }
+}
+
+impl Series {
+    fn order(&self) -> (u32, &str) {
+        (self.column, &self.attributes)
+    }
+}
+
+/// What the series of a column counted, added up over programs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gain {
+    rate: f64,
+    counts: Option<OwnedValue>,
+    /// Whether the increase of a series is not known: a sum without it would be wrong.
+    is_unknown: bool,
+}
+
+impl Gain {
+    /// Adds the counts of a series in `seconds`; `None` if they are not known.
+    fn add(&mut self, counts: Option<OwnedValue>, seconds: f64) {
+        let number = counts.as_ref().and_then(OwnedValue::counted);
+        let (Some(counts), Some(number)) = (counts, number.filter(|n| *n >= 0.0)) else {
+            self.is_unknown = true;
+            return;
+        };
+        if seconds > 0.0 {
+            self.rate += number / seconds;
+        } else if number > 0.0 {
+            self.is_unknown = true;
+        }
+        match &mut self.counts {
+            Some(sum) => self.is_unknown |= !sum.add_counts(counts.only()),
+            sum => *sum = Some(counts.only().clone()),
+        }
+    }
+
+    /// The interval; `None` if there is no series, or if one is not known.
+    pub(super) fn interval(self) -> Option<Interval> {
+        let counts = self.counts.filter(|_| !self.is_unknown && self.rate.is_finite())?;
+        Some(Interval { rate: self.rate, counts, over_life: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mmstats_observe::{Kind, TimerValue};
+
+    use super::*;
+
+    const START: Start = Start::Unknown;
+
+    fn columns(kind: Kind) -> Vec<Column> {
+        vec![Column::for_test("x", "", kind); 3]
+    }
+
+    fn look(at: Instant, parts: &[u32], series: &[(u32, &str, Option<OwnedValue>)]) -> Look {
+        let series = series.iter().map(|(column, attributes, value)| Series {
+            column: *column,
+            attributes: (*attributes).into(),
+            last: value.clone().map(|value| (at, value)),
+        });
+        Look { at, parts: parts.to_vec(), series: series.collect() }
+    }
+
+    fn gains(before: Look, mut now: Look, kind: Kind) -> (Vec<Option<f64>>, Look) {
+        let mut gains = vec![Gain::default(); 3];
+        now.gains(Some(before), START, &columns(kind), &mut gains);
+        (gains.into_iter().map(|gain| gain.interval().map(|i| i.rate)).collect(), now)
+    }
+
+    fn n(n: u128) -> Option<OwnedValue> {
+        Some(OwnedValue::Unsigned(n))
+    }
+
+    #[test]
+    fn gains_are_added_by_column_and_compared_by_attributes() {
+        let then = Instant::now();
+        let now = then + Duration::from_secs(2);
+        let before = look(then, &[0], &[(0, "a=1", n(10)), (0, "a=2", n(20)), (2, "", n(7))]);
+        // A field of the family is gone, one is new, and one has counted.
+        let after = look(now, &[0], &[(0, "a=3", n(5)), (0, "a=2", n(21)), (2, "", n(7))]);
+        let (rates, _) = gains(before, after, Kind::Counter);
+        assert_eq!(rates, [Some(3.0), None, Some(0.0)]);
+    }
+
+    #[test]
+    fn gain_of_lower_value_is_unknown_for_one_interval() {
+        let then = Instant::now();
+        let at = |seconds| then + Duration::from_secs(seconds);
+        let before = look(at(0), &[0], &[(0, "", n(10)), (0, "a=1", n(10))]);
+        let lower = look(at(1), &[0], &[(0, "", n(3)), (0, "a=1", n(15))]);
+        let (rates, lower) = gains(before, lower, Kind::Counter);
+        assert_eq!(rates[0], None);
+        let after = look(at(2), &[0], &[(0, "", n(4)), (0, "a=1", n(16))]);
+        assert_eq!(gains(lower, after, Kind::Counter).0[0], Some(2.0));
+    }
+
+    /// The value that could not be read counts in the interval up to the next reading.
+    #[test]
+    fn gain_of_contended_value_is_compared_with_last_whole_one() {
+        let then = Instant::now();
+        let at = |seconds| then + Duration::from_secs(seconds);
+        let before = look(at(0), &[0], &[(0, "", n(10))]);
+        let (rates, contended) = gains(before, look(at(1), &[0], &[(0, "", None)]), Kind::Counter);
+        assert_eq!(rates[0], None);
+        let after = look(at(2), &[0], &[(0, "", n(20))]);
+        assert_eq!(gains(contended, after, Kind::Counter).0[0], Some(5.0));
+        // Never read whole: not new.
+        let first = look(at(0), &[0], &[(0, "", None)]);
+        let after = look(at(1), &[0], &[(0, "", n(1_000_000))]);
+        assert_eq!(gains(first, after, Kind::Counter).0[0], None);
+    }
+
+    /// A part that was not seen for a while would count from zero when it is back.
+    #[test]
+    fn gain_with_other_parts_is_unknown() {
+        let then = Instant::now();
+        let now = then + Duration::from_secs(1);
+        let rate = |before: &[u32], after: &[u32]| {
+            let before = look(then, before, &[(0, "", n(10))]);
+            let after = look(now, after, &[(0, "", n(11)), (0, "a=1", n(1_000))]);
+            gains(before, after, Kind::Counter).0[0]
+        };
+        assert_eq!(rate(&[0], &[0]), Some(1_001.0));
+        assert_eq!(rate(&[0, 1], &[0, 1, 2]), Some(1_001.0));
+        assert_eq!(rate(&[1, 2], &[1, 2]), Some(1_001.0));
+        for (before, after) in
+            [(&[0, 1][..], &[0][..]), (&[0, 2], &[0, 1, 2]), (&[1], &[0, 1]), (&[1], &[1, 2])]
+        {
+            assert_eq!(rate(before, after), None, "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn gains_of_new_program_count_from_its_start() {
+        let mut rates = Vec::new();
+        for start in [Start::Unknown, Start::Seconds(2.0)] {
+            let mut gain = vec![Gain::default()];
+            let mut now = look(Instant::now(), &[0], &[(0, "", n(10))]);
+            now.gains(None, start, &columns(Kind::Counter), &mut gain);
+            rates.push(gain.remove(0).interval().map(|interval| interval.rate));
+        }
+        assert_eq!(rates, [None, Some(5.0)]);
+    }
+
+    #[test]
+    fn gains_of_timers_have_counts_of_interval() {
+        let at = |count, sum| {
+            let ends = (Some(1), Some(2_000_000_000), Some(5));
+            let timer = TimerValue { count, sum, min: ends.0, max: ends.1, last: ends.2 };
+            Some(OwnedValue::Timer(timer))
+        };
+        let then = Instant::now();
+        let now = then + Duration::from_secs(2);
+        let before = look(then, &[0], &[(0, "a", at(10, 5_000)), (0, "b", at(1, 5))]);
+        let mut after = look(now, &[0], &[(0, "a", at(14, 9_000)), (0, "b", at(2, 6))]);
+        let mut gain = vec![Gain::default()];
+        after.gains(Some(before), START, &columns(Kind::Timer), &mut gain);
+        let interval = gain.remove(0).interval().unwrap();
+        let counts = TimerValue { count: 5, sum: 4_001, ..TimerValue::default() };
+        assert_eq!((interval.rate, interval.counts), (2.5, OwnedValue::Timer(counts)));
+    }
+}

@@ -1,0 +1,42 @@
+//! Moments for people.
+
+use std::time::{Duration, SystemTime};
+
+use super::human;
+
+/// `3m 12s ago`, or `in 3m 12s`; `nanoseconds` since 1970.
+pub(crate) fn ago(nanoseconds: i128, now: SystemTime) -> String {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let past = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX).saturating_sub(nanoseconds);
+    let seconds = u64::try_from(past.unsigned_abs() / 1_000_000_000).unwrap_or(u64::MAX);
+    let age = human::age(Duration::from_secs(seconds));
+    if past >= 0 { format!("{age} ago") } else { format!("in {age}") }
+}
+
+/// The local time, formatted as by `strftime`; `nanoseconds` since 1970.
+pub(crate) fn local(nanoseconds: i128, format: &str) -> Option<String> {
+    let time = jiff::Timestamp::from_nanosecond(nanoseconds).ok()?;
+    Some(time.to_zoned(jiff::tz::TimeZone::system()).strftime(format).to_string())
+}
+
+/// The local date and time; `nanoseconds` since 1970.
+pub(crate) fn date(nanoseconds: i128) -> Option<String> {
+    local(nanoseconds, "%Y-%m-%d %H:%M:%S %Z")
+}
+
+/// `1767323045.000000000`, the seconds since 1970.
+pub(crate) fn seconds(nanoseconds: i128) -> String {
+    let (sign, size) = (if nanoseconds < 0 { "-" } else { "" }, nanoseconds.unsigned_abs());
+    format!("{sign}{}.{:09}", size / 1_000_000_000, size % 1_000_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_keep_nanoseconds() {
+        assert_eq!(seconds(1_767_323_045_000_000_007), "1767323045.000000007");
+        assert_eq!((seconds(0), seconds(-1)), ("0.000000000".into(), "-0.000000001".into()));
+    }
+}
