@@ -55,7 +55,7 @@ impl TimerValue {
     }
 
     /// The mean; `None` if there is no duration, or if the sum is none of `count` durations from
-    /// the minimum to the maximum: a lane's sum is modulo 2^64.
+    /// the minimum to the maximum, as after a wrap-around.
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // A mean is a float.
     pub fn mean(&self) -> Option<f64> {

@@ -109,7 +109,7 @@ impl HistogramValue {
     }
 
     /// The mean; `None` if there is no value, or if the sum is not finite or is not possible with
-    /// these values: a lane's sum of integers is modulo 2^64.
+    /// these values, as after a wrap-around.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         self.summary.mean().filter(|mean| mean.is_finite() && self.is_possible(*mean))
@@ -247,24 +247,26 @@ impl HistogramValue {
         for (_, low, high, count) in self.buckets() {
             passed = passed.saturating_add(count);
             if rank <= passed {
-                let estimate = if low == 0.0 {
-                    high
-                } else if high.is_infinite() {
-                    low
-                } else {
-                    // 2 l u / (l + u), without overflow of intermediate results.
-                    2.0 * low / (1.0 + low / high)
-                };
+                // Beyond the range of an f64.
+                if low == 0.0 {
+                    return Some(Quantile::Below(max.map_or(high, |max| max.min(high))));
+                }
+                if high.is_infinite() {
+                    break;
+                }
+                // 2 l u / (l + u), without overflow of intermediate results.
+                let estimate = 2.0 * low / (1.0 + low / high);
                 // Not `clamp`: it panics if a hostile file has a minimum above the maximum.
                 let estimate = min.map_or(estimate, |min| estimate.max(min));
                 return Some(Quantile::Value(max.map_or(estimate, |max| estimate.min(max))));
             }
         }
-        Some(Quantile::Above(self.bound_above()))
+        let last = self.buckets().last().filter(|(_, _, high, _)| high.is_infinite());
+        Some(Quantile::Above(last.map_or_else(|| self.bound_above(), |(_, low, ..)| low)))
     }
 
     /// The values since `before`, an earlier reading of the same histogram; `None` if values are
-    /// missing now. Minimum and maximum are not known, unless `before` is empty.
+    /// missing now, or if the sum went down. Minimum and maximum are not known, unless `before` is empty.
     #[must_use]
     pub fn since(&self, before: &Self) -> Option<Self> {
         if before.count() == 0 {
@@ -296,10 +298,12 @@ impl HistogramValue {
         let sum = match (self.sum(), before.sum()) {
             _ if count == 0 => HistogramSummary::EMPTY.sum(),
             (Number::Unsigned(now), Number::Unsigned(before)) => {
-                // A lane's sum has wrapped around: no mean.
-                now.checked_sub(before).map_or(Number::Float(f64::NAN), Number::Unsigned)
+                Number::Unsigned(now.checked_sub(before)?)
             }
-            (now, before) => Number::Float(now.as_f64() - before.as_f64()),
+            (now, before) => {
+                let sum = now.as_f64() - before.as_f64();
+                Number::Float(Some(sum).filter(|sum| sum.is_finite())?)
+            }
         };
         value.summary = HistogramSummary::new(count, sum, None);
         Some(value)
