@@ -12,7 +12,7 @@ macro_rules! inventory {
     ($system:ident) => {
         pub use $crate::{
             Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, Judged, NameError,
-            Removal, Result, Standing, SweepOptions, Swept, name,
+            Removal, Result, Standing, SweepOptions, Swept, ledger, name,
         };
 
         pub use $system::{

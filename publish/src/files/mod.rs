@@ -12,6 +12,7 @@ pub(crate) mod settings;
 pub(crate) mod shared;
 mod standard;
 mod totals;
+mod values;
 
 use std::path::PathBuf;
 use std::sync::Arc;
