@@ -245,10 +245,9 @@ impl Properties {
     #[must_use]
     pub const fn is_cumulative(self) -> bool {
         match self.kind() {
-            Some(Kind::Counter) => matches!(
-                self.aggregation(),
-                Aggregation::Sum | Aggregation::Min | Aggregation::Max
-            ),
+            Some(Kind::Counter) => {
+                matches!(self.aggregation(), Aggregation::Sum | Aggregation::Min | Aggregation::Max)
+            }
             Some(Kind::Timer | Kind::Histogram | Kind::Average) => {
                 !matches!(self.aggregation(), Aggregation::Each)
             }

@@ -60,6 +60,11 @@ pub enum Error {
     /// The call came from within the library: from a global allocator or a signal handler while the
     /// library was at work on the same thread.
     Reentrant,
+    /// The name of an application is empty, or has more than 255 bytes.
+    Application {
+        /// The name.
+        name: String,
+    },
     /// The program has a global publisher already.
     Initialised,
     /// The sampling thread could not be started.
@@ -87,6 +92,7 @@ impl Error {
             Self::Schema { .. } => ErrorCode::Schema,
             Self::Environment { .. } => ErrorCode::Environment,
             Self::Reentrant => ErrorCode::Reentrant,
+            Self::Application { .. } => ErrorCode::Application,
             Self::Initialised => ErrorCode::Initialised,
             Self::Thread(_) => ErrorCode::Thread,
             Self::Closed => ErrorCode::Closed,
@@ -146,6 +152,8 @@ pub enum ErrorCode {
     Environment,
     /// [`Error::Reentrant`].
     Reentrant,
+    /// [`Error::Application`].
+    Application,
     /// [`Error::Initialised`].
     Initialised,
     /// [`Error::Thread`].
@@ -172,6 +180,7 @@ impl ErrorCode {
             Self::Schema => "schema",
             Self::Environment => "environment",
             Self::Reentrant => "reentrant",
+            Self::Application => "application",
             Self::Initialised => "initialised",
             Self::Thread => "thread",
             Self::Closed => "closed",
@@ -217,6 +226,10 @@ impl fmt::Display for Error {
             }
             Self::Reentrant => {
                 f.write_str("called from within the library, by an allocator or a signal handler")
+            }
+            Self::Application { name } => {
+                let len = name.len();
+                write!(f, "the name of an application has 1 to 255 bytes, not {len}: {name:?}")
             }
             Self::Initialised => f.write_str("the program has a global publisher already"),
             Self::Thread(kind) => write!(f, "cannot start the sampling thread: {kind}"),

@@ -1,7 +1,7 @@
 //! Fields of an image that was read, with what decides whether their values continue in another.
 
 use mmstats_core::read::{Cursor, Field, Header, parse_attributes};
-use mmstats_core::{FieldSpec, Kind, Memory, Properties, Region, Source};
+use mmstats_core::{FieldSpec, Kind, Properties, Source};
 
 use crate::error::Error;
 use crate::schema::declaration::FieldDeclaration;
@@ -64,11 +64,11 @@ pub(super) fn display((label, attributes): &Name) -> String {
 }
 
 /// The undamaged fields of an image, which may not be live yet.
-pub(super) fn fields<M: Memory>(region: &Region<M>) -> Result<(Header, Vec<Field>), Error> {
-    let header = Header::read(region).map_err(Error::image)?;
+pub(super) fn fields<S: Source + ?Sized>(source: &S) -> Result<(Header, Vec<Field>), Error> {
+    let header = Header::read(source).map_err(Error::image)?;
     let mut cursor = Cursor::new();
     let mut fields = Vec::new();
-    while let Some((_, field)) = cursor.next(region, &header) {
+    while let Some((_, field)) = cursor.next(source, &header) {
         fields.extend(field);
     }
     Ok((header, fields))

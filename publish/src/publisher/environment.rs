@@ -4,11 +4,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::files::application::is_name;
 use crate::files::settings::{OnDrop, Settings};
 
 /// The variables, each with the values that are allowed.
-const VARIABLES: [(&str, &str); 6] = [
+const VARIABLES: [(&str, &str); 7] = [
     ("MMSTATS_NAME", ""),
+    ("MMSTATS_APPLICATION", "at most 255 bytes"),
     ("MMSTATS_LANES", "a number from 1 to 65536"),
     ("MMSTATS_SAMPLE", "a number of seconds from 0.001 to 86400"),
     ("MMSTATS_POST_MORTEMS", "a number"),
@@ -33,6 +35,9 @@ pub(crate) fn settings() -> (Settings, Option<Error>) {
 fn set(settings: &mut Settings, name: &str, value: &str) -> Option<()> {
     match name {
         "MMSTATS_NAME" => settings.name = Some(value.to_owned()),
+        "MMSTATS_APPLICATION" => {
+            settings.application = Some(Some(value.to_owned()).filter(|name| is_name(name))?);
+        }
         "MMSTATS_LANES" => settings.lanes = number(value).filter(|n| (1..=65536).contains(n))?,
         "MMSTATS_SAMPLE" => {
             let seconds = number(value).filter(|n| (0.001..=86400.0).contains(n))?;
