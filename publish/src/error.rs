@@ -65,6 +65,12 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A variable of the environment is set and ignored: the process has rights that its caller lacks
+    /// (set-user-id, set-group-id, capabilities of its file).
+    EnvironmentIgnored {
+        /// Name of the variable.
+        name: &'static str,
+    },
     /// The program has a global publisher already.
     Initialised,
     /// The sampling thread could not be started.
@@ -90,7 +96,7 @@ impl Error {
             Self::Labels { .. } => ErrorCode::Labels,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::Schema { .. } => ErrorCode::Schema,
-            Self::Environment { .. } => ErrorCode::Environment,
+            Self::Environment { .. } | Self::EnvironmentIgnored { .. } => ErrorCode::Environment,
             Self::Reentrant => ErrorCode::Reentrant,
             Self::Application { .. } => ErrorCode::Application,
             Self::Initialised => ErrorCode::Initialised,
@@ -148,7 +154,7 @@ pub enum ErrorCode {
     TooLarge,
     /// [`Error::Schema`].
     Schema,
-    /// [`Error::Environment`].
+    /// [`Error::Environment`], [`Error::EnvironmentIgnored`].
     Environment,
     /// [`Error::Reentrant`].
     Reentrant,
@@ -231,6 +237,11 @@ impl fmt::Display for Error {
                 let len = name.len();
                 write!(f, "the name of an application has 1 to 255 bytes, not {len}: {name:?}")
             }
+            Self::EnvironmentIgnored { name } => write!(
+                f,
+                "{name} is ignored: the process has rights that its caller lacks (set-user-id, \
+                 set-group-id or capabilities of its file)"
+            ),
             Self::Initialised => f.write_str("the program has a global publisher already"),
             Self::Thread(kind) => write!(f, "cannot start the sampling thread: {kind}"),
             Self::Closed => f.write_str("the publisher is closed"),

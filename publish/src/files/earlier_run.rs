@@ -3,9 +3,9 @@
 //! The old files are opened and locked; their lanes are combined and written into lane 0 of the
 //! new files before these replace the old ones. So there is a complete file at any moment.
 
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use hashbrown::{HashMap, HashSet};
 use mmstats_core::read::Lane;
 use mmstats_core::{FieldId, Kind, Memory, Region, Writer};
 

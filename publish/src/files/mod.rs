@@ -77,8 +77,7 @@ impl Files {
         let facts = process::facts();
         let command = settings.name.clone().or_else(|| facts.command.clone());
         let command = command.unwrap_or_else(|| "unknown".to_owned());
-        let mut instance = [0; 16];
-        getrandom::fill(&mut instance).map_err(Error::image)?;
+        let instance = process::random();
 
         let generation = fork::generation();
         let application = Application::find(&settings, generation)?;

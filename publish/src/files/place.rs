@@ -28,7 +28,8 @@ impl Place {
             Some(path) => Directory::open_or_create(path)?,
             None => directory::publish_directory()?.directory,
         };
-        let template = settings.file_name.clone().unwrap_or_else(name::template);
+        let template =
+            settings.file_name.clone().unwrap_or_else(|| directory::environment().template());
         let values = name::Values {
             command,
             pid: std::process::id(),

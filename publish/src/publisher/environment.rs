@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::backend::{directory, name, process};
 use crate::error::Error;
 use crate::files::application::is_name;
 use crate::files::settings::{OnDrop, Settings};
@@ -22,6 +23,9 @@ const VARIABLES: [(&str, &str); 7] = [
 pub(crate) fn settings() -> (Settings, Option<Error>) {
     let mut settings = Settings::default();
     let mut mistake = None;
+    if process::ignores_environment() {
+        return (settings, None);
+    }
     for (name, rule) in VARIABLES {
         let value = std::env::var_os(name).unwrap_or_default().to_string_lossy().into_owned();
         if !value.is_empty() && set(&mut settings, name, &value).is_none() {
@@ -29,6 +33,15 @@ pub(crate) fn settings() -> (Settings, Option<Error>) {
         }
     }
     (settings, mistake)
+}
+
+/// The error of a variable that is set, in a process that ignores the environment.
+pub(crate) fn ignored() -> Option<Error> {
+    let names =
+        VARIABLES.map(|(name, _)| name).into_iter().chain([directory::VARIABLE, name::VARIABLE]);
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let set = || names.filter(is_set).next();
+    Some(Error::EnvironmentIgnored { name: process::ignores_environment().then(set)?? })
 }
 
 /// Changes the setting of variable `name`; `None` if `value` is not allowed.

@@ -64,6 +64,10 @@ impl Options {
     ///
     /// A variable that is wrong is an error of [`Options::start`]; with [`Options::or_private`]
     /// it is ignored, and [`Publisher::problem`] has the error.
+    ///
+    /// A process that has rights which its caller lacks (set-user-id, set-group-id, capabilities of
+    /// its file) ignores the whole environment, also the variables for directories of the system;
+    /// [`Publisher::problem`] names a variable that is set.
     #[must_use]
     pub fn from_env() -> Self {
         let (settings, mistake) = environment::settings();
@@ -242,15 +246,16 @@ impl Options {
     /// file cannot be created, or a variable of [`Options::from_env`] is wrong.
     pub fn start<S: Stats>(self) -> Result<Publisher<S>, Error> {
         let Self { settings, schema, mistake } = self;
-        match mistake {
-            Some(mistake) if !settings.private => Err(mistake),
-            Some(mistake) => {
-                let publisher = Publisher::open(settings, schema)?;
-                publisher.files.report(mistake);
-                Ok(publisher)
-            }
-            None => Publisher::open(settings, schema),
+        let mistake = match mistake {
+            Some(mistake) if !settings.private => return Err(mistake),
+            Some(mistake) => Some(mistake),
+            None => environment::ignored(),
+        };
+        let publisher = Publisher::open(settings, schema)?;
+        if let Some(mistake) = mistake {
+            publisher.files.report(mistake);
         }
+        Ok(publisher)
     }
 
     /// As [`Options::start`], for the publisher of the whole program, which

@@ -1,6 +1,6 @@
 //! The file of a ledger: FORMAT.md section 16.
 
-use std::collections::HashSet;
+use hashbrown::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -146,8 +146,7 @@ impl Ledger {
         let fields = geometry.fields as usize;
         let size = size.ok_or(Error::TooLarge { fields, lanes: 1 })?;
         let new = crate::backend::create(directory, &name.to_string(), size, access)?;
-        let mut instance = [0; 16];
-        getrandom::fill(&mut instance).map_err(Error::image)?;
+        let instance = crate::backend::process::random();
         let memory = Arc::clone(new.mapping());
         let mut writer =
             Writer::create_zeroed(memory, &geometry, instance, 0).map_err(Error::image)?;

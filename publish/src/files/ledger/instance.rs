@@ -1,7 +1,6 @@
 //! An instance of an application, as its images show it.
 
-use std::collections::HashSet;
-
+use hashbrown::HashSet;
 use mmstats_core::Source;
 use mmstats_core::read::{Field, Value, Verdict, constant};
 

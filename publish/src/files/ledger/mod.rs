@@ -11,7 +11,7 @@ mod image;
 mod instance;
 mod sums;
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 

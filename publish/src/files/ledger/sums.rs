@@ -1,7 +1,6 @@
 //! Sums over ended instances: one for each field that counts what was done.
 
-use std::collections::{HashMap, HashSet};
-
+use hashbrown::{HashMap, HashSet};
 use mmstats_core::read::Lane;
 use mmstats_core::{DataType, FieldId, Geometry, Memory, Source, Writer};
 
