@@ -78,6 +78,7 @@ fn schema_refuses_changed_output() {
         "poll.fields[].value - 300",
         "poll.fields[].value - 60",
         "poll.fields[].value - busy",
+        "show.files[] - incomplete",
         "show.files[] - parts",
         "show.files[].fields[] - lane",
         "show.files[].fields[].attributes - code",

@@ -94,6 +94,19 @@ impl fmt::Display for Instance {
     }
 }
 
+/// Identity of a program, as far as files prove it: a file of another user or on another device
+/// does not become part of a program by having its instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct ProgramId {
+    /// Instance in the image.
+    pub instance: Instance,
+    /// User id of the owner of the files; `None` on systems without user ids.
+    pub owner: Option<u32>,
+    /// Device of the files.
+    pub device: u64,
+}
+
 /// Values of the standard fields: FORMAT.md section 11. They are the word of the writer.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]

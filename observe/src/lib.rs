@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod combine;
+mod completeness;
 mod field;
 mod file;
 mod find;
@@ -17,11 +18,12 @@ use mmstats_unix as backend;
 #[cfg(windows)]
 use mmstats_windows as backend;
 
+pub use completeness::Completeness;
 pub use field::{FieldInfo, FieldKey, FieldRef, Shape};
 pub use file::File;
 pub use find::{Changes, Observer, Sources};
 pub use format::{Scratch, Visitor};
-pub use identity::{FileState, Identity, Instance, LaneInfo, Lanes};
+pub use identity::{FileState, Identity, Instance, LaneInfo, Lanes, ProgramId};
 pub use problem::{Damage, Problem};
 pub use sum::{Fold, Program, Total, Totals, totals};
 pub use value::{

@@ -86,25 +86,46 @@ fn damaged_fields_above_65536_are_refused() {
     assert_eq!(problem(&more), Some(("too-large", "65537 fields are damaged".to_owned())));
 }
 
-/// The limit holds over all files and refreshes.
+/// As `sparse`, with as many bytes of strings as fit, all of them in the hole.
+fn hoard(directory: &Path, name: &str) -> PathBuf {
+    let (fields, metadata) = (1, 256 * MEGABYTE);
+    let path = sparse(directory, name, fields, metadata);
+    let strings = metadata - h::SIZE - fields * d::SIZE;
+    support::poke(&path, h::HEAP_USED.into(), &strings.to_le_bytes());
+    path
+}
+
+/// Files with large metadata come last, whatever their names, and what has no room is counted.
 #[test]
-fn metadata_of_all_files_above_gibibyte_is_refused() {
+fn metadata_above_own_share_is_left_out_and_counted() {
     let directory = tempfile::tempdir().unwrap();
-    let large: Vec<_> = ["a.mmst", "b.mmst", "c.mmst", "d.mmst"]
-        .map(|name| sparse(directory.path(), name, 1, 256 * MEGABYTE))
-        .into();
+    for name in ["a.mmst", "b.mmst", "c.mmst", "d.mmst"] {
+        hoard(directory.path(), name);
+    }
     let small = simple(directory.path(), "small.mmst", &[FieldSpec::counter("hits")]);
     let mut observer = Observer::new(Sources::new().path(directory.path()));
-    for _ in 0..3 {
+    for _ in 0..2 {
         observer.refresh();
-        let found: Vec<_> = observer.problems().map(|p| (p.path.clone(), p.code)).collect();
-        assert_eq!(found, [(small.path.clone(), "too-large")]);
+        assert_eq!(observer.left_out(), 3);
         let problem = observer.problems().next().unwrap();
-        assert!(problem.message.ends_with("and other files have too many"), "{problem}");
+        assert_eq!((problem.code, observer.problems().count()), ("too-large", 1));
+        assert!(problem.message.starts_with("3 files"), "{problem}");
+        let paths: Vec<_> = observer.files().iter().map(|file| file.path()).collect();
+        assert_eq!(paths, [&directory.path().join("a.mmst"), &small.path]);
     }
-    std::fs::remove_file(&large[1]).unwrap();
-    assert_eq!(observer.refresh().vanished.len(), 1);
-    assert_eq!(observer.refresh().changed, 1, "now there is room for it");
-    assert_eq!(observer.problems().count(), 0);
-    assert_eq!(observer.files()[3].field_count(), 1);
+    std::fs::remove_file(directory.path().join("a.mmst")).unwrap();
+    let changes = observer.refresh();
+    assert_eq!((changes.vanished.len(), changes.added), (1, 1), "now there is room for another");
+    assert_eq!(observer.left_out(), 2);
+}
+
+/// A named file that has no room is shown as what it is.
+#[test]
+fn metadata_above_own_share_in_named_file_is_a_problem() {
+    let directory = tempfile::tempdir().unwrap();
+    let [a, b] = ["a.mmst", "b.mmst"].map(|name| hoard(directory.path(), name));
+    let mut observer = Observer::new(Sources::new().path(a).path(&b));
+    observer.refresh();
+    let found: Vec<_> = observer.problems().map(|p| (p.path.clone(), p.code, p.named)).collect();
+    assert_eq!(found, [(b, "too-large", true)]);
 }

@@ -125,6 +125,12 @@ macro_rules! docs {
 
         `process::raise_open_files` raises the limit.
     "};
+    (ObservedFile::is_snapshot) => {"
+        Whether the mapping is a copy of the file as it was when it was opened.
+
+        Reading a hole of a mapped file allocates its page on a file system in memory, so a file
+        with holes there is copied instead. The files of publishers have none.
+    "};
     (Mapping) => {"
         Mapped memory of a writer's image: of a file that this process writes, or private.
 
@@ -185,7 +191,8 @@ macro_rules! docs {
         # Errors
 
         If it is not a regular file ([`ErrorKind::NotRegular`](crate::ErrorKind::NotRegular)), is
-        empty, is truncated meanwhile, or may not be read.
+        empty, is truncated meanwhile, has holes in a file system in memory and more than 64 MiB
+        besides, or may not be read.
     "};
     (read_all) => {"
         Reads all of a file of at most `max` bytes, without mapping it.
@@ -302,8 +309,7 @@ macro_rules! docs {
         The directory chosen for publishing.
     "};
     (environment) => {"
-        Environment of this process; without any variable if
-        [`process::ignores_environment`](crate::process::ignores_environment).
+        Environment of this process.
     "};
     (publish_directory) => {"
         Directory to publish in: the first candidate that can be used, created if it is missing.
@@ -406,15 +412,6 @@ macro_rules! docs {
     "};
     (process::open_files) => {"
         Current limit of open files of this process (`None`: unlimited).
-    "};
-    (process::ignores_environment) => {"
-        Whether this process has rights that its caller lacks: it is set-user-id or set-group-id, or
-        has capabilities of its file. Then the environment is the caller's, and `environment` ignores
-        it, as `secure_getenv` does. Always false on Windows.
-    "};
-    (process::random) => {"
-        A random identity. Never waits and never fails: without a source of random bytes, the number is
-        made from the time, addresses and identity of the process. Not for secrets.
     "};
     (process::exists) => {"
         Whether a process with this id exists; `None` where the system does not tell.

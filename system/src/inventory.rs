@@ -12,7 +12,7 @@ macro_rules! inventory {
     ($system:ident) => {
         pub use $crate::{
             Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, Judged, NameError,
-            Removal, Result, Standing, SweepOptions, Swept, ledger, name,
+            Removal, Result, Standing, SweepOptions, Swept, name,
         };
 
         pub use $system::{
@@ -44,8 +44,7 @@ macro_rules! inventory {
         pub mod process {
             //! Properties of this process and of others.
             pub use super::$system::process::{
-                coarse_time, exists, facts, ignores_environment, is_running, open_files,
-                raise_open_files, random, thread_id,
+                coarse_time, exists, facts, is_running, open_files, raise_open_files, thread_id,
             };
         }
 
@@ -93,6 +92,7 @@ macro_rules! signatures {
             let _: fn(&ObservedFile) -> Result<bool> = ObservedFile::is_locked;
             let _: fn(&ObservedFile) -> Result<u64> = ObservedFile::size_now;
             let _: fn(&mut ObservedFile) = ObservedFile::close_handle;
+            let _: fn(&ObservedFile) -> bool = ObservedFile::is_snapshot;
             let _: fn(u32) -> Result<Mapping> = private;
             let _: fn(&Mapping) -> bool = Mapping::is_damaged;
             let _: fn(&ObservedMapping) -> bool = ObservedMapping::is_damaged;
@@ -131,8 +131,6 @@ macro_rules! signatures {
             let _: fn() -> Facts = process::facts;
             let _: fn(u32, u64, &str) -> Option<bool> = process::is_running;
             let _: fn() -> Option<u64> = process::open_files;
-            let _: fn() -> bool = process::ignores_environment;
-            let _: fn() -> [u8; 16] = process::random;
             let _: fn() -> Result<Option<u64>> = process::raise_open_files;
             let _: fn() -> Option<u64> = process::thread_id;
 

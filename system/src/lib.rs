@@ -6,7 +6,6 @@ mod docs;
 mod error;
 mod file;
 mod inventory;
-pub mod ledger;
 mod lock;
 pub mod name;
 mod name_rules;

@@ -8,10 +8,9 @@ use mmstats_system::{Environment, USE_DIRECTORY, VARIABLE, docs};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::auxiliary::ignores_environment;
 use super::os_error::{failed, os_error};
 use super::stat::file_type;
-use crate::{Error, ErrorKind, FileType, Result, name};
+use crate::{Error, ErrorKind, FileType, Result};
 
 #[doc = docs!(Directory)]
 #[derive(Debug)]
@@ -80,17 +79,7 @@ impl Directory {
 
     #[doc = docs!(Directory::is_memory_backed)]
     pub fn is_memory_backed(&self) -> Result<Option<bool>> {
-        #[cfg(any(target_os = "linux", target_os = "android"))] // tell the file system
-        {
-            let stat = rustix::fs::fstatfs(&self.fd).map_err(failed(USE_DIRECTORY, &self.path))?;
-            #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
-            // the type differs between machines
-            #[allow(clippy::cast_possible_truncation)] // magic numbers have 32 bits
-            let magic = stat.f_type as u32;
-            Ok(Some([TMPFS_MAGIC, RAMFS_MAGIC].contains(&magic)))
-        }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))] // other systems do not tell
-        Ok(None)
+        file_system(self.fd()).map_err(failed(USE_DIRECTORY, &self.path))
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -112,20 +101,36 @@ impl Directory {
     }
 }
 
+/// Whether an open file is in a file system in memory; `None` if the system does not tell.
+pub(super) fn is_in_memory(fd: BorrowedFd<'_>) -> Option<bool> {
+    file_system(fd).ok().flatten()
+}
+
+fn file_system(fd: BorrowedFd<'_>) -> rustix::io::Result<Option<bool>> {
+    #[cfg(any(target_os = "linux", target_os = "android"))] // tell the file system
+    {
+        let stat = rustix::fs::fstatfs(fd)?;
+        #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
+        // the type differs between machines
+        #[allow(clippy::cast_possible_truncation)] // magic numbers have 32 bits
+        let magic = stat.f_type as u32;
+        Ok(Some([TMPFS_MAGIC, RAMFS_MAGIC].contains(&magic)))
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))] // other systems do not tell
+    {
+        let _ = fd;
+        Ok(None)
+    }
+}
+
 #[doc = docs!(environment)]
 #[must_use]
 pub fn environment() -> Environment {
-    let user = rustix::process::geteuid().as_raw();
-    // The caller of a program with more rights chooses neither its files nor their place.
-    if ignores_environment() {
-        return Environment { user, ..Environment::default() };
-    }
     Environment {
         explicit: std::env::var_os(VARIABLE),
-        file_names: std::env::var_os(name::VARIABLE),
         runtime: std::env::var_os("XDG_RUNTIME_DIR"),
         temporary: std::env::var_os("TMPDIR"),
-        user,
+        user: rustix::process::geteuid().as_raw(),
         ..Environment::default()
     }
 }

@@ -194,6 +194,34 @@ impl Mapping {
         }
     }
 
+    /// Reads the bytes of a file from `start` to `end` to their place in private memory.
+    pub(super) fn fill(&self, fd: BorrowedFd<'_>, start: u64, end: u64) -> rustix::io::Result<()> {
+        debug_assert!(self.registration.is_none(), "private memory");
+        let (mut at, end) = (start, end.min(self.len as u64));
+        let mut chunk = [0; 1 << 16];
+        while at < end {
+            let rest = usize::try_from(end - at).unwrap_or(chunk.len()).min(chunk.len());
+            let read = match rustix::io::pread(fd, &mut chunk[..rest], at) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(errno),
+            };
+            #[allow(clippy::cast_possible_truncation)] // below `len`
+            let offset = at as usize;
+            // SAFETY: `offset` is less than `end`, so inside the mapping.
+            let to = unsafe { self.base.add(offset) };
+            // SAFETY:
+            // - `chunk` has `read` bytes, and the mapping has them from `offset` on: `read` is at
+            //   most `end - at`;
+            // - they do not overlap: `chunk` is on the stack;
+            // - no data race: the mapping is private memory, not yet shared with another thread.
+            unsafe { ptr::copy_nonoverlapping(chunk.as_ptr(), to.as_ptr(), read) };
+            at += read as u64;
+        }
+        Ok(())
+    }
+
     /// Replaces a writer's mapping by a private copy of the file.
     pub(super) fn detach(&self) -> rustix::io::Result<()> {
         self.registration.as_ref().map_or(Ok(()), Registration::detach)
@@ -208,6 +236,11 @@ impl Mapping {
 }
 
 impl ObservedMapping {
+    /// Takes a private copy of an observed file.
+    pub(super) const fn from_copy(copy: Mapping) -> Self {
+        Self(copy)
+    }
+
     /// Maps `len` bytes of an observed file, read-only.
     ///
     /// The fault handler must have been installed.

@@ -1,6 +1,5 @@
 //! Linux, Android, macOS and the BSDs, through `rustix`.
 
-mod auxiliary;
 mod backoff;
 pub(crate) mod directory;
 pub(crate) mod fault_handler;
@@ -14,7 +13,6 @@ mod observed_file;
 mod os_error;
 mod owned_file;
 pub(crate) mod process;
-mod random;
 mod stat;
 mod sweep;
 pub(crate) mod thread;

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mmstats_system::{docs, image_size};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
-use super::mapping::ObservedMapping;
+use super::directory::is_in_memory;
+use super::mapping::{Mapping, ObservedMapping, private};
 use super::os_error::failed;
 use super::stat::{file_id, file_info, file_size, file_type};
 use super::{fault_handler, lock};
@@ -22,6 +23,8 @@ pub struct ObservedFile {
     mapping: Arc<ObservedMapping>,
     /// `None` after `close_handle`.
     fd: Option<OwnedFd>,
+    /// Whether the mapping is a copy.
+    snapshot: bool,
 }
 
 #[doc = docs!(open)]
@@ -29,12 +32,43 @@ pub fn open(path: &Path) -> Result<ObservedFile> {
     let (fd, stat) = open_regular(path)?;
     let len = image_size(OPEN, path, file_size(&stat))?;
     fault_handler::install()?;
-    let mapping = ObservedMapping::new(fd.as_fd(), len as usize, path)?;
+    let snapshot = is_sparse_in_memory(&fd, &stat);
+    let mapping = if snapshot {
+        ObservedMapping::from_copy(copy_without_holes(&fd, len, path)?)
+    } else {
+        ObservedMapping::new(fd.as_fd(), len as usize, path)?
+    };
     // The handler covers every later truncation.
     if file_size(&rustix::fs::fstat(&fd).map_err(failed(OPEN, path))?) < u64::from(len) {
         return Err(Error::new(OPEN, path, ErrorKind::Shrunk));
     }
-    Ok(ObservedFile { info: file_info(&stat, path), mapping: Arc::new(mapping), fd: Some(fd) })
+    let info = file_info(&stat, path);
+    Ok(ObservedFile { info, mapping: Arc::new(mapping), fd: Some(fd), snapshot })
+}
+
+/// Whether the file has holes that would be allocated by looking at them.
+fn is_sparse_in_memory(fd: &OwnedFd, stat: &Stat) -> bool {
+    // Blocks of 512 bytes, whatever the size of those of the file system.
+    let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+    allocated < file_size(stat) && is_in_memory(fd.as_fd()) == Some(true)
+}
+
+/// A private copy of the first `len` bytes; holes take no memory.
+fn copy_without_holes(fd: &OwnedFd, len: u32, path: &Path) -> Result<Mapping> {
+    let mapping = private(len)?;
+    let (mut at, mut copied) = (0, 0);
+    while let Some(start) = seek_data(fd.as_fd(), at).filter(|start| *start < len.into()) {
+        let end = rustix::fs::seek(fd, SeekFrom::Hole(start)).unwrap_or_else(|_| len.into());
+        let end = end.min(len.into());
+        copied += end.saturating_sub(start);
+        if copied > MAX_COPY {
+            let kind = ErrorKind::TooLarge { size: copied, limit: MAX_COPY };
+            return Err(Error::new(OPEN, path, kind));
+        }
+        mapping.fill(fd.as_fd(), start, end).map_err(failed(OPEN, path))?;
+        at = end.max(start + 1);
+    }
+    Ok(mapping)
 }
 
 #[doc = docs!(read_all)]
@@ -76,6 +110,11 @@ pub(super) fn read_at_start(fd: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io:
 #[doc = docs!(next_data)]
 #[must_use]
 pub fn next_data(file: &File, from: u64) -> Option<u64> {
+    seek_data(file.as_fd(), from)
+}
+
+/// Offset of the next byte that is not in a hole, from `from` on.
+fn seek_data(fd: BorrowedFd<'_>, from: u64) -> Option<u64> {
     // Systems that report holes.
     #[cfg(any(
         target_os = "linux",
@@ -83,12 +122,12 @@ pub fn next_data(file: &File, from: u64) -> Option<u64> {
         target_os = "freebsd",
         target_os = "macos"
     ))]
-    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(from)) {
+    match rustix::fs::seek(fd, SeekFrom::Data(from)) {
         Ok(at) => return Some(at.max(from)),
         Err(Errno::NXIO) => return None,
         Err(_) => {}
     }
-    let _ = file;
+    let _ = fd;
     Some(from)
 }
 
@@ -151,6 +190,12 @@ impl ObservedFile {
         }
     }
 
+    #[doc = docs!(ObservedFile::is_snapshot)]
+    #[must_use]
+    pub const fn is_snapshot(&self) -> bool {
+        self.snapshot
+    }
+
     #[doc = docs!(ObservedFile::close_handle)]
     pub fn close_handle(&mut self) {
         self.fd = None;
@@ -183,6 +228,8 @@ pub(super) fn check_type(operation: &'static str, path: &Path, stat: &Stat) -> R
     }
 }
 
+/// Maximum size of a copy, in bytes: a file with holes in memory has been copied, or is hostile.
+const MAX_COPY: u64 = 64 << 20;
 const OPEN: &str = "open";
 const LOOK: &str = "look at";
 const PROBE: &str = "probe the lock of";

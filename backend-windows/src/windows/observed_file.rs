@@ -139,6 +139,12 @@ impl ObservedFile {
         }
     }
 
+    #[doc = docs!(ObservedFile::is_snapshot)]
+    #[must_use]
+    pub const fn is_snapshot(&self) -> bool {
+        false
+    }
+
     #[doc = docs!(ObservedFile::close_handle)]
     pub fn close_handle(&mut self) {
         self.file = None;

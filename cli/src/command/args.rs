@@ -13,7 +13,8 @@ macro_rules! exit_codes {
             "\nExit codes:\n",
             "  0  success\n",
             "  1  a named file or program could not be read, or nothing matched\n",
-            "  2  the command line is wrong",
+            "  2  the command line is wrong\n",
+            "  3  as 0, but of a program that is shown parts are missing: incomplete",
         )
     };
 }

@@ -146,6 +146,7 @@ impl<S: Source> Dumper<'_, S> {
             let base = raw.lanes_offset.saturating_add(lane.saturating_mul(raw.lane_stride));
             self.line(base + lane::STATE, 4, &format!("lane {lane} state: {state}"))?;
             self.line(base + lane::OWNERS, 4, &format!("lane {lane} owners"))?;
+            self.line(base + lane::SAMPLES_REFUSED, 8, &format!("lane {lane} samples_refused"))?;
             let presence = raw.cells_offset.saturating_sub(lane::PRESENCE);
             let used = header.field_count(self.source).unwrap_or(0).div_ceil(32) * 4;
             self.line(

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use mmstats_observe::{File, Observer};
+use mmstats_observe::{Observer, Program};
 use serde::Serialize;
 
 use super::args::{TRY_DEMO, exit_codes};
@@ -16,16 +16,18 @@ use crate::model::age;
 use crate::model::selection::Selection;
 use crate::output::{Line, Output, style};
 use crate::render::problems;
-use crate::render::program::state_style;
+use crate::render::program::{own_user, state_style};
 use crate::render::table::{Align, Cell, lines};
 use crate::text::{escape, human};
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
-    "Columns: process id, program, state, time since it started publishing, number of fields\n",
-    "and lanes (writing threads), file. States are live, closed (ended cleanly), dead (did not),\n",
-    "and unknown (format 1 has no proof). In a pipe, the columns are separated by tabs, without\n",
-    "a header, ages in seconds.\n",
+    "A row is a program, which may have several files. Columns: process id, program, state, time\n",
+    "since it started publishing, number of fields and lanes (writing threads) in all files, first\n",
+    "file; the user, where there are several. States are live, closed (ended cleanly), dead (did\n",
+    "not), and unknown (format 1 has no proof); a program from which files or lanes are missing is\n",
+    "incomplete. In a pipe, the columns are separated by tabs, without a header, ages in seconds,\n",
+    "followed by the number of files, the user id, and what is missing or `-`.\n",
     "\nExamples:\n",
     "  mmstats ls\n",
     "  mmstats ls 1234 /srv/stats\n",
@@ -45,62 +47,86 @@ pub(crate) fn run(args: &Ls, output: &mut Output) -> io::Result<()> {
     let selection = Selection::parse(&args.programs);
     let mut observer = Observer::new(selection.sources.clone());
     observer.refresh();
-    let (files, now) = (observer.files(), SystemTime::now());
+    let (programs, now) = (observer.programs(), SystemTime::now());
     let screen = output.screen();
     if args.json {
-        json::write_line(output, &document(files, now))?;
+        json::write_line(output, &document(&programs, now))?;
     } else if screen.is_terminal() {
-        for line in table(files, now) {
+        for line in table(&programs, now) {
             writeln!(output, "{}", line.render(screen.width()))?;
         }
     } else {
-        for file in files {
-            writeln!(output, "{}", piped(file, now))?;
+        for program in &programs {
+            writeln!(output, "{}", piped(program, now))?;
         }
     }
     problems::report(&observer, output);
-    if files.is_empty() && !output.has_failed() {
+    problems::report_incomplete(&programs, output);
+    if programs.is_empty() && !output.has_failed() {
         let places = problems::in_directories(&observer);
         output.note(&format!("no program publishes{places}{TRY_DEMO}"));
     }
     Ok(())
 }
 
-/// Age of the program, or if that is unknown the time since the file was modified.
-fn file_age(file: &File, now: SystemTime) -> Option<Duration> {
-    age(file.identity(), now).or_else(|| now.duration_since(file.modified()).ok())
+/// Age of the program, or if that is unknown the time since its newest file was modified.
+fn program_age(program: &Program<'_>, now: SystemTime) -> Option<Duration> {
+    let modified = || program.files().iter().map(|file| file.modified()).max();
+    age(program.identity(), now).or_else(|| now.duration_since(modified()?).ok())
 }
 
-fn pid(file: &File) -> String {
-    human::or_dash(file.identity().pid)
+fn pid(program: &Program<'_>) -> String {
+    human::or_dash(program.identity().pid)
 }
 
-fn command(file: &File) -> String {
-    let command = file.identity().command.as_deref();
+fn command(program: &Program<'_>) -> String {
+    let command = program.identity().command.as_deref();
     human::or_dash(command.filter(|command| !command.is_empty()).map(escape::text))
 }
 
-/// `PID TAB COMMAND TAB STATE TAB SECONDS TAB FIELDS TAB LANES TAB FILE`.
-fn piped(file: &File, now: SystemTime) -> String {
-    let age = human::or_dash(file_age(file, now).map(|age| age.as_secs()));
+/// Number of fields in all files.
+fn field_count(program: &Program<'_>) -> usize {
+    program.files().iter().map(|file| file.field_count()).sum()
+}
+
+/// Number of lanes in all files.
+fn lane_count(program: &Program<'_>) -> LaneCounts {
+    let mut all = LaneCounts { used: 0, owned: 0, capacity: 0 };
+    for lanes in program.files().iter().map(|file| file.lanes()) {
+        all.used = all.used.saturating_add(lanes.used);
+        all.owned = all.owned.saturating_add(lanes.owned);
+        all.capacity = all.capacity.saturating_add(lanes.capacity);
+    }
+    all
+}
+
+/// `PID TAB COMMAND TAB STATE TAB SECONDS TAB FIELDS TAB LANES TAB FILE TAB FILES TAB USER TAB
+/// MISSING`.
+fn piped(program: &Program<'_>, now: SystemTime) -> String {
+    let age = human::or_dash(program_age(program, now).map(|age| age.as_secs()));
+    let completeness = program.completeness();
+    let missing = (!completeness.is_complete()).then(|| completeness.to_string());
     [
-        pid(file),
-        command(file),
-        file.state().name().to_owned(),
+        pid(program),
+        command(program),
+        program.state().name().to_owned(),
         age,
-        file.field_count().to_string(),
-        file.lanes().used.to_string(),
-        escape::path(file.path()),
+        field_count(program).to_string(),
+        lane_count(program).used.to_string(),
+        human::or_dash(program.files().first().map(|file| escape::path(file.path()))),
+        program.files().len().to_string(),
+        human::or_dash(program.owner()),
+        human::or_dash(missing),
     ]
     .join("\t")
 }
 
 /// The table for a terminal. A directory that all files share stands below, not in each row.
-fn table(files: &[File], now: SystemTime) -> Vec<Line> {
-    if files.is_empty() {
+fn table(programs: &[Program<'_>], now: SystemTime) -> Vec<Line> {
+    if programs.is_empty() {
         return Vec::new();
     }
-    let heads = [
+    let mut heads = vec![
         ("PID", Align::Right),
         ("COMMAND", Align::Left),
         ("STATE", Align::Left),
@@ -109,23 +135,28 @@ fn table(files: &[File], now: SystemTime) -> Vec<Line> {
         ("LANES", Align::Right),
         ("FILE", Align::Left),
     ];
-    let directory = common_directory(files);
-    let rows: Vec<Vec<Cell>> = files
+    let own = own_user();
+    let others = programs.iter().any(|program| program.owner() != own) && own.is_some();
+    if others {
+        heads.insert(2, ("USER", Align::Right));
+    }
+    let directory = common_directory(programs);
+    let rows: Vec<Vec<Cell>> = programs
         .iter()
-        .map(|file| {
-            let name = match (directory, file.path().file_name()) {
-                (Some(_), Some(name)) => escape::os(name),
-                _ => escape::path(file.path()),
-            };
-            vec![
-                Cell::new(pid(file)),
-                Cell::new(command(file)),
-                Cell::styled(state_style(file.state()), file.state().name()),
-                Cell::new(human::or_dash(file_age(file, now).map(human::age))),
-                Cell::new(file.field_count().to_string()),
-                Cell::new(file.lanes().used.to_string()),
-                Cell::styled(style::DIM, name),
-            ]
+        .map(|program| {
+            let mut row = vec![
+                Cell::new(pid(program)),
+                Cell::new(command(program)),
+                state(program),
+                Cell::new(human::or_dash(program_age(program, now).map(human::age))),
+                Cell::new(field_count(program).to_string()),
+                Cell::new(lane_count(program).used.to_string()),
+                Cell::styled(style::DIM, files(program, directory.is_some())),
+            ];
+            if others {
+                row.insert(2, Cell::new(human::or_dash(program.owner())));
+            }
+            row
         })
         .collect();
     let mut lines = lines(&heads, &rows, 20);
@@ -136,22 +167,41 @@ fn table(files: &[File], now: SystemTime) -> Vec<Line> {
     lines
 }
 
-fn common_directory(files: &[File]) -> Option<&Path> {
-    let first = files.first()?.path().parent().filter(|path| *path != Path::new(""))?;
-    files.iter().all(|file| file.path().parent() == Some(first)).then_some(first)
+/// `live`, or `live, incomplete`.
+fn state(program: &Program<'_>) -> Cell {
+    let state = program.state();
+    if program.completeness().is_complete() {
+        Cell::styled(state_style(state), state.name())
+    } else {
+        Cell::styled(style::BAD, format!("{}, incomplete", state.name()))
+    }
+}
+
+/// `web-1.mmst`, or `web-1.mmst and 8 more`.
+fn files(program: &Program<'_>, without_directory: bool) -> String {
+    let Some((first, more)) = program.files().split_first() else { return String::new() };
+    let name = match first.path().file_name() {
+        Some(name) if without_directory => escape::os(name),
+        _ => escape::path(first.path()),
+    };
+    if more.is_empty() { name } else { format!("{name} and {} more", more.len()) }
+}
+
+fn common_directory<'a>(programs: &[Program<'a>]) -> Option<&'a Path> {
+    let mut files = programs.iter().flat_map(|program| program.files().iter().copied());
+    let first = files.next()?.path().parent().filter(|path| *path != Path::new(""))?;
+    files.all(|file| file.path().parent() == Some(first)).then_some(first)
 }
 
 #[derive(Serialize)]
 struct Entry<'a> {
     #[serde(flatten)]
     head: FileHead<'a>,
-    part: u32,
     /// In seconds.
     age: Option<f64>,
     fields: usize,
     lanes: LaneCounts,
     size: u64,
-    owner: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -161,18 +211,15 @@ struct LaneCounts {
     capacity: u32,
 }
 
-fn document<'a>(files: &'a [File], now: SystemTime) -> impl Serialize {
-    let entry = |file: &'a File| {
-        let lanes = file.lanes();
-        Entry {
-            head: FileHead::from_file(file),
-            part: file.part(),
-            age: file_age(file, now).map(|age| age.as_secs_f64()),
-            fields: file.field_count(),
-            lanes: LaneCounts { used: lanes.used, owned: lanes.owned, capacity: lanes.capacity },
-            size: file.size(),
-            owner: file.owner(),
-        }
+fn document<'a>(programs: &'a [Program<'a>], now: SystemTime) -> impl Serialize {
+    let entry = |program: &'a Program<'a>| {
+        Some(Entry {
+            head: FileHead::from_program(program)?,
+            age: program_age(program, now).map(|age| age.as_secs_f64()),
+            fields: field_count(program),
+            lanes: lane_count(program),
+            size: program.files().iter().map(|file| file.size()).fold(0, u64::saturating_add),
+        })
     };
-    BTreeMap::from([("files", files.iter().map(entry).collect::<Vec<_>>())])
+    BTreeMap::from([("files", programs.iter().filter_map(entry).collect::<Vec<_>>())])
 }

@@ -97,6 +97,7 @@ pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
         .collect();
     print(args, &shown, screen, output)?;
     problems::report(&observer, output);
+    problems::report_incomplete(shown.iter().map(|section| section.program), output);
     for section in &shown {
         report_damaged_values(section, output);
     }

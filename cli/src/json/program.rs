@@ -1,8 +1,9 @@
 //! Programs and their fields as JSON.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use mmstats_observe::{FieldInfo, File, OwnedValue, Program};
+use mmstats_observe::{Completeness, FieldInfo, File, OwnedValue, Program};
 use serde::{Serialize, Serializer};
 
 use super::JsonPath;
@@ -29,6 +30,45 @@ pub(crate) struct FileHead<'a> {
     instance: Option<String>,
     pid: Option<u32>,
     command: Option<&'a str>,
+    owner: Option<u32>,
+    /// Absent if the program is complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incomplete: Option<IncompleteDocument>,
+    #[serde(skip_serializing_if = "is_zero")]
+    samples_refused: u64,
+    /// In seconds; absent if all values are read in place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirror_age: Option<f64>,
+}
+
+/// What the files of a program do not have.
+#[derive(Serialize)]
+struct IncompleteDocument {
+    reason: String,
+    /// Number of parts; 0 if it is unknown.
+    parts: u32,
+    /// First and last number of each run.
+    missing_parts: Vec<[u32; 2]>,
+    lanes_refused: u32,
+    fields_refused: u32,
+}
+
+impl IncompleteDocument {
+    fn new(completeness: &Completeness) -> Option<Self> {
+        let run = |parts: &Range<u32>| [parts.start, parts.end.saturating_sub(1)];
+        (!completeness.is_complete()).then(|| Self {
+            reason: completeness.to_string(),
+            parts: completeness.parts,
+            missing_parts: completeness.missing_parts.iter().map(run).collect(),
+            lanes_refused: completeness.lanes_refused,
+            fields_refused: completeness.fields_refused,
+        })
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize)]
@@ -73,7 +113,7 @@ fn attributes<S: Serializer>(field: &FieldInfo, serializer: S) -> Result<S::Ok, 
 }
 
 impl<'a> FileHead<'a> {
-    pub(crate) fn from_file(file: &'a File) -> Self {
+    fn from_file(file: &'a File) -> Self {
         Self {
             path: JsonPath::new(file.path()),
             parts: Vec::new(),
@@ -82,13 +122,21 @@ impl<'a> FileHead<'a> {
             instance: file.instance().map(|instance| instance.to_string()),
             pid: file.identity().pid,
             command: file.identity().command.as_deref(),
+            owner: file.owner(),
+            incomplete: None,
+            samples_refused: 0,
+            mirror_age: None,
         }
     }
 
-    fn from_program(program: &'a Program<'a>) -> Option<Self> {
+    pub(crate) fn from_program(program: &'a Program<'a>) -> Option<Self> {
         let (first, more) = program.files().split_first()?;
         let mut head = Self::from_file(first);
         head.state = program.state().name();
+        let completeness = program.completeness();
+        head.incomplete = IncompleteDocument::new(&completeness);
+        head.samples_refused = completeness.samples_refused;
+        head.mirror_age = completeness.mirror_age.map(|age| age.as_secs_f64());
         if !more.is_empty() {
             head.parts = program.files().iter().map(|f| JsonPath::new(f.path())).collect();
         }

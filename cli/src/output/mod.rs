@@ -19,13 +19,15 @@ pub(crate) struct Output {
     /// `None`: that of standard output.
     screen: Option<Screen>,
     code: u8,
+    /// Whether what is shown of a program is not all.
+    incomplete: bool,
 }
 
 impl Output {
     pub(crate) fn new(choice: ColorChoice) -> Self {
         let out = Box::new(AutoStream::new(io::stdout(), choice));
         let err = Box::new(AutoStream::new(io::stderr(), choice));
-        Self { out: BufWriter::new(out), err, screen: None, code: 0 }
+        Self { out: BufWriter::new(out), err, screen: None, code: 0, incomplete: false }
     }
 
     /// An output into memory; `size` as in [`Screen::size`].
@@ -34,7 +36,8 @@ impl Output {
         // `auto` strips styles where the output is no terminal.
         let plain = choice == ColorChoice::Never || (choice == ColorChoice::Auto && size.is_none());
         let (out, err) = capture.streams(plain);
-        (Self { out: BufWriter::new(out), err, screen: Some(Screen { size }), code: 0 }, capture)
+        let (out, screen) = (BufWriter::new(out), Some(Screen { size }));
+        (Self { out, err, screen, code: 0, incomplete: false }, capture)
     }
 
     /// Where standard output goes.
@@ -59,9 +62,14 @@ impl Output {
         self.code = self.code.max(1);
     }
 
-    /// Whether the exit code is other than 0.
+    /// Whether an error was written.
     pub(crate) const fn has_failed(&self) -> bool {
         self.code != 0
+    }
+
+    /// Sets the exit code to 3, unless there are errors: what is shown of a program is not all.
+    pub(crate) const fn set_incomplete(&mut self) {
+        self.incomplete = true;
     }
 
     /// Writes a message to standard error; it must be escaped already.
@@ -73,7 +81,10 @@ impl Output {
 
     /// The exit code.
     pub(crate) const fn code(&self) -> u8 {
-        self.code
+        match self.code {
+            0 if self.incomplete => 3,
+            code => code,
+        }
     }
 }
 

@@ -34,9 +34,37 @@ pub(crate) fn section(section: &Section<'_>, verbose: bool, now: SystemTime) -> 
     if section.rows.is_empty() && section.hidden.is_empty() {
         lines.push(Line::remark(2, "no fields"));
     }
-    let refused: u64 = program.files().iter().map(|file| u64::from(file.fields_refused())).sum();
+    lines.extend(remarks(program));
+    lines
+}
+
+/// What the program does not have, and what it has beside its fields.
+fn remarks(program: &Program<'_>) -> Vec<Line> {
+    let completeness = program.completeness();
+    let mut lines = Vec::new();
+    if !completeness.is_complete() {
+        let mut line = Line::new();
+        line.plain("  ");
+        line.push(style::BAD, format!("incomplete: {completeness}"));
+        lines.push(line);
+    }
+    let refused = completeness.samples_refused;
     if refused > 0 {
-        lines.push(Line::remark(2, format!("{refused} fields did not fit into the file")));
+        let samples = if refused == 1 { "sample was" } else { "samples were" };
+        let refused = human::grouped(&refused.to_string());
+        let why = "not finite, negative or too large";
+        lines.push(Line::remark(2, format!("{refused} {samples} refused: {why}")));
+    }
+    if let Some(age) = completeness.mirror_age {
+        let text = if program.state() == FileState::Live {
+            format!(
+                "some values are copied from private memory, the oldest {} ago",
+                human::age(age)
+            )
+        } else {
+            "some values are as of a moment before its end".to_owned()
+        };
+        lines.push(Line::remark(2, text));
     }
     lines
 }
@@ -75,6 +103,9 @@ pub(crate) fn header(program: &Program<'_>, now: SystemTime) -> Line {
         let ago = if state == FileState::Live { "" } else { " ago" };
         line.plain(format!("  {word} {}{ago}", human::age(age)));
     }
+    if let Some(owner) = program.owner().filter(|owner| Some(*owner) != own_user()) {
+        line.plain(format!("  user {owner}"));
+    }
     if let Some((first, more)) = program.files().split_first() {
         line.plain("  ");
         line.push(style::DIM, escape::path(first.path()));
@@ -85,8 +116,13 @@ pub(crate) fn header(program: &Program<'_>, now: SystemTime) -> Line {
     line
 }
 
+/// The user of this process; `None` on systems whose owners of files are no users.
+pub(crate) fn own_user() -> Option<u32> {
+    (!cfg!(windows)).then(|| crate::backend::directory::environment().user)
+}
+
 /// The command, or the name of the file if there is none.
-fn title(program: &Program<'_>) -> String {
+pub(crate) fn title(program: &Program<'_>) -> String {
     match (program.identity().command.as_deref(), program.files().first()) {
         (Some(command), _) if !command.is_empty() => escape::text(command).into_owned(),
         (_, Some(file)) => file.path().file_stem().map_or_else(|| "?".to_owned(), escape::os),

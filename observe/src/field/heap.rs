@@ -60,6 +60,10 @@ impl Heap {
     /// Keeps only the first `len` bytes.
     pub(crate) fn truncate(&mut self, len: u32) {
         self.bytes.truncate(len as usize);
+        // Most of it was no string.
+        if self.bytes.capacity() / 2 > self.bytes.len() {
+            self.bytes.shrink_to_fit();
+        }
     }
 
     /// The bytes of a string; empty if it is not in the heap.

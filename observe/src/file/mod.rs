@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use crate::backend::{FileId, FileInfo};
 use crate::field::FieldRef;
-use crate::format::{self, CheckBuffer, Content, Refreshed, Refused, Values as _};
-use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes};
+use crate::format::{self, CheckBuffer, Content, Reach, Refreshed, Refused, Values as _};
+use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes, ProgramId};
 use crate::problem::{Damage, Problem};
 use crate::value::{Event, WindowRate};
 
@@ -25,14 +25,18 @@ pub struct File {
     problem: Option<Problem>,
     identity: Identity,
     content: Content,
+    /// What of its program is elsewhere, as of the last refresh.
+    reach: Reach,
     /// Unique for each opening of a file.
     key: u64,
+    /// Whether it is not shown for want of memory.
+    for_room: bool,
     /// Set when a truncation is noticed.
     truncated: OnceLock<Problem>,
     /// Whether the file was closed; it stays mapped.
     closed: bool,
-    /// Whether the handle is counted.
-    counted: bool,
+    /// Bytes of the image before the values that change.
+    start: Vec<u8>,
 }
 
 /// The result of a refresh.
@@ -67,10 +71,12 @@ impl File {
             problem: None,
             identity: Identity::default(),
             content: Content::UNREADABLE,
+            reach: Reach::default(),
             key,
+            for_room: false,
             truncated: OnceLock::new(),
             closed: false,
-            counted: false,
+            start: Vec::new(),
         };
         match content {
             Ok(content) => {
@@ -92,6 +98,10 @@ impl File {
             // Another file with this name is opened anew.
             Ok(_) | Err(_) => return Ok(FileRefresh::Gone),
         };
+        if self.content.parked().is_some() {
+            let grown = self.open_again(buffer)?;
+            return Ok(FileRefresh::Same { grown, changed: self.state != before });
+        }
         let grown = match self.content.refresh(&self.info.path, self.info.size, buffer) {
             Ok(Refreshed::Same { grown }) => {
                 if grown {
@@ -105,12 +115,62 @@ impl File {
                 self.refuse(refused);
                 false
             }
-            Ok(Refreshed::Unreadable) => {
-                *self = Self::open(self.path(), self.named, self.key, buffer)?;
-                false
-            }
+            Ok(Refreshed::Unreadable) => self.open_again(buffer)?,
         };
         Ok(FileRefresh::Same { grown, changed: self.state != before })
+    }
+
+    /// Opens the file anew in its place; whether the fields differ.
+    fn open_again(&mut self, buffer: &mut CheckBuffer) -> Result<bool, Problem> {
+        let mut again = Self::open(self.path(), self.named, self.key, buffer)?;
+        let grown = again.content.follow(&self.content) && again.content.number().is_some();
+        *self = again;
+        Ok(grown)
+    }
+
+    /// Gives back the mapping, of which the system has a limited number. Descriptions stay; values
+    /// are read from another opening of the file.
+    pub(crate) fn park(&mut self) {
+        self.content.park();
+    }
+
+    /// Whether the file is mapped.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.content.has_mapping()
+    }
+
+    /// Whether it is not shown for want of memory.
+    pub(crate) const fn is_for_room(&self) -> bool {
+        self.for_room
+    }
+
+    /// Reads from the content; that of another opening if the mapping was given back, and
+    /// `nothing` if the file is not the same any more.
+    fn with_content<R>(&self, nothing: R, read: impl FnOnce(&Content) -> R) -> R {
+        if self.content.parked().is_none() {
+            return read(&self.content);
+        }
+        let mut buffer = CheckBuffer::default();
+        buffer.set_left(u64::MAX);
+        let again = Self::open(self.path(), self.named, self.key, &mut buffer).ok();
+        let same =
+            |again: &Self| again.info.id == self.info.id && again.content.start() == self.start();
+        let Some(again) = again.filter(same) else {
+            self.truncation();
+            return nothing;
+        };
+        let result = read(&again.content);
+        if !again.content.is_whole() {
+            self.truncation();
+        }
+        result
+    }
+
+    /// The bytes of the image before the values that change; of format 1, and of an unreadable
+    /// file, none.
+    #[must_use]
+    pub fn start(&self) -> &[u8] {
+        &self.start
     }
 
     fn judge(&mut self) {
@@ -122,7 +182,11 @@ impl File {
         match judged {
             Ok(Some(state)) => (self.state, self.problem) = (state, None),
             Ok(None) => {}
-            Err(refused) => self.refuse(refused),
+            Err(refused) => return self.refuse(refused),
+        }
+        self.reach = self.content.reach();
+        if self.start.is_empty() {
+            self.start = self.content.start();
         }
     }
 
@@ -132,6 +196,9 @@ impl File {
         self.truncated = OnceLock::new();
         self.content = Content::UNREADABLE;
         self.identity = Identity::default();
+        self.reach = Reach::default();
+        self.for_room = refused.for_room;
+        self.start = Vec::new();
     }
 
     /// The path, as the user named it or as found in a directory.
@@ -184,6 +251,7 @@ impl File {
     /// format 1, which is not read in place.
     #[must_use]
     pub fn is_whole(&self) -> bool {
+        // A parked file was checked when it was read.
         let whole = self.content.is_whole();
         if !whole {
             self.truncation();
@@ -208,9 +276,21 @@ impl File {
         self.content.part()
     }
 
-    /// Instance and part: only copies of a file have the same. `None` for format 1.
-    pub(crate) fn instance_part(&self) -> Option<(Instance, u32)> {
-        self.instance().map(|instance| (instance, self.part()))
+    /// Identity of the program; `None` for format 1.
+    #[must_use]
+    pub fn program(&self) -> Option<ProgramId> {
+        let (owner, device) = (self.info.owner, self.info.id.device);
+        self.instance().map(|instance| ProgramId { instance, owner, device })
+    }
+
+    /// Program and part: only copies of a file have the same. `None` for format 1.
+    pub(crate) fn program_part(&self) -> Option<(ProgramId, u32)> {
+        self.program().map(|program| (program, self.part()))
+    }
+
+    /// What of its program is elsewhere, as of the last refresh.
+    pub(crate) const fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// Values of the standard fields.
@@ -252,13 +332,26 @@ impl File {
     /// A lane as it is now; `None` if it was never claimed, is damaged or past the end.
     #[must_use]
     pub fn lane(&self, lane: u32) -> Option<LaneInfo> {
-        self.content.lane(lane)
+        self.with_content(None, |content| content.lane(lane))
     }
 
     /// Number of fields of the program that fit in no file.
     #[must_use]
     pub fn fields_refused(&self) -> u32 {
-        self.content.fields_refused()
+        self.content.reach().fields_refused
+    }
+
+    /// Number of lanes of the program whose values are in no file at present.
+    #[must_use]
+    pub fn lanes_refused(&self) -> u32 {
+        self.content.reach().lanes_refused
+    }
+
+    /// Number of samples that were not recorded: not finite, negative where the field has none, or
+    /// too large to be added.
+    #[must_use]
+    pub fn samples_refused(&self) -> u64 {
+        self.with_content(0, |content| content.samples_refused())
     }
 
     /// Number of fields, with damaged and retired ones.
@@ -296,7 +389,8 @@ impl File {
     /// the file are missing.
     #[must_use]
     pub fn events(&self, index: usize, lane: u32, seen: u32) -> Option<Vec<Event>> {
-        let events = self.content.events(u32::try_from(index).ok()?, lane, seen)?;
+        let index = u32::try_from(index).ok()?;
+        let events = self.with_content(None, |content| content.events(index, lane, seen))?;
         self.is_whole().then_some(events)
     }
 
@@ -306,13 +400,15 @@ impl File {
     /// `None` if it is no rate field, damaged or retired, or bytes of the file are missing.
     #[must_use]
     pub fn rates(&self, index: usize, lane: Option<u32>) -> Option<Vec<WindowRate>> {
-        let used = self.content.lanes_used();
-        let lanes = lane.map_or(0..used, |lane| lane..lane.saturating_add(1));
-        let rates = self.content.rates(u32::try_from(index).ok()?, lanes)?;
+        let index = u32::try_from(index).ok()?;
+        let rates = self.with_content(None, |content| {
+            let all = 0..content.lanes_used();
+            content.rates(index, lane.map_or(all, |lane| lane..lane.saturating_add(1)))
+        })?;
         self.is_whole().then_some(rates)
     }
 
-    /// Size of the metadata of which a copy is kept, in bytes.
+    /// Memory that the descriptions take, in bytes, about.
     pub(crate) fn metadata_size(&self) -> u64 {
         self.content.metadata_size()
     }
@@ -326,11 +422,6 @@ impl File {
     /// Whether the file is kept open, besides being mapped.
     pub(crate) fn has_handle(&self) -> bool {
         !self.closed && self.content.has_mapping()
-    }
-
-    /// Whether the handle was counted before; counts it.
-    pub(crate) const fn count_handle(&mut self) -> bool {
-        std::mem::replace(&mut self.counted, true)
     }
 
     /// Changes whenever the fields do; different for every opening of a file.

@@ -21,10 +21,12 @@ impl File {
     pub fn values(&self) -> Vec<Reading> {
         let mut fields = Combine::new(self, self.fields().collect(), 0);
         let scratch = &mut Scratch::new();
-        self.content.visit_constants(scratch, &mut fields);
-        for lane in 0..self.content.lanes_used() {
-            self.content.visit_lane(lane, scratch, &mut fields);
-        }
+        self.with_content((), |content| {
+            content.visit_constants(scratch, &mut fields);
+            for lane in 0..content.lanes_used() {
+                content.visit_lane(lane, scratch, &mut fields);
+            }
+        });
         let readings = fields.readings().collect();
         self.unless_lost(readings)
     }
@@ -36,7 +38,9 @@ impl File {
             return Reading::none(Verdict::Absent);
         };
         let mut fields = Combine::new(self, vec![field], number);
-        self.content.visit_field(number, &mut Scratch::new(), &mut fields);
+        self.with_content((), |content| {
+            content.visit_field(number, &mut Scratch::new(), &mut fields);
+        });
         let reading = fields.readings().next();
         match reading {
             Some(reading) if self.is_whole() => reading,
@@ -51,8 +55,10 @@ impl File {
         let readings = self.fields().map(|field| without_value(&field)).collect();
         let mut values = LaneValues { file: self, readings, budget: Budget::default() };
         let scratch = &mut Scratch::new();
-        self.content.visit_constants(scratch, &mut values);
-        self.content.visit_lane(lane, scratch, &mut values);
+        self.with_content((), |content| {
+            content.visit_constants(scratch, &mut values);
+            content.visit_lane(lane, scratch, &mut values);
+        });
         self.unless_lost(values.readings)
     }
 
@@ -65,7 +71,8 @@ impl File {
     /// inside a page are only noticed by [`is_whole`](Self::is_whole).
     #[inline]
     pub fn scan(&self, lane: u32, visit: impl FnMut(u32, RawVerdict<Scalar>)) -> bool {
-        self.content.visit_scalars(lane, &mut ScalarFn(visit));
+        let mut visitor = ScalarFn(visit);
+        self.with_content((), |content| content.visit_scalars(lane, &mut visitor));
         !self.is_lost()
     }
 
@@ -84,8 +91,10 @@ impl File {
                 visit(field, raw);
             }
         });
-        self.content.visit_constants(scratch, &mut visitor);
-        self.content.visit_lane(lane, scratch, &mut visitor);
+        self.with_content((), |content| {
+            content.visit_constants(scratch, &mut visitor);
+            content.visit_lane(lane, scratch, &mut visitor);
+        });
         !self.is_lost()
     }
 
@@ -119,14 +128,17 @@ impl File {
     /// }
     /// ```
     pub fn visit<V: Visitor>(&self, scratch: &mut Scratch, visitor: &mut V) -> bool {
-        self.visit_constants(scratch, visitor);
-        self.visit_lanes(0..self.content.lanes_used(), scratch, visitor)
+        self.with_content((), |content| {
+            content.visit_constants(scratch, visitor);
+            (0..content.lanes_used()).for_each(|lane| content.visit_lane(lane, scratch, visitor));
+        });
+        !self.is_lost()
     }
 
     /// Gives the constants to a visitor: they never change, so one visit of a field is enough.
     /// False as for [`scan`](Self::scan).
     pub fn visit_constants<V: Visitor>(&self, scratch: &mut Scratch, visitor: &mut V) -> bool {
-        self.content.visit_constants(scratch, visitor);
+        self.with_content((), |content| content.visit_constants(scratch, visitor));
         !self.is_lost()
     }
 
@@ -138,13 +150,29 @@ impl File {
         scratch: &mut Scratch,
         visitor: &mut V,
     ) -> bool {
-        lanes.for_each(|lane| self.content.visit_lane(lane, scratch, visitor));
+        self.with_content((), |content| {
+            lanes.for_each(|lane| content.visit_lane(lane, scratch, visitor));
+        });
         !self.is_lost()
     }
 
     /// As [`visit_lanes`](Self::visit_lanes) with all lanes that may have values.
     pub(crate) fn visit_all_lanes<V: Visitor>(&self, scratch: &mut Scratch, visitor: &mut V) {
-        self.visit_lanes(0..self.content.lanes_used(), scratch, visitor);
+        self.with_content((), |content| {
+            (0..content.lanes_used()).for_each(|lane| content.visit_lane(lane, scratch, visitor));
+        });
+    }
+
+    /// The oldest and the newest moment at which a lane was copied from memory that no reader sees,
+    /// in nanoseconds since 1970; `None` if no lane says it.
+    pub(crate) fn mirrored(&self) -> Option<(u64, u64)> {
+        let field = self.find("sys.mirrored")?;
+        let mut times = Times(None);
+        let index = u32::try_from(field.index()).ok()?;
+        self.with_content((), |content| {
+            content.visit_field(index, &mut Scratch::new(), &mut times);
+        });
+        times.0
     }
 
     /// The origin of constants, if this is file `file` of a list.
@@ -157,6 +185,18 @@ impl File {
             readings.fill(Reading::none(Verdict::Damaged(TRUNCATED)));
         }
         readings
+    }
+}
+
+/// The smallest and the largest value of a timestamp.
+struct Times(Option<(u64, u64)>);
+
+impl Visitor for Times {
+    fn value(&mut self, _index: u32, raw: RawVerdict<Value<'_>>) {
+        if let RawVerdict::Consistent(Value::U64(time)) = raw {
+            let (oldest, newest) = self.0.unwrap_or((time, time));
+            self.0 = Some((oldest.min(time), newest.max(time)));
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! Finds files, and follows them.
 
+mod bounded;
 mod observer;
+mod previous;
+mod shares;
 mod sources;
 
 pub use observer::{Changes, Observer};

@@ -1,14 +1,17 @@
 //! Finds files and keeps them mapped.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use super::previous::Previous;
+use super::shares::{Holder, SMALL, Shares};
+use super::sources::{Candidate, Listing, Places, Reason, Sources};
 use crate::backend::FileId;
-
-use super::sources::{Listing, Reason, Sources};
+use crate::backend::directory::environment;
 use crate::file::{File, FileRefresh};
 use crate::format::CheckBuffer;
-use crate::identity::{FileState, Instance};
+use crate::identity::{FileState, ProgramId};
 use crate::problem::Problem;
 use crate::sum::Program;
 
@@ -18,9 +21,23 @@ fn default_handles() -> usize {
     usize::try_from(limit / 2).unwrap_or(usize::MAX)
 }
 
+/// Maximum number of files that stay mapped: a quarter of the usual limit of the system.
+const MAX_MAPPED: usize = 16_384;
+/// Number of new files from which live ones are looked for first.
+const MANY: usize = 2_000;
+/// Pauses before a program from which parts are missing is looked at again: it may be starting,
+/// opening a part, or ending.
+const PAUSES: [u64; 5] = [1, 2, 5, 10, 20];
+/// Maximum number of owners of files without memory that are reported one by one.
+const MAX_OWNERS: usize = 8;
+/// Time after which programs are not looked at again.
+const MAX_PAUSES: Duration = Duration::from_millis(250);
+
 /// Finds published files, and follows them from refresh to refresh.
 ///
-/// Files stay mapped between refreshes, so reading their values again takes no system call. A
+/// Files stay mapped between refreshes, so reading their values again takes no system call; beyond
+/// 16,384 files the others are mapped whenever they are read. Files of this user, of root, and those
+/// that were named come first; memory that remains is shared equally by the owners of the others. A
 /// truncated, replaced, removed or hostile file is reported, and the others are still read. A
 /// handler for SIGBUS is installed, to survive truncation while a file is read
 /// ([`crate::backend::fault_handler`]).
@@ -44,11 +61,19 @@ fn default_handles() -> usize {
 pub struct Observer {
     sources: Sources,
     handles: Option<usize>,
+    mapped: usize,
     files: Vec<File>,
     /// Files that are not shown: of other processes than those asked for, and copies.
     others: Vec<File>,
     directories: Vec<PathBuf>,
     problems: Vec<Problem>,
+    /// Number of files for which there is no memory, by owner.
+    left_out: BTreeMap<Option<u32>, usize>,
+    /// Programs from which parts were missing at the last refresh.
+    lacking: HashSet<ProgramId>,
+    places: Places,
+    /// This user.
+    user: u32,
     next_key: u64,
     buffer: CheckBuffer,
 }
@@ -76,6 +101,15 @@ impl Changes {
     }
 }
 
+impl Changes {
+    fn add(&mut self, later: Self) {
+        self.added += later.added;
+        self.grown += later.grown;
+        self.changed += later.changed;
+        self.vanished.extend(later.vanished);
+    }
+}
+
 impl Observer {
     /// An observer of these sources, before the first refresh: without files.
     #[must_use]
@@ -83,10 +117,15 @@ impl Observer {
         Self {
             sources,
             handles: None,
+            mapped: MAX_MAPPED,
             files: Vec::new(),
             others: Vec::new(),
             directories: Vec::new(),
             problems: Vec::new(),
+            left_out: BTreeMap::new(),
+            lacking: HashSet::new(),
+            places: Places::default(),
+            user: environment().user,
             next_key: 1,
             buffer: CheckBuffer::default(),
         }
@@ -102,47 +141,69 @@ impl Observer {
         self.handles = Some(count);
     }
 
+    /// Sets the number of files that stay mapped: 16,384 by default. Others are mapped whenever their
+    /// values are read, which takes several system calls.
+    pub const fn keep_mapped(&mut self, count: usize) {
+        self.mapped = count;
+    }
+
     /// Finds new, replaced and vanished files, new and retired fields, and judges which writers
     /// live.
     ///
-    /// Never fails: see [`problems`](Self::problems).
+    /// A program from which parts are missing, and were not before, is looked at again a few times
+    /// within a quarter of a second: it may be starting, opening a part, or ending.
+    ///
+    /// Never fails: see [`problems`](Self::problems). A directory whose file system does not answer
+    /// within two seconds is left out, which is a problem too.
     pub fn refresh(&mut self) -> Changes {
-        let listing = Listing::new(&self.sources);
+        let mut changes = self.look();
+        let since = Instant::now();
+        for pause in PAUSES {
+            let news = self.lacking().any(|id| !self.lacking.contains(&id));
+            if !news || since.elapsed() > MAX_PAUSES {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(pause));
+            changes.add(self.look());
+        }
+        self.lacking = self.lacking().collect();
+        self.buffer.shrink();
+        changes
+    }
+
+    /// The programs from which parts are missing.
+    fn lacking(&self) -> impl Iterator<Item = ProgramId> {
+        let programs = Program::group(&self.files);
+        let lacking = programs.iter().filter(|program| program.lacks_parts());
+        lacking.filter_map(Program::id).collect::<Vec<_>>().into_iter()
+    }
+
+    fn look(&mut self) -> Changes {
+        let listing = Listing::new(&self.sources, &mut self.places);
         let shown = self.files.drain(..).map(|file| (true, file));
         let hidden = self.others.drain(..).map(|file| (false, file));
         let mut previous = Previous::new(shown.chain(hidden));
-        self.buffer.total = previous.metadata_size();
         let mut changes = Changes::default();
-        let mut ids = HashSet::new();
-        let mut handles = previous.handles();
-        let limit = self.handles.unwrap_or_else(default_handles);
         self.problems = listing.problems;
         self.directories = listing.directories;
+        self.left_out.clear();
 
-        for (path, reason) in listing.candidates {
-            let file = match previous.take(&path) {
-                Some((shown, file)) => self.refresh_file(file, shown, reason, &mut changes),
-                None => self.open(&path, reason),
-            };
-            let Some((mut file, new)) = file else { continue };
+        let mut opened = self.open_all(&listing.candidates, &mut previous, &mut changes);
+        let mut ids = HashSet::new();
+        for (candidate, slot) in listing.candidates.iter().zip(&mut opened) {
+            let Some((file, new)) = slot.take() else { continue };
             // A file with two names, or two spellings of one path, is shown once. An index of 0
             // means that the system does not number files.
             let id = file.id();
             if id.index != 0 && !ids.insert(id) {
                 if let Some(same) = self.files.iter_mut().find(|other| other.id() == id)
-                    && reason == Reason::Named
+                    && candidate.reason == Reason::Named
                 {
                     same.set_named();
                 }
                 continue;
             }
-            if !file.count_handle() {
-                if handles >= limit {
-                    file.close_handle();
-                }
-                handles += usize::from(file.has_handle());
-            }
-            if reason != Reason::IfPid || self.is_asked_for(&file) {
+            if candidate.reason != Reason::IfPid || self.is_asked_for(&file) {
                 changes.added += usize::from(new);
                 self.files.push(file);
             } else {
@@ -152,16 +213,75 @@ impl Observer {
         self.hide_copies();
         changes.vanished.extend(previous.into_shown());
         self.report_missing_pids();
-        self.buffer.shrink();
+        self.report_left_out();
         changes
     }
 
-    /// Hides copies: files with the instance and part of another file, which would double sums.
+    /// Opens or refreshes the candidates, the most important ones first. Returns each file, and
+    /// whether it is new, in the order of the candidates.
+    fn open_all(
+        &mut self,
+        candidates: &[Candidate],
+        previous: &mut Previous,
+        changes: &mut Changes,
+    ) -> Vec<Option<(File, bool)>> {
+        let user = self.user;
+        let holder = |owner, named| Holder::new(owner, user, named);
+        let holders: Vec<Holder> =
+            candidates.iter().map(|c| holder(c.owner, c.reason == Reason::Named)).collect();
+        let live_first = candidates.len() > previous.len().saturating_add(MANY);
+        let mut kept = Kept::new(Shares::new(holders.iter().copied()), candidates.len());
+        kept.max_mapped = self.mapped;
+        kept.max_handles = self.handles.unwrap_or_else(default_handles);
+        for file in previous.files() {
+            kept.shares.take(holder(file.owner(), file.named()), file.metadata_size());
+        }
+        let mut late = Vec::new();
+        for index in order(candidates, &holders, live_first) {
+            let (Some(candidate), Some(&holder)) = (candidates.get(index), holders.get(index))
+            else {
+                continue;
+            };
+            let file = match previous.take(&candidate.path) {
+                Some((shown, file)) => {
+                    kept.shares.give_back(holder, file.metadata_size());
+                    self.buffer.set_left(kept.shares.left(holder));
+                    self.refresh_file(file, shown, candidate.reason, changes)
+                }
+                None => {
+                    self.buffer.set_left(kept.shares.left(holder).min(SMALL));
+                    self.open(&candidate.path, candidate.reason)
+                }
+            };
+            match file {
+                Some((file, _)) if file.is_for_room() => late.push((index, candidate, holder)),
+                Some(file) => kept.keep(index, holder, file),
+                None => {}
+            }
+        }
+        // What is left are vanished files.
+        for file in previous.files() {
+            kept.shares.give_back(holder(file.owner(), file.named()), file.metadata_size());
+        }
+        for (index, candidate, holder) in late {
+            self.buffer.set_left(kept.shares.left(holder));
+            match self.open(&candidate.path, candidate.reason) {
+                Some((file, _)) if file.is_for_room() && !file.named() => {
+                    *self.left_out.entry(file.owner()).or_default() += 1;
+                }
+                Some(file) => kept.keep(index, holder, file),
+                None => {}
+            }
+        }
+        kept.files
+    }
+
+    /// Hides copies: files with the program and part of another file, which would double sums.
     /// The live file stays, else the first; the others are reported.
     fn hide_copies(&mut self) {
-        let mut best: HashMap<(Instance, u32), (FileId, bool)> = HashMap::new();
+        let mut best: HashMap<(ProgramId, u32), (FileId, bool)> = HashMap::new();
         for file in &self.files {
-            let Some(key) = file.instance_part() else { continue };
+            let Some(key) = file.program_part() else { continue };
             let this = (file.id(), file.state() == FileState::Live);
             let best = best.entry(key).or_insert(this);
             if this.1 && !best.1 {
@@ -169,7 +289,7 @@ impl Observer {
             }
         }
         let is_copy = |file: &mut File| {
-            let best = file.instance_part().and_then(|key| best.get(&key));
+            let best = file.program_part().and_then(|key| best.get(&key));
             best.is_some_and(|(id, _)| *id != file.id())
         };
         let copies: Vec<File> = self.files.extract_if(.., is_copy).collect();
@@ -244,6 +364,30 @@ impl Observer {
         }
     }
 
+    fn report_left_out(&mut self) {
+        let path = self.directories.first().cloned().unwrap_or_default();
+        let owners = self.left_out.len();
+        for (owner, count) in self.left_out.iter().take(MAX_OWNERS) {
+            let files = if *count == 1 { "file" } else { "files" };
+            let of = owner.map_or_else(String::new, |owner| format!(" of user {owner}"));
+            let message =
+                format!("{count} {files}{of} left out: their metadata takes too much memory");
+            self.problems.push(Problem::new(&path, "too-large", message));
+        }
+        if owners > MAX_OWNERS {
+            let count: usize = self.left_out.values().skip(MAX_OWNERS).sum();
+            let message = format!("{count} files of {} more users left out", owners - MAX_OWNERS);
+            self.problems.push(Problem::new(&path, "too-large", message));
+        }
+    }
+
+    /// Number of files that the last refresh left out, because their metadata takes too much
+    /// memory. The problems name their owners.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.left_out.values().sum()
+    }
+
     /// The files as of the last refresh, those of each directory by name.
     #[must_use]
     pub fn files(&self) -> &[File] {
@@ -271,54 +415,83 @@ impl Observer {
     }
 }
 
-/// The files of the refresh before, each with whether it was shown.
-struct Previous {
-    files: Vec<Option<(bool, File)>>,
-    /// Index of the next file, if nothing has changed.
-    next: usize,
-    /// Index by path; made when a file is not at `next`.
-    by_path: Option<HashMap<PathBuf, usize>>,
+/// The order in which candidates are opened: those that the user named, those of this user and of
+/// root, and then in turn one of each other owner; in each of these groups live ones first, if
+/// `live_first`.
+fn order(candidates: &[Candidate], holders: &[Holder], live_first: bool) -> Vec<usize> {
+    let mut turns: HashMap<Holder, usize> = HashMap::new();
+    let key = |(candidate, holder): (&Candidate, &Holder)| {
+        let ended = live_first && !crate::backend::is_locked(&candidate.path).unwrap_or(false);
+        let turn = match holder {
+            Holder::Own => 0,
+            Holder::Other(_) => {
+                let next = turns.entry(*holder).or_default();
+                *next += 1;
+                *next
+            }
+        };
+        (candidate.reason != Reason::Named, *holder != Holder::Own, ended, turn)
+    };
+    let keys: Vec<_> = candidates.iter().zip(holders).map(key).collect();
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_by_key(|&index| keys.get(index));
+    order
 }
 
-impl Previous {
-    fn new(files: impl Iterator<Item = (bool, File)>) -> Self {
-        Self { files: files.map(Some).collect(), next: 0, by_path: None }
+/// The files that are kept, and what they take.
+struct Kept {
+    /// Each file, and whether it is new, by number of the candidate.
+    files: Vec<Option<(File, bool)>>,
+    shares: Shares,
+    handles: usize,
+    max_handles: usize,
+    mapped: usize,
+    max_mapped: usize,
+}
+
+impl Kept {
+    fn new(shares: Shares, candidates: usize) -> Self {
+        let mut files = Vec::new();
+        files.resize_with(candidates, || None);
+        Self { files, shares, handles: 0, max_handles: 0, mapped: 0, max_mapped: 0 }
     }
 
-    /// Number of files that are kept open.
-    fn handles(&self) -> usize {
-        self.files.iter().flatten().filter(|(_, file)| file.has_handle()).count()
+    fn keep(&mut self, index: usize, holder: Holder, (mut file, new): (File, bool)) {
+        self.shares.take(holder, file.metadata_size());
+        if file.is_mapped() {
+            if self.mapped < self.max_mapped {
+                self.mapped += 1;
+            } else {
+                file.park();
+            }
+        }
+        if file.has_handle() {
+            if self.handles < self.max_handles {
+                self.handles += 1;
+            } else {
+                file.close_handle();
+            }
+        }
+        if let Some(slot) = self.files.get_mut(index) {
+            *slot = Some((file, new));
+        }
     }
+}
 
-    /// Size of the metadata of all files, in bytes.
-    fn metadata_size(&self) -> u64 {
-        self.files.iter().flatten().map(|(_, file)| file.metadata_size()).sum()
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Takes the file with this path.
-    fn take(&mut self, path: &Path) -> Option<(bool, File)> {
-        let is = |slot: &Option<(bool, File)>| {
-            slot.as_ref().is_some_and(|(_, file)| file.path() == path)
+    #[test]
+    fn order_is_named_own_and_others_in_turn() {
+        let (own, a, b) = (Holder::Own, Holder::Other(1), Holder::Other(2));
+        let holders = [a, a, a, own, b, b, own];
+        let candidate = |index: usize| Candidate {
+            path: PathBuf::from(index.to_string()),
+            reason: if index == 6 { Reason::Named } else { Reason::Listed },
+            owner: None,
         };
-        let index = if self.files.get(self.next).is_some_and(is) {
-            self.next
-        } else {
-            let files = &self.files;
-            let by_path = self.by_path.get_or_insert_with(|| {
-                let path = |slot: &Option<(bool, File)>| {
-                    slot.as_ref().map(|(_, file)| file.path().to_owned())
-                };
-                let indexed = files.iter().enumerate();
-                indexed.filter_map(|(index, slot)| Some((path(slot)?, index))).collect()
-            });
-            *by_path.get(path)?
-        };
-        self.next = index + 1;
-        self.files.get_mut(index)?.take()
-    }
-
-    /// The shown files that were not taken.
-    fn into_shown(self) -> impl Iterator<Item = File> {
-        self.files.into_iter().flatten().filter(|(shown, _)| *shown).map(|(_, file)| file)
+        let candidates: Vec<_> = (0..holders.len()).map(candidate).collect();
+        assert_eq!(order(&candidates, &holders, false), [6, 3, 0, 4, 1, 5, 2]);
     }
 }

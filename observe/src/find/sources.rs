@@ -1,11 +1,12 @@
 //! Sources of files: directories, named files, processes.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::backend::directory::{environment, observe_directories_in};
-
+use super::bounded::{self, Progress, Silent};
+use crate::backend::directory::{environment, is_memory_backed, observe_directories_in};
 use crate::problem::Problem;
 
 /// The files that an [`Observer`](crate::Observer) shows.
@@ -75,43 +76,86 @@ pub(crate) enum Reason {
     IfPid,
 }
 
+/// A path that may be opened.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) path: PathBuf,
+    pub(super) reason: Reason,
+    /// Owner; `None` if it is unknown.
+    pub(super) owner: Option<u32>,
+}
+
 /// The files and directories of the sources now.
 #[derive(Debug, Default)]
-pub(crate) struct Listing {
+pub(super) struct Listing {
     /// In order, without equal paths; a file may have two paths.
-    pub(crate) candidates: Vec<(PathBuf, Reason)>,
-    pub(crate) directories: Vec<PathBuf>,
-    pub(crate) problems: Vec<Problem>,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) directories: Vec<PathBuf>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// What is known of places from earlier listings.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// Places that did not answer.
+    silent: Vec<Silent<Found>>,
+    /// Directories whose files were read once.
+    probed: HashSet<PathBuf>,
+}
+
+/// What is found at one place.
+#[derive(Debug, Default)]
+struct Found {
+    is_directory: bool,
+    /// Paths and owners, by path.
+    files: Vec<(PathBuf, Option<u32>)>,
+    problem: Option<Problem>,
+}
+
+/// A place to look at.
+struct Place {
+    path: PathBuf,
+    reason: Reason,
+    named: bool,
+    /// Suffix of the names in the directory; `None` for those of either format.
+    suffix: Option<&'static str>,
 }
 
 impl Listing {
     /// Lists the directories, and finds which paths are files.
-    pub(crate) fn new(sources: &Sources) -> Self {
+    pub(super) fn new(sources: &Sources, places: &mut Places) -> Self {
         let mut listing = Self::default();
         for path in &sources.paths {
-            // A named link to a directory is followed; one to a file is refused when opened.
-            if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
-                listing.search(path, Reason::Listed, true, None);
-            } else {
-                listing.candidates.push((path.clone(), Reason::Named));
-            }
+            let place =
+                Place { path: path.clone(), reason: Reason::Listed, named: true, suffix: None };
+            listing.search(place, places);
         }
         if sources.paths.is_empty() || !sources.pids.is_empty() {
             let reason = if sources.pids.is_empty() { Reason::Listed } else { Reason::IfPid };
-            listing.search_defaults(reason);
+            listing.search_defaults(reason, places);
         }
-        listing
-            .candidates
-            .retain(|(path, reason)| *reason == Reason::Named || !sources.paths.contains(path));
+        listing.candidates.retain(|candidate| {
+            candidate.reason == Reason::Named || !sources.paths.contains(&candidate.path)
+        });
         listing
     }
 
-    fn search_defaults(&mut self, reason: Reason) {
+    fn search_defaults(&mut self, reason: Reason, places: &mut Places) {
         let environment = environment();
         let explicit = environment.explicit.as_ref().is_some_and(|path| !path.is_empty());
-        let (found, passed_over) = observe_directories_in(&environment);
-        for directory in found {
-            self.search(directory.path(), reason, false, None);
+        let asked = environment.clone();
+        let opened = bounded::run(PathBuf::new(), move |_| {
+            let (found, passed_over) = observe_directories_in(&asked);
+            let found: Vec<PathBuf> = found.iter().map(|found| found.path().to_owned()).collect();
+            (found, passed_over)
+        });
+        let Ok((found, passed_over)) = opened else {
+            let path = environment.explicit.map_or_else(std::env::temp_dir, PathBuf::from);
+            let problem = Problem { named: explicit, ..no_answer(&path) };
+            return self.problems.push(problem);
+        };
+        for path in found {
+            self.search(Place { path, reason, named: false, suffix: None }, places);
         }
         for passed in passed_over {
             let problem = Problem::from_system(&passed.candidate.path, &passed.error);
@@ -119,31 +163,99 @@ impl Listing {
         }
         if !explicit {
             // Any user may write there; files are trusted no more than elsewhere.
-            self.search(&std::env::temp_dir(), reason, false, Some(FORMAT1));
+            let (path, suffix) = (std::env::temp_dir(), Some(FORMAT1));
+            self.search(Place { path, reason, named: false, suffix }, places);
         }
     }
 
-    fn search(&mut self, directory: &Path, reason: Reason, named: bool, suffix: Option<&str>) {
-        if self.directories.iter().any(|other| other == directory) {
+    fn search(&mut self, place: Place, places: &mut Places) {
+        if self.directories.contains(&place.path) {
             return;
         }
-        self.directories.push(directory.to_owned());
-        let mut names = Vec::new();
-        let listed = fs::read_dir(directory).and_then(|entries| {
+        let Place { path, reason, named, suffix } = place;
+        let Some(found) = places.look(&path, named, suffix) else {
+            self.problems.push(Problem { named, ..no_answer(&path) });
+            return self.directories.push(path);
+        };
+        let reason = if found.is_directory { reason } else { Reason::Named };
+        self.problems.extend(found.problem.map(|problem| Problem { named, ..problem }));
+        let candidate = |(path, owner)| Candidate { path, reason, owner };
+        self.candidates.extend(found.files.into_iter().map(candidate));
+        if found.is_directory {
+            self.directories.push(path);
+        }
+    }
+}
+
+impl Places {
+    /// Looks at a place; `None` if its file system does not answer.
+    fn look(&mut self, path: &Path, named: bool, suffix: Option<&'static str>) -> Option<Found> {
+        // No second thread waits for a file system that is silent.
+        self.silent.retain(|silent| !silent.has_answered());
+        if self.silent.iter().any(|silent| silent.path == path) {
+            return None;
+        }
+        let (place, probe) = (path.to_owned(), self.probed.insert(path.to_owned()));
+        let work = move |progress: &Progress| found(&place, named, suffix, probe, progress);
+        match bounded::run(path.to_owned(), work) {
+            Ok(found) => Some(found),
+            Err(silent) => {
+                self.probed.remove(path);
+                self.silent.push(silent);
+                None
+            }
+        }
+    }
+}
+
+fn no_answer(path: &Path) -> Problem {
+    Problem::new(path, "no-answer", "the file system does not answer; it is left out")
+}
+
+/// Looks at a file or a directory. Runs in a thread that may be left behind.
+fn found(
+    path: &Path,
+    named: bool,
+    suffix: Option<&str>,
+    probe: bool,
+    progress: &Progress,
+) -> Found {
+    // A named link to a directory is followed; one to a file is refused when opened.
+    let is_directory = !named || fs::metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    progress.step();
+    let mut found = Found { is_directory, ..Found::default() };
+    let mut names = Vec::new();
+    if is_directory {
+        let listed = fs::read_dir(path).and_then(|entries| {
             for entry in entries {
                 let name = entry?.file_name();
                 if has_suffix(&name, suffix) {
                     names.push(name);
                 }
+                progress.step();
             }
             Ok(())
         });
-        if let Err(error) = listed {
-            self.problems.push(Problem { named, ..Problem::from_io(directory, &error) });
-        }
+        found.problem = listed.err().map(|error| Problem::from_io(path, &error));
         names.sort_unstable();
-        self.candidates.extend(names.into_iter().map(|name| (directory.join(name), reason)));
+    } else {
+        found.files.push((path.to_owned(), None));
     }
+    found.files.extend(names.into_iter().map(|name| (path.join(name), None)));
+    // A file system in memory answers.
+    let probe = probe && {
+        let directory = if is_directory { Some(path) } else { path.parent() };
+        !matches!(directory.map(is_memory_backed), Some(Ok(Some(true))))
+    };
+    for (path, owner) in &mut found.files {
+        *owner = crate::backend::info(path).ok().and_then(|info| info.owner);
+        progress.step();
+        if probe {
+            let _ = crate::backend::read_start(path, &mut [0; 8]);
+            progress.step();
+        }
+    }
+    found
 }
 
 /// Suffix of the names of files of format 1.

@@ -18,19 +18,38 @@ use crate::value::{Event, WindowRate};
 pub(crate) struct Refused {
     pub(crate) state: FileState,
     pub(crate) problem: Problem,
+    /// Whether it would be shown if there were more memory.
+    pub(crate) for_room: bool,
 }
 
 impl Refused {
     /// A file that breaks a rule of its format, or is truncated.
     pub(crate) const fn damaged(problem: Problem) -> Self {
-        Self { state: FileState::Damaged, problem }
+        Self { state: FileState::Damaged, problem, for_room: false }
+    }
+
+    /// A file whose metadata needs more memory than is left for it.
+    pub(crate) fn no_room(path: &Path, cost: u64) -> Self {
+        let message = format!("its metadata takes {cost} bytes, and other files have too many");
+        Self { for_room: true, ..Self::damaged(Problem::new(path, "too-large", message)) }
     }
 
     /// A file whose image was refused.
     pub(crate) fn from_refusal(path: &Path, refusal: &Refusal) -> Self {
         let problem = Problem::from_refusal(path, refusal);
-        Self { state: FileState::from_refusal(refusal), problem }
+        Self { state: FileState::from_refusal(refusal), problem, for_room: false }
     }
+}
+
+/// Numbers by which an image tells what of its program is elsewhere, or nowhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// Number of parts of the program; 0 if the file does not say it.
+    pub(crate) parts: u32,
+    /// Fields of the program that fit in no file.
+    pub(crate) fields_refused: u32,
+    /// Lanes of the program whose values are in no file at present.
+    pub(crate) lanes_refused: u32,
 }
 
 /// The content of a file that was refreshed.
@@ -40,7 +59,7 @@ pub(crate) enum Refreshed {
     Same { grown: bool },
     /// Another image lies in the file.
     Replaced,
-    /// The content cannot be read.
+    /// The content must be opened anew.
     Unreadable,
 }
 
@@ -111,12 +130,22 @@ pub(crate) trait Format: Debug {
         0
     }
 
-    /// Number of fields that fit in no file.
-    fn fields_refused(&self) -> u32 {
+    /// What of the program is elsewhere.
+    fn reach(&self) -> Reach {
+        Reach::default()
+    }
+
+    /// Number of samples that were not recorded, over all lanes.
+    fn samples_refused(&self) -> u64 {
         0
     }
 
-    /// Metadata of which a copy is kept, in bytes.
+    /// The bytes before the values that change; empty if there are none.
+    fn start(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Memory that the descriptions take, in bytes, about.
     fn metadata_size(&self) -> u64 {
         0
     }

@@ -8,7 +8,7 @@ use mmstats_core::read::{Format as FormatNumber, sniff};
 use mmstats_core::{ReadMemory, Source, View};
 
 use super::api::{Format, Refused, Values};
-use super::image::Image;
+use super::image::{Image, Metadata, Parked};
 use super::legacy::Legacy;
 use super::scratch::{CheckBuffer, Scratch};
 use super::visitor::Visitor;
@@ -21,6 +21,7 @@ use crate::value::{Event, WindowRate};
 #[derive(Debug)]
 pub(crate) enum Content {
     Image(Box<Image>),
+    Parked(Box<Parked>),
     Legacy(Legacy),
     Unreadable(Unreadable),
 }
@@ -35,6 +36,37 @@ impl Values for Unreadable {}
 impl Content {
     /// Content of which nothing can be read.
     pub(crate) const UNREADABLE: Self = Self::Unreadable(Unreadable);
+
+    /// Gives back the mapping of an image.
+    pub(crate) fn park(&mut self) {
+        if let Self::Image(image) = std::mem::replace(self, Self::UNREADABLE) {
+            *self = Self::Parked(Box::new(image.park()));
+        }
+    }
+
+    /// The state of an image without a mapping, as judged last.
+    pub(crate) fn parked(&self) -> Option<FileState> {
+        match self {
+            Self::Parked(parked) => Some(parked.state()),
+            _ => None,
+        }
+    }
+
+    fn metadata(&self) -> Option<&Metadata> {
+        match self {
+            Self::Image(image) => Some(image.metadata()),
+            Self::Parked(parked) => Some(parked.metadata()),
+            _ => None,
+        }
+    }
+
+    /// Takes the place of `before`, another opening of the same file; whether the fields differ.
+    pub(crate) fn follow(&mut self, before: &Self) -> bool {
+        match (self, before.metadata()) {
+            (Self::Image(image), Some(before)) => image.follow(before),
+            _ => true,
+        }
+    }
 }
 
 impl Deref for Content {
@@ -43,6 +75,7 @@ impl Deref for Content {
     fn deref(&self) -> &Self::Target {
         match self {
             Self::Image(image) => &**image,
+            Self::Parked(parked) => &**parked,
             Self::Legacy(legacy) => legacy,
             Self::Unreadable(unreadable) => unreadable,
         }
@@ -53,6 +86,7 @@ impl DerefMut for Content {
     fn deref_mut(&mut self) -> &mut Self::Target {
         match self {
             Self::Image(image) => &mut **image,
+            Self::Parked(parked) => &mut **parked,
             Self::Legacy(legacy) => legacy,
             Self::Unreadable(unreadable) => unreadable,
         }
@@ -64,6 +98,7 @@ macro_rules! by_format {
     ($content:expr, $format:ident => $call:expr) => {
         match $content {
             Content::Image($format) => $call,
+            Content::Parked($format) => $call,
             Content::Legacy($format) => $call,
             Content::Unreadable($format) => $call,
         }
@@ -135,7 +170,7 @@ pub(crate) fn open(
             region.copy(0, &mut first);
             let len = region.memory().len().min(first.len());
             let problem = Problem::unknown_format(path, first.get(..len).unwrap_or(&[]));
-            Err(Refused { state: FileState::Foreign, problem })
+            Err(Refused { state: FileState::Foreign, problem, for_room: false })
         }
     };
     Ok((info, content))

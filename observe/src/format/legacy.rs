@@ -24,6 +24,8 @@ pub(crate) struct Legacy {
     records: Vec<Record>,
     /// Raised whenever the fields change.
     generation: u32,
+    /// The bytes up to the end of the first label.
+    start: Vec<u8>,
 }
 
 /// A field with its value at the last refresh.
@@ -56,7 +58,10 @@ impl Legacy {
         let records = format1::fields(bytes)?
             .map(|record| record.map(|record| Record::new(&record)))
             .collect::<Result<_, _>>()?;
-        Ok(Self { records, generation: 0 })
+        let label = bytes.get(1..3).and_then(|size| size.first_chunk());
+        let end = label.map_or(1, |size| 3 + usize::from(u16::from_le_bytes(*size)));
+        let start = bytes.get(..end).unwrap_or(bytes).to_vec();
+        Ok(Self { records, generation: 0, start })
     }
 
     fn indexed(&self) -> impl Iterator<Item = (u32, &Record)> {
@@ -115,6 +120,10 @@ impl Format for Legacy {
         let record = self.records.get(index)?;
         let index = u32::try_from(index).ok()?;
         Some(FieldRef::from_legacy(index, &record.label, record.properties))
+    }
+
+    fn start(&self) -> Vec<u8> {
+        self.start.clone()
     }
 
     fn lanes(&self) -> Lanes {

@@ -7,7 +7,7 @@ mod legacy;
 mod scratch;
 mod visitor;
 
-pub(crate) use api::{Refreshed, Refused, Values};
+pub(crate) use api::{Reach, Refreshed, Refused, Values};
 pub(crate) use content::{Content, info, open};
 pub(crate) use scratch::CheckBuffer;
 pub use scratch::Scratch;

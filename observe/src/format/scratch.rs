@@ -28,13 +28,22 @@ impl Scratch {
 #[derive(Debug, Default)]
 pub(crate) struct CheckBuffer {
     bytes: Vec<u8>,
-    /// Bytes of metadata that the kept files have together.
-    pub(crate) total: u64,
+    /// Memory that the metadata of the next file may take, in bytes.
+    left: u64,
 }
 
 impl CheckBuffer {
     /// Larger buffers are freed by [`shrink`](Self::shrink).
     const KEPT: usize = 1 << 20;
+
+    /// Sets the memory that the metadata of the next file may take, in bytes.
+    pub(crate) const fn set_left(&mut self, left: u64) {
+        self.left = left;
+    }
+
+    pub(super) const fn has_room(&self, size: u64) -> bool {
+        size <= self.left
+    }
 
     /// A buffer of `size` bytes, with old contents.
     pub(super) fn bytes(&mut self, size: u32) -> &mut [u8] {

@@ -11,7 +11,7 @@ use crate::combine::{Accumulator, Budget};
 use crate::field::{FieldInfo, FieldRef};
 use crate::file::File;
 use crate::format::{Scratch, Visitor};
-use crate::identity::Instance;
+use crate::identity::ProgramId;
 use crate::value::Origin;
 
 /// Counters, timers, histograms and averages of files that no longer change.
@@ -23,11 +23,11 @@ use crate::value::Origin;
 /// meaningless, and format 1 does not tell counters from gauges.
 #[derive(Debug, Clone, Default)]
 pub struct Fold {
-    /// Instance and part of each file.
-    files: HashSet<(Instance, u32)>,
+    /// Program and part of each file.
+    files: HashSet<(ProgramId, u32)>,
     series: Series,
     /// The part of an instance that gave the constant of a series.
-    constants: HashMap<(Instance, u32), u32>,
+    constants: HashMap<(ProgramId, u32), u32>,
     version: u64,
 }
 
@@ -46,7 +46,7 @@ impl Fold {
     ///
     /// False if the file was added before, cannot be read, or is of format 1.
     pub fn add(&mut self, file: &File) -> bool {
-        let Some(key) = file.instance_part().filter(|key| !self.files.contains(key)) else {
+        let Some(key) = file.program_part().filter(|key| !self.files.contains(key)) else {
             return false;
         };
         if !file.state().is_readable() {
@@ -92,7 +92,7 @@ impl Fold {
     /// Whether the file was added.
     #[must_use]
     pub fn contains(&self, file: &File) -> bool {
-        !self.files.is_empty() && file.instance_part().is_some_and(|key| self.files.contains(&key))
+        !self.files.is_empty() && file.program_part().is_some_and(|key| self.files.contains(&key))
     }
 
     /// Whether no file was added.
@@ -102,9 +102,9 @@ impl Fold {
     }
 
     /// Whether the constant of an instance is in the fold.
-    pub(super) fn has_constant(&self, instance: Instance, field: &FieldRef<'_>) -> bool {
+    pub(super) fn has_constant(&self, program: ProgramId, field: &FieldRef<'_>) -> bool {
         let series = self.series.get(field);
-        series.is_some_and(|series| self.constants.contains_key(&(instance, series)))
+        series.is_some_and(|series| self.constants.contains_key(&(program, series)))
     }
 
     /// Changes whenever the content does.

@@ -1,11 +1,13 @@
 //! The files of one program.
 
 use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::series::Total;
 use super::totals::totals;
+use crate::completeness::Completeness;
 use crate::file::File;
-use crate::identity::{FileState, Identity, Instance};
+use crate::identity::{FileState, Identity, Instance, ProgramId};
 
 /// The files of one program: a publisher with more fields or threads than fit in one file has
 /// several parts.
@@ -17,16 +19,16 @@ pub struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// Groups files by instance, in the order of their first files. Files without an instance
-    /// (of format 1, or unreadable) are programs of their own.
+    /// Groups files by [`ProgramId`], in the order of their first files. Files without one (of
+    /// format 1, or unreadable) are programs of their own.
     #[must_use]
     pub fn group(files: impl IntoIterator<Item = &'a File>) -> Vec<Self> {
         let mut programs: Vec<Self> = Vec::new();
-        let mut by_instance = HashMap::new();
+        let mut by_id = HashMap::new();
         for file in files {
-            if let Some(instance) = file.instance() {
+            if let Some(id) = file.program() {
                 let next = programs.len();
-                let index = *by_instance.entry(instance).or_insert(next);
+                let index = *by_id.entry(id).or_insert(next);
                 if let Some(program) = programs.get_mut(index) {
                     program.files.push(file);
                     continue;
@@ -51,6 +53,63 @@ impl<'a> Program<'a> {
     #[must_use]
     pub fn instance(&self) -> Option<Instance> {
         self.first.instance()
+    }
+
+    /// Instance, owner and device; `None` for format 1 and unreadable files.
+    #[must_use]
+    pub fn id(&self) -> Option<ProgramId> {
+        self.first.program()
+    }
+
+    /// User id of the owner of the files; `None` on systems without user ids.
+    #[must_use]
+    pub const fn owner(&self) -> Option<u32> {
+        self.first.owner()
+    }
+
+    /// What of the program the files do not have. It is complete if it is of format 1, or cannot
+    /// be read.
+    #[must_use]
+    pub fn completeness(&self) -> Completeness {
+        let mut completeness = Completeness::default();
+        if self.id().is_none() {
+            return completeness;
+        }
+        let reach = || self.files.iter().map(|file| file.reach());
+        let said = reach().map(|reach| reach.parts).max().unwrap_or(0);
+        // The files of an instance are its parts: a file that became unreadable is none any more.
+        let seen = self.files.iter().filter(|file| file.state().is_readable());
+        completeness.set_parts(seen.map(|file| file.part()), said);
+        completeness.lanes_refused = reach().map(|reach| reach.lanes_refused).max().unwrap_or(0);
+        completeness.fields_refused = reach().map(|reach| reach.fields_refused).max().unwrap_or(0);
+        let samples = self.files.iter().map(|file| file.samples_refused());
+        completeness.samples_refused = samples.fold(0, u64::saturating_add);
+        completeness.mirror_age = self.mirror_age();
+        completeness
+    }
+
+    /// Whether parts are missing or lanes have no file: what [`completeness`](Self::completeness)
+    /// finds without reading values.
+    pub(crate) fn lacks_parts(&self) -> bool {
+        let mut completeness = Completeness::default();
+        let said = self.files.iter().map(|file| file.reach().parts).max().unwrap_or(0);
+        let seen = self.files.iter().filter(|file| file.state().is_readable());
+        completeness.set_parts(seen.map(|file| file.part()), said);
+        self.id().is_some() && !completeness.missing_parts.is_empty()
+    }
+
+    /// Age of the oldest lane that is copied from memory that no reader sees; of a program that
+    /// ended, before the newest of them.
+    fn mirror_age(&self) -> Option<Duration> {
+        let times = self.files.iter().filter_map(|file| file.mirrored());
+        let (oldest, newest) = times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+        let end = if self.state() == FileState::Live {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+        } else {
+            newest
+        };
+        Some(Duration::from_nanos(end.saturating_sub(oldest)))
     }
 
     /// Values of the standard fields.

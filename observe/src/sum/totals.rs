@@ -131,9 +131,9 @@ impl Totals {
                 }
                 let series = self.series.get_or_add(&field, guess);
                 if field.is_constant()
-                    && let Some(instance) = file.instance()
+                    && let Some(program) = file.program()
                 {
-                    if fold.is_some_and(|fold| fold.has_constant(instance, &field)) {
+                    if fold.is_some_and(|fold| fold.has_constant(program, &field)) {
                         continue;
                     }
                     // The lowest part gives it.
@@ -141,7 +141,7 @@ impl Totals {
                     // Of a family each combination is a constant of its own.
                     let one = (self.series.grouping() == Grouping::Family)
                         .then(|| Box::from(field.attributes_text()));
-                    let key: (_, _, Option<Box<str>>) = (instance, series, one);
+                    let key: (_, _, Option<Box<str>>) = (program, series, one);
                     let (part, other_file, other_field) =
                         *constants.entry(key.clone()).or_insert(here);
                     if other_file != all.len() {

@@ -89,8 +89,13 @@ pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
     }
     printer.print(&entries, output)?;
     problems::report(&observer, output);
+    let mut problem_log = ProblemLog::new(&observer);
+    problem_log.report_incomplete(rings.selected(&observer.programs()), output);
     match stop {
-        Some(stop) => follow(args, &mut observer, &mut rings, &mut printer, &stop, output),
+        Some(stop) => {
+            let screen = (&mut printer, &mut problem_log);
+            follow(args, &mut observer, &mut rings, screen, &stop, output)
+        }
         None => {
             if rings.is_empty() && !output.has_failed() {
                 output
@@ -105,11 +110,10 @@ fn follow(
     args: &Events,
     observer: &mut Observer,
     rings: &mut Rings,
-    printer: &mut Printer,
+    (printer, problem_log): (&mut Printer, &mut ProblemLog),
     stop: &Receiver<()>,
     output: &mut Output,
 ) -> io::Result<()> {
-    let mut problem_log = ProblemLog::new(observer);
     loop {
         output.flush()?;
         if stop.recv_timeout(args.delay) != Err(RecvTimeoutError::Timeout) {
@@ -121,6 +125,7 @@ fn follow(
         sort_by_time(&mut entries);
         printer.print(&entries, output)?;
         problem_log.report_new(observer, output);
+        problem_log.report_incomplete(rings.selected(&observer.programs()), output);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use globset::GlobSet;
-use mmstats_observe::{Event, File, FileId, FileState, Kind, Observer};
+use mmstats_observe::{Event, File, FileId, FileState, Kind, Observer, Program};
 use serde::Serialize;
 
 use crate::json::JsonPath;
@@ -121,11 +121,19 @@ impl Rings {
         self.overwritten
     }
 
+    /// The programs whose lines are read.
+    pub(crate) fn selected<'p, 'a>(
+        &self,
+        programs: &'p [Program<'a>],
+    ) -> impl Iterator<Item = &'p Program<'a>> {
+        self.selection.select(programs, self.ended)
+    }
+
     /// The lines since the last call, by time.
     pub(crate) fn new_entries(&mut self, observer: &Observer) -> Vec<Entry> {
         let mut entries = Vec::new();
         let programs = observer.programs();
-        let selected: Vec<_> = self.selection.select(&programs, self.ended).collect();
+        let selected: Vec<_> = self.selected(&programs).collect();
         for file in selected.iter().flat_map(|program| program.files()) {
             if self.files.get(&file.id()) != Some(&FileProgress::Finished) {
                 self.file(file, &mut entries);

@@ -82,6 +82,7 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
     let mut sample = sampler.sample();
     problems::report(&sampler.observer, output);
     let mut problem_log = ProblemLog::new(&sampler.observer);
+    sampler.report_incomplete(&mut problem_log, output);
     if !is_ready(&sampler, &sample, output) {
         return Ok(());
     }
@@ -93,6 +94,7 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
         sample = sampler.sample();
         // A file may be truncated meanwhile.
         problem_log.report_new(&sampler.observer, output);
+        sampler.report_incomplete(&mut problem_log, output);
         let columns = &sampler.columns.all;
         if args.json {
             write_line(output, &Document::new(columns, &sample))?;

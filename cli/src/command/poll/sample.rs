@@ -12,6 +12,8 @@ use super::pattern::Pattern;
 use super::series::{Gain, Look, Start};
 use crate::model::selection::Selection;
 use crate::model::{age, is_active};
+use crate::output::Output;
+use crate::render::problems::ProblemLog;
 
 /// All columns at one time.
 pub(crate) struct Sample {
@@ -48,6 +50,11 @@ impl Sampler {
             last: None,
             samples: 0,
         }
+    }
+
+    /// Reports what the files of the programs do not have.
+    pub(crate) fn report_incomplete(&self, log: &mut ProblemLog, output: &mut Output) {
+        log.report_incomplete(self.selection.select(&self.observer.programs(), false), output);
     }
 
     /// The patterns that no label matches.

@@ -1,7 +1,9 @@
 //! Files of format 3: mapped, described once, read in place.
 
 mod mapped;
+mod metadata;
 mod order;
+mod parked;
 mod rings;
 mod scan;
 
@@ -10,6 +12,8 @@ use std::ops::Range;
 use mmstats_core::{Kind, Storage};
 
 pub(crate) use mapped::Image;
+pub(crate) use metadata::Metadata;
+pub(crate) use parked::Parked;
 
 use self::scan::Scan;
 use super::api::{Format as _, Values};
@@ -20,7 +24,7 @@ use crate::value::{Event, WindowRate};
 impl Values for Image {
     fn visit_constants<V: Visitor>(&self, scratch: &mut Scratch, visitor: &mut V) {
         visitor.lane(None);
-        let constants = self.order.constants.iter().filter_map(|&index| self.good(index));
+        let constants = self.metadata.order.constants.iter().filter_map(|&index| self.good(index));
         let mut scan = Scan { image: self, scratch, visitor };
         constants.for_each(|field| scan.constant(field));
     }
@@ -34,7 +38,7 @@ impl Values for Image {
     fn visit_lane<V: Visitor>(&self, lane: u32, scratch: &mut Scratch, visitor: &mut V) {
         self.visit_scalars(lane, visitor);
         Scan { image: self, scratch, visitor }.cells(lane);
-        for &field in &self.order.rates {
+        for &field in &self.metadata.order.rates {
             visitor.rates(field, &|| rings::rates(self, field, lane));
         }
     }

@@ -65,7 +65,7 @@ pub(super) fn rates(image: &Image, index: u32, lane: u32) -> Option<Vec<WindowRa
 /// The windows of a rate field, without rates; `None` if `index` is no rate field.
 pub(super) fn windows(image: &Image, index: u32) -> Option<Vec<WindowRate>> {
     let field = image.good(index).filter(|field| field.kind() == Some(Kind::Rate))?;
-    let windows = image.heap.string(field.detail()).split('\0');
+    let windows = image.metadata.heap.string(field.detail()).split('\0');
     let windows = windows.filter_map(|item| item.parse().ok());
     Some(windows.map(|window| WindowRate { window, rate: None }).collect())
 }

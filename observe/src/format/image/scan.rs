@@ -41,12 +41,12 @@ impl Watch {
 pub(super) fn scalars<V: Visitor>(image: &Image, lane: u32, visitor: &mut V) {
     match image.claimed(lane) {
         Verdict::Consistent(lane) => {
-            for run in &image.order.runs {
+            for run in &image.metadata.order.runs {
                 scan_run(image, &lane, run, visitor);
             }
         }
         other => {
-            for run in &image.order.runs {
+            for run in &image.metadata.order.runs {
                 for index in run.first..run.first.saturating_add(run.count) {
                     visitor.scalar(index, other.and_then(|_| Verdict::Absent));
                 }
@@ -119,7 +119,7 @@ impl<V: Visitor> Scan<'_, V> {
     /// of a group come from one slot.
     pub(super) fn cells(&mut self, lane: u32) {
         let image = self.image;
-        let mut rest = image.order.cells.as_slice();
+        let mut rest = image.metadata.order.cells.as_slice();
         if rest.is_empty() {
             return;
         }
@@ -219,7 +219,7 @@ impl<V: Visitor> Scan<'_, V> {
     /// Visits one constant, from the checked copy.
     pub(super) fn constant(&mut self, field: &Field) {
         let bytes = self.scratch.bytes(field.buffer_size());
-        let verdict = mmstats_core::read::constant(&self.image.heap, field, bytes);
+        let verdict = mmstats_core::read::constant(&self.image.metadata.heap, field, bytes);
         self.visitor.constant(field.index(), verdict);
     }
 }

@@ -1,0 +1,43 @@
+//! A program from which parts are missing is shown as incomplete.
+
+mod common;
+
+use common::{fixtures, run};
+use serde_json::Value;
+
+#[test]
+fn commands_with_missing_part_say_it_and_end_with_code_3() {
+    let dir = tempfile::tempdir().unwrap();
+    let valid = |name: &str| fixtures().join("../valid").join(name);
+    // Part 1 of a program without its part 0.
+    let path = dir.path().join("web.1.mmst");
+    std::fs::copy(valid("later-part.mmst"), &path).unwrap();
+    let place = dir.path().to_str().unwrap();
+    let missing = "incomplete: parts 0 to 1 of 3 missing";
+    for arguments in
+        [&["ls", place][..], &["show", "--all", place], &["ls", path.to_str().unwrap()]]
+    {
+        let printed = run(dir.path(), arguments);
+        assert_eq!(printed.code, Some(3), "{arguments:?}: {}", printed.err);
+        assert!(printed.err.contains(missing), "{arguments:?}: {}", printed.err);
+    }
+    let printed = run(dir.path(), &["ls", place]);
+    assert!(printed.out.trim_end().ends_with("\tparts 0 to 1 of 3 missing"), "{}", printed.out);
+    for command in ["ls", "show"] {
+        let printed = run(dir.path(), &[command, "--json", path.to_str().unwrap()]);
+        let document: Value = serde_json::from_str(&printed.out).unwrap();
+        let incomplete = &document["files"][0]["incomplete"];
+        assert_eq!(incomplete["reason"], "parts 0 to 1 of 3 missing", "{document}");
+        assert_eq!(incomplete["missing_parts"], serde_json::json!([[0, 1]]));
+        assert_eq!(printed.code, Some(3));
+    }
+    // With a file that cannot be read.
+    let printed = run(dir.path(), &["ls", place, "no-such-file.mmst"]);
+    assert_eq!(printed.code, Some(1), "{}", printed.err);
+
+    // Part 0 is another file of the same program.
+    std::fs::copy(valid("atomic-bool.mmst"), dir.path().join("web.mmst")).unwrap();
+    let printed = run(dir.path(), &["ls", place]);
+    assert_eq!(printed.out.lines().count(), 1, "a row a program: {}", printed.out);
+    assert!(printed.err.contains("part 1 of 3 missing"), "{}", printed.err);
+}
