@@ -6,12 +6,11 @@
 //! ```
 
 use std::error::Error;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mmstats_core::{Constant, Counter, FieldSpec, Level, Schema};
-use mmstats_unix::directory::publish_directory;
+use mmstats_unix::directory::{environment, publish_directory};
 use mmstats_unix::{Access, Facts, Mapping, OwnedFile, create, name, process};
 
 /// The published file, and a handle for each field that changes.
@@ -32,10 +31,10 @@ pub(crate) fn publish() -> Result<Published, Box<dyn Error>> {
     let requests = schema.add(FieldSpec::counter("requests").help("Requests answered."))?;
 
     // The name has process id and instance, so that no two programs choose the same.
-    let instance = random();
+    let instance = process::random();
     let command = facts.command.as_deref().unwrap_or("embed");
     let values = name::Values { command, pid: facts.pid, tid: 0, id: instance };
-    let name = name::fill(&name::template(), &values)?;
+    let name = name::fill(&environment().template(), &values)?;
 
     let size = schema.geometry(1).file_size().ok_or("the fields do not fit into a file")?;
     let file = create(&publish_directory()?.directory, &name, size, Access::Owner)?;
@@ -67,12 +66,6 @@ fn describe_process<'a>(
         }
     }
     Ok(())
-}
-
-/// 16 random bytes from the seeds of hash tables.
-fn random() -> [u8; 16] {
-    let [a, b] = [0, 1].map(|n| RandomState::new().hash_one(n));
-    (u128::from(a) << 64 | u128::from(b)).to_le_bytes()
 }
 
 #[allow(dead_code)] // A test includes this file as a module.

@@ -239,6 +239,30 @@ impl Properties {
         self.with_member(false).with_slot_bits(slot_bits)
     }
 
+    /// Whether a value counts what was done, so that it outlives its writer: of counters, timers,
+    /// histograms and averages, unless lanes are shown one by one. Of a counter the rule is sum,
+    /// min or max.
+    #[must_use]
+    pub const fn is_cumulative(self) -> bool {
+        match self.kind() {
+            Some(Kind::Counter) => {
+                matches!(self.aggregation(), Aggregation::Sum | Aggregation::Min | Aggregation::Max)
+            }
+            Some(Kind::Timer | Kind::Histogram | Kind::Average) => {
+                !matches!(self.aggregation(), Aggregation::Each)
+            }
+            _ => false,
+        }
+    }
+
+    /// The properties that decide which values combine, of a field on its own: without OPTIONAL,
+    /// MEMBER, level and slots.
+    #[must_use]
+    pub const fn combined_properties(self) -> Self {
+        let flags = self.flags & flags::ARRAY;
+        Self { level: 0, slot_bits: 0, flags, ..self }
+    }
+
     /// With another kind.
     #[inline]
     #[must_use]

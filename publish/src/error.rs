@@ -60,6 +60,17 @@ pub enum Error {
     /// The call came from within the library: from a global allocator or a signal handler while the
     /// library was at work on the same thread.
     Reentrant,
+    /// The name of an application is empty, or has more than 255 bytes.
+    Application {
+        /// The name.
+        name: String,
+    },
+    /// A variable of the environment is set and ignored: the process has rights that its caller lacks
+    /// (set-user-id, set-group-id, capabilities of its file).
+    EnvironmentIgnored {
+        /// Name of the variable.
+        name: &'static str,
+    },
     /// The program has a global publisher already.
     Initialised,
     /// The sampling thread could not be started.
@@ -85,8 +96,9 @@ impl Error {
             Self::Labels { .. } => ErrorCode::Labels,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::Schema { .. } => ErrorCode::Schema,
-            Self::Environment { .. } => ErrorCode::Environment,
+            Self::Environment { .. } | Self::EnvironmentIgnored { .. } => ErrorCode::Environment,
             Self::Reentrant => ErrorCode::Reentrant,
+            Self::Application { .. } => ErrorCode::Application,
             Self::Initialised => ErrorCode::Initialised,
             Self::Thread(_) => ErrorCode::Thread,
             Self::Closed => ErrorCode::Closed,
@@ -142,10 +154,12 @@ pub enum ErrorCode {
     TooLarge,
     /// [`Error::Schema`].
     Schema,
-    /// [`Error::Environment`].
+    /// [`Error::Environment`], [`Error::EnvironmentIgnored`].
     Environment,
     /// [`Error::Reentrant`].
     Reentrant,
+    /// [`Error::Application`].
+    Application,
     /// [`Error::Initialised`].
     Initialised,
     /// [`Error::Thread`].
@@ -172,6 +186,7 @@ impl ErrorCode {
             Self::Schema => "schema",
             Self::Environment => "environment",
             Self::Reentrant => "reentrant",
+            Self::Application => "application",
             Self::Initialised => "initialised",
             Self::Thread => "thread",
             Self::Closed => "closed",
@@ -218,6 +233,15 @@ impl fmt::Display for Error {
             Self::Reentrant => {
                 f.write_str("called from within the library, by an allocator or a signal handler")
             }
+            Self::Application { name } => {
+                let len = name.len();
+                write!(f, "the name of an application has 1 to 255 bytes, not {len}: {name:?}")
+            }
+            Self::EnvironmentIgnored { name } => write!(
+                f,
+                "{name} is ignored: the process has rights that its caller lacks (set-user-id, \
+                 set-group-id or capabilities of its file)"
+            ),
             Self::Initialised => f.write_str("the program has a global publisher already"),
             Self::Thread(kind) => write!(f, "cannot start the sampling thread: {kind}"),
             Self::Closed => f.write_str("the publisher is closed"),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::docs;
 use crate::error::{Error, ErrorKind, Result};
+use crate::name::DEFAULT_TEMPLATE;
 
 /// Settings that the choice of a directory depends on.
 ///
@@ -20,6 +21,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Environment {
     /// `MMSTATS_PATH`; empty counts as not set.
     pub explicit: Option<OsString>,
+    /// `MMSTATS_FILES`, the template of file names; empty counts as not set.
+    pub file_names: Option<OsString>,
     /// `XDG_RUNTIME_DIR`; ignored where it is not absolute.
     pub runtime: Option<OsString>,
     /// `TMPDIR`, on Windows the folder for temporary files; ignored where it is not absolute.
@@ -66,6 +69,18 @@ pub struct PassedOver {
 }
 
 impl Environment {
+    /// Template of file names: `MMSTATS_FILES`, or
+    /// [`name::DEFAULT_TEMPLATE`](crate::name::DEFAULT_TEMPLATE) if that is unset or empty.
+    ///
+    /// Replacement characters stand for bytes that are not UTF-8.
+    #[must_use]
+    pub fn template(&self) -> String {
+        match &self.file_names {
+            Some(value) if !value.is_empty() => value.to_string_lossy().into_owned(),
+            _ => DEFAULT_TEMPLATE.to_owned(),
+        }
+    }
+
     /// The directories, best first.
     ///
     /// `MMSTATS_PATH` alone where it is set; otherwise on Windows `mmstats` in the user's local
@@ -278,6 +293,17 @@ mod tests {
         assert_eq!(paths(&environment), [Path::new("relative/dir")]);
         let empty = Environment { explicit: Some("".into()), ..environment };
         assert_ne!(paths(&empty), [Path::new("relative/dir")]);
+    }
+
+    #[test]
+    fn template_of_empty_variable_is_default() {
+        let with = |file_names: Option<&str>| {
+            let file_names = file_names.map(OsString::from);
+            Environment { file_names, ..Environment::default() }.template()
+        };
+        assert_eq!(with(None), DEFAULT_TEMPLATE);
+        assert_eq!(with(Some("")), DEFAULT_TEMPLATE);
+        assert_eq!(with(Some("x-{ID}.mmst")), "x-{ID}.mmst");
     }
 
     #[cfg(windows)] // its folders of a user

@@ -309,7 +309,8 @@ macro_rules! docs {
         The directory chosen for publishing.
     "};
     (environment) => {"
-        Environment of this process.
+        Environment of this process; without any variable if
+        [`process::ignores_environment`](crate::process::ignores_environment).
     "};
     (publish_directory) => {"
         Directory to publish in: the first candidate that can be used, created if it is missing.
@@ -412,6 +413,15 @@ macro_rules! docs {
     "};
     (process::open_files) => {"
         Current limit of open files of this process (`None`: unlimited).
+    "};
+    (process::ignores_environment) => {"
+        Whether this process has rights that its caller lacks: it is set-user-id or set-group-id, or
+        has capabilities of its file. Then the environment is the caller's, and `environment` ignores
+        it, as `secure_getenv` does. Always false on Windows.
+    "};
+    (process::random) => {"
+        A random identity. Never waits and never fails: without a source of random bytes, the number is
+        made from the time, addresses and identity of the process. Not for secrets.
     "};
     (process::exists) => {"
         Whether a process with this id exists; `None` where the system does not tell.

@@ -12,7 +12,7 @@ macro_rules! inventory {
     ($system:ident) => {
         pub use $crate::{
             Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, Judged, NameError,
-            Removal, Result, Standing, SweepOptions, Swept, name,
+            Removal, Result, Standing, SweepOptions, Swept, ledger, name,
         };
 
         pub use $system::{
@@ -44,7 +44,8 @@ macro_rules! inventory {
         pub mod process {
             //! Properties of this process and of others.
             pub use super::$system::process::{
-                coarse_time, exists, facts, is_running, open_files, raise_open_files, thread_id,
+                coarse_time, exists, facts, ignores_environment, is_running, open_files,
+                raise_open_files, random, thread_id,
             };
         }
 
@@ -131,6 +132,8 @@ macro_rules! signatures {
             let _: fn() -> Facts = process::facts;
             let _: fn(u32, u64, &str) -> Option<bool> = process::is_running;
             let _: fn() -> Option<u64> = process::open_files;
+            let _: fn() -> bool = process::ignores_environment;
+            let _: fn() -> [u8; 16] = process::random;
             let _: fn() -> Result<Option<u64>> = process::raise_open_files;
             let _: fn() -> Option<u64> = process::thread_id;
 

@@ -6,6 +6,7 @@ mod docs;
 mod error;
 mod file;
 mod inventory;
+pub mod ledger;
 mod lock;
 pub mod name;
 mod name_rules;

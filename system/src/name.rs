@@ -30,21 +30,6 @@ pub struct Values<'a> {
     pub id: [u8; 16],
 }
 
-/// Template of this process: `MMSTATS_FILES`, or [`DEFAULT_TEMPLATE`] if that is unset or empty.
-///
-/// Replacement characters stand for bytes that are not UTF-8.
-#[must_use]
-pub fn template() -> String {
-    template_from(std::env::var_os(VARIABLE).as_deref())
-}
-
-fn template_from(value: Option<&OsStr>) -> String {
-    match value {
-        Some(value) if !value.is_empty() => value.to_string_lossy().into_owned(),
-        _ => DEFAULT_TEMPLATE.to_owned(),
-    }
-}
-
 /// Makes a file name from `template`.
 ///
 /// ```
@@ -190,13 +175,6 @@ mod tests {
         let name = fill(DEFAULT_TEMPLATE, &VALUES).unwrap();
         assert_eq!(name, "web-17-0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f.mmst");
         assert_eq!(fill("{TID}{CMD}{CMD}.mmst", &VALUES).unwrap(), "1234webweb.mmst");
-    }
-
-    #[test]
-    fn template_from_empty_variable_is_default() {
-        assert_eq!(template_from(None), DEFAULT_TEMPLATE);
-        assert_eq!(template_from(Some(OsStr::new(""))), DEFAULT_TEMPLATE);
-        assert_eq!(template_from(Some(OsStr::new("x-{ID}.mmst"))), "x-{ID}.mmst");
     }
 
     #[test]

@@ -267,7 +267,8 @@ pub mod directory {
     #[must_use]
     pub fn environment() -> Environment {
         let explicit = std::env::var_os(variables::DIRECTORY);
-        Environment { explicit, ..Environment::default() }
+        let file_names = std::env::var_os(variables::FILE_NAMES);
+        Environment { explicit, file_names, ..Environment::default() }
     }
 
     #[doc = docs!(publish_directory)]
@@ -384,6 +385,21 @@ pub mod process {
     #[must_use]
     pub const fn is_running(_pid: u32, _start: u64, _boot: &str) -> Option<bool> {
         None
+    }
+
+    #[doc = docs!(process::ignores_environment)]
+    #[must_use]
+    pub const fn ignores_environment() -> bool {
+        false
+    }
+
+    /// A random identity, by the random state of the standard library. Used by the Windows backend
+    /// too.
+    #[must_use]
+    pub fn random() -> [u8; 16] {
+        use std::hash::{BuildHasher, Hasher, RandomState};
+        let number = || u128::from(RandomState::new().build_hasher().finish());
+        (number() << 64 | number()).to_ne_bytes()
     }
 
     #[doc = docs!(process::exists)]

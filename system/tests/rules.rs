@@ -37,7 +37,7 @@ fn from_io_maps_kinds_of_the_standard_library() {
         (Io::StorageFull, ErrorKind::NoSpace),
         (Io::QuotaExceeded, ErrorKind::NoSpace),
         (Io::ReadOnlyFilesystem, ErrorKind::ReadOnly),
-        (Io::WouldBlock, ErrorKind::Locked),
+        (Io::WouldBlock, ErrorKind::Other),
         (Io::OutOfMemory, ErrorKind::OutOfMemory),
         (Io::Unsupported, ErrorKind::Unsupported),
         (Io::ConnectionReset, ErrorKind::Other),

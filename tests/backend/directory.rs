@@ -165,6 +165,7 @@ fn publish_directory_takes_second_candidate_if_first_is_unusable() {
     fs::create_dir(&runtime).unwrap();
     let environment = Environment {
         explicit: None,
+        file_names: None,
         runtime: Some(runtime.clone().into()),
         temporary: Some(place.path().into()),
         // The first candidate on Windows.
@@ -223,6 +224,7 @@ fn publish_directory_error_is_that_of_the_best_candidate() {
     fs::write(&file, "").unwrap();
     let environment = Environment {
         explicit: None,
+        file_names: None,
         runtime: None,
         temporary: Some(file.into()),
         user: 3_500_000_000 + std::process::id(),

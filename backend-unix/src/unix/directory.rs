@@ -8,9 +8,10 @@ use mmstats_system::{Environment, USE_DIRECTORY, VARIABLE, docs};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::auxiliary::ignores_environment;
 use super::os_error::{failed, os_error};
 use super::stat::file_type;
-use crate::{Error, ErrorKind, FileType, Result};
+use crate::{Error, ErrorKind, FileType, Result, name};
 
 #[doc = docs!(Directory)]
 #[derive(Debug)]
@@ -126,11 +127,17 @@ fn file_system(fd: BorrowedFd<'_>) -> rustix::io::Result<Option<bool>> {
 #[doc = docs!(environment)]
 #[must_use]
 pub fn environment() -> Environment {
+    let user = rustix::process::geteuid().as_raw();
+    // The caller of a program with more rights chooses neither its files nor their place.
+    if ignores_environment() {
+        return Environment { user, ..Environment::default() };
+    }
     Environment {
         explicit: std::env::var_os(VARIABLE),
+        file_names: std::env::var_os(name::VARIABLE),
         runtime: std::env::var_os("XDG_RUNTIME_DIR"),
         temporary: std::env::var_os("TMPDIR"),
-        user: rustix::process::geteuid().as_raw(),
+        user,
         ..Environment::default()
     }
 }

@@ -1,5 +1,6 @@
 //! Linux, Android, macOS and the BSDs, through `rustix`.
 
+mod auxiliary;
 mod backoff;
 pub(crate) mod directory;
 pub(crate) mod fault_handler;
@@ -13,6 +14,7 @@ mod observed_file;
 mod os_error;
 mod owned_file;
 pub(crate) mod process;
+mod random;
 mod stat;
 mod sweep;
 pub(crate) mod thread;

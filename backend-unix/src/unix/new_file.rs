@@ -10,7 +10,6 @@
 //! A creator killed in between leaves a temporary name without a lock, which
 //! [`sweep`](crate::sweep) removes.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +25,7 @@ use super::lock;
 use super::mapping::Mapping;
 use super::os_error::{failed, lock_failed, os_error};
 use super::owned_file::OwnedFile;
+use super::random::random_number;
 use crate::name;
 use crate::{Access, Error, ErrorKind, Result};
 
@@ -51,7 +51,7 @@ pub fn create(directory: &Directory, name: &str, size: u32, access: Access) -> R
     check_limit(u64::from(size), &path)?;
 
     let mut temporary = Temporary::new(directory, name, &path)?;
-    let registration = temporary.make(&path, &mut random)?;
+    let registration = temporary.make(&path, &mut random_number)?;
     let mapping = prepare(registration, size, mode(access), &path)?;
     Ok(NewFile { mapping: Arc::new(mapping), temporary, path })
 }
@@ -290,11 +290,6 @@ const fn mode(access: Access) -> Mode {
         // The owner, and future variants.
         _ => OWN,
     }
-}
-
-/// A random number, so that a temporary name cannot be planted; a taken one is retried anyway.
-pub(super) fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 const OWN: Mode = Mode::RUSR.union(Mode::WUSR);

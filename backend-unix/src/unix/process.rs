@@ -7,7 +7,9 @@ use mmstats_system::docs;
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource};
 
+pub use super::auxiliary::ignores_environment;
 use super::os_error::os_error;
+pub use super::random::random;
 use crate::{Facts, Result};
 
 #[doc = docs!(process::facts)]

@@ -16,9 +16,9 @@ use rustix::io::Errno;
 
 use super::directory::Directory;
 use super::lock;
-use super::new_file::random;
 use super::observed_file::read_at_start;
 use super::os_error::failed;
+use super::random::random_number;
 use super::stat::{file_id, file_type, modified};
 use crate::{Error, ErrorKind, FileId, FileType, Judged, Removal, Result, SweepOptions, Swept};
 
@@ -140,7 +140,7 @@ fn unlink(directory: &Directory, name: &OsStr, path: &Path, id: FileId) -> Remov
         Err(errno) => return vanished_or_failed(errno, path),
     }
     // A sweep removes it if this process is killed here. The number cannot be guessed.
-    let aside = name::temporary(ASIDE, random());
+    let aside = name::temporary(ASIDE, random_number());
     if let Err(errno) = rustix::fs::renameat(directory.fd(), name, directory.fd(), &aside) {
         return vanished_or_failed(errno, path);
     }

@@ -116,6 +116,7 @@ impl Directory {
 pub fn environment() -> Environment {
     Environment {
         explicit: std::env::var_os(VARIABLE),
+        file_names: std::env::var_os(crate::name::VARIABLE),
         // The system sets it for every user, services too. The function for it would load the
         // library of the desktop.
         local: std::env::var_os("LOCALAPPDATA"),

@@ -20,6 +20,8 @@ use super::security;
 use super::win32::{EPOCH, check, whole};
 use crate::{Facts, Result};
 
+pub use mmstats_system::stub::process::{ignores_environment, random};
+
 #[doc = docs!(process::facts)]
 #[must_use]
 pub fn facts() -> Facts {

@@ -1,6 +1,5 @@
 //! Temporary names, for files before their publication and after their removal.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use crate::name;
@@ -18,5 +17,5 @@ pub(super) fn with_number(path: &Path, random: u64) -> PathBuf {
 
 /// A random number, so that a temporary name cannot be planted; a taken one is retried anyway.
 pub(super) fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
+    u128::from_ne_bytes(mmstats_system::stub::process::random()) as u64
 }

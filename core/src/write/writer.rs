@@ -296,6 +296,15 @@ impl<M: Memory> Writer<M> {
         Ok(())
     }
 
+    /// Sets how many samples the owners of a claimed lane have not recorded: for example those of
+    /// an earlier image.
+    pub fn restore_samples_refused(&mut self, lane: u32, samples: u64) {
+        if lane < self.lanes {
+            let at = self.lane_base(lane) + lane::SAMPLES_REFUSED;
+            self.region.store_words(at, &halves(samples));
+        }
+    }
+
     const fn descriptor(&self, index: u32) -> u32 {
         self.header.descriptor_offset + index * d::SIZE
     }

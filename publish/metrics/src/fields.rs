@@ -1,9 +1,9 @@
 //! The fields of all metrics of a recorder, by name.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
+use hashbrown::HashMap;
 use metrics::{Key, Level};
 use mmstats::{Counter, Error, Field, FieldOptions, Histogram, Kind, Registry, SharedGauge};
 

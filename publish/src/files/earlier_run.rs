@@ -3,18 +3,18 @@
 //! The old files are opened and locked; their lanes are combined and written into lane 0 of the
 //! new files before these replace the old ones. So there is a complete file at any moment.
 
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use mmstats_core::read::{Cursor, Field, Header, Lane, parse_attributes};
-use mmstats_core::{FieldId, FieldSpec, Kind, Memory, Properties, Region, Source, Writer};
+use hashbrown::{HashMap, HashSet};
+use mmstats_core::read::Lane;
+use mmstats_core::{FieldId, Kind, Memory, Region, Writer};
 
 use super::totals::Total;
+use super::values::{Name, Signature, declaration, display, fields, name};
 use crate::backend::directory::Directory;
 use crate::backend::{ErrorKind, OwnedFile, name as file_name};
 use crate::error::Error;
 use crate::schema::declaration::{DECLARED, FieldDeclaration};
-use crate::schema::options::AnyOptions;
 
 /// The files of an earlier run, and their values.
 #[derive(Debug, Default)]
@@ -29,53 +29,6 @@ pub(crate) struct EarlierRun {
     added: Vec<FieldDeclaration>,
     /// Whether a file of the last run has all fields that were added in the runs before.
     renewed: bool,
-}
-
-/// Label and attributes.
-type Name = (String, String);
-
-/// Properties that must be equal for a value to continue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Signature {
-    properties: Properties,
-    unit: String,
-    detail: String,
-}
-
-impl Signature {
-    fn new<S: Source + ?Sized>(source: &S, field: &Field) -> Self {
-        Self {
-            properties: field.properties().value_properties(),
-            unit: field.unit().read(source, &mut [0; 63]).to_owned(),
-            detail: field.detail().read(source, &mut [0; 4096]).to_owned(),
-        }
-    }
-
-    fn describe(&self) -> String {
-        let properties = self.properties;
-        let kind = properties.kind().map_or("field", Kind::name);
-        let ty = properties.ty().map_or("?", mmstats_core::DataType::name);
-        let unit = if self.unit.is_empty() { String::new() } else { format!(" in {}", self.unit) };
-        format!("a {kind} of {ty} ({}, {:#x}){unit}", properties.count(), properties.param())
-    }
-}
-
-fn name<S: Source + ?Sized>(source: &S, field: &Field) -> Name {
-    (
-        field.label().read(source, &mut [0; 255]).to_owned(),
-        field.attributes().read(source, &mut [0; 4096]).to_owned(),
-    )
-}
-
-/// The undamaged fields of an image, which may not be live yet.
-fn fields<M: Memory>(region: &Region<M>) -> Result<(Header, Vec<Field>), Error> {
-    let header = Header::read(region).map_err(Error::image)?;
-    let mut cursor = Cursor::new();
-    let mut fields = Vec::new();
-    while let Some((_, field)) = cursor.next(region, &header) {
-        fields.extend(field);
-    }
-    Ok((header, fields))
 }
 
 impl EarlierRun {
@@ -130,7 +83,8 @@ impl EarlierRun {
             let followed = fields.get(index + 1).is_some_and(|f| f.kind() == Some(Kind::Rate));
             let signature = Signature::new(&region, field);
             if declared.is_none_or(|count| index > count) && !followed {
-                self.added.extend(declaration(&region, field, &name, &signature));
+                let properties = field.properties().declared();
+                self.added.extend(declaration(&region, field, properties, &name, &signature));
             }
             match self.totals.get_mut(&name) {
                 Some((known, sum)) if *known == signature => sum.merge(total),
@@ -208,38 +162,4 @@ impl EarlierRun {
             let _ = file.remove();
         }
     }
-}
-
-/// Label and attributes in a message.
-fn display((label, attributes): &Name) -> String {
-    if attributes.is_empty() {
-        return label.clone();
-    }
-    let pairs: Vec<_> =
-        parse_attributes(attributes).map(|(key, value)| format!("{key}={value}")).collect();
-    format!("{label}{{{}}}", pairs.join(","))
-}
-
-/// The declaration that a field was made from.
-fn declaration<S: Source + ?Sized>(
-    source: &S,
-    field: &Field,
-    (label, attributes): &Name,
-    signature: &Signature,
-) -> Option<FieldDeclaration> {
-    let details: Vec<&str> =
-        signature.detail.split('\0').filter(|detail| !detail.is_empty()).collect();
-    let properties = field.properties().declared();
-    let _known = (properties.ty()?, properties.kind()?);
-    let spec = FieldSpec { details: &details, ..FieldSpec::new(label, properties) };
-    let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-    let options = AnyOptions {
-        unit: Some(signature.unit.clone()),
-        help: field.help().read(source, &mut [0; 4096]).to_owned(),
-        level: properties.level(),
-        aggregation: Some(properties.aggregation()),
-        attributes: parse_attributes(attributes).map(own).collect(),
-        ..AnyOptions::default()
-    };
-    Some(FieldDeclaration::new(label.clone(), &spec, options))
 }

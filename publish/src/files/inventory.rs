@@ -1,8 +1,8 @@
 //! The fields of a publisher, their names, and the files that have them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use mmstats_core::layout::MAX_LANES;
 use mmstats_core::{Geometry, Writer};
 

@@ -1,9 +1,11 @@
 //! The files of one publisher: one at first, further ones when lanes or room for fields run out.
 
 mod add;
+pub(crate) mod application;
 mod earlier_run;
 pub(crate) mod family;
 mod inventory;
+mod ledger;
 mod names;
 mod place;
 pub(crate) mod scratch;
@@ -12,6 +14,7 @@ pub(crate) mod settings;
 pub(crate) mod shared;
 mod standard;
 mod totals;
+mod values;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,14 +22,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mmstats_core::{Geometry, Level, Writer};
 
+use self::application::Application;
 use self::earlier_run::EarlierRun;
 use self::inventory::{Inventory, Part, Reach};
-use self::place::{Place, publish};
+use self::place::{EndedInstances, Place, publish};
 use self::scratch::Scratch;
 use self::segment::Segment;
 use self::settings::{Fallback, OnDrop, Settings};
 use self::shared::{SharedLane, SharedLanes};
-use crate::backend::{Mapping, fork, name, process};
+use crate::backend::{Mapping, OwnedFile, fork, name, process};
 use crate::claim::{ClaimedLane, LaneOwner};
 use crate::error::Error;
 use crate::handles::{Gauge, Info};
@@ -49,6 +53,8 @@ pub(crate) struct Files {
     place: Option<Place>,
     /// Number of forks of this process before it began to publish.
     generation: u64,
+    /// The application that keeps the sums of this publisher.
+    application: Option<Application>,
     /// A panic of another thread leaves nothing half-done: every step of a writer is complete or
     /// not visible.
     inventory: Mutex<Inventory>,
@@ -71,15 +77,18 @@ impl Files {
         let facts = process::facts();
         let command = settings.name.clone().or_else(|| facts.command.clone());
         let command = command.unwrap_or_else(|| "unknown".to_owned());
-        let mut instance = [0; 16];
-        getrandom::fill(&mut instance).map_err(Error::image)?;
+        let instance = process::random();
 
+        let generation = fork::generation();
+        let application = Application::find(&settings, generation)?;
         let open = || Place::open(&settings, &command, instance);
-        let (place, problem) = match (!settings.hidden).then(open).transpose() {
-            Ok(place) => (place, None),
+        let (found, problem) = match (!settings.hidden).then(open).transpose() {
+            Ok(found) => (found, None),
             Err(error) if settings.private => (None, Some(error)),
             Err(error) => return Err(error),
         };
+        let (place, ended) =
+            found.map_or((None, Vec::new()), |(place, ended)| (Some(place), ended));
         if place.is_some() {
             // A truncated file must not end the program. Where the system offers no guard the
             // program publishes without one.
@@ -96,6 +105,9 @@ impl Files {
             let options = FieldOptions::new().level(Level::Debug).value(count);
             schema.add::<Info>(DECLARED, options.help("Number of fields declared at the start."));
         }
+        if let Some(application) = &application {
+            standard::declare_application(&mut schema, &application.name);
+        }
         let tid = settings
             .system_fields
             .then(|| standard::declare(&mut schema, &facts, &command, memory_backed));
@@ -108,7 +120,8 @@ impl Files {
             settings,
             tid,
             place,
-            generation: fork::generation(),
+            generation,
+            application,
             inventory: Mutex::default(),
             shared: SharedLanes::default(),
             scratch: Arc::new(scratch),
@@ -122,8 +135,48 @@ impl Files {
             files.open_part(&mut inventory, 0)?;
         }
         files.finish_earlier_run(&mut inventory)?;
+        files.join_application(&inventory, ended);
         files.inventory = Mutex::new(inventory);
         Ok(files)
+    }
+
+    /// Registers the first file for forked children, and takes the instances of applications that
+    /// have ended into their ledgers.
+    fn join_application(&self, inventory: &Inventory, ended: EndedInstances) {
+        let first = inventory.parts.iter().flatten().find_map(|part| part.file.as_ref());
+        if let Some(file) = first {
+            let application = self.application.as_ref();
+            application::register(
+                self.id,
+                self.generation,
+                application,
+                self.instance,
+                file.path(),
+            );
+        }
+        if let Some(place) = &self.place {
+            let own = self.application.as_ref().map(|application| &*application.name);
+            application::take_in(&place.directory, self.settings.access, own, &ended);
+        }
+    }
+
+    /// Takes the values of the closed files into the ledger of the application. Whether the files
+    /// may be removed.
+    fn leave_application(&self, inventory: &Inventory) -> bool {
+        let (Some(application), Some(place)) = (&self.application, &self.place) else {
+            return true;
+        };
+        if self.is_forked() {
+            return true;
+        }
+        let parts = || inventory.parts.iter().flatten().filter(|part| part.file.is_some());
+        for part in parts() {
+            // Remaining handles must not change a value after it was taken in.
+            drop(part.file.as_ref().map(OwnedFile::detach));
+        }
+        let images = parts().map(|part| part.writer.region());
+        let ended = ledger::of_own(self.instance, images, true);
+        application.end(place, &self.settings, self.instance, &ended).is_ok()
     }
 
     /// Declares the fields that an earlier run added after its start, and ends its files.
@@ -330,13 +383,15 @@ impl Files {
         if std::mem::replace(&mut inventory.closed, true) {
             return;
         }
-        for part in inventory.parts.iter_mut().flatten() {
+        if !crashed {
             // A forked child has a private copy of the image and no right to the file.
-            if !crashed {
-                part.writer.close();
-            }
+            inventory.parts.iter_mut().flatten().for_each(|part| part.writer.close());
+        }
+        let counted = !crashed && self.leave_application(&inventory);
+        let remove = counted && self.settings.on_drop == OnDrop::Remove;
+        for part in inventory.parts.iter_mut().flatten() {
             let Some(file) = part.file.take() else { continue };
-            if self.settings.on_drop == OnDrop::Remove && !crashed {
+            if remove {
                 // An error means that the file was removed or replaced already.
                 drop(file.remove());
             } else {
@@ -344,6 +399,9 @@ impl Files {
                 // memory for a copy; there is no better way out.
                 drop(file.detach());
             }
+        }
+        if let Some(place) = self.place.as_ref().filter(|_| remove && !self.is_forked()) {
+            application::unregister(self.id, &place.directory, self.instance);
         }
     }
 }

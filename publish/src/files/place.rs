@@ -1,13 +1,13 @@
 //! The directory and the name of a publisher's files.
 
-use std::ffi::OsStr;
-
-use mmstats_core::layout::MAGIC;
-
+use super::ledger::{Ended, Survey};
 use super::settings::Settings;
 use crate::backend::directory::{self, Directory};
 use crate::backend::{ErrorKind, NewFile, OwnedFile, Removal, SweepOptions, name, process};
 use crate::error::Error;
+
+/// Ended instances by application.
+pub(crate) type EndedInstances = Vec<(String, Vec<Ended>)>;
 
 /// The directory and the name of a publisher's files.
 pub(crate) struct Place {
@@ -17,17 +17,19 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Opens the directory, makes it if there is none, and sweeps it.
+    /// Opens the directory, makes it if there is none, and sweeps it. Also returns instances of
+    /// applications that have ended, whose files the sweep has left.
     pub(crate) fn open(
         settings: &Settings,
         command: &str,
         instance: [u8; 16],
-    ) -> Result<Self, Error> {
+    ) -> Result<(Self, EndedInstances), Error> {
         let directory = match &settings.directory {
             Some(path) => Directory::open_or_create(path)?,
             None => directory::publish_directory()?.directory,
         };
-        let template = settings.file_name.clone().unwrap_or_else(name::template);
+        let template =
+            settings.file_name.clone().unwrap_or_else(|| directory::environment().template());
         let values = name::Values {
             command,
             pid: std::process::id(),
@@ -35,20 +37,16 @@ impl Place {
             id: instance,
         };
         let name = name::fill(&template, &values)?;
+        let mut ended = EndedInstances::new();
         if let Some(keep) = settings.post_mortems {
             // A failed sweep does not keep the program from publishing.
+            let survey = Survey::new(&directory);
             let sweep = SweepOptions { keep, ..SweepOptions::default() };
-            let _ = crate::backend::sweep(&directory, &sweep, &|name| is_image(&directory, name));
+            let _ = crate::backend::sweep(&directory, &sweep, &|name| survey.is_candidate(name));
+            ended = survey.into_ended();
         }
-        Ok(Self { directory, name })
+        Ok((Self { directory, name }, ended))
     }
-}
-
-/// Whether a file begins as images do: a sweep removes no other file, whatever its name.
-fn is_image(directory: &Directory, name: &OsStr) -> bool {
-    let mut start = [0; MAGIC.len()];
-    let read = crate::backend::read_start(&directory.path().join(name), &mut start);
-    read.is_ok_and(|read| read == start.len()) && start == MAGIC
 }
 
 /// Gives a file its name. A file of that name is removed first if a dead process of this user left

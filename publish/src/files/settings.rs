@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     /// Template of the file's name.
     pub(crate) file_name: Option<String>,
     pub(crate) name: Option<String>,
+    /// Name of the application that keeps the sums when the program ends.
+    pub(crate) application: Option<String>,
     /// Lanes of the first file.
     pub(crate) lanes: u32,
     /// Room for further fields in the first file: their number, and bytes of their strings.
@@ -45,6 +47,7 @@ impl Default for Settings {
             directory: None,
             file_name: None,
             name: None,
+            application: None,
             lanes: 8,
             reserve: (0, 0),
             on_drop: OnDrop::Remove,

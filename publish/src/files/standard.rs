@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use mmstats_core::{Aggregation, Kind, Level};
 
 use crate::backend::Facts;
+use crate::backend::ledger::MEMBER;
 use crate::handles::{Gauge, Info};
 use crate::schema::Schema;
 use crate::schema::key::Key;
@@ -51,6 +52,13 @@ pub(crate) fn declare(
             .kind(Kind::Info)
             .level(Level::Diagnostic),
     )
+}
+
+/// Declares the constant that an instance of an application has.
+pub(crate) fn declare_application(schema: &mut Schema, application: &str) {
+    let options = FieldOptions::new().help("Application that keeps the sums of ended programs.");
+    let options = options.level(Level::Diagnostic).value(application.to_owned());
+    schema.add::<Info>(MEMBER, options);
 }
 
 fn text(text: Option<&str>) -> Option<Value> {

@@ -1,16 +1,14 @@
-//! The combined lanes of a field: the values that outlive a run.
+//! The combined lanes of a field: the values that outlive a run, or a worker.
 
-use mmstats_core::merge::{AverageValue, HistogramSummary, TimerSum, TimerValue};
-use mmstats_core::read::{Field, Lane, Scalar, Value, Verdict};
-use mmstats_core::{DataType, Kind, Source};
+use mmstats_core::merge::{AverageValue, HistogramSummary, Number, TimerSum, TimerValue};
+use mmstats_core::read::{Field, Lane, Scalar, Value, Verdict, constant};
+use mmstats_core::{Aggregation, DataType, Kind, Source, Storage};
 
 /// The combined lanes of a field.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Total {
-    /// Sums of u64, or of i64 as the same bits, by element.
-    Integers(Vec<u64>),
-    /// Sums of floats, by element.
-    Floats(Vec<f64>),
+    /// Numbers that are combined by a rule, element by element.
+    Numbers(Aggregation, Vec<Number>),
     /// A timer.
     Timer(TimerSum),
     /// A histogram, with its elements.
@@ -19,78 +17,120 @@ pub(crate) enum Total {
     Events(Vec<Vec<u64>>),
 }
 
+/// A value that cannot be read, or is of a shape that cannot be continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unreadable;
+
 impl Total {
     /// Combines the lanes of a field; `None` for kinds whose values end with their writer, and
-    /// where there is no value.
+    /// where there is no value. Lanes that cannot be read are left out.
     pub(crate) fn new<S: Source + ?Sized>(
         source: &S,
         field: &Field,
         lanes: &[Lane],
     ) -> Option<Self> {
+        Self::combine(source, field, lanes).0
+    }
+
+    /// [`Total::new`], and whether all lanes could be read.
+    pub(crate) fn combine<S: Source + ?Sized>(
+        source: &S,
+        field: &Field,
+        lanes: &[Lane],
+    ) -> (Option<Self>, bool) {
         let mut all: Option<Self> = None;
-        for lane in lanes {
-            let one = match field.kind()? {
-                Kind::Counter | Kind::Timer | Kind::Average => Self::value(source, field, lane),
-                Kind::Histogram => Self::histogram(source, field, lane),
-                Kind::Events => Self::events(source, field, lane),
-                _ => return None,
+        let mut whole = true;
+        // A constant is the same in every lane.
+        let constant = field.storage() == Some(Storage::Constant);
+        for lane in lanes.iter().take(if constant { 1 } else { usize::MAX }) {
+            let one = match field.kind() {
+                Some(Kind::Counter | Kind::Timer | Kind::Average) => {
+                    Self::value(source, field, lane)
+                }
+                Some(Kind::Histogram) => Self::histogram(source, field, lane),
+                Some(Kind::Events) => Ok(Some(Self::events(source, field, lane))),
+                _ => return (None, true),
             };
-            match (&mut all, one) {
+            whole &= one.is_ok();
+            match (&mut all, one.unwrap_or(None)) {
                 (Some(all), Some(one)) => all.merge(one),
                 (all @ None, one) => *all = one,
                 _ => {}
             }
         }
-        all
+        (all, whole)
     }
 
-    fn value<S: Source + ?Sized>(source: &S, field: &Field, lane: &Lane) -> Option<Self> {
+    fn value<S: Source + ?Sized>(
+        source: &S,
+        field: &Field,
+        lane: &Lane,
+    ) -> Result<Option<Self>, Unreadable> {
         let mut buffer = vec![0; field.buffer_size()];
-        let scalars: Vec<Scalar> = match lane.read(source, field, &mut buffer).consistent()? {
+        let read = if field.storage() == Some(Storage::Constant) {
+            constant(source, field, &mut buffer)
+        } else {
+            lane.read(source, field, &mut buffer)
+        };
+        let Some(value) = found(read)? else { return Ok(None) };
+        let scalars: Vec<Scalar> = match value {
             Value::U64(n) => vec![Scalar::U64(n)],
             Value::I64(n) => vec![Scalar::I64(n)],
             Value::F64(x) => vec![Scalar::F64(x)],
             Value::F32(x) => vec![Scalar::F32(x)],
-            // No kind that outlives a run has narrow elements, which are packed.
+            // Elements of narrow types are packed, which `units` does not.
             Value::Array(array) if array.ty().size() == 8 => array.iter().collect(),
-            _ => return None,
+            _ => return Err(Unreadable),
         };
-        let integer = |scalar: &Scalar| match *scalar {
-            Scalar::U64(n) => Some(n),
-            Scalar::I64(n) => Some(n.cast_unsigned()),
-            _ => None,
+        if field.kind() == Some(Kind::Timer) {
+            let element = |scalar: &Scalar| match *scalar {
+                Scalar::U64(n) => Ok(n),
+                _ => Err(Unreadable),
+            };
+            let elements: Vec<u64> = scalars.iter().map(element).collect::<Result<_, _>>()?;
+            let elements = elements.try_into().map_err(|_| Unreadable)?;
+            return Ok(Some(Self::Timer(TimerValue::from_elements(elements).into())));
+        }
+        let number = |scalar: &Scalar| match *scalar {
+            Scalar::U64(n) => Ok(Number::Unsigned(n.into())),
+            Scalar::I64(n) => Ok(Number::Signed(n.into())),
+            Scalar::F64(x) => Ok(Number::Float(x)),
+            Scalar::F32(x) => Ok(Number::Float(x.into())),
+            _ => Err(Unreadable),
         };
-        let float = |scalar: &Scalar| match *scalar {
-            Scalar::F64(x) => x,
-            Scalar::F32(x) => x.into(),
-            _ => 0.0,
+        let rule = match (field.kind(), field.properties().aggregation()) {
+            (Some(Kind::Counter), rule @ (Aggregation::Min | Aggregation::Max)) => rule,
+            _ => Aggregation::Sum,
         };
-        Some(match (field.kind()?, scalars.iter().map(integer).collect::<Option<Vec<u64>>>()) {
-            (Kind::Timer, integers) => {
-                Self::Timer(TimerValue::from_elements(integers?.try_into().ok()?).into())
+        let numbers: Vec<Number> = scalars.iter().map(number).collect::<Result<_, _>>()?;
+        if let (Some(Kind::Average), [count, sum]) = (field.kind(), &*numbers) {
+            let average = AverageValue { count: count.as_f64(), sum: sum.as_f64() };
+            if average.count == 0.0 {
+                return Ok(None);
             }
-            (_, Some(integers)) => Self::Integers(integers),
-            (kind, None) => {
-                let floats: Vec<f64> = scalars.iter().map(float).collect();
-                if let (Kind::Average, [count, sum]) = (kind, floats.as_slice()) {
-                    let average = AverageValue { count: *count, sum: *sum };
-                    if *count == 0.0 || average.is_damaged() {
-                        return None;
-                    }
-                }
-                Self::Floats(floats)
+            if average.is_damaged() {
+                return Err(Unreadable);
             }
-        })
+        }
+        Ok(Some(Self::Numbers(rule, numbers)))
     }
 
-    fn histogram<S: Source + ?Sized>(source: &S, field: &Field, lane: &Lane) -> Option<Self> {
+    fn histogram<S: Source + ?Sized>(
+        source: &S,
+        field: &Field,
+        lane: &Lane,
+    ) -> Result<Option<Self>, Unreadable> {
         let mut buffer = vec![0; field.buffer_size()];
-        let found = lane.read_histogram(source, field, &mut buffer).consistent()?;
+        let found = found(lane.read_histogram(source, field, &mut buffer))?;
+        let Some(found) = found else { return Ok(None) };
         let summary = HistogramSummary::from_lane(&found);
-        (!summary.is_damaged()).then(|| Self::Histogram(summary, found.counts().collect()))
+        if summary.is_damaged() {
+            return Err(Unreadable);
+        }
+        Ok(Some(Self::Histogram(summary, found.counts().collect())))
     }
 
-    fn events<S: Source + ?Sized>(source: &S, field: &Field, lane: &Lane) -> Option<Self> {
+    fn events<S: Source + ?Sized>(source: &S, field: &Field, lane: &Lane) -> Self {
         let newest = lane.newest(source, field);
         let mut buffer = vec![0; field.slot_size() as usize];
         let mut slots = Vec::new();
@@ -104,17 +144,14 @@ impl Total {
                 slots.push(units.iter().map(|unit| u64::from_le_bytes(*unit)).collect());
             }
         }
-        Some(Self::Events(slots))
+        Self::Events(slots)
     }
 
     /// Adds the total of another lane.
     pub(crate) fn merge(&mut self, other: Self) {
         match (self, other) {
-            (Self::Integers(all), Self::Integers(more)) => {
-                all.iter_mut().zip(more).for_each(|(a, b)| *a = a.wrapping_add(b));
-            }
-            (Self::Floats(all), Self::Floats(more)) => {
-                all.iter_mut().zip(more).for_each(|(a, b)| *a += b);
+            (Self::Numbers(rule, all), Self::Numbers(_, more)) => {
+                all.iter_mut().zip(more).for_each(|(a, b)| a.merge(*rule, b));
             }
             (Self::Timer(all), Self::Timer(more)) => all.merge(&more),
             (Self::Histogram(all, counts), Self::Histogram(more, more_counts)) => {
@@ -130,16 +167,37 @@ impl Total {
         }
     }
 
+    /// Reduces a number that a scalar of type `ty` below 64 bits cannot hold to the largest one
+    /// that it can; whether there was none. Wider ones wrap, as in a lane.
+    pub(crate) fn fit(&mut self, ty: DataType) -> bool {
+        let Self::Numbers(_, numbers) = self else { return true };
+        let bits = 8 * ty.size();
+        let mut fits = true;
+        for number in numbers.iter_mut().filter(|_| bits < 64) {
+            let most = match number {
+                Number::Unsigned(_) => Number::Unsigned((1 << bits) - 1),
+                Number::Signed(_) => Number::Signed((1 << (bits - 1)) - 1),
+                Number::Float(_) => continue,
+            };
+            let mut fitting = *number;
+            fitting.merge(Aggregation::Min, most);
+            fits &= fitting == *number;
+            *number = fitting;
+        }
+        fits
+    }
+
     /// Arguments of [`Writer::restore`](mmstats_core::Writer::restore), in this order: units of a
     /// cell or slot, and elements.
     pub(crate) fn units(&self, ty: Option<DataType>) -> Vec<(Vec<u64>, &[u64])> {
         match self {
-            Self::Integers(all) => vec![(all.clone(), &[])],
-            Self::Floats(all) => {
+            Self::Numbers(_, all) => {
                 #[allow(clippy::cast_possible_truncation)] // A sum of f32 is stored as f32.
-                let bits = |x: &f64| match ty {
-                    Some(DataType::F32) => u64::from((*x as f32).to_bits()),
-                    _ => x.to_bits(),
+                let bits = |number: &Number| match (number, ty) {
+                    (Number::Float(x), Some(DataType::F32)) => u64::from((*x as f32).to_bits()),
+                    // The upper half of a narrow cell is zero.
+                    (number, Some(ty)) if ty.size() < 8 => number.to_bits() & u64::from(u32::MAX),
+                    (number, _) => number.to_bits(),
                 };
                 vec![(all.iter().map(bits).collect(), &[])]
             }
@@ -152,5 +210,14 @@ impl Total {
             }
             Self::Events(slots) => slots.iter().map(|slot| (slot.clone(), &[][..])).collect(),
         }
+    }
+}
+
+/// The value of a lane; `None` if it has none.
+fn found<T>(verdict: Verdict<T>) -> Result<Option<T>, Unreadable> {
+    match verdict {
+        Verdict::Consistent(value) => Ok(Some(value)),
+        Verdict::Absent | Verdict::Retired => Ok(None),
+        _ => Err(Unreadable),
     }
 }

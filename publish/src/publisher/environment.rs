@@ -3,12 +3,15 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::backend::{directory, name, process};
 use crate::error::Error;
+use crate::files::application::is_name;
 use crate::files::settings::{OnDrop, Settings};
 
 /// The variables, each with the values that are allowed.
-const VARIABLES: [(&str, &str); 6] = [
+const VARIABLES: [(&str, &str); 7] = [
     ("MMSTATS_NAME", ""),
+    ("MMSTATS_APPLICATION", "at most 255 bytes"),
     ("MMSTATS_LANES", "a number from 1 to 65536"),
     ("MMSTATS_SAMPLE", "a number of seconds from 0.001 to 86400"),
     ("MMSTATS_POST_MORTEMS", "a number"),
@@ -20,6 +23,9 @@ const VARIABLES: [(&str, &str); 6] = [
 pub(crate) fn settings() -> (Settings, Option<Error>) {
     let mut settings = Settings::default();
     let mut mistake = None;
+    if process::ignores_environment() {
+        return (settings, None);
+    }
     for (name, rule) in VARIABLES {
         let value = std::env::var_os(name).unwrap_or_default().to_string_lossy().into_owned();
         if !value.is_empty() && set(&mut settings, name, &value).is_none() {
@@ -29,10 +35,22 @@ pub(crate) fn settings() -> (Settings, Option<Error>) {
     (settings, mistake)
 }
 
+/// The error of a variable that is set, in a process that ignores the environment.
+pub(crate) fn ignored() -> Option<Error> {
+    let names =
+        VARIABLES.map(|(name, _)| name).into_iter().chain([directory::VARIABLE, name::VARIABLE]);
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let set = || names.filter(is_set).next();
+    Some(Error::EnvironmentIgnored { name: process::ignores_environment().then(set)?? })
+}
+
 /// Changes the setting of variable `name`; `None` if `value` is not allowed.
 fn set(settings: &mut Settings, name: &str, value: &str) -> Option<()> {
     match name {
         "MMSTATS_NAME" => settings.name = Some(value.to_owned()),
+        "MMSTATS_APPLICATION" => {
+            settings.application = Some(Some(value.to_owned()).filter(|name| is_name(name))?);
+        }
         "MMSTATS_LANES" => settings.lanes = number(value).filter(|n| (1..=65536).contains(n))?,
         "MMSTATS_SAMPLE" => {
             let seconds = number(value).filter(|n| (0.001..=86400.0).contains(n))?;

@@ -52,6 +52,7 @@ impl Options {
     /// | `MMSTATS_PATH` | the directory, see [`Options::directory`] |
     /// | `MMSTATS_FILES` | the template of the file's name, see [`Options::files`] |
     /// | `MMSTATS_NAME` | the name of the program, see [`Options::name`] |
+    /// | `MMSTATS_APPLICATION` | the application of the program, see [`Options::application`] |
     /// | `MMSTATS_LANES` | threads in the first file, see [`Options::lanes`] |
     /// | `MMSTATS_SAMPLE` | seconds between samples, as `0.5`, see [`Options::sample_every`] |
     /// | `MMSTATS_POST_MORTEMS` | files of dead programs to keep, see [`Options::post_mortems`] |
@@ -63,6 +64,10 @@ impl Options {
     ///
     /// A variable that is wrong is an error of [`Options::start`]; with [`Options::or_private`]
     /// it is ignored, and [`Publisher::problem`] has the error.
+    ///
+    /// A process that has rights which its caller lacks (set-user-id, set-group-id, capabilities of
+    /// its file) ignores the whole environment, also the variables for directories of the system;
+    /// [`Publisher::problem`] names a variable that is set.
     #[must_use]
     pub fn from_env() -> Self {
         let (settings, mistake) = environment::settings();
@@ -90,6 +95,43 @@ impl Options {
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = Some(name.into());
+        self
+    }
+
+    /// The application that this program is one of many processes of, which come and go: workers
+    /// of a server, tasks of a pool. What a process has counted stays when it ends, in the *ledger*
+    /// of the application: a file in the same directory with the sums of the counters, timers,
+    /// histograms and averages of all its ended processes. So sums over the application never drop.
+    ///
+    /// A process that closes its publisher puts its sums into the ledger; those of a killed one are
+    /// put there by the next start of a program of this user in the directory. Its file stays as a
+    /// post-mortem. The sums stay until `mmstats clean` removes the ledger while no process of the
+    /// application lives, or until the memory-backed directory goes with the boot. A start keeps the
+    /// ledgers of 64 applications without a live process.
+    ///
+    /// The name has 1 to 255 bytes. Default: none; in a process that was forked off one that
+    /// publishes, the application of that one, or one of its own, which ends with it. Not with
+    /// [`Options::persistent`], which keeps the values in the program's file.
+    ///
+    /// ```
+    /// use mmstats::{Counter, Options, Publisher, Stats};
+    ///
+    /// #[derive(Stats)]
+    /// struct Worker {
+    ///     jobs: Counter,
+    /// }
+    ///
+    /// let directory = std::env::temp_dir().join(format!("mmstats-doc-{}", std::process::id()));
+    /// let options = Options::new().application("shop").directory(&directory);
+    /// let worker: Publisher<Worker> = options.start()?;
+    /// worker.with(|worker| worker.jobs.incr());
+    /// drop(worker); // `mmstats show` has `jobs 1`, of ended workers.
+    /// # std::fs::remove_dir_all(&directory).unwrap();
+    /// # Ok::<(), mmstats::Error>(())
+    /// ```
+    #[must_use]
+    pub fn application(mut self, name: impl Into<String>) -> Self {
+        self.settings.application = Some(name.into());
         self
     }
 
@@ -204,15 +246,16 @@ impl Options {
     /// file cannot be created, or a variable of [`Options::from_env`] is wrong.
     pub fn start<S: Stats>(self) -> Result<Publisher<S>, Error> {
         let Self { settings, schema, mistake } = self;
-        match mistake {
-            Some(mistake) if !settings.private => Err(mistake),
-            Some(mistake) => {
-                let publisher = Publisher::open(settings, schema)?;
-                publisher.files.report(mistake);
-                Ok(publisher)
-            }
-            None => Publisher::open(settings, schema),
+        let mistake = match mistake {
+            Some(mistake) if !settings.private => return Err(mistake),
+            Some(mistake) => Some(mistake),
+            None => environment::ignored(),
+        };
+        let publisher = Publisher::open(settings, schema)?;
+        if let Some(mistake) = mistake {
+            publisher.files.report(mistake);
         }
+        Ok(publisher)
     }
 
     /// As [`Options::start`], for the publisher of the whole program, which

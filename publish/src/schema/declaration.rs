@@ -96,6 +96,13 @@ impl FieldDeclaration {
         self.name == other.name && *self.description == description
     }
 
+    /// The same field with these attributes instead.
+    pub(crate) fn with_attributes(&self, attributes: &[(&str, &str)]) -> Self {
+        let attributes = attributes.iter().flat_map(|&(key, value)| [key, value]);
+        let name = Strings::new([self.label()].into_iter().chain(attributes));
+        Self { name, description: Arc::clone(&self.description) }
+    }
+
     fn attributes(&self) -> Vec<(&str, &str)> {
         let mut strings = self.name.iter().skip(1);
         let pair = || Some((strings.next()?, strings.next()?));

@@ -1,0 +1,118 @@
+//! The application to which a publisher belongs, and whose ledger keeps its sums when it ends.
+
+use std::path::{Path, PathBuf};
+
+use super::ledger;
+use super::place::{EndedInstances, Place};
+use super::settings::Settings;
+use crate::backend::Access;
+use crate::backend::directory::Directory;
+use crate::backend::ledger::MAX_APPLICATION;
+use crate::error::Error;
+use crate::sync::Mutex;
+
+/// The application of a publisher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Application {
+    pub(crate) name: String,
+    /// The first file of the process that the forked workers belong to, if the application is
+    /// named after its instance.
+    parent: Option<PathBuf>,
+}
+
+/// A publisher of this process or, after a fork, of its parent.
+#[derive(Debug)]
+struct Publisher {
+    id: u64,
+    /// Number of forks before it began.
+    generation: u64,
+    /// The application of children that are forked off.
+    children: Application,
+}
+
+static PUBLISHERS: Mutex<Vec<Publisher>> = Mutex::new(Vec::new());
+
+impl Application {
+    /// The application of a publisher that begins after `generation` forks: the one in the settings,
+    /// else that of the publisher's parent process. A persistent publisher keeps its values itself.
+    pub(crate) fn find(settings: &Settings, generation: u64) -> Result<Option<Self>, Error> {
+        if settings.hidden || settings.persistent {
+            return Ok(None);
+        }
+        match &settings.application {
+            Some(name) if is_name(name) => Ok(Some(Self { name: name.clone(), parent: None })),
+            Some(name) => Err(Error::Application { name: name.clone() }),
+            None if !settings.system_fields => Ok(None),
+            None => {
+                let publishers = PUBLISHERS.lock();
+                let parent = publishers.iter().rev().find(|parent| parent.generation < generation);
+                Ok(parent.map(|parent| parent.children.clone()))
+            }
+        }
+    }
+
+    /// Ends an instance of the application whose files are closed: the values of `ended` go into
+    /// the ledger, unless nobody is left who could ask for them.
+    pub(crate) fn end(
+        &self,
+        place: &Place,
+        settings: &Settings,
+        instance: [u8; 16],
+        ended: &ledger::Ended,
+    ) -> Result<(), Error> {
+        let directory = &place.directory;
+        let orphan = self.parent.as_ref().is_some_and(|parent| !parent.exists());
+        if orphan && ledger::end(directory.path(), &self.name, instance, true) {
+            return Ok(());
+        }
+        let (application, access) = (&*self.name, settings.access);
+        ledger::Book { directory, application, access }.take_in(std::slice::from_ref(ended))
+    }
+}
+
+/// Whether an application may have this name.
+pub(crate) const fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_APPLICATION
+}
+
+/// Registers a publisher, so that children that are forked off find its application.
+pub(crate) fn register(
+    id: u64,
+    generation: u64,
+    application: Option<&Application>,
+    instance: [u8; 16],
+    first: &Path,
+) {
+    let named_after =
+        || Application { name: ledger::hex(instance), parent: Some(first.to_path_buf()) };
+    let children = application.cloned().unwrap_or_else(named_after);
+    PUBLISHERS.lock().push(Publisher { id, generation, children });
+}
+
+/// Takes ended instances into the ledgers of their applications, which may be others than that of
+/// this publisher, `own`. What cannot be taken in stays for the next start.
+pub(crate) fn take_in(
+    directory: &Directory,
+    access: Access,
+    own: Option<&str>,
+    instances: &EndedInstances,
+) {
+    for (application, ended) in instances {
+        let book = ledger::Book { directory, application, access };
+        // The files stay, and readers count them.
+        let _ = book.take_in(ended);
+    }
+    ledger::sweep(directory.path(), own);
+}
+
+/// Forgets a publisher that is closed, and the ledger of its children if none of them lives.
+pub(crate) fn unregister(id: u64, directory: &Directory, instance: [u8; 16]) {
+    let mut publishers = PUBLISHERS.lock();
+    let Some(at) = publishers.iter().position(|publisher| publisher.id == id) else { return };
+    let children = publishers.remove(at).children;
+    drop(publishers);
+    let own = ledger::hex(instance);
+    if children.name == own {
+        ledger::end(directory.path(), &own, instance, true);
+    }
+}

@@ -1,0 +1,226 @@
+//! Instances of applications that have ended, and whose values are in no ledger yet.
+
+use hashbrown::{HashMap, HashSet};
+use std::cell::RefCell;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mmstats_core::layout::MAGIC;
+use mmstats_core::read::{Header, ImageState};
+use mmstats_core::{Source, View};
+
+use super::super::values::{Name, fields};
+use super::image::Ledger;
+use super::instance::{Constants, Ended, Instance};
+use crate::backend::directory::Directory;
+use crate::backend::ledger::{LedgerName, MEMBER};
+use crate::backend::{Facts, name, process};
+
+/// The images of an ended instance that were found so far.
+struct Gathered {
+    ended: Ended,
+    constants: HashSet<Name>,
+    /// Numbers of the images.
+    parts: Vec<u32>,
+    /// Number of images that there are, if part 0 was found and says it.
+    expected: Option<u32>,
+}
+
+/// A look at the files of one directory: which of them a sweep may remove, and which belong to ended
+/// instances of applications.
+///
+/// The files of an instance of an application stay until a ledger has its values. A file of which the
+/// writer lives, and a ledger, are nothing for a sweep.
+pub(crate) struct Survey<'a> {
+    directory: &'a Directory,
+    facts: Facts,
+    /// The newest ledgers by application; `None` if there is none.
+    ledgers: RefCell<HashMap<String, Option<Ledger>>>,
+    /// Ended instances by application.
+    ended: RefCell<HashMap<String, HashMap<Instance, Gathered>>>,
+}
+
+impl<'a> Survey<'a> {
+    pub(crate) fn new(directory: &'a Directory) -> Self {
+        let facts = process::facts();
+        Self { directory, facts, ledgers: RefCell::default(), ended: RefCell::default() }
+    }
+
+    /// Whether a sweep may remove the file, if its writer is dead: it begins as an image does, and
+    /// its values are in a ledger or belong to no application. Keeps the values that are in none.
+    pub(crate) fn is_candidate(&self, name: &OsStr) -> bool {
+        if LedgerName::parse(name).is_some() {
+            return false;
+        }
+        let path = self.directory.path().join(name);
+        let mut start = [0; MAGIC.len()];
+        let read = crate::backend::read_start(&path, &mut start);
+        if !read.is_ok_and(|read| read == start.len()) || start != MAGIC {
+            return false;
+        }
+        if crate::backend::is_locked(&path).unwrap_or(true) {
+            return false;
+        }
+        let Ok(opened) = crate::backend::open(&path) else { return false };
+        if opened.info().owner != self.facts.uid {
+            return true;
+        }
+        let Ok(region) = View::new(Arc::clone(opened.mapping())) else { return true };
+        let Some(member) = Member::read(&region) else { return true };
+        !self.is_running(&member) && self.is_superseded(member, &region)
+    }
+
+    /// Whether the process is known to run, although nobody holds the lock.
+    fn is_running(&self, member: &Member) -> bool {
+        let Some((pid, start, boot)) = &member.process else { return false };
+        member.pid_ns == self.facts.pid_ns && process::is_running(*pid, *start, boot) == Some(true)
+    }
+
+    fn is_superseded(&self, member: Member, region: &impl Source) -> bool {
+        let Member { application, header, .. } = member;
+        let instance = header.instance();
+        let mut ledgers = self.ledgers.borrow_mut();
+        let newest = || newest(self.directory.path(), &application, self.facts.uid);
+        let ledger = ledgers.entry(application.clone()).or_insert_with(newest);
+        if ledger.as_ref().is_some_and(|ledger| ledger.supersedes.contains(&instance)) {
+            return true;
+        }
+        let mut ended = self.ended.borrow_mut();
+        let instances = ended.entry(application).or_default();
+        let gathered = instances.entry(instance).or_insert_with(|| Gathered {
+            ended: Ended::new(instance),
+            constants: HashSet::new(),
+            parts: Vec::new(),
+            expected: None,
+        });
+        gathered.ended.add(region, &mut gathered.constants);
+        gathered.parts.push(header.part());
+        gathered.expected = gathered.expected.or(header.parts(region));
+        false
+    }
+
+    /// The ended instances by application.
+    pub(crate) fn into_ended(self) -> Vec<(String, Vec<Ended>)> {
+        let directory = self.directory.path();
+        let of_application = |(application, instances): (String, HashMap<Instance, Gathered>)| {
+            let ended = instances.into_values().filter_map(|gathered| {
+                let Gathered { mut ended, mut parts, expected, .. } = gathered;
+                parts.sort_unstable();
+                // Where the number is not said, a gap tells of a missing one.
+                let expected = expected.map_or(parts.len(), |expected| expected as usize);
+                let whole = (0..).zip(&parts).take_while(|(a, b)| a == *b).count() == expected;
+                ended.whole &= whole;
+                // The locks of a process that dies are released one after the other: next time.
+                let dies = !whole && has_locked_part(directory, &ended.instance);
+                (!dies).then_some(ended)
+            });
+            (application, ended.collect())
+        };
+        self.ended.into_inner().into_iter().map(of_application).collect()
+    }
+}
+
+/// What an image says of an instance of an application.
+struct Member {
+    application: String,
+    header: Header,
+    pid_ns: Option<u64>,
+    /// Process id, start and boot of a process that has not closed the image.
+    process: Option<(u32, u64, String)>,
+}
+
+impl Member {
+    /// `None` for all other images.
+    fn read(region: &impl Source) -> Option<Self> {
+        let (header, fields) = fields(region).ok()?;
+        let state = header.state(region).ok().filter(|state| *state != ImageState::Building)?;
+        let constants = Constants { region, fields: &fields };
+        let application = constants.text(MEMBER)?;
+        let process = || {
+            let pid = u32::try_from(constants.number("sys.pid")?).ok()?;
+            Some((pid, constants.number("sys.start_time")?, constants.text("sys.boot_id")?))
+        };
+        Some(Self {
+            application,
+            header,
+            pid_ns: constants.number("sys.pid_ns"),
+            process: (state == ImageState::Live).then(process).flatten(),
+        })
+    }
+}
+
+/// Whether a file in the directory belongs to the application, because it says so or has the
+/// instance that the application is named after; only files of writers that live count if `live`.
+pub(super) fn has_member(
+    directory: &Path,
+    application: &str,
+    except: Option<Instance>,
+    live: bool,
+) -> bool {
+    let is_member = |path: &PathBuf| {
+        if live && matches!(crate::backend::is_locked(path), Ok(false)) {
+            return false;
+        }
+        let Some(found) = header(path) else { return false };
+        if Some(found.instance()) == except {
+            return false;
+        }
+        if hex(found.instance()) == application {
+            return true;
+        }
+        let Ok(opened) = crate::backend::open(path) else { return false };
+        let region = View::new(Arc::clone(opened.mapping())).ok();
+        let member = region.and_then(|region| Member::read(&region));
+        member.is_some_and(|member| member.application == application)
+    };
+    let names = published(directory).filter(|name| LedgerName::parse(name).is_none());
+    names.map(|name| directory.join(name)).any(|path| is_member(&path))
+}
+
+/// The name of the application of the forked children of an instance.
+pub(crate) fn hex(instance: Instance) -> String {
+    format!("{:032x}", u128::from_be_bytes(instance))
+}
+
+/// The newest ledger that `owner` has for an application; `None` if there is none that can be read.
+pub(super) fn newest(directory: &Path, application: &str, owner: Option<u32>) -> Option<Ledger> {
+    let of = LedgerName::new(application, owner.unwrap_or(0), 0);
+    let mut names = names(directory, &of);
+    names.sort_unstable();
+    names.iter().rev().find_map(|name| Ledger::read(directory, name, application).ok().flatten())
+}
+
+/// The names of the ledgers of the same owner and application as `of`.
+pub(super) fn names(directory: &Path, of: &LedgerName) -> Vec<LedgerName> {
+    published(directory)
+        .filter_map(|name| LedgerName::parse(&name))
+        .filter(|name| name.is_of(of))
+        .collect()
+}
+
+/// The names of published files.
+pub(super) fn published(directory: &Path) -> impl Iterator<Item = OsString> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).filter(|found| name::is_published(found))
+}
+
+/// The instances that have files in a directory.
+pub(super) fn instances(directory: &Path) -> HashSet<Instance> {
+    let paths = published(directory).map(|name| directory.join(name));
+    paths.filter_map(|path| header(&path)).map(|header| header.instance()).collect()
+}
+
+/// Whether a file of an instance has a writer that lives.
+fn has_locked_part(directory: &Path, instance: &Instance) -> bool {
+    let of_instance = |path: &PathBuf| header(path).is_some_and(|h| h.instance() == *instance);
+    let paths = published(directory).map(|name| directory.join(name));
+    paths.filter(of_instance).any(|path| crate::backend::is_locked(&path).unwrap_or(true))
+}
+
+/// The header of a file, without mapping it.
+fn header(path: &Path) -> Option<Header> {
+    let mut start = [0; mmstats_core::layout::header::SIZE as usize];
+    let read = crate::backend::read_start(path, &mut start).ok()?;
+    Header::read(start.get(..read)?).ok()
+}

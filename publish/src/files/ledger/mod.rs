@@ -1,0 +1,192 @@
+//! The ledger of an application: the values of its ended instances, in a file that all of them share.
+//!
+//! A ledger never changes. Whoever takes ended instances in reads the newest ledger, adds their
+//! values, and links the next generation to its name, which fails if another process was faster:
+//! then it begins again. So no lock is held that a stopped or killed process would keep, and at every
+//! moment an instance is either in the newest ledger or has its files. FORMAT.md section 16 and
+//! PROTOCOL.md section 12 have the rules, `tests/model/ledger.pml` the proof.
+
+mod ended;
+mod image;
+mod instance;
+mod sums;
+
+use hashbrown::{HashMap, HashSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mmstats_core::Source;
+
+pub(crate) use self::ended::{Survey, hex};
+use self::ended::{has_member, names};
+use self::image::Ledger;
+pub(crate) use self::instance::Ended;
+use crate::backend::directory::Directory;
+use crate::backend::ledger::{KEPT, LedgerName};
+use crate::backend::{Access, ErrorKind, process};
+use crate::error::Error;
+
+/// The longest time that taking instances in may last, while other processes do it too.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Number of applications of a user in one directory whose ledgers stay without an instance that
+/// lives.
+const MAX_APPLICATIONS: usize = 64;
+
+/// The ledger of one application in one directory.
+pub(crate) struct Book<'a> {
+    pub(crate) directory: &'a Directory,
+    pub(crate) application: &'a str,
+    pub(crate) access: Access,
+}
+
+impl Book<'_> {
+    /// Takes ended instances in. Afterwards the newest ledger has the values of all of them, and
+    /// their files may be removed.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses the file, or other processes were faster for [`PATIENCE`]. Then the
+    /// files must stay.
+    pub(crate) fn take_in(&self, ended: &[Ended]) -> Result<(), Error> {
+        let owner = process::facts().uid.unwrap_or(0);
+        let of = LedgerName::new(self.application, owner, 0);
+        let begin = Instant::now();
+        let mut pause = Duration::from_micros(100);
+        loop {
+            let (name, ledger) = self.newest(&of)?;
+            let open: Vec<&Ended> =
+                ended.iter().filter(|e| !ledger.supersedes.contains(&e.instance)).collect();
+            if open.is_empty() {
+                self.remove_before(&name);
+                return Ok(());
+            }
+            match self.publish_next(name, ledger, &open) {
+                // The next round finds out whether this is the newest one.
+                Ok(()) => continue,
+                Err(Error::System(error))
+                    if error.kind() == ErrorKind::AlreadyExists && begin.elapsed() < PATIENCE => {}
+                Err(error) => return Err(error),
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(4));
+        }
+    }
+
+    /// The newest ledger, and its name; an empty one of generation 0 if there is none. One that is
+    /// damaged counts as an incomplete instance: its successor goes on without its values.
+    fn newest(&self, of: &LedgerName) -> Result<(LedgerName, Ledger), Error> {
+        let directory = self.directory.path();
+        loop {
+            let Some(name) = names(directory, of).into_iter().max() else {
+                return Ok((*of, Ledger::default()));
+            };
+            match Ledger::read(directory, &name, self.application) {
+                Ok(ledger) => {
+                    let damaged = Ledger { incomplete: 1, ..Ledger::default() };
+                    return Ok((name, ledger.unwrap_or(damaged)));
+                }
+                // Removed meanwhile, so there is a newer one.
+                Err(_) if !names(directory, of).contains(&name) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn publish_next(
+        &self,
+        name: LedgerName,
+        mut ledger: Ledger,
+        ended: &[&Ended],
+    ) -> Result<(), Error> {
+        ended.iter().for_each(|ended| ledger.add(ended));
+        // A look at all files, so not each time.
+        if ledger.supersedes.len() >= 2 * KEPT {
+            let instances = ended::instances(self.directory.path());
+            ledger.prune(|instance| instances.contains(instance));
+        }
+        let Self { directory, application, access } = *self;
+        ledger.publish(directory, &name.next(), application, access)
+    }
+
+    /// Removes the ledgers before `newest`, the oldest first. One that cannot be removed stays for
+    /// the next process: a reader takes the newest.
+    fn remove_before(&self, newest: &LedgerName) {
+        let directory = self.directory.path();
+        let mut old = names(directory, newest);
+        old.retain(|name| name.generation < newest.generation);
+        old.sort_unstable();
+        for name in old {
+            remove(directory, &name);
+        }
+    }
+}
+
+/// The values of an instance of this process, which is closed.
+pub(crate) fn of_own<'a, S: Source + 'a>(
+    instance: [u8; 16],
+    images: impl IntoIterator<Item = &'a S>,
+    whole: bool,
+) -> Ended {
+    let mut ended = Ended::new(instance);
+    ended.whole = whole;
+    let mut constants = HashSet::new();
+    images.into_iter().for_each(|image| ended.add(image, &mut constants));
+    ended
+}
+
+/// Removes the ledgers of an application that is named after an instance, if none of its files is
+/// left: of those that live, if `live`. The caller's own instance does not count.
+pub(crate) fn end(directory: &Path, application: &str, own: [u8; 16], live: bool) -> bool {
+    let of = LedgerName::new(application, process::facts().uid.unwrap_or(0), 0);
+    if has_member(directory, application, Some(own), live) {
+        return false;
+    }
+    remove_all(directory, &of);
+    true
+}
+
+/// Removes ledgers that nobody will ask for: of applications that are named after an instance of
+/// which no file is left, and the oldest of more than [`MAX_APPLICATIONS`] without an instance that
+/// lives. `own` is the application of this program.
+pub(crate) fn sweep(directory: &Path, own: Option<&str>) {
+    let owner = process::facts().uid.unwrap_or(0);
+    let names = ended::published(directory).filter_map(|name| LedgerName::parse(&name));
+    let mut newest = HashMap::new();
+    for name in names.filter(|name| name.owner == owner) {
+        let to = newest.entry(name.application).or_insert(name);
+        *to = name.max(*to);
+    }
+    if let Some(own) = own {
+        newest.remove(&LedgerName::new(own, owner, 0).application);
+    }
+    let mut kept = Vec::new();
+    for name in newest.into_values() {
+        let path = directory.join(name.to_string());
+        let Some((application, modified)) = image::application(&path) else { continue };
+        let by_instance =
+            application.len() == 32 && application.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if by_instance && !has_member(directory, &application, None, false) {
+            remove_all(directory, &name);
+        } else {
+            kept.push((modified, name, application));
+        }
+    }
+    kept.sort_unstable();
+    let surplus = kept.len().saturating_sub(MAX_APPLICATIONS);
+    for (_, name, application) in kept.iter().take(surplus) {
+        if !has_member(directory, application, None, true) {
+            remove_all(directory, name);
+        }
+    }
+}
+
+/// Removes all ledgers of the same application, the oldest first.
+fn remove_all(directory: &Path, of: &LedgerName) {
+    let mut names = names(directory, of);
+    names.sort_unstable();
+    names.iter().for_each(|name| remove(directory, name));
+}
+
+fn remove(directory: &Path, name: &LedgerName) {
+    let _ = crate::backend::remove_if_dead(&directory.join(name.to_string()), false);
+}

@@ -1,0 +1,141 @@
+//! Applications: what an ended process has counted stays.
+#![allow(missing_docs)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use mmstats::{
+    Average, Counter, Error, FieldOptions, Gauge, Lane, Latency, Options, Publisher, Registry,
+    Stats, Timer,
+};
+use mmstats_observe::{Observer, OwnedValue, Sources, Totals};
+
+#[derive(Stats)]
+struct Worker {
+    jobs: Counter,
+    open: Gauge<u64>,
+    time: Timer,
+    latency: Latency,
+    size: Average,
+}
+
+fn options(directory: &Path) -> Options {
+    Options::new().application("shop").directory(directory)
+}
+
+/// Counts 10 jobs, ends cleanly.
+fn work(options: Options) {
+    let worker: Publisher<Worker> = options.start().unwrap();
+    worker.with(|worker| {
+        for n in 1..=10 {
+            worker.jobs.incr();
+            worker.open.set(n);
+            worker.time.record(Duration::from_millis(n));
+            worker.latency.record(Duration::from_millis(n));
+            #[allow(clippy::cast_precision_loss)] // small numbers
+            worker.size.record(n as f64);
+        }
+    });
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn observe(directory: &Path) -> Totals {
+    let mut observer = Observer::new(Sources::new().path(directory));
+    observer.refresh();
+    assert_eq!(observer.problems().count(), 0, "{:?}", observer.problems().collect::<Vec<_>>());
+    let mut totals = Totals::new();
+    totals.update(observer.files(), None);
+    totals
+}
+
+fn value(totals: &Totals, label: &str) -> Option<OwnedValue> {
+    let total = totals.get(label).next()?;
+    total.reading.value.clone()
+}
+
+#[test]
+fn ended_processes_are_one_ledger_with_their_sums() {
+    let place = tempfile::tempdir().unwrap();
+    for n in 1..=30_u128 {
+        work(options(place.path()));
+        let names = names(place.path());
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert!(names[0].ends_with(&format!("-{n}.mmst")), "{names:?}");
+        let totals = observe(place.path());
+        assert_eq!(value(&totals, "jobs"), Some(OwnedValue::Unsigned(10 * n)));
+    }
+    let totals = observe(place.path());
+    let Some(OwnedValue::Timer(timer)) = value(&totals, "time") else { panic!() };
+    assert_eq!((timer.count, timer.sum), (300, 30 * 55_000_000));
+    assert_eq!((timer.min, timer.max), (Some(1_000_000), Some(10_000_000)));
+    let Some(OwnedValue::Histogram(latency)) = value(&totals, "latency") else { panic!() };
+    assert_eq!((latency.count(), latency.sum().as_f64()), (300, 30.0 * 55_000_000.0));
+    let Some(OwnedValue::Average(size)) = value(&totals, "size") else { panic!() };
+    assert_eq!(size.mean(), Some(5.5));
+    assert_eq!(value(&totals, "open"), None);
+    assert_eq!(value(&totals, "ledger.instances"), Some(OwnedValue::Unsigned(30)));
+}
+
+#[test]
+fn fields_added_at_run_time_and_of_others_are_carried_on() {
+    let place = tempfile::tempdir().unwrap();
+    for n in 0..4_u64 {
+        let registry: Registry = options(place.path()).reserve(1, 64).start().unwrap();
+        for field in 0..40 + n {
+            let key = registry.add::<Counter>(format!("f{field}"), FieldOptions::new()).unwrap();
+            registry.with(|lane: &Lane| lane.attach(key).unwrap().add(n + 1));
+        }
+        assert!(registry.paths().len() > 1);
+    }
+    let totals = observe(place.path());
+    assert_eq!(value(&totals, "f0"), Some(OwnedValue::Unsigned(10)));
+    assert_eq!(value(&totals, "f42"), Some(OwnedValue::Unsigned(4)));
+    assert_eq!(names(place.path()).len(), 1);
+}
+
+#[test]
+fn fields_of_other_units_stay_apart() {
+    let place = tempfile::tempdir().unwrap();
+    for unit in ["seconds", "bytes", "seconds"] {
+        let registry: Registry = options(place.path()).start().unwrap();
+        let key = registry.add::<Counter>("used", FieldOptions::new().unit(unit)).unwrap();
+        registry.with(|lane: &Lane| lane.attach(key).unwrap().add(3));
+    }
+    let totals = observe(place.path());
+    let mut found: Vec<_> = totals
+        .get("used")
+        .map(|total| (total.field.unit.clone(), total.reading.value.clone().unwrap()))
+        .collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    let (bytes, seconds) = (OwnedValue::Unsigned(3), OwnedValue::Unsigned(6));
+    assert_eq!(found, [("bytes".to_owned(), bytes), ("seconds".to_owned(), seconds)]);
+}
+
+#[test]
+fn threads_beside_each_other_lose_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..25).for_each(|_| work(options(place.path()))));
+        }
+    });
+    assert_eq!(value(&observe(place.path()), "jobs"), Some(OwnedValue::Unsigned(1000)));
+    assert_eq!(names(place.path()).len(), 1);
+}
+
+#[test]
+fn name_of_application_has_1_to_255_bytes() {
+    let place = tempfile::tempdir().unwrap();
+    for name in [String::new(), "x".repeat(256)] {
+        let started: Result<Registry, _> = options(place.path()).application(name).start();
+        assert!(matches!(started, Err(Error::Application { .. })));
+    }
+    assert_eq!(names(place.path()), [""; 0]);
+}
