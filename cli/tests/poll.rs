@@ -61,8 +61,15 @@ fn poll_of_mixed_versions_has_column_for_each_meaning() {
     let (old, new): (Publisher<Old>, Publisher<New>) =
         (options().start().unwrap(), options().start().unwrap());
     let (old, new) = (old.lane().unwrap(), new.lane().unwrap());
-    (old.lag.set(2.0), new.lag.set(2_000.0), old.size.set(10), new.size.set(20));
-    (old.same.set(3), new.same.set(4), old.jobs.add(5), new.jobs.set(7.0), new.took.add(9));
+    old.lag.set(2.0);
+    new.lag.set(2_000.0);
+    old.size.set(10);
+    new.size.set(20);
+    old.same.set(3);
+    new.same.set(4);
+    old.jobs.add(5);
+    new.jobs.set(7.0);
+    new.took.add(9);
     old.took.record(Duration::from_millis(1));
 
     let row = rows(dir.path(), &["-c1", "*"]).remove(0);
@@ -273,7 +280,9 @@ fn show_of_same_names_says_what_differs() {
     schema.add(FieldSpec::counter("jobs")).unwrap();
     schema.add(FieldSpec::gauge("jobs", DataType::U64)).unwrap();
     schema.add(FieldSpec::counter("other")).unwrap();
-    image(&path, &schema, |writer| drop(writer.lane().unwrap()));
+    image(&path, &schema, |writer| {
+        writer.lane().unwrap();
+    });
     let text = path.to_str().unwrap();
     for arguments in [&["show", text][..], &["show", "-v", text], &["show", "--lanes", text]] {
         let shown = run(dir.path(), arguments).out;

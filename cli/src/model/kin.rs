@@ -83,7 +83,7 @@ mod tests {
         use DataType::{F64, U32, U64};
         use Kind::{Counter, Gauge};
         let seconds = of("seconds", F64, Gauge, Sum);
-        assert_eq!(words(&[seconds.clone()]), [""]);
+        assert_eq!(words(std::slice::from_ref(&seconds)), [""]);
         let bytes = of("bytes", U64, Gauge, Sum);
         assert_eq!(words(&[bytes.clone(), seconds.clone()]), ["bytes", "seconds"]);
         let none = [of("", U64, Gauge, Sum), of("", U64, Counter, Sum)];

@@ -88,6 +88,13 @@ impl Row {
     }
 }
 
+/// Fields of one name that do not combine, and the place of each.
+#[derive(Default)]
+struct Group<'a> {
+    fields: Vec<&'a FieldInfo>,
+    places: HashMap<FieldKey, usize>,
+}
+
 /// Sets the qualifiers of fields that share a name and do not combine.
 fn qualify(mut rows: Vec<Row>) -> Vec<Row> {
     fn name(row: &Row) -> Option<(&str, &str)> {
@@ -97,23 +104,22 @@ fn qualify(mut rows: Vec<Row>) -> Vec<Row> {
     let mut counts: HashMap<(&str, &str), u32> = HashMap::new();
     rows.iter().filter_map(name).for_each(|name| *counts.entry(name).or_default() += 1);
     // The fields of each name that several rows have, and the places of all their rows.
-    let mut groups: HashMap<(&str, &str), (Vec<&FieldInfo>, HashMap<FieldKey, usize>)> =
-        HashMap::new();
+    let mut groups: HashMap<(&str, &str), Group<'_>> = HashMap::new();
     let mut places = Vec::new();
     for (number, row) in rows.iter().enumerate() {
         let Some(name) = name(row).filter(|name| counts[name] > 1) else { continue };
         if row.verdict != Verdict::Retired {
-            let (fields, by_key) = groups.entry(name).or_default();
-            let place = *by_key.entry(row.field.key()).or_insert_with(|| {
-                fields.push(&row.field);
-                fields.len() - 1
+            let group = groups.entry(name).or_default();
+            let place = *group.places.entry(row.field.key()).or_insert_with(|| {
+                group.fields.push(&row.field);
+                group.fields.len() - 1
             });
             places.push((number, name, place));
         }
     }
-    groups.retain(|_, (fields, _)| fields.len() > 1);
+    groups.retain(|_, group| group.fields.len() > 1);
     let known: HashMap<_, _> =
-        groups.iter().map(|(name, (fields, _))| (*name, qualifiers(fields))).collect();
+        groups.iter().map(|(name, group)| (*name, qualifiers(&group.fields))).collect();
     let found: Vec<(usize, Qualifier)> = places
         .into_iter()
         .filter_map(|(number, name, place)| Some((number, known.get(&name)?[place].clone())))

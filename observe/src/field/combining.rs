@@ -65,6 +65,22 @@ impl Combining {
     }
 }
 
+/// Identity of a field. Values combine only if the keys of their fields are equal: label,
+/// attributes, unit, type, kind, rule, and the names of states, the windows of a rate or the type
+/// of the values in a histogram.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FieldKey {
+    combining: Combining,
+    /// Label, unit, attributes and detail.
+    strings: [Box<[u8]>; 4],
+}
+
+impl FieldKey {
+    pub(super) fn new(combining: Combining, strings: [&[u8]; 4]) -> Self {
+        Self { combining, strings: strings.map(Into::into) }
+    }
+}
+
 /// Which fields with the same label combine, if all else that decides is equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) enum Grouping {
@@ -77,7 +93,7 @@ pub(crate) enum Grouping {
 
 impl Grouping {
     /// Leaves attributes out if they do not decide.
-    pub(super) const fn strings<'a>(self, strings: [&'a [u8]; 4]) -> [&'a [u8]; 4] {
+    pub(super) const fn strings(self, strings: [&[u8]; 4]) -> [&[u8]; 4] {
         let [label, unit, attributes, detail] = strings;
         match self {
             Self::Series => [label, unit, attributes, detail],

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use mmstats_core::Properties;
 use mmstats_core::read::{Attributes, parse_attributes};
 
-use super::combining::{Combining, Grouping, Status};
+use super::combining::{Combining, FieldKey, Grouping, Status};
 use super::reference::FieldRef;
 use super::shape::Shape;
 
@@ -80,7 +80,7 @@ impl FieldInfo {
 
     fn combining_strings(&self, grouping: Grouping) -> [&[u8]; 4] {
         let strings = [&self.label, &self.unit, &self.attributes, &self.detail];
-        grouping.strings(strings.map(|string| string.as_bytes()))
+        grouping.strings(strings.map(String::as_bytes))
     }
 
     /// Whether the values of `field` combine with those of this one.
@@ -109,22 +109,6 @@ impl FieldInfo {
     /// A hash that is equal for all fields that combine.
     pub(crate) fn hash_info(&self, hasher: &impl BuildHasher, grouping: Grouping) -> u64 {
         hasher.hash_one((self.combining, self.combining_strings(grouping)))
-    }
-}
-
-/// Identity of a field. Values combine only if the keys of their fields are equal: label,
-/// attributes, unit, type, kind, rule, and the names of states, the windows of a rate or the type
-/// of the values in a histogram.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FieldKey {
-    combining: Combining,
-    /// Label, unit, attributes and detail.
-    strings: [Box<[u8]>; 4],
-}
-
-impl FieldKey {
-    pub(super) fn new(combining: Combining, strings: [&[u8]; 4]) -> Self {
-        Self { combining, strings: strings.map(Into::into) }
     }
 }
 

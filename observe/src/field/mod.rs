@@ -6,8 +6,9 @@ mod info;
 mod reference;
 mod shape;
 
+pub use combining::FieldKey;
 pub(crate) use combining::Grouping;
 pub(crate) use heap::Heap;
-pub use info::{FieldInfo, FieldKey};
+pub use info::FieldInfo;
 pub use reference::FieldRef;
 pub use shape::Shape;

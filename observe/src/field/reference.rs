@@ -3,9 +3,8 @@
 use mmstats_core::read::{Attributes, Field, HeapStr, parse_attributes};
 use mmstats_core::{Properties, Storage};
 
-use super::combining::{Combining, Grouping, Status};
+use super::combining::{Combining, FieldKey, Grouping, Status};
 use super::heap::Heap;
-use super::info::FieldKey;
 use super::shape::Shape;
 use crate::problem::Damage;
 

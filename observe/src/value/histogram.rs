@@ -153,11 +153,11 @@ impl HistogramValue {
     }
 
     fn min_f64(&self) -> Option<f64> {
-        self.min().map(|min| min.as_f64()).filter(|min| !min.is_nan())
+        self.min().map(Number::as_f64).filter(|min| !min.is_nan())
     }
 
     fn max_f64(&self) -> Option<f64> {
-        self.max().map(|max| max.as_f64()).filter(|max| !max.is_nan())
+        self.max().map(Number::as_f64).filter(|max| !max.is_nan())
     }
 
     /// Whether the values are floats.
