@@ -40,5 +40,5 @@ pub use region::{
 pub use types::{Aggregation, DataType, Kind, Level, Storage};
 pub use write::{
     AttachError, Constant, FieldId, FieldSpec, Geometry, Lane, Presence, RecentTexts, Schema,
-    SpecError, Template, WriteError, Writer,
+    SpecError, Template, Tenants, WriteError, Writer,
 };

@@ -14,9 +14,10 @@ use loom::sync::atomic::Ordering::Relaxed;
 use loom_support::{Mutant, explore};
 use mmstats_core::layout::{field_state, image_state, lane_state};
 use mmstats_core::protocol::{
-    Bound, ReadWord, SharedWord, Site, WriteWord, claim_lane, clear_presence, hand_back_lane,
-    load_count, load_lane_state, load_lanes_used, load_parts, load_presence, load_state,
-    publish_count, retire, retired, set_parts, set_presence, set_shared_presence, set_state,
+    Bound, ReadWord, SharedWord, Site, WriteWord, begin_reuse, claim_lane, clear_presence,
+    end_reuse, follow_reuse, hand_back_lane, load_count, load_lane_state, load_lanes_used,
+    load_parts, load_presence, load_reuses, load_state, publish_count, retire, retired,
+    reused_since, revive, set_parts, set_presence, set_shared_presence, set_state,
 };
 
 /// A word of an image. Writers load from `stored`, not from loom's atomic: loom remembers only the
@@ -46,6 +47,10 @@ impl WriteWord for &Word {
     fn publish(&self, value: u32, site: Site) {
         self.word.store(value, self.mutant.release(site));
         self.stored.store(value, Relaxed);
+    }
+
+    fn fence(&self, site: Site) {
+        self.mutant.fence_release(site);
     }
 }
 
@@ -82,6 +87,7 @@ struct Image {
     parts: Word,
     /// Whether the second image of the instance has its name.
     name: Word,
+    reuses: Word,
 }
 
 struct Lane {
@@ -113,6 +119,7 @@ impl Image {
             lanes: [lane(lane_state::OWNED), lane(lane_state::UNUSED)],
             parts: word(1),
             name: word(0),
+            reuses: word(0),
         })
     }
 
@@ -315,6 +322,76 @@ fn part(mutant: Mutant) {
     );
 }
 
+/// Label of the field that gets the room of another one.
+const OTHER: u32 = 78;
+
+/// Field 0 of lane 0 is retired, and another field gets its room. A handle in another thread sets
+/// its value to 6; with `stale` a handle of the old field sets 7 after that.
+fn reuse(image: &Arc<Image>, stale: bool) {
+    let [described, state] = &image.descriptors[0];
+    let (cell, reuses) = (&image.lanes[0].cells[0], &image.reuses);
+    retire(&state);
+    begin_reuse(&reuses);
+    (&described).store(OTHER);
+    (&cell).store(0);
+    end_reuse(&reuses);
+    revive(&state);
+    let image = Arc::clone(image);
+    let handle = loom::thread::spawn(move || {
+        let cell = &image.lanes[0].cells[0];
+        follow_reuse(&cell);
+        (&cell).store(6);
+        if stale {
+            (&cell).store(7);
+        }
+    });
+    handle.join().unwrap();
+}
+
+/// [`reuse`] beside a reader.
+fn beside_reuse(mutant: Mutant, stale: bool, read: impl Fn(&Image) + Send + Sync + 'static) {
+    explore(3, move || {
+        let image = Image::new(mutant);
+        (&&image.lanes[0].cells[0]).store(5);
+        let writer = {
+            let image = Arc::clone(&image);
+            loom::thread::spawn(move || reuse(&image, stale))
+        };
+        read(&image);
+        writer.join().unwrap();
+        read(&image);
+    });
+}
+
+/// A reader with the descriptor that it decoded before the reuse.
+fn cached_descriptor(mutant: Mutant) {
+    beside_reuse(mutant, false, |image| {
+        let value = ReadWord::load(&image.lanes[0].cells[0]);
+        if !reused_since(&image.reuses, 0) {
+            assert_eq!(value, 5, "broken: a value of another label");
+        }
+    });
+}
+
+/// A reader that decodes the descriptor, then reads the value.
+fn decoded_descriptor(mutant: Mutant, stale: bool) {
+    beside_reuse(mutant, stale, |image| {
+        let before = load_reuses(&image.reuses);
+        let [described, state] = &image.descriptors[0];
+        let live = ReadWord::load(state) == field_state::LIVE;
+        let label = ReadWord::load(described);
+        let value = ReadWord::load(&image.lanes[0].cells[0]);
+        if live && !reused_since(&image.reuses, before) {
+            let good = matches!((label, value), (DESCRIBED, 5) | (OTHER, 0 | 6));
+            assert!(good, "broken: the value {value} under the label {label}");
+        }
+    });
+}
+
+fn decoded(mutant: Mutant) {
+    decoded_descriptor(mutant, false);
+}
+
 /// A new lane is claimed and used.
 fn claim(mutant: Mutant) {
     beside(
@@ -421,6 +498,19 @@ fn fields_added_and_replaced() {
 }
 
 #[test]
+fn room_used_again() {
+    cached_descriptor(Mutant::None);
+    decoded(Mutant::None);
+}
+
+/// A handle that is left when its room is given away: the rule that there is none is needed.
+#[test]
+#[should_panic(expected = "broken")]
+fn room_used_again_under_a_stale_handle() {
+    decoded_descriptor(Mutant::None, true);
+}
+
+#[test]
 fn parts_counted() {
     part(Mutant::None);
 }
@@ -453,6 +543,13 @@ mutants! {
         without_the_fence_after_handed_back: ReaderLane, hand_on;
         without_release_on_lanes_used: WriterLanes, claim;
         without_the_fence_after_lanes_used: ReaderLanes, claim;
+        without_release_on_the_begin_of_a_reuse: WriterReuse, decoded;
+        without_the_fence_before_a_rewrite: WriterRewrite, cached_descriptor;
+        without_release_on_the_end_of_a_reuse: WriterReused, decoded;
+        without_release_on_live_again: WriterRevive, decoded;
+        without_the_fence_before_an_attach: WriterAttach, cached_descriptor;
+        without_the_fence_after_reuses: ReaderReuses, decoded;
+        without_the_fence_before_reuses: ReaderReused, cached_descriptor;
         without_release_on_parts: WriterParts, part;
         without_the_fence_after_parts: ReaderParts, part;
     }

@@ -13,6 +13,9 @@ pub trait WriteWord {
 
     /// Release store.
     fn publish(&self, value: u32, site: Site);
+
+    /// fence(Release).
+    fn fence(&self, site: Site);
 }
 
 /// A presence word whose bits several threads set: in a lane shared by all threads.
@@ -128,6 +131,47 @@ pub fn retired<W: ReadWord>(descriptor_state: &W) -> bool {
         descriptor_state.fence(Site::ReaderRetired);
     }
     retired
+}
+
+/// Begins to give the room of retired fields to others: what follows, up to [`end_reuse`], stores
+/// their cells, strings and descriptors. No handle of them exists any more.
+#[inline]
+pub fn begin_reuse<W: WriteWord>(reuses: &W) {
+    reuses.publish(reuses.load() | 1, Site::WriterReuse);
+    reuses.fence(Site::WriterRewrite);
+}
+
+/// Ends a reuse; [`revive`] of each descriptor follows.
+#[inline]
+pub fn end_reuse<W: WriteWord>(reuses: &W) {
+    reuses.publish(reuses.load().wrapping_add(1), Site::WriterReused);
+}
+
+/// Marks a descriptor that was written again as live.
+#[inline]
+pub fn revive<W: WriteWord>(descriptor_state: &W) {
+    descriptor_state.publish(field_state::LIVE, Site::WriterRevive);
+}
+
+/// Orders later updates after reuses before this call. `word` is any word of the image.
+#[inline]
+pub fn follow_reuse<W: WriteWord>(word: &W) {
+    word.fence(Site::WriterAttach);
+}
+
+/// The word that counts reuses. Later loads see at least the descriptors of that time, and no cell
+/// from before them.
+#[inline]
+pub fn load_reuses<W: ReadWord>(reuses: &W) -> u32 {
+    load(reuses, Site::ReaderReuses)
+}
+
+/// Whether room may have been given to other fields since `before` was loaded: then what was loaded
+/// in between may belong to those.
+#[inline]
+pub fn reused_since<W: ReadWord>(reuses: &W, before: u32) -> bool {
+    reuses.fence(Site::ReaderReused);
+    reuses.load() != before
 }
 
 /// Claims a lane. For a new lane `used` is the word `lanes_used` and its new value.

@@ -18,9 +18,10 @@ mod journal;
 mod latch;
 
 pub use image::{
-    ReadWord, SharedWord, WriteWord, claim_lane, clear_presence, hand_back_lane, has_presence,
-    load_count, load_lane_state, load_lanes_used, load_parts, load_presence, load_state,
-    publish_count, retire, retired, set_parts, set_presence, set_shared_presence, set_state,
+    ReadWord, SharedWord, WriteWord, begin_reuse, claim_lane, clear_presence, end_reuse,
+    follow_reuse, hand_back_lane, has_presence, load_count, load_lane_state, load_lanes_used,
+    load_parts, load_presence, load_reuses, load_state, publish_count, retire, retired,
+    reused_since, revive, set_parts, set_presence, set_shared_presence, set_state,
 };
 pub use journal::{
     Change, JournalError, ReadJournal, WriteJournal, change, change_if, pack, read_journal, repair,
@@ -166,6 +167,42 @@ enumerated! {
         /// Must be Acquire, because a lane's state must not be older than the count. Partner:
         /// [`Site::WriterLanes`].
         ReaderLanes,
+        /// Store of an odd number of reuses.
+        ///
+        /// Must be Release, because a reader that sees it must see the fields retired whose room
+        /// is written. Partner: [`Site::ReaderReuses`].
+        WriterReuse,
+        /// fence(Release) after the odd number of reuses.
+        ///
+        /// Must be Release, because a reader that sees one of the stores that follow must not see
+        /// the number before. Partner: [`Site::ReaderReused`].
+        WriterRewrite,
+        /// Store of the next even number of reuses.
+        ///
+        /// Must be Release, because a reader that sees it must see the new descriptor and the
+        /// cells zeroed. Partner: [`Site::ReaderReuses`].
+        WriterReused,
+        /// Store of a descriptor's state: live again.
+        ///
+        /// Must be Release, because a reader that sees it must not see the odd number of reuses.
+        /// Partner: [`Site::ReaderReused`].
+        WriterRevive,
+        /// fence(Release) before a handle of a field in such a room is attached.
+        ///
+        /// Must be Release, because a reader that sees an update through the handle must not see
+        /// the number of reuses before. Partner: [`Site::ReaderReused`].
+        WriterAttach,
+        /// fence(Acquire) after the first load of the number of reuses.
+        ///
+        /// Must be Acquire, because descriptors and values must not be older than the number.
+        /// Partners: [`Site::WriterReuse`], [`Site::WriterReused`].
+        ReaderReuses,
+        /// fence(Acquire) before the second load of the number of reuses.
+        ///
+        /// Must be Acquire, because a load that returned a store of a later reuse, or of a handle
+        /// attached after it, must make that visible to the second load. Partners:
+        /// [`Site::WriterRewrite`], [`Site::WriterRevive`], [`Site::WriterAttach`].
+        ReaderReused,
         /// Store of the number of images.
         ///
         /// Must be Release, because a reader that sees the number must find the names of all.

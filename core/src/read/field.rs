@@ -199,6 +199,15 @@ impl Field {
         HeapStr::new(self.raw.detail, self.lengths[4])
     }
 
+    /// Whether the descriptor is still that of this field, and live. `source` must be the image
+    /// itself, not a copy; the answer holds while [`Header::reused_since`] returns false.
+    #[inline]
+    pub fn is_current<S: Source + ?Sized>(&self, source: &S) -> bool {
+        let word = |at| source.load32(self.at.saturating_add(at));
+        let sum = u64::from(word(d::CHECKSUM)) | u64::from(word(d::CHECKSUM + 4)) << 32;
+        sum == self.raw.checksum && !self.retired(source)
+    }
+
     /// Whether the field is retired now. If so, a field count loaded after this call includes a
     /// field that was added as its replacement. `source` must be the image itself, not a copy.
     #[inline]

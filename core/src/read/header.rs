@@ -216,8 +216,17 @@ impl Header {
     }
 
     /// The word that changes when room of retired fields is used again: even, and odd meanwhile.
+    /// Descriptors and values loaded after this call are at least as new.
+    #[inline]
     pub fn reuses<S: Source + ?Sized>(&self, source: &S) -> u32 {
-        source.load32(h::REUSES)
+        protocol::load_reuses(&SourceWord { source, offset: h::REUSES })
+    }
+
+    /// Whether room of retired fields was used again since [`Header::reuses`] returned `before`.
+    /// If so, descriptors and values loaded in between may belong to different fields.
+    #[inline]
+    pub fn reused_since<S: Source + ?Sized>(&self, source: &S, before: u32) -> bool {
+        protocol::reused_since(&SourceWord { source, offset: h::REUSES }, before)
     }
 }
 

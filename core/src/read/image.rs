@@ -120,6 +120,8 @@ impl<S: Source> Iterator for Fields<'_, S> {
 /// The value of a field in a lane, unless the field is retired or the lane was never claimed. A
 /// constant has its value in every lane.
 ///
+/// Contended if room of retired fields is used again meanwhile; retired if it was that of `field`.
+///
 /// `out` must have [`Field::buffer_size`] bytes. To read many fields, open the lane once and use
 /// [`Lane::read`].
 pub fn read_value<'b, S: Source + ?Sized>(
@@ -129,13 +131,16 @@ pub fn read_value<'b, S: Source + ?Sized>(
     field: &Field,
     out: &'b mut [u8],
 ) -> Reading<'b> {
-    if field.retired(source) {
+    let before = header.reuses(source);
+    if !field.is_current(source) {
         return Verdict::Retired;
     }
-    if field.storage() == Some(Storage::Constant) {
-        return constant(source, field, out);
-    }
-    Lane::open(source, header, lane).and_then(|lane| lane.read(source, field, out))
+    let reading = if field.storage() == Some(Storage::Constant) {
+        constant(source, field, out)
+    } else {
+        Lane::open(source, header, lane).and_then(|lane| lane.read(source, field, out))
+    };
+    if header.reused_since(source, before) { Verdict::Contended } else { reading }
 }
 
 /// A whole slot of a latched field's cell in a lane, with the same conditions as [`read_value`].
@@ -147,8 +152,10 @@ pub fn read_slot<'b, S: Source + ?Sized>(
     field: &Field,
     out: &'b mut [u8],
 ) -> Verdict<Slot<'b>> {
-    if field.retired(source) {
+    let before = header.reuses(source);
+    if !field.is_current(source) {
         return Verdict::Retired;
     }
-    Lane::open(source, header, lane).and_then(|lane| lane.read_slot(source, field, out))
+    let slot = Lane::open(source, header, lane).and_then(|lane| lane.read_slot(source, field, out));
+    if header.reused_since(source, before) { Verdict::Contended } else { slot }
 }

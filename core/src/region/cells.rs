@@ -128,6 +128,11 @@ impl<M> WriteWord for Atom32<M> {
         // Must be Release: the site has the reason and the partner.
         self.word().store(value.to_le(), Release);
     }
+
+    fn fence(&self, _site: Site) {
+        // Must be Release: the site has the reason and the partner.
+        fence(Release);
+    }
 }
 
 #[cfg(target_pointer_width = "64")]

@@ -212,6 +212,12 @@ impl<M> Region<M> {
         }
     }
 
+    /// fence(Release): later stores are not seen without earlier ones. The site has the reason.
+    pub(crate) fn fence_release(&self, _site: Site) {
+        // Must be Release: the site has the reason and the partner.
+        fence(Release);
+    }
+
     /// The word at `offset`, a multiple of 4, for the protocol.
     pub(crate) const fn word(&self, offset: u32) -> RegionWord<'_, M> {
         RegionWord { region: self, offset }
@@ -300,6 +306,10 @@ impl<M> WriteWord for RegionWord<'_, M> {
 
     fn publish(&self, value: u32, site: Site) {
         self.region.publish32(self.offset, value, site);
+    }
+
+    fn fence(&self, site: Site) {
+        self.region.fence_release(site);
     }
 }
 

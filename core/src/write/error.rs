@@ -44,6 +44,16 @@ pub enum WriteError {
     },
     /// The image is live, so readers may be reading it.
     Live,
+    /// The room of a field is in use: the field is not retired, or a lane has a value of it.
+    NotFree {
+        /// Number of the field.
+        index: u32,
+    },
+    /// Fields do not fit into the room of retired ones.
+    Room {
+        /// Number of the first retired field.
+        index: u32,
+    },
     /// There is no field with this number.
     NoSuchField {
         /// The number.
@@ -81,6 +91,8 @@ impl fmt::Display for WriteError {
             Self::LaneFull { stride } => write!(f, "lanes of {stride} bytes are full"),
             Self::LanesFull { capacity } => write!(f, "all {capacity} lanes are owned"),
             Self::Live => f.write_str("the image is live"),
+            Self::NotFree { index } => write!(f, "the room of field {index} is in use"),
+            Self::Room { index } => write!(f, "the room of field {index} is too small"),
             Self::NoSuchField { index } => write!(f, "there is no field {index}"),
         }
     }

@@ -64,6 +64,11 @@ impl HeapWriter {
         self.next
     }
 
+    /// Moves the end.
+    pub(super) const fn skip_to(&mut self, end: u32) {
+        self.next = end;
+    }
+
     /// Appends a heap string; 0 for an empty one.
     pub(super) fn string<M>(&mut self, region: &Region<M>, text: &str) -> u32 {
         self.items(region, text.len(), [[text]].into_iter())

@@ -62,6 +62,13 @@ impl<M: Memory + Clone> Lane<M> {
         self.index
     }
 
+    /// Orders the updates of handles that are attached from now on after reuses of room: see
+    /// [`Writer::reuse`](super::Writer::reuse), after which the caller must have synchronised with
+    /// the writer, for example by a lock.
+    pub fn follow_reuse(&self) {
+        protocol::follow_reuse(&self.region.word(h::REUSES));
+    }
+
     /// The memory of the image.
     #[must_use]
     pub const fn region(&self) -> &Region<M> {

@@ -11,7 +11,8 @@ use crate::checksum::Fletcher64;
 use crate::descriptor::RawDescriptor;
 use crate::header::RawHeader;
 use crate::layout::{
-    CELL_HEAD, descriptor as d, halves, header as h, image_state, lane, lane_state, presence_size,
+    CELL_HEAD, descriptor as d, field_state, halves, header as h, image_state, lane, lane_state,
+    presence_size,
 };
 use crate::protocol;
 use crate::region::{Memory, Region, Source};
@@ -23,12 +24,13 @@ use crate::types::Storage;
 /// a lane.
 #[derive(Debug)]
 pub struct Writer<M> {
-    region: Region<M>,
-    header: RawHeader,
-    fields: u32,
-    heap: HeapWriter,
-    cells: u32,
-    lanes: u32,
+    pub(super) region: Region<M>,
+    pub(super) header: RawHeader,
+    pub(super) fields: u32,
+    pub(super) heap: HeapWriter,
+    /// End of the cells, from the start of a lane.
+    pub(super) cells: u32,
+    pub(super) lanes: u32,
     /// While an image is resumed: whether all fields so far are the same.
     same: Option<bool>,
 }
@@ -185,7 +187,7 @@ impl<M: Memory> Writer<M> {
         let mut place = self.room(count, heap, lane_bytes)?;
         let first = self.fields;
         for (id, spec) in (first..).zip(specs) {
-            self.describe(id, spec, place, None);
+            self.describe(id, spec, place, None, field_state::LIVE);
             place += spec.lane_bytes();
         }
         self.cells = place;
@@ -204,11 +206,7 @@ impl<M: Memory> Writer<M> {
         let count = u32::try_from(specs.len()).unwrap_or(u32::MAX);
         let place = self.room(count, heap, cell_bytes(slot_size))?;
         let first = self.fields;
-        let mut member = 0;
-        for (id, spec) in (first..).zip(specs) {
-            self.describe(id, spec, place, Some(Group { slot_size, member }));
-            member += spec.slot_bytes();
-        }
+        self.describe_group(first, specs, place, slot_size, field_state::LIVE);
         self.cells = place + cell_bytes(slot_size);
         self.publish_count(first + count);
         Ok(FieldId::from_index(first))
@@ -305,12 +303,12 @@ impl<M: Memory> Writer<M> {
         }
     }
 
-    const fn descriptor(&self, index: u32) -> u32 {
+    pub(super) const fn descriptor(&self, index: u32) -> u32 {
         self.header.descriptor_offset + index * d::SIZE
     }
 
     /// Checks that there is room. Returns the offset of the next cell in a lane.
-    fn room(&self, fields: u32, heap: u32, lane_bytes: u32) -> Result<u32, WriteError> {
+    pub(super) fn room(&self, fields: u32, heap: u32, lane_bytes: u32) -> Result<u32, WriteError> {
         let fits =
             |used: u32, more: u32, end: u32| used.checked_add(more).is_some_and(|sum| sum <= end);
         if !fits(self.fields, fields, self.header.descriptor_capacity) {
@@ -325,9 +323,32 @@ impl<M: Memory> Writer<M> {
         Ok(self.cells)
     }
 
+    /// Writes the descriptors of a group from `first` on, with their strings. There is room.
+    pub(super) fn describe_group(
+        &mut self,
+        first: u32,
+        specs: &[FieldSpec<'_>],
+        place: u32,
+        slot_size: u32,
+        state: u32,
+    ) {
+        let mut member = 0;
+        for (id, spec) in (first..).zip(specs) {
+            self.describe(id, spec, place, Some(Group { slot_size, member }), state);
+            member += spec.slot_bytes();
+        }
+    }
+
     /// Writes descriptor `id` with its strings. There is room.
-    fn describe(&mut self, id: u32, spec: &FieldSpec<'_>, place: u32, group: Option<Group>) {
-        let mut raw = spec.descriptor(place, group);
+    pub(super) fn describe(
+        &mut self,
+        id: u32,
+        spec: &FieldSpec<'_>,
+        place: u32,
+        group: Option<Group>,
+        state: u32,
+    ) {
+        let mut raw = RawDescriptor { state, ..spec.descriptor(place, group) };
         raw.label = self.heap.string(&self.region, spec.label);
         raw.unit = self.heap.interned(&self.region, spec.unit);
         raw.help = self.heap.interned(&self.region, spec.help);
@@ -359,7 +380,7 @@ impl<M: Memory> Writer<M> {
         self.region.store_words(at + d::CHECKSUM, &halves(sum));
     }
 
-    fn publish_count(&mut self, count: u32) {
+    pub(super) fn publish_count(&mut self, count: u32) {
         self.fields = count;
         if self.same.is_some() {
             return; // Published at the end, if all are the same.
@@ -411,7 +432,7 @@ impl<M: Memory> Writer<M> {
         protocol::hand_back_lane(presence, &self.region.word(base + lane::STATE));
     }
 
-    const fn lane_base(&self, index: u32) -> u32 {
+    pub(super) const fn lane_base(&self, index: u32) -> u32 {
         self.header.lanes_offset + index * self.header.lane_stride
     }
 
