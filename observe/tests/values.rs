@@ -240,9 +240,10 @@ impl Record for Pair {
         MemberSpec { label: "right", spec: FieldSpec::gauge("", DataType::U64) },
     ];
 
-    fn words(&self, put: &mut impl FnMut(u64)) {
-        put(self.0);
-        put(self.0);
+    type Words = [u64; 2];
+
+    fn words(&self) -> Self::Words {
+        [self.0; 2]
     }
 }
 

@@ -57,15 +57,19 @@ impl Record for Moment {
         member("moment.bool", DataType::Bool),
     ];
 
-    fn words(&self, put: &mut impl FnMut(u64)) {
+    type Words = [u64; 7];
+
+    fn words(&self) -> Self::Words {
         use mmstats_core::ScalarType;
-        put(self.0);
-        put(self.1.to_bits());
-        put(self.2.to_bits());
-        put(ScalarType::to_bits(self.3));
-        put(ScalarType::to_bits(self.4));
-        put(ScalarType::to_bits(self.5));
-        put(ScalarType::to_bits(self.6));
+        [
+            self.0,
+            self.1.to_bits(),
+            self.2.to_bits(),
+            ScalarType::to_bits(self.3),
+            ScalarType::to_bits(self.4),
+            ScalarType::to_bits(self.5),
+            ScalarType::to_bits(self.6),
+        ]
     }
 }
 

@@ -23,8 +23,10 @@ impl Record for Three {
         MemberSpec { label: "b", spec: FieldSpec::gauge("b", DataType::U64) },
         MemberSpec { label: "c", spec: FieldSpec::gauge("c", DataType::U64) },
     ];
-    fn words(&self, put: &mut impl FnMut(u64)) {
-        [1, 2, 3].into_iter().for_each(put);
+    type Words = [u64; 3];
+
+    fn words(&self) -> Self::Words {
+        [1, 2, 3]
     }
 }
 

@@ -11,14 +11,19 @@ use crate::write::{AttachError, FieldId, FieldSpec, Lane, Presence};
 
 /// A struct of scalars that a [`Group`] publishes, each as a field of its own.
 ///
-/// The `mmstats` crate derives it. `MEMBERS` are the fields in order; `words` calls
-/// `put` once for each, with [`ScalarType::to_bits`](super::ScalarType::to_bits).
+/// The `mmstats` crate derives it. `MEMBERS` are the fields in order; `words` returns the value of
+/// each, by [`ScalarType::to_bits`](super::ScalarType::to_bits).
+///
+/// The words are complete before the group publishes them, so `words` may even set the same group.
 pub trait Record {
     /// Specifications of the members.
     const MEMBERS: &'static [MemberSpec];
 
-    /// Calls `put` with each member's value, in the order of `MEMBERS`.
-    fn words(&self, put: &mut impl FnMut(u64));
+    /// `[u64; N]` with as many elements as `MEMBERS`. A record with fewer words is not published.
+    type Words: AsRef<[u64]>;
+
+    /// The values of the members, in the order of `MEMBERS`.
+    fn words(&self) -> Self::Words;
 }
 
 /// A member of a group.
@@ -78,12 +83,11 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
         if !self.latch.holds_units(R::MEMBERS.len()) {
             return; // Never: `attach` checked it.
         }
+        // Code of the record runs here, not while a slot is filled.
+        let words = record.words();
+        let Some(words) = words.as_ref().get(..R::MEMBERS.len()) else { return };
         publish(&self.latch, |slot| {
-            let mut index = 0;
-            record.words(&mut |word| {
-                set64(slot, index, word);
-                index += 1;
-            });
+            words.iter().enumerate().for_each(|(index, word)| set64(slot, index, *word));
         });
         if self.presence.as_ref().is_some_and(|first| !first.is_set()) {
             self.mark();

@@ -28,10 +28,10 @@ pub trait Sample: sealed::Sealed + Copy + 'static {
     #[doc(hidden)]
     fn to_unit(self) -> u64;
 
-    /// `unit + self`, `min(unit, self)` and `max(unit, self)` of units; `None` if the sum would
+    /// `unit + n * self`, `min(unit, self)` and `max(unit, self)` of units; `None` if the sum would
     /// overflow.
     #[doc(hidden)]
-    fn join(self, sum: u64, min: u64, max: u64) -> Option<[u64; 3]>;
+    fn join(self, sum: u64, min: u64, max: u64, n: u64) -> Option<[u64; 3]>;
 }
 
 impl Sample for u64 {
@@ -48,8 +48,8 @@ impl Sample for u64 {
     }
 
     #[inline(always)]
-    fn join(self, sum: u64, min: u64, max: u64) -> Option<[u64; 3]> {
-        Some([sum.checked_add(self)?, min.min(self), max.max(self)])
+    fn join(self, sum: u64, min: u64, max: u64, n: u64) -> Option<[u64; 3]> {
+        Some([sum.checked_add(self.checked_mul(n)?)?, min.min(self), max.max(self)])
     }
 }
 
@@ -67,13 +67,18 @@ impl Sample for f64 {
     }
 
     #[inline(always)]
-    fn join(self, sum: u64, min: u64, max: u64) -> Option<[u64; 3]> {
+    #[allow(clippy::cast_precision_loss)] // At most `MOST`: exact.
+    fn join(self, sum: u64, min: u64, max: u64, n: u64) -> Option<[u64; 3]> {
         let float = f64::from_bits;
-        let sum = float(sum) + self;
+        let sum = float(sum) + self * n as f64;
         let (min, max) = (float(min).min(self), float(max).max(self));
         is_finite(sum).then(|| [sum, min, max].map(f64::to_bits))
     }
 }
+
+/// Maximum number of values in one change: a reader tells changes below 2^30 apart (FORMAT.md
+/// section 6).
+const MOST: u64 = (1 << 30) - 1;
 
 /// Count, sum, minimum, maximum and distribution of values, all from one moment.
 ///
@@ -118,16 +123,36 @@ impl<T: Sample, M> Histogram<T, M> {
     /// `samples_refused` instead.
     #[inline(always)]
     pub fn record(&self, value: T) {
-        let Some(element) = value.element(&self.buckets) else { return self.refused.count() };
+        self.add(value, 1);
+    }
+
+    /// Counts a value `n` times, as `n` calls of [`Histogram::record`], in constant time: one change
+    /// for each 2^30 - 1. A float's sum grows by the product, which is rounded once.
+    pub fn record_many(&self, value: T, n: u64) {
+        let mut left = n;
+        while left > 0 {
+            let now = left.min(MOST);
+            self.add(value, now);
+            left -= now;
+        }
+    }
+
+    /// Counts a value `n` times in one change, at most [`MOST`] times.
+    #[inline(always)]
+    fn add(&self, value: T, n: u64) {
+        let Some(element) = value.element(&self.buckets) else { return self.refuse_many(n) };
         if !self.journal.holds_units(5) || element >= self.journal.count() {
             return; // Never: `attach` checked it.
         }
-        let recorded = change_if(&self.journal, element, 1, |slot| {
+        let recorded = change_if(&self.journal, element, n, |slot| {
             let unit = value.to_unit();
-            let joined = if slot.last(0) == 0 {
+            let is_first = slot.last(0) == 0;
+            let joined = if is_first && n == 1 {
                 Some([unit; 3])
+            } else if is_first {
+                value.join(0, unit, unit, n)
             } else {
-                value.join(slot.last(2), slot.last(3), slot.last(4))
+                value.join(slot.last(2), slot.last(3), slot.last(4), n)
             };
             let Some([sum, min, max]) = joined else { return false };
             slot.set(2, sum);
@@ -136,8 +161,13 @@ impl<T: Sample, M> Histogram<T, M> {
             true
         });
         if !recorded {
-            self.refused.count();
+            self.refuse_many(n);
         }
+    }
+
+    #[inline(always)]
+    fn refuse_many(&self, n: u64) {
+        if n == 1 { self.refused.count() } else { self.refused.add(n) }
     }
 
     /// Counts a value that cannot be recorded: for example one too large for its type.

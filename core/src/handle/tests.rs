@@ -7,7 +7,7 @@ use super::*;
 use crate::layout::{header as h, lane};
 use crate::region::Source;
 use crate::{
-    AttachError, Constant, DataType, FieldId, FieldSpec, Kind, Lane, Schema, StaticBytes,
+    AttachError, Buckets, Constant, DataType, FieldId, FieldSpec, Kind, Lane, Schema, StaticBytes,
     StaticMemory, Storage, Writer,
 };
 
@@ -173,10 +173,10 @@ impl Record for Load {
         MemberSpec { label: "queue", spec: FieldSpec::gauge("", DataType::U16) },
     ];
 
-    fn words(&self, put: &mut impl FnMut(u64)) {
-        put(self.one.to_bits());
-        put(ScalarType::to_bits(self.ready));
-        put(ScalarType::to_bits(self.queue));
+    type Words = [u64; 3];
+
+    fn words(&self) -> Self::Words {
+        [self.one.to_bits(), ScalarType::to_bits(self.ready), ScalarType::to_bits(self.queue)]
     }
 }
 
@@ -218,9 +218,10 @@ impl Record for Served {
         MemberSpec { label: "queue", spec: FieldSpec::gauge("served.queue", DataType::U64) },
     ];
 
-    fn words(&self, put: &mut impl FnMut(u64)) {
-        put(self.requests);
-        put(self.queue);
+    type Words = [u64; 2];
+
+    fn words(&self) -> Self::Words {
+        [self.requests, self.queue]
     }
 }
 
@@ -245,8 +246,10 @@ struct Queue;
 impl Record for Queue {
     const MEMBERS: &'static [MemberSpec] = Served::MEMBERS.split_at(1).1;
 
-    fn words(&self, put: &mut impl FnMut(u64)) {
-        put(9);
+    type Words = [u64; 1];
+
+    fn words(&self) -> Self::Words {
+        [9]
     }
 }
 
@@ -319,4 +322,119 @@ fn blob_clear_is_absent() {
     assert!(blob.set(&[1, 2, 3]) && present(&writer, 0, field));
     blob.clear();
     assert!(!present(&writer, 0, field));
+}
+
+/// Sets the group that it belongs to, from within.
+struct Nested<'a>(&'a dyn Fn(), [u64; 2]);
+
+impl Record for Nested<'_> {
+    const MEMBERS: &'static [MemberSpec] = &[
+        MemberSpec { label: "a", spec: FieldSpec::gauge("", DataType::U64) },
+        MemberSpec { label: "b", spec: FieldSpec::gauge("", DataType::U64) },
+    ];
+
+    type Words = [u64; 2];
+
+    fn words(&self) -> Self::Words {
+        (self.0)();
+        self.1
+    }
+}
+
+#[test]
+fn group_set_from_its_own_record_publishes_whole_values() {
+    let specs = ["a", "b"].map(|label| FieldSpec::gauge(label, DataType::U64));
+    let mut schema = Schema::<8>::new();
+    let first = schema.add_group(&specs).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let lane = writer.lane().unwrap();
+    let group = Group::<Nested<'_>, _>::attach(&lane, first).unwrap();
+    let raw = lane.descriptor(first);
+    let seen = core::cell::RefCell::new(Vec::new());
+    let at = cell(&writer, 0, first);
+    // The slot of the value that readers take.
+    let published = || {
+        let seq = bytes(&writer, at, 8)[0];
+        bytes(&writer, at + 8 + u32::from(seq) % raw.properties.slots() * raw.slot_size, 16)
+    };
+    let inner = || {
+        group.set(&Nested(&|| (), [2, 2]));
+        seen.borrow_mut().push(published());
+    };
+    group.set(&Nested(&inner, [1, 1]));
+    seen.borrow_mut().push(published());
+    let whole = |n: u64| [n, n].iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    assert_eq!(*seen.borrow(), [whole(2), whole(1)]);
+}
+
+#[test]
+#[allow(clippy::cast_precision_loss)] // Any value.
+fn record_many_equals_single_records() {
+    let kinds = [Buckets::integers(0.17, 1, 1_000), Buckets::floats(0.17, 1.0, 1e3)];
+    let mut schema = Schema::<8>::new();
+    let [integers, floats] =
+        kinds.map(|buckets| schema.add(FieldSpec::histogram("h", buckets)).unwrap());
+    let mut writer = schema.create(memory(), 2, [7; 16]).unwrap();
+    for at_once in [false, true] {
+        let lane = writer.lane().unwrap();
+        let integers = Histogram::<u64, _>::attach(&lane, integers).unwrap();
+        let floats = Histogram::<f64, _>::attach(&lane, floats).unwrap();
+        for (value, n) in [(7, 3), (1_000_000, 2), (7, 1), (0, 4), (u64::MAX, 5)] {
+            if at_once {
+                integers.record_many(value, n);
+                floats.record_many(value as f64, n);
+            } else {
+                (0..n).for_each(|_| integers.record(value));
+                (0..n).for_each(|_| floats.record(value as f64));
+            }
+        }
+        assert_eq!((integers.count(), floats.count()), (10, 15));
+    }
+    for (field, buckets) in [integers, floats].into_iter().zip(kinds) {
+        let slots = Lane::new(writer.region().clone(), 0).descriptor(field).properties.slots();
+        // The elements, behind the slots of 40 bytes.
+        let elements = |lane| {
+            let at = cell(&writer, lane, field) + 8 + slots * 40;
+            bytes(&writer, at, buckets.elements() as usize * 8)
+        };
+        assert!(elements(0).iter().any(|byte| *byte != 0));
+        assert_eq!(elements(0), elements(1));
+    }
+    let refused = |lane| {
+        let region = writer.region();
+        let base = region.load32(h::LANES_OFFSET) + lane * region.load32(h::LANE_STRIDE);
+        region.load32(base + lane::SAMPLES_REFUSED)
+    };
+    assert_eq!((refused(0), refused(1)), (5, 5));
+}
+
+#[test]
+fn record_many_beyond_one_change_is_counted_whole() {
+    let mut schema = Schema::<4>::new();
+    let field = schema.add(FieldSpec::histogram("h", Buckets::integers(0.05, 1, 100))).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let histogram = Histogram::<u64, _>::attach(&writer.lane().unwrap(), field).unwrap();
+    histogram.record_many(3, 5_000_000_000);
+    histogram.record_many(3, 0);
+    assert_eq!(histogram.count(), 5_000_000_000);
+    // No room in the sum: refused, and not in the buckets.
+    histogram.record_many((1 << 60) - 1, 1 << 20);
+    assert_eq!(histogram.count(), 5_000_000_000);
+}
+
+#[test]
+fn lane_clear_removes_optional_values_only() {
+    let mut schema = Schema::<4>::new();
+    let gauge = schema.add(FieldSpec::gauge("g", DataType::U64)).unwrap();
+    let counter = schema.add(FieldSpec::counter("c")).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let lane = writer.lane().unwrap();
+    let handle = Gauge::<u64, _>::attach(&lane, gauge).unwrap();
+    let requests = Counter::attach(&lane, counter).unwrap();
+    handle.set(3);
+    requests.add(2);
+    lane.clear(gauge).unwrap();
+    lane.clear(counter).unwrap();
+    assert_eq!((handle.get(), requests.get()), (None, 2));
+    assert!(lane.clear(FieldId::from_index(2)).is_err());
 }

@@ -42,9 +42,10 @@ impl Record for Two {
         MemberSpec { label: "a", spec: FieldSpec::gauge("", crate::DataType::U64) },
         MemberSpec { label: "b", spec: FieldSpec::gauge("", crate::DataType::U64) },
     ];
-    fn words(&self, put: &mut impl FnMut(u64)) {
-        put(self.0);
-        put(self.1);
+    type Words = [u64; 2];
+
+    fn words(&self) -> Self::Words {
+        [self.0, self.1]
     }
 }
 

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use crate::descriptor::RawDescriptor;
 use crate::layout::{ATOMIC_CELL, descriptor as d, header as h, lane};
 use crate::protocol;
-use crate::region::{Atom32, Journal, Latch, Memory, Region};
+use crate::region::{Atom32, AtomWord, Journal, Latch, Memory, Region, Word};
 use crate::types::{DataType, Kind, Storage};
 
 /// Number of a field in its image.
@@ -73,6 +73,32 @@ impl<M: Memory + Clone> Lane<M> {
     #[must_use]
     pub const fn region(&self) -> &Region<M> {
         &self.region
+    }
+
+    /// Removes the value of a field, whatever its handle: readers see that it is absent. A field that
+    /// always has a value keeps it.
+    ///
+    /// # Errors
+    ///
+    /// If the image has no such field.
+    pub fn clear(&self, field: FieldId) -> Result<(), AttachError> {
+        let (index, count) = (field.index(), self.region.metadata32(h::FIELD_COUNT));
+        if index >= count {
+            return Err(AttachError::NoSuchField { index, count });
+        }
+        if let Some(presence) = self.presence(&self.descriptor(field), field)? {
+            presence.clear();
+        }
+        Ok(())
+    }
+
+    /// Adds to the number of samples of this lane that were not recorded. It stops at the largest
+    /// number of a word.
+    pub fn refuse_samples(&self, n: u64) {
+        let word = self.offset_of(lane::SAMPLES_REFUSED);
+        if let Some(word) = word.and_then(|at| AtomWord::new(&self.region, at)) {
+            word.store(word.load().saturating_add(Word::try_from(n).unwrap_or(Word::MAX)));
+        }
     }
 
     /// The descriptor of `field`, if it has this type and kind.

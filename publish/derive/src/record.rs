@@ -5,7 +5,7 @@ use quote::quote;
 use syn::{DeriveInput, Error};
 
 use crate::attributes::FieldAttributes;
-use crate::input::{Container, named_fields, refuse_generics, variable};
+use crate::input::{Container, named_fields, refuse_generics};
 
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     refuse_generics(input, "Record")?;
@@ -15,7 +15,6 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     if fields.named.is_empty() {
         return Err(Error::new_spanned(name, "a Record has at least one member"));
     }
-    let put = variable("put");
     let (mut members, mut words) = (Vec::new(), Vec::new());
     for field in &fields.named {
         let Some(ident) = &field.ident else { continue };
@@ -39,16 +38,19 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
             label: #label,
             spec: #spec #kind
         }));
-        words.push(quote!(#put(#mmstats::ScalarType::to_bits(self.#ident));));
+        words.push(quote!(#mmstats::ScalarType::to_bits(self.#ident)));
     }
+    let count = words.len();
     Ok(quote! {
         #[automatically_derived]
         impl #mmstats::Record for #name {
             const MEMBERS: &'static [#mmstats::MemberSpec] = &[#(#members,)*];
 
+            type Words = [::core::primitive::u64; #count];
+
             #[inline(always)]
-            fn words(&self, #put: &mut impl ::core::ops::FnMut(::core::primitive::u64)) {
-                #(#words)*
+            fn words(&self) -> Self::Words {
+                [#(#words),*]
             }
         }
     })

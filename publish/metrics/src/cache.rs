@@ -5,54 +5,70 @@ use std::sync::Weak;
 
 use hashbrown::HashTable;
 use metrics::Key;
-use mmstats::{Registry, SharedGauge};
+use mmstats::SharedGauge;
+use mmstats::recorder_support::Inside;
+
+use crate::target::Shared;
 
 /// The metrics of one recorder that one thread has used.
 pub(crate) struct Cache {
     recorder: u64,
-    registry: Weak<Registry>,
-    pub(crate) counters: Metrics<metrics::Counter, mmstats::Counter>,
-    pub(crate) gauges: Metrics<metrics::Gauge, SharedGauge<f64>>,
-    pub(crate) histograms: Metrics<metrics::Histogram, mmstats::Histogram<f64>>,
-}
-
-/// The metrics of one type.
-pub(crate) struct Metrics<M, H> {
-    /// Objects of the facade by key.
-    ///
+    /// The epoch in which the handles were attached.
+    epoch: u32,
+    shared: Weak<Shared>,
     /// Each thread has objects of its own, because all threads would write the reference count
     /// of a shared one.
-    objects: HashTable<(Key, M)>,
-    /// This thread's handles by number of the field; none for gauges, which have no lanes.
-    handles: Vec<Option<H>>,
+    pub(crate) objects: Objects,
+    pub(crate) counters: Handles<mmstats::Counter>,
+    pub(crate) gauges: Handles<SharedGauge<f64>>,
+    pub(crate) histograms: Handles<mmstats::Histogram<f64>>,
 }
 
-impl<M: Clone, H> Metrics<M, H> {
-    const fn new() -> Self {
-        Self { objects: HashTable::new(), handles: Vec::new() }
-    }
+/// Objects of the facade.
+#[derive(Default)]
+pub(crate) struct Objects {
+    pub(crate) counters: ObjectTable<metrics::Counter>,
+    pub(crate) gauges: ObjectTable<metrics::Gauge>,
+    pub(crate) histograms: ObjectTable<metrics::Histogram>,
+}
 
+/// Objects of one type, by key.
+pub(crate) struct ObjectTable<M>(HashTable<(Key, M)>);
+
+impl<M> Default for ObjectTable<M> {
+    fn default() -> Self {
+        Self(HashTable::new())
+    }
+}
+
+impl<M: Clone> ObjectTable<M> {
     #[inline]
-    pub(crate) fn object(&self, key: &Key) -> Option<M> {
-        let (_, metric) = self.objects.find(key.get_hash(), |(known, _)| known == key)?;
+    pub(crate) fn get(&self, key: &Key) -> Option<M> {
+        let (_, metric) = self.0.find(key.get_hash(), |(known, _)| known == key)?;
         Some(metric.clone())
     }
 
-    pub(crate) fn insert_object(&mut self, key: &Key, metric: M) {
+    pub(crate) fn insert(&mut self, key: &Key, metric: M) {
         let hash = |(key, _): &(Key, M)| key.get_hash();
-        self.objects.insert_unique(key.get_hash(), (key.to_retained(), metric), hash);
+        self.0.insert_unique(key.get_hash(), (key.to_retained(), metric), hash);
     }
+}
 
+/// A thread's handles of one type, by number of the field.
+pub(crate) struct Handles<H>(Vec<Option<H>>);
+
+impl<H> Handles<H> {
     #[inline]
-    pub(crate) fn handle(&self, number: usize) -> Option<&H> {
-        self.handles.get(number)?.as_ref()
+    pub(crate) fn get(&self, number: u32) -> Option<&H> {
+        self.0.get(number as usize)?.as_ref()
     }
 
-    pub(crate) fn insert_handle(&mut self, number: usize, handle: H) {
-        if self.handles.len() <= number {
-            self.handles.resize_with(number + 1, || None);
+    pub(crate) fn insert(&mut self, number: u32, handle: H) {
+        let number = number as usize;
+        if self.0.len() <= number {
+            self.0.resize_with(number + 1, || None);
         }
-        self.handles[number] = Some(handle);
+        self.0[number] = Some(handle);
     }
 }
 
@@ -60,39 +76,56 @@ thread_local! {
     static CACHES: RefCell<Vec<Cache>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `read` with this thread's cache of a recorder. `None` if there is none, and while the
-/// thread ends.
+/// Calls `read` with this thread's cache of a recorder. `None` if there is none of this epoch, while
+/// it is changed, and while the thread ends.
 #[inline]
-pub(crate) fn read<R>(recorder: u64, read: impl FnOnce(&Cache) -> Option<R>) -> Option<R> {
+pub(crate) fn read<R>(
+    recorder: u64,
+    epoch: u32,
+    read: impl FnOnce(&Cache) -> Option<R>,
+) -> Option<R> {
     let result = CACHES.try_with(|caches| {
         let caches = caches.try_borrow().ok()?;
-        read(caches.iter().find(|cache| cache.recorder == recorder)?)
+        let is_wanted = |cache: &&Cache| cache.recorder == recorder && cache.epoch == epoch;
+        read(caches.iter().find(is_wanted)?)
     });
     result.ok()?
 }
 
-/// Calls `write` with this thread's cache of a recorder, which is made if there is none. Does
-/// nothing while the thread ends.
-pub(crate) fn write(recorder: u64, registry: &Weak<Registry>, write: impl FnOnce(&mut Cache)) {
+/// Calls `write` with this thread's cache of a recorder, which is made if there is none of this
+/// epoch. `false` while the thread ends, and if this call interrupted a use of the cache.
+pub(crate) fn write(
+    recorder: u64,
+    epoch: u32,
+    shared: &Weak<Shared>,
+    write: impl FnOnce(&mut Cache),
+) -> bool {
+    // It allocates: the program's allocator may use a metric.
+    let _inside = Inside::enter();
     let ended = CACHES.try_with(|caches| {
-        let Ok(mut caches) = caches.try_borrow_mut() else { return Vec::new() };
-        if let Some(cache) = caches.iter_mut().find(|cache| cache.recorder == recorder) {
+        let mut caches = caches.try_borrow_mut().ok()?;
+        let is_wanted = |cache: &&mut Cache| cache.recorder == recorder && cache.epoch == epoch;
+        if let Some(cache) = caches.iter_mut().find(is_wanted) {
             write(cache);
-            return Vec::new();
+            return Some(Vec::new());
         }
-        // The handles of ended recorders keep files mapped.
-        let ended = caches.extract_if(.., |cache| cache.registry.strong_count() == 0).collect();
+        // The handles of ended recorders and of earlier publishers keep files mapped.
+        let is_ended =
+            |cache: &mut Cache| cache.recorder == recorder || cache.shared.strong_count() == 0;
+        let ended = caches.extract_if(.., is_ended).collect();
         let mut cache = Cache {
             recorder,
-            registry: registry.clone(),
-            counters: Metrics::new(),
-            gauges: Metrics::new(),
-            histograms: Metrics::new(),
+            epoch,
+            shared: shared.clone(),
+            objects: Objects::default(),
+            counters: Handles(Vec::new()),
+            gauges: Handles(Vec::new()),
+            histograms: Handles(Vec::new()),
         };
         write(&mut cache);
         caches.push(cache);
-        ended
+        Some(ended)
     });
-    // Dropped while nothing is borrowed: a destructor may use a metric.
-    drop(ended);
+    // The ended caches are dropped here, while nothing is borrowed: a destructor may use a metric.
+    matches!(ended, Ok(Some(_)))
 }

@@ -1,202 +1,275 @@
-//! The fields of all metrics of a recorder, by name.
+//! The fields of all metrics of a publisher, by identity.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Weak};
 
 use hashbrown::HashMap;
 use metrics::{Key, Level};
-use mmstats::{Counter, Error, Field, FieldOptions, Histogram, Kind, Registry, SharedGauge};
+use mmstats::{Counter, Error, FieldOptions, Histogram, Kind, Registry, SharedGauge};
 
-use crate::cache::{Cache, Metrics};
-use crate::naming::{Description, Name};
+use crate::naming::{Description, FieldName, Identity};
 
-/// Maximum number of names of metrics: names made of data must not fill the memory.
+/// Maximum number of names of metrics, and of combinations that an overflow field tells apart: names
+/// made of data must not fill the memory.
 const MAX_NAMES: usize = 10_000;
 
-/// The fields of all metrics.
+/// The fields of all metrics of a publisher. Recorders of one publisher share them.
 #[derive(Default)]
 pub(crate) struct Fields {
     descriptions: HashMap<(Kind, String), Description>,
-    /// Number of fields of each name.
-    combinations: HashMap<(Kind, String), usize>,
-    pub(crate) counters: FieldsByName<Arc<ThreadField<Counter>>>,
-    pub(crate) gauges: FieldsByName<SharedGauge<f64>>,
-    pub(crate) histograms: FieldsByName<Arc<ThreadField<Histogram<f64>>>>,
-    refused: Option<mmstats::Key<Counter>>,
+    /// Number of fields of each name, and the description that they were made with.
+    families: HashMap<(Kind, String), (usize, Description)>,
+    pub(crate) counters: FieldsOfKind<mmstats::Key<Counter>>,
+    pub(crate) gauges: FieldsOfKind<SharedGauge<f64>>,
+    pub(crate) histograms: FieldsOfKind<mmstats::Key<Histogram<f64>>>,
+    /// The largest values given to `absolute` by combinations that share an overflow field.
+    largest: HashMap<Identity, Arc<AtomicU64>>,
 }
 
 /// The fields of one kind; `None` where the publisher refused the field.
-pub(crate) type FieldsByName<F> = HashMap<Name, Option<F>>;
+pub(crate) struct FieldsOfKind<F> {
+    by_identity: HashMap<Identity, Option<Found<F>>>,
+    /// Of the combinations beyond the cap, by name of the metric.
+    overflow: HashMap<String, Option<Found<F>>>,
+    /// Number of the next field.
+    next: u32,
+}
 
-/// A field with a value for each thread.
-pub(crate) struct ThreadField<H> {
+impl<F> Default for FieldsOfKind<F> {
+    fn default() -> Self {
+        Self { by_identity: HashMap::new(), overflow: HashMap::new(), next: 0 }
+    }
+}
+
+/// The field of a metric.
+#[derive(Clone)]
+pub(crate) struct Found<F> {
     /// Its number among those of its kind.
-    pub(crate) number: usize,
-    pub(crate) key: mmstats::Key<H>,
-    /// The largest value given to `absolute`.
-    pub(crate) largest: AtomicU64,
+    pub(crate) number: u32,
+    pub(crate) field: F,
+    /// The largest value that this metric was given by `absolute`.
+    /// `None` for the field of an overflow: see [`Fields::largest`].
+    pub(crate) largest: Option<Arc<AtomicU64>>,
+    /// Whether later searches for the metric find the same field.
+    pub(crate) stays: bool,
 }
 
-/// The field of a metric, for handles of type `H`.
-pub(crate) trait MetricField<H>: Clone {
-    /// Adds a field; `number` is its number among those of its kind.
-    fn add(
-        registry: &Registry,
-        label: String,
-        options: FieldOptions<H>,
-        number: usize,
-    ) -> Result<Self, Error>;
-}
-
-impl<H: Field> MetricField<H> for Arc<ThreadField<H>> {
-    fn add(
-        registry: &Registry,
-        label: String,
-        options: FieldOptions<H>,
-        number: usize,
-    ) -> Result<Self, Error> {
-        let key = registry.add(label, options)?;
-        Ok(Self::new(ThreadField { number, key, largest: AtomicU64::new(0) }))
-    }
-}
-
-impl MetricField<Self> for SharedGauge<f64> {
-    fn add(
-        registry: &Registry,
-        label: String,
-        options: FieldOptions<Self>,
-        _number: usize,
-    ) -> Result<Self, Error> {
-        registry.shared(label, options)
-    }
-}
-
-/// A type of metric of the facade.
-pub(crate) trait Metric: Clone {
+/// The field of a kind, and how it is added.
+pub(crate) trait MetricField: Clone {
     const KIND: Kind;
-    /// Suffix of the label where a metric of another kind has the name.
-    const SUFFIX: &'static str;
     type Handle: 'static;
-    type Field: MetricField<Self::Handle>;
 
-    fn fields(fields: &mut Fields) -> &mut FieldsByName<Self::Field>;
-
-    /// Options of a field without a description.
-    fn options() -> FieldOptions<Self::Handle> {
+    /// Options of a field with this description.
+    fn options(_description: &Description) -> FieldOptions<Self::Handle> {
         FieldOptions::new()
     }
 
     fn edit(settings: &Settings) -> &Edit<Self::Handle>;
 
-    /// The metric with this field.
-    fn new(recorder: u64, registry: &Weak<Registry>, field: Self::Field) -> Self;
+    fn fields(fields: &mut Fields) -> &mut FieldsOfKind<Self>;
 
-    /// A metric that ignores updates.
-    fn noop() -> Self;
-
-    fn cached(cache: &Cache) -> &Metrics<Self, Self::Handle>;
-    fn cached_mut(cache: &mut Cache) -> &mut Metrics<Self, Self::Handle>;
+    fn add(
+        registry: &Registry,
+        label: &str,
+        options: FieldOptions<Self::Handle>,
+    ) -> Result<Self, Error>;
 }
 
-/// The field of a metric.
-pub(crate) struct Lookup<F> {
-    /// `None` where the publisher refused it.
-    pub(crate) field: Option<F>,
-    /// Whether later lookups of the metric give the same field.
-    pub(crate) remember: bool,
+impl MetricField for mmstats::Key<Counter> {
+    const KIND: Kind = Kind::Counter;
+    type Handle = Counter;
+
+    fn edit(settings: &Settings) -> &Edit<Counter> {
+        &*settings.counters
+    }
+
+    fn fields(fields: &mut Fields) -> &mut FieldsOfKind<Self> {
+        &mut fields.counters
+    }
+
+    fn add(
+        registry: &Registry,
+        label: &str,
+        options: FieldOptions<Counter>,
+    ) -> Result<Self, Error> {
+        registry.add(label, options)
+    }
+}
+
+impl MetricField for SharedGauge<f64> {
+    const KIND: Kind = Kind::Gauge;
+    type Handle = Self;
+
+    fn edit(settings: &Settings) -> &Edit<Self> {
+        &*settings.gauges
+    }
+
+    fn fields(fields: &mut Fields) -> &mut FieldsOfKind<Self> {
+        &mut fields.gauges
+    }
+
+    fn add(registry: &Registry, label: &str, options: FieldOptions<Self>) -> Result<Self, Error> {
+        registry.shared(label, options)
+    }
+}
+
+impl MetricField for mmstats::Key<Histogram<f64>> {
+    const KIND: Kind = Kind::Histogram;
+    type Handle = Histogram<f64>;
+
+    fn options(description: &Description) -> FieldOptions<Histogram<f64>> {
+        let (low, high) = description.range();
+        FieldOptions::new().range(low, high)
+    }
+
+    fn edit(settings: &Settings) -> &Edit<Histogram<f64>> {
+        &*settings.histograms
+    }
+
+    fn fields(fields: &mut Fields) -> &mut FieldsOfKind<Self> {
+        &mut fields.histograms
+    }
+
+    fn add(
+        registry: &Registry,
+        label: &str,
+        options: FieldOptions<Histogram<f64>>,
+    ) -> Result<Self, Error> {
+        registry.add(label, options)
+    }
 }
 
 /// Changes the options of a field, given the name of the metric.
 pub(crate) type Edit<H> = dyn Fn(&str, FieldOptions<H>) -> FieldOptions<H> + Send + Sync;
 
 /// Settings of a recorder.
+#[derive(Clone)]
 pub(crate) struct Settings {
-    /// Caches of threads hold weak references to it.
-    pub(crate) registry: Arc<Registry>,
     /// Maximum number of combinations of labels of a name.
     pub(crate) cap: usize,
-    pub(crate) counters: Box<Edit<Counter>>,
-    pub(crate) gauges: Box<Edit<SharedGauge<f64>>>,
-    pub(crate) histograms: Box<Edit<Histogram<f64>>>,
+    pub(crate) counters: Arc<Edit<Counter>>,
+    pub(crate) gauges: Arc<Edit<SharedGauge<f64>>>,
+    pub(crate) histograms: Arc<Edit<Histogram<f64>>>,
 }
 
 impl Fields {
-    /// Remembers the description of a metric for when its field is made.
-    pub(crate) fn describe(&mut self, kind: Kind, name: &str, description: Description) {
+    /// Remembers the description of a metric for when its fields are made. `false` if the metric has
+    /// fields that were made with another one.
+    pub(crate) fn describe(&mut self, kind: Kind, name: &str, description: Description) -> bool {
         let name = (kind, name.to_owned());
+        if let Some((_, made_with)) = self.families.get(&name) {
+            return *made_with == description;
+        }
         if self.descriptions.len() < MAX_NAMES || self.descriptions.contains_key(&name) {
             self.descriptions.insert(name, description);
         }
+        true
     }
 
-    /// The field of a metric; added if there is none and the limits allow it.
-    pub(crate) fn find<M: Metric>(
+    /// The field of a metric; added if there is none and the limits allow it. `Err` if there is none.
+    pub(crate) fn find<F: MetricField>(
         &mut self,
         key: &Key,
         importance: &Level,
         settings: &Settings,
-    ) -> Lookup<M::Field> {
-        let name = Name::new(key);
-        if let Some(field) = M::fields(self).get(&name) {
-            return Lookup { field: field.clone(), remember: true };
-        }
-        let family = (M::KIND, name.label.clone());
-        let count = self.combinations.get(&family).copied();
-        let (name, remember) = match count {
-            None if self.combinations.len() >= MAX_NAMES => {
-                self.count_refused(&settings.registry);
-                return Lookup { field: None, remember: false };
-            }
-            count if count.unwrap_or(0) >= settings.cap => (Name::overflow(&name.label), false),
-            _ => (name, true),
-        };
-        // The overflow field, if this is not its first use.
-        if let Some(field) = M::fields(self).get(&name) {
-            return Lookup { field: field.clone(), remember };
-        }
-        let options = self.options::<M>(key.name(), importance);
-        let options = name.options(M::edit(settings)(key.name(), options));
-        let field = self.add::<M>(&name, &options, &settings.registry).ok();
-        if field.is_none() {
-            self.count_refused(&settings.registry);
-        }
-        *self.combinations.entry(family).or_default() += 1;
-        M::fields(self).insert(name, field.clone());
-        Lookup { field, remember }
-    }
-
-    fn options<M: Metric>(&self, name: &str, importance: &Level) -> FieldOptions<M::Handle> {
-        let description = self.descriptions.get(&(M::KIND, name.to_owned()));
-        description.cloned().unwrap_or_default().options(M::options(), importance)
-    }
-
-    fn add<M: Metric>(
-        &mut self,
-        name: &Name,
-        options: &FieldOptions<M::Handle>,
         registry: &Registry,
-    ) -> Result<M::Field, Error> {
-        let number = M::fields(self).len();
-        let add = |label| M::Field::add(registry, label, options.clone(), number);
-        add(name.label.clone()).or_else(|error| match error {
-            // A metric of another kind, or a field of the program's own, has the name.
-            Error::Duplicate { .. } => add(name.with_suffix(M::SUFFIX).label),
-            error => Err(error),
-        })
+    ) -> Result<Found<F>, Refused> {
+        let identity = Identity::new(key);
+        if let Some(found) = F::fields(self).by_identity.get(&identity) {
+            return found.clone().ok_or(Refused { first: false });
+        }
+        let family = (F::KIND, identity.name.clone());
+        let count = self.families.get(&family).map(|(count, _)| *count);
+        if count.is_none() && self.families.len() >= MAX_NAMES {
+            return Err(Refused { first: true });
+        }
+        if count.unwrap_or(0) >= settings.cap {
+            return self.find_overflow(&identity.name, importance, settings, registry);
+        }
+        let names = identity.field_names(kind_name(F::KIND));
+        let found = self.add::<F>(&identity.name, &names, false, importance, settings, registry);
+        self.families.get_mut(&family).expect("added above").0 += 1;
+        F::fields(self).by_identity.insert(identity, found.clone());
+        found.ok_or(Refused { first: true })
     }
 
-    /// Counts a metric without a field, in the field `metrics.refused`.
-    fn count_refused(&mut self, registry: &Registry) {
-        let key = match self.refused {
-            Some(key) => key,
+    /// The field that combinations beyond the cap share.
+    fn find_overflow<F: MetricField>(
+        &mut self,
+        metric: &str,
+        importance: &Level,
+        settings: &Settings,
+        registry: &Registry,
+    ) -> Result<Found<F>, Refused> {
+        let found = match F::fields(self).overflow.get(metric) {
+            Some(found) => found.clone(),
             None => {
-                let help = "Metrics that could not be given a field.";
-                let options = FieldOptions::new().help(help);
-                // Without room for this field the publisher counts the refusals.
-                let Ok(key) = registry.add::<Counter>("metrics.refused", options) else { return };
-                *self.refused.insert(key)
+                let names = FieldName::overflow(metric, kind_name(F::KIND));
+                let found = self.add::<F>(metric, &names, true, importance, settings, registry);
+                F::fields(self).overflow.insert(metric.to_owned(), found.clone());
+                found
             }
         };
-        let _ = registry.with(|lane| lane.attach(key).map(|refused| refused.incr()));
+        found.ok_or(Refused { first: true })
+    }
+
+    /// The largest value that a counter was given by `absolute`: of each combination of its own, also
+    /// of those that share an overflow field. `None` if there are too many of these.
+    pub(crate) fn largest(&mut self, key: &Key) -> Option<Arc<AtomicU64>> {
+        let identity = Identity::new(key);
+        if let Some(Some(found)) = self.counters.by_identity.get(&identity) {
+            return found.largest.clone();
+        }
+        if self.largest.len() >= MAX_NAMES && !self.largest.contains_key(&identity) {
+            return None;
+        }
+        Some(Arc::clone(self.largest.entry(identity).or_default()))
+    }
+
+    /// Adds a field under the first of the names that no other field has.
+    fn add<F: MetricField>(
+        &mut self,
+        metric: &str,
+        names: &[FieldName],
+        is_overflow: bool,
+        importance: &Level,
+        settings: &Settings,
+        registry: &Registry,
+    ) -> Option<Found<F>> {
+        let family = (F::KIND, metric.to_owned());
+        let description = self.descriptions.get(&family).cloned().unwrap_or_default();
+        let options = description.options(F::options(&description), importance);
+        let options = F::edit(settings)(metric, options);
+        self.families.entry(family).or_insert((0, description));
+        for name in names {
+            match F::add(registry, &name.label, name.options(options.clone())) {
+                Ok(field) => {
+                    let next = &mut F::fields(self).next;
+                    let number = *next;
+                    *next += 1;
+                    let largest = (!is_overflow).then(Arc::default);
+                    return Some(Found { number, field, largest, stays: !is_overflow });
+                }
+                // A metric of another kind, or a field of the program's own, has the name.
+                Err(Error::Duplicate { .. }) => {}
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+}
+
+/// A metric that has no field.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Whether this has not been counted before.
+    pub(crate) first: bool,
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        _ => "histogram",
     }
 }

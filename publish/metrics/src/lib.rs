@@ -7,11 +7,14 @@ mod fields;
 mod metric;
 mod naming;
 mod recorder;
+mod target;
 
 pub use recorder::Recorder;
 
 /// Publishes the metrics of the program and its libraries for as long as the guard lives:
-/// [`mmstats::init`], and a [`Recorder`] with the defaults.
+/// [`mmstats::init`], and a [`Recorder`] with the defaults. A second call returns another guard. In a
+/// forked child it begins anew: the metrics of the child, also those made before the fork, are
+/// published by the child.
 ///
 /// ```no_run
 /// let _mmstats = mmstats_metrics::install()?;
@@ -21,9 +24,11 @@ pub use recorder::Recorder;
 ///
 /// # Errors
 ///
-/// If the program has a recorder already.
+/// If the program has a recorder of another crate.
 pub fn install() -> Result<mmstats::Guard, metrics::SetRecorderError<Recorder>> {
     let guard = mmstats::init();
-    Recorder::new(&guard.registry()).install()?;
+    if !recorder::is_installed() {
+        Recorder::new(&guard.registry()).install()?;
+    }
     Ok(guard)
 }

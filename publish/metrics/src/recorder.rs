@@ -1,17 +1,21 @@
 //! The recorder of the facade.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use metrics::{Key, KeyName, Metadata, SetRecorderError, SharedString, Unit};
-use mmstats::recorder_support::Mutex;
+use mmstats::recorder_support::Inside;
 use mmstats::{Counter, FieldOptions, Histogram, Kind, Registry, SharedGauge};
 
 use crate::cache;
-use crate::fields::{Fields, Metric, Settings};
+use crate::metric::{Metric, Updates};
 use crate::naming::Description;
+use crate::target::{Loss, Shared, epoch};
 
 /// Publishes metrics as fields of a publisher.
+///
+/// Several recorders of one publisher share its fields. After a fork, and after the publisher was
+/// closed, the recorder goes on with the publisher of the program ([`mmstats::global`]), once there
+/// is one.
 ///
 /// ```
 /// use mmstats::{Lane, Options};
@@ -30,59 +34,53 @@ use crate::naming::Description;
 /// # Ok::<(), mmstats::Error>(())
 /// ```
 pub struct Recorder {
-    id: u64,
-    settings: Settings,
-    /// No other thread holds this lock during a fork. Boxed so that the error of `install`, which
-    /// returns the recorder, is small.
-    fields: Box<Mutex<Fields>>,
+    shared: Arc<Shared>,
 }
 
-/// The next [`Recorder::id`].
-static NEXT: AtomicU64 = AtomicU64::new(0);
+/// The recorder of the program, if it is one of this crate.
+static INSTALLED: OnceLock<Arc<Shared>> = OnceLock::new();
+
+/// Whether the recorder of the program is one of this crate.
+pub(crate) fn is_installed() -> bool {
+    INSTALLED.get().is_some()
+}
 
 impl Recorder {
     /// A recorder that publishes through `registry`.
     #[must_use]
     pub fn new(registry: &Registry) -> Self {
-        let settings = Settings {
-            registry: Arc::new(registry.clone()),
-            cap: 1_000,
-            counters: Box::new(|_, options| options),
-            gauges: Box::new(|_, options| options),
-            histograms: Box::new(|_, options| options),
-        };
-        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), settings, fields: Box::default() }
+        Self { shared: Shared::new(registry) }
     }
 
     /// Maximum number of combinations of labels of a metric. Combinations beyond it share one
     /// more field, with the attribute `overflow="true"` alone. Default: 1,000.
     #[must_use]
-    pub fn cap(mut self, combinations: usize) -> Self {
-        self.settings.cap = combinations;
+    pub fn cap(self, combinations: usize) -> Self {
+        self.shared.set(|settings| settings.cap = combinations);
         self
     }
 
     /// Sets the options of counters: `edit` gets the name of a metric and the options from its
-    /// description, before its field is made.
+    /// description, before its field is made. It must not use metrics itself: they are ignored.
     #[must_use]
     pub fn counters(
-        mut self,
+        self,
         edit: impl Fn(&str, FieldOptions<Counter>) -> FieldOptions<Counter> + Send + Sync + 'static,
     ) -> Self {
-        self.settings.counters = Box::new(edit);
+        self.shared.set(|settings| settings.counters = Arc::new(edit));
         self
     }
 
     /// Sets the options of gauges, as [`Recorder::counters`] does for counters.
     #[must_use]
     pub fn gauges(
-        mut self,
+        self,
         edit: impl Fn(&str, FieldOptions<SharedGauge<f64>>) -> FieldOptions<SharedGauge<f64>>
         + Send
         + Sync
         + 'static,
     ) -> Self {
-        self.settings.gauges = Box::new(edit);
+        self.shared.set(|settings| settings.gauges = Arc::new(edit));
         self
     }
 
@@ -90,34 +88,45 @@ impl Recorder {
     /// [`Recorder::counters`] does for counters.
     #[must_use]
     pub fn histograms(
-        mut self,
+        self,
         edit: impl Fn(&str, FieldOptions<Histogram<f64>>) -> FieldOptions<Histogram<f64>>
         + Send
         + Sync
         + 'static,
     ) -> Self {
-        self.settings.histograms = Box::new(edit);
+        self.shared.set(|settings| settings.histograms = Arc::new(edit));
         self
     }
 
-    /// Makes this the recorder of the program.
+    /// Makes this the recorder of the program. If that is a recorder of this crate whose publisher
+    /// belongs to the parent process or was closed, it goes on with the publisher and the settings
+    /// of this one, and metrics that were made before follow.
     ///
     /// # Errors
     ///
-    /// If the program has one already.
+    /// If the program has another recorder already.
     pub fn install(self) -> Result<(), SetRecorderError<Self>> {
-        metrics::set_global_recorder(self)
+        if let Some(installed) = INSTALLED.get()
+            && !installed.is_live()
+        {
+            installed.replace_by(&self.shared);
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        metrics::set_global_recorder(self)?;
+        let _ = INSTALLED.set(shared);
+        Ok(())
     }
 
     fn describe(&self, kind: Kind, name: &KeyName, unit: Option<Unit>, help: &str) {
-        let description = Description::new(unit, help);
-        self.fields.lock().describe(kind, name.as_str(), description);
+        self.shared.describe(kind, name.as_str(), Description::new(unit, help));
     }
 
     /// The metric from this thread's cache; otherwise it is made and put there.
     #[inline]
     fn register<M: Metric>(&self, key: &Key, metadata: &Metadata<'_>) -> M {
-        match cache::read(self.id, |cache| M::cached(cache).object(key)) {
+        let find = |cache: &cache::Cache| M::objects(&cache.objects).get(key);
+        match cache::read(self.shared.id, epoch(), find) {
             Some(metric) => metric,
             None => self.make(key, metadata),
         }
@@ -125,12 +134,33 @@ impl Recorder {
 
     #[cold]
     fn make<M: Metric>(&self, key: &Key, metadata: &Metadata<'_>) -> M {
-        let lookup = self.fields.lock().find::<M>(key, metadata.level(), &self.settings);
-        let registry = Arc::downgrade(&self.settings.registry);
-        let metric = lookup.field.map_or_else(M::noop, |field| M::new(self.id, &registry, field));
-        if lookup.remember {
-            cache::write(self.id, &registry, |cache| {
-                M::cached_mut(cache).insert_object(key, metric.clone());
+        let now = epoch();
+        if Inside::enter_first().is_none() {
+            self.shared.lose(Loss::Update, 1);
+            return M::noop();
+        }
+        let level = *metadata.level();
+        let found = self.shared.find::<M::Field>(key, &level);
+        let _inside = Inside::enter();
+        // An ending thread has no cache. What it makes must not be freed by it: an allocator that
+        // counts would make it again.
+        let of_ending = |objects: &mut cache::Objects| M::objects(objects).get(key);
+        let stays = found.as_ref().is_none_or(|(_, found)| found.stays);
+        let is_ending = !cache::write(self.shared.id, now, &Arc::downgrade(&self.shared), |_| ());
+        if is_ending && let Some(metric) = self.shared.with_objects(of_ending) {
+            return metric;
+        }
+        let metric = found.map_or_else(M::noop, |(_, found)| {
+            M::new(Arc::new(Updates::new(&self.shared, now, key, level, &found)))
+        });
+        if is_ending {
+            let insert = |objects: &mut cache::Objects| {
+                M::objects_mut(objects).insert(key, metric.clone());
+            };
+            self.shared.with_objects(insert);
+        } else if stays {
+            cache::write(self.shared.id, now, &Arc::downgrade(&self.shared), |cache| {
+                M::objects_mut(&mut cache.objects).insert(key, metric.clone());
             });
         }
         metric
@@ -168,8 +198,6 @@ impl metrics::Recorder for Recorder {
 
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder")
-            .field("registry", &self.settings.registry)
-            .finish_non_exhaustive()
+        f.debug_struct("Recorder").field("id", &self.shared.id).finish_non_exhaustive()
     }
 }

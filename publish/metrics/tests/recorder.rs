@@ -164,7 +164,7 @@ fn recorder_limits_exceeded_counted() {
         "logins{user=1} 3",
         "logins{} 5",
         "metrics.refused{} 2",
-        "odd{a.key=b,a_key=a_value} 1",
+        "odd{a.key=b,a_key.182dbc10=a_value~88cf3c46} 1",
         "size{overflow=true} 24 values",
         "size{user=0} 3 values",
         "size{user=1} 3 values",
@@ -195,6 +195,160 @@ fn recorder_name_of_two_kinds_gets_suffix() {
     assert_eq!(values(place.path()), wanted);
 }
 
+#[test]
+fn recorder_distinct_metrics_stay_distinct() {
+    let place = tempfile::tempdir().unwrap();
+    let (_publisher, recorder) = start(place.path());
+    let long = "x".repeat(300);
+    metrics::with_local_recorder(&recorder, || {
+        counter!("m", "a b" => "1").increment(1);
+        counter!("m", "a_b" => "1").increment(20);
+        counter!("m", "k" => "1", "k" => "2").increment(300);
+        counter!("m", "k" => "2").increment(4_000);
+        counter!("m", "k" => "1\0").absolute(50_000);
+        counter!("m", "k" => "1_").absolute(600_000);
+        counter!("").increment(7_000_000);
+        counter!("unnamed").increment(80_000_000);
+        counter!(format!("{long}1")).increment(1);
+        counter!(format!("{long}2")).increment(2);
+        // The attribute of the overflow field.
+        counter!("m", "overflow" => "true").increment(900_000_000);
+    });
+    let values = values(place.path());
+    let mut numbers: Vec<u64> =
+        values.iter().map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+    numbers.sort_unstable();
+    let wanted = [1, 1, 2, 20, 300, 4_000, 50_000, 600_000, 7_000_000, 80_000_000, 900_000_000];
+    assert_eq!(numbers, wanted, "{values:?}");
+    assert!(
+        values.contains(&"m{k=2} 4000".to_owned()) && values.contains(&"m{a_b=1} 20".to_owned())
+    );
+}
+
+#[test]
+fn overflow_beside_a_metric_with_its_attribute() {
+    let place = tempfile::tempdir().unwrap();
+    let (_publisher, recorder) = start(place.path());
+    let recorder = recorder.cap(2);
+    metrics::with_local_recorder(&recorder, || {
+        counter!("m", "overflow" => "true").increment(1);
+        for user in 0..5 {
+            counter!("m", "user" => user.to_string()).increment(10);
+        }
+    });
+    let wanted = ["m.counter{overflow=true} 40", "m{overflow=true} 1", "m{user=0} 10"];
+    assert_eq!(values(place.path()), wanted);
+}
+
+#[test]
+fn absolute_of_each_source_beyond_the_cap_is_added() {
+    let place = tempfile::tempdir().unwrap();
+    let (_publisher, recorder) = start(place.path());
+    let recorder = recorder.cap(1);
+    metrics::with_local_recorder(&recorder, || {
+        for round in 1..=3 {
+            for (user, total) in [("a", 100), ("b", 200), ("c", 50)] {
+                counter!("read", "user" => user).absolute(total * round);
+                counter!("read", "user" => user).absolute(total * round - 1);
+            }
+        }
+        // Two handles of one counter, as two components have them.
+        let (one, other) = (counter!("shared"), counter!("shared"));
+        one.absolute(10);
+        other.absolute(7);
+        other.absolute(12);
+        one.absolute(11);
+    });
+    assert_eq!(
+        values(place.path()),
+        ["read{overflow=true} 750", "read{user=a} 300", "shared{} 12"]
+    );
+}
+
+#[test]
+fn recorders_of_one_publisher_share_fields() {
+    let place = tempfile::tempdir().unwrap();
+    let (publisher, first) = start(place.path());
+    let second = Recorder::new(&publisher.registry());
+    for recorder in [&first, &second] {
+        metrics::with_local_recorder(recorder, || {
+            counter!("requests").increment(2);
+            counter!("outside").absolute(5);
+            gauge!("depth").increment(1.0);
+        });
+    }
+    assert_eq!(values(place.path()), ["depth{} 2", "outside{} 5", "requests{} 4"]);
+}
+
+#[test]
+fn description_after_first_use_counted() {
+    let place = tempfile::tempdir().unwrap();
+    let (_publisher, recorder) = start(place.path());
+    metrics::with_local_recorder(&recorder, || {
+        describe_histogram!("latency", Unit::Milliseconds, "First.");
+        describe_histogram!("latency", Unit::Seconds, "Second.");
+        histogram!("latency").record(0.5);
+        describe_histogram!("latency", Unit::Seconds, "Second.");
+        describe_histogram!("latency", Unit::Milliseconds, "Third.");
+    });
+    let wanted = ["latency{} 1 values", "metrics.late_descriptions_refused{} 1"];
+    assert_eq!(values(place.path()), wanted);
+    let latency = all(place.path()).into_iter().find(|t| t.field.label == "latency").unwrap();
+    assert_eq!((latency.field.unit.as_str(), latency.field.help.as_str()), ("seconds", "Second."));
+}
+
+#[test]
+fn record_many_takes_constant_time() {
+    let place = tempfile::tempdir().unwrap();
+    let (_publisher, recorder) = start(place.path());
+    let begin = std::time::Instant::now();
+    metrics::with_local_recorder(&recorder, || {
+        histogram!("size").record_many(7.0, 1_000_000_000_000);
+        histogram!("size").record_many(7.0, 0);
+    });
+    assert!(begin.elapsed() < std::time::Duration::from_secs(1));
+    assert_eq!(values(place.path()), ["size{} 1000000000000 values"]);
+}
+
+/// Values of the usual sizes of each unit are between the outer buckets.
+#[test]
+fn histogram_range_holds_values_of_its_unit() {
+    let place = tempfile::tempdir().unwrap();
+    let (_publisher, recorder) = start(place.path());
+    let cases = [
+        ("seconds", Some(Unit::Seconds), [1e-9, 0.25, 864_000.0]),
+        ("milliseconds", Some(Unit::Milliseconds), [1e-6, 250.0, 8.64e8]),
+        ("nanoseconds", Some(Unit::Nanoseconds), [1.0, 2.5e8, 8.64e14]),
+        ("bytes", Some(Unit::Bytes), [1.0, 4096.0, 1e15]),
+        ("percent", Some(Unit::Percent), [0.01, 50.0, 1_000.0]),
+        ("none", None, [1e-9, 250.0, 8.64e14]),
+    ];
+    metrics::with_local_recorder(&recorder, || {
+        for (name, unit, values) in cases {
+            if let Some(unit) = unit {
+                describe_histogram!(name, unit, "");
+            }
+            values.into_iter().for_each(|value| histogram!(name).record(value));
+        }
+        histogram!("negative").record(-5.0);
+        histogram!("negative").record(5.0);
+    });
+    let all = all(place.path());
+    let histogram = |name: &str| {
+        let total = all.iter().find(|t| t.field.label == name).unwrap();
+        let Some(OwnedValue::Histogram(histogram)) = &total.reading.value else { panic!("{name}") };
+        histogram.clone()
+    };
+    for (name, _, values) in cases {
+        let histogram = histogram(name);
+        for (quantile, value) in [0.1, 0.5, 0.9].into_iter().zip(values) {
+            let found = histogram.quantile(quantile).unwrap();
+            assert!((found / value - 1.0).abs() < 0.05, "{name}: {found} instead of {value}");
+        }
+    }
+    assert_eq!(histogram("negative").count(), 2);
+}
+
 /// A recorder that has ended leaves nothing in the caches of threads.
 #[test]
 fn recorder_ended_leaves_no_files() {
@@ -223,7 +377,8 @@ fn install_program_killed_values_stay() {
     const CHILD: &str = "MMSTATS_TEST_METRICS";
     if std::env::var_os(CHILD).is_some() {
         let _mmstats = mmstats_metrics::install().unwrap();
-        assert!(mmstats_metrics::install().is_err(), "there is one");
+        let _other = mmstats_metrics::install().unwrap();
+        assert!(Recorder::new(&_other.registry()).install().is_err(), "there is one");
         counter!("requests").increment(5);
         std::thread::spawn(|| counter!("requests").increment(6)).join().unwrap();
         std::process::abort();

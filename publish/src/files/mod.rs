@@ -268,6 +268,11 @@ impl Files {
         self.generation != fork::generation()
     }
 
+    /// Whether the files were closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.refuse_reentry().is_ok() && self.inventory.lock().closed
+    }
+
     /// Whether new parts are files. In a forked child they are not: observers would take its
     /// files for its parent's.
     fn is_seen(&self) -> bool {
@@ -361,8 +366,7 @@ impl Files {
         if let Err(error) = self.refuse_reentry() {
             return Some(error);
         }
-        let problem = self.inventory.lock().problem.clone();
-        problem.or_else(|| (self.scratch.calls() > 0).then_some(Error::Reentrant))
+        self.inventory.lock().problem.clone()
     }
 
     /// Sets [`Files::problem`], if there is none.

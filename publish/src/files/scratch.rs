@@ -3,7 +3,7 @@
 //! The first use of a publisher on a thread allocates, and locks the list of files. A global
 //! allocator or a signal handler that uses the publisher meanwhile can neither wait for that nor
 //! begin it again. It gets handles of this memory, which needs no allocation and no lock. No reader
-//! sees it: the calls are counted.
+//! sees it: the calls are counted in `samples_refused` of the lane of the next thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,9 +49,9 @@ impl Scratch {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Number of calls whose updates no reader sees.
-    pub(crate) fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+    /// Number of calls whose updates no reader sees, since the last call of this.
+    pub(crate) fn take_calls(&self) -> u64 {
+        self.calls.swap(0, Ordering::Relaxed)
     }
 
     pub(crate) fn lane(&self) -> Result<core::Lane<Keep>, Error> {

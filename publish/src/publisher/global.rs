@@ -1,6 +1,7 @@
 //! The publisher of the whole program.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::{Publisher, Registry};
@@ -55,6 +56,7 @@ impl<S: Stats> Guard<S> {
     fn new(global: &mut Weak<Global>, publisher: Publisher<S>) -> Self {
         let shared = Arc::new(Global { registry: publisher.registry() });
         *global = Arc::downgrade(&shared);
+        STARTED.fetch_add(1, Ordering::Relaxed);
         Self { publisher, shared }
     }
 }
@@ -84,6 +86,24 @@ impl<S: Stats> std::fmt::Debug for Guard<S> {
         f.debug_struct("Guard").field("guards", &guards).finish_non_exhaustive()
     }
 }
+
+/// A number that changes when this process forks, and when a publisher of the whole program starts.
+#[inline]
+#[must_use]
+pub fn epoch() -> u32 {
+    #[allow(clippy::cast_possible_truncation)] // Only its changes count.
+    let forks = crate::backend::fork::generation() as u32;
+    STARTED.load(Ordering::Relaxed).wrapping_add(forks)
+}
+
+/// Whether a publisher is of this process and not closed.
+#[must_use]
+pub fn is_live(registry: &Registry) -> bool {
+    !registry.files.is_forked() && !registry.files.is_closed()
+}
+
+/// Number of publishers of the whole program that were started.
+static STARTED: AtomicU32 = AtomicU32::new(0);
 
 static GLOBAL: Mutex<Weak<Global>> = Mutex::new(Weak::new());
 

@@ -157,6 +157,7 @@ impl<S: Stats> Publisher<S> {
     #[cold]
     fn of_thread(&self) -> S {
         let lane = Lane::of_thread(&self.files, &self.closer.alive);
+        lane.refuse(self.files.scratch.take_calls());
         // The thread's lane may be in a file that was truncated since.
         let anew = |_| S::attach(&self.plan, &Lane::claim(&self.files, Fallback::Always)?);
         S::attach(&self.plan, &lane).or_else(anew).unwrap_or_else(|error| {

@@ -15,6 +15,7 @@ use crate::files::settings::Fallback;
 use crate::handles::Gauge;
 use crate::schema::declaration::Field;
 use crate::schema::key::Address;
+use crate::sync::Inside;
 
 /// The memory of a thread's handles.
 #[derive(Clone)]
@@ -105,6 +106,7 @@ impl ThreadLanes {
         }
         let segment = segment as usize;
         // Borrowed while a lane is claimed, which allocates.
+        let _inside = Inside::enter();
         let mut further = self.further.try_borrow_mut().map_err(|_| Error::Reentrant)?;
         if let Some(Some(lane)) = further.get(segment) {
             return H::attach(lane, id).map_err(Error::Attach);

@@ -60,6 +60,15 @@ impl Lane {
         LANES.try_with(|lanes| lanes.find(files.id, alive, make).share()).unwrap_or_else(|_| make())
     }
 
+    /// Counts `n` updates that no reader sees.
+    pub(crate) fn refuse(&self, n: u64) {
+        if let Lanes::Thread(lanes) = &self.lanes
+            && n > 0
+        {
+            lanes.first.refuse_samples(n);
+        }
+    }
+
     /// A clone, on the same thread.
     pub(crate) fn share(&self) -> Self {
         Self { lanes: self.lanes.clone(), handles: PhantomData }

@@ -27,9 +27,10 @@ impl Record for Flow {
         MemberSpec { label: "drops", spec: FieldSpec::gauge("", DataType::I64) },
     ];
 
-    fn words(&self, put: &mut impl FnMut(u64)) {
-        put(self.litres);
-        put(self.drops.cast_unsigned());
+    type Words = [u64; 2];
+
+    fn words(&self) -> Self::Words {
+        [self.litres, self.drops.cast_unsigned()]
     }
 }
 

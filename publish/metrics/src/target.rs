@@ -1,0 +1,225 @@
+//! The publisher of a recorder, which changes when the program forks.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use metrics::{Key, Level};
+use mmstats::recorder_support::{self, Inside, Mutex};
+use mmstats::{Counter, FieldOptions, Kind, Registry};
+
+use crate::cache::Objects;
+use crate::fields::{Fields, Found, MetricField, Settings};
+use crate::naming::Description;
+
+/// A recorder and its metrics share this.
+pub(crate) struct Shared {
+    pub(crate) id: u64,
+    target: Mutex<Target>,
+    /// Losses that have not been published yet.
+    losses: [AtomicU64; LOSSES.len()],
+    is_publishing: AtomicBool,
+    /// Of threads that are ending, which have no cache.
+    objects: Mutex<Objects>,
+}
+
+/// Reasons why something is not counted, each with a field.
+const LOSSES: [(&str, &str); 3] = [
+    ("metrics.refused", "Metrics that could not be given a field."),
+    ("metrics.lost", "Updates that were not counted: from within the library, or without room."),
+    (
+        "metrics.late_descriptions_refused",
+        "Descriptions that came after the first use and differed.",
+    ),
+];
+
+/// A reason of [`LOSSES`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Loss {
+    Metric,
+    Update,
+    Description,
+}
+
+struct Target {
+    settings: Settings,
+    registry: Registry,
+    fields: Arc<Mutex<Fields>>,
+    losses: [Option<mmstats::Key<Counter>>; LOSSES.len()],
+}
+
+/// The next [`Shared::id`].
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// The fields of each publisher, by its identity.
+static FIELDS: Mutex<Option<HashMap<[u8; 16], Weak<Mutex<Fields>>>>> = Mutex::new(None);
+
+/// Number of times that a recorder was given another publisher.
+static REPLACED: AtomicU32 = AtomicU32::new(0);
+
+/// Changes when the program forks, when it begins to publish, and when a recorder gets another
+/// publisher: handles of an earlier epoch may belong to the parent process.
+#[inline]
+pub(crate) fn epoch() -> u32 {
+    recorder_support::epoch().wrapping_add(REPLACED.load(Ordering::Relaxed))
+}
+
+fn fields_of(registry: &Registry) -> Arc<Mutex<Fields>> {
+    let mut all = FIELDS.lock();
+    let all = all.get_or_insert_default();
+    all.retain(|_, fields| fields.strong_count() > 0);
+    let instance = registry.instance();
+    if let Some(fields) = all.get(&instance).and_then(Weak::upgrade) {
+        return fields;
+    }
+    let fields = Arc::default();
+    all.insert(instance, Arc::downgrade(&fields));
+    fields
+}
+
+impl Shared {
+    pub(crate) fn new(registry: &Registry) -> Arc<Self> {
+        let settings = Settings {
+            cap: 1_000,
+            counters: Arc::new(|_, options| options),
+            gauges: Arc::new(|_, options| options),
+            histograms: Arc::new(|_, options| options),
+        };
+        let fields = fields_of(registry);
+        let target =
+            Target { settings, registry: registry.clone(), fields, losses: [None; LOSSES.len()] };
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self {
+            id,
+            target: Mutex::new(target),
+            losses: Default::default(),
+            is_publishing: AtomicBool::new(false),
+            objects: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn set(&self, set: impl FnOnce(&mut Settings)) {
+        set(&mut self.target.lock().settings);
+    }
+
+    /// Whether the publisher publishes: it is not that of the parent process, and not closed.
+    pub(crate) fn is_live(&self) -> bool {
+        recorder_support::is_live(&self.target.lock().registry)
+    }
+
+    /// Goes on with the publisher and the settings of `other`.
+    pub(crate) fn replace_by(&self, other: &Self) {
+        let (settings, registry) = {
+            let other = other.target.lock();
+            (other.settings.clone(), other.registry.clone())
+        };
+        let fields = fields_of(&registry);
+        *self.target.lock() = Target { settings, registry, fields, losses: [None; LOSSES.len()] };
+        REPLACED.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn describe(&self, kind: Kind, name: &str, description: Description) {
+        if Inside::enter_first().is_none() {
+            return self.lose(Loss::Description, 1);
+        }
+        let fields = self.current().1;
+        let is_taken = fields.lock().describe(kind, name, description);
+        if !is_taken {
+            self.lose(Loss::Description, 1);
+            self.publish_losses();
+        }
+    }
+
+    /// The publisher and its fields: that of the program, where the recorder's own has ended or
+    /// belongs to the parent process.
+    fn current(&self) -> (Registry, Arc<Mutex<Fields>>, Settings) {
+        let mut target = self.target.lock();
+        if !recorder_support::is_live(&target.registry)
+            && let Some(registry) = mmstats::global()
+        {
+            target.fields = fields_of(&registry);
+            target.registry = registry;
+            target.losses = [None; LOSSES.len()];
+            // Another thread of the parent process may have been in there.
+            self.is_publishing.store(false, Ordering::Release);
+        }
+        (target.registry.clone(), Arc::clone(&target.fields), target.settings.clone())
+    }
+
+    /// The field of a metric. `None` if it has none, and for a call from within the library.
+    pub(crate) fn find<F: MetricField>(
+        &self,
+        key: &Key,
+        level: &Level,
+    ) -> Option<(Registry, Found<F>)> {
+        let (registry, result) = {
+            let _inside = Inside::enter_first()?;
+            let (registry, fields, settings) = self.current();
+            let result = fields.lock().find::<F>(key, level, &settings, &registry);
+            (registry, result)
+        };
+        match result {
+            Ok(found) => Some((registry, found)),
+            Err(refused) => {
+                if refused.first {
+                    self.lose(Loss::Metric, 1);
+                    self.publish_losses();
+                }
+                None
+            }
+        }
+    }
+
+    /// The largest value that a counter was given by `absolute`. `None` if there are too many, and
+    /// for a call from within the library.
+    pub(crate) fn largest(&self, key: &Key, level: &Level) -> Option<Arc<AtomicU64>> {
+        self.find::<mmstats::Key<Counter>>(key, level)?;
+        let _inside = Inside::enter_first()?;
+        let fields = self.current().1;
+        fields.lock().largest(key)
+    }
+
+    /// Calls `work` with the objects that ending threads share.
+    pub(crate) fn with_objects<R>(&self, work: impl FnOnce(&mut Objects) -> R) -> R {
+        work(&mut self.objects.lock())
+    }
+
+    /// Counts what is not counted elsewhere.
+    pub(crate) fn lose(&self, loss: Loss, n: u64) {
+        self.losses[loss as usize].fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Publishes the losses in fields that are added after the first one.
+    pub(crate) fn publish_losses(&self) {
+        // It allocates: the program's allocator may come here again.
+        if self.is_publishing.swap(true, Ordering::Acquire) {
+            return;
+        }
+        self.publish_each_loss();
+        self.is_publishing.store(false, Ordering::Release);
+    }
+
+    fn publish_each_loss(&self) {
+        for (index, (label, help)) in LOSSES.iter().enumerate() {
+            let count = &self.losses[index];
+            if count.load(Ordering::Relaxed) == 0 || Inside::enter_first().is_none() {
+                continue;
+            }
+            let (registry, key) = {
+                let mut target = self.target.lock();
+                let add = || {
+                    let options = FieldOptions::new().help(*help);
+                    // Without room for this field the publisher counts the refusals.
+                    target.registry.add::<Counter>(*label, options).ok()
+                };
+                let key = target.losses[index].or_else(add);
+                target.losses[index] = key;
+                (target.registry.clone(), key)
+            };
+            let Some(key) = key else { continue };
+            let _ = registry.with(|lane| {
+                lane.attach(key).map(|lost| lost.add(count.swap(0, Ordering::Relaxed)))
+            });
+        }
+    }
+}
