@@ -6,6 +6,7 @@ mod cache;
 mod fields;
 mod metric;
 mod naming;
+mod objects;
 mod recorder;
 mod target;
 

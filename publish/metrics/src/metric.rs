@@ -6,8 +6,9 @@ use std::sync::{Arc, Weak};
 use metrics::{CounterFn, GaugeFn, HistogramFn, Key, Level};
 use mmstats::{Counter, Histogram, Registry, SharedGauge};
 
-use crate::cache::{self, Cache, Handles, ObjectTable, Objects};
+use crate::cache::{self, Cache, Handles};
 use crate::fields::{Found, MetricField};
+use crate::objects::{ObjectTable, Objects};
 use crate::target::{Loss, Shared, epoch};
 
 /// A type of metric of the facade.

@@ -9,6 +9,7 @@ use mmstats::{Counter, FieldOptions, Histogram, Kind, Registry, SharedGauge};
 use crate::cache;
 use crate::metric::{Metric, Updates};
 use crate::naming::Description;
+use crate::objects::Objects;
 use crate::target::{Loss, Shared, epoch};
 
 /// Publishes metrics as fields of a publisher.
@@ -144,7 +145,7 @@ impl Recorder {
         let _inside = Inside::enter();
         // An ending thread has no cache. What it makes must not be freed by it: an allocator that
         // counts would make it again.
-        let of_ending = |objects: &mut cache::Objects| M::objects(objects).get(key);
+        let of_ending = |objects: &mut Objects| M::objects(objects).get(key);
         let stays = found.as_ref().is_none_or(|(_, found)| found.stays);
         let is_ending = !cache::write(self.shared.id, now, &Arc::downgrade(&self.shared), |_| ());
         if is_ending && let Some(metric) = self.shared.with_objects(of_ending) {
@@ -154,7 +155,7 @@ impl Recorder {
             M::new(Arc::new(Updates::new(&self.shared, now, key, level, &found)))
         });
         if is_ending {
-            let insert = |objects: &mut cache::Objects| {
+            let insert = |objects: &mut Objects| {
                 M::objects_mut(objects).insert(key, metric.clone());
             };
             self.shared.with_objects(insert);

@@ -1,6 +1,5 @@
 //! The publisher of a recorder, which changes when the program forks.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -8,9 +7,9 @@ use metrics::{Key, Level};
 use mmstats::recorder_support::{self, Inside, Mutex};
 use mmstats::{Counter, FieldOptions, Kind, Registry};
 
-use crate::cache::Objects;
 use crate::fields::{Fields, Found, MetricField, Settings};
 use crate::naming::Description;
+use crate::objects::Objects;
 
 /// A recorder and its metrics share this.
 pub(crate) struct Shared {
@@ -52,7 +51,9 @@ struct Target {
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// The fields of each publisher, by its identity.
-static FIELDS: Mutex<Option<HashMap<[u8; 16], Weak<Mutex<Fields>>>>> = Mutex::new(None);
+static FIELDS: Mutex<Vec<(Instance, Weak<Mutex<Fields>>)>> = Mutex::new(Vec::new());
+
+type Instance = [u8; 16];
 
 /// Number of times that a recorder was given another publisher.
 static REPLACED: AtomicU32 = AtomicU32::new(0);
@@ -66,14 +67,14 @@ pub(crate) fn epoch() -> u32 {
 
 fn fields_of(registry: &Registry) -> Arc<Mutex<Fields>> {
     let mut all = FIELDS.lock();
-    let all = all.get_or_insert_default();
-    all.retain(|_, fields| fields.strong_count() > 0);
+    all.retain(|(_, fields)| fields.strong_count() > 0);
     let instance = registry.instance();
-    if let Some(fields) = all.get(&instance).and_then(Weak::upgrade) {
+    let known = all.iter().find(|(known, _)| *known == instance);
+    if let Some(fields) = known.and_then(|(_, fields)| fields.upgrade()) {
         return fields;
     }
     let fields = Arc::default();
-    all.insert(instance, Arc::downgrade(&fields));
+    all.push((instance, Arc::downgrade(&fields)));
     fields
 }
 
