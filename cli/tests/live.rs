@@ -126,7 +126,7 @@ fn poll_shows_rates() {
         printed.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(samples.len(), 2);
     for sample in &samples {
-        assert!(sample["seconds"].as_f64().unwrap() >= 0.05);
+        assert!(sample["seconds"].as_f64().unwrap() > 0.0);
         assert_eq!(sample["programs"], 1);
         let fields = sample["fields"].as_array().unwrap();
         let blocks = fields.iter().find(|field| field["label"] == "demo.blocks").unwrap();

@@ -129,6 +129,11 @@ pub struct Identity {
     pub uid: Option<u32>,
     /// `sys.gid`: effective group id.
     pub gid: Option<u32>,
+    /// `sys.application`: the application whose ledger keeps the counts of ended instances.
+    pub application: Option<String>,
+    /// `sys.declared`: number of fields that the program declared at its start, in a file whose
+    /// values go on from run to run.
+    pub declared: Option<u32>,
 }
 
 impl Identity {
@@ -141,11 +146,13 @@ impl Identity {
         match name {
             "command" => self.command = text(),
             "host" => self.host = text(),
+            "application" => self.application = text(),
             "boot_id" => self.boot_id = text(),
             "created" => self.created = value().and_then(|value| value.as_f64()),
             "pid" => self.pid = small(value()),
             "uid" => self.uid = small(value()),
             "gid" => self.gid = small(value()),
+            "declared" => self.declared = small(value()),
             "start_time" => self.start_time = small(value()),
             "pid_ns" => self.pid_ns = small(value()),
             _ => {}

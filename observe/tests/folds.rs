@@ -115,3 +115,80 @@ fn filter_is_called_once_while_files_stay_same() {
     assert_eq!((asked.load(Ordering::Relaxed), all.fields().len()), (4 + 5, 2));
     assert_eq!(labels(&all)[0].0, "hits");
 }
+
+/// A persistent program starts with the counts of its earlier run, and a ledger has those of the
+/// ended instances of an application.
+#[test]
+fn fold_leaves_out_counts_that_are_kept_elsewhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |name: &str, instance, hits, kept: &[FieldSpec<'_>]| {
+        let fields = [&[FieldSpec::counter("hits")], kept].concat();
+        let mut file = part(directory.path(), name, (instance, 0), &fields);
+        Counter::attach(&file.lane(), id(0)).unwrap().add(hits);
+        file
+    };
+    let hits = |observer: &Observer, fold: &Fold| {
+        let mut all = Totals::filtered(|field| field.label() == "hits");
+        all.update(observer.files(), Some(fold));
+        all.fields().first().and_then(|total| total.reading.value.clone())
+    };
+    for kept in [
+        FieldSpec::info("sys.declared", Constant::U32(1)),
+        FieldSpec::info("sys.application", Constant::Text("web")),
+    ] {
+        let (mut fold, ended) = (Fold::new(), run("a.mmst", 1, 5, &[kept]));
+        // Its second part does not say it.
+        let second = part(directory.path(), "a.1.mmst", (1, 1), &[FieldSpec::counter("hits")]);
+        let other = run("b.mmst", 3, 100, &[]);
+        let paths = [ended.path.clone(), second.path.clone(), other.path.clone()];
+        drop((ended, second, other));
+        let mut observer = observe(directory.path());
+        assert_eq!(fold.add_ended(observer.files(), []), 1);
+        assert_eq!(hits(&observer, &fold), unsigned(105));
+        // The next run has all.
+        paths.iter().for_each(|path| support::remove(path));
+        let next = run("c.mmst", 2, 7, &[kept]);
+        let changes = observer.refresh();
+        assert_eq!(fold.add_ended(observer.files(), &changes.vanished), 0);
+        assert_eq!(hits(&observer, &fold), unsigned(107));
+        let path = next.path.clone();
+        drop(next);
+        support::remove(&path);
+    }
+}
+
+/// A program whose file was removed under it publishes it again.
+#[test]
+fn fold_takes_back_file_that_is_there_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let hits = [FieldSpec::counter("hits")];
+    let mut first = part(directory.path(), "a.mmst", (1, 0), &hits);
+    Counter::attach(&first.lane(), id(0)).unwrap().add(5);
+    let mut ended = part(directory.path(), "b.mmst", (2, 0), &hits);
+    Counter::attach(&ended.lane(), id(0)).unwrap().add(100);
+    drop(ended);
+    let mut observer = observe(directory.path());
+    let (mut fold, mut all) = (Fold::new(), Totals::new());
+    assert_eq!(fold.add_ended(observer.files(), []), 1);
+    // Windows removes no mapped file.
+    let away = directory.path().join("a.gone");
+    if std::fs::rename(&first.path, &away).is_err() {
+        return;
+    }
+    let changes = observer.refresh();
+    assert_eq!(fold.add_ended(observer.files(), &changes.vanished), 1);
+    all.update(observer.files(), Some(&fold));
+    assert_eq!(labels(&all), [("hits", unsigned(105))]);
+    // The same part with another file.
+    let mut again = part(directory.path(), "c.mmst", (1, 0), &hits);
+    Counter::attach(&again.lane(), id(0)).unwrap().add(7);
+    let changes = observer.refresh();
+    assert_eq!(fold.add_ended(observer.files(), &changes.vanished), 0);
+    all.update(observer.files(), Some(&fold));
+    assert_eq!(labels(&all), [("hits", unsigned(107))]);
+    drop(again);
+    observer.refresh();
+    assert_eq!(fold.add_ended(observer.files(), []), 1);
+    all.update(observer.files(), Some(&fold));
+    assert_eq!(labels(&all), [("hits", unsigned(107))]);
+}

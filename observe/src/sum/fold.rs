@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mmstats_core::read::{Value, Verdict};
 use mmstats_core::{Aggregation, Kind};
 
-use super::series::{NO_SERIES, Series};
+use super::series::Series;
 use crate::combine::{Accumulator, Budget};
 use crate::field::{FieldInfo, FieldRef};
 use crate::file::File;
@@ -19,16 +19,51 @@ use crate::value::Origin;
 /// Given to [`Totals::update`](crate::Totals::update), it stands in for the files, whether
 /// they still exist or were removed.
 ///
+/// Left out are programs whose counts stay after their end: those with values that go on from run to
+/// run, and the instances of an application, which has a ledger.
+///
 /// Only fields with the rule sum, min or max are folded. The gauges of an ended program are
 /// meaningless, and format 1 does not tell counters from gauges.
 #[derive(Debug, Clone, Default)]
 pub struct Fold {
     /// Program and part of each file.
-    files: HashSet<(ProgramId, u32)>,
+    files: HashSet<Key>,
+    /// Of files that had ended.
+    ended: Counts,
+    /// Of files whose name vanished while they were live: a program may publish them again.
+    gone: HashMap<Key, Vec<(FieldInfo, Accumulator)>>,
+    /// Both, if there are any of the latter.
+    both: Counts,
+    /// Programs whose counts are kept elsewhere.
+    kept: HashSet<ProgramId>,
+    version: u64,
+}
+
+/// Program and part of a file.
+type Key = (ProgramId, u32);
+
+/// Maximum number of vanished files that can come back; those above it cannot.
+const MAX_GONE: usize = 1024;
+
+/// Counts of several files.
+#[derive(Debug, Clone, Default)]
+struct Counts {
     series: Series,
     /// The part of an instance that gave the constant of a series.
     constants: HashMap<(ProgramId, u32), u32>,
-    version: u64,
+}
+
+impl Counts {
+    fn add(&mut self, (program, part): Key, fields: &[(FieldInfo, Accumulator)]) {
+        for (field, sum) in fields {
+            let series = self.series.get_or_add_info(field, sum);
+            // A constant of several parts counts once, as it does in the files.
+            if field.constant && *self.constants.entry((program, series)).or_insert(part) != part {
+                continue;
+            }
+            self.series.merge(series, sum);
+        }
+    }
 }
 
 /// The next version, unique over all folds.
@@ -41,11 +76,16 @@ impl Fold {
         Self::default()
     }
 
-    /// Adds the counters of `file` for good. Later changes of the file are ignored, so the
-    /// file should have ended, or its name be gone.
+    /// Adds the counters of `file`. Later changes of the file are ignored, so the file should
+    /// have ended, or its name be gone.
     ///
-    /// False if the file was added before, cannot be read, or is of format 1.
+    /// False if the file was added before, cannot be read, is of format 1, or if the counts of
+    /// its program are kept elsewhere.
     pub fn add(&mut self, file: &File) -> bool {
+        self.notice(file);
+        if file.program().is_some_and(|program| self.kept.contains(&program)) {
+            return false;
+        }
         let Some(key) = file.program_part().filter(|key| !self.files.contains(key)) else {
             return false;
         };
@@ -61,32 +101,76 @@ impl Fold {
         if !file.is_whole() {
             return false;
         }
-        for (field, sum) in file.fields().zip(&sums.sums) {
-            let Some(sum) = sum.as_ref().filter(|sum| sum.has_values()) else { continue };
-            let series = self.series.get_or_add(&field, NO_SERIES);
-            // A constant of several parts counts once, as it does in the files.
-            if field.is_constant()
-                && *self.constants.entry((key.0, series)).or_insert(key.1) != key.1
-            {
-                continue;
-            }
-            self.series.merge(series, sum);
+        let fields: Vec<(FieldInfo, Accumulator)> = file
+            .fields()
+            .zip(sums.sums)
+            .filter_map(|(field, sum)| Some((FieldInfo::from(&field), sum?)))
+            .filter(|(_, sum)| sum.has_values())
+            .collect();
+        if file.state().has_ended() || self.gone.len() >= MAX_GONE {
+            self.ended.add(key, &fields);
+        } else {
+            self.gone.insert(key, fields);
         }
         self.files.insert(key);
-        self.version = VERSION.fetch_add(1, Ordering::Relaxed);
+        self.change();
         true
+    }
+
+    /// After a change of the counts.
+    fn change(&mut self) {
+        self.both = Counts::default();
+        if !self.gone.is_empty() {
+            self.both = self.ended.clone();
+            self.gone.iter().for_each(|(key, fields)| self.both.add(*key, fields));
+        }
+        self.version = VERSION.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn counts(&self) -> &Counts {
+        if self.gone.is_empty() { &self.ended } else { &self.both }
     }
 
     /// Adds the files that are closed or dead, and all vanished ones: call it after each
     /// refresh with the files of the observer and the vanished files of its
-    /// [`Changes`](crate::Changes). Returns the number of files that were added.
+    /// [`Changes`](crate::Changes). A vanished file that was live, and is there again, is taken
+    /// out. Returns the number of files that were added.
     pub fn add_ended<'a>(
         &mut self,
         files: impl IntoIterator<Item = &'a File>,
         vanished: impl IntoIterator<Item = &'a File>,
     ) -> usize {
+        let files: Vec<&File> = files.into_iter().collect();
+        let vanished: Vec<&File> = vanished.into_iter().collect();
+        // The first part says it for all.
+        files.iter().chain(&vanished).for_each(|file| self.notice(file));
+        self.take_back(&files);
         let ended = files.into_iter().filter(|file| file.state().has_ended());
         ended.chain(vanished).filter(|file| self.add(file)).count()
+    }
+
+    /// Takes out vanished files that are there again.
+    fn take_back(&mut self, files: &[&File]) {
+        if self.gone.is_empty() {
+            return;
+        }
+        let before = self.gone.len();
+        for key in files.iter().filter_map(|file| file.program_part()) {
+            if self.gone.remove(&key).is_some() {
+                self.files.remove(&key);
+            }
+        }
+        if self.gone.len() < before {
+            self.change();
+        }
+    }
+
+    /// Notes a program whose counts are kept elsewhere: counted here too, they would be doubled.
+    fn notice(&mut self, file: &File) {
+        let identity = file.identity();
+        if identity.declared.is_some() || identity.application.is_some() {
+            self.kept.extend(file.program());
+        }
     }
 
     /// Whether the file was added.
@@ -103,8 +187,9 @@ impl Fold {
 
     /// Whether the constant of an instance is in the fold.
     pub(super) fn has_constant(&self, program: ProgramId, field: &FieldRef<'_>) -> bool {
-        let series = self.series.get(field);
-        series.is_some_and(|series| self.constants.contains_key(&(program, series)))
+        let counts = self.counts();
+        let series = counts.series.get(field);
+        series.is_some_and(|series| counts.constants.contains_key(&(program, series)))
     }
 
     /// Changes whenever the content does.
@@ -113,7 +198,7 @@ impl Fold {
     }
 
     pub(super) fn fields(&self) -> impl ExactSizeIterator<Item = (&FieldInfo, &Accumulator)> {
-        self.series.iter()
+        self.counts().series.iter()
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Document<'a> {
     time: f64,
     seconds: Option<f64>,
     programs: usize,
+    incomplete_programs: usize,
+    samples_refused: u64,
     fields: Vec<Field<'a>>,
 }
 
@@ -25,6 +27,8 @@ impl<'a> Document<'a> {
             time: sample.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             seconds: sample.elapsed.map(|elapsed| elapsed.as_secs_f64()),
             programs: sample.programs,
+            incomplete_programs: sample.incomplete,
+            samples_refused: sample.samples_refused,
             fields: fields.map(|(column, cell)| Field(column, cell)).collect(),
         }
     }

@@ -5,11 +5,13 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use mmstats_observe::{FieldRef, File, Observer, Program, Reading, Tally, Totals, Verdict};
+use mmstats_observe::{
+    FieldRef, File, Observer, Program, ProgramId, Reading, Tally, Totals, Verdict,
+};
 
 use super::column::{Cell, Columns};
 use super::pattern::Pattern;
-use super::series::{Gain, Look, Start};
+use super::series::{Covers, Gain, Look, Start};
 use crate::model::selection::Selection;
 use crate::model::{age, is_active};
 use crate::output::Output;
@@ -21,6 +23,10 @@ pub(crate) struct Sample {
     /// Time since the previous sample; `None` in the first one.
     pub(crate) elapsed: Option<Duration>,
     pub(crate) programs: usize,
+    /// Number of programs of which not all was seen.
+    pub(crate) incomplete: usize,
+    /// Number of samples that the programs did not record.
+    pub(crate) samples_refused: u64,
     /// Whether any of the programs may still publish.
     pub(crate) active: bool,
     /// One for each column.
@@ -33,8 +39,8 @@ pub(crate) struct Sampler {
     pub(crate) observer: Observer,
     patterns: Arc<Vec<Pattern>>,
     pub(crate) columns: Columns,
-    /// The look before, by program.
-    looks: HashMap<String, Look>,
+    /// The look before.
+    looks: HashMap<Subject, Look>,
     last: Option<Instant>,
     samples: u64,
 }
@@ -95,17 +101,25 @@ impl Sampler {
             }
         }
         let mut looks = HashMap::new();
-        for program in &programs {
-            let key = key(program);
-            let mut look = Look::new(now, program);
-            for totals in in_passes(&self.patterns, program.files().iter().copied(), |all| all) {
+        for (subject, programs) in subjects(&programs) {
+            let is_application = matches!(subject, Subject::Application(..));
+            let mut look = Look::new(now, Covers::new(&programs, is_application));
+            let files = || programs.iter().flat_map(|program| program.files().iter().copied());
+            for totals in in_passes(&self.patterns, files(), |all| all) {
                 look.add(&totals, &self.columns);
             }
-            let before = self.looks.remove(&key);
-            let start = start(program, time, elapsed);
+            let before = self.looks.remove(&subject);
+            let start = match programs[..] {
+                [program] if !is_application => start(program, time, elapsed),
+                _ => Start::Unknown,
+            };
             look.gains(before, start, &self.columns.all, &mut gains);
-            looks.insert(key, look);
+            looks.insert(subject, look);
         }
+        let completeness = || programs.iter().map(|program| program.completeness());
+        let incomplete = completeness().filter(|one| !one.is_complete()).count();
+        let samples_refused = completeness().map(|one| one.samples_refused);
+        let samples_refused = samples_refused.fold(0, u64::saturating_add);
         let active = programs.iter().any(|program| is_active(program.state()));
         let programs = programs.len();
         (self.looks, self.last) = (looks, Some(now));
@@ -119,7 +133,8 @@ impl Sampler {
             }
             cell
         });
-        Sample { time, elapsed, programs, active, cells: cells.collect() }
+        let cells = cells.collect();
+        Sample { time, elapsed, programs, incomplete, samples_refused, active, cells }
     }
 }
 
@@ -128,18 +143,47 @@ const fn is_good(field: &FieldRef<'_>) -> bool {
     field.damage().is_none() && !field.is_retired()
 }
 
-/// A key that tells a program from a later one with the same file name.
-fn key(program: &Program<'_>) -> String {
-    match (program.instance(), program.files().first()) {
-        (Some(instance), _) => instance.to_string(),
-        (None, Some(file)) => format!("{:?}", file.id()),
-        (None, None) => String::new(),
+/// Programs whose counts are compared as one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Subject {
+    /// Name, owner and device: its ledger takes in the counts of instances that ended.
+    Application(String, Option<u32>, u64),
+    Program(ProgramId),
+    /// A file of format 1.
+    File(String),
+}
+
+/// Groups the instances of applications.
+fn subjects<'p, 'a>(
+    programs: &[&'p Program<'a>],
+) -> impl Iterator<Item = (Subject, Vec<&'p Program<'a>>)> {
+    let mut groups: Vec<(Subject, Vec<&Program<'a>>)> = Vec::new();
+    let mut known: HashMap<Subject, usize> = HashMap::new();
+    for program in programs {
+        let subject = match (program.id(), &program.identity().application) {
+            (Some(id), Some(name)) => Subject::Application(name.clone(), id.owner, id.device),
+            (Some(id), None) => Subject::Program(id),
+            (None, _) => {
+                let file = program.files().first();
+                Subject::File(file.map_or_else(String::new, |file| format!("{:?}", file.id())))
+            }
+        };
+        let at = *known.entry(subject.clone()).or_insert_with(|| {
+            groups.push((subject, Vec::new()));
+            groups.len() - 1
+        });
+        groups[at].1.push(*program);
     }
+    groups.into_iter()
 }
 
 /// Since when a program that was not seen before counts: since its start, if that is within the
 /// interval.
 fn start(program: &Program<'_>, now: SystemTime, elapsed: Option<Duration>) -> Start {
+    if program.identity().declared.is_some() {
+        // Its counters go on from an earlier run.
+        return Start::Unknown;
+    }
     let age = age(program.identity(), now).filter(|_| is_active(program.state()));
     match (age, elapsed) {
         // It may have been built for a while before it could be seen.

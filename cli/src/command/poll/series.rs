@@ -2,17 +2,59 @@
 
 use std::time::Instant;
 
-use mmstats_observe::{OwnedValue, Program, Totals, Verdict};
+use mmstats_observe::{Completeness, OwnedValue, Program, Totals, Verdict};
 
 use super::column::{Column, Columns, Interval};
 
-/// One look at a program: its parts, and the series that count.
+/// One look at a program, or at all programs of an application: its parts, and the series that count.
 pub(super) struct Look {
     at: Instant,
-    /// Numbers of the parts that were seen, ascending.
-    parts: Vec<u32>,
+    covers: Covers,
     /// Sorted by column and attributes.
     series: Vec<Series>,
+}
+
+/// What of a program was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Covers {
+    /// Numbers of the parts, ascending.
+    pub(super) parts: Vec<u32>,
+    /// Number of lanes whose values are in no file.
+    pub(super) lanes_refused: u32,
+    /// Whether all of it was seen.
+    pub(super) is_whole: bool,
+    /// Whether the counts of instances that ended are kept by others: parts come and go.
+    pub(super) is_application: bool,
+}
+
+impl Covers {
+    pub(super) fn new(programs: &[&Program<'_>], is_application: bool) -> Self {
+        let files = programs.iter().flat_map(|program| program.files());
+        let mut parts: Vec<u32> = files.map(|file| file.part()).collect();
+        parts.dedup();
+        let all: Vec<Completeness> = programs.iter().map(|one| one.completeness()).collect();
+        let lanes_refused = all.iter().map(|one| one.lanes_refused);
+        Self {
+            parts,
+            lanes_refused: lanes_refused.fold(0, u32::saturating_add),
+            is_whole: all.iter().all(|one| {
+                one.missing_parts.is_empty() && one.lanes_refused == 0 && one.fields_refused == 0
+            }),
+            is_application,
+        }
+    }
+
+    /// Whether counts may be subtracted: `later` covers the same, or parts that were added since.
+    fn leads_to(&self, later: &Self) -> bool {
+        if self.is_application || later.is_application {
+            return self.is_application == later.is_application && self.is_whole && later.is_whole;
+        }
+        // Lanes and parts that were there before and not seen would count from zero.
+        let grown = later.parts.len() > self.parts.len();
+        later.parts.starts_with(&self.parts)
+            && later.lanes_refused >= self.lanes_refused
+            && (self.is_whole || !grown)
+    }
 }
 
 /// A field with certain attributes, over all lanes and parts of a program.
@@ -33,10 +75,8 @@ pub(super) enum Start {
 }
 
 impl Look {
-    pub(super) fn new(at: Instant, program: &Program<'_>) -> Self {
-        let mut parts: Vec<u32> = program.files().iter().map(|file| file.part()).collect();
-        parts.dedup();
-        Self { at, parts, series: Vec::new() }
+    pub(super) const fn new(at: Instant, covers: Covers) -> Self {
+        Self { at, covers, series: Vec::new() }
     }
 
     /// Adds the counting series of the totals that have a column. The verdict of each decides
@@ -68,7 +108,7 @@ impl Look {
         gains: &mut [Gain],
     ) {
         self.series.sort_by(|a, b| a.order().cmp(&b.order()));
-        let comparable = before.as_ref().is_none_or(|before| before.leads_to(&self.parts));
+        let comparable = before.as_ref().is_none_or(|before| before.covers.leads_to(&self.covers));
         let start = match &before {
             // A field that was added since: from zero.
             Some(before) => Start::Seconds((self.at - before.at).as_secs_f64()),
@@ -103,12 +143,6 @@ impl Look {
                 },
             }
         }
-    }
-
-    /// Whether the parts are those of this look, or parts were added behind them.
-    fn leads_to(&self, parts: &[u32]) -> bool {
-        let is_whole = (0..).zip(&self.parts).all(|(number, part)| number == *part);
-        parts.starts_with(&self.parts) && (is_whole || parts.len() == self.parts.len())
     }
 }
 
@@ -167,13 +201,18 @@ mod tests {
         vec![Column::for_test("x", "", kind); 3]
     }
 
+    fn covers(parts: &[u32]) -> Covers {
+        let is_whole = (0..).zip(parts).all(|(number, part)| number == *part);
+        Covers { parts: parts.to_vec(), lanes_refused: 0, is_whole, is_application: false }
+    }
+
     fn look(at: Instant, parts: &[u32], series: &[(u32, &str, Option<OwnedValue>)]) -> Look {
         let series = series.iter().map(|(column, attributes, value)| Series {
             column: *column,
             attributes: (*attributes).into(),
             last: value.clone().map(|value| (at, value)),
         });
-        Look { at, parts: parts.to_vec(), series: series.collect() }
+        Look { at, covers: covers(parts), series: series.collect() }
     }
 
     fn gains(before: Look, mut now: Look, kind: Kind) -> (Vec<Option<f64>>, Look) {
@@ -243,6 +282,24 @@ mod tests {
         {
             assert_eq!(rate(before, after), None, "{before:?} {after:?}");
         }
+    }
+
+    #[test]
+    fn looks_that_cover_other_lanes_are_not_compared() {
+        let refused = |lanes_refused| {
+            let is_whole = lanes_refused == 0;
+            Covers { lanes_refused, is_whole, ..covers(&[0]) }
+        };
+        for (before, after, wanted) in [(0, 0, true), (0, 2, true), (2, 2, true), (2, 1, false)] {
+            assert_eq!(refused(before).leads_to(&refused(after)), wanted, "{before} {after}");
+        }
+        // The ledger has the counts of parts that are gone, if all was seen.
+        let application =
+            |parts: &[u32], is_whole| Covers { is_application: true, is_whole, ..covers(parts) };
+        assert!(application(&[0, 0, 1], true).leads_to(&application(&[0], true)));
+        assert!(!application(&[0], true).leads_to(&application(&[0], false)));
+        assert!(!application(&[0], false).leads_to(&application(&[0], true)));
+        assert!(!application(&[0], true).leads_to(&covers(&[0])));
     }
 
     #[test]
