@@ -1,20 +1,21 @@
 //! `mmstats scan`: finds images inside other files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use memchr::memmem::Finder;
 use mmstats_core::Source;
 use mmstats_core::layout::{MAGIC, header};
-use mmstats_core::read::{Image, ImageState, Refusal};
+use mmstats_core::protocol::Site;
+use mmstats_core::read::{Image, ImageState};
 
 use super::args::exit_codes;
 use super::show::{self, Show};
-use crate::backend::{next_data, open_region};
+use crate::backend::next_data;
 use crate::output::Output;
 use crate::text::{escape, human};
 
@@ -24,8 +25,9 @@ const CHUNK: usize = 1 << 20;
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
     "Searches every byte offset for images of format 3. Their fields are printed as by `show`, or\n",
-    "the images are written to a directory, as FILE@OFFSET.mmst, for all other commands. Bytes\n",
-    "that only begin like an image are counted. The exit code is 1 if there is no image.\n",
+    "the images are written to a directory, as FILE@OFFSET.mmst, for all other commands. Of several\n",
+    "images of one part of a program the largest is shown. Bytes that only begin like an image, or\n",
+    "are a remnant of one that was found, are counted. The exit code is 1 if there is no image.\n",
     "\nExamples:\n",
     "  mmstats scan core.1234\n",
     "  mmstats scan --extract /tmp/found ram.bin && mmstats show --all /tmp/found\n"
@@ -100,40 +102,87 @@ fn search(
     };
     let stem = args.file.file_name().map(|name| name.to_string_lossy().into_owned());
     let stem = stem.unwrap_or_default();
-    let mut paths = Vec::new();
+    let mut found = Found::default();
     let mut next = 0;
     let mut search = MagicSearch::new();
     while let Some(at) = search.find(&mut file, next)? {
         next = at + 1;
-        match image_at(&mut file, at, size)? {
-            Ok(length) => {
-                let path = directory.join(format!("{stem}@{at}.mmst"));
-                // An existing file is never overwritten.
-                let mut to = File::create_new(&path)
-                    .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
-                copy(&mut file, at, length, &mut to)?;
-                drop(to);
-                let summary = match inspect(&path) {
-                    Ok(summary) => summary,
-                    Err(code) => {
-                        *refused.entry(code).or_default() += 1;
-                        std::fs::remove_file(&path)?;
-                        continue;
-                    }
-                };
-                // The search continues behind the image.
-                next = at + length;
-                let shown = escape::path(&path);
-                let more =
-                    if args.extract.is_some() { format!(" → {shown}") } else { String::new() };
-                writeln!(output, "at byte {at}: {summary}{more}")?;
-                paths.push(path);
+        let image = match image_at(&mut file, at, size, &mut found.checked)? {
+            Ok(image) => image,
+            Err(code) => {
+                *refused.entry(code).or_default() += 1;
+                continue;
             }
-            Err(code) => *refused.entry(code).or_default() += 1,
+        };
+        // The search continues behind an image, but inside one whose fields are damaged: it may be a
+        // header without its image.
+        if image.is_good {
+            next = at + image.length;
         }
+        if !found.takes(&image, size) {
+            *refused.entry("overlap").or_default() += 1;
+            continue;
+        }
+        let path = directory.join(format!("{stem}@{at}.mmst"));
+        // An existing file is never overwritten.
+        let mut to = File::create_new(&path)
+            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+        copy(&mut file, at, image.length, &mut to)?;
+        let shown = escape::path(&path);
+        let more = if args.extract.is_some() { format!(" → {shown}") } else { String::new() };
+        writeln!(output, "at byte {at}: {}{more}", image.summary)?;
+        found.add(&image, path);
     }
-    Ok((paths, temporary))
+    Ok((found.shown(), temporary))
 }
+
+/// The images that were found.
+#[derive(Default)]
+struct Found {
+    paths: Vec<PathBuf>,
+    /// Size of those that overlap others or may do so, in bytes.
+    overlapping: u64,
+    /// Size of the metadata that was checked, in bytes.
+    checked: u64,
+    /// The largest image of each program and part: its size and place.
+    programs: HashMap<([u8; 16], u32), (u64, usize)>,
+}
+
+impl Found {
+    /// Whether the image is extracted: not if it is a remnant of one that was, or if images with
+    /// damaged fields, which may overlap, have taken as many bytes as the searched file has.
+    fn takes(&mut self, image: &Located, size: u64) -> bool {
+        let known = self.programs.contains_key(&image.program);
+        if !image.is_good {
+            let taken = self.overlapping.saturating_add(image.length);
+            if known || taken > size.saturating_add(SPARE) {
+                return false;
+            }
+            self.overlapping = taken;
+        }
+        true
+    }
+
+    fn add(&mut self, image: &Located, path: PathBuf) {
+        let largest =
+            self.programs.entry(image.program).or_insert((image.length, self.paths.len()));
+        if largest.0 < image.length {
+            *largest = (image.length, self.paths.len());
+        }
+        self.paths.push(path);
+    }
+
+    /// The largest image of each program and part: memory may have several states of it.
+    fn shown(self) -> Vec<PathBuf> {
+        let mut places: Vec<usize> = self.programs.into_values().map(|(_, place)| place).collect();
+        places.sort_unstable();
+        let mut paths: Vec<Option<PathBuf>> = self.paths.into_iter().map(Some).collect();
+        places.into_iter().filter_map(|place| paths.get_mut(place)?.take()).collect()
+    }
+}
+
+/// Bytes of overlapping images that are extracted from a file of any size.
+const SPARE: u64 = 64 << 20;
 
 /// Finds the magic number of an image, one chunk of the file at a time.
 struct MagicSearch {
@@ -179,19 +228,93 @@ fn read_at(file: &mut File, at: u64, size: usize, to: &mut Vec<u8>) -> io::Resul
     file.take(size as u64).read_to_end(to).map(drop)
 }
 
-/// Size of the image at `offset`, up to the end of the file, or the rule that its header breaks.
-fn image_at(file: &mut File, offset: u64, size: u64) -> io::Result<Result<u64, &'static str>> {
-    let mut start = Vec::new();
-    read_at(file, offset, header::SIZE as usize, &mut start)?;
-    // The checksum comes before the size is used.
-    match Image::open(&start[..]) {
-        Ok(_) | Err(Refusal::FileSize { .. } | Refusal::HeaderSize { .. }) => {}
+/// An image inside the file.
+struct Located {
+    /// In bytes.
+    length: u64,
+    /// Instance and part.
+    program: ([u8; 16], u32),
+    /// Whether all of its fields are undamaged.
+    is_good: bool,
+    summary: String,
+}
+
+/// The image at `offset`, or the rule that its header breaks. Only its metadata is read.
+fn image_at(
+    file: &mut File,
+    offset: u64,
+    size: u64,
+    checked_bytes: &mut u64,
+) -> io::Result<Result<Located, &'static str>> {
+    let left = u32::try_from(size.saturating_sub(offset)).unwrap_or(u32::MAX);
+    let start = Part::read(file, offset, header::SIZE.min(left), left)?;
+    let metadata = match Image::open(&start) {
+        Ok(image) => image.header().lanes_offset(),
         Err(refusal) => return Ok(Err(refusal.code())),
+    };
+    // The time is bounded by the size of the file.
+    let total = checked_bytes.saturating_add(metadata.into());
+    let checked = metadata <= MAX_METADATA && total <= size.saturating_add(SPARE);
+    let part = if checked { Part::read(file, offset, metadata.min(left), left)? } else { start };
+    let image = match Image::open(&part) {
+        Ok(image) => image,
+        Err(refusal) => return Ok(Err(refusal.code())),
+    };
+    let header = image.header();
+    let length = header.file_size();
+    *checked_bytes = total;
+    let is_good = checked && image.fields().all(|field| field.is_ok());
+    let summary = summary(&image, length as usize);
+    let program = (header.instance(), header.part());
+    Ok(Ok(Located { length: length.into(), program, is_good, summary }))
+}
+
+/// Maximum size of metadata that is checked before an image is extracted, in bytes.
+const MAX_METADATA: u32 = 256 << 20;
+
+/// The first bytes of an image in a file; those behind read as zero.
+struct Part {
+    /// A multiple of 8.
+    bytes: Vec<u8>,
+    size: u32,
+}
+
+impl Part {
+    fn read(file: &mut File, offset: u64, length: u32, size: u32) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        read_at(file, offset, length as usize, &mut bytes)?;
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        Ok(Self { bytes, size })
     }
-    let field = header::FILE_SIZE as usize;
-    let length = start.get(field..).and_then(|bytes| bytes.first_chunk::<4>());
-    let length = length.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
-    Ok(Ok(length.min(size.saturating_sub(offset))))
+
+    fn from(&self, offset: u32) -> &[u8] {
+        self.bytes.get(offset as usize..).unwrap_or(&[])
+    }
+}
+
+impl Source for Part {
+    fn size(&self) -> u32 {
+        self.size
+    }
+
+    fn load32(&self, offset: u32) -> u32 {
+        self.from(offset).first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    }
+
+    fn load64(&self, offset: u32) -> Option<u64> {
+        Some(self.from(offset).first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)))
+    }
+
+    // A private copy does not change.
+    fn fence(&self, _site: Site) {}
+
+    fn copy(&self, offset: u32, out: &mut [u8]) {
+        let from = self.from(offset);
+        let count = from.len().min(out.len());
+        let (inside, past) = out.split_at_mut(count);
+        inside.copy_from_slice(&from[..count]);
+        past.fill(0);
+    }
 }
 
 /// Copies a part of a file in chunks; a chunk of zeros becomes a hole, and holes are not read.
@@ -222,15 +345,6 @@ fn copy(from: &mut File, offset: u64, length: u64, to: &mut File) -> io::Result<
     to.set_len(done)
 }
 
-/// Summary of an extracted image, or the rule that it breaks.
-fn inspect(path: &Path) -> Result<String, &'static str> {
-    let region = open_region(path).map_err(|_| "io")?;
-    match Image::open(&region) {
-        Ok(image) => Ok(summary(&image, region.size() as usize)),
-        Err(refusal) => Err(refusal.code()),
-    }
-}
-
 fn summary<S: Source>(image: &Image<S>, size: usize) -> String {
     let header = image.header();
     let instance = escape::hex(&header.instance());
@@ -246,6 +360,24 @@ fn summary<S: Source>(image: &Image<S>, size: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn takes_is_bounded_by_size_of_file() {
+        let size = 100 << 20;
+        let image = |number: u8, is_good| Located {
+            length: size,
+            program: ([number; 16], 0),
+            is_good,
+            summary: String::new(),
+        };
+        let mut found = Found::default();
+        assert!(found.takes(&image(1, true), size));
+        found.add(&image(1, true), PathBuf::new());
+        assert!(!found.takes(&image(1, false), size), "a remnant of the first");
+        let taken = (2..100).filter(|number| found.takes(&image(*number, false), size)).count();
+        assert_eq!(taken, 1);
+        assert!(found.takes(&image(200, true), size));
+    }
 
     #[test]
     fn find_sees_magic_across_chunks() {

@@ -1,5 +1,6 @@
 //! `mmstats show`: fields with their values.
 
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::time::SystemTime;
@@ -7,7 +8,7 @@ use std::time::SystemTime;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use globset::GlobSet;
-use mmstats_observe::{Level, Observer, Program};
+use mmstats_observe::{Damage, Level, Observer, Program};
 
 use super::args::{TRY_DEMO, exit_codes};
 use crate::json;
@@ -90,22 +91,59 @@ pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
     let selected: Vec<&Program<'_>> = selection.select(&programs, args.all).collect();
     let screen = output.screen();
     let levels = Levels::new(args, screen);
-    let shown: Vec<Section<'_>> = selected
-        .iter()
-        .map(|program| levels.section(program, rows(program, args.lanes, filter.as_ref())))
-        .filter(|s| filter.is_none() || !s.rows.is_empty() || !s.hidden.is_empty())
-        .collect();
-    print(args, &shown, screen, output)?;
-    problems::report(&observer, output);
-    problems::report_incomplete(shown.iter().map(|section| section.program), output);
-    for section in &shown {
-        report_damaged_values(section, output);
+    let sections =
+        Sections { args, levels, filter, shown: Cell::new(0), damage: RefCell::default() };
+    // A program at a time: the fields of all of them need not fit in the memory.
+    if args.json {
+        let documents = selected.iter().filter_map(|program| sections.section(program));
+        json::write_line(output, &json::Documents::new(documents))?;
+    } else {
+        for program in &selected {
+            let Some(section) = sections.section(program) else { continue };
+            print(args, &section, sections.shown.get() == 1, screen, output)?;
+        }
     }
-    if shown.is_empty() && !output.has_failed() {
+    problems::report(&observer, output);
+    problems::report_incomplete(selected.iter().copied(), output);
+    for (named, text) in sections.damage.take() {
+        problems::write(named, &text, output);
+    }
+    if sections.shown.get() == 0 && !output.has_failed() {
         output.fail(&nothing_shown(&observer, &selection, selected.len(), programs.len()));
     }
     Ok(())
 }
+
+/// Makes the sections of programs, one after the other.
+struct Sections<'s> {
+    args: &'s Show,
+    levels: Levels,
+    filter: Option<GlobSet>,
+    /// Number of sections that were made.
+    shown: Cell<usize>,
+    /// Damaged values of undamaged fields, and whether their files were named.
+    damage: RefCell<Vec<(bool, String)>>,
+}
+
+impl Sections<'_> {
+    /// The section of a program; `None` if no field matches the filter.
+    fn section<'a>(&self, program: &'a Program<'a>) -> Option<Section<'a>> {
+        let rows = rows(program, self.args.lanes, self.filter.as_ref());
+        let section = self.levels.section(program, rows);
+        if self.filter.is_some() && section.rows.is_empty() && section.hidden.is_empty() {
+            return None;
+        }
+        self.shown.set(self.shown.get() + 1);
+        let mut damage = self.damage.borrow_mut();
+        if damage.len() < MAX_MESSAGES {
+            damage.extend(damaged_values(&section));
+        }
+        Some(section)
+    }
+}
+
+/// Maximum number of messages about damaged values of all programs.
+const MAX_MESSAGES: usize = 1_000;
 
 /// The levels that are shown: all with `--verbose`, `--json` or `--filter`, else info.
 #[derive(Debug, Clone, Copy)]
@@ -141,44 +179,38 @@ fn rows(program: &Program<'_>, lanes: bool, filter: Option<&GlobSet>) -> Vec<Row
 
 fn print(
     args: &Show,
-    shown: &[Section<'_>],
+    section: &Section<'_>,
+    first: bool,
     screen: Screen,
     output: &mut Output,
 ) -> io::Result<()> {
-    if args.json {
-        return json::write_line(output, &json::document(shown));
-    }
     if !screen.is_terminal() && !args.verbose {
-        for section in shown {
-            for row in &section.rows {
-                writeln!(output, "{}", program::piped(section.program, row))?;
-            }
+        for row in &section.rows {
+            writeln!(output, "{}", program::piped(section.program, row))?;
         }
         return Ok(());
     }
-    for (at, section) in shown.iter().enumerate() {
-        if at > 0 {
-            writeln!(output)?;
-        }
-        for line in program::section(section, args.verbose, SystemTime::now()) {
-            writeln!(output, "{}", line.render(screen.width()))?;
-        }
+    if !first {
+        writeln!(output)?;
+    }
+    for line in program::section(section, args.verbose, SystemTime::now()) {
+        writeln!(output, "{}", line.render(screen.width()))?;
     }
     Ok(())
 }
 
-/// Reports damaged values of undamaged fields.
-fn report_damaged_values(section: &Section<'_>, output: &mut Output) {
-    let Some(file) = section.program.files().first() else { return };
+/// Messages about damaged values of undamaged fields, and whether the file was named.
+fn damaged_values(section: &Section<'_>) -> Vec<(bool, String)> {
+    let Some(file) = section.program.files().first() else { return Vec::new() };
     let rows = section.rows.iter().chain(&section.hidden);
     let damaged = rows.filter(|row| !row.field.label.is_empty());
-    for (row, damage) in damaged.filter_map(|row| row.damage().map(|d| (row, d))).take(MAX_DAMAGED)
-    {
+    let damaged = damaged.filter_map(|row| row.damage().map(|damage| (row, damage)));
+    let message = |(row, damage): (&Row, Damage)| {
         let (path, name) = (escape::path(file.path()), field::name(row));
         let (code, offset) = (damage.code, damage.offset);
-        let text = format!("{path}: the value of {name} is damaged ({code} at byte {offset})");
-        problems::write(file.named(), &text, output);
-    }
+        (file.named(), format!("{path}: the value of {name} is damaged ({code} at byte {offset})"))
+    };
+    damaged.take(MAX_DAMAGED).map(message).collect()
 }
 
 /// The reason why nothing was shown.

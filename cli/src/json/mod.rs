@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::text::escape;
 
-pub(crate) use self::program::{FileHead, document};
+pub(crate) use self::program::{Documents, FileHead};
 pub(crate) use self::value::{Float, JsonValue, Quantiles};
 pub(crate) use self::writer::write_line;
 

@@ -1,6 +1,6 @@
 //! Programs and their fields as JSON.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::ops::Range;
 
 use mmstats_observe::{Completeness, FieldInfo, File, OwnedValue, Program};
@@ -144,13 +144,38 @@ impl<'a> FileHead<'a> {
     }
 }
 
-/// The document of `mmstats show --json`.
-pub(crate) fn document<'a>(sections: &'a [Section<'a>]) -> impl Serialize {
-    let files = sections.iter().filter_map(|section| {
-        let fields = section.rows.iter().map(field).collect();
-        FileHead::from_program(section.program).map(|head| FileDocument { head, fields })
-    });
-    BTreeMap::from([("files", files.collect::<Vec<_>>())])
+/// The document of `mmstats show --json`: its sections are made while it is written.
+pub(crate) struct Documents<I>(RefCell<Option<I>>);
+
+impl<I> Documents<I> {
+    pub(crate) const fn new(sections: I) -> Self {
+        Self(RefCell::new(Some(sections)))
+    }
+}
+
+impl<'a, I: Iterator<Item = Section<'a>>> Serialize for Documents<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Files<'f, I>(&'f RefCell<Option<I>>);
+
+        impl<'a, I: Iterator<Item = Section<'a>>> Serialize for Files<'_, I> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_seq(self.0.take().into_iter().flatten().map(OneFile))
+            }
+        }
+
+        serializer.collect_map([("files", Files(&self.0))])
+    }
+}
+
+/// A program with its fields.
+struct OneFile<'a>(Section<'a>);
+
+impl Serialize for OneFile<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.0.rows.iter().map(field).collect();
+        let head = FileHead::from_program(self.0.program);
+        head.map(|head| FileDocument { head, fields }).serialize(serializer)
+    }
 }
 
 fn field(row: &Row) -> FieldDocument<'_> {

@@ -7,23 +7,37 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::LazyLock;
 
+use regex_syntax::hir::{Class, HirKind};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Whether a terminal shows `c` as a character: no control, bidirectional or invisible one.
 pub(crate) fn is_harmless(c: char) -> bool {
-    !(c.is_control()
-        || matches!(c,
-            '\u{ad}' // soft hyphen
-            | '\u{61c}' // Arabic letter mark
-            | '\u{180e}' // Mongolian vowel separator
-            | '\u{200b}'..='\u{200f}' // zero width, left-to-right and right-to-left marks
-            | '\u{2028}'..='\u{202e}' // separators, embeddings and overrides
-            | '\u{2060}'..='\u{206f}' // invisible operators, isolates
-            | '\u{feff}' // byte order mark
-            | '\u{fff9}'..='\u{fffb}' // annotations
-            | '\u{e0000}'..='\u{e0fff}')) // tags
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
+    let after = HARMFUL.partition_point(|(first, _)| *first <= c);
+    let range = after.checked_sub(1).and_then(|at| HARMFUL.get(at));
+    range.is_none_or(|(_, last)| c > *last)
 }
+
+/// Controls, formats (with all bidirectional ones and tags), separators of lines and paragraphs, and
+/// all characters that are shown as nothing: fillers, joiners, selectors of variants.
+const CLASS: &str = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]";
+
+/// The ranges of [`CLASS`], ascending.
+static HARMFUL: LazyLock<Vec<(char, char)>> = LazyLock::new(|| match regex_syntax::parse(CLASS) {
+    Ok(hir) => match hir.into_kind() {
+        HirKind::Class(Class::Unicode(class)) => {
+            class.iter().map(|range| (range.start(), range.end())).collect()
+        }
+        _ => ALL.to_vec(),
+    },
+    // Not reached: a test parses it. All but ASCII is escaped then.
+    Err(_) => ALL.to_vec(),
+});
+const ALL: &[(char, char)] = &[('\u{80}', char::MAX)];
 
 /// `text` with everything that is not [`is_harmless`] as `\u{1b}`, and a backslash doubled.
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
@@ -130,6 +144,24 @@ mod tests {
             let c = char::from_u32(code).unwrap();
             assert!(!text(&c.to_string()).contains(c), "{code:#x}");
         }
+    }
+
+    #[test]
+    fn text_escapes_invisible_characters() {
+        // Joiners, fillers, vowels that are not shown, selectors, music, tags, bidirectional ones.
+        for code in [
+            0xad, 0x34f, 0x61c, 0x115f, 0x1160, 0x17b4, 0x180b, 0x180e, 0x200b, 0x200e, 0x2028,
+            0x2029, 0x202e, 0x2060, 0x2065, 0x2069, 0x3164, 0xfe00, 0xfe0f, 0xfeff, 0xffa0, 0xfff9,
+            0x1bca0, 0x1d173, 0xe0001, 0xe0100, 0xe0fff,
+        ] {
+            let c = char::from_u32(code).unwrap();
+            assert_eq!(text(&c.to_string()), format!("\\u{{{code:x}}}"));
+        }
+        for shown in ["é", "e\u{301}", "漢字", "עברית", "한글", "ไทย", "♥", "🦀", "\u{a0}"]
+        {
+            assert_eq!(text(shown), shown);
+        }
+        assert!(HARMFUL.len() > 20, "{HARMFUL:?}");
     }
 
     #[test]

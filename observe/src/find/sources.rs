@@ -24,6 +24,8 @@ use crate::problem::Problem;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     paths: Vec<PathBuf>,
+    /// The same, to find equal ones.
+    known: HashSet<PathBuf>,
     pids: Vec<u32>,
 }
 
@@ -38,7 +40,7 @@ impl Sources {
     #[must_use]
     pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        if !self.paths.contains(&path) {
+        if self.known.insert(path.clone()) {
             self.paths.push(path);
         }
         self
@@ -135,7 +137,7 @@ impl Listing {
             listing.search_defaults(reason, places);
         }
         listing.candidates.retain(|candidate| {
-            candidate.reason == Reason::Named || !sources.paths.contains(&candidate.path)
+            candidate.reason == Reason::Named || !sources.known.contains(&candidate.path)
         });
         listing
     }

@@ -89,6 +89,10 @@ pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
     }
     printer.print(&entries, output)?;
     problems::report(&observer, output);
+    if rings.unread() > 0 {
+        let count = rings.unread();
+        output.note(&format!("the events of {count} files were not read: together too large"));
+    }
     let mut problem_log = ProblemLog::new(&observer);
     problem_log.report_incomplete(rings.selected(&observer.programs()), output);
     match stop {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::json::JsonPath;
 use crate::model::is_active;
 use crate::model::selection::Selection;
+use crate::render::program::own_user;
 
 /// The ring of an events field in one lane.
 #[derive(Debug, Serialize)]
@@ -103,12 +104,29 @@ pub(crate) struct Rings {
     /// Whether all rings were read once.
     started: bool,
     overwritten: u64,
+    /// Memory of the lines of this reading, in bytes, about.
+    bytes: usize,
+    /// Bytes of files that this reading may still look at.
+    left: u64,
+    /// Files whose rings were not read, because there were too many bytes.
+    unread: usize,
 }
 
 impl Rings {
     pub(crate) fn new(selection: Selection, filter: Option<GlobSet>, ended: bool) -> Self {
         let (newest, files) = (HashMap::new(), HashMap::new());
-        Self { selection, filter, ended, newest, files, started: false, overwritten: 0 }
+        Self {
+            selection,
+            filter,
+            ended,
+            newest,
+            files,
+            started: false,
+            overwritten: 0,
+            bytes: 0,
+            left: 0,
+            unread: 0,
+        }
     }
 
     /// Whether no ring was found.
@@ -119,6 +137,11 @@ impl Rings {
     /// Number of lines that were overwritten before the first reading.
     pub(crate) const fn overwritten(&self) -> u64 {
         self.overwritten
+    }
+
+    /// Number of files that the last reading left out, because the files with events are too large.
+    pub(crate) const fn unread(&self) -> usize {
+        self.unread
     }
 
     /// The programs whose lines are read.
@@ -133,7 +156,13 @@ impl Rings {
     pub(crate) fn new_entries(&mut self, observer: &Observer) -> Vec<Entry> {
         let mut entries = Vec::new();
         let programs = observer.programs();
-        let selected: Vec<_> = self.selected(&programs).collect();
+        let mut selected: Vec<_> = self.selected(&programs).collect();
+        // Files of other users cannot use up the time for one's own.
+        let own = own_user();
+        selected.sort_by_key(|program| {
+            program.owner() != own && program.owner() != Some(0) && own.is_some()
+        });
+        (self.bytes, self.left, self.unread) = (0, MAX_READ, 0);
         for file in selected.iter().flat_map(|program| program.files()) {
             if self.files.get(&file.id()) != Some(&FileProgress::Finished) {
                 self.file(file, &mut entries);
@@ -148,15 +177,21 @@ impl Rings {
         entries
     }
 
-    /// Keeps at most [`MAX_LINES`] entries, the newest.
+    /// Keeps the newest entries, at most [`MAX_LINES`] and [`MAX_BYTES`].
     fn drop_oldest(&mut self, entries: &mut Vec<Entry>) {
-        let cut = entries.len().saturating_sub(MAX_LINES);
+        let mut bytes = 0_usize;
+        let fit = entries.iter().rev().take(MAX_LINES).take_while(|entry| {
+            bytes = bytes.saturating_add(memory(entry));
+            bytes <= MAX_BYTES
+        });
+        let cut = entries.len() - fit.count();
         entries.drain(..cut);
         self.overwritten += cut as u64;
     }
 
     /// The last lines of files that were removed, as a program does that ends cleanly.
     pub(crate) fn final_entries(&mut self, vanished: &[File]) -> Vec<Entry> {
+        (self.bytes, self.left, self.unread) = (0, MAX_READ, 0);
         let mut entries = Vec::new();
         for file in vanished {
             if self.files.remove(&file.id()) == Some(FileProgress::Active) {
@@ -169,6 +204,14 @@ impl Rings {
     }
 
     fn file(&mut self, file: &File, entries: &mut Vec<Entry>) {
+        if !file.fields().any(|field| field.properties().kind() == Some(Kind::Events)) {
+            return;
+        }
+        let Some(left) = self.left.checked_sub(file.size()) else {
+            self.unread += 1;
+            return;
+        };
+        self.left = left;
         for field in file.fields() {
             let selected = field.properties().kind() == Some(Kind::Events)
                 && self.filter.as_ref().is_none_or(|filter| filter.is_match(field.label()));
@@ -194,10 +237,13 @@ impl Rings {
                     path: JsonPath::new(file.path()),
                 };
                 let lines = events.into_iter().map(RingLine::from_event).collect();
+                let before = entries.len();
                 self.ring(key, &Rc::new(ring), lines, entries);
-                if entries.len() > 2 * MAX_LINES {
+                self.bytes += entries[before..].iter().map(memory).sum::<usize>();
+                if entries.len() > 2 * MAX_LINES || self.bytes > 2 * MAX_BYTES {
                     sort_by_time(entries);
                     self.drop_oldest(entries);
+                    self.bytes = entries.iter().map(memory).sum();
                 }
             }
         }
@@ -243,6 +289,20 @@ impl Rings {
 
 /// Maximum number of lines of one reading: the hole of a sparse file may have any number.
 const MAX_LINES: usize = 500_000;
+/// Maximum memory for the lines of one reading, in bytes, about.
+const MAX_BYTES: usize = 128 << 20;
+
+/// Maximum size of the files with events that one reading looks at, in bytes.
+const MAX_READ: u64 = 8 << 30;
+
+/// Memory that an entry takes, in bytes, about.
+fn memory(entry: &Entry) -> usize {
+    let own = match &entry.content {
+        Content::Line { text, .. } => text.len(),
+        Content::Damaged { .. } | Content::Lost { .. } => 0,
+    };
+    own + size_of::<Entry>()
+}
 
 #[cfg(test)]
 mod tests {

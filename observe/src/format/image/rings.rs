@@ -14,7 +14,7 @@ use crate::value::{Event, EventLine, WindowRate};
 /// In nanoseconds.
 const SECOND: u64 = 1_000_000_000;
 
-/// The readable lines after number `seen`, oldest first; `None` if `index` is no events field
+/// The readable lines after number `seen`, oldest first, at most 64 MiB of the newest; `None` if `index` is no events field
 /// of the lane.
 pub(super) fn events(image: &Image, index: u32, lane: u32, seen: u32) -> Option<Vec<Event>> {
     let field = image.good(index).filter(|field| field.kind() == Some(Kind::Events))?;
@@ -28,14 +28,26 @@ pub(super) fn events(image: &Image, index: u32, lane: u32, seen: u32) -> Option<
     // A number above `newest` belongs to another ring; the wrapped difference exceeds `most`.
     let count = most.min(newest.wrapping_sub(seen));
     let mut slot = vec![0; field.slot_size() as usize];
-    let numbers = (0..count).rev().map(|back| newest.wrapping_sub(back));
-    let events = numbers.filter_map(|number| {
-        let slot = lane.read_number(region, field, number, &mut slot).consistent()?;
+    let mut left = MAX_LINES;
+    let mut events: Vec<Event> = Vec::new();
+    for number in (0..count).map(|back| newest.wrapping_sub(back)) {
+        let read = lane.read_number(region, field, number, &mut slot);
+        let Some(slot) = read.consistent() else { continue };
         let time = slot.bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        Some(Event { number, time, line: line(field, &slot)? })
-    });
-    Some(events.collect())
+        let Some(line) = line(field, &slot) else { continue };
+        let size = line.as_ref().map_or(0, |line| line.text.len()) + size_of::<Event>();
+        // The lines before are as good as overwritten.
+        let Some(rest) = left.checked_sub(size) else { break };
+        left = rest;
+        events.push(Event { number, time, line });
+    }
+    events.reverse();
+    Some(events)
 }
+
+/// Maximum memory for the lines of one ring, in bytes: 65,535 lines in the hole of a sparse file take
+/// 64 GiB.
+const MAX_LINES: usize = 64 << 20;
 
 fn line(field: &Field, slot: &Slot<'_>) -> Option<Result<EventLine, Damage>> {
     match slot.value(field) {
