@@ -38,6 +38,8 @@ pub use region::{
     StaticBytes, StaticMemory, Still, View, Word,
 };
 pub use types::{Aggregation, DataType, Kind, Level, Storage};
+#[cfg(feature = "alloc")]
+pub use write::Mirror;
 pub use write::{
     AttachError, Constant, FieldId, FieldSpec, Geometry, Lane, Presence, RecentTexts, Schema,
     SpecError, Template, Tenants, WriteError, Writer,

@@ -104,12 +104,10 @@ pub(super) fn read<'b, S: Source + ?Sized>(
     let Some(out) = out.get_mut(..field.buffer_size()) else { return Verdict::NoRoom };
     let (elements, slot) = out.split_at_mut(field.value_size() as usize);
     let slots = field.slots();
-    let tail =
-        cell.saturating_add(CELL_HEAD).saturating_add(slots.saturating_mul(field.slot_size()));
-    let mut reader = Reader { source, cell, slot_size: field.slot_size(), tail, elements, slot };
+    let mut reader = JournalReader::new(source, cell, slots, elements, slot);
     match protocol::read_journal(&mut reader, slots) {
         Ok(number) => {
-            let Reader { elements, slot, .. } = reader;
+            let JournalReader { elements, slot, .. } = reader;
             Verdict::Consistent(Journal { number, elements, slot })
         }
         Err(JournalError::Contended) => Verdict::Contended,
@@ -131,7 +129,7 @@ pub(super) fn histogram<'b>(field: &Field, journal: Journal<'b>) -> Verdict<Hist
 }
 
 /// A journal in a source, and buffers for a copy.
-struct Reader<'a, 'b, S: ?Sized> {
+pub(crate) struct JournalReader<'a, 'b, S: ?Sized> {
     source: &'a S,
     cell: u32,
     slot_size: u32,
@@ -141,14 +139,27 @@ struct Reader<'a, 'b, S: ?Sized> {
     slot: &'b mut [u8],
 }
 
-impl<S: ?Sized> Reader<'_, '_, S> {
+impl<'a, 'b, S: ?Sized> JournalReader<'a, 'b, S> {
+    /// The journal at `cell` with `slots` slots, each as long as `slot`.
+    pub(crate) fn new(
+        source: &'a S,
+        cell: u32,
+        slots: u32,
+        elements: &'b mut [u8],
+        slot: &'b mut [u8],
+    ) -> Self {
+        let slot_size = u32::try_from(slot.len()).unwrap_or(u32::MAX);
+        let tail = cell.saturating_add(CELL_HEAD).saturating_add(slots.saturating_mul(slot_size));
+        Self { source, cell, slot_size, tail, elements, slot }
+    }
+
     fn slot_at(&self, slot: u32) -> u32 {
         let before = slot.saturating_mul(self.slot_size).saturating_add(CELL_HEAD);
         self.cell.saturating_add(before)
     }
 }
 
-impl<S: Source + ?Sized> ReadJournal for Reader<'_, '_, S> {
+impl<S: Source + ?Sized> ReadJournal for JournalReader<'_, '_, S> {
     fn seq(&mut self) -> u32 {
         self.source.load32(self.cell)
     }

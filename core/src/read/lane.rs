@@ -377,7 +377,7 @@ fn copy_value<S: Source + ?Sized>(source: &S, at: u32, capacity: Option<u32>, ou
 }
 
 /// A latched cell in a source, and a buffer for part of a slot.
-struct SlotReader<'a, S: ?Sized> {
+pub(crate) struct SlotReader<'a, S: ?Sized> {
     source: &'a S,
     cell: u32,
     slot_size: u32,
@@ -386,6 +386,20 @@ struct SlotReader<'a, S: ?Sized> {
     /// Capacity of text and bytes.
     capacity: Option<u32>,
     out: &'a mut [u8],
+}
+
+#[cfg(feature = "alloc")]
+impl<'a, S: ?Sized> SlotReader<'a, S> {
+    /// A reader of whole slots, of `out.len()` bytes each.
+    pub(crate) fn new(source: &'a S, cell: u32, out: &'a mut [u8]) -> Self {
+        let slot_size = u32::try_from(out.len()).unwrap_or(u32::MAX);
+        Self { source, cell, slot_size, from: 0, capacity: None, out }
+    }
+
+    /// The bytes of the last slot.
+    pub(crate) const fn copied(&self) -> &[u8] {
+        self.out
+    }
 }
 
 impl<S: ?Sized> SlotReader<'_, S> {

@@ -50,7 +50,11 @@ pub use fields::Cursor;
 pub use header::{Header, ImageState};
 pub use heap::HeapStr;
 pub use image::{Fields, Image, read_slot, read_value};
+#[cfg(feature = "alloc")]
+pub(crate) use journal::JournalReader;
 pub use journal::{Histogram, Journal};
+#[cfg(feature = "alloc")]
+pub(crate) use lane::SlotReader;
 pub use lane::{Lane, LaneState, Slot, constant};
 pub use scalar::{ArrayView, Scalar};
 pub use value::{Reading, Value, WindowSum};

@@ -7,7 +7,7 @@ use crate::layout::{round_up, string_size};
 use crate::region::{Region, Source};
 
 /// End of the used part of the heap. The writer checks the room before each call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct HeapWriter {
     next: u32,
     /// Offsets of recent units and helps, which are likely to repeat; the oldest first.

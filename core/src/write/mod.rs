@@ -4,6 +4,8 @@ mod error;
 mod geometry;
 mod heap;
 mod lane;
+#[cfg(feature = "alloc")]
+mod mirror;
 mod room;
 mod schema;
 mod spec;
@@ -14,6 +16,8 @@ pub use error::WriteError;
 pub use geometry::Geometry;
 pub use heap::RecentTexts;
 pub use lane::{AttachError, FieldId, Lane, Presence};
+#[cfg(feature = "alloc")]
+pub use mirror::Mirror;
 pub use room::Tenants;
 pub use schema::Schema;
 pub use spec::{Constant, FieldSpec, SpecError};

@@ -113,6 +113,31 @@ impl<M: Memory> Writer<M> {
             && self.region.load32(h::LANES_USED) <= found.lane_capacity
     }
 
+    /// A writer of another image with the same fields at the same places, in `memory`, whose bytes
+    /// are all zero. Its lanes are unclaimed; its state is *building*.
+    ///
+    /// If the same fields are added to both and retired in both, in the same order, the images stay
+    /// alike. [`Mirror`](super::Mirror) copies the lanes.
+    ///
+    /// # Errors
+    ///
+    /// If the memory is misaligned or too small.
+    pub fn twin<N: Memory>(&self, memory: N, part: u32) -> Result<Writer<N>, WriteError> {
+        let region = Region::new(memory).map_err(WriteError::Region)?;
+        let header = RawHeader { part, ..self.header };
+        if header.file_size > region.size() {
+            return Err(WriteError::Memory { need: header.file_size, have: region.size() });
+        }
+        let (fields, heap, cells) = (self.fields, self.heap.clone(), self.cells);
+        let mut twin = Writer { region, header, fields, heap, cells, lanes: 0, same: None };
+        twin.begin();
+        for offset in (header.descriptor_offset..header.lanes_offset).step_by(4) {
+            twin.region.store32(offset, self.region.load32(offset));
+        }
+        twin.publish_count(fields);
+        Ok(twin)
+    }
+
     fn prepare(
         memory: M,
         geometry: &Geometry,

@@ -1,0 +1,357 @@
+//! Copies of lanes, for an image that keeps up with another one.
+//!
+//! Handles store to addresses. If the image of their lanes is in memory that no reader sees (private
+//! memory, or a file whose name is gone), the cells cannot move to another place while they are
+//! written. [`Writer::twin`] makes a second image of the same fields, and a [`Mirror`] copies the
+//! lanes into it from time to time: it reads as PROTOCOL.md tells a reader to, and stores as it tells
+//! a writer to.
+//!
+//! A reader of the twin sees values that were published, with one exception: a histogram is brought
+//! up to date bucket by bucket, so during one call of [`Mirror::copy`] a reader may find some buckets
+//! of the old moment and some of the new one. Count and buckets agree at any moment; the sum is
+//! interpolated.
+
+use alloc::vec::Vec;
+
+use super::lane::FieldId;
+use super::writer::Writer;
+use crate::descriptor::RawDescriptor;
+use crate::layout::{field_state, header as h, image_state, lane, lane_state, presence_size};
+use crate::protocol::{self, Site, WriteCell, WriteJournal, WriteWord};
+use crate::read::{JournalReader, SlotReader};
+#[cfg(target_pointer_width = "64")]
+use crate::region::Atom64;
+use crate::region::{Journal, Latch, Memory, Region, Source, SourceWord, Word};
+use crate::types::{DataType, Kind, Storage};
+
+/// Copies the lanes of an image into its [twin](Writer::twin).
+#[derive(Debug, Default)]
+pub struct Mirror {
+    /// Presence words of a lane.
+    presence: Vec<u32>,
+    /// A slot, or elements and slot of a journal.
+    bytes: Vec<u8>,
+}
+
+impl Mirror {
+    /// A mirror without buffers; [`Mirror::copy`] makes them.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { presence: Vec::new(), bytes: Vec::new() }
+    }
+
+    /// Brings all lanes of `to` up to those of `from`, whose handles may be used meanwhile. Returns
+    /// the number of values that were not copied, because their writers changed them too fast
+    /// (contended) or their memory is damaged; `to` keeps the values before.
+    ///
+    /// The field `own` is not copied: the caller sets it in `to`.
+    ///
+    /// `to` must be the twin of `from` and have all its fields; no other thread calls methods of one
+    /// of the writers. The caller never claims lanes of `to`.
+    pub fn copy<N: Memory, M: Memory + Clone>(
+        &mut self,
+        from: &Writer<N>,
+        to: &mut Writer<M>,
+        own: Option<FieldId>,
+    ) -> usize {
+        (0..from.lanes).map(|index| self.copy_lane(from, to, index, own)).sum()
+    }
+
+    fn copy_lane<N: Memory, M: Memory + Clone>(
+        &mut self,
+        from: &Writer<N>,
+        to: &mut Writer<M>,
+        index: u32,
+        own: Option<FieldId>,
+    ) -> usize {
+        let base = from.lane_base(index);
+        let owned = from.region.load32(base + lane::STATE) == lane_state::OWNED;
+        claim(from, to, index, base, owned);
+
+        // Before the values: a value that is present has been stored.
+        let words = presence_size(from.header.descriptor_capacity) / 4;
+        let first = base + lane::PRESENCE;
+        let offsets = (first..).step_by(4).take(words as usize);
+        let load = |offset| protocol::load_presence(&SourceWord { source: &from.region, offset });
+        self.presence.clear();
+        self.presence.extend(offsets.clone().map(load));
+
+        copy_wide(&from.region, &to.region, base + lane::OWNERS + 4);
+        let mut missed = 0;
+        let mut group = None;
+        // A rate, which has checkpoints of the counter before it, comes before that counter: no
+        // checkpoint is newer than its counter.
+        for id in (0..from.fields.min(to.fields)).rev() {
+            if own.is_some_and(|own| own.index() == id) {
+                continue;
+            }
+            let raw = RawDescriptor::load(&from.region, from.descriptor(id));
+            // The members of a group share a cell.
+            let member = raw.properties.is_member().then_some(raw.place);
+            if raw.state == field_state::LIVE && (member.is_none() || group != member) {
+                let at = base + raw.place;
+                missed += usize::from(!self.copy_cell(&from.region, to, at, &raw));
+                group = member;
+            }
+        }
+
+        let kept = |i: usize| {
+            own.filter(|own| own.index() as usize / 32 == i)
+                .map_or(0, |own| 1 << (own.index() % 32))
+        };
+        for (i, (offset, bits)) in offsets.clone().zip(&self.presence).enumerate() {
+            let word = to.region.word(offset);
+            let bits = bits & !kept(i) | word.load() & kept(i);
+            if bits != word.load() {
+                word.publish(bits, Site::WriterPresence);
+            }
+        }
+        let state = to.region.word(base + lane::STATE);
+        if !owned && state.load() == lane_state::OWNED {
+            protocol::hand_back_lane(offsets.map(|offset| to.region.word(offset)), &state);
+        }
+        missed
+    }
+
+    /// Copies one cell; `false` if its value is contended or damaged.
+    fn copy_cell<N, M: Memory + Clone>(
+        &mut self,
+        from: &Region<N>,
+        to: &Writer<M>,
+        at: u32,
+        raw: &RawDescriptor,
+    ) -> bool {
+        let ring = matches!(raw.properties.kind(), Some(Kind::Events | Kind::Window | Kind::Rate));
+        match Storage::from_code(raw.storage) {
+            Some(Storage::Atomic) if raw.properties.ty().is_some_and(|ty| ty.size() == 8) => {
+                copy_wide(from, &to.region, at);
+                true
+            }
+            Some(Storage::Atomic) => {
+                copy_narrow(from, &to.region, at);
+                true
+            }
+            Some(Storage::Latched) => {
+                self.bytes.resize(raw.slot_size as usize, 0);
+                let slots = raw.properties.slots();
+                let Some(cell) = Latch::new(&to.region, at, slots, raw.slot_size) else {
+                    return false;
+                };
+                let reader = SlotReader::new(from, at, &mut self.bytes);
+                if ring {
+                    copy_ring(reader, slots, &cell)
+                } else {
+                    copy_latch(reader, slots, &cell)
+                }
+            }
+            Some(Storage::Journal) => self.copy_journal(from, to, at, raw),
+            // Constants were copied with the metadata.
+            _ => true,
+        }
+    }
+
+    fn copy_journal<N, M: Memory + Clone>(
+        &mut self,
+        from: &Region<N>,
+        to: &Writer<M>,
+        at: u32,
+        raw: &RawDescriptor,
+    ) -> bool {
+        let (slots, count) = (raw.properties.slots(), raw.properties.count());
+        let size = count as usize * 8;
+        self.bytes.resize(size + raw.slot_size as usize, 0);
+        let (elements, slot) = self.bytes.split_at_mut(size);
+        let mut reader = JournalReader::new(from, at, slots, elements, slot);
+        if protocol::read_journal(&mut reader, slots).is_err() {
+            return false;
+        }
+        let journal = Journal::new(&to.region, at, slots, raw.slot_size, count);
+        let Some(journal) = journal else { return false };
+        let new = Value { elements: units(elements), slot: units(slot), ty: value_type(raw) };
+        let building = to.region.load32(h::STATE) == image_state::BUILDING;
+        if building { new.store(&journal) } else { new.change(&journal) }
+    }
+}
+
+/// Gives the lane of `to` the state *owned*, if that of `from` has it or was claimed since.
+fn claim<N, M: Memory>(from: &Writer<N>, to: &mut Writer<M>, index: u32, base: u32, owned: bool) {
+    let (owners, state) = (to.region.word(base + lane::OWNERS), to.region.word(base + lane::STATE));
+    let (count, new) = (from.region.load32(base + lane::OWNERS), index >= to.lanes);
+    if !new && owners.load() == count && !(owned && state.load() != lane_state::OWNED) {
+        return;
+    }
+    // `claim_lane` counts one more.
+    owners.store(count.wrapping_sub(1));
+    let used = to.region.word(h::LANES_USED);
+    to.lanes = to.lanes.max(index + 1);
+    protocol::claim_lane(&owners, &state, new.then_some((&used, to.lanes)));
+}
+
+/// Copies 8 bytes.
+#[cfg(target_pointer_width = "64")]
+fn copy_wide<N, M: Memory + Clone>(from: &Region<N>, to: &Region<M>, at: u32) {
+    let value = from.load64(at).unwrap_or(0);
+    if let Some(word) = Atom64::new(to, at).filter(|word| word.load() != value) {
+        word.store(value);
+    }
+}
+
+/// Copies 8 bytes, which only counts of lanes have in one cell on this machine.
+#[cfg(not(target_pointer_width = "64"))]
+fn copy_wide<N, M: Memory + Clone>(from: &Region<N>, to: &Region<M>, at: u32) {
+    copy_narrow(from, to, at);
+    copy_narrow(from, to, at + 4);
+}
+
+/// Copies 4 bytes.
+fn copy_narrow<N, M: Memory>(from: &Region<N>, to: &Region<M>, at: u32) {
+    let value = from.load32(at);
+    if to.load32(at) != value {
+        to.store32(at, value);
+    }
+}
+
+/// Publishes the newest value, under the cell's own number.
+fn copy_latch<N, M>(mut reader: SlotReader<'_, Region<N>>, slots: u32, cell: &Latch<M>) -> bool {
+    if protocol::read(&mut reader, slots).is_none() {
+        return false;
+    }
+    let (words, _) = reader.copied().as_chunks();
+    let newest = cell.seq();
+    let same = |(i, word): (usize, &[u8; size_of::<Word>()])| {
+        cell.load(newest, i) == Word::from_le_bytes(*word)
+    };
+    if !words.iter().enumerate().all(same) {
+        publish(cell, words);
+    }
+    true
+}
+
+/// Publishes the values that `cell` does not have, under the same numbers.
+fn copy_ring<N, M>(mut reader: SlotReader<'_, Region<N>>, slots: u32, cell: &Latch<M>) -> bool {
+    for _ in 0..protocol::ATTEMPTS {
+        let newest = protocol::newest(&mut reader);
+        let missing = newest.wrapping_sub(cell.seq());
+        // Numbers before the oldest that can be read.
+        let skipped = missing.saturating_sub(slots - 1);
+        if skipped >= slots - 1 {
+            // No reader takes a slot under its old number for one under the new number, because so
+            // many publishes make a read start again.
+            cell.set_seq(cell.seq().wrapping_add(skipped), Site::WriterSeq);
+        } else {
+            // Values under the numbers of others, for an instant.
+            (0..skipped).for_each(|_| protocol::publish(cell, |_| {}));
+        }
+        while cell.seq() != newest {
+            if !protocol::read_number(&mut reader, slots, cell.seq().wrapping_add(1)) {
+                break;
+            }
+            publish(cell, reader.copied().as_chunks().0);
+        }
+        if cell.seq() == newest {
+            return true;
+        }
+    }
+    false
+}
+
+fn publish<M>(cell: &Latch<M>, words: &[[u8; size_of::<Word>()]]) {
+    protocol::publish(cell, |slot| {
+        let (cell, n) = slot.parts();
+        cell.store_words(n, 0, words);
+    });
+}
+
+/// Units of 8 bytes.
+fn units(bytes: &[u8]) -> &[[u8; 8]] {
+    bytes.as_chunks().0
+}
+
+/// Type of the sum of a histogram.
+fn value_type(raw: &RawDescriptor) -> DataType {
+    let buckets =
+        crate::buckets::Buckets::from_param(raw.properties.param(), raw.properties.count());
+    buckets.map_or(DataType::U64, |buckets| buckets.ty())
+}
+
+/// Elements and slot of a journal.
+struct Value<'a> {
+    elements: &'a [[u8; 8]],
+    slot: &'a [[u8; 8]],
+    ty: DataType,
+}
+
+impl Value<'_> {
+    fn elements(&self) -> impl Iterator<Item = (u32, u64)> {
+        (0..).zip(self.elements.iter().map(|unit| u64::from_le_bytes(*unit)))
+    }
+
+    fn unit(&self, unit: usize) -> u64 {
+        self.slot.get(unit).map_or(0, |unit| u64::from_le_bytes(*unit))
+    }
+
+    /// Stores the value in an image that no reader has.
+    fn store<M>(&self, journal: &Journal<M>) -> bool {
+        for (index, element) in self.elements() {
+            journal.set_element(index, element, Site::WriterElement);
+        }
+        let n = journal.seq().wrapping_add(1);
+        (0..self.slot.len()).for_each(|unit| journal.store(n, unit, self.unit(unit)));
+        journal.set_seq(n, Site::WriterSeq);
+        true
+    }
+
+    /// Changes the value, element by element.
+    fn change<M>(&self, journal: &Journal<M>) -> bool {
+        let old = |unit| journal.load(journal.seq(), unit);
+        let more =
+            |(index, new): (u32, u64)| new.wrapping_sub(journal.element(index)).cast_signed();
+        let steps = |more: i64| more.unsigned_abs().div_ceil(STEP);
+        let all: u64 = self.elements().map(more).map(steps).fold(0, |sum, n| sum.saturating_add(n));
+        if all > MAX_STEPS {
+            return false;
+        }
+        let first = old(SUM);
+        let mut done = 0;
+        for (index, new) in self.elements() {
+            loop {
+                let left = more((index, new));
+                if left == 0 {
+                    break;
+                }
+                done += 1;
+                let limit = STEP.cast_signed();
+                let step = left.clamp(-limit, limit).cast_unsigned();
+                protocol::change(journal, index, step, |slot| {
+                    for unit in SUM..self.slot.len() {
+                        slot.set(unit, self.unit(unit));
+                    }
+                    if done < all {
+                        slot.set(SUM, between(self.ty, first, self.unit(SUM), done, all));
+                    }
+                });
+            }
+        }
+        true
+    }
+}
+
+/// The sum after `done` of `all` steps from `old` to `new`.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+// An estimate; `as` stops at the limits.
+fn between(ty: DataType, old: u64, new: u64, done: u64, all: u64) -> u64 {
+    let part = done as f64 / all as f64;
+    if ty == DataType::F64 {
+        let (old, new) = (f64::from_bits(old), f64::from_bits(new));
+        (old + (new - old) * part).to_bits()
+    } else {
+        old.wrapping_add((new.wrapping_sub(old) as f64 * part) as u64)
+    }
+}
+
+/// Unit of the sum in the slot of a histogram.
+const SUM: usize = 2;
+/// Maximum change of an element in one step: FORMAT.md section 6.
+const STEP: u64 = (1 << 30) - 1;
+/// Maximum number of steps: 10^15 values. More is damage.
+const MAX_STEPS: u64 = 1 << 20;
