@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mmstats_core as core;
-use mmstats_core::{Guarded, Region};
+use mmstats_core::{FieldId, Guarded, Region};
 
 use crate::backend::Mapping;
 use crate::error::Error;
@@ -34,11 +34,23 @@ impl Drop for Claim {
     }
 }
 
+/// The fields that describe a lane, in each image: FORMAT.md section 11.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LaneFields {
+    /// Thread id of the owner.
+    pub(crate) tid: FieldId,
+    /// Name of the owner.
+    pub(crate) thread: FieldId,
+    /// Time of the last copy.
+    pub(crate) mirrored: FieldId,
+}
+
 /// A lane that was just claimed, with the memory of its part.
 #[derive(Debug)]
 pub(crate) struct ClaimedLane {
     claim: Claim,
     mapping: Arc<Mapping>,
+    fields: Option<LaneFields>,
 }
 
 impl ClaimedLane {
@@ -48,21 +60,22 @@ impl ClaimedLane {
         part: usize,
         lane: u32,
         mapping: Arc<Mapping>,
+        fields: Option<LaneFields>,
     ) -> Self {
-        Self { claim: Claim { owner, part, lane }, mapping }
+        Self { claim: Claim { owner, part, lane }, mapping, fields }
     }
 
-    /// The lane for one thread.
-    pub(crate) fn into_thread_lane(self) -> Result<core::Lane<Keep>, Error> {
-        let Self { claim, mapping } = self;
+    /// The lane for one thread, and the fields that describe it.
+    pub(crate) fn into_thread_lane(self) -> Result<(core::Lane<Keep>, Option<LaneFields>), Error> {
+        let Self { claim, mapping, fields } = self;
         let index = claim.lane;
         let region = Region::new(Keep::new(Guarded::new(mapping, claim)));
-        Ok(core::Lane::new(region.map_err(Error::image)?, index))
+        Ok((core::Lane::new(region.map_err(Error::image)?, index), fields))
     }
 
     /// Number of the part, number of the lane, and its memory for all threads.
     pub(crate) fn into_shared(self) -> (usize, u32, SharedKeep) {
-        let Self { claim, mapping } = self;
+        let Self { claim, mapping, .. } = self;
         (claim.part, claim.lane, SharedKeep::new(Guarded::new(mapping, claim)))
     }
 }

@@ -76,7 +76,7 @@ impl Mirror {
         self.presence.clear();
         self.presence.extend(offsets.clone().map(load));
 
-        copy_wide(&from.region, &to.region, base + lane::OWNERS + 4);
+        copy_wide(&from.region, &to.region, base + lane::SAMPLES_REFUSED);
         let mut missed = 0;
         let mut group = None;
         // A rate, which has checkpoints of the counter before it, comes before that counter: no

@@ -251,10 +251,9 @@ impl<M: Memory> Writer<M> {
         Ok(())
     }
 
-    /// Counts a field that fits into no image.
-    pub fn count_refused(&mut self) {
-        let refused = self.region.load32(h::FIELDS_REFUSED).saturating_add(1);
-        self.region.store32(h::FIELDS_REFUSED, refused);
+    /// Sets how many fields of the program are in no image.
+    pub fn set_fields_refused(&mut self, fields: u32) {
+        self.region.store32(h::FIELDS_REFUSED, fields);
     }
 
     /// Sets how many lanes of the program have their values in no image now.
@@ -424,9 +423,7 @@ impl<M: Memory> Writer<M> {
     ///
     /// [`WriteError::LanesFull`].
     pub fn claim(&mut self) -> Result<u32, WriteError> {
-        let free = (0..self.lanes)
-            .find(|&i| self.region.load32(self.lane_base(i) + lane::STATE) == lane_state::FREE);
-        let index = match free {
+        let index = match self.lanes_with(lane_state::FREE).next() {
             Some(index) => index,
             None if self.lanes < self.header.lane_capacity => self.lanes,
             None => return Err(WriteError::LanesFull { capacity: self.header.lane_capacity }),
@@ -441,6 +438,28 @@ impl<M: Memory> Writer<M> {
             new.then_some((&lanes_used, self.lanes)),
         );
         Ok(index)
+    }
+
+    /// Number of lanes that were ever claimed.
+    #[must_use]
+    pub const fn lane_count(&self) -> u32 {
+        self.lanes
+    }
+
+    /// Whether [`Writer::claim`] finds a lane.
+    #[must_use]
+    pub fn has_free_lane(&self) -> bool {
+        self.lanes < self.header.lane_capacity || self.lanes_with(lane_state::FREE).next().is_some()
+    }
+
+    /// The lanes that are owned, so that their handles may still be used.
+    pub fn owned_lanes(&self) -> impl Iterator<Item = u32> {
+        self.lanes_with(lane_state::OWNED)
+    }
+
+    fn lanes_with(&self, state: u32) -> impl Iterator<Item = u32> {
+        let load = |i: u32| self.region.load32(self.lane_base(i) + lane::STATE);
+        (0..self.lanes).filter(move |i| load(*i) == state)
     }
 
     /// Hands a claimed lane back: optional fields lose their values, others keep them.

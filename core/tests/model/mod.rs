@@ -206,8 +206,8 @@ impl World {
                 self.state = ImageState::Closed;
             }
             Op::Refuse => {
-                writer.count_refused();
                 self.refused += 1;
+                writer.set_fields_refused(self.refused);
                 writer.set_lanes_refused(self.refused);
             }
             Op::Die => {

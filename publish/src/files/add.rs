@@ -6,7 +6,7 @@ use mmstats_core::Geometry;
 
 use super::Files;
 use super::family::FamilyFields;
-use super::inventory::{Inventory, Part, Reach};
+use super::inventory::Inventory;
 use super::segment::Segment;
 use crate::error::Error;
 use crate::schema::declaration::{Declaration, Field};
@@ -23,6 +23,7 @@ impl Files {
         if inventory.closed {
             return Err(Error::Closed);
         }
+        self.keep_up(&mut inventory);
         if !inventory.unclaimed.is_empty()
             && let Some(address) = inventory.claim_earlier(&declaration)
         {
@@ -35,9 +36,7 @@ impl Files {
             inventory.write(&declaration)?;
         }
         let address = inventory.push(declaration, &need);
-        if !inventory.is_seen(address.segment as usize) {
-            inventory.count_refused();
-        }
+        inventory.tell();
         Ok(address)
     }
 
@@ -48,11 +47,8 @@ impl Files {
         let number = inventory.segments.len();
         let segment = Segment::with_prelude(&inventory.prelude, capacity);
         inventory.segments.push(segment);
-        let opened = self.open_part(inventory, number).or_else(|error| {
-            inventory.cover(error, self.settings.fallback())?;
-            self.open_part_as(Reach::Memory, inventory, number).map(drop)
-        });
-        opened.inspect_err(|_| drop(inventory.segments.pop()))
+        let opened = self.open_part(inventory, number, self.settings.fallback());
+        opened.map(drop).inspect_err(|_| drop(inventory.segments.pop()))
     }
 
     /// Retires the field at `address` with all fields of its declaration. Does nothing if it is
@@ -72,8 +68,9 @@ impl Files {
         names.remove(entry.declaration.fields(), Address { id: entry.first(), ..address });
         let ids = entry.ids();
         for &part in &segment.parts {
-            let Some(Part { writer, .. }) = &mut parts[part] else { continue };
-            ids.clone().try_for_each(|id| writer.retire(id)).map_err(Error::image)?;
+            for writer in parts[part].writers() {
+                ids.clone().try_for_each(|id| writer.retire(id)).map_err(Error::image)?;
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::ledger;
-use super::place::{EndedInstances, Place};
+use super::place::EndedInstances;
 use super::settings::Settings;
 use crate::backend::Access;
 use crate::backend::directory::Directory;
@@ -55,12 +55,11 @@ impl Application {
     /// the ledger, unless nobody is left who could ask for them.
     pub(crate) fn end(
         &self,
-        place: &Place,
+        directory: &Directory,
         settings: &Settings,
         instance: [u8; 16],
         ended: &ledger::Ended,
     ) -> Result<(), Error> {
-        let directory = &place.directory;
         let orphan = self.parent.as_ref().is_some_and(|parent| !parent.exists());
         if orphan && ledger::end(directory.path(), &self.name, instance, true) {
             return Ok(());

@@ -34,6 +34,7 @@ struct Open {
 pub(crate) struct Pause(Option<Instant>);
 
 impl Pause {
+    pub(crate) const NONE: Self = Self(None);
     const LENGTH: Duration = Duration::from_secs(1);
 
     pub(crate) fn begin() -> Self {

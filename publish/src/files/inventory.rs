@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use mmstats_core::Geometry;
 use mmstats_core::layout::MAX_LANES;
-use mmstats_core::{Geometry, Writer};
 
+use super::attempts::Attempts;
 use super::earlier_run::EarlierRun;
 use super::family::FamilyFields;
 use super::names::Names;
+use super::part::Part;
+use super::place::Place;
 use super::segment::Segment;
 use super::settings::{Fallback, Settings};
-use crate::backend::{Mapping, OwnedFile};
+use crate::backend::Mapping;
 use crate::error::Error;
 use crate::schema::Schema;
 use crate::schema::declaration::Declaration;
@@ -21,21 +24,30 @@ use crate::strings::Strings;
 /// The fields of a publisher and its files. Changed only under its lock.
 #[derive(Default)]
 pub(crate) struct Inventory {
-    /// By number; `None` for a part that is gone.
-    pub(crate) parts: Vec<Option<Part>>,
+    pub(crate) parts: Vec<Part>,
     pub(crate) segments: Vec<Segment>,
     pub(crate) names: Names,
     pub(crate) families: Vec<Arc<FamilyFields>>,
-    /// Number of files opened so far.
-    pub(crate) files: u32,
+    /// Where files are made; `None` for a publisher that makes none.
+    pub(crate) place: Option<Place>,
+    /// Number of images that have or had a name.
+    pub(crate) images: u32,
+    pub(crate) attempts: Attempts,
     pub(crate) closed: bool,
+    /// Whether forked children and applications know of the first file.
+    pub(crate) joined: bool,
     /// The standard constants, repeated in every file, so that each identifies its program.
     pub(crate) prelude: Arc<Vec<Declaration>>,
     /// The values of an earlier run, while the publisher starts.
     pub(crate) earlier: EarlierRun,
+    /// Files of an earlier run whose values are in private memory.
+    pub(crate) replaced: EarlierRun,
     /// Fields of an earlier run that this one has not added yet.
     pub(crate) unclaimed: HashMap<Strings, Address>,
-    pub(crate) problem: Option<Error>,
+    /// Fields that were refused.
+    pub(crate) refused: u32,
+    /// An error to be shown that does not pass.
+    pub(crate) reported: Option<Error>,
 }
 
 impl Inventory {
@@ -51,13 +63,21 @@ impl Inventory {
             families: families.collect(),
             ..Self::default()
         };
-        let standard = schema.declarations.iter().filter(|declared| declared.is_standard());
+        // Without the standard fields, the program may have fields of these names.
+        let system = settings.system_fields;
+        let standard = |declared: &&Declaration| {
+            declared.is_standard() || (system && declared.lane_field().is_some())
+        };
+        let standard = schema.declarations.iter().filter(standard);
         inventory.prelude = Arc::new(standard.cloned().collect());
         // Strings that fields share were measured once, so the first declaration takes all.
         let mut need = used;
         for declaration in schema.declarations {
             inventory.check_names(&declaration)?;
             inventory.push(declaration, &std::mem::replace(&mut need, Geometry::new(0)));
+        }
+        if settings.system_fields {
+            inventory.segments[0].find_lane_fields();
         }
         Ok(inventory)
     }
@@ -92,17 +112,18 @@ impl Inventory {
         address
     }
 
-    /// Writes a declaration into all parts of the last segment; `false` if there is no room.
+    /// Writes a declaration into all images of the last segment; `false` if there is no room.
     pub(crate) fn write(&mut self, declaration: &Declaration) -> Result<bool, Error> {
         let Self { segments, parts, .. } = self;
         let last = segments.last().map_or(&[][..], |last| &last.parts);
         for &number in last {
-            let Some(part) = &mut parts[number] else { continue };
-            match declaration.write(&mut part.writer) {
-                Ok(_) => {}
-                // All parts of a segment are equally full, so nothing was written.
-                Err(error) if error.is_full() => return Ok(false),
-                Err(error) => return Err(Error::image(error)),
+            for writer in parts[number].writers() {
+                match declaration.write(writer) {
+                    Ok(_) => {}
+                    // All images of a segment are equally full, so nothing was written.
+                    Err(error) if error.is_full() => return Ok(false),
+                    Err(error) => return Err(Error::image(error)),
+                }
             }
         }
         Ok(true)
@@ -110,70 +131,65 @@ impl Inventory {
 
     /// Number of lanes of the next part of `segment`: twice that of the one before.
     pub(crate) fn lanes_after(&self, segment: usize, first: u32) -> u32 {
-        let shared =
-            |&&n: &&usize| self.parts[n].as_ref().is_some_and(|p| p.reach != Reach::OneLane);
-        match self.segments[segment].parts.iter().filter(shared).count() {
+        match self.segments[segment].parts.len() {
             0 => first,
             further => first.saturating_mul(1 << further.min(16)).min(MAX_LANES),
         }
     }
 
-    /// Adds a part; returns its number.
-    pub(crate) fn push_part(&mut self, segment: usize, part: Part) -> usize {
-        // Files stay in the order in which they were opened, so only private parts fill holes.
-        let hole = self.parts.iter().position(Option::is_none);
-        let number = hole.filter(|_| part.reach == Reach::OneLane).unwrap_or(self.parts.len());
-        if number == self.parts.len() {
-            self.parts.push(None);
+    /// Adds a part; returns its index.
+    pub(crate) fn push_part(&mut self, part: Part) -> usize {
+        let index = self.parts.len();
+        self.segments[part.segment].parts.push(index);
+        if part.number.is_some() {
+            self.images += 1;
         }
-        self.files += u32::from(part.reach == Reach::File);
-        self.parts[number] = Some(part);
-        self.segments[segment].parts.push(number);
-        number
+        self.parts.push(part);
+        self.tell();
+        index
     }
 
-    /// Claims a lane in a part of `segment` that is within reach.
+    /// Claims a lane in a part of `segment`: one whose memory observers see if `published`, else any.
     pub(crate) fn claim(
         &mut self,
         segment: usize,
-        reach: impl Fn(Reach) -> bool,
+        published: bool,
     ) -> Option<(usize, u32, Arc<Mapping>)> {
-        (0..self.segments[segment].parts.len()).find_map(|i| {
-            let number = self.segments[segment].parts[i];
-            let part = self.parts[number].as_ref()?;
-            // A truncated file gives no more lanes; the next ones are in another file.
-            if !reach(part.reach) || !part.is_whole() {
-                return None;
+        for i in 0..self.segments[segment].parts.len() {
+            let index = self.segments[segment].parts[i];
+            let part = &mut self.parts[index];
+            if !part.writer.has_free_lane() {
+                continue;
             }
-            self.claim_in(number)
-        })
+            if part.look() {
+                self.attempts.expire();
+            }
+            // A truncated file gives no more lanes; the next ones are in another file.
+            if part.is_whole() && (part.is_published() || !published) {
+                return self.claim_in(index);
+            }
+        }
+        None
     }
 
     /// Whether a part exists and was not truncated.
-    pub(crate) fn is_whole(&self, number: usize) -> bool {
-        self.parts.get(number).and_then(Option::as_ref).is_some_and(Part::is_whole)
+    pub(crate) fn is_whole(&self, index: usize) -> bool {
+        self.parts.get(index).is_some_and(Part::is_whole)
     }
 
-    /// Claims a lane in a part: number of the part, number of the lane, memory of the part.
-    pub(crate) fn claim_in(&mut self, number: usize) -> Option<(usize, u32, Arc<Mapping>)> {
-        let part = self.parts[number].as_mut()?;
-        let index = part.writer.claim().ok()?;
-        Some((number, index, Arc::clone(&part.mapping)))
+    /// Claims a lane in a part: index of the part, number of the lane, memory of the part.
+    pub(crate) fn claim_in(&mut self, index: usize) -> Option<(usize, u32, Arc<Mapping>)> {
+        let part = &mut self.parts[index];
+        let lane = part.writer.claim().ok()?;
+        let claimed = (index, lane, Arc::clone(&part.mapping));
+        self.tell();
+        Some(claimed)
     }
 
-    pub(crate) fn hand_back(&mut self, number: usize, lane: u32) {
-        let Some(slot) = self.parts.get_mut(number) else { return };
-        let Some(part) = slot else { return };
-        match part.reach {
-            Reach::OneLane => {
-                *slot = None;
-                for segment in &mut self.segments {
-                    segment.parts.retain(|part| *part != number);
-                }
-            }
-            // A closed file does not change.
-            _ if self.closed => {}
-            _ => part.writer.hand_back(lane),
+    pub(crate) fn hand_back(&mut self, index: usize, lane: u32) {
+        // A closed file does not change.
+        if let Some(part) = self.parts.get_mut(index).filter(|_| !self.closed) {
+            part.writer.hand_back(lane);
         }
     }
 
@@ -182,48 +198,40 @@ impl Inventory {
         if !fallback.covers(&error) {
             return Err(error);
         }
-        self.problem.get_or_insert(error);
+        self.attempts.fail(error);
         Ok(())
     }
 
-    /// Whether observers see the fields of `segment`.
-    pub(crate) fn is_seen(&self, segment: usize) -> bool {
-        let seen = |&n: &usize| self.parts[n].as_ref().is_some_and(|p| p.reach == Reach::File);
-        self.segments[segment].parts.iter().any(seen)
+    /// Counts a field that was refused.
+    pub(crate) fn count_refused(&mut self) {
+        self.refused = self.refused.saturating_add(1);
+        self.tell();
     }
 
-    /// Counts a field that observers do not see.
-    pub(crate) fn count_refused(&mut self) {
-        if let Some(part) = self.parts.iter_mut().flatten().find(|part| part.file.is_some()) {
-            part.writer.count_refused();
+    /// Stores in the headers how many images there are, and how much is in none of them.
+    pub(crate) fn tell(&mut self) {
+        if self.place.is_none() {
+            return;
+        }
+        let lanes = |part: &Part| if part.is_seen() { 0 } else { part.writer.lane_count() };
+        let lanes = self.parts.iter().map(lanes).sum();
+        let is_seen = |i: &usize| self.parts[*i].is_seen();
+        let unseen = |segment: &&Segment| !segment.parts.iter().any(is_seen);
+        let fields = self.segments.iter().filter(unseen).map(Segment::own_fields);
+        let fields = fields.fold(self.refused, u32::saturating_add);
+        let images = self.images;
+        let number = |part: &Part| part.number.unwrap_or(u32::MAX);
+        // The first image that observers see has the numbers.
+        let first = self.parts.iter().filter(|part| part.is_seen()).map(number).min();
+        for part in &mut self.parts {
+            let number = part.number;
+            let Some(image) = part.image() else { continue };
+            let counts = number == first;
+            image.set_lanes_refused(if counts { lanes } else { 0 });
+            image.set_fields_refused(if counts { fields } else { 0 });
+            if number == Some(0) {
+                image.set_parts(images);
+            }
         }
     }
-}
-
-/// One file, or one image in private memory.
-pub(crate) struct Part {
-    pub(crate) writer: Writer<Arc<Mapping>>,
-    pub(crate) mapping: Arc<Mapping>,
-    pub(crate) file: Option<OwnedFile>,
-    pub(crate) reach: Reach,
-}
-
-impl Part {
-    /// Whether the file has all its bytes and was not truncated.
-    pub(crate) fn is_whole(&self) -> bool {
-        let is_truncated =
-            |file: &OwnedFile| matches!(file.standing(), crate::backend::Standing::Truncated);
-        !self.file.as_ref().is_some_and(is_truncated) && !self.mapping.is_damaged()
-    }
-}
-
-/// Readers and writers of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// Observers read it, all threads write it.
-    File,
-    /// All threads write it.
-    Memory,
-    /// One thread that got no lane elsewhere writes it. It is dropped with the lane.
-    OneLane,
 }

@@ -2,41 +2,44 @@
 
 mod add;
 pub(crate) mod application;
+mod attempts;
 mod earlier_run;
 pub(crate) mod family;
 mod inventory;
 mod ledger;
 mod names;
+mod part;
 mod place;
 pub(crate) mod scratch;
 mod segment;
 pub(crate) mod settings;
 pub(crate) mod shared;
-mod standard;
+pub(crate) mod standard;
 mod totals;
+mod upkeep;
 mod values;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use mmstats_core::{Geometry, Level, Writer};
 
 use self::application::Application;
 use self::earlier_run::EarlierRun;
-use self::inventory::{Inventory, Part, Reach};
-use self::place::{EndedInstances, Place, publish};
+use self::inventory::Inventory;
+use self::part::Part;
+use self::place::{Place, publish};
 use self::scratch::Scratch;
 use self::segment::Segment;
 use self::settings::{Fallback, OnDrop, Settings};
 use self::shared::{SharedLane, SharedLanes};
-use crate::backend::{Mapping, OwnedFile, fork, name, process};
+use crate::backend::{Mapping, fork, name, process};
 use crate::claim::{ClaimedLane, LaneOwner};
 use crate::error::Error;
-use crate::handles::{Gauge, Info};
+use crate::handles::Info;
 use crate::schema::Schema;
 use crate::schema::declaration::{DECLARED, Declaration};
-use crate::schema::key::Key;
 use crate::schema::options::FieldOptions;
 use crate::sync::Mutex;
 
@@ -47,10 +50,6 @@ pub(crate) struct Files {
     /// The random identity in the header of all files.
     pub(crate) instance: [u8; 16],
     pub(crate) settings: Settings,
-    /// The field with the thread id of a lane's owner.
-    pub(crate) tid: Option<Key<Gauge<u64>>>,
-    /// `None` for a publisher in private memory.
-    place: Option<Place>,
     /// Number of forks of this process before it began to publish.
     generation: u64,
     /// The application that keeps the sums of this publisher.
@@ -61,6 +60,8 @@ pub(crate) struct Files {
     shared: SharedLanes,
     /// For calls that come from within the library.
     pub(crate) scratch: Arc<Scratch>,
+    /// For the thread of the upkeep.
+    this: OnceLock<Weak<Self>>,
 }
 
 impl std::fmt::Debug for Files {
@@ -73,7 +74,7 @@ impl std::fmt::Debug for Files {
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 impl Files {
-    pub(crate) fn open(settings: Settings, mut schema: Schema) -> Result<Self, Error> {
+    pub(crate) fn open(settings: Settings, mut schema: Schema) -> Result<Arc<Self>, Error> {
         let facts = process::facts();
         let command = settings.name.clone().or_else(|| facts.command.clone());
         let command = command.unwrap_or_else(|| "unknown".to_owned());
@@ -81,25 +82,38 @@ impl Files {
 
         let generation = fork::generation();
         let application = Application::find(&settings, generation)?;
-        let open = || Place::open(&settings, &command, instance);
-        let (found, problem) = match (!settings.hidden).then(open).transpose() {
-            Ok(found) => (found, None),
-            Err(error) if settings.private => (None, Some(error)),
-            Err(error) => return Err(error),
-        };
-        let (place, ended) =
-            found.map_or((None, Vec::new()), |(place, ended)| (Some(place), ended));
-        if place.is_some() {
+        let mut place = None;
+        let mut failure = None;
+        if !settings.hidden {
+            match Place::new(&settings, &command, instance) {
+                Ok(new) => place = Some(new),
+                Err(error) if settings.private => failure = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        let (mut memory_backed, mut earlier) = (None, EarlierRun::default());
+        if let Some(some) = &mut place {
             // A truncated file must not end the program. Where the system offers no guard the
             // program publishes without one.
             let _ = crate::backend::fault_handler::install();
+            let name = some.name().to_owned();
+            match some.open() {
+                Ok(directory) => {
+                    memory_backed = directory.is_memory_backed().ok().flatten();
+                    if settings.persistent {
+                        earlier = EarlierRun::load(directory, &name)?;
+                    }
+                }
+                Err(error) if settings.private => {
+                    failure = Some(error);
+                    if settings.persistent {
+                        // The values of the earlier run, which cannot be read, must not be replaced.
+                        place = None;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let memory_backed =
-            place.as_ref().and_then(|place| place.directory.is_memory_backed().ok().flatten());
-        let earlier = match &place {
-            Some(place) if settings.persistent => EarlierRun::load(&place.directory, &place.name)?,
-            _ => EarlierRun::default(),
-        };
         if settings.persistent {
             let count = u32::try_from(schema.len()).unwrap_or(u32::MAX);
             let options = FieldOptions::new().level(Level::Debug).value(count);
@@ -108,75 +122,73 @@ impl Files {
         if let Some(application) = &application {
             standard::declare_application(&mut schema, &application.name);
         }
-        let tid = settings
-            .system_fields
-            .then(|| standard::declare(&mut schema, &facts, &command, memory_backed));
+        if settings.system_fields {
+            standard::declare(&mut schema, &facts, &command, memory_backed);
+        }
         // Before a file is made: a declaration that breaks a rule is refused, not kept private.
         let mut inventory = Inventory::new(schema, &settings)?;
         let scratch = Scratch::new(&inventory.segments[0], &inventory.families, instance)?;
-        let mut files = Self {
+        inventory.place = place;
+        inventory.earlier = earlier;
+        if let Some(error) = failure {
+            inventory.cover(error, Fallback::Always)?;
+        }
+        let files = Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             instance,
             settings,
-            tid,
-            place,
             generation,
             application,
             inventory: Mutex::default(),
             shared: SharedLanes::default(),
             scratch: Arc::new(scratch),
+            this: OnceLock::new(),
         };
-        inventory.problem = problem;
-        inventory.earlier = earlier;
-        if let Err(error) = files.open_part(&mut inventory, 0) {
-            inventory.cover(error, files.settings.fallback())?;
-            // Without a first file there are no further ones.
-            files.place = None;
-            files.open_part(&mut inventory, 0)?;
-        }
+        files.open_part(&mut inventory, 0, files.settings.fallback())?;
         files.finish_earlier_run(&mut inventory)?;
-        files.join_application(&inventory, ended);
-        files.inventory = Mutex::new(inventory);
+        files.join_application(&mut inventory);
+        *files.inventory.lock() = inventory;
+        let files = Arc::new(files);
+        let _ = files.this.set(Arc::downgrade(&files));
+        files.keep_up(&mut files.inventory.lock());
         Ok(files)
     }
 
     /// Registers the first file for forked children, and takes the instances of applications that
-    /// have ended into their ledgers.
-    fn join_application(&self, inventory: &Inventory, ended: EndedInstances) {
-        let first = inventory.parts.iter().flatten().find_map(|part| part.file.as_ref());
-        if let Some(file) = first {
-            let application = self.application.as_ref();
-            application::register(
-                self.id,
-                self.generation,
-                application,
-                self.instance,
-                file.path(),
-            );
+    /// have ended into their ledgers; once, when observers see the first file.
+    fn join_application(&self, inventory: &mut Inventory) {
+        let Inventory { parts, place, joined, .. } = inventory;
+        let (Some(file), Some(place)) = (parts.iter().find_map(Part::seen_file), place) else {
+            return;
+        };
+        if std::mem::replace(joined, true) {
+            return;
         }
-        if let Some(place) = &self.place {
-            let own = self.application.as_ref().map(|application| &*application.name);
-            application::take_in(&place.directory, self.settings.access, own, &ended);
+        let application = self.application.as_ref();
+        application::register(self.id, self.generation, application, self.instance, file.path());
+        let ended = place.take_ended();
+        if let Ok(directory) = place.open() {
+            let own = application.map(|application| &*application.name);
+            application::take_in(directory, self.settings.access, own, &ended);
         }
     }
 
-    /// Takes the values of the closed files into the ledger of the application. Whether the files
+    /// Takes the values of the closed images into the ledger of the application. Whether the files
     /// may be removed.
-    fn leave_application(&self, inventory: &Inventory) -> bool {
-        let (Some(application), Some(place)) = (&self.application, &self.place) else {
+    fn leave_application(&self, inventory: &mut Inventory) -> bool {
+        let Inventory { parts, place, .. } = inventory;
+        let (Some(application), Some(place)) = (&self.application, place) else {
             return true;
         };
         if self.is_forked() {
             return true;
         }
-        let parts = || inventory.parts.iter().flatten().filter(|part| part.file.is_some());
-        for part in parts() {
-            // Remaining handles must not change a value after it was taken in.
-            drop(part.file.as_ref().map(OwnedFile::detach));
-        }
-        let images = parts().map(|part| part.writer.region());
+        let Ok(directory) = place.open() else { return false };
+        // Remaining handles must not change a value after it was taken in.
+        parts.iter().for_each(Part::detach);
+        let images = parts.iter().filter(|part| part.is_whole()).map(Part::region);
         let ended = ledger::of_own(self.instance, images, true);
-        application.end(place, &self.settings, self.instance, &ended).is_ok()
+        application.end(directory, &self.settings, self.instance, &ended).is_ok()
     }
 
     /// Declares the fields that an earlier run added after its start, and ends its files.
@@ -202,59 +214,83 @@ impl Files {
                 let address = inventory.push(declaration, &room);
                 inventory.unclaimed.insert(name, address);
             }
-            self.open_part(inventory, number)?;
+            self.open_part(inventory, number, self.settings.fallback())?;
         }
         let earlier = std::mem::take(&mut inventory.earlier);
-        // In private memory the values would be lost with the earlier files.
-        if self.place.is_some() {
+        if inventory.parts.iter().all(Part::is_seen) {
             earlier.finish();
+        } else {
+            // In private memory the values would be lost with the earlier files.
+            inventory.replaced = earlier;
         }
         Ok(())
     }
 
-    /// Opens a part for all threads: a file, or memory where publishing is impossible.
-    fn open_part(&self, inventory: &mut Inventory, segment: usize) -> Result<(), Error> {
-        let reach = if self.is_seen() { Reach::File } else { Reach::Memory };
-        self.open_part_as(reach, inventory, segment).map(drop)
-    }
-
-    /// Opens a part with all fields of a segment; returns its number.
-    fn open_part_as(
+    /// Opens a part with all fields of a segment: a file or, where `fallback` allows it, private
+    /// memory. Returns its index.
+    fn open_part(
         &self,
-        reach: Reach,
         inventory: &mut Inventory,
         segment: usize,
+        fallback: Fallback,
     ) -> Result<usize, Error> {
-        let fields = &inventory.segments[segment];
-        let lanes = match reach {
-            Reach::OneLane => 1,
-            _ => inventory.lanes_after(segment, self.settings.lanes),
-        };
-        let (geometry, size) = fields.size(lanes)?;
-        let (mapping, new) = match (&self.place, reach) {
-            (Some(place), Reach::File) => {
-                let name = name::part_name(&place.name, inventory.files)?;
-                let access = self.settings.access;
-                let new = crate::backend::create(&place.directory, &name, size, access)?;
+        self.open_file(inventory, segment, fallback).or_else(|error| {
+            inventory.cover(error, fallback)?;
+            self.open_part_as(inventory, segment, false)
+        })
+    }
+
+    /// Opens a part in a file; in private memory only if this publisher makes no files, or this is a
+    /// forked child. During the pause after a refusal that `fallback` covers, it is the same refusal.
+    fn open_file(
+        &self,
+        inventory: &mut Inventory,
+        segment: usize,
+        fallback: Fallback,
+    ) -> Result<usize, Error> {
+        if inventory.place.is_none() || self.is_forked() {
+            return self.open_part_as(inventory, segment, false);
+        }
+        match inventory.attempts.refusal().filter(|error| fallback.covers(error)) {
+            Some(error) => Err(error),
+            None => self.open_part_as(inventory, segment, true),
+        }
+    }
+
+    /// Opens a part, in a file if `published`; returns its index.
+    fn open_part_as(
+        &self,
+        inventory: &mut Inventory,
+        segment: usize,
+        published: bool,
+    ) -> Result<usize, Error> {
+        let lanes = inventory.lanes_after(segment, self.settings.lanes);
+        let number = inventory.images;
+        let Inventory { segments, place, earlier, .. } = inventory;
+        let (geometry, size) = segments[segment].size(lanes)?;
+        let (mapping, new) = match place {
+            Some(place) if published => {
+                let name = name::part_name(place.name(), number)?;
+                let new = place.create(&name, size, self.settings.access)?;
                 (Arc::clone(new.mapping()), Some(new))
             }
             _ => (Arc::new(crate::backend::private(size)?), None),
         };
         let memory = Arc::clone(&mapping);
-        let mut writer = Writer::create_zeroed(memory, &geometry, self.instance, inventory.files)
+        let mut writer = Writer::create_zeroed(memory, &geometry, self.instance, number)
             .map_err(Error::image)?;
-        fields.write(&mut writer).map_err(Error::image)?;
+        segments[segment].write(&mut writer).map_err(Error::image)?;
         if segment == 0 {
-            inventory.earlier.check(&writer)?;
+            earlier.check(&writer)?;
         }
-        inventory.earlier.fill(&mut writer)?;
+        earlier.fill(&mut writer)?;
         writer.go_live();
-        let named = new.map(|new| match inventory.earlier.file(new.path()) {
+        let named = new.map(|new| match earlier.file(new.path()) {
             Some(old) => Ok(new.publish_over(old).map_err(|unpublished| unpublished.error)?),
             None => publish(new),
         });
-        let part = Part { writer, mapping, file: named.transpose()?, reach };
-        Ok(inventory.push_part(segment, part))
+        let published = named.transpose()?.map(|file| (number, file));
+        Ok(inventory.push_part(Part::new(segment, writer, mapping, published)))
     }
 
     /// An error if this thread holds a lock of the files, and would wait for itself.
@@ -273,12 +309,6 @@ impl Files {
         self.refuse_reentry().is_ok() && self.inventory.lock().closed
     }
 
-    /// Whether new parts are files. In a forked child they are not: observers would take its
-    /// files for its parent's.
-    fn is_seen(&self) -> bool {
-        self.place.is_some() && !self.is_forked()
-    }
-
     /// Claims a lane of a segment.
     pub(crate) fn claim(
         self: &Arc<Self>,
@@ -286,8 +316,11 @@ impl Files {
         fallback: Fallback,
     ) -> Result<ClaimedLane, Error> {
         self.refuse_reentry()?;
-        let (part, lane, mapping) = self.claim_in_segment(segment, fallback)?;
-        Ok(ClaimedLane::new(Arc::<Self>::clone(self), part, lane, mapping))
+        let mut inventory = self.inventory.lock();
+        let (part, lane, mapping) = self.claim_in(&mut inventory, segment, fallback)?;
+        let fields = inventory.segments[segment].lane_fields;
+        drop(inventory);
+        Ok(ClaimedLane::new(Arc::<Self>::clone(self), part, lane, mapping, fields))
     }
 
     /// The lane of a segment that all threads share, until its last handle is dropped.
@@ -314,38 +347,43 @@ impl Files {
         self.shared.find(segment, stays, is_whole, || self.claim(segment, fallback))
     }
 
-    /// Number of the part, number of the lane, memory of the part.
-    fn claim_in_segment(
+    /// Index of the part, number of the lane, memory of the part.
+    fn claim_in(
         &self,
+        inventory: &mut Inventory,
         segment: usize,
         fallback: Fallback,
     ) -> Result<(usize, u32, Arc<Mapping>), Error> {
-        let mut inventory = self.inventory.lock();
         if inventory.segments.get(segment).is_none() {
             return Err(Error::no_such_field(usize::MAX, inventory.segments.len()));
         }
-        let error = if inventory.closed {
-            Error::Closed
-        } else {
-            let seen = self.is_seen();
-            // A forked child has private copies of the files, as good as other memory.
-            let shared = |reach| reach == Reach::File || (!seen && reach == Reach::Memory);
-            if let Some(claimed) = inventory.claim(segment, shared) {
-                return Ok(claimed);
-            }
-            match self.open_part(&mut inventory, segment) {
-                Ok(()) => return inventory.claim(segment, shared).ok_or_else(full),
-                Err(error) => error,
-            }
-        };
-        inventory.cover(error, fallback)?;
-        if !inventory.closed
-            && let Some(claimed) = inventory.claim(segment, |reach| reach == Reach::Memory)
-        {
+        if inventory.closed {
+            // Observers see no later updates.
+            inventory.cover(Error::Closed, fallback)?;
+            let index = self.open_part_as(inventory, segment, false)?;
+            return inventory.claim_in(index).ok_or_else(full);
+        }
+        self.keep_up(inventory);
+        // A forked child has private copies of the files, as good as other memory. In its own files,
+        // observers would take its values for its parent's.
+        let published = inventory.place.is_some() && !self.is_forked();
+        if let Some(claimed) = inventory.claim(segment, published) {
             return Ok(claimed);
         }
-        let number = self.open_part_as(Reach::OneLane, &mut inventory, segment)?;
-        inventory.claim_in(number).ok_or_else(full)
+        // Without room for a file, a lane in memory that observers do not see.
+        let index = match self.open_file(inventory, segment, fallback) {
+            Ok(index) => index,
+            Err(error) => {
+                inventory.cover(error, fallback)?;
+                if let Some(claimed) = inventory.claim(segment, false) {
+                    return Ok(claimed);
+                }
+                self.open_part_as(inventory, segment, false)?
+            }
+        };
+        let claimed = inventory.claim_in(index).ok_or_else(full)?;
+        self.keep_up(inventory);
+        Ok(claimed)
     }
 
     /// Paths of the files, in the order in which they were opened.
@@ -353,30 +391,27 @@ impl Files {
         if self.is_forked() || self.refuse_reentry().is_err() {
             return Vec::new();
         }
-        let inventory = self.inventory.lock();
-        let files = inventory.parts.iter().flatten().filter_map(|part| part.file.as_ref());
-        files.map(|file| file.path().to_path_buf()).collect()
+        let mut inventory = self.inventory.lock();
+        self.keep_up(&mut inventory);
+        let mut seen: Vec<_> = inventory
+            .parts
+            .iter()
+            .filter_map(|part| Some((part.number, part.seen_file()?.path().to_path_buf())))
+            .collect();
+        seen.sort_by_key(|(number, _)| *number);
+        seen.into_iter().map(|(_, path)| path).collect()
     }
 
-    /// The first error that private memory covered up.
-    pub(crate) fn problem(&self) -> Option<Error> {
-        if self.is_forked() && self.place.is_some() {
-            return Some(Error::Forked);
-        }
-        if let Err(error) = self.refuse_reentry() {
-            return Some(error);
-        }
-        self.inventory.lock().problem.clone()
-    }
-
-    /// Sets [`Files::problem`], if there is none.
+    /// Reports an error that does not pass, unless there is one.
     pub(crate) fn report(&self, problem: Error) {
-        self.inventory.lock().problem.get_or_insert(problem);
+        self.inventory.lock().reported.get_or_insert(problem);
     }
 
     pub(crate) fn flush(&self, wait: bool) -> Result<(), Error> {
-        let inventory = self.inventory.lock();
-        let mut files = inventory.parts.iter().flatten().filter_map(|part| part.file.as_ref());
+        let mut inventory = self.inventory.lock();
+        self.keep_up(&mut inventory);
+        self.copy(&mut inventory);
+        let mut files = inventory.parts.iter().filter_map(Part::seen_file);
         files.try_for_each(|file| file.flush(wait)).map_err(Error::from)
     }
 
@@ -384,28 +419,26 @@ impl Files {
     pub(crate) fn close(&self, crashed: bool) {
         self.shared.release();
         let mut inventory = self.inventory.lock();
-        if std::mem::replace(&mut inventory.closed, true) {
+        if inventory.closed {
             return;
         }
+        if crashed || self.settings.on_drop == OnDrop::Keep {
+            self.keep_up(&mut inventory);
+        }
+        self.copy(&mut inventory);
+        inventory.closed = true;
+        inventory.attempts.wake();
         if !crashed {
             // A forked child has a private copy of the image and no right to the file.
-            inventory.parts.iter_mut().flatten().for_each(|part| part.writer.close());
+            inventory.parts.iter_mut().flat_map(Part::writers).for_each(Writer::close);
         }
-        let counted = !crashed && self.leave_application(&inventory);
+        let counted = !crashed && self.leave_application(&mut inventory);
         let remove = counted && self.settings.on_drop == OnDrop::Remove;
-        for part in inventory.parts.iter_mut().flatten() {
-            let Some(file) = part.file.take() else { continue };
-            if remove {
-                // An error means that the file was removed or replaced already.
-                drop(file.remove());
-            } else {
-                // Remaining handles must not change a closed file. They can where there is no
-                // memory for a copy; there is no better way out.
-                drop(file.detach());
-            }
-        }
-        if let Some(place) = self.place.as_ref().filter(|_| remove && !self.is_forked()) {
-            application::unregister(self.id, &place.directory, self.instance);
+        inventory.parts.iter_mut().for_each(|part| part.close(remove));
+        if let Some(place) = inventory.place.as_mut().filter(|_| remove && !self.is_forked())
+            && let Ok(directory) = place.open()
+        {
+            application::unregister(self.id, directory, self.instance);
         }
     }
 }

@@ -1,9 +1,13 @@
 //! The directory and the name of a publisher's files.
 
+use std::path::{Path, PathBuf};
+
+use mmstats_core::layout::MAGIC;
+
 use super::ledger::{Ended, Survey};
 use super::settings::Settings;
 use crate::backend::directory::{self, Directory};
-use crate::backend::{ErrorKind, NewFile, OwnedFile, Removal, SweepOptions, name, process};
+use crate::backend::{Access, ErrorKind, NewFile, OwnedFile, Removal, SweepOptions, name, process};
 use crate::error::Error;
 
 /// Ended instances by application.
@@ -11,23 +15,30 @@ pub(crate) type EndedInstances = Vec<(String, Vec<Ended>)>;
 
 /// The directory and the name of a publisher's files.
 pub(crate) struct Place {
-    pub(crate) directory: Directory,
+    /// The chosen directory; `None` for the default.
+    wanted: Option<PathBuf>,
+    /// `None` while it cannot be opened.
+    directory: Option<Directory>,
+    /// Path of the directory, when it was opened first.
+    path: Option<PathBuf>,
+    /// Whether the path may lead to another directory by now.
+    stale: bool,
     /// Name of the first file; further files add a number to it.
-    pub(crate) name: String,
+    name: String,
+    /// Instances of applications that had ended when the directory was opened first, whose files the
+    /// sweep has left.
+    ended: EndedInstances,
+    /// Files of dead programs to keep, for the first time that the directory is opened.
+    sweep: Option<usize>,
 }
 
 impl Place {
-    /// Opens the directory, makes it if there is none, and sweeps it. Also returns instances of
-    /// applications that have ended, whose files the sweep has left.
-    pub(crate) fn open(
+    /// The place that the settings name; nothing is opened yet.
+    pub(crate) fn new(
         settings: &Settings,
         command: &str,
         instance: [u8; 16],
-    ) -> Result<(Self, EndedInstances), Error> {
-        let directory = match &settings.directory {
-            Some(path) => Directory::open_or_create(path)?,
-            None => directory::publish_directory()?.directory,
-        };
+    ) -> Result<Self, Error> {
         let template =
             settings.file_name.clone().unwrap_or_else(|| directory::environment().template());
         let values = name::Values {
@@ -37,25 +48,114 @@ impl Place {
             id: instance,
         };
         let name = name::fill(&template, &values)?;
-        let mut ended = EndedInstances::new();
-        if let Some(keep) = settings.post_mortems {
+        let (wanted, sweep) = (settings.directory.clone(), settings.post_mortems);
+        let ended = EndedInstances::new();
+        Ok(Self { wanted, directory: None, path: None, stale: false, name, ended, sweep })
+    }
+
+    /// Name of the first file.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The instances of applications that had ended; once.
+    pub(crate) fn take_ended(&mut self) -> EndedInstances {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// The path may lead to another directory: the next file is not made in the open one.
+    pub(crate) const fn set_stale(&mut self) {
+        self.stale = true;
+    }
+
+    /// The open descriptor is not of the directory any more: the program closed it.
+    pub(crate) fn forget_directory(&mut self) {
+        // The number may be that of a file of the program now, which must not be closed.
+        std::mem::forget(self.directory.take());
+    }
+
+    /// The directory; it is made if there is none. The first time, it is swept.
+    pub(crate) fn open(&mut self) -> Result<&Directory, Error> {
+        let directory = match self.directory.take().filter(|_| !self.stale) {
+            Some(directory) => directory,
+            None => self.open_again()?,
+        };
+        self.stale = false;
+        Ok(self.directory.insert(directory))
+    }
+
+    fn open_again(&mut self) -> Result<Directory, Error> {
+        let directory = match &self.wanted {
+            Some(path) => Directory::open_or_create(path)?,
+            None => directory::publish_directory()?.directory,
+        };
+        let path = self.path.get_or_insert_with(|| directory.path().to_path_buf());
+        if directory.path() != path {
+            // The files of one publisher are in one directory, or observers would miss some.
+            let kind = ErrorKind::PermissionDenied;
+            return Err(crate::backend::Error::new("use directory", path, kind).into());
+        }
+        if let Some(keep) = self.sweep.take() {
             // A failed sweep does not keep the program from publishing.
             let survey = Survey::new(&directory);
             let sweep = SweepOptions { keep, ..SweepOptions::default() };
             let _ = crate::backend::sweep(&directory, &sweep, &|name| survey.is_candidate(name));
-            ended = survey.into_ended();
+            self.ended = survey.into_ended();
         }
-        Ok((Self { directory, name }, ended))
+        Ok(directory)
+    }
+
+    /// Creates a file of `size` bytes.
+    pub(crate) fn create(
+        &mut self,
+        name: &str,
+        size: u32,
+        access: Access,
+    ) -> Result<NewFile, Error> {
+        let create = |directory: &Directory| crate::backend::create(directory, name, size, access);
+        match create(self.open()?) {
+            // The directory may have been removed, moved or closed since it was opened.
+            Err(error) if !is_final(error.kind()) => {
+                self.forget_directory();
+                Ok(create(self.open()?)?)
+            }
+            created => Ok(created?),
+        }
     }
 }
 
-/// Gives a file its name. A file of that name is removed first if a dead process of this user left
+/// Whether a file cannot be created in another directory of the same path either.
+const fn is_final(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NoSpace
+            | ErrorKind::PermissionDenied
+            | ErrorKind::AlreadyExists
+            | ErrorKind::ReadOnly
+            | ErrorKind::TooLarge { .. }
+            | ErrorKind::TooManyFiles
+            | ErrorKind::OutOfMemory
+            | ErrorKind::Name(_)
+    )
+}
+
+/// Whether a file begins as images do: no other file is removed, whatever its name.
+fn is_image(path: &Path) -> bool {
+    let mut start = [0; MAGIC.len()];
+    let read = crate::backend::read_start(path, &mut start);
+    read.is_ok_and(|read| read == start.len()) && start == MAGIC
+}
+
+/// Gives a file its name. An image of that name is removed first if a dead process of this user left
 /// it: names repeat where the template has neither `{PID}` nor `{ID}`.
 pub(crate) fn publish(new: NewFile) -> Result<OwnedFile, Error> {
     new.publish().or_else(|unpublished| {
         let taken = unpublished.error.kind() == ErrorKind::AlreadyExists;
         let path = unpublished.file.path().to_path_buf();
-        if taken && let Removal::Removed = crate::backend::remove_if_dead(&path, false)? {
+        if taken
+            && is_image(&path)
+            && let Removal::Removed = crate::backend::remove_if_dead(&path, false)?
+        {
             return Ok(unpublished.file.publish().map_err(|again| again.error)?);
         }
         Err(unpublished.error.into())

@@ -40,7 +40,7 @@ impl Scratch {
             .map_err(Error::image)?;
         fields.write(&mut writer).map_err(Error::image)?;
         writer.go_live();
-        let (_, _, keep) = ClaimedLane::new(Arc::new(Nobody), 0, 0, mapping).into_shared();
+        let (_, _, keep) = ClaimedLane::new(Arc::new(Nobody), 0, 0, mapping, None).into_shared();
         Ok(Self { keep, families: families.to_vec(), calls: AtomicU64::new(0) })
     }
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use mmstats_core::{FieldId, Geometry, Memory, WriteError, Writer};
 
+use crate::claim::LaneFields;
 use crate::error::Error;
-use crate::schema::declaration::Declaration;
+use crate::schema::declaration::{Declaration, LANE_FIELDS};
 
 /// One declaration of a segment, with the numbers of its fields.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ pub(crate) struct Segment {
     prelude: Arc<Vec<Declaration>>,
     entries: Vec<Entry>,
     fields: u32,
+    pub(crate) lane_fields: Option<LaneFields>,
     /// Its files, as indices into the list of all parts.
     pub(crate) parts: Vec<usize>,
 }
@@ -49,8 +51,8 @@ pub(crate) struct Segment {
 impl Segment {
     pub(crate) fn new(capacity: Geometry) -> Self {
         let used = Geometry::new(0);
-        let prelude = Arc::default();
-        Self { capacity, used, prelude, entries: Vec::new(), fields: 0, parts: Vec::new() }
+        let (prelude, entries, parts) = (Arc::default(), Vec::new(), Vec::new());
+        Self { capacity, used, prelude, entries, fields: 0, lane_fields: None, parts }
     }
 
     /// A segment whose files begin with `prelude`, in addition to `capacity`.
@@ -60,7 +62,21 @@ impl Segment {
             let _ = declaration.measure(&mut capacity);
         }
         let fields = prelude.iter().map(Declaration::count).sum();
-        Self { prelude: Arc::clone(prelude), fields, ..Self::new(capacity) }
+        // Each is one field.
+        let lane_fields = find_lane_fields((0..).zip(prelude.iter()));
+        Self { prelude: Arc::clone(prelude), fields, lane_fields, ..Self::new(capacity) }
+    }
+
+    /// Finds the fields that describe a lane among the declarations of the first segment.
+    pub(crate) fn find_lane_fields(&mut self) {
+        let declarations = self.entries.iter().map(|entry| (entry.first, &entry.declaration));
+        self.lane_fields = find_lane_fields(declarations);
+    }
+
+    /// Number of fields of the program, without those that are in every file.
+    pub(crate) fn own_fields(&self) -> u32 {
+        let prelude: u32 = self.prelude.iter().map(Declaration::count).sum();
+        self.fields.saturating_sub(prelude)
     }
 
     /// Capacity and size of a file with `lanes` lanes. After the first file of the segment, too
@@ -145,6 +161,19 @@ impl Segment {
         };
         (0..=u32::BITS).map(capacity).find(|capacity| capacity.file_size().is_some())
     }
+}
+
+fn find_lane_fields<'a>(
+    declarations: impl Iterator<Item = (u32, &'a Declaration)>,
+) -> Option<LaneFields> {
+    let mut found = [None; LANE_FIELDS.len()];
+    for (id, declaration) in declarations {
+        if let Some(position) = declaration.lane_field() {
+            found[position] = Some(FieldId::from_index(id));
+        }
+    }
+    let [tid, thread, mirrored] = found;
+    Some(LaneFields { tid: tid?, thread: thread?, mirrored: mirrored? })
 }
 
 /// Least capacity of a segment of fields added at run time: a few pages.

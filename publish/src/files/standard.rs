@@ -6,19 +6,23 @@ use mmstats_core::{Aggregation, Kind, Level};
 
 use crate::backend::Facts;
 use crate::backend::ledger::MEMBER;
-use crate::handles::{Gauge, Info};
+use crate::handles::kinds::Timestamp;
+use crate::handles::{Gauge, Info, Text};
 use crate::schema::Schema;
-use crate::schema::key::Key;
+use crate::schema::declaration::LANE_FIELDS;
 use crate::schema::options::FieldOptions;
 use crate::schema::options::Value;
 
-/// Declares the fields `sys.*`; returns the one for the thread id of a lane's owner.
+/// The handle of a thread's name.
+pub(crate) type ThreadName = Text<24>;
+
+/// Declares the fields `sys.*`.
 pub(crate) fn declare(
     schema: &mut Schema,
     facts: &Facts,
     command: &str,
     memory_backed: Option<bool>,
-) -> Key<Gauge<u64>> {
+) {
     let created = facts.created.duration_since(SystemTime::UNIX_EPOCH);
     let mut info = |label: &str, unit: &str, help: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -44,14 +48,21 @@ pub(crate) fn declare(
     info("sys.host", "", "Host name.", text(facts.host.as_deref()));
     let help = "Whether the file is in memory; if not, writeback can stall the program.";
     info("sys.memory_backed", "", help, memory_backed.map(Into::into));
-    schema.add::<Gauge<u64>>(
-        "sys.tid",
-        FieldOptions::new()
-            .help("Thread id of the lane's owner.")
-            .aggregation(Aggregation::Each)
-            .kind(Kind::Info)
-            .level(Level::Diagnostic),
-    )
+    let [tid, thread, mirrored] = LANE_FIELDS;
+    schema.add::<Gauge<u64>>(tid, lane_field("Thread id of the lane's owner."));
+    schema.add::<ThreadName>(thread, lane_field("Name of the thread that owns the lane."));
+    let options = FieldOptions::new().aggregation(Aggregation::Min).level(Level::Diagnostic);
+    let help =
+        "Last copy of the lane from memory that no observer sees; none if this is its memory.";
+    schema.add::<Timestamp>(mirrored, options.help(help));
+}
+
+fn lane_field<H>(help: &str) -> FieldOptions<H> {
+    FieldOptions::new()
+        .help(help)
+        .aggregation(Aggregation::Each)
+        .kind(Kind::Info)
+        .level(Level::Diagnostic)
 }
 
 /// Declares the constant that an instance of an application has.

@@ -70,7 +70,7 @@ impl<S: Stats> Publisher<S> {
     pub(crate) fn open(settings: Settings, mut schema: Schema) -> Result<Self, Error> {
         let plan = Arc::new(S::declare(&mut schema, ""));
         let has_shared_gauges = schema.has_shared_gauges;
-        let files = Arc::new(Files::open(settings, schema)?);
+        let files = Files::open(settings, schema)?;
         let closer = Arc::new(Closer {
             files: Arc::clone(&files),
             alive: Arc::new(Alive),
@@ -358,8 +358,11 @@ impl<S: Stats> Publisher<S> {
         self.files.instance
     }
 
-    /// The first error that made the publisher use private memory, for all fields or for some
-    /// threads; or the error of a wrong variable of the environment.
+    /// The reason why observers do not see all values at present: private memory, a file whose name
+    /// was removed, a truncated file; or the error of a wrong variable of the environment.
+    ///
+    /// Tries to publish again, at most once a second, and brings copies of private memory up to
+    /// date. `None` after values are seen again.
     #[must_use]
     pub fn problem(&self) -> Option<Error> {
         self.files.problem()

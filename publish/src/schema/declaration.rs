@@ -16,6 +16,10 @@ use crate::strings::Strings;
 /// Label of the constant after the fields that a persistent program declared at its start.
 pub(crate) const DECLARED: &str = "sys.declared";
 
+/// Labels of the fields that describe a lane: thread id and thread name of its owner, and the time
+/// of its last copy.
+pub(crate) const LANE_FIELDS: [&str; 3] = ["sys.tid", "sys.thread", "sys.mirrored"];
+
 /// A type of handle, which a [`Schema`](crate::Schema) declares and a [`Lane`](crate::Lane)
 /// attaches. The handles of this crate implement it.
 #[diagnostic::on_unimplemented(
@@ -184,6 +188,12 @@ impl Declaration {
             field.description.value.is_some() && field.label().starts_with("sys.")
         };
         matches!(self, Self::Field(field) if standard(field) && field.label() != DECLARED)
+    }
+
+    /// The position in [`LANE_FIELDS`], if this describes a lane.
+    pub(crate) fn lane_field(&self) -> Option<usize> {
+        let Self::Field(field) = self else { return None };
+        LANE_FIELDS.iter().position(|label| *label == field.label())
     }
 
     /// Number of fields.

@@ -12,6 +12,7 @@ use crate::files::Files;
 use crate::files::family::FamilyFields;
 use crate::files::scratch::Scratch;
 use crate::files::settings::Fallback;
+use crate::files::standard::ThreadName;
 use crate::handles::Gauge;
 use crate::schema::declaration::Field;
 use crate::schema::key::Address;
@@ -80,22 +81,13 @@ pub(crate) struct ThreadLanes {
     pub(crate) first: core::Lane<Keep>,
     /// In the others, claimed when a field there is attached.
     further: RefCell<Vec<Option<core::Lane<Keep>>>>,
-    /// Shows the thread id of the owner for as long as the lane is owned.
-    _tid: Option<Gauge<u64>>,
 }
 
 impl ThreadLanes {
     /// Claims a lane in the first segment.
     pub(crate) fn claim(files: &Arc<Files>, fallback: Fallback) -> Result<Self, Error> {
-        let first = files.claim(0, fallback)?.into_thread_lane()?;
-        let mut tid = None;
-        if let (Some(key), Some(id)) = (files.tid, crate::backend::process::thread_id()) {
-            let gauge = Gauge::<u64>::attach(&first, key.address.id).map_err(Error::Attach)?;
-            gauge.set(id);
-            tid = Some(gauge);
-        }
-        let files = Arc::clone(files);
-        Ok(Self { files, fallback, first, further: RefCell::default(), _tid: tid })
+        let first = claim_in(files, 0, fallback)?;
+        Ok(Self { files: Arc::clone(files), fallback, first, further: RefCell::default() })
     }
 
     /// The handle of the field at `address`; the first one in a segment claims a lane there.
@@ -111,10 +103,29 @@ impl ThreadLanes {
         if let Some(Some(lane)) = further.get(segment) {
             return H::attach(lane, id).map_err(Error::Attach);
         }
-        let lane = self.files.claim(segment, self.fallback)?.into_thread_lane()?;
+        let lane = claim_in(&self.files, segment, self.fallback)?;
         if further.len() <= segment {
             further.resize_with(segment + 1, || None);
         }
         H::attach(further[segment].insert(lane), id).map_err(Error::Attach)
     }
+}
+
+/// Claims a lane in a segment for this thread, and says in it whose it is.
+fn claim_in(
+    files: &Arc<Files>,
+    segment: usize,
+    fallback: Fallback,
+) -> Result<core::Lane<Keep>, Error> {
+    let (lane, fields) = files.claim(segment, fallback)?.into_thread_lane()?;
+    let Some(fields) = fields else { return Ok(lane) };
+    // The values stay for as long as the lane is owned.
+    if let Some(id) = crate::backend::process::thread_id() {
+        Gauge::<u64>::attach(&lane, fields.tid).map_err(Error::Attach)?.set(id);
+    }
+    let thread = std::thread::current();
+    if let Some(name) = thread.name() {
+        ThreadName::attach(&lane, fields.thread).map_err(Error::Attach)?.set(name);
+    }
+    Ok(lane)
 }

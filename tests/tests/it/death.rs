@@ -26,7 +26,7 @@ fn numbers_or_contended(path: &Path) -> (FileState, Option<Numbers>) {
     let [file] = observer.files() else { panic!("{:?}", states(&observer)) };
     let (mut numbers, mut contended) = (Numbers::default(), false);
     let whole = file.visit_lane(0, &mut Scratch::new(), |field, verdict| {
-        if field.is_constant() || field.label() == "sys.tid" {
+        if field.is_constant() || field.label().starts_with("sys.") {
             return;
         }
         match verdict {
@@ -107,8 +107,9 @@ fn wait_until_published(path: &Path) {
         let (observer, mut whole) = (look(path), false);
         if let [file] = observer.files() {
             let mut absent = false;
-            whole = file.visit_lane(0, &mut Scratch::new(), |_, verdict| {
-                absent |= matches!(verdict, RawVerdict::Absent);
+            whole = file.visit_lane(0, &mut Scratch::new(), |field, verdict| {
+                let own = field.label() != "sys.mirrored";
+                absent |= own && matches!(verdict, RawVerdict::Absent);
             });
             whole &= !absent;
         }

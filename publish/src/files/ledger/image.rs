@@ -155,7 +155,7 @@ impl Ledger {
         }
         let lane = writer.claim().map_err(Error::image)?;
         let refused = self.sums.write(&mut writer, lane)?;
-        (0..refused).for_each(|_| writer.count_refused());
+        writer.set_fields_refused(refused);
         writer.restore_samples_refused(lane, self.samples_refused);
         writer.hand_back(lane);
         writer.set_parts(1);

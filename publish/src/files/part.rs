@@ -1,0 +1,215 @@
+//! Parts: the memory of lanes, and the images in which observers see it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use mmstats_core as core;
+use mmstats_core::{FieldId, Memory, Mirror, Region, Writer};
+
+use super::earlier_run::EarlierRun;
+use super::place::{Place, publish};
+use crate::backend::{Access, ErrorKind, Mapping, OwnedFile, Standing, name};
+use crate::error::Error;
+use crate::handles::kinds::nanos;
+
+/// One image that handles write.
+///
+/// Handles keep its addresses, so the memory stays for as long as one of its lanes is owned. If
+/// observers do not see it (private memory, or a file whose name is gone), a twin in a file of its
+/// own takes copies of the lanes.
+pub(crate) struct Part {
+    pub(crate) segment: usize,
+    pub(crate) writer: Writer<Arc<Mapping>>,
+    pub(crate) mapping: Arc<Mapping>,
+    /// Number of the image in its instance, if it had a name at any time.
+    pub(crate) number: Option<u32>,
+    /// The file that the memory belongs to; none for private memory.
+    file: Option<OwnedFile>,
+    standing: Standing,
+    twin: Option<Twin>,
+}
+
+/// An image that observers see in place of a part's memory.
+struct Twin {
+    writer: Writer<Arc<Mapping>>,
+    file: OwnedFile,
+    mirror: Mirror,
+}
+
+impl Part {
+    /// A part in private memory or, with a number, in a published file.
+    pub(crate) fn new(
+        segment: usize,
+        writer: Writer<Arc<Mapping>>,
+        mapping: Arc<Mapping>,
+        published: Option<(u32, OwnedFile)>,
+    ) -> Self {
+        let (number, file) = published.unzip();
+        let standing = Standing::Published;
+        Self { segment, writer, mapping, number, file, standing, twin: None }
+    }
+
+    /// Whether observers see the memory itself.
+    pub(crate) fn is_published(&self) -> bool {
+        self.file.is_some() && self.standing == Standing::Published
+    }
+
+    /// Whether observers see the memory or a copy of it.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.is_published() || self.twin.is_some()
+    }
+
+    /// Whether the memory has all its bytes.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.standing != Standing::Truncated && !self.mapping.is_damaged()
+    }
+
+    /// Whether observers see copies of the memory, or could.
+    pub(crate) fn needs_copies(&self) -> bool {
+        self.is_whole() && !self.is_published()
+    }
+
+    /// The file that observers see.
+    pub(crate) fn seen_file(&self) -> Option<&OwnedFile> {
+        let file = self.file.as_ref().filter(|_| self.standing == Standing::Published);
+        file.or(self.twin.as_ref().map(|twin| &twin.file))
+    }
+
+    /// The writer of the image that observers see.
+    pub(crate) fn image(&mut self) -> Option<&mut Writer<Arc<Mapping>>> {
+        if self.is_published() {
+            Some(&mut self.writer)
+        } else {
+            self.twin.as_mut().map(|twin| &mut twin.writer)
+        }
+    }
+
+    /// The writers of its images: fields are added to all, and retired in all.
+    pub(crate) fn writers(&mut self) -> impl Iterator<Item = &mut Writer<Arc<Mapping>>> {
+        [&mut self.writer].into_iter().chain(self.twin.as_mut().map(|twin| &mut twin.writer))
+    }
+
+    /// The image that observers see or, if they see none, the memory.
+    pub(crate) fn region(&self) -> &Region<Arc<Mapping>> {
+        self.twin.as_ref().map_or(&self.writer, |twin| &twin.writer).region()
+    }
+
+    /// Remaining handles do not change the files any more.
+    pub(crate) fn detach(&self) {
+        let twin = self.twin.as_ref().map(|twin| &twin.file);
+        for file in self.file.iter().chain(twin) {
+            // They can where there is no memory for a copy; there is no better way out.
+            drop(file.detach());
+        }
+    }
+
+    /// Looks whether observers still find the files. Returns whether they no longer find one.
+    pub(crate) fn look(&mut self) -> bool {
+        let seen = self.is_seen();
+        if self.mapping.is_damaged() {
+            self.standing = Standing::Truncated;
+        }
+        // A file in whose place there is a twin is never published again.
+        if let (Some(file), None) = (&self.file, &self.twin)
+            && self.standing != Standing::Truncated
+        {
+            self.standing = file.standing();
+        }
+        let lost = |twin: &mut Twin| twin.file.standing() != Standing::Published;
+        if let Some(twin) = self.twin.take_if(lost) {
+            // Fails if the name is gone already.
+            let _ = twin.file.remove();
+        }
+        seen && !self.is_seen()
+    }
+
+    /// Whether the program closed the descriptors of the file.
+    pub(crate) fn is_unlocked(&self) -> bool {
+        self.standing == Standing::Unlocked
+    }
+
+    /// The reason why observers do not see the memory, if it is a file.
+    pub(crate) fn loss(&self) -> Option<Error> {
+        let kind = if self.is_whole() { ErrorKind::Replaced } else { ErrorKind::Shrunk };
+        let path = self.file.as_ref()?.path();
+        Some(crate::backend::Error::new("publish", path, kind).into())
+    }
+
+    /// Publishes a twin as image `number` of `images`. It replaces a file of an earlier run.
+    pub(crate) fn publish_twin(
+        &mut self,
+        place: &mut Place,
+        access: Access,
+        (number, images): (u32, u32),
+        mirrored: Option<FieldId>,
+        earlier: &EarlierRun,
+    ) -> Result<(), Error> {
+        let name = name::part_name(place.name(), number)?;
+        let size = u32::try_from(self.mapping.len()).unwrap_or(u32::MAX);
+        let new = place.create(&name, size, access)?;
+        let mut writer =
+            self.writer.twin(Arc::clone(new.mapping()), number).map_err(Error::image)?;
+        let mut mirror = Mirror::new();
+        copy(&mut mirror, &self.writer, &mut writer, mirrored);
+        if number == 0 {
+            writer.set_parts(images.max(1));
+        }
+        writer.go_live();
+        // A file without a lock still has its name.
+        let unlocked = self.file.as_ref().filter(|_| self.is_unlocked());
+        let unlocked = unlocked.filter(|old| old.path() == new.path());
+        let file = match earlier.file(new.path()).or(unlocked) {
+            Some(old) => new.publish_over(old).or_else(|unpublished| publish(unpublished.file))?,
+            None => publish(new)?,
+        };
+        self.twin = Some(Twin { writer, file, mirror });
+        Ok(())
+    }
+
+    /// Brings the twin up to date. If no lane is owned any more, the twin becomes the memory.
+    pub(crate) fn copy(&mut self, mirrored: Option<FieldId>) {
+        let Some(twin) = &mut self.twin else { return };
+        copy(&mut twin.mirror, &self.writer, &mut twin.writer, mirrored);
+        if self.writer.owned_lanes().next().is_none()
+            && let Some(Twin { writer, file, .. }) = self.twin.take()
+        {
+            self.mapping = Arc::clone(file.mapping());
+            self.writer = writer;
+            self.file = Some(file);
+            self.standing = Standing::Published;
+        }
+    }
+
+    /// Ends its files: removes them, or keeps them as they are.
+    pub(crate) fn close(&mut self, remove: bool) {
+        if !remove {
+            self.detach();
+        }
+        for file in self.file.take().into_iter().chain(self.twin.take().map(|twin| twin.file)) {
+            if remove {
+                // An error means that the file was removed or replaced already.
+                drop(file.remove());
+            }
+        }
+    }
+}
+
+/// Copies all lanes, and sets the time of it in those that are owned.
+fn copy(
+    mirror: &mut Mirror,
+    from: &Writer<Arc<Mapping>>,
+    to: &mut Writer<Arc<Mapping>>,
+    mirrored: Option<FieldId>,
+) {
+    let missed = mirror.copy(from, to, mirrored);
+    let (Some(field), 0) = (mirrored, missed) else { return };
+    let now = nanos(SystemTime::now());
+    for index in to.owned_lanes() {
+        let memory = Arc::clone(to.region().memory());
+        let Ok(region) = Region::new(memory) else { continue };
+        let lane = core::Lane::new(region, index);
+        if let Ok(time) = core::Gauge::<u64, _>::attach(&lane, field) {
+            time.set(now);
+        }
+    }
+}
