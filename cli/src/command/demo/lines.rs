@@ -7,7 +7,7 @@ use mmstats_observe::{Kind, OwnedValue};
 
 use super::snapshot::Snapshot;
 use crate::output::Output;
-use crate::text::escape;
+use crate::text::{escape, human};
 use crate::value::{is_number, to_plain};
 
 /// The path in quotes, if it has characters with a meaning for a shell.
@@ -43,8 +43,8 @@ pub(super) fn number_line(
             row.field.label.split_once('.').map_or(row.field.label.as_str(), |(_, label)| label);
         match &row.value {
             Some(OwnedValue::Timer(timer)) => {
-                let mean = timer.mean().unwrap_or(0.0) / 1e9;
-                text.push_str(&format!(" {}.mean={mean:.6}", escape::text(label)));
+                let mean = timer.mean().map(|mean| format!("{:.6}", mean / 1e9));
+                text.push_str(&format!(" {}.mean={}", escape::text(label), human::or_dash(mean)));
             }
             Some(value) if is_number(value) => {
                 text.push_str(&format!(" {}={}", escape::text(label), short(value)));

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use mmstats_observe::{Kind, OwnedValue};
+use mmstats_observe::{Kind, OwnedValue, Verdict};
 
 use super::column::{Cell, Column, Interval};
 use crate::output::Screen;
@@ -94,6 +94,11 @@ pub(super) fn cells(column: &Column, cell: &Cell, now: SystemTime, screen: Scree
     let text = |part: &Part| match (part, &cell.interval) {
         (Part::Value, _) => {
             let value = cell.total.as_ref().map(OwnedValue::only)?;
+            // A sum that lacks a part is no sum.
+            let is_whole = cell.verdict == Verdict::Consistent;
+            if !is_whole && !matches!(value, OwnedValue::Each(_)) {
+                return None;
+            }
             if screen.is_terminal() {
                 Some(value_text(column, value, now))
             } else {
@@ -189,7 +194,7 @@ const fn is_distribution(value: &OwnedValue) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use mmstats_observe::{AverageValue, TimerValue, Verdict};
+    use mmstats_observe::{AverageValue, TimerValue};
 
     use super::*;
 
@@ -225,6 +230,16 @@ mod tests {
         let gauge = Column::for_test("doing", "", Kind::Gauge);
         let text = value(OwnedValue::Text { text: "a b\u{1b}".into(), cut: false });
         assert_eq!(both(&gauge, &text), [["a b\\u{1b}"], ["a_b\\u{1b}"]]);
+    }
+
+    /// JSON has the verdict beside the value of the parts that were read.
+    #[test]
+    fn cell_of_value_that_lacks_a_part_is_none() {
+        let gauge = Column::for_test("queue", "", Kind::Gauge);
+        let cell = value(OwnedValue::Unsigned(7));
+        let partial = Cell { verdict: Verdict::Contended, ..cell.clone() };
+        assert_eq!(both(&gauge, &cell), [["7"], ["7"]]);
+        assert_eq!(both(&gauge, &partial), [["-"], ["-"]]);
     }
 
     /// In a pipe times are seconds, and small values keep their digits.
