@@ -148,6 +148,36 @@ impl<M: Memory> Writer<M> {
         Ok(())
     }
 
+    /// The lanes that have a value of the OPTIONAL ones among `count` fields from `first` on: their
+    /// owners clear it before the room of the fields is free.
+    pub fn lanes_with_value(&self, first: FieldId, count: u32) -> impl Iterator<Item = u32> {
+        let indices = first.index()..first.index().saturating_add(count).min(self.fields);
+        (0..self.lanes)
+            .filter(move |lane| indices.clone().any(|index| self.has_value(*lane, index)))
+    }
+
+    /// Takes the values of the OPTIONAL ones among `count` fields from `first` on away from a lane.
+    ///
+    /// The caller is the owner of the lane: no handle of the lane is used meanwhile.
+    pub fn clear_values(&mut self, lane: u32, first: FieldId, count: u32) {
+        if lane >= self.lanes {
+            return;
+        }
+        for index in first.index()..first.index().saturating_add(count).min(self.fields) {
+            let word = self.region.word(self.presence(lane, index));
+            protocol::clear_presence(&word, 1 << (index % 32));
+        }
+    }
+
+    /// Offset of the presence word of field `index` in a lane.
+    const fn presence(&self, lane: u32, index: u32) -> u32 {
+        self.lane_base(lane) + lane::PRESENCE + index / 32 * 4
+    }
+
+    fn has_value(&self, lane: u32, index: u32) -> bool {
+        self.region.load32(self.presence(lane, index)) >> (index % 32) & 1 != 0
+    }
+
     fn raw(&self, id: u32) -> RawDescriptor {
         RawDescriptor::load(&self.region, self.descriptor(id))
     }
@@ -155,11 +185,10 @@ impl<M: Memory> Writer<M> {
     /// Checks that fields are retired and have no value in any lane.
     fn check_free(&self, first: u32, count: u32) -> Result<(), WriteError> {
         for index in first..first + count {
-            let has_value = |lane| {
-                let word = self.lane_base(lane) + lane::PRESENCE + index / 32 * 4;
-                self.region.load32(word) >> (index % 32) & 1 != 0
-            };
-            if self.raw(index).state != field_state::RETIRED || (0..self.lanes).any(has_value) {
+            let mut lanes = 0..self.lanes;
+            if self.raw(index).state != field_state::RETIRED
+                || lanes.any(|lane| self.has_value(lane, index))
+            {
                 return Err(WriteError::NotFree { index });
             }
         }

@@ -91,13 +91,31 @@ impl Image {
         if self.metadata.count > 0 && (count > MAX_FIELDS || !buffer.has_room(more)) {
             return false;
         }
-        let region = &self.region;
-        self.metadata.extend(count, heap_used, buffer, |start, to| region.copy(start, to))
+        self.metadata.extend(count, heap_used, buffer, &self.region)
+    }
+
+    /// Begins to read values of a field: the number of reuses, for [`Image::is_stale`]. `None` if its
+    /// room belongs to another field.
+    #[inline]
+    pub(super) fn begin(&self, field: &Field) -> Option<u32> {
+        let reuses = self.metadata.header.reuses(&self.region);
+        let known = self.metadata.reuses == Some(reuses);
+        (known || field.is_current(&self.region)).then_some(reuses)
+    }
+
+    /// Whether what was read since [`Image::begin`] may belong to another field.
+    #[inline]
+    pub(super) fn is_stale(&self, begun: u32) -> bool {
+        self.metadata.header.reused_since(&self.region, begun)
     }
 
     /// Adds new and marks retired fields; false if there were none.
     fn refresh_fields(&mut self, buffer: &mut CheckBuffer) -> bool {
-        let now = self.metadata.good.iter().filter(|field| field.retired(&self.region));
+        let reused = self.metadata.header.reuses(&self.region) != 0;
+        let is_gone = |field: &&Field| {
+            if reused { !field.is_current(&self.region) } else { field.retired(&self.region) }
+        };
+        let now = self.metadata.good.iter().filter(is_gone);
         let now: Vec<_> = now.map(Field::index).collect();
         let retired = self.metadata.retire(now);
         self.extend(buffer) || retired

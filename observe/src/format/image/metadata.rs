@@ -1,6 +1,8 @@
 //! The checked metadata of an image: private copies of its descriptors and strings.
 
+use mmstats_core::Source;
 use mmstats_core::layout::field_state;
+use mmstats_core::protocol::ATTEMPTS;
 use mmstats_core::read::{Cursor, Field, Header};
 
 use super::order::ReadOrder;
@@ -26,6 +28,9 @@ pub(crate) struct Metadata {
     pub(super) count: u32,
     /// Bytes of strings that the file says it has; more are read than kept.
     heap_used: u32,
+    /// The header's number of reuses under which the fields were copied; `None` if it changed
+    /// during each attempt.
+    pub(super) reuses: Option<u32>,
     cursor: Cursor,
     /// Fields that are not damaged, by number.
     pub(super) good: Vec<Field>,
@@ -45,6 +50,7 @@ impl Metadata {
             heap: Heap::new(header.heap_offset()),
             count: 0,
             heap_used: 0,
+            reuses: None,
             cursor: Cursor::new(),
             good: Vec::new(),
             damaged: Vec::new(),
@@ -66,32 +72,46 @@ impl Metadata {
         Self::cost_of(self.count, self.heap_used)
     }
 
-    /// Adds the fields published since the last call; false if there were none. `copy` copies bytes
-    /// of the file from a multiple of 8 on, whole words.
-    pub(super) fn extend(
+    /// Adds the fields published since the last call, or all anew if room of retired fields was
+    /// used again; false if there were none. `source` is the file.
+    pub(super) fn extend<S: Source + ?Sized>(
         &mut self,
         count: u32,
         heap_used: u32,
         buffer: &mut CheckBuffer,
-        copy: impl Fn(u32, &mut [u8]),
+        source: &S,
     ) -> bool {
-        let from = self.count;
-        if count <= from {
-            return false;
-        }
         let metadata = buffer.bytes(self.header.lanes_offset());
         let heap = self.header.heap_offset();
-        let place = |index| self.header.descriptor(index).unwrap_or(heap);
         let read = |to: &mut [u8], start: u32, end: u32| {
             if let Some(to) = to.get_mut(start as usize..end as usize) {
-                copy(start, to);
+                source.copy(start, to);
             }
         };
-        read(metadata, place(from), place(count).min(heap));
-        // The heap: the checked bytes, then the new ones. No overflow: it ends before the lanes.
-        let old = u32::try_from(self.heap.bytes().len()).unwrap_or(u32::MAX);
-        let new = heap_used.max(old);
-        read(metadata, heap + old / 8 * 8, heap + new.next_multiple_of(8));
+        let (mut from, mut old, mut new) = (0, 0, 0);
+        for _ in 0..ATTEMPTS {
+            let reuses = self.header.reuses(source);
+            if self.count > 0 && self.reuses != Some(reuses) {
+                self.clear();
+            }
+            from = self.count;
+            if count <= from {
+                return false;
+            }
+            let place = |index| self.header.descriptor(index).unwrap_or(heap);
+            read(metadata, place(from), place(count).min(heap));
+            // The heap: the checked bytes, then the new ones. No overflow: it ends before the lanes.
+            old = u32::try_from(self.heap.bytes().len()).unwrap_or(u32::MAX);
+            new = heap_used.max(old);
+            read(metadata, heap + old / 8 * 8, heap + new.next_multiple_of(8));
+            self.reuses = Some(reuses);
+            if !self.header.reused_since(source, reuses) {
+                break;
+            }
+            // Some of what was copied may be torn: its checksum shows it.
+            self.reuses = None;
+            std::hint::spin_loop();
+        }
         put(metadata, heap, self.heap.bytes());
         let metadata = &*metadata;
         self.heap.extend(metadata.get((heap + old) as usize..(heap + new) as usize).unwrap_or(&[]));
@@ -123,6 +143,11 @@ impl Metadata {
         true
     }
 
+    /// Forgets all fields.
+    fn clear(&mut self) {
+        *self = Self { generation: self.generation.wrapping_add(1), ..Self::new(self.header) };
+    }
+
     /// Marks the fields whose numbers are in `now`, ascending, as retired; false if they were.
     pub(super) fn retire(&mut self, now: Vec<u32>) -> bool {
         let retired = now != self.retired;
@@ -141,7 +166,9 @@ impl Metadata {
 
     /// Whether both describe the same fields.
     pub(crate) fn same_fields(&self, other: &Self) -> bool {
-        self.header == other.header && self.count == other.count && self.retired == other.retired
+        self.header == other.header
+            && (self.count, self.reuses) == (other.count, other.reuses)
+            && self.retired == other.retired
     }
 
     /// The description of a field that is neither damaged nor retired.

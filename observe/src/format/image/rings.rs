@@ -4,6 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mmstats_core::Kind;
+use mmstats_core::protocol::ATTEMPTS;
 use mmstats_core::read::{Field, Scalar, Slot, Value, Verdict};
 
 use super::mapped::Image;
@@ -18,6 +19,23 @@ const SECOND: u64 = 1_000_000_000;
 /// of the lane.
 pub(super) fn events(image: &Image, index: u32, lane: u32, seen: u32) -> Option<Vec<Event>> {
     let field = image.good(index).filter(|field| field.kind() == Some(Kind::Events))?;
+    current(image, field, || events_of(image, field, lane, seen))
+}
+
+/// What `read` reads of a field, in bounded time; `None` if its room belongs to another field.
+fn current<T>(image: &Image, field: &Field, read: impl Fn() -> Option<T>) -> Option<T> {
+    for _ in 0..ATTEMPTS {
+        let begun = image.begin(field)?;
+        let value = read();
+        if !image.is_stale(begun) {
+            return value;
+        }
+        std::hint::spin_loop();
+    }
+    None
+}
+
+fn events_of(image: &Image, field: &Field, lane: u32, seen: u32) -> Option<Vec<Event>> {
     let region = &image.region();
     let lane = image.claimed(lane).consistent()?;
     if !lane.has(region, field) {
@@ -65,7 +83,8 @@ pub(super) fn rates(image: &Image, index: u32, lane: u32) -> Option<Vec<WindowRa
     let mut rates = windows(image, index)?;
     // The counter is the field before the rate.
     let (field, counter) = (image.good(index)?, image.good(index.checked_sub(1)?)?);
-    if let Some(history) = History::read(image, field, counter, lane) {
+    let history = current(image, field, || History::read(image, field, counter, lane));
+    if let Some(history) = history {
         let end = history.end((image.state == FileState::Live).then(now));
         for WindowRate { window, rate } in &mut rates {
             *rate = history.rate(end, *window);

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use mmstats_core::read::{Field, Lane, Scalar, Verdict};
+use mmstats_core::protocol::ATTEMPTS as REUSES;
+use mmstats_core::read::{Field, Lane, Scalar, Value, Verdict};
 use mmstats_core::{DataType, Source, Storage};
 
 use super::mapped::Image;
@@ -64,12 +65,29 @@ fn scan_run<V: Visitor>(image: &Image, lane: &Lane, run: &Run, visitor: &mut V) 
         DataType::F64 => wide(image, lane, run, |word| Scalar::F64(f64::from_bits(word)), visitor),
         _ => {
             for index in run.first..run.first.saturating_add(run.count) {
-                if let Some(field) = image.good(index) {
-                    visitor.scalar(index, lane.scalar(&image.region(), field));
-                }
+                visit_scalar(image, lane, index, visitor);
             }
         }
     }
+}
+
+/// Reads and visits one atomic scalar.
+fn visit_scalar<V: Visitor>(image: &Image, lane: &Lane, index: u32, visitor: &mut V) {
+    let Some(field) = image.good(index) else { return };
+    visitor.scalar(index, scalar(image, lane, field));
+}
+
+/// An atomic scalar, in bounded time.
+fn scalar(image: &Image, lane: &Lane, field: &Field) -> Verdict<Scalar> {
+    for _ in 0..REUSES {
+        let Some(begun) = image.begin(field) else { return Verdict::Retired };
+        let verdict = lane.scalar(&image.region(), field);
+        if !image.is_stale(begun) {
+            return verdict;
+        }
+        std::hint::spin_loop();
+    }
+    Verdict::Contended
 }
 
 /// Scalars of 8 bytes, each loaded whole.
@@ -85,18 +103,29 @@ fn wide<V: Visitor>(
     let mut at = lane.offset().saturating_add(run.place);
     let mut index = run.first;
     let end = run.first.saturating_add(run.count);
+    let mut words = [None; BITS as usize];
     while index < end {
         // Up to the end of one word of presence bits.
-        let stop = if run.optional { end.min((index / BITS + 1) * BITS) } else { end };
+        let stop = end.min((index / BITS + 1) * BITS);
         let present = if run.optional { lane.presence(region, index) } else { u32::MAX };
-        while index < stop {
+        let words = words.get_mut(..(stop - index) as usize).unwrap_or(&mut []);
+        for word in &mut *words {
+            *word = region.load64(at);
+            at = at.saturating_add(8);
+        }
+        // Most files have never used room again.
+        if image.metadata.reuses.is_none_or(|reuses| image.is_stale(reuses)) {
+            (index..stop).for_each(|index| visit_scalar(image, lane, index, visitor));
+            index = stop;
+            continue;
+        }
+        for word in words {
             let verdict = if present >> (index % BITS) & 1 == 0 {
                 Verdict::Absent
             } else {
-                region.load64(at).map_or(Verdict::Contended, |word| Verdict::Consistent(make(word)))
+                word.map_or(Verdict::Contended, |word| Verdict::Consistent(make(word)))
             };
             visitor.scalar(index, verdict);
-            at = at.saturating_add(8);
             index += 1;
         }
     }
@@ -160,9 +189,17 @@ impl<V: Visitor> Scan<'_, V> {
     /// Reads and visits one latched field.
     fn latched(&mut self, lane: &Lane, field: &Field, watch: &mut Watch) {
         let bytes = self.scratch.bytes(field.buffer_size());
-        for _ in 0..ATTEMPTS {
+        let (mut slow, mut stale) = (0, 0);
+        while slow < ATTEMPTS && stale < REUSES {
+            let Some(begun) = self.image.begin(field) else {
+                return self.visitor.value(field.index(), Verdict::Retired);
+            };
             let verdict = lane.read(&self.image.region(), field, bytes);
-            if !watch.too_long() {
+            if watch.too_long() {
+                slow += 1;
+            } else if self.image.is_stale(begun) {
+                stale += 1;
+            } else {
                 return self.visitor.value(field.index(), verdict);
             }
         }
@@ -174,15 +211,34 @@ impl<V: Visitor> Scan<'_, V> {
         let region = &self.image.region();
         let fields = || members.iter().filter_map(|&index| self.image.good(index));
         let mut present = std::mem::take(&mut self.scratch.present);
-        for _ in 0..ATTEMPTS {
+        let (mut slow, mut stale) = (0, 0);
+        while slow < ATTEMPTS && stale < REUSES {
+            // They take and leave their room together.
+            let begun = fields().next().and_then(|field| self.image.begin(field));
+            let Some(begun) = begun else {
+                fields().for_each(|field| self.visitor.value(field.index(), Verdict::Retired));
+                self.scratch.present = present;
+                return;
+            };
             // Before the slot is read: a present value is then in the slot.
             present.clear();
             present.extend(fields().map(|field| lane.has(region, field)));
             let there = fields().zip(&present).find(|(_, present)| **present);
-            let Some((field, _)) = there else { break };
+            let Some((field, _)) = there else {
+                if self.image.is_stale(begun) {
+                    stale += 1;
+                    continue;
+                }
+                break;
+            };
             let bytes = self.scratch.bytes(field.slot_size() as usize);
             let slot = lane.read_slot(region, field, bytes);
             if watch.too_long() {
+                slow += 1;
+                continue;
+            }
+            if self.image.is_stale(begun) {
+                stale += 1;
                 continue;
             }
             for (field, present) in fields().zip(&present) {
@@ -208,8 +264,8 @@ impl<V: Visitor> Scan<'_, V> {
     pub(super) fn field(&mut self, lane: u32, field: &Field) {
         match self.image.claimed(lane) {
             Verdict::Consistent(lane) if field.slots() == 0 => {
-                let verdict = lane.read(&self.image.region(), field, &mut []);
-                self.visitor.value(field.index(), verdict);
+                let verdict = scalar(self.image, &lane, field);
+                self.visitor.value(field.index(), verdict.map(Value::from));
             }
             Verdict::Consistent(lane) => self.latched(&lane, field, &mut Watch::start()),
             other => self.visitor.value(field.index(), other.and_then(|_| Verdict::Absent)),
