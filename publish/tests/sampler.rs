@@ -4,8 +4,8 @@
 mod support;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mmstats::{Counter, FieldOptions, Gauge, Lane, Options, Publisher};
@@ -23,23 +23,34 @@ fn value(directory: &Path, label: &str) -> Option<OwnedValue> {
     totals(observer.files()).into_iter().find(|t| t.field.label == label)?.reading.value
 }
 
-/// Number of sampling threads; `None` where the system does not tell.
-fn threads() -> Option<usize> {
+/// The tests count the threads of the process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Number of threads that watch, and of threads that call callbacks; `None` where the system does
+/// not tell.
+fn threads() -> Option<[usize; 2]> {
     if !cfg!(target_os = "linux") {
         return None;
     }
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let named = |task: std::io::Result<std::fs::DirEntry>| {
-        std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
+    let count = |wanted: &str| {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let named = |task: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
+        };
+        tasks.filter_map(named).filter(|name| name.trim() == wanted).count()
     };
-    Some(tasks.filter_map(named).filter(|name| name.trim() == "mmstats-sample").count())
+    Some([count("mmstats-sample"), count("mmstats-call")])
 }
 
 #[test]
 fn sampled_thread_ends_with_publisher() {
+    let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let publisher = start(place.path());
-    assert!(threads().is_none_or(|n| n == 0), "no field, no thread");
+    assert!(threads().is_none_or(|n| n == [0, 0]), "no field, no thread");
     let (source, calls) = (Arc::new(AtomicU64::new(7)), Arc::new(AtomicU64::new(0)));
     let (from, called) = (Arc::clone(&source), Arc::clone(&calls));
     publisher
@@ -61,14 +72,165 @@ fn sampled_thread_ends_with_publisher() {
         })
         .unwrap();
     wait_until(|| publisher.sampling_panics() == 1 && total.load(Ordering::Relaxed) > 3);
-    assert!(threads().is_none_or(|n| n == 1));
+    assert!(threads().is_none_or(|n| n == [1, 1]));
     assert_eq!(publisher.sampling_panics(), 1);
-    assert_eq!(value(place.path(), "sys.sampling_panics"), Some(OwnedValue::Unsigned(1)));
+    let panics = || value(place.path(), "sys.sampling_panics");
+    wait_until(|| panics() == Some(OwnedValue::Unsigned(1)));
     let clone = publisher.clone();
     drop(publisher);
     let before = calls.load(Ordering::Relaxed);
     wait_until(|| calls.load(Ordering::Relaxed) > before + 2);
     drop(clone);
-    wait_until(|| threads().is_none_or(|n| n == 0));
+    wait_until(|| threads().is_none_or(|n| n == [0, 0]));
     assert_eq!(file_names(place.path()), [""; 0]);
+}
+
+/// A callback that adds one to a number at each call, and sets it.
+fn counting(publisher: &Publisher<Lane>, label: &str) -> Arc<AtomicU64> {
+    let calls = Arc::new(AtomicU64::new(0));
+    let called = Arc::clone(&calls);
+    let count = move |gauge: &Gauge<u64>| gauge.set(called.fetch_add(1, Ordering::Relaxed));
+    publisher.sampled(label, FieldOptions::new(), count).unwrap();
+    calls
+}
+
+#[test]
+fn callbacks_that_do_not_return_stop_only_themselves() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let publisher = start(place.path());
+    #[cfg(all(feature = "process", target_os = "linux"))] // from /proc
+    publisher.add_process_fields().unwrap();
+    let good: Vec<_> = (0..5).map(|n| counting(&publisher, &format!("good.{n}"))).collect();
+    let hang = Arc::new(AtomicBool::new(false));
+    for n in 0..3 {
+        let hang = Arc::clone(&hang);
+        let callback = move |gauge: &Gauge<u64>| {
+            while hang.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            gauge.set(n);
+        };
+        publisher.sampled(format!("bad.{n}"), FieldOptions::new(), callback).unwrap();
+    }
+    let bad = |n| value(place.path(), &format!("bad.{n}"));
+    wait_until(|| (0..3).all(|n| bad(n).is_some()));
+    hang.store(true, Ordering::Relaxed);
+    // Their values are withdrawn; their number and the age of their last answers are shown.
+    wait_until(|| (0..3).all(|n| bad(n).is_none()));
+    let late = || value(place.path(), "sys.sampling_late");
+    wait_until(|| late() == Some(OwnedValue::Unsigned(3)));
+    assert!(value(place.path(), "sys.sampled").is_some());
+    let before: Vec<_> = good.iter().map(|calls| calls.load(Ordering::Relaxed)).collect();
+    wait_until(|| {
+        good.iter().zip(&before).all(|(calls, before)| calls.load(Ordering::Relaxed) > before + 20)
+    });
+    #[cfg(all(feature = "process", target_os = "linux"))] // from /proc
+    assert!(value(place.path(), "process.memory.resident").is_some());
+    hang.store(false, Ordering::Relaxed);
+    wait_until(|| (0..3).all(|n| bad(n) == Some(OwnedValue::Unsigned(n))));
+    wait_until(|| late() == Some(OwnedValue::Unsigned(0)));
+    assert!(value(place.path(), "sys.sampled").is_none());
+    // Threads that were replaced have ended.
+    wait_until(|| threads().is_none_or(|n| n == [1, 1]));
+    drop(publisher);
+    wait_until(|| threads().is_none_or(|n| n == [0, 0]));
+}
+
+#[test]
+fn publisher_ends_while_a_callback_does_not_return() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let publisher = start(place.path());
+    let hang = Arc::new(AtomicBool::new(true));
+    let hangs = Arc::clone(&hang);
+    let callback = move |_: &Gauge<u64>| {
+        while hangs.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    publisher.sampled("bad", FieldOptions::new(), callback).unwrap();
+    wait_until(|| value(place.path(), "sys.sampling_late").is_some());
+    drop(publisher);
+    assert_eq!(file_names(place.path()), [""; 0]);
+    hang.store(false, Ordering::Relaxed);
+    wait_until(|| threads().is_none_or(|n| n == [0, 0]));
+}
+
+/// Panics when it is dropped, with a payload that does so too.
+struct Bomb(u32);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            std::panic::panic_any(Bomb(self.0 - 1));
+        }
+    }
+}
+
+#[test]
+fn callback_that_panics_with_any_payload_stops_only_itself() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let publisher = start(place.path());
+    let good = counting(&publisher, "good");
+    let mut calls = 0;
+    let captured = Bomb(2);
+    let callback = move |gauge: &Gauge<u64>| {
+        let _captured = &captured;
+        gauge.set(7);
+        calls += 1;
+        if calls > 2 {
+            std::panic::panic_any(Bomb(3));
+        }
+    };
+    publisher.sampled("bad", FieldOptions::new(), callback).unwrap();
+    publisher.sampled("text", FieldOptions::new(), |_: &Counter| panic!("on purpose")).unwrap();
+    wait_until(|| publisher.sampling_panics() == 2);
+    wait_until(|| value(place.path(), "bad").is_none());
+    let before = good.load(Ordering::Relaxed);
+    wait_until(|| good.load(Ordering::Relaxed) > before + 5);
+    assert!(value(place.path(), "sys.sampled").is_some());
+}
+
+#[cfg(target_os = "linux")] // /proc
+#[test]
+fn sampling_threads_block_signals() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let publisher = start(place.path());
+    let calls = counting(&publisher, "good");
+    wait_until(|| calls.load(Ordering::Relaxed) > 1);
+    let mut seen = 0;
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let task = task.unwrap().path();
+        let read = |name| std::fs::read_to_string(task.join(name)).unwrap_or_default();
+        if !read("comm").starts_with("mmstats-") {
+            continue;
+        }
+        let status = read("status");
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+        let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGALRM, libc::SIGCHLD] {
+            assert!(mask >> (signal - 1) & 1 == 1, "{signal}: {mask:x}");
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 2);
+}
+
+#[test]
+fn sample_every_is_clamped() {
+    let _alone = alone();
+    for interval in [Duration::MAX, Duration::ZERO] {
+        let place = tempfile::tempdir().unwrap();
+        let options = Options::new().directory(place.path()).sample_every(interval);
+        let publisher = options.start::<Lane>().unwrap();
+        let calls = counting(&publisher, "calls");
+        wait_until(|| calls.load(Ordering::Relaxed) > 0);
+        // A field that is added later is sampled at once.
+        let later = counting(&publisher, "later");
+        wait_until(|| later.load(Ordering::Relaxed) > 0);
+        assert!(interval > Duration::ZERO || calls.load(Ordering::Relaxed) < 10_000);
+    }
 }

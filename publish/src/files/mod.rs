@@ -337,6 +337,17 @@ impl Files {
         self.find_shared_lane(segment, true, Fallback::Always)
     }
 
+    /// The lane of a segment that the threads of the sampled fields share, among `lanes`. Without a
+    /// file it is in private memory.
+    pub(crate) fn sampled_lane(
+        self: &Arc<Self>,
+        lanes: &SharedLanes,
+        segment: usize,
+    ) -> Result<SharedLane, Error> {
+        let is_whole = |part| self.inventory.lock().is_whole(part);
+        lanes.find(segment, true, is_whole, || self.claim(segment, Fallback::Always))
+    }
+
     fn find_shared_lane(
         self: &Arc<Self>,
         segment: usize,

@@ -228,11 +228,17 @@ impl<S: Stats> Publisher<S> {
 
     /// Adds a field for a value that is kept elsewhere: `callback` is called with its handle at
     /// once, and then at the interval of [`Options::sample_every`](crate::Options::sample_every).
-    /// The first such field starts a thread for the callbacks, which ends with the publisher.
+    /// The first such field starts threads for the callbacks, which end with the publisher.
     ///
-    /// A callback that panics is not called again; the field `sys.sampling_panics` counts these. A
-    /// slow callback delays the others. A callback with a clone of the publisher keeps it open
-    /// until [`Publisher::close`]. A forked child has no such thread.
+    /// A callback that panics is not called again; the field `sys.sampling_panics` counts these. One
+    /// that does not return delays the others once, by an interval and at most 5 seconds; the field
+    /// `sys.sampling_late` counts these. In both cases the value is removed, if it is of a kind that
+    /// can be absent (a gauge, a text), after three intervals at the latest; `sys.sampled` with the
+    /// attribute `field` shows the age of the last answer.
+    ///
+    /// The handle is for one call: it is made before each. A callback with a clone of the publisher
+    /// keeps it open until [`Publisher::close`]. A forked child has no such threads, and they take
+    /// none of the program's signals.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -256,7 +262,7 @@ impl<S: Stats> Publisher<S> {
         &self,
         label: impl Into<String>,
         options: FieldOptions<H>,
-        callback: impl FnMut(&H) + Send + 'static,
+        mut callback: impl FnMut(&H) + Send + 'static,
     ) -> Result<Key<H>, Error> {
         if self.files.is_forked() {
             return Err(Error::Forked);
@@ -264,12 +270,33 @@ impl<S: Stats> Publisher<S> {
         if self.closer.sampler.is_mine() {
             return Err(Error::Reentrant);
         }
-        let key = self.add(label, options)?;
+        let answers = move |handle: &H| {
+            callback(handle);
+            true
+        };
+        self.add_sampled(label.into(), options, false, answers)
+    }
+
+    /// As [`Publisher::sampled`]. A callback that returns `false` has no value now. One of the
+    /// library's own does not wait for the others.
+    fn add_sampled<H: Field + 'static>(
+        &self,
+        label: String,
+        options: FieldOptions<H>,
+        is_own: bool,
+        callback: impl FnMut(&H) -> bool + Send + 'static,
+    ) -> Result<Key<H>, Error> {
+        let declaration = H::declaration(label.clone(), options.any);
+        let fields = declaration.count();
+        self.files.refuse_reentry()?;
+        let key = Key::new(self.files.add(declaration)?);
         let Closer { sampler, alive, .. } = &*self.closer;
-        sampler.add(&self.files, alive, key, callback).inspect_err(|_| {
-            // It would never have a value.
-            let _ = self.retire(key);
-        })?;
+        sampler.add(&self.files, alive, (key, label, fields), is_own, callback).inspect_err(
+            |_| {
+                // It would never have a value.
+                let _ = self.retire(key);
+            },
+        )?;
         Ok(key)
     }
 

@@ -217,10 +217,12 @@ impl Options {
         self
     }
 
-    /// Interval between calls of the callbacks of [`Publisher::sampled`]. Default: one second.
+    /// Interval between calls of the callbacks of [`Publisher::sampled`], from a millisecond to a
+    /// day: a shorter or longer one is taken as these. Default: one second.
     #[must_use]
     pub fn sample_every(mut self, interval: Duration) -> Self {
-        self.settings.sample_every = interval.max(Duration::from_millis(1));
+        let day = Duration::from_secs(86_400);
+        self.settings.sample_every = interval.clamp(Duration::from_millis(1), day);
         self
     }
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use mmstats_core::FieldId;
 
 /// The address of a field within a publisher: its segment, and its number there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Address {
     pub(crate) segment: u32,
     pub(crate) id: FieldId,
