@@ -14,7 +14,9 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use backend::directory::Directory;
-use backend::{ErrorKind, Removal, SweepOptions, is_locked, open, remove_if_dead, reopen, sweep};
+use backend::{
+    ErrorKind, Removal, SweepOptions, SweptProgram, is_locked, open, remove_if_dead, reopen, sweep,
+};
 use util::{child, child_path, published, say, wait_for_end};
 
 /// Locks the byte like the server of wine; `false` if another process holds it.
@@ -52,9 +54,15 @@ fn lock_of_wine_counts_as_a_writer() {
     assert!(opened.is_locked().unwrap());
     assert!(is_locked(&path).unwrap());
     assert!(matches!(remove_if_dead(&path, false).unwrap(), Removal::Live));
-    let options = SweepOptions { keep: 0, temporary_age: Duration::ZERO, dry_run: false };
-    let swept = sweep(&Directory::open(place.path()).unwrap(), &options, &|_| true).unwrap();
-    assert!(matches!(swept[0].removal, Removal::Live), "{swept:?}");
+    let options =
+        SweepOptions { keep: 0, temporary_age: Duration::ZERO, ..SweepOptions::default() };
+    let swept = sweep(
+        &Directory::open(place.path()).unwrap(),
+        &options,
+        Some(&|_, _| Some(SweptProgram::default())),
+    )
+    .unwrap();
+    assert!(matches!(swept.files[0].removal, Removal::Live), "{swept:?}");
     assert_eq!(reopen(&path).unwrap_err().kind(), ErrorKind::Locked);
     process.kill();
     drop(reopen(&path).unwrap());

@@ -230,16 +230,27 @@ macro_rules! docs {
         If it is not a regular file, may not be read, or the file system has no locks.
     "};
     (sweep) => {"
-        Removes dead files of this user from a directory, and abandoned temporary files.
+        Removes dead programs of this user from a directory, and abandoned temporary files.
 
-        Examines files named `*.mmst` for which `is_candidate` is true, and temporary files. The
-        newest dead files are kept: see [`SweepOptions::keep`](crate::SweepOptions::keep). Returns
-        the result for each file examined.
+        Looks at temporary files and, with `identify`, at files named `*.mmst`. Those of other users and
+        of living writers are passed over by type, owner and lock; `identify` is called for the others.
+        Of each command the programs that died last are kept, all files of a program or none: see
+        [`SweepOptions`](crate::SweepOptions). Returns the result for each file that was looked at.
 
         # Errors
 
         If the directory cannot be read. A file that cannot be removed is a
         [`Removal::Failed`](crate::Removal::Failed); on Windows that includes mapped files.
+    "};
+    (open_in) => {"
+        As [`open`], for a file of an open directory.
+
+        # Errors
+
+        As [`open`].
+    "};
+    (NewFile::directory) => {"
+        The directory of the file.
     "};
     (remove_if_dead) => {"
         Removes a file of any name if its writer is dead and it belongs to this user.

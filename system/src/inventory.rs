@@ -11,13 +11,14 @@
 macro_rules! inventory {
     ($system:ident) => {
         pub use $crate::{
-            Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, Judged, NameError,
-            Removal, Result, Standing, SweepOptions, Swept, ledger, name,
+            Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, Identify, Judged,
+            NameError, Removal, Result, Standing, Sweep, SweepOptions, Swept, SweptProgram, ledger,
+            name,
         };
 
         pub use $system::{
             Mapping, NewFile, ObservedFile, ObservedMapping, OwnedFile, Unpublished, create, info,
-            is_locked, next_data, open, private, read_all, read_start, remove_if_dead,
+            is_locked, next_data, open, open_in, private, read_all, read_start, remove_if_dead,
             remove_judged, reopen, sweep,
         };
 
@@ -78,6 +79,7 @@ macro_rules! signatures {
             let _: fn(&NewFile) -> &Arc<Mapping> = NewFile::mapping;
             let _: fn(&NewFile) -> &Path = NewFile::path;
             let _: fn(&mut NewFile, &str) -> Result<()> = NewFile::set_name;
+            let _: fn(&NewFile) -> &Directory = NewFile::directory;
             let _: fn(NewFile) -> Publication = NewFile::publish;
             let _: fn(NewFile, &OwnedFile) -> Publication = NewFile::publish_over;
             let _: fn(&Path) -> Result<OwnedFile> = reopen;
@@ -102,8 +104,12 @@ macro_rules! signatures {
             let _: fn(&std::fs::File, u64) -> Option<u64> = next_data;
             let _: fn(&Path) -> Result<FileInfo> = info;
             let _: fn(&Path) -> Result<bool> = is_locked;
-            let _: fn(&Directory, &SweepOptions, &dyn Fn(&OsStr) -> bool) -> Result<Vec<Swept>> =
-                sweep;
+            let _: for<'a> fn(
+                &Directory,
+                &SweepOptions,
+                Option<&'a Identify<'a>>,
+            ) -> Result<Sweep> = sweep;
+            let _: fn(&Directory, &OsStr) -> Result<ObservedFile> = open_in;
             let _: fn(&Path, bool) -> Result<Removal> = remove_if_dead;
             let _: fn(&Directory, &OsStr, &Judged, bool) -> Removal = remove_judged;
 

@@ -10,6 +10,7 @@ pub mod ledger;
 mod lock;
 pub mod name;
 mod name_rules;
+mod post_mortems;
 mod process;
 mod size;
 pub mod stub;
@@ -24,7 +25,11 @@ pub use error::{Error, ErrorKind, Result, USE_DIRECTORY, Unpublished};
 pub use file::{Access, FileId, FileInfo, FileType, Standing};
 pub use lock::wait_for_lock;
 pub use name_rules::NameError;
+pub use post_mortems::{DeadProgram, kept_programs};
 pub use process::Facts;
 pub use size::image_size;
-pub use sweep::{Judged, Removal, SweepOptions, Sweeper, Swept, split_path, sweep_names};
+pub use sweep::{
+    Identify, Judged, Removal, Sweep, SweepOptions, Sweeper, Swept, SweptProgram, split_path,
+    sweep_names,
+};
 pub use variables::DIRECTORY as VARIABLE;

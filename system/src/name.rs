@@ -83,6 +83,28 @@ pub fn part_name(name: &str, part: u32) -> Result<String> {
     Ok(name)
 }
 
+/// The part of a name that all files of a program have, by the rule of [`part_name`].
+///
+/// ```
+/// use mmstats_system::name::without_part;
+/// assert_eq!(without_part("web-17.2.mmst".as_ref()), "web-17");
+/// assert_eq!(without_part("web-17.mmst".as_ref()), "web-17");
+/// ```
+#[must_use]
+pub fn without_part(name: &OsStr) -> &OsStr {
+    let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)) else { return name };
+    match stem.rsplit_once('.') {
+        Some((first, part))
+            if !first.is_empty()
+                && !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            first.as_ref()
+        }
+        _ => stem.as_ref(),
+    }
+}
+
 /// Whether `name` is that of a published file: it ends in `.mmst` and has no leading dot.
 #[must_use]
 pub fn is_published(name: &OsStr) -> bool {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::docs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{Access, FileInfo, Standing};
-use crate::sweep::{Judged, Removal, SweepOptions, Swept};
+use crate::sweep::{Identify, Judged, Removal, Sweep, SweepOptions};
 
 pub use mmstats_core::{NoMemory as Mapping, NoMemory as ObservedMapping};
 
@@ -35,6 +35,12 @@ impl NewFile {
     #[doc = docs!(NewFile::path)]
     #[must_use]
     pub fn path(&self) -> &Path {
+        match self.0 {}
+    }
+
+    #[doc = docs!(NewFile::directory)]
+    #[must_use]
+    pub const fn directory(&self) -> &directory::Directory {
         match self.0 {}
     }
 
@@ -160,6 +166,11 @@ pub fn open(path: &Path) -> Result<ObservedFile> {
     unsupported("open", path)
 }
 
+#[doc = docs!(open_in)]
+pub fn open_in(directory: &directory::Directory, name: &OsStr) -> Result<ObservedFile> {
+    unsupported("open", &directory.path().join(name))
+}
+
 #[doc = docs!(read_all)]
 pub fn read_all(path: &Path, _max: u32) -> Result<(FileInfo, Vec<u8>)> {
     unsupported("read", path)
@@ -190,8 +201,8 @@ pub fn is_locked(path: &Path) -> Result<bool> {
 pub fn sweep(
     directory: &directory::Directory,
     _options: &SweepOptions,
-    _is_candidate: &dyn Fn(&OsStr) -> bool,
-) -> Result<Vec<Swept>> {
+    _identify: Option<&Identify<'_>>,
+) -> Result<Sweep> {
     unsupported("sweep", directory.path())
 }
 

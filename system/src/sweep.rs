@@ -1,33 +1,58 @@
 //! Sweeping: the files that it removes, over the answers of a backend.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::Error;
 use crate::file::{FileId, FileType};
 use crate::name;
+use crate::post_mortems::{DeadProgram, kept_programs};
 
 /// Options of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SweepOptions {
-    /// Number of dead files to keep: those modified last. Counts files, not instances.
-    ///
-    /// Files modified in the future, before the clock was set back, are counted apart: as many of
-    /// them are kept besides, so that they do not displace newer ones.
+    /// Number of dead programs of each command to keep: those that died last, by the rule of
+    /// [`kept_programs`](crate::kept_programs).
     pub keep: usize,
     /// Age from which an abandoned temporary file is removed.
     pub temporary_age: Duration,
     /// Report only, remove nothing.
     pub dry_run: bool,
+    /// Longest time for reading the names of the directory, and again for looking at its files. What
+    /// was not looked at is left to the next sweep, which begins with another file. Names at the end
+    /// of a directory that is too large to be read in time are not reached.
+    pub time: Duration,
 }
 
 impl Default for SweepOptions {
-    /// Keeps 8 dead files, removes abandoned temporary files after a minute.
+    /// Keeps 8 dead programs of each command, removes abandoned temporary files after a minute, takes
+    /// at most 0.1 s for each part.
     fn default() -> Self {
-        Self { keep: 8, temporary_age: Duration::from_secs(60), dry_run: false }
+        Self {
+            keep: 8,
+            temporary_age: Duration::from_secs(60),
+            dry_run: false,
+            time: Duration::from_millis(100),
+        }
     }
 }
+
+/// The program of a dead file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SweptProgram {
+    /// Identity that all its files have. Without one a file is a program of its own.
+    pub instance: Option<[u8; 16]>,
+    /// Name of the program.
+    pub command: Option<String>,
+    /// Number of its files, if this is part 0 and says it.
+    pub parts: Option<u32>,
+}
+
+/// The program of a dead published file, by its name and identity; `None` for a file that stays. The
+/// file that has the name by now may have another identity.
+pub type Identify<'a> = dyn Fn(&OsStr, FileId) -> Option<SweptProgram> + 'a;
 
 /// Result of a sweep for one file.
 #[derive(Debug)]
@@ -37,7 +62,8 @@ pub enum Removal {
     Removed,
     /// Dead; a sweep that is not a dry run removes it.
     WouldRemove,
-    /// Dead, but one of the newest, which are kept.
+    /// Dead, but one of the newest, which are kept; or another file of its program must stay, or was
+    /// not looked at.
     Kept,
     /// Its writer lives.
     Live,
@@ -65,6 +91,15 @@ pub struct Swept {
     pub removal: Removal,
 }
 
+/// Result of a sweep.
+#[derive(Debug)]
+pub struct Sweep {
+    /// The files that were looked at.
+    pub files: Vec<Swept>,
+    /// Whether all files were looked at, in the time that there was.
+    pub is_complete: bool,
+}
+
 /// A file as it was judged: only this one is removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
@@ -78,18 +113,15 @@ pub struct Judged {
 
 /// Operations of a backend that a sweep needs.
 pub trait Sweeper {
-    /// Identity of a file, which distinguishes it from a later one of the same name.
-    type Id;
-
     /// Modification time and identity of a dead file of this user.
     ///
     /// # Errors
     ///
     /// Why the file must stay.
-    fn judge(&self, name: &OsStr, path: &Path) -> Result<(SystemTime, Self::Id), Removal>;
+    fn judge(&self, name: &OsStr, path: &Path) -> Result<(SystemTime, FileId), Removal>;
 
     /// Removes the file `id`, if `name` still refers to it and it is still dead.
-    fn remove(&self, name: &OsStr, path: &Path, id: Self::Id) -> Removal;
+    fn remove(&self, name: &OsStr, path: &Path, id: FileId) -> Removal;
 
     /// Removes a dead file of this user; a dry run only reports it.
     fn remove_if_dead(&self, name: &OsStr, path: &Path, dry_run: bool) -> Removal {
@@ -101,46 +133,135 @@ pub trait Sweeper {
     }
 }
 
-/// Sweeps the files `names` of a directory: temporary files, and published ones for which
-/// `is_candidate` is true. [`SweepOptions`] says which are kept.
+/// Sweeps the files `names` of a directory: temporary files, and with `identify` published ones.
+/// [`SweepOptions`] says which are kept.
+///
+/// All files of a program are removed, or none.
 pub fn sweep_names<S: Sweeper>(
     sweeper: &S,
     directory: &Path,
-    names: impl IntoIterator<Item = OsString>,
+    names: impl Iterator<Item = OsString>,
     options: &SweepOptions,
-    is_candidate: &dyn Fn(&OsStr) -> bool,
-) -> Vec<Swept> {
-    let (mut swept, mut dead) = (Vec::new(), Vec::new());
-    let remove = |name: &OsStr, path: &PathBuf, id| {
-        if options.dry_run { Removal::WouldRemove } else { sweeper.remove(name, path, id) }
-    };
-    for name in names {
-        let temporary = name::is_temporary(&name);
-        let candidate = temporary || (name::is_published(&name) && is_candidate(&name));
-        if !candidate {
-            continue;
+    identify: Option<&Identify<'_>>,
+) -> Sweep {
+    let mut files = Vec::new();
+    let (mut candidates, mut is_complete) = candidates(names, options, identify.is_some());
+    let deadline = Instant::now().checked_add(options.time);
+    // Elsewhere each time, so that files of others in front of ours do not hide them for ever.
+    let count = candidates.len();
+    let nanoseconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    candidates.rotate_left(nanoseconds.subsec_nanos() as usize % count.max(1));
+
+    let (mut dead, mut held) = (Vec::new(), BTreeSet::new());
+    for (at, name) in candidates.into_iter().enumerate() {
+        // Looking at the clock takes time too.
+        if at % 16 == 15 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            is_complete = false;
+            break;
         }
         let path = directory.join(&name);
-        let removal = match sweeper.judge(&name, &path) {
-            Err(removal) => removal,
-            Ok((modified, _)) if temporary && !is_old(modified, options) => Removal::TooYoung,
-            Ok((_, id)) if temporary => remove(&name, &path, id),
-            Ok((modified, id)) => {
-                dead.push((modified, id, name, path));
-                continue;
+        let judged = sweeper.judge(&name, &path);
+        let removal = if name::is_temporary(&name) {
+            match judged {
+                Err(removal) => removal,
+                Ok((modified, _)) if !is_old(modified, options) => Removal::TooYoung,
+                Ok(_) if options.dry_run => Removal::WouldRemove,
+                Ok((_, id)) => sweeper.remove(&name, &path, id),
+            }
+        } else {
+            match judged {
+                Ok((modified, id)) => {
+                    let program = identify.and_then(|identify| identify(&name, id));
+                    let Some(program) = program else { continue };
+                    dead.push(DeadFile { name, path, id, modified, program });
+                    continue;
+                }
+                Err(removal) => {
+                    if matches!(removal, Removal::Live | Removal::Failed(_)) {
+                        held.insert(name::without_part(&name).to_owned());
+                    }
+                    removal
+                }
             }
         };
-        swept.push(Swept { path, removal });
+        files.push(Swept { path, removal });
     }
-    // By name where times are equal, so that concurrent sweepers keep the same files.
-    dead.sort_by(|(a, _, a_name, _), (b, _, b_name, _)| b.cmp(a).then_with(|| a_name.cmp(b_name)));
-    // Files of the future come first and are counted apart.
-    let now = SystemTime::now();
-    let future = dead.partition_point(|(modified, ..)| *modified > now);
-    for (at, (_, id, name, path)) in dead.into_iter().enumerate() {
-        let rank = if at < future { at } else { at - future };
-        let removal = if rank < options.keep { Removal::Kept } else { remove(&name, &path, id) };
-        swept.push(Swept { path, removal });
+    files.extend(remove_programs(sweeper, dead, &held, is_complete, options));
+    Sweep { files, is_complete }
+}
+
+/// The names of files to look at, and whether all names were read.
+fn candidates(
+    names: impl Iterator<Item = OsString>,
+    options: &SweepOptions,
+    published: bool,
+) -> (Vec<OsString>, bool) {
+    let deadline = Instant::now().checked_add(options.time);
+    let mut found = Vec::new();
+    for (at, name) in names.enumerate() {
+        if at % 1024 == 1023 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return (found, false);
+        }
+        if name::is_temporary(&name) || (published && name::is_published(&name)) {
+            found.push(name);
+        }
+    }
+    (found, true)
+}
+
+/// A dead published file.
+struct DeadFile {
+    name: OsString,
+    path: PathBuf,
+    id: FileId,
+    modified: SystemTime,
+    program: SweptProgram,
+}
+
+/// Removes the programs that are not kept.
+fn remove_programs<S: Sweeper>(
+    sweeper: &S,
+    mut files: Vec<DeadFile>,
+    held: &BTreeSet<OsString>,
+    is_complete: bool,
+    options: &SweepOptions,
+) -> Vec<Swept> {
+    // Part 0 is removed last: without it nobody would know how many others there were.
+    files.sort_by(|a, b| {
+        let key = |file: &DeadFile| (file.program.instance, file.program.parts.is_some());
+        key(a).cmp(&key(b)).then_with(|| b.name.cmp(&a.name))
+    });
+    let programs: Vec<&[DeadFile]> = files
+        .chunk_by(|a, b| a.program.instance.is_some() && a.program.instance == b.program.instance)
+        .collect();
+    // A program that dies releases its locks one after the other; a part may not be readable, or not
+    // have been looked at.
+    let is_whole = |program: &[DeadFile]| {
+        let parts = program.iter().find_map(|file| file.program.parts);
+        let is_counted = parts.is_some_and(|parts| parts as usize <= program.len());
+        let is_held = || program.iter().any(|file| held.contains(name::without_part(&file.name)));
+        is_counted || (is_complete && !is_held())
+    };
+    let dead: Vec<_> = programs
+        .iter()
+        .map(|program| DeadProgram {
+            command: program.iter().find_map(|file| file.program.command.as_deref()),
+            died: program.iter().map(|file| file.modified).max().unwrap_or(SystemTime::UNIX_EPOCH),
+            name: program.iter().map(|file| &*file.name).min().unwrap_or_default(),
+        })
+        .collect();
+    let kept = kept_programs(&dead, options.keep, None);
+    let mut swept = Vec::new();
+    for (program, kept) in programs.into_iter().zip(kept) {
+        let stays = kept || !is_whole(program);
+        for file in program {
+            let removal = match (stays, options.dry_run) {
+                (true, _) => Removal::Kept,
+                (false, true) => Removal::WouldRemove,
+                (false, false) => sweeper.remove(&file.name, &file.path, file.id),
+            };
+            swept.push(Swept { path: file.path.clone(), removal });
+        }
     }
     swept
 }

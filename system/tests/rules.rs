@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use mmstats_system::name::{is_published, is_temporary, temporary};
 use mmstats_system::{
-    Error, ErrorKind, FileType, NameError, Removal, SweepOptions, Sweeper, USE_DIRECTORY,
-    split_path, sweep_names,
+    Error, ErrorKind, FileId, FileType, NameError, Removal, SweepOptions, Sweeper, SweptProgram,
+    USE_DIRECTORY, split_path, sweep_names,
 };
 
 #[test]
@@ -150,9 +150,7 @@ fn error_of_untrusted_directory_has_advice() {
 struct Dead(RefCell<Vec<String>>);
 
 impl Sweeper for Dead {
-    type Id = String;
-
-    fn judge(&self, name: &OsStr, path: &Path) -> Result<(SystemTime, String), Removal> {
+    fn judge(&self, name: &OsStr, path: &Path) -> Result<(SystemTime, FileId), Removal> {
         let name = name.to_str().unwrap();
         assert_eq!(path, Path::new("/x").join(name));
         let seconds = name.trim_start_matches('.').split('.').next().unwrap();
@@ -160,25 +158,30 @@ impl Sweeper for Dead {
         let apart = Duration::from_secs(seconds.unsigned_abs());
         let now = SystemTime::now();
         let modified = if seconds < 0 { now - apart } else { now + apart };
-        Ok((modified, name.to_owned()))
+        Ok((modified, FileId { device: 0, index: seconds.cast_unsigned() }))
     }
 
-    fn remove(&self, name: &OsStr, _: &Path, id: String) -> Removal {
-        assert_eq!(name, id.as_str());
-        self.0.borrow_mut().push(id);
+    fn remove(&self, name: &OsStr, path: &Path, id: FileId) -> Removal {
+        assert_eq!(self.judge(name, path).unwrap().1, id);
+        self.0.borrow_mut().push(name.to_str().unwrap().to_owned());
         Removal::Removed
     }
 }
 
-/// Sweeps these names; returns those removed.
+/// Sweeps these names; returns those removed, sorted.
 fn swept(names: &[&str], options: &SweepOptions) -> Vec<String> {
     let dead = Dead(RefCell::default());
     let names = names.iter().map(OsString::from);
-    let swept = sweep_names(&dead, Path::new("/x"), names, options, &|name| name != "-9.mmst");
-    let removed = swept.iter().filter(|swept| matches!(swept.removal, Removal::Removed));
-    let removed: Vec<String> =
-        removed.map(|swept| swept.path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
-    assert_eq!(removed, dead.0.into_inner(), "reported and removed files differ");
+    let identify = |name: &OsStr, _: FileId| (name != "-9.mmst").then(SweptProgram::default);
+    let swept = sweep_names(&dead, Path::new("/x"), names, options, Some(&identify));
+    assert!(swept.is_complete);
+    let removed = swept.files.iter().filter(|swept| matches!(swept.removal, Removal::Removed));
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let (mut reported, mut removed) =
+        (removed.map(|swept| name(&swept.path)).collect::<Vec<_>>(), dead.0.into_inner());
+    reported.sort();
+    removed.sort();
+    assert_eq!(reported, removed, "reported and removed files differ");
     removed
 }
 
@@ -196,10 +199,10 @@ fn sweep_names_keeps_newest_and_counts_future_apart() {
         "-4.txt",
     ];
     let keeping = |keep| swept(&names, &SweepOptions { keep, ..SweepOptions::default() });
-    let all = ["900.mmst", "800.mmst", "700.mmst", "-1.mmst", "-3.mmst", "-5.mmst"];
+    let all = ["-1.mmst", "-3.mmst", "-5.mmst", "700.mmst", "800.mmst", "900.mmst"];
     assert_eq!(keeping(0), all);
-    assert_eq!(keeping(1), ["800.mmst", "700.mmst", "-3.mmst", "-5.mmst"]);
-    assert_eq!(keeping(2), ["700.mmst", "-5.mmst"]);
+    assert_eq!(keeping(1), ["-3.mmst", "-5.mmst", "700.mmst", "800.mmst"]);
+    assert_eq!(keeping(2), ["-5.mmst", "700.mmst"]);
     assert_eq!(keeping(3), [""; 0]);
     let dry = SweepOptions { keep: 0, dry_run: true, ..SweepOptions::default() };
     assert_eq!(swept(&names, &dry), [""; 0]);
@@ -212,7 +215,9 @@ fn sweep_names_removes_old_temporary_files() {
     let names = [-3600, -61, -5, 5, 61, 3600].map(name);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let gone = swept(&names, &SweepOptions { keep: 9, ..SweepOptions::default() });
-    assert_eq!(gone, [names[0], names[1], names[4], names[5]]);
+    let mut old = [names[0], names[1], names[4], names[5]];
+    old.sort_unstable();
+    assert_eq!(gone, old);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod util;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -11,7 +12,8 @@ use util::{names, new_file, published, symlink};
 
 use crate::backend::directory::Directory;
 use crate::backend::{
-    FileType, Judged, Removal, SweepOptions, info, remove_if_dead, remove_judged, reopen, sweep,
+    FileId, FileType, Identify, Judged, Removal, SweepOptions, SweptProgram, info, remove_if_dead,
+    remove_judged, reopen, sweep,
 };
 
 fn dead(place: &Path, name: &str, age: u64) {
@@ -22,8 +24,18 @@ fn dead(place: &Path, name: &str, age: u64) {
 }
 
 fn sweep_all(place: &Path, options: &SweepOptions) -> BTreeMap<String, Removal> {
-    sweep(&Directory::open(place).unwrap(), options, &|_| true)
-        .unwrap()
+    by_program(place, options, &|_, _| Some(SweptProgram::default()))
+}
+
+fn by_program(
+    place: &Path,
+    options: &SweepOptions,
+    identify: &Identify<'_>,
+) -> BTreeMap<String, Removal> {
+    let swept = sweep(&Directory::open(place).unwrap(), options, Some(identify)).unwrap();
+    assert!(swept.is_complete);
+    swept
+        .files
         .into_iter()
         .map(|swept| {
             let name = swept.path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -33,8 +45,12 @@ fn sweep_all(place: &Path, options: &SweepOptions) -> BTreeMap<String, Removal> 
         .collect()
 }
 
-const NONE: SweepOptions =
-    SweepOptions { keep: 0, temporary_age: Duration::from_secs(60), dry_run: false };
+const NONE: SweepOptions = SweepOptions {
+    keep: 0,
+    temporary_age: Duration::from_secs(60),
+    dry_run: false,
+    time: Duration::MAX,
+};
 
 #[test]
 fn sweep_keeps_newest_post_mortems() {
@@ -158,8 +174,10 @@ fn sweep_examines_regular_candidates_only() {
     }
     left.sort_unstable();
     let directory = Directory::open(place.path()).unwrap();
-    let swept = sweep(&directory, &NONE, &|name| name != "yours.mmst").unwrap();
+    let identify = |name: &OsStr, _: FileId| (name != "yours.mmst").then(SweptProgram::default);
+    let swept = sweep(&directory, &NONE, Some(&identify)).unwrap();
     let mut stayed: Vec<_> = swept
+        .files
         .into_iter()
         .filter_map(|swept| match swept.removal {
             Removal::NotRegular(kind) => Some((swept.path, kind)),
@@ -263,4 +281,139 @@ fn sweep_of_ten_thousand_files_takes_less_than_ten_seconds() {
     assert_eq!(swept.len(), count);
     assert_eq!(names(place.path()).len(), 10);
     assert!(started.elapsed() < Duration::from_secs(10) || util::is_wine());
+}
+
+/// The program that the name of a file says: `COMMAND-INSTANCE[.PART].mmst`, with `parts` in part 0.
+fn named(name: &OsStr, parts: Option<u32>) -> Option<SweptProgram> {
+    let text = name.to_str()?.strip_suffix(".mmst")?;
+    let (first, part) = text.split_once('.').unwrap_or((text, "0"));
+    let (command, instance) = first.split_once('-')?;
+    Some(SweptProgram {
+        instance: Some([instance.parse().ok()?; 16]),
+        command: Some(command.to_owned()),
+        parts: parts.filter(|_| part == "0"),
+    })
+}
+
+#[test]
+fn sweep_keeps_or_removes_all_files_of_a_program() {
+    for parts in [None, Some(9)] {
+        let place = tempfile::tempdir().unwrap();
+        for (instance, age) in [(1, 300), (2, 200), (3, 100)] {
+            dead(place.path(), &format!("web-{instance}.mmst"), age);
+            for part in 1..9 {
+                // Modification times of the parts of different programs overlap.
+                dead(place.path(), &format!("web-{instance}.{part}.mmst"), age + part * 50);
+            }
+        }
+        let options = SweepOptions { keep: 2, ..NONE };
+        let swept = by_program(place.path(), &options, &|name, _| named(name, parts));
+        assert_eq!(swept.len(), 27);
+        let left = names(place.path());
+        assert_eq!(left.len(), 18);
+        assert!(left.iter().all(|name| !name.starts_with("web-1")), "{left:?}");
+    }
+}
+
+#[test]
+fn sweep_beside_a_crash_loop_keeps_other_commands() {
+    let place = tempfile::tempdir().unwrap();
+    dead(place.path(), "service-200.mmst", 1_000_000);
+    dead(place.path(), "service-200.1.mmst", 1_000_000);
+    for instance in 0..50 {
+        dead(place.path(), &format!("loop-{instance}.mmst"), instance);
+    }
+    let options = SweepOptions { keep: 8, ..NONE };
+    by_program(place.path(), &options, &|name, _| named(name, None));
+    let left = names(place.path());
+    assert_eq!(left.len(), 10, "{left:?}");
+    assert!(left.contains(&"service-200.1.mmst".to_owned()), "{left:?}");
+}
+
+/// A program that dies releases its locks one after the other.
+#[test]
+fn sweep_leaves_program_with_a_living_part() {
+    let place = tempfile::tempdir().unwrap();
+    let alive = published(place.path(), "web-1.1.mmst", 64);
+    for name in ["web-1.mmst", "web-1.2.mmst", "web-2.mmst"] {
+        dead(place.path(), name, 100);
+    }
+    let sweep = || by_program(place.path(), &NONE, &|name, _| named(name, None));
+    let swept = sweep();
+    assert!(matches!(swept["web-1.1.mmst"], Removal::Live), "{swept:?}");
+    assert!(matches!(swept["web-1.2.mmst"], Removal::Kept), "{swept:?}");
+    assert_eq!(names(place.path()), ["web-1.1.mmst", "web-1.2.mmst", "web-1.mmst"]);
+    drop(alive);
+    sweep();
+    assert!(names(place.path()).is_empty());
+}
+
+#[test]
+fn sweep_without_time_for_all_files_removes_whole_programs_only() {
+    let place = tempfile::tempdir().unwrap();
+    for instance in 0..120 {
+        for part in ["", ".1"] {
+            dead(place.path(), &format!("web-{instance}{part}.mmst"), 100);
+        }
+    }
+    let directory = Directory::open(place.path()).unwrap();
+    let slow = |name: &OsStr, _: FileId| {
+        std::thread::sleep(Duration::from_micros(100));
+        named(name, Some(2))
+    };
+    let options = SweepOptions { time: Duration::from_millis(10), ..NONE };
+    let swept = sweep(&directory, &options, Some(&slow)).unwrap();
+    assert!(!swept.is_complete);
+    let left = names(place.path());
+    let whole = |name: &String| {
+        let other = match name.strip_suffix(".1.mmst") {
+            Some(first) => format!("{first}.mmst"),
+            None => name.replace(".mmst", ".1.mmst"),
+        };
+        left.contains(&other)
+    };
+    assert!(left.len() >= 110 && left.iter().all(whole), "{left:?}");
+    // The later ones begin elsewhere.
+    for _ in 0..200 {
+        if names(place.path()).len() < 100 {
+            return;
+        }
+        let _ = sweep(
+            &directory,
+            &SweepOptions { time: Duration::from_millis(40), ..options },
+            Some(&slow),
+        );
+    }
+    panic!("{} files left", names(place.path()).len());
+}
+
+#[cfg(unix)] // Windows cannot change the owner
+#[test]
+fn sweep_of_many_foreign_files_ends_in_time() {
+    if !util::is_root() {
+        util::skip("only root can make a file of another user");
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let first = place.path().join("0.mmst");
+    fs::write(&first, "theirs").unwrap();
+    std::os::unix::fs::chown(&first, Some(12_345), None).unwrap();
+    for at in 1..20_000 {
+        fs::hard_link(&first, place.path().join(format!("{at}.mmst"))).unwrap();
+    }
+    dead(place.path(), "mine-1.mmst", 100);
+    let directory = Directory::open(place.path()).unwrap();
+    // Enough to read the names, not enough to look at all files.
+    let limit = Duration::from_millis(100);
+    let options = SweepOptions { time: limit, ..NONE };
+    let identify = |name: &OsStr, _: FileId| named(name, Some(1));
+    let mut sweeps = 0;
+    while place.path().join("mine-1.mmst").exists() {
+        let started = std::time::Instant::now();
+        sweep(&directory, &options, Some(&identify)).unwrap();
+        assert!(started.elapsed() < limit * 10, "{:?}", started.elapsed());
+        sweeps += 1;
+        assert!(sweeps < 100, "never reached");
+    }
+    eprintln!("removed by sweep {sweeps}");
 }

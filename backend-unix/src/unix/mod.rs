@@ -21,6 +21,8 @@ pub(crate) mod thread;
 
 pub use mapping::{Mapping, ObservedMapping, private};
 pub use new_file::{NewFile, Unpublished, create};
-pub use observed_file::{ObservedFile, info, is_locked, next_data, open, read_all, read_start};
+pub use observed_file::{
+    ObservedFile, info, is_locked, next_data, open, open_in, read_all, read_start,
+};
 pub use owned_file::{OwnedFile, reopen};
 pub use sweep::{remove_if_dead, remove_judged, sweep};

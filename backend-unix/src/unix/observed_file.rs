@@ -1,5 +1,6 @@
 //! A file on the side of an observer: regular, read-only, judged by its lock.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -9,7 +10,7 @@ use mmstats_system::{docs, image_size};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
-use super::directory::is_in_memory;
+use super::directory::{Directory, is_in_memory};
 use super::mapping::{Mapping, ObservedMapping, private};
 use super::os_error::failed;
 use super::stat::{file_id, file_info, file_size, file_type};
@@ -29,7 +30,16 @@ pub struct ObservedFile {
 
 #[doc = docs!(open)]
 pub fn open(path: &Path) -> Result<ObservedFile> {
-    let (fd, stat) = open_regular(path)?;
+    map(open_regular(path)?, path)
+}
+
+#[doc = docs!(open_in)]
+pub fn open_in(directory: &Directory, name: &OsStr) -> Result<ObservedFile> {
+    let path = directory.path().join(name);
+    map(open_regular_in(directory.fd(), name.as_ref(), &path)?, &path)
+}
+
+fn map((fd, stat): (OwnedFd, Stat), path: &Path) -> Result<ObservedFile> {
     let len = image_size(OPEN, path, file_size(&stat))?;
     fault_handler::install()?;
     let snapshot = is_sparse_in_memory(&fd, &stat);
@@ -204,9 +214,15 @@ impl ObservedFile {
 
 /// Opens a regular file for reading; follows no link.
 pub(super) fn open_regular(path: &Path) -> Result<(OwnedFd, Stat)> {
-    check_path(OPEN, path)?;
+    open_regular_in(CWD, path, path)
+}
+
+/// The same for the file `name` in an open directory; `path` is for errors.
+fn open_regular_in(directory: BorrowedFd<'_>, name: &Path, path: &Path) -> Result<(OwnedFd, Stat)> {
+    check_name(OPEN, directory, name, path)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed(OPEN, path))?;
+    let fd =
+        rustix::fs::openat(directory, name, flags, Mode::empty()).map_err(failed(OPEN, path))?;
     let stat = rustix::fs::fstat(&fd).map_err(failed(OPEN, path))?;
     check_type(OPEN, path, &stat)?;
     Ok((fd, stat))
@@ -215,7 +231,16 @@ pub(super) fn open_regular(path: &Path) -> Result<(OwnedFd, Stat)> {
 /// Checks that `path` is that of a regular file, without opening it: opening a device may have
 /// effects.
 pub(super) fn check_path(operation: &'static str, path: &Path) -> Result<()> {
-    let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
+    check_name(operation, CWD, path, path)
+}
+
+fn check_name(
+    operation: &'static str,
+    directory: BorrowedFd<'_>,
+    name: &Path,
+    path: &Path,
+) -> Result<()> {
+    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(failed(operation, path))?;
     check_type(operation, path, &stat)
 }

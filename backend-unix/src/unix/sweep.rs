@@ -20,20 +20,24 @@ use super::observed_file::read_at_start;
 use super::os_error::failed;
 use super::random::random_number;
 use super::stat::{file_id, file_type, modified};
-use crate::{Error, ErrorKind, FileId, FileType, Judged, Removal, Result, SweepOptions, Swept};
+use crate::{
+    Error, ErrorKind, FileId, FileType, Identify, Judged, Removal, Result, Sweep, SweepOptions,
+};
 
 #[doc = docs!(sweep)]
 pub fn sweep(
     directory: &Directory,
     options: &SweepOptions,
-    is_candidate: &dyn Fn(&OsStr) -> bool,
-) -> Result<Vec<Swept>> {
+    identify: Option<&Identify<'_>>,
+) -> Result<Sweep> {
     let entries = Dir::read_from(directory.fd()).map_err(failed(SWEEP, directory.path()))?;
+    let mut failure = None;
     let names = entries
-        .map(|entry| Ok(OsString::from_vec(entry?.file_name().to_bytes().to_vec())))
-        .collect::<rustix::io::Result<Vec<_>>>()
-        .map_err(failed(SWEEP, directory.path()))?;
-    Ok(sweep_names(&DirectorySweeper(directory), directory.path(), names, options, is_candidate))
+        .map_while(|entry| entry.map_err(|errno| failure = Some(errno)).ok())
+        .map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec()));
+    let sweeper = DirectorySweeper(directory);
+    let swept = sweep_names(&sweeper, directory.path(), names, options, identify);
+    failure.map_or(Ok(swept), |errno| Err(failed(SWEEP, directory.path())(errno)))
 }
 
 #[doc = docs!(remove_if_dead)]
@@ -76,8 +80,6 @@ pub fn remove_judged(
 struct DirectorySweeper<'a>(&'a Directory);
 
 impl Sweeper for DirectorySweeper<'_> {
-    type Id = FileId;
-
     fn judge(
         &self,
         name: &OsStr,

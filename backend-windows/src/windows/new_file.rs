@@ -88,6 +88,12 @@ impl NewFile {
         &self.path
     }
 
+    #[doc = docs!(NewFile::directory)]
+    #[must_use]
+    pub const fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     #[doc = docs!(NewFile::set_name)]
     pub fn set_name(&mut self, name: &str) -> Result<()> {
         name::check(name)?;

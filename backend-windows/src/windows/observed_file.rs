@@ -1,5 +1,6 @@
 //! A file on the side of an observer: regular, read-only, judged by its lock.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::windows::fs::FileExt;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use mmstats_system::{docs, image_size};
 
+use super::directory::Directory;
 use super::handle::{self, METADATA, OpenOptions, READ, Stat, stat};
 use super::mapping::ObservedMapping;
 use super::os_error::failed;
@@ -37,6 +39,12 @@ pub fn open(path: &Path) -> Result<ObservedFile> {
     }
     let info = file_info(&file, &stat, path);
     Ok(ObservedFile { info, mapping: Arc::new(mapping?), file: Some(file) })
+}
+
+#[doc = docs!(open_in)]
+pub fn open_in(directory: &Directory, name: &OsStr) -> Result<ObservedFile> {
+    // The open directory excludes that its path leads elsewhere.
+    open(&directory.path().join(name))
 }
 
 #[doc = docs!(read_all)]

@@ -3,7 +3,7 @@
 //! A file is removed only under a shared lock, which excludes a writer, and through the handle by
 //! which its identity was checked.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -19,20 +19,24 @@ use super::lock;
 use super::observed_file::{open_regular, read};
 use super::os_error::failed;
 use super::security::{FileSecurity, process_identity};
-use crate::{Error, ErrorKind, FileId, FileType, Judged, Removal, Result, SweepOptions, Swept};
+use crate::{
+    Error, ErrorKind, FileId, FileType, Identify, Judged, Removal, Result, Sweep, SweepOptions,
+};
 
 #[doc = docs!(sweep)]
 pub fn sweep(
     directory: &Directory,
     options: &SweepOptions,
-    is_candidate: &dyn Fn(&OsStr) -> bool,
-) -> Result<Vec<Swept>> {
-    let names = std::fs::read_dir(directory.path())
-        .and_then(|entries| {
-            entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<OsString>>>()
-        })
-        .map_err(failed(SWEEP, directory.path()))?;
-    Ok(sweep_names(&PathSweeper, directory.path(), names, options, is_candidate))
+    identify: Option<&Identify<'_>>,
+) -> Result<Sweep> {
+    let failed = failed(SWEEP, directory.path());
+    let entries = std::fs::read_dir(directory.path()).map_err(&failed)?;
+    let mut failure = None;
+    let names = entries
+        .map_while(|entry| entry.map_err(|error| failure = Some(error)).ok())
+        .map(|entry| entry.file_name());
+    let swept = sweep_names(&PathSweeper, directory.path(), names, options, identify);
+    failure.map_or(Ok(swept), |error| Err(failed(error)))
 }
 
 #[doc = docs!(remove_if_dead)]
@@ -107,8 +111,6 @@ fn remove(
 struct PathSweeper;
 
 impl Sweeper for PathSweeper {
-    type Id = FileId;
-
     fn judge(
         &self,
         _name: &OsStr,

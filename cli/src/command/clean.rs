@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use mmstats_observe::{File, FileState, Observer, Sources};
@@ -190,11 +190,11 @@ fn outcome(removal: Removal, cause: String) -> (Action, String) {
 
 /// Decisions about files that were never finished; kept ones are left out.
 fn unfinished(directory: &Path, dry_run: bool) -> Vec<Decision> {
-    let options = SweepOptions { dry_run, ..SweepOptions::default() };
+    let options = SweepOptions { dry_run, time: Duration::MAX, ..SweepOptions::default() };
     // An unreadable directory is reported already.
     let Ok(directory) = Directory::open(directory) else { return Vec::new() };
-    let Ok(swept) = sweep(&directory, &options, &|_name| false) else { return Vec::new() };
-    let decisions = swept.into_iter().map(|swept| {
+    let Ok(swept) = sweep(&directory, &options, None) else { return Vec::new() };
+    let decisions = swept.files.into_iter().map(|swept| {
         let (action, reason) = outcome(swept.removal, "it was never finished".to_owned());
         Decision { path: swept.path, action, reason }
     });

@@ -1,13 +1,20 @@
 //! The directory and the name of a publisher's files.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use mmstats_core::layout::MAGIC;
+use mmstats_core::layout::header::STATE;
+use mmstats_core::{Source, View};
 
 use super::ledger::{Ended, Survey};
 use super::settings::Settings;
 use crate::backend::directory::{self, Directory};
-use crate::backend::{Access, ErrorKind, NewFile, OwnedFile, Removal, SweepOptions, name, process};
+use crate::backend::{
+    Access, ErrorKind, Judged, NewFile, OwnedFile, Removal, SweepOptions, name, open_in, process,
+    remove_judged,
+};
 use crate::error::Error;
 
 /// Ended instances by application.
@@ -98,9 +105,10 @@ impl Place {
         if let Some(keep) = self.sweep.take() {
             // A failed sweep does not keep the program from publishing.
             let survey = Survey::new(&directory);
-            let sweep = SweepOptions { keep, ..SweepOptions::default() };
-            let _ = crate::backend::sweep(&directory, &sweep, &|name| survey.is_candidate(name));
-            self.ended = survey.into_ended();
+            let options = SweepOptions { keep, ..SweepOptions::default() };
+            let identify = |name: &OsStr, id| survey.identify(name, id);
+            let swept = crate::backend::sweep(&directory, &options, Some(&identify));
+            self.ended = survey.into_ended(swept.is_ok_and(|swept| swept.is_complete));
         }
         Ok(directory)
     }
@@ -139,25 +147,30 @@ const fn is_final(kind: &ErrorKind) -> bool {
     )
 }
 
-/// Whether a file begins as images do: no other file is removed, whatever its name.
-fn is_image(path: &Path) -> bool {
-    let mut start = [0; MAGIC.len()];
-    let read = crate::backend::read_start(path, &mut start);
-    read.is_ok_and(|read| read == start.len()) && start == MAGIC
-}
-
 /// Gives a file its name. An image of that name is removed first if a dead process of this user left
 /// it: names repeat where the template has neither `{PID}` nor `{ID}`.
 pub(crate) fn publish(new: NewFile) -> Result<OwnedFile, Error> {
     new.publish().or_else(|unpublished| {
         let taken = unpublished.error.kind() == ErrorKind::AlreadyExists;
-        let path = unpublished.file.path().to_path_buf();
-        if taken
-            && is_image(&path)
-            && let Removal::Removed = crate::backend::remove_if_dead(&path, false)?
-        {
+        if taken && remove_dead_image(&unpublished.file) {
             return Ok(unpublished.file.publish().map_err(|again| again.error)?);
         }
         Err(unpublished.error.into())
     })
+}
+
+/// Removes the file that has the name of a new one, if it is an image of a dead process of this user.
+fn remove_dead_image(new: &NewFile) -> bool {
+    let (directory, name) = (new.directory(), new.path().file_name().unwrap_or_default());
+    let mut start = vec![0; STATE as usize];
+    let Ok(opened) = open_in(directory, name) else { return false };
+    let Ok(image) = View::new(Arc::clone(opened.mapping())) else { return false };
+    image.copy(0, &mut start);
+    if opened.info().size < start.len() as u64 || !start.starts_with(&MAGIC) {
+        return false;
+    }
+    let judged = Judged { id: opened.info().id, start };
+    // Windows removes no file that is mapped.
+    drop((image, opened));
+    matches!(remove_judged(directory, name, &judged, false), Removal::Removed)
 }

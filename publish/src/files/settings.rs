@@ -30,7 +30,7 @@ pub(crate) struct Settings {
     /// Room for further fields in the first file: their number, and bytes of their strings.
     pub(crate) reserve: (u32, u32),
     pub(crate) on_drop: OnDrop,
-    /// Files of dead programs that a sweep keeps; `None` for no sweep.
+    /// Dead programs of each command that a sweep keeps; `None` for no sweep.
     pub(crate) post_mortems: Option<usize>,
     /// Use private memory where publishing is impossible.
     pub(crate) private: bool,

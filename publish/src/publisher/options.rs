@@ -39,7 +39,7 @@ pub struct Options {
 
 impl Options {
     /// The defaults: the per-user directory, 8 lanes in the first file, files removed on drop,
-    /// the newest 8 files of dead programs kept, standard fields, errors returned.
+    /// the last 8 dead programs of each command kept, standard fields, errors returned.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -55,7 +55,7 @@ impl Options {
     /// | `MMSTATS_APPLICATION` | the application of the program, see [`Options::application`] |
     /// | `MMSTATS_LANES` | threads in the first file, see [`Options::lanes`] |
     /// | `MMSTATS_SAMPLE` | seconds between samples, as `0.5`, see [`Options::sample_every`] |
-    /// | `MMSTATS_POST_MORTEMS` | files of dead programs to keep, see [`Options::post_mortems`] |
+    /// | `MMSTATS_POST_MORTEMS` | dead programs of each command to keep, see [`Options::post_mortems`] |
     /// | `MMSTATS_KEEP` | `1`: the files stay when the program ends, see [`Options::on_drop`] |
     /// | `MMSTATS_DISABLE` | `1`: nothing is published, see [`Options::hidden`] |
     ///
@@ -159,9 +159,13 @@ impl Options {
         self
     }
 
-    /// Number of files of dead programs of this user that the start keeps: those modified last,
-    /// and as many with a time in the future, from before a clock was set back. The start removes
-    /// the others; `None` keeps all.
+    /// Number of dead programs of each command that the start keeps: those that died last, with all
+    /// their files, but not more than 16 times as many in all. So a program that crashes again and
+    /// again does not displace the last words of another one. As many are kept besides that died at a
+    /// time in the future, before a clock was set back. The start removes the others of this user;
+    /// `None` keeps all.
+    ///
+    /// It looks at files for 0.1 s at most; what it does not reach is left to the next start.
     #[must_use]
     pub fn post_mortems(mut self, keep: Option<usize>) -> Self {
         self.settings.post_mortems = keep;

@@ -12,10 +12,10 @@ use mmstats_core::{Source, View};
 
 use super::super::values::{Name, fields};
 use super::image::Ledger;
-use super::instance::{Constants, Ended, Instance};
+use super::instance::{COMMAND, Constants, Ended, Instance};
 use crate::backend::directory::Directory;
 use crate::backend::ledger::{LedgerName, MEMBER};
-use crate::backend::{Facts, name, process};
+use crate::backend::{Facts, FileId, SweptProgram, name, process};
 
 /// The images of an ended instance that were found so far.
 struct Gathered {
@@ -30,8 +30,8 @@ struct Gathered {
 /// A look at the files of one directory: which of them a sweep may remove, and which belong to ended
 /// instances of applications.
 ///
-/// The files of an instance of an application stay until a ledger has its values. A file of which the
-/// writer lives, and a ledger, are nothing for a sweep.
+/// The files of an instance of an application stay until a ledger has its values. A ledger is nothing
+/// for a sweep.
 pub(crate) struct Survey<'a> {
     directory: &'a Directory,
     facts: Facts,
@@ -47,28 +47,30 @@ impl<'a> Survey<'a> {
         Self { directory, facts, ledgers: RefCell::default(), ended: RefCell::default() }
     }
 
-    /// Whether a sweep may remove the file, if its writer is dead: it begins as an image does, and
-    /// its values are in a ledger or belong to no application. Keeps the values that are in none.
-    pub(crate) fn is_candidate(&self, name: &OsStr) -> bool {
+    /// The program of a dead file, if a sweep may remove it: it begins as an image does, and its
+    /// values are in a ledger or belong to no application. Keeps the values that are in none.
+    pub(crate) fn identify(&self, name: &OsStr, id: FileId) -> Option<SweptProgram> {
         if LedgerName::parse(name).is_some() {
-            return false;
+            return None;
         }
-        let path = self.directory.path().join(name);
+        let opened = crate::backend::open_in(self.directory, name).ok()?;
+        if opened.info().id != id {
+            return None;
+        }
+        let region = View::new(Arc::clone(opened.mapping())).ok()?;
         let mut start = [0; MAGIC.len()];
-        let read = crate::backend::read_start(&path, &mut start);
-        if !read.is_ok_and(|read| read == start.len()) || start != MAGIC {
-            return false;
+        region.copy(0, &mut start);
+        if start != MAGIC {
+            return None;
         }
-        if crate::backend::is_locked(&path).unwrap_or(true) {
-            return false;
-        }
-        let Ok(opened) = crate::backend::open(&path) else { return false };
-        if opened.info().owner != self.facts.uid {
-            return true;
-        }
-        let Ok(region) = View::new(Arc::clone(opened.mapping())) else { return true };
-        let Some(member) = Member::read(&region) else { return true };
-        !self.is_running(&member) && self.is_superseded(member, &region)
+        let Ok((header, fields)) = fields(&region) else { return Some(SweptProgram::default()) };
+        let program = SweptProgram {
+            instance: Some(header.instance()),
+            command: Constants { region: &region, fields: &fields }.text(COMMAND),
+            parts: header.parts(&region).filter(|_| header.part() == 0),
+        };
+        let Some(member) = Member::read(&region) else { return Some(program) };
+        (!self.is_running(&member) && self.is_superseded(member, &region)).then_some(program)
     }
 
     /// Whether the process is known to run, although nobody holds the lock.
@@ -100,8 +102,9 @@ impl<'a> Survey<'a> {
         false
     }
 
-    /// The ended instances by application.
-    pub(crate) fn into_ended(self) -> Vec<(String, Vec<Ended>)> {
+    /// The ended instances by application. If the sweep was not complete, only those of which all
+    /// files were found.
+    pub(crate) fn into_ended(self, is_complete: bool) -> Vec<(String, Vec<Ended>)> {
         let directory = self.directory.path();
         let of_application = |(application, instances): (String, HashMap<Instance, Gathered>)| {
             let ended = instances.into_values().filter_map(|gathered| {
@@ -112,8 +115,9 @@ impl<'a> Survey<'a> {
                 let whole = (0..).zip(&parts).take_while(|(a, b)| a == *b).count() == expected;
                 ended.whole &= whole;
                 // The locks of a process that dies are released one after the other: next time.
-                let dies = !whole && has_locked_part(directory, &ended.instance);
-                (!dies).then_some(ended)
+                let dies = || has_locked_part(directory, &ended.instance);
+                let later = !whole && (!is_complete || dies());
+                (!later).then_some(ended)
             });
             (application, ended.collect())
         };
