@@ -35,6 +35,8 @@ pub struct Completeness {
     pub lanes_refused: u32,
     /// Fields that fit in no file.
     pub fields_refused: u32,
+    /// Of a ledger: ended programs of which something was missing.
+    pub instances_incomplete: u64,
     /// Samples that were not recorded, because they are not finite, negative where the field has no
     /// negative values, or too large. Aggregates are right without them.
     pub samples_refused: u64,
@@ -67,6 +69,7 @@ impl Completeness {
         self.missing_parts.is_empty()
             && self.lanes_refused == 0
             && self.fields_refused == 0
+            && self.instances_incomplete == 0
             && !self.is_stale()
     }
 
@@ -93,6 +96,10 @@ impl fmt::Display for Completeness {
         if self.fields_refused > 0 {
             let (count, fields) = (self.fields_refused, plural(self.fields_refused, "field"));
             item(f, format_args!("{count} {fields} did not fit into the files"))?;
+        }
+        if self.instances_incomplete > 0 {
+            let count = self.instances_incomplete;
+            item(f, format_args!("something of {count} ended workers is missing"))?;
         }
         if let Some(age) = self.mirror_age.filter(|_| self.is_stale()) {
             item(f, format_args!("some values are {} s old", age.as_secs()))?;

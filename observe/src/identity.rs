@@ -4,6 +4,7 @@ use std::fmt;
 
 use mmstats_core::read::{ImageState, Refusal};
 
+use crate::backend::ledger::{APPLICATION, GENERATION, INCOMPLETE, INSTANCES, SUPERSEDES};
 use crate::value::OwnedValue;
 
 /// Whether a file can be read, and whether its writer lives.
@@ -24,6 +25,8 @@ pub enum FileState {
     Foreign,
     /// Whether its writer lives cannot be determined.
     Unknown,
+    /// It is the [`Ledger`](crate::Ledger) of an application, which never changes.
+    Ledger,
 }
 
 impl FileState {
@@ -38,6 +41,7 @@ impl FileState {
             Self::Damaged => "damaged",
             Self::Foreign => "foreign",
             Self::Unknown => "unknown",
+            Self::Ledger => "ledger",
         }
     }
 
@@ -134,20 +138,50 @@ pub struct Identity {
     /// `sys.declared`: number of fields that the program declared at its start, in a file whose
     /// values go on from run to run.
     pub declared: Option<u32>,
+    pub(crate) ledger: LedgerConstants,
+}
+
+/// The constants of a ledger: FORMAT.md section 16.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct LedgerConstants {
+    pub(crate) application: Option<String>,
+    pub(crate) generation: Option<u64>,
+    pub(crate) instances: Option<u64>,
+    pub(crate) incomplete: Option<u64>,
+    /// 16 bytes for each instance.
+    pub(crate) supersedes: Vec<u8>,
 }
 
 impl Identity {
+    /// Sets the constant with this label, if it is a standard field or one of a ledger. The value of
+    /// another one is not read.
+    pub(crate) fn set(&mut self, label: &str, value: &mut dyn FnMut() -> Option<OwnedValue>) {
+        if let Some(name) = label.strip_prefix("sys.") {
+            return self.set_standard(name, value);
+        }
+        let ledger = &mut self.ledger;
+        match label {
+            APPLICATION => ledger.application = text(value()),
+            GENERATION => ledger.generation = small(value()),
+            INSTANCES => ledger.instances = small(value()),
+            INCOMPLETE => ledger.incomplete = small(value()),
+            SUPERSEDES => {
+                if let Some(OwnedValue::Bytes { bytes, .. }) = value() {
+                    ledger.supersedes = bytes;
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Sets the standard field `sys.<name>`. The value of another name is not read.
-    pub(crate) fn set(&mut self, name: &str, value: &mut dyn FnMut() -> Option<OwnedValue>) {
-        let mut text = || match value() {
-            Some(OwnedValue::Text { text, .. }) => Some(text),
-            _ => None,
-        };
+    fn set_standard(&mut self, name: &str, value: &mut dyn FnMut() -> Option<OwnedValue>) {
+        let mut text = || text(value());
         match name {
             "command" => self.command = text(),
             "host" => self.host = text(),
-            "application" => self.application = text(),
             "boot_id" => self.boot_id = text(),
+            "application" => self.application = text(),
             "created" => self.created = value().and_then(|value| value.as_f64()),
             "pid" => self.pid = small(value()),
             "uid" => self.uid = small(value()),
@@ -157,6 +191,14 @@ impl Identity {
             "pid_ns" => self.pid_ns = small(value()),
             _ => {}
         }
+    }
+}
+
+/// The value, if it is a text.
+fn text(value: Option<OwnedValue>) -> Option<String> {
+    match value {
+        Some(OwnedValue::Text { text, .. }) => Some(text),
+        _ => None,
     }
 }
 

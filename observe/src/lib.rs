@@ -8,6 +8,7 @@ mod file;
 mod find;
 mod format;
 mod identity;
+mod ledger;
 mod problem;
 mod sum;
 mod value;
@@ -24,6 +25,7 @@ pub use file::File;
 pub use find::{Changes, Observer, Sources};
 pub use format::{Scratch, Visitor};
 pub use identity::{FileState, Identity, Instance, LaneInfo, Lanes, ProgramId};
+pub use ledger::Ledger;
 pub use problem::{Damage, Problem};
 pub use sum::{Fold, Program, Total, Totals, totals};
 pub use value::{

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use mmstats::{
-    Average, Counter, Error, FieldOptions, Gauge, Lane, Latency, Options, Publisher, Registry,
-    Stats, Timer,
+    Average, Counter, Error, FieldOptions, Gauge, Lane, Latency, OnDrop, Options, Publisher,
+    Registry, Stats, Timer,
 };
 use mmstats_observe::{Observer, OwnedValue, Sources, Totals};
 
@@ -116,6 +116,16 @@ fn fields_of_other_units_stay_apart() {
     found.sort_by(|a, b| a.0.cmp(&b.0));
     let (bytes, seconds) = (OwnedValue::Unsigned(3), OwnedValue::Unsigned(6));
     assert_eq!(found, [("bytes".to_owned(), bytes), ("seconds".to_owned(), seconds)]);
+}
+
+#[test]
+fn kept_file_is_not_counted_twice() {
+    let place = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        work(options(place.path()).on_drop(OnDrop::Keep));
+    }
+    assert_eq!(names(place.path()).len(), 4);
+    assert_eq!(value(&observe(place.path()), "jobs"), Some(OwnedValue::Unsigned(30)));
 }
 
 #[test]

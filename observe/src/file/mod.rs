@@ -10,6 +10,7 @@ use crate::backend::{FileId, FileInfo};
 use crate::field::FieldRef;
 use crate::format::{self, CheckBuffer, Content, Reach, Refreshed, Refused, Values as _};
 use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes, ProgramId};
+use crate::ledger::Ledger;
 use crate::problem::{Damage, Problem};
 use crate::value::{Event, WindowRate};
 
@@ -27,6 +28,9 @@ pub struct File {
     content: Content,
     /// What of its program is elsewhere, as of the last refresh.
     reach: Reach,
+    ledger: Option<Ledger>,
+    /// Whether a ledger has the sums.
+    superseded: bool,
     /// Unique for each opening of a file.
     key: u64,
     /// Whether it is not shown for want of memory.
@@ -72,6 +76,8 @@ impl File {
             identity: Identity::default(),
             content: Content::UNREADABLE,
             reach: Reach::default(),
+            ledger: None,
+            superseded: false,
             key,
             for_room: false,
             truncated: OnceLock::new(),
@@ -83,6 +89,7 @@ impl File {
                 file.content = content;
                 file.identity = file.content.identity();
                 file.judge();
+                file.ledger = Ledger::new(&file.info, file.state, &file.identity.ledger);
             }
             Err(refused) => file.refuse(refused),
         }
@@ -230,7 +237,28 @@ impl File {
     /// truncation is noticed.
     #[must_use]
     pub fn state(&self) -> FileState {
-        if self.is_lost() { FileState::Damaged } else { self.state }
+        match self.state {
+            _ if self.is_lost() => FileState::Damaged,
+            FileState::Closed if self.ledger.is_some() => FileState::Ledger,
+            state => state,
+        }
+    }
+
+    /// The ledger that the file is, if it is one.
+    #[must_use]
+    pub const fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_ref()
+    }
+
+    /// Whether the ledger of the application, which is shown too, has the sums of the program. Its
+    /// counters, timers, histograms and averages then take no part in totals.
+    #[must_use]
+    pub const fn is_superseded(&self) -> bool {
+        self.superseded
+    }
+
+    pub(crate) const fn set_superseded(&mut self, superseded: bool) {
+        self.superseded = superseded;
     }
 
     /// Why the file cannot be read; `None` if it can be.
@@ -426,6 +454,7 @@ impl File {
 
     /// Changes whenever the fields do; different for every opening of a file.
     pub(crate) fn version(&self) -> (u64, u32) {
-        (self.key, self.content.generation())
+        let generation = self.content.generation().wrapping_mul(2);
+        (self.key, generation.wrapping_add(u32::from(self.superseded)))
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::ledgers::{self, Ledgers, Newest};
 use super::previous::Previous;
 use super::shares::{Holder, SMALL, Shares};
 use super::sources::{Candidate, Listing, Places, Reason, Sources};
@@ -28,6 +29,8 @@ const MANY: usize = 2_000;
 /// Pauses before a program from which parts are missing is looked at again: it may be starting,
 /// opening a part, or ending.
 const PAUSES: [u64; 5] = [1, 2, 5, 10, 20];
+/// Number of looks until the ledgers of applications fit to the files.
+const LOOKS: usize = 8;
 /// Maximum number of owners of files without memory that are reported one by one.
 const MAX_OWNERS: usize = 8;
 /// Time after which programs are not looked at again.
@@ -71,6 +74,8 @@ pub struct Observer {
     left_out: BTreeMap<Option<u32>, usize>,
     /// Programs from which parts were missing at the last refresh.
     lacking: HashSet<ProgramId>,
+    /// The newest ledgers when the last look began.
+    before: Newest,
     places: Places,
     /// This user.
     user: u32,
@@ -124,6 +129,7 @@ impl Observer {
             problems: Vec::new(),
             left_out: BTreeMap::new(),
             lacking: HashSet::new(),
+            before: Newest::default(),
             places: Places::default(),
             user: environment().user,
             next_key: 1,
@@ -157,6 +163,7 @@ impl Observer {
     /// within two seconds is left out, which is a problem too.
     pub fn refresh(&mut self) -> Changes {
         let mut changes = self.look();
+        self.settle(&mut changes);
         let since = Instant::now();
         for pause in PAUSES {
             let news = self.lacking().any(|id| !self.lacking.contains(&id));
@@ -165,10 +172,80 @@ impl Observer {
             }
             std::thread::sleep(Duration::from_millis(pause));
             changes.add(self.look());
+            self.settle(&mut changes);
         }
         self.lacking = self.lacking().collect();
         self.buffer.shrink();
         changes
+    }
+
+    /// Repeats the look until the ledgers of applications and the files fit together.
+    fn settle(&mut self, changes: &mut Changes) {
+        for _ in 0..LOOKS {
+            if self.apply_ledgers(changes) {
+                return;
+            }
+            changes.add(self.look());
+        }
+        if !self.apply_ledgers(changes) {
+            let path = self.directories.first().cloned().unwrap_or_default();
+            let message = "incomplete: programs of an application end faster than they are read";
+            self.problems.push(Problem::new(&path, "ledger", message));
+        }
+    }
+
+    /// Opens ledgers that are newer than the look, hides outdated ones, and marks the files whose
+    /// sums they have. False if the look is to be repeated.
+    fn apply_ledgers(&mut self, changes: &mut Changes) -> bool {
+        let directories = ledgers::directories(&self.files);
+        if directories.is_empty() {
+            return true;
+        }
+        let mut newest = Newest::list(&directories);
+        for _ in 0..LOOKS {
+            for path in newest.paths() {
+                if !self.files.iter().any(|file| file.path() == path)
+                    && let Some((file, _)) = self.open(&path, Reason::Listed)
+                {
+                    self.files.push(file);
+                    changes.added += 1;
+                }
+            }
+            let before = std::mem::replace(&mut newest, Newest::list(&directories));
+            if before == newest {
+                break;
+            }
+        }
+        let opened = newest.paths().all(|path| self.files.iter().any(|file| file.path() == path));
+        let ledgers = Ledgers::new(&self.files);
+        if !opened || !ledgers.name_all_since(&self.before, &self.files) {
+            return false;
+        }
+        let outdated = self.files.extract_if(.., |file| ledgers.is_outdated(file));
+        self.others.extend(outdated);
+        let mut gone = Vec::new();
+        for (index, file) in self.files.iter_mut().enumerate() {
+            let named = ledgers.name(file);
+            if named && !file.state().has_ended() {
+                // It has ended since the look, or else the ledger is a lie.
+                match file.refresh(&mut self.buffer) {
+                    Ok(FileRefresh::Gone) | Err(_) => gone.push(index),
+                    Ok(FileRefresh::Same { changed, .. }) => {
+                        changes.changed += usize::from(changed);
+                    }
+                }
+            }
+            let lives = file.state() == FileState::Live;
+            if named && lives && gone.last() != Some(&index) {
+                let message = "a ledger claims the sums of this program, which lives";
+                self.problems.push(Problem::new(file.path(), "ledger", message));
+            }
+            file.set_superseded(named && !lives);
+        }
+        for index in gone.into_iter().rev() {
+            changes.vanished.push(self.files.remove(index));
+        }
+        true
     }
 
     /// The programs from which parts are missing.
@@ -186,6 +263,7 @@ impl Observer {
         let mut changes = Changes::default();
         self.problems = listing.problems;
         self.directories = listing.directories;
+        self.before = Newest::new(listing.candidates.iter().map(|candidate| &*candidate.path));
         self.left_out.clear();
 
         let mut opened = self.open_all(&listing.candidates, &mut previous, &mut changes);

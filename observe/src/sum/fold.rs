@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mmstats_core::read::{Value, Verdict};
-use mmstats_core::{Aggregation, Kind};
 
 use super::series::Series;
 use crate::combine::{Accumulator, Budget};
@@ -89,6 +88,10 @@ impl Fold {
         let Some(key) = file.program_part().filter(|key| !self.files.contains(key)) else {
             return false;
         };
+        // What programs of an application have counted stays in its ledger.
+        if file.ledger().is_some() || file.identity().application.is_some() {
+            return false;
+        }
         if !file.state().is_readable() {
             return false;
         }
@@ -204,11 +207,8 @@ impl Fold {
 
 /// An accumulator for a field that is folded; `None` for other fields.
 fn accumulator(field: &FieldRef<'_>) -> Option<Accumulator> {
-    let (kind, rule) = (field.properties().kind(), field.properties().aggregation());
-    let counts =
-        matches!(kind, Some(Kind::Counter | Kind::Timer | Kind::Histogram | Kind::Average));
-    let rule = matches!(rule, Aggregation::Sum | Aggregation::Min | Aggregation::Max);
-    (counts && rule && !field.is_retired()).then(|| Accumulator::new(field))
+    let counts = field.properties().is_cumulative();
+    (counts && !field.is_retired()).then(|| Accumulator::new(field))
 }
 
 /// Adds up the values of one file.

@@ -8,6 +8,7 @@ use super::totals::totals;
 use crate::completeness::Completeness;
 use crate::file::File;
 use crate::identity::{FileState, Identity, Instance, ProgramId};
+use crate::ledger::Ledger;
 
 /// The files of one program: a publisher with more fields or threads than fit in one file has
 /// several parts.
@@ -61,6 +62,31 @@ impl<'a> Program<'a> {
         self.first.program()
     }
 
+    /// The ledger of an application, if that is what it is: the sums of its ended programs.
+    #[must_use]
+    pub const fn ledger(&self) -> Option<&'a Ledger> {
+        self.first.ledger()
+    }
+
+    /// Whether the ledger of its application has its sums, so that they take no part in totals.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.files.iter().any(|file| file.is_superseded())
+    }
+
+    /// Whether the program counts now: it may still publish, it is a ledger, or it has ended and is
+    /// not in the ledger of its application yet.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        match self.state() {
+            FileState::Live | FileState::Unknown | FileState::Ledger => true,
+            FileState::Dead | FileState::Closed => {
+                self.identity().application.is_some() && !self.is_superseded()
+            }
+            _ => false,
+        }
+    }
+
     /// User id of the owner of the files; `None` on systems without user ids.
     #[must_use]
     pub const fn owner(&self) -> Option<u32> {
@@ -72,7 +98,7 @@ impl<'a> Program<'a> {
     #[must_use]
     pub fn completeness(&self) -> Completeness {
         let mut completeness = Completeness::default();
-        if self.id().is_none() {
+        if self.id().is_none() || self.is_superseded() {
             return completeness;
         }
         let reach = || self.files.iter().map(|file| file.reach());
@@ -84,6 +110,7 @@ impl<'a> Program<'a> {
         completeness.fields_refused = reach().map(|reach| reach.fields_refused).max().unwrap_or(0);
         let samples = self.files.iter().map(|file| file.samples_refused());
         completeness.samples_refused = samples.fold(0, u64::saturating_add);
+        completeness.instances_incomplete = self.ledger().map_or(0, |ledger| ledger.incomplete);
         completeness.mirror_age = self.mirror_age();
         completeness
     }
@@ -124,6 +151,7 @@ impl<'a> Program<'a> {
         let states = || self.files.iter().map(|file| file.state());
         [
             FileState::Live,
+            FileState::Ledger,
             FileState::Unknown,
             FileState::Dead,
             FileState::Closed,

@@ -125,7 +125,9 @@ impl Totals {
             let guesses = before.iter().copied().chain(std::iter::repeat(NO_SERIES));
             let guesses: Vec<u32> = guesses.take(targets.len()).collect();
             for ((target, field), guess) in targets.iter_mut().zip(file.fields()).zip(guesses) {
-                let left_out = field.damage().is_some() || field.is_retired();
+                // The ledger of the application has the sums.
+                let elsewhere = file.is_superseded() && field.properties().is_cumulative();
+                let left_out = field.damage().is_some() || field.is_retired() || elsewhere;
                 if left_out || self.filter.as_ref().is_some_and(|filter| !filter(&field)) {
                     continue;
                 }

@@ -195,9 +195,6 @@ impl Metadata {
         let mut buffer = Vec::new();
         for &index in &self.order.constants {
             let Some(field) = self.good(index) else { continue };
-            let Some(name) = self.heap.string(field.label()).strip_prefix("sys.") else {
-                continue;
-            };
             let mut value = || {
                 let size = field.buffer_size();
                 buffer.resize(buffer.len().max(size), 0);
@@ -205,7 +202,7 @@ impl Metadata {
                     .consistent()
                     .map(OwnedValue::from)
             };
-            identity.set(name, &mut value);
+            identity.set(self.heap.string(field.label()), &mut value);
         }
         identity
     }

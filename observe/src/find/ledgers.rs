@@ -1,0 +1,120 @@
+//! Which ledgers are valid, and which files they supersede: PROTOCOL.md section 10.
+//!
+//! A look is exact although ledgers follow each other meanwhile: files are opened first, and then
+//! the newest ledger, which two lists of the directory in a row must show. It names the instances
+//! that were taken in since the look began, if they are few enough, and all with files, so that of
+//! every instance either its file is counted or the ledger.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use crate::backend::ledger::{KEPT, LedgerName};
+use crate::file::File;
+use crate::ledger::Ledger;
+
+/// Directory, and ledger of a generation of no meaning.
+type Key = (PathBuf, LedgerName);
+
+/// The newest ledgers, by the names of their files.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Newest(HashMap<Key, LedgerName>);
+
+impl Newest {
+    /// Of a list of paths.
+    pub(super) fn new<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
+        let mut newest = HashMap::new();
+        for path in paths {
+            let Some((key, name)) = key(path) else { continue };
+            let to = newest.entry(key).or_insert(name);
+            *to = name.max(*to);
+        }
+        Self(newest)
+    }
+
+    /// Of the directories now.
+    pub(super) fn list(directories: &HashSet<PathBuf>) -> Self {
+        let entries = directories.iter().flat_map(|directory| {
+            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path())
+        });
+        let paths: Vec<PathBuf> = entries.filter(|path| key(path).is_some()).collect();
+        Self::new(paths.iter().map(PathBuf::as_path))
+    }
+
+    /// The paths.
+    pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.0.iter().map(|((directory, _), name)| directory.join(name.to_string()))
+    }
+}
+
+/// Directory and name of the ledger in a file, by its name.
+fn key(path: &Path) -> Option<(Key, LedgerName)> {
+    let name = LedgerName::parse(path.file_name()?)?;
+    let directory = path.parent()?.to_path_buf();
+    Some(((directory, LedgerName { generation: 0, ..name }), name))
+}
+
+/// The directories in which ledgers matter: of the files that are ledgers or belong to applications.
+pub(super) fn directories(files: &[File]) -> HashSet<PathBuf> {
+    let matters = |file: &&File| {
+        !file.named() && (file.ledger().is_some() || file.identity().application.is_some())
+    };
+    let parents = files.iter().filter(matters).filter_map(|file| file.path().parent());
+    parents.map(Path::to_path_buf).collect()
+}
+
+/// The valid ledgers of a look.
+#[derive(Debug, Default)]
+pub(super) struct Ledgers(HashMap<Key, Ledger>);
+
+impl Ledgers {
+    pub(super) fn new(files: &[File]) -> Self {
+        let mut ledgers: HashMap<Key, Ledger> = HashMap::new();
+        for file in files.iter().filter(|file| !file.named()) {
+            let (Some(ledger), Some((key, _))) = (file.ledger(), key(file.path())) else {
+                continue;
+            };
+            let newest = ledgers.get(&key).is_none_or(|known| known.generation < ledger.generation);
+            if newest {
+                ledgers.insert(key, ledger.clone());
+            }
+        }
+        Self(ledgers)
+    }
+
+    /// Whether the instances that were taken in since a list of the directories showed `before` are
+    /// all named: they are few, and the ledger of that time was read, among `files`.
+    pub(super) fn name_all_since(&self, before: &Newest, files: &[File]) -> bool {
+        self.0.iter().all(|(key, ledger)| {
+            let Some(was) = before.0.get(key) else { return ledger.instances <= KEPT as u64 };
+            if ledger.name() == *was {
+                return true;
+            }
+            let path = key.0.join(was.to_string());
+            let was = files.iter().filter(|file| file.path() == path).find_map(File::ledger);
+            was.is_some_and(|was| ledger.instances.saturating_sub(was.instances) <= KEPT as u64)
+        })
+    }
+
+    /// Whether another ledger of the same application is newer.
+    pub(super) fn is_outdated(&self, file: &File) -> bool {
+        let (Some(ledger), Some((key, _))) = (file.ledger(), key(file.path())) else {
+            return false;
+        };
+        !file.named()
+            && self.0.get(&key).is_some_and(|newest| newest.generation > ledger.generation)
+    }
+
+    /// Whether the ledger of the file's application, in its directory and of its owner, has its
+    /// sums.
+    pub(super) fn name(&self, file: &File) -> bool {
+        let (Some(application), Some(instance)) = (&file.identity().application, file.instance())
+        else {
+            return false;
+        };
+        let Some(directory) = file.path().parent().filter(|_| !file.named()) else { return false };
+        let name = LedgerName::new(application, file.owner().unwrap_or(0), 0);
+        let ledger = self.0.get(&(directory.to_path_buf(), name));
+        ledger.is_some_and(|l| l.application == *application && l.supersedes(&instance))
+    }
+}
