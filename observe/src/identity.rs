@@ -133,7 +133,8 @@ pub struct Identity {
     pub uid: Option<u32>,
     /// `sys.gid`: effective group id.
     pub gid: Option<u32>,
-    /// `sys.application`: the application whose ledger keeps the counts of ended instances.
+    /// `sys.application`: the application whose ledger keeps the sums of ended programs; of a ledger
+    /// too.
     pub application: Option<String>,
     /// `sys.declared`: number of fields that the program declared at its start, in a file whose
     /// values go on from run to run.

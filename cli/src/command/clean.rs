@@ -67,7 +67,13 @@ pub(crate) fn run(args: &Clean, output: &mut Output) -> io::Result<()> {
     let mut decisions: Vec<Decision> = observer
         .files()
         .iter()
-        .map(|file| decide(file, spared.contains(file.path()), postpone))
+        .map(|file| match kept_by_application(file, observer.files()) {
+            Some(reason) => {
+                let path = file.path().to_owned();
+                Decision { path, action: Action::Kept, reason: reason.to_owned() }
+            }
+            None => decide(file, spared.contains(file.path()), postpone),
+        })
         .collect();
     problems::report(&observer, output);
     let directories = observer.directories().to_vec();
@@ -109,6 +115,24 @@ const fn is_over(state: FileState) -> bool {
     matches!(state, FileState::Dead | FileState::Closed)
 }
 
+/// Why a file stays for the sums of its application, of which programs live; `None` if it need not.
+fn kept_by_application(file: &File, files: &[File]) -> Option<&'static str> {
+    let application = file.identity().application.as_ref()?;
+    let lives = |other: &File| {
+        let member = other.identity().application.as_ref() == Some(application)
+            || other.instance().is_some_and(|instance| instance.to_string() == *application);
+        member && other.owner() == file.owner() && other.state() == FileState::Live
+    };
+    if !files.iter().any(lives) {
+        return None;
+    }
+    if file.ledger().is_some() {
+        return Some("it has the sums of an application of which programs live");
+    }
+    let open = is_over(file.state()) && !file.is_superseded();
+    open.then_some("its sums are not yet in the ledger of its application")
+}
+
 fn decide(file: &File, spared: bool, dry_run: bool) -> Decision {
     let kept = |reason: &str| (Action::Kept, reason.to_owned());
     let (action, reason) = match file.state() {
@@ -116,7 +140,7 @@ fn decide(file: &File, spared: bool, dry_run: bool) -> Decision {
         FileState::Dead if still_runs(file) => {
             kept("its process runs but holds no lock: a copy, or from before an exec")
         }
-        FileState::Dead | FileState::Closed => remove_observed(file, dry_run),
+        FileState::Dead | FileState::Closed | FileState::Ledger => remove_observed(file, dry_run),
         FileState::Live => kept("its program lives"),
         FileState::Building => kept("it is not complete yet"),
         FileState::Damaged => kept("it is damaged, so its program is unknown"),
@@ -150,6 +174,7 @@ static OUR_NAMESPACE: LazyLock<Option<u64>> = LazyLock::new(|| backend::process:
 fn remove_observed(file: &File, dry_run: bool) -> (Action, String) {
     let cause = match (file.state(), file.format(), file.identity().pid) {
         (FileState::Closed, ..) => "its program ended cleanly".to_owned(),
+        (FileState::Ledger, ..) => "no program of its application lives".to_owned(),
         (_, Some(1), Some(pid)) => format!("no process has its id {pid}"),
         (_, _, Some(pid)) => format!("pid {pid} died, its lock is free"),
         _ => "its program died, its lock is free".to_owned(),

@@ -31,6 +31,15 @@ pub(crate) struct FileHead<'a> {
     pid: Option<u32>,
     command: Option<&'a str>,
     owner: Option<u32>,
+    /// Absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application: Option<&'a str>,
+    /// Of a ledger: number of programs whose sums it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instances: Option<u64>,
+    /// Absent if false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    superseded: bool,
     /// Absent if the program is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<IncompleteDocument>,
@@ -123,6 +132,9 @@ impl<'a> FileHead<'a> {
             pid: file.identity().pid,
             command: file.identity().command.as_deref(),
             owner: file.owner(),
+            application: file.identity().application.as_deref(),
+            instances: file.ledger().map(|ledger| ledger.instances),
+            superseded: file.is_superseded(),
             incomplete: None,
             samples_refused: 0,
             mirror_age: None,

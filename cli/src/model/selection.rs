@@ -35,7 +35,8 @@ impl Selection {
         self.sources.is_empty()
     }
 
-    /// The programs that are shown: a live one always; another one if `all`, if its file was
+    /// The programs that are shown: always those that count now, which live, are a ledger, or ended
+    /// and are not in the ledger of their application yet; another one if `all`, if its file was
     /// named, or if its process id was and has no live file.
     pub(crate) fn select<'p, 'a>(
         &self,
@@ -50,7 +51,7 @@ impl Selection {
         if !state.is_readable() {
             return false;
         }
-        if is_active(state) || all || program.files().iter().any(|file| file.named()) {
+        if program.is_counted() || all || program.files().iter().any(|file| file.named()) {
             return true;
         }
         let pid = program.identity().pid;

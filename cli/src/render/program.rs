@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use mmstats_observe::{FileState, Level, Program, Verdict};
+use mmstats_observe::{FileState, Ledger, Level, Program, Verdict};
 
 use super::field::{Columns, field, name};
 use crate::model::age;
@@ -42,6 +42,10 @@ pub(crate) fn section(section: &Section<'_>, verbose: bool, now: SystemTime) -> 
 fn remarks(program: &Program<'_>) -> Vec<Line> {
     let completeness = program.completeness();
     let mut lines = Vec::new();
+    if program.is_superseded() {
+        let text = "its counters, timers, histograms and averages are among the ended workers";
+        lines.push(Line::remark(2, text.to_owned()));
+    }
     if !completeness.is_complete() {
         let mut line = Line::new();
         line.plain("  ");
@@ -123,6 +127,9 @@ pub(crate) fn own_user() -> Option<u32> {
 
 /// The command, or the name of the file if there is none.
 pub(crate) fn title(program: &Program<'_>) -> String {
+    if let Some(ledger) = program.ledger() {
+        return format!("ended workers of {}", escape::text(application(program, ledger)));
+    }
     match (program.identity().command.as_deref(), program.files().first()) {
         (Some(command), _) if !command.is_empty() => escape::text(command).into_owned(),
         (_, Some(file)) => file.path().file_stem().map_or_else(|| "?".to_owned(), escape::os),
@@ -130,11 +137,21 @@ pub(crate) fn title(program: &Program<'_>) -> String {
     }
 }
 
+/// The name of a ledger's application; that of the program if it is the identity of an instance.
+fn application<'a>(program: &Program<'a>, ledger: &'a Ledger) -> &'a str {
+    let name = &*ledger.application;
+    let by_instance = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match program.identity().command.as_deref() {
+        Some(command) if by_instance && !command.is_empty() => command,
+        _ => name,
+    }
+}
+
 pub(crate) const fn state_style(state: FileState) -> anstyle::Style {
     match state {
         FileState::Live => style::GOOD,
         FileState::Dead | FileState::Damaged => style::BAD,
-        FileState::Closed => style::DIM,
+        FileState::Closed | FileState::Ledger => style::DIM,
         _ => style::ODD,
     }
 }

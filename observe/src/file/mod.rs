@@ -90,6 +90,9 @@ impl File {
                 file.identity = file.content.identity();
                 file.judge();
                 file.ledger = Ledger::new(&file.info, file.state, &file.identity.ledger);
+                if let Some(ledger) = &file.ledger {
+                    file.identity.application = Some(ledger.application.clone());
+                }
             }
             Err(refused) => file.refuse(refused),
         }
