@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use mmstats::{Counter, Family, Gauge, Histogram, Latency, Options, Publisher, St
 use mmstats_core::{Buckets, DataType, FieldSpec, Schema, StaticMemory};
 use serde_json::{Value, json};
 
-use common::{field, image, json, run};
+use common::{field, image, json, mmstats, printed, run};
 
 #[derive(Stats)]
 struct Old {
@@ -225,6 +226,36 @@ fn poll_of_one_row_is_one_interval() {
     let jobs = only(&row, "jobs");
     assert_eq!((&jobs["rate"], &jobs["total"]), (&json!(0.0), &json!(1_000_000)));
     assert!(row["seconds"].as_f64().unwrap() >= 0.29 && row["time"].as_f64().unwrap() > 1e9);
+}
+
+/// A program that starts with the counts of its earlier run has not counted them now.
+#[test]
+fn poll_of_persistent_program_shows_no_counts_of_earlier_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("kept.mmst");
+    let start = || -> Publisher<Old> { Options::new().persistent(&path).start().unwrap() };
+    let first = start();
+    first.lane().unwrap().jobs.add(1_000_000);
+    drop(first);
+    let other: Publisher<Old> = Options::new().directory(dir.path()).start().unwrap();
+    let other = other.lane().unwrap();
+    let mut command = mmstats(dir.path());
+    let command = command.args(["poll", "--json", "-d0.3", "-c5", "jobs"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(700));
+    let second = start();
+    second.lane().unwrap().jobs.add(3);
+    other.jobs.add(2);
+    let printed = printed(child.wait_with_output().unwrap());
+    assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
+    let rows: Vec<Value> =
+        printed.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let total = &only(rows.last().unwrap(), "jobs")["total"];
+    assert_eq!((rows.len(), total), (5, &json!(1_000_005)), "{}", printed.out);
+    for row in &rows {
+        let rate = only(row, "jobs")["rate"].as_f64();
+        assert!(rate.is_none_or(|rate| rate < 1_000.0), "{row}");
+    }
 }
 
 /// 999 samples of 2 s and one of 30 minutes, in buckets up to 1 s: the median is not 30 minutes.

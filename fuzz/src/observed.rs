@@ -98,6 +98,9 @@ fn check_reading(reading: &Reading) {
     let _ = reading.verdict.name();
     let Some(value) = &reading.value else { return };
     let _ = (value.as_f64(), value.only());
+    if let Some(none) = value.since(value) {
+        assert!(none.counted().is_none_or(|count| count == 0.0 || count.is_nan()), "{value:?}");
+    }
     match value {
         OwnedValue::Histogram(histogram) => {
             let inside = histogram.buckets().map(|(.., count)| count);
@@ -107,7 +110,8 @@ fn check_reading(reading: &Reading) {
             let _ = (histogram.mean(), histogram.min(), histogram.max(), histogram.sum());
             let _ = (histogram.relative_error(), histogram.scale(), histogram.is_float());
             for q in [0.0, 0.5, 0.99, 1.0, -1.0, 2.0, f64::NAN] {
-                let _ = histogram.quantile(q);
+                let none = q.is_nan() || histogram.count() == 0;
+                assert_eq!(histogram.quantile(q).is_none(), none);
             }
         }
         OwnedValue::State(state) => {
