@@ -144,6 +144,37 @@ fn start_with_wrong_variable_is_refused() {
 }
 
 #[test]
+fn start_with_wrong_place_is_refused() {
+    if is_child() {
+        println!("\nrefused: {}", Publisher::<Web>::start().unwrap_err());
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().to_str().unwrap();
+    let output = |environment: &[(&str, &str)]| {
+        let output = run("start_with_wrong_place_is_refused", environment);
+        output.lines().find(|line| line.starts_with("refused: ")).unwrap().to_owned()
+    };
+    assert!(output(&[("MMSTATS_PATH", "/dev/null/x")]).contains("/dev/null"));
+    let template = output(&[("MMSTATS_PATH", path), ("MMSTATS_FILES", "{USER}.mmst")]);
+    assert!(template.contains("{USER}"), "{template}");
+    let template = output(&[("MMSTATS_PATH", path), ("MMSTATS_FILES", "../x.mmst")]);
+    assert!(template.contains("path separator"), "{template}");
+    #[cfg(unix)] // has names that are not UTF-8
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let name = std::ffi::OsStr::from_bytes(b"sh\xFFop");
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "start_with_wrong_place_is_refused", "--nocapture"]);
+        command.env(CHILD, "1").env("MMSTATS_PATH", path).env("MMSTATS_NAME", name);
+        let output = command.output().unwrap();
+        let output = String::from_utf8_lossy(&output.stdout);
+        assert!(output.contains("it has to be text in UTF-8"), "{output}");
+    }
+    assert_eq!(file_names(place.path()), [""; 0]);
+}
+
+#[test]
 fn init_without_files_uses_private_memory() {
     if is_child() {
         let mmstats = mmstats::init();
@@ -151,11 +182,22 @@ fn init_without_files_uses_private_memory() {
         mmstats.with(|lane| lane.attach(orders).unwrap().incr());
         let problem = mmstats.problem().map_or_else(|| "none".to_owned(), |p| p.to_string());
         println!("\nproblem: {problem}; {} files", mmstats.paths().len());
+        drop(mmstats);
+        // Said once in a process.
+        drop(mmstats::init());
         return;
     }
     let output = |environment: &[(&str, &str)]| {
-        let output = run("init_without_files_uses_private_memory", environment);
-        output.lines().find(|line| line.starts_with("problem: ")).unwrap().to_owned()
+        let out = child("init_without_files_uses_private_memory", environment);
+        let (output, error) =
+            (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert!(out.status.success(), "{output}{error}");
+        let problem = output.lines().find(|line| line.starts_with("problem: ")).unwrap().to_owned();
+        let said: Vec<_> = error.lines().filter(|line| line.starts_with("mmstats: ")).collect();
+        let count = usize::from(!problem.starts_with("problem: none"));
+        assert_eq!(said.len(), count, "{error}");
+        assert!(said.iter().all(|line| problem.contains(&line["mmstats: ".len()..])), "{error}");
+        problem
     };
     let place = tempfile::tempdir().unwrap();
     let path = place.path().to_str().unwrap();

@@ -240,10 +240,11 @@ fn file_in_place_of_name_is_left_alone() {
     let path = all.paths().remove(0);
     fs::remove_file(&path).unwrap();
     fs::write(&path, "of somebody else").unwrap();
-    wait_until(|| all.problem().is_some());
-    assert_eq!(fs::read_to_string(&path).unwrap(), "of somebody else");
-    fs::remove_file(&path).unwrap();
     wait_until(|| all.problem().is_none() && counts(directory, "requests", 1));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "of somebody else");
+    assert!(!all.paths().contains(&path), "{:?}", all.paths());
+    drop(all);
+    assert_eq!(file_names(directory).len(), 1);
 }
 
 #[test]

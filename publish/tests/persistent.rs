@@ -253,3 +253,18 @@ fn persistent_kill_keeps_values() {
         assert!(has("shop.calls", format!(" {}", 3 * run)), "{all:?}");
     }
 }
+
+#[test]
+fn persistent_path_without_name_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let above = place.path().join("..");
+    for path in [Path::new(""), Path::new("/"), &above, place.path()] {
+        let start = || Options::new().persistent(path);
+        let error = start().start::<Lane>().unwrap_err();
+        assert!(matches!(error, Error::System(_)), "{error}");
+        // Private memory, and no file of another name.
+        let private = start().or_private().start::<Lane>().unwrap();
+        assert!(private.problem().is_some() && private.paths().is_empty());
+    }
+    assert_eq!(file_names(place.path()), [""; 0]);
+}

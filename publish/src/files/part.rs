@@ -135,7 +135,8 @@ impl Part {
         Some(crate::backend::Error::new("publish", path, kind).into())
     }
 
-    /// Publishes a twin as image `number` of `images`. It replaces a file of an earlier run.
+    /// Publishes a twin as image `number` of `images`. It replaces a file of an earlier run. If another
+    /// file has the name, it gets one that no other part has.
     pub(crate) fn publish_twin(
         &mut self,
         place: &mut Place,
@@ -144,9 +145,30 @@ impl Part {
         mirrored: Option<FieldId>,
         earlier: &EarlierRun,
     ) -> Result<(), Error> {
-        let name = name::part_name(place.name(), number)?;
+        let is_fixed = place.is_fixed();
+        let mut publish = |name| {
+            let name = name::part_name(place.name(), name)?;
+            self.publish_twin_as(&name, place, access, (number, images), mirrored, earlier)
+        };
+        match publish(number) {
+            Err(Error::System(error)) if *error.kind() == ErrorKind::AlreadyExists && !is_fixed => {
+                publish(u32::MAX - number)
+            }
+            published => published,
+        }
+    }
+
+    fn publish_twin_as(
+        &mut self,
+        name: &str,
+        place: &mut Place,
+        access: Access,
+        (number, images): (u32, u32),
+        mirrored: Option<FieldId>,
+        earlier: &EarlierRun,
+    ) -> Result<(), Error> {
         let size = u32::try_from(self.mapping.len()).unwrap_or(u32::MAX);
-        let new = place.create(&name, size, access)?;
+        let new = place.create(name, size, access)?;
         let mut writer =
             self.writer.twin(Arc::clone(new.mapping()), number).map_err(Error::image)?;
         let mut mirror = Mirror::new();

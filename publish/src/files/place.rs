@@ -32,6 +32,8 @@ pub(crate) struct Place {
     stale: bool,
     /// Name of the first file; further files add a number to it.
     name: String,
+    /// Whether the next run of the program looks for a file of that name.
+    is_fixed: bool,
     /// Instances of applications that had ended when the directory was opened first, whose files the
     /// sweep has left.
     ended: EndedInstances,
@@ -57,12 +59,18 @@ impl Place {
         let name = name::fill(&template, &values)?;
         let (wanted, sweep) = (settings.directory.clone(), settings.post_mortems);
         let ended = EndedInstances::new();
-        Ok(Self { wanted, directory: None, path: None, stale: false, name, ended, sweep })
+        let is_fixed = settings.persistent;
+        Ok(Self { wanted, directory: None, path: None, stale: false, name, is_fixed, ended, sweep })
     }
 
     /// Name of the first file.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether files must have their own names.
+    pub(crate) const fn is_fixed(&self) -> bool {
+        self.is_fixed
     }
 
     /// The instances of applications that had ended; once.
@@ -83,9 +91,17 @@ impl Place {
 
     /// The directory; it is made if there is none. The first time, it is swept.
     pub(crate) fn open(&mut self) -> Result<&Directory, Error> {
-        let directory = match self.directory.take().filter(|_| !self.stale) {
-            Some(directory) => directory,
-            None => self.open_again()?,
+        let open = self.directory.take();
+        let directory = match open {
+            Some(directory) if !self.stale => directory,
+            open => self.open_again().or_else(|error| {
+                // A program that dropped its privileges may not search the way to the directory any
+                // more, but may use it.
+                let refused = |error: &Error| {
+                    matches!(error, Error::System(e) if *e.kind() == ErrorKind::PermissionDenied)
+                };
+                open.filter(|_| refused(&error)).ok_or(error)
+            })?,
         };
         self.stale = false;
         Ok(self.directory.insert(directory))

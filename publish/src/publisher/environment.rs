@@ -10,7 +10,7 @@ use crate::files::settings::{OnDrop, Settings};
 
 /// The variables, each with the values that are allowed.
 const VARIABLES: [(&str, &str); 7] = [
-    ("MMSTATS_NAME", ""),
+    ("MMSTATS_NAME", "text in UTF-8"),
     ("MMSTATS_APPLICATION", "at most 255 bytes"),
     ("MMSTATS_LANES", "a number from 1 to 65536"),
     ("MMSTATS_SAMPLE", "a number of seconds from 0.001 to 86400"),
@@ -27,8 +27,10 @@ pub(crate) fn settings() -> (Settings, Option<Error>) {
         return (settings, None);
     }
     for (name, rule) in VARIABLES {
-        let value = std::env::var_os(name).unwrap_or_default().to_string_lossy().into_owned();
-        if !value.is_empty() && set(&mut settings, name, &value).is_none() {
+        let value = std::env::var_os(name).unwrap_or_default();
+        let text = value.to_str();
+        if !value.is_empty() && text.and_then(|text| set(&mut settings, name, text)).is_none() {
+            let value = value.to_string_lossy().into_owned();
             mistake.get_or_insert(Error::Environment { name, value, rule });
         }
     }

@@ -1,6 +1,8 @@
 //! The builder of a publisher.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::global::Guard;
@@ -207,14 +209,16 @@ impl Options {
     /// program, but not that of the machine.
     ///
     /// On a disk, writeback can stall the program for some time: see the field
-    /// `sys.memory_backed`. Programs that publish in a directory by default or by
+    /// `sys.memory_backed`. A path without a file name is refused by the start. Programs that publish in a directory by default or by
     /// [`Options::directory`] sweep it, so give `path` one of its own.
     #[must_use]
     pub fn persistent(mut self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         self.settings.directory = Some(parent.unwrap_or(Path::new(".")).to_path_buf());
-        self.settings.file_name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        // Without a name in UTF-8 the start is refused, as with any other name that breaks a rule.
+        let name = path.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
+        self.settings.file_name = Some(name.to_owned());
         self.settings.on_drop = OnDrop::Keep;
         self.settings.post_mortems = None;
         self.settings.persistent = true;
@@ -314,7 +318,8 @@ impl<S: Stats> Publisher<S> {
 ///
 /// It never fails: where publishing is impossible, the program uses private memory, and
 /// [`Publisher::problem`] has the error. A wrong variable of the environment is ignored and
-/// reported there too. With the feature `process` the fields of the process are published as well.
+/// reported there too. The first such error of a process is also written to standard error. With the
+/// feature `process` the fields of the process are published as well.
 ///
 /// This is the publisher of the whole program, which [`global`](crate::global) finds. A second
 /// call while a guard lives returns another guard of the same publisher; dropping the last guard
@@ -335,12 +340,24 @@ pub fn init() -> Guard {
         if let Err(problem) = publisher.add_process_fields() {
             publisher.files.report(problem);
         }
+        if let Some(problem) = publisher.problem() {
+            say_once(&problem);
+        }
         publisher
     })
 }
 
 /// Room in the first file for fields, all of which are added while the program runs.
 const RESERVE: (u32, u32) = (256, 16 << 10);
+
+/// Says on standard error, the first time in this process, why [`init`] does not publish as asked.
+fn say_once(problem: &Error) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        // A closed standard error is no reason to fail.
+        let _ = writeln!(std::io::stderr(), "mmstats: {problem}");
+    }
+}
 
 fn out_of_memory(error: Error) -> Registry {
     panic!("no memory for the fields: {error}")

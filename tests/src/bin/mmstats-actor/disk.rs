@@ -145,16 +145,16 @@ fn growth(directory: &Path, or_private: bool) {
     // `with` needs a third lane, and a further thread a fourth one.
     publisher.with(|stats| stats.update(4));
     assert_eq!(publisher.with(|stats| stats.counter.get()), 4);
+    publisher.with(|stats| stats.added.add(4));
     std::thread::scope(|scope| {
-        scope.spawn(|| publisher.with(|stats| stats.update(5)));
+        scope.spawn(|| publisher.with(|stats| stats.added.add(5)));
     });
     let problem = publisher.problem().expect("a problem").to_string();
     assert!(problem.contains("no space left"), "{problem}");
     match publisher.lane() {
         Ok(stats) => {
             assert!(or_private, "a lane of nowhere was not asked for");
-            stats.update(6);
-            assert_eq!(stats.counter.get(), 6);
+            stats.added.add(6);
         }
         Err(error) => {
             assert!(!or_private, "{error}");
@@ -171,19 +171,22 @@ fn growth(directory: &Path, or_private: bool) {
     // And when there is space again, all threads are seen.
     fs::remove_file(directory.join("filler")).expect("the filler");
     std::thread::scope(|scope| {
-        scope.spawn(|| publisher.with(|stats| stats.update(100)));
+        scope.spawn(|| publisher.with(|stats| stats.added.add(100)));
     });
-    let all = 33 + 4 + 5 + 100 + if or_private { 6 } else { 0 };
+    // Each of three updates added 3.
+    let all = 9 + 4 + 5 + 100 + if or_private { 6 } else { 0 };
     let begin = Instant::now();
-    while unsigned(&look(directory), "counter") != all {
-        assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", look(directory).files());
+    while unsigned(&look(directory), "added") != all {
+        let seen = unsigned(&look(directory), "added");
+        assert!(begin.elapsed() < Duration::from_secs(30), "{seen}, not {all}");
         std::thread::sleep(Duration::from_millis(10));
     }
     assert!(publisher.problem().is_none(), "{:?}", publisher.problem());
     // The lane of a thread that goes on is copied.
-    publisher.with(|stats| stats.update(1_000));
+    publisher.with(|stats| stats.added.add(1_000));
     publisher.flush(false).expect("memory");
-    assert_eq!(unsigned(&look(directory), "counter"), all + 1_000);
+    assert_eq!(unsigned(&look(directory), "added"), all + 1_000);
+    assert_eq!(unsigned(&look(directory), "counter"), 37);
 }
 
 /// Without room for a new field of a family, or for another thread's lane in a further file, counts
