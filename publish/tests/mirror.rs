@@ -294,7 +294,7 @@ fn lanes_of_one_thread_have_its_id_and_name_in_every_file() {
         let found = owners(directory.path());
         let name = std::thread::current().name().unwrap().to_owned();
         let mine: Vec<_> = found.iter().filter(|(_, thread)| *thread == name).collect();
-        assert!(mine.len() >= 3, "{found:?}");
+        assert!(mine.len() >= 2, "{found:?}");
         assert!(mine.iter().all(|(tid, _)| *tid == mine[0].0), "{found:?}");
     };
     for name in ["worker-1", "worker-2"] {

@@ -170,6 +170,11 @@ impl<M, G> Guarded<M, G> {
     pub const fn new(memory: M, guard: G) -> Self {
         Self { guard, memory }
     }
+
+    /// The memory.
+    pub const fn memory(&self) -> &M {
+        &self.memory
+    }
 }
 
 // SAFETY: the memory of the inner value, which lives as long as `self`.

@@ -7,6 +7,7 @@ use mmstats_core::Geometry;
 use super::Files;
 use super::family::FamilyFields;
 use super::inventory::Inventory;
+use super::rooms::{ALIGNMENT, Room};
 use super::segment::Segment;
 use crate::error::Error;
 use crate::schema::declaration::{Declaration, Field};
@@ -15,10 +16,21 @@ use crate::schema::key::Address;
 use crate::schema::options::{FamilyOf, FieldOptions};
 
 impl Files {
-    /// Adds a field to the files of the last segment, or opens a further one.
+    /// Adds a field that stays, to the files of the last segment, or opens a further one.
     pub(crate) fn add(&self, declaration: Declaration) -> Result<Address, Error> {
+        self.add_with(declaration, false)
+    }
+
+    /// Adds a field whose room other fields get when it is retired.
+    pub(crate) fn add_passing(&self, declaration: Declaration) -> Result<Address, Error> {
+        self.add_with(declaration, true)
+    }
+
+    fn add_with(&self, declaration: Declaration, passing: bool) -> Result<Address, Error> {
         let mut need = Geometry::new(1);
         declaration.measure(&mut need)?;
+        let heap = passing.then(|| Room::heap_of(&declaration));
+        need.heap = heap.map_or(need.heap, |heap| heap.saturating_add(ALIGNMENT));
         let mut inventory = self.inventory.lock();
         if inventory.closed {
             return Err(Error::Closed);
@@ -30,12 +42,18 @@ impl Files {
             return Ok(address);
         }
         inventory.check_names(&declaration)?;
-        if !inventory.write(&declaration)? {
+        if let Some(heap) = heap
+            && !self.is_forked()
+            && let Some(address) = inventory.move_in(&declaration, heap)?
+        {
+            return Ok(address);
+        }
+        if !inventory.write(&declaration, heap)? {
             let opened = self.open_segment(&mut inventory, &need);
             opened.inspect_err(|_| inventory.count_refused())?;
-            inventory.write(&declaration)?;
+            inventory.write(&declaration, heap)?;
         }
-        let address = inventory.push(declaration, &need);
+        let address = inventory.push_with(declaration, &need, heap.map(Room::new));
         inventory.tell();
         Ok(address)
     }
@@ -64,6 +82,9 @@ impl Files {
         let Some(segment) = segment.filter(|segment| segment.entry(address.id).is_some()) else {
             return Err(Error::no_such_field(address.id.index() as usize, count as usize));
         };
+        if segment.entry(address.id).is_some_and(|entry| !entry.has_tenant(address)) {
+            return Ok(());
+        }
         let Some(entry) = segment.retire(address.id) else { return Ok(()) };
         names.remove(entry.declaration.fields(), Address { id: entry.first(), ..address });
         let ids = entry.ids();
@@ -72,6 +93,7 @@ impl Files {
                 ids.clone().try_for_each(|id| writer.retire(id)).map_err(Error::image)?;
             }
         }
+        inventory.move_out(address);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use super::family::FamilyFields;
 use super::names::Names;
 use super::part::Part;
 use super::place::Place;
+use super::rooms::{self, Room, Rooms};
 use super::segment::Segment;
 use super::settings::{Fallback, Settings};
 use crate::backend::Mapping;
@@ -27,6 +28,7 @@ pub(crate) struct Inventory {
     pub(crate) parts: Vec<Part>,
     pub(crate) segments: Vec<Segment>,
     pub(crate) names: Names,
+    pub(crate) rooms: Rooms,
     pub(crate) families: Vec<Arc<FamilyFields>>,
     /// Where files are made; `None` for a publisher that makes none.
     pub(crate) place: Option<Place>,
@@ -56,7 +58,10 @@ impl Inventory {
         let used = schema.measure(settings.lanes)?;
         let mut capacity = used;
         let (fields, strings) = settings.reserve;
-        capacity.reserve(fields, strings, fields.saturating_mul(8));
+        // Each field has a room of its own.
+        let rooms = fields.saturating_mul(rooms::SMALLEST + rooms::ALIGNMENT);
+        let heap = if fields == 0 { strings } else { strings.saturating_add(rooms) };
+        capacity.reserve(fields, heap, fields.saturating_mul(8));
         let families = schema.families.into_iter().map(|f| Arc::new(FamilyFields::new(f)));
         let mut inventory = Self {
             segments: vec![Segment::new(capacity)],
@@ -104,21 +109,41 @@ impl Inventory {
 
     /// Appends a declaration to the last segment.
     pub(crate) fn push(&mut self, declaration: Declaration, need: &Geometry) -> Address {
+        self.push_with(declaration, need, None)
+    }
+
+    /// [`Inventory::push`] with a room that may be used again.
+    pub(crate) fn push_with(
+        &mut self,
+        declaration: Declaration,
+        need: &Geometry,
+        room: Option<Room>,
+    ) -> Address {
         let last = self.segments.len() - 1;
         let segment = u32::try_from(last).unwrap_or(u32::MAX);
-        let address = Address { segment, id: self.segments[last].next_id() };
+        let tenancy = room.as_ref().map_or(0, |room| room.tenancy);
+        let address = Address { segment, id: self.segments[last].next_id(), tenancy };
         self.names.insert(declaration.fields(), address);
-        self.segments[last].push(declaration, need);
+        self.segments[last].push(declaration, need, room);
         address
     }
 
-    /// Writes a declaration into all images of the last segment; `false` if there is no room.
-    pub(crate) fn write(&mut self, declaration: &Declaration) -> Result<bool, Error> {
+    /// Writes a declaration into all images of the last segment, with `heap` in a room of its own;
+    /// `false` if there is no room.
+    pub(crate) fn write(
+        &mut self,
+        declaration: &Declaration,
+        heap: Option<u32>,
+    ) -> Result<bool, Error> {
         let Self { segments, parts, .. } = self;
         let last = segments.last().map_or(&[][..], |last| &last.parts);
         for &number in last {
             for writer in parts[number].writers() {
-                match declaration.write(writer) {
+                let written = match heap {
+                    Some(heap) => declaration.write_room(writer, heap),
+                    None => declaration.write(writer),
+                };
+                match written {
                     Ok(_) => {}
                     // All images of a segment are equally full, so nothing was written.
                     Err(error) if error.is_full() => return Ok(false),
@@ -190,6 +215,7 @@ impl Inventory {
         // A closed file does not change.
         if let Some(part) = self.parts.get_mut(index).filter(|_| !self.closed) {
             part.writer.hand_back(lane);
+            self.settle(index, lane);
         }
     }
 

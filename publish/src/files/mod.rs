@@ -10,6 +10,7 @@ mod ledger;
 mod names;
 mod part;
 mod place;
+mod rooms;
 pub(crate) mod scratch;
 mod segment;
 pub(crate) mod settings;
@@ -40,6 +41,7 @@ use crate::error::Error;
 use crate::handles::Info;
 use crate::schema::Schema;
 use crate::schema::declaration::{DECLARED, Declaration};
+use crate::schema::key::Address;
 use crate::schema::options::FieldOptions;
 use crate::sync::Mutex;
 
@@ -457,6 +459,14 @@ impl Files {
 impl LaneOwner for Files {
     fn hand_back(&self, part: usize, lane: u32) {
         self.inventory.lock().hand_back(part, lane);
+    }
+
+    fn begin_use(&self, address: Address, part: usize, lane: u32) -> Result<bool, Error> {
+        self.count_use(address, part, lane)
+    }
+
+    fn end_use(&self, address: Address, part: usize, lane: u32) {
+        self.uncount_use(address, part, lane);
     }
 }
 

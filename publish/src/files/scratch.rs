@@ -79,4 +79,10 @@ struct Nobody;
 
 impl LaneOwner for Nobody {
     fn hand_back(&self, _part: usize, _lane: u32) {}
+
+    fn begin_use(&self, _address: Address, _part: usize, _lane: u32) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    fn end_use(&self, _address: Address, _part: usize, _lane: u32) {}
 }

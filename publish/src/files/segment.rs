@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use mmstats_core::{FieldId, Geometry, Memory, WriteError, Writer};
 
+use super::rooms::Room;
 use crate::claim::LaneFields;
 use crate::error::Error;
 use crate::schema::declaration::{Declaration, LANE_FIELDS};
@@ -18,12 +19,24 @@ use crate::schema::declaration::{Declaration, LANE_FIELDS};
 pub(crate) struct Entry {
     first: u32,
     retired: bool,
+    /// If other fields may get the room of these.
+    pub(crate) room: Option<Room>,
     pub(crate) declaration: Declaration,
 }
 
 impl Entry {
     pub(crate) const fn first(&self) -> FieldId {
         FieldId::from_index(self.first)
+    }
+
+    /// Whether its fields are retired.
+    pub(crate) const fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// Gives the room to other fields.
+    pub(crate) fn replace(&mut self, declaration: Declaration) {
+        (self.retired, self.declaration) = (false, declaration);
     }
 
     /// Numbers of its fields.
@@ -95,14 +108,19 @@ impl Segment {
     }
 
     /// Appends a declaration that is in all files, or will be.
-    pub(crate) fn push(&mut self, mut declaration: Declaration, need: &Geometry) {
+    pub(crate) fn push(
+        &mut self,
+        mut declaration: Declaration,
+        need: &Geometry,
+        room: Option<Room>,
+    ) {
         if let Some(last) = self.entries.last() {
             declaration.share(&last.declaration);
         }
         let first = self.fields;
         self.fields = first.saturating_add(declaration.count());
         self.used.reserve(need.fields, need.heap, need.cells);
-        self.entries.push(Entry { first, retired: false, declaration });
+        self.entries.push(Entry { first, retired: false, room, declaration });
     }
 
     /// Writes all fields into a new file.
@@ -111,7 +129,10 @@ impl Segment {
             declaration.write(writer)?;
         }
         for entry in &self.entries {
-            entry.declaration.write(writer)?;
+            match &entry.room {
+                Some(room) => entry.declaration.write_room(writer, room.heap)?,
+                None => entry.declaration.write(writer)?,
+            };
             if entry.retired {
                 entry.ids().try_for_each(|id| writer.retire(id))?;
             }
@@ -122,6 +143,12 @@ impl Segment {
     /// The declaration with field `id`.
     pub(crate) fn entry(&self, id: FieldId) -> Option<&Entry> {
         self.entries.get(self.index(id)?)
+    }
+
+    /// The declaration with field `id`, to be changed.
+    pub(crate) fn entry_mut(&mut self, id: FieldId) -> Option<&mut Entry> {
+        let index = self.index(id)?;
+        self.entries.get_mut(index)
     }
 
     fn index(&self, id: FieldId) -> Option<usize> {
@@ -148,6 +175,8 @@ impl Segment {
     /// for `need`. `None` if that passes a limit of the format.
     pub(crate) fn capacity_after(&self, need: &Geometry, lanes: u32) -> Option<Geometry> {
         let (had, used) = (&self.capacity, &self.used);
+        let smallest = SMALLEST.cells.max(need.cells.saturating_mul(SMALLEST.fields));
+        let smallest = smallest.min((MOST_CELLS / lanes.max(1)).max(SMALLEST.cells));
         let room = |had: u32, used: u32, least: u32, need: u32, halvings: u32| {
             let wanted = if used > had / 2 { had.saturating_mul(2) } else { had };
             wanted.max(least).checked_shr(halvings).unwrap_or(0).max(need)
@@ -156,7 +185,7 @@ impl Segment {
         let capacity = |n| Geometry {
             fields: room(had.fields, used.fields, SMALLEST.fields, need.fields, n),
             heap: room(had.heap, used.heap, SMALLEST.heap, need.heap, n),
-            cells: room(had.cells, used.cells, SMALLEST.cells, need.cells, n),
+            cells: room(had.cells, used.cells, smallest, need.cells, n),
             lanes,
         };
         (0..=u32::BITS).map(capacity).find(|capacity| capacity.file_size().is_some())
@@ -176,5 +205,8 @@ fn find_lane_fields<'a>(
     Some(LaneFields { tid: tid?, thread: thread?, mirrored: mirrored? })
 }
 
-/// Least capacity of a segment of fields added at run time: a few pages.
-const SMALLEST: Geometry = Geometry { fields: 64, heap: 4096, cells: 1024, lanes: 0 };
+/// Least capacity of a segment of fields added at run time. Cells are for as many fields as the one
+/// that needs the segment, up to [`MOST_CELLS`].
+const SMALLEST: Geometry = Geometry { fields: 1024, heap: 72 << 10, cells: 1024, lanes: 0 };
+/// Most bytes of cells in all lanes of the first such segment, unless one field needs more.
+const MOST_CELLS: u32 = 512 << 10;

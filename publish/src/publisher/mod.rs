@@ -194,7 +194,7 @@ impl<S: Stats> Publisher<S> {
         options: FieldOptions<H>,
     ) -> Result<Key<H>, Error> {
         self.files.refuse_reentry()?;
-        self.files.add(H::declaration(label.into(), options.any)).map(Key::new)
+        self.files.add_passing(H::declaration(label.into(), options.any)).map(Key::new)
     }
 
     /// Adds a gauge of the whole program, which any thread can set: see [`SharedGauge`].
@@ -353,8 +353,11 @@ impl<S: Stats> Publisher<S> {
     }
 
     /// Retires a field: observers stop showing it, and its handles keep writing to memory that
-    /// no observer shows. Its name can be used again; its room is not. Retiring it again does
-    /// nothing.
+    /// no observer shows. Its name can be used again. Retiring it again does nothing.
+    ///
+    /// The room of a field that [`Publisher::add`] added goes to another field of the same type, when
+    /// no handle of it exists any more and each thread that has set a value has attached or dropped a
+    /// handle of such a field, or has ended. From then on its key attaches to nothing.
     ///
     /// # Errors
     ///

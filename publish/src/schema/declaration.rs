@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mmstats_core as core;
 use mmstats_core::{
-    AttachError, FieldId, FieldSpec, Geometry, Memory, Properties, WriteError, Writer,
+    AttachError, FieldId, FieldSpec, Geometry, Memory, Properties, Tenants, WriteError, Writer,
 };
 
 use super::options::{AnyOptions, Value};
@@ -165,6 +165,31 @@ impl Declaration {
             Self::Field(_) | Self::Sequence(_) => writer.add_all(specs),
             Self::Group(_) => writer.add_group(specs),
         })
+    }
+
+    /// Writes the fields into an image, in a room of their own with `heap` bytes of heap.
+    pub(crate) fn write_room<M: Memory>(
+        &self,
+        writer: &mut Writer<M>,
+        heap: u32,
+    ) -> Result<FieldId, WriteError> {
+        self.with_tenants(|tenants| writer.add_room(tenants, heap))
+    }
+
+    /// Writes the fields into the room of retired ones from number `first` on.
+    pub(crate) fn write_again<M: Memory>(
+        &self,
+        writer: &mut Writer<M>,
+        first: FieldId,
+        heap: u32,
+    ) -> Result<(), WriteError> {
+        self.with_tenants(|tenants| writer.reuse(first, tenants, heap))
+    }
+
+    /// Calls `work` with the fields as tenants of a room.
+    pub(crate) fn with_tenants<R>(&self, work: impl FnOnce(Tenants<'_>) -> R) -> R {
+        let is_group = matches!(self, Self::Group(_));
+        self.with_specs(|specs| work(Tenants { specs, is_group }))
     }
 
     /// Calls `work` with the fields in the form that the core measures and writes.

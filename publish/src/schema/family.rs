@@ -40,7 +40,7 @@ impl FamilyDeclaration {
         };
         let overflow = with(&mut [("overflow", "true")].into_iter());
         let example = with(&mut keys.iter().map(|key| (key.as_str(), "")));
-        let unknown = Address { segment: 0, id: FieldId::from_index(0) };
+        let unknown = Address::lasting(0, FieldId::from_index(0));
         (Self { label, keys, options, example, overflow: unknown }, overflow)
     }
 

@@ -9,6 +9,15 @@ use mmstats_core::FieldId;
 pub(crate) struct Address {
     pub(crate) segment: u32,
     pub(crate) id: FieldId,
+    /// How many fields had the number before, and this one; 0 if no other one ever has it.
+    pub(crate) tenancy: u64,
+}
+
+impl Address {
+    /// The address of a field that keeps its number for ever.
+    pub(crate) const fn lasting(segment: u32, id: FieldId) -> Self {
+        Self { segment, id, tenancy: 0 }
+    }
 }
 
 /// A field of a publisher, to be attached as a handle of type `H` in each thread.
@@ -33,7 +42,7 @@ impl<H> Copy for Key<H> {}
 
 impl<H> std::fmt::Debug for Key<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Address { segment, id } = self.address;
+        let Address { segment, id, .. } = self.address;
         f.debug_tuple("Key").field(&segment).field(&id.index()).finish()
     }
 }

@@ -82,7 +82,7 @@ impl Schema {
         let id = FieldId::from_index(self.fields);
         self.fields = self.fields.saturating_add(declaration.count());
         self.declarations.push(declaration);
-        Key::new(Address { segment: 0, id })
+        Key::new(Address::lasting(0, id))
     }
 
     /// Number of fields; each member of a group counts.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mmstats_core as core;
 
-use crate::claim::{Keep, SharedKeep};
+use crate::claim::{Keep, SharedKeep, use_field};
 use crate::error::Error;
 use crate::files::Files;
 use crate::files::family::FamilyFields;
@@ -92,23 +92,31 @@ impl ThreadLanes {
 
     /// The handle of the field at `address`; the first one in a segment claims a lane there.
     pub(crate) fn attach<H: Field>(&self, address: Address) -> Result<H, Error> {
-        let Address { segment, id } = address;
+        let segment = address.segment;
         if segment == 0 {
-            return H::attach(&self.first, id).map_err(Error::Attach);
+            return attach_in(&self.first, address);
         }
         let segment = segment as usize;
         // Borrowed while a lane is claimed, which allocates.
         let _inside = Inside::enter();
         let mut further = self.further.try_borrow_mut().map_err(|_| Error::Reentrant)?;
         if let Some(Some(lane)) = further.get(segment) {
-            return H::attach(lane, id).map_err(Error::Attach);
+            return attach_in(lane, address);
         }
         let lane = claim_in(&self.files, segment, self.fallback)?;
         if further.len() <= segment {
             further.resize_with(segment + 1, || None);
         }
-        H::attach(further[segment].insert(lane), id).map_err(Error::Attach)
+        attach_in(further[segment].insert(lane), address)
     }
+}
+
+/// The handle of the field at `address` in a lane of its segment.
+fn attach_in<H: Field>(lane: &core::Lane<Keep>, address: Address) -> Result<H, Error> {
+    if address.tenancy == 0 {
+        return H::attach(lane, address.id).map_err(Error::Attach);
+    }
+    H::attach(&use_field(lane, address)?, address.id).map_err(Error::Attach)
 }
 
 /// Claims a lane in a segment for this thread, and says in it whose it is.

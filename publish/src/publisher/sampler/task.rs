@@ -157,7 +157,7 @@ mod tests {
     const EVERY: Duration = Duration::from_secs(1);
 
     fn task() -> Task {
-        let key = Key::<crate::Counter>::new(Address { segment: 0, id: FieldId::from_index(3) });
+        let key = Key::<crate::Counter>::new(Address::lasting(0, FieldId::from_index(3)));
         Task::new("depth".to_owned(), key, 2, false, |_: &crate::Counter| true)
     }
 

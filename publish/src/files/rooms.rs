@@ -1,0 +1,259 @@
+//! Rooms of fields that were added at run time: when such a field is retired, its descriptor, its heap
+//! bytes and its cells go to another one.
+//!
+//! A room is free when its field is retired, no handle of it exists in any lane, and no lane has a
+//! value of it. A value is taken away by the owner of the lane, whose next call that takes the lock
+//! anyway does it: it attaches a field that was added at run time, drops the last handle of one, or
+//! hands the lane back.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+use mmstats_core::{Aggregation, FieldId, Level, Properties};
+
+use super::Files;
+use super::inventory::Inventory;
+use super::part::Part;
+use super::segment::Entry;
+use crate::error::Error;
+use crate::schema::declaration::Declaration;
+use crate::schema::key::Address;
+
+/// The room of a declaration.
+#[derive(Debug, Clone)]
+pub(crate) struct Room {
+    /// Bytes of heap, in each image.
+    pub(crate) heap: u32,
+    /// Number of declarations that had it, and this one.
+    pub(crate) tenancy: u64,
+    /// Handles of this one, in all lanes, without clones.
+    handles: u32,
+    /// Lanes that may have a value of it that their owners have to take away.
+    values: u32,
+    /// Whether it is in [`Rooms::free`], and may be given away.
+    free: bool,
+}
+
+/// Most bytes between the end of the heap and a room.
+pub(super) const ALIGNMENT: u32 = 8;
+
+impl Room {
+    pub(super) const fn new(heap: u32) -> Self {
+        Self { heap, tenancy: 1, handles: 0, values: 0, free: false }
+    }
+
+    /// Bytes of heap for a declaration, with some to spare for a longer name in its place.
+    pub(super) fn heap_of(declaration: &Declaration) -> u32 {
+        let need = declaration.with_tenants(|tenants| tenants.heap());
+        let step = if need <= 512 { SMALLEST } else { need.next_power_of_two() / 8 };
+        need.checked_next_multiple_of(step).unwrap_or(need)
+    }
+}
+
+/// Least bytes of heap of a room: a label of 62 bytes.
+pub(super) const SMALLEST: u32 = 64;
+
+impl Entry {
+    /// Whether the fields at `address` are those of the declaration, and not earlier ones.
+    pub(super) fn has_tenant(&self, address: Address) -> bool {
+        self.room.as_ref().map_or(0, |room| room.tenancy) == address.tenancy
+    }
+}
+
+/// What fields must have in common to have the same room one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Shape {
+    /// Properties of each, and whether it is a constant.
+    fields: Vec<(Properties, bool)>,
+    is_group: bool,
+}
+
+impl Shape {
+    fn new(declaration: &Declaration) -> Self {
+        declaration.with_tenants(|tenants| {
+            let shape = |properties: Properties| {
+                properties.with_level(Level::Info).with_aggregation(Aggregation::Sum)
+            };
+            let fields = tenants.specs.iter();
+            let fields = fields.map(|spec| (shape(spec.properties), spec.constant.is_some()));
+            Self { fields: fields.collect(), is_group: tenants.is_group }
+        })
+    }
+}
+
+/// Segment, and number of the first field, by bytes of heap.
+type Free = BTreeMap<u32, Vec<(u32, FieldId)>>;
+
+/// The rooms of all segments.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms {
+    /// Perhaps with some that are not free any more.
+    free: HashMap<Shape, Free>,
+    /// Retired fields of which a lane may have a value, by part and lane.
+    values: HashMap<(usize, u32), Vec<Address>>,
+}
+
+impl Rooms {
+    /// A free room with the least heap that is enough.
+    fn take(&mut self, shape: &Shape, need: u32) -> Option<(u32, (u32, FieldId))> {
+        let free = self.free.get_mut(shape)?;
+        let (&heap, rooms) = free.range_mut(need..).next()?;
+        let room = rooms.pop();
+        if rooms.is_empty() {
+            free.remove(&heap);
+        }
+        room.map(|room| (heap, room))
+    }
+
+    fn put(&mut self, shape: Shape, heap: u32, room: (u32, FieldId)) {
+        self.free.entry(shape).or_default().entry(heap).or_default().push(room);
+    }
+}
+
+impl Inventory {
+    /// Gives a free room to a declaration; `None` if there is none.
+    pub(super) fn move_in(
+        &mut self,
+        declaration: &Declaration,
+        need: u32,
+    ) -> Result<Option<Address>, Error> {
+        let shape = Shape::new(declaration);
+        while let Some((heap, (number, first))) = self.rooms.take(&shape, need) {
+            let Self { segments, parts, rooms, names, .. } = self;
+            let Some(segment) = segments.get_mut(number as usize) else { continue };
+            // The copies of memory that observers do not see may be behind.
+            if !segment.parts.iter().all(|part| parts[*part].is_published()) {
+                rooms.put(shape, heap, (number, first));
+                return Ok(None);
+            }
+            // A handle was attached to the retired field meanwhile.
+            let is_free = |entry: &Entry| entry.room.as_ref().is_some_and(|room| room.free);
+            if !segment.entry(first).is_some_and(is_free) {
+                continue;
+            }
+            let count = declaration.count();
+            let in_use =
+                |part: &usize| parts[*part].writer.lanes_with_value(first, count).next().is_some();
+            // A value of a lane that has no owner here: the room is lost.
+            if segment.parts.iter().any(in_use) {
+                continue;
+            }
+            for part in &segment.parts {
+                let written = declaration.write_again(&mut parts[*part].writer, first, heap);
+                written.map_err(Error::image)?;
+            }
+            let Some(entry) = segment.entry_mut(first) else { continue };
+            let Some(room) = &mut entry.room else { continue };
+            *room = Room { tenancy: room.tenancy + 1, ..Room::new(room.heap) };
+            let address = Address { segment: number, id: first, tenancy: room.tenancy };
+            names.insert(declaration.fields(), address);
+            entry.replace(declaration.clone());
+            return Ok(Some(address));
+        }
+        Ok(None)
+    }
+
+    /// Looks which lanes have a value of fields that were just retired.
+    pub(super) fn move_out(&mut self, address: Address) {
+        let Self { segments, parts, rooms, .. } = self;
+        let Some(segment) = segments.get_mut(address.segment as usize) else { return };
+        let owners = segment.parts.clone();
+        let Some(entry) = segment.entry_mut(address.id) else { return };
+        let (first, count) = (entry.first(), entry.declaration.count());
+        let Some(room) = &mut entry.room else { return };
+        for part in owners {
+            for lane in parts[part].writer.lanes_with_value(first, count) {
+                room.values += 1;
+                rooms.values.entry((part, lane)).or_default().push(address);
+            }
+        }
+        self.free_if_unused(address);
+    }
+
+    /// Takes the values of retired fields away from a lane, whose owner calls.
+    pub(super) fn settle(&mut self, part: usize, lane: u32) {
+        let Some(addresses) = self.rooms.values.remove(&(part, lane)) else { return };
+        for address in addresses {
+            self.clear(part, lane, address);
+            if let Some(room) = self.room(address) {
+                room.values = room.values.saturating_sub(1);
+            }
+            self.free_if_unused(address);
+        }
+    }
+
+    /// Takes the values of fields away from a lane, whose owner calls.
+    fn clear(&mut self, part: usize, lane: u32, address: Address) {
+        let Self { segments, parts, .. } = self;
+        let entry = segments.get(address.segment as usize).and_then(|s| s.entry(address.id));
+        let Some(entry) = entry.filter(|entry| entry.has_tenant(address)) else { return };
+        if let Some(Part { writer, .. }) = parts.get_mut(part) {
+            writer.clear_values(lane, entry.first(), entry.declaration.count());
+        }
+    }
+
+    /// The room of the fields at `address`; `None` if others have it.
+    fn room(&mut self, address: Address) -> Option<&mut Room> {
+        let segment = self.segments.get_mut(address.segment as usize)?;
+        let entry = segment.entry_mut(address.id).filter(|entry| entry.has_tenant(address))?;
+        entry.room.as_mut()
+    }
+
+    fn free_if_unused(&mut self, address: Address) {
+        let segment = self.segments.get_mut(address.segment as usize);
+        let Some(entry) = segment.and_then(|segment| segment.entry_mut(address.id)) else { return };
+        if !entry.has_tenant(address) || !entry.is_retired() {
+            return;
+        }
+        let first = entry.first();
+        let Some(room) = &mut entry.room else { return };
+        if (room.handles, room.values, room.free) == (0, 0, false) {
+            room.free = true;
+            let heap = room.heap;
+            self.rooms.put(Shape::new(&entry.declaration), heap, (address.segment, first));
+        }
+    }
+}
+
+impl Files {
+    /// Counts a handle of fields whose room others may get, in a lane of which the caller is the
+    /// owner; false if no room is given away any more.
+    pub(super) fn count_use(
+        &self,
+        address: Address,
+        part: usize,
+        lane: u32,
+    ) -> Result<bool, Error> {
+        let mut inventory = self.inventory.lock();
+        if inventory.closed || self.is_forked() {
+            return Ok(false);
+        }
+        inventory.settle(part, lane);
+        let count = inventory.segments.get(address.segment as usize);
+        let count = count.map_or(0, |segment| segment.next_id().index());
+        let Some(room) = inventory.room(address) else {
+            return Err(Error::no_such_field(address.id.index() as usize, count as usize));
+        };
+        room.handles += 1;
+        room.free = false;
+        Ok(true)
+    }
+
+    /// The last clone of a handle was dropped, by the owner of its lane.
+    pub(super) fn uncount_use(&self, address: Address, part: usize, lane: u32) {
+        let mut inventory = self.inventory.lock();
+        if inventory.closed || self.is_forked() {
+            return;
+        }
+        let Some(room) = inventory.room(address) else { return };
+        room.handles = room.handles.saturating_sub(1);
+        let segment = inventory.segments.get(address.segment as usize);
+        let retired = segment.and_then(|s| s.entry(address.id)).is_some_and(Entry::is_retired);
+        if retired {
+            // The handle may have stored a value after the field was retired.
+            inventory.clear(part, lane, address);
+            inventory.free_if_unused(address);
+        }
+        inventory.settle(part, lane);
+    }
+}
