@@ -128,11 +128,13 @@ def main(arguments):
     try:
         memory, _ = m.map_file(arguments[0])
         for _ in range(times):
-            print(json.dumps(document(memory)), flush=True)
+            print(json.dumps(m.look(memory, document)), flush=True)
         return 0
     except m.Refused as refused:
         print(json.dumps({"refused": refused.code}))
         return 1
+    except m.Contended:
+        return 2
 
 
 if __name__ == "__main__":

@@ -303,7 +303,14 @@ def combine_states(values):
 
 
 def combine_means(values):
-    return mean_of(sum(v["count"] for v in values), sum(v["sum"] for v in values))
+    used = [v for v in values if v["count"] and not is_damaged(v)]
+    return mean_of(sum(v["count"] for v in used), sum(v["sum"] for v in used))
+
+
+def is_damaged(value):
+    """Of an average or window, and of a histogram: no writer records this (section 4.3)."""
+    numbers = [value[name] for name in ("count", "sum", "min", "max") if name in value]
+    return value["count"] < 0 or not all(n is None or math.isfinite(n) for n in numbers)
 
 
 def mean_of(count, total):
@@ -344,22 +351,25 @@ class Buckets:
 
 
 def quantile(buckets, elements, low, high, q):
+    """A number, or a bound as a text: "< u" or "> l". `low` and `high` may be None: not known."""
     n = sum(elements)
     rank = min(max(math.ceil(q * n), 1), n)
-    if rank in (1, n):
-        return low if rank == 1 else high
+    if low is not None and (rank == 1 or low == high):
+        return low
+    if high is not None and rank == n:
+        return high
     k, seen = 0, elements[0]
     while seen < rank:
         k += 1
         seen += elements[k]
-    if k in (0, len(elements) - 1):
-        return high if k else low
     lower, upper = buckets.bounds(k)
-    if lower == 0 or upper == math.inf:  # no such binary64: the other bound
-        estimate = upper if lower == 0 else lower
-    else:
-        estimate = lower * (upper / (lower + upper)) * 2
-    return min(max(estimate, low), high)
+    if k == 0 or lower == 0:
+        return f"< {upper if high is None else min(upper, high)}"
+    if k == len(elements) - 1 or upper == math.inf:
+        return f"> {lower}"
+    estimate = lower * (upper / (lower + upper)) * 2
+    estimate = estimate if low is None else max(estimate, low)
+    return estimate if high is None else min(estimate, high)
 
 
 def show_histogram(buckets, elements, words):
@@ -384,7 +394,7 @@ def show_histogram(buckets, elements, words):
 
 def combine_histograms(values):
     """Of one field, so all have the same buckets: no scale and no range to bring together."""
-    used = [v for v in values if v["count"]]
+    used = [v for v in values if v["count"] and not is_damaged(v)]
     if not used:
         return values[0]
     elements = [sum(column) for column in zip(*(v["elements"] for v in used))]
@@ -1026,8 +1036,30 @@ def show_field(image, lanes, f):
     return out
 
 
+class Contended(OSError):
+    """Room of retired fields was used again during each look."""
+
+
+def look(memory, read):
+    """What `read` makes of one moment of the descriptions: PROTOCOL.md section 5.2, Q1 to Q6."""
+    if memory.size < 192:
+        return read(memory)
+    for _ in range(16):
+        before = memory.u32(156)
+        fence()
+        found = read(memory)
+        fence()
+        if memory.u32(156) == before:
+            return found
+    raise Contended("room of fields was used again during each of 16 looks")
+
+
 def show(path):
     memory, locked = map_file(path)
+    return look(memory, lambda memory: shown(memory, locked))
+
+
+def shown(memory, locked):
     image = Image(memory)
     state = "closed" if image.state == CLOSED else "live" if locked else "dead"
     lanes = [Lane(image, number, state == "live") for number in range(image.lanes_used)]
