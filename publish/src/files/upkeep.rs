@@ -16,8 +16,10 @@ use crate::error::Error;
 
 /// Time between two copies of the lanes in memory that observers do not see.
 const COPY: Duration = Duration::from_millis(20);
-/// The copies take at most one in so many parts of a processor's time.
+/// The copies take at most one in so many parts of a processor's time, ...
 const SHARE: u32 = 50;
+/// ... but never come later than this after the ones before: also those that waited for a processor.
+const LATEST: Duration = Duration::from_millis(500);
 
 impl Files {
     /// Looks whether observers still find all files, at a bounded rate, and publishes what they do not
@@ -110,7 +112,7 @@ impl Files {
             return None;
         }
         let copies = inventory.parts.iter().any(|part| part.needs_copies() && part.is_seen());
-        Some(if copies { COPY.max(start.elapsed() * (SHARE - 1)) } else { CHECK })
+        Some(if copies { (start.elapsed() * (SHARE - 1)).clamp(COPY, LATEST) } else { CHECK })
     }
 
     /// Why observers do not see all memory, after an attempt to change that.
