@@ -268,3 +268,23 @@ fn persistent_path_without_name_is_refused() {
     }
     assert_eq!(file_names(place.path()), [""; 0]);
 }
+
+#[test]
+fn names_outside_the_rules_refused() {
+    let place = tempfile::tempdir().unwrap();
+    for name in
+        ["a\0.mmst", "a/b.mmst", "../a.mmst", "{CMD}/x.mmst", "", ".mmst", "a", "x/{ID}.mmst"]
+    {
+        let options = Options::new().directory(place.path()).files(name);
+        assert!(options.start::<mmstats::Lane>().is_err(), "{name:?}");
+    }
+    // The name of the program is made fit.
+    for name in ["a\0b", "a/b", "", "..", &"x".repeat(1_000)] {
+        let options = Options::new().directory(place.path()).name(name);
+        assert!(options.start::<mmstats::Lane>().is_ok(), "{name:?}");
+    }
+    for lanes in [0, 65_537, u32::MAX] {
+        let options = Options::new().directory(place.path()).lanes(lanes);
+        assert!(options.start::<mmstats::Lane>().is_err(), "{lanes}");
+    }
+}

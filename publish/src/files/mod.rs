@@ -54,6 +54,8 @@ pub(crate) struct Files {
     pub(crate) settings: Settings,
     /// Number of forks of this process before it began to publish.
     generation: u64,
+    /// The process that began to publish.
+    process: u32,
     /// The application that keeps the sums of this publisher.
     application: Option<Application>,
     /// A panic of another thread leaves nothing half-done: every step of a writer is complete or
@@ -140,6 +142,7 @@ impl Files {
             instance,
             settings,
             generation,
+            process: std::process::id(),
             application,
             inventory: Mutex::default(),
             shared: SharedLanes::default(),
@@ -303,7 +306,13 @@ impl Files {
 
     /// Whether this process was forked off the one that publishes.
     pub(crate) fn is_forked(&self) -> bool {
-        self.generation != fork::generation()
+        self.generation != fork::generation() || self.shares_memory()
+    }
+
+    /// Whether this process is a child made without the fork handlers (a bare `clone`): it has the
+    /// files of its parent, not a copy, and must not change them.
+    pub(crate) fn shares_memory(&self) -> bool {
+        self.generation == fork::generation() && self.process != std::process::id()
     }
 
     /// Whether the files were closed.
@@ -458,6 +467,9 @@ impl Files {
 
 impl LaneOwner for Files {
     fn hand_back(&self, part: usize, lane: u32) {
+        if self.shares_memory() {
+            return; // The lane is the parent's.
+        }
         self.inventory.lock().hand_back(part, lane);
     }
 

@@ -448,6 +448,9 @@ struct Closer {
 impl Closer {
     /// Closes the files, or leaves them as a crash would.
     fn close(&self, crashed: bool) {
+        if self.files.shares_memory() {
+            return; // The files, and locks that the child may never get, are the parent's.
+        }
         self.sampler.close();
         self.files.close(crashed);
     }
