@@ -7,7 +7,7 @@ use mmstats_core::Geometry;
 use super::Files;
 use super::family::FamilyFields;
 use super::inventory::Inventory;
-use super::rooms::{ALIGNMENT, Room};
+use super::room::{ALIGNMENT, Room};
 use super::segment::Segment;
 use crate::error::Error;
 use crate::schema::declaration::{Declaration, Field};

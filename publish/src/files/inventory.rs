@@ -12,7 +12,7 @@ use super::family::FamilyFields;
 use super::names::Names;
 use super::part::Part;
 use super::place::Place;
-use super::rooms::{self, Room, Rooms};
+use super::room::{self, Room, Rooms};
 use super::segment::Segment;
 use super::settings::{Fallback, Settings};
 use crate::backend::Mapping;
@@ -59,7 +59,7 @@ impl Inventory {
         let mut capacity = used;
         let (fields, strings) = settings.reserve;
         // Each field has a room of its own.
-        let rooms = fields.saturating_mul(rooms::SMALLEST + rooms::ALIGNMENT);
+        let rooms = fields.saturating_mul(room::SMALLEST + room::ALIGNMENT);
         let heap = if fields == 0 { strings } else { strings.saturating_add(rooms) };
         capacity.reserve(fields, heap, fields.saturating_mul(8));
         let families = schema.families.into_iter().map(|f| Arc::new(FamilyFields::new(f)));

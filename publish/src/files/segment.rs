@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use mmstats_core::{FieldId, Geometry, Memory, WriteError, Writer};
 
-use super::rooms::Room;
+use super::room::Room;
 use crate::claim::LaneFields;
 use crate::error::Error;
 use crate::schema::declaration::{Declaration, LANE_FIELDS};
+use crate::schema::key::Address;
 
 /// One declaration of a segment, with the numbers of its fields.
 #[derive(Debug)]
@@ -27,6 +28,11 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) const fn first(&self) -> FieldId {
         FieldId::from_index(self.first)
+    }
+
+    /// Whether the fields at `address` are those of the declaration, and not earlier ones.
+    pub(super) fn has_tenant(&self, address: Address) -> bool {
+        self.room.as_ref().map_or(0, |room| room.tenancy) == address.tenancy
     }
 
     /// Whether its fields are retired.
