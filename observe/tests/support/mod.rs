@@ -17,6 +17,13 @@ use backend::{Access, Mapping, OwnedFile};
 use mmstats_core::{FieldId, FieldSpec, Geometry, Lane, Writer};
 use mmstats_observe::{File, Observer, OwnedValue, Reading, Sources};
 
+pub use backend::ledger;
+
+/// User id of the owner of a file; 0 on systems without user ids.
+pub fn owner(path: &Path) -> u32 {
+    backend::info(path).unwrap().owner.unwrap_or(0)
+}
+
 pub type Memory = Arc<Mapping>;
 
 /// A file being published; dropping `file` kills its writer.

@@ -4,7 +4,7 @@
 //! values, and links the next generation to its name, which fails if another process was faster:
 //! then it begins again. So no lock is held that a stopped or killed process would keep, and at every
 //! moment an instance is either in the newest ledger or has its files. FORMAT.md section 16 and
-//! PROTOCOL.md section 12 have the rules, `tests/model/ledger.pml` the proof.
+//! PROTOCOL.md section 10 have the rules.
 
 mod ended;
 mod image;
