@@ -41,6 +41,11 @@ impl Newest {
         Self::new(paths.iter().map(PathBuf::as_path))
     }
 
+    /// The directories with ledgers.
+    pub(super) fn directories(&self) -> impl Iterator<Item = &PathBuf> {
+        self.0.keys().map(|(directory, _)| directory)
+    }
+
     /// The paths.
     pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
         self.0.iter().map(|((directory, _), name)| directory.join(name.to_string()))

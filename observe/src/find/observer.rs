@@ -74,6 +74,8 @@ pub struct Observer {
     left_out: BTreeMap<Option<u32>, usize>,
     /// Programs from which parts were missing at the last refresh.
     lacking: HashSet<ProgramId>,
+    /// Directories of files that were gone when the last look opened them.
+    missed: HashSet<PathBuf>,
     /// The newest ledgers when the last look began.
     before: Newest,
     places: Places,
@@ -129,6 +131,7 @@ impl Observer {
             problems: Vec::new(),
             left_out: BTreeMap::new(),
             lacking: HashSet::new(),
+            missed: HashSet::new(),
             before: Newest::default(),
             places: Places::default(),
             user: environment().user,
@@ -197,7 +200,9 @@ impl Observer {
     /// Opens ledgers that are newer than the look, hides outdated ones, and marks the files whose
     /// sums they have. False if the look is to be repeated.
     fn apply_ledgers(&mut self, changes: &mut Changes) -> bool {
-        let directories = ledgers::directories(&self.files);
+        let mut directories = ledgers::directories(&self.files);
+        // What was listed and has gone may be in a ledger that is newer than the list.
+        directories.extend(self.before.directories().chain(&self.missed).cloned());
         if directories.is_empty() {
             return true;
         }
@@ -264,6 +269,7 @@ impl Observer {
         self.problems = listing.problems;
         self.directories = listing.directories;
         self.before = Newest::new(listing.candidates.iter().map(|candidate| &*candidate.path));
+        self.missed.clear();
         self.left_out.clear();
 
         let mut opened = self.open_all(&listing.candidates, &mut previous, &mut changes);
@@ -422,6 +428,9 @@ impl Observer {
         // A listed file may be removed before it is opened; an unreadable file is not known to
         // be of a process that is asked for.
         let expected = !problem.named && problem.code == "not-found";
+        if expected && let Some(directory) = problem.path.parent() {
+            self.missed.insert(directory.to_path_buf());
+        }
         if !expected && reason != Reason::IfPid {
             self.problems.push(problem);
         }

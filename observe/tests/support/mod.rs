@@ -17,6 +17,7 @@ use backend::{Access, Mapping, OwnedFile};
 use mmstats_core::{FieldId, FieldSpec, Geometry, Lane, Writer};
 use mmstats_observe::{File, Observer, OwnedValue, Reading, Sources};
 
+#[allow(unused_imports)] // each test binary uses a part
 pub use backend::ledger;
 
 /// User id of the owner of a file; 0 on systems without user ids.

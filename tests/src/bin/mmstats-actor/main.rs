@@ -29,6 +29,8 @@ mod storage;
 mod storms;
 #[cfg(target_os = "linux")]
 mod strict;
+#[cfg(target_os = "linux")]
+mod worker;
 
 #[cfg(any(target_os = "linux", windows))]
 fn main() {
@@ -71,6 +73,7 @@ fn on_linux(role: &str, directory: &std::path::Path, rest: &[String]) {
         "fork" => fork::run(directory, rest),
         "prefork" => prefork::run(directory, rest),
         "daemon" => daemon::run(directory, rest),
+        "worker" => worker::run(directory, rest),
         "look-as" => publish::look_as(directory, rest),
         "planted" => disk::planted(directory, rest),
         other => panic!("no role {other:?}"),

@@ -5,6 +5,8 @@
 #![deny(unsafe_code)]
 
 #[cfg(target_os = "linux")]
+mod churn;
+#[cfg(target_os = "linux")]
 mod damage;
 #[cfg(target_os = "linux")]
 mod disks;

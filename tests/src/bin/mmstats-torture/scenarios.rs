@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::plan::Plan;
 use crate::table::{Row, Table};
-use crate::{damage, disks, hostile, kills, planted, soak, speed, stops, storms};
+use crate::{churn, damage, disks, hostile, kills, planted, soak, speed, stops, storms};
 
 /// A scenario: one or several rows.
 struct Scenario {
@@ -16,7 +16,7 @@ struct Scenario {
     run: fn(&Plan, &mut Table),
 }
 
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 10] = [
     Scenario { name: "kill", limit: (300, 1800), run: kills::run },
     Scenario { name: "stop", limit: (120, 900), run: stops::run },
     Scenario { name: "speed", limit: (120, 900), run: speed::run },
@@ -24,6 +24,7 @@ const SCENARIOS: [Scenario; 9] = [
     Scenario { name: "damage", limit: (240, 1200), run: damage::run },
     Scenario { name: "hostile", limit: (300, 1200), run: hostile::run },
     Scenario { name: "storm", limit: (240, 900), run: storms::run },
+    Scenario { name: "churn", limit: (240, 900), run: churn::run },
     Scenario { name: "planted", limit: (120, 600), run: planted::run },
     Scenario { name: "soak", limit: (120, 4 * 3600), run: soak::run },
 ];
