@@ -102,8 +102,8 @@ impl Format for Legacy {
     fn identity(&self) -> Identity {
         let mut identity = Identity::default();
         for record in &self.records {
-            let name = record.label.rsplit_once("sys.").map_or("", |(_, name)| name);
-            identity.set(name, &mut || Some(record.value().into()));
+            let label = record.label.rfind("sys.").and_then(|at| record.label.get(at..));
+            identity.set(label.unwrap_or(""), &mut || Some(record.value().into()));
         }
         identity
     }
