@@ -1,4 +1,5 @@
 //! Room of retired fields, used again: FORMAT.md section 4, PROTOCOL.md section 6.1.
+#![allow(clippy::disallowed_types)] // Signals between the threads of a test.
 
 use mmstats_core::layout::header as h;
 use mmstats_core::read::{Field, FieldError, Image, Reading, Value, Verdict};

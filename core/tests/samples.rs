@@ -12,6 +12,7 @@ struct One {
     region: Region<StaticMemory>,
 }
 
+const NOT_FINITE: [f64; 3] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
 const FIRST: FieldId = FieldId::from_index(0);
 
 impl One {
@@ -62,10 +63,7 @@ impl One {
 fn average_refuses_what_is_not_finite() {
     let one = One::new(&[FieldSpec::average("a")]);
     let average = Average::attach(&one.lane, FIRST).unwrap();
-    let refuse = |x| move |average: &Average<_>| average.record(x);
-    one.refuses(&[&|| refuse(f64::NAN)(&average), &|| refuse(f64::INFINITY)(&average), &|| {
-        refuse(f64::NEG_INFINITY)(&average)
-    }]);
+    NOT_FINITE.into_iter().for_each(|x| one.refuses(&[&|| average.record(x)]));
     average.record(1.0);
     average.record(f64::MAX);
     average.record(-f64::MAX);
@@ -80,9 +78,9 @@ fn window_refuses_what_has_no_finite_sum() {
     let one = One::new(&[FieldSpec::window("w", DataType::F64, 3)]);
     let window = Window::<f64, _>::attach(&one.lane, FIRST).unwrap();
     [1.0, 2.0, 3.0].into_iter().for_each(|x| window.record(x));
-    one.refuses(&[&|| window.record(f64::NAN), &|| window.record(f64::NEG_INFINITY), &|| {
-        window.record(f64::MAX)
-    }]);
+    for x in NOT_FINITE.into_iter().chain([f64::MAX]) {
+        one.refuses(&[&|| window.record(x)]);
+    }
     one.read(|_, value| {
         let Verdict::Consistent(Value::Window(sum)) = value else { panic!("{value:?}") };
         assert_eq!((sum.count(), sum.sum()), (3, 6.0));
@@ -130,9 +128,7 @@ fn histogram_of_integers_refuses_absurd_values_and_overflow() {
 fn histogram_of_floats_refuses_what_is_not_finite() {
     let one = One::new(&[FieldSpec::histogram("h", Buckets::floats(0.2, 1e-3, 1e3))]);
     let histogram = Histogram::<f64, _>::attach(&one.lane, FIRST).unwrap();
-    one.refuses(&[&|| histogram.record(f64::NAN), &|| histogram.record(f64::INFINITY), &|| {
-        histogram.record(f64::NEG_INFINITY)
-    }]);
+    NOT_FINITE.into_iter().for_each(|x| one.refuses(&[&|| histogram.record(x)]));
     histogram.record(2.0);
     histogram.record(f64::MAX);
     one.refuses(&[&|| histogram.record(f64::MAX)]);
