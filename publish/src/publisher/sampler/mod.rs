@@ -268,6 +268,8 @@ impl Context {
     /// Publishes the callbacks that are late, and removes the values of those that are stale.
     fn publish(&self, lateness: &mut Lateness) {
         let Some(files) = self.files.upgrade() else { return };
+        // A program that claims no lane and adds no field notices lost files here.
+        drop(files.problem());
         let (now, patience) = (Instant::now(), self.patience());
         let (late, stale, panics) = {
             let state = self.sampler.state.lock();
