@@ -40,7 +40,12 @@ pub struct Actor {
 impl Actor {
     /// Starts the role in the directory, with these arguments.
     pub fn start(role: &str, directory: &Path, words: &[&str]) -> Self {
-        let mut command = Command::new(program(PROGRAM));
+        Self::start_program(&program(PROGRAM), role, directory, words)
+    }
+
+    /// Starts the role in a copy of the program, which may have another name.
+    pub fn start_program(program: &Path, role: &str, directory: &Path, words: &[&str]) -> Self {
+        let mut command = Command::new(program);
         command.arg(role).arg(directory).args(words);
         Self::spawn(command).by_lines()
     }

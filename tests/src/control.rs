@@ -64,17 +64,49 @@ pub enum Limit {
     FileSize(u64),
     /// Bytes of private memory.
     Memory(u64),
+    /// Number of open files.
+    Files(u64),
+}
+
+impl Limit {
+    /// Its name for the C library, and its value.
+    #[allow(clippy::useless_conversion)] // 32 bits on machines of 32 bits.
+    fn parts(self) -> (libc::__rlimit_resource_t, libc::rlim_t) {
+        let (resource, value) = match self {
+            Self::FileSize(bytes) => (libc::RLIMIT_FSIZE, bytes),
+            Self::Memory(bytes) => (libc::RLIMIT_DATA, bytes),
+            Self::Files(count) => (libc::RLIMIT_NOFILE, count),
+        };
+        (resource, libc::rlim_t::try_from(value).unwrap_or(libc::rlim_t::MAX))
+    }
+}
+
+/// Sets a limit of a running process, which can be raised again.
+///
+/// # Errors
+///
+/// If the system refuses.
+#[cfg(target_os = "linux")]
+pub fn limit_running(pid: u32, limit: Limit) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let (resource, value) = limit.parts();
+    let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a null pointer sets nothing; `now` is valid and lives through the call.
+    if unsafe { libc::prlimit(pid, resource, std::ptr::null(), &raw mut now) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let new = libc::rlimit { rlim_cur: value.min(now.rlim_max), rlim_max: now.rlim_max };
+    // SAFETY: `new` is valid and lives through the call, and a null pointer returns nothing.
+    match unsafe { libc::prlimit(pid, resource, &raw const new, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Limits a process from its start.
 pub fn limit(command: &mut Command, limit: Limit) -> &mut Command {
-    let (resource, bytes) = match limit {
-        Limit::FileSize(bytes) => (libc::RLIMIT_FSIZE, bytes),
-        Limit::Memory(bytes) => (libc::RLIMIT_DATA, bytes),
-    };
-    #[allow(clippy::useless_conversion)] // 32 bits on machines of 32 bits.
-    let bytes = libc::rlim_t::try_from(bytes).unwrap_or(libc::rlim_t::MAX);
-    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    let (resource, value) = limit.parts();
+    let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
     let apply = move || {
         // SAFETY: `limit` is valid and lives through the call.
         match unsafe { libc::setrlimit(resource, &raw const limit) } {
@@ -93,6 +125,8 @@ pub struct Ended {
     pub status: ExitStatus,
     /// Peak of its memory, in bytes.
     pub peak: u64,
+    /// Processor time, in user and system mode.
+    pub processor: Duration,
     /// Whether it ended by itself.
     pub in_time: bool,
 }
@@ -121,9 +155,17 @@ pub fn wait_with_usage(child: Child, limit: Duration) -> io::Result<Ended> {
             }
             found if found == pid => {
                 let peak = u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024);
-                return Ok(Ended { status: ExitStatus::from_raw(status), peak, in_time });
+                let processor = time(usage.ru_utime) + time(usage.ru_stime);
+                let status = ExitStatus::from_raw(status);
+                return Ok(Ended { status, peak, processor, in_time });
             }
             _ => return Err(io::Error::last_os_error()),
         }
     }
+}
+
+fn time(value: libc::timeval) -> Duration {
+    let seconds = u64::try_from(value.tv_sec).unwrap_or(0);
+    let micros = u64::try_from(value.tv_usec).unwrap_or(0);
+    Duration::from_secs(seconds) + Duration::from_micros(micros)
 }

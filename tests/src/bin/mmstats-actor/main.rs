@@ -31,6 +31,8 @@ mod storms;
 mod strict;
 #[cfg(target_os = "linux")]
 mod worker;
+#[cfg(target_os = "linux")]
+mod workers;
 
 #[cfg(any(target_os = "linux", windows))]
 fn main() {
@@ -54,6 +56,8 @@ fn main() {
 fn on_linux(role: &str, directory: &std::path::Path, rest: &[String]) {
     match role {
         "latency" => latency::run(directory, rest),
+        "workers" => workers::run(directory, rest),
+        "parts" => workers::parts(directory, rest),
         "limited" => {
             disk::bounded(directory, "limit");
             lines::say("passed");

@@ -11,15 +11,29 @@ mod damage;
 #[cfg(target_os = "linux")]
 mod disks;
 #[cfg(target_os = "linux")]
+mod forged;
+#[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(target_os = "linux")]
 mod kills;
+#[cfg(target_os = "linux")]
+mod neighbours;
 #[cfg(target_os = "linux")]
 mod plan;
 #[cfg(target_os = "linux")]
 mod planted;
 #[cfg(target_os = "linux")]
+mod programs;
+#[cfg(target_os = "linux")]
+mod recovery;
+#[cfg(target_os = "linux")]
+mod removed;
+#[cfg(target_os = "linux")]
+mod room;
+#[cfg(target_os = "linux")]
 mod scenarios;
+#[cfg(target_os = "linux")]
+mod shown;
 #[cfg(target_os = "linux")]
 mod soak;
 #[cfg(target_os = "linux")]

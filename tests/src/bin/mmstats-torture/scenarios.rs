@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::plan::Plan;
 use crate::table::{Row, Table};
-use crate::{churn, damage, disks, hostile, kills, planted, soak, speed, stops, storms};
+use crate::{churn, damage, disks, hostile, kills, neighbours, planted, programs, removed, room};
+use crate::{soak, speed, stops, storms};
 
 /// A scenario: one or several rows.
 struct Scenario {
@@ -16,13 +17,17 @@ struct Scenario {
     run: fn(&Plan, &mut Table),
 }
 
-const SCENARIOS: [Scenario; 10] = [
+const SCENARIOS: [Scenario; 14] = [
     Scenario { name: "kill", limit: (300, 1800), run: kills::run },
     Scenario { name: "stop", limit: (120, 900), run: stops::run },
     Scenario { name: "speed", limit: (120, 900), run: speed::run },
     Scenario { name: "disk", limit: (120, 600), run: disks::run },
+    Scenario { name: "removed", limit: (240, 1800), run: removed::run },
+    Scenario { name: "room", limit: (240, 1800), run: room::run },
+    Scenario { name: "programs", limit: (240, 1800), run: programs::run },
     Scenario { name: "damage", limit: (240, 1200), run: damage::run },
     Scenario { name: "hostile", limit: (300, 1200), run: hostile::run },
+    Scenario { name: "neighbours", limit: (300, 1800), run: neighbours::run },
     Scenario { name: "storm", limit: (240, 900), run: storms::run },
     Scenario { name: "churn", limit: (240, 900), run: churn::run },
     Scenario { name: "planted", limit: (120, 600), run: planted::run },

@@ -11,6 +11,9 @@ use mmstats_tests::control::wait_with_usage;
 /// Time limit of one wait: some scenarios read gigabytes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
+/// Exit code of a tool that shows a program of which parts are missing.
+pub(crate) const INCOMPLETE: i32 = 3;
+
 /// A directory in memory, where there is one.
 pub(crate) fn place() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
@@ -66,6 +69,8 @@ pub(crate) struct Printed {
     pub(crate) err: String,
     pub(crate) code: i32,
     pub(crate) took: Duration,
+    /// Of its own, in user and system mode.
+    pub(crate) processor: Duration,
     /// Peak of its memory, in bytes.
     pub(crate) peak: u64,
 }
@@ -100,12 +105,13 @@ pub(crate) fn judge(command: &mut Command, meanwhile: impl FnOnce()) -> Result<P
         return Err(format!("it hangs: {}", told()));
     }
     let Some(code) = ended.status.code() else { return Err(format!("it crashed: {}", told())) };
-    if code > 1 || err.contains("panicked") {
+    // 2 is a wrong command line.
+    if ![0, 1, INCOMPLETE].contains(&code) || err.contains("panicked") {
         return Err(format!("code {code}: {}", told()));
     }
     let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     match out.chars().chain(err.chars()).find(|c| obeyed(*c)) {
         Some(c) => Err(format!("it prints {c:?}: {}", told())),
-        None => Ok(Printed { out, err, code, took, peak: ended.peak }),
+        None => Ok(Printed { out, err, code, took, processor: ended.processor, peak: ended.peak }),
     }
 }
