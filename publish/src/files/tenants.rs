@@ -129,6 +129,7 @@ impl Files {
         part: usize,
         lane: u32,
     ) -> Result<bool, Error> {
+        self.refuse_reentry()?;
         let mut inventory = self.inventory.lock();
         if inventory.closed || self.is_forked() {
             return Ok(false);
@@ -146,6 +147,9 @@ impl Files {
 
     /// The last clone of a handle was dropped, by the owner of its lane.
     pub(super) fn uncount_use(&self, address: Address, part: usize, lane: u32) {
+        if self.refuse_reentry().is_err() {
+            return; // A call from within the library: the room stays taken.
+        }
         let mut inventory = self.inventory.lock();
         if inventory.closed || self.is_forked() {
             return;
