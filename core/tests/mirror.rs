@@ -224,7 +224,6 @@ fn copy_follows_lanes_fields_and_retirement() {
     };
     assert_eq!(state(&to, 1), LaneState::Owned);
 
-    drop(handles);
     from.hand_back(first.index());
     for writer in [&mut from, &mut to] {
         writer.retire(ids[0]).unwrap();

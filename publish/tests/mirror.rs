@@ -73,7 +73,7 @@ fn headers(directory: &Path) -> Vec<(u32, u32, u32, u32)> {
         .iter()
         .map(|name| fs::read(directory.join(name)).unwrap())
         .map(|bytes| {
-            let header = Image::open(&bytes[..]).unwrap().header().clone();
+            let header = *Image::open(&bytes[..]).unwrap().header();
             let bytes = &bytes[..];
             (
                 header.part(),

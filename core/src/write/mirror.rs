@@ -307,7 +307,7 @@ impl Value<'_> {
         let more =
             |(index, new): (u32, u64)| new.wrapping_sub(journal.element(index)).cast_signed();
         let steps = |more: i64| more.unsigned_abs().div_ceil(STEP);
-        let all: u64 = self.elements().map(more).map(steps).fold(0, |sum, n| sum.saturating_add(n));
+        let all: u64 = self.elements().map(more).map(steps).fold(0, u64::saturating_add);
         if all > MAX_STEPS {
             return false;
         }
