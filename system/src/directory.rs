@@ -133,7 +133,7 @@ pub struct PublishDirectory<D> {
 }
 
 /// Functions by which a backend opens directories.
-pub trait OpenDirectory: Sized {
+pub trait OpenDirectory: Sized + Send + 'static {
     #[doc = docs!(Directory::open)]
     fn open(path: &Path) -> Result<Self>;
 
@@ -152,6 +152,16 @@ pub trait OpenDirectory: Sized {
     ///
     /// If they cannot.
     fn writable(self) -> Result<Self>;
+
+    /// Does `work` on `path` by [`in_time`](crate::in_time).
+    ///
+    /// # Errors
+    ///
+    /// As [`in_time`](crate::in_time).
+    fn in_time(
+        path: &Path,
+        work: impl Fn() -> Result<Self> + Clone + Send + 'static,
+    ) -> Result<Self>;
 }
 
 /// Implements `publish_directory_in` of a backend.
@@ -163,17 +173,33 @@ pub fn publish_in<D: OpenDirectory>(environment: &Environment) -> Result<Publish
     let mut passed_over = Vec::new();
     for candidate in environment.candidates() {
         let origin = candidate.origin;
-        let directory = match origin {
-            Origin::Explicit => D::open_or_create(&candidate.path),
-            _ => D::create_own(&candidate.path),
+        let path = candidate.path.clone();
+        let open = move || match origin {
+            Origin::Explicit => D::open_or_create(&path)?.writable(),
+            _ => D::create_own(&path)?.writable(),
         };
-        match directory.and_then(D::writable) {
+        let directory = match origin {
+            // The system itself is there, and it costs a start nothing.
+            Origin::SharedMemory => open(),
+            _ => D::in_time(&candidate.path, open),
+        };
+        match directory {
             Ok(directory) => return Ok(PublishDirectory { directory, origin, passed_over }),
             Err(error) => passed_over.push(PassedOver { candidate, error }),
         }
     }
     let none = || Error::without_path("find a directory", ErrorKind::NotFound);
     Err(passed_over.into_iter().next().map_or_else(none, |passed| passed.error))
+}
+
+/// Implements `publish_directory_at` of a backend.
+///
+/// # Errors
+///
+/// If the directory cannot be opened or created, does not answer in time, or is not writable.
+pub fn publish_at<D: OpenDirectory>(path: &Path) -> Result<D> {
+    let own = path.to_owned();
+    D::in_time(path, move || D::open_or_create(&own)?.writable())
 }
 
 /// Implements `observe_directories_in` of a backend.
@@ -232,6 +258,12 @@ mod tests {
         }
         fn create_own(path: &Path) -> Result<Self> {
             Self::made(path, "create own")
+        }
+        fn in_time(
+            _: &Path,
+            work: impl Fn() -> Result<Self> + Clone + Send + 'static,
+        ) -> Result<Self> {
+            work()
         }
         fn writable(self) -> Result<Self> {
             let full = self.0.starts_with("/full");

@@ -325,11 +325,21 @@ macro_rules! docs {
     "};
     (publish_directory) => {"
         Directory to publish in: the first candidate that can be used, created if it is missing.
-        `Environment::candidates` lists them.
+        `Environment::candidates` lists them. A file system that does not answer within two seconds
+        cannot be used.
 
         # Errors
 
         If no candidate can be used; the error is that of the best one.
+    "};
+    (publish_directory_at) => {"
+        A directory to publish in, chosen by the program: [`Directory::open_or_create`], if files can be
+        created in it. A file system that does not answer within two seconds is an error.
+
+        # Errors
+
+        As [`Directory::open_or_create`]; if nothing can be created in it; and
+        [`ErrorKind::NoAnswer`](crate::ErrorKind::NoAnswer).
     "};
     (publish_directory_in) => {"
         As [`publish_directory`], for another environment.

@@ -26,7 +26,8 @@ macro_rules! inventory {
             //! Directories for files.
             pub use super::$system::directory::{
                 Directory, PublishDirectory, environment, is_memory_backed, observe_directories,
-                observe_directories_in, publish_directory, publish_directory_in,
+                observe_directories_in, publish_directory, publish_directory_at,
+                publish_directory_in,
             };
             pub use $crate::{Candidate, Environment, Origin, PassedOver, VARIABLE};
         }
@@ -121,6 +122,7 @@ macro_rules! signatures {
             let _: fn(&Directory) -> Result<Option<bool>> = Directory::is_memory_backed;
             let _: fn() -> Environment = directory::environment;
             let _: fn() -> Result<PublishDirectory> = directory::publish_directory;
+            let _: fn(&Path) -> Result<Directory> = directory::publish_directory_at;
             let _: fn(&Environment) -> Result<PublishDirectory> = directory::publish_directory_in;
             let _: fn() -> Vec<Directory> = directory::observe_directories;
             let _: fn(&Environment) -> (Vec<Directory>, Vec<PassedOver>) =
@@ -173,11 +175,23 @@ macro_rules! directories {
             fn writable(self) -> $crate::Result<Self> {
                 self.writable()
             }
+            fn in_time(
+                path: &std::path::Path,
+                work: impl Fn() -> $crate::Result<Self> + Clone + Send + 'static,
+            ) -> $crate::Result<Self> {
+                let spawn = |work| super::thread::spawn("mmstats-start", work);
+                $crate::in_time(spawn, path, work)
+            }
         }
 
         #[doc = $crate::docs!(publish_directory)]
         pub fn publish_directory() -> $crate::Result<PublishDirectory> {
             publish_directory_in(&$environment())
+        }
+
+        #[doc = $crate::docs!(publish_directory_at)]
+        pub fn publish_directory_at(path: &std::path::Path) -> $crate::Result<$directory> {
+            $crate::publish_at(path)
         }
 
         #[doc = $crate::docs!(publish_directory_in)]

@@ -5,6 +5,7 @@ mod directory;
 mod docs;
 mod error;
 mod file;
+mod in_time;
 mod inventory;
 pub mod ledger;
 mod lock;
@@ -19,10 +20,11 @@ mod variables;
 
 pub use directory::{
     Candidate, Environment, OpenDirectory, Origin, PassedOver, PublishDirectory, observe_in,
-    publish_in,
+    publish_at, publish_in,
 };
 pub use error::{Error, ErrorKind, Result, USE_DIRECTORY, Unpublished};
 pub use file::{Access, FileId, FileInfo, FileType, Standing};
+pub use in_time::in_time;
 pub use lock::wait_for_lock;
 pub use name_rules::NameError;
 pub use post_mortems::{DeadProgram, kept_programs};

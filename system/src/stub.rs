@@ -287,6 +287,11 @@ pub mod directory {
         publish_directory_in(&environment())
     }
 
+    #[doc = docs!(publish_directory_at)]
+    pub fn publish_directory_at(path: &Path) -> Result<Directory> {
+        unsupported(USE_DIRECTORY, path)
+    }
+
     #[doc = docs!(publish_directory_in)]
     pub fn publish_directory_in(_environment: &Environment) -> Result<PublishDirectory> {
         Err(Error::without_path("find a directory", ErrorKind::Unsupported))

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::auxiliary::ignores_environment;
 use super::os_error::{failed, os_error};
+use super::random::random_number;
 use super::stat::file_type;
 use crate::{Error, ErrorKind, FileType, Result, name};
 
@@ -92,9 +93,28 @@ impl Directory {
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
         match rustix::fs::accessat(&self.fd, ".", access, EFFECTIVE) {
             // Not supported by an old system; creating a file reports it then.
-            Ok(()) | Err(Errno::NOSYS | Errno::INVAL) => Ok(self),
+            Ok(()) | Err(Errno::NOSYS | Errno::INVAL) => {
+                self.try_file();
+                Ok(self)
+            }
             Err(errno) => Err(failed("write to", self.path())(errno)),
         }
+    }
+
+    /// Makes and removes a file, unless the directory is in memory: one that answers from a cache may
+    /// not answer then. Whether it succeeds is found out when the file is made that is needed.
+    fn try_file(&self) {
+        if matches!(self.is_memory_backed(), Ok(Some(true))) {
+            return;
+        }
+        let name = name::temporary("trial.mmst", random_number());
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(file) = rustix::fs::openat(&self.fd, &name, flags, Mode::RUSR | Mode::WUSR) else {
+            return;
+        };
+        let _ = rustix::io::write(&file, &[0]);
+        let _ = rustix::fs::unlinkat(&self.fd, &name, AtFlags::empty());
     }
 
     pub(super) fn try_clone(&self) -> io::Result<Self> {

@@ -5,7 +5,6 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 

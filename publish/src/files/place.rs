@@ -109,7 +109,7 @@ impl Place {
 
     fn open_again(&mut self) -> Result<Directory, Error> {
         let directory = match &self.wanted {
-            Some(path) => Directory::open_or_create(path)?,
+            Some(path) => directory::publish_directory_at(path)?,
             None => directory::publish_directory()?.directory,
         };
         let path = self.path.get_or_insert_with(|| directory.path().to_path_buf());

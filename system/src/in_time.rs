@@ -1,0 +1,90 @@
+//! File systems that do not answer: work on them is done in a thread that can be left behind.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Longest wait for a file system.
+const LIMIT: Duration = Duration::from_secs(2);
+/// Number of threads that may be left behind; from then on there is no answer at once.
+const MAX_LEFT: usize = 4;
+/// Threads whose file system has not answered yet.
+static LEFT: AtomicUsize = AtomicUsize::new(0);
+
+/// Does `work` on `path` in a thread of its own, and waits for it, for two seconds at most.
+///
+/// A file system that does not answer (of a network, or of a program in user space) keeps a thread in
+/// the system for ever. That thread is left behind: it ends when the file system answers, or with the
+/// process. `spawn` starts it. Without a thread `work` is done here.
+///
+/// # Errors
+///
+/// Those of `work`, and [`ErrorKind::NoAnswer`].
+pub fn in_time<T: Send + 'static>(
+    spawn: impl FnOnce(Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
+    path: &Path,
+    work: impl Fn() -> Result<T> + Clone + Send + 'static,
+) -> Result<T> {
+    let silent = || Error::new("use directory", path, ErrorKind::NoAnswer);
+    if LEFT.load(Relaxed) >= MAX_LEFT {
+        return Err(silent());
+    }
+    let (send, receive) = sync_channel(1);
+    let there = work.clone();
+    LEFT.fetch_add(1, Relaxed);
+    let started = spawn(Box::new(move || {
+        // Nobody receives it after the limit.
+        let _ = send.send(there());
+        LEFT.fetch_sub(1, Relaxed);
+    }));
+    let Ok(thread) = started else {
+        LEFT.fetch_sub(1, Relaxed);
+        return work();
+    };
+    let result = match receive.recv_timeout(LIMIT) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => return Err(silent()),
+        // The thread panicked.
+        Err(RecvTimeoutError::Disconnected) => work(),
+    };
+    // It has no more to do. The program has as many threads as before.
+    let _ = thread.join();
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    fn spawn(work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().spawn(work)
+    }
+
+    /// One test, because threads that are left behind are counted for the process.
+    #[test]
+    fn in_time_without_an_answer_gives_up() {
+        let path = Path::new("/x");
+        let error = || Error::new("use directory", path, ErrorKind::NotFound);
+        assert_eq!(in_time(spawn, path, || Ok(7)).unwrap(), 7);
+        let failed = in_time(spawn, path, move || Err::<(), _>(error()));
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(in_time(|_| Err(io::ErrorKind::WouldBlock.into()), path, || Ok(8)).unwrap(), 8);
+        let start = Instant::now();
+        for _ in 0..MAX_LEFT + 20 {
+            let silent = in_time(spawn, path, || {
+                std::thread::sleep(Duration::from_secs(3600));
+                Ok(())
+            });
+            assert_eq!(silent.unwrap_err().kind(), ErrorKind::NoAnswer);
+        }
+        // The later ones do not wait.
+        assert!(start.elapsed() >= LIMIT * 4 && start.elapsed() < LIMIT * 8);
+    }
+}
