@@ -11,9 +11,9 @@
 macro_rules! inventory {
     ($system:ident) => {
         pub use $crate::{
-            Access, Error, ErrorKind, Facts, FileId, FileInfo, FileType, Identify, Judged,
-            NameError, Removal, Result, Standing, Sweep, SweepOptions, Swept, SweptProgram, ledger,
-            name,
+            Access, DeadProgram, Error, ErrorKind, Facts, FileId, FileInfo, FileType, Identify,
+            Judged, NameError, Removal, Result, Standing, Sweep, SweepOptions, Swept, SweptProgram,
+            kept_programs, ledger, name,
         };
 
         pub use $system::{

@@ -32,9 +32,41 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A duration with a unit: `90s`, `15m`, `12h`, `7d` or `2w`, with a fraction if need be; `0` needs
+/// none.
+pub(crate) fn long_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "not a duration like 90s, 15m, 12h, 7d or 2w".to_owned();
+    let (number, unit) = match text.char_indices().next_back() {
+        Some((at, 's')) => (&text[..at], 1),
+        Some((at, 'm')) => (&text[..at], 60),
+        Some((at, 'h')) => (&text[..at], 3_600),
+        Some((at, 'd')) => (&text[..at], 86_400),
+        Some((at, 'w')) => (&text[..at], 604_800),
+        _ if text == "0" => (text, 1),
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let seconds = number * f64::from(unit);
+    let valid = number.is_sign_positive() && seconds.is_finite();
+    Duration::try_from_secs_f64(seconds).ok().filter(|_| valid).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_duration_needs_unit_and_number() {
+        let seconds = |text| long_duration(text).map(|duration| duration.as_secs());
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("1.5h"), Ok(5_400));
+        assert_eq!(seconds("7d"), Ok(604_800));
+        assert_eq!(seconds("2w"), Ok(1_209_600));
+        assert_eq!((seconds("0"), seconds("0s")), (Ok(0), Ok(0)));
+        for bad in ["", "7", "d", "-1d", "NaNs", "infd", "1e300w", "7 days", "7é"] {
+            assert!(long_duration(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn seconds_refuses_absurd_delays() {
