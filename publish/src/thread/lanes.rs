@@ -35,7 +35,12 @@ impl Lanes {
     /// The handle of the field at `address`.
     pub(crate) fn attach<H: Field>(&self, address: Address) -> Result<H, Error> {
         match self {
-            Self::Thread(lanes) => lanes.attach(address),
+            Self::Thread(lanes) => {
+                lanes.files.refuse_reentry()?;
+                // It allocates and locks: the program's allocator may come here again.
+                let _inside = Inside::enter();
+                lanes.attach(address)
+            }
             Self::Scratch(scratch) => scratch.attach(address),
         }
     }
@@ -98,7 +103,6 @@ impl ThreadLanes {
         }
         let segment = segment as usize;
         // Borrowed while a lane is claimed, which allocates.
-        let _inside = Inside::enter();
         let mut further = self.further.try_borrow_mut().map_err(|_| Error::Reentrant)?;
         if let Some(Some(lane)) = further.get(segment) {
             return attach_in(lane, address);
