@@ -446,7 +446,6 @@ impl Worker {
 pub(crate) fn parts(directory: &Path, words: &[String]) {
     let (parts, words) = words.split_first().expect("how many files");
     let parts: usize = parts.parse().expect("a number");
-    // Each file has twice the room of the one before.
     let mut options = Options::new().directory(directory).lanes(1).reserve(1, 64);
     for word in words {
         options = match word.split_once('=') {
@@ -464,7 +463,9 @@ pub(crate) fn parts(directory: &Path, words: &[String]) {
     while count == 0 || publisher.paths().len() < parts {
         count += 1;
         let label = format!("shard.{count}");
-        let key = publisher.add::<Counter>(label, FieldOptions::new()).expect("room");
+        // Long texts fill the files with few fields; each has twice the room of the one before.
+        let help = FieldOptions::new().help(format!("{count:04000}"));
+        let key = publisher.add::<Counter>(label, help).expect("room");
         lane.attach(key).expect("a handle").add(count);
     }
     say(json!({"fields": count, "paths": publisher.paths()}));
