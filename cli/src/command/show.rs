@@ -13,8 +13,10 @@ use mmstats_observe::{Damage, Level, Observer, Program};
 use super::args::{TRY_DEMO, exit_codes};
 use crate::json;
 use crate::model::globs;
-use crate::model::row::{self, Row, Section};
+use crate::model::row::{self, Row};
+use crate::model::section::Section;
 use crate::model::selection::Selection;
+use crate::model::threads::Threads;
 use crate::output::{Output, Screen};
 use crate::render::problems::{self, MAX_DAMAGED};
 use crate::render::{field, program};
@@ -128,8 +130,8 @@ struct Sections<'s> {
 impl Sections<'_> {
     /// The section of a program; `None` if no field matches the filter.
     fn section<'a>(&self, program: &'a Program<'a>) -> Option<Section<'a>> {
-        let rows = rows(program, self.args.lanes, self.filter.as_ref());
-        let section = self.levels.section(program, rows);
+        let (rows, threads) = rows(program, self.args.lanes, self.filter.as_ref());
+        let section = self.levels.section(program, rows, threads);
         if self.filter.is_some() && section.rows.is_empty() && section.hidden.is_empty() {
             return None;
         }
@@ -160,21 +162,28 @@ impl Levels {
         Self { max, hide_standard: max == Level::Info && screen.is_terminal() && !all }
     }
 
-    fn section<'a>(self, program: &'a Program<'a>, rows: Vec<Row>) -> Section<'a> {
+    fn section<'a>(
+        self,
+        program: &'a Program<'a>,
+        rows: Vec<Row>,
+        threads: Threads,
+    ) -> Section<'a> {
         let shown = |row: &Row| {
             row.field.properties.level() <= self.max && !(self.hide_standard && row.is_standard())
         };
         let (rows, hidden) = rows.into_iter().partition(shown);
-        Section { program, rows, hidden }
+        Section { program, rows, hidden, threads }
     }
 }
 
-fn rows(program: &Program<'_>, lanes: bool, filter: Option<&GlobSet>) -> Vec<Row> {
+/// The rows that match the filter, and the threads of all lanes.
+fn rows(program: &Program<'_>, lanes: bool, filter: Option<&GlobSet>) -> (Vec<Row>, Threads) {
     let mut rows = if lanes { row::by_lane(program) } else { row::combined(program) };
+    let threads = Threads::new(&rows);
     if let Some(filter) = filter {
         rows.retain(|row| filter.is_match(&row.field.label));
     }
-    rows
+    (rows, threads)
 }
 
 fn print(

@@ -8,7 +8,9 @@ use serde::{Serialize, Serializer};
 
 use super::JsonPath;
 use super::value::JsonValue;
-use crate::model::row::{Row, Section};
+use crate::model::row::Row;
+use crate::model::section::Section;
+use crate::model::threads::Threads;
 use crate::value::single_state;
 
 #[derive(Serialize)]
@@ -96,6 +98,11 @@ struct FieldDocument<'a> {
     lane: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<u32>,
+    /// The thread of the lane, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tid: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread: Option<&'a str>,
     value: Option<FieldValue<'a>>,
     verdict: &'static str,
     /// The broken rule; only with the verdict `damaged`.
@@ -184,14 +191,15 @@ struct OneFile<'a>(Section<'a>);
 
 impl Serialize for OneFile<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = self.0.rows.iter().map(field).collect();
+        let fields = self.0.rows.iter().map(|row| field(row, &self.0.threads)).collect();
         let head = FileHead::from_program(self.0.program);
         head.map(|head| FileDocument { head, fields }).serialize(serializer)
     }
 }
 
-fn field(row: &Row) -> FieldDocument<'_> {
+fn field<'a>(row: &'a Row, threads: &'a Threads) -> FieldDocument<'a> {
     let field = &*row.field;
+    let thread = row.lane.and_then(|lane| threads.get(lane));
     FieldDocument {
         label: &field.label,
         shape: field.shape().to_string(),
@@ -202,6 +210,8 @@ fn field(row: &Row) -> FieldDocument<'_> {
         level: field.properties.level().name(),
         lane: row.lane.map(|(_, lane)| lane),
         part: row.lane.and_then(|(part, _)| (part > 0).then_some(part)),
+        tid: thread.and_then(|thread| thread.id),
+        thread: thread.and_then(|thread| thread.name.as_deref()),
         value: row.value.as_ref().and_then(|value| match value {
             OwnedValue::State(state) if row.lane.is_some() => {
                 single_state(state).map(FieldValue::State)

@@ -3,7 +3,9 @@
 pub(crate) mod globs;
 pub(crate) mod kin;
 pub(crate) mod row;
+pub(crate) mod section;
 pub(crate) mod selection;
+pub(crate) mod threads;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -9,14 +9,6 @@ use mmstats_observe::{
 
 use super::kin::{Qualifier, qualifiers};
 
-/// A program and its fields.
-pub(crate) struct Section<'a> {
-    pub(crate) program: &'a Program<'a>,
-    pub(crate) rows: Vec<Row>,
-    /// Fields above the level that is shown.
-    pub(crate) hidden: Vec<Row>,
-}
-
 /// A field with its value, of all lanes or of one.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {

@@ -6,7 +6,9 @@ use mmstats_observe::{FileState, Ledger, Level, Program, Verdict};
 
 use super::field::{Columns, field, name};
 use crate::model::age;
-use crate::model::row::{Row, Section};
+use crate::model::row::Row;
+use crate::model::section::Section;
+use crate::model::threads::Thread;
 use crate::output::{Line, style};
 use crate::text::{escape, human};
 use crate::value::to_plain;
@@ -35,7 +37,31 @@ pub(crate) fn section(section: &Section<'_>, verbose: bool, now: SystemTime) -> 
         lines.push(Line::remark(2, "no fields"));
     }
     lines.extend(remarks(program));
+    if section.rows.iter().any(|row| row.lane.is_some()) {
+        lines.extend(threads(section));
+    }
     lines
+}
+
+/// Maximum number of threads that are listed.
+const MAX_THREADS: usize = 200;
+
+/// `thread 4711 worker: lanes [2] [1.4]`.
+fn threads(section: &Section<'_>) -> Vec<Line> {
+    let threads = section.threads.lanes();
+    let line = |(thread, lanes): (&Thread, &Vec<(u32, u32)>)| {
+        let lane = |(part, lane): &(u32, u32)| match part {
+            0 => format!("[{lane}]"),
+            part => format!("[{part}.{lane}]"),
+        };
+        let lanes: Vec<String> = lanes.iter().map(lane).collect();
+        let id = thread.id.map_or_else(String::new, |id| format!(" {id}"));
+        let name = thread.name.as_deref().map(escape::text).unwrap_or_default();
+        let space = if name.is_empty() { "" } else { " " };
+        let word = if lanes.len() == 1 { "lane" } else { "lanes" };
+        Line::remark(2, format!("thread{id}{space}{name}: {word} {}", lanes.join(" ")))
+    };
+    threads.iter().take(MAX_THREADS).map(|(thread, lanes)| line((thread, lanes))).collect()
 }
 
 /// What the program does not have, and what it has beside its fields.

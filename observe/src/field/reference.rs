@@ -99,7 +99,7 @@ impl<'a> FieldRef<'a> {
     }
 
     /// The items of the detail, separated by zero bytes.
-    pub(super) fn detail_text(&self) -> &'a str {
+    pub(crate) fn detail_text(&self) -> &'a str {
         self.string(Field::detail)
     }
 
