@@ -111,10 +111,13 @@ unsafe extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, contex
 fn keeping_errno<T>(action: impl FnOnce() -> T) -> T {
     #[cfg(any(target_os = "illumos", target_os = "solaris"))]
     use libc::___errno as place;
+    // POSIX names no function; the libraries name it differently.
     #[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
     use libc::__errno as place;
+    // As above.
     #[cfg(any(target_os = "linux", target_os = "dragonfly", target_os = "hurd"))]
     use libc::__errno_location as place;
+    // As above.
     #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
     use libc::__error as place;
     // SAFETY: has no precondition.
