@@ -75,7 +75,9 @@ pub unsafe trait ReadMemory {
 
 #[cfg(feature = "alloc")]
 mod shared_owners {
-    use super::{Memory, NonNull, ReadMemory};
+    #[cfg(target_has_atomic = "ptr")]
+    use super::ReadMemory;
+    use super::{Memory, NonNull};
     use alloc::rc::Rc;
     #[cfg(target_has_atomic = "ptr")] // Processors without compare-and-swap have no Arc.
     use alloc::sync::Arc;
