@@ -27,7 +27,7 @@ pub use descriptor::RawDescriptor;
 pub use handle::SharedGauge;
 pub use handle::{
     Array, Average, Blob, Counter, Events, Flag, Gauge, Group, Histogram, MemberSpec, Rate, Record,
-    Sample, ScalarType, State, StateSet, Text, Timer, TimerTotals, Window,
+    Sample, ScalarType, State, StateSet, Text, Timer, TimerTotals, Window, Words,
 };
 pub use header::RawHeader;
 pub use properties::Properties;

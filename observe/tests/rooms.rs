@@ -118,7 +118,7 @@ impl Record for Pair {
         MemberSpec { label: "second", spec: FieldSpec::gauge("", DataType::U64) },
     ];
 
-    type Words = [u64; 2];
+    type Words<'a> = [u64; 2];
 
     fn words(&self) -> [u64; 2] {
         [self.first.to_bits(), self.second.to_bits()]

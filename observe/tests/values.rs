@@ -240,9 +240,9 @@ impl Record for Pair {
         MemberSpec { label: "right", spec: FieldSpec::gauge("", DataType::U64) },
     ];
 
-    type Words = [u64; 2];
+    type Words<'a> = [u64; 2];
 
-    fn words(&self) -> Self::Words {
+    fn words(&self) -> Self::Words<'_> {
         [self.0; 2]
     }
 }

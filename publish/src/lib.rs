@@ -40,7 +40,7 @@ pub use handles::timer::{Running, Timed, Timer};
 pub use handles::{Array, Blob, Counter, Flag, Gauge, Group, Info, Text};
 pub use mmstats_core::{
     Aggregation, Buckets, DataType, Kind, Level, MemberSpec, Record, Sample, ScalarType, State,
-    TimerTotals,
+    TimerTotals, Words,
 };
 #[cfg(feature = "derive")]
 pub use mmstats_derive::{Labels, Record, State, Stats};

@@ -57,9 +57,9 @@ impl Record for Moment {
         member("moment.bool", DataType::Bool),
     ];
 
-    type Words = [u64; 7];
+    type Words<'a> = [u64; 7];
 
-    fn words(&self) -> Self::Words {
+    fn words(&self) -> Self::Words<'_> {
         use mmstats_core::ScalarType;
         [
             self.0,

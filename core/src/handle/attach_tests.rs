@@ -23,9 +23,9 @@ impl Record for Three {
         MemberSpec { label: "b", spec: FieldSpec::gauge("b", DataType::U64) },
         MemberSpec { label: "c", spec: FieldSpec::gauge("c", DataType::U64) },
     ];
-    type Words = [u64; 3];
+    type Words<'a> = [u64; 3];
 
-    fn words(&self) -> Self::Words {
+    fn words(&self) -> Self::Words<'_> {
         [1, 2, 3]
     }
 }

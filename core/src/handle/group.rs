@@ -3,6 +3,7 @@
 use core::marker::PhantomData;
 
 use super::scalar::set64;
+use super::words::Words;
 use crate::descriptor::RawDescriptor;
 use crate::protocol::publish;
 use crate::region::{Latch, Memory};
@@ -12,18 +13,20 @@ use crate::write::{AttachError, FieldId, FieldSpec, Lane, Presence};
 /// A struct of scalars that a [`Group`] publishes, each as a field of its own.
 ///
 /// The `mmstats` crate derives it. `MEMBERS` are the fields in order; `words` returns the value of
-/// each, by [`ScalarType::to_bits`](super::ScalarType::to_bits).
+/// each, or where it is.
 ///
-/// The words are complete before the group publishes them, so `words` may even set the same group.
+/// `words` runs before the group fills a slot, so it may even set the same group.
 pub trait Record {
     /// Specifications of the members.
     const MEMBERS: &'static [MemberSpec];
 
-    /// `[u64; N]` with as many elements as `MEMBERS`. A record with fewer words is not published.
-    type Words: AsRef<[u64]>;
+    /// As many as `MEMBERS`. A record with fewer words is not published.
+    type Words<'a>: Words
+    where
+        Self: 'a;
 
     /// The values of the members, in the order of `MEMBERS`.
-    fn words(&self) -> Self::Words;
+    fn words(&self) -> Self::Words<'_>;
 }
 
 /// A member of a group.
@@ -83,11 +86,17 @@ impl<R: Record, M: Memory + Clone> Group<R, M> {
         if !self.latch.holds_units(R::MEMBERS.len()) {
             return; // Never: `attach` checked it.
         }
+        if <R::Words<'_> as Words>::COUNT < R::MEMBERS.len() {
+            return;
+        }
         // Code of the record runs here, not while a slot is filled.
         let words = record.words();
-        let Some(words) = words.as_ref().get(..R::MEMBERS.len()) else { return };
         publish(&self.latch, |slot| {
-            words.iter().enumerate().for_each(|(index, word)| set64(slot, index, *word));
+            words.each(0, &mut |index, word| {
+                if index < R::MEMBERS.len() {
+                    set64(slot, index, word);
+                }
+            });
         });
         if self.presence.as_ref().is_some_and(|first| !first.is_set()) {
             self.mark();

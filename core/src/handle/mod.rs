@@ -20,6 +20,7 @@ mod shared;
 mod state;
 mod text;
 mod timer;
+mod words;
 
 pub use array::Array;
 pub use average::{Average, Window};
@@ -35,6 +36,7 @@ pub use shared::SharedGauge;
 pub use state::{State, StateSet};
 pub use text::{Blob, Text};
 pub use timer::{Timer, TimerTotals};
+pub use words::Words;
 
 #[cfg(test)]
 mod attach_tests;

@@ -173,10 +173,10 @@ impl Record for Load {
         MemberSpec { label: "queue", spec: FieldSpec::gauge("", DataType::U16) },
     ];
 
-    type Words = [u64; 3];
+    type Words<'a> = (&'a f64, (&'a bool, (&'a u16, ())));
 
-    fn words(&self) -> Self::Words {
-        [self.one.to_bits(), ScalarType::to_bits(self.ready), ScalarType::to_bits(self.queue)]
+    fn words(&self) -> Self::Words<'_> {
+        (&self.one, (&self.ready, (&self.queue, ())))
     }
 }
 
@@ -218,9 +218,9 @@ impl Record for Served {
         MemberSpec { label: "queue", spec: FieldSpec::gauge("served.queue", DataType::U64) },
     ];
 
-    type Words = [u64; 2];
+    type Words<'a> = [u64; 2];
 
-    fn words(&self) -> Self::Words {
+    fn words(&self) -> Self::Words<'_> {
         [self.requests, self.queue]
     }
 }
@@ -246,9 +246,9 @@ struct Queue;
 impl Record for Queue {
     const MEMBERS: &'static [MemberSpec] = Served::MEMBERS.split_at(1).1;
 
-    type Words = [u64; 1];
+    type Words<'a> = [u64; 1];
 
-    fn words(&self) -> Self::Words {
+    fn words(&self) -> Self::Words<'_> {
         [9]
     }
 }
@@ -333,9 +333,12 @@ impl Record for Nested<'_> {
         MemberSpec { label: "b", spec: FieldSpec::gauge("", DataType::U64) },
     ];
 
-    type Words = [u64; 2];
+    type Words<'a>
+        = [u64; 2]
+    where
+        Self: 'a;
 
-    fn words(&self) -> Self::Words {
+    fn words(&self) -> Self::Words<'_> {
         (self.0)();
         self.1
     }

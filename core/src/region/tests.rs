@@ -42,9 +42,9 @@ impl Record for Two {
         MemberSpec { label: "a", spec: FieldSpec::gauge("", crate::DataType::U64) },
         MemberSpec { label: "b", spec: FieldSpec::gauge("", crate::DataType::U64) },
     ];
-    type Words = [u64; 2];
+    type Words<'a> = [u64; 2];
 
-    fn words(&self) -> Self::Words {
+    fn words(&self) -> Self::Words<'_> {
         [self.0, self.1]
     }
 }

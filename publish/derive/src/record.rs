@@ -15,7 +15,8 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     if fields.named.is_empty() {
         return Err(Error::new_spanned(name, "a Record has at least one member"));
     }
-    let (mut members, mut words) = (Vec::new(), Vec::new());
+    let mut members = Vec::new();
+    let (mut types, mut words) = (quote!(()), quote!(()));
     for field in &fields.named {
         let Some(ident) = &field.ident else { continue };
         let ty = &field.ty;
@@ -38,19 +39,22 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
             label: #label,
             spec: #spec #kind
         }));
-        words.push(quote!(#mmstats::ScalarType::to_bits(self.#ident)));
     }
-    let count = words.len();
+    for field in fields.named.iter().rev() {
+        let (ident, ty) = (&field.ident, &field.ty);
+        types = quote!((&'a #ty, #types));
+        words = quote!((&self.#ident, #words));
+    }
     Ok(quote! {
         #[automatically_derived]
         impl #mmstats::Record for #name {
             const MEMBERS: &'static [#mmstats::MemberSpec] = &[#(#members,)*];
 
-            type Words = [::core::primitive::u64; #count];
+            type Words<'a> = #types;
 
             #[inline(always)]
-            fn words(&self) -> Self::Words {
-                [#(#words),*]
+            fn words(&self) -> Self::Words<'_> {
+                #words
             }
         }
     })

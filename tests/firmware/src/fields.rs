@@ -27,9 +27,9 @@ impl Record for Flow {
         MemberSpec { label: "drops", spec: FieldSpec::gauge("", DataType::I64) },
     ];
 
-    type Words = [u64; 2];
+    type Words<'a> = [u64; 2];
 
-    fn words(&self) -> Self::Words {
+    fn words(&self) -> Self::Words<'_> {
         [self.litres, self.drops.cast_unsigned()]
     }
 }
