@@ -325,7 +325,7 @@ macro_rules! docs {
     "};
     (publish_directory) => {"
         Directory to publish in: the first candidate that can be used, created if it is missing.
-        `Environment::candidates` lists them. A file system that does not answer within two seconds
+        `Environment::candidates` lists them. A file system that does not answer within ten seconds
         cannot be used.
 
         # Errors
@@ -334,7 +334,7 @@ macro_rules! docs {
     "};
     (publish_directory_at) => {"
         A directory to publish in, chosen by the program: [`Directory::open_or_create`], if files can be
-        created in it. A file system that does not answer within two seconds is an error.
+        created in it. A file system that does not answer within ten seconds is an error.
 
         # Errors
 

@@ -2,22 +2,23 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Longest wait for a file system.
-const LIMIT: Duration = Duration::from_secs(2);
+/// Longest wait for a file system: a disk under load may take seconds.
+const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// Number of threads that may be left behind; from then on there is no answer at once.
 const MAX_LEFT: usize = 4;
-/// Threads whose file system has not answered yet.
+/// Threads that were left behind, and whose file system has not answered yet.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
 
-/// Does `work` on `path` in a thread of its own, and waits for it, for two seconds at most.
+/// Does `work` on `path` in a thread of its own, and waits for it, for ten seconds at most.
 ///
 /// A file system that does not answer (of a network, or of a program in user space) keeps a thread in
 /// the system for ever. That thread is left behind: it ends when the file system answers, or with the
@@ -36,18 +37,33 @@ pub fn in_time<T: Send + 'static>(
         return Err(silent());
     }
     let (send, receive) = sync_channel(1);
-    let there = work.clone();
-    LEFT.fetch_add(1, Relaxed);
+    // Set by the first of both: the thread that has an answer, and the one that waits no longer.
+    let over = Arc::new(AtomicBool::new(false));
+    let (there, over_there) = (work.clone(), Arc::clone(&over));
     let started = spawn(Box::new(move || {
-        // Nobody receives it after the limit.
-        let _ = send.send(there());
-        LEFT.fetch_sub(1, Relaxed);
+        let result = there();
+        if over_there.swap(true, Relaxed) {
+            LEFT.fetch_sub(1, Relaxed);
+        } else {
+            let _ = send.send(result);
+        }
     }));
-    let Ok(thread) = started else {
-        LEFT.fetch_sub(1, Relaxed);
-        return work();
-    };
-    let result = match receive.recv_timeout(LIMIT) {
+    let Ok(thread) = started else { return work() };
+    let answer = receive.recv_timeout(LIMIT).or_else(|error| match error {
+        RecvTimeoutError::Timeout if !over.load(Relaxed) => {
+            // Counted before the thread can count it as ended.
+            LEFT.fetch_add(1, Relaxed);
+            if over.swap(true, Relaxed) {
+                // The answer came just now.
+                LEFT.fetch_sub(1, Relaxed);
+                return receive.recv().map_err(|_| RecvTimeoutError::Disconnected);
+            }
+            Err(error)
+        }
+        RecvTimeoutError::Timeout => receive.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        RecvTimeoutError::Disconnected => Err(error),
+    });
+    let result = match answer {
         Ok(result) => result,
         Err(RecvTimeoutError::Timeout) => return Err(silent()),
         // The thread panicked.
@@ -76,6 +92,18 @@ mod tests {
         let failed = in_time(spawn, path, move || Err::<(), _>(error()));
         assert_eq!(failed.unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(in_time(|_| Err(io::ErrorKind::WouldBlock.into()), path, || Ok(8)).unwrap(), 8);
+        // Work that takes its time in many threads is no silence.
+        std::thread::scope(|scope| {
+            for _ in 0..4 * MAX_LEFT {
+                scope.spawn(|| {
+                    let slow = in_time(spawn, path, || {
+                        std::thread::sleep(LIMIT / 10);
+                        Ok(9)
+                    });
+                    assert_eq!(slow.unwrap(), 9);
+                });
+            }
+        });
         let start = Instant::now();
         for _ in 0..MAX_LEFT + 20 {
             let silent = in_time(spawn, path, || {

@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Time without progress after which a file system counts as silent.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time without progress after which a file system counts as silent: a disk under load may take seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Maximum time between two looks at the progress.
 const LOOK: Duration = Duration::from_millis(100);
 
