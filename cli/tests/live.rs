@@ -88,7 +88,7 @@ fn commands_tell_live_stopped_and_killed_programs() {
     assert!(printed.out.contains(&format!("would remove {}", killed.path())), "{}", printed.out);
     assert_eq!(files(dir.path()).len(), 3);
     let printed = run(dir.path(), &["clean", "--keep", "1"]);
-    assert!(printed.out.contains("among the newest"), "{}", printed.out);
+    assert!(printed.out.contains("among the last of its command"), "{}", printed.out);
     assert_eq!(files(dir.path()).len(), 3);
     let printed = run(dir.path(), &["clean"]);
     assert_eq!(printed.code, Some(0), "{}", printed.err);
