@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 /// Splits this process; `None` in the child, else the process id of the child.
 ///
-/// Only for a process of one thread: then the child may do all that the parent may.
+/// Only for a process of one thread, besides the one that looks for files: then the child may do all
+/// that the parent may.
 ///
 /// # Errors
 ///
@@ -15,20 +16,40 @@ use std::time::{Duration, Instant};
 ///
 /// # Panics
 ///
-/// If the process has other threads.
+/// If the process has other threads, for 5 seconds: a new one has no name yet.
 pub fn fork() -> io::Result<Option<u32>> {
     // An emulator has one more thread.
     let emulator = usize::from(std::env::var_os("MMSTATS_EMULATED").is_some());
-    let threads = std::fs::read_dir("/proc/self/task")?.count() - emulator;
-    assert_eq!(threads, 1, "a fork of a process of {threads} threads");
-    // SAFETY: with one thread, no lock and no half-made state of another thread is
-    // copied, so the child may run like any program.
+    let begin = Instant::now();
+    loop {
+        let threads = threads()? - emulator;
+        if threads == 1 {
+            break;
+        }
+        let waits = begin.elapsed() < Duration::from_secs(5);
+        assert!(waits, "a fork of a process of {threads} threads");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // SAFETY: with one thread, no lock and no half-made state of another thread is copied, so the
+    // child may run like any program. The library's own thread works under locks that a fork waits
+    // for; handlers of the C library release those of its allocator.
     let pid = unsafe { libc::fork() };
     match u32::try_from(pid) {
         Ok(0) => Ok(None),
         Ok(child) => Ok(Some(child)),
         Err(_) => Err(io::Error::last_os_error()),
     }
+}
+
+/// Number of threads without those that look for files.
+fn threads() -> io::Result<usize> {
+    let mut threads = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        // A thread can end meanwhile.
+        let name = std::fs::read_to_string(task?.path().join("comm")).unwrap_or_default();
+        threads += usize::from(name.trim() != "mmstats-watch");
+    }
+    Ok(threads)
 }
 
 /// As [`fork`], in a process that may have other threads.

@@ -20,6 +20,7 @@ mod tenants;
 mod totals;
 mod upkeep;
 mod values;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -156,7 +157,14 @@ impl Files {
         *files.inventory.lock() = inventory;
         let files = Arc::new(files);
         let _ = files.this.set(Arc::downgrade(&files));
-        files.keep_up(&mut files.inventory.lock());
+        let published = {
+            let mut inventory = files.inventory.lock();
+            files.keep_up(&mut inventory);
+            inventory.place.is_some()
+        };
+        if published && files.settings.watched {
+            watch::begin(&files);
+        }
         Ok(files)
     }
 
@@ -463,6 +471,8 @@ impl Files {
         {
             application::unregister(self.id, directory, self.instance);
         }
+        drop(inventory);
+        watch::end(self);
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) system_fields: bool,
     pub(crate) persistent: bool,
     pub(crate) sample_every: Duration,
+    /// A thread looks for the files.
+    pub(crate) watched: bool,
 }
 
 impl Default for Settings {
@@ -58,6 +60,7 @@ impl Default for Settings {
             system_fields: true,
             persistent: false,
             sample_every: Duration::from_secs(1),
+            watched: true,
         }
     }
 }

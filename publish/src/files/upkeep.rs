@@ -1,8 +1,9 @@
 //! Upkeep of what observers see: files whose names are gone, and private memory, are published again.
 //!
 //! It runs where a publisher takes its lock anyway (a lane is claimed, a field is added,
-//! [`Publisher::problem`](crate::Publisher::problem)) and, while observers do not see the memory of a
-//! lane, in a thread of its own. No update waits for it.
+//! [`Publisher::problem`](crate::Publisher::problem)), once a second in the thread of [`super::watch`]
+//! and, while observers do not see the memory of a lane, in a thread of its own. No update waits for
+//! it.
 
 use std::sync::Weak;
 use std::time::{Duration, Instant};

@@ -241,6 +241,24 @@ impl Options {
         self
     }
 
+    /// Starts no thread that looks for the files. By default the first publisher of a process that
+    /// has files starts one, `mmstats-watch`, for all of them. It takes no signals, looks for their
+    /// names once a second (three system calls a file), and ends with the last publisher. So a program
+    /// that only updates handles publishes again when its files were removed, or their directory.
+    ///
+    /// For programs that must have one thread: those that `fork` and do more than `exec` in the
+    /// child, enter a user namespace, or are forbidden to start threads. Without the thread lost files
+    /// are noticed when a lane is claimed, a field is added, [`Publisher::problem`] is called or a
+    /// sampled field is due, and a thread for the copies is started then.
+    ///
+    /// A forked child has no such thread until it publishes itself. Where the system refuses the
+    /// thread, the program goes on without it.
+    #[must_use]
+    pub fn without_watcher(mut self) -> Self {
+        self.settings.watched = false;
+        self
+    }
+
     /// Fields in addition to the fields of the type that is started.
     #[must_use]
     pub fn schema(mut self, schema: Schema) -> Self {

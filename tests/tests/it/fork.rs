@@ -1,6 +1,8 @@
 //! Forks never make two writers on one mapping.
 
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use mmstats_observe::{FileState, Observer};
 use mmstats_tests::look::{file, in_lane, look, states, unsigned};
@@ -105,6 +107,14 @@ fn child_that_publishes_does_not_keep_parent_alive() {
         );
         assert_eq!(file(&observer, &parents).state(), FileState::Live);
         assert_eq!(file(&observer, &childs).state(), FileState::Live);
+
+        // The child, which only sleeps, has a thread of its own that looks for its file.
+        std::fs::remove_file(&childs).unwrap();
+        let begin = Instant::now();
+        while !childs.exists() {
+            assert!(begin.elapsed() < Duration::from_secs(10), "not published again");
+            sleep(Duration::from_millis(20));
+        }
 
         actor.kill();
         let observer = look(directory.path());

@@ -44,7 +44,8 @@ fn clock() {
 }
 
 fn update(directory: &Path, updates: u32, system_calls: u32, clock: bool) {
-    let options = || Options::new().directory(directory).lanes(3);
+    // Another thread would keep the process when this one exits.
+    let options = || Options::new().directory(directory).lanes(3).without_watcher();
     let publisher: Publisher<Everything> = options().name("everything").start().expect("files");
     let further: Publisher<Further> = options().name("further").start().expect("files");
     #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // There are none elsewhere.
