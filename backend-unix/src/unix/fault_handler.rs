@@ -297,6 +297,7 @@ struct PassingEntry([AtomicUsize; 3]);
 
 impl Passing {
     fn enter() -> Self {
+        #[allow(clippy::cast_possible_truncation)] // As wide as a pointer, or a pointer.
         // SAFETY: has no precondition.
         let thread = unsafe { libc::pthread_self() } as usize;
         let place = 0_u8;

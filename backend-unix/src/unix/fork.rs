@@ -181,9 +181,8 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         if self.is_foreign() {
-            // The table may be locked for ever, by a thread that this process does not have. Another
-            // process may share the descriptors.
-            std::mem::forget(self.entry.take());
+            // The entry stays: the table may be locked for ever, by a thread that this process does
+            // not have, and another process may share the descriptors.
             return;
         }
         // No fork between removing the descriptors from the table and closing them.

@@ -20,6 +20,7 @@ pub fn random() -> [u8; 16] {
 }
 
 /// A random number for a temporary name.
+#[allow(clippy::cast_possible_truncation)] // Each half is random.
 pub(super) fn random_number() -> u64 {
     u128::from_ne_bytes(random()) as u64
 }
@@ -52,6 +53,7 @@ fn from_device(bytes: &mut [u8; 16]) -> bool {
 
 /// A number that differs between calls, processes, and boots: from the random bytes and addresses of
 /// the process, its id, the time and a counter. Not for secrets.
+#[allow(clippy::cast_possible_truncation)] // The low bits of the time differ most.
 fn from_circumstances() -> [u8; 16] {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let [first, second] = random_at_start().unwrap_or_default();
