@@ -129,7 +129,7 @@ fn create_for_everybody_is_locked_before_others_may_open_it() {
         while started.elapsed().as_secs() < 2 && refused.is_none() {
             // It would be refused after two seconds.
             let file = create(&directory, "x.mmst", 4096, Access::Everybody);
-            let published = file.and_then(|file| Ok(file.publish()?.remove()?));
+            let published = file.and_then(|file| file.publish()?.remove());
             refused = published.err();
         }
         fs::write(path.join("end"), "").unwrap();

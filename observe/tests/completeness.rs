@@ -29,17 +29,17 @@ fn completeness(observer: &Observer) -> Completeness {
 
 #[test]
 fn completeness_of_program_without_a_part_names_it() {
-    for missing in 0..3 {
+    for missing in 0..3_u32 {
         let directory = tempfile::tempdir().unwrap();
         let mut parts: Vec<_> = (0..3).map(|at| part(directory.path(), at)).collect();
         parts[0].writer.set_parts(3);
         let mut observer = observe(directory.path());
         assert!(completeness(&observer).is_complete());
-        support::remove(&parts[missing].path);
+        support::remove(&parts[missing as usize].path);
         observer.refresh();
         let completeness = completeness(&observer);
         assert!(!completeness.is_complete());
-        assert_eq!(completeness.missing_parts, [missing as u32..missing as u32 + 1]);
+        assert_eq!(completeness.missing_parts, vec![missing..missing + 1; 1]);
         assert_eq!(completeness.to_string(), format!("part {missing} of 3 missing"));
     }
 }

@@ -110,7 +110,7 @@ fn metadata_above_own_share_is_left_out_and_counted() {
         let problem = observer.problems().next().unwrap();
         assert_eq!((problem.code, observer.problems().count()), ("too-large", 1));
         assert!(problem.message.starts_with("3 files"), "{problem}");
-        let paths: Vec<_> = observer.files().iter().map(|file| file.path()).collect();
+        let paths: Vec<_> = observer.files().iter().map(mmstats_observe::File::path).collect();
         assert_eq!(paths, [&directory.path().join("a.mmst"), &small.path]);
     }
     std::fs::remove_file(directory.path().join("a.mmst")).unwrap();

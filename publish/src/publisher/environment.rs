@@ -39,10 +39,10 @@ pub(crate) fn settings() -> (Settings, Option<Error>) {
 
 /// The error of a variable that is set, in a process that ignores the environment.
 pub(crate) fn ignored() -> Option<Error> {
-    let names =
+    let mut names =
         VARIABLES.map(|(name, _)| name).into_iter().chain([directory::VARIABLE, name::VARIABLE]);
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let set = || names.filter(is_set).next();
+    let set = || names.find(is_set);
     Some(Error::EnvironmentIgnored { name: process::ignores_environment().then(set)?? })
 }
 
