@@ -163,7 +163,8 @@ impl Files {
             inventory.place.is_some()
         };
         if published && files.settings.watched {
-            watch::begin(&files);
+            let this: Weak<Self> = Arc::downgrade(&files);
+            watch::begin(this);
         }
         Ok(files)
     }

@@ -13,6 +13,7 @@ use super::attempts::CHECK;
 use super::family::Pause;
 use super::inventory::Inventory;
 use super::part::Part;
+use super::watch::Watched;
 use crate::error::Error;
 
 /// Time between two copies of the lanes in memory that observers do not see.
@@ -137,6 +138,19 @@ impl Files {
             inventory.attempts.failure.clone().filter(|_| part.is_whole()).or_else(loss)
         });
         reason.or_else(|| inventory.reported.clone())
+    }
+}
+
+impl Watched for Files {
+    fn look_after(&self, period: Duration) {
+        if self.is_forked() {
+            return;
+        }
+        let mut inventory = self.inventory.lock();
+        let checked = inventory.attempts.checked;
+        if checked.is_none_or(|checked| checked.elapsed() >= period) {
+            self.keep_up(&mut inventory);
+        }
     }
 }
 

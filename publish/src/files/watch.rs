@@ -3,22 +3,27 @@
 //! A program that only updates handles calls nothing that would notice that a file lost its name:
 //! a session that ended, a cleaner, a directory that was removed.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::thread::Thread;
 use std::time::Duration;
 
-use super::Files;
 use crate::backend::fork;
 use crate::sync::Mutex;
 
 /// Time between two looks.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// The files of a publisher.
+pub(super) trait Watched: Send + Sync {
+    /// Looks for the files, unless that was done within `period`.
+    fn look_after(&self, period: Duration);
+}
+
 /// The publishers that the thread looks after.
 struct Watch {
     /// The process that it belongs to, and its number of forks: a child inherits no thread.
     process: (u32, u64),
-    publishers: Vec<Weak<Files>>,
+    publishers: Vec<Weak<dyn Watched>>,
     /// The thread, while it runs.
     thread: Option<Thread>,
 }
@@ -28,7 +33,7 @@ static WATCH: Mutex<Watch> =
 
 /// Looks after a publisher until it is closed. The first one of a process starts the thread; without
 /// a thread, other calls look for the files.
-pub(super) fn begin(files: &Arc<Files>) {
+pub(super) fn begin(files: Weak<dyn Watched>) {
     if WATCH.is_mine() {
         return; // Called by the allocator of the program.
     }
@@ -37,7 +42,7 @@ pub(super) fn begin(files: &Arc<Files>) {
     if watch.process != process {
         *watch = Watch { process, publishers: Vec::new(), thread: None };
     }
-    watch.publishers.push(Arc::downgrade(files));
+    watch.publishers.push(files);
     if watch.thread.is_none() {
         // Tried again by the next publisher.
         let started = crate::backend::thread::spawn("mmstats-watch", Box::new(run)).ok();
@@ -46,12 +51,12 @@ pub(super) fn begin(files: &Arc<Files>) {
 }
 
 /// Ends the thread if no other publisher is left.
-pub(super) fn end(files: &Files) {
+pub(super) fn end(files: &dyn Watched) {
     if WATCH.is_mine() {
         return; // The thread finds out.
     }
     let mut watch = WATCH.lock();
-    watch.publishers.retain(|other| other.as_ptr() != std::ptr::from_ref(files));
+    watch.publishers.retain(|other| !std::ptr::addr_eq(other.as_ptr(), files));
     if let (true, Some(thread)) = (watch.publishers.is_empty(), &watch.thread) {
         thread.unpark();
     }
@@ -62,7 +67,7 @@ fn run() {
         for files in publishers {
             // The publisher can end meanwhile.
             if let Some(files) = files.upgrade() {
-                files.look_after();
+                files.look_after(PERIOD);
             }
         }
         std::thread::park_timeout(PERIOD);
@@ -70,7 +75,7 @@ fn run() {
 }
 
 /// The publishers; `None` if none is left, and the thread ends.
-fn publishers() -> Option<Vec<Weak<Files>>> {
+fn publishers() -> Option<Vec<Weak<dyn Watched>>> {
     let mut watch = WATCH.lock();
     watch.publishers.retain(|files| files.strong_count() > 0);
     if watch.publishers.is_empty() {
@@ -78,18 +83,4 @@ fn publishers() -> Option<Vec<Weak<Files>>> {
         return None;
     }
     Some(watch.publishers.clone())
-}
-
-impl Files {
-    /// Looks for the files, unless another thread does so at least as often.
-    fn look_after(&self) {
-        if self.is_forked() {
-            return;
-        }
-        let mut inventory = self.inventory.lock();
-        let checked = inventory.attempts.checked;
-        if checked.is_none_or(|checked| checked.elapsed() >= PERIOD) {
-            self.keep_up(&mut inventory);
-        }
-    }
 }
