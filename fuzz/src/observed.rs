@@ -163,7 +163,7 @@ fn sums(observer: &Observer) {
 /// once that is folded, another file describes the field. The rest decides what combines.
 fn identity(field: &FieldInfo) -> FieldInfo {
     let mut field = field.clone();
-    (field.help, field.constant) = (String::new(), false);
+    (field.help, field.constant) = ("".into(), false);
     field.properties = Properties::default();
     field
 }

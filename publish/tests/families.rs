@@ -87,14 +87,14 @@ fn family_adds_field_for_each_combination() {
     assert!((405..600).all(|n| seen[&format!("method=POST,code={n}")] == n));
     for total in all(directory.path()).iter().filter(|t| t.field.label == "web.requests") {
         let field = &total.field;
-        assert_eq!((field.unit.as_str(), field.help.as_str()), ("requests", "Requests served."));
+        assert_eq!((field.unit.as_str(), &*field.help), ("requests", "Requests served."));
         assert_eq!(field.properties.level(), Level::Diagnostic);
     }
     for device in ["sda", "sdb", "sdc"] {
         stats.disk.reads.get(&[device]).record(Duration::from_nanos(3));
     }
     let reads = all(directory.path()).into_iter().filter(|t| t.field.label == "web.disk.read");
-    let mut attributes: Vec<_> = reads.map(|total| total.field.attributes).collect();
+    let mut attributes: Vec<_> = reads.map(|total| total.field.attributes.to_string()).collect();
     attributes.sort();
     let wanted = ["kind=ssd\0device=sda", "kind=ssd\0device=sdb", "kind=ssd\0overflow=true"];
     assert_eq!(attributes, wanted);
@@ -234,7 +234,9 @@ fn family_takes_every_handle_type() {
     }
     let found: HashMap<(String, String), String> = all(directory.path())
         .into_iter()
-        .map(|t| ((t.field.label, t.field.attributes), format!("{:?}", t.reading.value)))
+        .map(|t| {
+            ((t.field.label, t.field.attributes.to_string()), format!("{:?}", t.reading.value))
+        })
         .collect();
     assert_eq!(found.len(), 5 * 3);
     let get = |label: &str, attributes: &str| {

@@ -134,7 +134,7 @@ fn add_longest_help_is_read_back() {
     let all = totals(observer.files());
     for (n, help) in helps.iter().enumerate() {
         let field = all.iter().find(|total| total.field.label == format!("f{n}")).unwrap();
-        assert_eq!(field.field.help, *help);
+        assert_eq!(*field.field.help, **help);
     }
     let long = FieldOptions::new().help("h".repeat(4097));
     let error = publisher.add::<Counter>("long", long).unwrap_err();

@@ -1,6 +1,5 @@
 //! From a value of the format to a value of the reader's own.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use mmstats_core::Kind;
@@ -8,6 +7,7 @@ use mmstats_core::merge::{AverageValue, HistogramSummary, TimerValue};
 use mmstats_core::read::{Value, Verdict as RawVerdict};
 
 use crate::field::FieldRef;
+use crate::field::pool::shared_items;
 use crate::problem::Damage;
 use crate::value::{OwnedValue, Reading, StateValue, Verdict};
 
@@ -27,24 +27,6 @@ pub(crate) enum Decoder {
     State(Arc<[String]>),
 }
 
-thread_local! {
-    /// The names of the states of the last state field, and its detail.
-    static LAST: RefCell<(String, Arc<[String]>)> =
-        RefCell::new((String::new(), Arc::from(Vec::new())));
-}
-
-/// The names of the states. Fields that follow each other and have the same share them: 20,000 fields
-/// with 1,024 names each would take a gigabyte.
-fn names(field: &FieldRef<'_>) -> Arc<[String]> {
-    LAST.with_borrow_mut(|(detail, names)| {
-        if detail != field.detail_text() {
-            field.detail_text().clone_into(detail);
-            *names = field.details().map(str::to_owned).collect();
-        }
-        Arc::clone(names)
-    })
-}
-
 impl Decoder {
     pub(crate) fn new(field: &FieldRef<'_>) -> Self {
         match field.properties().kind() {
@@ -52,7 +34,7 @@ impl Decoder {
             Some(Kind::Average) => Self::Average,
             Some(Kind::Window) => Self::Window,
             Some(Kind::Histogram) => Self::Histogram,
-            Some(Kind::State) => Self::State(names(field)),
+            Some(Kind::State) => Self::State(shared_items(field.detail_text())),
             _ => Self::Plain,
         }
     }

@@ -1,5 +1,7 @@
 //! Which fields combine: FORMAT.md section 4.3.
 
+use std::sync::Arc;
+
 use mmstats_core::{Aggregation, Kind, Properties};
 
 use super::shape::Shape;
@@ -72,12 +74,12 @@ impl Combining {
 pub struct FieldKey {
     combining: Combining,
     /// Label, unit, attributes and detail.
-    strings: [Box<[u8]>; 4],
+    strings: [Arc<str>; 4],
 }
 
 impl FieldKey {
-    pub(super) fn new(combining: Combining, strings: [&[u8]; 4]) -> Self {
-        Self { combining, strings: strings.map(Into::into) }
+    pub(super) const fn new(combining: Combining, strings: [Arc<str>; 4]) -> Self {
+        Self { combining, strings }
     }
 }
 

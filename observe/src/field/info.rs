@@ -1,11 +1,13 @@
 //! A field's description that the reader owns.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use mmstats_core::Properties;
 use mmstats_core::read::{Attributes, parse_attributes};
 
 use super::combining::{Combining, FieldKey, Grouping, Status};
+use super::pool::shared;
 use super::reference::FieldRef;
 use super::shape::Shape;
 
@@ -17,10 +19,10 @@ pub struct FieldInfo {
     pub label: String,
     /// The unit; empty if there is none.
     pub unit: String,
-    /// The help text in the first file; empty if there is none.
-    pub help: String,
-    /// `key=value` items, separated by zero bytes.
-    pub attributes: String,
+    /// The help text in the first file; empty if there is none. Fields with the same share it.
+    pub help: Arc<str>,
+    /// `key=value` items, separated by zero bytes. Fields with the same share them.
+    pub attributes: Arc<str>,
     /// Type, kind, rule, level, count, flags and parameter in the first file.
     pub properties: Properties,
     /// Whether the field is constant in the first file.
@@ -28,7 +30,7 @@ pub struct FieldInfo {
     status: Status,
     combining: Combining,
     /// The detail, if it must be equal to combine; else empty.
-    detail: String,
+    detail: Arc<str>,
 }
 
 impl FieldInfo {
@@ -38,13 +40,13 @@ impl FieldInfo {
         Self {
             label: label.into(),
             unit: String::new(),
-            help: String::new(),
-            attributes: String::new(),
+            help: Arc::default(),
+            attributes: Arc::default(),
             properties,
             constant: false,
             status: Status::Typed,
             combining: Combining::new(properties, Status::Typed),
-            detail: String::new(),
+            detail: Arc::default(),
         }
     }
 
@@ -69,18 +71,20 @@ impl FieldInfo {
     /// The identity of the field: fields combine if their keys are equal.
     #[must_use]
     pub fn key(&self) -> FieldKey {
-        FieldKey::new(self.combining, self.combining_strings(Grouping::Series))
+        let strings = [&*self.label, &*self.unit].map(Arc::from);
+        let [label, unit] = strings;
+        FieldKey::new(self.combining, [label, unit, self.attributes.clone(), self.detail.clone()])
     }
 
     /// As [`key`](Self::key) without the attributes: fields of a family have equal keys.
     #[must_use]
     pub fn family_key(&self) -> FieldKey {
-        FieldKey::new(self.combining, self.combining_strings(Grouping::Family))
+        Self { attributes: Arc::default(), ..self.clone() }.key()
     }
 
     fn combining_strings(&self, grouping: Grouping) -> [&[u8]; 4] {
-        let strings = [&self.label, &self.unit, &self.attributes, &self.detail];
-        grouping.strings(strings.map(String::as_bytes))
+        let strings = [&*self.label, &*self.unit, &*self.attributes, &*self.detail];
+        grouping.strings(strings.map(str::as_bytes))
     }
 
     /// Whether the values of `field` combine with those of this one.
@@ -130,13 +134,13 @@ impl From<&FieldRef<'_>> for FieldInfo {
         Self {
             label: field.label().to_owned(),
             unit: field.unit().to_owned(),
-            help: field.help().to_owned(),
-            attributes: field.attributes_text().to_owned(),
+            help: shared(field.help()),
+            attributes: shared(field.attributes_text()),
             properties: field.properties(),
             constant: field.is_constant(),
             status: field.status(),
             combining,
-            detail: detail.to_owned(),
+            detail: shared(detail),
         }
     }
 }
@@ -153,13 +157,13 @@ mod tests {
         let info = |properties: Properties, status| FieldInfo {
             label: "n".to_owned(),
             unit: "bytes".to_owned(),
-            help: String::new(),
-            attributes: "a=1".to_owned(),
+            help: Arc::default(),
+            attributes: "a=1".into(),
             properties,
             constant: false,
             status,
             combining: Combining::new(properties, status),
-            detail: String::new(),
+            detail: Arc::default(),
         };
         let counter = Properties::new(DataType::U64, Kind::Counter, Aggregation::Sum);
         let first = info(counter, Status::Typed);
@@ -172,12 +176,12 @@ mod tests {
             both
         };
         let combine = |a: &FieldInfo, b: &FieldInfo| a.combines_with_info(Grouping::Series, b);
-        assert!(with(|other| other.help.push('h')) && with(|other| other.constant = true));
+        assert!(with(|other| other.help = "h".into()) && with(|other| other.constant = true));
         let changes: [fn(&mut FieldInfo); 4] = [
             |other| other.label.push('n'),
             |other| other.unit.clear(),
-            |other| other.attributes.push('1'),
-            |other| other.detail.push('d'),
+            |other| other.attributes = "a=11".into(),
+            |other| other.detail = "d".into(),
         ];
         for (number, change) in changes.into_iter().enumerate() {
             assert!(!with(change), "change {number}");
@@ -202,7 +206,7 @@ mod tests {
         };
         assert!(combine(&window(10), &window(10)) && !combine(&window(10), &window(100)));
         // Of a family only the attributes differ.
-        let other = FieldInfo { attributes: "a=2".to_owned(), ..first.clone() };
+        let other = FieldInfo { attributes: "a=2".into(), ..first.clone() };
         assert!(first.combines_with_info(Grouping::Family, &other) && !combine(&first, &other));
         assert_eq!(first.family_key(), other.family_key());
         let other = FieldInfo { unit: "seconds".to_owned(), ..other };

@@ -3,6 +3,7 @@
 mod combining;
 mod heap;
 mod info;
+pub(crate) mod pool;
 mod reference;
 mod shape;
 

@@ -3,8 +3,9 @@
 use mmstats_core::read::{Attributes, Field, HeapStr, parse_attributes};
 use mmstats_core::{Properties, Storage};
 
-use super::combining::{Combining, FieldKey, Grouping, Status};
+use super::combining::{Combining, FieldKey, Status};
 use super::heap::Heap;
+use super::info::FieldInfo;
 use super::shape::Shape;
 use crate::problem::Damage;
 
@@ -157,7 +158,7 @@ impl<'a> FieldRef<'a> {
     /// [`FieldInfo::family_key`](crate::FieldInfo::family_key).
     #[must_use]
     pub fn family_key(&self) -> FieldKey {
-        FieldKey::new(self.combining(), Grouping::Family.strings(self.combining_strings()))
+        FieldInfo::from(self).family_key()
     }
 
     pub(super) const fn status(&self) -> Status {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
+use std::sync::Arc;
 
 use mmstats_core::read::{Scalar, Value, Verdict};
 
@@ -118,7 +119,7 @@ impl Series {
 
     fn add(&mut self, hash: u64, mut field: FieldInfo, values: Accumulator) -> u32 {
         if self.grouping == Grouping::Family {
-            field.attributes.clear();
+            field.attributes = Arc::default();
         }
         let number = u32::try_from(self.totals.len()).unwrap_or(NO_SERIES);
         let next = self.first.insert(hash, number).unwrap_or(NO_SERIES);

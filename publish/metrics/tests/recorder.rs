@@ -72,7 +72,7 @@ fn recorder_names_labels_units_and_descriptions_published() {
     let all = all(place.path());
     let about = |label: &str| {
         let field = &all.iter().find(|t| t.field.label == label).unwrap().field;
-        (field.unit.as_str(), field.help.as_str(), field.properties.level())
+        (field.unit.as_str(), &*field.help, field.properties.level())
     };
     assert_eq!(about("requests"), ("", "Requests served.", Level::Info));
     assert_eq!(about("queue.bytes"), ("bytes", "Waiting.", Level::Info));
@@ -171,7 +171,7 @@ fn recorder_limits_exceeded_counted() {
     ];
     assert_eq!(values(place.path()), wanted);
     let all = all(place.path());
-    assert!(all.iter().any(|t| t.field.help == "about odd"));
+    assert!(all.iter().any(|t| &*t.field.help == "about odd"));
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn description_after_first_use_counted() {
     let wanted = ["latency{} 1 values", "metrics.late_descriptions_refused{} 1"];
     assert_eq!(values(place.path()), wanted);
     let latency = all(place.path()).into_iter().find(|t| t.field.label == "latency").unwrap();
-    assert_eq!((latency.field.unit.as_str(), latency.field.help.as_str()), ("seconds", "Second."));
+    assert_eq!((latency.field.unit.as_str(), &*latency.field.help), ("seconds", "Second."));
 }
 
 #[test]

@@ -100,7 +100,7 @@ mod check {
         // 300 lines of 13 bytes and 2,700 of 19.
         assert_eq!(values, [3_000, 55_200, 300].map(OwnedValue::Unsigned));
         assert_eq!(seen.field("log.bytes").unit, "bytes");
-        assert_eq!(seen.field("log.lines").help, "Lines parsed.");
+        assert_eq!(&*seen.field("log.lines").help, "Lines parsed.");
     }
 
     pub(super) fn events(program: &mut Program) {

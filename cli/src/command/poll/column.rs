@@ -58,8 +58,7 @@ impl Cell {
 
 impl Column {
     pub(crate) fn new(mut field: FieldInfo) -> Self {
-        field.attributes.clear();
-        field.help.clear();
+        (field.attributes, field.help) = Default::default();
         Self { field, qualifier: Qualifier::default() }
     }
 

@@ -1,5 +1,6 @@
 //! Counts of one program, and their increase between two looks.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use mmstats_observe::{Completeness, OwnedValue, Program, Totals, Verdict};
@@ -60,7 +61,7 @@ impl Covers {
 /// A field with certain attributes, over all lanes and parts of a program.
 struct Series {
     column: u32,
-    attributes: Box<str>,
+    attributes: Arc<str>,
     /// Time and value of the last reading that was whole; `None` if there was none yet.
     last: Option<(Instant, OwnedValue)>,
 }
@@ -91,7 +92,7 @@ impl Look {
             let last = value.map(|value| (self.at, value));
             self.series.push(Series {
                 column,
-                attributes: total.field.attributes.as_str().into(),
+                attributes: Arc::clone(&total.field.attributes),
                 last,
             });
         }
