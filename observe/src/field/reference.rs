@@ -1,11 +1,13 @@
 //! A field's description, borrowed from its file.
 
+use std::sync::Arc;
+
 use mmstats_core::read::{Attributes, Field, HeapStr, parse_attributes};
 use mmstats_core::{Properties, Storage};
 
 use super::combining::{Combining, FieldKey, Status};
 use super::heap::Heap;
-use super::info::FieldInfo;
+use super::pool::shared;
 use super::shape::Shape;
 use crate::problem::Damage;
 
@@ -158,7 +160,10 @@ impl<'a> FieldRef<'a> {
     /// [`FieldInfo::family_key`](crate::FieldInfo::family_key).
     #[must_use]
     pub fn family_key(&self) -> FieldKey {
-        FieldInfo::from(self).family_key()
+        let combining = self.combining();
+        let detail = if combining.has_detail() { self.detail_text() } else { "" };
+        let [label, unit] = [self.label(), self.unit()].map(Arc::from);
+        FieldKey::new(combining, [label, unit, Arc::default(), shared(detail)])
     }
 
     pub(super) const fn status(&self) -> Status {
