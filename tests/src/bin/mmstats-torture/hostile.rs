@@ -20,7 +20,7 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
     for (name, make) in [
         ("zeros", zeros as fn(&Path, u32)),
         ("noise", noise),
-        ("all metadata", metadata),
+        ("all metadata", |at, _| metadata(at, 4_000_000)),
         ("many counters", fields::<Counter>),
         ("many gauges", fields::<Gauge<f64>>),
         ("shared texts", |at, n| shared(at, n.min(60))),

@@ -26,7 +26,10 @@ const NEIGHBOUR: u32 = 54_322;
 pub(crate) fn run(plan: &Plan, table: &mut Table) {
     let count = plan.pick(1_000, 100_000);
     for (name, owner) in [("of another user", Some(NEIGHBOUR)), ("of the same user", None)] {
-        table.row(format!("neighbours: {count} files {name}"), |row| beside(row, count, owner));
+        let size = plan.pick(1, 16);
+        table.row(format!("neighbours: {count} files {name}"), |row| {
+            beside(row, count, size, owner)
+        });
     }
     table.row("neighbours: a million fields", |row| {
         let (small, large) = (plan.pick(1, 40), plan.pick(10_000, 50_000));
@@ -92,7 +95,7 @@ impl Live {
     }
 }
 
-fn beside(row: &mut Row, count: usize, owner: Option<u32>) {
+fn beside(row: &mut Row, count: usize, size: u32, owner: Option<u32>) {
     let at = place();
     let directory = at.path().join("everyone's");
     fs::create_dir(&directory).expect("a directory");
@@ -102,7 +105,7 @@ fn beside(row: &mut Row, count: usize, owner: Option<u32>) {
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o1777)).expect("it is ours");
     let mut live = [&["lanes=2", "keep"][..], &["lanes=2", "keep", "user=54321"]]
         .map(|words| Live::start(&directory, words));
-    hostile(&directory, count, owner, &mut live);
+    hostile(&directory, count, size, owner, &mut live);
     let stored = blocks(&directory);
     let mut costs = Costs::default();
     let told: Vec<_> = live.iter().map(|live| (live.actor.pid().to_string(), live.count)).collect();
@@ -176,8 +179,8 @@ fn blocks(directory: &Path) -> u64 {
         .sum()
 }
 
-/// Makes hostile files of several shapes, with names before and after all others.
-fn hostile(directory: &Path, count: usize, owner: Option<u32>, live: &mut [Live]) {
+/// Makes hostile files of several shapes, the largest ones of `size`, with names before and after all others.
+fn hostile(directory: &Path, count: usize, size: u32, owner: Option<u32>, live: &mut [Live]) {
     let beside = place();
     let one = beside.path().join("one.mmst");
     let mut tiny = image::<Counter>(&one, FieldOptions::new(), 1);
@@ -190,11 +193,11 @@ fn hostile(directory: &Path, count: usize, owner: Option<u32>, live: &mut [Live]
         let path = directory.join(format!("{name}{n}.{ending}"));
         match n % 1000 {
             // The large ones, of which a few are enough.
-            1 => shared(&made, 20),
+            1 => shared(&made, 4 + size),
             2 => lanes::<Events<64>>(&made, 128, FieldOptions::new().entries(65_535), 65_534),
             3 => lanes::<Blob<1_000_000>>(&made, 16, FieldOptions::new(), 1_000_000),
-            4 => metadata(&made, 0),
-            5 => fields::<Counter>(&made, 20),
+            4 => metadata(&made, size * 250_000),
+            5 => fields::<Counter>(&made, 4 + size),
             6 => noise(&made, 64),
             // Copies of live programs, as they are, or with parts that do not exist.
             7..=40 => {
