@@ -185,6 +185,9 @@ impl Files {
         if let Ok(directory) = place.open() {
             let own = application.map(|application| &*application.name);
             application::take_in(directory, self.settings.access, own, &ended);
+            if !ended.is_empty() {
+                place.sweep_taken_in();
+            }
         }
     }
 

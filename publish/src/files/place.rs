@@ -37,8 +37,10 @@ pub(crate) struct Place {
     /// Instances of applications that had ended when the directory was opened first, whose files the
     /// sweep has left.
     ended: EndedInstances,
-    /// Files of dead programs to keep, for the first time that the directory is opened.
-    sweep: Option<usize>,
+    /// Dead programs of each command to keep; `None` for no sweep.
+    keep: Option<usize>,
+    /// Whether the directory was swept when it was opened first.
+    swept: bool,
 }
 
 impl Place {
@@ -57,10 +59,11 @@ impl Place {
             id: instance,
         };
         let name = name::fill(&template, &values)?;
-        let (wanted, sweep) = (settings.directory.clone(), settings.post_mortems);
+        let (wanted, keep) = (settings.directory.clone(), settings.post_mortems);
         let ended = EndedInstances::new();
         let is_fixed = settings.persistent;
-        Ok(Self { wanted, directory: None, path: None, stale: false, name, is_fixed, ended, sweep })
+        let (directory, path, stale, swept) = (None, None, false, false);
+        Ok(Self { wanted, directory, path, stale, name, is_fixed, ended, keep, swept })
     }
 
     /// Name of the first file.
@@ -118,15 +121,29 @@ impl Place {
             let kind = ErrorKind::PermissionDenied;
             return Err(crate::backend::Error::new("use directory", path, kind).into());
         }
-        if let Some(keep) = self.sweep.take() {
-            // A failed sweep does not keep the program from publishing.
-            let survey = Survey::new(&directory);
-            let options = SweepOptions { keep, ..SweepOptions::default() };
-            let identify = |name: &OsStr, id| survey.identify(name, id);
-            let swept = crate::backend::sweep(&directory, &options, Some(&identify));
-            self.ended = survey.into_ended(swept.is_ok_and(|swept| swept.is_complete));
+        if !std::mem::replace(&mut self.swept, true) {
+            self.ended = self.sweep(&directory);
         }
         Ok(directory)
+    }
+
+    /// Removes files of dead programs; returns the instances of applications that have ended, whose
+    /// files are left until the ledger has their values.
+    fn sweep(&self, directory: &Directory) -> EndedInstances {
+        let Some(keep) = self.keep else { return EndedInstances::new() };
+        let survey = Survey::new(directory);
+        let options = SweepOptions { keep, ..SweepOptions::default() };
+        let identify = |name: &OsStr, id| survey.identify(name, id);
+        // A failed sweep does not keep the program from publishing.
+        let swept = crate::backend::sweep(directory, &options, Some(&identify));
+        survey.into_ended(swept.is_ok_and(|swept| swept.is_complete))
+    }
+
+    /// Sweeps again, after ledgers have taken in instances that had ended.
+    pub(crate) fn sweep_taken_in(&mut self) {
+        if let Some(directory) = &self.directory {
+            self.sweep(directory);
+        }
     }
 
     /// Creates a file of `size` bytes.
