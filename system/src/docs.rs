@@ -321,7 +321,7 @@ macro_rules! docs {
     "};
     (environment) => {"
         Environment of this process; without any variable if
-        [`process::ignores_environment`](crate::process::ignores_environment).
+        `process::ignores_environment` is true.
     "};
     (publish_directory) => {"
         Directory to publish in: the first candidate that can be used, created if it is missing.
