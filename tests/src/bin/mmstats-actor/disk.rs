@@ -27,6 +27,8 @@ pub(crate) fn run(directory: &Path, words: &[String]) {
     let [scenario] = words else { panic!("SCENARIO") };
     let options = match scenario.as_str() {
         "quota" => "size=1m,mode=0700,usrquota,usrquota_block_hardlimit=64k",
+        // A file for fields added at run time has about 210 KiB; there are two, and the first file.
+        "growth-family" => "size=768k,mode=0700",
         _ => "size=256k,mode=0700",
     };
     let mounted =
