@@ -4,7 +4,6 @@
 //! a session that ended, a cleaner, a directory that was removed.
 
 use std::sync::Weak;
-use std::thread::Thread;
 use std::time::Duration;
 
 use crate::backend::fork;
@@ -24,12 +23,12 @@ struct Watch {
     /// The process that it belongs to, and its number of forks: a child inherits no thread.
     process: (u32, u64),
     publishers: Vec<Weak<dyn Watched>>,
-    /// The thread, while it runs.
-    thread: Option<Thread>,
+    /// Whether the thread runs.
+    runs: bool,
 }
 
 static WATCH: Mutex<Watch> =
-    Mutex::new(Watch { process: (0, 0), publishers: Vec::new(), thread: None });
+    Mutex::new(Watch { process: (0, 0), publishers: Vec::new(), runs: false });
 
 /// Looks after a publisher until it is closed. The first one of a process starts the thread; without
 /// a thread, other calls look for the files.
@@ -40,26 +39,23 @@ pub(super) fn begin(files: Weak<dyn Watched>) {
     let process = (std::process::id(), fork::generation());
     let mut watch = WATCH.lock();
     if watch.process != process {
-        *watch = Watch { process, publishers: Vec::new(), thread: None };
+        *watch = Watch { process, publishers: Vec::new(), runs: false };
     }
     watch.publishers.push(files);
-    if watch.thread.is_none() {
+    if !watch.runs {
         // Tried again by the next publisher.
-        let started = crate::backend::thread::spawn("mmstats-watch", Box::new(run)).ok();
-        watch.thread = started.map(|started| started.thread().clone());
+        watch.runs = crate::backend::thread::spawn("mmstats-watch", Box::new(run)).is_ok();
     }
 }
 
-/// Ends the thread if no other publisher is left.
+/// Ends the watch over a publisher. The thread ends at its next look if no other one is left: a program
+/// that publishes again and again does not start a thread each time.
 pub(super) fn end(files: &dyn Watched) {
     if WATCH.is_mine() {
         return; // The thread finds out.
     }
     let mut watch = WATCH.lock();
     watch.publishers.retain(|other| !std::ptr::addr_eq(other.as_ptr(), files));
-    if let (true, Some(thread)) = (watch.publishers.is_empty(), &watch.thread) {
-        thread.unpark();
-    }
 }
 
 fn run() {
@@ -70,7 +66,7 @@ fn run() {
                 files.look_after(PERIOD);
             }
         }
-        std::thread::park_timeout(PERIOD);
+        std::thread::sleep(PERIOD);
     }
 }
 
@@ -79,7 +75,7 @@ fn publishers() -> Option<Vec<Weak<dyn Watched>>> {
     let mut watch = WATCH.lock();
     watch.publishers.retain(|files| files.strong_count() > 0);
     if watch.publishers.is_empty() {
-        watch.thread = None;
+        watch.runs = false;
         return None;
     }
     Some(watch.publishers.clone())

@@ -54,6 +54,15 @@ fn start_among_many_dead_files_is_quick() {
     let started = start.elapsed();
     eprintln!("{count} dead files: looked at in {looked:?}, two programs start in {started:?}");
     assert!(looked < LIMIT && started < LIMIT, "{looked:?} {started:?}");
+    // A start has a bounded time for tidying; the next ones go on.
+    for _ in 0..500 {
+        if files(directory.path()).len() <= 16 {
+            break;
+        }
+        let mut more = Actor::start("idle", directory.path(), &["post=8"]);
+        more.line();
+        more.succeeds();
+    }
 
     let observer = look(directory.path());
     let with = |state| {

@@ -67,7 +67,7 @@ fn fill(directory: &Path, rest: usize) {
     let mut pages = 0;
     while file.write_all(&page).is_ok() {
         pages += 1;
-        assert!(pages <= 64, "the file system is larger than it was told");
+        assert!(pages <= 192, "the file system is larger than it was told");
     }
     let pages = u64::try_from(pages - rest).expect("a size");
     file.set_len(pages * 4096).expect("a smaller file");
