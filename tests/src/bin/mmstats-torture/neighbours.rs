@@ -28,7 +28,7 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
     for (name, owner) in [("of another user", Some(NEIGHBOUR)), ("of the same user", None)] {
         let size = plan.pick(1, 16);
         table.row(format!("neighbours: {count} files {name}"), |row| {
-            beside(row, count, size, owner)
+            beside(row, count, size, owner);
         });
     }
     table.row("neighbours: a million fields", |row| {
