@@ -145,24 +145,36 @@ impl World {
         else {
             return;
         };
+        // Another field may have the room of a retired one.
+        macro_rules! attach {
+            ($key:expr) => {
+                match thread.lane.attach($key) {
+                    Ok(handle) => handle,
+                    Err(error) => {
+                        assert!(field.retired, "{error}");
+                        return;
+                    }
+                }
+            };
+        }
         match field.key {
             Any::Counter(key) => {
                 let n = u64::try_from(n & 0xFFFF_FFFF).unwrap();
-                thread.lane.attach(key).unwrap().add(n);
+                attach!(key).add(n);
                 field.counted += u128::from(n);
             }
             Any::Gauge(key) => {
-                thread.lane.attach(key).unwrap().set(n);
+                attach!(key).set(n);
                 thread.gauges.insert(at, n);
             }
             Any::Text(key) => {
                 let text = n.to_string().repeat(3);
-                let whole = thread.lane.attach(key).unwrap().set(&text);
+                let whole = attach!(key).set(&text);
                 assert_eq!(whole, text.len() <= 16);
                 thread.texts.insert(at, text.chars().take(16).collect());
             }
             Any::Pair(key) => {
-                thread.lane.attach(key).unwrap().set(&Pair { number: n, complement: !n });
+                attach!(key).set(&Pair { number: n, complement: !n });
                 thread.gauges.insert(at, n);
             }
         }
