@@ -85,7 +85,9 @@ impl Look {
     pub(super) fn add(&mut self, totals: &Totals, columns: &Columns) {
         for total in totals.fields() {
             let Some(column) = columns.find(&total.field) else { continue };
-            if total.reading.verdict == Verdict::Absent {
+            // Other values are not compared, and may be large.
+            let counts = columns.all.get(column as usize).and_then(Column::counting);
+            if counts.is_none() || total.reading.verdict == Verdict::Absent {
                 continue;
             }
             let value = total.reading.value.clone().filter(|_| total.reading.is_consistent());
