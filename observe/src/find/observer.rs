@@ -24,6 +24,9 @@ fn default_handles() -> usize {
 
 /// Maximum number of files that stay mapped: a quarter of the usual limit of the system.
 const MAX_MAPPED: usize = 16_384;
+/// Maximum size of the files that stay mapped together, in bytes: their pages, or copies of files
+/// with holes, are memory of this process.
+const MAX_MAPPED_BYTES: u64 = 256 << 20;
 /// Number of new files from which live ones are looked for first.
 const MANY: usize = 2_000;
 /// Pauses before a program from which parts are missing is looked at again: it may be starting,
@@ -39,7 +42,7 @@ const MAX_PAUSES: Duration = Duration::from_millis(250);
 /// Finds published files, and follows them from refresh to refresh.
 ///
 /// Files stay mapped between refreshes, so reading their values again takes no system call; beyond
-/// 16,384 files the others are mapped whenever they are read. Files of this user, of root, and those
+/// 16,384 files or 256 MiB the others are mapped whenever they are read. Files of this user, of root, and those
 /// that were named come first; memory that remains is shared equally by the owners of the others. A
 /// truncated, replaced, removed or hostile file is reported, and the others are still read. A
 /// handler for SIGBUS is installed, to survive truncation while a file is read
@@ -533,6 +536,7 @@ struct Kept {
     handles: usize,
     max_handles: usize,
     mapped: usize,
+    mapped_bytes: u64,
     max_mapped: usize,
 }
 
@@ -540,14 +544,24 @@ impl Kept {
     fn new(shares: Shares, candidates: usize) -> Self {
         let mut files = Vec::new();
         files.resize_with(candidates, || None);
-        Self { files, shares, handles: 0, max_handles: 0, mapped: 0, max_mapped: 0 }
+        Self {
+            files,
+            shares,
+            handles: 0,
+            max_handles: 0,
+            mapped: 0,
+            mapped_bytes: 0,
+            max_mapped: 0,
+        }
     }
 
     fn keep(&mut self, index: usize, holder: Holder, (mut file, new): (File, bool)) {
         self.shares.take(holder, file.metadata_size());
         if file.is_mapped() {
-            if self.mapped < self.max_mapped {
+            let bytes = self.mapped_bytes.saturating_add(file.size());
+            if self.mapped < self.max_mapped && bytes <= MAX_MAPPED_BYTES {
                 self.mapped += 1;
+                self.mapped_bytes = bytes;
             } else {
                 file.park();
             }
