@@ -115,7 +115,7 @@ fn beside(row: &mut Row, count: usize, size: u32, owner: Option<u32>) {
         &["ls"][..],
         &["ls", "--json"],
         &["show"],
-        &["show", "--all", "--json"],
+        &["show", "--json"],
         &["show", told[0].0.as_str()],
         &["poll", "counter", "-c", "1", "-d", "0.1", "--json"],
         &["poll", "counter", "-c", "1", "-d", "0.1"],
@@ -146,7 +146,7 @@ fn beside(row: &mut Row, count: usize, size: u32, owner: Option<u32>) {
     }
     // As many as a command line takes.
     let some: Vec<&str> =
-        all.iter().take(10_000).map(|path| path.to_str().expect("UTF-8")).collect();
+        all.iter().take(1_000).map(|path| path.to_str().expect("UTF-8")).collect();
     row.case(|| costs.run(&directory, &[&["check"][..], &some].concat()).map(|_| ()));
     row.case(|| costs.run(&directory, &[&["ls"][..], &some].concat()).map(|_| ()));
     row.case(|| {
@@ -301,7 +301,8 @@ fn scan(row: &mut Row, directory: &Path, path: &Path, images: usize) {
             let told = format!("{}{}", printed.out, printed.err);
             let word = if words.len() == 3 { "at byte" } else { "sys.command" };
             let listed = printed.out.matches(word).count();
-            if listed < images {
+            // Those for which there is no memory are counted.
+            if listed < images && !printed.err.contains("left out") {
                 Err(format!("{words:?}: {listed} of {images} images; {told:.300}"))
             } else {
                 Ok(())
