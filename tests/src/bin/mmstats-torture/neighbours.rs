@@ -301,8 +301,8 @@ fn scan(row: &mut Row, directory: &Path, path: &Path, images: usize) {
             let told = format!("{}{}", printed.out, printed.err);
             let word = if words.len() == 3 { "at byte" } else { "sys.command" };
             let listed = printed.out.matches(word).count();
-            // Those for which there is no memory are counted.
-            if listed < images && !printed.err.contains("left out") {
+            // Those for which there is no memory are reported.
+            if listed < images && !printed.err.contains("(too-large)") {
                 Err(format!("{words:?}: {listed} of {images} images; {told:.300}"))
             } else {
                 Ok(())
