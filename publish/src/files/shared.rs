@@ -12,7 +12,14 @@ use crate::sync::Mutex;
 
 /// The shared lanes of the segments.
 #[derive(Debug, Default)]
-pub(crate) struct SharedLanes(Mutex<Vec<Entry>>);
+pub(crate) struct SharedLanes(Mutex<Entries>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    all: Vec<Entry>,
+    /// Number of entries that were ever added.
+    added: u64,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -32,20 +39,36 @@ impl SharedLanes {
         segment: usize,
         stays: bool,
         is_whole: impl Fn(usize) -> bool,
-        claim: impl FnOnce() -> Result<ClaimedLane, Error>,
+        claim: impl Fn() -> Result<ClaimedLane, Error>,
     ) -> Result<SharedLane, Error> {
-        // Parts and claims are asked for outside of the lock: they take the lock of the files.
-        let known: Vec<_> = self.0.lock().iter().filter_map(|entry| entry.lane(segment)).collect();
-        if let Some((_, lane)) = known.into_iter().rev().find(|(part, _)| is_whole(*part)) {
-            return Ok(lane);
+        // Parts and claims are asked for outside of the lock: they take the lock of the files. So
+        // another thread may add a lane meanwhile, which is taken instead of the one claimed here.
+        let mut claimed = None;
+        loop {
+            let (added, lanes) = {
+                let entries = self.0.lock();
+                let lanes = entries.all.iter().filter_map(|entry| entry.lane(segment));
+                (entries.added, lanes.collect::<Vec<_>>())
+            };
+            if let Some((_, lane)) = lanes.into_iter().rev().find(|(part, _)| is_whole(*part)) {
+                return Ok(lane);
+            }
+            let (part, index, keep) = match claimed.take() {
+                Some(claimed) => claimed,
+                None => claim()?.into_shared(),
+            };
+            let mut entries = self.0.lock();
+            if entries.added != added {
+                claimed = Some((part, index, keep));
+                continue;
+            }
+            let kept = stays.then(|| Arc::clone(&keep));
+            let entry = Entry { segment, part, index, keep: Arc::downgrade(&keep), kept };
+            entries.added += 1;
+            entries.all.retain(|entry| entry.keep.strong_count() > 0);
+            entries.all.push(entry);
+            return Ok(SharedLane { keep, index });
         }
-        let (part, index, keep) = claim()?.into_shared();
-        let kept = stays.then(|| Arc::clone(&keep));
-        let entry = Entry { segment, part, index, keep: Arc::downgrade(&keep), kept };
-        let mut entries = self.0.lock();
-        entries.retain(|entry| entry.keep.strong_count() > 0);
-        entries.push(entry);
-        Ok(SharedLane { keep, index })
     }
 
     /// Whether this thread holds the lock.
@@ -55,7 +78,10 @@ impl SharedLanes {
 
     /// Hands back the lanes of which no handle exists.
     pub(crate) fn release(&self) {
-        let kept: Vec<_> = self.0.lock().iter_mut().filter_map(|entry| entry.kept.take()).collect();
+        let kept: Vec<_> = {
+            let mut entries = self.0.lock();
+            entries.all.iter_mut().filter_map(|entry| entry.kept.take()).collect()
+        };
         drop(kept); // Outside of the lock: this takes the lock of the files.
     }
 }
@@ -80,5 +106,76 @@ impl SharedLane {
     pub(crate) fn open(&self) -> Result<core::Lane<SharedKeep>, Error> {
         let region = Region::new(Arc::clone(&self.keep)).map_err(Error::image)?;
         Ok(core::Lane::new(region, self.index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::claim::LaneOwner;
+    use crate::schema::key::Address;
+
+    /// Gives lanes away, and counts those that it got back.
+    #[derive(Debug, Default)]
+    struct Owner {
+        given: AtomicU32,
+        back: AtomicU32,
+        lanes: SharedLanes,
+    }
+
+    impl LaneOwner for Owner {
+        fn hand_back(&self, _part: usize, _lane: u32) {
+            assert!(!self.lanes.is_mine());
+            self.back.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn begin_use(&self, _address: Address, _part: usize, _lane: u32) -> Result<bool, Error> {
+            Ok(false)
+        }
+
+        fn end_use(&self, _address: Address, _part: usize, _lane: u32) {}
+    }
+
+    fn claim(owner: &Arc<Owner>) -> Result<ClaimedLane, Error> {
+        let lane = owner.given.fetch_add(1, Ordering::Relaxed);
+        let mapping = Arc::new(crate::backend::private(4_096)?);
+        let owner: Arc<dyn LaneOwner> = Arc::<Owner>::clone(owner);
+        Ok(ClaimedLane::new(owner, 0, lane, mapping, None))
+    }
+
+    #[test]
+    fn find_by_many_threads_at_once_gives_one_lane() {
+        const THREADS: usize = 8;
+        let owner = Arc::new(Owner::default());
+        let all_claim = Barrier::new(THREADS);
+        let find = || {
+            let claim = || {
+                all_claim.wait();
+                claim(&owner)
+            };
+            owner.lanes.find(0, true, |_| true, claim).unwrap().index
+        };
+        let found: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(find)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(found.iter().all(|index| *index == found[0]), "{found:?}");
+        assert_eq!(owner.back.load(Ordering::Relaxed), 7);
+        owner.lanes.release();
+        assert_eq!(owner.back.load(Ordering::Relaxed), 8);
+    }
+
+    #[test]
+    fn find_passes_over_truncated_parts_and_other_segments() {
+        let owner = Arc::new(Owner::default());
+        let find = |segment, is_whole| {
+            owner.lanes.find(segment, true, |_| is_whole, || claim(&owner)).unwrap().index
+        };
+        assert_eq!([find(0, true), find(1, true), find(0, true)], [0, 1, 0]);
+        assert_eq!([find(0, false), find(0, true), find(1, true)], [2, 2, 1]);
+        owner.lanes.release();
     }
 }
