@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use metrics::{Key, Level};
 use mmstats::{Counter, Error, FieldOptions, Histogram, Kind, Registry, SharedGauge};
 
@@ -13,12 +13,17 @@ use crate::naming::{Description, FieldName, Identity};
 /// made of data must not fill the memory.
 const MAX_NAMES: usize = 10_000;
 
+/// Descriptions by kind and name of their metrics.
+type Descriptions = HashMap<(Kind, String), Description>;
+
 /// The fields of all metrics of a publisher. Recorders of one publisher share them.
 #[derive(Default)]
 pub(crate) struct Fields {
-    descriptions: HashMap<(Kind, String), Description>,
+    descriptions: Descriptions,
     /// Number of fields of each name, and the description that they were made with.
     families: HashMap<(Kind, String), (usize, Description)>,
+    /// Names beyond the limit of `families`, at most as many as that.
+    refused: HashSet<(Kind, String)>,
     pub(crate) counters: FieldsOfKind<mmstats::Key<Counter>>,
     pub(crate) gauges: FieldsOfKind<SharedGauge<f64>>,
     pub(crate) histograms: FieldsOfKind<mmstats::Key<Histogram<f64>>>,
@@ -166,6 +171,20 @@ impl Fields {
         true
     }
 
+    /// The descriptions of metrics, also of those that have no field yet.
+    pub(crate) fn descriptions(&self) -> &Descriptions {
+        &self.descriptions
+    }
+
+    /// Takes descriptions over from another publisher. Those given for this one stay.
+    pub(crate) fn inherit(&mut self, descriptions: Descriptions) {
+        for (name, description) in descriptions {
+            if self.descriptions.len() < MAX_NAMES && !self.families.contains_key(&name) {
+                self.descriptions.entry(name).or_insert(description);
+            }
+        }
+    }
+
     /// The field of a metric; added if there is none and the limits allow it. `Err` if there is none.
     pub(crate) fn find<F: MetricField>(
         &mut self,
@@ -181,12 +200,13 @@ impl Fields {
         let family = (F::KIND, identity.name.clone());
         let count = self.families.get(&family).map(|(count, _)| *count);
         if count.is_none() && self.families.len() >= MAX_NAMES {
-            return Err(Refused { first: true });
+            let has_room = self.refused.len() < MAX_NAMES;
+            return Err(Refused { first: has_room && self.refused.insert(family) });
         }
         if count.unwrap_or(0) >= settings.cap {
             return self.find_overflow(&identity.name, importance, settings, registry);
         }
-        let names = identity.field_names(kind_name(F::KIND));
+        let names = identity.field_names(F::KIND.name());
         let found = self.add::<F>(&identity.name, &names, false, importance, settings, registry);
         self.families.get_mut(&family).expect("added above").0 += 1;
         F::fields(self).by_identity.insert(identity, found.clone());
@@ -201,15 +221,12 @@ impl Fields {
         settings: &Settings,
         registry: &Registry,
     ) -> Result<Found<F>, Refused> {
-        let found = match F::fields(self).overflow.get(metric) {
-            Some(found) => found.clone(),
-            None => {
-                let names = FieldName::overflow(metric, kind_name(F::KIND));
-                let found = self.add::<F>(metric, &names, true, importance, settings, registry);
-                F::fields(self).overflow.insert(metric.to_owned(), found.clone());
-                found
-            }
-        };
+        if let Some(found) = F::fields(self).overflow.get(metric) {
+            return found.clone().ok_or(Refused { first: false });
+        }
+        let names = FieldName::overflow(metric, F::KIND.name());
+        let found = self.add::<F>(metric, &names, true, importance, settings, registry);
+        F::fields(self).overflow.insert(metric.to_owned(), found.clone());
         found.ok_or(Refused { first: true })
     }
 
@@ -264,12 +281,4 @@ impl Fields {
 pub(crate) struct Refused {
     /// Whether this has not been counted before.
     pub(crate) first: bool,
-}
-
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-        _ => "histogram",
-    }
 }

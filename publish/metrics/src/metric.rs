@@ -153,12 +153,11 @@ impl<M: Metric> Updates<M> {
     #[inline(never)]
     fn attach(&self, count: u64, update: &impl Fn(&Handle<M>)) {
         let Some(shared) = self.shared.upgrade() else { return };
-        let now = epoch();
         let found = shared.find::<M::Field>(&self.key, &self.level);
-        let handle = found.and_then(|(registry, found)| {
-            Some((M::attach(&registry, &found.field)?, found.number))
+        let handle = found.and_then(|(current, found)| {
+            Some((M::attach(&current.registry, &found.field)?, found.number, current.epoch))
         });
-        let Some((handle, number)) = handle else { return shared.lose(Loss::Update, count) };
+        let Some((handle, number, now)) = handle else { return shared.lose(Loss::Update, count) };
         update(&handle);
         cache::write(self.recorder, now, &self.shared, |cache| {
             M::handles_mut(cache).insert(number, handle);

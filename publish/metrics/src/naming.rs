@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn field_name_hash_is_stable() {
         assert_eq!(name("a\0", &[]).label, name("a\0", &[]).label);
-        assert_eq!(hash(["a"].into_iter()), hash(["a"].into_iter()));
+        assert_eq!(hash(["a"].into_iter()), 0xBDDF_0E6E);
         assert_ne!(hash(["a", "b"].into_iter()), hash(["ab"].into_iter()));
     }
 }

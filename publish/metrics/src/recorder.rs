@@ -135,31 +135,31 @@ impl Recorder {
 
     #[cold]
     fn make<M: Metric>(&self, key: &Key, metadata: &Metadata<'_>) -> M {
-        let now = epoch();
         if Inside::enter_first().is_none() {
             self.shared.lose(Loss::Update, 1);
             return M::noop();
         }
         let level = *metadata.level();
-        let found = self.shared.find::<M::Field>(key, &level);
+        let Some((current, found)) = self.shared.find::<M::Field>(key, &level) else {
+            // Not kept: the names of metrics without a field have no limit.
+            return M::noop();
+        };
+        let now = current.epoch;
         let _inside = Inside::enter();
         // An ending thread has no cache. What it makes must not be freed by it: an allocator that
         // counts would make it again.
         let of_ending = |objects: &mut Objects| M::objects(objects).get(key);
-        let stays = found.as_ref().is_none_or(|(_, found)| found.stays);
         let is_ending = !cache::write(self.shared.id, now, &Arc::downgrade(&self.shared), |_| ());
         if is_ending && let Some(metric) = self.shared.with_objects(of_ending) {
             return metric;
         }
-        let metric = found.map_or_else(M::noop, |(_, found)| {
-            M::new(Arc::new(Updates::new(&self.shared, now, key, level, &found)))
-        });
+        let metric = M::new(Arc::new(Updates::new(&self.shared, now, key, level, &found)));
         if is_ending {
             let insert = |objects: &mut Objects| {
                 M::objects_mut(objects).insert(key, metric.clone());
             };
             self.shared.with_objects(insert);
-        } else if stays {
+        } else if found.stays {
             cache::write(self.shared.id, now, &Arc::downgrade(&self.shared), |cache| {
                 M::objects_mut(&mut cache.objects).insert(key, metric.clone());
             });

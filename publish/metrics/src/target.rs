@@ -1,6 +1,6 @@
 //! The publisher of a recorder, which changes when the program forks.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use metrics::{Key, Level};
@@ -47,6 +47,23 @@ struct Target {
     losses: [Option<mmstats::Key<Counter>>; LOSSES.len()],
 }
 
+impl Target {
+    fn new(settings: Settings, registry: Registry) -> Self {
+        recorder_support::record(&registry);
+        let fields = fields_of(&registry);
+        Self { settings, registry, fields, losses: [None; LOSSES.len()] }
+    }
+}
+
+/// The publisher of a recorder at one moment.
+pub(crate) struct Current {
+    pub(crate) registry: Registry,
+    fields: Arc<Mutex<Fields>>,
+    settings: Settings,
+    /// The recorder had no other publisher in this epoch.
+    pub(crate) epoch: u32,
+}
+
 /// The next [`Shared::id`].
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -55,14 +72,11 @@ static FIELDS: Mutex<Vec<(Instance, Weak<Mutex<Fields>>)>> = Mutex::new(Vec::new
 
 type Instance = [u8; 16];
 
-/// Number of times that a recorder was given another publisher.
-static REPLACED: AtomicU32 = AtomicU32::new(0);
-
 /// Changes when the program forks, when it begins to publish, and when a recorder gets another
-/// publisher: handles of an earlier epoch may belong to the parent process.
+/// publisher, or its own is closed: handles of an earlier epoch may belong to the parent process.
 #[inline]
 pub(crate) fn epoch() -> u32 {
-    recorder_support::epoch().wrapping_add(REPLACED.load(Ordering::Relaxed))
+    recorder_support::epoch()
 }
 
 fn fields_of(registry: &Registry) -> Arc<Mutex<Fields>> {
@@ -86,9 +100,7 @@ impl Shared {
             gauges: Arc::new(|_, options| options),
             histograms: Arc::new(|_, options| options),
         };
-        let fields = fields_of(registry);
-        let target =
-            Target { settings, registry: registry.clone(), fields, losses: [None; LOSSES.len()] };
+        let target = Target::new(settings, registry.clone());
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
             id,
@@ -114,16 +126,34 @@ impl Shared {
             let other = other.target.lock();
             (other.settings.clone(), other.registry.clone())
         };
-        let fields = fields_of(&registry);
-        *self.target.lock() = Target { settings, registry, fields, losses: [None; LOSSES.len()] };
-        REPLACED.fetch_add(1, Ordering::Relaxed);
+        let replaced = self.follow(&mut self.target.lock(), settings, registry);
+        drop(replaced);
+    }
+
+    /// Goes on with another publisher, in a new epoch. Returns the earlier one, to be dropped outside
+    /// of the lock.
+    fn follow(&self, target: &mut Target, settings: Settings, registry: Registry) -> Target {
+        let new = Target::new(settings, registry);
+        let is_same = Arc::ptr_eq(&new.fields, &target.fields);
+        if !is_same {
+            let descriptions = target.fields.lock().descriptions().clone();
+            new.fields.lock().inherit(descriptions);
+        }
+        if recorder_support::is_forked(&target.registry) {
+            // The parent process publishes these. Another thread of it may have begun to.
+            self.losses.iter().for_each(|loss| loss.store(0, Ordering::Relaxed));
+            self.is_publishing.store(false, Ordering::Release);
+        }
+        let replaced = std::mem::replace(target, new);
+        recorder_support::change_epoch();
+        replaced
     }
 
     pub(crate) fn describe(&self, kind: Kind, name: &str, description: Description) {
         if Inside::enter_first().is_none() {
             return self.lose(Loss::Description, 1);
         }
-        let fields = self.current().1;
+        let fields = self.current().fields;
         let is_taken = fields.lock().describe(kind, name, description);
         if !is_taken {
             self.lose(Loss::Description, 1);
@@ -133,34 +163,49 @@ impl Shared {
 
     /// The publisher and its fields: that of the program, where the recorder's own has ended or
     /// belongs to the parent process.
-    fn current(&self) -> (Registry, Arc<Mutex<Fields>>, Settings) {
-        let mut target = self.target.lock();
-        if !recorder_support::is_live(&target.registry)
-            && let Some(registry) = mmstats::global()
-        {
-            target.fields = fields_of(&registry);
-            target.registry = registry;
-            target.losses = [None; LOSSES.len()];
-            // Another thread of the parent process may have been in there.
-            self.is_publishing.store(false, Ordering::Release);
+    fn current(&self) -> Current {
+        loop {
+            let (current, is_live) = {
+                let target = self.target.lock();
+                // Before the publisher is asked: one that ends later changes the epoch.
+                let epoch = epoch();
+                let is_live = recorder_support::is_live(&target.registry);
+                let Target { settings, registry, fields, .. } = &*target;
+                let (settings, registry) = (settings.clone(), registry.clone());
+                (Current { registry, fields: Arc::clone(fields), settings, epoch }, is_live)
+            };
+            if is_live {
+                return current;
+            }
+            let Some(registry) = mmstats::global().filter(recorder_support::is_live) else {
+                return current;
+            };
+            let replaced = {
+                let mut target = self.target.lock();
+                // Another thread may have done this meanwhile.
+                let is_same = target.registry.instance() == current.registry.instance();
+                is_same.then(|| self.follow(&mut target, current.settings, registry))
+            };
+            drop(replaced);
         }
-        (target.registry.clone(), Arc::clone(&target.fields), target.settings.clone())
     }
 
-    /// The field of a metric. `None` if it has none, and for a call from within the library.
+    /// The field of a metric, and its publisher. `None` if it has none, and for a call from within
+    /// the library.
     pub(crate) fn find<F: MetricField>(
         &self,
         key: &Key,
         level: &Level,
-    ) -> Option<(Registry, Found<F>)> {
-        let (registry, result) = {
+    ) -> Option<(Current, Found<F>)> {
+        let (current, result) = {
             let _inside = Inside::enter_first()?;
-            let (registry, fields, settings) = self.current();
-            let result = fields.lock().find::<F>(key, level, &settings, &registry);
-            (registry, result)
+            let current = self.current();
+            let Current { registry, fields, settings, .. } = &current;
+            let result = fields.lock().find::<F>(key, level, settings, registry);
+            (current, result)
         };
         match result {
-            Ok(found) => Some((registry, found)),
+            Ok(found) => Some((current, found)),
             Err(refused) => {
                 if refused.first {
                     self.lose(Loss::Metric, 1);
@@ -174,10 +219,9 @@ impl Shared {
     /// The largest value that a counter was given by `absolute`. `None` if there are too many, and
     /// for a call from within the library.
     pub(crate) fn largest(&self, key: &Key, level: &Level) -> Option<Arc<AtomicU64>> {
-        self.find::<mmstats::Key<Counter>>(key, level)?;
+        let (current, _) = self.find::<mmstats::Key<Counter>>(key, level)?;
         let _inside = Inside::enter_first()?;
-        let fields = self.current().1;
-        fields.lock().largest(key)
+        current.fields.lock().largest(key)
     }
 
     /// Calls `work` with the objects that ending threads share.

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use metrics::{counter, gauge, histogram};
+use metrics::{Unit, counter, describe_counter, describe_histogram, gauge, histogram};
 use mmstats::{Lane, Options};
 use mmstats_metrics::Recorder;
 use mmstats_observe::{Observer, OwnedValue, Sources};
@@ -16,6 +16,8 @@ const PARENT: &str = "MMSTATS_TEST_FORK";
 /// Publishes, forks, and publishes in the child as `how` says.
 fn parent(how: &str) -> ! {
     let _guard = mmstats_metrics::install().unwrap();
+    describe_counter!("new", "Only in the child.");
+    describe_histogram!("sizes", Unit::Bytes, "Sizes of answers.");
     let (kept, depth, sizes) = (counter!("kept"), gauge!("depth"), histogram!("sizes"));
     let use_all = |n: u64| {
         kept.increment(n);
@@ -75,6 +77,19 @@ fn values(directory: &Path, pid: u32) -> Vec<(String, u64)> {
     all
 }
 
+/// Unit and help of a field of the program with this process id.
+fn about(directory: &Path, pid: u32, label: &str) -> (String, String) {
+    let mut observer = Observer::new(Sources::new().path(directory));
+    observer.refresh();
+    let mut of_program =
+        observer.files().iter().filter(|file| file.identity().pid == Some(pid)).flat_map(|file| {
+            let all = mmstats_observe::totals([file]);
+            all.into_iter().filter(|total| total.field.label == label)
+        });
+    let field = of_program.next().unwrap().field;
+    (field.unit.as_str().to_owned(), (*field.help).to_owned())
+}
+
 #[test]
 fn child_that_publishes_shows_its_metrics() {
     if let Ok(how) = std::env::var(PARENT) {
@@ -102,6 +117,7 @@ fn child_that_publishes_shows_its_metrics() {
         };
         let (of_parent, of_child) =
             (values(place.path(), program.id()), values(place.path(), child));
+        let described = ["sizes", "new"].map(|label| about(place.path(), child, label));
         // SAFETY: has no precondition; the child is still there, because it only sleeps.
         unsafe { libc::kill(i32::try_from(child).unwrap(), libc::SIGKILL) };
         program.kill().unwrap();
@@ -120,5 +136,7 @@ fn child_that_publishes_shows_its_metrics() {
             ("sizes", 1),
         ];
         assert_eq!(of_child, pairs(&wanted), "{how}");
+        let wanted = [("bytes", "Sizes of answers."), ("", "Only in the child.")];
+        assert_eq!(described, wanted.map(|(a, b)| (a.to_owned(), b.to_owned())), "{how}");
     }
 }

@@ -377,8 +377,8 @@ fn install_program_killed_values_stay() {
     const CHILD: &str = "MMSTATS_TEST_METRICS";
     if std::env::var_os(CHILD).is_some() {
         let _mmstats = mmstats_metrics::install().unwrap();
-        let _other = mmstats_metrics::install().unwrap();
-        assert!(Recorder::new(&_other.registry()).install().is_err(), "there is one");
+        let other = mmstats_metrics::install().unwrap();
+        assert!(Recorder::new(&other.registry()).install().is_err(), "there is one");
         counter!("requests").increment(5);
         std::thread::spawn(|| counter!("requests").increment(6)).join().unwrap();
         std::process::abort();
@@ -393,4 +393,47 @@ fn install_program_killed_values_stay() {
     let mut values = values(place.path());
     values.retain(|value| !value.starts_with("process."));
     assert_eq!(values, ["requests{} 11"], "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// Descriptions of a recorder whose publisher ends hold in that of the program, and handles count
+/// there under the label of their own metric.
+#[test]
+fn recorder_whose_publisher_closed_follows_program() {
+    const CHILD: &str = "MMSTATS_TEST_FOLLOW";
+    if std::env::var_os(CHILD).is_some() {
+        let own = Options::new().start::<Lane>().unwrap();
+        Recorder::new(&own.registry()).install().unwrap();
+        describe_counter!("requests", Unit::Count, "Requests served.");
+        describe_histogram!("later", Unit::Bytes, "Described before the publisher ended.");
+        let (requests, other) = (counter!("requests"), counter!("other"));
+        requests.increment(1);
+        other.increment(2);
+        let _global = mmstats::init();
+        own.close();
+        // In the other order: the numbers of the fields are not those of the closed publisher.
+        other.increment(20);
+        requests.increment(10);
+        counter!("requests").increment(100);
+        histogram!("later").record(4096.0);
+        std::thread::spawn(|| counter!("other").increment(200)).join().unwrap();
+        std::process::abort();
+    }
+    let place = tempfile::tempdir().unwrap();
+    let out = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "recorder_whose_publisher_closed_follows_program", "--nocapture"])
+        .env(CHILD, "1")
+        .env("MMSTATS_PATH", place.path())
+        .output()
+        .unwrap();
+    let mut values = values(place.path());
+    values.retain(|value| !value.starts_with("process."));
+    let error = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(values, ["later{} 1 values", "other{} 220", "requests{} 110"], "{error}");
+    let all = all(place.path());
+    let about = |label: &str| {
+        let field = &all.iter().find(|t| t.field.label == label).unwrap().field;
+        (field.unit.as_str(), &*field.help)
+    };
+    assert_eq!(about("requests"), ("", "Requests served."));
+    assert_eq!(about("later"), ("bytes", "Described before the publisher ended."));
 }

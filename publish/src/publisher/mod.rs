@@ -10,6 +10,7 @@ mod sampler;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::panics::Panics;
 use self::sampler::Sampler;
@@ -76,6 +77,7 @@ impl<S: Stats> Publisher<S> {
             alive: Arc::new(Alive),
             sampler: Arc::default(),
             panics: Panics::default(),
+            is_recorded: AtomicBool::new(false),
         });
         if has_shared_gauges {
             files.lasting_shared_lane(0)?;
@@ -443,6 +445,8 @@ struct Closer {
     alive: Arc<Alive>,
     sampler: Arc<Sampler>,
     panics: Panics,
+    /// Whether a recorder has to know of the end.
+    is_recorded: AtomicBool,
 }
 
 impl Closer {
@@ -453,6 +457,9 @@ impl Closer {
         }
         self.sampler.close();
         self.files.close(crashed);
+        if self.is_recorded.load(Ordering::Relaxed) {
+            global::change_epoch();
+        }
     }
 
     /// Closes the files, or leaves them as after a crash while a panic unwinds the thread: they
