@@ -6,10 +6,13 @@
 //! lanes into it from time to time: it reads as PROTOCOL.md tells a reader to, and stores as it tells
 //! a writer to.
 //!
-//! A reader of the twin sees values that were published, with one exception: a histogram is brought
-//! up to date bucket by bucket, so during one call of [`Mirror::copy`] a reader may find some buckets
-//! of the old moment and some of the new one. Count and buckets agree at any moment; the sum is
-//! interpolated.
+//! A reader of the twin sees values that were published, with two exceptions, both within one call of
+//! [`Mirror::copy`]:
+//!
+//! - A histogram is brought up to date bucket by bucket: a reader may find some buckets of the old
+//!   moment and some of the new one. Count and buckets agree at any moment; the sum is interpolated.
+//! - A ring that had more new values than it keeps skips numbers: a reader may find an older value
+//!   under the newest number.
 
 use alloc::vec::Vec;
 
@@ -42,7 +45,8 @@ impl Mirror {
 
     /// Brings all lanes of `to` up to those of `from`, whose handles may be used meanwhile. Returns
     /// the number of values that were not copied, because their writers changed them too fast
-    /// (contended) or their memory is damaged; `to` keeps the values before.
+    /// (contended) or their memory is damaged; `to` keeps the values before, and has none where it had
+    /// none.
     ///
     /// The field `own` is not copied: the caller sets it in `to`.
     ///
@@ -78,6 +82,7 @@ impl Mirror {
 
         copy_wide(&from.region, &to.region, base + lane::SAMPLES_REFUSED);
         let mut missed = 0;
+        // The cell of a group, and whether it was copied.
         let mut group = None;
         // A rate, which has checkpoints of the counter before it, comes before that counter: no
         // checkpoint is newer than its counter.
@@ -88,10 +93,22 @@ impl Mirror {
             let raw = RawDescriptor::load(&from.region, from.descriptor(id));
             // The members of a group share a cell.
             let member = raw.properties.is_member().then_some(raw.place);
-            if raw.state == field_state::LIVE && (member.is_none() || group != member) {
-                let at = base + raw.place;
-                missed += usize::from(!self.copy_cell(&from.region, to, at, &raw));
-                group = member;
+            if raw.state != field_state::LIVE {
+                continue;
+            }
+            let copied = match group {
+                Some((place, copied)) if member == Some(place) => copied,
+                _ => {
+                    let copied = self.copy_cell(&from.region, to, base + raw.place, &raw);
+                    missed += usize::from(!copied);
+                    copied
+                }
+            };
+            group = member.map(|place| (place, copied));
+            // A value that is not there is not announced.
+            if !copied && let Some(bits) = self.presence.get_mut(id as usize / 32) {
+                let there = to.region.load32(first + id / 32 * 4);
+                *bits &= there | !(1 << (id % 32));
             }
         }
 
@@ -175,11 +192,18 @@ impl Mirror {
 
 /// Gives the lane of `to` the state *owned*, if that of `from` has it or was claimed since.
 fn claim<N, M: Memory>(from: &Writer<N>, to: &mut Writer<M>, index: u32, base: u32, owned: bool) {
-    let (owners, state) = (to.region.word(base + lane::OWNERS), to.region.word(base + lane::STATE));
+    let load = |offset| to.region.load32(base + offset);
     let (count, new) = (from.region.load32(base + lane::OWNERS), index >= to.lanes);
-    if !new && owners.load() == count && !(owned && state.load() != lane_state::OWNED) {
+    let (is_known, is_owned) =
+        (load(lane::OWNERS) == count, load(lane::STATE) == lane_state::OWNED);
+    if !new && is_known && (is_owned || !owned) {
         return;
     }
+    if !new && !is_known && is_owned {
+        // Handed back since: optional values are those of one owner.
+        to.hand_back(index);
+    }
+    let (owners, state) = (to.region.word(base + lane::OWNERS), to.region.word(base + lane::STATE));
     // `claim_lane` counts one more.
     owners.store(count.wrapping_sub(1));
     let used = to.region.word(h::LANES_USED);
@@ -236,10 +260,11 @@ fn copy_ring<N, M>(mut reader: SlotReader<'_, Region<N>>, slots: u32, cell: &Lat
         let skipped = missing.saturating_sub(slots - 1);
         if skipped >= slots - 1 {
             // No reader takes a slot under its old number for one under the new number, because so
-            // many publishes make a read start again.
+            // many publishes make a read start again. Up to the next publish the newest number has
+            // the slot of an older value: an exception of the module's documentation.
             cell.set_seq(cell.seq().wrapping_add(skipped), Site::WriterSeq);
         } else {
-            // Values under the numbers of others, for an instant.
+            // The same exception: older values under the numbers that were skipped.
             (0..skipped).for_each(|_| protocol::publish(cell, |_| {}));
         }
         while cell.seq() != newest {
@@ -355,3 +380,129 @@ const SUM: usize = 2;
 const STEP: u64 = (1 << 30) - 1;
 /// Maximum number of steps: 10^15 values. More is damage.
 const MAX_STEPS: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::descriptor as d;
+    use crate::read::{Image, Value, Verdict};
+    use crate::{
+        FieldSpec, Geometry, Group, Lane, MemberSpec, Record, StaticBytes, StaticMemory, Text,
+    };
+
+    type Image64 = Writer<StaticMemory>;
+
+    struct Pair([u64; 2]);
+
+    impl Record for Pair {
+        const MEMBERS: &'static [MemberSpec] = &[
+            MemberSpec { label: "a", spec: FieldSpec::gauge("", DataType::U64) },
+            MemberSpec { label: "b", spec: FieldSpec::gauge("", DataType::U64) },
+        ];
+
+        type Words<'a>
+            = [u64; 2]
+        where
+            Self: 'a;
+
+        fn words(&self) -> [u64; 2] {
+            self.0
+        }
+    }
+
+    fn memory() -> StaticMemory {
+        std::boxed::Box::leak(std::boxed::Box::new(StaticBytes::<8192>::new())).into_memory()
+    }
+
+    /// An image with the text 0 and the group 1, 2.
+    fn image() -> Image64 {
+        let mut geometry = Geometry::new(1);
+        geometry.reserve(8, 1024, 1024);
+        let mut from = Writer::create(memory(), &geometry, [7; 16], 0).unwrap();
+        from.add(&FieldSpec::text("text", 16)).unwrap();
+        from.add_group(&["a", "b"].map(|label| FieldSpec::gauge(label, DataType::U64))).unwrap();
+        from.go_live();
+        from
+    }
+
+    fn set(lane: &Lane<StaticMemory>, text: &str, pair: [u64; 2]) {
+        Text::<16, _>::attach(lane, FieldId::from_index(0)).unwrap().set(text);
+        Group::attach(lane, FieldId::from_index(1)).unwrap().set(&Pair(pair));
+    }
+
+    /// Copies while text and group of `from` are damaged: they have no slots.
+    fn copy_damaged(from: &Image64, to: &mut Image64) -> usize {
+        let places: Vec<u32> = (0..3).map(|id| from.descriptor(id) + d::SLOT_BITS).collect();
+        let words: Vec<u32> = places.iter().map(|at| from.region.load32(*at)).collect();
+        for (at, word) in places.iter().zip(&words) {
+            from.region.store32(*at, word & !0xFF);
+        }
+        let missed = Mirror::new().copy(from, to, None);
+        for (at, word) in places.iter().zip(words) {
+            from.region.store32(*at, word);
+        }
+        missed
+    }
+
+    fn read(of: &Image64) -> [Option<std::string::String>; 3] {
+        let image = Image::open(of.region()).unwrap();
+        let mut fields = image.fields().map(Result::unwrap);
+        core::array::from_fn(|_| match image.read(0, &fields.next().unwrap(), &mut [0; 64]) {
+            Verdict::Consistent(Value::Text { text, .. }) => Some(text.into()),
+            Verdict::Consistent(Value::U64(n)) => Some(std::format!("{n}")),
+            Verdict::Absent => None,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn values(text: &str, a: &str, b: &str) -> [Option<std::string::String>; 3] {
+        [text, a, b].map(|value| Some(value.into()))
+    }
+
+    #[test]
+    fn missed_first_copy_leaves_values_absent() {
+        let mut from = image();
+        set(&from.lane().unwrap(), "first", [1, 2]);
+        let mut to = from.twin(memory(), 0).unwrap();
+        // The members of a group are one value.
+        assert_eq!(copy_damaged(&from, &mut to), 2);
+        to.go_live();
+        assert_eq!(read(&to), [None, None, None]);
+        assert_eq!(Mirror::new().copy(&from, &mut to, None), 0);
+        assert_eq!(read(&to), values("first", "1", "2"));
+    }
+
+    #[test]
+    fn missed_copy_keeps_the_value_before_or_its_absence() {
+        let mut from = image();
+        let lane = from.lane().unwrap();
+        set(&lane, "first", [1, 2]);
+        let mut to = from.twin(memory(), 0).unwrap();
+        Mirror::new().copy(&from, &mut to, None);
+        to.go_live();
+        set(&lane, "second", [3, 4]);
+        assert_eq!(copy_damaged(&from, &mut to), 2);
+        assert_eq!(read(&to), values("first", "1", "2"));
+        lane.clear(FieldId::from_index(0)).unwrap();
+        copy_damaged(&from, &mut to);
+        assert_eq!(read(&to)[0], None);
+        set(&lane, "third", [5, 6]);
+        copy_damaged(&from, &mut to);
+        assert_eq!(read(&to)[0], None);
+    }
+
+    #[test]
+    fn missed_copy_of_another_owner_has_no_value_of_the_one_before() {
+        let mut from = image();
+        set(&from.lane().unwrap(), "first", [1, 2]);
+        let mut to = from.twin(memory(), 0).unwrap();
+        Mirror::new().copy(&from, &mut to, None);
+        to.go_live();
+        from.hand_back(0);
+        set(&from.lane().unwrap(), "second", [3, 4]);
+        copy_damaged(&from, &mut to);
+        assert_eq!(read(&to), [None, None, None]);
+        Mirror::new().copy(&from, &mut to, None);
+        assert_eq!(read(&to), values("second", "3", "4"));
+    }
+}
