@@ -80,6 +80,9 @@ impl Sample for f64 {
 /// section 6).
 const MOST: u64 = (1 << 30) - 1;
 
+/// Maximum number of values in one call of [`Histogram::record_many`]: 10^15. It bounds the time.
+const MOST_AT_ONCE: u64 = MOST << 20;
+
 /// Count, sum, minimum, maximum and distribution of values, all from one moment.
 ///
 /// Recording stores one bucket and a few words, whatever the number of buckets.
@@ -123,28 +126,38 @@ impl<T: Sample, M> Histogram<T, M> {
     /// `samples_refused` instead.
     #[inline(always)]
     pub fn record(&self, value: T) {
-        self.add(value, 1);
+        if !self.add(value, 1) {
+            self.refused.count();
+        }
     }
 
-    /// Counts a value `n` times, as `n` calls of [`Histogram::record`], in constant time: one change
-    /// for each 2^30 - 1. A float's sum grows by the product, which is rounded once.
+    /// Counts a value `n` times, as `n` calls of [`Histogram::record`], in one change for each
+    /// 2^30 - 1. A float's sum grows by the product, which is rounded once.
+    ///
+    /// More than 2^20 * (2^30 - 1) values, about 10^15, are refused as a whole. The first change that
+    /// is refused refuses the rest. `samples_refused` counts all of them.
     pub fn record_many(&self, value: T, n: u64) {
         let mut left = n;
-        while left > 0 {
+        while left > 0 && n <= MOST_AT_ONCE {
             let now = left.min(MOST);
-            self.add(value, now);
+            if !self.add(value, now) {
+                break;
+            }
             left -= now;
+        }
+        if left > 0 {
+            self.refused.add(left);
         }
     }
 
-    /// Counts a value `n` times in one change, at most [`MOST`] times.
+    /// Counts a value `n` times in one change, at most [`MOST`] times; `false` if it is refused.
     #[inline(always)]
-    fn add(&self, value: T, n: u64) {
-        let Some(element) = value.element(&self.buckets) else { return self.refuse_many(n) };
+    fn add(&self, value: T, n: u64) -> bool {
+        let Some(element) = value.element(&self.buckets) else { return false };
         if !self.journal.holds_units(5) || element >= self.journal.count() {
-            return; // Never: `attach` checked it.
+            return false; // Never: `attach` checked it.
         }
-        let recorded = change_if(&self.journal, element, n, |slot| {
+        change_if(&self.journal, element, n, |slot| {
             let unit = value.to_unit();
             let is_first = slot.last(0) == 0;
             let joined = if is_first && n == 1 {
@@ -159,15 +172,7 @@ impl<T: Sample, M> Histogram<T, M> {
             slot.set(3, min);
             slot.set(4, max);
             true
-        });
-        if !recorded {
-            self.refuse_many(n);
-        }
-    }
-
-    #[inline(always)]
-    fn refuse_many(&self, n: u64) {
-        if n == 1 { self.refused.count() } else { self.refused.add(n) }
+        })
     }
 
     /// Counts a value that cannot be recorded: for example one too large for its type.

@@ -426,6 +426,38 @@ fn record_many_beyond_one_change_is_counted_whole() {
 }
 
 #[test]
+fn record_many_of_too_many_is_refused_at_once() {
+    let mut schema = Schema::<4>::new();
+    let field = schema.add(FieldSpec::histogram("h", Buckets::integers(0.05, 1, 100))).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let histogram = Histogram::<u64, _>::attach(&writer.lane().unwrap(), field).unwrap();
+    let region = writer.region();
+    let at = region.load32(h::LANES_OFFSET) + lane::SAMPLES_REFUSED;
+    let refused = || region.load64(at).unwrap();
+    let most = ((1 << 30) - 1) << 20;
+    histogram.record_many(1, most + 1);
+    assert_eq!((histogram.count(), refused()), (0, most + 1));
+    histogram.record_many(1, u64::MAX);
+    assert_eq!((histogram.count(), refused()), (0, u64::MAX));
+    histogram.record_many(1, most);
+    assert_eq!(histogram.count(), most);
+}
+
+#[test]
+fn record_many_that_overflows_refuses_the_rest() {
+    let mut schema = Schema::<4>::new();
+    let field = schema.add(FieldSpec::histogram("h", Buckets::integers(0.05, 1, 100))).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let histogram = Histogram::<u64, _>::attach(&writer.lane().unwrap(), field).unwrap();
+    let region = writer.region();
+    let at = region.load32(h::LANES_OFFSET) + lane::SAMPLES_REFUSED;
+    // The sum has room for four changes; the last, smaller one would fit, but comes after a refused one.
+    let (one, n) = ((1 << 30) - 1, 5 * ((1 << 30) - 1) + 1);
+    histogram.record_many(1 << 32, n);
+    assert_eq!((histogram.count(), region.load64(at).unwrap()), (4 * one, one + 1));
+}
+
+#[test]
 fn lane_clear_removes_optional_values_only() {
     let mut schema = Schema::<4>::new();
     let gauge = schema.add(FieldSpec::gauge("g", DataType::U64)).unwrap();
