@@ -143,7 +143,8 @@ fn rate_refuses_overflow() {
     let one = One::new(&[FieldSpec::counter("c"), FieldSpec::rate("r", 1000, &["60"])]);
     let rate = Rate::attach(&one.lane, FIRST).unwrap();
     rate.add(u64::MAX - 1, 1);
-    one.refuses(&[&|| rate.add(2, 2)]);
+    // The second one is due a checkpoint.
+    one.refuses(&[&|| rate.add(2, 2), &|| rate.add(2, 2_000_000_000)]);
     rate.add(1, 3);
     assert_eq!(rate.get(), u64::MAX);
 }

@@ -43,16 +43,15 @@ impl<M> Rate<M> {
     /// would pass 64 bits is counted in the lane's `samples_refused` instead.
     #[inline]
     pub fn add(&self, n: u64, now: u64) {
+        // Before the checkpoint: a sample that is refused changes no other byte.
+        let Some(sum) = self.counter.get().checked_add(n) else { return self.refused.count() };
         let mut last = 0;
         peek(&self.checkpoints, |slot| last = last64(slot, 0));
         // Wraps to a large number if the clock was set back.
         if now.wrapping_sub(last) >= self.interval || self.checkpoints.seq() == 0 {
             self.checkpoint(now);
         }
-        match self.counter.get().checked_add(n) {
-            Some(sum) => self.counter.set(sum),
-            None => self.refused.count(),
-        }
+        self.counter.set(sum);
     }
 
     /// Adds a checkpoint at the time `now`.
