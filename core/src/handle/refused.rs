@@ -1,7 +1,7 @@
 //! Samples that are not recorded: FORMAT.md section 4.3.
 
 use crate::layout::lane::SAMPLES_REFUSED;
-use crate::region::{AtomWord, Memory, Word};
+use crate::region::{AtomWord, Memory};
 use crate::write::{AttachError, Lane};
 
 /// A duration or value of type u64 is below this number: 2^60, in nanoseconds 36 years.
@@ -42,14 +42,13 @@ impl<M> Refused<M> {
     #[cold]
     #[inline(never)]
     pub(super) fn count(&self) {
-        self.word.store(self.word.load().saturating_add(1));
+        self.word.add_saturating(1);
     }
 
     /// Counts `n` samples.
     #[cold]
     #[inline(never)]
     pub(super) fn add(&self, n: u64) {
-        let n = Word::try_from(n).unwrap_or(Word::MAX);
-        self.word.store(self.word.load().saturating_add(n));
+        self.word.add_saturating(n);
     }
 }

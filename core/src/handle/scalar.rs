@@ -270,8 +270,7 @@ scalar!(
     |v: f32| u64::from(v.to_bits()),
     |bits: u64| f32::from_bits(bits as u32),
     core::ops::Add::add,
-    core::ops::Sub::sub,
-    f32::is_finite
+    core::ops::Sub::sub
 );
 scalar!(
     f64,

@@ -150,6 +150,15 @@ pub(crate) type AtomWord<M> = Atom64<M>;
 #[cfg(not(target_pointer_width = "64"))]
 pub(crate) type AtomWord<M> = Atom32<M>;
 
+impl<M> AtomWord<M> {
+    /// Adds `n`. Stops at the largest number of a word.
+    #[inline(always)]
+    pub(crate) fn add_saturating(&self, n: u64) {
+        let n = Word::try_from(n).unwrap_or(Word::MAX);
+        self.store(self.load().saturating_add(n));
+    }
+}
+
 /// The writer's end of a latched cell (FORMAT.md section 6).
 pub struct Latch<M> {
     cell: NonNull<u8>,

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use crate::descriptor::RawDescriptor;
 use crate::layout::{ATOMIC_CELL, descriptor as d, header as h, lane};
 use crate::protocol;
-use crate::region::{Atom32, AtomWord, Journal, Latch, Memory, Region, Word};
+use crate::region::{Atom32, AtomWord, Journal, Latch, Memory, Region};
 use crate::types::{DataType, Kind, Storage};
 
 /// Number of a field in its image.
@@ -97,7 +97,7 @@ impl<M: Memory + Clone> Lane<M> {
     pub fn refuse_samples(&self, n: u64) {
         let word = self.offset_of(lane::SAMPLES_REFUSED);
         if let Some(word) = word.and_then(|at| AtomWord::new(&self.region, at)) {
-            word.store(word.load().saturating_add(Word::try_from(n).unwrap_or(Word::MAX)));
+            word.add_saturating(n);
         }
     }
 
