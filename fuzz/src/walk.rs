@@ -96,6 +96,8 @@ pub fn room(field: &Field) -> usize {
 fn header<S: Source>(source: &S, header: &Header, seen: &mut Seen) {
     say!(seen, "{header:?} {:?} {:?}", header.state(source), header.fields_refused(source));
     say!(seen, "{} {:?}", header.lanes_refused(source), header.parts(source));
+    let reuses = header.reuses(source);
+    say!(seen, "{reuses} {}", header.reused_since(source, reuses));
     say!(seen, "{:?} {:?}", header.field_count(source), header.heap_used(source));
     say!(seen, "{:?} {} {}", header.lanes_used(source), header.minor(), header.part());
     for index in [0, 1, header.descriptor_capacity().saturating_sub(1), u32::MAX] {
@@ -155,7 +157,8 @@ pub fn values<S: Source>(
     seen: &mut Seen,
 ) {
     for field in fields {
-        say!(seen, "{} {:?}", field.retired(source), constant(source, field, buffer));
+        say!(seen, "{} {}", field.retired(source), field.is_current(source));
+        say!(seen, "{:?}", constant(source, field, buffer));
         say!(seen, "{:?}", mmstats_core::read::read_value(source, header, 0, field, buffer));
         say!(seen, "{:?}", mmstats_core::read::read_slot(source, header, 0, field, buffer));
     }
@@ -169,6 +172,7 @@ pub fn values<S: Source>(
             }
         };
         say!(seen, "{lane:?} {} {:?}", lane.owners(source), lane.state());
+        say!(seen, "{:?}", lane.samples_refused(source));
         for (at, field) in fields.iter().enumerate() {
             value(source, &lane, field, buffer, seen);
             // The slots of a group belong to all members: only the first one walks them.
