@@ -358,7 +358,8 @@ fn child_with_handlers_that_call_each_other() {
     survive_a_fault(&path);
     // SAFETY: a query; `BEFORE` has room for the action.
     unsafe { libc::sigaction(libc::SIGBUS, std::ptr::null(), BEFORE.0.get()) };
-    handle(handler_that_calls_ours as *const () as usize, libc::SA_SIGINFO);
+    let address = handler_that_calls_ours as *const () as usize;
+    handle(address, libc::SA_SIGINFO | libc::SA_NODEFER);
     assert!(!fault_handler::is_installed());
     fault_handler::install().unwrap();
     assert!(fault_handler::is_installed());
@@ -375,4 +376,54 @@ fn child_with_handlers_that_call_each_other() {
 fn install_in_front_of_a_later_handler_passes_on_to_all() {
     let place = tempfile::tempdir().unwrap();
     assert_eq!(child("child_with_handlers_that_call_each_other", place.path()).hear(), "3030");
+}
+
+/// The signal that it raises arrives when it has returned.
+#[test]
+fn child_with_a_later_handler_without_nodefer() {
+    let Some(path) = child_path() else { return };
+    handle(libc::SIG_DFL, 0);
+    survive_a_fault(&path);
+    handle_and_raise_again(0);
+    fault_handler::install().unwrap();
+    assert!(!fault_handler::is_installed());
+    survive_a_fault(&path);
+    assert_eq!(CAUGHT.load(Relaxed), 100);
+    handle_and_raise_again(0);
+    fault_handler::install().unwrap();
+    // SAFETY: has no precondition; ends an endless loop.
+    unsafe { libc::alarm(20) };
+    say("now");
+    // SAFETY: has no precondition.
+    unsafe { libc::raise(libc::SIGBUS) };
+    say("survived");
+}
+
+#[test]
+fn foreign_signal_under_a_later_handler_without_nodefer_ends_the_process() {
+    let place = tempfile::tempdir().unwrap();
+    let mut process = child("child_with_a_later_handler_without_nodefer", place.path());
+    assert_eq!(process.hear(), "now");
+    assert_eq!(process.child.wait().unwrap().signal(), Some(libc::SIGBUS));
+    assert_eq!(process.rest(), "");
+}
+
+#[test]
+fn child_that_took_the_handler_away() {
+    let Some(path) = child_path() else { return };
+    for (taken, count) in [libc::SIG_DFL, libc::SIG_IGN].into_iter().zip(1..) {
+        survive_a_fault(&path);
+        handle(taken, 0);
+        assert!(!fault_handler::is_installed());
+        fault_handler::install().unwrap();
+        assert!(fault_handler::is_installed(), "installation {count}");
+    }
+    survive_a_fault(&path);
+    say("survived");
+}
+
+#[test]
+fn install_after_default_action_survives_a_fault_again() {
+    let place = tempfile::tempdir().unwrap();
+    assert_eq!(child("child_that_took_the_handler_away", place.path()).hear(), "survived");
 }

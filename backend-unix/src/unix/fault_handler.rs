@@ -8,8 +8,10 @@
 //! A handler that was installed later comes first. If it restores this one and raises the signal
 //! again, as Python's `faulthandler` does, the signal has no address: the handler then asks the
 //! system for pages that were lost, and replaces them. Each [`install`] that finds another handler
-//! goes in front of it again. A later handler that does neither disables this one; see
-//! [`is_installed`].
+//! with SA_NODEFER goes in front of it again. One without SA_NODEFER stays in front: a signal that it
+//! raises arrives when it has returned, and looks like a new one. In front of it this handler would
+//! pass on to it each signal that it has raised, without end. A later handler that neither restores nor
+//! calls this one disables it; see [`is_installed`].
 #![allow(unsafe_code)] // Handles a signal; each block has its proof.
 
 use std::ffi::{c_int, c_void};
@@ -36,15 +38,22 @@ pub fn install() -> Result<()> {
     if now.sa_sigaction == handler_address() {
         return Ok(());
     }
-    // A program that keeps exchanging handlers keeps the last one.
+    let is_handler = ![libc::SIG_DFL, libc::SIG_IGN].contains(&now.sa_sigaction);
+    if count > 0 && is_handler && now.sa_flags & libc::SA_NODEFER == 0 {
+        // It may restore this one and raise the signal again: see the module.
+        return Ok(());
+    }
+    // From that number of installations on a later handler stays in front.
     let Some(place) = PREVIOUS.get(count) else { return Ok(()) };
     PAGE_SIZE.store(rustix::param::page_size(), Relaxed);
     // Before the handler, which uses it. Set already if the exchange below was refused once.
     let previous = place.get_or_init(|| now);
     // Must be Release: a handler that loads the number must see the action; partner: `pass_on`.
     COUNT.store(count + 1, Release);
-    exchange(Some(&action(previous))).map_err(refused)?;
-    Ok(())
+    exchange(Some(&action(previous))).map(drop).map_err(|error| {
+        COUNT.store(count, Relaxed);
+        refused(error)
+    })
 }
 
 #[doc = docs!(fault_handler::is_installed)]
