@@ -308,7 +308,7 @@ fn copy_by_memory(range: Range) -> rustix::io::Result<()> {
         unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), range.len, protection, flags) }?;
     let copy = copy.cast::<u8>();
     copy_bytes(place, copy, range.len);
-    #[cfg(any(target_os = "linux", target_os = "android"))] // can move a mapping
+    #[cfg(target_os = "linux")] // can move a mapping
     {
         let fixed = rustix::mm::MremapFlags::MAYMOVE;
         // SAFETY:
@@ -317,7 +317,7 @@ fn copy_by_memory(range: Range) -> rustix::io::Result<()> {
         unsafe { rustix::mm::mremap_fixed(copy.cast(), range.len, range.len, fixed, place.cast()) }
             .map(drop)
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))] // copied back
+    #[cfg(not(target_os = "linux"))] // copied back
     {
         let flags = flags | MapFlags::FIXED;
         // SAFETY: as in `copy_over`, but with zeros, which are valid for atomics too.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mmstats_system::{docs, image_size};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, SeekFrom, Stat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::directory::{Directory, is_in_memory};
@@ -68,8 +68,7 @@ fn copy_without_holes(fd: &OwnedFd, len: u32, path: &Path) -> Result<Mapping> {
     let mapping = private(len)?;
     let (mut at, mut copied) = (0, 0);
     while let Some(start) = seek_data(fd.as_fd(), at).filter(|start| *start < len.into()) {
-        let end = rustix::fs::seek(fd, SeekFrom::Hole(start)).unwrap_or_else(|_| len.into());
-        let end = end.min(len.into());
+        let end = seek_hole(fd.as_fd(), start).unwrap_or(u64::MAX).min(len.into());
         copied += end.saturating_sub(start);
         if copied > MAX_COPY {
             let kind = ErrorKind::TooLarge { size: copied, limit: MAX_COPY };
@@ -132,13 +131,36 @@ fn seek_data(fd: BorrowedFd<'_>, from: u64) -> Option<u64> {
         target_os = "freebsd",
         target_os = "macos"
     ))]
-    match rustix::fs::seek(fd, SeekFrom::Data(from)) {
+    match rustix::fs::seek(fd, rustix::fs::SeekFrom::Data(from)) {
         Ok(at) => return Some(at.max(from)),
         Err(Errno::NXIO) => return None,
         Err(_) => {}
     }
     let _ = fd;
     Some(from)
+}
+
+/// Offset of the next hole, or of the end of the file; `None` where the system does not say it.
+fn seek_hole(fd: BorrowedFd<'_>, from: u64) -> Option<u64> {
+    // As above.
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "macos"
+    ))]
+    return rustix::fs::seek(fd, rustix::fs::SeekFrom::Hole(from)).ok();
+    // As above.
+    #[cfg(not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "macos"
+    )))]
+    {
+        let _ = (fd, from);
+        None
+    }
 }
 
 #[doc = docs!(info)]
