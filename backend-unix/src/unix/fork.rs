@@ -23,7 +23,7 @@ use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize};
 
 use mmstats_system::docs;
 use rustix::mm::{MapFlags, ProtFlags};
@@ -128,7 +128,8 @@ impl Registration {
 
     /// Whether this process is a child of the one that registered it, made without the handlers.
     fn is_foreign(&self) -> bool {
-        self.process != std::process::id()
+        let this = std::process::id();
+        self.process != this && PROCESS.load(Relaxed) != this
     }
 
     /// Identity of a writer's file.
@@ -233,6 +234,7 @@ fn install(_held: &TableLock) -> io::Result<()> {
     if code != 0 {
         return Err(io::Error::from_raw_os_error(code));
     }
+    PROCESS.store(std::process::id(), Relaxed);
     INSTALLED.store(true, Relaxed);
     Ok(())
 }
@@ -252,6 +254,7 @@ unsafe extern "C" fn after_fork_in_parent() {
 unsafe extern "C" fn after_fork_in_child() {
     fork_gate::open_in_child();
     GENERATION.fetch_add(1, Relaxed);
+    PROCESS.store(std::process::id(), Relaxed);
     for slot in slots() {
         let Some(fds) = slot.take_fds() else { continue };
         if let Some(range) = slot.range().filter(|_| !slot.is_private()) {
@@ -344,3 +347,33 @@ fn copy_bytes(from: *const u8, to: *mut u8, len: usize) {
 
 static GENERATION: AtomicUsize = AtomicUsize::new(0);
 static INSTALLED: AtomicBool = AtomicBool::new(false);
+/// The process that registered the handlers, or the last child in which they ran: the entries that it
+/// inherited are its own.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+#[cfg(test)]
+mod tests {
+    use super::super::mapping_table::taken;
+    use super::*;
+
+    #[test]
+    fn registration_dropped_in_forked_child_frees_its_entry() {
+        let _alone = fork_gate::tests::alone();
+        install(&TableLock::hold()).unwrap();
+        let path = Path::new("x.mmst");
+        let outer = Registration::without_file("test", path).unwrap();
+        // SAFETY: the child takes no lock of another thread, and ends.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let before = taken();
+            let inner = Registration::without_file("test", path);
+            drop((outer, inner));
+            // SAFETY: ends the child, without the exit handlers of the test harness.
+            unsafe { libc::_exit(i32::from(taken() + 1 == before)) };
+        }
+        let mut status = 0;
+        // SAFETY: `status` has room for an int.
+        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 1, "status {status:x}");
+    }
+}

@@ -202,6 +202,12 @@ impl Entry {
     }
 }
 
+/// Number of taken slots.
+#[cfg(test)]
+pub(super) fn taken() -> usize {
+    TAKEN.load(Relaxed)
+}
+
 /// All slots, taken or not. Takes no lock and allocates nothing.
 pub(super) fn slots() -> impl Iterator<Item = &'static Slot> {
     CHUNKS.iter().filter_map(OnceLock::get).flatten()
