@@ -72,7 +72,7 @@ macro_rules! docs {
         If there is no memory for the copy; the mapping stays as it is.
     "};
     (OwnedFile::standing) => {"
-        Whether observers find the file at its path and take it for that of a living writer. Three
+        Whether observers find the file at its path and take it for that of a living writer. A few
         system calls.
 
         A name that cannot be looked up, because the process may no longer search the directory or
@@ -235,7 +235,9 @@ macro_rules! docs {
         Looks at temporary files and, with `identify`, at files named `*.mmst`. Those of other users and
         of living writers are passed over by type, owner and lock; `identify` is called for the others.
         Of each command the programs that died last are kept, all files of a program or none: see
-        [`SweepOptions`](crate::SweepOptions). Returns the result for each file that was looked at.
+        [`SweepOptions`](crate::SweepOptions). Returns the result for each file that was looked at. If
+        not all names can be read, the sweep is incomplete, and removes only programs whose files were
+        all looked at.
 
         # Errors
 
@@ -363,8 +365,10 @@ macro_rules! docs {
         If the directory cannot be opened, or the system does not answer.
     "};
     (fault_handler::install) => {"
-        Installs the handler, once for the life of the process: SIGBUS on Unix, an exception on
-        Windows.
+        Installs the handler for the life of the process: SIGBUS on Unix, an exception on Windows.
+
+        On Unix, a further call goes in front of a handler that was installed since, if that one has
+        the flag SA_NODEFER.
 
         `open` installs it, because a truncated file would end the observer otherwise. A writer may
         install it, to survive the truncation of its own file.

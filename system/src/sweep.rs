@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -96,7 +97,7 @@ pub struct Swept {
 pub struct Sweep {
     /// The files that were looked at.
     pub files: Vec<Swept>,
-    /// Whether all files were looked at, in the time that there was.
+    /// Whether all files were looked at: there was time, and all names could be read.
     pub is_complete: bool,
 }
 
@@ -136,11 +137,12 @@ pub trait Sweeper {
 /// Sweeps the files `names` of a directory: temporary files, and with `identify` published ones.
 /// [`SweepOptions`] says which are kept.
 ///
-/// All files of a program are removed, or none.
+/// All files of a program are removed, or none. The first name that cannot be read ends the list: a
+/// program of which files are not in it stays.
 pub fn sweep_names<S: Sweeper>(
     sweeper: &S,
     directory: &Path,
-    names: impl Iterator<Item = OsString>,
+    names: impl Iterator<Item = io::Result<OsString>>,
     options: &SweepOptions,
     identify: Option<&Identify<'_>>,
 ) -> Sweep {
@@ -149,8 +151,7 @@ pub fn sweep_names<S: Sweeper>(
     let deadline = Instant::now().checked_add(options.time);
     // Elsewhere each time, so that files of others in front of ours do not hide them for ever.
     let count = candidates.len();
-    let nanoseconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    candidates.rotate_left(nanoseconds.subsec_nanos() as usize % count.max(1));
+    candidates.rotate_left(somewhere(count));
 
     let (mut dead, mut held) = (Vec::new(), BTreeSet::new());
     for (at, name) in candidates.into_iter().enumerate() {
@@ -190,9 +191,18 @@ pub fn sweep_names<S: Sweeper>(
     Sweep { files, is_complete }
 }
 
+/// A number below `count`, or 0: from the time, of which some systems know only 100 ns or 1 µs.
+fn somewhere(count: usize) -> usize {
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mixed = u64::from(time.subsec_nanos()).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    #[allow(clippy::cast_possible_truncation)] // 32 bits
+    let mixed = mixed as usize;
+    mixed % count.max(1)
+}
+
 /// The names of files to look at, and whether all names were read.
 fn candidates(
-    names: impl Iterator<Item = OsString>,
+    names: impl Iterator<Item = io::Result<OsString>>,
     options: &SweepOptions,
     published: bool,
 ) -> (Vec<OsString>, bool) {
@@ -202,6 +212,7 @@ fn candidates(
         if at % 1024 == 1023 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return (found, false);
         }
+        let Ok(name) = name else { return (found, false) };
         if name::is_temporary(&name) || (published && name::is_published(&name)) {
             found.push(name);
         }
@@ -253,13 +264,16 @@ fn remove_programs<S: Sweeper>(
     let kept = kept_programs(&dead, options.keep, None);
     let mut swept = Vec::new();
     for (program, kept) in programs.into_iter().zip(kept) {
-        let stays = kept || !is_whole(program);
+        let mut stays = kept || !is_whole(program);
         for file in program {
             let removal = match (stays, options.dry_run) {
                 (true, _) => Removal::Kept,
                 (false, true) => Removal::WouldRemove,
                 (false, false) => sweeper.remove(&file.name, &file.path, file.id),
             };
+            // Part 0 says that others are missing, as long as one of them is there.
+            stays |=
+                !matches!(removal, Removal::Removed | Removal::WouldRemove | Removal::Vanished);
             swept.push(Swept { path: file.path.clone(), removal });
         }
     }

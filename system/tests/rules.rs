@@ -171,7 +171,7 @@ impl Sweeper for Dead {
 /// Sweeps these names; returns those removed, sorted.
 fn swept(names: &[&str], options: &SweepOptions) -> Vec<String> {
     let dead = Dead(RefCell::default());
-    let names = names.iter().map(OsString::from);
+    let names = names.iter().map(|name| Ok(OsString::from(name)));
     let identify = |name: &OsStr, _: FileId| (name != "-9.mmst").then(SweptProgram::default);
     let swept = sweep_names(&dead, Path::new("/x"), names, options, Some(&identify));
     assert!(swept.is_complete);
@@ -218,6 +218,94 @@ fn sweep_names_removes_old_temporary_files() {
     let mut old = [names[0], names[1], names[4], names[5]];
     old.sort_unstable();
     assert_eq!(gone, old);
+}
+
+/// Dead files named `COMMAND-INSTANCE[.PART].mmst`, of which one cannot be removed.
+struct Programs {
+    held: &'static str,
+    removed: RefCell<Vec<String>>,
+}
+
+impl Sweeper for Programs {
+    fn judge(&self, _name: &OsStr, _path: &Path) -> Result<(SystemTime, FileId), Removal> {
+        Ok((SystemTime::UNIX_EPOCH, FileId { device: 0, index: 0 }))
+    }
+
+    fn remove(&self, name: &OsStr, path: &Path, _id: FileId) -> Removal {
+        if name == self.held {
+            return Removal::Failed(Error::new("sweep", path, ErrorKind::PermissionDenied));
+        }
+        self.removed.borrow_mut().push(name.to_str().unwrap().to_owned());
+        Removal::Removed
+    }
+}
+
+/// The program that a name says; part 0 says that there are `parts`.
+fn program(name: &OsStr, parts: u32) -> Option<SweptProgram> {
+    let text = name.to_str()?.strip_suffix(".mmst")?;
+    let (first, part) = text.split_once('.').unwrap_or((text, "0"));
+    let (command, instance) = first.split_once('-')?;
+    Some(SweptProgram {
+        instance: Some([instance.parse().ok()?; 16]),
+        command: Some(command.to_owned()),
+        parts: (part == "0").then_some(parts),
+    })
+}
+
+const NONE: SweepOptions = SweepOptions {
+    keep: 0,
+    temporary_age: Duration::from_secs(60),
+    dry_run: false,
+    time: Duration::MAX,
+};
+
+#[test]
+fn sweep_names_up_to_unreadable_name_removes_whole_programs_only() {
+    let programs = Programs { held: "", removed: RefCell::default() };
+    let names = ["web-1.mmst", "web-2.mmst", "web-1.1.mmst"].map(|name| Ok(OsString::from(name)));
+    let later = [Err(io::ErrorKind::Other.into()), Ok(OsString::from("web-2.1.mmst"))];
+    let names = names.into_iter().chain(later);
+    let identify = |name: &OsStr, _: FileId| program(name, 2);
+    let swept = sweep_names(&programs, Path::new("/x"), names, &NONE, Some(&identify));
+    assert!(!swept.is_complete);
+    assert_eq!(swept.files.len(), 3, "{swept:?}");
+    assert_eq!(programs.removed.into_inner(), ["web-1.1.mmst", "web-1.mmst"]);
+}
+
+#[test]
+fn sweep_names_of_program_with_held_part_keeps_part_0() {
+    let programs = Programs { held: "web-1.2.mmst", removed: RefCell::default() };
+    let names = ["web-1.mmst", "web-1.1.mmst", "web-1.2.mmst", "web-1.3.mmst", "web-2.mmst"];
+    let names = names.map(|name| Ok(OsString::from(name))).into_iter();
+    let identify =
+        |name: &OsStr, _: FileId| program(name, if name == "web-2.mmst" { 1 } else { 4 });
+    let swept = sweep_names(&programs, Path::new("/x"), names, &NONE, Some(&identify));
+    let kept = swept.files.iter().filter(|file| matches!(file.removal, Removal::Kept));
+    let kept: Vec<_> = kept.map(|file| file.path.to_str().unwrap()).collect();
+    assert_eq!(kept, ["/x/web-1.1.mmst", "/x/web-1.mmst"]);
+    assert_eq!(programs.removed.into_inner(), ["web-1.3.mmst", "web-2.mmst"]);
+}
+
+/// Each sweep looks at 15 files, beginning elsewhere.
+#[test]
+fn sweep_names_without_time_reaches_all_files() {
+    let identify = |name: &OsStr, _: FileId| {
+        let parts = (name == "-100.mmst").then_some(1);
+        parts.map(|_| SweptProgram { instance: Some([1; 16]), command: None, parts })
+    };
+    let options = SweepOptions { time: Duration::ZERO, ..NONE };
+    for _ in 0..100_000 {
+        let dead = Dead(RefCell::default());
+        let names = (0..200).map(|at| Ok(format!("alive-{at}.mmst").into()));
+        let names = names.chain([Ok("-100.mmst".into())]);
+        let swept = sweep_names(&dead, Path::new("/x"), names, &options, Some(&identify));
+        assert!(!swept.is_complete);
+        assert_eq!(swept.files.len(), 15);
+        if !dead.0.into_inner().is_empty() {
+            return;
+        }
+    }
+    panic!("never reached");
 }
 
 #[test]

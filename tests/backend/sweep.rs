@@ -373,7 +373,7 @@ fn sweep_without_time_for_all_files_removes_whole_programs_only() {
         left.contains(&other)
     };
     assert!(left.len() >= 110 && left.iter().all(whole), "{left:?}");
-    // The later ones begin elsewhere.
+    // Later ones remove more.
     for _ in 0..200 {
         if names(place.path()).len() < 100 {
             return;
@@ -385,35 +385,4 @@ fn sweep_without_time_for_all_files_removes_whole_programs_only() {
         );
     }
     panic!("{} files left", names(place.path()).len());
-}
-
-#[cfg(unix)] // Windows cannot change the owner
-#[test]
-fn sweep_of_many_foreign_files_ends_in_time() {
-    if !util::is_root() {
-        util::skip("only root can make a file of another user");
-        return;
-    }
-    let place = tempfile::tempdir().unwrap();
-    let first = place.path().join("0.mmst");
-    fs::write(&first, "theirs").unwrap();
-    std::os::unix::fs::chown(&first, Some(12_345), None).unwrap();
-    for at in 1..20_000 {
-        fs::hard_link(&first, place.path().join(format!("{at}.mmst"))).unwrap();
-    }
-    dead(place.path(), "mine-1.mmst", 100);
-    let directory = Directory::open(place.path()).unwrap();
-    // Enough to read the names, not enough to look at all files.
-    let limit = Duration::from_millis(100);
-    let options = SweepOptions { time: limit, ..NONE };
-    let identify = |name: &OsStr, _: FileId| named(name, Some(1));
-    let mut sweeps = 0;
-    while place.path().join("mine-1.mmst").exists() {
-        let started = std::time::Instant::now();
-        sweep(&directory, &options, Some(&identify)).unwrap();
-        assert!(started.elapsed() < limit * 10, "{:?}", started.elapsed());
-        sweeps += 1;
-        assert!(sweeps < 100, "never reached");
-    }
-    eprintln!("removed by sweep {sweeps}");
 }

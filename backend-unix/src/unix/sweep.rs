@@ -31,13 +31,8 @@ pub fn sweep(
     identify: Option<&Identify<'_>>,
 ) -> Result<Sweep> {
     let entries = Dir::read_from(directory.fd()).map_err(failed(SWEEP, directory.path()))?;
-    let mut failure = None;
-    let names = entries
-        .map_while(|entry| entry.map_err(|errno| failure = Some(errno)).ok())
-        .map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec()));
-    let sweeper = DirectorySweeper(directory);
-    let swept = sweep_names(&sweeper, directory.path(), names, options, identify);
-    failure.map_or(Ok(swept), |errno| Err(failed(SWEEP, directory.path())(errno)))
+    let names = entries.map(|entry| Ok(OsString::from_vec(entry?.file_name().to_bytes().to_vec())));
+    Ok(sweep_names(&DirectorySweeper(directory), directory.path(), names, options, identify))
 }
 
 #[doc = docs!(remove_if_dead)]

@@ -28,14 +28,9 @@ pub fn sweep(
     options: &SweepOptions,
     identify: Option<&Identify<'_>>,
 ) -> Result<Sweep> {
-    let failed = failed(SWEEP, directory.path());
-    let entries = std::fs::read_dir(directory.path()).map_err(&failed)?;
-    let mut failure = None;
-    let names = entries
-        .map_while(|entry| entry.map_err(|error| failure = Some(error)).ok())
-        .map(|entry| entry.file_name());
-    let swept = sweep_names(&PathSweeper, directory.path(), names, options, identify);
-    failure.map_or(Ok(swept), |error| Err(failed(error)))
+    let entries = std::fs::read_dir(directory.path()).map_err(failed(SWEEP, directory.path()))?;
+    let names = entries.map(|entry| Ok(entry?.file_name()));
+    Ok(sweep_names(&PathSweeper, directory.path(), names, options, identify))
 }
 
 #[doc = docs!(remove_if_dead)]
