@@ -216,7 +216,8 @@ impl Part {
     }
 }
 
-/// Copies all lanes, and sets the time of it in those that are owned.
+/// Copies all lanes, and sets the time of it in those that are owned: if values were missed, only in
+/// those without one.
 fn copy(
     mirror: &mut Mirror,
     from: &Writer<Arc<Mapping>>,
@@ -224,13 +225,16 @@ fn copy(
     mirrored: Option<FieldId>,
 ) {
     let missed = mirror.copy(from, to, mirrored);
-    let (Some(field), 0) = (mirrored, missed) else { return };
+    let Some(field) = mirrored else { return };
     let now = nanos(SystemTime::now());
     for index in to.owned_lanes() {
         let memory = Arc::clone(to.region().memory());
         let Ok(region) = Region::new(memory) else { continue };
         let lane = core::Lane::new(region, index);
-        if let Ok(time) = core::Gauge::<u64, _>::attach(&lane, field) {
+        // Without a time the lane would be no copy: see `sys.mirrored`.
+        if let Ok(time) = core::Gauge::<u64, _>::attach(&lane, field)
+            && (missed == 0 || time.get().is_none())
+        {
             time.set(now);
         }
     }
