@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use common::run;
+use mmstats_core::checksum::Fletcher64;
+use mmstats_core::layout::header as h;
 use serde_json::Value;
 
 fn fixtures(folder: &str) -> Vec<PathBuf> {
@@ -156,6 +158,90 @@ fn scan_finds_images_in_noise() {
     let nothing = run(place.path(), &["scan", env!("CARGO_MANIFEST_PATH")]);
     assert_eq!(nothing.code, Some(1));
     assert!(nothing.err.contains("no image in it"), "{}", nothing.err);
+}
+
+/// The fixture `small.mmst`, with another instance if `other`, and words of its header changed.
+fn small_with(other: bool, words: &[(u32, u32)]) -> Vec<u8> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/fixtures");
+    let mut bytes = std::fs::read(root.join("valid/small.mmst")).unwrap();
+    for (at, word) in words {
+        bytes[*at as usize..][..4].copy_from_slice(&word.to_le_bytes());
+    }
+    if other {
+        bytes[h::INSTANCE as usize..][..16].fill(0x77);
+    }
+    let mut sum = Fletcher64::new();
+    sum.range(&bytes[..120], 0, 120);
+    bytes[120..128].copy_from_slice(&sum.finish().to_le_bytes());
+    bytes
+}
+
+/// Scans a dump of 1 MiB with `first` at its start and the fixture `small.mmst` behind it.
+fn scan_behind(first: &[u8]) -> common::Printed {
+    let place = tempfile::tempdir().unwrap();
+    let mut dump = vec![0; 1 << 20];
+    dump[..first.len()].copy_from_slice(first);
+    let small = small_with(false, &[]);
+    dump[700_000..][..small.len()].copy_from_slice(&small);
+    let path = place.path().join("dump.bin");
+    std::fs::write(&path, dump).unwrap();
+    run(place.path(), &["scan", path.to_str().unwrap()])
+}
+
+#[test]
+fn scan_behind_header_that_claims_all_finds_both_images() {
+    let size = (h::FILE_SIZE, 1 << 20);
+    // Three lanes.
+    let stride = (h::LANE_STRIDE, ((1 << 20) - 576) / 3 / 64 * 64);
+    for words in [&[size][..], &[size, stride]] {
+        let printed = scan_behind(&small_with(true, words));
+        assert_eq!(printed.code, Some(0), "{}{}", printed.out, printed.err);
+        for (at, instance) in [(0, "7777"), (700_000, "0001")] {
+            let line = format!("at byte {at}: image {instance}");
+            assert!(printed.out.contains(&line), "{line}\n{}", printed.out);
+        }
+        assert_eq!(printed.out.matches("\nrequests").count(), 2, "{}", printed.out);
+        assert!(printed.out.contains("}\t42\trequests\t-\t"), "{}", printed.out);
+        // The same instance: the inner one is shown.
+        let printed = scan_behind(&small_with(false, words));
+        assert_eq!(printed.code, Some(0), "{}{}", printed.out, printed.err);
+        assert_eq!(printed.out.matches("\nrequests").count(), 1, "{}", printed.out);
+        assert!(printed.out.contains("dump.bin@700000.mmst\n"), "{}", printed.out);
+    }
+}
+
+#[test]
+fn scan_behind_damaged_remnant_shows_the_image() {
+    let printed = scan_behind(&small_with(false, &[])[..192]);
+    assert_eq!(printed.code, Some(0), "{}{}", printed.out, printed.err);
+    assert!(printed.out.contains("requests{code=\"200\"}\t42\t"), "{}", printed.out);
+    assert!(!printed.out.contains("dump.bin@0.mmst"), "{}", printed.out);
+}
+
+/// Headers that claim all bytes behind them cannot fill a disk, and what they displace is an error.
+#[test]
+#[cfg(not(windows))] // there room behind the lanes counts too
+fn scan_of_overlapping_images_counts_what_is_left_out() {
+    let place = tempfile::tempdir().unwrap();
+    let size = 1 << 20;
+    let (step, count) = (2_048_usize, 200_u32);
+    let mut dump = vec![0; size];
+    for number in 0..count {
+        let at = number as usize * step;
+        let left = u32::try_from(size - at).unwrap();
+        let stride = (left - 576) / 3 / 64 * 64;
+        let words = [(h::FILE_SIZE, left), (h::LANE_STRIDE, stride), (h::INSTANCE, number)];
+        let image = small_with(false, &words);
+        dump[at..][..image.len()].copy_from_slice(&image);
+    }
+    let path = place.path().join("dump.bin");
+    std::fs::write(&path, dump).unwrap();
+    let printed = run(place.path(), &["scan", "--list", path.to_str().unwrap()]);
+    assert_eq!(printed.code, Some(1), "{}", printed.err);
+    let listed = printed.out.lines().count();
+    let wanted = format!("{} × left-out", count as usize - listed);
+    assert!(printed.err.contains(&wanted), "{listed} {}", printed.err);
+    assert!((65..130).contains(&listed), "{listed}");
 }
 
 /// The memory of a process, dumped by a debugger or read from `/proc`.
