@@ -140,6 +140,43 @@ fn threads_beside_each_other_lose_nothing() {
     assert_eq!(names(place.path()).len(), 1);
 }
 
+/// Names that another user gave count for nothing, in a directory in which both may write.
+#[cfg(unix)] // elsewhere files cannot be given away
+#[test]
+fn forged_ledger_of_another_user_replaces_no_sums() {
+    let place = tempfile::tempdir().unwrap();
+    work(options(place.path()));
+    let first = names(place.path()).remove(0);
+    for generation in [999, u64::MAX - 1, u64::MAX] {
+        let forged = place.path().join(first.replace("-1.mmst", &format!("-{generation}.mmst")));
+        std::fs::write(&forged, "").unwrap();
+        if std::os::unix::fs::chown(&forged, Some(54_321), None).is_err() {
+            return eprintln!("skipped: only root can make a file of another user");
+        }
+    }
+    for n in 2..=3_u128 {
+        work(options(place.path()));
+        let mut observer = Observer::new(Sources::new().path(place.path()));
+        observer.refresh();
+        let mut totals = Totals::new();
+        totals.update(observer.files(), None);
+        assert_eq!(value(&totals, "jobs"), Some(OwnedValue::Unsigned(10 * n)));
+        assert_eq!(names(place.path()).len(), 4);
+    }
+    // Where the next name is taken, the values stay in the files of those that have ended.
+    let forged = place.path().join(first.replace("-1.mmst", "-4.mmst"));
+    std::fs::write(&forged, "").unwrap();
+    std::os::unix::fs::chown(&forged, Some(54_321), None).unwrap();
+    let start = std::time::Instant::now();
+    work(options(place.path()));
+    assert!(start.elapsed() < Duration::from_secs(4));
+    let mut observer = Observer::new(Sources::new().path(place.path()));
+    observer.refresh();
+    let mut totals = Totals::new();
+    totals.update(observer.files(), None);
+    assert_eq!(value(&totals, "jobs"), Some(OwnedValue::Unsigned(40)));
+}
+
 #[test]
 fn name_of_application_has_1_to_255_bytes() {
     let place = tempfile::tempdir().unwrap();

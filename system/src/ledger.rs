@@ -50,7 +50,8 @@ impl LedgerName {
         Self { application: hash(application), owner, generation }
     }
 
-    /// Reads a file name; `None` if it is not exactly that of a ledger.
+    /// Reads a file name; `None` if it is not exactly that of a ledger. The highest number is none:
+    /// no generation could follow.
     #[must_use]
     pub fn parse(name: &OsStr) -> Option<Self> {
         let text = name.to_str()?;
@@ -61,7 +62,7 @@ impl LedgerName {
             generation: parts.next()?.parse().ok()?,
         };
         // No second spelling of a name: no sign, no zeros in front, no further part.
-        (found.to_string() == text).then_some(found)
+        (found.to_string() == text && found.generation < u64::MAX).then_some(found)
     }
 
     /// Whether this is the name of a ledger of the same owner and application.
@@ -107,9 +108,10 @@ mod tests {
     #[test]
     fn parse_takes_one_spelling() {
         let text = |text: &str| LedgerName::parse(text.as_ref());
-        let name = LedgerName { application: 0xab, owner: 0, generation: u64::MAX };
+        let name = LedgerName { application: 0xab, owner: 0, generation: u64::MAX - 1 };
         assert_eq!(text(&name.to_string()), Some(name));
-        assert_eq!(name.next(), name);
+        assert_eq!(text(&name.next().to_string()), None);
+        assert_eq!(name.next().next(), name.next());
         for other in [
             "ledger-00000000000000ab-0-01.mmst",
             "ledger-00000000000000ab-0-+1.mmst",

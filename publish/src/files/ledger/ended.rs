@@ -197,10 +197,23 @@ pub(super) fn newest(directory: &Path, application: &str, owner: Option<u32>) ->
 
 /// The names of the ledgers of the same owner and application as `of`.
 pub(super) fn names(directory: &Path, of: &LedgerName) -> Vec<LedgerName> {
-    published(directory)
-        .filter_map(|name| LedgerName::parse(&name))
-        .filter(|name| name.is_of(of))
-        .collect()
+    ledgers(directory, |name| name.is_of(of)).collect()
+}
+
+/// The names of the ledgers that `wanted` accepts. A file of another owner than its name says is
+/// none: anybody may give a file that name in a directory that several users share.
+pub(super) fn ledgers(
+    directory: &Path,
+    wanted: impl Fn(&LedgerName) -> bool,
+) -> impl Iterator<Item = LedgerName> {
+    let names = published(directory).filter_map(|name| LedgerName::parse(&name));
+    names.filter(move |name| wanted(name) && is_of_owner(directory, name) == Some(true))
+}
+
+/// Whether the file of a ledger belongs to the owner in its name; `None` if there is no file.
+pub(super) fn is_of_owner(directory: &Path, name: &LedgerName) -> Option<bool> {
+    let info = crate::backend::info(&directory.join(name.to_string())).ok()?;
+    Some(info.owner.unwrap_or(0) == name.owner)
 }
 
 /// The names of published files.

@@ -45,8 +45,8 @@ impl Book<'_> {
     ///
     /// # Errors
     ///
-    /// If the system refuses the file, or other processes were faster for [`PATIENCE`]. Then the
-    /// files must stay.
+    /// If the system refuses the file, another user has taken its name, or other processes were faster
+    /// for [`PATIENCE`]. Then the files must stay.
     pub(crate) fn take_in(&self, ended: &[Ended]) -> Result<(), Error> {
         let owner = process::facts().uid.unwrap_or(0);
         let of = LedgerName::new(self.application, owner, 0);
@@ -64,12 +64,19 @@ impl Book<'_> {
                 // The next round finds out whether this is the newest one.
                 Ok(()) => continue,
                 Err(Error::System(error))
-                    if error.kind() == ErrorKind::AlreadyExists && begin.elapsed() < PATIENCE => {}
+                    if error.kind() == ErrorKind::AlreadyExists
+                        && begin.elapsed() < PATIENCE
+                        && !self.is_blocked(&name.next()) => {}
                 Err(error) => return Err(error),
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(4));
         }
+    }
+
+    /// Whether another user has taken the name, which will not change.
+    fn is_blocked(&self, name: &LedgerName) -> bool {
+        ended::is_of_owner(self.directory.path(), name) == Some(false)
     }
 
     /// The newest ledger, and its name; an empty one of generation 0 if there is none. One that is
@@ -150,9 +157,8 @@ pub(crate) fn end(directory: &Path, application: &str, own: [u8; 16], live: bool
 /// lives. `own` is the application of this program.
 pub(crate) fn sweep(directory: &Path, own: Option<&str>) {
     let owner = process::facts().uid.unwrap_or(0);
-    let names = ended::published(directory).filter_map(|name| LedgerName::parse(&name));
     let mut newest = HashMap::new();
-    for name in names.filter(|name| name.owner == owner) {
+    for name in ended::ledgers(directory, |name| name.owner == owner) {
         let to = newest.entry(name.application).or_insert(name);
         *to = name.max(*to);
     }
