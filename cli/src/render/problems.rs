@@ -1,9 +1,11 @@
 //! Messages about files and fields that cannot be read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use mmstats_observe::{Observer, Problem, Program, ProgramId};
+use mmstats_observe::{Completeness, Observer, Problem, Program, ProgramId};
 
 use super::program::title;
 use crate::output::Output;
@@ -15,8 +17,17 @@ pub(crate) const MAX_DAMAGED: usize = 10;
 /// Maximum number of unnamed files, and of programs, that are reported: others can make many.
 const MAX_REPORTS: usize = 1_000;
 
-/// Reports unreadable files and damaged fields: errors if the file was named, else notes.
+/// Whether the sums of applications may be wrong, because the look did not come to an end.
+pub(crate) fn is_unsettled(observer: &Observer) -> bool {
+    observer.problems().any(|problem| problem.code == "unsettled")
+}
+
+/// Reports unreadable files and damaged fields: errors if the file was named, else notes. The exit
+/// code becomes 3 if the sums of applications may be wrong.
 pub(crate) fn report(observer: &Observer, output: &mut Output) {
+    if is_unsettled(observer) {
+        output.set_incomplete();
+    }
     let mut unnamed = 0_usize;
     for problem in observer.problems() {
         unnamed += usize::from(!problem.named);
@@ -70,7 +81,10 @@ pub(crate) fn report_incomplete<'a>(
 
 /// `web 1234: incomplete: part 1 of 3 missing`.
 fn incomplete(program: &Program<'_>) -> Option<String> {
-    let completeness = program.completeness();
+    incomplete_text(program, &program.completeness())
+}
+
+fn incomplete_text(program: &Program<'_>, completeness: &Completeness) -> Option<String> {
     let pid = program.identity().pid.map_or_else(String::new, |pid| format!(" {pid}"));
     let name = || format!("{}{pid}", title(program));
     (!completeness.is_complete()).then(|| format!("{}: incomplete: {completeness}", name()))
@@ -81,18 +95,48 @@ pub(crate) fn write(named: bool, text: &str, output: &mut Output) {
     if named { output.fail(text) } else { output.note(text) }
 }
 
-/// Reports problems that appear while a command runs, once per file.
+/// Reports problems that appear while a command runs, each once.
 pub(crate) struct ProblemLog {
-    reported: HashSet<PathBuf>,
-    /// What was missing of programs.
-    incomplete: HashMap<ProgramId, String>,
+    reported: Reported<(PathBuf, &'static str)>,
+    /// What is missing of programs, without ages.
+    incomplete: Reported<(ProgramId, String)>,
+}
+
+/// What was reported; [`MAX_REPORTS`] at most, because others can make any number.
+struct Reported<T> {
+    known: HashSet<T>,
+    /// Whether it was said that no more is reported.
+    is_full: bool,
+}
+
+impl<T: Eq + Hash> Reported<T> {
+    fn new() -> Self {
+        Self { known: HashSet::new(), is_full: false }
+    }
+
+    /// Whether to report `item` now; the first time that there is no room, says so.
+    fn is_new(&mut self, item: T, noun: &str, output: &mut Output) -> bool {
+        if self.known.contains(&item) {
+            return false;
+        }
+        if self.known.len() < MAX_REPORTS {
+            return self.known.insert(item);
+        }
+        if !self.is_full {
+            self.is_full = true;
+            output.note(&format!("{MAX_REPORTS} {noun} were reported; further ones are not"));
+        }
+        false
+    }
 }
 
 impl ProblemLog {
     /// Takes the present problems as reported.
     pub(crate) fn new(observer: &Observer) -> Self {
-        let reported = observer.problems().map(|problem| problem.path.clone()).collect();
-        Self { reported, incomplete: HashMap::new() }
+        let mut log = Self { reported: Reported::new(), incomplete: Reported::new() };
+        let present = observer.problems().map(|problem| (problem.path.clone(), problem.code));
+        log.reported.known = present.take(MAX_REPORTS).collect();
+        log
     }
 
     /// Reports what the files of programs do not have, if it was not reported yet. The exit code
@@ -103,20 +147,28 @@ impl ProblemLog {
         output: &mut Output,
     ) {
         for program in programs {
-            let (Some(id), Some(text)) = (program.id(), incomplete(program)) else { continue };
+            let mut completeness = program.completeness();
+            let Some(text) = incomplete_text(program, &completeness) else { continue };
             output.set_incomplete();
-            let known = self.incomplete.get(&id) == Some(&text);
-            if !known && self.incomplete.len() < MAX_REPORTS {
+            // The age of values grows all the time.
+            completeness.mirror_age = completeness.mirror_age.map(|_| Duration::MAX);
+            let Some(id) = program.id() else { continue };
+            if self.incomplete.is_new((id, completeness.to_string()), "incomplete programs", output)
+            {
                 output.note(&text);
-                self.incomplete.insert(id, text);
             }
         }
     }
 
-    /// Reports those that were not reported yet.
+    /// Reports those that were not reported yet. The exit code becomes 3 if the sums of
+    /// applications may be wrong.
     pub(crate) fn report_new(&mut self, observer: &Observer, output: &mut Output) {
+        if is_unsettled(observer) {
+            output.set_incomplete();
+        }
         for problem in observer.problems() {
-            if self.reported.insert(problem.path.clone()) {
+            let key = (problem.path.clone(), problem.code);
+            if self.reported.is_new(key, "problems", output) {
                 write(problem.named, &problem_text(problem), output);
             }
         }
@@ -127,4 +179,22 @@ impl ProblemLog {
 pub(crate) fn in_directories(observer: &Observer) -> String {
     let names: Vec<String> = observer.directories().iter().map(|d| escape::path(d)).collect();
     if names.is_empty() { String::new() } else { format!(" in {}", names.join(" or ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::ColorChoice;
+
+    use super::*;
+
+    #[test]
+    fn reported_takes_each_once_and_says_once_that_there_are_more() {
+        let (mut output, _) = Output::capture(ColorChoice::Never, None);
+        let mut reported = Reported::new();
+        let mut is_new = |item| reported.is_new(item, "problems", &mut output);
+        assert!(is_new((0, "a")) && is_new((0, "b")) && !is_new((0, "a")));
+        assert_eq!((1..2 * MAX_REPORTS).filter(|n| is_new((*n, "a"))).count(), MAX_REPORTS - 2);
+        assert!(!is_new((0, "a")) && !is_new((0, "c")));
+        assert!(reported.is_full && reported.known.len() == MAX_REPORTS);
+    }
 }

@@ -20,11 +20,15 @@ type Key = (PathBuf, LedgerName);
 pub(super) struct Newest(HashMap<Key, LedgerName>);
 
 impl Newest {
-    /// Of a list of paths.
-    pub(super) fn new<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
+    /// Of a list of paths and the owners of their files. The file of another owner than its name
+    /// says is no ledger: anybody may give a file that name.
+    pub(super) fn new<'a>(files: impl IntoIterator<Item = (&'a Path, Option<u32>)>) -> Self {
         let mut newest = HashMap::new();
-        for path in paths {
+        for (path, owner) in files {
             let Some((key, name)) = key(path) else { continue };
+            if owner.unwrap_or(0) != name.owner {
+                continue;
+            }
             let to = newest.entry(key).or_insert(name);
             *to = name.max(*to);
         }
@@ -37,8 +41,14 @@ impl Newest {
             let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
             entries.map(|entry| entry.path())
         });
-        let paths: Vec<PathBuf> = entries.filter(|path| key(path).is_some()).collect();
-        Self::new(paths.iter().map(PathBuf::as_path))
+        let ledgers = entries.filter(|path| is_ledger_name(path));
+        let files: Vec<(PathBuf, Option<u32>)> = ledgers
+            .filter_map(|path| {
+                let owner = crate::backend::info(&path).ok()?.owner;
+                Some((path, owner))
+            })
+            .collect();
+        Self::new(files.iter().map(|(path, owner)| (path.as_path(), *owner)))
     }
 
     /// The directories with ledgers.
@@ -46,10 +56,15 @@ impl Newest {
         self.0.keys().map(|(directory, _)| directory)
     }
 
-    /// The paths.
-    pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
-        self.0.iter().map(|((directory, _), name)| directory.join(name.to_string()))
+    /// The paths and owners.
+    pub(super) fn files(&self) -> impl Iterator<Item = (PathBuf, u32)> {
+        self.0.iter().map(|((directory, _), name)| (directory.join(name.to_string()), name.owner))
     }
+}
+
+/// Whether a file has the name of a ledger.
+pub(super) fn is_ledger_name(path: &Path) -> bool {
+    path.file_name().and_then(LedgerName::parse).is_some()
 }
 
 /// Directory and name of the ledger in a file, by its name.
@@ -88,16 +103,25 @@ impl Ledgers {
     }
 
     /// Whether the instances that were taken in since a list of the directories showed `before` are
-    /// all named: they are few, and the ledger of that time was read, among `files`.
-    pub(super) fn name_all_since(&self, before: &Newest, files: &[File]) -> bool {
+    /// all named: they are few, and the ledger of that time was read, among `files`. True if that
+    /// ledger cannot be read or is `unread`: another look finds out no more.
+    pub(super) fn name_all_since(
+        &self,
+        before: &Newest,
+        files: &[File],
+        unread: &HashSet<PathBuf>,
+    ) -> bool {
         self.0.iter().all(|(key, ledger)| {
             let Some(was) = before.0.get(key) else { return ledger.instances <= KEPT as u64 };
             if ledger.name() == *was {
                 return true;
             }
             let path = key.0.join(was.to_string());
-            let was = files.iter().filter(|file| file.path() == path).find_map(File::ledger);
-            was.is_some_and(|was| ledger.instances.saturating_sub(was.instances) <= KEPT as u64)
+            match files.iter().find(|file| file.path() == path).map(File::ledger) {
+                Some(Some(was)) => ledger.instances.saturating_sub(was.instances) <= KEPT as u64,
+                Some(None) => true,
+                None => unread.contains(&path),
+            }
         })
     }
 

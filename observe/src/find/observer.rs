@@ -42,10 +42,10 @@ const MAX_PAUSES: Duration = Duration::from_millis(250);
 /// Finds published files, and follows them from refresh to refresh.
 ///
 /// Files stay mapped between refreshes, so reading their values again takes no system call; beyond
-/// 16,384 files or 256 MiB the others are mapped whenever they are read. Files of this user, of root, and those
-/// that were named come first; memory that remains is shared equally by the owners of the others. A
-/// truncated, replaced, removed or hostile file is reported, and the others are still read. A
-/// handler for SIGBUS is installed, to survive truncation while a file is read
+/// 16,384 files or 256 MiB the others are mapped whenever they are read. Files of this user, of root,
+/// and those that were named share 320 MiB for their metadata; the owners of the others share
+/// 160 MiB equally. A truncated, replaced, removed or hostile file is reported, and the others are
+/// still read. A handler for SIGBUS is installed, to survive truncation while a file is read
 /// ([`crate::backend::fault_handler`]).
 ///
 /// ```no_run
@@ -72,6 +72,8 @@ pub struct Observer {
     /// Files that are not shown: of other processes than those asked for, and copies.
     others: Vec<File>,
     directories: Vec<PathBuf>,
+    /// Directories of which all files are shown: only there a ledger takes the place of others.
+    listed: HashSet<PathBuf>,
     problems: Vec<Problem>,
     /// Number of files for which there is no memory, by owner.
     left_out: BTreeMap<Option<u32>, usize>,
@@ -81,6 +83,10 @@ pub struct Observer {
     missed: HashSet<PathBuf>,
     /// The newest ledgers when the last look began.
     before: Newest,
+    /// Ledgers that cannot be opened, or find no memory: another look finds out no more.
+    unread: HashSet<PathBuf>,
+    /// Memory for metadata, after the last look.
+    shares: Shares,
     places: Places,
     /// This user.
     user: u32,
@@ -131,11 +137,14 @@ impl Observer {
             files: Vec::new(),
             others: Vec::new(),
             directories: Vec::new(),
+            listed: HashSet::new(),
             problems: Vec::new(),
             left_out: BTreeMap::new(),
             lacking: HashSet::new(),
             missed: HashSet::new(),
             before: Newest::default(),
+            unread: HashSet::new(),
+            shares: Shares::default(),
             places: Places::default(),
             user: environment().user,
             next_key: 1,
@@ -166,7 +175,8 @@ impl Observer {
     /// within a quarter of a second: it may be starting, opening a part, or ending.
     ///
     /// Never fails: see [`problems`](Self::problems). A directory whose file system does not answer
-    /// within two seconds is left out, which is a problem too.
+    /// for ten seconds is left out, which is a problem too. Where programs of an application end
+    /// faster than they are read, sums may be wrong: then there is a problem with the code `unsettled`.
     pub fn refresh(&mut self) -> Changes {
         let mut changes = self.look();
         self.settle(&mut changes);
@@ -194,9 +204,9 @@ impl Observer {
             changes.add(self.look());
         }
         if !self.apply_ledgers(changes) {
-            let path = self.directories.first().cloned().unwrap_or_default();
+            let path = self.listed.iter().min().cloned().unwrap_or_default();
             let message = "incomplete: programs of an application end faster than they are read";
-            self.problems.push(Problem::new(&path, "ledger", message));
+            self.problems.push(Problem::new(&path, "unsettled", message));
         }
     }
 
@@ -206,27 +216,15 @@ impl Observer {
         let mut directories = ledgers::directories(&self.files);
         // What was listed and has gone may be in a ledger that is newer than the list.
         directories.extend(self.before.directories().chain(&self.missed).cloned());
+        directories.retain(|directory| self.listed.contains(directory));
         if directories.is_empty() {
             return true;
         }
-        let mut newest = Newest::list(&directories);
-        for _ in 0..LOOKS {
-            for path in newest.paths() {
-                if !self.files.iter().any(|file| file.path() == path)
-                    && let Some((file, _)) = self.open(&path, Reason::Listed)
-                {
-                    self.files.push(file);
-                    changes.added += 1;
-                }
-            }
-            let before = std::mem::replace(&mut newest, Newest::list(&directories));
-            if before == newest {
-                break;
-            }
+        if !self.open_newest(&directories, changes) {
+            return false;
         }
-        let opened = newest.paths().all(|path| self.files.iter().any(|file| file.path() == path));
         let ledgers = Ledgers::new(&self.files);
-        if !opened || !ledgers.name_all_since(&self.before, &self.files) {
+        if !ledgers.name_all_since(&self.before, &self.files, &self.unread) {
             return false;
         }
         let outdated = self.files.extract_if(.., |file| ledgers.is_outdated(file));
@@ -236,6 +234,9 @@ impl Observer {
             let named = ledgers.name(file);
             if named && !file.state().has_ended() {
                 // It has ended since the look, or else the ledger is a lie.
+                let holder = Holder::new(file.owner(), self.user, file.named());
+                let left = self.shares.left(holder).saturating_add(file.metadata_size());
+                self.buffer.set_left(left);
                 match file.refresh(&mut self.buffer) {
                     Ok(FileRefresh::Gone) | Err(_) => gone.push(index),
                     Ok(FileRefresh::Same { changed, .. }) => {
@@ -243,17 +244,48 @@ impl Observer {
                     }
                 }
             }
-            let lives = file.state() == FileState::Live;
-            if named && lives && gone.last() != Some(&index) {
+            if named && file.state() == FileState::Live && gone.last() != Some(&index) {
                 let message = "a ledger claims the sums of this program, which lives";
                 self.problems.push(Problem::new(file.path(), "ledger", message));
             }
-            file.set_superseded(named && !lives);
+            file.set_superseded(named && file.state().has_ended());
         }
         for index in gone.into_iter().rev() {
             changes.vanished.push(self.files.remove(index));
         }
         true
+    }
+
+    /// Opens the newest ledgers of the directories, until two lists in a row show the same. False if
+    /// not all of them are known then.
+    fn open_newest(&mut self, directories: &HashSet<PathBuf>, changes: &mut Changes) -> bool {
+        let paths = self.files.iter().map(File::path);
+        let mut known: HashSet<PathBuf> =
+            paths.filter(|path| ledgers::is_ledger_name(path)).map(Path::to_path_buf).collect();
+        let mut newest = Newest::list(directories);
+        for _ in 0..LOOKS {
+            for (path, owner) in newest.files() {
+                if known.contains(&path) || self.unread.contains(&path) {
+                    continue;
+                }
+                let holder = Holder::new(Some(owner), self.user, false);
+                self.buffer.set_left(self.shares.left(holder));
+                let Some((file, _)) = self.open(&path, Reason::Listed) else { continue };
+                if file.is_for_room() {
+                    // The next look decides who gets the memory.
+                    return false;
+                }
+                self.shares.take(holder, file.metadata_size());
+                self.files.push(file);
+                known.insert(path);
+                changes.added += 1;
+            }
+            let before = std::mem::replace(&mut newest, Newest::list(directories));
+            if before == newest {
+                break;
+            }
+        }
+        newest.files().all(|(path, _)| known.contains(&path) || self.unread.contains(&path))
     }
 
     /// The programs from which parts are missing.
@@ -271,8 +303,11 @@ impl Observer {
         let mut changes = Changes::default();
         self.problems = listing.problems;
         self.directories = listing.directories;
-        self.before = Newest::new(listing.candidates.iter().map(|candidate| &*candidate.path));
+        self.listed = listing.listed;
+        let listed = listing.candidates.iter().filter(|one| one.reason == Reason::Listed);
+        self.before = Newest::new(listed.map(|one| (&*one.path, one.owner)));
         self.missed.clear();
+        self.unread.clear();
         self.left_out.clear();
 
         let mut opened = self.open_all(&listing.candidates, &mut previous, &mut changes);
@@ -283,8 +318,8 @@ impl Observer {
             // means that the system does not number files.
             let id = file.id();
             if id.index != 0 && !ids.insert(id) {
-                if let Some(same) = self.files.iter_mut().find(|other| other.id() == id)
-                    && candidate.reason == Reason::Named
+                if candidate.reason == Reason::Named
+                    && let Some(same) = self.files.iter_mut().find(|other| other.id() == id)
                 {
                     same.set_named();
                 }
@@ -331,7 +366,8 @@ impl Observer {
             };
             let file = match previous.take(&candidate.path) {
                 Some((shown, file)) => {
-                    kept.shares.give_back(holder, file.metadata_size());
+                    let size = file.metadata_size();
+                    kept.shares.give_back(Holder::new(file.owner(), user, file.named()), size);
                     self.buffer.set_left(kept.shares.left(holder));
                     self.refresh_file(file, shown, candidate.reason, changes)
                 }
@@ -355,11 +391,15 @@ impl Observer {
             match self.open(&candidate.path, candidate.reason) {
                 Some((file, _)) if file.is_for_room() && !file.named() => {
                     *self.left_out.entry(file.owner()).or_default() += 1;
+                    if ledgers::is_ledger_name(file.path()) {
+                        self.unread.insert(file.path().to_owned());
+                    }
                 }
                 Some(file) => kept.keep(index, holder, file),
                 None => {}
             }
         }
+        self.shares = kept.shares;
         kept.files
     }
 
@@ -433,6 +473,9 @@ impl Observer {
         let expected = !problem.named && problem.code == "not-found";
         if expected && let Some(directory) = problem.path.parent() {
             self.missed.insert(directory.to_path_buf());
+        }
+        if !expected && ledgers::is_ledger_name(&problem.path) {
+            self.unread.insert(problem.path.clone());
         }
         if !expected && reason != Reason::IfPid {
             self.problems.push(problem);
@@ -514,7 +557,7 @@ fn order(candidates: &[Candidate], holders: &[Holder], live_first: bool) -> Vec<
         let ended = live_first && !crate::backend::is_locked(&candidate.path).unwrap_or(false);
         let turn = match holder {
             Holder::Own => 0,
-            Holder::Other(_) => {
+            Holder::Other(_) | Holder::Unknown => {
                 let next = turns.entry(*holder).or_default();
                 *next += 1;
                 *next

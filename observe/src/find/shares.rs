@@ -15,17 +15,17 @@ pub(super) enum Holder {
     /// This user, root, or a file that the user named.
     Own,
     Other(u32),
+    /// On a system with user ids, a file whose owner cannot be asked for: it is gone.
+    Unknown,
 }
 
 impl Holder {
     pub(super) fn new(owner: Option<u32>, user: u32, named: bool) -> Self {
-        match owner {
-            // The numbers of Windows are no user ids.
-            Some(owner) if !cfg!(windows) && !named && owner != user && owner != 0 => {
-                Self::Other(owner)
-            }
-            _ => Self::Own,
+        // The numbers of Windows are no user ids.
+        if named || cfg!(windows) || owner == Some(user) || owner == Some(0) {
+            return Self::Own;
         }
+        owner.map_or(if cfg!(unix) { Self::Unknown } else { Self::Own }, Self::Other)
     }
 }
 
@@ -73,7 +73,9 @@ mod tests {
     fn holder_of_root_and_named_files_is_own() {
         assert_eq!(Holder::new(Some(0), 7, false), Holder::Own);
         assert_eq!(Holder::new(Some(7), 7, false), Holder::Own);
-        assert_eq!(Holder::new(None, 7, false), Holder::Own);
+        assert_eq!(Holder::new(None, 7, true), Holder::Own);
+        let unknown = if cfg!(unix) { Holder::Unknown } else { Holder::Own };
+        assert_eq!(Holder::new(None, 7, false), unknown);
         assert_eq!(Holder::new(Some(8), 7, true), Holder::Own);
         let other = if cfg!(windows) { Holder::Own } else { Holder::Other(8) };
         assert_eq!(Holder::new(Some(8), 7, false), other);

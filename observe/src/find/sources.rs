@@ -93,6 +93,8 @@ pub(super) struct Listing {
     /// In order, without equal paths; a file may have two paths.
     pub(super) candidates: Vec<Candidate>,
     pub(super) directories: Vec<PathBuf>,
+    /// The directories of which all files are shown.
+    pub(super) listed: HashSet<PathBuf>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -184,6 +186,9 @@ impl Listing {
         let candidate = |(path, owner)| Candidate { path, reason, owner };
         self.candidates.extend(found.files.into_iter().map(candidate));
         if found.is_directory {
+            if reason == Reason::Listed {
+                self.listed.insert(path.clone());
+            }
             self.directories.push(path);
         }
     }

@@ -15,7 +15,7 @@ use super::series::{Covers, Gain, Look, Start};
 use crate::model::selection::Selection;
 use crate::model::{age, is_active};
 use crate::output::Output;
-use crate::render::problems::ProblemLog;
+use crate::render::problems::{ProblemLog, is_unsettled};
 
 /// All columns at one time.
 pub(crate) struct Sample {
@@ -100,10 +100,13 @@ impl Sampler {
                 }
             }
         }
+        let unsettled = is_unsettled(&self.observer);
         let mut looks = HashMap::new();
         for (subject, programs) in subjects(&programs) {
             let is_application = matches!(subject, Subject::Application(..));
-            let mut look = Look::new(now, Covers::new(&programs, is_application));
+            let mut covers = Covers::new(&programs, is_application);
+            covers.is_whole &= !(is_application && unsettled);
+            let mut look = Look::new(now, covers);
             let files = || programs.iter().flat_map(|program| program.files().iter().copied());
             for totals in in_passes(&self.patterns, files(), |all| all) {
                 look.add(&totals, &self.columns);
@@ -113,13 +116,16 @@ impl Sampler {
                 [program] if !is_application => start(program, time, elapsed),
                 _ => Start::Unknown,
             };
-            look.gains(before, start, &self.columns.all, &mut gains);
+            look.gains(before, start, &mut gains);
             looks.insert(subject, look);
         }
-        let completeness = || programs.iter().map(|program| program.completeness());
-        let incomplete = completeness().filter(|one| !one.is_complete()).count();
-        let samples_refused = completeness().map(|one| one.samples_refused);
-        let samples_refused = samples_refused.fold(0, u64::saturating_add);
+        let (mut incomplete, mut samples_refused) = (0, 0_u64);
+        for program in &programs {
+            let completeness = program.completeness();
+            let in_doubt = unsettled && program.identity().application.is_some();
+            incomplete += usize::from(in_doubt || !completeness.is_complete());
+            samples_refused = samples_refused.saturating_add(completeness.samples_refused);
+        }
         let active = programs.iter().any(|program| is_active(program.state()));
         let programs = programs.len();
         (self.looks, self.last) = (looks, Some(now));

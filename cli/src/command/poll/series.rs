@@ -18,10 +18,12 @@ pub(super) struct Look {
 /// What of a program was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Covers {
-    /// Numbers of the parts, ascending.
+    /// Numbers of the parts of a program, ascending; of an application those of each program.
     pub(super) parts: Vec<u32>,
     /// Number of lanes whose values are in no file.
     pub(super) lanes_refused: u32,
+    /// Of an application: ended programs whose counts the ledger has in part.
+    pub(super) instances_incomplete: u64,
     /// Whether all of it was seen.
     pub(super) is_whole: bool,
     /// Whether the counts of instances that ended are kept by others: parts come and go.
@@ -35,9 +37,11 @@ impl Covers {
         parts.dedup();
         let all: Vec<Completeness> = programs.iter().map(|one| one.completeness()).collect();
         let lanes_refused = all.iter().map(|one| one.lanes_refused);
+        let instances = all.iter().map(|one| one.instances_incomplete);
         Self {
             parts,
             lanes_refused: lanes_refused.fold(0, u32::saturating_add),
+            instances_incomplete: instances.fold(0, u64::saturating_add),
             is_whole: all.iter().all(|one| {
                 one.missing_parts.is_empty() && one.lanes_refused == 0 && one.fields_refused == 0
             }),
@@ -48,7 +52,11 @@ impl Covers {
     /// Whether counts may be subtracted: `later` covers the same, or parts that were added since.
     fn leads_to(&self, later: &Self) -> bool {
         if self.is_application || later.is_application {
-            return self.is_application == later.is_application && self.is_whole && later.is_whole;
+            // The counts of a program that the ledger took in without some of it went down.
+            return self.is_application == later.is_application
+                && self.is_whole
+                && later.is_whole
+                && self.instances_incomplete == later.instances_incomplete;
         }
         // Lanes and parts that were there before and not seen would count from zero.
         let grown = later.parts.len() > self.parts.len();
@@ -103,13 +111,7 @@ impl Look {
     /// Adds to `gains`, by column, what was counted since the look before: `seconds` ago.
     ///
     /// Nothing is known of a program of which other parts were seen then.
-    pub(super) fn gains(
-        &mut self,
-        before: Option<Self>,
-        start: Start,
-        columns: &[Column],
-        gains: &mut [Gain],
-    ) {
+    pub(super) fn gains(&mut self, before: Option<Self>, start: Start, gains: &mut [Gain]) {
         self.series.sort_by(|a, b| a.order().cmp(&b.order()));
         let comparable = before.as_ref().is_none_or(|before| before.covers.leads_to(&self.covers));
         let start = match &before {
@@ -120,9 +122,6 @@ impl Look {
         let mut old = before.map_or_else(Vec::new, |before| before.series).into_iter().peekable();
         for series in &mut self.series {
             let Some(gain) = gains.get_mut(series.column as usize) else { continue };
-            if columns.get(series.column as usize).is_none_or(|c| c.counting().is_none()) {
-                continue;
-            }
             while old.next_if(|old| old.order() < series.order()).is_some() {}
             let last = old.next_if(|old| old.order() == series.order());
             if !comparable {
@@ -194,19 +193,17 @@ impl Gain {
 mod tests {
     use std::time::Duration;
 
-    use mmstats_observe::{Kind, TimerValue};
+    use mmstats_observe::TimerValue;
 
     use super::*;
 
     const START: Start = Start::Unknown;
 
-    fn columns(kind: Kind) -> Vec<Column> {
-        vec![Column::for_test("x", "", kind); 3]
-    }
-
     fn covers(parts: &[u32]) -> Covers {
         let is_whole = (0..).zip(parts).all(|(number, part)| number == *part);
-        Covers { parts: parts.to_vec(), lanes_refused: 0, is_whole, is_application: false }
+        let (lanes_refused, instances_incomplete) = (0, 0);
+        let parts = parts.to_vec();
+        Covers { parts, lanes_refused, instances_incomplete, is_whole, is_application: false }
     }
 
     fn look(at: Instant, parts: &[u32], series: &[(u32, &str, Option<OwnedValue>)]) -> Look {
@@ -218,9 +215,9 @@ mod tests {
         Look { at, covers: covers(parts), series: series.collect() }
     }
 
-    fn gains(before: Look, mut now: Look, kind: Kind) -> (Vec<Option<f64>>, Look) {
+    fn gains(before: Look, mut now: Look) -> (Vec<Option<f64>>, Look) {
         let mut gains = vec![Gain::default(); 3];
-        now.gains(Some(before), START, &columns(kind), &mut gains);
+        now.gains(Some(before), START, &mut gains);
         (gains.into_iter().map(|gain| gain.interval().map(|i| i.rate)).collect(), now)
     }
 
@@ -235,7 +232,7 @@ mod tests {
         let before = look(then, &[0], &[(0, "a=1", n(10)), (0, "a=2", n(20)), (2, "", n(7))]);
         // A field of the family is gone, one is new, and one has counted.
         let after = look(now, &[0], &[(0, "a=3", n(5)), (0, "a=2", n(21)), (2, "", n(7))]);
-        let (rates, _) = gains(before, after, Kind::Counter);
+        let (rates, _) = gains(before, after);
         assert_eq!(rates, [Some(3.0), None, Some(0.0)]);
     }
 
@@ -245,10 +242,10 @@ mod tests {
         let at = |seconds| then + Duration::from_secs(seconds);
         let before = look(at(0), &[0], &[(0, "", n(10)), (0, "a=1", n(10))]);
         let lower = look(at(1), &[0], &[(0, "", n(3)), (0, "a=1", n(15))]);
-        let (rates, lower) = gains(before, lower, Kind::Counter);
+        let (rates, lower) = gains(before, lower);
         assert_eq!(rates[0], None);
         let after = look(at(2), &[0], &[(0, "", n(4)), (0, "a=1", n(16))]);
-        assert_eq!(gains(lower, after, Kind::Counter).0[0], Some(2.0));
+        assert_eq!(gains(lower, after).0[0], Some(2.0));
     }
 
     /// The value that could not be read counts in the interval up to the next reading.
@@ -257,14 +254,14 @@ mod tests {
         let then = Instant::now();
         let at = |seconds| then + Duration::from_secs(seconds);
         let before = look(at(0), &[0], &[(0, "", n(10))]);
-        let (rates, contended) = gains(before, look(at(1), &[0], &[(0, "", None)]), Kind::Counter);
+        let (rates, contended) = gains(before, look(at(1), &[0], &[(0, "", None)]));
         assert_eq!(rates[0], None);
         let after = look(at(2), &[0], &[(0, "", n(20))]);
-        assert_eq!(gains(contended, after, Kind::Counter).0[0], Some(5.0));
+        assert_eq!(gains(contended, after).0[0], Some(5.0));
         // Never read whole: not new.
         let first = look(at(0), &[0], &[(0, "", None)]);
         let after = look(at(1), &[0], &[(0, "", n(1_000_000))]);
-        assert_eq!(gains(first, after, Kind::Counter).0[0], None);
+        assert_eq!(gains(first, after).0[0], None);
     }
 
     /// A part that was not seen for a while would count from zero when it is back.
@@ -275,7 +272,7 @@ mod tests {
         let rate = |before: &[u32], after: &[u32]| {
             let before = look(then, before, &[(0, "", n(10))]);
             let after = look(now, after, &[(0, "", n(11)), (0, "a=1", n(1_000))]);
-            gains(before, after, Kind::Counter).0[0]
+            gains(before, after).0[0]
         };
         assert_eq!(rate(&[0], &[0]), Some(1_001.0));
         assert_eq!(rate(&[0, 1], &[0, 1, 2]), Some(1_001.0));
@@ -303,6 +300,9 @@ mod tests {
         assert!(!application(&[0], true).leads_to(&application(&[0], false)));
         assert!(!application(&[0], false).leads_to(&application(&[0], true)));
         assert!(!application(&[0], true).leads_to(&covers(&[0])));
+        let of = |instances_incomplete| Covers { instances_incomplete, ..application(&[0], true) };
+        assert!(of(2).leads_to(&of(2)));
+        assert!(!of(2).leads_to(&of(3)) && !of(3).leads_to(&of(2)));
     }
 
     #[test]
@@ -311,7 +311,7 @@ mod tests {
         for start in [Start::Unknown, Start::Seconds(2.0)] {
             let mut gain = vec![Gain::default()];
             let mut now = look(Instant::now(), &[0], &[(0, "", n(10))]);
-            now.gains(None, start, &columns(Kind::Counter), &mut gain);
+            now.gains(None, start, &mut gain);
             rates.push(gain.remove(0).interval().map(|interval| interval.rate));
         }
         assert_eq!(rates, [None, Some(5.0)]);
@@ -329,7 +329,7 @@ mod tests {
         let before = look(then, &[0], &[(0, "a", at(10, 5_000)), (0, "b", at(1, 5))]);
         let mut after = look(now, &[0], &[(0, "a", at(14, 9_000)), (0, "b", at(2, 6))]);
         let mut gain = vec![Gain::default()];
-        after.gains(Some(before), START, &columns(Kind::Timer), &mut gain);
+        after.gains(Some(before), START, &mut gain);
         let interval = gain.remove(0).interval().unwrap();
         let counts = TimerValue { count: 5, sum: 4_001, ..TimerValue::default() };
         assert_eq!((interval.rate, interval.counts), (2.5, OwnedValue::Timer(counts)));

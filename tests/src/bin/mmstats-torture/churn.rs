@@ -127,7 +127,7 @@ fn disturb(running: &mut VecDeque<Child>) {
 fn look(observer: &mut Observer, words: &Words) -> Option<(u128, u128, u128)> {
     let least = words.done.get().load(Ordering::SeqCst).into();
     observer.refresh();
-    let incomplete = observer.problems().any(|problem| problem.code == "ledger");
+    let incomplete = observer.problems().any(|problem| problem.code == "unsettled");
     let mut totals = Totals::new();
     totals.update(observer.files(), None);
     let greatest = words.begun.get().load(Ordering::SeqCst).into();
