@@ -44,10 +44,11 @@ pub(crate) fn qualifiers(fields: &[&FieldInfo]) -> Vec<Qualifier> {
         }
     }
     // Names of states, or windows of a rate.
-    for at in 0..found.len() {
-        let number = found[..at].iter().filter(|other| other.words == found[at].words).count() + 1;
+    let same = |at: usize| found[..at].iter().filter(|other| **other == found[at]).count() + 1;
+    let numbers: Vec<usize> = (0..found.len()).map(same).collect();
+    for (qualifier, number) in found.iter_mut().zip(numbers) {
         if number > 1 {
-            found[at].words.push(format!("#{number}"));
+            qualifier.words.push(format!("#{number}"));
         }
     }
     found
@@ -95,6 +96,10 @@ mod tests {
         let rules = [of("", U64, Gauge, Sum), of("", U64, Gauge, Max)];
         assert_eq!(words(&rules), ["sum", "max"]);
         assert_eq!(words(&[bytes.clone(), bytes.clone()]), ["", "#2"]);
+        assert_eq!(words(&vec![bytes.clone(); 3]), ["", "#2", "#3"]);
+        let pairs = [bytes.clone(), seconds.clone(), bytes.clone(), seconds, bytes.clone()];
+        let numbered = ["bytes", "seconds", "bytes,#2", "seconds,#2", "bytes,#3"];
+        assert_eq!(words(&pairs), numbered);
         assert_eq!(words(&vec![bytes; 65])[64], "#65");
     }
 }

@@ -128,7 +128,9 @@ pub(crate) fn combined(program: &Program<'_>) -> Vec<Row> {
     match program.files() {
         [file] => {
             for (field, reading) in file.fields().zip(file.values()) {
-                Row::combined(FieldInfo::from(&field), reading).push_to(&mut rows);
+                if !is_in_ledger(file, &field) {
+                    Row::combined(FieldInfo::from(&field), reading).push_to(&mut rows);
+                }
             }
         }
         files => {
@@ -170,11 +172,17 @@ pub(crate) fn by_lane(program: &Program<'_>) -> Vec<Row> {
                 break;
             }
         }
-        for field in file.fields().filter(|field| !field.is_constant()) {
+        let fields = file.fields().filter(|field| !field.is_constant());
+        for field in fields.filter(|field| !is_in_ledger(file, field)) {
             lane_rows(file, &field, &lanes, &mut rows);
         }
     }
     qualify(rows)
+}
+
+/// Whether the ledger of the application has the sums of the field, so that they are not shown.
+fn is_in_ledger(file: &File, field: &FieldRef<'_>) -> bool {
+    file.is_superseded() && field.damage().is_none() && field.properties().is_cumulative()
 }
 
 /// Maximum memory for the values of all lanes of one file, in bytes, about. Past it one lane is

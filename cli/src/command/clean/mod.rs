@@ -20,6 +20,7 @@ use crate::backend::directory::Directory;
 use crate::backend::{
     self, DeadProgram, Judged, Removal, SweepOptions, kept_programs, remove_judged, sweep,
 };
+use crate::model::created;
 use crate::output::{Line, Output, Screen, style};
 use crate::render::problems;
 use crate::text::escape;
@@ -28,10 +29,12 @@ use crate::text::escape;
 #[command(after_long_help = exit_codes!(
     "All files of a program are removed, or none. They are removed only if they belong to this user\n",
     "and the program is proven dead: the locks of its files are free; for format 1, which has no\n",
-    "lock, no process has the file's process id, and none of any container has it mapped. All other\n",
-    "files are kept, and the reason is printed. A file that changes or moves meanwhile is kept.\n",
+    "lock, no process has the file's process id, and none of any container has it mapped, which is\n",
+    "proven only on Linux outside containers. All other files are kept, and the reason is printed. A\n",
+    "file that changes or moves meanwhile is kept.\n",
     "\nPrograms are counted by command and directory, so that one that crashes again and again does\n",
-    "not displace the last words of another. At most 16 times N are kept of all commands.\n",
+    "not displace the last words of another. At most 16 times N are kept of all commands. A program\n",
+    "died when its files were modified last: the time is set once a minute while it lives.\n",
     "\nExamples:\n",
     "  mmstats clean --dry-run\n",
     "  mmstats clean --keep 3\n",
@@ -115,15 +118,17 @@ pub(crate) fn run(args: &Clean, output: &mut Output) -> io::Result<()> {
             .into_iter()
             .flat_map(|plan| carry_out(plan, &directories, args.dry_run))
             .collect();
-        if !more {
+        let removed = decisions.iter().any(|decision| decision.action == Action::Removed);
+        // Another round may find room for files that were left out.
+        let again = more && removed;
+        if !again {
             let unfinished =
                 |path: &PathBuf| Some(unfinished(directories.get(path)?, args.dry_run));
             decisions.extend(searched.iter().filter_map(unfinished).flatten());
         }
-        let removed = decisions.iter().any(|decision| decision.action == Action::Removed);
         count += decisions.len();
-        report(&decisions, more && removed, output)?;
-        if !(more && removed) {
+        report(&decisions, again, output)?;
+        if !again {
             if count == 0 && !output.has_failed() {
                 output.note(&format!("nothing to clean{places}"));
             }
@@ -251,7 +256,9 @@ fn spare(args: &Clean, programs: &[Program<'_>], decisions: &mut [Result<String,
         if decision.is_err() || (own.is_some() && program.owner() != own) {
             continue;
         }
-        let died = program.files().iter().map(|file| file.modified()).max().unwrap_or(now);
+        let modified = program.files().iter().map(|file| file.modified()).max();
+        // The time of a file in memory may be that of its start, if nobody set it since.
+        let died = modified.max(created(program.identity())).unwrap_or(now);
         let age = now.duration_since(died).unwrap_or_default();
         if args.older_than.is_some_and(|least| age < least) {
             *decision = Err("it died a short time ago".to_owned());
