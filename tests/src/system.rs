@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// If the process has other threads, for 5 seconds: a new one has no name yet.
 pub fn fork() -> io::Result<Option<u32>> {
     // An emulator has one more thread.
-    let emulator = usize::from(std::env::var_os("MMSTATS_EMULATED").is_some());
+    let emulator = usize::from(crate::actor::is_emulated());
     let begin = Instant::now();
     loop {
         let threads = threads()? - emulator;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mmstats::{Options, Publisher};
+use mmstats::Publisher;
 use mmstats_tests::everything::Everything;
 use mmstats_tests::system;
 
@@ -12,7 +12,7 @@ use crate::lines::{hear, say};
 /// the path of its file, and the problem of the publisher that it inherited.
 pub(crate) fn run(directory: &Path, words: &[String]) {
     let [when] = words else { panic!("WHEN") };
-    let options = || Options::new().directory(directory).post_mortems(None);
+    let options = || crate::of_parent(directory).post_mortems(None);
     let start = || options().start::<Everything>().expect("a publisher");
     let early: Option<(Publisher<Everything>, Everything)> = (when == "before").then(|| {
         let publisher = start();

@@ -11,7 +11,7 @@ use crate::lines::{hear, say};
 /// The parent publishes 10, forks, and lives until its input ends.
 pub(crate) fn run(directory: &Path, words: &[String]) {
     let [scenario] = words else { panic!("SCENARIO") };
-    let options = || Options::new().directory(directory).lanes(2).post_mortems(None);
+    let options = || crate::of_parent(directory).lanes(2).post_mortems(None);
     let publisher: Publisher<Everything> = options().name("parent").start().expect("a publisher");
     let stats = publisher.lane().expect("a lane");
     stats.update(10);

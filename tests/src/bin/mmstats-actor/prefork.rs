@@ -15,7 +15,7 @@ use crate::lines::{hear, say};
 pub(crate) fn run(directory: &Path, words: &[String]) {
     let [socket] = words else { panic!("SOCKET") };
     let listener = UnixListener::bind(socket).expect("a socket");
-    let options = || Options::new().directory(directory).post_mortems(None);
+    let options = || crate::of_parent(directory).post_mortems(None);
     let parent: Publisher<Everything> = options().name("parent").start().expect("a publisher");
     let stats = parent.lane().expect("a lane");
     say(format_args!("ready {}", parent.paths()[0].display()));
