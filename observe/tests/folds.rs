@@ -31,6 +31,26 @@ fn labels(totals: &Totals) -> Vec<(&str, Option<OwnedValue>)> {
     all.map(|total| (total.field.label.as_str(), total.reading.value.clone())).collect()
 }
 
+/// The file that is there again has all that the vanished one counted.
+#[test]
+fn vanished_file_that_is_there_again_is_not_folded() {
+    let jobs = FieldSpec::counter("jobs");
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let old = part(one.path(), "a.mmst", (7, 0), &[jobs]);
+    let mut observer = observe(one.path());
+    drop(old.file);
+    std::fs::remove_file(old.path).unwrap();
+    let changes = observer.refresh();
+    let _new = part(two.path(), "a.mmst", (7, 0), &[jobs]);
+    let now = observe(two.path());
+    let mut fold = Fold::new();
+    assert_eq!(fold.add_ended(now.files(), &changes.vanished), 0);
+    assert!(fold.is_empty());
+    assert_eq!(fold.add_ended(&[], &changes.vanished), 1);
+    assert_eq!(fold.add_ended(now.files(), &changes.vanished), 0);
+    assert!(fold.is_empty());
+}
+
 /// In any order of the files.
 #[test]
 fn constant_is_of_lowest_part() {

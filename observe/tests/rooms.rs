@@ -8,7 +8,7 @@ use mmstats_core::{
     Counter, DataType, Events, FieldSpec, Gauge, Group, MemberSpec, Record, ScalarType as _,
     Tenants, Text, Writer,
 };
-use mmstats_observe::{File, OwnedValue, Verdict};
+use mmstats_observe::{File, Observer, OwnedValue, Sources, Verdict};
 use support::{Memory, Published, Setup, id, observe, only, publish, unsigned};
 
 const HEAP: u32 = 64;
@@ -41,6 +41,16 @@ fn labels(file: &File) -> Vec<String> {
 
 #[test]
 fn reused_room_is_decoded_anew() {
+    reuse_room(usize::MAX);
+}
+
+/// The file is mapped whenever its values are read, with the description of the last look.
+#[test]
+fn reused_room_of_file_without_mapping_is_decoded_anew() {
+    reuse_room(0);
+}
+
+fn reuse_room(mapped: usize) {
     let directory = tempfile::tempdir().unwrap();
     let specs = [
         FieldSpec::text("first", 16),
@@ -53,7 +63,9 @@ fn reused_room_is_decoded_anew() {
     old.set("old");
     Counter::attach(&lane, id(1)).unwrap().add(7);
     Events::<16, _>::attach(&lane, id(2)).unwrap().record(1, "old line");
-    let mut observer = observe(directory.path());
+    let mut observer = Observer::new(Sources::new().path(directory.path()));
+    observer.keep_mapped(mapped);
+    observer.refresh();
     assert_eq!(labels(only(&observer)), ["first", "other", "log"]);
     assert_eq!(text_of(only(&observer).value(0).value).as_deref(), Some("old"));
 

@@ -7,7 +7,7 @@ use mmstats_core::read::{Field, HeapStr};
 use mmstats_core::{Source, Storage};
 
 /// The used heap of an image, copied when its fields were checked.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Heap {
     /// Offset of the heap in the image.
     start: u32,
@@ -90,22 +90,18 @@ impl Source for Heap {
     }
 
     fn load32(&self, offset: u32) -> u32 {
-        self.from(offset).first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+        self.from(offset).load32(0)
     }
 
     fn load64(&self, offset: u32) -> Option<u64> {
-        Some(self.from(offset).first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)))
+        self.from(offset).load64(0)
     }
 
     // A private copy does not change.
     fn fence(&self, _site: Site) {}
 
     fn copy(&self, offset: u32, out: &mut [u8]) {
-        let from = self.from(offset);
-        let count = from.len().min(out.len());
-        let (inside, past) = out.split_at_mut(count);
-        inside.copy_from_slice(from.get(..count).unwrap_or(&[]));
-        past.fill(0);
+        self.from(offset).copy(0, out);
     }
 }
 

@@ -35,7 +35,7 @@ pub struct File {
     key: u64,
     /// Whether it is not shown for want of memory.
     for_room: bool,
-    /// Set when a truncation is noticed.
+    /// Set when a truncation or the loss of the file is noticed.
     truncated: OnceLock<Problem>,
     /// Whether the file was closed; it stays mapped.
     closed: bool,
@@ -108,7 +108,7 @@ impl File {
             // Another file with this name is opened anew.
             Ok(_) | Err(_) => return Ok(FileRefresh::Gone),
         };
-        if self.content.parked().is_some() {
+        if self.content.is_parked() {
             let grown = self.open_again(buffer)?;
             return Ok(FileRefresh::Same { grown, changed: self.state != before });
         }
@@ -157,20 +157,17 @@ impl File {
     /// Reads from the content; that of another opening if the mapping was given back, and
     /// `nothing` if the file is not the same any more.
     fn with_content<R>(&self, nothing: R, read: impl FnOnce(&Content) -> R) -> R {
-        if self.content.parked().is_none() {
+        if !self.content.is_parked() {
             return read(&self.content);
         }
-        let mut buffer = CheckBuffer::default();
-        buffer.set_left(u64::MAX);
-        let again = Self::open(self.path(), self.named, self.key, &mut buffer).ok();
-        let same =
-            |again: &Self| again.info.id == self.info.id && again.content.start() == self.start();
-        let Some(again) = again.filter(same) else {
-            self.truncation();
+        let Some(content) = self.content.open_again(self.path(), self.info.id) else {
+            let message = "the file was removed, replaced or cut before it was read";
+            let problem = Problem::new(self.path(), "not-found", message);
+            self.truncated.get_or_init(|| Problem { named: self.named, ..problem });
             return nothing;
         };
-        let result = read(&again.content);
-        if !again.content.is_whole() {
+        let result = read(&content);
+        if !content.is_whole() {
             self.truncation();
         }
         result
@@ -459,5 +456,47 @@ impl File {
     pub(crate) fn version(&self) -> (u64, u32) {
         let generation = self.content.generation().wrapping_mul(2);
         (self.key, generation.wrapping_add(u32::from(self.superseded)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mmstats_core::{FieldSpec, Geometry, Writer};
+
+    use super::*;
+    use crate::backend::directory::Directory;
+    use crate::backend::{Access, create};
+
+    #[test]
+    fn refresh_without_memory_for_new_fields_refuses_file() {
+        let place = tempfile::tempdir().unwrap();
+        let mut geometry = Geometry::new(1);
+        geometry.reserve(100, 20_000, 6_400);
+        let directory = Directory::open(place.path()).unwrap();
+        let size = geometry.file_size().unwrap();
+        let file = create(&directory, "a.mmst", size, Access::Owner).unwrap();
+        let memory = Arc::clone(file.mapping());
+        let mut writer = Writer::create_zeroed(memory, &geometry, [1; 16], 0).unwrap();
+        writer.add(&FieldSpec::counter("first")).unwrap();
+        writer.go_live();
+        let published = file.publish().map_err(|refused| refused.error).unwrap();
+
+        let mut buffer = CheckBuffer::default();
+        buffer.set_left(1 << 20);
+        let mut seen = File::open(published.path(), false, 1, &mut buffer).unwrap();
+        buffer.set_left(seen.metadata_size());
+        assert!(matches!(
+            seen.refresh(&mut buffer),
+            Ok(FileRefresh::Same { grown: false, changed: false })
+        ));
+        writer.add(&FieldSpec::counter("second")).unwrap();
+        assert!(matches!(seen.refresh(&mut buffer), Ok(FileRefresh::Same { .. })));
+        assert!(seen.is_for_room() && seen.field_count() == 0);
+        assert_eq!(seen.problem().unwrap().code, "too-large");
+        buffer.set_left(1 << 20);
+        let again = File::open(published.path(), false, 2, &mut buffer).unwrap();
+        assert_eq!(again.field_count(), 2);
     }
 }

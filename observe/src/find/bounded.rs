@@ -1,9 +1,10 @@
 //! Work on file systems that may not answer.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,89 +28,132 @@ impl Progress {
     }
 }
 
-/// Work that was given up; its thread still waits for the file system.
+/// Maximum number of threads that wait for silent file systems.
+const MAX_SILENT: usize = 4;
+
+/// The places whose file systems do not answer, each with the thread that still waits.
+#[derive(Debug, Default)]
+pub(super) struct SilentPlaces(Vec<Silent>);
+
+/// Work that was given up.
 #[derive(Debug)]
-pub(super) struct Silent<T> {
-    pub(super) path: PathBuf,
-    receiver: Receiver<T>,
+struct Silent {
+    place: PathBuf,
+    /// Whether the thread has ended.
+    over: Arc<AtomicBool>,
 }
 
-impl<T> Silent<T> {
-    /// Whether the file system has answered meanwhile.
-    pub(super) fn has_answered(&self) -> bool {
-        !matches!(self.receiver.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty))
+impl SilentPlaces {
+    /// Does `work` about a place in another thread, which is left behind when it makes no progress;
+    /// `None` then. There is no second thread for a place, and none beside [`MAX_SILENT`] that wait.
+    /// Without a thread the work is done here.
+    pub(super) fn ask<T: Send + 'static>(
+        &mut self,
+        place: &Path,
+        work: impl FnOnce(&Progress) -> T + Send + 'static,
+    ) -> Option<T> {
+        self.ask_for(PATIENCE, spawn, place, work)
+    }
+
+    fn ask_for<T: Send + 'static>(
+        &mut self,
+        patience: Duration,
+        spawn: impl FnOnce(Job) -> io::Result<()>,
+        place: &Path,
+        work: impl FnOnce(&Progress) -> T + Send + 'static,
+    ) -> Option<T> {
+        self.0.retain(|silent| !silent.over.load(Ordering::Relaxed));
+        if self.0.len() >= MAX_SILENT || self.0.iter().any(|silent| silent.place == place) {
+            return None;
+        }
+        let (sender, receiver) = channel();
+        let (progress, over) = (Progress::default(), Arc::new(AtomicBool::new(false)));
+        let (there, over_there) = (progress.clone(), Arc::clone(&over));
+        let work = Arc::new(Mutex::new(Some(work)));
+        let shared = Arc::clone(&work);
+        let started = spawn(Box::new(move || {
+            let work = shared.lock().ok().and_then(|mut work| work.take());
+            // The receiver is gone if the work was given up.
+            let _ = work.map(|work| sender.send(work(&there)));
+            over_there.store(true, Ordering::Relaxed);
+        }));
+        if started.is_err() {
+            let work = work.lock().ok().and_then(|mut work| work.take());
+            return work.map(|work| work(&progress));
+        }
+        let (mut steps, mut since) = (0, Instant::now());
+        loop {
+            match receiver.recv_timeout(LOOK.min(patience)) {
+                Ok(result) => return Some(result),
+                // It panicked.
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = progress.steps();
+            if now != steps {
+                (steps, since) = (now, Instant::now());
+            } else if since.elapsed() >= patience {
+                self.0.push(Silent { place: place.to_owned(), over });
+                return None;
+            }
+        }
     }
 }
 
-/// Does `work` about `path` in another thread, which is left behind when it makes no progress.
-pub(super) fn run<T: Send + 'static>(
-    path: PathBuf,
-    work: impl FnOnce(&Progress) -> T + Send + 'static,
-) -> Result<T, Silent<T>> {
-    run_for(PATIENCE, path, work)
-}
+type Job = Box<dyn FnOnce() + Send>;
 
-fn run_for<T: Send + 'static>(
-    patience: Duration,
-    path: PathBuf,
-    work: impl FnOnce(&Progress) -> T + Send + 'static,
-) -> Result<T, Silent<T>> {
-    let (sender, receiver) = channel();
-    let progress = Progress::default();
-    let theirs = progress.clone();
-    let job = move || {
-        // The receiver is gone if the work was given up for good.
-        let _ = sender.send(work(&theirs));
-    };
-    // Without threads the work is lost: its sender is dropped, which counts as silence.
-    let started = thread::Builder::new().name("mmstats-find".to_owned()).spawn(job);
-    drop(started);
-    let (mut steps, mut since) = (0, Instant::now());
-    loop {
-        match receiver.recv_timeout(LOOK.min(patience)) {
-            Ok(result) => return Ok(result),
-            Err(RecvTimeoutError::Disconnected) => return Err(Silent { path, receiver }),
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        let now = progress.steps();
-        if now != steps {
-            (steps, since) = (now, Instant::now());
-        } else if since.elapsed() >= patience {
-            return Err(Silent { path, receiver });
-        }
-    }
+fn spawn(job: Job) -> io::Result<()> {
+    thread::Builder::new().name("mmstats-find".to_owned()).spawn(job).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SHORT: Duration = Duration::from_millis(50);
+
     #[test]
-    fn run_returns_result_of_slow_work_with_progress() {
-        let short = Duration::from_millis(200);
-        let slow = run_for(short, PathBuf::new(), move |progress| {
+    fn ask_returns_result_of_slow_work_with_progress() {
+        let slow = |progress: &Progress| {
             for _ in 0..10 {
                 thread::sleep(Duration::from_millis(50));
                 progress.step();
             }
             7
-        });
-        assert_eq!(slow.ok(), Some(7));
+        };
+        let mut places = SilentPlaces::default();
+        let patience = Duration::from_millis(200);
+        assert_eq!(places.ask_for(patience, spawn, Path::new("x"), slow), Some(7));
+        assert!(places.0.is_empty());
     }
 
     #[test]
-    fn run_gives_up_silent_work_and_knows_when_it_answered() {
-        let (answer, wait) = channel::<()>();
-        let patience = Duration::from_millis(50);
-        let silent = run_for(patience, PathBuf::from("x"), move |_| wait.recv().is_ok());
-        let silent = silent.unwrap_err();
-        assert_eq!(silent.path, PathBuf::from("x"));
-        assert!(!silent.has_answered());
-        answer.send(()).unwrap();
+    fn ask_without_thread_does_work_here() {
+        let refuse = |_| Err(io::ErrorKind::WouldBlock.into());
+        let mut places = SilentPlaces::default();
+        assert_eq!(places.ask_for(SHORT, refuse, Path::new("x"), |_| 7), Some(7));
+    }
+
+    #[test]
+    fn ask_of_silent_place_is_refused_until_it_answers() {
+        let never = |_| -> io::Result<()> { panic!("a thread is started") };
+        let mut places = SilentPlaces::default();
+        let mut answers = Vec::new();
+        for name in ["a", "b", "c", "d"] {
+            let (answer, wait) = channel::<()>();
+            answers.push(answer);
+            let silent =
+                places.ask_for(SHORT, spawn, Path::new(name), move |_| wait.recv().is_ok());
+            assert_eq!(silent, None);
+            assert_eq!(places.ask_for(SHORT, never, Path::new(name), |_| 7), None);
+        }
+        assert_eq!(places.ask_for(SHORT, never, Path::new("e"), |_| 7), None);
+        answers.remove(0).send(()).unwrap();
         let end = Instant::now() + Duration::from_secs(10);
-        while !silent.has_answered() {
+        while places.ask_for(Duration::from_secs(10), spawn, Path::new("a"), |_| 7).is_none() {
             assert!(Instant::now() < end);
             thread::yield_now();
         }
+        assert_eq!(places.0.len(), 3);
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::bounded::{self, Progress, Silent};
+use super::bounded::{Progress, SilentPlaces};
 use crate::backend::directory::{environment, is_memory_backed, observe_directories_in};
 use crate::problem::Problem;
 
@@ -101,8 +101,7 @@ pub(super) struct Listing {
 /// What is known of places from earlier listings.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    /// Places that did not answer.
-    silent: Vec<Silent<Found>>,
+    silent: SilentPlaces,
     /// Directories whose files were read once.
     probed: HashSet<PathBuf>,
 }
@@ -148,12 +147,13 @@ impl Listing {
         let environment = environment();
         let explicit = environment.explicit.as_ref().is_some_and(|path| !path.is_empty());
         let asked = environment.clone();
-        let opened = bounded::run(PathBuf::new(), move |_| {
+        // No directory has the empty path.
+        let opened = places.silent.ask(Path::new(""), move |_| {
             let (found, passed_over) = observe_directories_in(&asked);
             let found: Vec<PathBuf> = found.iter().map(|found| found.path().to_owned()).collect();
             (found, passed_over)
         });
-        let Ok((found, passed_over)) = opened else {
+        let Some((found, passed_over)) = opened else {
             let path = environment.explicit.map_or_else(std::env::temp_dir, PathBuf::from);
             let problem = Problem { named: explicit, ..no_answer(&path) };
             return self.problems.push(problem);
@@ -197,21 +197,13 @@ impl Listing {
 impl Places {
     /// Looks at a place; `None` if its file system does not answer.
     fn look(&mut self, path: &Path, named: bool, suffix: Option<&'static str>) -> Option<Found> {
-        // No second thread waits for a file system that is silent.
-        self.silent.retain(|silent| !silent.has_answered());
-        if self.silent.iter().any(|silent| silent.path == path) {
-            return None;
-        }
         let (place, probe) = (path.to_owned(), self.probed.insert(path.to_owned()));
         let work = move |progress: &Progress| found(&place, named, suffix, probe, progress);
-        match bounded::run(path.to_owned(), work) {
-            Ok(found) => Some(found),
-            Err(silent) => {
-                self.probed.remove(path);
-                self.silent.push(silent);
-                None
-            }
+        let found = self.silent.ask(path, work);
+        if found.is_none() {
+            self.probed.remove(path);
         }
+        found
     }
 }
 

@@ -12,7 +12,7 @@ use super::image::{Image, Metadata, Parked};
 use super::legacy::Legacy;
 use super::scratch::{CheckBuffer, Scratch};
 use super::visitor::Visitor;
-use crate::backend::{ErrorKind, FileInfo};
+use crate::backend::{ErrorKind, FileId, FileInfo};
 use crate::identity::FileState;
 use crate::problem::Problem;
 use crate::value::{Event, WindowRate};
@@ -44,12 +44,17 @@ impl Content {
         }
     }
 
-    /// The state of an image without a mapping, as judged last.
-    pub(crate) fn parked(&self) -> Option<FileState> {
-        match self {
-            Self::Parked(parked) => Some(parked.state()),
-            _ => None,
-        }
+    /// Whether it is an image without a mapping.
+    pub(crate) const fn is_parked(&self) -> bool {
+        matches!(self, Self::Parked(_))
+    }
+
+    /// Opens an image without a mapping again; `None` if the file has another image by now.
+    pub(crate) fn open_again(&self, path: &Path, id: FileId) -> Option<Self> {
+        let Self::Parked(parked) = self else { return None };
+        let opened = crate::backend::open(path).ok().filter(|opened| opened.info().id == id)?;
+        let region = View::new(Arc::clone(opened.mapping())).ok()?;
+        Image::open_again(parked, opened, region).map(|image| Self::Image(Box::new(image)))
     }
 
     fn metadata(&self) -> Option<&Metadata> {

@@ -1,6 +1,6 @@
 //! Counters of ended programs, so that sums never drop when files are removed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mmstats_core::read::{Value, Verdict};
@@ -29,8 +29,9 @@ pub struct Fold {
     files: HashSet<Key>,
     /// Of files that had ended.
     ended: Counts,
-    /// Of files whose name vanished while they were live: a program may publish them again.
-    gone: HashMap<Key, Vec<(FieldInfo, Accumulator)>>,
+    /// Of files whose name vanished while they were live: a program may publish them again. In order,
+    /// so that sums of floats are the same each time.
+    gone: BTreeMap<Key, Vec<(FieldInfo, Accumulator)>>,
     /// Both, if there are any of the latter.
     both: Counts,
     /// Programs whose counts are kept elsewhere.
@@ -81,6 +82,15 @@ impl Fold {
     /// False if the file was added before, cannot be read, is of format 1, or if the counts of
     /// its program are kept elsewhere.
     pub fn add(&mut self, file: &File) -> bool {
+        let added = self.insert(file);
+        if added {
+            self.change();
+        }
+        added
+    }
+
+    /// [`add`](Self::add) without [`change`](Self::change).
+    fn insert(&mut self, file: &File) -> bool {
         self.notice(file);
         if file.program().is_some_and(|program| self.kept.contains(&program)) {
             return false;
@@ -115,9 +125,7 @@ impl Fold {
         } else {
             self.gone.insert(key, fields);
         }
-        self.files.insert(key);
-        self.change();
-        true
+        self.files.insert(key)
     }
 
     /// After a change of the counts.
@@ -147,25 +155,28 @@ impl Fold {
         let vanished: Vec<&File> = vanished.into_iter().collect();
         // The first part says it for all.
         files.iter().chain(&vanished).for_each(|file| self.notice(file));
-        self.take_back(&files);
+        // What has vanished and is there again was published anew, with all that it had counted.
+        let present: HashSet<Key> = files.iter().filter_map(|file| file.program_part()).collect();
+        let is_gone = |file: &&File| file.program_part().is_none_or(|key| !present.contains(&key));
+        let taken_back = self.take_back(&present);
         let ended = files.into_iter().filter(|file| file.state().has_ended());
-        ended.chain(vanished).filter(|file| self.add(file)).count()
-    }
-
-    /// Takes out vanished files that are there again.
-    fn take_back(&mut self, files: &[&File]) {
-        if self.gone.is_empty() {
-            return;
-        }
-        let before = self.gone.len();
-        for key in files.iter().filter_map(|file| file.program_part()) {
-            if self.gone.remove(&key).is_some() {
-                self.files.remove(&key);
-            }
-        }
-        if self.gone.len() < before {
+        let vanished = vanished.into_iter().filter(is_gone);
+        let added = ended.chain(vanished).filter(|file| self.insert(file)).count();
+        if taken_back || added > 0 {
             self.change();
         }
+        added
+    }
+
+    /// Takes out vanished files that are there again; false if there are none.
+    fn take_back(&mut self, present: &HashSet<Key>) -> bool {
+        let again: Vec<Key> =
+            self.gone.keys().filter(|key| present.contains(key)).copied().collect();
+        for key in &again {
+            self.gone.remove(key);
+            self.files.remove(key);
+        }
+        !again.is_empty()
     }
 
     /// Notes a program whose counts are kept elsewhere: counted here too, they would be doubled.

@@ -102,10 +102,7 @@ impl<'a> Program<'a> {
             return completeness;
         }
         let reach = || self.files.iter().map(|file| file.reach());
-        let said = reach().map(|reach| reach.parts).max().unwrap_or(0);
-        // The files of an instance are its parts: a file that became unreadable is none any more.
-        let seen = self.files.iter().filter(|file| file.state().is_readable());
-        completeness.set_parts(seen.map(|file| file.part()), said);
+        self.set_parts(&mut completeness);
         completeness.lanes_refused = reach().map(|reach| reach.lanes_refused).max().unwrap_or(0);
         completeness.fields_refused = reach().map(|reach| reach.fields_refused).max().unwrap_or(0);
         let samples = self.files.iter().map(|file| file.samples_refused());
@@ -115,14 +112,19 @@ impl<'a> Program<'a> {
         completeness
     }
 
-    /// Whether parts are missing or lanes have no file: what [`completeness`](Self::completeness)
-    /// finds without reading values.
+    /// Whether parts are missing: what [`completeness`](Self::completeness) finds without reading
+    /// values.
     pub(crate) fn lacks_parts(&self) -> bool {
         let mut completeness = Completeness::default();
+        self.set_parts(&mut completeness);
+        self.id().is_some() && !completeness.missing_parts.is_empty()
+    }
+
+    fn set_parts(&self, completeness: &mut Completeness) {
         let said = self.files.iter().map(|file| file.reach().parts).max().unwrap_or(0);
+        // The files of an instance are its parts: a file that became unreadable is none any more.
         let seen = self.files.iter().filter(|file| file.state().is_readable());
         completeness.set_parts(seen.map(|file| file.part()), said);
-        self.id().is_some() && !completeness.missing_parts.is_empty()
     }
 
     /// Age of the oldest lane that is copied from memory that no reader sees; of a program that

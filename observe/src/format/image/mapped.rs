@@ -35,7 +35,8 @@ const MAX_DAMAGED: usize = 1 << 16;
 pub(crate) struct Image {
     opened: ObservedFile,
     region: View<Arc<ObservedMapping>>,
-    pub(super) metadata: Metadata,
+    /// Of a file without a mapping, shared with it for one reading.
+    pub(super) metadata: Arc<Metadata>,
     /// As judged last.
     pub(super) state: FileState,
 }
@@ -48,50 +49,58 @@ impl Image {
         region: View<Arc<ObservedMapping>>,
         buffer: &mut CheckBuffer,
     ) -> Result<Self, Refused> {
-        let too_large =
-            |message: String| Err(Refused::damaged(Problem::new(path, "too-large", message)));
         let checked =
             CheckedImage::open(&region).map_err(|refusal| Refused::from_refusal(path, &refusal))?;
         let header = *checked.header();
         let size = header.lanes_offset();
         if size > MAX_METADATA {
-            return too_large(format!(
-                "{size} bytes of metadata, this reader takes {MAX_METADATA}"
-            ));
+            let message = format!("{size} bytes of metadata, this reader takes {MAX_METADATA}");
+            return Err(too_large(path, message));
         }
-        let count = header.field_count(&region).unwrap_or(0);
-        if count > MAX_FIELDS {
-            return too_large(format!("{count} fields, this reader takes {MAX_FIELDS}"));
-        }
-        let cost = Metadata::cost_of(count, header.heap_used(&region).unwrap_or(0));
-        if !buffer.has_room(cost) {
-            return Err(Refused::no_room(path, cost));
-        }
-        let metadata = Metadata::new(header);
+        let metadata = Arc::new(Metadata::new(header));
         let mut image = Self { opened, region, metadata, state: FileState::Unknown };
-        image.extend(buffer);
-        if image.is_lost() {
-            return Err(Refused::damaged(Problem::truncated(path, None)));
-        }
-        let damaged = image.metadata.damaged.len();
-        if damaged > MAX_DAMAGED {
-            return too_large(format!("{damaged} fields are damaged"));
-        }
+        image.extend(path, buffer)?;
         Ok(image)
     }
 
-    /// Adds the fields published since the last call; false if there were none, or if they need
-    /// more memory than is left.
-    fn extend(&mut self, buffer: &mut CheckBuffer) -> bool {
+    /// Opens an image again whose mapping was given back; `None` if the file is not the same any
+    /// more, or too short.
+    pub(crate) fn open_again(
+        parked: &Parked,
+        opened: ObservedFile,
+        region: View<Arc<ObservedMapping>>,
+    ) -> Option<Self> {
+        let metadata = Arc::clone(&parked.metadata);
+        let image = Self { opened, region, metadata, state: parked.state };
+        let header = Header::read(&image.region).ok()?;
+        (header == image.metadata.header && image.opened.info().size >= image.size())
+            .then_some(image)
+    }
+
+    /// Adds the fields published since the last call; false if there were none.
+    fn extend(&mut self, path: &Path, buffer: &mut CheckBuffer) -> Result<bool, Refused> {
         let header = self.metadata.header;
         // A count that breaks its rule is ignored.
-        let Ok(count) = header.field_count(&self.region) else { return false };
-        let Ok(heap_used) = header.heap_used(&self.region) else { return false };
-        let more = Metadata::cost_of(count, heap_used).saturating_sub(self.metadata.cost());
-        if self.metadata.count > 0 && (count > MAX_FIELDS || !buffer.has_room(more)) {
-            return false;
+        let Ok(count) = header.field_count(&self.region) else { return Ok(false) };
+        let Ok(heap_used) = header.heap_used(&self.region) else { return Ok(false) };
+        if count > MAX_FIELDS {
+            let message = format!("{count} fields, this reader takes {MAX_FIELDS}");
+            return Err(too_large(path, message));
         }
-        self.metadata.extend(count, heap_used, buffer, &self.region)
+        let cost = Metadata::cost_of(count, heap_used);
+        if !buffer.has_room(cost) {
+            return Err(Refused::no_room(path, cost));
+        }
+        let metadata = Arc::make_mut(&mut self.metadata);
+        let grown = metadata.extend(count, heap_used, buffer, &self.region);
+        if self.is_lost() {
+            return Err(Refused::damaged(Problem::truncated(path, None)));
+        }
+        let damaged = self.metadata.damaged.len();
+        if damaged > MAX_DAMAGED {
+            return Err(too_large(path, format!("{damaged} fields are damaged")));
+        }
+        Ok(grown)
     }
 
     /// Begins to read values of a field: the number of reuses, for [`Image::is_stale`]. `None` if its
@@ -110,15 +119,15 @@ impl Image {
     }
 
     /// Adds new and marks retired fields; false if there were none.
-    fn refresh_fields(&mut self, buffer: &mut CheckBuffer) -> bool {
+    fn refresh_fields(&mut self, path: &Path, buffer: &mut CheckBuffer) -> Result<bool, Refused> {
         let reused = self.metadata.header.reuses(&self.region) != 0;
         let is_gone = |field: &&Field| {
             if reused { !field.is_current(&self.region) } else { field.retired(&self.region) }
         };
         let now = self.metadata.good.iter().filter(is_gone);
         let now: Vec<_> = now.map(Field::index).collect();
-        let retired = self.metadata.retire(now);
-        self.extend(buffer) || retired
+        let retired = now != self.metadata.retired && Arc::make_mut(&mut self.metadata).retire(now);
+        Ok(self.extend(path, buffer)? || retired)
     }
 
     /// The source of values; still if the file has no writer any more.
@@ -149,16 +158,21 @@ impl Image {
     }
 
     /// The metadata, to compare it with that of another opening of the file.
-    pub(crate) const fn metadata(&self) -> &Metadata {
+    pub(crate) fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
     /// Continues the numbering of another opening of the file, whose fields were `before`.
     pub(crate) fn follow(&mut self, before: &Metadata) -> bool {
         let same = self.metadata.same_fields(before);
-        self.metadata.generation = before.generation.wrapping_add((!same).into());
+        let generation = before.generation.wrapping_add((!same).into());
+        Arc::make_mut(&mut self.metadata).generation = generation;
         !same
     }
+}
+
+fn too_large(path: &Path, message: String) -> Refused {
+    Refused::damaged(Problem::new(path, "too-large", message))
 }
 
 impl Format for Image {
@@ -183,7 +197,7 @@ impl Format for Image {
         if Header::read(&self.region).ok() != Some(self.metadata.header) {
             return Ok(Refreshed::Replaced);
         }
-        Ok(Refreshed::Same { grown: self.refresh_fields(buffer) })
+        Ok(Refreshed::Same { grown: self.refresh_fields(path, buffer)? })
     }
 
     /// The state by header and lock.

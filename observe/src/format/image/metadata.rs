@@ -20,7 +20,7 @@ const FILE_COST: u64 = 3 << 10;
 const FIELD_COST: u64 = size_of::<Field>() as u64 + 32;
 
 /// The checked metadata of an image.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Metadata {
     pub(super) header: Header,
     pub(super) heap: Heap,
@@ -37,7 +37,7 @@ pub(crate) struct Metadata {
     /// Damaged fields: number and broken rule, by number.
     pub(super) damaged: Vec<(u32, Damage)>,
     /// Numbers of retired fields, ascending.
-    retired: Vec<u32>,
+    pub(super) retired: Vec<u32>,
     pub(super) order: ReadOrder,
     /// Raised whenever fields are added or retired.
     pub(super) generation: u32,
@@ -108,7 +108,7 @@ impl Metadata {
             if !self.header.reused_since(source, reuses) {
                 break;
             }
-            // Some of what was copied may be torn: its checksum shows it.
+            // The copy may be torn: then the checksum of the field is wrong.
             self.reuses = None;
             std::hint::spin_loop();
         }

@@ -4,7 +4,7 @@ use mmstats_core::read::Field;
 use mmstats_core::{DataType, Kind, Storage};
 
 /// Numbers of the live fields, by the way they are read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct ReadOrder {
     /// Atomic scalars.
     pub(super) runs: Vec<Run>,

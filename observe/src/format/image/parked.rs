@@ -1,28 +1,25 @@
 //! An image without a mapping: its descriptions, and numbers as of the last refresh.
 
+use std::sync::Arc;
+
 use super::metadata::Metadata;
 use crate::field::FieldRef;
 use crate::format::api::{Format, Reach, Values};
 use crate::identity::{FileState, Identity, Instance, Lanes};
 
 /// An image whose mapping was given back: the system limits the number of mappings. Its values are
-/// read from another opening of the file.
+/// read from another opening of the file, by the same metadata.
 #[derive(Debug)]
 pub(crate) struct Parked {
-    pub(super) metadata: Metadata,
+    pub(super) metadata: Arc<Metadata>,
     pub(super) state: FileState,
     pub(super) lanes: Lanes,
     pub(super) reach: Reach,
 }
 
 impl Parked {
-    pub(crate) const fn metadata(&self) -> &Metadata {
+    pub(crate) fn metadata(&self) -> &Metadata {
         &self.metadata
-    }
-
-    /// As judged last.
-    pub(crate) const fn state(&self) -> FileState {
-        self.state
     }
 }
 
