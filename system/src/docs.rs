@@ -79,6 +79,14 @@ macro_rules! docs {
         has another root directory, counts as that of the file while the file has a name at all. In a
         forked child, which has a copy, always [`Standing::Published`](crate::Standing::Published).
     "};
+    (OwnedFile::touch) => {"
+        Sets the time of the file's last change to now. Stores through the mapping need not change it:
+        in memory they do not, so it tells when the writer died only if the writer sets it.
+
+        # Errors
+
+        If the program closed the descriptor, or in a forked child.
+    "};
     (OwnedFile::remove) => {"
         Removes the name of the file. Lock and bytes stay until they are dropped.
 

@@ -89,6 +89,7 @@ macro_rules! signatures {
             let _: fn(&OwnedFile, bool) -> Result<()> = OwnedFile::flush;
             let _: fn(&OwnedFile) -> Result<()> = OwnedFile::detach;
             let _: fn(&OwnedFile) -> Standing = OwnedFile::standing;
+            let _: fn(&OwnedFile) -> Result<()> = OwnedFile::touch;
             let _: fn(&OwnedFile) -> Result<()> = OwnedFile::remove;
             let _: fn(&Path) -> Result<ObservedFile> = open;
             let _: fn(&ObservedFile) -> &FileInfo = ObservedFile::info;

@@ -96,6 +96,11 @@ impl OwnedFile {
         match self.0 {}
     }
 
+    #[doc = docs!(OwnedFile::touch)]
+    pub fn touch(&self) -> Result<()> {
+        match self.0 {}
+    }
+
     #[doc = docs!(OwnedFile::remove)]
     pub fn remove(&self) -> Result<()> {
         match self.0 {}

@@ -11,13 +11,16 @@ use rustix::io::Errno;
 use super::auxiliary::ignores_environment;
 use super::os_error::{failed, os_error};
 use super::random::random_number;
-use super::stat::file_type;
-use crate::{Error, ErrorKind, FileType, Result, name};
+use super::stat::{file_id, file_type};
+use crate::{Error, ErrorKind, FileId, FileType, Result, name};
 
 #[doc = docs!(Directory)]
 #[derive(Debug)]
 pub struct Directory {
-    fd: OwnedFd,
+    /// `None` only at its end: it is not closed if the program closed it, because the number may be
+    /// that of another file by now.
+    fd: Option<OwnedFd>,
+    id: FileId,
     path: PathBuf,
 }
 
@@ -36,7 +39,7 @@ impl Directory {
     #[doc = docs!(Directory::open_own)]
     pub fn open_own(path: &Path) -> Result<Self> {
         let directory = Self::open_with(path, OFlags::NOFOLLOW)?;
-        let stat = rustix::fs::fstat(&directory.fd).map_err(failed(USE_DIRECTORY, path))?;
+        let stat = rustix::fs::fstat(directory.fd()).map_err(failed(USE_DIRECTORY, path))?;
         let (owner, expected) = (stat.st_uid, rustix::process::geteuid().as_raw());
         if owner != expected {
             return Err(Error::new(USE_DIRECTORY, path, ErrorKind::WrongOwner { owner, expected }));
@@ -70,7 +73,10 @@ impl Directory {
                 _ => error,
             }
         })?;
-        Ok(Self { fd, path: absolute })
+        let id = rustix::fs::fstat(&fd)
+            .map(|stat| file_id(&stat))
+            .map_err(failed(USE_DIRECTORY, path))?;
+        Ok(Self { fd: Some(fd), id, path: absolute })
     }
 
     #[doc = docs!(path)]
@@ -85,13 +91,13 @@ impl Directory {
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.fd.as_ref().expect("open until its end").as_fd()
     }
 
     /// The directory itself, if files can be created in it.
     fn writable(self) -> Result<Self> {
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-        match rustix::fs::accessat(&self.fd, ".", access, EFFECTIVE) {
+        match rustix::fs::accessat(self.fd(), ".", access, EFFECTIVE) {
             // Not supported by an old system; creating a file reports it then.
             Ok(()) | Err(Errno::NOSYS | Errno::INVAL) => {
                 self.try_file();
@@ -110,15 +116,24 @@ impl Directory {
         let name = name::temporary("trial.mmst", random_number());
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let Ok(file) = rustix::fs::openat(&self.fd, &name, flags, Mode::RUSR | Mode::WUSR) else {
+        let Ok(file) = rustix::fs::openat(self.fd(), &name, flags, Mode::RUSR | Mode::WUSR) else {
             return;
         };
         let _ = rustix::io::write(&file, &[0]);
-        let _ = rustix::fs::unlinkat(&self.fd, &name, AtFlags::empty());
+        let _ = rustix::fs::unlinkat(self.fd(), &name, AtFlags::empty());
     }
 
     pub(super) fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { fd: self.fd.try_clone()?, path: self.path.clone() })
+        let fd = self.fd().try_clone_to_owned()?;
+        Ok(Self { fd: Some(fd), id: self.id, path: self.path.clone() })
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let is_other =
+            |fd: &OwnedFd| !rustix::fs::fstat(fd).is_ok_and(|stat| file_id(&stat) == self.id);
+        std::mem::forget(self.fd.take_if(|fd| is_other(fd)));
     }
 }
 
@@ -183,3 +198,22 @@ const EFFECTIVE: AtFlags = AtFlags::empty();
 const TMPFS_MAGIC: u32 = 0x0102_1994;
 #[cfg(any(target_os = "linux", target_os = "android"))] // magic numbers of Linux
 const RAMFS_MAGIC: u32 = 0x8584_58f6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::{AsRawFd, IntoRawFd};
+
+    #[test]
+    fn directory_whose_descriptor_is_of_another_file_leaves_it_open() {
+        let place = tempfile::tempdir().unwrap();
+        let mut directory = Directory::open(place.path()).unwrap();
+        let other = File::open("/dev/null").unwrap();
+        let _own = directory.fd.replace(other.try_clone().unwrap().into()).unwrap();
+        let number = directory.fd().as_raw_fd();
+        drop(directory);
+        // A closed number would be the next one.
+        assert_ne!(other.try_clone().unwrap().into_raw_fd(), number);
+    }
+}

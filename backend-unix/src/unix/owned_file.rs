@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mmstats_core::Memory;
 use mmstats_system::{docs, image_size};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::fork::Registration;
@@ -115,6 +115,15 @@ impl OwnedFile {
         }
         let looked_up = self.root == root() && self.has_its_name() == Ok(false);
         if stat.st_nlink == 0 || looked_up { Standing::Unnamed } else { Standing::Published }
+    }
+
+    #[doc = docs!(OwnedFile::touch)]
+    pub fn touch(&self) -> Result<()> {
+        const TOUCH: &str = "set time of";
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        // Both times: then the right to write is enough, for a program that changed its user.
+        let now = Timestamps { last_access: now, last_modification: now };
+        rustix::fs::futimens(self.lock_fd(TOUCH)?, &now).map_err(failed(TOUCH, &self.path))
     }
 
     /// Descriptor with the lock.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use mmstats_system::{docs, image_size};
 use windows_sys::Win32::Foundation::{GENERIC_READ, GENERIC_WRITE};
@@ -110,6 +111,12 @@ impl OwnedFile {
             Ok(false) => Standing::Unnamed,
             _ => Standing::Published,
         }
+    }
+
+    #[doc = docs!(OwnedFile::touch)]
+    pub fn touch(&self) -> Result<()> {
+        let now = SystemTime::now();
+        self.file.set_modified(now).map_err(failed("set time of", &self.path))
     }
 
     /// Whether the path still refers to the file.
