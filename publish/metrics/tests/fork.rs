@@ -42,7 +42,8 @@ fn parent(how: &str) -> ! {
             }
         };
         use_all(1_000);
-        std::thread::spawn(|| counter!("new").increment(7)).join().unwrap();
+        counter!("new").increment(3);
+        std::thread::spawn(|| counter!("new").increment(4)).join().unwrap();
         println!("ready {}", std::process::id());
         loop {
             std::thread::sleep(std::time::Duration::from_secs(1));
