@@ -12,9 +12,6 @@ use crate::schema::key::Address;
 /// Memory of a thread's handles. The last one hands the lane back.
 pub(crate) type Keep = Arc<Guarded<Arc<Mapping>, Claim>>;
 
-/// Memory of the handles that all threads share.
-pub(crate) type SharedKeep = Keep;
-
 /// Takes back the lanes that it gave away.
 pub(crate) trait LaneOwner: std::fmt::Debug + Send + Sync {
     /// Takes back lane `lane` of part `part`.
@@ -107,8 +104,8 @@ impl ClaimedLane {
     }
 
     /// Number of the part, number of the lane, and its memory for all threads.
-    pub(crate) fn into_shared(self) -> (usize, u32, SharedKeep) {
+    pub(crate) fn into_shared(self) -> (usize, u32, Keep) {
         let Self { claim, mapping, .. } = self;
-        (claim.part, claim.lane, SharedKeep::new(Guarded::new(mapping, claim)))
+        (claim.part, claim.lane, Keep::new(Guarded::new(mapping, claim)))
     }
 }

@@ -1,6 +1,8 @@
 //! Applications: what an ended process has counted stays.
 #![allow(missing_docs)]
 
+mod support;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use mmstats::{
     Registry, Stats, Timer,
 };
 use mmstats_observe::{Observer, OwnedValue, Sources, Totals};
+use support::file_names;
 
 #[derive(Stats)]
 struct Worker {
@@ -38,14 +41,6 @@ fn work(options: Options) {
     });
 }
 
-fn names(directory: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
 fn observe(directory: &Path) -> Totals {
     let mut observer = Observer::new(Sources::new().path(directory));
     observer.refresh();
@@ -65,7 +60,7 @@ fn ended_processes_are_one_ledger_with_their_sums() {
     let place = tempfile::tempdir().unwrap();
     for n in 1..=30_u128 {
         work(options(place.path()));
-        let names = names(place.path());
+        let names = file_names(place.path());
         assert_eq!(names.len(), 1, "{names:?}");
         assert!(names[0].ends_with(&format!("-{n}.mmst")), "{names:?}");
         let totals = observe(place.path());
@@ -97,7 +92,7 @@ fn fields_added_at_run_time_and_of_others_are_carried_on() {
     let totals = observe(place.path());
     assert_eq!(value(&totals, "f0"), Some(OwnedValue::Unsigned(10)));
     assert_eq!(value(&totals, "f42"), Some(OwnedValue::Unsigned(4)));
-    assert_eq!(names(place.path()).len(), 1);
+    assert_eq!(file_names(place.path()).len(), 1);
 }
 
 #[test]
@@ -124,7 +119,7 @@ fn kept_file_is_not_counted_twice() {
     for _ in 0..3 {
         work(options(place.path()).on_drop(OnDrop::Keep));
     }
-    assert_eq!(names(place.path()).len(), 4);
+    assert_eq!(file_names(place.path()).len(), 4);
     assert_eq!(value(&observe(place.path()), "jobs"), Some(OwnedValue::Unsigned(30)));
 }
 
@@ -137,7 +132,7 @@ fn threads_beside_each_other_lose_nothing() {
         }
     });
     assert_eq!(value(&observe(place.path()), "jobs"), Some(OwnedValue::Unsigned(1000)));
-    assert_eq!(names(place.path()).len(), 1);
+    assert_eq!(file_names(place.path()).len(), 1);
 }
 
 /// Names that another user gave count for nothing, in a directory in which both may write.
@@ -146,7 +141,7 @@ fn threads_beside_each_other_lose_nothing() {
 fn forged_ledger_of_another_user_replaces_no_sums() {
     let place = tempfile::tempdir().unwrap();
     work(options(place.path()));
-    let first = names(place.path()).remove(0);
+    let first = file_names(place.path()).remove(0);
     for generation in [999, u64::MAX - 1, u64::MAX] {
         let forged = place.path().join(first.replace("-1.mmst", &format!("-{generation}.mmst")));
         std::fs::write(&forged, "").unwrap();
@@ -161,7 +156,7 @@ fn forged_ledger_of_another_user_replaces_no_sums() {
         let mut totals = Totals::new();
         totals.update(observer.files(), None);
         assert_eq!(value(&totals, "jobs"), Some(OwnedValue::Unsigned(10 * n)));
-        assert_eq!(names(place.path()).len(), 4);
+        assert_eq!(file_names(place.path()).len(), 4);
     }
     // Where the next name is taken, the values stay in the files of those that have ended.
     let forged = place.path().join(first.replace("-1.mmst", "-4.mmst"));
@@ -184,5 +179,30 @@ fn name_of_application_has_1_to_255_bytes() {
         let started: Result<Registry, _> = options(place.path()).application(name).start();
         assert!(matches!(started, Err(Error::Application { .. })));
     }
-    assert_eq!(names(place.path()), [""; 0]);
+    assert_eq!(file_names(place.path()), [""; 0]);
+}
+
+#[test]
+#[cfg(unix)] // Windows truncates no mapped file
+fn truncated_part_is_incomplete_in_the_ledger() {
+    let place = tempfile::tempdir().unwrap();
+    let registry: Registry = options(place.path()).start().unwrap();
+    let count = |label: &str| {
+        let key = registry.add::<Counter>(label, FieldOptions::new()).unwrap();
+        registry.with(|lane: &Lane| lane.attach(key).unwrap().add(5));
+    };
+    count("first");
+    for n in 0..2_000 {
+        count(&format!("f{n}"));
+    }
+    let paths = registry.paths();
+    assert!(paths.len() > 1);
+    let last = std::fs::OpenOptions::new().write(true).open(paths.last().unwrap()).unwrap();
+    // Within the last page, so that no access fails.
+    last.set_len(last.metadata().unwrap().len() - 8).unwrap();
+    drop(registry);
+    let totals = observe(place.path());
+    assert_eq!(value(&totals, "first"), Some(OwnedValue::Unsigned(5)));
+    assert_eq!(value(&totals, "ledger.instances"), Some(OwnedValue::Unsigned(1)));
+    assert_eq!(value(&totals, "ledger.incomplete"), Some(OwnedValue::Unsigned(1)));
 }

@@ -219,7 +219,7 @@ fn lanes_without_room_are_counted_until_they_are_seen() {
     // No further file finds a directory: the path leads to a file.
     fs::rename(&directory, place.path().join("other")).unwrap();
     fs::write(&directory, "").unwrap();
-    wait_until(|| all.problem().is_some());
+    wait_until(|| all.problem().is_some_and(|problem| problem.to_string().contains("smaller")));
     let hidden: Vec<_> = (0..3).map(|_| all.lane().unwrap()).collect();
     hidden.iter().for_each(|all| all.update(1));
     assert!(all.problem().is_some());
@@ -229,6 +229,24 @@ fn lanes_without_room_are_counted_until_they_are_seen() {
     let parts = u32::try_from(headers.len()).unwrap();
     assert_eq!(headers[0], (0, parts, 0, 0), "{headers:?}");
     assert!(headers.iter().zip(0..).all(|(header, number)| header.0 == number), "{headers:?}");
+}
+
+/// Whoever moves a file away may truncate it there: the copies keep the values before.
+#[test]
+fn file_moved_and_truncated_leaves_values_of_its_copy() {
+    let place = tempfile::tempdir().unwrap();
+    let (directory, away) = (place.path().join("stats"), place.path().join("away"));
+    let all: Publisher<All> = Options::new().directory(&directory).start().unwrap();
+    let kept = all.lane().unwrap();
+    kept.update(7);
+    fs::rename(&all.paths()[0], &away).unwrap();
+    wait_until(|| all.problem().is_none() && counts(&directory, "requests", 7));
+    fs::OpenOptions::new().write(true).open(&away).unwrap().set_len(0).unwrap();
+    wait_until(|| all.problem().is_some_and(|problem| problem.to_string().contains("smaller")));
+    kept.update(1);
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert_eq!(seen(&directory)["requests"], "7");
+    assert!(headers(&directory)[0].2 > 0, "later updates are lost: {:?}", headers(&directory));
 }
 
 #[test]

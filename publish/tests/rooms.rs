@@ -227,3 +227,13 @@ fn observer_beside_many_threads_sees_values_of_the_label() {
     });
     assert!(publisher.paths().len() <= 2, "{:?}", publisher.paths());
 }
+
+#[test]
+fn rooms_of_hidden_publisher_are_used_again() {
+    let hidden: Publisher<Lane> = Options::new().hidden().start().unwrap();
+    let old = text(&hidden, "old", "1");
+    hidden.retire(old).unwrap();
+    let new = text(&hidden, "new", "2");
+    assert!(hidden.with(|lane| lane.attach(old).is_err()), "the room has a new field");
+    assert!(hidden.with(|lane| lane.attach(new).is_ok()));
+}

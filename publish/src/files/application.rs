@@ -104,14 +104,15 @@ pub(crate) fn take_in(
     ledger::sweep(directory.path(), own);
 }
 
-/// Forgets a publisher that is closed, and the ledger of its children if none of them lives.
-pub(crate) fn unregister(id: u64, directory: &Directory, instance: [u8; 16]) {
+/// Forgets a publisher that is closed. If its files are removed from `directory`, so is the ledger of
+/// its children, if none of them lives.
+pub(crate) fn unregister(id: u64, directory: Option<&Directory>, instance: [u8; 16]) {
     let mut publishers = PUBLISHERS.lock();
     let Some(at) = publishers.iter().position(|publisher| publisher.id == id) else { return };
     let children = publishers.remove(at).children;
     drop(publishers);
     let own = ledger::hex(instance);
-    if children.name == own {
+    if let Some(directory) = directory.filter(|_| children.name == own) {
         ledger::end(directory.path(), &own, instance, true);
     }
 }

@@ -8,17 +8,25 @@ use crate::error::Error;
 
 /// Minimum time between two looks for the names of all files.
 pub(super) const CHECK: Duration = Duration::from_millis(500);
+/// Time after which the time of the files is set again: stores through a mapping need not change it.
+pub(super) const TOUCH: Duration = Duration::from_secs(60);
 
 /// State of the upkeep of a publisher: the last look and the last attempt.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
     /// The last look for the names of all files.
     pub(super) checked: Option<Instant>,
+    /// Whether a thread looks for them without the lock. No other call looks meanwhile.
+    pub(super) looks: bool,
+    /// When the time of the files was set.
+    pub(super) touched: Option<Instant>,
     pub(super) pause: Pause,
     /// Why observers do not see some memory.
     pub(super) failure: Option<Error>,
     /// The thread, while it runs.
     pub(super) thread: Option<Thread>,
+    /// Why the thread did not start.
+    pub(super) no_thread: Option<Error>,
 }
 
 impl Attempts {
@@ -49,6 +57,6 @@ impl Attempts {
     }
 
     pub(super) fn is_due(&self) -> bool {
-        self.checked.is_none_or(|checked| checked.elapsed() >= CHECK)
+        !self.looks && self.checked.is_none_or(|checked| checked.elapsed() >= CHECK)
     }
 }

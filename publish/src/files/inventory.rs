@@ -186,7 +186,7 @@ impl Inventory {
             if !part.writer.has_free_lane() {
                 continue;
             }
-            if part.look() {
+            if !self.attempts.looks && part.look() {
                 self.attempts.expire();
             }
             // A truncated file gives no more lanes; the next ones are in another file.
@@ -239,7 +239,9 @@ impl Inventory {
         if self.place.is_none() {
             return;
         }
-        let lanes = |part: &Part| if part.is_seen() { 0 } else { part.writer.lane_count() };
+        // A twin shows the last values of a truncated file, but no later ones.
+        let is_shown = |part: &Part| part.is_seen() && part.is_whole();
+        let lanes = |part: &Part| if is_shown(part) { 0 } else { part.writer.lane_count() };
         let lanes = self.parts.iter().map(lanes).sum();
         let is_seen = |i: &usize| self.parts[*i].is_seen();
         let unseen = |segment: &&Segment| !segment.parts.iter().any(is_seen);

@@ -191,22 +191,21 @@ impl Files {
         }
     }
 
-    /// Takes the values of the closed images into the ledger of the application. Whether the files
-    /// may be removed.
-    fn leave_application(&self, inventory: &mut Inventory) -> bool {
-        let Inventory { parts, place, .. } = inventory;
-        let (Some(application), Some(place)) = (&self.application, place) else {
-            return true;
-        };
-        if self.is_forked() {
-            return true;
+    /// The values of the closed images, for the ledger of the application. `None` without one.
+    fn ended(&self, inventory: &mut Inventory) -> Option<(&Application, ledger::Ended)> {
+        let application = self.application.as_ref()?;
+        if inventory.place.is_none() || self.is_forked() {
+            return None;
         }
-        let Ok(directory) = place.open() else { return false };
+        let parts = &mut inventory.parts;
+        for part in parts.iter_mut() {
+            let _ = part.look();
+        }
         // Remaining handles must not change a value after it was taken in.
         parts.iter().for_each(Part::detach);
-        let images = parts.iter().filter(|part| part.is_whole()).map(Part::region);
-        let ended = ledger::of_own(self.instance, images, true);
-        application.end(directory, &self.settings, self.instance, &ended).is_ok()
+        let whole = parts.iter().all(Part::is_whole);
+        let images = parts.iter().filter_map(Part::region);
+        Some((application, ledger::of_own(self.instance, images, whole)))
     }
 
     /// Declares the fields that an earlier run added after its start, and ends its files.
@@ -467,15 +466,24 @@ impl Files {
             // A forked child has a private copy of the image and no right to the file.
             inventory.parts.iter_mut().flat_map(Part::writers).for_each(Writer::close);
         }
-        let counted = !crashed && self.leave_application(&mut inventory);
-        let remove = counted && self.settings.on_drop == OnDrop::Remove;
-        inventory.parts.iter_mut().for_each(|part| part.close(remove));
-        if let Some(place) = inventory.place.as_mut().filter(|_| remove && !self.is_forked())
-            && let Ok(directory) = place.open()
-        {
-            application::unregister(self.id, directory, self.instance);
-        }
+        let ended = if crashed { None } else { self.ended(&mut inventory) };
+        let mut place = inventory.place.take();
         drop(inventory);
+
+        // Without the lock: it takes long if other processes take instances in at the same time.
+        let removes = !crashed && self.settings.on_drop == OnDrop::Remove;
+        let opens = !self.is_forked() && (removes || ended.is_some());
+        let directory = place.as_mut().filter(|_| opens).and_then(|place| place.open().ok());
+        let counted = ended.is_none_or(|(application, ended)| {
+            directory.is_some_and(|directory| {
+                application.end(directory, &self.settings, self.instance, &ended).is_ok()
+            })
+        });
+        let remove = removes && counted;
+        self.inventory.lock().parts.iter_mut().for_each(|part| part.close(remove));
+        if !self.is_forked() {
+            application::unregister(self.id, directory.filter(|_| remove), self.instance);
+        }
         watch::end(self);
     }
 }
@@ -484,6 +492,9 @@ impl LaneOwner for Files {
     fn hand_back(&self, part: usize, lane: u32) {
         if self.shares_memory() {
             return; // The lane is the parent's.
+        }
+        if self.refuse_reentry().is_err() {
+            return; // A call from within the library: the lane stays owned.
         }
         self.inventory.lock().hand_back(part, lane);
     }

@@ -24,7 +24,7 @@ pub(crate) struct Part {
     /// Number of the image in its instance, if it had a name at any time.
     pub(crate) number: Option<u32>,
     /// The file that the memory belongs to; none for private memory.
-    file: Option<OwnedFile>,
+    file: Option<Arc<OwnedFile>>,
     standing: Standing,
     twin: Option<Twin>,
 }
@@ -32,8 +32,44 @@ pub(crate) struct Part {
 /// An image that observers see in place of a part's memory.
 struct Twin {
     writer: Writer<Arc<Mapping>>,
-    file: OwnedFile,
+    file: Arc<OwnedFile>,
     mirror: Mirror,
+}
+
+/// The files of a part, which can be asked without the lock of the publisher: a file system may not
+/// answer.
+pub(crate) struct PartFiles {
+    memory: Option<Arc<OwnedFile>>,
+    twin: Option<Arc<OwnedFile>>,
+}
+
+/// The answers for the files of a part.
+pub(crate) struct Standings {
+    memory: Option<(Arc<OwnedFile>, Standing)>,
+    twin: Option<(Arc<OwnedFile>, Standing)>,
+}
+
+impl PartFiles {
+    /// Looks whether observers find them.
+    pub(crate) fn look(self) -> Standings {
+        let look = |file: Arc<OwnedFile>| {
+            let standing = file.standing();
+            (file, standing)
+        };
+        Standings { memory: self.memory.map(look), twin: self.twin.map(look) }
+    }
+}
+
+impl Standings {
+    /// Sets the time of the files that observers find.
+    pub(crate) fn touch(&self) {
+        for (file, standing) in self.memory.iter().chain(&self.twin) {
+            if *standing == Standing::Published {
+                // Without it, the program seems to have died earlier.
+                let _ = file.touch();
+            }
+        }
+    }
 }
 
 impl Part {
@@ -44,7 +80,7 @@ impl Part {
         mapping: Arc<Mapping>,
         published: Option<(u32, OwnedFile)>,
     ) -> Self {
-        let (number, file) = published.unzip();
+        let (number, file) = published.map(|(number, file)| (number, Arc::new(file))).unzip();
         let standing = Standing::Published;
         Self { segment, writer, mapping, number, file, standing, twin: None }
     }
@@ -59,6 +95,11 @@ impl Part {
         self.is_published() || self.twin.is_some()
     }
 
+    /// Whether observers see a copy of the memory.
+    pub(crate) fn has_twin(&self) -> bool {
+        self.twin.is_some()
+    }
+
     /// Whether the memory has all its bytes.
     pub(crate) fn is_whole(&self) -> bool {
         self.standing != Standing::Truncated && !self.mapping.is_damaged()
@@ -71,8 +112,8 @@ impl Part {
 
     /// The file that observers see.
     pub(crate) fn seen_file(&self) -> Option<&OwnedFile> {
-        let file = self.file.as_ref().filter(|_| self.standing == Standing::Published);
-        file.or(self.twin.as_ref().map(|twin| &twin.file))
+        let file = self.file.as_deref().filter(|_| self.standing == Standing::Published);
+        file.or(self.twin.as_ref().map(|twin| &*twin.file))
     }
 
     /// The writer of the image that observers see.
@@ -89,9 +130,10 @@ impl Part {
         [&mut self.writer].into_iter().chain(self.twin.as_mut().map(|twin| &mut twin.writer))
     }
 
-    /// The image that observers see or, if they see none, the memory.
-    pub(crate) fn region(&self) -> &Region<Arc<Mapping>> {
-        self.twin.as_ref().map_or(&self.writer, |twin| &twin.writer).region()
+    /// The image that observers see or, if they see none, the memory; `None` if its bytes are lost.
+    pub(crate) fn region(&self) -> Option<&Region<Arc<Mapping>>> {
+        let memory = Some(&self.writer).filter(|_| self.is_whole());
+        Some(self.twin.as_ref().map(|twin| &twin.writer).or(memory)?.region())
     }
 
     /// Remaining handles do not change the files any more.
@@ -103,24 +145,51 @@ impl Part {
         }
     }
 
+    /// Its files.
+    pub(crate) fn files(&self) -> PartFiles {
+        let twin = self.twin.as_ref().map(|twin| Arc::clone(&twin.file));
+        PartFiles { memory: self.file.clone(), twin }
+    }
+
     /// Looks whether observers still find the files. Returns whether they no longer find one.
     pub(crate) fn look(&mut self) -> bool {
+        self.note(&self.files().look())
+    }
+
+    /// Takes the answers for its files over. Returns whether observers no longer find one.
+    pub(crate) fn note(&mut self, found: &Standings) -> bool {
         let seen = self.is_seen();
         if self.mapping.is_damaged() {
             self.standing = Standing::Truncated;
         }
-        // A file in whose place there is a twin is never published again.
-        if let (Some(file), None) = (&self.file, &self.twin)
+        // It may have other files by now. A file in whose place there is a twin is never published
+        // again, but truncated it may be.
+        if let (Some(file), Some((asked, standing))) = (&self.file, &found.memory)
+            && Arc::ptr_eq(file, asked)
             && self.standing != Standing::Truncated
+            && (self.twin.is_none() || *standing == Standing::Truncated)
         {
-            self.standing = file.standing();
+            self.standing = *standing;
         }
-        let lost = |twin: &mut Twin| twin.file.standing() != Standing::Published;
+        let lost = |twin: &mut Twin| {
+            let found = found.twin.as_ref().filter(|(asked, _)| Arc::ptr_eq(&twin.file, asked));
+            found.is_some_and(|(_, standing)| *standing != Standing::Published)
+        };
         if let Some(twin) = self.twin.take_if(lost) {
             // Fails if the name is gone already.
             let _ = twin.file.remove();
         }
         seen && !self.is_seen()
+    }
+
+    /// Looks whether the memory has all its bytes, before it is copied.
+    pub(crate) fn look_for_truncation(&mut self) {
+        let standing = |file: &Arc<OwnedFile>| file.standing();
+        if self.mapping.is_damaged()
+            || self.file.as_ref().map(standing) == Some(Standing::Truncated)
+        {
+            self.standing = Standing::Truncated;
+        }
     }
 
     /// Whether the program closed the descriptors of the file.
@@ -146,9 +215,29 @@ impl Part {
         earlier: &EarlierRun,
     ) -> Result<(), Error> {
         let is_fixed = place.is_fixed();
-        let mut publish = |name| {
+        let mut publish = |name| -> Result<(), Error> {
             let name = name::part_name(place.name(), name)?;
-            self.publish_twin_as(&name, place, access, (number, images), mirrored, earlier)
+            let size = u32::try_from(self.mapping.len()).unwrap_or(u32::MAX);
+            let new = place.create(&name, size, access)?;
+            let mut writer =
+                self.writer.twin(Arc::clone(new.mapping()), number).map_err(Error::image)?;
+            let mut mirror = Mirror::new();
+            copy(&mut mirror, &self.writer, &mut writer, mirrored);
+            if number == 0 {
+                writer.set_parts(images.max(1));
+            }
+            writer.go_live();
+            // A file without a lock still has its name.
+            let unlocked = self.file.as_deref().filter(|_| self.is_unlocked());
+            let unlocked = unlocked.filter(|old| old.path() == new.path());
+            let file = match earlier.file(new.path()).or(unlocked) {
+                Some(old) => {
+                    new.publish_over(old).or_else(|unpublished| publish(unpublished.file))?
+                }
+                None => publish(new)?,
+            };
+            self.twin = Some(Twin { writer, file: Arc::new(file), mirror });
+            Ok(())
         };
         match publish(number) {
             Err(Error::System(error)) if *error.kind() == ErrorKind::AlreadyExists && !is_fixed => {
@@ -158,39 +247,16 @@ impl Part {
         }
     }
 
-    fn publish_twin_as(
-        &mut self,
-        name: &str,
-        place: &mut Place,
-        access: Access,
-        (number, images): (u32, u32),
-        mirrored: Option<FieldId>,
-        earlier: &EarlierRun,
-    ) -> Result<(), Error> {
-        let size = u32::try_from(self.mapping.len()).unwrap_or(u32::MAX);
-        let new = place.create(name, size, access)?;
-        let mut writer =
-            self.writer.twin(Arc::clone(new.mapping()), number).map_err(Error::image)?;
-        let mut mirror = Mirror::new();
-        copy(&mut mirror, &self.writer, &mut writer, mirrored);
-        if number == 0 {
-            writer.set_parts(images.max(1));
-        }
-        writer.go_live();
-        // A file without a lock still has its name.
-        let unlocked = self.file.as_ref().filter(|_| self.is_unlocked());
-        let unlocked = unlocked.filter(|old| old.path() == new.path());
-        let file = match earlier.file(new.path()).or(unlocked) {
-            Some(old) => new.publish_over(old).or_else(|unpublished| publish(unpublished.file))?,
-            None => publish(new)?,
-        };
-        self.twin = Some(Twin { writer, file, mirror });
-        Ok(())
-    }
-
     /// Brings the twin up to date. If no lane is owned any more, the twin becomes the memory.
     pub(crate) fn copy(&mut self, mirrored: Option<FieldId>) {
-        let Some(twin) = &mut self.twin else { return };
+        if self.twin.is_none() {
+            return;
+        }
+        // The zeros of a truncated file must not replace values.
+        self.look_for_truncation();
+        let (Some(twin), true) = (&mut self.twin, self.standing != Standing::Truncated) else {
+            return;
+        };
         copy(&mut twin.mirror, &self.writer, &mut twin.writer, mirrored);
         if self.writer.owned_lanes().next().is_none()
             && let Some(Twin { writer, file, .. }) = self.twin.take()
@@ -208,10 +274,8 @@ impl Part {
             self.detach();
         }
         for file in self.file.take().into_iter().chain(self.twin.take().map(|twin| twin.file)) {
-            if remove {
-                // An error means that the file was removed or replaced already.
-                drop(file.remove());
-            }
+            // An error means that the file was removed or replaced already, or is the parent's.
+            drop(if remove { file.remove() } else { file.touch() });
         }
     }
 }

@@ -86,10 +86,9 @@ impl Place {
         self.stale = true;
     }
 
-    /// The open descriptor is not of the directory any more: the program closed it.
+    /// The next file is made in a directory that is opened anew: the program closed the descriptor.
     pub(crate) fn forget_directory(&mut self) {
-        // The number may be that of a file of the program now, which must not be closed.
-        std::mem::forget(self.directory.take());
+        self.directory = None;
     }
 
     /// The directory; it is made if there is none. The first time, it is swept.

@@ -19,7 +19,7 @@ pub(crate) struct Room {
     pub(super) handles: u32,
     /// Lanes that may have a value of it that their owners have to take away.
     pub(super) values: u32,
-    /// Whether it is among the free ones of [`Rooms`], and may be given away.
+    /// Whether it is among the free ones of [`Rooms`], once. It may have handles again.
     pub(super) free: bool,
 }
 
@@ -69,7 +69,7 @@ type Free = BTreeMap<u32, Vec<(u32, FieldId)>>;
 /// The rooms of all segments.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
-    /// Perhaps with some that are not free any more.
+    /// Perhaps with some that have handles again.
     free: HashMap<Shape, Free>,
     /// Retired fields of which a lane may have a value, by part and lane.
     pub(super) values: HashMap<(usize, u32), Vec<Address>>,
@@ -85,6 +85,11 @@ impl Rooms {
             free.remove(&heap);
         }
         room.map(|room| (heap, room))
+    }
+
+    #[cfg(test)]
+    pub(super) fn free_count(&self) -> usize {
+        self.free.values().flat_map(BTreeMap::values).map(Vec::len).sum()
     }
 
     pub(super) fn put(&mut self, shape: Shape, heap: u32, room: (u32, FieldId)) {

@@ -40,7 +40,7 @@ impl Scratch {
             .map_err(Error::image)?;
         fields.write(&mut writer).map_err(Error::image)?;
         writer.go_live();
-        let (_, _, keep) = ClaimedLane::new(Arc::new(Nobody), 0, 0, mapping, None).into_shared();
+        let (_, _, keep) = ClaimedLane::new(Arc::new(Unowned), 0, 0, mapping, None).into_shared();
         Ok(Self { keep, families: families.to_vec(), calls: AtomicU64::new(0) })
     }
 
@@ -75,9 +75,9 @@ impl Scratch {
 
 /// The owner of a lane that is never handed back.
 #[derive(Debug)]
-struct Nobody;
+struct Unowned;
 
-impl LaneOwner for Nobody {
+impl LaneOwner for Unowned {
     fn hand_back(&self, _part: usize, _lane: u32) {}
 
     fn begin_use(&self, _address: Address, _part: usize, _lane: u32) -> Result<bool, Error> {

@@ -6,7 +6,7 @@ use mmstats_core as core;
 use mmstats_core::{Guarded, Region};
 
 use crate::backend::Mapping;
-use crate::claim::{Claim, ClaimedLane, SharedKeep};
+use crate::claim::{Claim, ClaimedLane, Keep};
 use crate::error::Error;
 use crate::sync::Mutex;
 
@@ -28,7 +28,7 @@ struct Entry {
     index: u32,
     keep: Weak<Guarded<Arc<Mapping>, Claim>>,
     /// The lane until [`SharedLanes::release`], for values that stay while no thread has a handle.
-    kept: Option<SharedKeep>,
+    kept: Option<Keep>,
 }
 
 impl SharedLanes {
@@ -97,13 +97,13 @@ impl Entry {
 /// A lane that no thread owns. Any thread may write it, one at a time for each field.
 #[derive(Debug)]
 pub(crate) struct SharedLane {
-    keep: SharedKeep,
+    keep: Keep,
     index: u32,
 }
 
 impl SharedLane {
     /// The lane for this thread, which it does not leave.
-    pub(crate) fn open(&self) -> Result<core::Lane<SharedKeep>, Error> {
+    pub(crate) fn open(&self) -> Result<core::Lane<Keep>, Error> {
         let region = Region::new(Arc::clone(&self.keep)).map_err(Error::image)?;
         Ok(core::Lane::new(region, self.index))
     }

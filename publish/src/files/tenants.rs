@@ -27,13 +27,16 @@ impl Inventory {
             let Self { segments, parts, rooms, names, .. } = self;
             let Some(segment) = segments.get_mut(number as usize) else { continue };
             // The copies of memory that observers do not see may be behind.
-            if !segment.parts.iter().all(|part| parts[*part].is_published()) {
+            let is_copied = |part: &Part| part.has_twin() || !part.is_whole();
+            if segment.parts.iter().any(|part| is_copied(&parts[*part])) {
                 rooms.put(shape, heap, (number, first));
                 return Ok(None);
             }
-            // A handle was attached to the retired field meanwhile.
-            let is_free = |entry: &Entry| entry.room.as_ref().is_some_and(|room| room.free);
-            if !segment.entry(first).is_some_and(is_free) {
+            let room = segment.entry_mut(first).and_then(|entry| entry.room.as_mut());
+            let Some(room) = room else { continue };
+            room.free = false;
+            // A handle was attached to the retired field meanwhile. Its end makes the room free again.
+            if (room.handles, room.values) != (0, 0) {
                 continue;
             }
             let count = declaration.count();
@@ -129,6 +132,9 @@ impl Files {
         part: usize,
         lane: u32,
     ) -> Result<bool, Error> {
+        if self.shares_memory() {
+            return Ok(false); // The rooms are the parent's.
+        }
         self.refuse_reentry()?;
         let mut inventory = self.inventory.lock();
         if inventory.closed || self.is_forked() {
@@ -141,14 +147,13 @@ impl Files {
             return Err(Error::no_such_field(address.id.index() as usize, count as usize));
         };
         room.handles += 1;
-        room.free = false;
         Ok(true)
     }
 
     /// The last clone of a handle was dropped, by the owner of its lane.
     pub(super) fn uncount_use(&self, address: Address, part: usize, lane: u32) {
-        if self.refuse_reentry().is_err() {
-            return; // A call from within the library: the room stays taken.
+        if self.shares_memory() || self.refuse_reentry().is_err() {
+            return; // The parent's, or a call from within the library: the room stays taken.
         }
         let mut inventory = self.inventory.lock();
         if inventory.closed || self.is_forked() {
@@ -164,5 +169,42 @@ impl Files {
             inventory.free_if_unused(address);
         }
         inventory.settle(part, lane);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claim::LaneOwner;
+    use crate::files::settings::{Fallback, Settings};
+    use crate::handles::Counter;
+    use crate::schema::Schema;
+    use crate::schema::declaration::Field;
+    use crate::schema::options::AnyOptions;
+
+    #[test]
+    fn retired_field_with_many_handles_is_free_once() {
+        let settings = Settings { hidden: true, ..Settings::default() };
+        let files = Files::open(settings, Schema::default()).unwrap();
+        let add = |label: &str| {
+            let declaration = Counter::declaration(label.to_owned(), AnyOptions::default());
+            files.add_passing(declaration).unwrap()
+        };
+        let old = add("old");
+        files.retire(old).unwrap();
+        let _lane = files.claim(old.segment as usize, Fallback::Always).unwrap();
+        for _ in 0..100 {
+            assert!(files.begin_use(old, 0, 0).unwrap());
+            files.end_use(old, 0, 0);
+        }
+        assert_eq!(files.inventory.lock().rooms.free_count(), 1);
+        // A room with a handle is not given away, and is free again after it.
+        assert!(files.begin_use(old, 0, 0).unwrap());
+        let second = add("second");
+        assert!((second.segment, second.id) != (old.segment, old.id));
+        files.end_use(old, 0, 0);
+        let third = add("third");
+        assert_eq!((third.segment, third.id), (old.segment, old.id));
+        assert_eq!(files.inventory.lock().rooms.free_count(), 0);
     }
 }

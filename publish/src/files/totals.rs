@@ -167,24 +167,29 @@ impl Total {
         }
     }
 
-    /// Reduces a number that a scalar of type `ty` below 64 bits cannot hold to the largest one
-    /// that it can; whether there was none. Wider ones wrap, as in a lane.
+    /// Reduces what a field of type `ty` cannot hold to the largest number that it can, and infinite
+    /// sums to the largest finite one; whether nothing was reduced.
     pub(crate) fn fit(&mut self, ty: DataType) -> bool {
-        let Self::Numbers(_, numbers) = self else { return true };
-        let bits = 8 * ty.size();
-        let mut fits = true;
-        for number in numbers.iter_mut().filter(|_| bits < 64) {
-            let most = match number {
-                Number::Unsigned(_) => Number::Unsigned((1 << bits) - 1),
-                Number::Signed(_) => Number::Signed((1 << (bits - 1)) - 1),
-                Number::Float(_) => continue,
-            };
-            let mut fitting = *number;
-            fitting.merge(Aggregation::Min, most);
-            fits &= fitting == *number;
-            *number = fitting;
+        match self {
+            Self::Numbers(_, numbers) => {
+                let fits = numbers.iter_mut().map(|number| fit_number(number, ty));
+                fits.fold(true, |all, fits| all & fits)
+            }
+            // Written as the largest: see `TimerValue::to_elements`.
+            Self::Timer(all) => {
+                let value = all.value();
+                value.count.max(value.sum) <= u64::MAX.into()
+            }
+            Self::Histogram(all, _) => {
+                let mut sum = all.sum();
+                let integer =
+                    if matches!(sum, Number::Signed(_)) { DataType::I64 } else { DataType::U64 };
+                let fits = fit_number(&mut sum, integer) && u64::try_from(all.count()).is_ok();
+                *all = HistogramSummary::new(all.count().min(u64::MAX.into()), sum, all.range());
+                fits
+            }
+            Self::Events(_) => true,
         }
-        fits
     }
 
     /// Arguments of [`Writer::restore`](mmstats_core::Writer::restore), in this order: units of a
@@ -204,13 +209,26 @@ impl Total {
             Self::Timer(all) => vec![(all.value().to_elements().to_vec(), &[])],
             Self::Histogram(all, elements) => {
                 let (min, max) = all.range().map_or((0, 0), |(a, b)| (a.to_bits(), b.to_bits()));
-                #[allow(clippy::cast_possible_truncation)] // Wraps, as in a lane.
-                let count = all.count() as u64;
+                let count = u64::try_from(all.count()).unwrap_or(u64::MAX);
                 vec![(vec![count, 0, all.sum().to_bits(), min, max], elements)]
             }
             Self::Events(slots) => slots.iter().map(|slot| (slot.clone(), &[][..])).collect(),
         }
     }
+}
+
+/// Reduces a number to what a scalar can hold; whether it was not changed.
+fn fit_number(number: &mut Number, ty: DataType) -> bool {
+    let bits = 8 * ty.size();
+    let fitting = match *number {
+        Number::Unsigned(n) => Number::Unsigned(n.min((1 << bits) - 1)),
+        Number::Signed(n) => Number::Signed(n.clamp(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)),
+        Number::Float(x) => {
+            let most = if ty == DataType::F32 { f32::MAX.into() } else { f64::MAX };
+            Number::Float(x.clamp(-most, most))
+        }
+    };
+    std::mem::replace(number, fitting) == fitting
 }
 
 /// The value of a lane; `None` if it has none.
@@ -219,5 +237,35 @@ fn found<T>(verdict: Verdict<T>) -> Result<Option<T>, Unreadable> {
         Verdict::Consistent(value) => Ok(Some(value)),
         Verdict::Absent | Verdict::Retired => Ok(None),
         _ => Err(Unreadable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fit_reduces_sums_beyond_their_type() {
+        let fit = |number, ty| {
+            let mut total = Total::Numbers(Aggregation::Sum, vec![number]);
+            let fits = total.fit(ty);
+            let Total::Numbers(_, numbers) = total else { panic!() };
+            (numbers[0], fits)
+        };
+        let (most, least) = (u128::from(u64::MAX), i128::from(i64::MIN));
+        let unsigned = |n, ty| fit(Number::Unsigned(n), ty);
+        assert_eq!(unsigned(most, DataType::U64), (Number::Unsigned(most), true));
+        assert_eq!(unsigned(most + 1, DataType::U64), (Number::Unsigned(most), false));
+        assert_eq!(unsigned(1 << 32, DataType::U32).0, Number::Unsigned((1 << 32) - 1));
+        assert_eq!(fit(Number::Signed(least), DataType::I64), (Number::Signed(least), true));
+        assert_eq!(fit(Number::Signed(least - 1), DataType::I64), (Number::Signed(least), false));
+        let (largest, infinite) = (Number::Float(f64::MAX), Number::Float(f64::INFINITY));
+        assert_eq!(fit(infinite, DataType::F64), (largest, false));
+        assert_eq!(fit(largest, DataType::F64), (largest, true));
+
+        let mut timer = TimerSum::from(TimerValue::from_elements([1, u64::MAX, 1, 1, 1]));
+        assert!(Total::Timer(timer).fit(DataType::U64));
+        timer.add(TimerValue::from_elements([1, 1, 1, 1, 1]));
+        assert!(!Total::Timer(timer).fit(DataType::U64));
     }
 }

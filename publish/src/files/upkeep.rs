@@ -3,16 +3,18 @@
 //! It runs where a publisher takes its lock anyway (a lane is claimed, a field is added,
 //! [`Publisher::problem`](crate::Publisher::problem)), once a second in the thread of [`super::watch`]
 //! and, while observers do not see the memory of a lane, in a thread of its own. No update waits for
-//! it.
+//! it. While the thread of the watch looks for the names, no other call does, so a file system that
+//! does not answer stops that thread; where files are published again, and where a call finds out
+//! first, the lock is held.
 
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 use super::Files;
-use super::attempts::CHECK;
+use super::attempts::{CHECK, TOUCH};
 use super::family::Pause;
 use super::inventory::Inventory;
-use super::part::Part;
+use super::part::{Part, PartFiles, Standings};
 use super::watch::Watched;
 use crate::error::Error;
 
@@ -27,19 +29,23 @@ impl Files {
     /// Looks whether observers still find all files, at a bounded rate, and publishes what they do not
     /// see.
     pub(crate) fn keep_up(&self, inventory: &mut Inventory) {
-        if inventory.closed || inventory.place.is_none() || self.is_forked() {
+        if !self.is_kept_up(inventory) {
             return;
         }
         if inventory.attempts.is_due() {
             inventory.attempts.checked = Some(Instant::now());
-            let mut lost = false;
-            for part in &mut inventory.parts {
-                lost |= part.look();
-            }
-            if lost {
-                inventory.attempts.pause = Pause::NONE;
-            }
+            let found: Vec<_> = inventory.parts.iter().map(|part| part.files().look()).collect();
+            inventory.note(&found);
         }
+        self.publish_lost(inventory);
+    }
+
+    fn is_kept_up(&self, inventory: &Inventory) -> bool {
+        !inventory.closed && inventory.place.is_some() && !self.is_forked()
+    }
+
+    /// Publishes what observers do not see, after a look.
+    fn publish_lost(&self, inventory: &mut Inventory) {
         let unseen = |part: &Part| part.is_whole() && !part.is_seen();
         if inventory.parts.iter().any(unseen) && !inventory.attempts.pause.lasts() {
             if let Err(error) = self.publish_unseen(inventory) {
@@ -50,7 +56,9 @@ impl Files {
         if !inventory.parts.iter().any(unseen) {
             inventory.attempts.failure = None;
         }
-        if inventory.attempts.thread.is_none() && inventory.parts.iter().any(Part::needs_copies) {
+        if !inventory.parts.iter().any(Part::needs_copies) {
+            inventory.attempts.no_thread = None;
+        } else if inventory.attempts.thread.is_none() {
             self.start_thread(inventory);
         }
     }
@@ -60,6 +68,7 @@ impl Files {
         let Inventory { parts, segments, place, images, replaced, .. } = inventory;
         let Some(place) = place else { return Ok(()) };
         place.set_stale();
+        parts.iter_mut().for_each(Part::look_for_truncation);
         if parts.iter().any(|part| part.is_unlocked() && !part.is_seen()) {
             place.forget_directory();
         }
@@ -87,8 +96,14 @@ impl Files {
             return;
         }
         let Inventory { parts, segments, .. } = inventory;
+        let mut is_lost = false;
         for part in parts {
+            let was_whole = part.is_whole();
             part.copy(segments[part.segment].lane_fields.map(|fields| fields.mirrored));
+            is_lost |= was_whole && !part.is_whole();
+        }
+        if is_lost {
+            inventory.tell();
         }
     }
 
@@ -97,8 +112,12 @@ impl Files {
         let Some(files) = self.this.get().cloned() else { return };
         let work = Box::new(move || run(&files));
         match crate::backend::thread::spawn("mmstats-mirror", work) {
-            Ok(started) => inventory.attempts.thread = Some(started.thread().clone()),
-            Err(error) => drop(inventory.reported.get_or_insert(Error::Thread(error.kind()))),
+            Ok(started) => {
+                inventory.attempts.thread = Some(started.thread().clone());
+                inventory.attempts.no_thread = None;
+            }
+            // Tried again by the next call.
+            Err(error) => inventory.attempts.no_thread = Some(Error::Thread(error.kind())),
         }
     }
 
@@ -137,19 +156,66 @@ impl Files {
             let loss = || part.loss();
             inventory.attempts.failure.clone().filter(|_| part.is_whole()).or_else(loss)
         });
-        reason.or_else(|| inventory.reported.clone())
+        let no_thread = || inventory.attempts.no_thread.clone();
+        reason.or_else(no_thread).or_else(|| inventory.reported.clone())
     }
 }
 
 impl Watched for Files {
     fn look_after(&self, period: Duration) {
-        if self.is_forked() {
-            return;
+        let Some((files, touches)) = self.begin_look(period) else { return };
+        // Without the lock: a file system that does not answer keeps this thread, and no other one.
+        let found: Vec<_> = files.into_iter().map(PartFiles::look).collect();
+        if touches {
+            found.iter().for_each(Standings::touch);
         }
         let mut inventory = self.inventory.lock();
-        let checked = inventory.attempts.checked;
-        if checked.is_none_or(|checked| checked.elapsed() >= period) {
-            self.keep_up(&mut inventory);
+        inventory.attempts.looks = false;
+        if self.is_kept_up(&inventory) {
+            inventory.note(&found);
+            self.publish_lost(&mut inventory);
+        }
+    }
+}
+
+impl Files {
+    /// The files to look for, and whether their time has to be set; `None` if neither is due.
+    fn begin_look(&self, period: Duration) -> Option<(Vec<PartFiles>, bool)> {
+        let now = Instant::now();
+        let is_past = |since: Instant, time| now.saturating_duration_since(since) >= time;
+        let mut inventory = self.inventory.lock();
+        let is_kept_up = self.is_kept_up(&inventory);
+        let Inventory { attempts, parts, .. } = &mut *inventory;
+        if !is_kept_up || attempts.looks {
+            return None;
+        }
+        // The first time, the file was just created.
+        let touches = is_past(*attempts.touched.get_or_insert(now), TOUCH);
+        if !touches && attempts.checked.is_some_and(|checked| !is_past(checked, period)) {
+            return None;
+        }
+        if touches {
+            attempts.touched = Some(now);
+        }
+        (attempts.looks, attempts.checked) = (true, Some(now));
+        Some((parts.iter().map(Part::files).collect(), touches))
+    }
+}
+
+impl Inventory {
+    /// Takes the answers for the files of all parts over.
+    fn note(&mut self, found: &[Standings]) {
+        let shown = |part: &Part| (part.is_seen(), part.is_whole());
+        let before: Vec<_> = self.parts.iter().map(shown).collect();
+        let mut lost = false;
+        for (part, found) in self.parts.iter_mut().zip(found) {
+            lost |= part.note(found);
+        }
+        if lost {
+            self.attempts.pause = Pause::NONE;
+        }
+        if !before.into_iter().eq(self.parts.iter().map(shown)) {
+            self.tell();
         }
     }
 }
@@ -158,5 +224,57 @@ fn run(files: &Weak<Files>) {
     // The publisher can end meanwhile.
     while let Some(pause) = files.upgrade().and_then(|files| files.turn()) {
         std::thread::park_timeout(pause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::files::settings::{OnDrop, Settings};
+    use crate::schema::Schema;
+
+    /// Stores through a mapping do not change the time of a file in memory.
+    #[test]
+    fn time_of_files_is_set_each_minute_and_at_close() {
+        let place = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            directory: Some(place.path().to_owned()),
+            on_drop: OnDrop::Keep,
+            watched: false,
+            ..Settings::default()
+        };
+        let files = Files::open(settings, Schema::default()).unwrap();
+        let path = files.paths().remove(0);
+        let age = || std::fs::metadata(&path).unwrap().modified().unwrap().elapsed().unwrap();
+        let set_back = || {
+            let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+            file.set_modified(SystemTime::now() - TOUCH * 10).unwrap();
+        };
+        set_back();
+        files.look_after(Duration::ZERO);
+        assert!(age() >= TOUCH, "not each time");
+        let begin = Instant::now().checked_sub(TOUCH).unwrap();
+        files.inventory.lock().attempts.touched = Some(begin);
+        files.look_after(Duration::from_secs(1));
+        assert!(age() < TOUCH);
+        set_back();
+        files.close(false);
+        assert!(age() < TOUCH);
+    }
+
+    /// While one thread waits for the file system, no other one does.
+    #[test]
+    fn look_of_one_thread_keeps_others_from_looking() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Some(place.path().to_owned());
+        let settings = Settings { directory, watched: false, ..Settings::default() };
+        let files = Files::open(settings, Schema::default()).unwrap();
+        let looked = files.begin_look(Duration::ZERO).unwrap();
+        assert!(files.begin_look(Duration::ZERO).is_none());
+        assert!(!files.inventory.lock().attempts.is_due());
+        drop(looked);
+        files.close(false);
     }
 }

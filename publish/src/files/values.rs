@@ -19,12 +19,12 @@ pub(super) struct Signature {
 }
 
 impl Signature {
-    /// Of a field that goes on with the bytes of its value.
+    /// The signature of a field whose value continues byte by byte.
     pub(super) fn new<S: Source + ?Sized>(source: &S, field: &Field) -> Self {
         Self::with(source, field, field.properties().value_properties())
     }
 
-    /// Of a field whose values are combined with those of other programs.
+    /// The signature of a field whose values are combined with those of other programs.
     pub(super) fn combined<S: Source + ?Sized>(source: &S, field: &Field) -> Self {
         Self::with(source, field, field.properties().combined_properties())
     }

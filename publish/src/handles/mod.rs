@@ -46,7 +46,7 @@ pub type Flag = Gauge<bool>;
 /// crate: threads that do it at a high rate wait for each other. See
 /// [`Publisher::shared`](crate::Publisher::shared).
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-pub type SharedGauge<T> = core::SharedGauge<T, crate::claim::SharedKeep>;
+pub type SharedGauge<T> = core::SharedGauge<T, crate::claim::Keep>;
 /// UTF-8 text of at most `N` bytes. `set` cuts a longer one at a character boundary and returns
 /// `false`.
 pub type Text<const N: usize> = core::Text<N, Keep>;

@@ -69,7 +69,7 @@ impl Options {
     ///
     /// A process that has rights which its caller lacks (set-user-id, set-group-id, capabilities of
     /// its file) ignores the whole environment, also the variables for directories of the system;
-    /// [`Publisher::problem`] names a variable that is set.
+    /// [`Publisher::problem`] names the first `MMSTATS_*` that is set.
     #[must_use]
     pub fn from_env() -> Self {
         let (settings, mistake) = environment::settings();
@@ -167,7 +167,8 @@ impl Options {
     /// time in the future, before a clock was set back. The start removes the others of this user;
     /// `None` keeps all.
     ///
-    /// It looks at files for 0.1 s at most; what it does not reach is left to the next start.
+    /// It looks at files for 0.1 s at most, and as long again after it took ended programs of
+    /// applications in; what it does not reach is left to the next start.
     #[must_use]
     pub fn post_mortems(mut self, keep: Option<usize>) -> Self {
         self.settings.post_mortems = keep;
@@ -243,8 +244,9 @@ impl Options {
 
     /// Starts no thread that looks for the files. By default the first publisher of a process that
     /// has files starts one, `mmstats-watch`, for all of them. It takes no signals, looks for their
-    /// names once a second (three system calls a file), and ends with the last publisher. So a program
-    /// that only updates handles publishes again when its files were removed, or their directory.
+    /// names once a second (a few system calls a file), sets the time of their last change once a minute,
+    /// and ends within a second of the last publisher. So a program that only updates handles publishes
+    /// again when its files were removed, or their directory.
     ///
     /// For programs that must have one thread: those that `fork` and do more than `exec` in the
     /// child, enter a user namespace, or are forbidden to start threads. Without the thread lost files

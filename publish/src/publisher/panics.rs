@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use mmstats_core as core;
 use mmstats_core::FieldId;
 
-use crate::claim::SharedKeep;
+use crate::claim::Keep;
 use crate::error::Error;
 use crate::files::Files;
 use crate::files::shared::SharedLane;
@@ -17,7 +17,7 @@ use crate::schema::options::FieldOptions;
 
 /// Maximum length of a line in bytes: enough for location and message of most panics.
 const LINE: usize = 240;
-type Events = core::Events<LINE, SharedKeep>;
+type Events = core::Events<LINE, Keep>;
 
 /// The field of the panics, for as long as the publisher lives.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mmstats_core as core;
 
-use crate::claim::{Keep, SharedKeep, use_field};
+use crate::claim::{Keep, use_field};
 use crate::error::Error;
 use crate::files::Files;
 use crate::files::family::FamilyFields;
@@ -54,7 +54,7 @@ impl Lanes {
     }
 
     /// The lane of `segment` that all threads share.
-    pub(crate) fn shared(&self, segment: usize) -> Result<core::Lane<SharedKeep>, Error> {
+    pub(crate) fn shared(&self, segment: usize) -> Result<core::Lane<Keep>, Error> {
         match self {
             Self::Thread(lanes) => lanes.files.lasting_shared_lane(segment)?.open(),
             Self::Scratch(scratch) => scratch.lane(),
