@@ -98,7 +98,8 @@ mod tests {
         assert_eq!(words(&[bytes.clone(), bytes.clone()]), ["", "#2"]);
         assert_eq!(words(&vec![bytes.clone(); 3]), ["", "#2", "#3"]);
         let pairs = [bytes.clone(), seconds.clone(), bytes.clone(), seconds, bytes.clone()];
-        let numbered = ["bytes", "seconds", "bytes,#2", "seconds,#2", "bytes,#3"];
+        let numbered =
+            ["bytes,u64", "seconds,f64", "bytes,u64,#2", "seconds,f64,#2", "bytes,u64,#3"];
         assert_eq!(words(&pairs), numbered);
         assert_eq!(words(&vec![bytes; 65])[64], "#65");
     }

@@ -18,13 +18,8 @@ pub(crate) const fn is_active(state: FileState) -> bool {
 
 /// Time since the program began to publish; `None` without a credible start.
 pub(crate) fn age(identity: &Identity, now: SystemTime) -> Option<Duration> {
-    now.duration_since(created(identity)?).ok()
-}
-
-/// When the program began to publish, by its own word; `None` if no clock has that time.
-pub(crate) fn created(identity: &Identity) -> Option<SystemTime> {
     let created = Duration::try_from_secs_f64(identity.created?).ok()?;
-    UNIX_EPOCH.checked_add(created)
+    now.duration_since(UNIX_EPOCH.checked_add(created)?).ok()
 }
 
 #[cfg(test)]

@@ -130,12 +130,20 @@ impl<T: Eq + Hash> Reported<T> {
     }
 }
 
+/// What tells problems apart. A truncated file is looked at again, and breaks rules of the format then.
+fn key(problem: &Problem) -> (PathBuf, &'static str) {
+    let code = match problem.code {
+        "file-size" | "too-short" => "truncated",
+        code => code,
+    };
+    (problem.path.clone(), code)
+}
+
 impl ProblemLog {
     /// Takes the present problems as reported.
     pub(crate) fn new(observer: &Observer) -> Self {
         let mut log = Self { reported: Reported::new(), incomplete: Reported::new() };
-        let present = observer.problems().map(|problem| (problem.path.clone(), problem.code));
-        log.reported.known = present.take(MAX_REPORTS).collect();
+        log.reported.known = observer.problems().map(key).take(MAX_REPORTS).collect();
         log
     }
 
@@ -167,8 +175,7 @@ impl ProblemLog {
             output.set_incomplete();
         }
         for problem in observer.problems() {
-            let key = (problem.path.clone(), problem.code);
-            if self.reported.is_new(key, "problems", output) {
+            if self.reported.is_new(key(problem), "problems", output) {
                 write(problem.named, &problem_text(problem), output);
             }
         }

@@ -20,7 +20,6 @@ use crate::backend::directory::Directory;
 use crate::backend::{
     self, DeadProgram, Judged, Removal, SweepOptions, kept_programs, remove_judged, sweep,
 };
-use crate::model::created;
 use crate::output::{Line, Output, Screen, style};
 use crate::render::problems;
 use crate::text::escape;
@@ -256,9 +255,7 @@ fn spare(args: &Clean, programs: &[Program<'_>], decisions: &mut [Result<String,
         if decision.is_err() || (own.is_some() && program.owner() != own) {
             continue;
         }
-        let modified = program.files().iter().map(|file| file.modified()).max();
-        // The time of a file in memory may be that of its start, if nobody set it since.
-        let died = modified.max(created(program.identity())).unwrap_or(now);
+        let died = program.files().iter().map(|file| file.modified()).max().unwrap_or(now);
         let age = now.duration_since(died).unwrap_or_default();
         if args.older_than.is_some_and(|least| age < least) {
             *decision = Err("it died a short time ago".to_owned());
