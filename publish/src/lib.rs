@@ -65,7 +65,8 @@ mod misuse {}
 /// For recorders of metrics facades. Not for use by hand.
 #[doc(hidden)]
 pub mod recorder_support {
-    pub use crate::publisher::global::{change_epoch, epoch, is_forked, is_live, record};
+    pub use crate::publisher::epoch::{change_epoch, epoch};
+    pub use crate::publisher::global::{is_forked, is_live, record};
     pub use crate::sync::{Inside, Locked, Mutex};
 }
 

@@ -206,3 +206,47 @@ fn truncated_part_is_incomplete_in_the_ledger() {
     assert_eq!(value(&totals, "ledger.instances"), Some(OwnedValue::Unsigned(1)));
     assert_eq!(value(&totals, "ledger.incomplete"), Some(OwnedValue::Unsigned(1)));
 }
+
+/// The ledger of another application under the name of this one is damaged: it neither takes the sums
+/// away nor has the ledgers of that name removed.
+#[test]
+fn ledger_of_another_application_takes_no_sums_away() {
+    let place = tempfile::tempdir().unwrap();
+    work(options(place.path()));
+    let real = file_names(place.path()).remove(0);
+    // Named after an instance of which there is no file.
+    let by_instance = "0123456789abcdef0123456789abcdef";
+    let other = tempfile::tempdir().unwrap();
+    work(options(other.path()).application(by_instance));
+    let forged = other.path().join(file_names(other.path()).remove(0));
+    let planted = place.path().join(real.replace("-1.mmst", "-7.mmst"));
+    std::fs::copy(forged, &planted).unwrap();
+
+    // A start removes ledgers that nobody asks for.
+    drop(options(place.path()).application("other").start::<Lane>().unwrap());
+    assert!(file_names(place.path()).contains(&real), "{:?}", file_names(place.path()));
+
+    work(options(place.path()));
+    let totals = observe(place.path());
+    let all: u128 = totals
+        .get("jobs")
+        .map(|total| match total.reading.value {
+            Some(OwnedValue::Unsigned(n)) => n,
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(all, 20);
+    let names = file_names(place.path());
+    assert!(names.contains(&real.replace("-1.mmst", "-8.mmst")), "{names:?}");
+    assert!(!names.contains(&real), "{names:?}");
+}
+
+#[test]
+fn ledger_of_an_instance_without_files_is_removed_at_a_start() {
+    let place = tempfile::tempdir().unwrap();
+    work(options(place.path()).application("0123456789abcdef0123456789abcdef"));
+    work(options(place.path()));
+    let names = file_names(place.path());
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(value(&observe(place.path()), "jobs"), Some(OwnedValue::Unsigned(10)));
+}

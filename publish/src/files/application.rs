@@ -61,7 +61,7 @@ impl Application {
         ended: &ledger::Ended,
     ) -> Result<(), Error> {
         let orphan = self.parent.as_ref().is_some_and(|parent| !parent.exists());
-        if orphan && ledger::end(directory.path(), &self.name, instance, true) {
+        if orphan && ledger::end(directory.path(), &self.name, instance) {
             return Ok(());
         }
         let (application, access) = (&*self.name, settings.access);
@@ -112,7 +112,9 @@ pub(crate) fn unregister(id: u64, directory: Option<&Directory>, instance: [u8; 
     let children = publishers.remove(at).children;
     drop(publishers);
     let own = ledger::hex(instance);
-    if let Some(directory) = directory.filter(|_| children.name == own) {
-        ledger::end(directory.path(), &own, instance, true);
+    if let Some(directory) = directory.filter(|_| children.name == own)
+        && ledger::exists(directory.path(), &own)
+    {
+        ledger::end(directory.path(), &own, instance);
     }
 }

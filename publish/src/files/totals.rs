@@ -225,7 +225,7 @@ fn fit_number(number: &mut Number, ty: DataType) -> bool {
         Number::Signed(n) => Number::Signed(n.clamp(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)),
         Number::Float(x) => {
             let most = if ty == DataType::F32 { f32::MAX.into() } else { f64::MAX };
-            Number::Float(x.clamp(-most, most))
+            Number::Float(if x.is_nan() { 0.0 } else { x.clamp(-most, most) })
         }
     };
     std::mem::replace(number, fitting) == fitting

@@ -1,7 +1,7 @@
 //! The publisher of the whole program.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use super::{Publisher, Registry};
@@ -56,7 +56,7 @@ impl<S: Stats> Guard<S> {
     fn new(global: &mut Weak<Global>, publisher: Publisher<S>) -> Self {
         let shared = Arc::new(Global { registry: publisher.registry() });
         *global = Arc::downgrade(&shared);
-        change_epoch();
+        super::epoch::change_epoch();
         Self { publisher, shared }
     }
 }
@@ -87,22 +87,7 @@ impl<S: Stats> std::fmt::Debug for Guard<S> {
     }
 }
 
-/// A number that changes when this process forks, when a publisher of the whole program starts, and
-/// when a publisher that is [recorded](record) is closed.
-#[inline]
-#[must_use]
-pub fn epoch() -> u32 {
-    #[allow(clippy::cast_possible_truncation)] // Only its changes count.
-    let forks = crate::backend::fork::generation() as u32;
-    CHANGES.load(Ordering::Relaxed).wrapping_add(forks)
-}
-
-/// Counts that the publisher of a recorder has changed.
-pub fn change_epoch() {
-    CHANGES.fetch_add(1, Ordering::Relaxed);
-}
-
-/// Changes the [`epoch`] when this publisher is closed.
+/// Changes the epoch when this publisher is closed.
 pub fn record(registry: &Registry) {
     registry.closer.is_recorded.store(true, Ordering::Relaxed);
 }
@@ -118,9 +103,6 @@ pub fn is_live(registry: &Registry) -> bool {
 pub fn is_forked(registry: &Registry) -> bool {
     registry.files.is_forked()
 }
-
-/// The part of [`epoch`] that does not count forks.
-static CHANGES: AtomicU32 = AtomicU32::new(0);
 
 static GLOBAL: Mutex<Weak<Global>> = Mutex::new(Weak::new());
 

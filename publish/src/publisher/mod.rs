@@ -1,6 +1,7 @@
 //! The publisher of an application.
 
 mod environment;
+pub(crate) mod epoch;
 pub(crate) mod global;
 pub(crate) mod options;
 mod panics;
@@ -458,7 +459,7 @@ impl Closer {
         self.sampler.close();
         self.files.close(crashed);
         if self.is_recorded.load(Ordering::Relaxed) {
-            global::change_epoch();
+            epoch::change_epoch();
         }
     }
 

@@ -2,20 +2,20 @@
 
 use hashbrown::{HashMap, HashSet};
 use std::cell::RefCell;
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 
 use mmstats_core::layout::MAGIC;
-use mmstats_core::read::{Header, ImageState};
 use mmstats_core::{Source, View};
 
 use super::super::values::{Name, fields};
 use super::image::Ledger;
 use super::instance::{COMMAND, Constants, Ended, Instance};
+use super::members::{Member, has_locked_part, published};
 use crate::backend::directory::Directory;
-use crate::backend::ledger::{LedgerName, MEMBER};
-use crate::backend::{Facts, FileId, SweptProgram, name, process};
+use crate::backend::ledger::LedgerName;
+use crate::backend::{Facts, FileId, SweptProgram, process};
 
 /// The images of an ended instance that were found so far.
 struct Gathered {
@@ -125,68 +125,6 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// What an image says of an instance of an application.
-struct Member {
-    application: String,
-    header: Header,
-    pid_ns: Option<u64>,
-    /// Process id, start and boot of a process that has not closed the image.
-    process: Option<(u32, u64, String)>,
-}
-
-impl Member {
-    /// `None` for all other images.
-    fn read(region: &impl Source) -> Option<Self> {
-        let (header, fields) = fields(region).ok()?;
-        let state = header.state(region).ok().filter(|state| *state != ImageState::Building)?;
-        let constants = Constants { region, fields: &fields };
-        let application = constants.text(MEMBER)?;
-        let process = || {
-            let pid = u32::try_from(constants.number("sys.pid")?).ok()?;
-            Some((pid, constants.number("sys.start_time")?, constants.text("sys.boot_id")?))
-        };
-        Some(Self {
-            application,
-            header,
-            pid_ns: constants.number("sys.pid_ns"),
-            process: (state == ImageState::Live).then(process).flatten(),
-        })
-    }
-}
-
-/// Whether a file in the directory belongs to the application, because it says so or has the
-/// instance that the application is named after; only files of writers that live count if `live`.
-pub(super) fn has_member(
-    directory: &Path,
-    application: &str,
-    except: Option<Instance>,
-    live: bool,
-) -> bool {
-    let is_member = |path: &PathBuf| {
-        if live && matches!(crate::backend::is_locked(path), Ok(false)) {
-            return false;
-        }
-        let Some(found) = header(path) else { return false };
-        if Some(found.instance()) == except {
-            return false;
-        }
-        if hex(found.instance()) == application {
-            return true;
-        }
-        let Ok(opened) = crate::backend::open(path) else { return false };
-        let region = View::new(Arc::clone(opened.mapping())).ok();
-        let member = region.and_then(|region| Member::read(&region));
-        member.is_some_and(|member| member.application == application)
-    };
-    let names = published(directory).filter(|name| LedgerName::parse(name).is_none());
-    names.map(|name| directory.join(name)).any(|path| is_member(&path))
-}
-
-/// The name of the application of the forked children of an instance.
-pub(crate) fn hex(instance: Instance) -> String {
-    format!("{:032x}", u128::from_be_bytes(instance))
-}
-
 /// The newest ledger that `owner` has for an application; `None` if there is none that can be read.
 pub(super) fn newest(directory: &Path, application: &str, owner: Option<u32>) -> Option<Ledger> {
     let of = LedgerName::new(application, owner.unwrap_or(0), 0);
@@ -214,30 +152,4 @@ pub(super) fn ledgers(
 pub(super) fn is_of_owner(directory: &Path, name: &LedgerName) -> Option<bool> {
     let info = crate::backend::info(&directory.join(name.to_string())).ok()?;
     Some(info.owner.unwrap_or(0) == name.owner)
-}
-
-/// The names of published files.
-pub(super) fn published(directory: &Path) -> impl Iterator<Item = OsString> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name()).filter(|found| name::is_published(found))
-}
-
-/// The instances that have files in a directory.
-pub(super) fn instances(directory: &Path) -> HashSet<Instance> {
-    let paths = published(directory).map(|name| directory.join(name));
-    paths.filter_map(|path| header(&path)).map(|header| header.instance()).collect()
-}
-
-/// Whether a file of an instance has a writer that lives.
-fn has_locked_part(directory: &Path, instance: &Instance) -> bool {
-    let of_instance = |path: &PathBuf| header(path).is_some_and(|h| h.instance() == *instance);
-    let paths = published(directory).map(|name| directory.join(name));
-    paths.filter(of_instance).any(|path| crate::backend::is_locked(&path).unwrap_or(true))
-}
-
-/// The header of a file, without mapping it.
-fn header(path: &Path) -> Option<Header> {
-    let mut start = [0; mmstats_core::layout::header::SIZE as usize];
-    let read = crate::backend::read_start(path, &mut start).ok()?;
-    Header::read(start.get(..read)?).ok()
 }

@@ -165,11 +165,15 @@ impl Ledger {
     }
 }
 
-/// The application of a ledger, and when it was written.
-pub(super) fn application(path: &Path) -> Option<(String, SystemTime)> {
-    let opened = crate::backend::open(path).ok()?;
+/// The application of a ledger, and when it was written. `None` unless name, owner and constants
+/// agree.
+pub(super) fn application(directory: &Path, name: &LedgerName) -> Option<(String, SystemTime)> {
+    let opened = crate::backend::open(&directory.join(name.to_string())).ok()?;
     let region = View::new(Arc::clone(opened.mapping())).ok()?;
     let (_, fields) = fields(&region).ok()?;
     let constants = Constants { region: &region, fields: &fields };
-    Some((constants.text(APPLICATION)?, opened.info().modified))
+    let application = constants.text(APPLICATION)?;
+    let said = LedgerName::new(&application, name.owner, constants.number(GENERATION)?);
+    let agree = said == *name && opened.info().owner.unwrap_or(0) == name.owner;
+    agree.then_some((application, opened.info().modified))
 }

@@ -1,14 +1,15 @@
 //! The ledger of an application: the values of its ended instances, in a file that all of them share.
 //!
-//! A ledger never changes. Whoever takes ended instances in reads the newest ledger, adds their
-//! values, and links the next generation to its name, which fails if another process was faster:
-//! then it begins again. So no lock is held that a stopped or killed process would keep, and at every
+//! A ledger never changes. A process that takes ended instances in reads the newest ledger, adds
+//! their values, and links the next generation to its name, which fails if another process was
+//! faster: then it begins again. So no lock is held that a stopped or killed process would keep, and at every
 //! moment an instance is either in the newest ledger or has its files. FORMAT.md section 16 and
 //! PROTOCOL.md section 10 have the rules.
 
 mod ended;
 mod image;
 mod instance;
+mod members;
 mod sums;
 
 use hashbrown::{HashMap, HashSet};
@@ -17,10 +18,12 @@ use std::time::{Duration, Instant};
 
 use mmstats_core::Source;
 
-pub(crate) use self::ended::{Survey, hex};
-use self::ended::{has_member, names};
+pub(crate) use self::ended::Survey;
+use self::ended::names;
 use self::image::Ledger;
 pub(crate) use self::instance::Ended;
+use self::members::Members;
+pub(crate) use self::members::hex;
 use crate::backend::directory::Directory;
 use crate::backend::ledger::{KEPT, LedgerName};
 use crate::backend::{Access, ErrorKind, process};
@@ -52,6 +55,7 @@ impl Book<'_> {
         let of = LedgerName::new(self.application, owner, 0);
         let begin = Instant::now();
         let mut pause = Duration::from_micros(100);
+        let mut published: Option<LedgerName> = None;
         loop {
             let (name, ledger) = self.newest(&of)?;
             let open: Vec<&Ended> =
@@ -60,9 +64,17 @@ impl Book<'_> {
                 self.remove_before(&name);
                 return Ok(());
             }
+            // One more generation would not have them either.
+            if let Some(own) = published.filter(|own| name <= *own) {
+                remove(self.directory.path(), &own);
+                return Err(Error::Image("the ledger cannot be read back".to_owned()));
+            }
             match self.publish_next(name, ledger, &open) {
                 // The next round finds out whether this is the newest one.
-                Ok(()) => continue,
+                Ok(()) => {
+                    published = Some(name.next());
+                    continue;
+                }
                 Err(Error::System(error))
                     if error.kind() == ErrorKind::AlreadyExists
                         && begin.elapsed() < PATIENCE
@@ -79,24 +91,35 @@ impl Book<'_> {
         ended::is_of_owner(self.directory.path(), name) == Some(false)
     }
 
-    /// The newest ledger, and its name; an empty one of generation 0 if there is none. One that is
-    /// damaged counts as an incomplete instance: its successor goes on without its values.
+    /// The highest name, and the newest ledger that can be read; an empty one of generation 0 if there
+    /// is none. Each that is damaged counts as an incomplete instance: the next one goes on without
+    /// what only that one had.
     fn newest(&self, of: &LedgerName) -> Result<(LedgerName, Ledger), Error> {
         let directory = self.directory.path();
         loop {
-            let Some(name) = names(directory, of).into_iter().max() else {
-                return Ok((*of, Ledger::default()));
-            };
-            match Ledger::read(directory, &name, self.application) {
-                Ok(ledger) => {
-                    let damaged = Ledger { incomplete: 1, ..Ledger::default() };
-                    return Ok((name, ledger.unwrap_or(damaged)));
-                }
+            let mut all = names(directory, of);
+            all.sort_unstable();
+            let Some(highest) = all.last() else { return Ok((*of, Ledger::default())) };
+            match self.first_readable(&all) {
+                Ok(ledger) => return Ok((*highest, ledger)),
                 // Removed meanwhile, so there is a newer one.
-                Err(_) if !names(directory, of).contains(&name) => {}
-                Err(error) => return Err(error),
+                Err((name, _)) if !names(directory, of).contains(&name) => {}
+                Err((_, error)) => return Err(error),
             }
         }
+    }
+
+    fn first_readable(&self, names: &[LedgerName]) -> Result<Ledger, (LedgerName, Error)> {
+        let mut damaged = 0;
+        for name in names.iter().rev() {
+            let read = Ledger::read(self.directory.path(), name, self.application);
+            if let Some(ledger) = read.map_err(|error| (*name, error))? {
+                let incomplete = ledger.incomplete.saturating_add(damaged);
+                return Ok(Ledger { incomplete, ..ledger });
+            }
+            damaged += 1;
+        }
+        Ok(Ledger { incomplete: damaged, ..Ledger::default() })
     }
 
     fn publish_next(
@@ -108,8 +131,9 @@ impl Book<'_> {
         ended.iter().for_each(|ended| ledger.add(ended));
         // A look at all files, so not each time.
         if ledger.supersedes.len() >= 2 * KEPT {
-            let instances = ended::instances(self.directory.path());
-            ledger.prune(|instance| instances.contains(instance));
+            if let Some(instances) = members::instances(self.directory.path()) {
+                ledger.prune(|instance| instances.contains(instance));
+            }
         }
         let Self { directory, application, access } = *self;
         ledger.publish(directory, &name.next(), application, access)
@@ -141,15 +165,23 @@ pub(crate) fn of_own<'a, S: Source + 'a>(
     ended
 }
 
-/// Removes the ledgers of an application that is named after an instance, if none of its files is
-/// left: of those that live, if `live`. The caller's own instance does not count.
-pub(crate) fn end(directory: &Path, application: &str, own: [u8; 16], live: bool) -> bool {
-    let of = LedgerName::new(application, process::facts().uid.unwrap_or(0), 0);
-    if has_member(directory, application, Some(own), live) {
+/// Removes the ledgers of an application that is named after an instance, if no member lives. The
+/// caller's own instance does not count. Whether there is none now.
+pub(crate) fn end(directory: &Path, application: &str, own: [u8; 16]) -> bool {
+    if Members::look(directory, Some(own)).has(application, true) {
         return false;
     }
-    remove_all(directory, &of);
+    remove_all(directory, &own_name(application));
     true
+}
+
+/// Whether this user has a ledger for an application.
+pub(crate) fn exists(directory: &Path, application: &str) -> bool {
+    !names(directory, &own_name(application)).is_empty()
+}
+
+fn own_name(application: &str) -> LedgerName {
+    LedgerName::new(application, process::facts().uid.unwrap_or(0), 0)
 }
 
 /// Removes ledgers that nobody will ask for: of applications that are named after an instance of
@@ -163,15 +195,20 @@ pub(crate) fn sweep(directory: &Path, own: Option<&str>) {
         *to = name.max(*to);
     }
     if let Some(own) = own {
-        newest.remove(&LedgerName::new(own, owner, 0).application);
+        newest.remove(&own_name(own).application);
     }
+    if newest.is_empty() {
+        return;
+    }
+    let members = Members::look(directory, None);
+    let until = Instant::now() + members::PATIENCE;
     let mut kept = Vec::new();
     for name in newest.into_values() {
-        let path = directory.join(name.to_string());
-        let Some((application, modified)) = image::application(&path) else { continue };
-        let by_instance =
-            application.len() == 32 && application.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if by_instance && !has_member(directory, &application, None, false) {
+        if Instant::now() > until {
+            return;
+        }
+        let Some((application, modified)) = image::application(directory, &name) else { continue };
+        if members::is_instance(&application) && !members.has(&application, false) {
             remove_all(directory, &name);
         } else {
             kept.push((modified, name, application));
@@ -180,7 +217,7 @@ pub(crate) fn sweep(directory: &Path, own: Option<&str>) {
     kept.sort_unstable();
     let surplus = kept.len().saturating_sub(MAX_APPLICATIONS);
     for (_, name, application) in kept.iter().take(surplus) {
-        if !has_member(directory, application, None, true) {
+        if !members.has(application, true) {
             remove_all(directory, name);
         }
     }

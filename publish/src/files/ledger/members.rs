@@ -1,0 +1,171 @@
+//! The members of applications that have files in a directory.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hashbrown::{HashMap, HashSet};
+use mmstats_core::read::{Header, ImageState};
+use mmstats_core::{Source, View};
+
+use super::super::values::fields;
+use super::instance::{Constants, Instance};
+use crate::backend::ledger::{LedgerName, MEMBER};
+use crate::backend::{Error, ErrorKind, name, process};
+
+/// The longest time of a look at the files of a directory. Other users may have put many there.
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The applications that have members in a directory.
+pub(super) struct Members {
+    /// Applications, and instances that others may be named after; whether a writer of one lives.
+    applications: HashMap<String, bool>,
+    /// Names of files that may not be read.
+    unreadable: Vec<String>,
+    /// Whether all files could be looked at.
+    is_complete: bool,
+}
+
+impl Members {
+    /// Looks at all files of a directory but those of the instance `except`.
+    pub(super) fn look(directory: &Path, except: Option<Instance>) -> Self {
+        let (applications, unreadable) = (HashMap::new(), Vec::new());
+        let mut members = Self { applications, unreadable, is_complete: true };
+        let until = Instant::now() + PATIENCE;
+        for name in published(directory).filter(|name| LedgerName::parse(name).is_none()) {
+            if Instant::now() > until {
+                members.is_complete = false;
+                break;
+            }
+            match members.add(&directory.join(&name), except) {
+                Ok(()) => {}
+                Err(error) if *error.kind() == ErrorKind::PermissionDenied => {
+                    members.unreadable.push(name.to_string_lossy().into_owned());
+                }
+                Err(_) => members.is_complete = false,
+            }
+        }
+        members
+    }
+
+    fn add(&mut self, path: &Path, except: Option<Instance>) -> Result<(), Error> {
+        let Some(header) = header(path)?.filter(|found| Some(found.instance()) != except) else {
+            return Ok(());
+        };
+        let lives = crate::backend::is_locked(path).unwrap_or(true);
+        let mut add = |application| *self.applications.entry(application).or_default() |= lives;
+        add(hex(header.instance()));
+        let Some(opened) = if_file(crate::backend::open(path))? else { return Ok(()) };
+        let region = View::new(Arc::clone(opened.mapping())).ok();
+        if let Some(member) = region.and_then(|region| Member::read(&region)) {
+            add(member.application);
+        }
+        Ok(())
+    }
+
+    /// Whether a file belongs to the application, because it says so or has the instance that the
+    /// application is named after; only files of writers that live count if `live`. What could not
+    /// be looked at counts.
+    pub(super) fn has(&self, application: &str, live: bool) -> bool {
+        let of_member = self.applications.get(application);
+        // The names of files have the instance unless the program chose others.
+        let may_be = |name: &String| is_instance(application) && name.contains(application);
+        !self.is_complete
+            || of_member.is_some_and(|lives| *lives || !live)
+            || self.unreadable.iter().any(may_be)
+    }
+}
+
+/// What an image says of an instance of an application.
+pub(super) struct Member {
+    pub(super) application: String,
+    pub(super) header: Header,
+    pub(super) pid_ns: Option<u64>,
+    /// Process id, start and boot of a process that has not closed the image.
+    pub(super) process: Option<(u32, u64, String)>,
+}
+
+impl Member {
+    /// `None` for all other images.
+    pub(super) fn read(region: &impl Source) -> Option<Self> {
+        let (header, fields) = fields(region).ok()?;
+        let state = header.state(region).ok().filter(|state| *state != ImageState::Building)?;
+        let constants = Constants { region, fields: &fields };
+        let application = constants.text(MEMBER)?;
+        let process = || {
+            let pid = u32::try_from(constants.number("sys.pid")?).ok()?;
+            Some((pid, constants.number("sys.start_time")?, constants.text("sys.boot_id")?))
+        };
+        Some(Self {
+            application,
+            header,
+            pid_ns: constants.number("sys.pid_ns"),
+            process: (state == ImageState::Live).then(process).flatten(),
+        })
+    }
+}
+
+/// The name of the application of the forked children of an instance.
+pub(crate) fn hex(instance: Instance) -> String {
+    format!("{:032x}", u128::from_be_bytes(instance))
+}
+
+/// Whether an application is named after an instance.
+pub(super) fn is_instance(application: &str) -> bool {
+    application.len() == 32 && application.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The names of published files.
+pub(super) fn published(directory: &Path) -> impl Iterator<Item = OsString> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).filter(|found| name::is_published(found))
+}
+
+/// The instances of this user that have files in a directory; `None` if a file could not be looked at.
+pub(super) fn instances(directory: &Path) -> Option<HashSet<Instance>> {
+    let until = Instant::now() + PATIENCE;
+    let owner = process::facts().uid;
+    let mut found = HashSet::new();
+    for name in published(directory) {
+        let path = directory.join(name);
+        let Some(info) = if_file(crate::backend::info(&path)).ok()? else { continue };
+        if info.owner.is_some() && info.owner != owner {
+            continue;
+        }
+        found.extend(header(&path).ok()?.map(|header| header.instance()));
+        if Instant::now() > until {
+            return None;
+        }
+    }
+    Some(found)
+}
+
+/// Whether a file of an instance has a writer that lives, or may have one.
+pub(super) fn has_locked_part(directory: &Path, instance: &Instance) -> bool {
+    let of_instance = |path: &Path| match header(path) {
+        Ok(header) => header.is_some_and(|header| header.instance() == *instance),
+        // A file of another user.
+        Err(error) => *error.kind() != ErrorKind::PermissionDenied,
+    };
+    let mut paths = published(directory).map(|name| directory.join(name));
+    paths.any(|path| of_instance(&path) && crate::backend::is_locked(&path).unwrap_or(true))
+}
+
+/// The header of a file, without mapping it; `None` if it is gone or no image.
+fn header(path: &Path) -> Result<Option<Header>, Error> {
+    let mut start = [0; mmstats_core::layout::header::SIZE as usize];
+    let read = if_file(crate::backend::read_start(path, &mut start))?;
+    Ok(read.and_then(|read| Header::read(start.get(..read)?).ok()))
+}
+
+/// `None` for what is gone, or is no file with an image.
+fn if_file<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    let is_none = |kind: &ErrorKind| {
+        matches!(kind, ErrorKind::NotFound | ErrorKind::NotRegular(_) | ErrorKind::Empty)
+    };
+    match result {
+        Err(error) if is_none(error.kind()) => Ok(None),
+        result => result.map(Some),
+    }
+}
