@@ -30,9 +30,9 @@ pub struct Problem {
     pub path: PathBuf,
     /// The broken rule: a code of FORMAT.md section 12, one of format 1, or one of
     /// `not-found`, `permission-denied`, `not-regular`, `not-a-directory`, `too-large`,
-    /// `truncated`, `no-such-pid`, `no-locks`, `no-answer` (of a file system), `copy` (of another
-    /// file), `ledger` (one that claims sums of a program that lives), `unsettled` (sums of
-    /// applications may be wrong) and `io`.
+    /// `truncated`, `no-such-pid`, `no-such-program`, `no-locks`, `no-answer` (of a file system),
+    /// `copy` (of another file), `ledger` (one that claims sums of a program that lives), `unsettled`
+    /// (sums of applications may be wrong) and `io`.
     pub code: &'static str,
     /// Offset in the file, in bytes; `None` if the problem has no place.
     pub offset: Option<u64>,

@@ -459,6 +459,24 @@ macro_rules! docs {
     (process::exists) => {"
         Whether a process with this id exists; `None` where the system does not tell.
     "};
+    (process::all) => {"
+        Ids of all processes that the system shows to this one; empty where it does not tell. Known
+        on Linux.
+    "};
+    (process::status) => {"
+        What the system says of a process; `None` if there is none with this id, or where the system
+        does not tell. Known on Linux.
+    "};
+    (process::mapped_files) => {"
+        The published files that a process has mapped to write them, by names that end in `.mmst` or
+        `.mmstats`. Paths of a process in a container lead through `/proc/PID/root`; a link in the
+        container cannot lead out of it.
+
+        # Errors
+
+        If there is no such process, if its mappings belong to another user, or where the system does
+        not tell. Known on Linux.
+    "};
     (process::is_running) => {"
         Whether a process with this id, start time and boot runs: the values of `sys.pid`,
         `sys.start_time` and `sys.boot_id`. `None` where the system does not tell; a process in

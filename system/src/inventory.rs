@@ -12,8 +12,8 @@ macro_rules! inventory {
     ($system:ident) => {
         pub use $crate::{
             Access, DeadProgram, Error, ErrorKind, Facts, FileId, FileInfo, FileType, Identify,
-            Judged, NameError, Removal, Result, Standing, Sweep, SweepOptions, Swept, SweptProgram,
-            kept_programs, ledger, name,
+            Judged, MappedFiles, NameError, ProcessState, ProcessStatus, Removal, Result, Standing,
+            Sweep, SweepOptions, Swept, SweptProgram, kept_programs, ledger, name,
         };
 
         pub use $system::{
@@ -46,8 +46,8 @@ macro_rules! inventory {
         pub mod process {
             //! Properties of this process and of others.
             pub use super::$system::process::{
-                coarse_time, exists, facts, ignores_environment, is_running, open_files,
-                raise_open_files, random, thread_id,
+                all, coarse_time, exists, facts, ignores_environment, is_running, mapped_files,
+                open_files, raise_open_files, random, status, thread_id,
             };
         }
 
@@ -139,7 +139,10 @@ macro_rules! signatures {
             let _: fn() -> u64 = process::coarse_time;
             let _: fn(u32) -> Option<bool> = process::exists;
             let _: fn() -> Facts = process::facts;
+            let _: fn() -> Vec<u32> = process::all;
             let _: fn(u32, u64, &str) -> Option<bool> = process::is_running;
+            let _: fn(u32) -> Result<MappedFiles> = process::mapped_files;
+            let _: fn(u32) -> Option<ProcessStatus> = process::status;
             let _: fn() -> Option<u64> = process::open_files;
             let _: fn() -> bool = process::ignores_environment;
             let _: fn() -> [u8; 16] = process::random;

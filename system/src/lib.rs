@@ -28,7 +28,7 @@ pub use in_time::in_time;
 pub use lock::wait_for_lock;
 pub use name_rules::NameError;
 pub use post_mortems::{DeadProgram, kept_programs};
-pub use process::Facts;
+pub use process::{Facts, MappedFiles, ProcessState, ProcessStatus};
 pub use size::image_size;
 pub use sweep::{
     Identify, Judged, Removal, Sweep, SweepOptions, Sweeper, Swept, SweptProgram, split_path,

@@ -122,6 +122,24 @@ pub fn is_temporary(name: &OsStr) -> bool {
     head.starts_with(b".") && head.ends_with(&marker) && digits.iter().all(u8::is_ascii_hexdigit)
 }
 
+/// The name that a file has or will have when it is published, by its name now; `None` if it is
+/// neither a published nor a temporary one, or not UTF-8.
+///
+/// ```
+/// use mmstats_system::name::final_name;
+/// assert_eq!(final_name(".x.mmst.tmp-0123456789abcdef".as_ref()), Some("x.mmst"));
+/// assert_eq!(final_name("x.mmst".as_ref()), Some("x.mmst"));
+/// assert_eq!(final_name("x.so".as_ref()), None);
+/// ```
+#[must_use]
+pub fn final_name(name: &OsStr) -> Option<&str> {
+    let text = name.to_str()?;
+    if is_temporary(name) {
+        return text.get(1..text.len() - TEMPORARY_DIGITS - TEMPORARY.len());
+    }
+    is_published(name).then_some(text)
+}
+
 /// Temporary name of the file `name` before its publication; `random` distinguishes attempts.
 #[must_use]
 pub fn temporary(name: &str, random: u64) -> String {

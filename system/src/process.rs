@@ -1,5 +1,6 @@
 //! Properties of a process.
 
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// Values of the `sys.*` fields; `None` where the system does not provide one.
@@ -43,4 +44,60 @@ impl Facts {
             host: None,
         }
     }
+}
+
+/// What the system says of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessStatus {
+    /// Whether it can do anything.
+    pub state: ProcessState,
+    /// Process id of its parent.
+    pub parent: u32,
+    /// Start in clock ticks since boot: `sys.start_time`.
+    pub start_time: u64,
+    /// Name of its first thread; at most 15 bytes.
+    pub command: String,
+}
+
+impl ProcessStatus {
+    /// A status.
+    #[must_use]
+    pub const fn new(state: ProcessState, parent: u32, start_time: u64, command: String) -> Self {
+        Self { state, parent, start_time, command }
+    }
+}
+
+/// Whether a process can do anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProcessState {
+    /// It runs, or waits for something.
+    Running,
+    /// It was stopped by a signal or a debugger.
+    Stopped,
+    /// It ended, and its parent has not asked for its exit code yet.
+    Zombie,
+}
+
+impl ProcessState {
+    /// The state in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Zombie => "zombie",
+        }
+    }
+}
+
+/// The published files that a process has mapped to write them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MappedFiles {
+    /// Paths by which this process can open the files.
+    pub paths: Vec<PathBuf>,
+    /// Paths of files whose name was removed, as the process sees them.
+    pub removed: Vec<PathBuf>,
 }

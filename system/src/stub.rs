@@ -374,7 +374,7 @@ pub mod process {
 
     use crate::docs;
     use crate::error::{Error, ErrorKind, Result};
-    use crate::process::Facts;
+    use crate::process::{Facts, MappedFiles, ProcessStatus};
 
     #[doc = docs!(process::coarse_time)]
     #[must_use]
@@ -406,6 +406,23 @@ pub mod process {
     #[must_use]
     pub const fn is_running(_pid: u32, _start: u64, _boot: &str) -> Option<bool> {
         None
+    }
+
+    #[doc = docs!(process::all)]
+    #[must_use]
+    pub const fn all() -> Vec<u32> {
+        Vec::new()
+    }
+
+    #[doc = docs!(process::status)]
+    #[must_use]
+    pub const fn status(_pid: u32) -> Option<ProcessStatus> {
+        None
+    }
+
+    #[doc = docs!(process::mapped_files)]
+    pub fn mapped_files(_pid: u32) -> Result<MappedFiles> {
+        Err(Error::without_path("look at the mappings of a process", ErrorKind::Unsupported))
     }
 
     #[doc = docs!(process::ignores_environment)]

@@ -14,6 +14,7 @@ mod observed_file;
 mod os_error;
 mod owned_file;
 pub(crate) mod process;
+mod process_table;
 mod random;
 mod stat;
 mod sweep;

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Resource};
 
 pub use super::auxiliary::ignores_environment;
 use super::os_error::os_error;
+pub use super::process_table::{all, mapped_files, status};
 pub use super::random::random;
 use crate::{Facts, Result};
 

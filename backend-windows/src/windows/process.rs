@@ -20,7 +20,7 @@ use super::security;
 use super::win32::{EPOCH, check, whole};
 use crate::{Facts, Result};
 
-pub use mmstats_system::stub::process::{ignores_environment, random};
+pub use mmstats_system::stub::process::{all, ignores_environment, mapped_files, random, status};
 
 #[doc = docs!(process::facts)]
 #[must_use]

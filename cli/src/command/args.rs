@@ -7,7 +7,7 @@ pub(crate) const TRY_DEMO: &str = if cfg!(feature = "demo") { "; try `mmstats de
 
 /// The end of the long help of every command, after its own text.
 macro_rules! exit_codes {
-    ($($more:literal),*) => {
+    ($($more:expr),* $(,)?) => {
         concat!(
             $($more,)*
             "\nExit codes:\n",
@@ -20,6 +20,20 @@ macro_rules! exit_codes {
 }
 
 pub(crate) use exit_codes;
+
+/// How programs are selected, in the long help of the commands that take `PID|NAME|PATH`.
+macro_rules! selecting {
+    () => {
+        concat!(
+            "\nSelecting programs:\n",
+            "  1234    process 1234 of any user that may be read, wherever its files are\n",
+            "  web     the programs of this name; if none lives, the one that ended last\n",
+            "  ./web   a file, or the files of a directory; also any/path and x.mmst\n",
+        )
+    };
+}
+
+pub(crate) use selecting;
 
 /// Seconds with a fraction, from a millisecond to a day.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {

@@ -10,7 +10,7 @@ use clap::Args;
 use mmstats_observe::{Observer, Program};
 use serde::Serialize;
 
-use super::args::{TRY_DEMO, exit_codes};
+use super::args::{TRY_DEMO, exit_codes, selecting};
 use crate::json::{self, FileHead};
 use crate::model::age;
 use crate::model::selection::Selection;
@@ -29,6 +29,7 @@ use crate::text::{escape, human};
     "a program from which files or lanes are missing is incomplete. In a pipe, the columns are\n",
     "separated by tabs, without a header, ages in seconds, followed by the number of files, the user\n",
     "id, and what is missing or `-`.\n",
+    selecting!(),
     "\nExamples:\n",
     "  mmstats ls\n",
     "  mmstats ls 1234 /srv/stats\n",
@@ -39,13 +40,16 @@ pub(crate) struct Ls {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Files, directories or process ids [default: all files of this user].
-    #[arg(value_name = "PATH|PID")]
+    /// Process ids, names of programs, files or directories [default: all programs that can be found].
+    #[arg(value_name = "PID|NAME|PATH")]
     pub(crate) programs: Vec<OsString>,
 }
 
 pub(crate) fn run(args: &Ls, output: &mut Output) -> io::Result<()> {
-    let selection = Selection::parse(&args.programs);
+    let environment = crate::backend::directory::environment();
+    let explicit = environment.explicit.is_some_and(|path| !path.is_empty());
+    let everywhere = args.programs.is_empty() && !explicit;
+    let selection = Selection::parse(&args.programs).or_everywhere(everywhere);
     let mut observer = Observer::new(selection.sources.clone());
     observer.refresh();
     let (programs, now) = (observer.programs(), SystemTime::now());
@@ -146,7 +150,7 @@ fn table(programs: &[Program<'_>], now: SystemTime) -> Vec<Line> {
         .iter()
         .map(|program| {
             let mut row = vec![
-                Cell::new(pid(program)),
+                Cell::new(human::or_dash(program.process().or(program.identity().pid))),
                 Cell::new(command(program)),
                 state(program),
                 Cell::new(human::or_dash(program_age(program, now).map(human::age))),

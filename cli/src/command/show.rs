@@ -10,7 +10,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use globset::GlobSet;
 use mmstats_observe::{Damage, Level, Observer, Program};
 
-use super::args::{TRY_DEMO, exit_codes};
+use super::args::{TRY_DEMO, exit_codes, selecting};
 use crate::json;
 use crate::model::globs;
 use crate::model::row::{self, Row};
@@ -33,6 +33,7 @@ use crate::text::escape;
     "\nPiped, a value is a line: LABEL TAB VALUE TAB UNIT TAB PID TAB FILE. Numbers are exact\n",
     "and not grouped; timers are `count=.. sum=.. min=.. max=.. last=..` in nanoseconds; no\n",
     "value is `-`. Attributes follow the label as {key=\"value\"}, a lane as [0].\n",
+    selecting!(),
     "\nExamples:\n",
     "  mmstats show\n",
     "  mmstats show -v --lanes 1234\n",
@@ -67,8 +68,8 @@ pub(crate) struct Show {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Files, directories or process ids [default: all live programs of this user].
-    #[arg(value_name = "PATH|PID|DIR")]
+    /// Process ids, names of programs, files or directories [default: all live programs of this user].
+    #[arg(value_name = "PID|NAME|PATH")]
     pub(crate) programs: Vec<OsString>,
 }
 

@@ -1,6 +1,7 @@
 //! Programs, tables and messages as lines of text.
 
 pub(crate) mod field;
+mod missing;
 pub(crate) mod problems;
 pub(crate) mod program;
 pub(crate) mod table;

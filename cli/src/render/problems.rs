@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mmstats_observe::{Completeness, Observer, Problem, Program, ProgramId};
 
+use super::missing;
 use super::program::title;
 use crate::output::Output;
 use crate::text::escape;
@@ -33,6 +34,9 @@ pub(crate) fn report(observer: &Observer, output: &mut Output) {
         unnamed += usize::from(!problem.named);
         if problem.named || unnamed <= MAX_REPORTS {
             write(problem.named, &problem_text(problem), output);
+            if let Some(help) = missing::help(problem) {
+                output.note(&help);
+            }
         }
     }
     if unnamed > MAX_REPORTS {

@@ -31,6 +31,8 @@ pub struct File {
     ledger: Option<Ledger>,
     /// Whether a ledger has the sums.
     superseded: bool,
+    /// The process as this one sees it.
+    process: Option<u32>,
     /// Unique for each opening of a file.
     key: u64,
     /// Whether it is not shown for want of memory.
@@ -78,6 +80,7 @@ impl File {
             reach: Reach::default(),
             ledger: None,
             superseded: false,
+            process: None,
             key,
             for_room: false,
             truncated: OnceLock::new(),
@@ -255,6 +258,17 @@ impl File {
     #[must_use]
     pub const fn is_superseded(&self) -> bool {
         self.superseded
+    }
+
+    /// Id of the process that publishes the file, as this process sees it; `None` if it is not known.
+    /// `sys.pid` of a program in a container is another number.
+    #[must_use]
+    pub const fn process(&self) -> Option<u32> {
+        self.process
+    }
+
+    pub(crate) const fn set_process(&mut self, process: Option<u32>) {
+        self.process = process;
     }
 
     pub(crate) const fn set_superseded(&mut self, superseded: bool) {

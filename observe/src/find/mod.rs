@@ -1,6 +1,7 @@
 //! Finds files, and follows them.
 
 mod bounded;
+mod elsewhere;
 mod ledgers;
 mod observer;
 mod previous;

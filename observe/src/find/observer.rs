@@ -36,6 +36,8 @@ const PAUSES: [u64; 5] = [1, 2, 5, 10, 20];
 const LOOKS: usize = 8;
 /// Maximum number of owners of files without memory that are reported one by one.
 const MAX_OWNERS: usize = 8;
+/// Maximum number of directories that a problem names.
+const MAX_PLACES: usize = 4;
 /// Time after which programs are not looked at again.
 const MAX_PAUSES: Duration = Duration::from_millis(250);
 
@@ -90,6 +92,8 @@ pub struct Observer {
     places: Places,
     /// This user.
     user: u32,
+    /// Pid namespace of this process.
+    pid_namespace: Option<u64>,
     next_key: u64,
     buffer: CheckBuffer,
 }
@@ -147,6 +151,7 @@ impl Observer {
             shares: Shares::default(),
             places: Places::default(),
             user: environment().user,
+            pid_namespace: crate::backend::process::facts().pid_ns,
             next_key: 1,
             buffer: CheckBuffer::default(),
         }
@@ -313,7 +318,7 @@ impl Observer {
         let mut opened = self.open_all(&listing.candidates, &mut previous, &mut changes);
         let mut ids = HashSet::new();
         for (candidate, slot) in listing.candidates.iter().zip(&mut opened) {
-            let Some((file, new)) = slot.take() else { continue };
+            let Some((mut file, new)) = slot.take() else { continue };
             // A file with two names, or two spellings of one path, is shown once. An index of 0
             // means that the system does not number files.
             let id = file.id();
@@ -325,7 +330,8 @@ impl Observer {
                 }
                 continue;
             }
-            if candidate.reason != Reason::IfPid || self.is_asked_for(&file) {
+            file.set_process(candidate.process.or_else(|| self.own_process(&file)));
+            if candidate.reason != Reason::IfAsked || self.is_asked_for(&file) {
                 changes.added += usize::from(new);
                 self.files.push(file);
             } else {
@@ -334,7 +340,7 @@ impl Observer {
         }
         self.hide_copies();
         changes.vanished.extend(previous.into_shown());
-        self.report_missing_pids();
+        self.report_missing(&listing.hidden);
         self.report_left_out();
         changes
     }
@@ -477,23 +483,66 @@ impl Observer {
         if !expected && ledgers::is_ledger_name(&problem.path) {
             self.unread.insert(problem.path.clone());
         }
-        if !expected && reason != Reason::IfPid {
+        if !expected && !matches!(reason, Reason::IfAsked | Reason::Elsewhere) {
             self.problems.push(problem);
         }
     }
 
     fn is_asked_for(&self, file: &File) -> bool {
-        file.identity().pid.is_some_and(|pid| self.sources.pids().contains(&pid))
+        let (pids, names, identity) = (self.sources.pids(), self.sources.names(), file.identity());
+        let is_pid = |pid: Option<u32>| pid.is_some_and(|pid| pids.contains(&pid));
+        let texts = [&identity.command, &identity.application];
+        let is_name = |text: &String| names.contains(text);
+        is_pid(identity.pid) || is_pid(file.process()) || texts.into_iter().flatten().any(is_name)
     }
 
-    fn report_missing_pids(&mut self) {
+    /// The process of a file by its own word, if that is in this pid namespace.
+    fn own_process(&self, file: &File) -> Option<u32> {
+        let theirs = file.identity().pid_ns;
+        file.identity().pid.filter(|_| theirs.is_some() && theirs == self.pid_namespace)
+    }
+
+    fn report_missing(&mut self, hidden: &HashMap<u32, String>) {
+        let places: Vec<String> = self
+            .directories
+            .iter()
+            .take(MAX_PLACES)
+            .map(|path| path.display().to_string())
+            .collect();
+        let more = self.directories.len() - places.len();
+        let mut places = places.join(", ");
+        if more > 0 {
+            places.push_str(&format!(" and {more} more directories"));
+        }
+        let places = if places.is_empty() { "no directory".to_owned() } else { places };
+        let mut missing = Vec::new();
         for pid in self.sources.pids() {
-            if !self.files.iter().any(|file| file.identity().pid == Some(*pid)) {
-                let path = PathBuf::from(pid.to_string());
-                let message = "no file of this process was found";
-                let problem = Problem::new(&path, "no-such-pid", message);
-                self.problems.push(Problem { named: true, ..problem });
+            let is_it =
+                |file: &File| file.identity().pid == Some(*pid) || file.process() == Some(*pid);
+            if self.files.iter().any(is_it) {
+                continue;
             }
+            let mapped = match hidden.get(pid) {
+                Some(why) => format!("; its mappings cannot be read: {why}"),
+                None => "; it has no such file mapped".to_owned(),
+            };
+            let message = format!("no file of this process in {places}{mapped}");
+            missing.push((pid.to_string(), "no-such-pid", message));
+        }
+        for name in self.sources.names() {
+            let texts = |file: &File| {
+                let identity = file.identity();
+                [&identity.command, &identity.application].into_iter().flatten().any(|t| t == name)
+            };
+            if !self.files.iter().any(texts) {
+                let message =
+                    format!("no program of this name in {places}{}", self.sources.more_places());
+                missing.push((name.clone(), "no-such-program", message));
+            }
+        }
+        for (name, code, message) in missing {
+            let problem = Problem::new(Path::new(&name), code, message);
+            self.problems.push(Problem { named: true, ..problem });
         }
     }
 
@@ -634,6 +683,7 @@ mod tests {
             path: PathBuf::from(index.to_string()),
             reason: if index == 6 { Reason::Named } else { Reason::Listed },
             owner: None,
+            process: None,
         };
         let candidates: Vec<_> = (0..holders.len()).map(candidate).collect();
         assert_eq!(order(&candidates, &holders, false), [6, 3, 0, 4, 1, 5, 2]);

@@ -1,11 +1,12 @@
 //! Sources of files: directories, named files, processes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::bounded::{Progress, SilentPlaces};
+use super::elsewhere::{MappedByProcess, other_directories};
 use crate::backend::directory::{environment, is_memory_backed, observe_directories_in};
 use crate::problem::Problem;
 
@@ -16,8 +17,15 @@ use crate::problem::Problem;
 ///   `MMSTATS_PATH` names one, the temporary directory for files of format 1, where
 ///   the original library creates them.
 /// - Paths: files with any name, and the files of directories.
-/// - Process ids: the files of the default directories with that `sys.pid`.
-/// - Both: all of these.
+/// - Process ids: the files of the default directories with that `sys.pid`, and those that the process
+///   has mapped, wherever they are.
+/// - Names: the programs with that `sys.command` or `sys.application`.
+/// - Several of these: all of them.
+///
+/// Processes and names are looked for in the directories of other users too, and names among the
+/// files that running processes have mapped, unless `MMSTATS_PATH` names a directory; with
+/// [`everywhere`](Self::everywhere) always. Only what this process may read is found. A file of a
+/// container has a path through `/proc/PID/root`.
 ///
 /// In a directory, not below it, names that end in `.mmst` (format 3) and `.mmstats` (format 1)
 /// are found.
@@ -27,6 +35,8 @@ pub struct Sources {
     /// The same, to find equal ones.
     known: HashSet<PathBuf>,
     pids: Vec<u32>,
+    names: Vec<String>,
+    everywhere: bool,
 }
 
 impl Sources {
@@ -55,10 +65,48 @@ impl Sources {
         self
     }
 
-    /// Whether neither a path nor a process was added.
+    /// Adds the programs with this command or application; those that start later too.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        if !self.names.contains(&name) {
+            self.names.push(name);
+        }
+        self
+    }
+
+    /// Adds, to the default directories, those of other users and the files that running processes
+    /// have mapped.
+    #[must_use]
+    pub const fn everywhere(mut self) -> Self {
+        self.everywhere = true;
+        self
+    }
+
+    /// Whether neither a path, a process nor a name was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.paths.is_empty() && self.pids.is_empty()
+        self.paths.is_empty() && !self.is_selective()
+    }
+
+    /// Whether only some programs of the default directories are shown.
+    const fn is_selective(&self) -> bool {
+        !self.pids.is_empty() || !self.names.is_empty()
+    }
+
+    /// Where else names were looked for, in words.
+    pub(crate) fn more_places(&self) -> &'static str {
+        let explicit = environment().explicit.is_some_and(|path| !path.is_empty());
+        if explicit && !self.everywhere {
+            ", the value of MMSTATS_PATH"
+        } else {
+            ", nor among the files that processes have mapped"
+        }
+    }
+
+    /// The names.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// The processes.
@@ -74,8 +122,11 @@ pub(crate) enum Reason {
     Named,
     /// It lies in a named or default directory.
     Listed,
-    /// It lies in a default directory, and is shown only for the processes asked for.
-    IfPid,
+    /// It lies elsewhere: in the directory of another user, or a process has it mapped. Files that
+    /// cannot be opened are no problem.
+    Elsewhere,
+    /// It is shown only for the processes and names asked for.
+    IfAsked,
 }
 
 /// A path that may be opened.
@@ -85,6 +136,8 @@ pub(super) struct Candidate {
     pub(super) reason: Reason,
     /// Owner; `None` if it is unknown.
     pub(super) owner: Option<u32>,
+    /// The process that has it mapped, if it was found so.
+    pub(super) process: Option<u32>,
 }
 
 /// The files and directories of the sources now.
@@ -96,6 +149,8 @@ pub(super) struct Listing {
     /// The directories of which all files are shown.
     pub(super) listed: HashSet<PathBuf>,
     pub(super) problems: Vec<Problem>,
+    /// Processes whose mappings were asked for and cannot be read, with the reason.
+    pub(super) hidden: HashMap<u32, String>,
 }
 
 /// What is known of places from earlier listings.
@@ -104,6 +159,8 @@ pub(super) struct Places {
     silent: SilentPlaces,
     /// Directories whose files were read once.
     probed: HashSet<PathBuf>,
+    /// What running processes have mapped.
+    mapped: MappedByProcess,
 }
 
 /// What is found at one place.
@@ -133,9 +190,11 @@ impl Listing {
                 Place { path: path.clone(), reason: Reason::Listed, named: true, suffix: None };
             listing.search(place, places);
         }
-        if sources.paths.is_empty() || !sources.pids.is_empty() {
-            let reason = if sources.pids.is_empty() { Reason::Listed } else { Reason::IfPid };
+        if sources.paths.is_empty() || sources.is_selective() {
+            let selective = sources.is_selective();
+            let reason = if selective { Reason::IfAsked } else { Reason::Listed };
             listing.search_defaults(reason, places);
+            listing.search_elsewhere(sources, places);
         }
         listing.candidates.retain(|candidate| {
             candidate.reason == Reason::Named || !sources.known.contains(&candidate.path)
@@ -172,6 +231,46 @@ impl Listing {
         }
     }
 
+    /// Looks in the directories of other users, and at what running processes have mapped.
+    fn search_elsewhere(&mut self, sources: &Sources, places: &mut Places) {
+        let environment = environment();
+        let explicit = environment.explicit.as_ref().is_some_and(|path| !path.is_empty());
+        let reason = if sources.is_selective() { Reason::IfAsked } else { Reason::Elsewhere };
+        let wide = sources.everywhere || (sources.is_selective() && !explicit);
+        if wide {
+            for path in other_directories(environment.user) {
+                self.search(Place { path, reason, named: false, suffix: None }, places);
+            }
+        }
+        let all = sources.everywhere || (!sources.names.is_empty() && !explicit);
+        let pids = if all { None } else { Some(&*sources.pids) };
+        let found = places.mapped.look(pids, &mut places.silent);
+        let mut known: HashMap<&Path, usize> = HashMap::new();
+        for (index, candidate) in self.candidates.iter().enumerate() {
+            known.insert(&candidate.path, index);
+        }
+        let mut listed = Vec::new();
+        let mut new = Vec::new();
+        for file in &found.files {
+            match known.get(&*file.path) {
+                Some(index) => listed.push((*index, file.process)),
+                None => new.push(Candidate {
+                    path: file.path.clone(),
+                    reason,
+                    owner: file.owner,
+                    process: Some(file.process),
+                }),
+            }
+        }
+        for (index, process) in listed {
+            if let Some(candidate) = self.candidates.get_mut(index) {
+                candidate.process = Some(process);
+            }
+        }
+        self.candidates.extend(new);
+        self.hidden.clone_from(&found.hidden);
+    }
+
     fn search(&mut self, place: Place, places: &mut Places) {
         if self.directories.contains(&place.path) {
             return;
@@ -183,7 +282,7 @@ impl Listing {
         };
         let reason = if found.is_directory { reason } else { Reason::Named };
         self.problems.extend(found.problem.map(|problem| Problem { named, ..problem }));
-        let candidate = |(path, owner)| Candidate { path, reason, owner };
+        let candidate = |(path, owner)| Candidate { path, reason, owner, process: None };
         self.candidates.extend(found.files.into_iter().map(candidate));
         if found.is_directory {
             if reason == Reason::Listed {

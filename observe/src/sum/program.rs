@@ -147,6 +147,12 @@ impl<'a> Program<'a> {
         self.first.identity()
     }
 
+    /// Id of the process, as this process sees it: see [`File::process`].
+    #[must_use]
+    pub fn process(&self) -> Option<u32> {
+        self.files.iter().find_map(|file| file.process())
+    }
+
     /// The state: live if one of the files is, closed only if all are.
     #[must_use]
     pub fn state(&self) -> FileState {

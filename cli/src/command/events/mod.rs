@@ -13,7 +13,7 @@ use mmstats_observe::Observer;
 
 use self::printer::Printer;
 use self::rings::{Rings, sort_by_time};
-use super::args::{exit_codes, seconds};
+use super::args::{exit_codes, seconds, selecting};
 use crate::model::globs;
 use crate::model::selection::Selection;
 use crate::output::Output;
@@ -34,6 +34,7 @@ const LINES_BEFORE_FOLLOW: usize = 10;
     "nanosecond, with control characters as \\n or \\u{1b}; lost lines are reported on standard\n",
     "error. --json prints an object for each line, the time in nanoseconds since 1970; lost lines\n",
     "are objects with \"lost\".\n",
+    selecting!(),
     "\nExamples:\n",
     "  mmstats events -n 20\n",
     "  mmstats events -f --filter '*.errors' 1234\n",
@@ -64,8 +65,8 @@ pub(crate) struct Events {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Files, directories or process ids [default: all files of this user].
-    #[arg(value_name = "PATH|PID|DIR")]
+    /// Process ids, names of programs, files or directories [default: all programs of this user].
+    #[arg(value_name = "PID|NAME|PATH")]
     pub(crate) programs: Vec<OsString>,
 }
 

@@ -17,7 +17,7 @@ use clap::Args;
 use self::json::Document;
 use self::pattern::Pattern;
 use self::sample::{Sample, Sampler};
-use super::args::{exit_codes, seconds};
+use super::args::{exit_codes, seconds, selecting};
 use crate::json::write_line;
 use crate::model::globs;
 use crate::model::selection::Selection;
@@ -41,6 +41,7 @@ use crate::text::escape;
     "\nThe header is repeated once a screen, in a pipe every 20 rows. In a pipe numbers have no\n",
     "grouping and no units: bytes, seconds, per second, and in a column whose head has a unit\n",
     "that unit; a timestamp is seconds since 1970.\n",
+    selecting!(),
     "\nExamples:\n",
     "  mmstats poll requests,errors\n",
     "  mmstats poll -d 5 -c 12 -p http. 'requests,latency' 1234\n",
@@ -67,8 +68,8 @@ pub(crate) struct Poll {
     #[arg(value_name = "FIELD,FIELD...")]
     pub(crate) fields: String,
 
-    /// Files, directories or process ids [default: all live programs of this user].
-    #[arg(value_name = "PATH|PID")]
+    /// Process ids, names of programs, files or directories [default: all live programs of this user].
+    #[arg(value_name = "PID|NAME|PATH")]
     pub(crate) programs: Vec<OsString>,
 }
 

@@ -1,0 +1,149 @@
+//! Programs selected by process id and name, and what is said about those that are not found.
+#![cfg(target_os = "linux")] // elsewhere no system tells what a process has mapped
+
+mod common;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use common::{Publisher, files, json, mmstats, printed, run, wait_for};
+
+/// Ends a program when the test ends.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn show_finds_process_with_a_directory_of_its_own() {
+    let (own, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let publisher = Publisher::start(elsewhere.path());
+    let document = json(own.path(), &["show", "--json", &publisher.pid()]);
+    assert_eq!(document["files"][0]["path"], publisher.path(), "{document}");
+    for arguments in [&["ls"][..], &["poll", "-c1", "-d0.1", "demo.blocks"], &["events"]] {
+        let printed = run(own.path(), &[arguments, &[&publisher.pid()]].concat());
+        assert!(!printed.err.contains("no file"), "{arguments:?}: {}", printed.err);
+    }
+}
+
+#[test]
+fn message_about_process_says_where_was_looked_and_what_helps() {
+    let (own, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let place = own.path().to_str().unwrap();
+    let printed = run(own.path(), &["show", "4194304"]);
+    assert_eq!((printed.code, printed.out.as_str()), (Some(1), ""));
+    for words in ["4194304: no file of this process", place, "no such process runs", "mmstats ls"] {
+        assert!(printed.err.contains(words), "{words}: {}", printed.err);
+    }
+    // It publishes nothing.
+    let sleep = Ended(Command::new("sleep").arg("60").spawn().unwrap());
+    let printed = run(own.path(), &["show", &sleep.0.id().to_string()]);
+    for words in [place, "it has no such file mapped", "sleep publishes nothing"] {
+        assert!(printed.err.contains(words), "{words}: {}", printed.err);
+    }
+    // The shell does not, but the program that it started does.
+    let script = format!("'{}' demo-publisher --threads 2; true", env!("CARGO_BIN_EXE_mmstats"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).env("MMSTATS_PATH", elsewhere.path()).stdin(Stdio::piped());
+    let shell = Ended(shell.spawn().unwrap());
+    wait_for(|| (!files(elsewhere.path()).is_empty()).then_some(()));
+    let printed = run(own.path(), &["show", &shell.0.id().to_string()]);
+    let help = printed.err.lines().find(|line| line.contains("help: ")).unwrap();
+    assert!(help.contains("sh started publish: ") && help.contains("(mmstats"), "{help}");
+}
+
+#[test]
+fn programs_are_selected_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = Publisher::start(dir.path());
+    let command = json(dir.path(), &["ls", "--json"])["files"][0]["command"].clone();
+    let name = command.as_str().unwrap();
+    let pids = |name: &str| -> Vec<String> {
+        let document = json(dir.path(), &["show", "--json", name]);
+        let files = document["files"].as_array().unwrap();
+        files.iter().map(|file| file["pid"].to_string()).collect()
+    };
+    assert_eq!(pids(name), [first.pid()]);
+    // Of those that ended the last one, and none if another lives.
+    first.kill();
+    assert_eq!(pids(name), [first.pid()]);
+    let mut second = Publisher::start(dir.path());
+    assert_eq!(pids(name), [second.pid()]);
+    second.kill();
+    assert_eq!(pids(name), [second.pid()]);
+    // A similar name is suggested.
+    let printed = run(dir.path(), &["show", &name.replace("mm", "m")]);
+    assert_eq!(printed.code, Some(1));
+    assert!(printed.err.contains("no program of this name"), "{}", printed.err);
+    assert!(printed.err.contains(dir.path().to_str().unwrap()), "{}", printed.err);
+    assert!(printed.err.contains(&format!("help: there is {name}")), "{}", printed.err);
+}
+
+/// A word is a path if it is one of published files.
+#[test]
+fn word_is_path_of_published_files_or_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let publisher = Publisher::start(&dir.path().join("."));
+    std::fs::create_dir(dir.path().join("web")).unwrap();
+    let show = |word: &str| {
+        let mut command = mmstats(Path::new("/nonexistent"));
+        printed(command.current_dir(dir.path()).args(["show", word]).output().unwrap())
+    };
+    assert!(show("web").err.contains("write ./web"), "{}", show("web").err);
+    let name = publisher.path.file_name().unwrap();
+    std::fs::copy(&publisher.path, dir.path().join("web").join(name)).unwrap();
+    std::fs::copy(&publisher.path, dir.path().join("copy")).unwrap();
+    assert!(show("copy").out.contains("demo.bytes_in"), "{}", show("copy").err);
+    let listed = json(dir.path(), &["ls", "--json", dir.path().join("web").to_str().unwrap()]);
+    assert_eq!(listed["files"].as_array().unwrap().len(), 1);
+}
+
+/// Whether this process may do `arguments` with a tool of the system.
+fn may(tool: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(tool).args(arguments).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// A program in namespaces of its own, with its own shared memory, as in a container.
+#[test]
+fn process_of_a_container_is_found_by_its_pid_outside() {
+    let inner = "mount -t tmpfs none /dev/shm";
+    if !may("unshare", &["-mpf", "--mount-proc", "sh", "-c", inner]) {
+        eprintln!("no right to make namespaces: not tested");
+        return;
+    }
+    let own = tempfile::tempdir().unwrap();
+    let binary = env!("CARGO_BIN_EXE_mmstats");
+    let script = format!("{inner}; exec '{binary}' demo-publisher --threads 2");
+    let mut command = Command::new("unshare");
+    command.args(["-mpf", "--mount-proc", "sh", "-c", &script]);
+    command.env_remove("MMSTATS_PATH").stdin(Stdio::piped());
+    let container = Ended(command.spawn().unwrap());
+    // The child of `unshare`.
+    let list = format!("/proc/{0}/task/{0}/children", container.0.id());
+    let pid = wait_for(|| {
+        let children = std::fs::read_to_string(&list).ok()?;
+        let pid = children.split_whitespace().next()?.to_owned();
+        let exe = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+        (exe == Path::new(binary)).then_some(pid)
+    });
+    let document = wait_for(|| {
+        let printed = run(own.path(), &["show", "--json", &pid]);
+        (printed.code == Some(0)).then(|| serde_json::from_str::<serde_json::Value>(&printed.out))
+    });
+    let file = &document.unwrap()["files"][0];
+    let path = file["path"].as_str().unwrap();
+    assert!(path.starts_with(&format!("/proc/{pid}/root/dev/shm/")), "{path}");
+    assert_eq!((&file["pid"], &file["state"]), (&1.into(), &"live".into()));
+    // By name, where no directory is named.
+    let mut by_name = Command::new(binary);
+    by_name.args(["ls", "--json"]).env_remove("MMSTATS_PATH");
+    let listed = printed(by_name.output().unwrap());
+    assert!(listed.out.contains(path), "{}", listed.out);
+    drop(container);
+    let _ = Command::new("kill").arg(&pid).status();
+}
