@@ -73,5 +73,10 @@ fn start_without_random_bytes_publishes() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
+    if text.contains("<skipped>") {
+        let is_ci = std::env::var_os("CI").is_some();
+        assert!(!is_ci, "cannot be run here: needs a namespace of mounts");
+        return;
+    }
     assert!(text.contains("<passed>"), "{text}{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -14,7 +14,7 @@ use mmstats::{
     Counter, Family, FieldOptions, Group, Histogram, Key, Lane, Options, Publisher, Record,
     SharedGauge, Stats, Text,
 };
-use mmstats_observe::{Observer, OwnedValue, Sources, totals};
+use mmstats_observe::{File, Observer, OwnedValue, Sources, totals};
 
 #[derive(Clone, Copy, Record)]
 struct Sizes {
@@ -118,16 +118,11 @@ fn value(directory: &Path, label: &str) -> u64 {
     .sum()
 }
 
-/// Samples that were not recorded, in all lanes: FORMAT.md sections 3 and 7.
+/// Samples that were not recorded.
 fn refused(directory: &Path) -> u64 {
-    let mut all = 0;
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-        let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-        let (lanes, stride) = (number(76), number(80));
-        all += bytes[lanes..].chunks(stride).map(|lane| u64::from(lane[8])).sum::<u64>();
-    }
-    all
+    let mut observer = Observer::new(Sources::new().path(directory));
+    observer.refresh();
+    observer.files().iter().map(File::samples_refused).sum()
 }
 
 /// Uses the publisher when the thread ends, after its thread-local variables.

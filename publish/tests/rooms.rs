@@ -1,5 +1,7 @@
 //! Fields that come and go: the room of retired ones goes to new ones.
 
+mod support;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -9,17 +11,10 @@ use mmstats::{
     Timer,
 };
 use mmstats_observe::{File, Observer, OwnedValue, Sources};
+use support::look;
 
 fn start(directory: &Path) -> Publisher<Lane> {
     Options::new().directory(directory).without_system_fields().start().unwrap()
-}
-
-fn look(directory: &Path) -> Observer {
-    let mut observer = Observer::new(Sources::new().path(directory));
-    observer.refresh();
-    let problems: Vec<_> = observer.problems().collect();
-    assert!(problems.is_empty(), "{problems:?}");
-    observer
 }
 
 /// Label and value of all live fields with a value in lane order.
@@ -233,7 +228,9 @@ fn rooms_of_hidden_publisher_are_used_again() {
     let hidden: Publisher<Lane> = Options::new().hidden().start().unwrap();
     let old = text(&hidden, "old", "1");
     hidden.retire(old).unwrap();
-    let new = text(&hidden, "new", "2");
+    // The lane loses its value when its owner attaches another field.
+    text(&hidden, "first", "2");
+    let new = text(&hidden, "new", "3");
     assert!(hidden.with(|lane| lane.attach(old).is_err()), "the room has a new field");
     assert!(hidden.with(|lane| lane.attach(new).is_ok()));
 }

@@ -12,15 +12,7 @@ use mmstats::{
     Record, Stats, Text, Timer,
 };
 use mmstats_observe::{FileState, Observer, OwnedValue, Sources, Verdict, totals};
-use support::file_names;
-
-fn look(directory: &Path) -> Observer {
-    let mut observer = Observer::new(Sources::new().path(directory));
-    observer.refresh();
-    let problems: Vec<_> = observer.problems().collect();
-    assert!(problems.is_empty(), "{problems:?}");
-    observer
-}
+use support::{file_names, look};
 
 /// All unsigned fields over all lanes and files, by label.
 fn sums(directory: &Path) -> HashMap<String, u128> {

@@ -4,13 +4,13 @@
 mod support;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mmstats::{Counter, FieldOptions, Gauge, Lane, Options, Publisher};
 use mmstats_observe::{Observer, OwnedValue, Sources, totals};
-use support::{file_names, wait_until};
+use support::{alone, file_names, look, threads_named, wait_until};
 
 fn start(directory: &Path) -> Publisher<Lane> {
     let options = Options::new().directory(directory).lanes(1);
@@ -23,26 +23,10 @@ fn value(directory: &Path, label: &str) -> Option<OwnedValue> {
     totals(observer.files()).into_iter().find(|t| t.field.label == label)?.reading.value
 }
 
-/// The tests count the threads of the process.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Number of threads that watch, and of threads that call callbacks; `None` where the system does
 /// not tell.
 fn threads() -> Option<[usize; 2]> {
-    if !cfg!(target_os = "linux") {
-        return None;
-    }
-    let count = |wanted: &str| {
-        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-        let named = |task: std::io::Result<std::fs::DirEntry>| {
-            std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
-        };
-        tasks.filter_map(named).filter(|name| name.trim() == wanted).count()
-    };
-    Some([count("mmstats-sample"), count("mmstats-call")])
+    threads_named(["mmstats-sample", "mmstats-call"])
 }
 
 #[test]
@@ -135,6 +119,74 @@ fn callbacks_that_do_not_return_stop_only_themselves() {
     wait_until(|| threads().is_none_or(|n| n == [1, 1]));
     drop(publisher);
     wait_until(|| threads().is_none_or(|n| n == [0, 0]));
+}
+
+/// Adds a gauge whose callback answers once, and hangs from then on while `hangs`.
+fn hanging(
+    publisher: &Publisher<Lane>,
+    label: &str,
+    options: FieldOptions<Gauge<u64>>,
+    hangs: &Arc<AtomicBool>,
+) {
+    let (hangs, mut calls) = (Arc::clone(hangs), 0);
+    let callback = move |gauge: &Gauge<u64>| {
+        calls += 1;
+        while calls > 1 && hangs.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        gauge.set(calls);
+    };
+    publisher.sampled(label, options, callback).unwrap();
+}
+
+#[test]
+fn late_fields_of_one_label_are_told_apart_by_attributes() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let publisher = start(place.path());
+    let hangs = Arc::new(AtomicBool::new(true));
+    for shard in ["1", "2"] {
+        let options = FieldOptions::new().attribute("shard", shard);
+        hanging(&publisher, "depth", options, &hangs);
+    }
+    hanging(&publisher, "other", FieldOptions::new(), &hangs);
+    let sampled = || {
+        let observer = look(place.path());
+        let all = totals(observer.files()).into_iter();
+        let all = all.filter(|total| total.field.label == "sys.sampled");
+        let mut all: Vec<_> = all
+            .filter(|total| total.reading.value.is_some())
+            .map(|total| total.field.attributes.replace('\0', ","))
+            .collect();
+        all.sort();
+        all
+    };
+    let wanted = ["field=depth,shard=1", "field=depth,shard=2", "field=other"];
+    wait_until(|| sampled() == wanted);
+    assert!(publisher.problem().is_none(), "{:?}", publisher.problem());
+    hangs.store(false, Ordering::Relaxed);
+}
+
+#[test]
+fn fields_that_no_thread_calls_are_late_and_lose_their_values() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let publisher = start(place.path());
+    let good = counting(&publisher, "good");
+    let depth = |gauge: &Gauge<u64>| gauge.set(7);
+    publisher.sampled("depth", FieldOptions::new(), depth).unwrap();
+    wait_until(|| good.load(Ordering::Relaxed) > 1);
+    assert!(value(place.path(), "depth").is_some());
+    let hangs = Arc::new(AtomicBool::new(true));
+    for n in 0..40 {
+        hanging(&publisher, &format!("bad.{n}"), FieldOptions::new(), &hangs);
+    }
+    let late = || value(place.path(), "sys.sampling_late");
+    wait_until(|| late() == Some(OwnedValue::Unsigned(42)));
+    wait_until(|| value(place.path(), "depth").is_none());
+    hangs.store(false, Ordering::Relaxed);
+    wait_until(|| late() == Some(OwnedValue::Unsigned(0)));
+    assert!(value(place.path(), "depth").is_some());
 }
 
 #[test]

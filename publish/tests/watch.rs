@@ -5,37 +5,29 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use mmstats::{Counter, Options, Publisher, Stats};
 use mmstats_observe::{Observer, OwnedValue, Sources, totals};
-use support::{file_names, wait_until};
+use support::{file_names, threads_named, wait_until};
 
 #[derive(Stats)]
 struct Quiet {
     requests: Counter,
 }
 
-/// The tests count the threads of the process, which serve all publishers.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    wait_until(|| threads().is_none_or(|n| n == 0));
-    alone
+/// Number of threads that look for files, which serve all publishers; `None` where the system does
+/// not tell.
+fn threads() -> Option<usize> {
+    threads_named(["mmstats-watch"]).map(|[count]| count)
 }
 
-/// Number of threads that look for files; `None` where the system does not tell.
-fn threads() -> Option<usize> {
-    if !cfg!(target_os = "linux") {
-        return None;
-    }
-    let tasks = fs::read_dir("/proc/self/task").unwrap();
-    let name = |task: std::io::Result<fs::DirEntry>| {
-        // A thread can end meanwhile.
-        fs::read_to_string(task.ok()?.path().join("comm")).ok()
-    };
-    Some(tasks.filter_map(name).filter(|name| name.trim() == "mmstats-watch").count())
+/// [`support::alone`], after the threads of earlier tests have ended.
+fn alone() -> MutexGuard<'static, ()> {
+    let alone = support::alone();
+    wait_until(|| threads().is_none_or(|n| n == 0));
+    alone
 }
 
 fn requests(directory: &Path) -> Option<OwnedValue> {

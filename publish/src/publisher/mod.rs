@@ -234,10 +234,11 @@ impl<S: Stats> Publisher<S> {
     /// The first such field starts threads for the callbacks, which end with the publisher.
     ///
     /// A callback that panics is not called again; the field `sys.sampling_panics` counts these. One
-    /// that does not return delays the others once, by an interval and at most 5 seconds; the field
-    /// `sys.sampling_late` counts these. In both cases the value is removed, if it is of a kind that
+    /// that does not return delays the others once, by an interval, at least 50 milliseconds and at most
+    /// 5 seconds; the field `sys.sampling_late` counts these, and those that are not called because 32
+    /// do not return. In all these cases the value is removed, if it is of a kind that
     /// can be absent (a gauge, a text), after three intervals at the latest; `sys.sampled` with the
-    /// attribute `field` shows the age of the last answer.
+    /// attribute `field`, and the attributes of the field, shows the age of the last answer.
     ///
     /// The handle is for one call: it is made before each. A callback with a clone of the publisher
     /// keeps it open until [`Publisher::close`]. A forked child has no such threads, and they take
@@ -267,12 +268,6 @@ impl<S: Stats> Publisher<S> {
         options: FieldOptions<H>,
         mut callback: impl FnMut(&H) + Send + 'static,
     ) -> Result<Key<H>, Error> {
-        if self.files.is_forked() {
-            return Err(Error::Forked);
-        }
-        if self.closer.sampler.is_mine() {
-            return Err(Error::Reentrant);
-        }
         let answers = move |handle: &H| {
             callback(handle);
             true
@@ -289,12 +284,19 @@ impl<S: Stats> Publisher<S> {
         is_own: bool,
         callback: impl FnMut(&H) -> bool + Send + 'static,
     ) -> Result<Key<H>, Error> {
-        let declaration = H::declaration(label.clone(), options.any);
-        let fields = declaration.count();
+        if self.files.is_forked() {
+            return Err(Error::Forked);
+        }
+        if self.closer.sampler.is_mine() {
+            return Err(Error::Reentrant);
+        }
         self.files.refuse_reentry()?;
+        let name = (label.clone(), options.any.attributes.clone());
+        let declaration = H::declaration(label, options.any);
+        let fields = declaration.count();
         let key = Key::new(self.files.add(declaration)?);
         let Closer { sampler, alive, .. } = &*self.closer;
-        sampler.add(&self.files, alive, (key, label, fields), is_own, callback).inspect_err(
+        sampler.add(&self.files, alive, (key, name, fields), is_own, callback).inspect_err(
             |_| {
                 // It would never have a value.
                 let _ = self.retire(key);

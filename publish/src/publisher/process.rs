@@ -102,9 +102,6 @@ impl<S: Stats> Publisher<S> {
         options: FieldOptions<H>,
         callback: impl FnMut(&H) -> bool + Send + 'static,
     ) -> Result<(), Error> {
-        if self.files.is_forked() {
-            return Err(Error::Forked);
-        }
         self.add_sampled(label.to_owned(), options, true, callback).map(drop)
     }
 }

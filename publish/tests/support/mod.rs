@@ -2,7 +2,10 @@
 #![allow(dead_code)] // No test uses all of them.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use mmstats_observe::{Observer, Sources};
 
 /// Sorted names of the files in `directory`.
 pub(crate) fn file_names(directory: &Path) -> Vec<String> {
@@ -23,4 +26,32 @@ pub(crate) fn wait_until(condition: impl Fn() -> bool) {
         assert!(begin.elapsed() < Duration::from_secs(30), "does not happen");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// What an observer finds in `directory`, without problems.
+pub(crate) fn look(directory: &Path) -> Observer {
+    let mut observer = Observer::new(Sources::new().path(directory));
+    observer.refresh();
+    let problems: Vec<_> = observer.problems().collect();
+    assert!(problems.is_empty(), "{problems:?}");
+    observer
+}
+
+/// For tests that count the threads of the process: no other one that has this runs meanwhile.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Numbers of threads with these names; `None` where the system does not tell.
+pub(crate) fn threads_named<const N: usize>(names: [&str; N]) -> Option<[usize; N]> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    let name = |task: std::io::Result<std::fs::DirEntry>| {
+        // A thread can end meanwhile.
+        std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
+    };
+    let all = std::fs::read_dir("/proc/self/task").unwrap().filter_map(name).collect::<Vec<_>>();
+    Some(names.map(|wanted| all.iter().filter(|name| name.trim() == wanted).count()))
 }

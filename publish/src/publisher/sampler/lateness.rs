@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mmstats_core as core;
-use mmstats_core::Level;
 
+use super::task::Name;
 use crate::claim::Keep;
 use crate::error::Error;
 use crate::files::Files;
@@ -13,14 +13,17 @@ use crate::handles::kinds::Timestamp;
 use crate::handles::{Counter, Gauge};
 use crate::schema::declaration::Field;
 use crate::schema::key::{Address, Key};
-use crate::schema::options::{AnyOptions, FieldOptions};
+use crate::schema::options::AnyOptions;
 
 /// The number of panics.
 const PANICS: (&str, &str) =
     ("sys.sampling_panics", "Callbacks of sampled fields that panicked, and are not called again.");
 /// The number of callbacks that do not answer.
-const LATE: (&str, &str) =
-    ("sys.sampling_late", "Callbacks of sampled fields that run for longer than their interval.");
+const LATE: (&str, &str) = (
+    "sys.sampling_late",
+    "Callbacks of sampled fields that run for longer than their interval (50 ms to 5 s), or that no \
+     thread calls because too many hang.",
+);
 /// The last answer of each of these.
 const SAMPLED: (&str, &str) = (
     "sys.sampled",
@@ -40,7 +43,7 @@ pub(super) type OpenLane<'a> = &'a dyn Fn(usize) -> Result<core::Lane<Keep>, Err
 
 /// A field whose callback is late, and when that last answered.
 pub(super) struct Late {
-    pub(super) label: String,
+    pub(super) name: Name,
     pub(super) address: Address,
     /// In nanoseconds since 1970.
     pub(super) answered: Option<u64>,
@@ -48,7 +51,7 @@ pub(super) struct Late {
 
 impl Lateness {
     /// Publishes the number of panics, and the callbacks that are late now. Without room for a field
-    /// only the methods of the publisher have the numbers.
+    /// only the methods of the publisher have the numbers. Returns the first error, after all fields.
     pub(super) fn publish(
         &mut self,
         files: &Arc<Files>,
@@ -56,27 +59,53 @@ impl Lateness {
         panics: u64,
         late: &[Late],
     ) -> Result<(), Error> {
+        let mut first = Ok(());
+        let mut keep = |result: Result<(), Error>| {
+            if first.is_ok() {
+                first = result;
+            }
+        };
         if panics > 0 {
-            let key = add(files, &mut self.panics, PANICS, AnyOptions::default())?;
-            attach(open, key)?.set(panics);
+            let key = add(files, &mut self.panics, PANICS, AnyOptions::default());
+            keep(key.and_then(|key| Ok(attach(open, key)?.set(panics))));
         }
         if !late.is_empty() || self.late.is_some() {
-            let key = add(files, &mut self.late, LATE, AnyOptions::default())?;
-            attach(open, key)?.set(late.len() as u64);
+            let key = add(files, &mut self.late, LATE, AnyOptions::default());
+            keep(key.and_then(|key| Ok(attach(open, key)?.set(late.len() as u64))));
         }
-        for Late { label, address, answered } in late {
+        for Late { name, address, answered } in late {
             let Some(answered) = answered else { continue };
-            let mut key = self.sampled.get(address).copied();
-            let options = FieldOptions::<()>::new().attribute("field", label);
-            let added = add(files, &mut key, SAMPLED, options.level(Level::Info).any)?;
-            self.sampled.insert(*address, added);
-            attach(open, added)?.set_nanos(*answered);
+            keep(self.publish_one(files, open, name, *address, *answered));
         }
         for (address, key) in &self.sampled {
             if !late.iter().any(|late| late.address == *address) {
-                attach(open, *key)?.clear();
+                keep(attach(open, *key).map(|sampled| sampled.clear()));
             }
         }
+        first
+    }
+
+    /// Publishes when the callback of a field answered.
+    fn publish_one(
+        &mut self,
+        files: &Arc<Files>,
+        open: OpenLane<'_>,
+        (label, attributes): &Name,
+        address: Address,
+        answered: u64,
+    ) -> Result<(), Error> {
+        let mut key = self.sampled.get(&address).copied();
+        let mut options = AnyOptions::default().attribute("field", label);
+        // Another field may have the same label.
+        let others = attributes.iter().filter(|(name, _)| name != "field");
+        options.attributes.extend(others.cloned());
+        let added = match add(files, &mut key, SAMPLED, options) {
+            // The application has a field of that name: the number of late ones must do.
+            Err(Error::Duplicate { .. }) => return Ok(()),
+            added => added?,
+        };
+        self.sampled.insert(address, added);
+        attach(open, added)?.set_nanos(answered);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@
 mod lateness;
 mod task;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use mmstats_core as core;
 
 use self::lateness::{Late, Lateness};
+pub(crate) use self::task::Name;
 use self::task::{Outcome, Running, Task};
 use crate::claim::Keep;
 use crate::error::Error;
@@ -40,6 +42,8 @@ pub(crate) struct Sampler {
     state: Mutex<State>,
     /// The lane of the sampled fields in each segment.
     lanes: SharedLanes,
+    /// Number of callbacks that panicked, and are not called again.
+    panics: AtomicU64,
 }
 
 #[derive(Default)]
@@ -52,8 +56,6 @@ struct State {
     callers: Vec<(u64, Thread, bool)>,
     next_caller: u64,
     closed: bool,
-    /// Number of callbacks that panicked, and are not called again.
-    panics: u64,
 }
 
 impl State {
@@ -105,7 +107,7 @@ impl Sampler {
 
     /// Number of callbacks that panicked.
     pub(crate) fn panics(&self) -> u64 {
-        self.state.lock().panics
+        self.panics.load(Ordering::Relaxed)
     }
 
     /// Adds a callback, to be called with the handle of `key` at every interval. The first one
@@ -114,11 +116,11 @@ impl Sampler {
         self: &Arc<Self>,
         files: &Arc<Files>,
         alive: &Arc<Alive>,
-        (key, label, fields): (Key<H>, String, u32),
+        (key, name, fields): (Key<H>, Name, u32),
         is_own: bool,
         callback: impl FnMut(&H) -> bool + Send + 'static,
     ) -> Result<(), Error> {
-        let task = Task::new(label, key, fields, is_own, callback);
+        let task = Task::new(name, key, fields, is_own, callback);
         let mut state = self.state.lock();
         if state.closed {
             return Err(Error::Closed);
@@ -257,10 +259,10 @@ impl Context {
         if let (Outcome::Refused(_, Some(error)), Some(files)) = (&outcome, self.files.upgrade()) {
             files.report(error.clone());
         }
-        let mut state = self.sampler.state.lock();
         if matches!(outcome, Outcome::Panicked) {
-            state.panics += 1;
+            self.sampler.panics.fetch_add(1, Ordering::Relaxed);
         }
+        let mut state = self.sampler.state.lock();
         state.tasks[index].end(outcome, self.every);
         true
     }
@@ -271,17 +273,17 @@ impl Context {
         // A program that claims no lane and adds no field notices lost files here.
         drop(files.problem());
         let (now, patience) = (Instant::now(), self.patience());
-        let (late, stale, panics) = {
+        let (late, stale) = {
             let state = self.sampler.state.lock();
             let late = state.tasks.iter().filter(|task| task.is_late(now, patience));
             let late = late.map(|task| Late {
-                label: task.label.clone(),
+                name: task.name.clone(),
                 address: task.address,
                 answered: task.answered.map(nanos),
             });
             let stale = state.tasks.iter().filter(|task| task.is_stale(now, self.every, patience));
             let stale = stale.map(|task| (task.address.segment as usize, task.ids()));
-            (late.collect::<Vec<_>>(), stale.collect::<Vec<_>>(), state.panics)
+            (late.collect::<Vec<_>>(), stale.collect::<Vec<_>>())
         };
         for (segment, ids) in stale {
             if let Ok(lane) = self.sampler.lane(&files, segment) {
@@ -291,7 +293,7 @@ impl Context {
             }
         }
         let open = |segment| self.sampler.lane(&files, segment);
-        if let Err(error) = lateness.publish(&files, &open, panics, &late) {
+        if let Err(error) = lateness.publish(&files, &open, self.sampler.panics(), &late) {
             files.report(error);
         }
     }

@@ -15,9 +15,12 @@ use crate::schema::key::{Address, Key};
 /// can do that, one at a time. `false`: there is no value now.
 type Call = Box<dyn FnMut(&core::Lane<Keep>) -> Result<bool, AttachError> + Send>;
 
+/// Label and attributes of a sampled field.
+pub(crate) type Name = (String, Vec<(String, String)>);
+
 /// A sampled field.
 pub(super) struct Task {
-    pub(super) label: String,
+    pub(super) name: Name,
     pub(super) address: Address,
     /// Number of its fields, from that at the address on.
     fields: u32,
@@ -38,7 +41,7 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn new<H: Field + 'static>(
-        label: String,
+        name: Name,
         key: Key<H>,
         fields: u32,
         is_own: bool,
@@ -53,7 +56,7 @@ impl Task {
             Ok(false)
         };
         Self {
-            label,
+            name,
             address,
             fields,
             is_own,
@@ -103,10 +106,13 @@ impl Task {
         }
     }
 
-    /// Whether a call has run for longer than `patience`, or the last one panicked.
+    /// Whether a call has run for longer than `patience`, the last one panicked, or no thread is there
+    /// that could call it.
     pub(super) fn is_late(&self, now: Instant, patience: Duration) -> bool {
         let runs = |begin| now.saturating_duration_since(begin) > patience;
-        self.has_panicked || self.running.is_some_and(runs)
+        // A thread for it starts after `patience`.
+        let waits = self.is_waiting() && now.saturating_duration_since(self.due) > patience * 2;
+        self.has_panicked || waits || self.running.is_some_and(runs)
     }
 
     /// Whether its value is too old to be shown as the present one: older than three intervals.
@@ -158,7 +164,7 @@ mod tests {
 
     fn task() -> Task {
         let key = Key::<crate::Counter>::new(Address::lasting(0, FieldId::from_index(3)));
-        Task::new("depth".to_owned(), key, 2, false, |_: &crate::Counter| true)
+        Task::new(("depth".to_owned(), Vec::new()), key, 2, false, |_: &crate::Counter| true)
     }
 
     #[test]
@@ -166,7 +172,9 @@ mod tests {
         let mut task = task();
         let begin = task.due;
         assert!(task.ids().eq([3, 4].map(FieldId::from_index)));
-        assert!(!task.is_late(begin + EVERY * 100, EVERY), "it does not run");
+        assert!(!task.is_late(begin + EVERY * 2, EVERY), "a thread for it starts");
+        assert!(task.is_late(begin + EVERY * 3, EVERY), "all threads hang");
+        assert!(task.is_stale(begin + EVERY * 4, EVERY, EVERY));
         let _running = task.begin(begin).unwrap();
         assert!(!task.is_waiting() && task.begin(begin).is_none());
         assert!(!task.is_late(begin + EVERY, EVERY));
