@@ -247,3 +247,31 @@ fn follow_ends_quietly_on_broken_pipe() {
     let other = messages.lines().find(|line| !line.ends_with(" lost"));
     assert_eq!((code.code(), other), (Some(0), None));
 }
+
+/// Files that are too large together are left out, which is said; those that no filter matches take
+/// no part.
+#[cfg(target_os = "linux")] // has sparse files in memory
+#[test]
+fn events_of_too_large_file_are_left_out_and_code_is_3() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    for (name, label) in [("a", "big.log"), ("b", "app.log")] {
+        let path = dir.path().join(format!("{name}.mmst"));
+        let mut schema = Schema::<16>::new();
+        let log = schema.add(FieldSpec::events(label, 3, 32)).unwrap();
+        common::image(&path, &schema, |writer| {
+            let lane = writer.lane().unwrap();
+            Events::<32, _>::attach(&lane, log).unwrap().record(START, label);
+        });
+        common::set_instance(&path, u32::from(name == "b"));
+    }
+    let big = std::fs::File::options().write(true).open(dir.path().join("a.mmst")).unwrap();
+    big.set_len((8 << 30) + 4096).unwrap();
+    let note = "the events of 1 file were not read";
+    let printed = run(dir.path(), &["events"]);
+    assert_eq!(printed.code, Some(3), "{}", printed.err);
+    assert!(printed.err.contains(note), "{}", printed.err);
+    assert!(printed.out.contains("app.log") && !printed.out.contains("big.log"), "{}", printed.out);
+    let printed = run(dir.path(), &["events", "--filter", "app.*"]);
+    assert_eq!((printed.code, &*printed.err), (Some(0), ""), "{}", printed.out);
+    assert!(printed.out.contains("app.log"));
+}

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{fixtures, run};
+use common::{all_kinds, fixtures, run};
+use mmstats_core::layout::header as h;
 use serde_json::Value;
 
 #[test]
@@ -40,4 +41,29 @@ fn commands_with_missing_part_say_it_and_end_with_code_3() {
     let printed = run(dir.path(), &["ls", place]);
     assert_eq!(printed.out.lines().count(), 1, "a row a program: {}", printed.out);
     assert!(printed.err.contains("part 1 of 3 missing"), "{}", printed.err);
+}
+
+#[test]
+fn poll_and_events_of_missing_part_say_it_and_end_with_code_3() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("web.mmst");
+    all_kinds(&path);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[h::PARTS as usize..][..4].copy_from_slice(&3_u32.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let path = path.to_str().unwrap();
+    let missing = "incomplete: parts 1 to 2 of 3 missing";
+    for arguments in [
+        &["poll", "requests", "--json", "-c2", "-d0.01", path][..],
+        &["events", "--json", path],
+        &["events", path],
+    ] {
+        let printed = run(dir.path(), arguments);
+        assert_eq!(printed.code, Some(3), "{arguments:?}: {}", printed.err);
+        assert_eq!(printed.err.matches(missing).count(), 1, "{arguments:?}: {}", printed.err);
+        for line in printed.out.lines().filter(|_| arguments[0] == "poll") {
+            let row: Value = serde_json::from_str(line).unwrap();
+            assert_eq!((&row["programs"], &row["incomplete_programs"]), (&1.into(), &1.into()));
+        }
+    }
 }

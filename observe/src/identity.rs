@@ -51,7 +51,7 @@ impl FileState {
         !matches!(self, Self::Building | Self::Damaged | Self::Foreign)
     }
 
-    /// Whether no value changes any more.
+    /// Whether the program has ended: no value of the file changes any more. A ledger is no program.
     #[must_use]
     pub const fn has_ended(self) -> bool {
         matches!(self, Self::Closed | Self::Dead)

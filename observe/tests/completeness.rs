@@ -74,6 +74,21 @@ fn completeness_has_refused_lanes_fields_and_samples() {
     assert_eq!(completeness(&observer).to_string(), "2 fields did not fit into the files");
 }
 
+/// Samples that were refused would not have been right: the program is complete without them.
+#[test]
+fn completeness_adds_refused_samples_of_lanes_and_parts() {
+    let directory = tempfile::tempdir().unwrap();
+    let parts: Vec<_> = (0..2).map(|at| part(directory.path(), at)).collect();
+    parts.iter().zip([3_u64, 4]).for_each(|(part, count)| {
+        let header = mmstats_core::read::Header::read(part.writer.region()).unwrap();
+        let place = header.lanes_offset() + mmstats_core::layout::lane::SAMPLES_REFUSED;
+        part.poke(place.into(), &count.to_le_bytes());
+    });
+    let completeness = completeness(&observe(directory.path()));
+    assert_eq!(completeness.samples_refused, 7);
+    assert!(completeness.is_complete() && completeness.to_string().is_empty(), "{completeness}");
+}
+
 /// A part that gets its name a moment later is no missing part.
 #[test]
 fn refresh_waits_for_part_that_is_being_opened() {

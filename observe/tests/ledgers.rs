@@ -255,7 +255,7 @@ fn look_that_does_not_settle_is_unsettled() {
     assert!(jobs == 1 && !codes.contains(&"unsettled"), "settled again: {codes:?}");
 }
 
-/// A ledger of a boot before, or of a merge after the look began, is found by a refresh.
+/// Each refresh reads the newest ledger, and the members that it does not name.
 #[test]
 fn refresh_follows_generations() {
     let place = tempfile::tempdir().unwrap();

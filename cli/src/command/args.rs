@@ -14,7 +14,7 @@ macro_rules! exit_codes {
             "  0  success\n",
             "  1  a named file or program could not be read, or nothing matched\n",
             "  2  the command line is wrong\n",
-            "  3  as 0, but of a program that is shown parts are missing: incomplete",
+            "  3  as 0, but what is shown is incomplete: parts of a program are missing",
         )
     };
 }

@@ -62,6 +62,9 @@ struct IncompleteDocument {
     missing_parts: Vec<[u32; 2]>,
     lanes_refused: u32,
     fields_refused: u32,
+    /// Of a ledger; absent for none.
+    #[serde(skip_serializing_if = "is_zero")]
+    instances_incomplete: u64,
 }
 
 impl IncompleteDocument {
@@ -73,6 +76,7 @@ impl IncompleteDocument {
             missing_parts: completeness.missing_parts.iter().map(run).collect(),
             lanes_refused: completeness.lanes_refused,
             fields_refused: completeness.fields_refused,
+            instances_incomplete: completeness.instances_incomplete,
         })
     }
 }

@@ -155,6 +155,17 @@ pub(crate) fn image(path: &Path, schema: &Schema<'_, 16>, fill: impl FnOnce(&mut
     std::fs::write(path, bytes).unwrap();
 }
 
+/// Gives an image an instance of its own.
+pub(crate) fn set_instance(path: &Path, instance: u32) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[mmstats_core::layout::header::INSTANCE as usize..][..4]
+        .copy_from_slice(&instance.to_le_bytes());
+    let mut sum = mmstats_core::checksum::Fletcher64::new();
+    sum.range(&bytes[..120], 0, 120);
+    bytes[120..128].copy_from_slice(&sum.finish().to_le_bytes());
+    std::fs::write(path, bytes).unwrap();
+}
+
 /// The fixtures of the original format.
 pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/fixtures/format-1")

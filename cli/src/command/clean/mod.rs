@@ -33,7 +33,7 @@ use crate::text::escape;
     "file that changes or moves meanwhile is kept.\n",
     "\nPrograms are counted by command and directory, so that one that crashes again and again does\n",
     "not displace the last words of another. At most 16 times N are kept of all commands. A program\n",
-    "died when its files were modified last: the time is set once a minute while it lives.\n",
+    "died when its files were modified last: their time is set once a minute while it lives.\n",
     "\nExamples:\n",
     "  mmstats clean --dry-run\n",
     "  mmstats clean --keep 3\n",

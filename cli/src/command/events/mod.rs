@@ -90,19 +90,16 @@ pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
     }
     printer.print(&entries, output)?;
     problems::report(&observer, output);
-    if rings.unread() > 0 {
-        let count = rings.unread();
-        output.note(&format!("the events of {count} files were not read: together too large"));
-    }
+    let unread = report_unread(&mut rings, 0, output);
     let mut problem_log = ProblemLog::new(&observer);
     problem_log.report_incomplete(rings.selected(&observer.programs()), output);
     match stop {
         Some(stop) => {
             let screen = (&mut printer, &mut problem_log);
-            follow(args, &mut observer, &mut rings, screen, &stop, output)
+            follow(args, &mut observer, (&mut rings, unread), screen, &stop, output)
         }
         None => {
-            if rings.is_empty() && !output.has_failed() {
+            if rings.is_empty() && unread == 0 && !output.has_failed() {
                 output
                     .fail(&format!("no program has events{}", problems::in_directories(&observer)));
             }
@@ -114,7 +111,7 @@ pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
 fn follow(
     args: &Events,
     observer: &mut Observer,
-    rings: &mut Rings,
+    (rings, mut unread): (&mut Rings, usize),
     (printer, problem_log): (&mut Printer, &mut ProblemLog),
     stop: &Receiver<()>,
     output: &mut Output,
@@ -129,9 +126,24 @@ fn follow(
         entries.extend(rings.new_entries(observer));
         sort_by_time(&mut entries);
         printer.print(&entries, output)?;
+        unread = report_unread(rings, unread, output);
         problem_log.report_new(observer, output);
         problem_log.report_incomplete(rings.selected(&observer.programs()), output);
     }
+}
+
+/// Reports files whose events were not read, if there are more than `before`; the exit code becomes 3.
+/// Returns the highest number so far.
+fn report_unread(rings: &mut Rings, before: usize, output: &mut Output) -> usize {
+    let count = rings.take_unread();
+    if count > 0 {
+        output.set_incomplete();
+    }
+    if count > before {
+        let files = if count == 1 { "file" } else { "files" };
+        output.note(&format!("the events of {count} {files} were not read: together too large"));
+    }
+    count.max(before)
 }
 
 /// Receives a message when the user presses Ctrl-C.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use globset::GlobSet;
-use mmstats_observe::{Event, File, FileId, FileState, Kind, Observer, Program};
+use mmstats_observe::{Event, FieldRef, File, FileId, FileState, Kind, Observer, Program};
 use serde::Serialize;
 
 use crate::json::JsonPath;
@@ -139,9 +139,10 @@ impl Rings {
         self.overwritten
     }
 
-    /// Number of files that the last reading left out, because the files with events are too large.
-    pub(crate) const fn unread(&self) -> usize {
-        self.unread
+    /// Number of files that were left out since the last call, because the files with events are too
+    /// large.
+    pub(crate) const fn take_unread(&mut self) -> usize {
+        std::mem::replace(&mut self.unread, 0)
     }
 
     /// The programs whose lines are read.
@@ -162,12 +163,12 @@ impl Rings {
         selected.sort_by_key(|program| {
             program.owner() != own && program.owner() != Some(0) && own.is_some()
         });
-        (self.bytes, self.left, self.unread) = (0, MAX_READ, 0);
+        (self.bytes, self.left) = (0, MAX_READ);
         for file in selected.iter().flat_map(|program| program.files()) {
             if self.files.get(&file.id()) != Some(&FileProgress::Finished) {
-                self.file(file, &mut entries);
-                let active = is_active(file.state());
-                let progress = if active { FileProgress::Active } else { FileProgress::Finished };
+                // One that was not read is tried again.
+                let finished = self.file(file, &mut entries) && !is_active(file.state());
+                let progress = if finished { FileProgress::Finished } else { FileProgress::Active };
                 self.files.insert(file.id(), progress);
             }
         }
@@ -191,7 +192,7 @@ impl Rings {
 
     /// The last lines of files that were removed, as a program does that ends cleanly.
     pub(crate) fn final_entries(&mut self, vanished: &[File]) -> Vec<Entry> {
-        (self.bytes, self.left, self.unread) = (0, MAX_READ, 0);
+        (self.bytes, self.left) = (0, MAX_READ);
         let mut entries = Vec::new();
         for file in vanished {
             if self.files.remove(&file.id()) == Some(FileProgress::Active) {
@@ -203,21 +204,23 @@ impl Rings {
         entries
     }
 
-    fn file(&mut self, file: &File, entries: &mut Vec<Entry>) {
-        if !file.fields().any(|field| field.properties().kind() == Some(Kind::Events)) {
-            return;
+    /// Reads the new lines of a file; false if it is left out.
+    fn file(&mut self, file: &File, entries: &mut Vec<Entry>) -> bool {
+        let filter = self.filter.as_ref();
+        let is_selected = |field: &FieldRef<'_>| {
+            field.properties().kind() == Some(Kind::Events)
+                && filter.is_none_or(|filter| filter.is_match(field.label()))
+        };
+        let fields: Vec<_> = file.fields().filter(is_selected).collect();
+        if fields.is_empty() {
+            return true;
         }
         let Some(left) = self.left.checked_sub(file.size()) else {
             self.unread += 1;
-            return;
+            return false;
         };
         self.left = left;
-        for field in file.fields() {
-            let selected = field.properties().kind() == Some(Kind::Events)
-                && self.filter.as_ref().is_none_or(|filter| filter.is_match(field.label()));
-            if !selected {
-                continue;
-            }
+        for field in fields {
             for lane in 0..file.lanes().used {
                 let key = (file.id(), field.index(), lane);
                 let newest = self.newest.get(&key).copied();
@@ -247,6 +250,7 @@ impl Rings {
                 }
             }
         }
+        true
     }
 
     /// Adds the new ones of the lines of a ring, which are in order.
