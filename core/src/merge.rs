@@ -54,8 +54,8 @@ impl TimerValue {
         [fit(self.count), fit(self.sum), zero(self.min), zero(self.max), zero(self.last)]
     }
 
-    /// The mean; `None` if there is no duration, or if the sum is none of `count` durations from
-    /// the minimum to the maximum, as after a wrap-around.
+    /// The mean; `None` without durations, or if the sum is below count times the minimum or above
+    /// count times the maximum, as after a wrap-around.
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // A mean is a float.
     pub fn mean(&self) -> Option<f64> {

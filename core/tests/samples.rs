@@ -149,7 +149,7 @@ fn rate_refuses_overflow() {
     assert_eq!(rate.get(), u64::MAX);
 }
 
-/// The count of a lane goes on with its next owner, and is its own.
+/// Each lane has a count, which the lane's next owner continues.
 #[test]
 fn refused_samples_are_of_the_lane() {
     let memory = Box::leak(Box::new(StaticBytes::<65_536>::new())).into_memory();

@@ -1,4 +1,4 @@
-//! Threads of a library in somebody else's program.
+//! Threads that the library starts in a program.
 #![allow(unsafe_code)] // Changes the signal mask; each block has its proof.
 
 use std::io;

@@ -144,7 +144,7 @@ pub(crate) fn buckets(value: &HistogramValue, unit: &str) -> Option<String> {
 
 /// `12.5 requests, mean of 2,657`; `last` stands before the count.
 fn average(value: &AverageValue, unit: &str, last: &str) -> String {
-    // Not `<=`: a count that is no number is unknown.
+    // Not `<=`: a negative count or NaN is damage, not the count 0.
     if value.count == 0.0 {
         return NONE_YET.to_owned();
     }

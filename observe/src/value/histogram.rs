@@ -108,8 +108,8 @@ impl HistogramValue {
         self.summary.sum()
     }
 
-    /// The mean; `None` if there is no value, or if the sum is not finite or is not possible with
-    /// these values, as after a wrap-around.
+    /// The mean; `None` without values, or if the sum is not finite, below count times the minimum
+    /// or above count times the maximum, as after a wrap-around.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         self.summary.mean().filter(|mean| mean.is_finite() && self.is_possible(*mean))

@@ -52,7 +52,7 @@ impl Application {
     }
 
     /// Ends an instance of the application whose files are closed: the values of `ended` go into
-    /// the ledger, unless nobody is left who could ask for them.
+    /// the ledger. The ledger of forked workers goes with the last of them and their parent.
     pub(crate) fn end(
         &self,
         directory: &Directory,

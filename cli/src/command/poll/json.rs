@@ -63,7 +63,7 @@ impl Serialize for Field<'_> {
     }
 }
 
-/// Mean and quantiles of what was counted in the interval.
+/// Mean and quantiles of the values of the interval.
 fn distribution<M: serde::ser::SerializeMap>(
     kind: Kind,
     interval: Option<&Interval>,

@@ -182,7 +182,7 @@ impl Gain {
         }
     }
 
-    /// The interval; `None` if there is no series, or if one is not known.
+    /// The sum over all series; `None` without a series, or if the count of one is unknown.
     pub(super) fn interval(self) -> Option<Interval> {
         let counts = self.counts.filter(|_| !self.is_unknown && self.rate.is_finite())?;
         Some(Interval { rate: self.rate, counts, over_life: false })
