@@ -82,9 +82,11 @@ fn show_of_superseded_program_has_no_sums() {
     let path = worker(dir.path(), 1, 7);
     ledger(dir.path(), 1, (&[1], 1), 7, 0);
     let place = dir.path().to_str().unwrap();
-    for arguments in
-        [&["show", "--json", "--all", place][..], &["show", "--json", "--all", "--lanes", place]]
-    {
+    for arguments in [
+        &["show", "--json", "--all", place][..],
+        &["show", "--json", "--all", "--lanes", place],
+        &["show", "--json", "--all", "shop"],
+    ] {
         let document = json(dir.path(), arguments);
         JsonSchema::load().validate("show", &document).unwrap();
         assert_eq!(values(&document, "ledger", "jobs"), [7], "{document}");
@@ -93,6 +95,8 @@ fn show_of_superseded_program_has_no_sums() {
         let superseded = |file: &Value| file["superseded"] == true && file["state"] == "dead";
         assert!(document["files"].as_array().unwrap().iter().any(superseded), "{document}");
     }
+    let row = json(dir.path(), &["poll", "jobs", "--json", "-c1", "-d0.01", "shop"]);
+    assert_eq!(row["fields"][0]["total"], 7, "{row}");
     // Whoever names the file wants its sums.
     let document = json(dir.path(), &["show", "--json", "--all", path.to_str().unwrap()]);
     assert_eq!(values(&document, "dead", "jobs"), [7], "{document}");

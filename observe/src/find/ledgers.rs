@@ -105,10 +105,10 @@ impl Ledgers {
     /// Whether the instances that were taken in since a list of the directories showed `before` are
     /// all named: they are few, and the ledger of that time was read, among `files`. True if that
     /// ledger cannot be read or is `unread`: another look finds out no more.
-    pub(super) fn name_all_since(
+    pub(super) fn name_all_since<'a, F: Iterator<Item = &'a File>>(
         &self,
         before: &Newest,
-        files: &[File],
+        files: impl Fn() -> F,
         unread: &HashSet<PathBuf>,
     ) -> bool {
         self.0.iter().all(|(key, ledger)| {
@@ -117,7 +117,7 @@ impl Ledgers {
                 return true;
             }
             let path = key.0.join(was.to_string());
-            match files.iter().find(|file| file.path() == path).map(File::ledger) {
+            match files().find(|file| file.path() == path).map(File::ledger) {
                 Some(Some(was)) => ledger.instances.saturating_sub(was.instances) <= KEPT as u64,
                 Some(None) => true,
                 None => unread.contains(&path),

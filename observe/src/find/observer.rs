@@ -74,8 +74,8 @@ pub struct Observer {
     /// Files that are not shown: of other processes than those asked for, and copies.
     others: Vec<File>,
     directories: Vec<PathBuf>,
-    /// Directories of which all files are shown: only there a ledger takes the place of others.
-    listed: HashSet<PathBuf>,
+    /// Directories in which ledgers take the place of other files, and why these are shown.
+    listed: HashMap<PathBuf, Reason>,
     problems: Vec<Problem>,
     /// Number of files for which there is no memory, by owner.
     left_out: BTreeMap<Option<u32>, usize>,
@@ -141,7 +141,7 @@ impl Observer {
             files: Vec::new(),
             others: Vec::new(),
             directories: Vec::new(),
-            listed: HashSet::new(),
+            listed: HashMap::new(),
             problems: Vec::new(),
             left_out: BTreeMap::new(),
             lacking: HashSet::new(),
@@ -209,7 +209,7 @@ impl Observer {
             changes.add(self.look());
         }
         if !self.apply_ledgers(changes) {
-            let path = self.listed.iter().min().cloned().unwrap_or_default();
+            let path = self.listed.keys().min().cloned().unwrap_or_default();
             let message = "incomplete: programs of an application end faster than they are read";
             self.problems.push(Problem::new(&path, "unsettled", message));
         }
@@ -221,7 +221,7 @@ impl Observer {
         let mut directories = ledgers::directories(&self.files);
         // What was listed and has gone may be in a ledger that is newer than the list.
         directories.extend(self.before.directories().chain(&self.missed).cloned());
-        directories.retain(|directory| self.listed.contains(directory));
+        directories.retain(|directory| self.listed.contains_key(directory));
         if directories.is_empty() {
             return true;
         }
@@ -229,7 +229,8 @@ impl Observer {
             return false;
         }
         let ledgers = Ledgers::new(&self.files);
-        if !ledgers.name_all_since(&self.before, &self.files, &self.unread) {
+        let files = || self.files.iter().chain(&self.others);
+        if !ledgers.name_all_since(&self.before, files, &self.unread) {
             return false;
         }
         let outdated = self.files.extract_if(.., |file| ledgers.is_outdated(file));
@@ -264,7 +265,7 @@ impl Observer {
     /// Opens the newest ledgers of the directories, until two lists in a row show the same. False if
     /// not all of them are known then.
     fn open_newest(&mut self, directories: &HashSet<PathBuf>, changes: &mut Changes) -> bool {
-        let paths = self.files.iter().map(File::path);
+        let paths = self.files.iter().chain(&self.others).map(File::path);
         let mut known: HashSet<PathBuf> =
             paths.filter(|path| ledgers::is_ledger_name(path)).map(Path::to_path_buf).collect();
         let mut newest = Newest::list(directories);
@@ -275,14 +276,20 @@ impl Observer {
                 }
                 let holder = Holder::new(Some(owner), self.user, false);
                 self.buffer.set_left(self.shares.left(holder));
-                let Some((file, _)) = self.open(&path, Reason::Listed) else { continue };
+                let reason = path.parent().and_then(|parent| self.listed.get(parent));
+                let reason = reason.copied().unwrap_or(Reason::Listed);
+                let Some((file, _)) = self.open(&path, reason) else { continue };
                 if file.is_for_room() {
                     // The next look decides who gets the memory.
                     return false;
                 }
                 self.shares.take(holder, file.metadata_size());
-                self.files.push(file);
                 known.insert(path);
+                if reason == Reason::IfAsked && !self.is_asked_for(&file) {
+                    self.others.push(file);
+                    continue;
+                }
+                self.files.push(file);
                 changes.added += 1;
             }
             let before = std::mem::replace(&mut newest, Newest::list(directories));
@@ -309,7 +316,10 @@ impl Observer {
         self.problems = listing.problems;
         self.directories = listing.directories;
         self.listed = listing.listed;
-        let listed = listing.candidates.iter().filter(|one| one.reason == Reason::Listed);
+        let is_listed = |one: &&Candidate| {
+            one.path.parent().is_some_and(|parent| self.listed.contains_key(parent))
+        };
+        let listed = listing.candidates.iter().filter(is_listed);
         self.before = Newest::new(listed.map(|one| (&*one.path, one.owner)));
         self.missed.clear();
         self.unread.clear();

@@ -146,8 +146,9 @@ pub(super) struct Listing {
     /// In order, without equal paths; a file may have two paths.
     pub(super) candidates: Vec<Candidate>,
     pub(super) directories: Vec<PathBuf>,
-    /// The directories of which all files are shown.
-    pub(super) listed: HashSet<PathBuf>,
+    /// The directories of which all files are shown, or those asked for by name: there a ledger takes
+    /// the place of other files that are shown.
+    pub(super) listed: HashMap<PathBuf, Reason>,
     pub(super) problems: Vec<Problem>,
     /// Processes whose mappings were asked for and cannot be read, with the reason.
     pub(super) hidden: HashMap<u32, String>,
@@ -196,6 +197,9 @@ impl Listing {
             listing.search_defaults(reason, places);
             listing.search_elsewhere(sources, places);
         }
+        // A process is shown with what it has counted itself.
+        let by_name = !sources.names.is_empty();
+        listing.listed.retain(|_, reason| by_name || *reason != Reason::IfAsked);
         listing.candidates.retain(|candidate| {
             candidate.reason == Reason::Named || !sources.known.contains(&candidate.path)
         });
@@ -285,9 +289,7 @@ impl Listing {
         let candidate = |(path, owner)| Candidate { path, reason, owner, process: None };
         self.candidates.extend(found.files.into_iter().map(candidate));
         if found.is_directory {
-            if reason == Reason::Listed {
-                self.listed.insert(path.clone());
-            }
+            self.listed.insert(path.clone(), reason);
             self.directories.push(path);
         }
     }
