@@ -173,6 +173,44 @@ fn forged_ledger_of_another_user_replaces_no_sums() {
 }
 
 #[test]
+fn start_takes_no_live_program_in() {
+    let place = tempfile::tempdir().unwrap();
+    let lives: Publisher<Worker> = options(place.path()).start().unwrap();
+    let count = || lives.with(|worker| worker.jobs.add(10));
+    count();
+    work(options(place.path()));
+    // Of an instance that a ledger supersedes the file does not count.
+    count();
+    assert_eq!(value(&observe(place.path()), "jobs"), Some(OwnedValue::Unsigned(30)));
+    drop(lives);
+    assert_eq!(value(&observe(place.path()), "jobs"), Some(OwnedValue::Unsigned(30)));
+    assert_eq!(file_names(place.path()).len(), 1);
+}
+
+#[test]
+fn file_stays_until_a_ledger_has_its_values() {
+    let place = tempfile::tempdir().unwrap();
+    work(options(place.path()));
+    let first = file_names(place.path()).remove(0);
+    // A directory has the name of the next ledger.
+    let next = place.path().join(first.replace("-1.mmst", "-2.mmst"));
+    std::fs::create_dir(&next).unwrap();
+    for n in 2..5_u128 {
+        work(options(place.path()));
+        assert!(place.path().join(&first).exists());
+        let mut observer = Observer::new(Sources::new().path(place.path()));
+        observer.refresh();
+        let mut totals = Totals::new();
+        totals.update(observer.files(), None);
+        assert_eq!(value(&totals, "jobs"), Some(OwnedValue::Unsigned(10 * n)), "{n} programs");
+    }
+    std::fs::remove_dir(next).unwrap();
+    work(options(place.path()));
+    // The files of the three stay as those of programs that were killed.
+    assert_eq!(value(&observe(place.path()), "jobs"), Some(OwnedValue::Unsigned(50)));
+}
+
+#[test]
 fn name_of_application_has_1_to_255_bytes() {
     let place = tempfile::tempdir().unwrap();
     for name in [String::new(), "x".repeat(256)] {

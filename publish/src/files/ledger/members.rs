@@ -113,7 +113,8 @@ pub(crate) fn hex(instance: Instance) -> String {
 
 /// Whether an application is named after an instance.
 pub(super) fn is_instance(application: &str) -> bool {
-    application.len() == 32 && application.bytes().all(|byte| byte.is_ascii_hexdigit())
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    application.len() == 32 && application.bytes().all(is_digit)
 }
 
 /// The names of published files.
