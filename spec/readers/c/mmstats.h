@@ -605,6 +605,28 @@ static inline bool mm_next(const mm_image *i, mm_cursor *c, mm_field *f, const c
     return true;
 }
 
+/* ---- Room that is used again (PROTOCOL.md section 5.2) ----------------------------- */
+
+#define MM_ATTEMPTS 16
+
+/* Q1 and Q2. Descriptors, their strings and values come after it. */
+static inline uint32_t mm_begin_look(mm_memory m)
+{
+    uint32_t reuses = m.size < 192 ? 0 : mm_u32(m, 156);
+    mm_fence();
+    return reuses;
+}
+
+/*
+ * Q4 to Q6: whether all that was loaded since mm_begin_look() belongs together. If not, throw it away
+ * and look again, at most MM_ATTEMPTS times.
+ */
+static inline bool mm_end_look(mm_memory m, uint32_t reuses)
+{
+    mm_fence();
+    return (m.size < 192 ? 0 : mm_u32(m, 156)) == reuses;
+}
+
 /* ---- 7. Lanes --------------------------------------------------------------------- */
 
 static inline uint64_t mm_lane(const mm_image *i, uint32_t lane)
@@ -633,8 +655,6 @@ static inline bool mm_present(const mm_image *i, const mm_field *f, uint32_t lan
 /* ---- 6. Values --------------------------------------------------------------------- */
 
 typedef enum { MM_CONSISTENT, MM_CONTENDED, MM_DAMAGED } mm_verdict;
-
-#define MM_ATTEMPTS 16
 
 /* PROTOCOL.md section 2.2: the newest slot, of slot_size bytes, into `out`. */
 static inline mm_verdict mm_read_slot(const mm_image *i, const mm_field *f, uint32_t lane,

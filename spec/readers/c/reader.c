@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A file that is cut short while it is mapped ends the read, not the program. */
@@ -23,18 +24,21 @@ static void on_bus(int signal_number)
     siglongjmp(shrunk, 1);
 }
 
+/* The document of a look, until it is known to belong together. */
+static FILE *out;
+
 static void print_text(const unsigned char *p, size_t size)
 {
-    putchar('"');
+    putc('"', out);
     for (size_t i = 0; i < size; i++) {
         if (p[i] == '"' || p[i] == '\\')
-            printf("\\%c", p[i]);
+            fprintf(out, "\\%c", p[i]);
         else if (p[i] < 0x20 || p[i] == 0x7F)
-            printf("\\u%04x", p[i]);
+            fprintf(out, "\\u%04x", p[i]);
         else
-            putchar(p[i]);
+            putc(p[i], out);
     }
-    putchar('"');
+    putc('"', out);
 }
 
 static const char *const types[] = {"unknown", "u8",  "u16", "u32",  "u64",  "i8",   "i16",
@@ -45,53 +49,53 @@ static void print_number(const mm_field *f, const unsigned char *p)
     int size = (int)mm_element_size(f);
     uint64_t v = mm_get(p, size);
     if (f->type == MM_F32 || f->type == MM_F64)
-        printf("\"%0*" PRIx64 "\"", 2 * size, v);
+        fprintf(out, "\"%0*" PRIx64 "\"", 2 * size, v);
     else if (f->type == MM_BOOL)
-        printf("\"%s\"", v ? "true" : "false");
+        fprintf(out, "\"%s\"", v ? "true" : "false");
     else if (f->type >= MM_I8 && f->type <= MM_I64) {
         /* The sign, by hand: shifts of negative numbers are implementation-defined. */
         bool negative = v >> (8 * size - 1) & 1;
         uint64_t mask = size == 8 ? UINT64_MAX : ((uint64_t)1 << 8 * size) - 1;
-        printf("\"%s%" PRIu64 "\"", negative ? "-" : "", negative ? (~v + 1) & mask : v);
+        fprintf(out, "\"%s%" PRIu64 "\"", negative ? "-" : "", negative ? (~v + 1) & mask : v);
     } else
-        printf("\"%" PRIu64 "\"", v);
+        fprintf(out, "\"%" PRIu64 "\"", v);
 }
 
 /* A value in the form of heap and slots, after mm_check_value(). */
 static void print_value(const mm_field *f, const unsigned char *p)
 {
-    printf("{\"%s\": ", types[f->type]);
+    fprintf(out, "{\"%s\": ", types[f->type]);
     if (mm_is_blob(f)) {
         uint32_t length = (uint32_t)mm_get(p, 4);
         if (f->type == MM_TEXT) {
             print_text(p + 8, length);
         } else {
-            putchar('"');
+            putc('"', out);
             for (uint32_t k = 0; k < length; k++)
-                printf("%02x", p[8 + k]);
-            putchar('"');
+                fprintf(out, "%02x", p[8 + k]);
+            putc('"', out);
         }
-        printf(", \"cut\": %s}", mm_get(p + 4, 4) & 1 ? "true" : "false");
+        fprintf(out, ", \"cut\": %s}", mm_get(p + 4, 4) & 1 ? "true" : "false");
         return;
     }
     if (!(f->flags & MM_ARRAY)) {
         print_number(f, p);
     } else {
         for (uint32_t k = 0; k < f->count; k++) {
-            fputs(k ? ", " : "[", stdout);
+            fputs(k ? ", " : "[", out);
             print_number(f, p + (size_t)k * mm_element_size(f));
         }
-        putchar(']');
+        putc(']', out);
     }
-    putchar('}');
+    putc('}', out);
 }
 
 static void print_verdict(mm_verdict verdict, const char *code)
 {
     if (verdict == MM_DAMAGED)
-        printf("{\"verdict\": \"damaged\", \"code\": \"%s\"}", code);
+        fprintf(out, "{\"verdict\": \"damaged\", \"code\": \"%s\"}", code);
     else
-        fputs("{\"verdict\": \"contended\"}", stdout);
+        fputs("{\"verdict\": \"contended\"}", out);
 }
 
 /* Room for any slot, and for the elements of any journal. */
@@ -112,7 +116,7 @@ static void print_in_lane(const mm_image *i, const mm_field *f, uint32_t lane, u
     if (state > 2) {
         print_verdict(MM_DAMAGED, "lane-state");
     } else if (state == 0 || !mm_present(i, f, lane)) {
-        fputs("{\"verdict\": \"absent\"}", stdout);
+        fputs("{\"verdict\": \"absent\"}", out);
     } else if (f->storage == MM_ATOMIC) {
         unsigned char p[8];
         const char *code = mm_read_atomic(i, f, lane, p);
@@ -132,13 +136,13 @@ static void print_in_lane(const mm_image *i, const mm_field *f, uint32_t lane, u
             print_verdict(verdict, "value-total");
             return;
         }
-        fputs("{\"u64\": [", stdout);
+        fputs("{\"u64\": [", out);
         for (uint32_t k = 0; k < f->count; k++)
-            printf("%s\"%" PRIu64 "\"", k ? ", " : "", element_room[k]);
-        printf("], \"total\": \"%" PRIu64 "\", \"words\": [", word_room[0]);
+            fprintf(out, "%s\"%" PRIu64 "\"", k ? ", " : "", element_room[k]);
+        fprintf(out, "], \"total\": \"%" PRIu64 "\", \"words\": [", word_room[0]);
         for (uint32_t k = 2; k < f->slot_size / 8; k++)
-            printf("%s\"%" PRIu64 "\"", k > 2 ? ", " : "", word_room[k]);
-        fputs("]}", stdout);
+            fprintf(out, "%s\"%" PRIu64 "\"", k > 2 ? ", " : "", word_room[k]);
+        fputs("]}", out);
     }
 }
 
@@ -149,12 +153,15 @@ static void print_items(const unsigned char *p, size_t size, bool pairs)
         const unsigned char *zero = memchr(p + at, 0, size - at);
         size_t end = zero ? (size_t)(zero - p) : size;
         if (at)
-            fputs(", ", stdout);
+            fputs(", ", out);
         if (pairs) {
-            size_t equals = (size_t)((const unsigned char *)memchr(p + at, '=', end - at) - p);
-            print_text(p + at, equals - at);
-            fputs(": ", stdout);
-            at = equals + 1;
+            /* Without one the strings have changed since they were checked: the look is thrown away. */
+            const unsigned char *equals = memchr(p + at, '=', end - at);
+            if (!equals)
+                return;
+            print_text(p + at, (size_t)(equals - p) - at);
+            fputs(": ", out);
+            at = (size_t)(equals - p) + 1;
         }
         print_text(p + at, end - at);
         at = end + 1;
@@ -171,47 +178,52 @@ static void print_field(const mm_image *i, const mm_field *f, const uint32_t *st
     static const char *const storages[] = {"unknown", "constant", "atomic", "latched", "journal"};
     static const char *const levels[] = {"info", "diagnostic", "debug"};
     unsigned char text[4096];
-    putchar('{');
+    putc('{', out);
     for (int s = MM_S_LABEL; s <= MM_S_HELP; s++) {
-        printf("\"%s\": ", names[s]);
+        fprintf(out, "\"%s\": ", names[s]);
         print_text(text, mm_string(i, f, s, text));
-        fputs(", ", stdout);
+        fputs(", ", out);
     }
-    fputs("\"attributes\": {", stdout);
+    fputs("\"attributes\": {", out);
     print_items(text, mm_string(i, f, MM_S_ATTRIBUTES, text), true);
-    printf("}, \"type\": \"%s\", \"kind\": \"%s\", \"aggregation\": \"%s\", \"storage\": \"%s\"",
+    fprintf(out, "}, \"type\": \"%s\", \"kind\": \"%s\", \"aggregation\": \"%s\", \"storage\": \"%s\"",
            types[f->type <= MM_BYTES ? f->type : 0], kinds[f->kind <= MM_TIMESTAMP ? f->kind : 0],
            rules[f->aggregation <= 5 ? f->aggregation : 0],
            storages[mm_known_storage(f) ? f->storage : 0]);
-    printf(", \"level\": \"%s\", \"count\": \"%" PRIu32 "\", \"param\": \"%" PRIu32
+    fprintf(out, ", \"level\": \"%s\", \"count\": \"%" PRIu32 "\", \"param\": \"%" PRIu32
            "\", \"detail\": [",
            levels[f->level < 2 ? f->level : 2], f->count, f->param);
     print_items(text, mm_string(i, f, MM_S_DETAIL, text), false);
-    putchar(']');
+    putc(']', out);
     if (f->state == MM_FIELD_RETIRED) {
-        fputs(", \"retired\": true", stdout);
+        fputs(", \"retired\": true", out);
     } else if (mm_known_type(f) && f->storage == MM_CONSTANT) {
         uint64_t size = mm_value_size(f);
         if (mm_is_blob(f)) {
             uint32_t length = mm_u32(i->memory, f->place);
             size = 8 + (uint64_t)(length < f->count ? length : f->count);
         }
-        mm_copy(i->memory, f->place, slot_room, mm_up(size, 8));
-        fputs(", \"value\": ", stdout);
-        print_checked(f, slot_room);
+        fputs(", \"value\": ", out);
+        /* Its length may have changed since it was checked. */
+        if (!mm_in_heap(i, f->place, mm_up(size, 8))) {
+            print_verdict(MM_DAMAGED, "cell-place");
+        } else {
+            mm_copy(i->memory, f->place, slot_room, mm_up(size, 8));
+            print_checked(f, slot_room);
+        }
     } else if (mm_known_type(f) && mm_known_storage(f)) {
-        fputs(", \"lanes\": [", stdout);
+        fputs(", \"lanes\": [", out);
         for (uint32_t lane = 0; lane < i->lanes_used; lane++) {
             if (lane)
-                fputs(", ", stdout);
+                fputs(", ", out);
             print_in_lane(i, f, lane, states[lane]);
         }
-        putchar(']');
+        putc(']', out);
     }
-    putchar('}');
+    putc('}', out);
 }
 
-/* Prints the document; returns the code of a refusal. */
+/* Writes the document to `out`; returns the code of a refusal. */
 static const char *print_document(mm_memory memory)
 {
     static const char *const states[] = {"never", "owned", "returned", "damaged"};
@@ -220,28 +232,61 @@ static const char *print_document(mm_memory memory)
     const char *code = mm_open(memory, &image);
     if (code)
         return code;
-    printf("{\"format\": \"3.%u\", \"state\": \"%s\", \"instance\": \"", image.minor,
+    fprintf(out, "{\"format\": \"3.%u\", \"state\": \"%s\", \"instance\": \"", image.minor,
            image.state == MM_CLOSED ? "closed" : "live");
     for (int k = 0; k < 16; k++)
-        printf("%02x", image.instance[k]);
-    printf("\", \"part\": \"%" PRIu32 "\", \"lanes\": [", image.part);
+        fprintf(out, "%02x", image.instance[k]);
+    fprintf(out, "\", \"part\": \"%" PRIu32 "\", \"lanes\": [", image.part);
     for (uint32_t lane = 0; lane < image.lanes_used; lane++) {
         state[lane] = mm_lane_state(&image, lane);
-        printf("%s\"%s\"", lane ? ", " : "", states[state[lane] < 3 ? state[lane] : 3]);
+        fprintf(out, "%s\"%s\"", lane ? ", " : "", states[state[lane] < 3 ? state[lane] : 3]);
     }
-    fputs("], \"fields\": [", stdout);
+    fputs("], \"fields\": [", out);
     mm_cursor cursor = {0};
     mm_field field;
     while (mm_next(&image, &cursor, &field, &code)) {
         if (field.index)
-            fputs(", ", stdout);
+            fputs(", ", out);
         if (code)
-            printf("{\"damaged\": \"%s\"}", code);
+            fprintf(out, "{\"damaged\": \"%s\"}", code);
         else
             print_field(&image, &field, state);
     }
-    puts("]}");
+    fputs("]}\n", out);
     return NULL;
+}
+
+/*
+ * Prints the document, or the code of a refusal. Returns the exit code: 2 if room was used again during
+ * each look.
+ */
+static int print_look(mm_memory memory)
+{
+    for (int attempt = 0; attempt < MM_ATTEMPTS; attempt++) {
+        char *text = NULL;
+        size_t size = 0;
+        out = open_memstream(&text, &size);
+        if (!out)
+            return perror("memory"), 3;
+        uint32_t reuses = mm_begin_look(memory);
+        const char *code = print_document(memory);
+        bool settled = mm_end_look(memory, reuses), written = fclose(out) == 0;
+        if (settled && written) {
+            if (code)
+                printf("{\"refused\": \"%s\"}\n", code);
+            else
+                fwrite(text, 1, size, stdout);
+        }
+        free(text);
+        if (!written)
+            return perror("memory"), 3;
+        /* The writer comes to an end meanwhile. */
+        if (!settled)
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        else
+            return fflush(stdout) != 0 ? 3 : code ? 1 : 0;
+    }
+    return fputs("room of fields was used again during each look\n", stderr), 2;
 }
 
 int main(int argc, char **argv)
@@ -273,12 +318,8 @@ int main(int argc, char **argv)
     sigaction(SIGBUS, &action, NULL);
     if (sigsetjmp(shrunk, 1))
         return fputs("the file was cut short while it was read\n", stderr), 3;
-    while (times-- > 0) {
-        const char *code = print_document(memory);
-        if (code) {
-            printf("{\"refused\": \"%s\"}\n", code);
-            return 1;
-        }
-    }
-    return fflush(stdout) == 0 ? 0 : 3;
+    int code = 0;
+    while (code == 0 && times-- > 0)
+        code = print_look(memory);
+    return code;
 }

@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"time"
 )
 
 // broken is the code of a rule of FORMAT.md section 12.
@@ -35,6 +37,26 @@ type image struct {
 	presenceBytes                                        uint64
 	state                                                uint32
 	fieldCount, heapUsed, lanesUsed                      uint64
+}
+
+// errUnsettled: room of fields was used again during each look.
+var errUnsettled = errors.New("room of fields was used again during each look")
+
+// look reads descriptors and values of one moment of the descriptions: PROTOCOL.md section 5.2.
+func look[T any](m memory, read func() (T, error)) (T, error) {
+	if m.size() < 192 {
+		return read()
+	}
+	for attempt := 0; attempt < attempts; attempt++ {
+		before := m.u32(156)      // Q1
+		found, err := read()      // Q3
+		if m.u32(156) == before { // Q5, Q6
+			return found, err
+		}
+		time.Sleep(time.Millisecond) // the writer comes to an end meanwhile
+	}
+	var none T
+	return none, errUnsettled
 }
 
 // open checks the header, in the order of section 12.

@@ -223,7 +223,11 @@ func run() (status int) {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	for n := 0; n < times; n++ {
-		shown, err := document(m)
+		shown, err := look(m, func() (object, error) { return document(m) })
+		if err == errUnsettled {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
 		if err != nil {
 			shown = object{"refused": err.Error()}
 			status = 1

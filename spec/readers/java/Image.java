@@ -4,6 +4,7 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 
 /** An image whose header passed the checks: FORMAT.md sections 3 and 12. */
 final class Image {
@@ -69,6 +70,29 @@ final class Image {
         Broken.unless(fieldCount <= descriptorCapacity, "field-count");
         Broken.unless(heapUsed <= heapSize, "heap-used");
         Broken.unless(lanesUsed <= laneCapacity, "lanes-used");
+    }
+
+    /** Reads descriptors and values. */
+    interface Read<T> {
+        T read() throws Broken;
+    }
+
+    /** What {@code read} makes of one moment of the descriptions: PROTOCOL.md section 5.2. */
+    static <T> T look(Words words, Read<T> read) throws Broken, Lane.Contended {
+        if (words.size() < 192) {
+            return read.read();
+        }
+        for (int attempt = 0; attempt < Lane.ATTEMPTS; attempt++) {
+            long before = words.u32(156); // Q1
+            Words.fence(); // Q2
+            T found = read.read(); // Q3
+            Words.fence(); // Q4
+            if (words.u32(156) == before) { // Q5, Q6
+                return found;
+            }
+            LockSupport.parkNanos(1_000_000); // the writer comes to an end meanwhile
+        }
+        throw new Lane.Contended();
     }
 
     static long u32(ByteBuffer bytes, int at) {

@@ -8,10 +8,10 @@ import java.util.Map;
 
 /** One lane, and the slots that were read from it: the members of a group come from one. */
 final class Lane {
-    private static final int ATTEMPTS = 16;
+    static final int ATTEMPTS = 16;
     private static final long TOO_LONG = 2_000_000_000L; // nanoseconds, PROTOCOL.md section 2.3
 
-    /** A value changed too often while it was read. */
+    /** A value, or the room of the fields, changed too often while it was read. */
     static final class Contended extends Exception {
         private static final long serialVersionUID = 1;
     }

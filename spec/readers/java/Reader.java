@@ -46,7 +46,7 @@ public final class Reader {
             }
             for (long n = 0; n < times; n++) {
                 StringBuilder json = new StringBuilder();
-                write(json, document(new Image(words)));
+                write(json, Image.look(words, () -> document(new Image(words))));
                 out.println(json);
                 out.flush();
             }
@@ -55,6 +55,9 @@ public final class Reader {
             out.println("{\"refused\": \"" + refused.code + "\"}");
             out.flush();
             return 1;
+        } catch (Lane.Contended contended) {
+            System.err.println("room of fields was used again during each look");
+            return 2;
         } catch (IOException | InternalError error) {
             // InternalError: the file was cut short while it was mapped.
             System.err.println(error.getMessage());

@@ -23,7 +23,8 @@ class Damaged extends Error {
   }
 }
 
-class Contended extends Error {}
+/** A value, or the room of the fields, changed too often while it was read. */
+export class Contended extends Error {}
 
 const MAGIC = Buffer.from([0x89, 0x4d, 0x4d, 0x53, 0x0d, 0x0a, 0x1a, 0x0a]);
 const TYPES = ["", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64", "bool", "text", "bytes"];
@@ -88,6 +89,18 @@ function fletcher64(...pieces) {
     }
   }
   return (BigInt(b) << 32n) | BigInt(a);
+}
+
+/** What `read` makes of one moment of the descriptions: PROTOCOL.md section 5.2. */
+function settled(source, read) {
+  if (source.size < 192) return read();
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const before = source.u32(156); // Q1, Q2
+    const found = read(); // Q3
+    if (source.u32(156) === before) return found; // Q4 to Q6
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1); // a millisecond, for the writer
+  }
+  throw new Contended("room of fields was used again during each look");
 }
 
 /** An image whose header passed the checks. */
@@ -501,8 +514,12 @@ function verdict(error) {
   throw error;
 }
 
-/** The document of CONFORMANCE.md section 2. */
+/** The document of CONFORMANCE.md section 2, from a new look at an open file. */
 export function document(image) {
+  return settled(image.source, () => shown(image.look()));
+}
+
+function shown(image) {
   const lanes = image.lanes();
   return {
     format: `3.${image.minor}`,

@@ -2,14 +2,13 @@
 // The command of CONFORMANCE.md:  node reader.mjs [--repeat N] FILE
 
 import fs from "node:fs";
-import { Image, Refused, document } from "./mmstats.mjs";
+import { Contended, Image, Refused, document } from "./mmstats.mjs";
 
 const words = process.argv.slice(2);
 const times = words[0] === "--repeat" ? Number(words[1]) : 1;
 try {
   const image = Image.open(words.at(-1));
   for (let n = 0; n < times; n++) {
-    if (n > 0) image.look();
     fs.writeSync(1, JSON.stringify(document(image)) + "\n");
   }
 } catch (error) {
@@ -18,6 +17,6 @@ try {
     process.exitCode = 1;
   } else {
     console.error(error.message);
-    process.exitCode = 3;
+    process.exitCode = error instanceof Contended ? 2 : 3;
   }
 }

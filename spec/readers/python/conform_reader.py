@@ -133,7 +133,8 @@ def main(arguments):
     except m.Refused as refused:
         print(json.dumps({"refused": refused.code}))
         return 1
-    except m.Contended:
+    except m.Unsettled as unsettled:
+        print(unsettled, file=sys.stderr)
         return 2
 
 

@@ -1036,7 +1036,7 @@ def show_field(image, lanes, f):
     return out
 
 
-class Contended(OSError):
+class Unsettled(OSError):
     """Room of retired fields was used again during each look."""
 
 
@@ -1045,13 +1045,14 @@ def look(memory, read):
     if memory.size < 192:
         return read(memory)
     for _ in range(16):
-        before = memory.u32(156)
-        fence()
-        found = read(memory)
-        fence()
-        if memory.u32(156) == before:
+        before = memory.u32(156)  # Q1
+        fence()  # Q2
+        found = read(memory)  # Q3
+        fence()  # Q4
+        if memory.u32(156) == before:  # Q5, Q6
             return found
-    raise Contended("room of fields was used again during each of 16 looks")
+        time.sleep(0.001)  # the writer comes to an end meanwhile
+    raise Unsettled("room of fields was used again during each of 16 looks")
 
 
 def show(path):

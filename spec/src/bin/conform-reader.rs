@@ -29,9 +29,13 @@ fn main() -> ExitCode {
     };
     match run(Path::new(path), times) {
         Ok(None) => ExitCode::SUCCESS,
-        Ok(Some(code)) => {
+        Ok(Some(Unread::Refused(code))) => {
             println!("{}", json!({ "refused": code }));
             ExitCode::from(1)
+        }
+        Ok(Some(Unread::Unsettled)) => {
+            eprintln!("room of fields was used again during each look");
+            ExitCode::from(2)
         }
         Err(error) => {
             eprintln!("{error}");
@@ -40,29 +44,48 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints the documents; returns the code of a refusal.
-fn run(path: &Path, times: u32) -> Result<Option<&'static str>, Box<dyn std::error::Error>> {
+/// Why there is no document.
+enum Unread {
+    /// The code of the refusal.
+    Refused(&'static str),
+    /// Room of retired fields was used again during each look.
+    Unsettled,
+}
+
+/// Prints the documents.
+fn run(path: &Path, times: u32) -> Result<Option<Unread>, Box<dyn std::error::Error>> {
     // A file too short for an image is not mapped.
     if std::fs::metadata(path)?.len() < 192 {
         let bytes = std::fs::read(path)?;
-        return print(&mut |_| Image::open(&bytes[..]).map(|image| document(&image)), 1);
+        return Ok(print(&bytes[..], times));
     }
     let opened = backend::open(path)?;
-    let region = View::new(Arc::clone(opened.mapping()))?;
-    print(&mut |_| Image::open(&region).map(|image| document(&image)), times)
+    Ok(print(View::new(Arc::clone(opened.mapping()))?, times))
 }
 
-fn print(
-    look: &mut dyn FnMut(()) -> Result<Json, mmstats_core::read::Refusal>,
-    times: u32,
-) -> Result<Option<&'static str>, Box<dyn std::error::Error>> {
+fn print<S: Source>(source: S, times: u32) -> Option<Unread> {
     for _ in 0..times {
-        match look(()) {
+        match look(&source) {
             Ok(document) => println!("{document}"),
-            Err(refusal) => return Ok(Some(refusal.code())),
+            Err(unread) => return Some(unread),
         }
     }
-    Ok(None)
+    None
+}
+
+/// A document of one moment of the descriptions: PROTOCOL.md section 5.2.
+fn look<S: Source>(source: &S) -> Result<Json, Unread> {
+    for _ in 0..16 {
+        let image = Image::open(source).map_err(|refusal| Unread::Refused(refusal.code()))?;
+        let before = image.reuses();
+        let document = document(&image);
+        if !image.header().reused_since(image.source(), before) {
+            return Ok(document);
+        }
+        // The writer comes to an end meanwhile.
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Err(Unread::Unsettled)
 }
 
 fn document<S: Source>(image: &Image<S>) -> Json {

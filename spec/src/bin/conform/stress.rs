@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use mmstats::{Array, Histogram, Options, Publisher, Stats, Text};
+use mmstats::{Array, FieldOptions, Gauge, Histogram, Key, Lane, Options, Publisher, Stats, Text};
 use serde_json::Value;
 
 use crate::run::command;
@@ -22,6 +22,9 @@ struct Payload {
     words: Text<64>,
     /// The elements add up to the total.
     sizes: Histogram,
+    /// Fields that come and go: see [`ROOMS`].
+    #[stats(nested)]
+    room: Lane,
 }
 
 /// The labels, and the rule for their values.
@@ -31,6 +34,12 @@ const FIELDS: [(&str, &str); 4] = [
     ("words", "a text that repeats one number"),
     ("sizes", "elements that add up to their total"),
 ];
+
+/// Number of fields `room.N` of value N that are retired together; others take their room at once.
+const ROOMS: u64 = 16;
+
+/// Time between them.
+const TENANCY: Duration = Duration::from_millis(50);
 
 /// How long the writer rests after each publish in the second part.
 const REST: Duration = Duration::from_millis(1);
@@ -47,6 +56,10 @@ struct Seen {
     further: u64,
     whole: [u64; 4],
     last: [u64; 4],
+    /// Values of fields that come and go.
+    rooms: u64,
+    /// Looks with a damaged field.
+    damaged: u64,
 }
 
 /// Whether all values were whole and increased: first while a writer publishes without a pause for
@@ -54,7 +67,11 @@ struct Seen {
 /// reason to be contended again and again.
 pub(crate) fn stress(reader: &str, seconds: u64) -> Result<bool, Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
-    let options = Options::new().directory(directory.path()).lanes(1).without_system_fields();
+    let options = Options::new()
+        .directory(directory.path())
+        .lanes(1)
+        .without_system_fields()
+        .reserve(64, 4096);
     let publisher: Publisher<Payload> = options.start()?;
     let path = publisher.paths().remove(0);
     let (stop, rests) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -93,11 +110,12 @@ pub(crate) fn stress(reader: &str, seconds: u64) -> Result<bool, Box<dyn std::er
 }
 
 fn report(writer: &str, seen: &Seen) {
-    let Seen { looks, contended, further, whole, .. } = seen;
+    let Seen { looks, contended, further, whole, rooms, damaged, .. } = seen;
     let values: u64 = whole.iter().sum();
     println!(
         "a writer {writer}: {looks} looks, {further} of them found more than the one before; \
-         {values} values whole, {contended} contended"
+         {values} values whole, {contended} contended; {rooms} of fields that come and go, {damaged} looks with \
+         damage"
     );
 }
 
@@ -122,6 +140,7 @@ fn publish(
     let Ok(stats) = publisher.lane() else { return };
     drop(begun);
     let mut n = 0u64;
+    let (mut rooms, mut moved) = (Vec::new(), Instant::now());
     while !stop.load(Ordering::Relaxed) {
         let rest = || {
             if rests.load(Ordering::Relaxed) {
@@ -143,11 +162,31 @@ fn publish(
         rest();
         stats.sizes.record(n % 1_000_000);
         rest();
+        if moved.elapsed() > TENANCY {
+            rooms = move_in(publisher, &stats.room, n, rooms);
+            moved = Instant::now();
+        }
         // Without any rest hardly a pass of a reader in a slow language would be undisturbed.
         if n.is_multiple_of(17 * 256) {
             std::thread::sleep(Duration::from_micros(200));
         }
     }
+}
+
+/// Retires fields, and gives their room to others.
+fn move_in(
+    publisher: &Publisher<Payload>,
+    lane: &Lane,
+    first: u64,
+    old: Vec<Key<Gauge<u64>>>,
+) -> Vec<Key<Gauge<u64>>> {
+    old.into_iter().filter_map(|key| publisher.retire(key).err()).for_each(drop);
+    let add = |n: u64| {
+        let key = publisher.add::<Gauge<u64>>(format!("room.{n}"), FieldOptions::new()).ok()?;
+        lane.attach(key).ok()?.set(n);
+        Some(key)
+    };
+    (first..first + ROOMS).filter_map(add).collect()
 }
 
 type Watched = Result<(Seen, Option<String>), Box<dyn std::error::Error + Send + Sync>>;
@@ -186,6 +225,12 @@ fn watch(reader: &str, path: &std::path::Path, time: Duration) -> Watched {
         let status = ended.unwrap_or(status);
         failure = Some(format!("it ended by itself after {} looks, with {status}", seen.looks));
     }
+    if failure.is_none() && seen.damaged * 10 > seen.looks {
+        failure = Some(format!("{} of {} looks found damage", seen.damaged, seen.looks));
+    }
+    if failure.is_none() && seen.rooms == 0 {
+        failure = Some("no value of a field that comes and goes".to_owned());
+    }
     if failure.is_none() && seen.further < 5 {
         failure = Some(format!("{} of {} looks found more", seen.further, seen.looks));
     }
@@ -222,7 +267,27 @@ fn check(document: &Value, seen: &mut Seen) -> Result<(), String> {
         *last = now;
         *whole_ones += 1;
     }
+    rooms(document, seen)?;
     seen.further += u64::from(before.iter().zip(seen.last).any(|(before, now)| *before < now));
+    Ok(())
+}
+
+/// Counts the values of fields that come and go, each of which its label says.
+fn rooms(document: &Value, seen: &mut Seen) -> Result<(), String> {
+    let mut damaged = false;
+    for field in document["fields"].as_array().into_iter().flatten() {
+        damaged |= !field["damaged"].is_null();
+        let number = field["label"].as_str().and_then(|label| label.strip_prefix("room."));
+        let value = &field["lanes"][0]["u64"];
+        if let Some(number) = number.filter(|_| !value.is_null()) {
+            if value != number {
+                return Err(format!("room.{number} has the value of another field: {value}"));
+            }
+            seen.rooms += 1;
+        }
+    }
+    // A retired field is, while the writer does not run between two stores of a description.
+    seen.damaged += u64::from(damaged);
     Ok(())
 }
 
