@@ -297,6 +297,29 @@ fn description_after_first_use_counted() {
     assert_eq!((latency.field.unit.as_str(), &*latency.field.help), ("seconds", "Second."));
 }
 
+/// Names made of data: each one beyond the limit counts once, on whatever thread it is used.
+#[test]
+fn names_beyond_the_limit_count_once_as_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let (_publisher, recorder) = start(place.path());
+    let use_names = || {
+        metrics::with_local_recorder(&recorder, || {
+            for n in 9_990..10_010 {
+                counter!(format!("n{n}")).increment(1);
+            }
+        });
+    };
+    metrics::with_local_recorder(&recorder, || {
+        (0..9_990).for_each(|n| counter!(format!("n{n}")).increment(1));
+    });
+    use_names();
+    use_names();
+    std::thread::scope(|scope| scope.spawn(use_names).join().unwrap());
+    let values = values(place.path());
+    assert!(values.contains(&"metrics.refused{} 10".to_owned()), "{:?}", &values[..3]);
+    assert!(values.contains(&"n9999{} 3".to_owned()));
+}
+
 #[test]
 fn record_many_takes_constant_time() {
     let place = tempfile::tempdir().unwrap();

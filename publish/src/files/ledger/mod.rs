@@ -130,10 +130,10 @@ impl Book<'_> {
     ) -> Result<(), Error> {
         ended.iter().for_each(|ended| ledger.add(ended));
         // A look at all files, so not each time.
-        if ledger.supersedes.len() >= 2 * KEPT {
-            if let Some(instances) = members::instances(self.directory.path()) {
-                ledger.prune(|instance| instances.contains(instance));
-            }
+        if ledger.supersedes.len() >= 2 * KEPT
+            && let Some(instances) = members::instances(self.directory.path())
+        {
+            ledger.prune(|instance| instances.contains(instance));
         }
         let Self { directory, application, access } = *self;
         ledger.publish(directory, &name.next(), application, access)

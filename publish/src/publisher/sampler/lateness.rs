@@ -67,11 +67,11 @@ impl Lateness {
         };
         if panics > 0 {
             let key = add(files, &mut self.panics, PANICS, AnyOptions::default());
-            keep(key.and_then(|key| Ok(attach(open, key)?.set(panics))));
+            keep(key.and_then(|key| attach(open, key)).map(|count| count.set(panics)));
         }
         if !late.is_empty() || self.late.is_some() {
             let key = add(files, &mut self.late, LATE, AnyOptions::default());
-            keep(key.and_then(|key| Ok(attach(open, key)?.set(late.len() as u64))));
+            keep(key.and_then(|key| attach(open, key)).map(|count| count.set(late.len() as u64)));
         }
         for Late { name, address, answered } in late {
             let Some(answered) = answered else { continue };
