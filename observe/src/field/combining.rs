@@ -68,8 +68,8 @@ impl Combining {
 }
 
 /// Identity of a field. Values combine only if the keys of their fields are equal: label,
-/// attributes, unit, type, kind, rule, and the names of states, the windows of a rate or the type
-/// of the values in a histogram.
+/// attributes, unit, type, kind, rule, and the names of states, the windows of a rate, the number of
+/// values of a window or the type of the values in a histogram.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FieldKey {
     combining: Combining,

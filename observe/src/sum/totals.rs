@@ -18,9 +18,10 @@ type Filter = Box<dyn Fn(&FieldRef<'_>) -> bool + Send>;
 /// Fields of many files, combined again and again.
 ///
 /// Fields combine if their keys ([`FieldInfo::key`](crate::FieldInfo::key)) are equal: label,
-/// attributes, type, unit, kind and rule. Fields of one label that differ in another of these are
-/// several totals. Damaged and retired fields are left out, and so are files that cannot be read. A constant that several
-/// parts of an instance have counts once.
+/// attributes, type, unit, kind and rule, and what else [`FieldKey`](crate::FieldKey) names. Fields of
+/// one label that differ in another of these are several totals. Damaged and retired fields are left
+/// out, and so are files that cannot be read, and sums that a ledger has. A constant that several parts
+/// of an instance have counts once.
 ///
 /// While the files and their fields stay the same, an [`update`](Self::update) only
 /// loads values and adds them.

@@ -220,22 +220,18 @@ impl Source for Part {
     }
 
     fn load32(&self, offset: u32) -> u32 {
-        self.from(offset).first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+        self.from(offset).load32(0)
     }
 
     fn load64(&self, offset: u32) -> Option<u64> {
-        Some(self.from(offset).first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)))
+        self.from(offset).load64(0)
     }
 
     // A private copy does not change.
     fn fence(&self, _site: Site) {}
 
     fn copy(&self, offset: u32, out: &mut [u8]) {
-        let from = self.from(offset);
-        let count = from.len().min(out.len());
-        let (inside, past) = out.split_at_mut(count);
-        inside.copy_from_slice(&from[..count]);
-        past.fill(0);
+        self.from(offset).copy(0, out);
     }
 }
 

@@ -190,7 +190,12 @@ fn hostile(directory: &Path, count: usize, size: u32, owner: Option<u32>, live: 
     for n in 0..count {
         let name = ["!", "mmstats-actor-", "~"][n % 3];
         let ending = if n % 11 == 0 { "mmstats" } else { "mmst" };
-        let path = directory.join(format!("{name}{n}.{ending}"));
+        let path = match n % 1000 {
+            // Names of ledgers, each of another application.
+            41..=90 => format!("ledger-{n:016x}-{}-{n}.mmst", owner.unwrap_or(0)),
+            _ => format!("{name}{n}.{ending}"),
+        };
+        let path = directory.join(path);
         match n % 1000 {
             // The large ones, of which a few are enough.
             1 => shared(&made, 4 + size),
