@@ -102,14 +102,17 @@ fn create_under_mlockall_with_a_small_limit_is_out_of_memory() {
 #[test]
 fn child_that_locks_new_files() {
     let Some(path) = child_path() else { return };
+    let mut seen = 0;
     while !path.join("end").exists() {
         for entry in fs::read_dir(&path).unwrap().flatten() {
             let Ok(file) = fs::File::open(entry.path()) else { continue };
+            seen += usize::from(entry.file_name() != "end");
             if file.try_lock_shared().is_ok() {
                 std::mem::forget(file);
             }
         }
     }
+    println!("opened {seen} files");
 }
 
 #[test]
@@ -133,7 +136,8 @@ fn create_for_everybody_is_locked_before_others_may_open_it() {
             refused = published.err();
         }
         fs::write(path.join("end"), "").unwrap();
-        neighbour.join().unwrap();
+        let told = neighbour.join().unwrap();
         assert!(refused.is_none(), "{refused:?}");
+        assert!(told.contains("opened ") && !told.contains("opened 0 files"), "{told}");
     });
 }

@@ -17,5 +17,7 @@ pub(super) fn with_number(path: &Path, random: u64) -> PathBuf {
 
 /// A random number, so that a temporary name cannot be planted; a taken one is retried anyway.
 pub(super) fn random() -> u64 {
-    u128::from_ne_bytes(mmstats_system::stub::process::random()) as u64
+    #[allow(clippy::cast_possible_truncation)] // half of the bits
+    let half = u128::from_ne_bytes(mmstats_system::stub::process::random()) as u64;
+    half
 }
