@@ -120,13 +120,16 @@ fn removed(how: Removed) -> Result<(), String> {
     if !(42..=43).contains(&seen) {
         return Err(format!("the open file says {seen}"));
     }
-    // So does one that comes now, within a second.
+    // So does one that comes now, soon.
     let begin = std::time::Instant::now();
     while sum(&directory, "counter") != Some(45) {
         if begin.elapsed() > std::time::Duration::from_secs(20) {
             return Err(format!("a later look says {:?}", sum(&directory, "counter")));
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    if how == Removed::Name && !path.exists() {
+        return Err(format!("not under its name: {:?}", names(&directory)));
     }
     // Its threads have clones: a drop of this one closes nothing.
     if actor.ask("close") != "done" {

@@ -10,6 +10,7 @@ use mmstats::{Blob, Counter, Events, FieldOptions};
 use mmstats_core::layout::header as h;
 use mmstats_tests::actor::{Actor, random};
 use mmstats_tests::control::{Limit, limit};
+use serde_json::Value;
 
 use crate::forged::{another, fields, image, lanes, metadata, noise, put, seal, shared};
 use crate::plan::Plan;
@@ -95,6 +96,58 @@ impl Live {
     }
 }
 
+/// What is known of a live program.
+struct Program {
+    pid: String,
+    count: u64,
+    paths: Vec<String>,
+}
+
+impl Program {
+    fn new(live: &mut Live) -> Self {
+        let paths = live.paths().into_iter().map(|path| path.to_str().expect("UTF-8").to_owned());
+        Self { pid: live.actor.pid().to_string(), count: live.count, paths: paths.collect() }
+    }
+
+    /// Whether a tool shows it, with its values where the tool has values.
+    fn is_in(&self, words: &[&str], printed: &Printed) -> bool {
+        let (Self { pid, count, paths }, out) = (self, &printed.out);
+        match *words {
+            ["ls" | "show", "--json"] => files(out).iter().any(|file| {
+                let right = |field: &Value| field["label"] == "counter" && field["value"] == *count;
+                file["path"] == *paths[0]
+                    && (words[0] == "ls"
+                        || file["fields"].as_array().is_some_and(|fields| fields.iter().any(right)))
+            }),
+            ["ls"] => out.lines().any(|line| {
+                line.starts_with(&format!("{pid}\t")) && line.contains(&format!("\t{}\t", paths[0]))
+            }),
+            ["show", ..] => out.lines().any(|line| {
+                line.starts_with(&format!("counter\t{count}\t")) && line.ends_with(&paths[0])
+            }),
+            ["events"] => out.contains(pid),
+            // Each line that names a file of it says why that stays.
+            ["clean", ..] => !out
+                .lines()
+                .any(|line| line.contains("would") && paths.iter().any(|path| line.contains(path))),
+            _ => printed.code == 0,
+        }
+    }
+}
+
+/// The files of a JSON document.
+fn files(out: &str) -> Vec<Value> {
+    let document: Value = serde_json::from_str(out.trim()).unwrap_or_default();
+    document["files"].as_array().cloned().unwrap_or_default()
+}
+
+/// The total of `counter` in the JSON of `poll`.
+fn total(out: &str) -> Option<u64> {
+    let document: Value = serde_json::from_str(out.trim()).ok()?;
+    let mut fields = document["fields"].as_array()?.iter();
+    fields.find(|field| field["label"] == "counter")?["total"].as_u64()
+}
+
 fn beside(row: &mut Row, count: usize, size: u32, owner: Option<u32>) {
     let at = place();
     let directory = at.path().join("everyone's");
@@ -108,15 +161,14 @@ fn beside(row: &mut Row, count: usize, size: u32, owner: Option<u32>) {
     hostile(&directory, count, size, owner, &mut live);
     let stored = blocks(&directory);
     let mut costs = Costs::default();
-    let told: Vec<_> = live.iter().map(|live| (live.actor.pid().to_string(), live.count)).collect();
-    let mine = live[0].paths();
+    let programs = live.each_mut().map(Program::new);
     let all = names(&directory);
     for words in [
         &["ls"][..],
         &["ls", "--json"],
         &["show"],
         &["show", "--json"],
-        &["show", told[0].0.as_str()],
+        &["show", programs[0].pid.as_str()],
         &["poll", "counter", "-c", "1", "-d", "0.1", "--json"],
         &["poll", "counter", "-c", "1", "-d", "0.1"],
         &["events"],
@@ -124,21 +176,17 @@ fn beside(row: &mut Row, count: usize, size: u32, owner: Option<u32>) {
     ] {
         row.case(|| {
             let printed = costs.run(&directory, words)?;
-            let (name, out) = (words.join(" "), &printed.out);
-            for (n, (pid, count)) in told.iter().enumerate() {
-                let shown = match words[0] {
-                    "ls" | "events" => out.contains(pid),
-                    "show" if words.len() == 2 => n > 0 || out.contains(&count.to_string()),
-                    "show" => out.contains(pid) && out.contains(&count.to_string()),
-                    // Each line that names a file of it says why that stays.
-                    "clean" => !out.lines().any(|line| {
-                        line.contains("would")
-                            && mine.iter().any(|path| line.contains(path.to_str().expect("UTF-8")))
-                    }),
-                    _ => printed.code == 0,
-                };
-                if !shown {
-                    return Err(format!("{name}: program {n} is not shown; code {}", printed.code));
+            let shown = |program: &Program| program.is_in(words, &printed);
+            // Of the programs only the first one is asked for by its process id.
+            let asked = if words == ["show", programs[0].pid.as_str()] { 1 } else { 2 };
+            if let Some(program) = programs[..asked].iter().find(|program| !shown(program)) {
+                let (name, pid, code) = (words.join(" "), &program.pid, printed.code);
+                return Err(format!("{name}: process {pid} is not shown; code {code}"));
+            }
+            if words[0] == "poll" && words.contains(&"--json") {
+                let (total, right) = (total(&printed.out), programs.each_ref().map(|p| p.count));
+                if total != Some(right.iter().sum()) {
+                    return Err(format!("poll: the total is {total:?}, not that of {right:?}"));
                 }
             }
             Ok(())
@@ -254,7 +302,13 @@ fn many_fields(small: u32, large: u32) -> Result<(), String> {
     for words in
         [&["ls"][..], &["show", "--all"], &["show", "--all", "--json"], &["clean", "--dry-run"]]
     {
-        costs.run(at.path(), words)?;
+        let printed = costs.run(at.path(), words)?;
+        let missing = names(at.path())
+            .into_iter()
+            .find(|path| words == ["ls"] && !printed.out.contains(path.to_str().expect("UTF-8")));
+        if let Some(path) = missing {
+            return Err(format!("ls: {} is not listed", path.display()));
+        }
     }
     Ok(())
 }
@@ -306,8 +360,9 @@ fn scan(row: &mut Row, directory: &Path, path: &Path, images: usize) {
             let told = format!("{}{}", printed.out, printed.err);
             let word = if words.len() == 3 { "at byte" } else { "sys.command" };
             let listed = printed.out.matches(word).count();
-            // Those for which there is no memory are reported.
-            if listed < images && !printed.err.contains("(too-large)") {
+            // Those for whose values there is no memory are reported.
+            let reported = words[1] != "--list" && printed.err.contains("(too-large)");
+            if listed < images && !reported {
                 Err(format!("{words:?}: {listed} of {images} images; {told:.300}"))
             } else {
                 Ok(())
@@ -321,7 +376,7 @@ fn scan(row: &mut Row, directory: &Path, path: &Path, images: usize) {
         let (files, stored) = (names(&to).len(), blocks(&to));
         // Blocks of 4 KiB, and no image more than once.
         let most = size + 8192 * images as u64 + (1 << 20);
-        let result = if stored > most || files == 0 {
+        let result = if stored > most || files < images {
             Err(format!("{} MiB in {files} files: {:.300}", stored >> 20, printed.err))
         } else {
             Ok(())

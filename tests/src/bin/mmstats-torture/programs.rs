@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::plan::Plan;
 use crate::shown::Shown;
 use crate::table::Table;
-use crate::tools::{INCOMPLETE, judge, names, place, tool};
+use crate::tools::{INCOMPLETE, Printed, judge, names, place, tool};
 
 /// A program that was killed: its counters say 1, 2, 3, ...
 struct Dead {
@@ -183,11 +183,13 @@ fn without(part: usize) -> Result<(), String> {
     }
     let ls = judge(&mut tool(place.path(), &["ls", "--json"]), || ())?;
     let ls_text = judge(&mut tool(place.path(), &["ls"]), || ())?;
-    if ![&ls, &ls_text]
-        .iter()
-        .all(|printed| printed.out.contains("incomplete") || printed.err.contains("incomplete"))
-    {
-        return Err(format!("ls: no word of missing files: {}{}", ls_text.out, ls_text.err));
+    for Printed { out, err, code, .. } in [&ls, &ls_text] {
+        if !out.contains("incomplete") && !err.contains("incomplete") {
+            return Err(format!("ls: no word of missing files: {out}{err}"));
+        }
+        if *code != INCOMPLETE {
+            return Err(format!("ls: code {code}: {out}{err}"));
+        }
     }
     // What is left is removed as a whole.
     judge(&mut tool(place.path(), &["clean"]), || ())?;

@@ -13,6 +13,8 @@ use crate::tools::{pause, tool};
 const RECOVERY: Duration = Duration::from_secs(10);
 /// A value that is older than this is not shown as a current one.
 const LAG: Duration = Duration::from_secs(3);
+/// Time after which a sum that no longer grows is noticed.
+pub(crate) const LONG: Duration = LAG.saturating_add(Duration::from_secs(1));
 
 /// The role `workers`, and what is seen of it.
 pub(crate) struct Workers {
@@ -22,6 +24,8 @@ pub(crate) struct Workers {
     floors: Vec<(Instant, u64)>,
     /// The last count that was shown as a whole one.
     last: u64,
+    /// Number of looks that showed a whole one.
+    whole: u64,
     /// Longest time until values were exact again.
     pub(crate) recovery: Duration,
 }
@@ -35,6 +39,7 @@ impl Workers {
                 directory: directory.to_owned(),
                 floors: Vec::new(),
                 last: 0,
+                whole: 0,
                 recovery: Duration::ZERO,
             }),
             line => Err(line),
@@ -47,10 +52,10 @@ impl Workers {
         self.actor.ask("go");
     }
 
-    /// Looks without a pause for `time`: no smaller sum is shown as a whole one. Returns how many
-    /// looks showed a whole one.
-    pub(crate) fn watch(&mut self, time: Duration) -> Result<u64, String> {
-        let (begin, mut whole) = (Instant::now(), 0);
+    /// Looks without a pause for `time`: no smaller sum is shown as a whole one, and from [`LAG`] on
+    /// none that is older.
+    pub(crate) fn watch(&mut self, time: Duration) -> Result<(), String> {
+        let begin = Instant::now();
         while begin.elapsed() < time {
             let start = Instant::now();
             let floor = self.counted()?;
@@ -60,7 +65,7 @@ impl Workers {
             if !shown.claims_whole() {
                 continue;
             }
-            whole += 1;
+            self.whole += 1;
             let count = shown.number("counter");
             let old = self.floors.iter().rfind(|(at, _)| start.duration_since(*at) >= LAG);
             let least = old.map_or(0, |(_, floor)| *floor).max(self.last);
@@ -71,7 +76,12 @@ impl Workers {
             self.last = count;
             pause(Duration::from_millis(20));
         }
-        Ok(whole)
+        Ok(())
+    }
+
+    /// While it was watched, its sum was shown as a whole one.
+    pub(crate) fn was_whole(&self) -> Result<(), String> {
+        if self.whole > 0 { Ok(()) } else { Err("no look showed a whole sum".to_owned()) }
     }
 
     fn counted(&mut self) -> Result<u64, String> {

@@ -9,7 +9,7 @@ use mmstats_tests::actor::{Actor, random};
 use mmstats_tests::system::{Signal, signal};
 
 use crate::plan::Plan;
-use crate::recovery::Workers;
+use crate::recovery::{LONG, Workers};
 use crate::table::Table;
 use crate::tools::{names, pause, place};
 
@@ -62,7 +62,10 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
         for (name, fault) in &FAULTS[..plan.pick(2, FAULTS.len())] {
             let mut recovery = Duration::ZERO;
             row.case(|| {
-                while_stopped(*fault, &mut recovery).map_err(|error| format!("{name}: {error}"))
+                // Under another name in the directory it is still seen.
+                let seen = *name == "renamed";
+                while_stopped(*fault, seen, &mut recovery)
+                    .map_err(|error| format!("{name}: {error}"))
             });
             row.time(recovery);
         }
@@ -97,7 +100,7 @@ fn at_full_speed(fault: Fault, word: &str, recovery: &mut Duration) -> Result<()
             }
             pause(Duration::from_millis(100));
             fault(&directory, &parts);
-            workers.watch(Duration::from_millis(600))?;
+            workers.watch(LONG)?;
             workers.is_exact_again(when)?;
             // Another thread needs a lane.
             workers.start(1);
@@ -105,6 +108,7 @@ fn at_full_speed(fault: Fault, word: &str, recovery: &mut Duration) -> Result<()
             tidy(place.path());
         }
         workers.watch(Duration::from_millis(100))?;
+        workers.was_whole()?;
         workers.is_exact_at_the_end()
     };
     let result = all();
@@ -125,17 +129,16 @@ fn while_quiet(fault: Fault, word: &str, recovery: &mut Duration) -> Result<(), 
     workers.is_exact_at_the_end()
 }
 
-/// While the program cannot do anything, no tool shows what is left as the whole.
-fn while_stopped(fault: Fault, recovery: &mut Duration) -> Result<(), String> {
+/// While the program cannot do anything, no tool shows what is left as the whole, unless all of it is
+/// `seen` after the fault.
+fn while_stopped(fault: Fault, seen: bool, recovery: &mut Duration) -> Result<(), String> {
     let place = place();
     let directory = place.path().join("published");
     let mut workers = started(&directory, "lanes=2", 5)?;
     let parts = paths(&mut workers);
     signal(workers.actor.pid(), Signal::Stop).expect("a child");
     fault(&directory, &parts);
-    // Under another name in the directory it is still seen.
-    let renamed = names(&directory).len() == parts.len();
-    let honest = if renamed { Ok(()) } else { workers.is_not_whole() };
+    let honest = if seen { Ok(()) } else { workers.is_not_whole() };
     signal(workers.actor.pid(), Signal::Continue).expect("a child");
     honest?;
     workers.watch(Duration::from_millis(200))?;

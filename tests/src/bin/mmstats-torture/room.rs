@@ -11,7 +11,7 @@ use mmstats_tests::actor::Actor;
 use mmstats_tests::control::{Limit, limit_running};
 
 use crate::plan::Plan;
-use crate::recovery::Workers;
+use crate::recovery::{LONG, Workers};
 use crate::shown::Shown;
 use crate::table::Table;
 use crate::tools::{names, pause, place};
@@ -206,11 +206,15 @@ fn passes(
     workers.start(5);
     let grown = workers.actor.ask("grow 30");
     workers.watch(Duration::from_millis(500))?;
+    if workers.actor.ask("problem") == "none" {
+        return Err("no problem in the fault".to_owned());
+    }
     (fault.end)(&mut Place { workers, directory });
-    workers.watch(Duration::from_millis(400))?;
+    workers.watch(LONG)?;
     if !fault.returns {
         return is_honest(&workers.actor.ask("close"), directory);
     }
+    workers.was_whole()?;
     workers.is_exact_again("after the fault")?;
     workers.start(2);
     let grown = (grown, workers.actor.ask("grow 40"));
