@@ -219,7 +219,7 @@ fn lanes_without_room_are_counted_until_they_are_seen() {
     // No further file finds a directory: the path leads to a file.
     fs::rename(&directory, place.path().join("other")).unwrap();
     fs::write(&directory, "").unwrap();
-    wait_until(|| all.problem().is_some_and(|problem| problem.to_string().contains("smaller")));
+    wait_until(|| all.problem().is_some());
     let hidden: Vec<_> = (0..3).map(|_| all.lane().unwrap()).collect();
     hidden.iter().for_each(|all| all.update(1));
     assert!(all.problem().is_some());
