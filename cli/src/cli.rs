@@ -62,6 +62,21 @@ mod tests {
 
     use super::*;
 
+    /// A letter means the same in every command.
+    #[test]
+    fn letters_have_one_meaning() {
+        let mut meanings = std::collections::BTreeMap::new();
+        for command in Cli::command().get_subcommands() {
+            for argument in command.get_arguments() {
+                let Some(letter) = argument.get_short() else { continue };
+                let long = argument.get_long().map(str::to_owned);
+                let meaning = meanings.entry(letter).or_insert_with(|| long.clone());
+                assert_eq!(*meaning, long, "-{letter} of {}", command.get_name());
+            }
+        }
+        assert!(meanings.len() > 10, "{meanings:?}");
+    }
+
     #[test]
     fn command_line_definition_is_valid() {
         Cli::command().debug_assert();

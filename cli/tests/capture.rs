@@ -33,5 +33,5 @@ fn capture_equals_output_of_binary() {
     let arguments = [OsString::from("show"), good.into_os_string()];
     let here = mmstats_cli::capture(&arguments, Some((20, 10)));
     let text = String::from_utf8(here.out).unwrap();
-    assert!(text.contains('\u{1b}') && text.contains('…'), "styled and cut: {text:?}");
+    assert!(text.contains('\u{1b}') && text.lines().count() > 5, "styled and broken: {text:?}");
 }

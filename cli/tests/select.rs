@@ -3,10 +3,12 @@
 
 mod common;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use common::{Publisher, files, json, mmstats, printed, run, wait_for};
+use common::{Publisher, all_kinds, files, image, json, mmstats, printed, run, wait_for};
+use mmstats_core::{Counter, FieldSpec, Schema};
 
 /// Ends a program when the test ends.
 struct Ended(Child);
@@ -146,4 +148,69 @@ fn process_of_a_container_is_found_by_its_pid_outside() {
     assert!(listed.out.contains(path), "{}", listed.out);
     drop(container);
     let _ = Command::new("kill").arg(&pid).status();
+}
+
+#[test]
+fn fields_are_selected_by_attributes() {
+    let dir = tempfile::tempdir().unwrap();
+    let statuses = ["200", "503", "504"].map(|status| [("status", status)]);
+    let mut schema = Schema::<16>::new();
+    let keys = statuses
+        .each_ref()
+        .map(|status| schema.add(FieldSpec::counter("http.requests").attributes(status)).unwrap());
+    schema.add(FieldSpec::counter("http.bytes")).unwrap();
+    let path = dir.path().join("w.mmst");
+    image(&path, &schema, |writer| {
+        let lane = writer.lane().unwrap();
+        for (key, count) in keys.into_iter().zip([100, 20, 3]) {
+            Counter::attach(&lane, key).unwrap().add(count);
+        }
+    });
+    let path = path.to_str().unwrap();
+    let shown = |filter| run(dir.path(), &["show", path, "-F", filter]).out;
+    let lines = shown("http.*{status=\"5*\"}");
+    let names: Vec<&str> = lines.lines().map(|line| line.split('\t').next().unwrap()).collect();
+    assert_eq!(names, ["http.requests{status=\"503\"}", "http.requests{status=\"504\"}"]);
+    assert_eq!(shown("{status!=\"5*\"}").lines().count(), 2);
+
+    let fields = "http.requests,http.requests{status=\"5*\"},http.requests{status=200}";
+    let arguments = ["poll", "--json", "-c1", "-d0.01", fields, path];
+    let row = json(dir.path(), &arguments);
+    let columns: Vec<_> = row["fields"].as_array().unwrap().iter().collect();
+    let totals: Vec<u64> = columns.iter().map(|column| column["total"].as_u64().unwrap()).collect();
+    assert_eq!(totals, [123, 23, 100], "{row}");
+    assert_eq!(columns[1]["selector"], "{status=\"5*\"}");
+    assert_eq!(columns[0].get("selector"), None);
+    let printed = run(dir.path(), &["poll", "-c1", "-d0.01", fields, path]);
+    let head = "http.requests/s http.requests{status=\"5*\"}/s http.requests{status=\"200\"}/s";
+    assert_eq!(printed.out.lines().next(), Some(head));
+    let printed = run(dir.path(), &["poll", "-c1", "http.requests{status=4*}", path]);
+    assert_eq!(printed.code, Some(1));
+    assert!(printed.err.contains("no field 'http.requests{status=\"4*\"}'"), "{}", printed.err);
+    assert!(printed.err.contains("such attributes"), "{}", printed.err);
+}
+
+/// The rows go on with the program that has the name next.
+#[test]
+fn poll_follow_keeps_to_name_across_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    all_kinds(&dir.path().join("other.mmst"));
+    let mut first = Publisher::start(dir.path());
+    let mut command = mmstats(dir.path());
+    command.args(["poll", "--follow", "-d0.05", "--json", "demo.blocks", &first.pid()]);
+    let child = Ended(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut child = child;
+    let mut rows = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let mut wait_for_programs = |count: u64| {
+        rows.find(|row| {
+            let row: serde_json::Value = serde_json::from_str(row.as_ref().unwrap()).unwrap();
+            row["programs"] == count
+        });
+    };
+    wait_for_programs(1);
+    first.kill();
+    std::fs::remove_file(&first.path).unwrap();
+    wait_for_programs(0);
+    let _second = Publisher::start(dir.path());
+    wait_for_programs(1);
 }

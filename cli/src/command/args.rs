@@ -1,6 +1,12 @@
 //! Parts of the command line that several commands share.
 
+use std::io;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
+
+use clap::Args;
+
+use crate::output::{Output, Screen};
 
 /// The end of messages that no program publishes.
 pub(crate) const TRY_DEMO: &str = if cfg!(feature = "demo") { "; try `mmstats demo`" } else { "" };
@@ -34,6 +40,39 @@ macro_rules! selecting {
 }
 
 pub(crate) use selecting;
+
+/// The form of the output.
+#[derive(Debug, Default, Clone, Copy, Args)]
+pub(crate) struct Form {
+    /// Print the table of a terminal in a pipe too, as wide as COLUMNS says.
+    #[arg(long, conflicts_with_all = ["plain", "json"])]
+    table: bool,
+
+    /// Print the plain lines of a pipe on a terminal too.
+    #[arg(long, conflicts_with = "json")]
+    plain: bool,
+}
+
+impl Form {
+    /// The screen for which is printed.
+    pub(crate) fn screen(self, output: &Output) -> Screen {
+        match self {
+            Self { table: true, .. } => output.screen().as_table(),
+            Self { plain: true, .. } => Screen { size: None },
+            _ => output.screen(),
+        }
+    }
+}
+
+/// Receives a message when the user presses Ctrl-C.
+pub(crate) fn interrupt() -> io::Result<Receiver<()>> {
+    let (sender, receiver) = channel();
+    ctrlc::set_handler(move || {
+        let _ = sender.send(());
+    })
+    .map_err(io::Error::other)?;
+    Ok(receiver)
+}
 
 /// Seconds with a fraction, from a millisecond to a day.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {

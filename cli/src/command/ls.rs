@@ -10,7 +10,7 @@ use clap::Args;
 use mmstats_observe::{Observer, Program};
 use serde::Serialize;
 
-use super::args::{TRY_DEMO, exit_codes, selecting};
+use super::args::{Form, TRY_DEMO, exit_codes, selecting};
 use crate::json::{self, FileHead};
 use crate::model::age;
 use crate::model::selection::Selection;
@@ -40,6 +40,9 @@ pub(crate) struct Ls {
     #[arg(long)]
     pub(crate) json: bool,
 
+    #[command(flatten)]
+    pub(crate) form: Form,
+
     /// Process ids, names of programs, files or directories [default: all programs that can be found].
     #[arg(value_name = "PID|NAME|PATH")]
     pub(crate) programs: Vec<OsString>,
@@ -53,7 +56,7 @@ pub(crate) fn run(args: &Ls, output: &mut Output) -> io::Result<()> {
     let mut observer = Observer::new(selection.sources.clone());
     observer.refresh();
     let (programs, now) = (observer.programs(), SystemTime::now());
-    let screen = output.screen();
+    let screen = args.form.screen(output);
     if args.json {
         json::write_line(output, &document(&programs, now))?;
     } else if screen.is_terminal() {

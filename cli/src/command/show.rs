@@ -3,26 +3,27 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::time::SystemTime;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use globset::GlobSet;
 use mmstats_observe::{Damage, Level, Observer, Program};
 
-use super::args::{TRY_DEMO, exit_codes, selecting};
+use super::args::{Form, TRY_DEMO, exit_codes, interrupt, seconds, selecting};
 use crate::json;
-use crate::model::globs;
+use crate::model::families;
+use crate::model::pattern::Pattern;
 use crate::model::row::{self, Row};
 use crate::model::section::Section;
 use crate::model::selection::Selection;
 use crate::model::threads::Threads;
-use crate::output::{Output, Screen};
+use crate::output::{Line, Output, Screen, style};
 use crate::render::problems::{self, MAX_DAMAGED};
 use crate::render::{field, program};
-use crate::text::escape;
+use crate::text::{escape, human, time};
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_long_help = exit_codes!(
     "Values of the writing threads (lanes) are combined by the rule of each field. A named file is\n",
     "shown in any state, and the dead files of a process id if it has no live one.\n",
@@ -38,7 +39,9 @@ use crate::text::escape;
     "  mmstats show\n",
     "  mmstats show -v --lanes 1234\n",
     "  mmstats show --level debug 1234\n",
-    "  mmstats show --filter 'http.*' --filter '*.errors'\n",
+    "  mmstats show -F 'http.*' -F '*.errors' web\n",
+    "  mmstats show -F 'http.requests{status=\"5*\"}' web\n",
+    "  mmstats show --watch web\n",
     "  mmstats show --all | grep requests\n",
     "  mmstats show --json core-of-web.mmst | jq '.files[].fields[] | {label, value}'\n"
 ))]
@@ -55,8 +58,8 @@ pub(crate) struct Show {
     #[arg(short, long)]
     pub(crate) all: bool,
 
-    /// Show only fields whose label matches, of any level; may be repeated.
-    #[arg(short, long, value_name = "GLOB")]
+    /// Show only fields that match, as GLOB or GLOB{key="GLOB"}, of any level; may be repeated.
+    #[arg(short = 'F', long, value_name = "FIELD")]
     pub(crate) filter: Vec<String>,
 
     /// Show fields up to this level: info, diagnostic or debug (all) [default: info].
@@ -64,13 +67,35 @@ pub(crate) struct Show {
           value_parser = level_parser())]
     pub(crate) level: Option<Level>,
 
-    /// Print one JSON document.
+    /// Print one JSON document; with --watch one each time.
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) form: Form,
+
+    #[command(flatten)]
+    pub(crate) watch: Watch,
 
     /// Process ids, names of programs, files or directories [default: all live programs of this user].
     #[arg(value_name = "PID|NAME|PATH")]
     pub(crate) programs: Vec<OsString>,
+}
+
+/// Repetition.
+#[derive(Debug, Default, Clone, Args)]
+pub(crate) struct Watch {
+    /// Repeat until Ctrl-C; on a terminal in place.
+    #[arg(short, long)]
+    watch: bool,
+
+    /// Seconds between two times [default: 2].
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, requires = "watch")]
+    delay: Option<Duration>,
+
+    /// End after this many times [default: never].
+    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..), requires = "watch")]
+    count: Option<u64>,
 }
 
 /// Names of levels; none is higher than debug.
@@ -84,15 +109,73 @@ fn level_parser() -> impl TypedValueParser<Value = Level> {
 }
 
 pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
-    let Ok(filter) = globs::glob_set(&args.filter).inspect_err(|text| output.usage(text)) else {
+    let Ok(filter) = Pattern::all(&args.filter).inspect_err(|text| output.usage(text)) else {
         return Ok(());
     };
     let selection = Selection::parse(&args.programs);
     let mut observer = Observer::new(selection.sources.clone());
+    if args.watch.watch {
+        return watch(args, &filter, &selection, &mut observer, output);
+    }
     observer.refresh();
+    once(args, &filter, &selection, &observer, output)
+}
+
+/// Shows the programs again and again.
+fn watch(
+    args: &Show,
+    filter: &[Pattern],
+    selection: &Selection,
+    observer: &mut Observer,
+    output: &mut Output,
+) -> io::Result<()> {
+    let stop = interrupt()?;
+    let delay = args.watch.delay.unwrap_or(Duration::from_secs(2));
+    // A frame replaces the one before on a terminal.
+    let in_place =
+        output.screen().is_terminal() && args.form.screen(output).is_terminal() && !args.json;
+    let mut times = 0;
+    loop {
+        observer.refresh();
+        if in_place {
+            output.hold();
+            once(args, filter, selection, observer, output)?;
+            output.draw(&watch_head(delay))?;
+        } else {
+            if times > 0 && !args.json && args.form.screen(output).is_terminal() {
+                writeln!(output)?;
+            }
+            once(args, filter, selection, observer, output)?;
+            output.flush()?;
+        }
+        times += 1;
+        if args.watch.count.is_some_and(|count| times >= count)
+            || stop.recv_timeout(delay) != Err(RecvTimeoutError::Timeout)
+            || output.is_closed()
+        {
+            return Ok(());
+        }
+    }
+}
+
+/// `every 2.00 s, 2026-11-29 21:50:07 UTC`.
+fn watch_head(delay: Duration) -> Line {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = i128::try_from(now.as_nanos()).ok().and_then(time::date).unwrap_or_default();
+    let every = human::seconds(delay.as_secs_f64());
+    Line::styled(style::DIM, format!("every {every}, {now}; Ctrl-C ends"))
+}
+
+fn once(
+    args: &Show,
+    filter: &[Pattern],
+    selection: &Selection,
+    observer: &Observer,
+    output: &mut Output,
+) -> io::Result<()> {
     let programs = observer.programs();
     let selected: Vec<&Program<'_>> = selection.select(&programs, args.all).collect();
-    let screen = output.screen();
+    let screen = args.form.screen(output);
     let levels = Levels::new(args, screen);
     let sections =
         Sections { args, levels, filter, shown: Cell::new(0), damage: RefCell::default() };
@@ -106,13 +189,13 @@ pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
             print(args, &section, sections.shown.get() == 1, screen, output)?;
         }
     }
-    problems::report(&observer, output);
+    problems::report(observer, output);
     problems::report_incomplete(selected.iter().copied(), output);
     for (named, text) in sections.damage.take() {
         problems::write(named, &text, output);
     }
     if sections.shown.get() == 0 && !output.has_failed() {
-        output.fail(&nothing_shown(&observer, &selection, selected.len(), programs.len()));
+        output.fail(&nothing_shown(observer, selection, selected.len(), programs.len()));
     }
     Ok(())
 }
@@ -121,7 +204,7 @@ pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
 struct Sections<'s> {
     args: &'s Show,
     levels: Levels,
-    filter: Option<GlobSet>,
+    filter: &'s [Pattern],
     /// Number of sections that were made.
     shown: Cell<usize>,
     /// Damaged values of undamaged fields, and whether their files were named.
@@ -131,9 +214,9 @@ struct Sections<'s> {
 impl Sections<'_> {
     /// The section of a program; `None` if no field matches the filter.
     fn section<'a>(&self, program: &'a Program<'a>) -> Option<Section<'a>> {
-        let (rows, threads) = rows(program, self.args.lanes, self.filter.as_ref());
+        let (rows, threads) = rows(program, self.args.lanes, self.filter, !self.args.json);
         let section = self.levels.section(program, rows, threads);
-        if self.filter.is_some() && section.rows.is_empty() && section.hidden.is_empty() {
+        if !self.filter.is_empty() && section.rows.is_empty() && section.hidden.is_empty() {
             return None;
         }
         self.shown.set(self.shown.get() + 1);
@@ -178,11 +261,20 @@ impl Levels {
 }
 
 /// The rows that match the filter, and the threads of all lanes.
-fn rows(program: &Program<'_>, lanes: bool, filter: Option<&GlobSet>) -> (Vec<Row>, Threads) {
+fn rows(
+    program: &Program<'_>,
+    lanes: bool,
+    filter: &[Pattern],
+    arranged: bool,
+) -> (Vec<Row>, Threads) {
     let mut rows = if lanes { row::by_lane(program) } else { row::combined(program) };
     let threads = Threads::new(&rows);
-    if let Some(filter) = filter {
-        rows.retain(|row| filter.is_match(&row.field.label));
+    if !filter.is_empty() {
+        rows.retain(|row| filter.iter().any(|pattern| pattern.matches(&row.field)));
+    }
+    // In JSON fields have the order of the file.
+    if arranged {
+        rows = families::arrange(rows);
     }
     (rows, threads)
 }
@@ -203,8 +295,10 @@ fn print(
     if !first {
         writeln!(output)?;
     }
-    for line in program::section(section, args.verbose, SystemTime::now()) {
-        writeln!(output, "{}", line.render(screen.width()))?;
+    let width = screen.width();
+    for line in program::section(section, args.verbose, width, SystemTime::now()) {
+        // No line is cut: what is too wide is one word.
+        writeln!(output, "{}", line.render(usize::MAX))?;
     }
     Ok(())
 }

@@ -1,47 +1,28 @@
 //! Globs for labels.
 
-use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
+use globset::{GlobBuilder, GlobMatcher};
 
 use crate::text::escape;
-
-/// The union of `patterns`; `None` if there are none.
-///
-/// # Errors
-///
-/// The message about a bad glob, escaped.
-pub(crate) fn glob_set(patterns: &[String]) -> Result<Option<GlobSet>, String> {
-    if patterns.is_empty() {
-        return Ok(None);
-    }
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(glob(pattern)?);
-    }
-    set.build().map(Some).map_err(|error| escape::text(&error.to_string()).into_owned())
-}
 
 /// One glob.
 ///
 /// # Errors
 ///
-/// As [`glob_set`].
+/// The message about a bad glob, escaped.
 pub(crate) fn matcher(pattern: &str) -> Result<GlobMatcher, String> {
-    glob(pattern).map(|glob| glob.compile_matcher())
-}
-
-fn glob(pattern: &str) -> Result<globset::Glob, String> {
     GlobBuilder::new(pattern)
         .literal_separator(false)
         .backslash_escape(true)
         .build()
+        .map(|glob| glob.compile_matcher())
         .map_err(|error| format!("bad glob '{}': {}", escape::text(pattern), error.kind()))
 }
 
-/// Splits a list at its commas, but not inside braces and brackets: `a,{b,c}.d` is `a` and
-/// `{b,c}.d`.
+/// Splits a list at its commas, but not inside braces, brackets and, in braces, quotes: `a,{b,c}.d`
+/// is `a` and `{b,c}.d`.
 pub(crate) fn split(list: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
-    let (mut braces, mut bracket, mut escaped) = (0_u32, false, false);
+    let (mut braces, mut bracket, mut quoted, mut escaped) = (0_u32, false, false, false);
     for c in list.chars() {
         let separates = c == ',' && braces == 0 && !bracket && !escaped;
         if separates {
@@ -50,6 +31,8 @@ pub(crate) fn split(list: &str) -> Vec<String> {
         }
         match c {
             _ if escaped => {}
+            '"' if braces > 0 => quoted = !quoted,
+            _ if quoted => {}
             '{' if !bracket => braces += 1,
             '}' if !bracket => braces = braces.saturating_sub(1),
             '[' => bracket = true,
@@ -75,17 +58,15 @@ mod tests {
         assert_eq!(split("http.{get,put}.x,y"), ["http.{get,put}.x", "y"]);
         assert_eq!(split("a[,]b,c"), ["a[,]b", "c"]);
         assert_eq!(split("a\\,b"), ["a\\,b"]);
+        assert_eq!(split("a{b=\"},\",c=d},e"), ["a{b=\"},\",c=d}", "e"]);
         assert!(split(" , ").is_empty());
     }
 
     #[test]
     fn star_matches_dots_and_slashes() {
-        let set = glob_set(&["http.*".to_owned(), "*errors".to_owned()]).unwrap().unwrap();
-        for label in ["http.get/x", "http.a.b", "db.errors"] {
-            assert!(set.is_match(label), "{label}");
-        }
-        assert!(!set.is_match("db.reads"));
-        assert!(glob_set(&[]).unwrap().is_none());
-        assert!(glob_set(&["[".to_owned()]).unwrap_err().starts_with("bad glob '['"));
+        let glob = matcher("http.*").unwrap();
+        assert!(glob.is_match("http.get/x") && glob.is_match("http.a.b"));
+        assert!(!glob.is_match("db.reads"));
+        assert!(matcher("[").unwrap_err().starts_with("bad glob '['"));
     }
 }

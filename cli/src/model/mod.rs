@@ -1,7 +1,9 @@
 //! The programs that were selected, and their fields as rows.
 
+pub(crate) mod families;
 pub(crate) mod globs;
 pub(crate) mod kin;
+pub(crate) mod pattern;
 pub(crate) mod row;
 pub(crate) mod section;
 pub(crate) mod selection;

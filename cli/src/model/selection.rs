@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use mmstats_core::layout::MAGIC;
-use mmstats_observe::{Program, Sources};
+use mmstats_observe::{Observer, Program, Sources};
 
 use super::is_active;
 
@@ -41,6 +41,24 @@ impl Selection {
     pub(crate) fn or_everywhere(mut self, everywhere: bool) -> Self {
         if everywhere {
             self.sources = self.sources.everywhere();
+        }
+        self
+    }
+
+    /// The same with each process named, so that the one that replaces it is selected too.
+    pub(crate) fn following(mut self) -> Self {
+        for pid in std::mem::take(&mut self.pids) {
+            let mut observer = Observer::new(Sources::new().pid(pid));
+            observer.refresh();
+            let programs = observer.programs();
+            let command = programs.iter().find_map(|program| program.identity().command.clone());
+            match command {
+                Some(command) => {
+                    self.sources = self.sources.name(&*command);
+                    self.names.push(command);
+                }
+                None => self.pids.push(pid),
+            }
         }
         self
     }

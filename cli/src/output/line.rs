@@ -6,6 +6,9 @@ use anstyle::Style;
 
 use crate::text::escape;
 
+/// A space at which no line is broken, until [`Line::release`]. Text from outside has no controls.
+pub(crate) const NO_BREAK: char = '\u{1}';
+
 /// One line of styled spans.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Line {
@@ -54,6 +57,93 @@ impl Line {
         let mut line = Self::styled(Style::new(), " ".repeat(indent));
         line.push(style::DIM, text);
         line
+    }
+
+    /// The same on lines of at most `width` columns, broken at spaces; later lines begin with `hang`
+    /// spaces. A longer word stays whole.
+    pub(crate) fn wrapped(&self, width: usize, hang: usize) -> Vec<Self> {
+        let mut lines = Vec::new();
+        let mut line = Self::new();
+        // Whether the line has a word.
+        let mut has_word = false;
+        let mut word = Self::new();
+        let mut spaces = 0;
+        let mut end_word =
+            |word: &mut Self, spaces: &mut usize, line: &mut Self, has_word: &mut bool| {
+                if word.width == 0 {
+                    return;
+                }
+                if *has_word && line.width + *spaces + word.width > width {
+                    lines.push(std::mem::take(line));
+                    line.pad_to(hang);
+                } else {
+                    line.pad_to(line.width + *spaces);
+                }
+                line.spans.append(&mut word.spans);
+                line.width += std::mem::take(&mut word.width);
+                (*spaces, *has_word) = (0, true);
+            };
+        for (style, text) in &self.spans {
+            for part in text.split_inclusive(' ') {
+                let letters = part.trim_end_matches(' ');
+                if !letters.is_empty() {
+                    word.push(*style, letters);
+                }
+                if part.len() > letters.len() {
+                    end_word(&mut word, &mut spaces, &mut line, &mut has_word);
+                    spaces += part.len() - letters.len();
+                }
+            }
+        }
+        end_word(&mut word, &mut spaces, &mut line, &mut has_word);
+        lines.push(line);
+        lines
+    }
+
+    /// The same without spaces at the start.
+    pub(crate) fn trimmed(&self) -> Self {
+        let mut line = Self::new();
+        for (style, text) in &self.spans {
+            let text = if line.width == 0 { text.trim_start_matches(' ') } else { text };
+            line.push(*style, text);
+        }
+        line
+    }
+
+    /// The columns before `column`, which is at the end of a span, and the rest.
+    pub(crate) fn split_at(&self, column: usize) -> (Self, Self) {
+        let (mut head, mut tail) = (Self::new(), Self::new());
+        for (style, text) in &self.spans {
+            let to = if head.width < column { &mut head } else { &mut tail };
+            to.push(*style, text.as_str());
+        }
+        (head, tail)
+    }
+
+    /// The text without styles.
+    pub(crate) fn text(&self) -> String {
+        self.spans.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    /// Width of the longest word.
+    pub(crate) fn longest_word(&self) -> usize {
+        let text: String = self.spans.iter().map(|(_, text)| text.as_str()).collect();
+        text.split(' ').map(escape::width).max().unwrap_or(0)
+    }
+
+    /// Makes spaces of those at which no line was broken.
+    pub(crate) fn release(&mut self) {
+        for (_, text) in &mut self.spans {
+            if text.contains(NO_BREAK) {
+                *text = text.replace(NO_BREAK, " ");
+            }
+        }
+    }
+
+    /// Adds the spans of another line.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.width += other.width;
+        self.spans.extend(other.spans);
     }
 
     /// The text, at most `width` columns, with escape sequences for the styles and no line end.
@@ -114,6 +204,20 @@ pub(crate) mod style {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrapped_breaks_at_spaces_and_keeps_words() {
+        let mut line = Line::styled(Style::new(), "  one two");
+        line.push(style::BOLD, "three, four");
+        let lines = |width| -> Vec<String> {
+            line.wrapped(width, 4).iter().map(|line| line.unstyled(usize::MAX)).collect()
+        };
+        assert_eq!(lines(99), ["  one twothree, four"]);
+        assert_eq!(lines(15), ["  one twothree,", "    four"]);
+        assert_eq!(lines(8), ["  one", "    twothree,", "    four"]);
+        assert_eq!(lines(1), ["  one", "    twothree,", "    four"]);
+        assert_eq!(Line::new().wrapped(3, 1).len(), 1);
+    }
 
     #[test]
     fn render_cuts_at_the_width() {

@@ -10,7 +10,7 @@ use terminal_size::{Height, Width};
 
 use self::capture::Capture;
 pub use self::capture::Captured;
-pub(crate) use self::line::{Line, style};
+pub(crate) use self::line::{Line, NO_BREAK, style};
 
 /// Both streams, and the exit code.
 pub(crate) struct Output {
@@ -21,13 +21,33 @@ pub(crate) struct Output {
     code: u8,
     /// Whether what is shown of a program is not all.
     incomplete: bool,
+    /// Output that is not written yet.
+    held: Option<Held>,
+    /// Whether standard output gets styles.
+    styled: bool,
+}
+
+/// Output and messages of a frame.
+#[derive(Default)]
+struct Held {
+    text: Vec<u8>,
+    notes: Vec<String>,
 }
 
 impl Output {
     pub(crate) fn new(choice: ColorChoice) -> Self {
         let out = Box::new(AutoStream::new(io::stdout(), choice));
+        let styled = out.current_choice() != ColorChoice::Never;
         let err = Box::new(AutoStream::new(io::stderr(), choice));
-        Self { out: BufWriter::new(out), err, screen: None, code: 0, incomplete: false }
+        Self {
+            out: BufWriter::new(out),
+            err,
+            screen: None,
+            code: 0,
+            incomplete: false,
+            held: None,
+            styled,
+        }
     }
 
     /// An output into memory; `size` as in [`Screen::size`].
@@ -37,7 +57,7 @@ impl Output {
         let plain = choice == ColorChoice::Never || (choice == ColorChoice::Auto && size.is_none());
         let (out, err) = capture.streams(plain);
         let (out, screen) = (BufWriter::new(out), Some(Screen { size }));
-        (Self { out, err, screen, code: 0, incomplete: false }, capture)
+        (Self { out, err, screen, code: 0, incomplete: false, held: None, styled: !plain }, capture)
     }
 
     /// Where standard output goes.
@@ -74,9 +94,54 @@ impl Output {
 
     /// Writes a message to standard error; it must be escaped already.
     pub(crate) fn note(&mut self, message: &str) {
+        if let Some(held) = &mut self.held {
+            return held.notes.push(message.to_owned());
+        }
         // Standard output comes first; a broken pipe shows up at its next write.
         let _ = self.out.flush();
         let _ = writeln!(self.err, "mmstats: {message}");
+    }
+
+    /// Whether the reader of standard output is gone, so that nobody sees what comes.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.screen.is_none() && pipe_is_closed()
+    }
+
+    /// From now on output and messages are kept, until [`draw`](Self::draw).
+    pub(crate) fn hold(&mut self) {
+        self.held = Some(Held::default());
+    }
+
+    /// Draws what was kept over the frame before, behind `head` and cut to the height of the
+    /// terminal; messages stand at the end.
+    pub(crate) fn draw(&mut self, head: &Line) -> io::Result<()> {
+        let held = self.held.take().unwrap_or_default();
+        let screen = self.screen();
+        let text = String::from_utf8_lossy(&held.text);
+        let mut lines: Vec<String> = vec![head.render(screen.width())];
+        lines.extend(text.lines().map(str::to_owned));
+        let rows = screen.height().unwrap_or(usize::MAX);
+        let room = rows.saturating_sub(held.notes.len().min(rows / 2) + 1).max(1);
+        if lines.len() > room {
+            let more = lines.len() + 1 - room;
+            lines.truncate(room.saturating_sub(1));
+            lines.push(Line::styled(style::DIM, format!("… {more} more lines")).render(usize::MAX));
+        }
+        lines.extend(held.notes.iter().map(|note| format!("mmstats: {note}")));
+        lines.truncate(rows.saturating_sub(1).max(1));
+        // From the top, without the automatic line end, which would shift the frame.
+        let mut frame = String::from("\u{1b}[?7l\u{1b}[H");
+        for line in lines {
+            match self.styled {
+                true => frame.push_str(&line),
+                false => frame.push_str(&anstream::adapter::strip_str(&line).to_string()),
+            }
+            frame.push_str("\u{1b}[K\r\n");
+        }
+        frame.push_str("\u{1b}[J\u{1b}[?7h");
+        let mut out = io::stdout().lock();
+        out.write_all(frame.as_bytes())?;
+        out.flush()
     }
 
     /// The exit code.
@@ -88,9 +153,27 @@ impl Output {
     }
 }
 
+#[cfg(unix)] // tells without a write
+fn pipe_is_closed() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = io::stdout();
+    // Errors are reported without being asked for; a reader that is gone is one.
+    let mut all = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut all, Some(&now)).is_ok() && all[0].revents().contains(PollFlags::ERR)
+}
+
+#[cfg(not(unix))] // the next write tells
+const fn pipe_is_closed() -> bool {
+    false
+}
+
 impl Write for Output {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.out.write(buf)
+        match &mut self.held {
+            Some(held) => held.text.write(buf),
+            None => self.out.write(buf),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -120,6 +203,13 @@ impl Screen {
             _ => (80, 24),
         };
         Self { size: Some((size.0.into(), size.1.into())) }
+    }
+
+    /// The same, as a table: in a pipe of the size that COLUMNS and LINES give, else of any width.
+    pub(crate) fn as_table(self) -> Self {
+        let number = |name| std::env::var(name).ok()?.parse().ok().filter(|n| *n > 0);
+        let given = || (number("COLUMNS").unwrap_or(usize::MAX), number("LINES").unwrap_or(24));
+        Self { size: self.size.or_else(|| Some(given())) }
     }
 
     pub(crate) const fn is_terminal(self) -> bool {

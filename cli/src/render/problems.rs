@@ -26,11 +26,21 @@ pub(crate) fn is_unsettled(observer: &Observer) -> bool {
 /// Reports unreadable files and damaged fields: errors if the file was named, else notes. The exit
 /// code becomes 3 if the sums of applications may be wrong.
 pub(crate) fn report(observer: &Observer, output: &mut Output) {
+    report_waiting(observer, false, output);
+}
+
+/// As [`report`]; if `waits`, a process or program that is not found is no error, because it may
+/// still come.
+pub(crate) fn report_waiting(observer: &Observer, waits: bool, output: &mut Output) {
     if is_unsettled(observer) {
         output.set_incomplete();
     }
     let mut unnamed = 0_usize;
     for problem in observer.problems() {
+        if waits && is_missing(problem) {
+            output.note(&format!("waiting for {}", escape::path(&problem.path)));
+            continue;
+        }
         unnamed += usize::from(!problem.named);
         if problem.named || unnamed <= MAX_REPORTS {
             write(problem.named, &problem_text(problem), output);
@@ -55,6 +65,11 @@ pub(crate) fn report(observer: &Observer, output: &mut Output) {
             write(file.named(), &text, output);
         }
     }
+}
+
+/// Whether a process or program was not found.
+fn is_missing(problem: &Problem) -> bool {
+    matches!(problem.code, "no-such-pid" | "no-such-program")
 }
 
 /// The problem, escaped.
@@ -178,7 +193,8 @@ impl ProblemLog {
         if is_unsettled(observer) {
             output.set_incomplete();
         }
-        for problem in observer.problems() {
+        // A program that was found at first may end.
+        for problem in observer.problems().filter(|problem| !is_missing(problem)) {
             if self.reported.is_new(key(problem), "problems", output) {
                 write(problem.named, &problem_text(problem), output);
             }

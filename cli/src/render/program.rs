@@ -4,11 +4,11 @@ use std::time::SystemTime;
 
 use mmstats_observe::{FileState, Ledger, Level, Program, Verdict};
 
-use super::field::{Columns, field, name};
-use crate::model::age;
+use super::field::{Columns, blocks, field, name, wrapped_name};
 use crate::model::row::Row;
 use crate::model::section::Section;
 use crate::model::threads::Thread;
+use crate::model::{age, families};
 use crate::output::{Line, style};
 use crate::text::{escape, human};
 use crate::value::to_plain;
@@ -21,25 +21,37 @@ pub(crate) fn piped(program: &Program<'_>, row: &Row) -> String {
     format!("{}\t{value}\t{}\t{pid}\t{path}", name(row), escape::text(&row.field.unit))
 }
 
-/// The header line and the lines of each field; if `verbose` with help, type and exact value.
-pub(crate) fn section(section: &Section<'_>, verbose: bool, now: SystemTime) -> Vec<Line> {
+/// The header and the lines of each field, on `width` columns; if `verbose` with help, type and exact
+/// value.
+pub(crate) fn section(
+    section: &Section<'_>,
+    verbose: bool,
+    width: usize,
+    now: SystemTime,
+) -> Vec<Line> {
     let program = section.program;
-    let mut lines = vec![header(program, now)];
-    let visible = |row: &&Row| verbose || row.verdict != Verdict::Retired;
+    let mut lines = header_lines(program, width, now);
+    let visible = |row: &&Row| {
+        verbose || (row.verdict != Verdict::Retired && !families::is_empty_overflow(row))
+    };
     let shown: Vec<&Row> = section.rows.iter().filter(visible).collect();
-    let columns = Columns::new(&shown, now);
-    for row in &shown {
-        lines.extend(field(row, columns, verbose));
+    for block in blocks(&shown) {
+        let columns = Columns::new(&block, width, now);
+        for row in block {
+            lines.extend(field(row, columns, verbose));
+        }
     }
+    let mut remarks: Vec<Line> = Vec::new();
     let hidden = hidden_count(section.hidden.iter().filter(visible));
-    lines.extend(hidden.map(|text| Line::remark(2, text)));
+    remarks.extend(hidden.map(|text| Line::remark(2, text)));
     if section.rows.is_empty() && section.hidden.is_empty() {
-        lines.push(Line::remark(2, "no fields"));
+        remarks.push(Line::remark(2, "no fields"));
     }
-    lines.extend(remarks(program));
+    remarks.extend(self::remarks(program));
     if section.rows.iter().any(|row| row.lane.is_some()) {
-        lines.extend(threads(section));
+        remarks.extend(threads(section));
     }
+    lines.extend(remarks.iter().flat_map(|line| line.wrapped(width, 4)));
     lines
 }
 
@@ -117,33 +129,64 @@ const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// `web  pid 1234  live  up 3m 12s  /path`.
+/// `web  pid 1234  live  up 3m 12s  /path`, on one line.
 pub(crate) fn header(program: &Program<'_>, now: SystemTime) -> Line {
+    header_lines(program, usize::MAX, now).pop().unwrap_or_default()
+}
+
+/// The same, broken between its items where it is wider than `width`.
+fn header_lines(program: &Program<'_>, width: usize, now: SystemTime) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for item in header_items(program, now) {
+        match lines.last_mut() {
+            Some(line) if line.width() + GAP + item.width() <= width => {
+                line.plain(" ".repeat(GAP));
+                line.append(item);
+            }
+            None => lines.push(item),
+            Some(_) if GAP + item.width() <= width => {
+                let mut line = Line::new();
+                line.plain(" ".repeat(GAP));
+                line.append(item);
+                lines.push(line);
+            }
+            Some(_) => {
+                let parts = wrapped_name(&item.text(), &['/', '-', ' '], width, GAP);
+                lines.extend(parts.into_iter().map(|part| Line::styled(style::DIM, part)));
+            }
+        }
+    }
+    lines
+}
+
+/// Spaces between the items of a header.
+const GAP: usize = 2;
+
+fn header_items(program: &Program<'_>, now: SystemTime) -> Vec<Line> {
     let identity = program.identity();
     let state = program.state();
-    let mut line = Line::new();
-    line.push(style::BOLD, escape::clip(&title(program), 40));
-    if let Some(pid) = identity.pid {
-        line.plain(format!("  pid {pid}"));
+    let plain = |text: String| Line::styled(anstyle::Style::new(), text);
+    let mut items = vec![Line::styled(style::BOLD, escape::clip(&title(program), 40))];
+    if let Some(pid) = program.process().or(identity.pid) {
+        items.push(plain(format!("pid {pid}")));
     }
-    line.plain("  ");
-    line.push(state_style(state), state.name());
+    items.push(Line::styled(state_style(state), state.name()));
     if let Some(age) = age(identity, now) {
         let word = if state == FileState::Live { "up" } else { "began" };
         let ago = if state == FileState::Live { "" } else { " ago" };
-        line.plain(format!("  {word} {}{ago}", human::age(age)));
+        items.push(plain(format!("{word} {}{ago}", human::age(age))));
     }
     if let Some(owner) = program.owner().filter(|owner| Some(*owner) != own_user()) {
-        line.plain(format!("  user {owner}"));
+        items.push(plain(format!("user {owner}")));
     }
     if let Some((first, more)) = program.files().split_first() {
-        line.plain("  ");
-        line.push(style::DIM, escape::path(first.path()));
+        let mut path = escape::path(first.path());
         if !more.is_empty() {
-            line.push(style::DIM, format!(" and {} more", more.len()));
+            path.push_str(&format!(" and {} more", more.len()));
         }
+        items.push(Line::styled(style::DIM, path));
     }
-    line
+    items
 }
 
 /// The user of this process; `None` on systems whose owners of files are no users.

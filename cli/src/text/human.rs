@@ -81,6 +81,11 @@ pub(crate) const fn non_finite(x: f64) -> &'static str {
     }
 }
 
+/// Whether a text is that of NaN or an infinity.
+pub(crate) fn is_non_finite(text: &str) -> bool {
+    matches!(text, "NaN" | "Infinity" | "-Infinity")
+}
+
 /// Three significant digits: `1.24`, `12.4`, `124`.
 fn three(x: f64) -> String {
     let decimals = match x.abs() {

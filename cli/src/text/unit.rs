@@ -41,7 +41,10 @@ pub(crate) fn with_unit(x: f64, unit: &str) -> String {
 
 /// `number`, and the unit behind it if its form does not include it.
 pub(crate) fn followed_by(number: String, unit: &str) -> String {
-    if unit.is_empty() || UnitForm::from_unit(unit) != UnitForm::Plain {
+    if unit.is_empty()
+        || human::is_non_finite(&number)
+        || UnitForm::from_unit(unit) != UnitForm::Plain
+    {
         return number;
     }
     format!("{number} {}", escape::text(unit))

@@ -42,7 +42,7 @@ use crate::text::escape;
 ))]
 pub(crate) struct Clean {
     /// Remove nothing; print which files would be removed.
-    #[arg(short = 'n', long)]
+    #[arg(long)]
     pub(crate) dry_run: bool,
 
     /// Keep the N dead programs of each command that died last.

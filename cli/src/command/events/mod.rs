@@ -5,7 +5,7 @@ mod rings;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use clap::Args;
@@ -13,8 +13,8 @@ use mmstats_observe::Observer;
 
 use self::printer::Printer;
 use self::rings::{Rings, sort_by_time};
-use super::args::{exit_codes, seconds, selecting};
-use crate::model::globs;
+use super::args::{Form, exit_codes, interrupt, seconds, selecting};
+use crate::model::pattern::Pattern;
 use crate::model::selection::Selection;
 use crate::output::Output;
 use crate::render::problems::{self, ProblemLog};
@@ -37,7 +37,7 @@ const LINES_BEFORE_FOLLOW: usize = 10;
     selecting!(),
     "\nExamples:\n",
     "  mmstats events -n 20\n",
-    "  mmstats events -f --filter '*.errors' 1234\n",
+    "  mmstats events -f -F '*.errors' web\n",
     "  mmstats events /srv/stats/web.mmst | cut -f 1,6\n"
 ))]
 pub(crate) struct Events {
@@ -49,12 +49,12 @@ pub(crate) struct Events {
     #[arg(short = 'n', long, value_name = "N")]
     pub(crate) lines: Option<usize>,
 
-    /// Print only lines of fields whose label matches; may be repeated.
-    #[arg(long, value_name = "GLOB")]
+    /// Print only lines of fields that match, as GLOB or GLOB{key="GLOB"}; may be repeated.
+    #[arg(short = 'F', long, value_name = "FIELD")]
     pub(crate) filter: Vec<String>,
 
     /// Leave out programs that ended, except named ones.
-    #[arg(short, long)]
+    #[arg(long)]
     pub(crate) live: bool,
 
     /// Seconds between two readings, with -f.
@@ -65,13 +65,16 @@ pub(crate) struct Events {
     #[arg(long)]
     pub(crate) json: bool,
 
+    #[command(flatten)]
+    pub(crate) form: Form,
+
     /// Process ids, names of programs, files or directories [default: all programs of this user].
     #[arg(value_name = "PID|NAME|PATH")]
     pub(crate) programs: Vec<OsString>,
 }
 
 pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
-    let Ok(filter) = globs::glob_set(&args.filter).inspect_err(|text| output.usage(text)) else {
+    let Ok(filter) = Pattern::all(&args.filter).inspect_err(|text| output.usage(text)) else {
         return Ok(());
     };
     // Before the first line, so that Ctrl-C never cuts one.
@@ -81,7 +84,7 @@ pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
     let mut rings = Rings::new(selection, filter, !args.live);
     observer.refresh();
     let mut entries = rings.new_entries(&observer);
-    let mut printer = Printer::new(args.json, output.screen());
+    let mut printer = Printer::new(args.json, args.form.screen(output));
     let max = args.lines.or(args.follow.then_some(LINES_BEFORE_FOLLOW)).unwrap_or(usize::MAX);
     let cut = entries.len().saturating_sub(max);
     entries.drain(..cut);
@@ -89,7 +92,7 @@ pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
         printer.overwritten(rings.overwritten(), output)?;
     }
     printer.print(&entries, output)?;
-    problems::report(&observer, output);
+    problems::report_waiting(&observer, args.follow, output);
     let unread = report_unread(&mut rings, 0, output);
     let mut problem_log = ProblemLog::new(&observer);
     problem_log.report_incomplete(rings.selected(&observer.programs()), output);
@@ -118,7 +121,7 @@ fn follow(
 ) -> io::Result<()> {
     loop {
         output.flush()?;
-        if stop.recv_timeout(args.delay) != Err(RecvTimeoutError::Timeout) {
+        if stop.recv_timeout(args.delay) != Err(RecvTimeoutError::Timeout) || output.is_closed() {
             return Ok(());
         }
         let changes = observer.refresh();
@@ -144,14 +147,4 @@ fn report_unread(rings: &mut Rings, before: usize, output: &mut Output) -> usize
         output.note(&format!("the events of {count} {files} were not read: together too large"));
     }
     count.max(before)
-}
-
-/// Receives a message when the user presses Ctrl-C.
-fn interrupt() -> io::Result<Receiver<()>> {
-    let (sender, receiver) = channel();
-    ctrlc::set_handler(move || {
-        let _ = sender.send(());
-    })
-    .map_err(io::Error::other)?;
-    Ok(receiver)
 }

@@ -19,16 +19,15 @@ pub(crate) struct Printer {
     json: bool,
     screen: Screen,
     zone: TimeZone,
-    day: Date,
+    /// Day and zone of the last line.
+    day: Option<(Date, String)>,
     /// Width of the program.
     width: usize,
 }
 
 impl Printer {
     pub(crate) fn new(json: bool, screen: Screen) -> Self {
-        let zone = TimeZone::system();
-        let day = Timestamp::now().to_zoned(zone.clone()).date();
-        Self { json, screen, zone, day, width: 0 }
+        Self { json, screen, zone: TimeZone::system(), day: None, width: 0 }
     }
 
     /// On a terminal, prints the number of lines that are lost before the first one.
@@ -60,12 +59,13 @@ impl Printer {
         Ok(())
     }
 
-    /// `12:34:56.789  web[1234]  text`; before it a line with the day if that changes.
+    /// `12:34:56.789  web[1234]  text`; before it a line with day and zone, if one changes.
     fn lines(&mut self, entry: &Entry) -> Vec<Line> {
         let time = timestamp(entry.time).map(|time| time.to_zoned(self.zone.clone()));
         let mut lines = Vec::new();
-        if let Some(day) = time.as_ref().map(jiff::Zoned::date).filter(|day| *day != self.day) {
-            lines.push(Line::styled(style::DIM, day.to_string()));
+        let day = time.as_ref().map(|time| (time.date(), time.strftime("%Z").to_string()));
+        if let Some((date, zone)) = day.as_ref().filter(|day| self.day.as_ref() != Some(*day)) {
+            lines.push(Line::styled(style::DIM, format!("{date} {zone}")));
             self.day = day;
         }
         let mut line = Line::new();
@@ -160,17 +160,17 @@ mod tests {
     #[test]
     fn lines_show_day_when_it_changes() {
         let screen = Screen { size: Some((80, 24)) };
-        let day = Date::constant(1970, 1, 1);
-        let mut printer = Printer { json: false, screen, zone: TimeZone::UTC, day, width: 14 };
+        let mut printer =
+            Printer { json: false, screen, zone: TimeZone::UTC, day: None, width: 14 };
         let mut text = |entry: &Entry| -> Vec<String> {
             printer.lines(entry).iter().map(|line| line.unstyled(usize::MAX)).collect()
         };
         assert_eq!(
             text(&entry(1_999_000_000, line("a\u{1b}[2J\nb", false))),
-            ["00:00:01.999  web\\u{1b}[7]    a\\u{1b}[2J\\nb"]
+            ["1970-01-01 UTC", "00:00:01.999  web\\u{1b}[7]    a\\u{1b}[2J\\nb"]
         );
         let next = 24 * 3600 * 1_000_000_000;
-        let want = ["1970-01-02", "00:00:00.000  web\\u{1b}[7]    x (cut)"];
+        let want = ["1970-01-02 UTC", "00:00:00.000  web\\u{1b}[7]    x (cut)"];
         assert_eq!(text(&entry(next, line("x", true))), want);
         let want = ["00:00:00.001  web\\u{1b}[7]    1,234 lines lost"];
         assert_eq!(text(&entry(next + 1_000_000, Content::Lost { lost: 1234 })), want);

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use globset::GlobSet;
 use mmstats_observe::{Event, FieldRef, File, FileId, FileState, Kind, Observer, Program};
 use serde::Serialize;
 
 use crate::json::JsonPath;
 use crate::model::is_active;
+use crate::model::pattern::Pattern;
 use crate::model::selection::Selection;
 use crate::render::program::own_user;
 
@@ -95,7 +95,7 @@ enum FileProgress {
 /// The lines of all rings that were read.
 pub(crate) struct Rings {
     selection: Selection,
-    filter: Option<GlobSet>,
+    filter: Vec<Pattern>,
     /// Whether programs that ended are included.
     ended: bool,
     /// Number of the newest line that was read.
@@ -113,7 +113,7 @@ pub(crate) struct Rings {
 }
 
 impl Rings {
-    pub(crate) fn new(selection: Selection, filter: Option<GlobSet>, ended: bool) -> Self {
+    pub(crate) fn new(selection: Selection, filter: Vec<Pattern>, ended: bool) -> Self {
         let (newest, files) = (HashMap::new(), HashMap::new());
         Self {
             selection,
@@ -206,10 +206,10 @@ impl Rings {
 
     /// Reads the new lines of a file; false if it is left out.
     fn file(&mut self, file: &File, entries: &mut Vec<Entry>) -> bool {
-        let filter = self.filter.as_ref();
+        let filter = &self.filter;
         let is_selected = |field: &FieldRef<'_>| {
             field.properties().kind() == Some(Kind::Events)
-                && filter.is_none_or(|filter| filter.is_match(field.label()))
+                && (filter.is_empty() || filter.iter().any(|one| one.matches_ref(field)))
         };
         let fields: Vec<_> = file.fields().filter(is_selected).collect();
         if fields.is_empty() {
@@ -313,7 +313,7 @@ mod tests {
     use super::*;
 
     fn rings() -> Rings {
-        Rings::new(Selection::default(), None, true)
+        Rings::new(Selection::default(), Vec::new(), true)
     }
 
     fn ring() -> Rc<Ring> {

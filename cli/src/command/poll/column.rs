@@ -1,13 +1,13 @@
 //! Columns of `poll`: the fields of one label that combine, over attributes, lanes and programs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use mmstats_observe::{
     Aggregation, FieldInfo, FieldKey, FieldRef, Kind, OwnedValue, Shape, Verdict,
 };
 
-use super::pattern::Pattern;
+use super::views::View;
 use crate::model::kin::{Qualifier, qualifiers};
 
 /// Fields that combine: a family is one column.
@@ -15,7 +15,9 @@ use crate::model::kin::{Qualifier, qualifiers};
 pub(crate) struct Column {
     /// Without attributes and help.
     pub(crate) field: FieldInfo,
-    /// What tells it from other columns of the same label.
+    /// Conditions on the attributes of its fields, as they are written; empty without one.
+    pub(crate) selector: String,
+    /// What tells it from other columns of the same label and conditions.
     pub(crate) qualifier: Qualifier,
 }
 
@@ -57,9 +59,9 @@ impl Cell {
 }
 
 impl Column {
-    pub(crate) fn new(mut field: FieldInfo) -> Self {
+    pub(crate) fn new(mut field: FieldInfo, selector: &str) -> Self {
         (field.attributes, field.help) = Default::default();
-        Self { field, qualifier: Qualifier::default() }
+        Self { field, selector: selector.to_owned(), qualifier: Qualifier::default() }
     }
 
     pub(crate) fn label(&self) -> &str {
@@ -83,40 +85,38 @@ impl Column {
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
     pub(crate) all: Vec<Column>,
-    by_key: HashMap<FieldKey, u32>,
+    /// By number of the view.
+    by_key: HashMap<(usize, FieldKey), u32>,
 }
 
 impl Columns {
-    /// The number of the column of a field.
-    pub(crate) fn find(&self, field: &FieldInfo) -> Option<u32> {
-        self.by_key.get(&field.family_key()).copied()
+    /// The number of the column of a field in a view.
+    pub(crate) fn find(&self, view: usize, field: &FieldInfo) -> Option<u32> {
+        self.by_key.get(&(view, field.family_key())).copied()
     }
 
     /// Adds columns for new fields, in the order of the patterns.
-    pub(crate) fn add<'a>(
-        &mut self,
-        patterns: &[Pattern],
-        fields: impl Iterator<Item = FieldRef<'a>>,
-    ) {
-        let mut new: Vec<Vec<(FieldKey, FieldInfo)>> = vec![Vec::new(); patterns.len()];
+    pub(crate) fn add<'a>(&mut self, views: &[View], fields: impl Iterator<Item = FieldRef<'a>>) {
+        // By number of the pattern.
+        let mut new: BTreeMap<usize, Vec<(usize, FieldKey, FieldInfo)>> = BTreeMap::new();
         for field in fields {
-            let label = field.label();
-            let Some(at) = patterns.iter().position(|pattern| pattern.matches(label)) else {
-                continue;
-            };
-            let key = field.family_key();
-            if !self.by_key.contains_key(&key) {
-                // The number is set below, when all are known.
-                self.by_key.insert(key.clone(), u32::MAX);
-                new[at].push((key, FieldInfo::from(&field)));
+            for (view, at) in views.iter().enumerate() {
+                let Some(at) = at.place(&field) else { continue };
+                let key = (view, field.family_key());
+                if !self.by_key.contains_key(&key) {
+                    // The number is set below, when all are known.
+                    self.by_key.insert(key.clone(), u32::MAX);
+                    new.entry(at).or_default().push((view, key.1, FieldInfo::from(&field)));
+                }
             }
         }
         let before = self.all.len();
-        for (key, info) in new.into_iter().flatten() {
+        for (view, key, info) in new.into_values().flatten() {
             if let Ok(number) = u32::try_from(self.all.len()) {
-                self.by_key.insert(key, number);
+                self.by_key.insert((view, key), number);
             }
-            self.all.push(Column::new(info));
+            let selector = views.get(view).map_or("", View::selector);
+            self.all.push(Column::new(info, selector));
         }
         if self.all.len() > before {
             self.qualify();
@@ -124,9 +124,10 @@ impl Columns {
     }
 
     fn qualify(&mut self) {
-        let mut by_label: HashMap<Rc<str>, Vec<usize>> = HashMap::new();
+        let mut by_label: HashMap<(Rc<str>, Rc<str>), Vec<usize>> = HashMap::new();
         for (number, column) in self.all.iter().enumerate() {
-            by_label.entry(column.label().into()).or_default().push(number);
+            let name = (column.label().into(), column.selector.as_str().into());
+            by_label.entry(name).or_default().push(number);
         }
         for numbers in by_label.into_values().filter(|numbers| numbers.len() > 1) {
             let fields: Vec<&FieldInfo> = numbers.iter().map(|n| &self.all[*n].field).collect();
@@ -145,6 +146,6 @@ impl Column {
         let mut field =
             FieldInfo::new(label, Properties::new(DataType::U64, kind, Aggregation::Sum));
         field.unit = unit.to_owned();
-        Self::new(field)
+        Self::new(field, "")
     }
 }

@@ -42,6 +42,9 @@ impl Serialize for Field<'_> {
         let field = &column.field;
         let mut s = serializer.serialize_map(None)?;
         s.serialize_entry("label", &field.label)?;
+        if !column.selector.is_empty() {
+            s.serialize_entry("selector", &column.selector)?;
+        }
         s.serialize_entry("type", &field.shape().to_string())?;
         s.serialize_entry("kind", field.kind_name())?;
         s.serialize_entry("unit", &field.unit)?;

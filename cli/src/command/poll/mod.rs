@@ -2,11 +2,11 @@
 
 mod column;
 mod json;
-mod pattern;
 mod sample;
 mod series;
 mod table;
 mod texts;
+mod views;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use self::json::Document;
-use self::pattern::Pattern;
 use self::sample::{Sample, Sampler};
-use super::args::{exit_codes, seconds, selecting};
+use super::args::{Form, exit_codes, seconds, selecting};
 use crate::json::write_line;
 use crate::model::globs;
+use crate::model::pattern::Pattern;
 use crate::model::selection::Selection;
 use crate::output::Output;
 use crate::render::problems::{self, ProblemLog};
@@ -36,6 +36,8 @@ use crate::text::escape;
     "if unit, type, kind and rule are the same. Else they have columns of their own, with a word\n",
     "that tells them apart: `lag(seconds)`. Programs that start meanwhile are added, those that\n",
     "end are removed; poll ends with the last named program.\n",
+    "\nConditions select fields by attributes, with globs: key=\"5*\" and key!=\"404\"; they have a\n",
+    "column of their own beside that of all fields of the label.\n",
     "\nA quantile beyond the buckets of its histogram is `>60` or `<=0.001`. No value is `-`: nothing\n",
     "was counted, or it is not known, because a value went down or could not be read.\n",
     "\nThe header is repeated once a screen, in a pipe every 20 rows. In a pipe numbers have no\n",
@@ -45,6 +47,8 @@ use crate::text::escape;
     "\nExamples:\n",
     "  mmstats poll requests,errors\n",
     "  mmstats poll -d 5 -c 12 -p http. 'requests,latency' 1234\n",
+    "  mmstats poll 'http.requests,http.requests{status=\"5*\"}' web\n",
+    "  mmstats poll --follow requests web\n",
     "  mmstats poll --json '*.bytes' | jq .fields\n"
 ))]
 pub(crate) struct Poll {
@@ -60,11 +64,19 @@ pub(crate) struct Poll {
     #[arg(short, long, default_value = "", hide_default_value = true)]
     pub(crate) prefix: String,
 
+    /// Continue when the named programs have ended, with those of the same names that start later.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+
     /// Print a JSON document for each row.
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Labels, or globs for labels, separated by commas.
+    #[command(flatten)]
+    pub(crate) form: Form,
+
+    /// Labels, globs for labels, or both with conditions as in 'http.*{status="5*"}', separated by
+    /// commas.
     #[arg(value_name = "FIELD,FIELD...")]
     pub(crate) fields: String,
 
@@ -77,14 +89,19 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
     let Ok(patterns) = patterns(args).inspect_err(|text| output.usage(text)) else {
         return Ok(());
     };
-    let selection = Selection::parse(&args.programs);
-    let named = !selection.is_empty();
+    let mut selection = Selection::parse(&args.programs);
+    if args.follow {
+        selection = selection.following();
+    }
+    // Whether the rows end with the programs.
+    let named = !selection.is_empty() && !args.follow;
     let mut sampler = Sampler::new(selection, patterns);
     let mut sample = sampler.sample();
-    problems::report(&sampler.observer, output);
+    problems::report_waiting(&sampler.observer, args.follow, output);
     let mut problem_log = ProblemLog::new(&sampler.observer);
     sampler.report_incomplete(&mut problem_log, output);
-    if !is_ready(&sampler, &sample, output) {
+    let waits = args.follow && sample.programs == 0;
+    if !waits && !is_ready(&sampler, &sample, output) {
         return Ok(());
     }
     let mut table = table::Table::new(&args.prefix);
@@ -100,7 +117,7 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
         if args.json {
             write_line(output, &Document::new(columns, &sample))?;
         } else {
-            table.print(columns, &sample, output.screen(), output)?;
+            table.print(columns, &sample, args.form.screen(output), output)?;
         }
         output.flush()?;
         if args.count.is_some_and(|count| rows >= count) {
@@ -134,11 +151,13 @@ fn is_ready(sampler: &Sampler, sample: &Sample, output: &mut Output) -> bool {
     let mut labels = None;
     for pattern in sampler.unmatched() {
         let labels = labels.get_or_insert_with(|| sampler.labels());
-        let text = escape::text(&pattern.text);
-        let near = similar_labels(&pattern.text, labels);
+        let text = pattern.shown();
+        let near = similar_labels(pattern.label(), labels);
         let near: Vec<_> = near.iter().map(|label| format!("'{}'", escape::text(label))).collect();
         let hint = if near.is_empty() {
             "; `mmstats show` lists all".to_owned()
+        } else if near.iter().any(|label| pattern.matches_label(label)) {
+            "; no field of this label has such attributes, `mmstats show` lists all".to_owned()
         } else {
             format!("; near it are {}", near.join(", "))
         };

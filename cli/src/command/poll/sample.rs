@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use mmstats_observe::{
@@ -10,8 +9,9 @@ use mmstats_observe::{
 };
 
 use super::column::{Cell, Columns};
-use super::pattern::Pattern;
 use super::series::{Covers, Gain, Look, Start};
+use super::views::View;
+use crate::model::pattern::Pattern;
 use crate::model::selection::Selection;
 use crate::model::{age, is_active};
 use crate::output::Output;
@@ -37,7 +37,7 @@ pub(crate) struct Sample {
 pub(crate) struct Sampler {
     selection: Selection,
     pub(crate) observer: Observer,
-    patterns: Arc<Vec<Pattern>>,
+    views: Vec<View>,
     pub(crate) columns: Columns,
     /// The look before.
     looks: HashMap<Subject, Look>,
@@ -50,7 +50,7 @@ impl Sampler {
         Self {
             observer: Observer::new(selection.sources.clone()),
             selection,
-            patterns: Arc::new(patterns),
+            views: View::all(patterns),
             columns: Columns::default(),
             looks: HashMap::new(),
             last: None,
@@ -66,8 +66,13 @@ impl Sampler {
     /// The patterns that no label matches.
     pub(crate) fn unmatched(&self) -> impl Iterator<Item = &Pattern> {
         let columns = &self.columns.all;
-        let matches = |pattern: &Pattern| columns.iter().any(|c| pattern.matches(c.label()));
-        self.patterns.iter().filter(move |pattern| !matches(pattern))
+        let matches = |view: &View, pattern: &Pattern| {
+            let of_view = columns.iter().filter(|column| column.selector == view.selector());
+            of_view.into_iter().any(|column| pattern.matches_label(column.label()))
+        };
+        self.views
+            .iter()
+            .flat_map(move |view| view.patterns().filter(move |pattern| !matches(view, pattern)))
     }
 
     /// The labels of all programs, for suggestions.
@@ -87,14 +92,14 @@ impl Sampler {
         let programs: Vec<&Program<'_>> = self.selection.select(&all, false).collect();
         let files = || programs.iter().flat_map(|program| program.files().iter().copied());
 
-        self.columns.add(&self.patterns, files().flat_map(File::fields).filter(is_good));
+        self.columns.add(&self.views, files().flat_map(File::fields).filter(is_good));
         let mut readings: Vec<Reading> = Vec::new();
         let absent = || Reading { value: None, verdict: Verdict::Absent, tally: Tally::default() };
         readings.resize_with(self.columns.all.len(), absent);
         let mut gains = vec![Gain::default(); readings.len()];
-        for totals in in_passes(&self.patterns, files(), Totals::of_families) {
+        for (view, totals) in in_passes(&self.views, files(), Totals::of_families) {
             for total in totals.into_fields() {
-                let number = self.columns.find(&total.field).map(|number| number as usize);
+                let number = self.columns.find(view, &total.field).map(|number| number as usize);
                 if let Some(reading) = number.and_then(|number| readings.get_mut(number)) {
                     *reading = total.reading;
                 }
@@ -108,8 +113,8 @@ impl Sampler {
             covers.is_whole &= !(is_application && unsettled);
             let mut look = Look::new(now, covers);
             let files = || programs.iter().flat_map(|program| program.files().iter().copied());
-            for totals in in_passes(&self.patterns, files(), |all| all) {
-                look.add(&totals, &self.columns);
+            for (view, totals) in in_passes(&self.views, files(), |all| all) {
+                look.add(view, &totals, &self.columns);
             }
             let before = self.looks.remove(&subject);
             let start = match programs[..] {
@@ -204,26 +209,26 @@ fn start(program: &Program<'_>, now: SystemTime, elapsed: Option<Duration>) -> S
 /// kilobyte, and a file may have a million fields.
 const PASS_SIZE: usize = if cfg!(test) { 10 } else { 1 << 17 };
 
-/// Totals of the fields that match, a part of the labels at a time.
+/// Totals of the fields that match, with the number of their view, a part of the labels at a time.
 fn in_passes<'a>(
-    patterns: &Arc<Vec<Pattern>>,
+    views: &[View],
     files: impl Iterator<Item = &'a File>,
     grouping: fn(Totals) -> Totals,
-) -> impl Iterator<Item = Totals> {
+) -> impl Iterator<Item = (usize, Totals)> {
     let files: Vec<&File> = files.collect();
     let count: usize = files.iter().map(|file| file.field_count()).sum();
     let passes = (count / PASS_SIZE + 1) as u64;
-    (0..passes).map(move |pass| {
-        let patterns = Arc::clone(patterns);
+    let all = (0..views.len()).flat_map(move |view| (0..passes).map(move |pass| (view, pass)));
+    all.map(move |(number, pass)| {
+        let view = views.get(number).cloned();
         let hasher = BuildHasherDefault::<DefaultHasher>::new();
         let totals = Totals::filtered(move |field| {
-            let label = field.label();
-            (passes == 1 || hasher.hash_one(label) % passes == pass)
-                && patterns.iter().any(|pattern| pattern.matches(label))
+            (passes == 1 || hasher.hash_one(field.label()) % passes == pass)
+                && view.as_ref().is_some_and(|view| view.place(field).is_some())
         });
         let mut totals = grouping(totals);
         totals.update(files.iter().copied(), None);
-        totals
+        (number, totals)
     })
 }
 

@@ -88,11 +88,11 @@ impl Look {
         Self { at, covers, series: Vec::new() }
     }
 
-    /// Adds the counting series of the totals that have a column. The verdict of each decides
+    /// Adds the counting series of the totals of a view that have a column. The verdict of each decides
     /// whether it is compared.
-    pub(super) fn add(&mut self, totals: &Totals, columns: &Columns) {
+    pub(super) fn add(&mut self, view: usize, totals: &Totals, columns: &Columns) {
         for total in totals.fields() {
-            let Some(column) = columns.find(&total.field) else { continue };
+            let Some(column) = columns.find(view, &total.field) else { continue };
             // Other values are not compared, and may be large.
             let counts = columns.all.get(column as usize).and_then(Column::counting);
             if counts.is_none() || total.reading.verdict == Verdict::Absent {

@@ -33,6 +33,9 @@ impl Table {
         screen: Screen,
         output: &mut Output,
     ) -> io::Result<()> {
+        if columns.is_empty() {
+            return Ok(());
+        }
         let pairs = || columns.iter().zip(&sample.cells);
         let heads =
             |(column, cell): (&Column, &Cell)| texts::heads(column, cell, &self.prefix, screen);

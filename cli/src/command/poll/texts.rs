@@ -48,7 +48,8 @@ const fn parts(counting: Option<Kind>) -> &'static [Part] {
 /// The heads of a column.
 pub(super) fn heads(column: &Column, cell: &Cell, prefix: &str, screen: Screen) -> Vec<TextColumn> {
     let label = column.label().strip_prefix(prefix).unwrap_or(column.label());
-    let label = escape::text(label.strip_prefix('.').unwrap_or(label)).replace(' ', "_");
+    let label = format!("{}{}", label.strip_prefix('.').unwrap_or(label), column.selector);
+    let label = escape::text(&label).replace(' ', "_");
     let over_life = cell.interval.as_ref().is_some_and(|interval| interval.over_life);
     let head = |part: &Part| {
         let name = match *part {

@@ -41,7 +41,7 @@ pub(crate) struct Scan {
     pub(crate) extract: Option<PathBuf>,
 
     /// Only list the images.
-    #[arg(short, long, conflicts_with = "extract")]
+    #[arg(long, conflicts_with = "extract")]
     pub(crate) list: bool,
 
     /// Show help, types, attributes and exact values too.
@@ -77,8 +77,7 @@ pub(crate) fn run(args: &Scan, output: &mut Output) -> io::Result<()> {
         let programs = found.shown().into_iter().map(PathBuf::into_os_string);
         let programs: Vec<OsString> = programs.collect();
         let (verbose, all) = (args.verbose, true);
-        let show =
-            Show { verbose, all, programs, lanes: false, filter: vec![], level: None, json: false };
+        let show = Show { verbose, all, programs, ..Show::default() };
         show::run(&show, output)?;
     }
     drop(directory);
