@@ -154,10 +154,10 @@ fn is_ready(sampler: &Sampler, sample: &Sample, output: &mut Output) -> bool {
         let text = pattern.shown();
         let near = similar_labels(pattern.label(), labels);
         let near: Vec<_> = near.iter().map(|label| format!("'{}'", escape::text(label))).collect();
-        let hint = if near.is_empty() {
+        let hint = if labels.iter().any(|label| pattern.matches_label(label)) {
+            "; the label has no field with such attributes, `mmstats show` lists all".to_owned()
+        } else if near.is_empty() {
             "; `mmstats show` lists all".to_owned()
-        } else if near.iter().any(|label| pattern.matches_label(label)) {
-            "; no field of this label has such attributes, `mmstats show` lists all".to_owned()
         } else {
             format!("; near it are {}", near.join(", "))
         };
