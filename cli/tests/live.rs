@@ -93,7 +93,7 @@ fn commands_tell_live_stopped_and_killed_programs() {
     let printed = run(dir.path(), &["clean"]);
     assert_eq!(printed.code, Some(0), "{}", printed.err);
     assert!(printed.out.contains(&format!("removed {}", killed.path())), "{}", printed.out);
-    assert!(printed.out.contains(&format!("kept {}: its program lives", stopped.path())));
+    assert!(printed.out.contains(&format!("kept {}: stopped: its program lives", stopped.path())));
     let left = files(dir.path());
     assert!(left.contains(&stopped.path) && left.contains(&living.path) && left.len() == 2);
     stopped.signal("CONT");

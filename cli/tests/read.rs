@@ -70,7 +70,8 @@ fn json_values_are_exact() {
         json!({
             "label": "max", "type": "u64", "kind": "counter", "unit": "requests",
             "help": "Requests served.", "attributes": {"code": "200"},
-            "level": "info", "value": u64::MAX, "verdict": "consistent",
+            "level": "info", "value": u64::MAX, "value_text": "18446744073709551615",
+            "verdict": "consistent",
         })
     );
     assert_eq!(field(&document, "nan")["value"], "NaN");

@@ -50,9 +50,9 @@ fn commands_without_programs_say_so() {
     let printed = run(dir.path(), &["ls"]);
     assert_eq!((printed.code, printed.out.as_str()), (Some(0), ""));
     assert!(printed.err.contains("mmstats demo"), "{}", printed.err);
-    assert_eq!(run(dir.path(), &["ls", "--json"]).out, "{\"files\":[]}\n");
+    assert!(run(dir.path(), &["ls", "--json"]).out.ends_with(",\"files\":[]}\n"));
     assert_eq!(run(dir.path(), &["show"]).code, Some(1));
-    assert_eq!(run(dir.path(), &["show", "--json"]).out, "{\"files\":[]}\n");
+    assert!(run(dir.path(), &["show", "--json"]).out.ends_with(",\"files\":[]}\n"));
     assert_eq!(run(dir.path(), &["poll", "x"]).code, Some(1));
     assert_eq!(run(dir.path(), &["clean"]).code, Some(0));
     let printed = run(dir.path(), &["show", "4000000000"]);

@@ -182,7 +182,7 @@ fn once(
     // A program at a time: the fields of all of them need not fit in the memory.
     if args.json {
         let documents = selected.iter().filter_map(|program| sections.section(program));
-        json::write_line(output, &json::Documents::new(documents))?;
+        json::write_line(output, &json::Documents::new(SystemTime::now(), documents))?;
     } else {
         for program in &selected {
             let Some(section) = sections.section(program) else { continue };

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::text::escape;
 
-pub(crate) use self::program::{Documents, FileHead};
-pub(crate) use self::value::{Float, JsonValue, Quantiles};
+pub(crate) use self::program::{Documents, FileHead, seconds};
+pub(crate) use self::value::{Digits, Float, JsonValue, Quantiles, number};
 pub(crate) use self::writer::write_line;
 
 /// A string, or for a path that is not UTF-8 an object with its bytes.

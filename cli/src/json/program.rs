@@ -2,12 +2,16 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use mmstats_observe::{Completeness, FieldInfo, File, OwnedValue, Program};
+use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use super::JsonPath;
-use super::value::JsonValue;
+use super::value::{Digits, JsonValue};
+use crate::backend::ProcessState;
+use crate::model::life;
 use crate::model::row::Row;
 use crate::model::section::Section;
 use crate::model::threads::Threads;
@@ -31,6 +35,10 @@ pub(crate) struct FileHead<'a> {
     state: &'static str,
     instance: Option<String>,
     pid: Option<u32>,
+    /// Absent if it is `pid` or not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_pid: Option<u32>,
+    process: Option<&'static str>,
     command: Option<&'a str>,
     owner: Option<u32>,
     /// Absent if there is none.
@@ -50,6 +58,16 @@ pub(crate) struct FileHead<'a> {
     /// In seconds; absent if all values are read in place.
     #[serde(skip_serializing_if = "Option::is_none")]
     mirror_age: Option<f64>,
+    /// Absent if it can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<ProblemDocument<'a>>,
+}
+
+/// Why a file cannot be read.
+#[derive(Serialize)]
+struct ProblemDocument<'a> {
+    code: &'static str,
+    reason: &'a str,
 }
 
 /// What the files of a program do not have.
@@ -108,6 +126,9 @@ struct FieldDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     thread: Option<&'a str>,
     value: Option<FieldValue<'a>>,
+    /// Absent if all integers are exact as doubles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_text: Option<Digits>,
     verdict: &'static str,
     /// The broken rule; only with the verdict `damaged`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,6 +162,8 @@ impl<'a> FileHead<'a> {
             state: file.state().name(),
             instance: file.instance().map(|instance| instance.to_string()),
             pid: file.identity().pid,
+            local_pid: None,
+            process: None,
             command: file.identity().command.as_deref(),
             owner: file.owner(),
             application: file.identity().application.as_deref(),
@@ -149,6 +172,7 @@ impl<'a> FileHead<'a> {
             incomplete: None,
             samples_refused: 0,
             mirror_age: None,
+            problem: None,
         }
     }
 
@@ -156,6 +180,13 @@ impl<'a> FileHead<'a> {
         let (first, more) = program.files().split_first()?;
         let mut head = Self::from_file(first);
         head.state = program.state().name();
+        head.process = life::process_state(program).map(ProcessState::name);
+        head.local_pid = program.process().filter(|pid| Some(*pid) != head.pid);
+        head.problem = program
+            .files()
+            .iter()
+            .find_map(|file| file.problem())
+            .map(|problem| ProblemDocument { code: problem.code, reason: &problem.message });
         let completeness = program.completeness();
         head.incomplete = IncompleteDocument::new(&completeness);
         head.samples_refused = completeness.samples_refused;
@@ -167,12 +198,20 @@ impl<'a> FileHead<'a> {
     }
 }
 
+/// Seconds since 1970.
+pub(crate) fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
 /// The document of `mmstats show --json`: its sections are made while it is written.
-pub(crate) struct Documents<I>(RefCell<Option<I>>);
+pub(crate) struct Documents<I> {
+    time: SystemTime,
+    sections: RefCell<Option<I>>,
+}
 
 impl<I> Documents<I> {
-    pub(crate) const fn new(sections: I) -> Self {
-        Self(RefCell::new(Some(sections)))
+    pub(crate) const fn new(time: SystemTime, sections: I) -> Self {
+        Self { time, sections: RefCell::new(Some(sections)) }
     }
 }
 
@@ -186,7 +225,10 @@ impl<'a, I: Iterator<Item = Section<'a>>> Serialize for Documents<I> {
             }
         }
 
-        serializer.collect_map([("files", Files(&self.0))])
+        let mut s = serializer.serialize_map(Some(2))?;
+        s.serialize_entry("time", &seconds(self.time))?;
+        s.serialize_entry("files", &Files(&self.sections))?;
+        s.end()
     }
 }
 
@@ -222,6 +264,7 @@ fn field<'a>(row: &'a Row, threads: &'a Threads) -> FieldDocument<'a> {
             }
             value => Some(FieldValue::Value(JsonValue(value))),
         }),
+        value_text: row.value.as_ref().and_then(Digits::new),
         verdict: row.verdict.name(),
         damage: row.damage().map(|d| DamageDocument { code: d.code, offset: d.offset }),
     }

@@ -1,7 +1,8 @@
 //! Values as exact JSON.
 
 use mmstats_observe::{AverageValue, HistogramValue, OwnedValue, Quantile, TimerValue};
-use serde::ser::{Serialize, SerializeStruct as _, Serializer};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 
 use crate::text::{escape, human};
 use crate::value::QUANTILES;
@@ -39,13 +40,66 @@ impl Serialize for JsonValue<'_> {
     }
 }
 
+/// Integers up to this size are exact as doubles: `Number.MAX_SAFE_INTEGER` of JavaScript.
+const MAX_EXACT: u128 = (1 << 53) - 1;
+
+/// The digits of an integer, if a reader of doubles would lose some.
+pub(crate) fn digits(value: &OwnedValue) -> Option<String> {
+    match value {
+        OwnedValue::Unsigned(n) => (*n > MAX_EXACT).then(|| n.to_string()),
+        OwnedValue::Signed(n) => (n.unsigned_abs() > MAX_EXACT).then(|| n.to_string()),
+        _ => None,
+    }
+}
+
+/// The digits of the integers of a value, with its shape; absent if all of them are exact as doubles.
+/// Objects have them inside.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Digits {
+    One(String),
+    Many(Vec<Option<Self>>),
+}
+
+impl Digits {
+    pub(crate) fn new(value: &OwnedValue) -> Option<Self> {
+        let many =
+            |all: Vec<Option<Self>>| all.iter().any(Option::is_some).then_some(Self::Many(all));
+        match value {
+            OwnedValue::Array(all) => many(all.iter().map(Self::new).collect()),
+            OwnedValue::Each(all) => {
+                many(all.iter().map(|each| Self::new(each.value.as_ref()?)).collect())
+            }
+            value => digits(value).map(Self::One),
+        }
+    }
+}
+
+/// Adds a number, and its digits where a reader of doubles would lose some, as `KEY_text`.
+pub(crate) fn number<M: SerializeMap>(
+    s: &mut M,
+    key: &str,
+    value: Option<&OwnedValue>,
+) -> Result<(), M::Error> {
+    s.serialize_entry(key, &value.map(JsonValue))?;
+    match value.and_then(digits) {
+        Some(digits) => s.serialize_entry(&format!("{key}_text"), &digits),
+        None => Ok(()),
+    }
+}
+
 fn timer<S: Serializer>(value: &TimerValue, s: S) -> Result<S::Ok, S::Error> {
-    let mut s = s.serialize_struct("Timer", 5)?;
-    s.serialize_field("count", &value.count)?;
-    s.serialize_field("sum", &value.sum)?;
-    s.serialize_field("min", &value.min)?;
-    s.serialize_field("max", &value.max)?;
-    s.serialize_field("last", &value.last)?;
+    let mut s = s.serialize_map(None)?;
+    let members = [
+        ("count", Some(value.count)),
+        ("sum", Some(value.sum)),
+        ("min", value.min.map(u128::from)),
+        ("max", value.max.map(u128::from)),
+        ("last", value.last.map(u128::from)),
+    ];
+    for (key, n) in members {
+        number(&mut s, key, n.map(OwnedValue::Unsigned).as_ref())?;
+    }
     s.end()
 }
 
@@ -55,19 +109,24 @@ fn average<S: Serializer>(value: &AverageValue, s: S) -> Result<S::Ok, S::Error>
 }
 
 fn histogram<S: Serializer>(value: &HistogramValue, s: S) -> Result<S::Ok, S::Error> {
-    let mut s = s.serialize_struct("Histogram", 10)?;
-    s.serialize_field("count", &value.count())?;
-    s.serialize_field("sum", &JsonValue(&value.sum().into()))?;
-    s.serialize_field("min", &value.min().map(OwnedValue::from).as_ref().map(JsonValue))?;
-    s.serialize_field("max", &value.max().map(OwnedValue::from).as_ref().map(JsonValue))?;
-    s.serialize_field("mean", &value.mean().map(Float))?;
-    s.serialize_field("quantiles", &Quantiles(value))?;
-    s.serialize_field("scale", &value.scale())?;
-    s.serialize_field("below", &value.below())?;
-    s.serialize_field("above", &value.above())?;
-    let buckets =
-        value.buckets().map(|(n, lower, upper, count)| (n, Float(lower), Float(upper), count));
-    s.serialize_field("buckets", &buckets.collect::<Vec<_>>())?;
+    let mut s = s.serialize_map(None)?;
+    let unsigned = OwnedValue::Unsigned;
+    number(&mut s, "count", Some(&unsigned(value.count())))?;
+    number(&mut s, "sum", Some(&value.sum().into()))?;
+    number(&mut s, "min", value.min().map(OwnedValue::from).as_ref())?;
+    number(&mut s, "max", value.max().map(OwnedValue::from).as_ref())?;
+    s.serialize_entry("mean", &value.mean().map(Float))?;
+    s.serialize_entry("quantiles", &Quantiles(value))?;
+    s.serialize_entry("scale", &value.scale())?;
+    number(&mut s, "below", Some(&unsigned(value.below())))?;
+    number(&mut s, "above", Some(&unsigned(value.above())))?;
+    let buckets = || value.buckets();
+    let entries = buckets().map(|(n, lower, upper, count)| (n, Float(lower), Float(upper), count));
+    s.serialize_entry("buckets", &entries.collect::<Vec<_>>())?;
+    if buckets().any(|(.., count)| count > MAX_EXACT) {
+        let counts: Vec<String> = buckets().map(|(.., count)| count.to_string()).collect();
+        s.serialize_entry("buckets_text", &counts)?;
+    }
     s.end()
 }
 
@@ -120,6 +179,17 @@ mod tests {
         assert_eq!(json(OwnedValue::F64(f64::NAN)), "\"NaN\"");
         assert_eq!(json(OwnedValue::F32(f32::NEG_INFINITY)), "\"-Infinity\"");
         assert_eq!(json(OwnedValue::Bytes { bytes: vec![1, 0xab], cut: false }), "\"01ab\"");
+        let exact = OwnedValue::Unsigned(MAX_EXACT);
+        let big = OwnedValue::Signed(-(1 << 53));
+        assert_eq!((digits(&exact), digits(&big)), (None, Some("-9007199254740992".to_owned())));
+        let array = OwnedValue::Array(vec![exact, big]);
+        let text = serde_json::to_string(&Digits::new(&array)).unwrap();
+        assert_eq!(text, r#"[null,"-9007199254740992"]"#);
+        let long = TimerValue { count: 1, sum: 1 << 60, min: None, max: None, last: None };
+        assert_eq!(
+            json(OwnedValue::Timer(long)),
+            r#"{"count":1,"sum":1152921504606846976,"sum_text":"1152921504606846976","min":null,"max":null,"last":null}"#
+        );
         let elements = vec![OwnedValue::Unsigned(1), OwnedValue::F64(2.5)];
         assert_eq!(json(OwnedValue::Array(elements)), "[1,2.5]");
         let idle = TimerValue { count: 0, sum: 0, min: None, max: None, last: None };

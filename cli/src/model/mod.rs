@@ -3,6 +3,7 @@
 pub(crate) mod families;
 pub(crate) mod globs;
 pub(crate) mod kin;
+pub(crate) mod life;
 pub(crate) mod pattern;
 pub(crate) mod row;
 pub(crate) mod section;

@@ -8,9 +8,9 @@ use super::field::{Columns, blocks, field, name, wrapped_name};
 use crate::model::row::Row;
 use crate::model::section::Section;
 use crate::model::threads::Thread;
-use crate::model::{age, families};
+use crate::model::{families, life};
 use crate::output::{Line, style};
-use crate::text::{escape, human};
+use crate::text::{escape, human, time};
 use crate::value::to_plain;
 
 /// `LABEL TAB VALUE TAB UNIT TAB PID TAB FILE`.
@@ -170,11 +170,15 @@ fn header_items(program: &Program<'_>, now: SystemTime) -> Vec<Line> {
     if let Some(pid) = program.process().or(identity.pid) {
         items.push(plain(format!("pid {pid}")));
     }
-    items.push(Line::styled(state_style(state), state.name()));
-    if let Some(age) = age(identity, now) {
-        let word = if state == FileState::Live { "up" } else { "began" };
-        let ago = if state == FileState::Live { "" } else { " ago" };
-        items.push(plain(format!("{word} {}{ago}", human::age(age))));
+    items.push(Line::styled(state_style(state), life::word(program)));
+    match (life::died(program), life::up(program, now)) {
+        (Some(died), up) => {
+            let ago = human::age(now.duration_since(died).unwrap_or_default());
+            let date = time::date_of(died).map_or_else(String::new, |date| format!(" ({date})"));
+            items.push(plain(format!("died {ago} ago{date}")));
+            items.extend(up.map(|up| plain(format!("was up {}", human::age(up)))));
+        }
+        (None, up) => items.extend(up.map(|up| plain(format!("up {}", human::age(up))))),
     }
     if let Some(owner) = program.owner().filter(|owner| Some(*owner) != own_user()) {
         items.push(plain(format!("user {owner}")));

@@ -29,6 +29,15 @@ pub(crate) enum Align {
     Right,
 }
 
+/// Width of a table with these cells, not cut.
+pub(crate) fn width(heads: &[(&str, Align)], rows: &[Vec<Cell>]) -> usize {
+    let column = |(at, (head, _)): (usize, &(&str, Align))| {
+        let cells = rows.iter().filter_map(|row| row.get(at));
+        cells.map(|cell| escape::width(&cell.text)).max().unwrap_or(0).max(head.len())
+    };
+    heads.iter().enumerate().map(column).map(|width| width + 2).sum::<usize>().saturating_sub(2)
+}
+
 /// A header and rows. Cells are at most `max` columns wide, except in the last column.
 pub(crate) fn lines(heads: &[(&str, Align)], rows: &[Vec<Cell>], max: usize) -> Vec<Line> {
     let widths: Vec<usize> = heads

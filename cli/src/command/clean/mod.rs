@@ -20,9 +20,10 @@ use crate::backend::directory::Directory;
 use crate::backend::{
     self, DeadProgram, Judged, Removal, SweepOptions, kept_programs, remove_judged, sweep,
 };
+use crate::model::life;
 use crate::output::{Line, Output, Screen, style};
 use crate::render::problems;
-use crate::text::escape;
+use crate::text::{escape, time};
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
@@ -163,9 +164,15 @@ fn plans(args: &Clean, observer: &Observer) -> Vec<Plan> {
     let programs = observer.programs();
     let mapped: LazyLock<Mapped> = LazyLock::new(Mapped::look);
     let live = LiveApplications::new(&programs);
-    let decide = |program: &Program<'_>| match live.needs(program) {
-        Some(reason) => Err(reason.to_owned()),
-        None => decide(program, &mapped),
+    // The words of `ls` stand before the reason.
+    let decide = |program: &Program<'_>| {
+        let word = life::word(program);
+        let decision = match live.needs(program) {
+            Some(reason) => Err(reason.to_owned()),
+            None => decide(program, &mapped),
+        };
+        let with_word = |reason: String| format!("{word}: {reason}");
+        decision.map(with_word).map_err(with_word)
     };
     let mut decisions: Vec<Result<String, String>> = programs.iter().map(decide).collect();
     spare(args, &programs, &mut decisions);
@@ -226,7 +233,7 @@ fn decide(program: &Program<'_>, mapped: &LazyLock<Mapped>) -> Result<String, St
         FileState::Dead if first.format() == Some(1) && !mapped.proves_dead(first) => {
             kept("nothing proves that no process of a container writes it")
         }
-        FileState::Dead | FileState::Closed | FileState::Ledger => Ok(cause(first)),
+        FileState::Dead | FileState::Closed | FileState::Ledger => Ok(cause(program, first)),
         FileState::Live => kept("its program lives"),
         FileState::Building => kept("it is not complete yet"),
         FileState::Damaged => kept("it is damaged, so its program is unknown"),
@@ -236,13 +243,15 @@ fn decide(program: &Program<'_>, mapped: &LazyLock<Mapped>) -> Result<String, St
 }
 
 /// The way in which the program of a file ended.
-fn cause(file: &File) -> String {
+fn cause(program: &Program<'_>, file: &File) -> String {
+    let died = life::died(program).and_then(time::date_of);
+    let died = died.map_or_else(String::new, |died| format!(" at {died}"));
     match (file.state(), file.format(), file.identity().pid) {
         (FileState::Closed, ..) => "its program ended cleanly".to_owned(),
         (FileState::Ledger, ..) => "no program of its application lives".to_owned(),
         (_, Some(1), Some(pid)) => format!("no process has its id {pid}, or has it mapped"),
-        (_, _, Some(pid)) => format!("pid {pid} died, its lock is free"),
-        _ => "its program died, its lock is free".to_owned(),
+        (_, _, Some(pid)) => format!("pid {pid} died{died}, its lock is free"),
+        _ => format!("its program died{died}, its lock is free"),
     }
 }
 
@@ -363,7 +372,7 @@ fn unfinished(directory: &Directory, dry_run: bool) -> Vec<Decision> {
     decisions.filter(|decision| decision.action != Action::Kept).collect()
 }
 
-/// `removed FILE: pid 17 died, its lock is free`.
+/// `removed FILE: dead: pid 17 died at 2026-11-29 21:35:10 UTC, its lock is free`.
 fn print(decision: &Decision, screen: Screen, output: &mut Output) -> io::Result<()> {
     let (style, word) = match decision.action {
         Action::Removed => (style::GOOD, "removed"),

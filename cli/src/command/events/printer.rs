@@ -186,7 +186,7 @@ mod tests {
             "1970-01-01T00:00:01.000000001Z\t7\tweb\\u{1b}\tlog\t1.2\ta\\tb"
         );
         let json = |content| serde_json::to_string(&entry(u64::MAX, content)).unwrap();
-        let head = r#"{"time":18446744073709551615,"pid":7,"command":"web\u001b","path":"/x","label":"log","part":1,"lane":2,"number":9,"#;
+        let head = r#"{"time":18446744073709551615,"time_text":"18446744073709551615","pid":7,"command":"web\u001b","path":"/x","label":"log","part":1,"lane":2,"number":9,"#;
         assert_eq!(json(line("a", true)), format!(r#"{head}"text":"a","cut":true}}"#));
         assert_eq!(json(damaged), format!(r#"{head}"text":null,"code":"value-utf8"}}"#));
         assert_eq!(json(Content::Lost { lost: 3 }), format!(r#"{head}"lost":3}}"#));

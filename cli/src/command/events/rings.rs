@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use mmstats_observe::{Event, FieldRef, File, FileId, FileState, Kind, Observer, Program};
+use mmstats_observe::{
+    Event, FieldRef, File, FileId, FileState, Kind, Observer, OwnedValue, Program,
+};
 use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
 
-use crate::json::JsonPath;
+use crate::json::{JsonPath, number};
 use crate::model::is_active;
 use crate::model::pattern::Pattern;
 use crate::model::selection::Selection;
@@ -34,7 +37,8 @@ const fn is_first(part: &u32) -> bool {
 /// A line of output; as JSON, the document of `mmstats events --json`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Entry {
-    /// Nanoseconds since 1970.
+    /// Nanoseconds since 1970; in JSON with its digits.
+    #[serde(flatten, serialize_with = "time_and_digits")]
     pub(crate) time: u64,
     #[serde(flatten)]
     pub(crate) ring: Rc<Ring>,
@@ -42,6 +46,13 @@ pub(crate) struct Entry {
     pub(crate) number: u32,
     #[serde(flatten)]
     pub(crate) content: Content,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
+fn time_and_digits<S: Serializer>(time: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut s = serializer.serialize_map(None)?;
+    number(&mut s, "time", Some(&OwnedValue::Unsigned((*time).into())))?;
+    s.end()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -7,7 +7,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use super::column::{Cell, Column, Interval};
 use super::sample::Sample;
-use crate::json::{Float, JsonValue, Quantiles};
+use crate::json::{Digits, Float, JsonValue, Quantiles, number};
 
 /// A row.
 #[derive(serde::Serialize)]
@@ -53,12 +53,19 @@ impl Serialize for Field<'_> {
             None => {
                 let value = cell.total.as_ref().map(|value| JsonValue(value.only()));
                 s.serialize_entry("value", &value)?;
+                let digits = cell.total.as_ref().and_then(|value| Digits::new(value.only()));
+                if let Some(digits) = digits {
+                    s.serialize_entry("value_text", &digits)?;
+                }
             }
             Some(kind) => {
                 let interval = cell.interval.as_ref();
                 s.serialize_entry("rate", &interval.map(|interval| finite(interval.rate)))?;
                 distribution(kind, interval, &mut s)?;
                 s.serialize_entry("total", &cell.total.as_ref().map(Total))?;
+                if let Some(digits) = cell.total.as_ref().and_then(Digits::new) {
+                    s.serialize_entry("total_text", &digits)?;
+                }
             }
         }
         s.serialize_entry("verdict", cell.verdict.name())?;
@@ -123,9 +130,9 @@ impl Serialize for Total<'_> {
             }
             value => return JsonValue(value).serialize(serializer),
         };
-        let mut s = serializer.serialize_map(Some(3))?;
-        s.serialize_entry("count", &JsonValue(&count))?;
-        s.serialize_entry("sum", &JsonValue(&sum))?;
+        let mut s = serializer.serialize_map(None)?;
+        number(&mut s, "count", Some(&count))?;
+        number(&mut s, "sum", Some(&sum))?;
         s.serialize_entry("mean", &mean.map(Float))?;
         s.end()
     }

@@ -12,8 +12,8 @@ use crate::value::{Moment, main_number, moment, quantile, to_human, to_plain};
 
 /// Minimum width of a column.
 const MIN_WIDTH: usize = 8;
-/// Maximum width of a label on a terminal.
-const MAX_LABEL: usize = 16;
+/// Maximum width of a text value on a terminal.
+const MAX_TEXT: usize = 24;
 
 /// A column of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +73,7 @@ pub(super) fn heads(column: &Column, cell: &Cell, prefix: &str, screen: Screen) 
             }
             let below = std::iter::once(name).chain(words).filter(|word| !word.is_empty());
             let below = escape::text(&below.collect::<Vec<_>>().join(" ")).into_owned();
-            let head = escape::clip_front(&label, MAX_LABEL).into_owned();
-            return (head, escape::clip(&below, MAX_LABEL).into_owned());
+            return (label.clone(), below);
         }
         let sign = if matches!(part, Part::Mean | Part::Quantile(..)) { ":" } else { "" };
         let words = escape::text(&words.join(",")).replace(' ', "_");
@@ -85,9 +84,17 @@ pub(super) fn heads(column: &Column, cell: &Cell, prefix: &str, screen: Screen) 
     texts
         .map(|(head, below)| {
             let width = escape::width(&head).max(escape::width(&below)).max(MIN_WIDTH);
+            // A value is not cut before its label.
+            let width = if is_text(cell) { width.max(MAX_TEXT) } else { width };
             TextColumn { head, below, width }
         })
         .collect()
+}
+
+/// Whether the value is a text, of any length.
+fn is_text(cell: &Cell) -> bool {
+    let value = cell.total.as_ref().map(OwnedValue::only);
+    matches!(value, Some(OwnedValue::Text { .. } | OwnedValue::State(_)))
 }
 
 /// The texts of a cell, as many as its column has heads.
