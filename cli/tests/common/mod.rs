@@ -4,6 +4,8 @@
 #[path = "../../../tests/shared/phase.rs"]
 pub(crate) mod phase;
 pub(crate) mod schema;
+#[cfg(unix)] // has pseudo-terminals
+pub(crate) mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -44,7 +44,7 @@ impl Table {
         if shown < texts.len() && !self.warned {
             self.warned = true;
             let more = texts.len() - shown;
-            output.note(&format!("{more} columns do not fit; pipe the output to see them"));
+            output.note(&format!("{more} columns do not fit; name fewer fields, or use --plain"));
         }
         // Two lines of header and one for the cursor.
         let most = screen.height().map_or(PIPED_ROWS, |height| height.saturating_sub(3).max(1));

@@ -41,7 +41,12 @@ impl View {
 
     /// The number of the first pattern that the field matches.
     pub(crate) fn place(&self, field: &FieldRef<'_>) -> Option<usize> {
-        let found = self.patterns.iter().find(|(_, pattern)| pattern.matches_ref(field));
+        // Identity is no measurement: `*` means the program's own fields.
+        let standard = field.label().starts_with("sys.");
+        let is_meant = |pattern: &Pattern| !standard || pattern.label().starts_with("sys.");
+        let matches =
+            |(_, pattern): &&(usize, Pattern)| pattern.matches_ref(field) && is_meant(pattern);
+        let found = self.patterns.iter().find(matches);
         found.map(|(number, _)| *number)
     }
 }
