@@ -31,7 +31,8 @@ mod storms;
 mod strict;
 #[cfg(target_os = "linux")]
 mod worker;
-#[cfg(target_os = "linux")]
+// Uses the facade and shared gauges, which need words of 64 bits.
+#[cfg(all(target_os = "linux", target_pointer_width = "64", target_has_atomic = "64"))]
 mod workers;
 
 #[cfg(any(target_os = "linux", windows))]
@@ -56,7 +57,9 @@ fn main() {
 fn on_linux(role: &str, directory: &std::path::Path, rest: &[String]) {
     match role {
         "latency" => latency::run(directory, rest),
+        #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As the module.
         "workers" => workers::run(directory, rest),
+        #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As the module.
         "parts" => workers::parts(directory, rest),
         "limited" => {
             disk::bounded(directory, "limit");
