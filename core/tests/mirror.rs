@@ -7,14 +7,22 @@ mod phase;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+use mmstats_core::SharedGauge;
 use mmstats_core::read::{Image, ImageState, LaneState, Value, Verdict};
 use mmstats_core::{
     Array, Average, Buckets, Counter, DataType, Events, FieldId, FieldSpec, Flag, Gauge, Geometry,
-    Histogram, Lane, Mirror, Rate, Region, SharedGauge, State, StateSet, StaticBytes, StaticMemory,
-    Text, Timer, Window, Writer,
+    Histogram, Lane, Mirror, Rate, Region, State, StateSet, StaticBytes, StaticMemory, Text, Timer,
+    Window, Writer,
 };
 
 use phase::Phase;
+
+// There are no shared gauges where 64 bits are not atomic.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+type Shared = SharedGauge<u64, StaticMemory>;
+#[cfg(not(all(target_pointer_width = "64", target_has_atomic = "64")))]
+type Shared = Gauge<u64, StaticMemory>;
 
 fn memory() -> StaticMemory {
     Box::leak(Box::new(StaticBytes::<262_144>::new())).into_memory()
@@ -69,7 +77,7 @@ struct Handles {
     counter: Counter<StaticMemory>,
     gauge: Gauge<i32, StaticMemory>,
     flag: Flag<StaticMemory>,
-    shared: SharedGauge<u64, StaticMemory>,
+    shared: Shared,
     text: Text<40, StaticMemory>,
     array: Array<u16, 5, StaticMemory>,
     state: StateSet<Phase, StaticMemory>,
@@ -112,7 +120,7 @@ impl Handles {
             counter: Counter::attach(lane, id()).unwrap(),
             gauge: Gauge::attach(lane, id()).unwrap(),
             flag: Flag::attach(lane, id()).unwrap(),
-            shared: SharedGauge::attach(lane, id()).unwrap(),
+            shared: Shared::attach(lane, id()).unwrap(),
             text: Text::attach(lane, id()).unwrap(),
             array: Array::attach(lane, id()).unwrap(),
             state: StateSet::attach(lane, id()).unwrap(),

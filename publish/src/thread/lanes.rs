@@ -54,6 +54,7 @@ impl Lanes {
     }
 
     /// The lane of `segment` that all threads share.
+    #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // For shared gauges.
     pub(crate) fn shared(&self, segment: usize) -> Result<core::Lane<Keep>, Error> {
         match self {
             Self::Thread(lanes) => lanes.files.lasting_shared_lane(segment)?.open(),
