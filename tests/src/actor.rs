@@ -267,16 +267,10 @@ pub fn count_of_files(directory: &Path) -> usize {
     names.map(|entry| entry.expect("an entry").file_name()).filter(|name| !is_going(name)).count()
 }
 
-/// Whether qemu-user runs the test: see `.ci/targets`.
-#[must_use]
-pub fn is_emulated() -> bool {
-    std::env::var_os("MMSTATS_EMULATED").is_some()
-}
-
 /// `usual`, or `emulated` if an emulator runs the test.
 #[must_use]
 pub fn amount(usual: usize, emulated: usize) -> usize {
-    if is_emulated() { emulated } else { usual }
+    if crate::system::is_emulated() { emulated } else { usual }
 }
 
 /// A directory for one test.

@@ -5,6 +5,12 @@ use std::io;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// Whether qemu-user runs the test: see `.ci/targets`.
+#[must_use]
+pub fn is_emulated() -> bool {
+    std::env::var_os("MMSTATS_EMULATED").is_some()
+}
+
 /// Splits this process; `None` in the child, else the process id of the child.
 ///
 /// Only for a process of one thread, besides the one that looks for files: then the child may do all
@@ -19,7 +25,7 @@ use std::time::{Duration, Instant};
 /// If the process has other threads, for 5 seconds: a new one has no name yet.
 pub fn fork() -> io::Result<Option<u32>> {
     // An emulator has one more thread.
-    let emulator = usize::from(crate::actor::is_emulated());
+    let emulator = usize::from(is_emulated());
     let begin = Instant::now();
     loop {
         let threads = threads()? - emulator;

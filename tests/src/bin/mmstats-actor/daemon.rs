@@ -7,12 +7,13 @@ use mmstats_tests::everything::Everything;
 use mmstats_tests::system;
 
 use crate::lines::{hear, say};
+use crate::publish::of_parent;
 
 /// Publishes `before` it goes into the background, or `after`. The daemon prints its process id,
 /// the path of its file, and the problem of the publisher that it inherited.
 pub(crate) fn run(directory: &Path, words: &[String]) {
     let [when] = words else { panic!("WHEN") };
-    let options = || crate::of_parent(directory).post_mortems(None);
+    let options = || of_parent(directory);
     let start = || options().start::<Everything>().expect("a publisher");
     let early: Option<(Publisher<Everything>, Everything)> = (when == "before").then(|| {
         let publisher = start();

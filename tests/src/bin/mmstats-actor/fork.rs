@@ -7,11 +7,12 @@ use mmstats_tests::everything::Everything;
 use mmstats_tests::system;
 
 use crate::lines::{hear, say};
+use crate::publish::of_parent;
 
 /// The parent publishes 10, forks, and lives until its input ends.
 pub(crate) fn run(directory: &Path, words: &[String]) {
     let [scenario] = words else { panic!("SCENARIO") };
-    let options = || crate::of_parent(directory).lanes(2).post_mortems(None);
+    let options = || of_parent(directory).lanes(2);
     let publisher: Publisher<Everything> = options().name("parent").start().expect("a publisher");
     let stats = publisher.lane().expect("a lane");
     stats.update(10);

@@ -87,13 +87,5 @@ fn on_linux(role: &str, directory: &std::path::Path, rest: &[String]) {
     }
 }
 
-/// Options of a program whose children publish too. qemu-user ends a child that starts a thread if
-/// its parent had several ones (an assertion in its plugins/core.c): under it there is no watcher.
-#[cfg(target_os = "linux")]
-fn of_parent(directory: &std::path::Path) -> mmstats::Options {
-    let options = mmstats::Options::new().directory(directory);
-    if mmstats_tests::actor::is_emulated() { options.without_watcher() } else { options }
-}
-
 #[cfg(not(any(target_os = "linux", windows)))]
 fn main() {}

@@ -9,13 +9,14 @@ use mmstats_tests::everything::Everything;
 use mmstats_tests::system;
 
 use crate::lines::{hear, say};
+use crate::publish::of_parent;
 
 /// The parent publishes, listens on SOCKET and forks on request. Each worker publishes for itself,
 /// counts a request, and answers it with its process id.
 pub(crate) fn run(directory: &Path, words: &[String]) {
     let [socket] = words else { panic!("SOCKET") };
     let listener = UnixListener::bind(socket).expect("a socket");
-    let options = || crate::of_parent(directory).post_mortems(None);
+    let options = || of_parent(directory);
     let parent: Publisher<Everything> = options().name("parent").start().expect("a publisher");
     let stats = parent.lane().expect("a lane");
     say(format_args!("ready {}", parent.paths()[0].display()));

@@ -27,6 +27,14 @@ struct One {
     hits: Counter,
 }
 
+/// Options of a program whose children publish too. qemu-user ends a child that starts a thread if
+/// its parent had several ones (an assertion in its plugins/core.c): under it there is no watcher.
+#[cfg(target_os = "linux")]
+pub(crate) fn of_parent(directory: &Path) -> Options {
+    let options = Options::new().directory(directory).post_mortems(None);
+    if system::is_emulated() { options.without_watcher() } else { options }
+}
+
 /// Options from words: `files=TEMPLATE`, `name=NAME`, `lanes=N`, `keep`, `post=N` for the number of
 /// post-mortems to keep, `access=WHO`; and of the process `umask=OCTAL`, `user=ID`, and
 /// `clock=SECONDS`, the offset of its clock.
