@@ -83,6 +83,14 @@ pub(super) fn directories(files: &[File]) -> HashSet<PathBuf> {
     parents.map(Path::to_path_buf).collect()
 }
 
+/// Whether one ledger has the sums of a file's program, and a later one does not say so.
+fn is_forgotten(file: &File, ledger: &Ledger, later: &Ledger) -> bool {
+    let Some(instance) = file.instance() else { return false };
+    ledger.supersedes(&instance)
+        && !later.supersedes(&instance)
+        && file.identity().application.as_ref() == Some(&ledger.application)
+}
+
 /// The valid ledgers of a look.
 #[derive(Debug, Default)]
 pub(super) struct Ledgers(HashMap<Key, Ledger>);
@@ -103,8 +111,9 @@ impl Ledgers {
     }
 
     /// Whether the instances that were taken in since a list of the directories showed `before` are
-    /// all named: they are few, and the ledger of that time was read, among `files`. True if that
-    /// ledger cannot be read or is `unread`: another look finds out no more.
+    /// all named: they are few, the ledger of that time was read, among `files`, and it names none
+    /// with a file there that the newest one does not name any more. True if that ledger cannot be
+    /// read or is `unread`: another look finds out no more.
     pub(super) fn name_all_since<'a, F: Iterator<Item = &'a File>>(
         &self,
         before: &Newest,
@@ -118,7 +127,10 @@ impl Ledgers {
             }
             let path = key.0.join(was.to_string());
             match files().find(|file| file.path() == path).map(File::ledger) {
-                Some(Some(was)) => ledger.instances.saturating_sub(was.instances) <= KEPT as u64,
+                Some(Some(was)) => {
+                    ledger.instances.saturating_sub(was.instances) <= KEPT as u64
+                        && !files().any(|file| is_forgotten(file, was, ledger))
+                }
                 Some(None) => true,
                 None => unread.contains(&path),
             }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::ledger;
-use super::place::EndedInstances;
 use super::settings::Settings;
 use crate::backend::Access;
 use crate::backend::directory::Directory;
@@ -51,21 +50,28 @@ impl Application {
         }
     }
 
+    /// Number of instances that the ledger in `directory` has, to be asked before an instance ends.
+    pub(crate) fn taken_in(&self, directory: &Path) -> u64 {
+        ledger::instances(directory, &self.name)
+    }
+
     /// Ends an instance of the application whose files are closed: the values of `ended` go into
-    /// the ledger. The ledger of forked workers goes with the last of them and their parent.
+    /// the ledger, which had taken in `since` others before. The ledger of forked workers goes with
+    /// the last of them and their parent.
     pub(crate) fn end(
         &self,
         directory: &Directory,
         settings: &Settings,
         instance: [u8; 16],
         ended: &ledger::Ended,
+        since: u64,
     ) -> Result<(), Error> {
         let orphan = self.parent.as_ref().is_some_and(|parent| !parent.exists());
         if orphan && ledger::end(directory.path(), &self.name, instance) {
             return Ok(());
         }
         let (application, access) = (&*self.name, settings.access);
-        ledger::Book { directory, application, access }.take_in(std::slice::from_ref(ended))
+        ledger::Book { directory, application, access }.take_in(std::slice::from_ref(ended), since)
     }
 }
 
@@ -94,12 +100,12 @@ pub(crate) fn take_in(
     directory: &Directory,
     access: Access,
     own: Option<&str>,
-    instances: &EndedInstances,
+    instances: &ledger::EndedInstances,
 ) {
-    for (application, ended) in instances {
+    for (application, ended, since) in instances {
         let book = ledger::Book { directory, application, access };
         // The files stay, and readers count them.
-        let _ = book.take_in(ended);
+        let _ = book.take_in(ended, *since);
     }
     ledger::sweep(directory.path(), own);
 }

@@ -22,7 +22,7 @@ mod upkeep;
 mod values;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -189,6 +189,17 @@ impl Files {
                 place.sweep_taken_in();
             }
         }
+    }
+
+    /// Number of instances in the ledger of the application; 0 without one.
+    fn taken_in(&self) -> u64 {
+        let Some(application) = self.application.as_ref().filter(|_| !self.is_forked()) else {
+            return 0;
+        };
+        let inventory = self.inventory.lock();
+        let path = inventory.place.as_ref().and_then(Place::path).map(Path::to_path_buf);
+        drop(inventory);
+        path.map_or(0, |path| application.taken_in(&path))
     }
 
     /// The values of the closed images, for the ledger of the application. `None` without one.
@@ -452,6 +463,8 @@ impl Files {
     /// Closes the files, or leaves them as a crash would.
     pub(crate) fn close(&self, crashed: bool) {
         self.shared.release();
+        // Before the images are closed: then other processes may take them in.
+        let since = if crashed { 0 } else { self.taken_in() };
         let mut inventory = self.inventory.lock();
         if inventory.closed {
             return;
@@ -476,7 +489,7 @@ impl Files {
         let directory = place.as_mut().filter(|_| opens).and_then(|place| place.open().ok());
         let counted = ended.is_none_or(|(application, ended)| {
             directory.is_some_and(|directory| {
-                application.end(directory, &self.settings, self.instance, &ended).is_ok()
+                application.end(directory, &self.settings, self.instance, &ended, since).is_ok()
             })
         });
         let remove = removes && counted;

@@ -1,14 +1,14 @@
 //! The directory and the name of a publisher's files.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mmstats_core::layout::MAGIC;
 use mmstats_core::layout::header::STATE;
 use mmstats_core::{Source, View};
 
-use super::ledger::{Ended, Survey};
+use super::ledger::{EndedInstances, Survey};
 use super::settings::Settings;
 use crate::backend::directory::{self, Directory};
 use crate::backend::{
@@ -16,9 +16,6 @@ use crate::backend::{
     remove_judged,
 };
 use crate::error::Error;
-
-/// Ended instances by application.
-pub(crate) type EndedInstances = Vec<(String, Vec<Ended>)>;
 
 /// The directory and the name of a publisher's files.
 pub(crate) struct Place {
@@ -79,6 +76,11 @@ impl Place {
     /// The instances of applications that had ended; once.
     pub(crate) fn take_ended(&mut self) -> EndedInstances {
         std::mem::take(&mut self.ended)
+    }
+
+    /// Path of the directory, if it was opened.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// The path may lead to another directory: the next file is not made in the open one.

@@ -17,6 +17,9 @@ use crate::backend::directory::Directory;
 use crate::backend::ledger::LedgerName;
 use crate::backend::{Facts, FileId, SweptProgram, process};
 
+/// Ended instances by application, and how many others its ledger had taken in before.
+pub(crate) type EndedInstances = Vec<(String, Vec<Ended>, u64)>;
+
 /// The images of an ended instance that were found so far.
 struct Gathered {
     ended: Ended,
@@ -70,7 +73,13 @@ impl<'a> Survey<'a> {
             parts: header.parts(&region).filter(|_| header.part() == 0),
         };
         let Some(member) = Member::read(&region) else { return Some(program) };
-        (!self.is_running(&member) && self.is_superseded(member, &region)).then_some(program)
+        if self.is_running(&member) {
+            return None;
+        }
+        self.read_ledger(&member.application);
+        // What has a file after the ledger was read, and was taken in before, is named there.
+        let info = crate::backend::info(&self.directory.path().join(name)).ok()?;
+        (info.id == id && self.is_superseded(member, &region)).then_some(program)
     }
 
     /// Whether the process is known to run, although nobody holds the lock.
@@ -79,13 +88,18 @@ impl<'a> Survey<'a> {
         member.pid_ns == self.facts.pid_ns && process::is_running(*pid, *start, boot) == Some(true)
     }
 
+    /// Reads the newest ledger of an application, once.
+    fn read_ledger(&self, application: &str) {
+        let newest = || newest(self.directory.path(), application, self.facts.uid);
+        self.ledgers.borrow_mut().entry(application.to_owned()).or_insert_with(newest);
+    }
+
     fn is_superseded(&self, member: Member, region: &impl Source) -> bool {
         let Member { application, header, .. } = member;
         let instance = header.instance();
-        let mut ledgers = self.ledgers.borrow_mut();
-        let newest = || newest(self.directory.path(), &application, self.facts.uid);
-        let ledger = ledgers.entry(application.clone()).or_insert_with(newest);
-        if ledger.as_ref().is_some_and(|ledger| ledger.supersedes.contains(&instance)) {
+        let ledgers = self.ledgers.borrow();
+        let ledger = ledgers.get(&application).and_then(Option::as_ref);
+        if ledger.is_some_and(|ledger| ledger.supersedes.contains(&instance)) {
             return true;
         }
         let mut ended = self.ended.borrow_mut();
@@ -102,10 +116,11 @@ impl<'a> Survey<'a> {
         false
     }
 
-    /// The ended instances by application. If the sweep was not complete, only those of which all
-    /// files were found.
-    pub(crate) fn into_ended(self, is_complete: bool) -> Vec<(String, Vec<Ended>)> {
+    /// The ended instances by application, and how many others its ledger had taken in before. If the
+    /// sweep was not complete, only those of which all files were found.
+    pub(crate) fn into_ended(self, is_complete: bool) -> EndedInstances {
         let directory = self.directory.path();
+        let ledgers = self.ledgers.into_inner();
         let of_application = |(application, instances): (String, HashMap<Instance, Gathered>)| {
             let ended = instances.into_values().filter_map(|gathered| {
                 let Gathered { mut ended, mut parts, expected, .. } = gathered;
@@ -119,7 +134,9 @@ impl<'a> Survey<'a> {
                 let later = !whole && (!is_complete || dies());
                 (!later).then_some(ended)
             });
-            (application, ended.collect())
+            let ledger = ledgers.get(&application).and_then(Option::as_ref);
+            let since = ledger.map_or(0, |ledger| ledger.instances);
+            (application, ended.collect(), since)
         };
         self.ended.into_inner().into_iter().map(of_application).collect()
     }

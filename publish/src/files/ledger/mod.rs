@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use mmstats_core::Source;
 
-pub(crate) use self::ended::Survey;
 use self::ended::names;
+pub(crate) use self::ended::{EndedInstances, Survey};
 use self::image::Ledger;
 pub(crate) use self::instance::Ended;
 use self::members::Members;
@@ -44,15 +44,16 @@ pub(crate) struct Book<'a> {
 
 impl Book<'_> {
     /// Takes ended instances in. Afterwards the newest ledger has the values of all of them, and
-    /// their files may be removed.
+    /// their files may be removed. `since` is [`instances`] of a moment after which
+    /// each of them had its file, or had not ended.
     ///
     /// # Errors
     ///
-    /// If the system refuses the file, another user has taken its name, or other processes were faster
-    /// for [`PATIENCE`]. Then the files must stay.
-    pub(crate) fn take_in(&self, ended: &[Ended]) -> Result<(), Error> {
-        let owner = process::facts().uid.unwrap_or(0);
-        let of = LedgerName::new(self.application, owner, 0);
+    /// If the system refuses the file, another user has taken its name, other processes were faster
+    /// for [`PATIENCE`], or so many instances were taken in since then that the ledger may have
+    /// these and not name them any more. Then the files must stay.
+    pub(crate) fn take_in(&self, ended: &[Ended], since: u64) -> Result<(), Error> {
+        let of = own_name(self.application);
         let begin = Instant::now();
         let mut pause = Duration::from_micros(100);
         let mut published: Option<LedgerName> = None;
@@ -63,6 +64,9 @@ impl Book<'_> {
             if open.is_empty() {
                 self.remove_before(&name);
                 return Ok(());
+            }
+            if ledger.instances.saturating_sub(since) > KEPT as u64 {
+                return Err(Error::Image("the ledger has forgotten who it took in".to_owned()));
             }
             // One more generation would not have them either.
             if let Some(own) = published.filter(|own| name <= *own) {
@@ -152,6 +156,13 @@ impl Book<'_> {
     }
 }
 
+/// Number of instances that the newest ledger of an application has taken in; less if it is removed
+/// at this moment.
+pub(crate) fn instances(directory: &Path, application: &str) -> u64 {
+    let ledger = ended::newest(directory, application, process::facts().uid);
+    ledger.map_or(0, |ledger| ledger.instances)
+}
+
 /// The values of an instance of this process, which is closed.
 pub(crate) fn of_own<'a, S: Source + 'a>(
     instance: [u8; 16],
@@ -232,4 +243,37 @@ fn remove_all(directory: &Path, of: &LedgerName) {
 
 fn remove(directory: &Path, name: &LedgerName) {
     let _ = crate::backend::remove_if_dead(&directory.join(name.to_string()), false);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(numbers: std::ops::Range<u32>) -> Vec<Ended> {
+        let instance = |n: u32| [n.to_le_bytes(); 4].concat().try_into().unwrap();
+        numbers.map(|n| Ended::new(instance(n + 1))).collect()
+    }
+
+    /// As by a process that was stopped after it had listed the instance.
+    #[test]
+    fn instance_that_the_ledger_names_no_more_is_not_taken_in_again() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open(place.path()).unwrap();
+        let book = Book { directory: &directory, application: "shop", access: Access::Owner };
+        let count = || instances(place.path(), "shop");
+        let first = ended(0..1);
+        book.take_in(&first, count()).unwrap();
+        let (half, many) = (u32::try_from(KEPT).unwrap(), u32::try_from(2 * KEPT).unwrap());
+        for part in [1..half, half..many, many..many + 1] {
+            book.take_in(&ended(part), count()).unwrap();
+        }
+        let all = u64::from(many) + 1;
+        assert_eq!(count(), all);
+
+        assert!(book.take_in(&first, 0).is_err());
+        assert_eq!(count(), all);
+        // One that is named is known to be there.
+        book.take_in(&ended(many..many + 1), 0).unwrap();
+        assert_eq!(count(), all);
+    }
 }
