@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use common::terminal::{lines, read_all, start};
 use common::{PATIENCE, image, mmstats, printed, run};
-use mmstats_core::{Constant, Counter, DataType, FieldSpec, Gauge, Schema, Text, Timer};
+use mmstats_core::{Constant, Counter, DataType, Events, FieldSpec, Gauge, Schema, Text, Timer};
 use unicode_width::UnicodeWidthStr as _;
 
 /// A program with long names, families and all that was laid out badly once.
@@ -132,5 +132,34 @@ fn following_commands_end_with_their_reader() {
         let status = common::wait_for(|| child.try_wait().unwrap());
         assert_eq!(status.code(), Some(0), "{arguments:?}");
         assert!(start.elapsed() < PATIENCE / 2, "{arguments:?}");
+    }
+}
+
+/// Messages, reasons and lines of events are broken between words, and none is cut.
+#[test]
+fn texts_are_broken_between_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w.mmst");
+    program(&path);
+    let mut schema = Schema::<16>::new();
+    let log = schema.add(FieldSpec::events("log", 3, 120)).unwrap();
+    let words = "several words about what happened then, and what happened a moment after it";
+    image(&dir.path().join("e.mmst"), &schema, |writer| {
+        let lane = writer.lane().unwrap();
+        Events::<120, _>::attach(&lane, log).unwrap().record(1, words);
+    });
+    for (arguments, text) in [
+        (&["events"][..], words),
+        (&["clean", "--dry-run"], "its lock is free"),
+        (&["ls"], "files are in"),
+    ] {
+        for width in [40, 80, 200] {
+            let lines = lines(dir.path(), arguments, width);
+            let fits =
+                |line: &String| line.width() <= usize::from(width) || !line.trim().contains(' ');
+            assert!(lines.iter().all(fits), "{width}: {lines:?}");
+            let all: Vec<&str> = lines.iter().flat_map(|line| line.split_whitespace()).collect();
+            assert!(all.join(" ").contains(text), "{width}: {lines:?}");
+        }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Output {
     held: Option<Held>,
     /// Whether standard output gets styles.
     styled: bool,
+    /// Width of the terminal that standard error goes to; unlimited for a pipe.
+    err_width: usize,
 }
 
 /// Output and messages of a frame.
@@ -47,6 +49,7 @@ impl Output {
             incomplete: false,
             held: None,
             styled,
+            err_width: width_of(io::stderr()),
         }
     }
 
@@ -57,7 +60,19 @@ impl Output {
         let plain = choice == ColorChoice::Never || (choice == ColorChoice::Auto && size.is_none());
         let (out, err) = capture.streams(plain);
         let (out, screen) = (BufWriter::new(out), Some(Screen { size }));
-        (Self { out, err, screen, code: 0, incomplete: false, held: None, styled: !plain }, capture)
+        (
+            Self {
+                out,
+                err,
+                screen,
+                code: 0,
+                incomplete: false,
+                held: None,
+                styled: !plain,
+                err_width: usize::MAX,
+            },
+            capture,
+        )
     }
 
     /// Where standard output goes.
@@ -99,7 +114,10 @@ impl Output {
         }
         // Standard output comes first; a broken pipe shows up at its next write.
         let _ = self.out.flush();
-        let _ = writeln!(self.err, "mmstats: {message}");
+        let message = Line::styled(anstyle::Style::new(), format!("mmstats: {message}"));
+        for row in message.wrapped(self.err_width, "mmstats: ".len()) {
+            let _ = writeln!(self.err, "{}", row.render(usize::MAX));
+        }
     }
 
     /// Whether the reader of standard output is gone, so that nobody sees what comes.
@@ -179,6 +197,20 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+/// Width of the terminal that a stream goes to; unlimited for a pipe.
+#[cfg(unix)] // streams are descriptors
+fn width_of(stream: impl std::os::fd::AsFd) -> usize {
+    terminal_size::terminal_size_of(stream).map_or(usize::MAX, |(Width(columns), _)| {
+        if columns == 0 { usize::MAX } else { columns.into() }
+    })
+}
+
+/// Width of the terminal that a stream goes to; unlimited for a pipe.
+#[cfg(windows)] // streams are handles
+fn width_of(stream: impl std::os::windows::io::AsHandle) -> usize {
+    terminal_size::terminal_size_of(stream).map_or(usize::MAX, |(Width(columns), _)| columns.into())
 }
 
 /// The terminal or pipe that standard output goes to.

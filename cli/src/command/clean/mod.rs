@@ -380,12 +380,11 @@ fn print(decision: &Decision, screen: Screen, output: &mut Output) -> io::Result
         Action::Kept => (style::DIM, "kept"),
         Action::Failed => return Ok(()),
     };
-    let path = escape::path(&decision.path);
-    // On a terminal the reason matters more than the directory.
-    let rest = word.len() + 3 + escape::width(&decision.reason);
-    let path = escape::clip_front(&path, screen.width().saturating_sub(rest).max(20));
     let mut line = Line::new();
     line.push(style, word);
-    line.plain(format!(" {path}: {}", decision.reason));
-    writeln!(output, "{}", line.render(screen.width()))
+    line.plain(format!(" {}: {}", escape::path(&decision.path), decision.reason));
+    for row in line.wrapped(screen.width(), 4) {
+        writeln!(output, "{}", row.render(usize::MAX))?;
+    }
+    Ok(())
 }

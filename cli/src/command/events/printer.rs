@@ -14,6 +14,9 @@ use crate::text::{escape, human};
 /// Maximum width of the program on a terminal.
 const MAX_PROGRAM: usize = 24;
 
+/// Spaces before the rows that continue a line.
+const HANG: usize = 4;
+
 /// Prints entries; the day and the width of columns are those of the last one.
 pub(crate) struct Printer {
     json: bool,
@@ -46,9 +49,11 @@ impl Printer {
             if self.json {
                 write_line(output, entry)?;
             } else if self.screen.is_terminal() {
+                // Not cut: a long line takes further rows.
                 for line in self.lines(entry) {
-                    // Not cut: a long line takes a second row.
-                    writeln!(output, "{}", line.render(usize::MAX))?;
+                    for row in line.wrapped(self.screen.width(), HANG) {
+                        writeln!(output, "{}", row.render(usize::MAX))?;
+                    }
                 }
             } else if let Content::Lost { lost } = entry.content {
                 output.note(&format!("{}: {} lost", program(&entry.ring), count(lost.into())));
