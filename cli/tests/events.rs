@@ -104,7 +104,7 @@ fn events_merges_programs_by_time() {
     assert_eq!(
         document,
         json!({
-            "time": START + 30 * SECOND, "pid": 7, "command": "web", "path": path.to_str().unwrap(),
+            "time": START + 30 * SECOND, "time_text": (START + 30 * SECOND).to_string(), "pid": 7, "command": "web", "path": path.to_str().unwrap(),
             "label": "app.log", "lane": 0, "number": 3, "text": "four", "cut": false,
         })
     );

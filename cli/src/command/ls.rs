@@ -28,8 +28,9 @@ use crate::text::{escape, human, time};
     "           asked), live (the system does not tell more), closed (ended cleanly), dead (did not),\n",
     "           unknown (format 1 has no proof), ledger (sums of the ended programs of an application)\n",
     "  UP       time for which it has been, or was, publishing\n",
-    "  CHANGED  time since its files changed; a running program sets that once a minute\n",
-    "  DIED     time of its end, to a minute\n",
+    "  CHANGED  time since the last sign of a change: of its files, which a running program touches\n",
+    "           once a minute, or its last line of events\n",
+    "  DIED     time of its end, to a minute: that of the last sign\n",
     "  PROBLEM  why it cannot be read, or what is missing of it\n",
     "\nPlain, a line is PID TAB COMMAND TAB STATE TAB AGE TAB FIELDS TAB LANES TAB FILE TAB FILES TAB\n",
     "USER TAB PROCESS TAB CHANGED TAB DIED TAB PROBLEM TAB MISSING: STATE is live, closed, dead, ...;\n",
@@ -192,7 +193,7 @@ fn table(programs: &[Program<'_>], now: SystemTime, width: usize) -> Vec<Line> {
     }
     let mut remarks = Vec::new();
     if has("DIED") {
-        remarks.extend(time::zone(now).map(|zone| format!("times are {zone}")));
+        remarks.extend(time::zone(now).map(|zone| format!("times are {zone}, ~ to a minute")));
     }
     if let Some(directory) = directory {
         remarks.push(format!("files are in {}", escape::path(directory)));
@@ -231,7 +232,12 @@ fn columns(programs: &[Program<'_>], now: SystemTime, one_directory: bool) -> Ve
         .iter()
         .map(|program| Cell::styled(state_style(program.state()), life::word(program)));
     columns.push(Column { head: ("STATE", left), spare: 0, cells: states.collect() });
-    columns.push(text("UP", right, 3, &|p| age(life::up(p, now))));
+    // Exact to a minute for those that ended.
+    let up = |p: &Program<'_>| match life::died(p) {
+        Some(_) => human::or_dash(life::up(p, now).map(human::about)),
+        None => age(life::up(p, now)),
+    };
+    columns.push(text("UP", right, 3, &up));
     columns.push(text("CHANGED", right, 6, &|p| age(life::changed(p, now))));
     if programs.iter().any(|program| life::died(program).is_some()) {
         columns.push(text("DIED", left, 1, &|p| {

@@ -328,9 +328,11 @@ fn nothing_shown(
     if selected > 0 {
         "no field matches the filter; `mmstats show` without it lists all".to_owned()
     } else if found > 0 {
-        format!("no live program{places}; `--all` shows the {found} that ended too")
+        format!(
+            "no live program{places}; --all shows the {found} that ended too, `mmstats ls` other places"
+        )
     } else if selection.is_empty() {
-        format!("no program publishes{places}{TRY_DEMO}")
+        format!("no program publishes{places}; `mmstats ls` lists other places{TRY_DEMO}")
     } else {
         format!("no program publishes{places}")
     }

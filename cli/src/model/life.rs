@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use mmstats_observe::{FileState, Program};
+use mmstats_observe::{FieldRef, File, FileState, Kind, Program};
 
 use crate::backend::ProcessState;
 use crate::backend::process::status;
@@ -31,10 +31,29 @@ pub(crate) fn word(program: &Program<'_>) -> &'static str {
     process_state(program).map_or_else(|| program.state().name(), ProcessState::name)
 }
 
-/// When the files were changed last, as far as their times tell: that is set once a minute while the
-/// program lives.
+/// The last sign of a change: the time of the files, which is set once a minute while the program lives,
+/// or that of its last line of events.
 pub(crate) fn last_change(program: &Program<'_>) -> Option<SystemTime> {
-    program.files().iter().map(|file| file.modified()).max()
+    let files = program.files();
+    let modified = files.iter().map(|file| file.modified()).max();
+    let size = files.iter().map(|file| file.size()).fold(0, u64::saturating_add);
+    let event = files.iter().filter(|_| size <= MAX_SIZE).filter_map(|file| last_event(file)).max();
+    // A time in the future is no sign.
+    modified.max(event.filter(|event| *event <= SystemTime::now()))
+}
+
+/// Maximum size of programs whose events are looked at, in bytes.
+const MAX_SIZE: u64 = 4 << 20;
+/// Maximum number of lanes whose events are looked at.
+const MAX_LANES: u32 = 64;
+
+fn last_event(file: &File) -> Option<SystemTime> {
+    let is_events = |field: &FieldRef<'_>| field.properties().kind() == Some(Kind::Events);
+    let times = file.fields().filter(is_events).flat_map(|field| {
+        let lanes = 0..file.lanes().used.min(MAX_LANES);
+        lanes.filter_map(move |lane| Some(file.events(field.index(), lane, 0)?.last()?.time))
+    });
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(times.max()?))
 }
 
 /// Time since the last change.
@@ -42,7 +61,8 @@ pub(crate) fn changed(program: &Program<'_>, now: SystemTime) -> Option<Duration
     now.duration_since(last_change(program)?).ok()
 }
 
-/// When the program ended, to a minute; `None` if it may live.
+/// The last sign of life of a program that ended, which is within a minute of its end; `None` if it may
+/// live.
 pub(crate) fn died(program: &Program<'_>) -> Option<SystemTime> {
     let has_ended = matches!(program.state(), FileState::Dead | FileState::Closed);
     last_change(program).filter(|_| has_ended)

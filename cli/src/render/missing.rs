@@ -21,6 +21,9 @@ pub(super) fn help(problem: &Problem) -> Option<String> {
 
 fn process_advice(pid: u32, problem: &Problem) -> String {
     if problem.message.contains("permission denied") {
+        if crate::backend::directory::environment().user == 0 {
+            return format!("the system refuses process {pid} even to root: a sandbox, perhaps");
+        }
         let owner = owner(pid).map_or_else(String::new, |owner| format!(" of user {owner}"));
         return format!(
             "process {pid}{owner} can be looked at by that user and by root: sudo mmstats show {pid}"

@@ -173,10 +173,12 @@ fn header_items(program: &Program<'_>, now: SystemTime) -> Vec<Line> {
     items.push(Line::styled(state_style(state), life::word(program)));
     match (life::died(program), life::up(program, now)) {
         (Some(died), up) => {
-            let ago = human::age(now.duration_since(died).unwrap_or_default());
-            let date = time::date_of(died).map_or_else(String::new, |date| format!(" ({date})"));
+            // Exact to a minute.
+            let ago = human::about(now.duration_since(died).unwrap_or_default());
+            let date =
+                time::minute(died).map_or_else(String::new, |date| format!(" (about {date})"));
             items.push(plain(format!("died {ago} ago{date}")));
-            items.extend(up.map(|up| plain(format!("was up {}", human::age(up)))));
+            items.extend(up.map(|up| plain(format!("was up {}", human::about(up)))));
         }
         (None, up) => items.extend(up.map(|up| plain(format!("up {}", human::age(up))))),
     }

@@ -137,6 +137,15 @@ pub(crate) fn age(duration: Duration) -> String {
     }
 }
 
+/// A duration that is known to a minute: `<1m`, `3m`, `5h 03m`, `12d 4h`.
+pub(crate) fn about(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..60 => "<1m".to_owned(),
+        seconds @ 60..3600 => format!("{}m", seconds / 60),
+        _ => age(duration),
+    }
+}
+
 /// Bytes in powers of 1024 with three digits: `1.24 MiB`; exact below 1 KiB.
 pub(crate) fn size(bytes: f64) -> String {
     if !bytes.is_finite() {
@@ -229,6 +238,8 @@ mod tests {
             assert_eq!(seconds(x), want);
         }
         assert_eq!(age(Duration::from_secs(86_400 * 12 + 4 * 3600)), "12d 4h");
+        let about = [59, 60, 3599, 3600].map(|s| about(Duration::from_secs(s)));
+        assert_eq!(about, ["<1m", "1m", "59m", "1h 00m"]);
         assert_eq!(age(Duration::MAX), "213503982334601d");
     }
 

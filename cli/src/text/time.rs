@@ -24,15 +24,16 @@ pub(crate) fn date(nanoseconds: i128) -> Option<String> {
     local(nanoseconds, "%Y-%m-%d %H:%M:%S %Z")
 }
 
-/// The local time of day of a moment, with the day if that is another one: `21:35:10`, `11-28 21:35`.
+/// The local time of day of a moment, to a minute, with the day if that is another one: `~21:35`,
+/// `~11-28 21:35`.
 pub(crate) fn short(at: SystemTime, now: SystemTime) -> Option<String> {
     let zone = jiff::tz::TimeZone::system();
     let local = |time| Some(jiff::Timestamp::try_from(time).ok()?.to_zoned(zone.clone()));
     let (at, now) = (local(at)?, local(now)?);
     let format = match at.date() == now.date() {
-        true => "%H:%M:%S",
-        false if at.year() == now.year() => "%m-%d %H:%M",
-        false => "%Y-%m-%d %H:%M",
+        true => "~%H:%M",
+        false if at.year() == now.year() => "~%m-%d %H:%M",
+        false => "~%Y-%m-%d %H:%M",
     };
     Some(at.strftime(format).to_string())
 }
@@ -49,10 +50,10 @@ pub(crate) fn utc(at: SystemTime) -> Option<String> {
     Some(jiff::Timestamp::from_second(whole).ok()?.to_string())
 }
 
-/// The local date and time of a moment.
-pub(crate) fn date_of(at: SystemTime) -> Option<String> {
+/// The local date and time of a moment, to a minute.
+pub(crate) fn minute(at: SystemTime) -> Option<String> {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    date(i128::try_from(since.as_nanos()).ok()?)
+    local(i128::try_from(since.as_nanos()).ok()?, "%Y-%m-%d %H:%M %Z")
 }
 
 /// `1767323045.000000000`, the seconds since 1970.

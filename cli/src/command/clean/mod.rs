@@ -244,8 +244,8 @@ fn decide(program: &Program<'_>, mapped: &LazyLock<Mapped>) -> Result<String, St
 
 /// The way in which the program of a file ended.
 fn cause(program: &Program<'_>, file: &File) -> String {
-    let died = life::died(program).and_then(time::date_of);
-    let died = died.map_or_else(String::new, |died| format!(" at {died}"));
+    let died = life::died(program).and_then(time::minute);
+    let died = died.map_or_else(String::new, |died| format!(" about {died}"));
     match (file.state(), file.format(), file.identity().pid) {
         (FileState::Closed, ..) => "its program ended cleanly".to_owned(),
         (FileState::Ledger, ..) => "no program of its application lives".to_owned(),
@@ -372,7 +372,7 @@ fn unfinished(directory: &Directory, dry_run: bool) -> Vec<Decision> {
     decisions.filter(|decision| decision.action != Action::Kept).collect()
 }
 
-/// `removed FILE: dead: pid 17 died at 2026-11-29 21:35:10 UTC, its lock is free`.
+/// `removed FILE: dead: pid 17 died about 2026-11-29 21:35 UTC, its lock is free`.
 fn print(decision: &Decision, screen: Screen, output: &mut Output) -> io::Result<()> {
     let (style, word) = match decision.action {
         Action::Removed => (style::GOOD, "removed"),
