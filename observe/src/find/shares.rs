@@ -25,6 +25,7 @@ impl Holder {
         if named || cfg!(windows) || owner == Some(user) || owner == Some(0) {
             return Self::Own;
         }
+        // Windows has no owners here; elsewhere the system did not say who it is.
         owner.map_or(if cfg!(unix) { Self::Unknown } else { Self::Own }, Self::Other)
     }
 }
@@ -74,6 +75,7 @@ mod tests {
         assert_eq!(Holder::new(Some(0), 7, false), Holder::Own);
         assert_eq!(Holder::new(Some(7), 7, false), Holder::Own);
         assert_eq!(Holder::new(None, 7, true), Holder::Own);
+        // As above.
         let unknown = if cfg!(unix) { Holder::Unknown } else { Holder::Own };
         assert_eq!(Holder::new(None, 7, false), unknown);
         assert_eq!(Holder::new(Some(8), 7, true), Holder::Own);
