@@ -1,0 +1,72 @@
+//! Times of looks.
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// A moment: milliseconds since the clock was made. It never goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// The moment `milliseconds` after the start.
+    #[must_use]
+    pub const fn from_milliseconds(milliseconds: u64) -> Self {
+        Self(milliseconds)
+    }
+
+    /// Milliseconds since the start.
+    #[must_use]
+    pub const fn milliseconds(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `duration` before; the start if that is later.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(milliseconds(duration)))
+    }
+
+    /// The moment `duration` after.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(milliseconds(duration)))
+    }
+
+    /// Time since `earlier`; zero if that is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Converts between moments and the time of day.
+///
+/// A clock of the system that is set forward or back does not change moments.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    start: Instant,
+    day: SystemTime,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { start: Instant::now(), day: SystemTime::now() }
+    }
+
+    /// The current moment.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        Moment(milliseconds(self.start.elapsed()))
+    }
+
+    /// The time of day of a moment, by the system's clock at the start.
+    #[must_use]
+    pub fn time_of_day(&self, moment: Moment) -> SystemTime {
+        self.day + Duration::from_millis(moment.0)
+    }
+}

@@ -1,0 +1,307 @@
+//! One resolution of a number's past.
+
+use std::collections::VecDeque;
+
+/// Bytes of a run.
+const RUN: usize = size_of::<Run>();
+/// Bytes of a range.
+const RANGE: usize = size_of::<Range>();
+
+/// Numbers as their bits, in an order given by the caller.
+pub(crate) type Less = fn(u64, u64) -> bool;
+
+/// Successive buckets of one width: of each the smallest, the largest and the last number.
+///
+/// Looks that find the same number extend a run, so a field that does not change takes no memory.
+/// A gap (a look that found no number) is a run too.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Level {
+    /// In the order of time, without overlap.
+    runs: VecDeque<Run>,
+    /// Buckets in which the number changed, by their first index: a bucket without a range is flat.
+    ranges: VecDeque<Range>,
+}
+
+/// Buckets from the one of the first look to that of the last, all with the same number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Run {
+    first: u64,
+    /// Number of buckets after the first.
+    more: u32,
+    /// Whether looks found no number.
+    gap: bool,
+    bits: u64,
+}
+
+impl Run {
+    const fn last(self) -> u64 {
+        self.first.saturating_add(self.more as u64)
+    }
+}
+
+/// Range of a bucket in which the number changed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Range {
+    bucket: u64,
+    min: u64,
+    max: u64,
+}
+
+/// A bucket of a level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bucket<T> {
+    /// The smallest number in it.
+    pub min: T,
+    /// The largest.
+    pub max: T,
+    /// The last.
+    pub last: T,
+}
+
+/// The kept part of a level, in its buckets: from `first` to `last`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Number of the oldest bucket.
+    pub first: u64,
+    /// Number of the newest.
+    pub last: u64,
+}
+
+impl Level {
+    /// Records a look at `bucket`, which is not before the one of the look before; `None` is a look
+    /// without a number.
+    pub(crate) fn record(&mut self, bucket: u64, bits: Option<u64>, less: Less) {
+        let (gap, bits) = (bits.is_none(), bits.unwrap_or(0));
+        let new = Run { first: bucket, more: 0, gap, bits };
+        let Some(run) = self.runs.back_mut() else {
+            self.push(new);
+            return;
+        };
+        let last = run.last();
+        if run.gap == gap && run.bits == bits {
+            let more = bucket.saturating_sub(run.first);
+            if let Ok(more) = u32::try_from(more) {
+                run.more = run.more.max(more);
+            } else {
+                self.push(new);
+            }
+            return;
+        }
+        if bucket > last {
+            self.push(new);
+            return;
+        }
+        // The number changes within the bucket: a number wins over a gap, the later over the earlier.
+        if gap {
+            return;
+        }
+        let old = *run;
+        if old.more == 0 {
+            *run = new;
+        } else {
+            run.more -= 1;
+            self.push(new);
+        }
+        if old.gap {
+            self.join_last();
+            return;
+        }
+        match self.ranges.back_mut().filter(|range| range.bucket == bucket) {
+            Some(range) => {
+                if less(bits, range.min) {
+                    range.min = bits;
+                }
+                if less(range.max, bits) {
+                    range.max = bits;
+                }
+            }
+            None => {
+                let (min, max) =
+                    if less(bits, old.bits) { (bits, old.bits) } else { (old.bits, bits) };
+                reserve(&mut self.ranges);
+                self.ranges.push_back(Range { bucket, min, max });
+            }
+        }
+        self.join_last();
+    }
+
+    fn push(&mut self, run: Run) {
+        reserve(&mut self.runs);
+        self.runs.push_back(run);
+    }
+
+    /// Joins the last two runs if they are one: a number that changed and returned in a bucket.
+    fn join_last(&mut self) {
+        let Some(run) = self.runs.back().copied() else { return };
+        let before = self.runs.len().checked_sub(2).and_then(|index| self.runs.get_mut(index));
+        let Some(before) = before.filter(|old| old.gap == run.gap && old.bits == run.bits) else {
+            return;
+        };
+        if let Ok(more) = u32::try_from(run.last().saturating_sub(before.first)) {
+            before.more = more;
+            self.runs.pop_back();
+        }
+    }
+
+    /// The bucket with this number: what a look in it found, or the look before it if that found the
+    /// same as the one after it. `None` in a gap, between two different numbers, and outside the span.
+    pub(crate) fn bucket(&self, bucket: u64) -> Option<Bucket<u64>> {
+        let after = self.runs.partition_point(|run| run.first <= bucket);
+        let run = self.runs.get(after.checked_sub(1)?)?;
+        if run.gap || run.last() < bucket {
+            return None;
+        }
+        let at = self.ranges.partition_point(|range| range.bucket < bucket);
+        let range = self.ranges.get(at).filter(|range| range.bucket == bucket);
+        let (min, max) = range.map_or((run.bits, run.bits), |range| (range.min, range.max));
+        Some(Bucket { min, max, last: run.bits })
+    }
+
+    /// The last number at or before `bucket`; `None` if that look found none.
+    pub(crate) fn at(&self, bucket: u64) -> Option<u64> {
+        let after = self.runs.partition_point(|run| run.first <= bucket);
+        let run = self.runs.get(after.checked_sub(1)?)?;
+        (!run.gap).then_some(run.bits)
+    }
+
+    /// First and last bucket of the run that a look at or before `bucket` found, and its number.
+    /// `None` if that look found none.
+    pub(crate) fn run_at(&self, bucket: u64) -> Option<(u64, u64, u64)> {
+        let after = self.runs.partition_point(|run| run.first <= bucket);
+        let run = self.runs.get(after.checked_sub(1)?)?;
+        (!run.gap).then_some((run.first, run.last(), run.bits))
+    }
+
+    /// Number of the bucket in which the number last changed, at or before `bucket`.
+    pub(crate) fn changed(&self, bucket: u64) -> Option<u64> {
+        let after = self.runs.partition_point(|run| run.first <= bucket);
+        let run = self.runs.get(after.checked_sub(1)?)?;
+        let ranges = self.ranges.partition_point(|range| range.bucket <= bucket);
+        let range = ranges.checked_sub(1).and_then(|at| self.ranges.get(at));
+        let run = (!run.gap && after > 1).then_some(run.first);
+        run.max(range.map(|range| range.bucket))
+    }
+
+    /// Whether a look after `first` and before `last` found no number.
+    pub(crate) fn has_gap(&self, first: u64, last: u64) -> bool {
+        let from = self.runs.partition_point(|run| run.last() < first);
+        let looks = self.runs.range(from..).take_while(|run| run.first <= last);
+        looks.clone().any(|run| run.gap)
+    }
+
+    /// Oldest and newest bucket.
+    pub(crate) fn span(&self) -> Option<Span> {
+        let (first, last) = (self.runs.front()?, self.runs.back()?);
+        Some(Span { first: first.first, last: last.last() })
+    }
+
+    /// Drops all buckets before `bucket`.
+    pub(crate) fn drop_before(&mut self, bucket: u64) {
+        while self.runs.front().is_some_and(|run| run.last() < bucket) {
+            self.runs.pop_front();
+        }
+        if let Some(run) = self.runs.front_mut()
+            && run.first < bucket
+        {
+            // `last` is at or after `bucket`, so the difference is at most `more`.
+            run.more = u32::try_from(run.last() - bucket).unwrap_or(run.more);
+            run.first = bucket;
+        }
+        while self.ranges.front().is_some_and(|range| range.bucket < bucket) {
+            self.ranges.pop_front();
+        }
+    }
+
+    /// Memory of the entries, with the room for more, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.runs.capacity() * RUN + self.ranges.capacity() * RANGE
+    }
+
+    /// Drops the oldest buckets until the entries take at most `bytes`; keeps the newest run.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        while self.runs.len() * RUN + self.ranges.len() * RANGE > bytes && self.runs.len() > 1 {
+            let Some(next) = self.runs.get(1).map(|run| run.first) else { break };
+            self.drop_before(next);
+        }
+        if self.bytes() > bytes {
+            self.runs.shrink_to_fit();
+            self.ranges.shrink_to_fit();
+        }
+    }
+}
+
+/// Makes room for one more. Grows by an eighth: doubled, half of the memory would be empty.
+fn reserve<T>(entries: &mut VecDeque<T>) {
+    if entries.len() == entries.capacity() {
+        let more = if entries.is_empty() { 1 } else { (entries.len() / 8).max(3) };
+        entries.reserve_exact(more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LESS: Less = |a, b| a < b;
+
+    proptest! {
+        /// The level against a map with every look.
+        #[test]
+        fn level_equals_a_list_of_all_looks(
+            looks in prop::collection::vec((0_u64..4, prop::option::weighted(0.9, 0_u64..3)), 1..200)
+        ) {
+            let mut level = Level::default();
+            let mut model: BTreeMap<u64, Vec<Option<u64>>> = BTreeMap::new();
+            let mut at = 0;
+            for (step, bits) in looks {
+                at += step;
+                level.record(at, bits, LESS);
+                model.entry(at).or_default().push(bits);
+            }
+            for (bucket, found) in &model {
+                let numbers: Vec<u64> = found.iter().flatten().copied().collect();
+                let expected = numbers.last().map(|last| Bucket {
+                    min: *numbers.iter().min().unwrap(),
+                    max: *numbers.iter().max().unwrap(),
+                    last: *last,
+                });
+                prop_assert_eq!(level.bucket(*bucket), expected, "bucket {}", bucket);
+            }
+            let (first, last) = (*model.keys().next().unwrap(), *model.keys().last().unwrap());
+            prop_assert_eq!(level.span(), Some(Span { first, last }));
+            let middle = (first + last) / 2;
+            let kept: Vec<_> = (middle..=last).map(|bucket| level.bucket(bucket)).collect();
+            level.drop_before(middle);
+            let left: Vec<_> = (middle..=last).map(|bucket| level.bucket(bucket)).collect();
+            prop_assert_eq!(kept, left);
+            prop_assert!(middle == first || level.bucket(middle - 1).is_none());
+        }
+    }
+
+    #[test]
+    fn level_of_an_unchanged_number_takes_one_run() {
+        let mut level = Level::default();
+        for bucket in 0..100_000 {
+            level.record(bucket, Some(7), LESS);
+        }
+        assert_eq!(level.bytes(), RUN);
+        assert_eq!(level.bucket(50_000), Some(Bucket { min: 7, max: 7, last: 7 }));
+    }
+
+    #[test]
+    fn level_shrinks_to_bytes_from_the_oldest() {
+        let mut level = Level::default();
+        for bucket in 0..1_000 {
+            level.record(bucket, Some(bucket), LESS);
+        }
+        level.shrink_to(100 * RUN);
+        assert_eq!(level.span(), Some(Span { first: 900, last: 999 }));
+        assert_eq!(level.bytes(), 100 * RUN);
+        level.shrink_to(0);
+        assert_eq!(level.bucket(999).map(|bucket| bucket.last), Some(999));
+    }
+}

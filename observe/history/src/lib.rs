@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod clock;
+mod events;
+mod field;
+mod history;
+mod level;
+mod looker;
+mod numbers;
+mod program;
+mod readings;
+mod sampler;
+mod shared;
+mod watch;
+
+pub use clock::{Clock, Moment};
+pub use events::{Line, Lines};
+pub use field::{Field, Lane};
+pub use history::History;
+pub use level::{Bucket, Span};
+pub use numbers::Numbers;
+pub use program::{Condition, Program, ProgramKey};
+pub use readings::Readings;
+pub use sampler::Sampler;
+pub use shared::Options;
+pub use watch::Watch;

@@ -1,0 +1,213 @@
+//! The work of the sampler's thread.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use mmstats_observe::{Completeness, FieldKey, FileState, Identity, Observer, Program, Totals};
+
+use crate::clock::Moment;
+use crate::events::{Line, LineReader};
+use crate::field::LaneReading;
+use crate::history::History;
+use crate::program::{Condition, ProgramKey};
+use crate::shared::{Options, Shared, lock};
+use crate::watch::{Group, LaneWatch, Watch, groups};
+
+/// The state of the thread.
+pub(crate) struct Looker {
+    shared: Arc<Shared>,
+    options: Options,
+    observer: Observer,
+    programs: HashMap<ProgramKey, Known>,
+    groups: Vec<Group>,
+    lanes: LaneWatch,
+    version: u64,
+}
+
+/// A program, from look to look.
+#[derive(Default)]
+struct Known {
+    totals: Totals,
+    lines: LineReader,
+}
+
+/// A look at a program, besides its totals.
+struct Look {
+    key: ProgramKey,
+    identity: Identity,
+    process: Option<u32>,
+    state: FileState,
+    completeness: Completeness,
+    lines: Vec<Line>,
+    lanes: Vec<(FieldKey, Vec<LaneReading>)>,
+}
+
+impl Looker {
+    pub(crate) fn new(shared: Arc<Shared>, mut options: Options) -> Self {
+        options.every = options.every.max(Duration::from_millis(10));
+        let observer = Observer::new(options.sources.clone());
+        let (programs, groups, lanes) = (HashMap::new(), Vec::new(), LaneWatch::new(&[]));
+        Self { shared, options, observer, programs, groups, lanes, version: 0 }
+    }
+
+    pub(crate) fn run(mut self) {
+        let mut next = Instant::now();
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            self.take_list();
+            if Instant::now() >= next {
+                self.look_at_all();
+                advance(&mut next, self.options.every);
+            }
+            self.look_at_watched();
+            let due = self.groups.iter().map(|group| group.next).fold(next, Instant::min);
+            let wait = due.saturating_duration_since(Instant::now());
+            if !wait.is_zero() {
+                std::thread::park_timeout(wait);
+            }
+        }
+        self.shared.looked.notify_all();
+    }
+
+    /// Takes over a changed list of watched fields.
+    fn take_list(&mut self) {
+        let list: Vec<Watch> = {
+            let watched = lock(&self.shared.watched);
+            if watched.version == self.version {
+                return;
+            }
+            self.version = watched.version;
+            watched.fields.clone()
+        };
+        let mut history = lock(&self.shared.history);
+        for group in &mut self.groups {
+            group.catch_up(&mut history);
+        }
+        self.groups = groups(&list, Instant::now());
+        self.lanes = LaneWatch::new(&list);
+        self.lanes.mark(&list, &mut history);
+    }
+
+    fn look_at_all(&mut self) {
+        self.observer.refresh();
+        let at = self.shared.clock.now();
+        let mut looks = Vec::new();
+        let mut seen = HashSet::new();
+        // Files are read before the lock is taken, so that consumers wait for no file.
+        for program in self.observer.programs() {
+            let key = ProgramKey::of(&program);
+            if seen.insert(key) {
+                let known = self.programs.entry(key).or_default();
+                looks.push(known.look(key, &program, &self.lanes));
+            }
+        }
+        self.programs.retain(|key, _| seen.contains(key));
+        let mut history = lock(&self.shared.history);
+        for group in &mut self.groups {
+            group.catch_up(&mut history);
+        }
+        let mut room = history.room();
+        for look in looks {
+            let Some(known) = self.programs.get(&look.key) else { continue };
+            let program = history.program_at(look.key, at);
+            program.identity = look.identity;
+            program.process = look.process;
+            program.completeness = look.completeness;
+            program.set_condition(at, Condition::Seen(look.state));
+            program.lines.add(look.lines);
+            program.record(at, known.totals.fields(), &mut room);
+            program.record_lanes(at, look.lanes);
+        }
+        history.end_others(at, &seen);
+        history.fit();
+        self.shared.looks.fetch_add(1, Ordering::Relaxed);
+        self.shared.looked.notify_all();
+    }
+
+    /// Looks at the groups of watched fields that are due.
+    fn look_at_watched(&mut self) {
+        let now = Instant::now();
+        if self.groups.iter().all(|group| group.next > now) {
+            return;
+        }
+        let programs = self.observer.programs();
+        for group in self.groups.iter_mut().filter(|group| group.next <= now) {
+            let at = self.shared.clock.now();
+            group.look(&programs);
+            match self.shared.history.try_lock() {
+                Ok(mut history) => group.record(at, &mut history),
+                Err(TryLockError::Poisoned(held)) => group.record(at, &mut held.into_inner()),
+                Err(TryLockError::WouldBlock) if group.is_full() => {
+                    let history = self.shared.history.lock();
+                    let mut history = history.unwrap_or_else(PoisonError::into_inner);
+                    group.record(at, &mut history);
+                }
+                Err(TryLockError::WouldBlock) => group.wait(at),
+            }
+            self.shared.watched_looks.fetch_add(1, Ordering::Relaxed);
+            let missed = advance(&mut group.next, group.every);
+            self.shared.missed.fetch_add(missed, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Known {
+    fn look(&mut self, key: ProgramKey, program: &Program<'_>, lanes: &LaneWatch) -> Look {
+        self.totals.update(program.files().iter().copied(), None);
+        let mut lines = Vec::new();
+        for file in program.files() {
+            self.lines.read(file, &mut lines);
+        }
+        Look {
+            key,
+            identity: program.identity().clone(),
+            process: program.process(),
+            state: program.state(),
+            completeness: program.completeness(),
+            lines,
+            lanes: lanes.look(key, program.files()),
+        }
+    }
+}
+
+/// Sets the time of the next look; times that have passed are left out. Returns their number.
+fn advance(next: &mut Instant, every: Duration) -> u64 {
+    *next += every;
+    let behind = Instant::now().saturating_duration_since(*next);
+    let missed = u32::try_from(behind.as_nanos() / every.as_nanos().max(1)).unwrap_or(u32::MAX);
+    *next += every.saturating_mul(missed);
+    missed.into()
+}
+
+impl History {
+    /// Marks the programs without files as gone; their last values are kept.
+    fn end_others(&mut self, at: Moment, seen: &HashSet<ProgramKey>) {
+        for program in self.programs_mut().filter(|program| !seen.contains(&program.key)) {
+            let condition = program.condition();
+            if !condition.is_gone() {
+                program.last = at;
+                program.set_condition(at, Condition::Gone(condition.state()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advance_leaves_out_times_that_have_passed() {
+        let every = Duration::from_millis(100);
+        let start = Instant::now();
+        let mut next = start;
+        assert_eq!(advance(&mut next, every), 0);
+        assert_eq!(next, start + every);
+        let Some(long_ago) = start.checked_sub(Duration::from_millis(350)) else { return };
+        let mut next = long_ago;
+        // Due 350 ms ago; 250, 150 and 50 ms ago were missed: the last of them is due now.
+        assert_eq!(advance(&mut next, every), 2);
+        assert_eq!(next, long_ago + 3 * every);
+    }
+}

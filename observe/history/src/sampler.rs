@@ -1,0 +1,108 @@
+//! The sampler, as its consumers see it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::history::History;
+use crate::looker::Looker;
+use crate::shared::{Options, Shared, lock};
+use crate::watch::Watch;
+
+/// Looks at all programs again and again, in a thread of its own, until it is dropped.
+///
+/// All consumers share one history, so they agree.
+#[derive(Debug)]
+pub struct Sampler {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sampler {
+    /// Starts to look.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses a thread.
+    pub fn start(options: Options) -> io::Result<Self> {
+        let shared = Arc::new(Shared::new(options.budget));
+        let looker = Looker::new(Arc::clone(&shared), options);
+        let thread = std::thread::Builder::new().name("mmstats-sampler".into());
+        let thread = Some(thread.spawn(move || looker.run())?);
+        Ok(Self { shared, thread })
+    }
+
+    /// The clock of the looks.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Calls `read` with the history. Looks at all fields wait meanwhile; those at watched fields are
+    /// recorded later.
+    pub fn read<T>(&self, read: impl FnOnce(&mut History) -> T) -> T {
+        read(&mut lock(&self.shared.history))
+    }
+
+    /// Number of looks at all fields.
+    #[must_use]
+    pub fn looks(&self) -> u64 {
+        self.shared.looks.load(Ordering::Relaxed)
+    }
+
+    /// Number of looks at watched fields.
+    #[must_use]
+    pub fn watched_looks(&self) -> u64 {
+        self.shared.watched_looks.load(Ordering::Relaxed)
+    }
+
+    /// Number of looks that were due and not made, because the one before took too long.
+    #[must_use]
+    pub fn missed_looks(&self) -> u64 {
+        self.shared.missed.load(Ordering::Relaxed)
+    }
+
+    /// Whether it still looks: false only after a panic of its thread.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Waits until there were more than `seen` looks at all fields; returns their number. At most for
+    /// `timeout`.
+    pub fn wait(&self, seen: u64, timeout: Duration) -> u64 {
+        let guard = lock(&self.shared.history);
+        let waiting = |_: &mut History| self.looks() <= seen;
+        drop(self.shared.looked.wait_timeout_while(guard, timeout, waiting));
+        self.looks()
+    }
+
+    /// Looks at these fields, and no others, more often than at all. Their pasts are kept longer.
+    pub fn watch(&self, fields: Vec<Watch>) {
+        let mut watched = lock(&self.shared.watched);
+        watched.fields = fields;
+        watched.version += 1;
+        drop(watched);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.wake();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread is printed by its hook.
+            let _ = thread.join();
+        }
+    }
+}

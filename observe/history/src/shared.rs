@@ -1,0 +1,72 @@
+//! Settings of a sampler, and what its thread shares with consumers.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mmstats_observe::Sources;
+
+use crate::clock::Clock;
+use crate::history::History;
+use crate::watch::Watch;
+
+/// Settings of a sampler.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// Where programs are looked for.
+    pub sources: Sources,
+    /// Time between looks at all fields; 1 s by default, at least 10 ms.
+    pub every: Duration,
+    /// Memory for the past, in bytes; 64 MiB by default.
+    pub budget: usize,
+}
+
+impl Options {
+    /// The defaults.
+    #[must_use]
+    pub fn new(sources: Sources) -> Self {
+        Self { sources, every: Duration::from_secs(1), budget: 64 << 20 }
+    }
+}
+
+/// What the thread shares with consumers.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) history: Mutex<History>,
+    pub(crate) watched: Mutex<Watched>,
+    /// Notified after each look at all fields, and at the end.
+    pub(crate) looked: Condvar,
+    pub(crate) looks: AtomicU64,
+    pub(crate) watched_looks: AtomicU64,
+    pub(crate) missed: AtomicU64,
+    pub(crate) stop: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(budget: usize) -> Self {
+        Self {
+            clock: Clock::start(),
+            history: Mutex::new(History::new(budget)),
+            watched: Mutex::default(),
+            looked: Condvar::new(),
+            looks: AtomicU64::new(0),
+            watched_looks: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        }
+    }
+}
+
+/// The fields that are looked at more often.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    pub(crate) fields: Vec<Watch>,
+    pub(crate) version: u64,
+}
+
+/// A lock whose holder panicked protects nothing but values of looks.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
