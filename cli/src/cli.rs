@@ -24,6 +24,7 @@ const AFTER_HELP: &str = if cfg!(feature = "demo") {
     "Examples:\n",
     "  mmstats ls                          programs that publish\n",
     "  mmstats show 1234                   fields of process 1234\n",
+    "  mmstats top                         all of that on a full screen\n",
     "  mmstats poll -d 2 'http.*' 1234     its rates, every two seconds\n",
     "  mmstats events -f                   lines of events as they come\n",
     "  mmstats clean --dry-run             files of dead programs\n",

@@ -7,7 +7,7 @@ use common::run;
 #[test]
 fn help_has_examples_and_exit_codes() {
     let dir = tempfile::tempdir().unwrap();
-    for command in ["ls", "show", "poll", "clean", "demo"] {
+    for command in ["ls", "show", "top", "poll", "clean", "demo"] {
         let short = run(dir.path(), &[command, "-h"]);
         let long = run(dir.path(), &[command, "--help"]);
         assert_eq!((short.code, long.code), (Some(0), Some(0)));

@@ -12,6 +12,8 @@ mod manual;
 mod poll;
 mod scan;
 mod show;
+#[cfg(feature = "top")]
+mod top;
 
 use std::io;
 
@@ -27,6 +29,9 @@ pub(crate) enum Command {
     Show(show::Show),
     /// Print a row of rates and values every second, like vmstat.
     Poll(poll::Poll),
+    /// Watch programs and their fields on a full screen.
+    #[cfg(feature = "top")]
+    Top(top::Top),
     /// Print the lines that programs recorded, merged by time.
     Events(events::Events),
     /// Remove the files of dead programs.
@@ -56,6 +61,8 @@ impl Command {
         match self {
             Self::Ls(args) => ls::run(args, output),
             Self::Show(args) => show::run(args, output),
+            #[cfg(feature = "top")]
+            Self::Top(args) => top::run(args, output),
             Self::Poll(args) => poll::run(args, output),
             Self::Events(args) => events::run(args, output),
             Self::Clean(args) => clean::run(args, output),

@@ -80,6 +80,12 @@ impl Output {
         self.screen.unwrap_or_else(Screen::now)
     }
 
+    /// Whether colours are wanted: for screens that write their own.
+    #[cfg(feature = "top")]
+    pub(crate) const fn has_colours(&self) -> bool {
+        self.styled
+    }
+
     /// Writes an error about a named file or field to standard error; the exit code becomes 1.
     pub(crate) fn fail(&mut self, message: &str) {
         self.code = self.code.max(1);

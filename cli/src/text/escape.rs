@@ -110,6 +110,16 @@ pub(crate) fn clip(text: &str, columns: usize) -> Cow<'_, str> {
     }
 }
 
+/// The end of `text`, at most `columns` wide: for paths and dotted labels.
+#[cfg(feature = "top")]
+pub(crate) fn clip_front(text: &str, columns: usize) -> Cow<'_, str> {
+    match width(text) {
+        width if width <= columns => text.into(),
+        _ if columns == 0 => "".into(),
+        _ => format!("…{}", &text[text.len() - fitting(text.chars().rev(), columns - 1)..]).into(),
+    }
+}
+
 /// Length in bytes of the first characters that fit into `columns`.
 fn fitting(chars: impl Iterator<Item = char>, columns: usize) -> usize {
     let mut used = 0;
@@ -169,5 +179,12 @@ mod tests {
         assert_eq!(clip("漢字漢字", 4), "漢…");
         assert_eq!(clip("abc", 0), "");
         assert_eq!(clip("abc", 1), "…");
+    }
+
+    #[cfg(feature = "top")]
+    #[test]
+    fn clip_front_keeps_the_end() {
+        assert_eq!(clip_front("/a/long/path", 6), "…/path");
+        assert_eq!(clip_front("漢字漢字", 4), "…字");
     }
 }

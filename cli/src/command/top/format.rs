@@ -1,0 +1,171 @@
+//! Names, numbers and colours of the screen.
+
+use std::time::Duration;
+
+use mmstats_history::Condition;
+use mmstats_observe::{FieldInfo, FileState, Kind, OwnedValue};
+use ratatui::style::{Color, Modifier, Style};
+
+use super::host::Process;
+use crate::text::{escape, human, time, unit};
+use crate::value::{Moment, to_human};
+
+/// `status="200",route="/"`: the attributes of a field; empty without any.
+pub(super) fn attributes(info: &FieldInfo) -> String {
+    let item = |(key, value): (&str, &str)| {
+        format!("{key}=\"{}\"", escape::text(value).replace('"', "\\\""))
+    };
+    info.attributes().map(item).collect::<Vec<_>>().join(",")
+}
+
+/// `requests{status="200"}`.
+pub(super) fn name(info: &FieldInfo) -> String {
+    let label = escape::text(&info.label);
+    let attributes = attributes(info);
+    if attributes.is_empty() { label.into_owned() } else { format!("{label}{{{attributes}}}") }
+}
+
+/// A value with its unit, on one line; a point in time as such.
+pub(super) fn value(value: Option<&OwnedValue>, info: &FieldInfo) -> String {
+    let Some(value) = value else { return "-".to_owned() };
+    if let Some(moment) = crate::value::moment(info, value) {
+        let (Moment::Timestamp(time) | Moment::Epoch(time)) = moment;
+        return time::local(time, "%Y-%m-%d %H:%M:%S").unwrap_or_else(|| "-".to_owned());
+    }
+    unit::followed_by(to_human(value, &info.unit), &info.unit)
+}
+
+/// A change for each second: of a counter of bytes `1.24 MiB/s`; empty for none.
+pub(super) fn rate(rate: Option<f64>, info: &FieldInfo) -> String {
+    let counts =
+        matches!(info.properties.kind(), Some(Kind::Timer | Kind::Histogram | Kind::Average));
+    match rate {
+        None => String::new(),
+        Some(0.0) => "0".to_owned(),
+        // Noise of a gauge.
+        Some(rate) if rate.abs() < 0.005 => "0.00".to_owned(),
+        Some(rate) if counts => human::compact(rate),
+        Some(rate) => unit::compact(rate, &info.unit),
+    }
+}
+
+/// How long a value has not changed: `12s`, or `>12s` if it did not since the first look; empty for
+/// less than two seconds.
+pub(super) fn still(changed: Option<Duration>, seen: Duration) -> String {
+    let (sign, time) = changed.map_or((">", seen), |time| ("", time));
+    if time.as_secs() < 2 { String::new() } else { format!("{sign}{}", human::age(time)) }
+}
+
+/// The time of day of a moment.
+pub(super) fn time_of_day(time: std::time::SystemTime) -> String {
+    let nanoseconds = time.duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+    let local = time::local(i128::try_from(nanoseconds).unwrap_or(0), "%H:%M:%S");
+    local.unwrap_or_default()
+}
+
+/// The start of a text, with an ellipsis if it is cut.
+pub(super) fn clip(text: &str, width: u16) -> String {
+    escape::clip(text, width.into()).into_owned()
+}
+
+/// Styles; without colours the terminal's own attributes tell things apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Theme {
+    colours: bool,
+}
+
+impl Theme {
+    pub(super) const fn new(colours: bool) -> Self {
+        Self { colours }
+    }
+
+    const fn colour(self, colour: Color, otherwise: Modifier) -> Style {
+        if self.colours { Style::new().fg(colour) } else { Style::new().add_modifier(otherwise) }
+    }
+
+    pub(super) const fn head(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    pub(super) const fn dim(self) -> Style {
+        Style::new().add_modifier(Modifier::DIM)
+    }
+
+    pub(super) const fn selected(self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
+    pub(super) const fn good(self) -> Style {
+        self.colour(Color::Green, Modifier::empty())
+    }
+
+    pub(super) const fn bad(self) -> Style {
+        self.colour(Color::Red, Modifier::BOLD)
+    }
+
+    pub(super) const fn odd(self) -> Style {
+        self.colour(Color::Yellow, Modifier::BOLD)
+    }
+
+    pub(super) const fn graph(self) -> Style {
+        self.colour(Color::Cyan, Modifier::empty())
+    }
+
+    /// Line number `index` of a chart.
+    pub(super) const fn series(self, index: usize) -> Style {
+        let colours =
+            [Color::Cyan, Color::Yellow, Color::Magenta, Color::Green, Color::Blue, Color::Red];
+        self.colour(colours[index % colours.len()], Modifier::empty())
+    }
+
+    pub(super) const fn state(self, condition: Condition, process: Option<Process>) -> Style {
+        match (condition, process) {
+            (
+                Condition::Seen(FileState::Live),
+                Some(Process { state: 'T' | 't' | 'Z' | 'X', .. }),
+            ) => self.odd(),
+            (Condition::Seen(FileState::Live), _) => self.good(),
+            (Condition::Seen(FileState::Closed) | Condition::Gone(FileState::Closed), _) => {
+                self.dim()
+            }
+            (condition, _) if matches!(condition.state(), FileState::Dead | FileState::Damaged) => {
+                self.bad()
+            }
+            (Condition::Gone(_), _) => self.dim(),
+            _ => self.odd(),
+        }
+    }
+}
+
+/// Bars of eight heights, scaled between the smallest and the largest, or from zero; a space where
+/// there is none.
+pub(super) fn sparkline(values: &[Option<f64>], from_zero: bool) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let known = || values.iter().flatten().copied().filter(|x| x.is_finite());
+    let (min, max) =
+        (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
+    let min = if from_zero { min.min(0.0) } else { min };
+    let bar = |value: &Option<f64>| match value {
+        Some(x) if x.is_finite() => {
+            let height = if max > min { (x - min) / (max - min) * 7.0 } else { 0.0 };
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // From 0 to 7.
+            BARS.get(height.round() as usize).copied().unwrap_or('█')
+        }
+        _ => ' ',
+    };
+    values.iter().map(bar).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sparkline_scales_between_extremes() {
+        let values = [Some(0.0), Some(7.0), None, Some(3.5), Some(f64::NAN)];
+        assert_eq!(sparkline(&values, false), "▁█ ▅ ");
+        assert_eq!(sparkline(&[Some(5.0), Some(5.0)], false), "▁▁");
+        assert_eq!(sparkline(&[Some(99.0), Some(100.0)], true), "██");
+        assert_eq!(sparkline(&[], true), "");
+    }
+}

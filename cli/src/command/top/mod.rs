@@ -1,0 +1,97 @@
+//! `mmstats top`: programs and their fields on a full screen.
+
+mod app;
+mod chart;
+mod details;
+mod draw;
+mod events;
+mod fields;
+mod findings;
+mod format;
+mod help;
+mod histograms;
+mod host;
+mod keys;
+mod programs;
+mod row;
+mod session;
+mod start;
+mod table;
+mod threads;
+mod tree;
+
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use mmstats_history::{Options, Sampler};
+
+use self::app::App;
+use self::session::Session;
+use super::args::{exit_codes, seconds, selecting};
+use crate::model::selection::Selection;
+use crate::output::Output;
+
+#[derive(Debug, Args)]
+#[command(after_long_help = exit_codes!(
+    "Programs of this machine with their state, processor, memory and busiest counter, and what is\n",
+    "unusual about them; Enter shows the fields of one, live. Looking never stops: space freezes the\n",
+    "screen, the arrow keys go back in time, and ? lists all keys. A program that dies stays, with\n",
+    "its last values.\n",
+    selecting!(),
+    "\nExamples:\n",
+    "  mmstats top\n",
+    "  mmstats top 1234\n",
+    "  mmstats top web worker\n",
+    "  mmstats top --delay 0.2 /srv/stats\n"
+))]
+pub(crate) struct Top {
+    /// Process ids, names of programs, files or directories [default: all programs that can be found].
+    #[arg(value_name = "PID|NAME|PATH")]
+    programs: Vec<OsString>,
+
+    /// Seconds between two looks at all fields; those on the screen are looked at ten times a second.
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    delay: Duration,
+
+    /// Memory for the past, in MiB.
+    #[arg(long, value_name = "MIB", default_value = "64",
+          value_parser = clap::value_parser!(u16).range(1..=16_384))]
+    memory: u16,
+}
+
+pub(crate) fn run(args: &Top, output: &mut Output) -> io::Result<()> {
+    if !output.screen().is_terminal() {
+        output.usage("top needs a terminal; for pipes there are `mmstats show` and `mmstats poll`");
+        return Ok(());
+    }
+    let environment = crate::backend::directory::environment();
+    let explicit = environment.explicit.is_some_and(|path| !path.is_empty());
+    let everywhere = args.programs.is_empty() && !explicit;
+    let selection = Selection::parse(&args.programs).or_everywhere(everywhere);
+    let mut options = Options::new(selection.sources);
+    options.every = args.delay;
+    options.budget = usize::from(args.memory) << 20;
+    let stop = Arc::new(AtomicBool::new(false));
+    let handler = Arc::clone(&stop);
+    // Without a handler, SIGTERM, SIGHUP and Ctrl-C from elsewhere would leave the terminal as it is.
+    if let Err(error) = ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed)) {
+        output.note(&format!("a signal will not give the terminal back: {error}"));
+    }
+    let sampler = match Sampler::start(options) {
+        Ok(sampler) => sampler,
+        Err(error) => {
+            output.fail(&format!("cannot start to look: {error}"));
+            return Ok(());
+        }
+    };
+    // So that the first frame has programs.
+    sampler.wait(0, Duration::from_millis(500));
+    let mut session = Session::open(stop)?;
+    let mut app = App::new(sampler, output.has_colours());
+    app.open_only_program();
+    session.run(&mut app, || false)
+}
