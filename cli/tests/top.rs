@@ -316,3 +316,18 @@ fn top_takes_names_and_says_that_it_needs_a_terminal() {
     assert_eq!(printed.code, Some(2));
     assert!(printed.err.contains("needs a terminal"), "{}", printed.err);
 }
+
+#[test]
+fn demo_uses_the_same_screen() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = mmstats(directory.path());
+    command.args(["demo", "--threads", "2"]);
+    let mut terminal = Terminal::start(&command, 80, 24);
+    terminal.wait_for("elsewhere: mmstats show");
+    terminal.wait_for("bytes_in");
+    terminal.press("q");
+    assert_eq!(terminal.end().code(), Some(0));
+    terminal.assert_restored("demo");
+    terminal.wait_for("ended cleanly");
+    assert!(files(directory.path()).is_empty());
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mmstats_observe::{Kind, OwnedValue};
 
-use super::snapshot::Snapshot;
+use crate::model::row::Row;
 use crate::output::Output;
 use crate::text::{escape, human};
 use crate::value::{is_number, to_plain};
@@ -27,14 +27,9 @@ pub(super) fn commands_to_try(pid: u32) -> [String; 4] {
 }
 
 /// One line with the numbers that are combined over threads, for a pipe.
-pub(super) fn number_line(
-    time: Duration,
-    snapshot: &Snapshot,
-    output: &mut Output,
-) -> io::Result<()> {
+pub(super) fn number_line(time: Duration, rows: &[Row], output: &mut Output) -> io::Result<()> {
     let mut text = format!("{:.0}s", time.as_secs_f64());
-    for row in snapshot
-        .rows
+    for row in rows
         .iter()
         .filter(|row| row.lane.is_none() && row.field.properties.kind() != Some(Kind::Info))
     {

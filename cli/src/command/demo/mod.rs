@@ -6,8 +6,6 @@
 mod child;
 mod lines;
 pub(crate) mod publisher;
-mod screen;
-mod snapshot;
 mod work;
 
 use std::io::{self, Read as _, Write};
@@ -21,15 +19,13 @@ use mmstats_observe::{FileState, Observer, Program, Sources};
 
 use self::child::{End, PATIENCE};
 use self::lines::{commands_to_try, number_line, shell_quoted};
-use self::snapshot::Snapshot;
 use super::args::exit_codes;
+use super::top;
 use crate::model::row;
 use crate::output::Output;
 use crate::render::program::header;
 use crate::text::escape;
 
-/// Time between two frames on a terminal.
-const FRAME: Duration = Duration::from_millis(250);
 /// Time between two lines in a pipe.
 const LINE: Duration = Duration::from_secs(1);
 /// Duration in a pipe without `--seconds`.
@@ -66,12 +62,8 @@ pub(crate) fn run(args: &Demo, output: &mut Output) -> io::Result<()> {
     let started = child::start(args.threads);
     let started = started.map_err(|e| output.fail(&format!("cannot start the publisher: {e}")));
     let Ok(mut child) = started else { return Ok(()) };
-    let mut watch = Watch {
-        observer: Observer::new(Sources::new().pid(child.id())),
-        pid: child.id(),
-        stop,
-        previous: None,
-    };
+    let mut watch =
+        Watch { observer: Observer::new(Sources::new().pid(child.id())), pid: child.id(), stop };
     let result = match watch.find(&mut child) {
         Ok(()) => watch.follow(args.seconds, &mut child, output),
         Err(None) => Ok(()),
@@ -91,7 +83,6 @@ struct Watch {
     observer: Observer,
     pid: u32,
     stop: Arc<AtomicBool>,
-    previous: Option<Snapshot>,
 }
 
 impl Watch {
@@ -131,28 +122,25 @@ impl Watch {
         child: &mut Child,
         output: &mut Output,
     ) -> io::Result<()> {
-        let redraw = output.screen().is_terminal()
+        let is_screen = output.screen().is_terminal()
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let seconds = seconds.unwrap_or(if redraw { 0 } else { PIPED_SECONDS });
+        let seconds = seconds.unwrap_or(if is_screen { 0 } else { PIPED_SECONDS });
         let limit = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
-        let pause = if redraw { FRAME } else { LINE };
-        let mut frames = if redraw { Some(screen::Frames::open()?) } else { None };
-        if frames.is_none() {
-            self.introduce(output)?;
-        }
         let start = Instant::now();
+        if is_screen {
+            let stop = Arc::clone(&self.stop);
+            return top::watch_process(self.pid, output, stop, || {
+                let over = limit.is_some_and(|limit| start.elapsed() >= limit);
+                over || !matches!(child.try_wait(), Ok(None))
+            });
+        }
+        self.introduce(output)?;
         for turn in 1_u32.. {
-            let due = pause.saturating_mul(turn).min(limit.unwrap_or(Duration::MAX));
+            let due = LINE.saturating_mul(turn).min(limit.unwrap_or(Duration::MAX));
             self.sleep_until(start + due, child);
             self.observer.refresh();
             if let Some(program) = self.program() {
-                let rows = row::combined(&program);
-                let current = Snapshot { at: Instant::now(), rows };
-                match &mut frames {
-                    Some(frames) => frames.draw(&program, self.previous.as_ref(), &current)?,
-                    None => number_line(start.elapsed(), &current, output)?,
-                }
-                self.previous = Some(current);
+                number_line(start.elapsed(), &row::combined(&program), output)?;
             }
             let over = limit.is_some_and(|limit| start.elapsed() >= limit);
             if over || self.stopped() || !matches!(child.try_wait(), Ok(None)) {

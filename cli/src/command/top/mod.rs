@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use clap::Args;
 use mmstats_history::{Options, Sampler};
+use mmstats_observe::Sources;
 
 use self::app::App;
 use self::session::Session;
@@ -81,6 +82,17 @@ pub(crate) fn run(args: &Top, output: &mut Output) -> io::Result<()> {
     if let Err(error) = ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed)) {
         output.note(&format!("a signal will not give the terminal back: {error}"));
     }
+    watch(options, output, stop, None, || false)
+}
+
+/// Shows what a sampler finds, until the user, `stop` or `is_over` ends it.
+fn watch(
+    options: Options,
+    output: &mut Output,
+    stop: Arc<AtomicBool>,
+    hint: Option<String>,
+    is_over: impl FnMut() -> bool,
+) -> io::Result<()> {
     let sampler = match Sampler::start(options) {
         Ok(sampler) => sampler,
         Err(error) => {
@@ -92,6 +104,19 @@ pub(crate) fn run(args: &Top, output: &mut Output) -> io::Result<()> {
     sampler.wait(0, Duration::from_millis(500));
     let mut session = Session::open(stop)?;
     let mut app = App::new(sampler, output.has_colours());
+    app.hint = hint;
     app.open_only_program();
-    session.run(&mut app, || false)
+    session.run(&mut app, is_over)
+}
+
+/// Shows one process, for the demo.
+#[cfg(feature = "demo")]
+pub(super) fn watch_process(
+    pid: u32,
+    output: &mut Output,
+    stop: Arc<AtomicBool>,
+    is_over: impl FnMut() -> bool,
+) -> io::Result<()> {
+    let hint = format!("? keys  q end  elsewhere: mmstats show {pid}");
+    watch(Options::new(Sources::new().pid(pid)), output, stop, Some(hint), is_over)
 }
