@@ -130,11 +130,12 @@ const fn plural(count: usize) -> &'static str {
 }
 
 /// `web  pid 1234  live  up 3m 12s  /path`, on one line.
+#[cfg(feature = "demo")]
 pub(crate) fn header(program: &Program<'_>, now: SystemTime) -> Line {
     header_lines(program, usize::MAX, now).pop().unwrap_or_default()
 }
 
-/// The same, broken between its items where it is wider than `width`.
+/// `web  pid 1234  live  up 3m 12s  /path`, broken between its items where it is wider than `width`.
 fn header_lines(program: &Program<'_>, width: usize, now: SystemTime) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for item in header_items(program, now) {
