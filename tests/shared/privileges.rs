@@ -14,7 +14,10 @@ pub const CALLER: u32 = 12_346;
 pub fn program(place: &Path, mode: u32) -> PathBuf {
     fs::set_permissions(place, fs::Permissions::from_mode(0o755)).unwrap();
     let copy = place.join("program");
-    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    // By another process: a child that another thread forks off meanwhile would inherit the open copy,
+    // and the system runs no file that is open for writing.
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&copy).status();
+    assert!(copied.unwrap().success());
     chown(&copy, Some(OWNER), None).unwrap();
     fs::set_permissions(&copy, fs::Permissions::from_mode(mode)).unwrap();
     copy
