@@ -153,6 +153,14 @@ fn scan_finds_images_in_noise() {
     let extracted = run(place.path(), &["scan", "--extract", to.to_str().unwrap(), name]);
     assert_eq!(extracted.code, Some(0), "{}", extracted.err);
     assert_eq!(std::fs::read(to.join("noise.bin@1048570.mmst")).unwrap(), small);
+    // When it was changed last is not known: not when it was extracted.
+    let listed = run(place.path(), &["ls", "--json", to.to_str().unwrap()]);
+    let listed: Value = serde_json::from_str(&listed.out).unwrap();
+    let program = &listed["files"][0];
+    assert_eq!(program["state"], "dead");
+    for key in ["age", "changed", "died"] {
+        assert!(program[key].is_null(), "{key}: {listed}");
+    }
     // An existing file is not overwritten.
     assert_eq!(run(place.path(), &["scan", "-e", to.to_str().unwrap(), name]).code, Some(1));
     let nothing = run(place.path(), &["scan", env!("CARGO_MANIFEST_PATH")]);

@@ -109,6 +109,8 @@ fn watch_repeats_the_table_in_place() {
     assert_eq!(frames.len(), 3, "{text:?}");
     assert!(frames.iter().all(|frame| frame.contains("every 50.0 ms, ")), "{text:?}");
     assert!(frames.iter().all(|frame| frame.contains("12,345")), "{text:?}");
+    // Erased after it, a line of full width would lose its last character.
+    assert!(frames[1].contains("\u{1b}[2K") && !text.contains("\u{1b}[K"), "{text:?}");
     // In a pipe documents and lines follow each other.
     let json = run(dir.path(), &["show", "--all", "--watch", "-d0.01", "-c3", "--json"]).out;
     assert_eq!(json.lines().count(), 3);

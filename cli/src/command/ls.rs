@@ -85,8 +85,7 @@ pub(crate) fn run(args: &Ls, output: &mut Output) -> io::Result<()> {
 
 /// Age of the program, or if that is unknown the time since its newest file was modified.
 fn program_age(program: &Program<'_>, now: SystemTime) -> Option<Duration> {
-    let modified = || program.files().iter().map(|file| file.modified()).max();
-    age(program.identity(), now).or_else(|| now.duration_since(modified()?).ok())
+    age(program.identity(), now).or_else(|| now.duration_since(life::modified(program)?).ok())
 }
 
 fn pid(program: &Program<'_>) -> String {

@@ -31,15 +31,20 @@ pub(crate) fn word(program: &Program<'_>) -> &'static str {
     process_state(program).map_or_else(|| program.state().name(), ProcessState::name)
 }
 
-/// The last sign of a change: the time of the files, which is set once a minute while the program lives,
-/// or that of its last line of events.
+/// The time of the files, which is set once a minute while the program lives. An image that was extracted
+/// by `scan` has none.
+pub(crate) fn modified(program: &Program<'_>) -> Option<SystemTime> {
+    let modified = program.files().iter().map(|file| file.modified()).max();
+    modified.filter(|modified| *modified > SystemTime::UNIX_EPOCH)
+}
+
+/// The last sign of a change: the time of the files, or that of the last line of events.
 pub(crate) fn last_change(program: &Program<'_>) -> Option<SystemTime> {
     let files = program.files();
-    let modified = files.iter().map(|file| file.modified()).max();
     let size = files.iter().map(|file| file.size()).fold(0, u64::saturating_add);
     let event = files.iter().filter(|_| size <= MAX_SIZE).filter_map(|file| last_event(file)).max();
     // A time in the future is no sign.
-    modified.max(event.filter(|event| *event <= SystemTime::now()))
+    modified(program).max(event.filter(|event| *event <= SystemTime::now()))
 }
 
 /// Maximum size of programs whose events are looked at, in bytes.
@@ -64,15 +69,19 @@ pub(crate) fn changed(program: &Program<'_>, now: SystemTime) -> Option<Duration
 /// The last sign of life of a program that ended, which is within a minute of its end; `None` if it may
 /// live.
 pub(crate) fn died(program: &Program<'_>) -> Option<SystemTime> {
-    let has_ended = matches!(program.state(), FileState::Dead | FileState::Closed);
-    last_change(program).filter(|_| has_ended)
+    last_change(program).filter(|_| has_ended(program))
 }
 
-/// How long the program has been, or was, up; `None` without a credible start.
+fn has_ended(program: &Program<'_>) -> bool {
+    matches!(program.state(), FileState::Dead | FileState::Closed)
+}
+
+/// How long the program has been, or was, up; `None` without a credible start, or if it has ended and
+/// nobody knows when.
 pub(crate) fn up(program: &Program<'_>, now: SystemTime) -> Option<Duration> {
     let age = super::age(program.identity(), now)?;
     match died(program) {
         Some(died) => Some(age.saturating_sub(now.duration_since(died).unwrap_or_default())),
-        None => Some(age),
+        None => Some(age).filter(|_| !has_ended(program)),
     }
 }

@@ -156,11 +156,13 @@ impl Output {
         // From the top, without the automatic line end, which would shift the frame.
         let mut frame = String::from("\u{1b}[?7l\u{1b}[H");
         for line in lines {
+            // Before the line: after one of full width the cursor is on its last character.
+            frame.push_str("\u{1b}[2K");
             match self.styled {
                 true => frame.push_str(&line),
                 false => frame.push_str(&anstream::adapter::strip_str(&line).to_string()),
             }
-            frame.push_str("\u{1b}[K\r\n");
+            frame.push_str("\r\n");
         }
         frame.push_str("\u{1b}[J\u{1b}[?7h");
         let mut out = io::stdout().lock();

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::Args;
 use mmstats_core::Source;
@@ -144,6 +145,8 @@ fn search(
             // No field is behind the lanes: a hole.
             to.set_len(image.length)?;
         }
+        // When the program changed it last is not known.
+        to.set_modified(SystemTime::UNIX_EPOCH)?;
         let shown = escape::path(&path);
         let more = if args.extract.is_some() { format!(" → {shown}") } else { String::new() };
         writeln!(output, "at byte {at}: {}{more}", image.summary)?;
