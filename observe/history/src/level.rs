@@ -1,11 +1,6 @@
 //! One resolution of a number's past.
 
-use std::collections::VecDeque;
-
-/// Bytes of a run.
-const RUN: usize = size_of::<Run>();
-/// Bytes of a range.
-const RANGE: usize = size_of::<Range>();
+use crate::ring::Ring;
 
 /// Numbers as their bits, in an order given by the caller.
 pub(crate) type Less = fn(u64, u64) -> bool;
@@ -17,9 +12,9 @@ pub(crate) type Less = fn(u64, u64) -> bool;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Level {
     /// In the order of time, without overlap.
-    runs: VecDeque<Run>,
+    runs: Ring<Run>,
     /// Buckets in which the number changed, by their first index: a bucket without a range is flat.
-    ranges: VecDeque<Range>,
+    ranges: Ring<Range>,
 }
 
 /// Buckets from the one of the first look to that of the last, all with the same number.
@@ -74,7 +69,7 @@ impl Level {
         let (gap, bits) = (bits.is_none(), bits.unwrap_or(0));
         let new = Run { first: bucket, more: 0, gap, bits };
         let Some(run) = self.runs.back_mut() else {
-            self.push(new);
+            self.runs.push_back(new);
             return;
         };
         let last = run.last();
@@ -83,12 +78,12 @@ impl Level {
             if let Ok(more) = u32::try_from(more) {
                 run.more = run.more.max(more);
             } else {
-                self.push(new);
+                self.runs.push_back(new);
             }
             return;
         }
         if bucket > last {
-            self.push(new);
+            self.runs.push_back(new);
             return;
         }
         // The number changes within the bucket: a number wins over a gap, the later over the earlier.
@@ -100,7 +95,7 @@ impl Level {
             *run = new;
         } else {
             run.more -= 1;
-            self.push(new);
+            self.runs.push_back(new);
         }
         if old.gap {
             self.join_last();
@@ -118,16 +113,10 @@ impl Level {
             None => {
                 let (min, max) =
                     if less(bits, old.bits) { (bits, old.bits) } else { (old.bits, bits) };
-                reserve(&mut self.ranges);
                 self.ranges.push_back(Range { bucket, min, max });
             }
         }
         self.join_last();
-    }
-
-    fn push(&mut self, run: Run) {
-        reserve(&mut self.runs);
-        self.runs.push_back(run);
     }
 
     /// Joins the last two runs if they are one: a number that changed and returned in a bucket.
@@ -185,8 +174,8 @@ impl Level {
     /// Whether a look after `first` and before `last` found no number.
     pub(crate) fn has_gap(&self, first: u64, last: u64) -> bool {
         let from = self.runs.partition_point(|run| run.last() < first);
-        let looks = self.runs.range(from..).take_while(|run| run.first <= last);
-        looks.clone().any(|run| run.gap)
+        let mut looks = self.runs.iter_from(from).take_while(|run| run.first <= last);
+        looks.any(|run| run.gap)
     }
 
     /// Oldest and newest bucket.
@@ -214,27 +203,15 @@ impl Level {
 
     /// Memory of the entries, with the room for more, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.runs.capacity() * RUN + self.ranges.capacity() * RANGE
+        self.runs.bytes() + self.ranges.bytes()
     }
 
     /// Drops the oldest buckets until the entries take at most `bytes`; keeps the newest run.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
-        while self.runs.len() * RUN + self.ranges.len() * RANGE > bytes && self.runs.len() > 1 {
-            let Some(next) = self.runs.get(1).map(|run| run.first) else { break };
+        while self.bytes() > bytes && self.runs.len() > 1 {
+            let Some(next) = self.runs.get(1).map(|run| run.first) else { return };
             self.drop_before(next);
         }
-        if self.bytes() > bytes {
-            self.runs.shrink_to_fit();
-            self.ranges.shrink_to_fit();
-        }
-    }
-}
-
-/// Makes room for one more. Grows by an eighth: doubled, half of the memory would be empty.
-fn reserve<T>(entries: &mut VecDeque<T>) {
-    if entries.len() == entries.capacity() {
-        let more = if entries.is_empty() { 1 } else { (entries.len() / 8).max(3) };
-        entries.reserve_exact(more);
     }
 }
 
@@ -288,7 +265,7 @@ mod tests {
         for bucket in 0..100_000 {
             level.record(bucket, Some(7), LESS);
         }
-        assert_eq!(level.bytes(), RUN);
+        assert!(level.bytes() <= 200, "{}", level.bytes());
         assert_eq!(level.bucket(50_000), Some(Bucket { min: 7, max: 7, last: 7 }));
     }
 
@@ -298,9 +275,11 @@ mod tests {
         for bucket in 0..1_000 {
             level.record(bucket, Some(bucket), LESS);
         }
-        level.shrink_to(100 * RUN);
-        assert_eq!(level.span(), Some(Span { first: 900, last: 999 }));
-        assert_eq!(level.bytes(), 100 * RUN);
+        let bytes = level.bytes() / 10;
+        level.shrink_to(bytes);
+        let Some(Span { first, last }) = level.span() else { panic!("nothing is left") };
+        assert!((880..=980).contains(&first) && last == 999, "{first} to {last}");
+        assert!(level.bytes() <= bytes);
         level.shrink_to(0);
         assert_eq!(level.bucket(999).map(|bucket| bucket.last), Some(999));
     }

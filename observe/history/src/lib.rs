@@ -10,6 +10,7 @@ mod looker;
 mod numbers;
 mod program;
 mod readings;
+mod ring;
 mod sampler;
 mod shared;
 mod watch;

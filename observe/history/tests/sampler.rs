@@ -235,7 +235,7 @@ fn past_takes_the_budget_and_watched_fields_keep_theirs_longest() {
         })
         .collect();
     let mut options = Options::new(Sources::new().path(directory.path()));
-    (options.every, options.budget) = (Duration::from_millis(10), 200 << 10);
+    (options.every, options.budget) = (Duration::from_millis(10), 500 << 10);
     let sampler = Sampler::start(options).unwrap();
     sampler.wait(0, PATIENCE);
     wait_for(&sampler, "counter.99", &unsigned(1));
