@@ -63,7 +63,7 @@ fn clean_keeps_whole_programs_by_command() {
 fn clean_older_than_keeps_recent_programs() {
     let dir = tempfile::tempdir().unwrap();
     // The second part of the first is older than an hour, but the program is as old as its newest.
-    let ages = [3_599, 3_700, 80_000];
+    let ages = [3_000, 3_700, 80_000];
     let programs: Vec<_> = ages
         .iter()
         .zip(1..)
