@@ -86,8 +86,8 @@ impl Live {
         actor.ask("workers 5");
         actor.ask("go");
         pause(Duration::from_millis(100));
-        actor.ask("stop");
-        let count = actor.ask("floor").parse().expect("a number");
+        let exact: Value = serde_json::from_str(&actor.ask("stop")).expect("the exact values");
+        let count = exact["counter"].as_u64().expect("a number");
         Self { actor, count }
     }
 
