@@ -309,6 +309,10 @@ fn bad_files_are_reported_and_good_ones_shown() {
     for command in ["ls", "show", "poll", "clean"] {
         for &(name, rule) in &bad {
             let path = at(name);
+            // There is no room to map it.
+            if name == "huge.mmst" && cfg!(target_pointer_width = "32") {
+                continue;
+            }
             let mut arguments = vec![command];
             if command == "poll" {
                 arguments.extend(["-c1", "-d0.01", "max"]);

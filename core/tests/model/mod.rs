@@ -313,7 +313,10 @@ impl World {
             let lane = image.lane(index).consistent().unwrap();
             let state = if owned.lane.is_some() { LaneState::Owned } else { LaneState::HandedBack };
             assert_eq!((lane.state(), lane.owners(&self.region)), (state, owned.owners));
-            assert_eq!(lane.samples_refused(&self.region), Some(owned.refused));
+            // A machine of 32 bits may not answer while the image is live.
+            let refused = lane.samples_refused(&self.region);
+            let unknown = refused.is_none() && cfg!(target_pointer_width = "32");
+            assert!(unknown || refused == Some(owned.refused), "{refused:?}");
         }
     }
 }
