@@ -281,8 +281,8 @@ fn sweep_names_of_program_with_held_part_keeps_part_0() {
         |name: &OsStr, _: FileId| program(name, if name == "web-2.mmst" { 1 } else { 4 });
     let swept = sweep_names(&programs, Path::new("/x"), names, &NONE, Some(&identify));
     let kept = swept.files.iter().filter(|file| matches!(file.removal, Removal::Kept));
-    let kept: Vec<_> = kept.map(|file| file.path.to_str().unwrap()).collect();
-    assert_eq!(kept, ["/x/web-1.1.mmst", "/x/web-1.mmst"]);
+    let kept: Vec<_> = kept.map(|file| file.path.file_name().unwrap()).collect();
+    assert_eq!(kept, ["web-1.1.mmst", "web-1.mmst"]);
     assert_eq!(programs.removed.into_inner(), ["web-1.3.mmst", "web-2.mmst"]);
 }
 
