@@ -97,7 +97,7 @@ fn show_of_superseded_program_has_no_sums() {
     }
     let row = json(dir.path(), &["poll", "jobs", "--json", "-c1", "-d0.01", "shop"]);
     assert_eq!(row["fields"][0]["total"], 7, "{row}");
-    // Whoever names the file wants its sums.
+    // A file that is named is shown with its sums.
     let document = json(dir.path(), &["show", "--json", "--all", path.to_str().unwrap()]);
     assert_eq!(values(&document, "dead", "jobs"), [7], "{document}");
     assert_eq!(document["files"].as_array().unwrap().len(), 1);

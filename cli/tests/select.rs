@@ -1,4 +1,4 @@
-//! Programs selected by process id and name, and what is said about those that are not found.
+//! Programs selected by process id and name, and the messages for those that are not found.
 #![cfg(target_os = "linux")] // elsewhere no system tells what a process has mapped
 
 mod common;

@@ -260,7 +260,7 @@ fn ledger_of_another_application_takes_no_sums_away() {
     let planted = place.path().join(real.replace("-1.mmst", "-7.mmst"));
     std::fs::copy(forged, &planted).unwrap();
 
-    // A start removes ledgers that nobody asks for.
+    // A start removes ledgers without use.
     drop(options(place.path()).application("other").start::<Lane>().unwrap());
     assert!(file_names(place.path()).contains(&real), "{:?}", file_names(place.path()));
 

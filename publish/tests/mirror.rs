@@ -231,7 +231,7 @@ fn lanes_without_room_are_counted_until_they_are_seen() {
     assert!(headers.iter().zip(0..).all(|(header, number)| header.0 == number), "{headers:?}");
 }
 
-/// Whoever moves a file away may truncate it there: the copies keep the values before.
+/// A file that was moved away is truncated: its copy keeps the values from before.
 #[test]
 fn file_moved_and_truncated_leaves_values_of_its_copy() {
     let place = tempfile::tempdir().unwrap();

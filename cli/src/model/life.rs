@@ -76,8 +76,8 @@ fn has_ended(program: &Program<'_>) -> bool {
     matches!(program.state(), FileState::Dead | FileState::Closed)
 }
 
-/// How long the program has been, or was, up; `None` without a credible start, or if it has ended and
-/// nobody knows when.
+/// How long the program has been, or was, up; `None` without a credible start, or if it has ended at an
+/// unknown time.
 pub(crate) fn up(program: &Program<'_>, now: SystemTime) -> Option<Duration> {
     let age = super::age(program.identity(), now)?;
     match died(program) {

@@ -126,7 +126,7 @@ impl Output {
         }
     }
 
-    /// Whether the reader of standard output is gone, so that nobody sees what comes.
+    /// Whether the reader of standard output is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.screen.is_none() && pipe_is_closed()
     }

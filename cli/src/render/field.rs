@@ -158,7 +158,7 @@ pub(super) fn field(row: &Row, columns: Columns, verbose: bool) -> Vec<Line> {
     } else if own <= columns.label
         && width.saturating_sub(start) >= MIN_VALUE.max(value.longest_word())
     {
-        // The value goes on in its own column.
+        // The rest of the value, in its own column.
         line.pad_to(start);
         line.append(value.trimmed());
         lines.extend(wrapped_from(&line, width, start));

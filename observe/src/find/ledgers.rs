@@ -83,11 +83,17 @@ pub(super) fn directories(files: &[File]) -> HashSet<PathBuf> {
     parents.map(Path::to_path_buf).collect()
 }
 
-/// Whether one ledger has the sums of a file's program, and a later one does not say so.
-fn is_forgotten(file: &File, ledger: &Ledger, later: &Ledger) -> bool {
-    let Some(instance) = file.instance() else { return false };
-    ledger.supersedes(&instance)
-        && !later.supersedes(&instance)
+/// Directory and name of the ledger, of no generation, that may have the sums of a file's program.
+fn key_of_member(file: &File) -> Option<Key> {
+    let application = file.identity().application.as_ref()?;
+    let directory = file.path().parent().filter(|_| !file.named())?;
+    let name = LedgerName::new(application, file.owner().unwrap_or(0), 0);
+    Some((directory.to_path_buf(), name))
+}
+
+/// Whether a ledger has the sums of a file's program, if it is the one of its key.
+fn has_sums(ledger: &Ledger, file: &File) -> bool {
+    file.instance().is_some_and(|instance| ledger.supersedes(&instance))
         && file.identity().application.as_ref() == Some(&ledger.application)
 }
 
@@ -129,7 +135,11 @@ impl Ledgers {
             match files().find(|file| file.path() == path).map(File::ledger) {
                 Some(Some(was)) => {
                     ledger.instances.saturating_sub(was.instances) <= KEPT as u64
-                        && !files().any(|file| is_forgotten(file, was, ledger))
+                        && !files().any(|file| {
+                            has_sums(was, file)
+                                && !has_sums(ledger, file)
+                                && key_of_member(file).as_ref() == Some(key)
+                        })
                 }
                 Some(None) => true,
                 None => unread.contains(&path),
@@ -149,13 +159,7 @@ impl Ledgers {
     /// Whether the ledger of the file's application, in its directory and of its owner, has its
     /// sums.
     pub(super) fn name(&self, file: &File) -> bool {
-        let (Some(application), Some(instance)) = (&file.identity().application, file.instance())
-        else {
-            return false;
-        };
-        let Some(directory) = file.path().parent().filter(|_| !file.named()) else { return false };
-        let name = LedgerName::new(application, file.owner().unwrap_or(0), 0);
-        let ledger = self.0.get(&(directory.to_path_buf(), name));
-        ledger.is_some_and(|l| l.application == *application && l.supersedes(&instance))
+        let Some(key) = key_of_member(file) else { return false };
+        self.0.get(&key).is_some_and(|ledger| has_sums(ledger, file))
     }
 }

@@ -130,8 +130,7 @@ impl Shared {
         drop(replaced);
     }
 
-    /// Goes on with another publisher, in a new epoch. Returns the earlier one, to be dropped outside
-    /// of the lock.
+    /// Takes another publisher, in a new epoch. Returns the earlier one, to be dropped outside of the lock.
     fn follow(&self, target: &mut Target, settings: Settings, registry: Registry) -> Target {
         let new = Target::new(settings, registry);
         let is_same = Arc::ptr_eq(&new.fields, &target.fields);

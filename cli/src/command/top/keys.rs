@@ -188,7 +188,7 @@ fn back(app: &mut App, time: Duration) {
     app.frozen = Some(app.now().before(time));
 }
 
-/// Towards now; there it goes on live.
+/// Moves the moment towards now; at now the screen is live again.
 fn forward(app: &mut App, time: Duration) {
     let live = app.sampler.clock().now();
     app.frozen = app.frozen.map(|at| at.after(time)).filter(|at| *at < live);

@@ -66,7 +66,10 @@ impl Book<'_> {
                 return Ok(());
             }
             if ledger.instances.saturating_sub(since) > KEPT as u64 {
-                return Err(Error::Image("the ledger has forgotten who it took in".to_owned()));
+                return Err(Error::Image(
+                    "too many others have ended meanwhile: the ledger may have these values"
+                        .to_owned(),
+                ));
             }
             // One more generation would not have them either.
             if let Some(own) = published.filter(|own| name <= *own) {
@@ -96,8 +99,8 @@ impl Book<'_> {
     }
 
     /// The highest name, and the newest ledger that can be read; an empty one of generation 0 if there
-    /// is none. Each that is damaged counts as an incomplete instance: the next one goes on without
-    /// what only that one had.
+    /// is none. Each that is damaged counts as an incomplete instance: the next one lacks what only
+    /// that one had.
     fn newest(&self, of: &LedgerName) -> Result<(LedgerName, Ledger), Error> {
         let directory = self.directory.path();
         loop {
@@ -195,7 +198,7 @@ fn own_name(application: &str) -> LedgerName {
     LedgerName::new(application, process::facts().uid.unwrap_or(0), 0)
 }
 
-/// Removes ledgers that nobody will ask for: of applications that are named after an instance of
+/// Removes ledgers without use: of applications that are named after an instance of
 /// which no file is left, and the oldest of more than [`MAX_APPLICATIONS`] without an instance that
 /// lives. `own` is the application of this program.
 pub(crate) fn sweep(directory: &Path, own: Option<&str>) {
