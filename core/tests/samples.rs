@@ -6,6 +6,18 @@ use mmstats_core::{
     StaticBytes, StaticMemory, Timer, Window, Writer,
 };
 
+/// The number of refused samples of a lane.
+fn refused(region: &Region<StaticMemory>, lane: u32) -> u64 {
+    let image = Image::open(region).unwrap();
+    let lane = image.lane(lane).consistent().unwrap();
+    let half = |at| u64::from(mmstats_core::Source::load32(region, lane.offset() + at));
+    let refused = half(8) | half(12) << 32;
+    // A machine of 32 bits may not answer while the image is live.
+    let answer = lane.samples_refused(region);
+    assert!(answer == Some(refused) || answer.is_none() && cfg!(target_pointer_width = "32"));
+    refused
+}
+
 /// A lane of one field, and for a rate of its counter before it.
 struct One {
     lane: Lane<StaticMemory>,
@@ -27,14 +39,7 @@ impl One {
     }
 
     fn refused(&self) -> u64 {
-        let image = Image::open(&self.region).unwrap();
-        let lane = image.lane(self.lane.index()).consistent().unwrap();
-        let half = |at| u64::from(mmstats_core::Source::load32(&self.region, lane.offset() + at));
-        let refused = half(8) | half(12) << 32;
-        // A machine of 32 bits may not answer while the image is live.
-        let answer = lane.samples_refused(&self.region);
-        assert!(answer == Some(refused) || answer.is_none() && cfg!(target_pointer_width = "32"));
-        refused
+        refused(&self.region, self.lane.index())
     }
 
     /// The bytes of the lane after the word that counts refused samples.
@@ -171,8 +176,5 @@ fn refused_samples_are_of_the_lane() {
     let again = writer.lane().unwrap();
     assert_eq!(again.index(), 0);
     Timer::attach(&again, FIRST).unwrap().record_nanos(u64::MAX);
-    let image = Image::open(writer.region()).unwrap();
-    let refused =
-        |lane| image.lane(lane).consistent().unwrap().samples_refused(writer.region()).unwrap();
-    assert_eq!([refused(0), refused(1)], [3, 1]);
+    assert_eq!([0, 1].map(|lane| refused(writer.region(), lane)), [3, 1]);
 }
