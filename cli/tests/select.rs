@@ -198,14 +198,14 @@ fn poll_follow_keeps_to_name_across_restarts() {
     let mut first = Publisher::start(dir.path());
     let mut command = mmstats(dir.path());
     command.args(["poll", "--follow", "-d0.05", "--json", "demo.blocks", &first.pid()]);
-    let child = Ended(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
-    let mut child = child;
+    let mut child = Ended(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
     let mut rows = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let mut wait_for_programs = |count: u64| {
-        rows.find(|row| {
+        let row = rows.find(|row| {
             let row: serde_json::Value = serde_json::from_str(row.as_ref().unwrap()).unwrap();
             row["programs"] == count
         });
+        assert!(row.is_some(), "poll ended before {count} programs");
     };
     wait_for_programs(1);
     first.kill();

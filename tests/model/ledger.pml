@@ -67,7 +67,7 @@ inline check() {
     i = 0
 }
 
-/* T1, Q1, Q2: the highest generation of a list; 0 if there is none. */
+/* T1, V1, V2: the highest generation of a list; 0 if there is none. */
 inline list(found) {
     d_step { found = 0; at = G };
     do
@@ -228,7 +228,7 @@ proctype Reader() {
     do
     :: tries < TRIES && !whole ->
         tries++;
-        /* Q1 */
+        /* V1 */
         list(before);
         if
         :: atomic { before > 0 && !there[before] -> goto next }
@@ -240,7 +240,7 @@ proctype Reader() {
         :: d_step { i < N -> mapped = mapped | (file[i] << i); i++ }
         :: atomic { else -> i = 0; break }
         od;
-        /* Q2 */
+        /* V2 */
 #ifdef LEDGER_FIRST
         newest = before;
 #else
@@ -268,7 +268,7 @@ proctype Reader() {
 #else
         list(again);
 #endif
-        /* Q3 */
+        /* V3 */
         whole = (again == newest);
 #ifndef NO_LIMIT
         whole = whole && later - taken <= KEPT;
@@ -279,7 +279,7 @@ proctype Reader() {
 next:   skip
     :: else -> break
     od;
-    /* Q4 */
+    /* V4 */
     if
     :: whole ->
         skip;

@@ -125,6 +125,10 @@ impl Directory {
 
     pub(super) fn try_clone(&self) -> io::Result<Self> {
         let fd = self.fd().try_clone_to_owned()?;
+        // The program may have closed the number and opened another file: its copy is closed here.
+        if file_id(&rustix::fs::fstat(&fd)?) != self.id {
+            return Err(rustix::io::Errno::BADF.into());
+        }
         Ok(Self { fd: Some(fd), id: self.id, path: self.path.clone() })
     }
 }

@@ -1,5 +1,6 @@
 //! Other processes, as `/proc` of Linux shows them.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -67,7 +68,7 @@ pub fn mapped_files(pid: u32) -> Result<MappedFiles> {
     let failed = |error: std::io::Error| os_error(LOOK, Some(&maps), error);
     let file = File::open(&maps).map_err(failed)?;
     let mut lines = BufReader::new(file.take(MAX_MAPS));
-    let (mut found, mut seen) = (MappedFiles::default(), Vec::new());
+    let (mut found, mut seen) = (MappedFiles::default(), HashSet::new());
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -75,14 +76,16 @@ pub fn mapped_files(pid: u32) -> Result<MappedFiles> {
             break;
         }
         let Some(mapping) = parse_mapping(&line) else { continue };
-        if seen.contains(&mapping.path) || seen.len() == MAX_FILES {
+        if seen.len() == MAX_FILES {
+            break;
+        }
+        if !seen.insert(mapping.path.clone()) {
             continue;
         }
         match reachable(&process, &mapping) {
             Some(path) => found.paths.push(path),
-            None => found.removed.push(mapping.path.clone()),
+            None => found.removed.push(mapping.path),
         }
-        seen.push(mapping.path);
     }
     Ok(found)
 }

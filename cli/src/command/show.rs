@@ -137,6 +137,7 @@ fn watch(
     let mut times = 0;
     loop {
         observer.refresh();
+        output.begin();
         if in_place {
             output.hold();
             once(args, filter, selection, observer, output)?;

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use mmstats_observe::{FieldInfo, OwnedValue};
+use mmstats_observe::{FieldInfo, OwnedValue, Verdict};
 
 use super::row::Row;
 
@@ -48,7 +48,8 @@ pub(crate) fn is_empty_overflow(row: &Row) -> bool {
         OwnedValue::Signed(n) => *n == 0,
         other => other.counted() == Some(0.0),
     };
-    is_overflow(&row.field) && row.damage().is_none() && row.value.as_ref().is_none_or(nothing)
+    let is_read = matches!(row.verdict, Verdict::Consistent | Verdict::Absent);
+    is_overflow(&row.field) && is_read && row.value.as_ref().is_none_or(nothing)
 }
 
 fn compare(a: &FieldInfo, b: &FieldInfo) -> Ordering {

@@ -76,12 +76,12 @@ fn has_ended(program: &Program<'_>) -> bool {
     matches!(program.state(), FileState::Dead | FileState::Closed)
 }
 
-/// How long the program has been, or was, up; `None` without a credible start, or if it has ended at an
-/// unknown time.
+/// How long the program has been, or was, up; `None` without a credible start, and if it does not
+/// live and its end is not known.
 pub(crate) fn up(program: &Program<'_>, now: SystemTime) -> Option<Duration> {
     let age = super::age(program.identity(), now)?;
     match died(program) {
         Some(died) => Some(age.saturating_sub(now.duration_since(died).unwrap_or_default())),
-        None => Some(age).filter(|_| !has_ended(program)),
+        None => Some(age).filter(|_| program.state() == FileState::Live),
     }
 }

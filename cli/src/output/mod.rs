@@ -21,6 +21,8 @@ pub(crate) struct Output {
     code: u8,
     /// Whether what is shown of a program is not all.
     incomplete: bool,
+    /// Whether an error was written since [`begin`](Output::begin).
+    has_failed: bool,
     /// Output that is not written yet.
     held: Option<Held>,
     /// Whether standard output gets styles.
@@ -47,6 +49,7 @@ impl Output {
             screen: None,
             code: 0,
             incomplete: false,
+            has_failed: false,
             held: None,
             styled,
             err_width: width_of(io::stderr()),
@@ -67,6 +70,7 @@ impl Output {
                 screen,
                 code: 0,
                 incomplete: false,
+                has_failed: false,
                 held: None,
                 styled: !plain,
                 err_width: usize::MAX,
@@ -89,6 +93,7 @@ impl Output {
     /// Writes an error about a named file or field to standard error; the exit code becomes 1.
     pub(crate) fn fail(&mut self, message: &str) {
         self.code = self.code.max(1);
+        self.has_failed = true;
         self.note(message);
     }
 
@@ -101,11 +106,17 @@ impl Output {
     /// Sets the exit code to 1 without a message.
     pub(crate) fn set_failed(&mut self) {
         self.code = self.code.max(1);
+        self.has_failed = true;
     }
 
     /// Whether an error was written.
     pub(crate) const fn has_failed(&self) -> bool {
-        self.code != 0
+        self.has_failed
+    }
+
+    /// Begins another one of several outputs, in which no error was written yet.
+    pub(crate) const fn begin(&mut self) {
+        self.has_failed = false;
     }
 
     /// Sets the exit code to 3, unless there are errors: what is shown of a program is not all.
@@ -186,7 +197,8 @@ fn pipe_is_closed() -> bool {
     // Errors are reported without being asked for; a reader that is gone is one.
     let mut all = [PollFd::new(&stdout, PollFlags::empty())];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut all, Some(&now)).is_ok() && all[0].revents().contains(PollFlags::ERR)
+    poll(&mut all, Some(&now)).is_ok()
+        && all[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
 #[cfg(not(unix))] // the next write tells

@@ -38,7 +38,10 @@ pub(crate) fn report_waiting(observer: &Observer, waits: bool, output: &mut Outp
     let mut unnamed = 0_usize;
     for problem in observer.problems() {
         if waits && is_missing(problem) {
-            output.note(&format!("waiting for {}", escape::path(&problem.path)));
+            output.note(&format!("waiting: {}", problem_text(problem)));
+            if let Some(help) = missing::help(problem) {
+                output.note(&help);
+            }
             continue;
         }
         unnamed += usize::from(!problem.named);

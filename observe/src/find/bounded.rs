@@ -28,7 +28,7 @@ impl Progress {
     }
 }
 
-/// Maximum number of threads that wait for silent file systems.
+/// Maximum number of threads that wait for silent file systems of others.
 const MAX_SILENT: usize = 4;
 
 /// The places whose file systems do not answer, each with the thread that still waits.
@@ -45,13 +45,19 @@ struct Silent {
 
 impl SilentPlaces {
     /// Does `work` about a place in another thread, which is left behind when it makes no progress;
-    /// `None` then. There is no second thread for a place, and none beside [`MAX_SILENT`] that wait.
-    /// Without a thread the work is done here.
+    /// `None` then. There is no second thread for a place; for one that is not the caller's `own`, or
+    /// named by it, there is none beside [`MAX_SILENT`] that wait. Without a thread the work is done
+    /// here.
     pub(super) fn ask<T: Send + 'static>(
         &mut self,
         place: &Path,
+        own: bool,
         work: impl FnOnce(&Progress) -> T + Send + 'static,
     ) -> Option<T> {
+        self.0.retain(|silent| !silent.over.load(Ordering::Relaxed));
+        if !own && self.0.len() >= MAX_SILENT {
+            return None;
+        }
         self.ask_for(PATIENCE, spawn, place, work)
     }
 
@@ -63,7 +69,7 @@ impl SilentPlaces {
         work: impl FnOnce(&Progress) -> T + Send + 'static,
     ) -> Option<T> {
         self.0.retain(|silent| !silent.over.load(Ordering::Relaxed));
-        if self.0.len() >= MAX_SILENT || self.0.iter().any(|silent| silent.place == place) {
+        if self.0.iter().any(|silent| silent.place == place) {
             return None;
         }
         let (sender, receiver) = channel();
@@ -147,7 +153,9 @@ mod tests {
             assert_eq!(silent, None);
             assert_eq!(places.ask_for(SHORT, never, Path::new(name), |_| 7), None);
         }
-        assert_eq!(places.ask_for(SHORT, never, Path::new("e"), |_| 7), None);
+        // Another user's places wait; the caller's own do not.
+        assert_eq!(places.ask(Path::new("e"), false, |_| 7), None);
+        assert_eq!(places.ask(Path::new("e"), true, |_| 7), Some(7));
         answers.remove(0).send(()).unwrap();
         let end = Instant::now() + Duration::from_secs(10);
         while places.ask_for(Duration::from_secs(10), spawn, Path::new("a"), |_| 7).is_none() {

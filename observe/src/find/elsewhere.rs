@@ -26,10 +26,11 @@ pub(super) fn other_directories(user: u32) -> Vec<PathBuf> {
     let mut parents: Vec<&Path> = vec![Path::new("/dev/shm"), Path::new("/tmp"), &temporary];
     parents.dedup();
     for parent in parents {
-        let own = |name: &str| name.strip_prefix("mmstats-").and_then(|id| id.parse().ok());
-        found.extend(of_users(parent, own).filter(|(id, _)| *id != user).map(|(_, path)| path));
+        found.extend(
+            of_users(parent, "mmstats-").filter(|(id, _)| *id != user).map(|(_, path)| path),
+        );
     }
-    let runtime = of_users(Path::new("/run/user"), |name| name.parse().ok());
+    let runtime = of_users(Path::new("/run/user"), "");
     let runtime = runtime.filter(|(id, _)| *id != user);
     found.extend(runtime.map(|(_, path)| path.join("mmstats")));
     found.retain(|path| std::fs::read_dir(path).is_ok());
@@ -39,14 +40,14 @@ pub(super) fn other_directories(user: u32) -> Vec<PathBuf> {
     found
 }
 
-/// The directories of which `user` reads an owner in the name, which is the owner.
-fn of_users(
-    parent: &Path,
-    user: impl Fn(&str) -> Option<u32>,
-) -> impl Iterator<Item = (u32, PathBuf)> {
+/// The directories of which the owner is the user whose number follows `prefix` in the name.
+fn of_users(parent: &Path, prefix: &'static str) -> impl Iterator<Item = (u32, PathBuf)> + use<> {
     let entries = std::fs::read_dir(parent).ok().into_iter().flatten().flatten();
     entries.filter_map(move |entry| {
-        let id = user(entry.file_name().to_str()?)?;
+        let name = entry.file_name();
+        let text = name.to_str()?.strip_prefix(prefix)?;
+        // Of one spelling: a user has one directory.
+        let id: u32 = text.parse().ok().filter(|id: &u32| id.to_string() == text)?;
         // Not followed: a link is no directory.
         let metadata = entry.metadata().ok()?;
         (metadata.is_dir() && owner(&metadata) == Some(id)).then(|| (id, entry.path()))
@@ -99,7 +100,7 @@ impl MappedByProcess {
             let start = Instant::now();
             let asked = pids.map(<[u32]>::to_vec);
             // A path may lead to a file system that does not answer.
-            let looked = silent.ask(Path::new("/proc"), move |progress| {
+            let looked = silent.ask(Path::new("/proc"), false, move |progress| {
                 let all = asked.is_none();
                 let mut found = Found::default();
                 for pid in asked.unwrap_or_else(process::all) {
@@ -156,8 +157,9 @@ mod tests {
         std::fs::create_dir(at(format!("mmstats-{}", own + 1))).unwrap();
         std::fs::create_dir(at("mmstats-x".to_owned())).unwrap();
         std::os::unix::fs::symlink("/", at(format!("mmstats-0{own}"))).unwrap();
-        let user = |name: &str| name.strip_prefix("mmstats-").and_then(|id| id.parse().ok());
-        let found: Vec<_> = of_users(directory.path(), user).collect();
+        // Another spelling of the number.
+        std::fs::create_dir(at(format!("mmstats-00{own}"))).unwrap();
+        let found: Vec<_> = of_users(directory.path(), "mmstats-").collect();
         assert_eq!(found, [(own, at(format!("mmstats-{own}")))]);
     }
 }

@@ -180,6 +180,8 @@ struct Place {
     named: bool,
     /// Suffix of the names in the directory; `None` for those of either format.
     suffix: Option<&'static str>,
+    /// Whether it is named or a default place: others are asked only while few do not answer.
+    own: bool,
 }
 
 impl Listing {
@@ -187,8 +189,13 @@ impl Listing {
     pub(super) fn new(sources: &Sources, places: &mut Places) -> Self {
         let mut listing = Self::default();
         for path in &sources.paths {
-            let place =
-                Place { path: path.clone(), reason: Reason::Listed, named: true, suffix: None };
+            let place = Place {
+                path: path.clone(),
+                reason: Reason::Listed,
+                named: true,
+                suffix: None,
+                own: true,
+            };
             listing.search(place, places);
         }
         if sources.paths.is_empty() || sources.is_selective() {
@@ -211,7 +218,7 @@ impl Listing {
         let explicit = environment.explicit.as_ref().is_some_and(|path| !path.is_empty());
         let asked = environment.clone();
         // No directory has the empty path.
-        let opened = places.silent.ask(Path::new(""), move |_| {
+        let opened = places.silent.ask(Path::new(""), true, move |_| {
             let (found, passed_over) = observe_directories_in(&asked);
             let found: Vec<PathBuf> = found.iter().map(|found| found.path().to_owned()).collect();
             (found, passed_over)
@@ -222,7 +229,7 @@ impl Listing {
             return self.problems.push(problem);
         };
         for path in found {
-            self.search(Place { path, reason, named: false, suffix: None }, places);
+            self.search(Place { path, reason, named: false, suffix: None, own: true }, places);
         }
         for passed in passed_over {
             let problem = Problem::from_system(&passed.candidate.path, &passed.error);
@@ -231,7 +238,7 @@ impl Listing {
         if !explicit {
             // Any user may write there; files are trusted no more than elsewhere.
             let (path, suffix) = (std::env::temp_dir(), Some(FORMAT1));
-            self.search(Place { path, reason, named: false, suffix }, places);
+            self.search(Place { path, reason, named: false, suffix, own: true }, places);
         }
     }
 
@@ -243,7 +250,8 @@ impl Listing {
         let wide = sources.everywhere || (sources.is_selective() && !explicit);
         if wide {
             for path in other_directories(environment.user) {
-                self.search(Place { path, reason, named: false, suffix: None }, places);
+                let place = Place { path, reason, named: false, suffix: None, own: false };
+                self.search(place, places);
             }
         }
         let all = sources.everywhere || (!sources.names.is_empty() && !explicit);
@@ -279,8 +287,8 @@ impl Listing {
         if self.directories.contains(&place.path) {
             return;
         }
-        let Place { path, reason, named, suffix } = place;
-        let Some(found) = places.look(&path, named, suffix) else {
+        let Place { path, reason, named, suffix, own } = place;
+        let Some(found) = places.look(&path, named, suffix, own) else {
             self.problems.push(Problem { named, ..no_answer(&path) });
             return self.directories.push(path);
         };
@@ -297,10 +305,16 @@ impl Listing {
 
 impl Places {
     /// Looks at a place; `None` if its file system does not answer.
-    fn look(&mut self, path: &Path, named: bool, suffix: Option<&'static str>) -> Option<Found> {
+    fn look(
+        &mut self,
+        path: &Path,
+        named: bool,
+        suffix: Option<&'static str>,
+        own: bool,
+    ) -> Option<Found> {
         let (place, probe) = (path.to_owned(), self.probed.insert(path.to_owned()));
         let work = move |progress: &Progress| found(&place, named, suffix, probe, progress);
-        let found = self.silent.ask(path, work);
+        let found = self.silent.ask(path, own, work);
         if found.is_none() {
             self.probed.remove(path);
         }

@@ -26,9 +26,12 @@ impl Inventory {
         while let Some((heap, (number, first))) = self.rooms.take(&shape, need) {
             let Self { segments, parts, rooms, names, .. } = self;
             let Some(segment) = segments.get_mut(number as usize) else { continue };
+            // The bytes of a truncated part are lost.
+            if segment.parts.iter().any(|part| !parts[*part].is_whole()) {
+                continue;
+            }
             // The copies of memory that observers do not see may be behind.
-            let is_copied = |part: &Part| part.has_twin() || !part.is_whole();
-            if segment.parts.iter().any(|part| is_copied(&parts[*part])) {
+            if segment.parts.iter().any(|part| parts[*part].has_twin()) {
                 rooms.put(shape, heap, (number, first));
                 return Ok(None);
             }

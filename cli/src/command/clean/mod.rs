@@ -264,7 +264,7 @@ fn spare(args: &Clean, programs: &[Program<'_>], decisions: &mut [Result<String,
         if decision.is_err() || (own.is_some() && program.owner() != own) {
             continue;
         }
-        let died = program.files().iter().map(|file| file.modified()).max().unwrap_or(now);
+        let died = life::modified(program).unwrap_or(now);
         let age = now.duration_since(died).unwrap_or_default();
         if args.older_than.is_some_and(|least| age < least) {
             *decision = Err("it died a short time ago".to_owned());

@@ -121,7 +121,7 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
             table.print(columns, &sample, args.form.screen(output), output)?;
         }
         output.flush()?;
-        if args.count.is_some_and(|count| rows >= count) {
+        if args.count.is_some_and(|count| rows >= count) || output.is_closed() {
             return Ok(());
         }
         if named && !sample.active {
@@ -156,7 +156,11 @@ fn is_ready(sampler: &Sampler, sample: &Sample, output: &mut Output) -> bool {
         let near = similar_labels(pattern.label(), labels);
         let near: Vec<_> = near.iter().map(|label| format!("'{}'", escape::text(label))).collect();
         let hint = if labels.iter().any(|label| pattern.matches_label(label)) {
-            "; the label has no field with such attributes, `mmstats show` lists all".to_owned()
+            let reason = match pattern.selector().is_empty() {
+                true => "globs leave out the fields of the library, which 'sys.*' selects",
+                false => "the label has no field with such attributes, `mmstats show` lists all",
+            };
+            format!("; {reason}")
         } else if near.is_empty() {
             "; `mmstats show` lists all".to_owned()
         } else {

@@ -303,9 +303,10 @@ impl App {
 
     /// Sets the rows; the selected program stays selected.
     pub(super) fn set_rows(&mut self, rows: Vec<Row>) {
-        let selected = self.shown_programs.get(self.programs.selected).map(|row| row.key);
+        let at = self.programs.selected.min(self.shown_programs.len().saturating_sub(1));
+        let selected = self.shown_programs.get(at).map(|row| row.key);
         let found = rows.iter().position(|row| Some(row.key) == selected);
-        self.programs.selected = found.unwrap_or(0);
+        self.programs.selected = found.unwrap_or(at);
         self.shown_programs = rows;
     }
 
@@ -326,6 +327,7 @@ impl App {
         if self.lines_of.as_ref() == Some(&of) {
             return;
         }
+        self.fields.selected = self.fields.selected.min(self.shown_fields.len().saturating_sub(1));
         let is_same_program = self.lines_of.as_ref().is_some_and(|o| o.program == program.key);
         let selected = self.selected_item().cloned();
         self.shown_fields = if by_value {
@@ -335,7 +337,8 @@ impl App {
         };
         let is_selected = |node: &Node| selected.as_ref().is_some_and(|s| node.item.is_same(s));
         if is_same_program {
-            self.fields.selected = self.shown_fields.iter().position(is_selected).unwrap_or(0);
+            let found = self.shown_fields.iter().position(is_selected);
+            self.fields.selected = found.unwrap_or(self.fields.selected);
         }
         self.lines_of = Some(of);
     }

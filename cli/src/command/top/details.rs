@@ -19,8 +19,6 @@ pub(super) fn draw(
     at: Moment,
     area: Rect,
 ) {
-    let visible = app.fields.visible.max(1);
-    app.fields.fit(app.shown_fields.len(), visible);
     let Some(field) = app.selected_field(program) else {
         let text = Span::styled("no field is selected: up and down choose one", app.theme.dim());
         return frame.render_widget(Paragraph::new(text), area);

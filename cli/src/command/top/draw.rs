@@ -70,6 +70,8 @@ fn one(
     frame.render_widget(Paragraph::new(Vec::from_iter(found)), above);
     draw_tabs(frame, app, tabs);
     app.refresh_lines(program, at);
+    let visible = app.fields.visible.max(1);
+    app.fields.fit(app.shown_fields.len(), visible);
     match app.tab {
         Tab::Fields => fields::draw(frame, app, history, program, at, body),
         Tab::Histograms => histograms::draw(frame, app, program, at, body),

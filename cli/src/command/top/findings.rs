@@ -21,6 +21,10 @@ pub(super) fn of(
     at: Moment,
 ) -> Vec<String> {
     let mut findings = Vec::new();
+    // First, so that a small screen shows it.
+    if !program.completeness.is_complete() {
+        findings.push(format!("incomplete: {}", program.completeness));
+    }
     // What was so at the first look has been so for an unknown time.
     let ago = || {
         let is_known = since > program.first;
@@ -54,9 +58,6 @@ pub(super) fn of(
             }
             _ => findings.push(format!("no change for {quiet}")),
         }
-    }
-    if !program.completeness.is_complete() {
-        findings.push(format!("incomplete: {}", program.completeness));
     }
     let damaged = program
         .fields()

@@ -106,7 +106,10 @@ fn watch(
     let mut app = App::new(sampler, output.has_colours());
     app.hint = hint;
     app.open_only_program();
-    session.run(&mut app, is_over)
+    let result = session.run(&mut app, is_over);
+    // The terminal first: the end of the sampler waits for its look.
+    drop(session);
+    result
 }
 
 /// Shows one process, for the demo.
