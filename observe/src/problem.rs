@@ -31,6 +31,7 @@ pub struct Problem {
     /// The broken rule: a code of FORMAT.md section 12, one of format 1, or one of
     /// `not-found`, `permission-denied`, `not-regular`, `not-a-directory`, `too-large`,
     /// `truncated`, `no-such-pid`, `no-such-program`, `no-locks`, `no-answer` (of a file system),
+    /// `too-many` (files or directories of others than are looked at),
     /// `copy` (of another file), `ledger` (one that claims sums of a program that lives), `unsettled`
     /// (sums of applications may be wrong) and `io`.
     pub code: &'static str,

@@ -163,11 +163,12 @@ impl File {
         if !self.content.is_parked() {
             return read(&self.content);
         }
-        let Some(content) = self.content.open_again(self.path(), self.info.id) else {
-            let message = "the file was removed, replaced or cut before it was read";
-            let problem = Problem::new(self.path(), "not-found", message);
-            self.truncated.get_or_init(|| Problem { named: self.named, ..problem });
-            return nothing;
+        let content = match self.content.open_again(self.path(), self.info.id) {
+            Ok(content) => content,
+            Err(problem) => {
+                self.truncated.get_or_init(|| Problem { named: self.named, ..problem });
+                return nothing;
+            }
         };
         let result = read(&content);
         if !content.is_whole() {

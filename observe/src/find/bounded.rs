@@ -30,6 +30,9 @@ impl Progress {
 
 /// Maximum number of threads that wait for silent file systems of others.
 const MAX_SILENT: usize = 4;
+/// Part of the patience that is left for further places after one of several did not answer: one of so
+/// many.
+const LESS: u32 = 4;
 
 /// The places whose file systems do not answer, each with the thread that still waits.
 #[derive(Debug, Default)]
@@ -54,56 +57,131 @@ impl SilentPlaces {
         own: bool,
         work: impl FnOnce(&Progress) -> T + Send + 'static,
     ) -> Option<T> {
-        self.0.retain(|silent| !silent.over.load(Ordering::Relaxed));
-        if !own && self.0.len() >= MAX_SILENT {
-            return None;
-        }
-        self.ask_for(PATIENCE, spawn, place, work)
+        self.ask_for(PATIENCE, spawn, place, own, work)
+    }
+
+    /// As [`ask`](Self::ask) about each of several places, in their order, with one thread for all of
+    /// them: a place that does not answer keeps nothing from the others.
+    pub(super) fn ask_each<T: Send + 'static>(
+        &mut self,
+        places: &[PathBuf],
+        own: bool,
+        work: impl Fn(&Path, &Progress) -> T + Send + Sync + 'static,
+    ) -> Vec<Option<T>> {
+        self.ask_each_for(PATIENCE, spawn, places, own, work)
     }
 
     fn ask_for<T: Send + 'static>(
         &mut self,
         patience: Duration,
-        spawn: impl FnOnce(Job) -> io::Result<()>,
+        spawn: impl Fn(Job) -> io::Result<()>,
         place: &Path,
+        own: bool,
         work: impl FnOnce(&Progress) -> T + Send + 'static,
     ) -> Option<T> {
-        self.0.retain(|silent| !silent.over.load(Ordering::Relaxed));
-        if self.0.iter().any(|silent| silent.place == place) {
-            return None;
-        }
-        let (sender, receiver) = channel();
-        let (progress, over) = (Progress::default(), Arc::new(AtomicBool::new(false)));
-        let (there, over_there) = (progress.clone(), Arc::clone(&over));
-        let work = Arc::new(Mutex::new(Some(work)));
-        let shared = Arc::clone(&work);
-        let started = spawn(Box::new(move || {
-            let work = shared.lock().ok().and_then(|mut work| work.take());
-            // The receiver is gone if the work was given up.
-            let _ = work.map(|work| sender.send(work(&there)));
-            over_there.store(true, Ordering::Relaxed);
-        }));
-        if started.is_err() {
+        let work = Mutex::new(Some(work));
+        let once = move |_: &Path, progress: &Progress| {
             let work = work.lock().ok().and_then(|mut work| work.take());
-            return work.map(|work| work(&progress));
-        }
-        let (mut steps, mut since) = (0, Instant::now());
-        loop {
-            match receiver.recv_timeout(LOOK.min(patience)) {
-                Ok(result) => return Some(result),
-                // It panicked.
-                Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => {}
+            work.map(|work| work(progress))
+        };
+        self.ask_each_for(patience, spawn, &[place.to_owned()], own, once).pop()??
+    }
+
+    fn ask_each_for<T: Send + 'static>(
+        &mut self,
+        mut patience: Duration,
+        spawn: impl Fn(Job) -> io::Result<()>,
+        places: &[PathBuf],
+        own: bool,
+        work: impl Fn(&Path, &Progress) -> T + Send + Sync + 'static,
+    ) -> Vec<Option<T>> {
+        let work = Arc::new(work);
+        let mut answers = Vec::with_capacity(places.len());
+        while let Some(place) = places.get(answers.len()) {
+            self.0.retain(|silent| !silent.over.load(Ordering::Relaxed));
+            if self.is_silent(place) || (!own && self.0.len() >= MAX_SILENT) {
+                answers.push(None);
+                continue;
             }
-            let now = progress.steps();
-            if now != steps {
-                (steps, since) = (now, Instant::now());
-            } else if since.elapsed() >= patience {
-                self.0.push(Silent { place: place.to_owned(), over });
+            let rest = places.get(answers.len()..).unwrap_or_default();
+            let batch: Vec<PathBuf> =
+                rest.iter().take_while(|place| !self.is_silent(place)).cloned().collect();
+            let end = answers.len() + batch.len();
+            let over =
+                answer_in_turn(&spawn, batch, Arc::clone(&work), end, patience, &mut answers);
+            if let (Some(over), Some(place)) = (over, places.get(answers.len())) {
+                self.0.push(Silent { place: place.clone(), over });
+                answers.push(None);
+                patience /= LESS;
+            }
+        }
+        answers
+    }
+
+    fn is_silent(&self, place: &Path) -> bool {
+        self.0.iter().any(|silent| silent.place == place)
+    }
+}
+
+/// Says that a thread has ended, also by a panic.
+struct Ended(Arc<AtomicBool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Adds answers until there are `end`, or one takes longer than the patience; returns then what tells
+/// that its thread has ended. After a panic the answer is `None`, and the caller asks on.
+fn answer_in_turn<T: Send + 'static>(
+    spawn: impl Fn(Job) -> io::Result<()>,
+    batch: Vec<PathBuf>,
+    work: Arc<impl Fn(&Path, &Progress) -> T + Send + Sync + 'static>,
+    end: usize,
+    patience: Duration,
+    answers: &mut Vec<Option<T>>,
+) -> Option<Arc<AtomicBool>> {
+    let (sender, receiver) = channel();
+    let (progress, over) = (Progress::default(), Arc::new(AtomicBool::new(false)));
+    let (there, ended) = (progress.clone(), Ended(Arc::clone(&over)));
+    let (batch, work_there) = (Arc::new(batch), Arc::clone(&work));
+    let batch_there = Arc::clone(&batch);
+    let started = spawn(Box::new(move || {
+        let _ended = ended;
+        for place in batch_there.iter() {
+            // The receiver is gone if the work was given up.
+            if sender.send(work_there(place, &there)).is_err() {
+                break;
+            }
+        }
+    }));
+    if started.is_err() {
+        answers.extend(batch.iter().map(|place| Some(work(place, &progress))));
+        return None;
+    }
+    let (mut steps, mut since) = (0, Instant::now());
+    while answers.len() < end {
+        match receiver.recv_timeout(LOOK.min(patience)) {
+            Ok(answer) => {
+                answers.push(Some(answer));
+                since = Instant::now();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                answers.push(None);
                 return None;
             }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let now = progress.steps();
+        if now != steps {
+            (steps, since) = (now, Instant::now());
+        } else if since.elapsed() >= patience {
+            return Some(over);
         }
     }
+    None
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -118,6 +196,16 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(50);
 
+    /// Asks about a place of the caller.
+    fn ask<T: Send + 'static>(
+        places: &mut SilentPlaces,
+        patience: Duration,
+        name: &str,
+        work: impl FnOnce(&Progress) -> T + Send + 'static,
+    ) -> Option<T> {
+        places.ask_for(patience, spawn, Path::new(name), true, work)
+    }
+
     #[test]
     fn ask_returns_result_of_slow_work_with_progress() {
         let slow = |progress: &Progress| {
@@ -128,8 +216,7 @@ mod tests {
             7
         };
         let mut places = SilentPlaces::default();
-        let patience = Duration::from_millis(200);
-        assert_eq!(places.ask_for(patience, spawn, Path::new("x"), slow), Some(7));
+        assert_eq!(ask(&mut places, Duration::from_millis(200), "x", slow), Some(7));
         assert!(places.0.is_empty());
     }
 
@@ -137,31 +224,60 @@ mod tests {
     fn ask_without_thread_does_work_here() {
         let refuse = |_| Err(io::ErrorKind::WouldBlock.into());
         let mut places = SilentPlaces::default();
-        assert_eq!(places.ask_for(SHORT, refuse, Path::new("x"), |_| 7), Some(7));
+        assert_eq!(places.ask_for(SHORT, refuse, Path::new("x"), true, |_| 7), Some(7));
+        let names = ["a", "b"].map(PathBuf::from);
+        let both = places.ask_each_for(SHORT, refuse, &names, true, |place, _| place.to_owned());
+        assert_eq!(both, names.map(Some));
     }
 
     #[test]
     fn ask_of_silent_place_is_refused_until_it_answers() {
-        let never = |_| -> io::Result<()> { panic!("a thread is started") };
         let mut places = SilentPlaces::default();
         let mut answers = Vec::new();
         for name in ["a", "b", "c", "d"] {
             let (answer, wait) = channel::<()>();
             answers.push(answer);
-            let silent =
-                places.ask_for(SHORT, spawn, Path::new(name), move |_| wait.recv().is_ok());
-            assert_eq!(silent, None);
-            assert_eq!(places.ask_for(SHORT, never, Path::new(name), |_| 7), None);
+            assert_eq!(ask(&mut places, SHORT, name, move |_| wait.recv().is_ok()), None);
+            let never = |_: &Progress| -> u8 { panic!("a thread is started") };
+            assert_eq!(ask(&mut places, SHORT, name, never), None);
         }
         // Another user's places wait; the caller's own do not.
         assert_eq!(places.ask(Path::new("e"), false, |_| 7), None);
         assert_eq!(places.ask(Path::new("e"), true, |_| 7), Some(7));
         answers.remove(0).send(()).unwrap();
         let end = Instant::now() + Duration::from_secs(10);
-        while places.ask_for(Duration::from_secs(10), spawn, Path::new("a"), |_| 7).is_none() {
+        while ask(&mut places, Duration::from_secs(10), "a", |_| 7).is_none() {
             assert!(Instant::now() < end);
             thread::yield_now();
         }
         assert_eq!(places.0.len(), 3);
+    }
+
+    #[test]
+    fn ask_each_leaves_out_silent_places_alone() {
+        let mut places = SilentPlaces::default();
+        let names = ["a", "silent", "b", "panics", "c"].map(PathBuf::from);
+        let (answer, wait) = channel::<()>();
+        let wait = Mutex::new(wait);
+        let work = move |place: &Path, _: &Progress| {
+            if place == Path::new("silent") {
+                let _ = wait.lock().unwrap().recv();
+            }
+            assert!(place != Path::new("panics"), "on purpose");
+            place.to_owned()
+        };
+        // A panic takes a while to be printed.
+        let patience = Duration::from_secs(2);
+        let found = places.ask_each_for(patience, spawn, &names, false, work);
+        let some = |name: &str| Some(PathBuf::from(name));
+        assert_eq!(found, [some("a"), None, some("b"), None, some("c")]);
+        // No second thread waits for it.
+        let found = places.ask_each_for(SHORT, spawn, &names, false, |place, _| {
+            assert!(place != Path::new("silent"));
+            place.to_owned()
+        });
+        assert_eq!(found.iter().flatten().count(), 4);
+        assert_eq!(places.0.len(), 1);
+        drop(answer);
     }
 }

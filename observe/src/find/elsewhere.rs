@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::bounded::SilentPlaces;
+use super::bounded::{Progress, SilentPlaces};
+use super::sources::no_answer;
 use crate::backend::ErrorKind;
 use crate::backend::process;
+use crate::problem::Problem;
 
 /// Maximum number of directories of other users.
 const MAX_DIRECTORIES: usize = 1_000;
@@ -19,39 +21,96 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const RARITY: u32 = 20;
 
 /// The directories of other users by the rules of the default ones: a directory counts if its owner is
-/// the user in its name. Those that cannot be read are left out.
-pub(super) fn other_directories(user: u32) -> Vec<PathBuf> {
-    let temporary = std::env::temp_dir();
-    let mut found: Vec<PathBuf> = Vec::new();
-    let mut parents: Vec<&Path> = vec![Path::new("/dev/shm"), Path::new("/tmp"), &temporary];
+/// the user in its name. Those that cannot be read are left out; of those whose file system does not
+/// answer, and of too many, there is a problem.
+pub(super) fn other_directories(
+    user: u32,
+    silent: &mut SilentPlaces,
+    problems: &mut Vec<Problem>,
+) -> Vec<PathBuf> {
+    let mut parents: Vec<PathBuf> = ["/dev/shm", "/tmp", RUN].map(PathBuf::from).into();
+    parents.push(std::env::temp_dir());
+    parents.sort();
     parents.dedup();
-    for parent in parents {
-        found.extend(
-            of_users(parent, "mmstats-").filter(|(id, _)| *id != user).map(|(_, path)| path),
-        );
+    let listed = silent.ask_each(&parents, false, move |parent, progress| {
+        let mut users = of_users(parent, progress);
+        users.retain(|path| id_in_name(path) != Some(user));
+        users
+    });
+    let mut users = Vec::new();
+    for (parent, listed) in parents.iter().zip(listed) {
+        match listed {
+            Some(listed) => users.extend(listed),
+            None => problems.push(no_answer(parent)),
+        }
     }
-    let runtime = of_users(Path::new("/run/user"), "");
-    let runtime = runtime.filter(|(id, _)| *id != user);
-    found.extend(runtime.map(|(_, path)| path.join("mmstats")));
-    found.retain(|path| std::fs::read_dir(path).is_ok());
-    found.sort();
-    found.dedup();
-    found.truncate(MAX_DIRECTORIES);
+    users.sort();
+    let readable = silent.ask_each(&users, false, |path, _| readable(path));
+    let mut found: Vec<PathBuf> = Vec::new();
+    let (mut unanswered, mut more) = (0_usize, 0_usize);
+    for (path, readable) in users.iter().zip(readable) {
+        match readable {
+            Some(Some(directory)) if found.len() < MAX_DIRECTORIES => found.push(directory),
+            Some(Some(_)) => more += 1,
+            Some(None) => {}
+            None => {
+                unanswered += 1;
+                if unanswered <= MAX_REPORTS {
+                    problems.push(no_answer(path));
+                }
+            }
+        }
+    }
+    let place = || users.first().and_then(|path| path.parent()).unwrap_or(Path::new("/"));
+    if unanswered > MAX_REPORTS {
+        let count = unanswered - MAX_REPORTS;
+        let message = format!("{count} more directories of other users were not looked at");
+        problems.push(Problem::new(place(), "no-answer", message));
+    }
+    if more > 0 {
+        let message = format!(
+            "{more} directories of other users left out: {MAX_DIRECTORIES} are looked at at most"
+        );
+        problems.push(Problem::new(place(), "too-many", message));
+    }
     found
 }
 
-/// The directories of which the owner is the user whose number follows `prefix` in the name.
-fn of_users(parent: &Path, prefix: &'static str) -> impl Iterator<Item = (u32, PathBuf)> + use<> {
+/// Maximum number of places without an answer that are reported one by one.
+const MAX_REPORTS: usize = 8;
+/// Parent of directories that have the number of a user for a name.
+const RUN: &str = "/run/user";
+/// What stands before the number in other parents.
+const PREFIX: &str = "mmstats-";
+
+/// The entries of a directory whose names are those of a user's directory.
+fn of_users(parent: &Path, progress: &Progress) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(parent).ok().into_iter().flatten().flatten();
-    entries.filter_map(move |entry| {
-        let name = entry.file_name();
-        let text = name.to_str()?.strip_prefix(prefix)?;
-        // Of one spelling: a user has one directory.
-        let id: u32 = text.parse().ok().filter(|id: &u32| id.to_string() == text)?;
-        // Not followed: a link is no directory.
-        let metadata = entry.metadata().ok()?;
-        (metadata.is_dir() && owner(&metadata) == Some(id)).then(|| (id, entry.path()))
-    })
+    let paths = entries.map(|entry| {
+        progress.step();
+        entry.path()
+    });
+    paths.filter(|path| id_in_name(path).is_some()).collect()
+}
+
+/// The user in the name of a directory.
+fn id_in_name(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.to_str()?;
+    let is_run = path.parent() == Some(Path::new(RUN));
+    let text = if is_run { name } else { name.strip_prefix(PREFIX)? };
+    // Of one spelling: a user has one directory.
+    text.parse().ok().filter(|id: &u32| id.to_string() == text)
+}
+
+/// The directory with the files of the user in the name of `path`, if that is the owner and it can be
+/// read.
+fn readable(path: &Path) -> Option<PathBuf> {
+    // Not followed: a link is no directory.
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    let is_theirs = metadata.is_dir() && owner(&metadata) == id_in_name(path);
+    let is_run = path.parent() == Some(Path::new(RUN));
+    let directory = if is_run { path.join("mmstats") } else { path.to_owned() };
+    (is_theirs && std::fs::read_dir(&directory).is_ok()).then_some(directory)
 }
 
 #[cfg(unix)] // has user ids
@@ -78,6 +137,7 @@ pub(super) struct Found {
     pub(super) files: Vec<MappedFile>,
     /// Processes whose mappings cannot be read, with the reason.
     pub(super) hidden: HashMap<u32, String>,
+    pub(super) problems: Vec<Problem>,
 }
 
 /// A file that a process has mapped.
@@ -98,47 +158,99 @@ impl MappedByProcess {
             |(at, took): (Instant, Duration)| at.elapsed() < MIN_INTERVAL.max(took * RARITY);
         if !self.last.is_some_and(is_recent) {
             let start = Instant::now();
-            let asked = pids.map(<[u32]>::to_vec);
-            // A path may lead to a file system that does not answer.
-            let looked = silent.ask(Path::new("/proc"), false, move |progress| {
-                let all = asked.is_none();
-                let mut found = Found::default();
-                for pid in asked.unwrap_or_else(process::all) {
-                    add(pid, !all, &mut found);
-                    progress.step();
-                }
-                found
-            });
-            self.found = looked.unwrap_or_default();
+            let asked = pids.is_some();
+            let pids = pids.map_or_else(own_first, <[u32]>::to_vec);
+            self.found = found(&pids, asked, silent, MAX_FILES);
             self.last = Some((start, start.elapsed()));
         }
         &self.found
     }
 }
 
-fn add(pid: u32, asked: bool, found: &mut Found) {
+/// All processes, those of this user and of root first: a process of another user may map files of a
+/// file system that does not answer.
+fn own_first() -> Vec<u32> {
+    let user = crate::backend::directory::environment().user;
+    let is_other = |pid: &u32| {
+        let metadata = std::fs::symlink_metadata(place(*pid)).ok();
+        !metadata.and_then(|found| owner(&found)).is_some_and(|id| id == user || id == 0)
+    };
+    let mut pids = process::all();
+    pids.sort_by_cached_key(|pid| (is_other(pid), *pid));
+    pids
+}
+
+fn place(pid: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}"))
+}
+
+fn found(pids: &[u32], asked: bool, silent: &mut SilentPlaces, max_files: usize) -> Found {
+    let places: Vec<PathBuf> = pids.iter().map(|pid| place(*pid)).collect();
+    let by_place: HashMap<PathBuf, u32> =
+        places.iter().cloned().zip(pids.iter().copied()).collect();
+    // A path may lead to a file system that does not answer.
+    let answers = silent.ask_each(&places, asked, move |place, progress| {
+        by_place.get(place).map(|pid| mapped_by(*pid, asked, progress))
+    });
+    let mut found = Found::default();
+    let (mut unanswered, mut more) = (0_usize, 0_usize);
+    for ((pid, place), answer) in pids.iter().zip(&places).zip(answers) {
+        let Some(answer) = answer.flatten() else {
+            unanswered += 1;
+            let why = "a file system of its mapped files does not answer";
+            if asked {
+                found.hidden.insert(*pid, why.to_owned());
+            } else if unanswered <= MAX_REPORTS {
+                let message = format!("{why}; they are left out");
+                found.problems.push(Problem::new(place, "no-answer", message));
+            }
+            continue;
+        };
+        found.hidden.extend(answer.hidden.map(|why| (*pid, why)));
+        let room = max_files - found.files.len();
+        more += answer.files.len().saturating_sub(room);
+        found.files.extend(answer.files.into_iter().take(room));
+    }
+    if !asked && unanswered > MAX_REPORTS {
+        let count = unanswered - MAX_REPORTS;
+        let message = format!("the files of {count} more processes were not looked at");
+        found.problems.push(Problem::new(Path::new("/proc"), "no-answer", message));
+    }
+    if more > 0 {
+        let message = format!(
+            "{more} files that processes have mapped are left out: {max_files} are looked at at most"
+        );
+        found.problems.push(Problem::new(Path::new("/proc"), "too-many", message));
+    }
+    found
+}
+
+/// The files of one process, and why some are not known.
+struct OfProcess {
+    files: Vec<MappedFile>,
+    hidden: Option<String>,
+}
+
+fn mapped_by(pid: u32, asked: bool, progress: &Progress) -> OfProcess {
     match process::mapped_files(pid) {
         Ok(mapped) => {
-            for path in mapped.paths {
+            let file = |path: PathBuf| {
                 let owner = crate::backend::info(&path).ok().and_then(|info| info.owner);
-                if found.files.len() < MAX_FILES {
-                    found.files.push(MappedFile { path, process: pid, owner });
-                }
-            }
-            if let Some(path) = mapped.removed.first().filter(|_| asked) {
-                let why = format!("{} has no name any more", path.display());
-                found.hidden.insert(pid, why);
-            }
+                progress.step();
+                MappedFile { path, process: pid, owner }
+            };
+            let removed = mapped.removed.first().filter(|_| asked);
+            let hidden = removed.map(|path| format!("{} has no name any more", path.display()));
+            OfProcess { files: mapped.paths.into_iter().map(file).collect(), hidden }
         }
-        Err(error) if asked => {
+        Err(error) => {
             let why = match error.kind() {
                 ErrorKind::NotFound => "no such process runs".to_owned(),
                 ErrorKind::PermissionDenied => "permission denied".to_owned(),
                 kind => kind.to_string(),
             };
-            found.hidden.insert(pid, why);
+            OfProcess { files: Vec::new(), hidden: Some(why).filter(|_| asked) }
         }
-        Err(_) => {}
     }
 }
 
@@ -159,7 +271,35 @@ mod tests {
         std::os::unix::fs::symlink("/", at(format!("mmstats-0{own}"))).unwrap();
         // Another spelling of the number.
         std::fs::create_dir(at(format!("mmstats-00{own}"))).unwrap();
-        let found: Vec<_> = of_users(directory.path(), "mmstats-").collect();
-        assert_eq!(found, [(own, at(format!("mmstats-{own}")))]);
+        let mut found = of_users(directory.path(), &Progress::default());
+        found.sort();
+        let names = [format!("mmstats-{own}"), format!("mmstats-{}", own + 1)];
+        let mut expected: Vec<_> = names.into_iter().map(at).collect();
+        expected.sort();
+        assert_eq!(found, expected);
+        let readable: Vec<_> = found.iter().filter_map(|path| readable(path)).collect();
+        assert_eq!(readable, [at(format!("mmstats-{own}"))]);
+    }
+
+    #[cfg(target_os = "linux")] // /proc
+    #[test]
+    fn found_says_which_files_are_left_out() {
+        use crate::backend::directory::Directory;
+        use crate::backend::{Access, create};
+
+        let directory = tempfile::tempdir().unwrap();
+        let place = Directory::open(directory.path()).unwrap();
+        let files: Vec<_> = ["a.mmst", "b.mmst", "c.mmst"]
+            .map(|name| create(&place, name, 4096, Access::Owner).unwrap().publish().unwrap())
+            .into();
+        let mut silent = SilentPlaces::default();
+        let all = found(&[std::process::id()], false, &mut silent, 1_000);
+        assert!(all.files.len() >= files.len() && all.problems.is_empty(), "{all:?}");
+        let some = found(&[std::process::id()], false, &mut silent, 2);
+        assert_eq!(some.files.len(), 2);
+        let problem = some.problems.first().unwrap();
+        let text = format!("{} files that processes have mapped are left out", all.files.len() - 2);
+        assert_eq!(problem.code, "too-many");
+        assert!(problem.message.starts_with(&text), "{problem}");
     }
 }

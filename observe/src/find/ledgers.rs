@@ -116,17 +116,17 @@ impl Ledgers {
         Self(ledgers)
     }
 
-    /// Whether the instances that were taken in since a list of the directories showed `before` are
-    /// all named: they are few, the ledger of that time was read, among `files`, and it names none
-    /// with a file there that the newest one does not name any more. True if that ledger cannot be
-    /// read or is `unread`: another look finds out no more.
-    pub(super) fn name_all_since<'a, F: Iterator<Item = &'a File>>(
+    /// A directory in which instances that were taken in since a list of the directories showed
+    /// `before` are not all named. They are if they are few, the ledger of that time was read, among
+    /// `files`, and it names none with a file there that the newest one does not name any more; or if
+    /// that ledger cannot be read or is `unread`: another look finds out no more.
+    pub(super) fn unnamed_since<'a, F: Iterator<Item = &'a File>>(
         &self,
         before: &Newest,
         files: impl Fn() -> F,
         unread: &HashSet<PathBuf>,
-    ) -> bool {
-        self.0.iter().all(|(key, ledger)| {
+    ) -> Option<&Path> {
+        let names_all = |(key, ledger): &(&Key, &Ledger)| {
             let Some(was) = before.0.get(key) else { return ledger.instances <= KEPT as u64 };
             if ledger.name() == *was {
                 return true;
@@ -144,7 +144,9 @@ impl Ledgers {
                 Some(None) => true,
                 None => unread.contains(&path),
             }
-        })
+        };
+        let unnamed = self.0.iter().find(|entry| !names_all(entry));
+        unnamed.map(|((directory, _), _)| directory.as_path())
     }
 
     /// Whether another ledger of the same application is newer.

@@ -203,35 +203,32 @@ impl Observer {
     /// Repeats the look until the ledgers of applications and the files fit together.
     fn settle(&mut self, changes: &mut Changes) {
         for _ in 0..LOOKS {
-            if self.apply_ledgers(changes) {
+            if self.apply_ledgers(changes).is_ok() {
                 return;
             }
             changes.add(self.look());
         }
-        if !self.apply_ledgers(changes) {
-            let path = self.listed.keys().min().cloned().unwrap_or_default();
+        if let Err(path) = self.apply_ledgers(changes) {
             let message = "incomplete: programs of an application end faster than they are read";
             self.problems.push(Problem::new(&path, "unsettled", message));
         }
     }
 
     /// Opens ledgers that are newer than the look, hides outdated ones, and marks the files whose
-    /// sums they have. False if the look is to be repeated.
-    fn apply_ledgers(&mut self, changes: &mut Changes) -> bool {
+    /// sums they have. An error if the look is to be repeated: the directory that changed meanwhile.
+    fn apply_ledgers(&mut self, changes: &mut Changes) -> Result<(), PathBuf> {
         let mut directories = ledgers::directories(&self.files);
         // What was listed and has gone may be in a ledger that is newer than the list.
         directories.extend(self.before.directories().chain(&self.missed).cloned());
         directories.retain(|directory| self.listed.contains_key(directory));
         if directories.is_empty() {
-            return true;
+            return Ok(());
         }
-        if !self.open_newest(&directories, changes) {
-            return false;
-        }
+        self.open_newest(&directories, changes)?;
         let ledgers = Ledgers::new(&self.files);
         let files = || self.files.iter().chain(&self.others);
-        if !ledgers.name_all_since(&self.before, files, &self.unread) {
-            return false;
+        if let Some(directory) = ledgers.unnamed_since(&self.before, files, &self.unread) {
+            return Err(directory.to_owned());
         }
         let outdated = self.files.extract_if(.., |file| ledgers.is_outdated(file));
         self.others.extend(outdated);
@@ -259,12 +256,17 @@ impl Observer {
         for index in gone.into_iter().rev() {
             changes.vanished.push(self.files.remove(index));
         }
-        true
+        Ok(())
     }
 
-    /// Opens the newest ledgers of the directories, until two lists in a row show the same. False if
-    /// not all of them are known then.
-    fn open_newest(&mut self, directories: &HashSet<PathBuf>, changes: &mut Changes) -> bool {
+    /// Opens the newest ledgers of the directories, until two lists in a row show the same. An error if
+    /// one of them is not known then: its directory.
+    fn open_newest(
+        &mut self,
+        directories: &HashSet<PathBuf>,
+        changes: &mut Changes,
+    ) -> Result<(), PathBuf> {
+        let directory = |path: &Path| path.parent().map(Path::to_path_buf).unwrap_or_default();
         let paths = self.files.iter().chain(&self.others).map(File::path);
         let mut known: HashSet<PathBuf> =
             paths.filter(|path| ledgers::is_ledger_name(path)).map(Path::to_path_buf).collect();
@@ -281,7 +283,7 @@ impl Observer {
                 let Some((file, _)) = self.open(&path, reason) else { continue };
                 if file.is_for_room() {
                     // The next look decides who gets the memory.
-                    return false;
+                    return Err(directory(&path));
                 }
                 self.shares.take(holder, file.metadata_size());
                 known.insert(path);
@@ -297,7 +299,9 @@ impl Observer {
                 break;
             }
         }
-        newest.files().all(|(path, _)| known.contains(&path) || self.unread.contains(&path))
+        let is_known = |path: &PathBuf| known.contains(path) || self.unread.contains(path);
+        let unknown = newest.files().map(|(path, _)| path).find(|path| !is_known(path));
+        unknown.map_or(Ok(()), |path| Err(directory(&path)))
     }
 
     /// The programs from which parts are missing.

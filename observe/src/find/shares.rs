@@ -21,11 +21,11 @@ pub(super) enum Holder {
 
 impl Holder {
     pub(super) fn new(owner: Option<u32>, user: u32, named: bool) -> Self {
-        // The numbers of Windows are no user ids.
+        // Windows has no user ids.
         if named || cfg!(windows) || owner == Some(user) || owner == Some(0) {
             return Self::Own;
         }
-        // Windows has no owners here; elsewhere the system did not say who it is.
+        // Without user ids nobody else's files are told apart from one's own.
         owner.map_or(if cfg!(unix) { Self::Unknown } else { Self::Own }, Self::Other)
     }
 }

@@ -249,7 +249,8 @@ impl Listing {
         let reason = if sources.is_selective() { Reason::IfAsked } else { Reason::Elsewhere };
         let wide = sources.everywhere || (sources.is_selective() && !explicit);
         if wide {
-            for path in other_directories(environment.user) {
+            let user = environment.user;
+            for path in other_directories(user, &mut places.silent, &mut self.problems) {
                 let place = Place { path, reason, named: false, suffix: None, own: false };
                 self.search(place, places);
             }
@@ -281,6 +282,7 @@ impl Listing {
         }
         self.candidates.extend(new);
         self.hidden.clone_from(&found.hidden);
+        self.problems.extend(found.problems.iter().cloned());
     }
 
     fn search(&mut self, place: Place, places: &mut Places) {
@@ -322,7 +324,8 @@ impl Places {
     }
 }
 
-fn no_answer(path: &Path) -> Problem {
+/// The problem of a place whose file system does not answer.
+pub(super) fn no_answer(path: &Path) -> Problem {
     Problem::new(path, "no-answer", "the file system does not answer; it is left out")
 }
 

@@ -49,12 +49,30 @@ impl Content {
         matches!(self, Self::Parked(_))
     }
 
-    /// Opens an image without a mapping again; `None` if the file has another image by now.
-    pub(crate) fn open_again(&self, path: &Path, id: FileId) -> Option<Self> {
-        let Self::Parked(parked) = self else { return None };
-        let opened = crate::backend::open(path).ok().filter(|opened| opened.info().id == id)?;
-        let region = View::new(Arc::clone(opened.mapping())).ok()?;
-        Image::open_again(parked, opened, region).map(|image| Self::Image(Box::new(image)))
+    /// Opens an image without a mapping again.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened, or the file has another image by now.
+    pub(crate) fn open_again(&self, path: &Path, id: FileId) -> Result<Self, Problem> {
+        let replaced =
+            || Problem::new(path, "not-found", "the file was replaced before it was read");
+        let Self::Parked(parked) = self else { return Err(replaced()) };
+        let opened =
+            crate::backend::open(path).map_err(|error| Problem::from_system(path, &error))?;
+        if opened.info().id != id {
+            return Err(replaced());
+        }
+        let region = View::new(Arc::clone(opened.mapping()))
+            .map_err(|error| Problem::new(path, "io", error.to_string()))?;
+        let size = opened.info().size;
+        match Image::open_again(parked, opened, region) {
+            Some(image) => Ok(Self::Image(Box::new(image))),
+            None if size < parked.metadata().file_size() => {
+                Err(Problem::truncated(path, Some(size)))
+            }
+            None => Err(replaced()),
+        }
     }
 
     fn metadata(&self) -> Option<&Metadata> {

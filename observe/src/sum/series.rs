@@ -25,6 +25,14 @@ pub struct Total {
     pub files: u32,
 }
 
+impl Total {
+    /// The value of a field of one file.
+    #[must_use]
+    pub const fn new(field: FieldInfo, reading: Reading) -> Self {
+        Self { field, reading, files: 1 }
+    }
+}
+
 /// All series: a series is the fields of several files that combine.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Series {

@@ -148,7 +148,7 @@ impl Image {
 
     /// Size that the file must have, in bytes.
     fn size(&self) -> u64 {
-        self.metadata.header.file_size().into()
+        self.metadata.file_size()
     }
 
     /// Gives back the mapping and the open file.

@@ -66,6 +66,11 @@ impl Metadata {
         FILE_COST + u64::from(fields) * FIELD_COST + u64::from(heap)
     }
 
+    /// Size that the file must have, in bytes.
+    pub(crate) fn file_size(&self) -> u64 {
+        self.header.file_size().into()
+    }
+
     /// Memory that the metadata takes, or took while it was checked, in bytes, about: a file that
     /// only says that it has much takes as much time.
     pub(super) fn cost(&self) -> u64 {
