@@ -27,6 +27,11 @@ pub(crate) struct LineReader {
 }
 
 impl LineReader {
+    /// Forgets files that are not among these.
+    pub(crate) fn keep(&mut self, files: &[&File]) {
+        self.newest.retain(|(index, ..), _| files.iter().any(|file| file.id().index == *index));
+    }
+
     /// Adds the new lines of a file.
     pub(crate) fn read(&mut self, file: &File, new: &mut Vec<Line>) {
         for field in file.fields().filter(|field| field.properties().kind() == Some(Kind::Events)) {
@@ -64,12 +69,27 @@ impl Lines {
         self.lines.extend(new.into_iter().skip(drop));
         // Lanes are read one after the other, so lines of two looks may overlap in time.
         self.lines.make_contiguous().sort_by_key(|line| line.time);
+        self.bytes = self.lines.iter().map(size).sum();
         while self.lines.len() > MAX_LINES {
-            self.lines.pop_front();
+            self.pop();
         }
-        let text = |line: &Line| line.text.as_ref().map_or(0, String::len);
-        self.bytes =
-            self.lines.iter().map(|line| size_of::<Line>() + line.label.len() + text(line)).sum();
+    }
+
+    fn pop(&mut self) {
+        if let Some(line) = self.lines.pop_front() {
+            self.bytes -= size(&line);
+        }
+    }
+
+    /// Drops the oldest lines until the others take at most `bytes`.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        if self.bytes <= bytes {
+            return;
+        }
+        while self.bytes > bytes {
+            self.pop();
+        }
+        self.lines.shrink_to_fit();
     }
 
     /// The kept lines, by time.
@@ -81,4 +101,9 @@ impl Lines {
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
+}
+
+/// Memory of a line, in bytes.
+fn size(line: &Line) -> usize {
+    size_of::<Line>() + line.label.len() + line.text.as_ref().map_or(0, String::len)
 }

@@ -1,5 +1,6 @@
 //! A field with its past.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Field {
     /// Whether its past is kept longest.
     pub preferred: bool,
     pub(crate) watched: bool,
+    /// Whether a look between two looks at all fields found another reading.
+    pub(crate) changed_between: bool,
     pub(crate) lanes: Vec<Lane>,
     past: Past,
 }
@@ -56,7 +59,12 @@ pub struct Lane {
 #[derive(Debug)]
 enum Past {
     Numbers(Box<Numbers>),
-    Readings(Readings),
+    Readings {
+        readings: Readings,
+        /// How many values a timer, histogram or average combines, at each look: readings are only
+        /// kept where they differ, so the times of the other looks are not known from them.
+        counts: Option<Box<Numbers>>,
+    },
 }
 
 /// A reading of one lane, before it is recorded.
@@ -72,7 +80,9 @@ pub(crate) struct LaneReading {
 impl Past {
     fn new(reading: &Reading) -> Self {
         match reading.value.as_ref() {
-            Some(value) if number(value).is_none() => Self::Readings(Readings::default()),
+            Some(value) if number(value).is_none() => {
+                Self::Readings { readings: Readings::default(), counts: None }
+            }
             _ => Self::Numbers(Box::default()),
         }
     }
@@ -88,16 +98,36 @@ impl Past {
             && number(value).is_none()
             && numbers.bytes() == 0
         {
-            *self = Self::Readings(Readings::default());
+            *self = Self::new(last);
         }
         match self {
             Self::Numbers(numbers) => {
                 let whole = last.value.as_ref().filter(|_| is_whole(last));
                 numbers.record(at, whole.and_then(number));
             }
-            Self::Readings(readings) => readings.record(at, last),
+            Self::Readings { readings, counts } => {
+                readings.record(at, last);
+                let count = last.value.as_ref().and_then(count);
+                if count.is_some() || counts.is_some() {
+                    let counts = counts.get_or_insert_default();
+                    counts.record(at, count.filter(|_| is_whole(last)));
+                }
+            }
         }
         changed
+    }
+
+    /// Records that there is no value any more.
+    fn end(&mut self, at: Moment) {
+        match self {
+            Self::Numbers(numbers) => numbers.record(at, None),
+            Self::Readings { readings, counts } => {
+                readings.end(at);
+                if let Some(counts) = counts {
+                    counts.record(at, None);
+                }
+            }
+        }
     }
 
     /// The value at `at`, of the type of the last reading.
@@ -114,7 +144,7 @@ impl Past {
                     (_, value) => value,
                 })
             }
-            Self::Readings(readings) => {
+            Self::Readings { readings, .. } => {
                 readings.at(at).filter(|reading| is_whole(reading))?.value.clone()
             }
         }
@@ -123,35 +153,43 @@ impl Past {
     fn rate(&self, at: Moment, window: Duration) -> Option<f64> {
         match self {
             Self::Numbers(numbers) => numbers.rate(at, window),
-            Self::Readings(readings) => {
-                let count = |at| {
-                    let reading = readings.at(at).filter(|reading| is_whole(reading))?;
-                    reading.value.as_ref().and_then(count)
-                };
-                let change = count(at)? - count(at.before(window))?;
-                (!window.is_zero()).then(|| change / window.as_secs_f64())
-            }
+            Self::Readings { counts, .. } => counts.as_ref()?.rate(at, window),
+        }
+    }
+
+    fn first(&self) -> Option<Moment> {
+        match self {
+            Self::Numbers(numbers) => numbers.first(),
+            Self::Readings { readings, .. } => readings.first(),
         }
     }
 
     fn changed(&self, at: Moment) -> Option<Moment> {
         match self {
             Self::Numbers(numbers) => numbers.changed(at),
-            Self::Readings(readings) => readings.changed(at),
+            Self::Readings { readings, .. } => readings.changed(at),
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Self::Numbers(numbers) => numbers.bytes(),
-            Self::Readings(readings) => readings.bytes(),
+            Self::Readings { readings, counts } => {
+                readings.bytes() + counts.as_ref().map_or(0, |counts| counts.bytes())
+            }
         }
     }
 
     fn shrink_to(&mut self, bytes: usize) {
         match self {
             Self::Numbers(numbers) => numbers.shrink_to(bytes),
-            Self::Readings(readings) => readings.shrink_to(bytes),
+            Self::Readings { readings, counts } => {
+                if let Some(counts) = counts {
+                    counts.shrink_to(bytes / 4);
+                }
+                let counts = counts.as_ref().map_or(0, |counts| counts.bytes());
+                readings.shrink_to(bytes.saturating_sub(counts));
+            }
         }
     }
 }
@@ -165,6 +203,7 @@ impl Field {
             first: at,
             preferred: false,
             watched: false,
+            changed_between: false,
             lanes: Vec::new(),
             past: Past::new(reading),
         }
@@ -175,7 +214,7 @@ impl Field {
     pub fn numbers(&self) -> Option<&Numbers> {
         match &self.past {
             Past::Numbers(numbers) => Some(numbers),
-            Past::Readings(_) => None,
+            Past::Readings { .. } => None,
         }
     }
 
@@ -183,7 +222,7 @@ impl Field {
     #[must_use]
     pub const fn readings(&self) -> Option<&Readings> {
         match &self.past {
-            Past::Readings(readings) => Some(readings),
+            Past::Readings { readings, .. } => Some(readings),
             Past::Numbers(_) => None,
         }
     }
@@ -208,6 +247,12 @@ impl Field {
         self.past.changed(at)
     }
 
+    /// The first look of which anything is kept.
+    #[must_use]
+    pub fn kept_since(&self) -> Option<Moment> {
+        self.past.first()
+    }
+
     /// The lanes of a field whose lanes are watched, by part and number.
     #[must_use]
     pub fn lanes(&self) -> &[Lane] {
@@ -221,6 +266,9 @@ impl Field {
 
     /// Records a look at all lanes.
     pub(crate) fn record_lanes(&mut self, at: Moment, readings: Vec<LaneReading>) {
+        let found: HashSet<(u32, u32)> = readings.iter().map(|new| (new.part, new.lane)).collect();
+        let is_lost = |lane: &&mut Lane| !found.contains(&(lane.part, lane.lane));
+        self.lanes.iter_mut().filter(is_lost).for_each(|lane| lane.past.end(at));
         for new in readings {
             let key = (new.part, new.lane);
             let index = match self.lanes.binary_search_by_key(&key, |lane| (lane.part, lane.lane)) {
@@ -248,9 +296,8 @@ impl Field {
     /// Records that the field has no value any more.
     pub(crate) fn end(&mut self, at: Moment) {
         self.present = false;
-        if let Past::Numbers(numbers) = &mut self.past {
-            numbers.record(at, None);
-        }
+        self.past.end(at);
+        self.lanes.iter_mut().for_each(|lane| lane.past.end(at));
     }
 
     /// Memory of the past, in bytes.
@@ -300,15 +347,6 @@ impl Lane {
     pub fn changed(&self, at: Moment) -> Option<Moment> {
         self.past.changed(at)
     }
-
-    /// The past of a lane whose value is one number.
-    #[must_use]
-    pub fn numbers(&self) -> Option<&Numbers> {
-        match &self.past {
-            Past::Numbers(numbers) => Some(numbers),
-            Past::Readings(_) => None,
-        }
-    }
 }
 
 /// Whether the value lacks no part: a sum without a lane that could not be read is no sum.
@@ -318,12 +356,11 @@ fn is_whole(reading: &Reading) -> bool {
 }
 
 /// How many values a value combines: see [`Field::rate`].
-#[allow(clippy::cast_precision_loss)] // The nearest float.
-fn count(value: &OwnedValue) -> Option<f64> {
+fn count(value: &OwnedValue) -> Option<Number> {
     match value.only() {
-        OwnedValue::Timer(timer) => Some(timer.count as f64),
-        OwnedValue::Histogram(histogram) => Some(histogram.count() as f64),
-        OwnedValue::Average(average) => Some(average.count),
+        OwnedValue::Timer(timer) => Some(Number::Unsigned(timer.count)),
+        OwnedValue::Histogram(histogram) => Some(Number::Unsigned(histogram.count())),
+        OwnedValue::Average(average) => Some(Number::Float(average.count)),
         _ => None,
     }
 }
@@ -342,7 +379,7 @@ fn number(value: &OwnedValue) -> Option<Number> {
 
 #[cfg(test)]
 mod tests {
-    use mmstats_observe::{Aggregation, DataType, Kind, Properties};
+    use mmstats_observe::{Aggregation, DataType, Kind, Properties, TimerValue};
 
     use super::*;
 
@@ -364,5 +401,46 @@ mod tests {
         assert_eq!(field.value_at(at(500)), whole.value);
         assert_eq!(field.value_at(at(1_500)), None);
         assert_eq!(field.value_at(at(2_500)), whole.value);
+    }
+
+    fn timer(count: u128) -> Reading {
+        let (min, max, last) = (None, None, None);
+        Reading::consistent(OwnedValue::Timer(TimerValue { count, sum: count, min, max, last }))
+    }
+
+    #[test]
+    fn rate_of_counts_divides_by_the_time_between_looks() {
+        let mut field = field(&timer(0));
+        let at = Moment::from_milliseconds;
+        // 10 for each second, looked at every five seconds or later, and at last idle.
+        for (time, count) in [(0, 0), (5_000, 50), (10_100, 101), (15_000, 150), (20_000, 150)] {
+            field.record(at(time), &timer(count));
+        }
+        let second = Duration::from_secs(1);
+        assert_eq!(field.rate(at(5_500), second), Some(10.0));
+        assert_eq!(field.rate(at(9_000), second), Some(10.0));
+        assert_eq!(field.rate(at(10_200), second), Some(51.0 / 5.1));
+        assert_eq!(field.rate(at(10_200), Duration::from_secs(8)), Some(101.0 / 10.1));
+        assert_eq!(field.rate(at(20_000), second), Some(0.0));
+    }
+
+    #[test]
+    fn field_that_ended_has_no_value_afterwards() {
+        let text = |text: &str| {
+            Reading::consistent(OwnedValue::Text { text: text.to_owned(), cut: false })
+        };
+        let at = Moment::from_milliseconds;
+        for reading in [Reading::consistent(OwnedValue::Unsigned(7)), text("busy"), timer(3)] {
+            let mut field = field(&reading);
+            field.record(at(0), &reading);
+            field.end(at(1_000));
+            field.end(at(2_000));
+            assert_eq!(field.value_at(at(500)), reading.value);
+            assert_eq!(field.value_at(at(2_500)), None, "{reading:?}");
+            assert!(!field.present);
+            field.record(at(3_000), &reading);
+            assert_eq!(field.value_at(at(3_500)), reading.value);
+            assert_eq!(field.kept_since(), Some(at(0)));
+        }
     }
 }

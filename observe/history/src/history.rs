@@ -1,21 +1,41 @@
 //! Programs with the past of their fields, in bounded memory.
 
+use std::collections::{HashMap, HashSet};
+
+use mmstats_observe::Problem;
+
 use crate::clock::Moment;
 use crate::field::Field;
 use crate::program::{Program, ProgramKey};
+
+/// Times the share of memory of the lines of events of a program, compared with a field.
+const LINES: usize = 8;
 
 /// All programs that were seen, with the past of their fields.
 #[derive(Debug)]
 pub struct History {
     programs: Vec<Program>,
+    by_key: HashMap<ProgramKey, usize>,
+    problems: Problems,
     budget: usize,
+    /// Memory of consumers, in bytes.
+    consumers: usize,
+}
+
+/// Problems of the last look at all fields.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    pub(crate) first: Vec<Problem>,
+    /// Number of further ones.
+    pub(crate) more: usize,
 }
 
 impl History {
     /// A history that takes about `budget` bytes of memory at most.
     #[must_use]
-    pub const fn new(budget: usize) -> Self {
-        Self { programs: Vec::new(), budget }
+    pub fn new(budget: usize) -> Self {
+        let (programs, by_key, problems) = (Vec::new(), HashMap::new(), Problems::default());
+        Self { programs, by_key, problems, budget, consumers: 0 }
     }
 
     /// The programs, in the order in which they were first seen.
@@ -31,28 +51,51 @@ impl History {
     /// The program with this key.
     #[must_use]
     pub fn program(&self, key: ProgramKey) -> Option<&Program> {
-        self.programs.iter().find(|program| program.key == key)
+        self.programs.get(*self.by_key.get(&key)?)
     }
 
     /// The program with this key, to prefer fields.
     pub fn program_mut(&mut self, key: ProgramKey) -> Option<&mut Program> {
-        self.programs.iter_mut().find(|program| program.key == key)
+        self.programs.get_mut(*self.by_key.get(&key)?)
+    }
+
+    /// Problems of files, directories and processes at the last look at all fields; the first ones, if
+    /// there are many.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems.first
+    }
+
+    /// Number of problems beside [`problems`](Self::problems).
+    #[must_use]
+    pub const fn more_problems(&self) -> usize {
+        self.problems.more
+    }
+
+    pub(crate) fn set_problems(&mut self, problems: Problems) {
+        self.problems = problems;
+    }
+
+    /// Says how much memory a consumer takes for a past of its own, in bytes: the budget is for both.
+    pub const fn set_consumers(&mut self, bytes: usize) {
+        self.consumers = bytes;
     }
 
     /// The program with this key, added at `at` if it is new.
     pub(crate) fn program_at(&mut self, key: ProgramKey, at: Moment) -> &mut Program {
-        let found = self.programs.iter().position(|program| program.key == key);
-        let index = found.unwrap_or_else(|| {
+        let next = self.programs.len();
+        let index = *self.by_key.entry(key).or_insert(next);
+        if index == next {
             self.programs.push(Program::new(key, at));
-            self.programs.len() - 1
-        });
+        }
         &mut self.programs[index]
     }
 
-    /// Memory of the pasts and of the descriptions, in bytes, nearly.
+    /// Memory of the pasts, of the descriptions and of consumers, in bytes, nearly.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.fixed_bytes() + self.fields().map(Field::past_bytes).sum::<usize>()
+        let lines = self.programs.iter().map(|program| program.lines.bytes()).sum::<usize>();
+        self.fixed_bytes() + lines + self.fields().map(Field::past_bytes).sum::<usize>()
     }
 
     /// The memory that it takes at most, in bytes.
@@ -71,20 +114,43 @@ impl History {
         if self.bytes() <= self.budget {
             return;
         }
-        while self.fixed_bytes() > self.budget / 2 {
-            let programs = self.programs.iter().enumerate();
-            let gone = programs.filter(|(_, program)| program.condition().is_gone());
-            let Some((oldest, _)) = gone.min_by_key(|(_, program)| program.last) else { break };
-            self.programs.remove(oldest);
-        }
+        self.drop_gone();
         // An eighth is left for the next looks, so that not each of them moves everything.
         let budget = self.budget - self.budget / 8;
         let left = budget.saturating_sub(self.fixed_bytes());
-        let demands = self.fields().map(|field| (field.past_bytes(), field.weight()));
-        let share = share(demands, left);
-        for field in self.programs.iter_mut().flat_map(Program::fields_mut) {
-            field.shrink_to(share.saturating_mul(field.weight()));
+        let fields = self.fields().map(|field| (field.past_bytes(), field.weight()));
+        let lines = self.programs.iter().map(|program| (program.lines.bytes(), LINES));
+        let share = share(fields.chain(lines), left);
+        for program in &mut self.programs {
+            program.lines.shrink_to(share.saturating_mul(LINES));
+            for field in program.fields_mut() {
+                field.shrink_to(share.saturating_mul(field.weight()));
+            }
         }
+    }
+
+    /// Drops programs that are gone, the oldest first, while the descriptions exceed half of the
+    /// budget.
+    fn drop_gone(&mut self) {
+        let mut excess = self.fixed_bytes().saturating_sub(self.budget / 2);
+        let gone = self.programs.iter().filter(|program| program.condition().is_gone());
+        let mut gone: Vec<(Moment, ProgramKey, usize)> =
+            gone.map(|program| (program.last, program.key, program.fixed_bytes())).collect();
+        gone.sort_unstable_by_key(|(last, ..)| *last);
+        let mut dropped = HashSet::new();
+        for (_, key, bytes) in gone {
+            if excess == 0 {
+                break;
+            }
+            excess = excess.saturating_sub(bytes);
+            dropped.insert(key);
+        }
+        if dropped.is_empty() {
+            return;
+        }
+        self.programs.retain(|program| !dropped.contains(&program.key));
+        let indexed = self.programs.iter().enumerate();
+        self.by_key = indexed.map(|(index, program)| (program.key, index)).collect();
     }
 
     /// Room for descriptions, in bytes.
@@ -93,7 +159,7 @@ impl History {
     }
 
     fn fixed_bytes(&self) -> usize {
-        self.programs.iter().map(Program::fixed_bytes).sum()
+        self.consumers + self.programs.iter().map(Program::fixed_bytes).sum::<usize>()
     }
 }
 
@@ -116,7 +182,62 @@ fn share(demands: impl Iterator<Item = (usize, usize)>, budget: usize) -> usize 
 
 #[cfg(test)]
 mod tests {
+    use mmstats_observe::FileState;
+
     use super::*;
+    use crate::events::Line;
+    use crate::program::Condition;
+
+    fn lines(count: usize) -> Vec<Line> {
+        let line = |time: usize| Line {
+            time: time as u64,
+            label: "log".to_owned(),
+            text: Ok("x".repeat(1_000)),
+        };
+        (0..count).map(line).collect()
+    }
+
+    #[test]
+    fn fit_shrinks_lines_from_the_oldest_and_leaves_room_to_consumers() {
+        let mut history = History::new(1 << 20);
+        for number in 0..10 {
+            let program = history.program_at(ProgramKey::File(1, number), Moment::default());
+            program.lines.add(lines(500));
+        }
+        assert!(history.bytes() > 5 << 20);
+        history.fit();
+        assert!(history.bytes() <= 1 << 20, "{}", history.bytes());
+        let newest = |history: &History| {
+            let lines = history.programs()[7].lines.iter();
+            (lines.len(), lines.last().map(|line| line.time))
+        };
+        let (kept, last) = newest(&history);
+        assert!(kept > 50 && last == Some(499), "{kept}");
+        history.set_consumers(512 << 10);
+        history.fit();
+        assert!(history.bytes() <= 1 << 20, "{}", history.bytes());
+        assert!(newest(&history).0 < kept);
+    }
+
+    #[test]
+    fn fit_drops_programs_that_are_gone_and_finds_the_others() {
+        let mut history = History::new(1_000);
+        for number in 0..100 {
+            let at = Moment::from_milliseconds(number);
+            let program = history.program_at(ProgramKey::File(1, number), at);
+            let state = FileState::Dead;
+            let is_gone = number % 2 == 1;
+            let condition = if is_gone { Condition::Gone(state) } else { Condition::Seen(state) };
+            program.set_condition(at, condition);
+        }
+        history.fit();
+        assert_eq!(history.programs().len(), 50);
+        for number in 0..100 {
+            let key = ProgramKey::File(1, number);
+            let found = history.program(key).map(|program| program.key);
+            assert_eq!(found, (number % 2 == 0).then_some(key));
+        }
+    }
 
     #[test]
     fn share_meets_small_demands_whole() {

@@ -53,6 +53,17 @@ pub struct Bucket<T> {
     pub last: T,
 }
 
+impl Bucket<u64> {
+    fn include(&mut self, min: u64, max: u64, less: Less) {
+        if less(min, self.min) {
+            self.min = min;
+        }
+        if less(self.max, max) {
+            self.max = max;
+        }
+    }
+}
+
 /// The kept part of a level, in its buckets: from `first` to `last`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -132,18 +143,24 @@ impl Level {
         }
     }
 
-    /// The bucket with this number: what a look in it found, or the look before it if that found the
-    /// same as the one after it. `None` in a gap, between two different numbers, and outside the span.
-    pub(crate) fn bucket(&self, bucket: u64) -> Option<Bucket<u64>> {
-        let after = self.runs.partition_point(|run| run.first <= bucket);
-        let run = self.runs.get(after.checked_sub(1)?)?;
-        if run.gap || run.last() < bucket {
-            return None;
+    /// The buckets from `first` to `last` as one: what looks in them found, or the look before one if
+    /// that found the same as the one after it. `None` in a gap, between two different numbers, and
+    /// outside the span.
+    pub(crate) fn range(&self, first: u64, last: u64, less: Less) -> Option<Bucket<u64>> {
+        let mut found: Option<Bucket<u64>> = None;
+        let from = self.runs.partition_point(|run| run.last() < first);
+        let runs = self.runs.iter_from(from).take_while(|run| run.first <= last);
+        for Run { bits, .. } in runs.filter(|run| !run.gap) {
+            let all = found.get_or_insert(Bucket { min: *bits, max: *bits, last: *bits });
+            all.include(*bits, *bits, less);
+            all.last = *bits;
         }
-        let at = self.ranges.partition_point(|range| range.bucket < bucket);
-        let range = self.ranges.get(at).filter(|range| range.bucket == bucket);
-        let (min, max) = range.map_or((run.bits, run.bits), |range| (range.min, range.max));
-        Some(Bucket { min, max, last: run.bits })
+        let mut all = found?;
+        let from = self.ranges.partition_point(|range| range.bucket < first);
+        for range in self.ranges.iter_from(from).take_while(|range| range.bucket <= last) {
+            all.include(range.min, range.max, less);
+        }
+        Some(all)
     }
 
     /// The last number at or before `bucket`; `None` if that look found none.
@@ -246,16 +263,25 @@ mod tests {
                     max: *numbers.iter().max().unwrap(),
                     last: *last,
                 });
-                prop_assert_eq!(level.bucket(*bucket), expected, "bucket {}", bucket);
+                prop_assert_eq!(level.range(*bucket, *bucket, LESS), expected, "bucket {}", bucket);
             }
             let (first, last) = (*model.keys().next().unwrap(), *model.keys().last().unwrap());
             prop_assert_eq!(level.span(), Some(Span { first, last }));
             let middle = (first + last) / 2;
-            let kept: Vec<_> = (middle..=last).map(|bucket| level.bucket(bucket)).collect();
+            // Several buckets as one, against all looks in them.
+            let later = model.range(middle..).flat_map(|(_, found)| found.iter().flatten());
+            let later: Vec<u64> = later.copied().collect();
+            let all = level.range(middle, last, LESS);
+            prop_assert_eq!(all.map(|all| all.last), later.last().copied().or(all.map(|a| a.last)));
+            for number in &later {
+                prop_assert!(all.is_some_and(|all| all.min <= *number && *number <= all.max));
+            }
+            let one = |level: &Level, bucket| level.range(bucket, bucket, LESS);
+            let kept: Vec<_> = (middle..=last).map(|bucket| one(&level, bucket)).collect();
             level.drop_before(middle);
-            let left: Vec<_> = (middle..=last).map(|bucket| level.bucket(bucket)).collect();
+            let left: Vec<_> = (middle..=last).map(|bucket| one(&level, bucket)).collect();
             prop_assert_eq!(kept, left);
-            prop_assert!(middle == first || level.bucket(middle - 1).is_none());
+            prop_assert!(middle == first || one(&level, middle - 1).is_none());
         }
     }
 
@@ -266,7 +292,8 @@ mod tests {
             level.record(bucket, Some(7), LESS);
         }
         assert!(level.bytes() <= 200, "{}", level.bytes());
-        assert_eq!(level.bucket(50_000), Some(Bucket { min: 7, max: 7, last: 7 }));
+        let bucket = level.range(50_000, 50_000, LESS);
+        assert_eq!(bucket, Some(Bucket { min: 7, max: 7, last: 7 }));
     }
 
     #[test]
@@ -281,6 +308,6 @@ mod tests {
         assert!((880..=980).contains(&first) && last == 999, "{first} to {last}");
         assert!(level.bytes() <= bytes);
         level.shrink_to(0);
-        assert_eq!(level.bucket(999).map(|bucket| bucket.last), Some(999));
+        assert_eq!(level.range(999, 999, LESS).map(|bucket| bucket.last), Some(999));
     }
 }

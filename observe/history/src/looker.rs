@@ -3,17 +3,20 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mmstats_observe::{Completeness, FieldKey, FileState, Identity, Observer, Program, Totals};
 
 use crate::clock::Moment;
 use crate::events::{Line, LineReader};
 use crate::field::LaneReading;
-use crate::history::History;
+use crate::history::{History, Problems};
 use crate::program::{Condition, ProgramKey};
 use crate::shared::{Options, Shared, lock};
 use crate::watch::{Group, LaneWatch, Watch, groups};
+
+/// Maximum number of problems that are kept: others can make any number.
+const MAX_PROBLEMS: usize = 100;
 
 /// The state of the thread.
 pub(crate) struct Looker {
@@ -31,6 +34,8 @@ pub(crate) struct Looker {
 struct Known {
     totals: Totals,
     lines: LineReader,
+    /// Whether its sums were recorded before a ledger took them in.
+    recorded: bool,
 }
 
 /// A look at a program, besides its totals.
@@ -38,8 +43,14 @@ struct Look {
     key: ProgramKey,
     identity: Identity,
     process: Option<u32>,
+    owner: Option<u32>,
     state: FileState,
     completeness: Completeness,
+    superseded: bool,
+    modified: Option<SystemTime>,
+    /// Whether the totals are those of the program: not if a ledger has its sums now, so that the
+    /// values before that stay.
+    is_counted: bool,
     lines: Vec<Line>,
     lanes: Vec<(FieldKey, Vec<LaneReading>)>,
 }
@@ -95,14 +106,20 @@ impl Looker {
         let mut looks = Vec::new();
         let mut seen = HashSet::new();
         // Files are read before the lock is taken, so that consumers wait for no file.
-        for program in self.observer.programs() {
+        let programs = self.observer.programs();
+        let selected = self.options.select.as_ref().map(|select| select.select(&programs));
+        for program in programs {
             let key = ProgramKey::of(&program);
-            if seen.insert(key) {
+            let is_selected = selected.as_ref().is_none_or(|selected| selected.contains(&key));
+            if (is_selected || self.programs.contains_key(&key)) && seen.insert(key) {
                 let known = self.programs.entry(key).or_default();
                 looks.push(known.look(key, &program, &self.lanes));
             }
         }
         self.programs.retain(|key, _| seen.contains(key));
+        let mut problems = self.observer.problems();
+        let first = problems.by_ref().take(MAX_PROBLEMS).cloned().collect();
+        let problems = Problems { first, more: problems.count() };
         let mut history = lock(&self.shared.history);
         for group in &mut self.groups {
             group.catch_up(&mut history);
@@ -113,12 +130,20 @@ impl Looker {
             let program = history.program_at(look.key, at);
             program.identity = look.identity;
             program.process = look.process;
+            program.owner = look.owner;
             program.completeness = look.completeness;
+            program.superseded = look.superseded;
+            program.modified = look.modified;
             program.set_condition(at, Condition::Seen(look.state));
             program.lines.add(look.lines);
-            program.record(at, known.totals.fields(), &mut room);
-            program.record_lanes(at, look.lanes);
+            if look.is_counted {
+                program.record(at, known.totals.fields(), &mut room);
+                program.record_lanes(at, look.lanes);
+            } else {
+                program.last = at;
+            }
         }
+        history.set_problems(problems);
         history.end_others(at, &seen);
         history.fit();
         self.shared.looks.fetch_add(1, Ordering::Relaxed);
@@ -156,19 +181,34 @@ impl Known {
     fn look(&mut self, key: ProgramKey, program: &Program<'_>, lanes: &LaneWatch) -> Look {
         self.totals.update(program.files().iter().copied(), None);
         let mut lines = Vec::new();
+        self.lines.keep(program.files());
         for file in program.files() {
             self.lines.read(file, &mut lines);
         }
+        let superseded = program.is_superseded();
+        let is_counted = !superseded || !self.recorded;
+        self.recorded |= !superseded;
         Look {
             key,
             identity: program.identity().clone(),
             process: program.process(),
+            owner: program.owner(),
             state: program.state(),
             completeness: program.completeness(),
+            superseded,
+            modified: modified(program),
+            is_counted,
             lines,
             lanes: lanes.look(key, program.files()),
         }
     }
+}
+
+/// The last sign of a change: see [`crate::Program::modified`].
+fn modified(program: &Program<'_>) -> Option<SystemTime> {
+    let modified = program.files().iter().map(|file| file.modified()).max();
+    // An image that was found elsewhere has no time.
+    modified.filter(|modified| *modified > SystemTime::UNIX_EPOCH)
 }
 
 /// Sets the time of the next look; times that have passed are left out. Returns their number.

@@ -147,16 +147,8 @@ impl Numbers {
     /// The part of the past after `from`, up to `to`.
     fn step(&self, class: Class, from: Moment, to: Moment) -> Option<Bucket<Number>> {
         let (level, width) = self.level_for(from)?;
-        let less = class.less();
         let first = bucket(from, width).saturating_add(1).min(bucket(to, width));
-        let mut found: Option<Bucket<u64>> = None;
-        for one in (first..=bucket(to, width)).filter_map(|bucket| level.bucket(bucket)) {
-            found = Some(found.map_or(one, |all| Bucket {
-                min: if less(one.min, all.min) { one.min } else { all.min },
-                max: if less(all.max, one.max) { one.max } else { all.max },
-                last: one.last,
-            }));
-        }
+        let found = level.range(first, bucket(to, width), class.less());
         let number = |bits| class.number(bits);
         found.map(|all| Bucket {
             min: number(all.min),
@@ -172,6 +164,15 @@ impl Numbers {
             level.span().is_some_and(|span| span.first <= bucket(at, *width))
         };
         levels.clone().find(has).or_else(|| levels.next_back())
+    }
+
+    /// The first look of which anything is kept.
+    #[must_use]
+    pub fn first(&self) -> Option<Moment> {
+        let first = |(level, (width, _)): (&Level, (Duration, Duration))| {
+            level.span().map(|span| start(span.first, width))
+        };
+        self.levels.iter().zip(LEVELS).filter_map(first).min()
     }
 
     /// How far the past reaches back from the last look, at the finest, middle and coarsest level.
@@ -231,12 +232,16 @@ fn difference(a: Number, b: Number) -> f64 {
 
 /// Number of the bucket of `width` that contains `at`.
 fn bucket(at: Moment, width: Duration) -> u64 {
-    at.milliseconds() / u64::try_from(width.as_millis()).unwrap_or(u64::MAX).max(1)
+    at.milliseconds() / milliseconds(width)
 }
 
 /// First moment of a bucket.
 fn start(bucket: u64, width: Duration) -> Moment {
-    Moment::default().after(width.saturating_mul(u32::try_from(bucket).unwrap_or(u32::MAX)))
+    Moment::from_milliseconds(bucket.saturating_mul(milliseconds(width)))
+}
+
+fn milliseconds(width: Duration) -> u64 {
+    u64::try_from(width.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 #[cfg(test)]
@@ -303,6 +308,23 @@ mod tests {
         numbers.record(at(6_000), unsigned(0));
         numbers.record(at(7_000), unsigned(0));
         assert_eq!(rate(&numbers, 7_500, 1_000), Some(0.0));
+    }
+
+    #[test]
+    fn numbers_after_50_days_have_rates_and_spans() {
+        // 2^32 ms are 49.7 days.
+        let day = 24 * 3600 * 1_000;
+        for start in [49 * day, 60 * day, 5_000 * day] {
+            let mut numbers = Numbers::default();
+            for n in 0..30 {
+                numbers.record(at(start + n * 1_000), unsigned(7 * n));
+            }
+            let end = at(start + 29_500);
+            assert_eq!(numbers.rate(end, Duration::from_secs(10)), Some(7.0), "{start}");
+            assert_eq!(numbers.changed(end), Some(at(start + 29_000)));
+            assert_eq!(numbers.first(), Some(at(start)));
+            assert_eq!(numbers.span().map(|span| span.as_secs()), [29; 3]);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use mmstats_observe::{Completeness, FieldKey, FileState, Identity, Number, ProgramId, Total};
 
@@ -43,8 +44,15 @@ pub struct Program {
     pub identity: Identity,
     /// Id of its process, as this process sees it; see [`mmstats_observe::Program::process`].
     pub process: Option<u32>,
+    /// User id of the owner of its files; `None` on systems without user ids.
+    pub owner: Option<u32>,
     /// What of it the files do not have.
     pub completeness: Completeness,
+    /// Whether the ledger of its application has its sums, so that they take no part in totals. Its
+    /// fields keep the values that they had before.
+    pub superseded: bool,
+    /// When its files were last modified: they are once a minute while it lives.
+    pub modified: Option<SystemTime>,
     /// The first look that saw it.
     pub first: Moment,
     /// The last look that saw it.
@@ -101,7 +109,10 @@ impl Program {
             key,
             identity: Identity::default(),
             process: None,
+            owner: None,
             completeness: Completeness::default(),
+            superseded: false,
+            modified: None,
             first: at,
             last: at,
             lines: Lines::default(),
@@ -129,6 +140,19 @@ impl Program {
     #[must_use]
     pub fn condition(&self) -> Condition {
         self.states.last().map_or(Condition::Seen(FileState::Unknown), |(_, condition)| *condition)
+    }
+
+    /// The look that found that it has ended; `None` while it publishes.
+    #[must_use]
+    pub fn ended(&self) -> Option<Moment> {
+        let ended = self.states.iter().rev().take_while(|(_, condition)| condition.has_ended());
+        ended.last().map(|(since, _)| *since)
+    }
+
+    /// The states, each with the look that found it.
+    #[must_use]
+    pub fn states(&self) -> &[(Moment, Condition)] {
+        &self.states
     }
 
     /// The state found by the last look at or before `at`, and since when; `None` before the first.
@@ -184,7 +208,10 @@ impl Program {
             };
             if let Some(field) = self.fields.get_mut(index) {
                 field.present = true;
-                changes += u32::from(field.record(at, &total.reading));
+                let changed = field.record(at, &total.reading);
+                // The looks at watched fields may have found the change before.
+                let before = std::mem::take(&mut field.changed_between);
+                changes += u32::from(changed || before);
             }
         }
         self.changes.record(at, Some(Number::Unsigned(changes.into())));
@@ -200,7 +227,8 @@ impl Program {
             let Some(index) = self.index(*guess, total, at, &mut 0) else { continue };
             *guess = index;
             if let Some(field) = self.fields.get_mut(index) {
-                field.record(at, &total.reading);
+                let changed = field.record(at, &total.reading);
+                field.changed_between |= changed;
             }
         }
     }
@@ -241,9 +269,52 @@ impl Program {
         Some(self.fields.len() - 1)
     }
 
-    /// Memory without the pasts of the fields, in bytes, nearly.
+    /// Memory without the pasts of the fields and the lines of events, in bytes, nearly.
     pub(crate) fn fixed_bytes(&self) -> usize {
         let fields = self.fields.iter().map(Field::fixed_bytes).sum::<usize>();
-        size_of::<Self>() + self.lines.bytes() + self.changes.bytes() + fields
+        size_of::<Self>() + self.changes.bytes() + fields
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmstats_observe::{
+        Aggregation, DataType, FieldInfo, Kind, OwnedValue, Properties, Reading,
+    };
+
+    use super::*;
+
+    fn total(count: u128) -> Total {
+        let counter = Properties::new(DataType::U64, Kind::Counter, Aggregation::Sum);
+        let field = FieldInfo::new("hits", counter);
+        Total::new(field, Reading::consistent(OwnedValue::Unsigned(count)))
+    }
+
+    fn program() -> Program {
+        Program::new(ProgramKey::File(1, 1), Moment::default())
+    }
+
+    #[test]
+    fn change_that_a_look_at_watched_fields_found_counts() {
+        let at = Moment::from_milliseconds;
+        let mut program = program();
+        let changes = |program: &Program, time| program.changes.at(at(time));
+        program.record(at(0), &[total(1)], &mut (1 << 20));
+        program.record_some(at(500), &[total(2)], &mut Vec::new());
+        program.record(at(1_000), &[total(2)], &mut 0);
+        assert_eq!(changes(&program, 1_000), Some(Number::Unsigned(1)));
+        program.record(at(2_000), &[total(2)], &mut 0);
+        assert_eq!(changes(&program, 2_000), Some(Number::Unsigned(0)));
+    }
+
+    #[test]
+    fn ended_is_the_first_look_that_found_the_end() {
+        let at = Moment::from_milliseconds;
+        let mut program = program();
+        program.set_condition(at(0), Condition::Seen(FileState::Live));
+        assert_eq!(program.ended(), None);
+        program.set_condition(at(1_000), Condition::Seen(FileState::Dead));
+        program.set_condition(at(2_000), Condition::Gone(FileState::Dead));
+        assert_eq!(program.ended(), Some(at(1_000)));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mmstats_observe::{EachValue, OwnedValue, Reading};
+use mmstats_observe::{EachValue, OwnedValue, Reading, Tally, Verdict};
 
 use crate::clock::Moment;
 
@@ -59,6 +59,21 @@ impl Readings {
         let after = self.entries.partition_point(|(found, ..)| *found <= at);
         let (found, ..) = self.entries.get(after.checked_sub(1).filter(|index| *index > 0)?)?;
         Some(*found)
+    }
+
+    /// The oldest look of which the reading is kept.
+    #[must_use]
+    pub fn first(&self) -> Option<Moment> {
+        self.entries.front().map(|(first, ..)| *first)
+    }
+
+    /// Records that there is no value any more.
+    pub(crate) fn end(&mut self, at: Moment) {
+        if self.entries.back().is_some_and(|(_, last, _)| last.value.is_some()) {
+            let none = Reading { value: None, verdict: Verdict::Absent, tally: Tally::default() };
+            self.record(at, &Arc::new(none));
+        }
+        self.last = at;
     }
 
     /// How far the past reaches back from the last look.

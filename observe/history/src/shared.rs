@@ -1,13 +1,16 @@
 //! Settings of a sampler, and what its thread shares with consumers.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mmstats_observe::Sources;
+use mmstats_observe::{Program, Sources};
 
 use crate::clock::Clock;
 use crate::history::History;
+use crate::program::ProgramKey;
 use crate::watch::Watch;
 
 /// Settings of a sampler.
@@ -20,13 +23,41 @@ pub struct Options {
     pub every: Duration,
     /// Memory for the past, in bytes; 64 MiB by default.
     pub budget: usize,
+    /// Which programs are taken in; all by default.
+    pub select: Option<Select>,
+}
+
+/// Decides which programs are taken in. One that was, stays, whatever becomes of it.
+#[derive(Clone)]
+pub struct Select(Arc<Selecting>);
+
+type Selecting = dyn Fn(&[Program<'_>]) -> HashSet<ProgramKey> + Send + Sync;
+
+impl Select {
+    /// Asks `select` at each look at all fields for the programs to take in.
+    #[must_use]
+    pub fn new(
+        select: impl Fn(&[Program<'_>]) -> HashSet<ProgramKey> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(select))
+    }
+
+    pub(crate) fn select(&self, programs: &[Program<'_>]) -> HashSet<ProgramKey> {
+        (self.0)(programs)
+    }
+}
+
+impl fmt::Debug for Select {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Select").finish_non_exhaustive()
+    }
 }
 
 impl Options {
     /// The defaults.
     #[must_use]
     pub fn new(sources: Sources) -> Self {
-        Self { sources, every: Duration::from_secs(1), budget: 64 << 20 }
+        Self { sources, every: Duration::from_secs(1), budget: 64 << 20, select: None }
     }
 }
 

@@ -1,11 +1,12 @@
 //! The sampler over real files of publishers in this process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mmstats::{Counter, FieldOptions, Lane, Publisher, Text};
-use mmstats_history::{Moment, Options, ProgramKey, Sampler, Watch};
+use mmstats_history::{Moment, Options, ProgramKey, Sampler, Select, Watch};
 use mmstats_observe::{FieldKey, Number, OwnedValue, Sources};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -144,12 +145,15 @@ fn watched_field_is_seen_between_the_looks_at_all() {
         field.numbers().unwrap().at(sampler.clock().now())
     });
     assert_eq!(numbers, Some(Number::Unsigned(7)));
-    // No longer watched: only the looks at all fields are left.
-    sampler.watch(Vec::new());
-    std::thread::sleep(Duration::from_millis(20));
+    // Another field is watched now: once a look has seen that, none sees this one.
+    sampler.watch(vec![watch(&sampler, "doing", 5)]);
+    stats.doing.set("watched");
+    wait_until("doing is not seen", || value(&sampler, "doing") == Some(text("watched")));
     stats.requests.add(1);
-    std::thread::sleep(Duration::from_millis(50));
+    stats.doing.set("later");
+    wait_until("doing is not seen", || value(&sampler, "doing") == Some(text("later")));
     assert_eq!(value(&sampler, "requests"), Some(unsigned(7)));
+    assert_eq!(sampler.looks(), 1);
 }
 
 #[test]
@@ -161,27 +165,69 @@ fn looks_during_a_long_read_are_recorded_afterwards() {
     sampler.wait(0, PATIENCE);
     sampler.watch(vec![watch(&sampler, "requests", 5)]);
     wait_until("no look", || sampler.watched_looks() > 0);
-    // Values at moments within the read, which lasts 400 ms.
+    // Values at moments within the read, each after a look that began after it was published.
     let mut published = Vec::new();
     sampler.read(|_| {
-        for step in 0..4_u64 {
+        for step in 1..=4_u64 {
             stats.requests.add(1);
-            std::thread::sleep(Duration::from_millis(100));
-            published.push((sampler.clock().now(), step + 1));
+            let before = sampler.watched_looks();
+            wait_until("no look", || sampler.watched_looks() >= before + 2);
+            published.push((sampler.clock().now(), step));
+            // Moments are exact to a millisecond.
+            std::thread::sleep(Duration::from_millis(2));
         }
     });
     wait_until("not recorded", || value(&sampler, "requests") == Some(unsigned(4)));
-    let field = |at| {
-        sampler.read(|history| {
+    for (at, step) in &published {
+        let found = sampler.read(|history| {
             let fields = history.programs()[0].fields();
-            fields.iter().find(|field| field.info.label == "requests").unwrap().value_at(at)
-        })
+            fields.iter().find(|field| field.info.label == "requests").unwrap().value_at(*at)
+        });
+        assert_eq!(found, Some(unsigned((*step).into())), "{published:?}");
+    }
+}
+
+#[test]
+fn selected_programs_are_taken_in_and_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let (first, second) = (publisher(directory.path()), publisher(directory.path()));
+    first.lane().unwrap().requests.add(1);
+    second.lane().unwrap().requests.add(2);
+    let wanted: Arc<Mutex<HashSet<ProgramKey>>> = Arc::default();
+    let mut options = Options::new(Sources::new().path(directory.path()));
+    options.every = Duration::from_millis(20);
+    let (selected, asked) = (Arc::clone(&wanted), Arc::new(Mutex::new(Vec::new())));
+    let seen = Arc::clone(&asked);
+    options.select = Some(Select::new(move |programs| {
+        *seen.lock().unwrap() = programs.iter().map(ProgramKey::of).collect();
+        selected.lock().unwrap().clone()
+    }));
+    let sampler = Sampler::start(options).unwrap();
+    let shown = || -> Vec<ProgramKey> {
+        sampler.read(|history| history.programs().iter().map(|program| program.key).collect())
     };
-    // A machine that stands still for 100 ms makes no look in that time.
-    let right = published.iter().filter(|(at, step)| {
-        field(at.before(Duration::from_millis(5))) == Some(unsigned((*step).into()))
-    });
-    assert!(right.count() >= 3, "{published:?}");
+    wait_until("both are asked for", || asked.lock().unwrap().len() == 2);
+    assert_eq!(shown(), []);
+    let key = asked.lock().unwrap()[1];
+    wanted.lock().unwrap().insert(key);
+    wait_until("it is taken in", || shown() == [key]);
+    wanted.lock().unwrap().clear();
+    let looks = sampler.looks();
+    sampler.wait(looks + 1, PATIENCE);
+    assert_eq!(shown(), [key]);
+}
+
+#[test]
+fn problems_of_the_last_look_are_in_the_history() {
+    let directory = tempfile::tempdir().unwrap();
+    let sampler = sampler(&directory.path().join("missing"), 20);
+    sampler.wait(0, PATIENCE);
+    let codes = || -> Vec<&'static str> {
+        sampler.read(|history| history.problems().iter().map(|problem| problem.code).collect())
+    };
+    assert_eq!(codes(), ["not-found"]);
+    std::fs::create_dir(directory.path().join("missing")).unwrap();
+    wait_until("still a problem", || codes().is_empty());
 }
 
 #[test]
