@@ -39,5 +39,12 @@ fn capture_equals_output_of_binary() {
     let arguments = [OsString::from("show"), good.into_os_string()];
     let here = mmstats_cli::capture(&arguments, Some((20, 10)));
     let text = String::from_utf8(here.out).unwrap();
-    assert!(text.contains('\u{1b}') && text.lines().count() > 5, "styled and broken: {text:?}");
+    assert!(text.contains('\u{1b}'), "styled: {text:?}");
+    let plain = anstream::adapter::strip_str(&text).to_string();
+    let width = |line: &str| line.chars().count();
+    let widest = plain.lines().map(width).max().unwrap_or(0);
+    // A path is one word, which is not broken.
+    let words = plain.lines().filter(|line| width(line) > 20 && line.trim().contains(' '));
+    assert_eq!(words.collect::<Vec<_>>(), [""; 0], "broken to 20 columns, widest {widest}");
+    assert!(plain.lines().count() > 5, "{plain}");
 }

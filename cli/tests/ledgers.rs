@@ -145,6 +145,28 @@ fn ledger_of_incomplete_workers_is_said_and_code_is_3() {
     }
 }
 
+/// Is set when it is dropped.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(all(target_os = "linux", feature = "top"))] // a command on a terminal of its own
+#[test]
+fn top_says_that_the_ledger_has_the_sums_of_a_program() {
+    let dir = tempfile::tempdir().unwrap();
+    worker(dir.path(), 1, 7);
+    ledger(dir.path(), 1, (&[1], 1), 7, 0);
+    let mut command = common::mmstats(dir.path());
+    command.arg("top");
+    let terminal = common::pty::Terminal::start(&command, 100, 24);
+    terminal.wait_for("worker: its sums are in the ledger of its application");
+    terminal.wait_for("ledger ");
+}
+
 /// Workers end faster than they are read.
 #[test]
 fn commands_whose_look_does_not_settle_end_with_code_3() {
@@ -163,6 +185,8 @@ fn commands_whose_look_does_not_settle_end_with_code_3() {
         .collect();
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // Also after a panic: the scope waits for its thread.
+        let _end = SetAtEnd(&over);
         scope.spawn(|| {
             let (temporary, mut before) = (stage.join("next"), None::<&Path>);
             for (path, bytes) in ledgers.iter().cycle() {
@@ -196,7 +220,6 @@ fn commands_whose_look_does_not_settle_end_with_code_3() {
                 missing.push(format!("{arguments:?}: {:?} {}", printed.code, printed.err));
             }
         }
-        over.store(true, Ordering::Relaxed);
         assert!(missing.is_empty(), "{missing:?}");
     });
 }

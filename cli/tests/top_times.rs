@@ -3,8 +3,6 @@
 #![cfg(target_os = "linux")] // /proc, and a controlling terminal by a program of util-linux
 
 mod common;
-#[path = "common/pty.rs"]
-mod pty;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +11,7 @@ use std::time::{Duration, Instant};
 use mmstats::{Counter, FieldOptions, Lane, Options};
 
 use common::mmstats;
-use pty::Terminal;
+use common::pty::Terminal;
 
 const FIELDS: u32 = 10_000;
 
@@ -84,6 +82,62 @@ fn search_shows_a_field_of_10_000_within_200_ms() {
         println!("search: {time:?}");
         assert!(time < Duration::from_millis(200), "{time:?}");
     });
+}
+
+#[test]
+#[ignore = "takes two minutes"]
+fn rewinding_30_s_shows_what_was_recorded_and_a_freeze_of_10_s_leaves_no_gap() {
+    for (columns, rows) in [(80, 24), (200, 50)] {
+        let directory = tempfile::tempdir().unwrap();
+        let publisher = Options::new().directory(directory.path()).start::<Lane>().unwrap();
+        let lane = publisher.lane().unwrap();
+        let key = publisher.add::<Counter>("steps", FieldOptions::new()).unwrap();
+        let counter = lane.attach(key).unwrap();
+        let mut command = mmstats(directory.path());
+        command.arg("top");
+        let terminal = Terminal::start(&command, columns, rows);
+        terminal.wait_for("steps");
+        let shows = |wanted: u32| {
+            terminal.wait(&format!("the value {wanted}"), |screen| {
+                let line = screen.lines().find(|line| line.contains("steps")).unwrap_or_default();
+                line.split_whitespace().nth(1) == Some(&wanted.to_string())
+            });
+        };
+        // A step each second; keys are pressed in the middle of one.
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let publish = |steps: std::ops::RangeInclusive<u32>| {
+            let until = *steps.end();
+            for step in steps {
+                let due = start + second * step;
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                counter.add(1);
+            }
+            let middle = start + second * until + second / 2;
+            std::thread::sleep(middle.saturating_duration_since(Instant::now()));
+        };
+        publish(1..=35);
+        terminal.press(" ");
+        terminal.wait_for("ago,");
+        shows(35);
+        publish(36..=45);
+        shows(35);
+        // Ten seconds back three times.
+        for wanted in [25, 15, 5] {
+            terminal.press("\x1b[1;2D");
+            shows(wanted);
+        }
+        for wanted in [15, 25, 35] {
+            terminal.press("\x1b[1;2C");
+            shows(wanted);
+        }
+        // Each second of the freeze.
+        for wanted in 36..=44 {
+            terminal.press("\x1b[C");
+            shows(wanted);
+        }
+        terminal.press(" ");
+        shows(45);
+    }
 }
 
 #[test]

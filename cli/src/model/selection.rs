@@ -1,5 +1,6 @@
 //! The programs that the command line selects.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -77,43 +78,82 @@ impl Selection {
         programs: &'p [Program<'a>],
         all: bool,
     ) -> impl Iterator<Item = &'p Program<'a>> {
-        programs.iter().filter(move |program| self.includes(program, all, programs))
+        let asked: Vec<Option<Asked<'_>>> = programs.iter().map(|p| self.asked(p)).collect();
+        let first = Self::first(programs, &asked);
+        let is_included = move |(index, program): (usize, &Program<'_>)| {
+            if !program.state().is_readable() {
+                return false;
+            }
+            if program.is_counted() || all || program.files().iter().any(|file| file.named()) {
+                return true;
+            }
+            // The last one that ended stands for a process or a name without a live program.
+            match asked.get(index).copied().flatten() {
+                Some(asked @ Asked::Pid(_)) => first.get(&asked).is_some_and(|first| !first.lives),
+                Some(asked @ Asked::Name(_)) => first
+                    .get(&asked)
+                    .is_some_and(|first| !first.lives && first.newest == Some(index)),
+                None => false,
+            }
+        };
+        let included: Vec<bool> = programs.iter().enumerate().map(is_included).collect();
+        programs.iter().zip(included).filter(|(_, included)| *included).map(|(program, _)| program)
     }
 
-    fn includes(&self, program: &Program<'_>, all: bool, programs: &[Program<'_>]) -> bool {
-        let state = program.state();
-        if !state.is_readable() {
-            return false;
-        }
-        if program.is_counted() || all || program.files().iter().any(|file| file.named()) {
-            return true;
-        }
-        let asked = |p: &Program<'_>| {
-            let pid = |pid: Option<u32>| pid.filter(|pid| self.pids.contains(pid));
-            let name =
-                |text: Option<&String>| text.filter(|text| self.names.contains(text)).cloned();
-            let (identity, process) = (p.identity(), p.process());
-            (
-                pid(process).or_else(|| pid(identity.pid)),
-                name(identity.command.as_ref()).or_else(|| name(identity.application.as_ref())),
-            )
-        };
-        let this = asked(program);
-        // The last one that ended stands for a process or a name without a live program.
-        let is_first = |other: &Program<'_>| {
-            is_active(other.state()) || newer(other, program) && other.state().is_readable()
-        };
-        let has_none = |same: &dyn Fn(&Program<'_>) -> bool| {
-            !programs.iter().any(|other| same(other) && is_active(other.state()))
-        };
-        match this {
-            (Some(_), _) => has_none(&|other| asked(other).0 == this.0),
-            (None, Some(_)) => {
-                !programs.iter().any(|other| asked(other).1 == this.1 && is_first(other))
-            }
-            (None, None) => false,
-        }
+    /// As [`select`](Self::select), and all programs that are not asked for as a process or by name: those
+    /// of files and directories, and without arguments of all places.
+    pub(crate) fn select_or_listed<'p, 'a>(
+        &self,
+        programs: &'p [Program<'a>],
+    ) -> impl Iterator<Item = &'p Program<'a>> {
+        let listed = programs.iter().filter(|program| self.asked(program).is_none());
+        let asked = self.select(programs, false).filter(|program| self.asked(program).is_some());
+        listed.chain(asked)
     }
+
+    /// As what a program was asked for; `None` for one of a file or directory.
+    fn asked<'p>(&self, program: &'p Program<'_>) -> Option<Asked<'p>> {
+        let identity = program.identity();
+        let is_asked = |pid: &u32| self.pids.contains(pid);
+        if let Some(pid) = program.process().filter(is_asked).or(identity.pid.filter(is_asked)) {
+            return Some(Asked::Pid(pid));
+        }
+        let names = [&identity.command, &identity.application].into_iter().flatten();
+        names.into_iter().find(|name| self.names.contains(name)).map(|name| Asked::Name(name))
+    }
+
+    /// For each process and name: whether a program lives, and which one ended last.
+    fn first<'p>(
+        programs: &'p [Program<'_>],
+        asked: &[Option<Asked<'p>>],
+    ) -> HashMap<Asked<'p>, First> {
+        let mut first: HashMap<Asked<'p>, First> = HashMap::new();
+        for (index, (program, asked)) in programs.iter().zip(asked).enumerate() {
+            let Some(asked) = asked else { continue };
+            let first = first.entry(*asked).or_default();
+            first.lives |= is_active(program.state());
+            let before = first.newest.and_then(|newest| programs.get(newest));
+            if program.state().is_readable() && before.is_none_or(|before| newer(program, before)) {
+                first.newest = Some(index);
+            }
+        }
+        first
+    }
+}
+
+/// As what a program was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Asked<'a> {
+    Pid(u32),
+    Name(&'a str),
+}
+
+/// The programs of one process or name.
+#[derive(Debug, Default)]
+struct First {
+    lives: bool,
+    /// Index of the one that ended last.
+    newest: Option<usize>,
 }
 
 /// Whether `a` ended after `b`, as far as the times of their files tell.

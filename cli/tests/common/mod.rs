@@ -3,6 +3,8 @@
 
 #[path = "../../../tests/shared/phase.rs"]
 pub(crate) mod phase;
+#[cfg(unix)] // has pseudo-terminals
+pub(crate) mod pty;
 pub(crate) mod schema;
 #[cfg(unix)] // has pseudo-terminals
 pub(crate) mod terminal;

@@ -59,18 +59,27 @@ struct Seen {
     bytes: Vec<u8>,
 }
 
+/// A terminal of this size: this end, and that of a command.
+pub(crate) fn pair(columns: u16, rows: u16) -> (OwnedFd, OwnedFd) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    #[cfg(target_os = "linux")] // Other systems have no such flag.
+    let flags = flags | OpenptFlags::CLOEXEC;
+    let master = openpt(flags).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let slave = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&slave, size).unwrap();
+    (master, slave)
+}
+
 impl Terminal {
     /// Starts a command in a session of its own, with a terminal of `columns` and `rows`.
     pub(crate) fn start(command: &Command, columns: u16, rows: u16) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC);
-        let master: OwnedFd = master.unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let slave = File::from(rustix::fs::open(name, flags, Mode::empty()).unwrap());
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&slave, size).unwrap();
+        let (master, slave) = pair(columns, rows);
+        let slave = File::from(slave);
         // The program of util-linux makes the terminal that of the session, so that its end is a SIGHUP.
         let mut session = Command::new("setsid");
         session.arg("--ctty").arg(command.get_program()).args(command.get_args());
@@ -137,6 +146,14 @@ impl Terminal {
     /// Waits for a text on the screen.
     pub(crate) fn wait_for(&self, text: &str) -> String {
         self.wait(text, |screen| screen.contains(text))
+    }
+
+    /// Waits until `mmstats top` has handled all keys before: it shows its list of keys and hides it.
+    pub(crate) fn settle(&self) {
+        self.press("?");
+        self.wait_for("Keys;");
+        self.press("x");
+        self.wait("all but the keys", |screen| !screen.contains("Keys;"));
     }
 
     /// Waits for the end of the command.

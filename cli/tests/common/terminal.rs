@@ -2,31 +2,17 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::channel;
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
-
+use super::pty::pair;
 use super::{PATIENCE, mmstats};
-
-/// A terminal of this size, both ends.
-pub(crate) fn terminal(columns: u16, rows: u16) -> (OwnedFd, OwnedFd) {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&ours).unwrap();
-    unlockpt(&ours).unwrap();
-    let name = ptsname(&ours, Vec::new()).unwrap();
-    let theirs = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(theirs.as_fd(), size).unwrap();
-    (ours, theirs.into())
-}
 
 /// Starts a command on a terminal.
 pub(crate) fn start(directory: &Path, arguments: &[&str], columns: u16) -> (OwnedFd, Child) {
-    let (ours, theirs) = terminal(columns, 50);
+    let (ours, theirs) = pair(columns, 50);
     let mut command = mmstats(directory);
     command.args(arguments).env("TERM", "xterm").env("TZ", "UTC").env_remove("COLUMNS");
     let (out, err) = (theirs.try_clone().unwrap(), Stdio::piped());

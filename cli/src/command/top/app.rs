@@ -9,6 +9,7 @@ use mmstats_observe::{FieldKey, Kind, Level, OwnedValue};
 
 use super::format::Theme;
 use super::host::Processes;
+use super::process::Target;
 use super::row::Row;
 use super::tree::{self, Filter, Item, Node};
 
@@ -195,7 +196,8 @@ pub(super) struct App {
     pub(super) against: Option<Against>,
     /// Span of charts and sparklines.
     pub(super) span: Duration,
-    pub(super) help: bool,
+    /// First line of the list of keys, while it is shown.
+    pub(super) help_scroll: Option<u16>,
     pub(super) processes: Processes,
     /// Lines of the lists as they were drawn last.
     pub(super) shown_programs: Vec<Row>,
@@ -242,7 +244,7 @@ impl App {
             pace: 0,
             against: None,
             span: Duration::from_secs(60),
-            help: false,
+            help_scroll: None,
             processes: Processes::default(),
             shown_programs: Vec::new(),
             shown_fields: Vec::new(),
@@ -277,8 +279,9 @@ impl App {
         self.frozen.unwrap_or_else(|| self.sampler.clock().now())
     }
 
-    /// Asks the system about the processes, once for each look, also while the screen is frozen.
-    pub(super) fn refresh_processes(&mut self, history: &History) {
+    /// Asks the system about the processes, once for each look, also while the screen is frozen. Not
+    /// while the history is read: the system may take long.
+    pub(super) fn refresh_processes(&mut self) {
         if self.seen == self.sampler.looks() {
             return;
         }
@@ -287,7 +290,11 @@ impl App {
             Place::Program(key) => Some(key),
             Place::Programs => None,
         };
-        self.processes.look(history, self.sampler.clock().now(), open);
+        let (targets, budget) = self.sampler.read(|history| {
+            let targets: Vec<Target> = history.programs().iter().map(Target::new).collect();
+            (targets, history.budget())
+        });
+        self.processes.look(&targets, self.sampler.clock().now(), open, budget);
     }
 
     /// Whether the rows of the programs are out of date.
@@ -396,7 +403,9 @@ impl App {
             let mut shown: Vec<usize> = shown.filter_map(|node| node.item.field()).collect();
             shown.extend(self.shown_fields.get(selected).and_then(|node| node.item.field()));
             if self.tab == Tab::Histograms {
-                shown.extend(self.shown_histograms.iter().take(100));
+                let Position { first, visible, selected } = self.histograms;
+                shown.extend(self.shown_histograms.iter().skip(first).take(visible));
+                shown.extend(self.shown_histograms.get(selected));
             }
             shown.sort_unstable();
             shown.dedup();

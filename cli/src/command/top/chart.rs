@@ -8,7 +8,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
+use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph, Wrap};
 
 use super::app::{App, is_histogram};
 use super::tree::Item;
@@ -83,7 +83,8 @@ pub(super) fn draw_series(frame: &mut Frame<'_>, app: &App, series: &[Series], a
     });
     if !min.is_finite() || !max.is_finite() {
         let text = "nothing to draw yet: m marks a field for this chart, up and down select one";
-        return frame.render_widget(Paragraph::new(Span::styled(text, app.theme.dim())), area);
+        let text = Paragraph::new(Span::styled(text, app.theme.dim()));
+        return frame.render_widget(text.wrap(Wrap { trim: true }), area);
     }
     let unit = series.first().map(|series| series.unit.clone()).unwrap_or_default();
     let is_same = series.iter().all(|series| series.unit == unit);
@@ -173,7 +174,32 @@ fn of_field(
     let name = if is_rate { format!("{name}/s") } else { name };
     let unit = if field.numbers().is_some() { field.info.unit.as_str() } else { "" };
     let values = programs::spark((program, field), at, app.span, steps);
-    vec![series(app, name, unit, &values)]
+    let mut line = series(app, name, unit, &values);
+    if let Some(numbers) = field.numbers().filter(|_| !is_rate) {
+        // The smallest and the largest value between two points, which they do not show.
+        let step = app.span / u32::try_from(steps.max(1)).unwrap_or(u32::MAX);
+        let ranges = numbers.steps(at, step, steps);
+        let x = |index: usize| column(app, index, steps);
+        let known = ranges.iter().zip(&values).enumerate();
+        let known = known.filter_map(|(index, (range, value))| {
+            let (range, value) = ((*range)?, (*value)?);
+            let ends = [range.min.as_f64(), range.max.as_f64(), value];
+            Some(ends.map(|y| (x(index), y)))
+        });
+        let ranges: Vec<_> = known.flatten().filter(|(_, y)| y.is_finite()).collect();
+        if !ranges.is_empty() {
+            line.points.extend(ranges);
+            // Stable: the ends of a step stay in front of its value.
+            line.points.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        }
+    }
+    vec![line]
+}
+
+/// The place of step `index` of `steps` on the time axis.
+#[allow(clippy::cast_precision_loss)] // Columns of a screen.
+fn column(app: &App, index: usize, steps: usize) -> f64 {
+    ((index + 1) as f64 / steps as f64 - 1.0) * app.span.as_secs_f64()
 }
 
 /// Median, 99 % and maximum of a histogram, of the values of each step.
@@ -215,9 +241,7 @@ fn intervals(
 }
 
 fn series(app: &App, name: String, unit: &str, values: &[Option<f64>]) -> Series {
-    #[allow(clippy::cast_precision_loss)] // Columns of a screen.
-    let x =
-        |index: usize| ((index + 1) as f64 / values.len() as f64 - 1.0) * app.span.as_secs_f64();
+    let x = |index: usize| column(app, index, values.len());
     let known = values.iter().enumerate();
     let known =
         known.filter_map(|(index, value)| Some((x(index), value.filter(|y| y.is_finite())?)));

@@ -1,15 +1,15 @@
-//! All that is known of one field.
+//! All that is known of one field, or of the program.
 
-use mmstats_history::{Moment, Program};
-use mmstats_observe::OwnedValue;
+use mmstats_history::{Condition, Moment, Program};
+use mmstats_observe::{FileState, OwnedValue};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::app::App;
-use super::{chart, format};
-use crate::text::{escape, human};
+use super::{chart, findings, format, programs};
+use crate::text::{escape, human, time};
 use crate::value::to_plain;
 
 pub(super) fn draw(
@@ -20,8 +20,7 @@ pub(super) fn draw(
     area: Rect,
 ) {
     let Some(field) = app.selected_field(program) else {
-        let text = Span::styled("no field is selected: up and down choose one", app.theme.dim());
-        return frame.render_widget(Paragraph::new(text), area);
+        return draw_program(frame, app, program, at, area);
     };
     let info = &field.info;
     let value = field.value_at(at);
@@ -64,6 +63,61 @@ pub(super) fn draw(
     if let Some(OwnedValue::Histogram(histogram)) = value.as_ref().map(OwnedValue::only) {
         lines.push(Line::default());
         lines.extend(chart::buckets(app, histogram, &info.unit, area.width, 20));
+    }
+    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), area);
+}
+
+/// Maximum number of states of a program that are listed.
+const MAX_STATES: usize = 8;
+
+/// What is known of the program, while no field is selected.
+fn draw_program(frame: &mut Frame<'_>, app: &App, program: &Program, at: Moment, area: Rect) {
+    let identity = &program.identity;
+    let clock = app.sampler.clock();
+    let mut lines = vec![Line::from(Span::styled(programs::name(program), app.theme.head()))];
+    lines.push(Line::from(Span::styled(
+        "the program; in Fields (1) up and down select a field, whose details are here then",
+        app.theme.dim(),
+    )));
+    lines.push(Line::default());
+    let mut row = |name: &str, text: Option<String>| {
+        if let Some(text) = text {
+            let name = Span::styled(format!("{name:<12}"), app.theme.dim());
+            lines.push(Line::from(vec![name, Span::raw(text)]));
+        }
+    };
+    let text = |text: &Option<String>| text.as_deref().map(|text| escape::text(text).into_owned());
+    let process = app.processes.at(program.key, at);
+    if let Some((since, condition)) = program.condition_at(at) {
+        let state = programs::state(condition, process.as_ref());
+        let now = clock.time_of_day(at);
+        let when = || findings::when(program, program.ended().unwrap_or(since), at, now);
+        let is_over = condition.has_ended();
+        row("state", Some(if is_over { format!("{state}, ended {}", when()) } else { state }));
+    }
+    row("application", text(&identity.application));
+    row("process", program.process.or(identity.pid).map(|pid| pid.to_string()));
+    let inside = identity.pid.filter(|pid| program.process.is_some_and(|known| known != *pid));
+    row("sys.pid", inside.map(|pid| format!("{pid}, in its own pid namespace")));
+    row("user", program.owner.map(|owner| owner.to_string()));
+    row("host", text(&identity.host));
+    #[allow(clippy::cast_possible_truncation)] // Of a float: saturates.
+    let created = identity.created.map(|seconds| (seconds * 1e9) as i128);
+    row("created", created.and_then(time::date));
+    row("fields", Some(program.fields().iter().filter(|field| field.present).count().to_string()));
+    row("missing", (!program.completeness.is_complete()).then(|| program.completeness.to_string()));
+    row("seen for", Some(human::age(at.since(program.first))));
+    let states = program.states().iter().filter(|(since, _)| *since <= at);
+    let states: Vec<&(Moment, Condition)> = states.collect();
+    for (since, condition) in states.iter().rev().take(MAX_STATES).rev() {
+        let time = format::time_of_day(clock.time_of_day(*since));
+        let word = match condition {
+            Condition::Gone(_) => "gone",
+            // What the process did then is not kept.
+            Condition::Seen(FileState::Live) => "live",
+            condition => condition.state().name(),
+        };
+        row("", Some(format!("{word} at {time}")));
     }
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), area);
 }

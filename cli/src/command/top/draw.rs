@@ -25,8 +25,10 @@ pub(super) fn frame(frame: &mut Frame<'_>, app: &mut App) {
     let at = app.now();
     let sampler = Arc::clone(&app.sampler);
     let before = app.watched();
+    // The system is asked before the history is locked: the sampler does not wait for that.
+    app.refresh_processes();
     sampler.read(|history| {
-        app.refresh_processes(history);
+        history.set_consumers(app.processes.bytes());
         match app.place {
             Place::Programs => start::draw(frame, app, history, at, [head, body]),
             Place::Program(key) => match history.program(key) {
@@ -37,8 +39,8 @@ pub(super) fn frame(frame: &mut Frame<'_>, app: &mut App) {
         app.watch_shown(history);
     });
     app.send_watched(&before);
-    frame.render_widget(Paragraph::new(foot_line(app, at)), foot);
-    if app.help {
+    frame.render_widget(Paragraph::new(foot_line(app, at, foot.width)), foot);
+    if app.help_scroll.is_some() {
         keys(frame, app);
     }
 }
@@ -52,11 +54,12 @@ fn one(
     at: Moment,
     [head, body]: [Rect; 2],
 ) {
-    frame.render_widget(Paragraph::new(title(app, program, at)), head);
+    frame.render_widget(Paragraph::new(title(app, history, program, at, head.width)), head);
     let process = app.processes.at(program.key, at);
     let mut found = Vec::new();
     if let Some(condition) = program.condition_at(at) {
-        found = findings::of(program, process.as_ref(), condition, at);
+        let now = app.sampler.clock().time_of_day(at);
+        found = findings::of(program, process.as_ref(), condition, (at, now));
     }
     found.truncate(if body.height > 12 { MAX_FINDINGS } else { 1 });
     let rows = u16::try_from(found.len()).unwrap_or(0);
@@ -104,42 +107,51 @@ fn draw_tabs(frame: &mut Frame<'_>, app: &mut App, area: Rect) {
     frame.render_widget(Paragraph::new(Line::from(spans)), area);
 }
 
-/// `web  pid 1234  live  12 %  34.1 MiB  5 threads  past of 12m`.
-fn title(app: &App, program: &Program, at: Moment) -> Line<'static> {
+/// `web  pid 1234  running  12 %  34.1 MiB  5 threads`; what does not fit is left out.
+fn title(app: &App, history: &History, program: &Program, at: Moment, width: u16) -> Line<'static> {
     let process = app.processes.at(program.key, at);
-    let mut spans = vec![Span::styled(programs::command(program), app.theme.head())];
-    if let Some(pid) = program.identity.pid {
-        spans.push(Span::raw(format!("  pid {pid}")));
-    }
-    if let Some((_, condition)) = program.condition_at(at) {
-        let state = programs::state(condition, process.as_ref());
-        let style = app.theme.state(condition, process);
-        spans.extend([Span::raw("  "), Span::styled(state, style)]);
-    } else {
-        spans.push(Span::styled("  not seen yet at this moment", app.theme.odd()));
-    }
-    if let Some(process) = process {
+    let pid = program.identity.pid.map(|pid| Span::raw(format!("pid {pid}")));
+    let state = match program.condition_at(at) {
+        Some((_, condition)) => {
+            let state = programs::state(condition, process.as_ref());
+            Span::styled(state, app.theme.state(condition, process))
+        }
+        None => Span::styled("not seen yet at this moment", app.theme.odd()),
+    };
+    let compared = app.against.map(|against| {
+        let with = match against {
+            Against::Moment(moment) => format::time_of_day(app.sampler.clock().time_of_day(moment)),
+            Against::Program(other) if other == program.key => "itself".to_owned(),
+            Against::Program(other) => {
+                history.program(other).map_or_else(|| "a program".to_owned(), programs::name)
+            }
+        };
+        Span::styled(format!("compared with {with}"), app.theme.odd())
+    });
+    let system = process.iter().flat_map(|process| {
         let share = programs::processors(process.processors);
-        let memory = programs::memory(Some(&process));
-        spans.push(Span::raw(format!("  {share}  {memory}  {} threads", process.threads)));
-    }
-    match app.against {
-        Some(Against::Moment(moment)) => {
-            let time = format::time_of_day(app.sampler.clock().time_of_day(moment));
-            spans.push(Span::styled(format!("  compared with {time}"), app.theme.odd()));
+        let threads = process.threads.map(|count| format!("{count} threads"));
+        let texts = [Some(share), Some(programs::memory(Some(process))), threads];
+        texts.into_iter().flatten().map(Span::raw)
+    });
+    let system: Vec<Span<'static>> = system.collect();
+    // The name is cut to leave room for the state.
+    let after = [pid.as_ref(), Some(&state)].into_iter().flatten();
+    let used: usize = after.map(|span| span.width() + 2).sum();
+    let room = width.saturating_sub(u16::try_from(used).unwrap_or(u16::MAX)).max(8);
+    let name = Span::styled(format::clip(&programs::command(program), room), app.theme.head());
+    let mut left = usize::from(width).saturating_sub(name.width());
+    let mut spans = vec![name];
+    for span in pid.into_iter().chain([state]).chain(compared).chain(system) {
+        if let Some(rest) = left.checked_sub(span.width() + 2) {
+            left = rest;
+            spans.extend([Span::raw("  "), span]);
         }
-        Some(Against::Program(other)) => {
-            let known = other != program.key;
-            let text =
-                if known { "  compared with another program" } else { "  compared with itself" };
-            spans.push(Span::styled(text, app.theme.odd()));
-        }
-        None => {}
     }
     Line::from(spans)
 }
 
-fn foot_line(app: &App, at: Moment) -> Line<'static> {
+fn foot_line(app: &App, at: Moment, width: u16) -> Line<'static> {
     let theme = app.theme;
     if app.searching {
         let text = escape::text(&app.filter.text).into_owned();
@@ -159,42 +171,63 @@ fn foot_line(app: &App, at: Moment) -> Line<'static> {
     if !app.filter.text.is_empty() {
         spans.push(Span::styled(format!("/{}  ", escape::text(&app.filter.text)), theme.odd()));
     }
+    let used: usize = spans.iter().map(Span::width).sum();
+    let left = width.saturating_sub(u16::try_from(used).unwrap_or(u16::MAX));
     match (&app.message, &app.hint) {
         (Some(message), _) | (None, Some(message)) => {
-            spans.push(Span::raw(escape::text(message).into_owned()));
+            spans.push(Span::raw(format::clip(&escape::text(message), left)));
         }
         (None, None) => {
-            let text = if app.frozen.is_some() {
-                "space: now  left right: move  d: compare"
+            let hints: &[&str] = if app.frozen.is_some() {
+                &[
+                    "space: now  left right: move  d: compare",
+                    "space: now  d: compare",
+                    "space: now",
+                ]
             } else {
-                "? keys  q end  / search  space freeze  left rewind"
+                &[
+                    "? keys  q end  / search  space freeze  left rewind",
+                    "? keys  q end  / search  space freeze",
+                    "? keys  q end",
+                ]
             };
-            spans.push(Span::styled(text, theme.dim()));
+            let fits = |hint: &&&str| hint.len() <= left.into();
+            let hint = hints.iter().find(fits).copied().unwrap_or_default();
+            spans.push(Span::styled(hint, theme.dim()));
         }
     }
     Line::from(spans)
 }
 
-fn keys(frame: &mut Frame<'_>, app: &App) {
-    let width = help::KEYS.iter().map(|(keys, _)| keys.len()).max().unwrap_or(0);
+/// The list of keys; it is scrolled if it is higher than the screen.
+fn keys(frame: &mut Frame<'_>, app: &mut App) {
     let area = frame.area();
-    let wide = area.width.min(80);
-    let is_narrow = wide < 70;
+    let width = area.width.min(80);
+    let inside = width.saturating_sub(2);
+    let widest = help::KEYS.iter().map(|(keys, _)| keys.len()).max().unwrap_or(0);
+    let is_narrow = width < 70;
     let mut lines: Vec<Line<'_>> = Vec::new();
     for (keys, text) in help::KEYS {
         if is_narrow {
-            // The first words are enough there.
-            let keys = Span::styled(format!("{keys}  "), app.theme.head());
-            lines.push(Line::from(vec![keys, Span::raw(*text)]));
+            lines.push(Line::from(Span::styled(*keys, app.theme.head())));
+            let text = format::wrap(text, inside.saturating_sub(2));
+            lines.extend(text.into_iter().map(|line| Line::from(format!("  {line}"))));
         } else {
-            let keys = Span::styled(format!("{keys:<width$}  "), app.theme.head());
+            let keys = Span::styled(format!("{keys:<widest$}  "), app.theme.head());
             lines.push(Line::from(vec![keys, Span::raw(*text)]));
         }
     }
     let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(area.height);
-    let area =
-        Rect { x: (area.width - wide) / 2, y: (area.height - height) / 2, width: wide, height };
+    let hidden = lines.len().saturating_sub(height.saturating_sub(2).into());
+    app.help_scroll = app.help_scroll.map(|top| top.min(u16::try_from(hidden).unwrap_or(0)));
+    let title = match hidden {
+        0 => "Keys; any key closes this",
+        _ if is_narrow => "Keys; down: more; Esc: close",
+        _ => "Keys; up and down: more; any other key closes this",
+    };
+    let area = Rect { x: (area.width - width) / 2, y: (area.height - height) / 2, width, height };
     frame.render_widget(Clear, area);
-    let block = Block::bordered().title("Keys; any key closes this");
-    frame.render_widget(Paragraph::new(lines).block(block), area);
+    let block = Block::bordered().title(title);
+    let text = Paragraph::new(lines).block(block);
+    frame.render_widget(text.scroll((app.help_scroll.unwrap_or(0), 0)), area);
 }

@@ -16,7 +16,7 @@ pub(super) fn draw(
     at: Moment,
     area: Rect,
 ) {
-    let visible = usize::from(area.height);
+    let visible = usize::from(area.height.saturating_sub(1));
     // Lines after the moment that is shown had not happened yet.
     let limit = app.frozen.map(|_| {
         let time = app.sampler.clock().time_of_day(at);
@@ -32,9 +32,17 @@ pub(super) fn draw(
         let text = Span::styled("no events", app.theme.dim());
         return frame.render_widget(Paragraph::new(text), area);
     }
+    let now = app.sampler.clock().time_of_day(at);
+    let day = |time: i128| time::local(time, "%Y-%m-%d");
+    let today = now.duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+    let today = day(i128::try_from(today).unwrap_or(0));
+    let head = format!("TIME {}", time::zone(now).unwrap_or_default());
+    let head = Line::from(Span::styled(head, app.theme.dim()));
     let last = all.len() - app.events;
     let lines = all.iter().take(last).skip(last.saturating_sub(visible)).map(|line| {
-        let time = time::local(line.time.into(), "%H:%M:%S%.3f").unwrap_or_default();
+        let is_today = day(line.time.into()) == today;
+        let format = if is_today { "%H:%M:%S%.3f" } else { "%Y-%m-%d %H:%M:%S" };
+        let time = time::local(line.time.into(), format).unwrap_or_default();
         let text = match &line.text {
             Ok(text) => Span::raw(escape::text(text).into_owned()),
             Err(code) => Span::styled(format!("damaged: {code}"), app.theme.bad()),
@@ -46,5 +54,5 @@ pub(super) fn draw(
         spans.push(text);
         Line::from(spans)
     });
-    frame.render_widget(Paragraph::new(Vec::from_iter(lines)), area);
+    frame.render_widget(Paragraph::new(Vec::from_iter(std::iter::once(head).chain(lines))), area);
 }

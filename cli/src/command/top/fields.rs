@@ -7,7 +7,7 @@ use mmstats_observe::OwnedValue;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
-use ratatui::widgets::{Cell, Paragraph, Row, Table};
+use ratatui::widgets::{Cell, Paragraph, Row, Table, Wrap};
 
 use super::app::{Against, App, FieldOrder};
 use super::table::{line_style, right};
@@ -41,11 +41,18 @@ pub(super) fn draw(
     app.list_top = area.y + 1;
     if app.shown_fields.is_empty() {
         let text = "no field has such a name or level; l changes the level, Esc ends the search";
-        frame.render_widget(Paragraph::new(Span::styled(text, app.theme.dim())), area);
+        let text = Paragraph::new(Span::styled(text, app.theme.dim()));
+        frame.render_widget(text.wrap(Wrap { trim: true }), area);
         return;
     }
     let shown: Vec<&Node> = app.shown_fields.iter().skip(app.fields.first).take(visible).collect();
-    let columns = Columns::new(&shown, app.against.is_some(), area.width);
+    let value = |node: &&&Node| {
+        let field = program.fields().get(node.item.field()?)?;
+        Some(escape::width(&format::value(field.value_at(at).as_ref(), &field.info)))
+    };
+    let widest = shown.iter().filter_map(|node| value(&node)).max().unwrap_or(0);
+    let widest = u16::try_from(widest).unwrap_or(u16::MAX);
+    let columns = Columns::new(&shown, widest, app.against.is_some(), area.width);
     let lines = shown.iter().enumerate().map(|(line, node)| {
         let is_selected = app.fields.first + line == app.fields.selected;
         let view = View { app, history, program, at, columns };
@@ -68,7 +75,8 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(shown: &[&Node], compared: bool, width: u16) -> Self {
+    /// `widest` is the width of the widest value.
+    fn new(shown: &[&Node], widest: u16, compared: bool, width: u16) -> Self {
         let compared = if compared { 14 } else { 0 };
         let spark = match width {
             0..70 => 0,
@@ -91,10 +99,19 @@ impl Columns {
         };
         let name = shown.iter().map(name).max().unwrap_or(0);
         let name = u16::try_from(name).unwrap_or(u16::MAX).min(left.saturating_sub(VALUE)).max(8);
-        let value = left.saturating_sub(name);
-        // On a wide screen the graphs have the room that values do not need.
-        let more = if spark > 0 { value.saturating_sub(WIDEST) } else { 0 };
-        Self { name, value: value - more, compared, rate, still, spark: spark + more }
+        let mut value = left.saturating_sub(name);
+        let mut spark = spark;
+        // On a wide screen the graphs have the room that values do not need, and on a narrow one values
+        // have half of theirs.
+        if spark > 0 && value > WIDEST {
+            spark += value - WIDEST;
+            value = WIDEST;
+        } else {
+            let more = widest.saturating_sub(value).min(spark / 2);
+            value += more;
+            spark -= more;
+        }
+        Self { name, value, compared, rate, still, spark }
     }
 
     fn heads(self, app: &App) -> (Vec<Cell<'static>>, Vec<u16>) {
@@ -179,7 +196,8 @@ impl View<'_> {
         };
         let value = field.value_at(at);
         let text = format::value(value.as_ref(), &field.info);
-        let mut cells = vec![Cell::new(name), right(format::clip(&text, self.columns.value))];
+        let text = format::value_in(text, value.as_ref(), &field.info, self.columns.value);
+        let mut cells = vec![Cell::new(name), right(text)];
         if let Some(against) = app.against {
             let other = match against {
                 Against::Moment(moment) => field.value_at(moment),
@@ -212,19 +230,17 @@ impl View<'_> {
     fn lane(&self, field: &Field, lane: &Lane, node: &Node, indent: &str) -> Vec<Cell<'static>> {
         let at = self.at;
         let name = format::clip(&format!("{indent}  {}", node.name), self.columns.name);
-        let text = format::value(lane.value_at(at).as_ref(), &field.info);
-        let mut cells = vec![
-            Cell::new(Span::styled(name, self.app.theme.dim())),
-            right(format::clip(&text, self.columns.value)),
-        ];
+        let value = lane.value_at(at);
+        let text = format::value(value.as_ref(), &field.info);
+        let text = format::value_in(text, value.as_ref(), &field.info, self.columns.value);
+        let mut cells = vec![Cell::new(Span::styled(name, self.app.theme.dim())), right(text)];
         if self.columns.compared > 0 {
             let other = match self.app.against {
                 Some(Against::Moment(moment)) => lane.value_at(moment),
                 _ => None,
             };
-            let text = other.map_or_else(String::new, |other| {
-                compared(lane.value_at(at).as_ref(), Some(&other), field)
-            });
+            let text = other
+                .map_or_else(String::new, |other| compared(value.as_ref(), Some(&other), field));
             cells.push(right(format::clip(&text, self.columns.compared)));
         }
         let ended = self.program.condition_at(at).is_some_and(|(_, now)| now.has_ended());

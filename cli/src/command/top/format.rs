@@ -6,7 +6,7 @@ use mmstats_history::Condition;
 use mmstats_observe::{FieldInfo, FileState, Kind, OwnedValue};
 use ratatui::style::{Color, Modifier, Style};
 
-use super::host::Process;
+use super::process::Process;
 use crate::text::{escape, human, time, unit};
 use crate::value::{Moment, to_human};
 
@@ -30,7 +30,7 @@ pub(super) fn value(value: Option<&OwnedValue>, info: &FieldInfo) -> String {
     let Some(value) = value else { return "-".to_owned() };
     if let Some(moment) = crate::value::moment(info, value) {
         let (Moment::Timestamp(time) | Moment::Epoch(time)) = moment;
-        return time::local(time, "%Y-%m-%d %H:%M:%S").unwrap_or_else(|| "-".to_owned());
+        return time::date(time).unwrap_or_else(|| "-".to_owned());
     }
     unit::followed_by(to_human(value, &info.unit), &info.unit)
 }
@@ -56,10 +56,54 @@ pub(super) fn still(changed: Option<Duration>, seen: Duration) -> String {
     if time.as_secs() < 2 { String::new() } else { format!("{sign}{}", human::age(time)) }
 }
 
-/// The time of day of a moment.
+/// A value on at most `width` columns. No number is cut: a list loses its last parts, and a number its
+/// last digits.
+pub(super) fn value_in(
+    text: String,
+    value: Option<&OwnedValue>,
+    info: &FieldInfo,
+    width: u16,
+) -> String {
+    let width = usize::from(width);
+    let only = value.map(OwnedValue::only);
+    let is_text = matches!(only, Some(OwnedValue::Text { .. } | OwnedValue::Bytes { .. }));
+    if escape::width(&text) <= width || is_text {
+        return escape::clip(&text, width).into_owned();
+    }
+    if let Some(value) = only.filter(|value| crate::value::moment(info, value).is_none())
+        && let Some(x) = value.as_f64()
+    {
+        return escape::clip(&unit::compact(x, &info.unit), width).into_owned();
+    }
+    // `2 × 1.50 ms  (min 1.00 ms, max 2.00 ms)`, `2,657, p50 824 µs, max 17.3 ms`.
+    let ends = text.match_indices(", ").chain(text.match_indices("  (")).map(|(at, _)| at);
+    let fits = |end: &usize| escape::width(&text[..*end]) + 2 <= width;
+    match ends.filter(fits).max() {
+        Some(end) => format!("{} …", &text[..end]),
+        None => escape::clip(&text, width).into_owned(),
+    }
+}
+
+/// Breaks a text between words into lines of at most `width` columns; a longer word is cut.
+pub(super) fn wrap(text: &str, width: u16) -> Vec<String> {
+    let width = usize::from(width.max(1));
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if escape::width(line) + 1 + escape::width(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(escape::clip(word, width).into_owned()),
+        }
+    }
+    lines
+}
+
+/// The time of day of a moment, with its zone.
 pub(super) fn time_of_day(time: std::time::SystemTime) -> String {
     let nanoseconds = time.duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_nanos());
-    let local = time::local(i128::try_from(nanoseconds).unwrap_or(0), "%H:%M:%S");
+    let local = time::local(i128::try_from(nanoseconds).unwrap_or(0), "%H:%M:%S %Z");
     local.unwrap_or_default()
 }
 
@@ -120,10 +164,9 @@ impl Theme {
 
     pub(super) const fn state(self, condition: Condition, process: Option<Process>) -> Style {
         match (condition, process) {
-            (
-                Condition::Seen(FileState::Live),
-                Some(Process { state: 'T' | 't' | 'Z' | 'X', .. }),
-            ) => self.odd(),
+            (Condition::Seen(FileState::Live), Some(Process { state: 'T' | 't', .. })) => {
+                self.odd()
+            }
             (Condition::Seen(FileState::Live), _) => self.good(),
             (Condition::Seen(FileState::Closed) | Condition::Gone(FileState::Closed), _) => {
                 self.dim()
@@ -158,7 +201,47 @@ pub(super) fn sparkline(values: &[Option<f64>], from_zero: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mmstats_observe::{Aggregation, DataType, Properties, TimerValue};
+
     use super::*;
+
+    #[test]
+    fn value_in_cuts_no_number() {
+        let latency = FieldInfo::new(
+            "latency",
+            Properties::new(DataType::U64, Kind::Timer, Aggregation::Sum),
+        );
+        let (ms, count) = (1_000_000, 886);
+        let timer = TimerValue {
+            count,
+            sum: count * 2_000_000,
+            min: Some(ms),
+            max: Some(3 * ms),
+            last: Some(2 * ms),
+        };
+        let timer = OwnedValue::Timer(timer);
+        let shown = |value: &OwnedValue, info: &FieldInfo, width| {
+            value_in(super::value(Some(value), info), Some(value), info, width)
+        };
+        let whole = "886 × 2.00 ms  (min 1.00 ms, max 3.00 ms, last 2.00 ms)";
+        assert_eq!(shown(&timer, &latency, 80), whole);
+        assert_eq!(shown(&timer, &latency, 30), "886 × 2.00 ms  (min 1.00 ms …");
+        assert_eq!(shown(&timer, &latency, 16), "886 × 2.00 ms …");
+        let counter = Properties::new(DataType::U64, Kind::Counter, Aggregation::Sum);
+        let bytes = FieldInfo::new("requests", counter);
+        let number = OwnedValue::Unsigned(1_234_567_890_123);
+        assert_eq!(shown(&number, &bytes, 17), "1,234,567,890,123");
+        assert_eq!(shown(&number, &bytes, 12), "1.23T");
+        let text = OwnedValue::Text { text: "a, b, c, d".to_owned(), cut: false };
+        assert_eq!(shown(&text, &bytes, 8), "\"a, b, …");
+    }
+
+    #[test]
+    fn wrap_breaks_between_words() {
+        assert_eq!(wrap("select a line; also j k", 10), ["select a", "line; also", "j k"]);
+        assert_eq!(wrap("", 10), [""; 0]);
+        assert_eq!(wrap("abcdefgh i", 4), ["abc…", "i"]);
+    }
 
     #[test]
     fn sparkline_scales_between_extremes() {

@@ -50,13 +50,15 @@ pub(super) fn draw(
     chart::draw_series(frame, app, &chart::quantiles(app, field, at, steps, ""), right);
 }
 
-/// The values of the span before `at`; else, if the past is not known, all of them.
-fn recent(field: &Field, at: Moment, span: Duration) -> Option<(HistogramValue, bool)> {
+/// The values of the last `span` before `at`, or of the part of it whose past is kept, and how long
+/// that is; `None` for all values, if none was counted in that time.
+fn recent(field: &Field, at: Moment, span: Duration) -> Option<(HistogramValue, Option<Duration>)> {
     let now = histogram(field, at)?;
-    let before = histogram(field, at.before(span));
-    match before.and_then(|before| now.since(&before)) {
-        Some(recent) => Some((recent, true)),
-        None => Some((now, false)),
+    let start = at.before(span).max(field.kept_since()?);
+    let gained = histogram(field, start).and_then(|before| now.since(&before));
+    match gained.filter(|gained| gained.count() > 0) {
+        Some(gained) => Some((gained, Some(at.since(start)))),
+        None => Some((now, None)),
     }
 }
 
@@ -74,16 +76,20 @@ fn draw_list(frame: &mut Frame<'_>, app: &mut App, program: &Program, at: Moment
     app.list_top = area.y + 1;
     // At most five quantiles, the usual ones first.
     let quantiles = [("P50", 0.5_f64), ("P99", 0.99), ("MAX", 1.0), ("P90", 0.9), ("P99.9", 0.999)];
-    let room = usize::from(area.width.saturating_sub(38) / 11).clamp(1, quantiles.len());
+    let room = usize::from(area.width.saturating_sub(45) / 11).clamp(1, quantiles.len());
     let mut quantiles = quantiles.into_iter().take(room).collect::<Vec<_>>();
     quantiles.sort_by(|(_, a), (_, b)| a.total_cmp(b));
     let shown = app.shown_histograms.iter().enumerate().skip(app.histograms.first).take(visible);
     let lines = shown.filter_map(|(line, index)| {
         let field = program.fields().get(*index)?;
-        let recent = recent(field, at, app.span).map(|(recent, _)| recent);
+        let (recent, last) = recent(field, at, app.span).unzip();
+        let last = last.map(|last| last.map_or_else(|| "all".to_owned(), human::age));
         let rate = field.rate(at, Duration::from_secs(1));
-        let mut cells =
-            vec![Cell::new(format::name(&field.info)), right(format::rate(rate, &field.info))];
+        let mut cells = vec![
+            Cell::new(format::name(&field.info)),
+            right(last.unwrap_or_default()),
+            right(format::rate(rate, &field.info)),
+        ];
         for (_, q) in &quantiles {
             let found = recent.as_ref().and_then(|recent| recent.quantile(*q));
             let text = found.map(|found| quantile(found, |x| unit::compact(x, &field.info.unit)));
@@ -91,8 +97,8 @@ fn draw_list(frame: &mut Frame<'_>, app: &mut App, program: &Program, at: Moment
         }
         Some(Row::new(cells).style(line_style(app, line == app.histograms.selected)))
     });
-    let mut heads = vec![Cell::new(format!("LAST {}", human::age(app.span))), right("PER SEC")];
-    let mut widths = vec![Constraint::Fill(1), Constraint::Length(9)];
+    let mut heads = vec![Cell::new("HISTOGRAM"), right("LAST"), right("PER SEC")];
+    let mut widths = vec![Constraint::Fill(1), Constraint::Length(6), Constraint::Length(9)];
     for (name, _) in &quantiles {
         heads.push(right(*name));
         widths.push(Constraint::Length(10));
@@ -102,11 +108,11 @@ fn draw_list(frame: &mut Frame<'_>, app: &mut App, program: &Program, at: Moment
 }
 
 fn draw_distribution(frame: &mut Frame<'_>, app: &App, field: &Field, at: Moment, area: Rect) {
-    let Some((recent, is_recent)) = recent(field, at, app.span) else {
+    let Some((recent, last)) = recent(field, at, app.span) else {
         let text = Span::styled("no value", app.theme.dim());
         return frame.render_widget(Paragraph::new(text), area);
     };
-    let when = if is_recent { format!("last {}", human::age(app.span)) } else { "all".to_owned() };
+    let when = last.map_or_else(|| "all".to_owned(), |last| format!("last {}", human::age(last)));
     let count = human::grouped(&recent.count().to_string());
     let head = format!("{}: {when}, {count} values", format::name(&field.info));
     let mut lines =

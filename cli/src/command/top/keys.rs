@@ -9,8 +9,8 @@ use ratatui::crossterm::event::{
 };
 
 use super::app::{Against, App, FieldOrder, Order, PACES, Place, Position, Tab};
-use super::programs;
 use super::tree::Item;
+use super::{format, programs};
 use crate::value::to_plain;
 
 /// Spans of charts.
@@ -38,14 +38,18 @@ pub(super) fn key(app: &mut App, key: KeyEvent) {
     if app.searching {
         return search(app, key.code);
     }
-    if app.help {
-        app.help = false;
+    if let Some(top) = app.help_scroll {
+        app.help_scroll = match key.code {
+            KeyCode::Down | KeyCode::Char('j' | ' ') | KeyCode::PageDown => Some(top + 1),
+            KeyCode::Up | KeyCode::Char('k') | KeyCode::PageUp => Some(top.saturating_sub(1)),
+            _ => None,
+        };
         return;
     }
     let page = isize::try_from(position(app).visible.saturating_sub(1)).unwrap_or(20).max(1);
     match key.code {
         KeyCode::Char('q') => app.end(),
-        KeyCode::Char('?' | 'h') | KeyCode::F(1) => app.help = true,
+        KeyCode::Char('?' | 'h') | KeyCode::F(1) => app.help_scroll = Some(0),
         KeyCode::Char('/') => app.searching = true,
         KeyCode::Char(' ') => freeze(app),
         KeyCode::Left => rewind(app, key.modifiers, -1),
@@ -114,7 +118,7 @@ pub(super) fn mouse(app: &mut App, mouse: MouseEvent) {
     match mouse.kind {
         MouseEventKind::ScrollUp => step(app, -3),
         MouseEventKind::ScrollDown => step(app, 3),
-        MouseEventKind::Down(_) if app.help => app.help = false,
+        MouseEventKind::Down(_) if app.help_scroll.is_some() => app.help_scroll = None,
         MouseEventKind::Down(MouseButton::Left) => click(app, mouse.column, mouse.row),
         _ => {}
     }
@@ -346,8 +350,15 @@ fn compare(app: &mut App) {
     };
     app.message = Some(match app.against {
         None => "compared with nothing".to_owned(),
-        Some(Against::Moment(_)) => "compared with this moment: d ends it".to_owned(),
-        Some(Against::Program(_)) => "compared with this program: open another one".to_owned(),
+        Some(Against::Moment(moment)) => {
+            let time = format::time_of_day(app.sampler.clock().time_of_day(moment));
+            format!("compared with {time}: d ends it")
+        }
+        Some(Against::Program(key)) => {
+            let name = app.sampler.read(|history| history.program(key).map(programs::name));
+            let name = name.unwrap_or_else(|| "this program".to_owned());
+            format!("compared with {name}: open another one; d ends it")
+        }
     });
 }
 

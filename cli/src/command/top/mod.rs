@@ -12,6 +12,11 @@ mod help;
 mod histograms;
 mod host;
 mod keys;
+#[cfg(not(target_os = "linux"))] // No /proc.
+mod no_proc;
+#[cfg(target_os = "linux")] // /proc.
+mod proc;
+mod process;
 mod programs;
 mod row;
 mod session;
@@ -27,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use mmstats_history::{Options, Sampler};
+use mmstats_history::{Options, ProgramKey, Sampler, Select};
 use mmstats_observe::Sources;
 
 use self::app::App;
@@ -73,7 +78,11 @@ pub(crate) fn run(args: &Top, output: &mut Output) -> io::Result<()> {
     let explicit = environment.explicit.is_some_and(|path| !path.is_empty());
     let everywhere = args.programs.is_empty() && !explicit;
     let selection = Selection::parse(&args.programs).or_everywhere(everywhere);
-    let mut options = Options::new(selection.sources);
+    let mut options = Options::new(selection.sources.clone());
+    // Of the programs of a name that had ended before, the last one alone, if none lives.
+    options.select = Some(Select::new(move |programs| {
+        selection.select_or_listed(programs).map(ProgramKey::of).collect()
+    }));
     options.every = args.delay;
     options.budget = usize::from(args.memory) << 20;
     let stop = Arc::new(AtomicBool::new(false));

@@ -8,7 +8,7 @@ use mmstats_observe::{FileState, Kind, Number};
 use super::app::{App, Order};
 use super::findings;
 use super::format;
-use super::host::Process;
+use super::process::Process;
 use super::row::Row;
 use crate::text::{escape, human};
 
@@ -25,7 +25,7 @@ pub(super) fn rows(app: &App, history: &History, at: Moment, width: usize) -> Ve
     let process = |row: &Row, value: fn(&Process) -> f64| row.process.as_ref().map_or(-1.0, value);
     let share = |row: &Row| process(row, |process| process.processors.unwrap_or(0.0).into());
     #[allow(clippy::cast_precision_loss)] // For sorting.
-    let memory = |row: &Row| process(row, |process| process.memory as f64);
+    let memory = |row: &Row| process(row, |process| process.memory.unwrap_or(0) as f64);
     rows.sort_by(|a, b| {
         // Programs that live come first in each order.
         ended(a).cmp(&ended(b)).then_with(|| {
@@ -59,6 +59,7 @@ pub(super) fn command(program: &Program) -> String {
 /// `None` before the program was seen.
 fn row(app: &App, program: &Program, at: Moment, width: usize) -> Option<Row> {
     let (since, condition) = program.condition_at(at)?;
+    let now = app.sampler.clock().time_of_day(at);
     let process = app.processes.at(program.key, at);
     let second = Duration::from_secs(1);
     let counter = |field: &&Field| field.info.properties.kind() == Some(Kind::Counter);
@@ -85,20 +86,30 @@ fn row(app: &App, program: &Program, at: Moment, width: usize) -> Option<Row> {
         rate: busiest.map_or(0.0, |(rate, _)| rate),
         spark: busiest
             .map_or_else(Vec::new, |(_, field)| spark((program, field), at, app.span, width)),
-        findings: findings::of(program, process.as_ref(), (since, condition), at),
+        findings: findings::of(program, process.as_ref(), (since, condition), (at, now)),
     })
 }
 
-/// The state of the program and of its process: `live`, `stopped`, `ended`, `dead`.
+/// The command of a program, escaped, with its process id.
+pub(super) fn name(program: &Program) -> String {
+    let pid = program.identity.pid.map_or_else(String::new, |pid| format!(" {pid}"));
+    format!("{}{pid}", command(program))
+}
+
+/// The state of the program and of its process, in the words of `mmstats ls`: `running`, `stopped`,
+/// `zombie`, `dead`, `closed`; `live` if the system does not tell more; `gone` without a file.
 pub(super) fn state(condition: Condition, process: Option<&Process>) -> String {
-    match (condition, process.map(|process| process.state)) {
-        (Condition::Gone(FileState::Dead), _) => "dead, gone".to_owned(),
-        (Condition::Gone(_), _) => "gone".to_owned(),
-        (_, Some('T')) => "stopped".to_owned(),
-        (_, Some('t')) => "traced".to_owned(),
-        (_, Some('Z' | 'X')) => "zombie".to_owned(),
-        (condition, _) => condition.state().name().to_owned(),
-    }
+    let word = match (condition, process) {
+        (Condition::Gone(_), _) => "gone",
+        // It holds the lock. A process whose first thread has ended counts as a zombie.
+        (Condition::Seen(FileState::Live), Some(process)) => match process.state {
+            'T' | 't' => "stopped",
+            _ => "running",
+        },
+        (Condition::Seen(FileState::Dead), Some(process)) if process.is_zombie() => "zombie",
+        (condition, _) => condition.state().name(),
+    };
+    word.to_owned()
 }
 
 /// Whether sparklines and charts show the rate of a field, not its value.
@@ -125,9 +136,10 @@ pub(super) fn spark(
             field.numbers().and_then(|numbers| numbers.at(at)).map(Number::as_f64)
         }
     };
-    // Time stops at the start of the clock: nothing is known before.
-    let gone = program.condition().is_gone();
-    let known = |at: &Moment| *at > Moment::default() && !(gone && *at > program.last);
+    // Time stops at the start of the clock: nothing is known before. A program that has ended has no
+    // value later.
+    let ended = program.ended();
+    let known = |at: &Moment| *at > Moment::default() && ended.is_none_or(|ended| *at <= ended);
     (0..width).rev().map(|steps| Some(back(steps)).filter(known).and_then(value)).collect()
 }
 
@@ -138,5 +150,5 @@ pub(super) fn processors(share: Option<f32>) -> String {
 
 #[allow(clippy::cast_precision_loss)] // Shown with three digits.
 pub(super) fn memory(process: Option<&Process>) -> String {
-    process.map_or_else(|| "-".to_owned(), |process| human::size(process.memory as f64))
+    human::or_dash(process.and_then(|process| process.memory).map(|n| human::size(n as f64)))
 }

@@ -2,7 +2,7 @@
 
 use mmstats_history::{Condition, ProgramKey};
 
-use super::host::Process;
+use super::process::Process;
 
 /// A program, as the start screen shows it.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use mmstats_history::{History, Moment};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Cell, Paragraph, Row, Table};
+use ratatui::widgets::{Cell, Paragraph, Row, Table, Wrap};
 
 use super::app::App;
 use super::format;
@@ -139,10 +139,12 @@ pub(super) fn draw(
         } else {
             "no program has such a name; Esc ends the search"
         };
-        frame.render_widget(Paragraph::new(Span::styled(text, app.theme.dim())), body);
+        let mut lines = findings(app, history, body);
+        lines.push(Line::from(Span::styled(text, app.theme.dim())));
+        frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), body);
         return;
     }
-    let found = findings(app, body);
+    let found = findings(app, history, body);
     let rows = u16::try_from(found.len()).unwrap_or(0);
     let [above, body] =
         Layout::vertical([Constraint::Length(rows), Constraint::Min(0)]).areas(body);
@@ -187,29 +189,30 @@ fn shortest_past(history: &History) -> Option<Duration> {
     spans.filter(|span| !span.is_zero()).min()
 }
 
-/// `! 1234 web: stopped (SIGSTOP)`, of the first programs that have findings.
-fn findings(app: &App, area: Rect) -> Vec<Line<'static>> {
-    let all: Vec<(&Program, &String)> = app
-        .shown_programs
-        .iter()
-        .filter(|row| !row.condition.has_ended())
-        .chain(app.shown_programs.iter().filter(|row| row.condition.has_ended()))
-        .flat_map(|row| row.findings.iter().map(move |finding| (row, finding)))
-        .collect();
+/// `! 1234 web: stopped (SIGSTOP)`, of the first programs that have findings, and then problems of
+/// places.
+fn findings(app: &App, history: &History, area: Rect) -> Vec<Line<'static>> {
+    let rows = app.shown_programs.iter();
+    let rows = rows.filter(|row| !row.condition.has_ended());
+    let rows = rows.chain(app.shown_programs.iter().filter(|row| row.condition.has_ended()));
+    let of_programs = rows.flat_map(|row: &Program| {
+        let name = format!("{} {}", human::or_dash(row.pid), row.command);
+        row.findings.iter().map(move |finding| format!("{name}: {finding}"))
+    });
+    let of_places = history.problems().iter().map(|problem| {
+        format!("{}: {}", escape::path(&problem.path), escape::text(&problem.message))
+    });
+    let all: Vec<String> = of_programs.chain(of_places).collect();
+    let count = all.len() + history.more_problems();
     let room = usize::from(area.height / 4).min(MAX_FINDINGS);
-    let mut lines: Vec<Line<'static>> = Vec::new();
-    for (number, (row, finding)) in all.iter().enumerate() {
-        let is_last = number + 1 >= room;
-        if is_last && all.len() > room {
-            if room > 0 {
-                let text = format!("! and {} more findings", all.len() - number);
-                lines.push(Line::from(Span::styled(text, app.theme.odd())));
-            }
-            break;
-        }
-        let text = format!("! {} {}: {finding}", human::or_dash(row.pid), row.command);
-        let text = format::clip(&text, area.width);
-        lines.push(Line::from(Span::styled(text, app.theme.odd())));
+    let shown = if count > room { room.saturating_sub(1) } else { room };
+    let line = |text: &str| {
+        let text = format::clip(&format!("! {text}"), area.width);
+        Line::from(Span::styled(text, app.theme.odd()))
+    };
+    let mut lines: Vec<Line<'static>> = all.iter().take(shown).map(|text| line(text)).collect();
+    if count > room && room > 0 {
+        lines.push(line(&format!("and {} more findings", count - lines.len())));
     }
     lines
 }
