@@ -16,6 +16,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard};
 
 use mmstats_unix::{ErrorKind, Standing, fork, is_locked, open};
+use rustix::fs::{FlockOperation, flock};
 use util::{child, child_path, names, new_file, published, say, wait_for_end, word};
 
 /// Serialises the tests: a fork in one would inherit the pipes of another.
@@ -351,7 +352,7 @@ fn closed_descriptors_are_noticed_and_not_used() {
         }
         let others: Vec<_> = (0..8).map(|_| fs::File::open(&path).unwrap()).collect();
         for other in &others {
-            other.lock_shared().unwrap();
+            flock(other, FlockOperation::LockShared).unwrap();
         }
         assert_eq!(file.standing(), Standing::Unlocked);
         assert_eq!(*file.flush(true).unwrap_err().kind(), ErrorKind::DescriptorClosed);
@@ -368,7 +369,7 @@ fn closed_descriptors_are_noticed_and_not_used() {
         drop(file);
         // The locks of the others were not released.
         let writer = fs::File::options().write(true).open(&path).unwrap();
-        u8::from(writer.try_lock().is_err())
+        u8::from(flock(&writer, FlockOperation::NonBlockingLockExclusive).is_err())
     });
     assert_eq!(child.result(), 1);
 }

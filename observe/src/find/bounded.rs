@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Time without progress after which a file system counts as silent: a disk under load may take seconds.
@@ -74,7 +74,7 @@ impl SilentPlaces {
     fn ask_for<T: Send + 'static>(
         &mut self,
         patience: Duration,
-        spawn: impl Fn(Job) -> io::Result<()>,
+        spawn: impl Fn(Job) -> io::Result<JoinHandle<()>>,
         place: &Path,
         own: bool,
         work: impl FnOnce(&Progress) -> T + Send + 'static,
@@ -90,7 +90,7 @@ impl SilentPlaces {
     fn ask_each_for<T: Send + 'static>(
         &mut self,
         mut patience: Duration,
-        spawn: impl Fn(Job) -> io::Result<()>,
+        spawn: impl Fn(Job) -> io::Result<JoinHandle<()>>,
         places: &[PathBuf],
         own: bool,
         work: impl Fn(&Path, &Progress) -> T + Send + Sync + 'static,
@@ -135,7 +135,7 @@ impl Drop for Ended {
 /// Adds answers until there are `end`, or one takes longer than the patience; returns then what tells
 /// that its thread has ended. After a panic the answer is `None`, and the caller asks on.
 fn answer_in_turn<T: Send + 'static>(
-    spawn: impl Fn(Job) -> io::Result<()>,
+    spawn: impl Fn(Job) -> io::Result<JoinHandle<()>>,
     batch: Vec<PathBuf>,
     work: Arc<impl Fn(&Path, &Progress) -> T + Send + Sync + 'static>,
     end: usize,
@@ -156,10 +156,10 @@ fn answer_in_turn<T: Send + 'static>(
             }
         }
     }));
-    if started.is_err() {
+    let Ok(thread) = started else {
         answers.extend(batch.iter().map(|place| Some(work(place, &progress))));
         return None;
-    }
+    };
     let (mut steps, mut since) = (0, Instant::now());
     while answers.len() < end {
         match receiver.recv_timeout(LOOK.min(patience)) {
@@ -170,7 +170,7 @@ fn answer_in_turn<T: Send + 'static>(
             }
             Err(RecvTimeoutError::Disconnected) => {
                 answers.push(None);
-                return None;
+                break;
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -181,13 +181,15 @@ fn answer_in_turn<T: Send + 'static>(
             return Some(over);
         }
     }
+    // It has no more to do. The program has as many threads as before.
+    let _ = thread.join();
     None
 }
 
 type Job = Box<dyn FnOnce() + Send>;
 
-fn spawn(job: Job) -> io::Result<()> {
-    thread::Builder::new().name("mmstats-find".to_owned()).spawn(job).map(drop)
+fn spawn(job: Job) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("mmstats-find".to_owned()).spawn(job)
 }
 
 #[cfg(test)]
