@@ -232,10 +232,10 @@ fn reader_beside_reuses_sees_values_of_the_label() {
             }
         });
         let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        // On a busy machine the reader may come late.
-        let goes_on =
+        // On a busy machine the reader may begin late: until it has seen a value.
+        let is_needed =
             |n: &u64| *n <= 20_000 || seen.load(relaxed) == 0 && std::time::Instant::now() < end;
-        for n in (1..).take_while(goes_on) {
+        for n in (1..).take_while(is_needed) {
             writer.retire(id(0)).unwrap();
             writer.reuse(id(0), one(&gauge(&n.to_string())), HEAP).unwrap();
             lane.follow_reuse();

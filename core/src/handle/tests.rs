@@ -4,7 +4,7 @@ use std::boxed::Box;
 use std::vec::Vec;
 
 use super::*;
-use crate::layout::{header as h, lane};
+use crate::layout::lane;
 use crate::region::Source;
 use crate::{
     AttachError, Buckets, Constant, DataType, FieldId, FieldSpec, Kind, Lane, Schema, StaticBytes,
@@ -15,11 +15,16 @@ fn memory() -> StaticMemory {
     Box::leak(Box::new(StaticBytes::<8192>::new())).into_memory()
 }
 
+/// Lane `index`, from the offsets of FORMAT.md.
+fn lane_at(writer: &Writer<StaticMemory>, index: u32) -> u32 {
+    let region = writer.region();
+    region.load32(76) + index * region.load32(80)
+}
+
 /// The cell of `field` in lane `index`, from the offsets of FORMAT.md.
 fn cell(writer: &Writer<StaticMemory>, index: u32, field: FieldId) -> u32 {
     let region = writer.region();
-    let lane = region.load32(76) + index * region.load32(80);
-    lane + region.load32(region.load32(56) + field.index() * 64 + 24)
+    lane_at(writer, index) + region.load32(region.load32(56) + field.index() * 64 + 24)
 }
 
 fn bytes(writer: &Writer<StaticMemory>, offset: u32, len: usize) -> Vec<u8> {
@@ -29,10 +34,27 @@ fn bytes(writer: &Writer<StaticMemory>, offset: u32, len: usize) -> Vec<u8> {
 }
 
 fn present(writer: &Writer<StaticMemory>, index: u32, field: FieldId) -> bool {
-    let region = writer.region();
-    let base = region.load32(h::LANES_OFFSET) + index * region.load32(h::LANE_STRIDE);
-    let word = region.load32(base + lane::PRESENCE + field.index() / 32 * 4);
-    word >> (field.index() % 32) & 1 == 1
+    let at = lane_at(writer, index) + lane::PRESENCE + field.index() / 32 * 4;
+    writer.region().load32(at) >> (field.index() % 32) & 1 == 1
+}
+
+/// Samples refused in lane `index`.
+fn refused(writer: &Writer<StaticMemory>, index: u32) -> u64 {
+    let at = lane_at(writer, index) + lane::SAMPLES_REFUSED;
+    u64::from_le_bytes(bytes(writer, at, 8).try_into().unwrap())
+}
+
+fn words(values: &[u64]) -> Vec<u8> {
+    values.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// A histogram of integers from 1 to 100 in the only lane.
+fn histogram() -> (Writer<StaticMemory>, Histogram<u64, StaticMemory>) {
+    let mut schema = Schema::<4>::new();
+    let field = schema.add(FieldSpec::histogram("h", Buckets::integers(0.05, 1, 100))).unwrap();
+    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
+    let histogram = Histogram::attach(&writer.lane().unwrap(), field).unwrap();
+    (writer, histogram)
 }
 
 #[test]
@@ -156,8 +178,7 @@ fn timer_totals_in_slot() {
     assert_eq!(timer.totals(), expected);
     // Value 3 is in slot 3 of 4.
     let at = cell(&writer, 0, field) + 8 + 3 * 40;
-    let words: Vec<u8> = [3_u64, 60, 10, 30, 20].iter().flat_map(|w| w.to_le_bytes()).collect();
-    assert_eq!(bytes(&writer, at, 40), words);
+    assert_eq!(bytes(&writer, at, 40), words(&[3, 60, 10, 30, 20]));
 }
 
 struct Load {
@@ -201,8 +222,7 @@ fn group_members_share_cell_and_presence() {
     }
     assert!(!present(&writer, 0, FieldId::from_index(29)));
     let at = cell(&writer, 0, first) + 8 + 24;
-    let words: Vec<u8> = [0.5_f64.to_bits(), 1, 300].iter().flat_map(|w| w.to_le_bytes()).collect();
-    assert_eq!(bytes(&writer, at, 24), words);
+    assert_eq!(bytes(&writer, at, 24), words(&[0.5_f64.to_bits(), 1, 300]));
     assert!(Group::<Load, _>::attach(&lane, FieldId::from_index(31)).is_err());
 }
 
@@ -366,8 +386,7 @@ fn group_set_from_its_own_record_publishes_whole_values() {
     };
     group.set(&Nested(&inner, [1, 1]));
     seen.borrow_mut().push(published());
-    let whole = |n: u64| [n, n].iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
-    assert_eq!(*seen.borrow(), [whole(2), whole(1)]);
+    assert_eq!(*seen.borrow(), [words(&[2, 2]), words(&[1, 1])]);
 }
 
 #[test]
@@ -403,20 +422,12 @@ fn record_many_equals_single_records() {
         assert!(elements(0).iter().any(|byte| *byte != 0));
         assert_eq!(elements(0), elements(1));
     }
-    let refused = |lane| {
-        let region = writer.region();
-        let base = region.load32(h::LANES_OFFSET) + lane * region.load32(h::LANE_STRIDE);
-        region.load32(base + lane::SAMPLES_REFUSED)
-    };
-    assert_eq!((refused(0), refused(1)), (5, 5));
+    assert_eq!((refused(&writer, 0), refused(&writer, 1)), (5, 5));
 }
 
 #[test]
 fn record_many_beyond_one_change_is_counted_whole() {
-    let mut schema = Schema::<4>::new();
-    let field = schema.add(FieldSpec::histogram("h", Buckets::integers(0.05, 1, 100))).unwrap();
-    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
-    let histogram = Histogram::<u64, _>::attach(&writer.lane().unwrap(), field).unwrap();
+    let (_writer, histogram) = histogram();
     histogram.record_many(3, 5_000_000_000);
     histogram.record_many(3, 0);
     assert_eq!(histogram.count(), 5_000_000_000);
@@ -427,13 +438,8 @@ fn record_many_beyond_one_change_is_counted_whole() {
 
 #[test]
 fn record_many_of_too_many_is_refused_at_once() {
-    let mut schema = Schema::<4>::new();
-    let field = schema.add(FieldSpec::histogram("h", Buckets::integers(0.05, 1, 100))).unwrap();
-    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
-    let histogram = Histogram::<u64, _>::attach(&writer.lane().unwrap(), field).unwrap();
-    let region = writer.region();
-    let at = region.load32(h::LANES_OFFSET) + lane::SAMPLES_REFUSED;
-    let refused = || u64::from(region.load32(at)) | u64::from(region.load32(at + 4)) << 32;
+    let (writer, histogram) = histogram();
+    let refused = || refused(&writer, 0);
     let most = ((1 << 30) - 1) << 20;
     histogram.record_many(1, most + 1);
     // The number stops at the largest one of a word.
@@ -447,19 +453,11 @@ fn record_many_of_too_many_is_refused_at_once() {
 
 #[test]
 fn record_many_that_overflows_refuses_the_rest() {
-    let mut schema = Schema::<4>::new();
-    let field = schema.add(FieldSpec::histogram("h", Buckets::integers(0.05, 1, 100))).unwrap();
-    let mut writer = schema.create(memory(), 1, [7; 16]).unwrap();
-    let histogram = Histogram::<u64, _>::attach(&writer.lane().unwrap(), field).unwrap();
-    let region = writer.region();
-    let at = region.load32(h::LANES_OFFSET) + lane::SAMPLES_REFUSED;
+    let (writer, histogram) = histogram();
     // The sum has room for four changes; the last, smaller one would fit, but comes after a refused one.
     let (one, n) = ((1 << 30) - 1, 5 * ((1 << 30) - 1) + 1);
     histogram.record_many(1 << 32, n);
-    assert_eq!(
-        (histogram.count(), u64::from(region.load32(at)) | u64::from(region.load32(at + 4)) << 32),
-        (4 * one, one + 1)
-    );
+    assert_eq!((histogram.count(), refused(&writer, 0)), (4 * one, one + 1));
 }
 
 #[test]

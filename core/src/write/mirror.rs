@@ -256,15 +256,16 @@ fn copy_ring<N, M>(mut reader: SlotReader<'_, Region<N>>, slots: u32, cell: &Lat
     for _ in 0..protocol::ATTEMPTS {
         let newest = protocol::newest(&mut reader);
         let missing = newest.wrapping_sub(cell.seq());
-        // Numbers before the oldest that can be read.
+        // Values that `reader` no longer keeps.
         let skipped = missing.saturating_sub(slots - 1);
         if skipped >= slots - 1 {
-            // No reader takes a slot under its old number for one under the new number, because so
-            // many publishes make a read start again. Up to the next publish the newest number has
-            // the slot of an older value: an exception of the module's documentation.
+            // A jump of the number, past all slots: a read of the twin that is under way starts again,
+            // and does not take the slot of an old number for that of a new one.
+            // Until the next publish the newest number has the slot of an older value: the exception
+            // in the documentation of the module.
             cell.set_seq(cell.seq().wrapping_add(skipped), Site::WriterSeq);
         } else {
-            // The same exception: older values under the numbers that were skipped.
+            // Too few for a jump: publishes without new values, the same exception.
             (0..skipped).for_each(|_| protocol::publish(cell, |_| {}));
         }
         while cell.seq() != newest {
