@@ -354,7 +354,7 @@ fn closed_descriptors_are_noticed_and_not_used() {
         for other in &others {
             flock(other, FlockOperation::LockShared).unwrap();
         }
-        assert_eq!(file.standing(), Standing::Unlocked);
+        assert_eq!((file.standing(), file.is_truncated()), (Standing::Unlocked, false));
         assert_eq!(*file.flush(true).unwrap_err().kind(), ErrorKind::DescriptorClosed);
         // A child gets a copy of the values, not of the file that has the number.
         let grandchild = Forked::new(|| {

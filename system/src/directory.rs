@@ -3,9 +3,11 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::docs;
 use crate::error::{Error, ErrorKind, Result};
+use crate::in_time::LIMIT;
 use crate::name::DEFAULT_TEMPLATE;
 
 /// Settings that the choice of a directory depends on.
@@ -160,18 +162,25 @@ pub trait OpenDirectory: Sized + Send + 'static {
     /// As [`in_time`](crate::in_time).
     fn in_time(
         path: &Path,
+        limit: Duration,
         work: impl Fn() -> Result<Self> + Clone + Send + 'static,
     ) -> Result<Self>;
 }
 
-/// Implements `publish_directory_in` of a backend.
+/// Implements `publish_directory_in` of a backend. It waits ten seconds at most, whatever the number of
+/// candidates: one that does not answer leaves the others their share of what is left.
 ///
 /// # Errors
 ///
 /// If no candidate can be used; the error is that of the best one.
 pub fn publish_in<D: OpenDirectory>(environment: &Environment) -> Result<PublishDirectory<D>> {
     let mut passed_over = Vec::new();
-    for candidate in environment.candidates() {
+    let until = Instant::now() + LIMIT;
+    let candidates = environment.candidates();
+    // Without those that are not waited for.
+    let waits = |candidate: &&Candidate| candidate.origin != Origin::SharedMemory;
+    let mut left = candidates.iter().filter(waits).map(|_| 1).sum::<u32>();
+    for candidate in candidates {
         let origin = candidate.origin;
         let path = candidate.path.clone();
         let open = move || match origin {
@@ -181,7 +190,11 @@ pub fn publish_in<D: OpenDirectory>(environment: &Environment) -> Result<Publish
         let directory = match origin {
             // The system itself is there, and it costs a start nothing.
             Origin::SharedMemory => open(),
-            _ => D::in_time(&candidate.path, open),
+            _ => {
+                let share = until.saturating_duration_since(Instant::now()) / left.max(1);
+                left = left.saturating_sub(1);
+                D::in_time(&candidate.path, share, open)
+            }
         };
         match directory {
             Ok(directory) => return Ok(PublishDirectory { directory, origin, passed_over }),
@@ -199,7 +212,7 @@ pub fn publish_in<D: OpenDirectory>(environment: &Environment) -> Result<Publish
 /// If the directory cannot be opened or created, does not answer in time, or is not writable.
 pub fn publish_at<D: OpenDirectory>(path: &Path) -> Result<D> {
     let own = path.to_owned();
-    D::in_time(path, move || D::open_or_create(&own)?.writable())
+    D::in_time(path, LIMIT, move || D::open_or_create(&own)?.writable())
 }
 
 /// Implements `observe_directories_in` of a backend.
@@ -260,13 +273,18 @@ mod tests {
             Self::made(path, "create own")
         }
         fn in_time(
-            _: &Path,
+            path: &Path,
+            limit: Duration,
             work: impl Fn() -> Result<Self> + Clone + Send + 'static,
         ) -> Result<Self> {
+            if path.to_str().is_some_and(|path| path.contains("silent")) {
+                std::thread::sleep(limit);
+                return Err(Error::new("use directory", path, ErrorKind::NoAnswer));
+            }
             work()
         }
         fn writable(self) -> Result<Self> {
-            let full = self.0.starts_with("/full");
+            let full = ["/full", "/dev/shm/mmstats-77"].iter().any(|full| self.0.starts_with(full));
             let error = || Error::new("write to", &self.0, ErrorKind::PermissionDenied);
             if full { Err(error()) } else { Ok(self) }
         }
@@ -308,6 +326,26 @@ mod tests {
         assert_eq!(passed_over, [Path::new("/spoilt/mmstats-0")]);
         let (found, _) = observed(&with("/srv", "", "/t"));
         assert_eq!(found, [Path::new("/srv/open")]);
+    }
+
+    #[cfg(not(windows))] // Windows has other candidates
+    #[test]
+    fn publish_in_waits_for_all_silent_candidates_together() {
+        let with = |runtime: &str, temporary: &str| Environment {
+            runtime: Some(runtime.into()),
+            temporary: Some(temporary.into()),
+            user: 77, // has no room in the shared memory
+            ..Environment::default()
+        };
+        let start = Instant::now();
+        let chosen = publish_in::<Named>(&with("/silent/1", "/silent/2"));
+        let error = chosen.map(|chosen| chosen.origin).unwrap_err();
+        let elapsed = start.elapsed();
+        assert!(elapsed >= LIMIT && elapsed < LIMIT * 3 / 2, "{elapsed:?}");
+        assert!(*error.kind() != ErrorKind::NotFound, "{error}");
+        // A choice that answers has its time after one that does not.
+        let chosen = publish_in::<Named>(&with("/silent", "/t")).unwrap();
+        assert_eq!(chosen.origin, Origin::Temporary);
     }
 
     fn paths(environment: &Environment) -> Vec<PathBuf> {

@@ -79,6 +79,11 @@ macro_rules! docs {
         has another root directory, counts as that of the file while the file has a name at all. In a
         forked child, which has a copy, always [`Standing::Published`](crate::Standing::Published).
     "};
+    (OwnedFile::is_truncated) => {"
+        Whether the file is shorter than its mapping, so that bytes are lost. Asks the open file alone:
+        unlike [`standing`](Self::standing) it looks up no path. False in a forked child, and if the
+        program closed the descriptor.
+    "};
     (OwnedFile::touch) => {"
         Sets the time of the file's last change to now. Stores through the mapping need not change it:
         in memory they do not, so it tells when the writer died only if the writer sets it.
@@ -375,11 +380,13 @@ macro_rules! docs {
     (fault_handler::install) => {"
         Installs the handler for the life of the process: SIGBUS on Unix, an exception on Windows.
 
-        On Unix, a further call goes in front of a handler that was installed since, if that one has
-        the flag SA_NODEFER.
-
         `open` installs it, because a truncated file would end the observer otherwise. A writer may
         install it, to survive the truncation of its own file.
+
+        On Unix a handler that the program installs later gets the signal first, and has to call this
+        one, or to restore it and raise the signal again. A further call puts this one in front again
+        where the later handler has the flag SA_NODEFER, or the signal has its default action again; 7
+        times at most. A later handler without that flag stays in front.
 
         # Errors
 

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Longest wait for a file system: a disk under load may take seconds.
-const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+/// Longest wait for file systems in the search for a directory: a disk under load may take seconds.
+pub(crate) const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// Number of threads that may be left behind; from then on there is no answer at once.
 const MAX_LEFT: usize = 4;
 /// Threads that were left behind, and whose file system has not answered yet.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
 
-/// Does `work` on `path` in a thread of its own, and waits for it, for ten seconds at most.
+/// Does `work` on `path` in a thread of its own, and waits for it, for the time `limit` at most.
 ///
 /// A file system that does not answer (of a network, or of a program in user space) keeps a thread in
 /// the system for ever. That thread is left behind: it ends when the file system answers, or with the
@@ -30,6 +30,7 @@ static LEFT: AtomicUsize = AtomicUsize::new(0);
 pub fn in_time<T: Send + 'static>(
     spawn: impl FnOnce(Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
     path: &Path,
+    limit: Duration,
     work: impl Fn() -> Result<T> + Clone + Send + 'static,
 ) -> Result<T> {
     let silent = || Error::new("use directory", path, ErrorKind::NoAnswer);
@@ -49,7 +50,7 @@ pub fn in_time<T: Send + 'static>(
         }
     }));
     let Ok(thread) = started else { return work() };
-    let answer = receive.recv_timeout(LIMIT).or_else(|error| match error {
+    let answer = receive.recv_timeout(limit).or_else(|error| match error {
         RecvTimeoutError::Timeout if !over.load(Relaxed) => {
             // Counted before the thread can count it as ended.
             LEFT.fetch_add(1, Relaxed);
@@ -69,7 +70,7 @@ pub fn in_time<T: Send + 'static>(
         // The thread panicked.
         Err(RecvTimeoutError::Disconnected) => work(),
     };
-    // It has no more to do. The program has as many threads as before.
+    // It ends now. The program has as many threads as before.
     let _ = thread.join();
     result
 }
@@ -87,15 +88,18 @@ mod tests {
     fn in_time_without_an_answer_gives_up() {
         let path = Path::new("/x");
         let error = || Error::new("use directory", path, ErrorKind::NotFound);
-        assert_eq!(in_time(spawn, path, || Ok(7)).unwrap(), 7);
-        let failed = in_time(spawn, path, move || Err::<(), _>(error()));
+        assert_eq!(in_time(spawn, path, LIMIT, || Ok(7)).unwrap(), 7);
+        let failed = in_time(spawn, path, LIMIT, move || Err::<(), _>(error()));
         assert_eq!(failed.unwrap_err().kind(), ErrorKind::NotFound);
-        assert_eq!(in_time(|_| Err(io::ErrorKind::WouldBlock.into()), path, || Ok(8)).unwrap(), 8);
+        assert_eq!(
+            in_time(|_| Err(io::ErrorKind::WouldBlock.into()), path, LIMIT, || Ok(8)).unwrap(),
+            8
+        );
         // Work that takes its time in many threads is no silence.
         std::thread::scope(|scope| {
             for _ in 0..4 * MAX_LEFT {
                 scope.spawn(|| {
-                    let slow = in_time(spawn, path, || {
+                    let slow = in_time(spawn, path, LIMIT, || {
                         std::thread::sleep(LIMIT / 10);
                         Ok(9)
                     });
@@ -104,7 +108,7 @@ mod tests {
             }
         });
         for _ in 0..MAX_LEFT + 20 {
-            let silent = in_time(spawn, path, || {
+            let silent = in_time(spawn, path, LIMIT, || {
                 std::thread::sleep(Duration::from_secs(3600));
                 Ok(())
             });

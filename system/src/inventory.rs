@@ -89,6 +89,7 @@ macro_rules! signatures {
             let _: fn(&OwnedFile, bool) -> Result<()> = OwnedFile::flush;
             let _: fn(&OwnedFile) -> Result<()> = OwnedFile::detach;
             let _: fn(&OwnedFile) -> Standing = OwnedFile::standing;
+            let _: fn(&OwnedFile) -> bool = OwnedFile::is_truncated;
             let _: fn(&OwnedFile) -> Result<()> = OwnedFile::touch;
             let _: fn(&OwnedFile) -> Result<()> = OwnedFile::remove;
             let _: fn(&Path) -> Result<ObservedFile> = open;
@@ -181,10 +182,11 @@ macro_rules! directories {
             }
             fn in_time(
                 path: &std::path::Path,
+                limit: std::time::Duration,
                 work: impl Fn() -> $crate::Result<Self> + Clone + Send + 'static,
             ) -> $crate::Result<Self> {
                 let spawn = |work| super::thread::spawn("mmstats-start", work);
-                $crate::in_time(spawn, path, work)
+                $crate::in_time(spawn, path, limit, work)
             }
         }
 

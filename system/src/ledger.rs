@@ -14,7 +14,7 @@ pub const APPLICATION: &str = "ledger.application";
 pub const GENERATION: &str = "ledger.generation";
 /// Label of the number of instances that the ledger has taken in, a u64.
 pub const INSTANCES: &str = "ledger.instances";
-/// Label of the number of these of which something was missing, a u64.
+/// Label of the number of incomplete ones among these, a u64.
 pub const INCOMPLETE: &str = "ledger.incomplete";
 /// Label of the instances that were taken in and may still have files: 16 bytes each, the latest
 /// last.

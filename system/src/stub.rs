@@ -91,6 +91,12 @@ impl OwnedFile {
         match self.0 {}
     }
 
+    #[doc = docs!(OwnedFile::is_truncated)]
+    #[must_use]
+    pub const fn is_truncated(&self) -> bool {
+        match self.0 {}
+    }
+
     #[doc = docs!(OwnedFile::detach)]
     pub fn detach(&self) -> Result<()> {
         match self.0 {}

@@ -21,21 +21,21 @@ pub struct SweepOptions {
     pub temporary_age: Duration,
     /// Report only, remove nothing.
     pub dry_run: bool,
-    /// Longest time for reading the names of the directory, and again for looking at its files. What
-    /// was not looked at is left to the next sweep, which begins with another file. Names at the end
-    /// of a directory that is too large to be read in time are not reached.
+    /// Longest time for looking at the files of the directory; reading its names takes at most half of
+    /// it. What was not looked at is left to the next sweep, which begins with another file. Names at
+    /// the end of a directory that is too large to be read in time are not reached.
     pub time: Duration,
 }
 
 impl Default for SweepOptions {
     /// Keeps 8 dead programs of each command, removes abandoned temporary files after a minute, takes
-    /// at most 0.1 s for each part.
+    /// at most 0.2 s.
     fn default() -> Self {
         Self {
             keep: 8,
             temporary_age: Duration::from_secs(60),
             dry_run: false,
-            time: Duration::from_millis(100),
+            time: Duration::from_millis(200),
         }
     }
 }
@@ -137,8 +137,8 @@ pub trait Sweeper {
 /// Sweeps the files `names` of a directory: temporary files, and with `identify` published ones.
 /// [`SweepOptions`] says which are kept.
 ///
-/// All files of a program are removed, or none. The first name that cannot be read ends the list: a
-/// program of which files are not in it stays.
+/// All files of a program are removed, or none. The first name that cannot be read ends the list. A
+/// program with files that are not in the list stays.
 pub fn sweep_names<S: Sweeper>(
     sweeper: &S,
     directory: &Path,
@@ -147,11 +147,12 @@ pub fn sweep_names<S: Sweeper>(
     identify: Option<&Identify<'_>>,
 ) -> Sweep {
     let mut files = Vec::new();
-    let (mut candidates, mut is_complete) = candidates(names, options, identify.is_some());
-    let deadline = Instant::now().checked_add(options.time);
-    // Elsewhere each time, so that files of others in front of ours do not hide them for ever.
+    let begin = Instant::now();
+    let (deadline, half) = (begin.checked_add(options.time), begin.checked_add(options.time / 2));
+    let (mut candidates, mut is_complete) = candidates(names, half, identify.is_some());
+    // Each sweep begins at another file: files of others must not take all the time of each.
     let count = candidates.len();
-    candidates.rotate_left(somewhere(count));
+    candidates.rotate_left(arbitrary_index(count));
 
     let (mut dead, mut held) = (Vec::new(), BTreeSet::new());
     for (at, name) in candidates.into_iter().enumerate() {
@@ -191,8 +192,8 @@ pub fn sweep_names<S: Sweeper>(
     Sweep { files, is_complete }
 }
 
-/// A number below `count`, or 0: from the time, of which some systems know only 100 ns or 1 µs.
-fn somewhere(count: usize) -> usize {
+/// A number below `count`, or 0, made from the time: also where its resolution is 1 µs.
+fn arbitrary_index(count: usize) -> usize {
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mixed = u64::from(time.subsec_nanos()).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
     #[allow(clippy::cast_possible_truncation)] // 32 bits
@@ -203,10 +204,9 @@ fn somewhere(count: usize) -> usize {
 /// The names of files to look at, and whether all names were read.
 fn candidates(
     names: impl Iterator<Item = io::Result<OsString>>,
-    options: &SweepOptions,
+    deadline: Option<Instant>,
     published: bool,
 ) -> (Vec<OsString>, bool) {
-    let deadline = Instant::now().checked_add(options.time);
     let mut found = Vec::new();
     for (at, name) in names.enumerate() {
         if at % 1024 == 1023 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -237,7 +237,7 @@ fn remove_programs<S: Sweeper>(
     is_complete: bool,
     options: &SweepOptions,
 ) -> Vec<Swept> {
-    // Part 0 is removed last: without it nobody would know how many others there were.
+    // Part 0 is removed last: it has the number of parts.
     files.sort_by(|a, b| {
         let key = |file: &DeadFile| (file.program.instance, file.program.parts.is_some());
         key(a).cmp(&key(b)).then_with(|| b.name.cmp(&a.name))
@@ -245,8 +245,8 @@ fn remove_programs<S: Sweeper>(
     let programs: Vec<&[DeadFile]> = files
         .chunk_by(|a, b| a.program.instance.is_some() && a.program.instance == b.program.instance)
         .collect();
-    // A program that dies releases its locks one after the other; a part may not be readable, or not
-    // have been looked at.
+    // The locks of a dying program are released one after the other, so a live part means that the
+    // program is not wholly dead yet. Parts may also be unreadable, or not have been looked at.
     let is_whole = |program: &[DeadFile]| {
         let parts = program.iter().find_map(|file| file.program.parts);
         let is_counted = parts.is_some_and(|parts| parts as usize <= program.len());

@@ -195,6 +195,21 @@ fn create_in_removed_directory_is_not_found() {
     fs::rename(&away, place.path()).unwrap();
 }
 
+#[cfg(unix)] // Windows truncates and moves no mapped file
+#[test]
+fn is_truncated_depends_on_the_size_alone() {
+    use crate::backend::Standing;
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("stats");
+    fs::create_dir(&directory).unwrap();
+    let file = published(&directory, "x.mmst", 4096);
+    let moved = place.path().join("moved");
+    fs::rename(&directory, &moved).unwrap();
+    assert_eq!((file.standing(), file.is_truncated()), (Standing::Unnamed, false));
+    fs::File::options().write(true).open(moved.join("x.mmst")).unwrap().set_len(4095).unwrap();
+    assert_eq!((file.standing(), file.is_truncated()), (Standing::Truncated, true));
+}
+
 #[test]
 fn remove_of_replaced_file_fails() {
     let place = tempfile::tempdir().unwrap();

@@ -103,7 +103,11 @@ pub fn symlink(target: &Path, link: &Path) -> bool {
     match made {
         Ok(()) if link.symlink_metadata().is_ok_and(|it| it.file_type().is_symlink()) => true,
         made => {
-            eprintln!("skipped: cannot make a symbolic link: {made:?}");
+            if is_wine() {
+                eprintln!("skipped: cannot make a symbolic link: {made:?}");
+            } else {
+                skip(&format!("cannot make a symbolic link: {made:?}"));
+            }
             let _ = std::fs::remove_file(link);
             false
         }

@@ -352,7 +352,10 @@ mod tests {
         fs::write(path("new"), "new").unwrap();
         fs::write(path("old"), "old").unwrap();
         match rename_without_replacing(directory.fd(), "new", "old".as_ref()) {
-            Err(Errno::NOSYS | Errno::INVAL) => eprintln!("skipped: not supported by this system"),
+            Err(Errno::NOSYS | Errno::INVAL) => {
+                assert!(std::env::var_os("CI").is_none(), "cannot be run here: no such rename");
+                eprintln!("skipped: not supported by this system");
+            }
             result => assert_eq!(result, Err(Errno::EXIST)),
         }
         assert_eq!(fs::read(path("old")).unwrap(), b"old");

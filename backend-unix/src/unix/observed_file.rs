@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -67,15 +68,14 @@ fn is_sparse_in_memory(fd: &OwnedFd, stat: &Stat) -> bool {
 fn copy_without_holes(fd: &OwnedFd, len: u32, path: &Path) -> Result<Mapping> {
     let mapping = private(len)?;
     let (mut at, mut copied) = (0, 0);
-    while let Some(start) = seek_data(fd.as_fd(), at).filter(|start| *start < len.into()) {
-        let end = seek_hole(fd.as_fd(), start).unwrap_or(u64::MAX).min(len.into());
-        copied += end.saturating_sub(start);
+    while let Some(data) = next_data_range(fd.as_fd(), at, len.into()) {
+        copied += data.end - data.start;
         if copied > MAX_COPY {
             let kind = ErrorKind::TooLarge { size: copied, limit: MAX_COPY };
             return Err(Error::new(OPEN, path, kind));
         }
-        mapping.fill(fd.as_fd(), start, end).map_err(failed(OPEN, path))?;
-        at = end.max(start + 1);
+        mapping.fill(fd.as_fd(), data.start, data.end).map_err(failed(OPEN, path))?;
+        at = data.end;
     }
     Ok(mapping)
 }
@@ -119,48 +119,35 @@ pub(super) fn read_at_start(fd: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io:
 #[doc = docs!(next_data)]
 #[must_use]
 pub fn next_data(file: &File, from: u64) -> Option<u64> {
-    seek_data(file.as_fd(), from)
+    next_data_range(file.as_fd(), from, u64::MAX).map(|data| data.start)
 }
 
-/// Offset of the next byte that is not in a hole, from `from` on.
-fn seek_data(fd: BorrowedFd<'_>, from: u64) -> Option<u64> {
-    // Systems that report holes.
-    #[cfg(any(
-        target_os = "linux",
-        target_os = "android",
-        target_os = "freebsd",
-        target_os = "macos"
-    ))]
-    match rustix::fs::seek(fd, rustix::fs::SeekFrom::Data(from)) {
-        Ok(at) => return Some(at.max(from)),
+/// First range of bytes in `from..limit` that is not a hole; `None` if there is none. It is
+/// `from..limit` where the system does not report holes.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "macos"))] // report holes
+fn next_data_range(fd: BorrowedFd<'_>, from: u64, limit: u64) -> Option<Range<u64>> {
+    use rustix::fs::{SeekFrom, seek};
+    let start = match seek(fd, SeekFrom::Data(from)) {
+        Ok(start) => start.max(from),
         Err(Errno::NXIO) => return None,
-        Err(_) => {}
-    }
-    let _ = fd;
-    Some(from)
+        Err(_) => from,
+    };
+    let end = seek(fd, SeekFrom::Hole(start)).unwrap_or(limit);
+    // A file that changes meanwhile may have its hole at the start; a range is never empty.
+    let end = end.max(start.saturating_add(1)).min(limit);
+    (start < end).then_some(start..end)
 }
 
-/// Offset of the next hole, or of the end of the file; `None` where the system does not say it.
-fn seek_hole(fd: BorrowedFd<'_>, from: u64) -> Option<u64> {
-    // As above.
-    #[cfg(any(
-        target_os = "linux",
-        target_os = "android",
-        target_os = "freebsd",
-        target_os = "macos"
-    ))]
-    return rustix::fs::seek(fd, rustix::fs::SeekFrom::Hole(from)).ok();
-    // As above.
-    #[cfg(not(any(
-        target_os = "linux",
-        target_os = "android",
-        target_os = "freebsd",
-        target_os = "macos"
-    )))]
-    {
-        let _ = (fd, from);
-        None
-    }
+/// First range of bytes in `from..limit` that is not a hole; `None` if there is none. It is
+/// `from..limit` where the system does not report holes.
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "macos"
+)))] // does not
+fn next_data_range(_: BorrowedFd<'_>, from: u64, limit: u64) -> Option<Range<u64>> {
+    (from < limit).then_some(from..limit)
 }
 
 #[doc = docs!(info)]

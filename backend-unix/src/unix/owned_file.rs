@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mmstats_core::Memory;
 use mmstats_system::{docs, image_size};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::fork::Registration;
@@ -110,11 +110,23 @@ impl OwnedFile {
             Err(_) => None,
         };
         let Some(stat) = stat else { return Standing::Unlocked };
-        if file_size(&stat) < self.mapping.len() as u64 {
+        if self.is_longer_than(&stat) {
             return Standing::Truncated;
         }
         let looked_up = self.root == root() && self.has_its_name() == Ok(false);
         if stat.st_nlink == 0 || looked_up { Standing::Unnamed } else { Standing::Published }
+    }
+
+    #[doc = docs!(OwnedFile::is_truncated)]
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        let stat = self.mapping.lock_fd().map(rustix::fs::fstat);
+        matches!(stat, Ok(Ok(stat)) if self.is_longer_than(&stat))
+    }
+
+    /// Whether the mapping has bytes that the file no longer has.
+    fn is_longer_than(&self, stat: &Stat) -> bool {
+        file_size(stat) < self.mapping.len() as u64
     }
 
     #[doc = docs!(OwnedFile::touch)]

@@ -106,11 +106,17 @@ impl OwnedFile {
     #[doc = docs!(OwnedFile::standing)]
     #[must_use]
     pub fn standing(&self) -> Standing {
-        // Windows refuses to truncate a mapped file.
         match self.has_its_name() {
             Ok(false) => Standing::Unnamed,
             _ => Standing::Published,
         }
+    }
+
+    #[doc = docs!(OwnedFile::is_truncated)]
+    #[must_use]
+    pub const fn is_truncated(&self) -> bool {
+        // Windows refuses to truncate a mapped file.
+        false
     }
 
     #[doc = docs!(OwnedFile::touch)]
