@@ -1,5 +1,6 @@
 //! The fields of all metrics of a publisher, by identity.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -12,6 +13,8 @@ use crate::naming::{Description, FieldName, Identity};
 /// Maximum number of names of metrics, and of combinations that an overflow field tells apart: names
 /// made of data must not fill the memory.
 const MAX_NAMES: usize = 10_000;
+/// Maximum number of refused names that are told apart. Of further ones each use counts.
+const MAX_REFUSED: usize = 10 * MAX_NAMES;
 
 /// Descriptions by kind and name of their metrics.
 type Descriptions = HashMap<(Kind, String), Description>;
@@ -22,8 +25,8 @@ pub(crate) struct Fields {
     descriptions: Descriptions,
     /// Number of fields of each name, and the description that they were made with.
     families: HashMap<(Kind, String), (usize, Description)>,
-    /// Names beyond the limit of `families`, at most as many as that.
-    refused: HashSet<(Kind, String)>,
+    /// Hashes of the names beyond the limit of `families`.
+    refused: HashSet<u64>,
     pub(crate) counters: FieldsOfKind<mmstats::Key<Counter>>,
     pub(crate) gauges: FieldsOfKind<SharedGauge<f64>>,
     pub(crate) histograms: FieldsOfKind<mmstats::Key<Histogram<f64>>>,
@@ -159,15 +162,16 @@ pub(crate) struct Settings {
 
 impl Fields {
     /// Remembers the description of a metric for when its fields are made. `false` if the metric has
-    /// fields that were made with another one.
+    /// fields that were made with another one, or there are too many descriptions.
     pub(crate) fn describe(&mut self, kind: Kind, name: &str, description: Description) -> bool {
         let name = (kind, name.to_owned());
         if let Some((_, made_with)) = self.families.get(&name) {
             return *made_with == description;
         }
-        if self.descriptions.len() < MAX_NAMES || self.descriptions.contains_key(&name) {
-            self.descriptions.insert(name, description);
+        if self.descriptions.len() >= MAX_NAMES && !self.descriptions.contains_key(&name) {
+            return false;
         }
+        self.descriptions.insert(name, description);
         true
     }
 
@@ -195,13 +199,12 @@ impl Fields {
     ) -> Result<Found<F>, Refused> {
         let identity = Identity::new(key);
         if let Some(found) = F::fields(self).by_identity.get(&identity) {
-            return found.clone().ok_or(Refused { first: false });
+            return found.clone().ok_or(Refused { counts: false });
         }
         let family = (F::KIND, identity.name.clone());
         let count = self.families.get(&family).map(|(count, _)| *count);
         if count.is_none() && self.families.len() >= MAX_NAMES {
-            let has_room = self.refused.len() < MAX_NAMES;
-            return Err(Refused { first: has_room && self.refused.insert(family) });
+            return Err(Refused { counts: self.refuse(&family) });
         }
         if count.unwrap_or(0) >= settings.cap {
             return self.find_overflow(&identity.name, importance, settings, registry);
@@ -210,7 +213,17 @@ impl Fields {
         let found = self.add::<F>(&identity.name, &names, false, importance, settings, registry);
         self.families.get_mut(&family).expect("added above").0 += 1;
         F::fields(self).by_identity.insert(identity, found.clone());
-        found.ok_or(Refused { first: true })
+        found.ok_or(Refused { counts: true })
+    }
+
+    /// Whether a use of a name beyond the limit counts: the first one does, and each one where names can
+    /// no longer be told apart.
+    fn refuse(&mut self, family: &(Kind, String)) -> bool {
+        let hash = self.families.hasher().hash_one(family);
+        if self.refused.len() < MAX_REFUSED {
+            return self.refused.insert(hash);
+        }
+        !self.refused.contains(&hash)
     }
 
     /// The field that combinations beyond the cap share.
@@ -222,12 +235,12 @@ impl Fields {
         registry: &Registry,
     ) -> Result<Found<F>, Refused> {
         if let Some(found) = F::fields(self).overflow.get(metric) {
-            return found.clone().ok_or(Refused { first: false });
+            return found.clone().ok_or(Refused { counts: false });
         }
         let names = FieldName::overflow(metric, F::KIND.name());
         let found = self.add::<F>(metric, &names, true, importance, settings, registry);
         F::fields(self).overflow.insert(metric.to_owned(), found.clone());
-        found.ok_or(Refused { first: true })
+        found.ok_or(Refused { counts: true })
     }
 
     /// The largest value that a counter was given by `absolute`: of each combination of its own, also
@@ -279,6 +292,31 @@ impl Fields {
 /// A metric that has no field.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    /// Whether this has not been counted before.
-    pub(crate) first: bool,
+    /// Whether it counts as one more.
+    pub(crate) counts: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_names_are_counted_without_a_limit() {
+        let mut fields = Fields::default();
+        let mut refuse = |n: usize| fields.refuse(&(Kind::Counter, format!("name.{n}")));
+        let many = MAX_REFUSED + 1_000;
+        assert_eq!((0..many).filter(|n| refuse(*n)).count(), many);
+        assert_eq!((0..MAX_REFUSED).filter(|n| refuse(*n)).count(), 0);
+        // These are not told apart.
+        assert_eq!((MAX_REFUSED..many).filter(|n| refuse(*n)).count(), 1_000);
+    }
+
+    #[test]
+    fn description_without_room_is_refused() {
+        let mut fields = Fields::default();
+        let mut describe =
+            |name: &str| fields.describe(Kind::Counter, name, Description::new(None, "Help."));
+        assert!((0..MAX_NAMES).all(|n| describe(&format!("name.{n}"))));
+        assert!(describe("name.7") && !describe("one more"));
+    }
 }

@@ -15,7 +15,7 @@ use crate::target::{Loss, Shared, epoch};
 /// Publishes metrics as fields of a publisher.
 ///
 /// Several recorders of one publisher share its fields. After a fork, and after the publisher was
-/// closed, the recorder goes on with the publisher of the program ([`mmstats::global`]), once there
+/// closed, the recorder continues with the publisher of the program ([`mmstats::global`]), once there
 /// is one.
 ///
 /// ```
@@ -100,7 +100,7 @@ impl Recorder {
     }
 
     /// Makes this the recorder of the program. If that is a recorder of this crate whose publisher
-    /// belongs to the parent process or was closed, it goes on with the publisher and the settings
+    /// belongs to the parent process or was closed, it continues with the publisher and the settings
     /// of this one, and metrics that were made before follow.
     ///
     /// # Errors

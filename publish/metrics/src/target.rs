@@ -24,11 +24,14 @@ pub(crate) struct Shared {
 
 /// Reasons why something is not counted, each with a field.
 const LOSSES: [(&str, &str); 3] = [
-    ("metrics.refused", "Metrics that could not be given a field."),
+    (
+        "metrics.refused",
+        "Metrics that could not be given a field; beyond 100,000 names each use counts.",
+    ),
     ("metrics.lost", "Updates that were not counted: from within the library, or without room."),
     (
         "metrics.late_descriptions_refused",
-        "Descriptions that came after the first use and differed.",
+        "Descriptions that came after the first use and differed, or had no room.",
     ),
 ];
 
@@ -120,7 +123,7 @@ impl Shared {
         recorder_support::is_live(&self.target.lock().registry)
     }
 
-    /// Goes on with the publisher and the settings of `other`.
+    /// Takes the publisher and the settings of `other`.
     pub(crate) fn replace_by(&self, other: &Self) {
         let (settings, registry) = {
             let other = other.target.lock();
@@ -206,7 +209,7 @@ impl Shared {
         match result {
             Ok(found) => Some((current, found)),
             Err(refused) => {
-                if refused.first {
+                if refused.counts {
                     self.lose(Loss::Metric, 1);
                     self.publish_losses();
                 }
@@ -228,7 +231,7 @@ impl Shared {
         work(&mut self.objects.lock())
     }
 
-    /// Counts what is not counted elsewhere.
+    /// Counts losses.
     pub(crate) fn lose(&self, loss: Loss, n: u64) {
         self.losses[loss as usize].fetch_add(n, Ordering::Relaxed);
     }
