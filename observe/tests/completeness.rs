@@ -135,8 +135,8 @@ fn program_with_instance_of_another_user_is_another_program() {
         let setup = Setup { instance: 7, part, ..Setup::default() };
         let forged = publish(directory.path(), name, setup, |_| {}, &[FieldSpec::counter("hits")]);
         if std::os::unix::fs::chown(&forged.path, Some(12_345), None).is_err() {
-            eprintln!("skipped: only root can make a file of another user");
-            return;
+            assert!(std::env::var_os("CI").is_none(), "cannot be run here: needs the super-user");
+            return eprintln!("skipped: only root can make a file of another user");
         }
         // The forger keeps it locked.
         std::mem::forget(forged);

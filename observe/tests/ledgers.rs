@@ -173,6 +173,7 @@ fn file_of_another_user_with_the_name_of_a_ledger_replaces_none() {
         let forged = at.join(name(at, generation));
         std::fs::write(&forged, "").unwrap();
         if std::os::unix::fs::chown(&forged, Some(54_321), None).is_err() {
+            assert!(std::env::var_os("CI").is_none(), "cannot be run here: needs the super-user");
             return eprintln!("skipped: only root can make a file of another user");
         }
         assert_eq!(jobs(at), (12, vec!["too-short"]), "{generation}");

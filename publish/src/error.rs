@@ -71,6 +71,16 @@ pub enum Error {
         /// Name of the variable.
         name: &'static str,
     },
+    /// The process changed its user between two files: observers show the files of each user as a program
+    /// of its own, and both as incomplete.
+    Owners {
+        /// A later file.
+        path: PathBuf,
+        /// User id of its owner.
+        owner: u32,
+        /// User id of the owner of the first file.
+        first: u32,
+    },
     /// The program has a global publisher already.
     Initialised,
     /// The sampling thread could not be started.
@@ -99,6 +109,7 @@ impl Error {
             Self::Environment { .. } | Self::EnvironmentIgnored { .. } => ErrorCode::Environment,
             Self::Reentrant => ErrorCode::Reentrant,
             Self::Application { .. } => ErrorCode::Application,
+            Self::Owners { .. } => ErrorCode::Owners,
             Self::Initialised => ErrorCode::Initialised,
             Self::Thread(_) => ErrorCode::Thread,
             Self::Closed => ErrorCode::Closed,
@@ -160,6 +171,8 @@ pub enum ErrorCode {
     Reentrant,
     /// [`Error::Application`].
     Application,
+    /// [`Error::Owners`].
+    Owners,
     /// [`Error::Initialised`].
     Initialised,
     /// [`Error::Thread`].
@@ -187,6 +200,7 @@ impl ErrorCode {
             Self::Environment => "environment",
             Self::Reentrant => "reentrant",
             Self::Application => "application",
+            Self::Owners => "owners",
             Self::Initialised => "initialised",
             Self::Thread => "thread",
             Self::Closed => "closed",
@@ -241,6 +255,12 @@ impl fmt::Display for Error {
                 f,
                 "{name} is ignored: the process has rights that its caller lacks (set-user-id, \
                  set-group-id or capabilities of its file)"
+            ),
+            Self::Owners { path, owner, first } => write!(
+                f,
+                "{} belongs to user {owner}, and the first file to user {first}: observers show two \
+                 programs, both incomplete; start the publisher after the change of the user",
+                path.display()
             ),
             Self::Initialised => f.write_str("the program has a global publisher already"),
             Self::Thread(kind) => write!(f, "cannot start the sampling thread: {kind}"),

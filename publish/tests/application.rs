@@ -146,7 +146,7 @@ fn forged_ledger_of_another_user_replaces_no_sums() {
         let forged = place.path().join(first.replace("-1.mmst", &format!("-{generation}.mmst")));
         std::fs::write(&forged, "").unwrap();
         if std::os::unix::fs::chown(&forged, Some(54_321), None).is_err() {
-            return eprintln!("skipped: only root can make a file of another user");
+            return support::skip("only root can make a file of another user");
         }
     }
     for n in 2..=3_u128 {
@@ -165,6 +165,10 @@ fn forged_ledger_of_another_user_replaces_no_sums() {
     let start = std::time::Instant::now();
     work(options(place.path()));
     assert!(start.elapsed() < Duration::from_secs(4));
+    let blocked: Publisher<Worker> = options(place.path()).start().unwrap();
+    let problem = blocked.problem().expect("says that its values cannot be taken in").to_string();
+    assert!(problem.contains("-4.mmst: the name is already taken"), "{problem}");
+    drop(blocked);
     let mut observer = Observer::new(Sources::new().path(place.path()));
     observer.refresh();
     let mut totals = Totals::new();

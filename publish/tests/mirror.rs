@@ -265,6 +265,28 @@ fn file_in_place_of_name_is_left_alone() {
     assert_eq!(file_names(directory).len(), 1);
 }
 
+/// Another user knows the names of further files from that of the first one.
+#[test]
+fn further_file_whose_names_are_taken_gets_another_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let all: Publisher<All> = Options::new().directory(directory).lanes(1).start().unwrap();
+    let first = all.lane().unwrap();
+    let stem = file_names(directory)[0].strip_suffix(".mmst").unwrap().to_owned();
+    let planted = [1, 2, u32::MAX - 1, u32::MAX - 2];
+    let planted = planted.map(|number| directory.join(format!("{stem}.{number}.mmst")));
+    planted.iter().for_each(|path| fs::write(path, "of somebody else").unwrap());
+    let others: Vec<_> = (0..4).map(|_| all.lane().unwrap()).collect();
+    others.iter().chain([&first]).for_each(|all| all.update(1));
+    assert!(all.problem().is_none(), "{:?}", all.problem());
+    assert!(all.paths().len() > 2 && all.paths().iter().all(|path| !planted.contains(path)));
+    assert!(counts(directory, "requests", 5));
+    drop((first, others, all));
+    // The file of somebody else stays.
+    assert_eq!(file_names(directory).len(), planted.len());
+    assert!(planted.iter().all(|path| fs::read(path).unwrap() == b"of somebody else"));
+}
+
 #[test]
 fn hidden_publisher_makes_no_file_and_has_no_problem() {
     let directory = tempfile::tempdir().unwrap();

@@ -42,6 +42,38 @@ fn problem_of_set_user_id_program_names_ignored_variable() {
 }
 
 #[test]
+fn child_that_changes_its_user() {
+    let Some(path) = std::env::var_os("MMSTATS_TEST_CHILD") else { return };
+    let options = Options::new().directory(&path).lanes(1).or_private();
+    let publisher = options.start::<mmstats::Lane>().unwrap();
+    let _first = publisher.lane().unwrap();
+    assert!(publisher.problem().is_none(), "{:?}", publisher.problem());
+    // SAFETY: has no precondition.
+    assert_eq!(unsafe { libc::setuid(privileges::CALLER) }, 0);
+    let _second = publisher.lane().unwrap();
+    let problem = publisher.problem().expect("two files, two owners");
+    println!("<{} {problem}>", problem.code());
+}
+
+#[test]
+fn problem_of_program_that_changed_its_user_names_both() {
+    use std::os::unix::fs::PermissionsExt;
+    if !is_root() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o1777)).unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_changes_its_user", "--nocapture", "--test-threads=1"])
+        .env("MMSTATS_TEST_CHILD", place.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let owners = format!("belongs to user {}, and the first file to user 0", privileges::CALLER);
+    assert!(text.contains("<owners ") && text.contains(&owners), "{text}{output:?}");
+}
+
+#[test]
 fn child_without_random_bytes() {
     let Some(path) = std::env::var_os("MMSTATS_TEST_CHILD") else { return };
     // SAFETY: has no precondition.

@@ -31,11 +31,10 @@ impl Files {
         declaration.measure(&mut need)?;
         let heap = passing.then(|| Room::heap_of(&declaration));
         need.heap = heap.map_or(need.heap, |heap| heap.saturating_add(ALIGNMENT));
-        let mut inventory = self.inventory.lock();
+        let mut inventory = self.kept_up();
         if inventory.closed {
             return Err(Error::Closed);
         }
-        self.keep_up(&mut inventory);
         if !inventory.unclaimed.is_empty()
             && let Some(address) = inventory.claim_earlier(&declaration)
         {

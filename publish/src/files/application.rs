@@ -1,6 +1,7 @@
 //! The application to which a publisher belongs, and whose ledger keeps its sums when it ends.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::ledger;
 use super::settings::Settings;
@@ -71,7 +72,9 @@ impl Application {
             return Ok(());
         }
         let (application, access) = (&*self.name, settings.access);
-        ledger::Book { directory, application, access }.take_in(std::slice::from_ref(ended), since)
+        let until = Instant::now() + ledger::PATIENCE;
+        let book = ledger::Book { directory, application, access, until };
+        book.take_in(std::slice::from_ref(ended), since)
     }
 }
 
@@ -94,20 +97,21 @@ pub(crate) fn register(
     PUBLISHERS.lock().push(Publisher { id, generation, children });
 }
 
-/// Takes ended instances into the ledgers of their applications, which may be others than that of
-/// this publisher, `own`. What cannot be taken in stays for the next start.
+/// Takes ended instances into the ledgers of their applications, until a moment.
 pub(crate) fn take_in(
     directory: &Directory,
     access: Access,
-    own: Option<&str>,
     instances: &ledger::EndedInstances,
+    until: Instant,
 ) {
     for (application, ended, since) in instances {
-        let book = ledger::Book { directory, application, access };
-        // The files stay, and readers count them.
+        let book = ledger::Book { directory, application, access, until };
+        // After an error the files stay, and readers count them.
         let _ = book.take_in(ended, *since);
+        if Instant::now() > until {
+            return;
+        }
     }
-    ledger::sweep(directory.path(), own);
 }
 
 /// Forgets a publisher that is closed. If its files are removed from `directory`, so is the ledger of

@@ -16,7 +16,7 @@ pub(super) const TOUCH: Duration = Duration::from_secs(60);
 pub(crate) struct Attempts {
     /// The last look for the names of all files.
     pub(super) checked: Option<Instant>,
-    /// Whether a thread looks for them without the lock. No other call looks meanwhile.
+    /// Whether a thread looks for them. No other one looks meanwhile.
     pub(super) looks: bool,
     /// When the time of the files was set.
     pub(super) touched: Option<Instant>,
@@ -54,9 +54,5 @@ impl Attempts {
         if let Some(thread) = &self.thread {
             thread.unpark();
         }
-    }
-
-    pub(super) fn is_due(&self) -> bool {
-        !self.looks && self.checked.is_none_or(|checked| checked.elapsed() >= CHECK)
     }
 }

@@ -186,10 +186,10 @@ impl Inventory {
             if !part.writer.has_free_lane() {
                 continue;
             }
-            if !self.attempts.looks && part.look() {
+            if part.look_for_truncation() {
                 self.attempts.expire();
             }
-            // A truncated file gives no more lanes; the next ones are in another file.
+            // Lanes are claimed in whole files only.
             if part.is_whole() && (part.is_published() || !published) {
                 return self.claim_in(index);
             }

@@ -32,12 +32,12 @@ use self::application::Application;
 use self::earlier_run::EarlierRun;
 use self::inventory::Inventory;
 use self::part::Part;
-use self::place::{Place, publish};
+use self::place::{Place, Tidying, publish};
 use self::scratch::Scratch;
 use self::segment::Segment;
 use self::settings::{Fallback, OnDrop, Settings};
 use self::shared::{SharedLane, SharedLanes};
-use crate::backend::{Mapping, fork, name, process};
+use crate::backend::{Mapping, fork, process};
 use crate::claim::{ClaimedLane, LaneOwner};
 use crate::error::Error;
 use crate::handles::Info;
@@ -153,15 +153,10 @@ impl Files {
         };
         files.open_part(&mut inventory, 0, files.settings.fallback())?;
         files.finish_earlier_run(&mut inventory)?;
-        files.join_application(&mut inventory);
         *files.inventory.lock() = inventory;
         let files = Arc::new(files);
         let _ = files.this.set(Arc::downgrade(&files));
-        let published = {
-            let mut inventory = files.inventory.lock();
-            files.keep_up(&mut inventory);
-            inventory.place.is_some()
-        };
+        let published = files.kept_up().place.is_some();
         if published && files.settings.watched {
             let this: Weak<Self> = Arc::downgrade(&files);
             watch::begin(this);
@@ -169,26 +164,17 @@ impl Files {
         Ok(files)
     }
 
-    /// Registers the first file for forked children, and takes the instances of applications that
-    /// have ended into their ledgers; once, when observers see the first file.
-    fn join_application(&self, inventory: &mut Inventory) {
+    /// Registers the first file for forked children, once, when observers see it. The result is the work on
+    /// files of others, to be done without the lock: it takes long if other processes do it too.
+    fn join_application(&self, inventory: &mut Inventory) -> Option<Tidying> {
         let Inventory { parts, place, joined, .. } = inventory;
-        let (Some(file), Some(place)) = (parts.iter().find_map(Part::seen_file), place) else {
-            return;
-        };
+        let (file, place) = (parts.iter().find_map(Part::seen_file)?, place.as_mut()?);
         if std::mem::replace(joined, true) {
-            return;
+            return None;
         }
         let application = self.application.as_ref();
         application::register(self.id, self.generation, application, self.instance, file.path());
-        let ended = place.take_ended();
-        if let Ok(directory) = place.open() {
-            let own = application.map(|application| &*application.name);
-            application::take_in(directory, self.settings.access, own, &ended);
-            if !ended.is_empty() {
-                place.sweep_taken_in();
-            }
-        }
+        place.tidying().ok()
     }
 
     /// Number of instances in the ledger of the application; 0 without one.
@@ -200,23 +186,6 @@ impl Files {
         let path = inventory.place.as_ref().and_then(Place::path).map(Path::to_path_buf);
         drop(inventory);
         path.map_or(0, |path| application.taken_in(&path))
-    }
-
-    /// The values of the closed images, for the ledger of the application. `None` without one.
-    fn ended(&self, inventory: &mut Inventory) -> Option<(&Application, ledger::Ended)> {
-        let application = self.application.as_ref()?;
-        if inventory.place.is_none() || self.is_forked() {
-            return None;
-        }
-        let parts = &mut inventory.parts;
-        for part in parts.iter_mut() {
-            let _ = part.look();
-        }
-        // Remaining handles must not change a value after it was taken in.
-        parts.iter().for_each(Part::detach);
-        let whole = parts.iter().all(Part::is_whole);
-        let images = parts.iter().filter_map(Part::region);
-        Some((application, ledger::of_own(self.instance, images, whole)))
     }
 
     /// Declares the fields that an earlier run added after its start, and ends its files.
@@ -296,9 +265,14 @@ impl Files {
         let number = inventory.images;
         let Inventory { segments, place, earlier, .. } = inventory;
         let (geometry, size) = segments[segment].size(lanes)?;
+        let mut others = Vec::new();
         let (mapping, new) = match place {
             Some(place) if published => {
-                let name = name::part_name(place.name(), number)?;
+                let (name, spare) = place.names(number)?;
+                // A program that begins with a name of another one is refused.
+                if number > 0 {
+                    others = spare;
+                }
                 let new = place.create(&name, size, self.settings.access)?;
                 (Arc::clone(new.mapping()), Some(new))
             }
@@ -315,7 +289,7 @@ impl Files {
         writer.go_live();
         let named = new.map(|new| match earlier.file(new.path()) {
             Some(old) => Ok(new.publish_over(old).map_err(|unpublished| unpublished.error)?),
-            None => publish(new),
+            None => publish(new, others),
         });
         let published = named.transpose()?.map(|file| (number, file));
         Ok(inventory.push_part(Part::new(segment, writer, mapping, published)))
@@ -350,7 +324,7 @@ impl Files {
         fallback: Fallback,
     ) -> Result<ClaimedLane, Error> {
         self.refuse_reentry()?;
-        let mut inventory = self.inventory.lock();
+        let mut inventory = self.kept_up();
         let (part, lane, mapping) = self.claim_in(&mut inventory, segment, fallback)?;
         let fields = inventory.segments[segment].lane_fields;
         drop(inventory);
@@ -408,9 +382,7 @@ impl Files {
             let index = self.open_part_as(inventory, segment, false)?;
             return inventory.claim_in(index).ok_or_else(full);
         }
-        self.keep_up(inventory);
-        // A forked child has private copies of the files, as good as other memory. In its own files,
-        // observers would take its values for its parent's.
+        // The files of a forked child are private copies. Further files would count for its parent.
         let published = inventory.place.is_some() && !self.is_forked();
         if let Some(claimed) = inventory.claim(segment, published) {
             return Ok(claimed);
@@ -427,7 +399,7 @@ impl Files {
             }
         };
         let claimed = inventory.claim_in(index).ok_or_else(full)?;
-        self.keep_up(inventory);
+        self.publish_lost(inventory);
         Ok(claimed)
     }
 
@@ -436,8 +408,7 @@ impl Files {
         if self.is_forked() || self.refuse_reentry().is_err() {
             return Vec::new();
         }
-        let mut inventory = self.inventory.lock();
-        self.keep_up(&mut inventory);
+        let inventory = self.kept_up();
         let mut seen: Vec<_> = inventory
             .parts
             .iter()
@@ -453,24 +424,23 @@ impl Files {
     }
 
     pub(crate) fn flush(&self, wait: bool) -> Result<(), Error> {
-        let mut inventory = self.inventory.lock();
-        self.keep_up(&mut inventory);
+        let mut inventory = self.kept_up();
         self.copy(&mut inventory);
-        let mut files = inventory.parts.iter().filter_map(Part::seen_file);
-        files.try_for_each(|file| file.flush(wait)).map_err(Error::from)
+        let files: Vec<_> = inventory.parts.iter().filter_map(Part::seen_file).cloned().collect();
+        // Without the lock: the disk may be slow.
+        drop(inventory);
+        files.iter().try_for_each(|file| file.flush(wait)).map_err(Error::from)
     }
 
-    /// Closes the files, or leaves them as a crash would.
+    /// Closes the files, or leaves them as a crash would. They are ended when the lock is released.
     pub(crate) fn close(&self, crashed: bool) {
         self.shared.release();
         // Before the images are closed: then other processes may take them in.
         let since = if crashed { 0 } else { self.taken_in() };
-        let mut inventory = self.inventory.lock();
+        let keeps = crashed || self.settings.on_drop == OnDrop::Keep;
+        let mut inventory = if keeps { self.kept_up() } else { self.inventory.lock() };
         if inventory.closed {
             return;
-        }
-        if crashed || self.settings.on_drop == OnDrop::Keep {
-            self.keep_up(&mut inventory);
         }
         self.copy(&mut inventory);
         inventory.closed = true;
@@ -479,11 +449,28 @@ impl Files {
             // A forked child has a private copy of the image and no right to the file.
             inventory.parts.iter_mut().flat_map(Part::writers).for_each(Writer::close);
         }
-        let ended = if crashed { None } else { self.ended(&mut inventory) };
         let mut place = inventory.place.take();
+        let is_member = !crashed && place.is_some() && !self.is_forked();
+        let application = self.application.as_ref().filter(|_| is_member);
+        let parts = &mut inventory.parts;
+        let mut images = Vec::new();
+        if application.is_some() {
+            for part in parts.iter_mut() {
+                part.look_for_truncation();
+            }
+            images.extend(parts.iter().filter_map(Part::region).cloned());
+        }
+        let whole = parts.iter().all(Part::is_whole);
+        let files: Vec<_> = parts.iter_mut().flat_map(Part::take_files).collect();
         drop(inventory);
 
-        // Without the lock: it takes long if other processes take instances in at the same time.
+        // Without the lock: a file system may be slow, and other processes may take instances in at the
+        // same time.
+        let ended = application.map(|application| {
+            // Remaining handles must not change a value after it was taken in.
+            files.iter().for_each(|file| part::detach(file));
+            (application, ledger::of_own(self.instance, &images, whole))
+        });
         let removes = !crashed && self.settings.on_drop == OnDrop::Remove;
         let opens = !self.is_forked() && (removes || ended.is_some());
         let directory = place.as_mut().filter(|_| opens).and_then(|place| place.open().ok());
@@ -493,9 +480,12 @@ impl Files {
             })
         });
         let remove = removes && counted;
-        self.inventory.lock().parts.iter_mut().for_each(|part| part.close(remove));
+        for file in files {
+            part::end(&file, remove);
+        }
         if !self.is_forked() {
-            application::unregister(self.id, directory.filter(|_| remove), self.instance);
+            let directory = directory.filter(|_| remove).map(|directory| &**directory);
+            application::unregister(self.id, directory, self.instance);
         }
         watch::end(self);
     }

@@ -8,7 +8,7 @@ use mmstats_core::{FieldId, Memory, Mirror, Region, Writer};
 
 use super::earlier_run::EarlierRun;
 use super::place::{Place, publish};
-use crate::backend::{Access, ErrorKind, Mapping, OwnedFile, Standing, name};
+use crate::backend::{Access, ErrorKind, Mapping, OwnedFile, Standing, process};
 use crate::error::Error;
 use crate::handles::kinds::nanos;
 
@@ -27,6 +27,8 @@ pub(crate) struct Part {
     file: Option<Arc<OwnedFile>>,
     standing: Standing,
     twin: Option<Twin>,
+    /// Effective user of the process when it published the last of the files.
+    owner: Option<u32>,
 }
 
 /// An image that observers see in place of a part's memory.
@@ -81,8 +83,9 @@ impl Part {
         published: Option<(u32, OwnedFile)>,
     ) -> Self {
         let (number, file) = published.map(|(number, file)| (number, Arc::new(file))).unzip();
+        let owner = file.as_ref().and_then(|_| process::facts().uid);
         let standing = Standing::Published;
-        Self { segment, writer, mapping, number, file, standing, twin: None }
+        Self { segment, writer, mapping, number, file, standing, twin: None, owner }
     }
 
     /// Whether observers see the memory itself.
@@ -111,9 +114,14 @@ impl Part {
     }
 
     /// The file that observers see.
-    pub(crate) fn seen_file(&self) -> Option<&OwnedFile> {
-        let file = self.file.as_deref().filter(|_| self.standing == Standing::Published);
-        file.or(self.twin.as_ref().map(|twin| &*twin.file))
+    pub(crate) fn seen_file(&self) -> Option<&Arc<OwnedFile>> {
+        let file = self.file.as_ref().filter(|_| self.standing == Standing::Published);
+        file.or(self.twin.as_ref().map(|twin| &twin.file))
+    }
+
+    /// User id of the owner of the file that observers see.
+    pub(crate) fn owner(&self) -> Option<u32> {
+        self.owner.filter(|_| self.is_seen())
     }
 
     /// The writer of the image that observers see.
@@ -136,24 +144,10 @@ impl Part {
         Some(self.twin.as_ref().map(|twin| &twin.writer).or(memory)?.region())
     }
 
-    /// Remaining handles do not change the files any more.
-    pub(crate) fn detach(&self) {
-        let twin = self.twin.as_ref().map(|twin| &twin.file);
-        for file in self.file.iter().chain(twin) {
-            // They can where there is no memory for a copy; there is no better way out.
-            drop(file.detach());
-        }
-    }
-
     /// Its files.
     pub(crate) fn files(&self) -> PartFiles {
         let twin = self.twin.as_ref().map(|twin| Arc::clone(&twin.file));
         PartFiles { memory: self.file.clone(), twin }
-    }
-
-    /// Looks whether observers still find the files. Returns whether they no longer find one.
-    pub(crate) fn look(&mut self) -> bool {
-        self.note(&self.files().look())
     }
 
     /// Takes the answers for its files over. Returns whether observers no longer find one.
@@ -182,14 +176,15 @@ impl Part {
         seen && !self.is_seen()
     }
 
-    /// Looks whether the memory has all its bytes, before it is copied.
-    pub(crate) fn look_for_truncation(&mut self) {
-        let standing = |file: &Arc<OwnedFile>| file.standing();
-        if self.mapping.is_damaged()
-            || self.file.as_ref().map(standing) == Some(Standing::Truncated)
-        {
+    /// Looks whether the memory has all its bytes, before it is copied or a lane of it is claimed.
+    /// Looks no path up. Returns whether observers no longer see the memory.
+    pub(crate) fn look_for_truncation(&mut self) -> bool {
+        let seen = self.is_seen();
+        let is_truncated = |file: &Arc<OwnedFile>| file.is_truncated();
+        if self.mapping.is_damaged() || self.file.as_ref().is_some_and(is_truncated) {
             self.standing = Standing::Truncated;
         }
+        seen && !self.is_seen()
     }
 
     /// Whether the program closed the descriptors of the file.
@@ -214,37 +209,29 @@ impl Part {
         mirrored: Option<FieldId>,
         earlier: &EarlierRun,
     ) -> Result<(), Error> {
-        let is_fixed = place.is_fixed();
-        let mut publish = |name| -> Result<(), Error> {
-            let name = name::part_name(place.name(), name)?;
-            let size = u32::try_from(self.mapping.len()).unwrap_or(u32::MAX);
-            let new = place.create(&name, size, access)?;
-            let mut writer =
-                self.writer.twin(Arc::clone(new.mapping()), number).map_err(Error::image)?;
-            let mut mirror = Mirror::new();
-            copy(&mut mirror, &self.writer, &mut writer, mirrored);
-            if number == 0 {
-                writer.set_parts(images.max(1));
-            }
-            writer.go_live();
-            // A file without a lock still has its name.
-            let unlocked = self.file.as_deref().filter(|_| self.is_unlocked());
-            let unlocked = unlocked.filter(|old| old.path() == new.path());
-            let file = match earlier.file(new.path()).or(unlocked) {
-                Some(old) => {
-                    new.publish_over(old).or_else(|unpublished| publish(unpublished.file))?
-                }
-                None => publish(new)?,
-            };
-            self.twin = Some(Twin { writer, file: Arc::new(file), mirror });
-            Ok(())
-        };
-        match publish(number) {
-            Err(Error::System(error)) if *error.kind() == ErrorKind::AlreadyExists && !is_fixed => {
-                publish(u32::MAX - number)
-            }
-            published => published,
+        let (first, others) = place.names(number)?;
+        let size = u32::try_from(self.mapping.len()).unwrap_or(u32::MAX);
+        let new = place.create(&first, size, access)?;
+        let mut writer =
+            self.writer.twin(Arc::clone(new.mapping()), number).map_err(Error::image)?;
+        let mut mirror = Mirror::new();
+        copy(&mut mirror, &self.writer, &mut writer, mirrored);
+        if number == 0 {
+            writer.set_parts(images.max(1));
         }
+        writer.go_live();
+        // A file without a lock still has its name.
+        let unlocked = self.file.as_deref().filter(|_| self.is_unlocked());
+        let unlocked = unlocked.filter(|old| old.path() == new.path());
+        let file = match earlier.file(new.path()).or(unlocked) {
+            Some(old) => {
+                new.publish_over(old).or_else(|unpublished| publish(unpublished.file, others))?
+            }
+            None => publish(new, others)?,
+        };
+        self.twin = Some(Twin { writer, file: Arc::new(file), mirror });
+        self.owner = process::facts().uid;
+        Ok(())
     }
 
     /// Brings the twin up to date. If no lane is owned any more, the twin becomes the memory.
@@ -268,16 +255,27 @@ impl Part {
         }
     }
 
-    /// Ends its files: removes them, or keeps them as they are.
-    pub(crate) fn close(&mut self, remove: bool) {
-        if !remove {
-            self.detach();
-        }
-        for file in self.file.take().into_iter().chain(self.twin.take().map(|twin| twin.file)) {
-            // An error means that the file was removed or replaced already, or is the parent's.
-            drop(if remove { file.remove() } else { file.touch() });
-        }
+    /// Gives its files away, to be ended.
+    pub(crate) fn take_files(&mut self) -> impl Iterator<Item = Arc<OwnedFile>> + use<> {
+        self.file.take().into_iter().chain(self.twin.take().map(|twin| twin.file))
     }
+}
+
+/// Ends a file: removes it, or keeps it as it is.
+pub(crate) fn end(file: &OwnedFile, remove: bool) {
+    // An error means that the file was removed or replaced already, or is the parent's.
+    drop(if remove {
+        file.remove()
+    } else {
+        detach(file);
+        file.touch()
+    });
+}
+
+/// Remaining handles do not change the file any more.
+pub(crate) fn detach(file: &OwnedFile) {
+    // They can where there is no memory for a copy; there is no better way out.
+    drop(file.detach());
 }
 
 /// Copies all lanes, and sets the time of it in those that are owned: if values were missed, only in

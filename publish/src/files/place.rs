@@ -3,12 +3,14 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use mmstats_core::layout::MAGIC;
 use mmstats_core::layout::header::STATE;
 use mmstats_core::{Source, View};
 
-use super::ledger::{EndedInstances, Survey};
+use super::application;
+use super::ledger::{self, EndedInstances, Survey};
 use super::settings::Settings;
 use crate::backend::directory::{self, Directory};
 use crate::backend::{
@@ -17,12 +19,17 @@ use crate::backend::{
 };
 use crate::error::Error;
 
+/// Longest time of a start for the files of others: sweeping, and taking ended instances in.
+const TIDYING: Duration = Duration::from_millis(500);
+/// Number of names to try for a file whose own name is taken.
+const SPARE_NAMES: u32 = 8;
+
 /// The directory and the name of a publisher's files.
 pub(crate) struct Place {
     /// The chosen directory; `None` for the default.
     wanted: Option<PathBuf>,
     /// `None` while it cannot be opened.
-    directory: Option<Directory>,
+    directory: Option<Arc<Directory>>,
     /// Path of the directory, when it was opened first.
     path: Option<PathBuf>,
     /// Whether the path may lead to another directory by now.
@@ -36,8 +43,9 @@ pub(crate) struct Place {
     ended: EndedInstances,
     /// Dead programs of each command to keep; `None` for no sweep.
     keep: Option<usize>,
-    /// Whether the directory was swept when it was opened first.
-    swept: bool,
+    /// End of the time of a start for the files of others; `None` until the directory was swept, when it
+    /// was opened first.
+    tidy_until: Option<Instant>,
 }
 
 impl Place {
@@ -59,8 +67,8 @@ impl Place {
         let (wanted, keep) = (settings.directory.clone(), settings.post_mortems);
         let ended = EndedInstances::new();
         let is_fixed = settings.persistent;
-        let (directory, path, stale, swept) = (None, None, false, false);
-        Ok(Self { wanted, directory, path, stale, name, is_fixed, ended, keep, swept })
+        let (directory, path, stale, tidy_until) = (None, None, false, None);
+        Ok(Self { wanted, directory, path, stale, name, is_fixed, ended, keep, tidy_until })
     }
 
     /// Name of the first file.
@@ -68,14 +76,14 @@ impl Place {
         &self.name
     }
 
-    /// Whether files must have their own names.
-    pub(crate) const fn is_fixed(&self) -> bool {
-        self.is_fixed
-    }
-
-    /// The instances of applications that had ended; once.
-    pub(crate) fn take_ended(&mut self) -> EndedInstances {
-        std::mem::take(&mut self.ended)
+    /// The name of image `number`, and names for it in case that one is taken, which no other image
+    /// has: none where the next run looks for the names.
+    pub(crate) fn names(&self, number: u32) -> Result<(String, Vec<String>), Error> {
+        let name = |number| name::part_name(&self.name, number);
+        let spare = if self.is_fixed { 0 } else { SPARE_NAMES };
+        // One that is too long is none.
+        let others = (0..spare).filter_map(|n| name(u32::MAX - number - (n << 24)).ok());
+        Ok((name(number)?, others.collect()))
     }
 
     /// Path of the directory, if it was opened.
@@ -94,11 +102,11 @@ impl Place {
     }
 
     /// The directory; it is made if there is none. The first time, it is swept.
-    pub(crate) fn open(&mut self) -> Result<&Directory, Error> {
+    pub(crate) fn open(&mut self) -> Result<&Arc<Directory>, Error> {
         let open = self.directory.take();
         let directory = match open {
             Some(directory) if !self.stale => directory,
-            open => self.open_again().or_else(|error| {
+            open => self.open_again().map(Arc::new).or_else(|error| {
                 // A program that dropped its privileges may not search the way to the directory any
                 // more, but may use it.
                 let refused = |error: &Error| {
@@ -122,29 +130,24 @@ impl Place {
             let kind = ErrorKind::PermissionDenied;
             return Err(crate::backend::Error::new("use directory", path, kind).into());
         }
-        if !std::mem::replace(&mut self.swept, true) {
-            self.ended = self.sweep(&directory);
+        if self.tidy_until.is_none() {
+            let until = *self.tidy_until.insert(Instant::now() + TIDYING);
+            self.ended = sweep(&directory, self.keep, half_until(until));
         }
         Ok(directory)
     }
 
-    /// Removes files of dead programs; returns the instances of applications that have ended, whose
-    /// files are left until the ledger has their values.
-    fn sweep(&self, directory: &Directory) -> EndedInstances {
-        let Some(keep) = self.keep else { return EndedInstances::new() };
-        let survey = Survey::new(directory);
-        let options = SweepOptions { keep, ..SweepOptions::default() };
-        let identify = |name: &OsStr, id| survey.identify(name, id);
-        // A failed sweep does not keep the program from publishing.
-        let swept = crate::backend::sweep(directory, &options, Some(&identify));
-        survey.into_ended(swept.is_ok_and(|swept| swept.is_complete))
-    }
-
-    /// Sweeps again, after ledgers have taken in instances that had ended.
-    pub(crate) fn sweep_taken_in(&mut self) {
-        if let Some(directory) = &self.directory {
-            self.sweep(directory);
-        }
+    /// What is left to do in the directory after a first file was published there.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be opened.
+    pub(crate) fn tidying(&mut self) -> Result<Tidying, Error> {
+        let directory = Arc::clone(self.open()?);
+        let (now, ended) = (Instant::now(), std::mem::take(&mut self.ended));
+        // A file that is published late has its own time: no start waits.
+        let until = self.tidy_until.filter(|until| *until > now).unwrap_or(now + TIDYING);
+        Ok(Tidying { directory, ended, keep: self.keep, until })
     }
 
     /// Creates a file of `size` bytes.
@@ -166,6 +169,49 @@ impl Place {
     }
 }
 
+/// The rest of a start's work on the files of others. It needs no lock of the publisher.
+pub(crate) struct Tidying {
+    directory: Arc<Directory>,
+    ended: EndedInstances,
+    keep: Option<usize>,
+    until: Instant,
+}
+
+impl Tidying {
+    /// Takes the instances of applications that have ended into their ledgers, and removes files that
+    /// are of no use then. What there is no time for is left to the next start. Returns why instances
+    /// of `application`, that of this publisher, cannot be taken in.
+    pub(crate) fn finish(self, access: Access, application: Option<&str>) -> Option<Error> {
+        let Self { directory, ended, keep, until } = self;
+        application::take_in(&directory, access, &ended, half_until(until));
+        let blocked = application.and_then(|own| ledger::blocked(directory.path(), own, until));
+        ledger::sweep(directory.path(), application, half_until(until));
+        if !ended.is_empty() {
+            sweep(&directory, keep, until);
+        }
+        blocked
+    }
+}
+
+/// Removes files of dead programs until a moment; returns the instances of applications that have
+/// ended, whose files are left until the ledger has their values.
+fn sweep(directory: &Directory, keep: Option<usize>, until: Instant) -> EndedInstances {
+    let Some(keep) = keep else { return EndedInstances::new() };
+    let survey = Survey::new(directory, until);
+    let time = until.saturating_duration_since(Instant::now());
+    let options = SweepOptions { keep, time, ..SweepOptions::default() };
+    let identify = |name: &OsStr, id| survey.identify(name, id);
+    // A failed sweep does not keep the program from publishing.
+    let swept = crate::backend::sweep(directory, &options, Some(&identify));
+    survey.into_ended(swept.is_ok_and(|swept| swept.is_complete))
+}
+
+/// The moment at which half of the time until `end` is over: a step leaves as much to those after it.
+fn half_until(end: Instant) -> Instant {
+    let now = Instant::now();
+    now + end.saturating_duration_since(now) / 2
+}
+
 /// Whether a file cannot be created in another directory of the same path either.
 const fn is_final(kind: &ErrorKind) -> bool {
     matches!(
@@ -181,16 +227,28 @@ const fn is_final(kind: &ErrorKind) -> bool {
     )
 }
 
-/// Gives a file its name. An image of that name is removed first if a dead process of this user left
-/// it: names repeat where the template has neither `{PID}` nor `{ID}`.
-pub(crate) fn publish(new: NewFile) -> Result<OwnedFile, Error> {
-    new.publish().or_else(|unpublished| {
-        let taken = unpublished.error.kind() == ErrorKind::AlreadyExists;
-        if taken && remove_dead_image(&unpublished.file) {
-            return Ok(unpublished.file.publish().map_err(|again| again.error)?);
+/// Gives a file its name or, if another file has it, one of `others`. An image that a dead process of
+/// this user left under a name is removed: names repeat where the template has neither `{PID}` nor
+/// `{ID}`.
+pub(crate) fn publish(mut new: NewFile, others: Vec<String>) -> Result<OwnedFile, Error> {
+    let mut others = others.into_iter();
+    let mut removed = false;
+    loop {
+        let (mut file, error) = match new.publish() {
+            Ok(file) => return Ok(file),
+            Err(unpublished) => (unpublished.file, unpublished.error),
+        };
+        if error.kind() != ErrorKind::AlreadyExists {
+            return Err(error.into());
         }
-        Err(unpublished.error.into())
-    })
+        // Once for each name.
+        removed = !removed && remove_dead_image(&file);
+        if !removed {
+            let Some(other) = others.next() else { return Err(error.into()) };
+            file.set_name(&other)?;
+        }
+        new = file;
+    }
 }
 
 /// Removes the file that has the name of a new one, if it is an image of a dead process of this user.

@@ -76,7 +76,7 @@ impl SharedLanes {
         self.0.is_mine()
     }
 
-    /// Hands back the lanes of which no handle exists.
+    /// Hands back the lanes without handles.
     pub(crate) fn release(&self) {
         let kept: Vec<_> = {
             let mut entries = self.0.lock();

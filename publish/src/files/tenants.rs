@@ -127,8 +127,8 @@ impl Inventory {
 }
 
 impl Files {
-    /// Counts a handle of fields whose room others may get, in a lane of which the caller is the
-    /// owner; false if no room is given away any more.
+    /// Counts a handle of fields whose room others may get, in a lane that the caller owns; false if no
+    /// room is given away any more.
     pub(super) fn count_use(
         &self,
         address: Address,

@@ -3,9 +3,8 @@
 //! It runs where a publisher takes its lock anyway (a lane is claimed, a field is added,
 //! [`Publisher::problem`](crate::Publisher::problem)), once a second in the thread of [`super::watch`]
 //! and, while observers do not see the memory of a lane, in a thread of its own. No update waits for
-//! it. While the thread of the watch looks for the names, no other call does, so a file system that
-//! does not answer stops that thread; where files are published again, and where a call finds out
-//! first, the lock is held.
+//! it. One thread at a time looks for the names, without the lock: a file system that does not answer
+//! stops that thread and no other one. Files are published again under the lock.
 
 use std::sync::Weak;
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use super::inventory::Inventory;
 use super::part::{Part, PartFiles, Standings};
 use super::watch::Watched;
 use crate::error::Error;
+use crate::sync::{Inside, Locked};
 
 /// Time between two copies of the lanes in memory that observers do not see.
 const COPY: Duration = Duration::from_millis(20);
@@ -26,26 +26,52 @@ const SHARE: u32 = 50;
 const LATEST: Duration = Duration::from_millis(500);
 
 impl Files {
-    /// Looks whether observers still find all files, at a bounded rate, and publishes what they do not
-    /// see.
-    pub(crate) fn keep_up(&self, inventory: &mut Inventory) {
-        if !self.is_kept_up(inventory) {
-            return;
+    /// The inventory, after a look whether observers still find all files, at a bounded rate. What they
+    /// do not see is published.
+    pub(crate) fn kept_up(&self) -> Locked<'_, Inventory> {
+        // It allocates without the lock: the program's allocator may use the publisher.
+        let _inside = Inside::enter();
+        self.look(CHECK);
+        loop {
+            let mut inventory = self.inventory.lock();
+            if !self.is_kept_up(&inventory) {
+                return inventory;
+            }
+            self.publish_lost(&mut inventory);
+            let Some(tidying) = self.join_application(&mut inventory) else { return inventory };
+            drop(inventory);
+            let application = self.application.as_ref().map(|application| &*application.name);
+            if let Some(problem) = tidying.finish(self.settings.access, application) {
+                self.report(problem);
+            }
         }
-        if inventory.attempts.is_due() {
-            inventory.attempts.checked = Some(Instant::now());
-            let found: Vec<_> = inventory.parts.iter().map(|part| part.files().look()).collect();
+    }
+
+    /// Looks for the files, unless that was done within `period` or another thread does it.
+    fn look(&self, period: Duration) {
+        let _inside = Inside::enter();
+        let Some((files, touches)) = self.begin_look(period) else { return };
+        // Without the lock: a file system that does not answer keeps this thread, and no other one.
+        let found: Vec<_> = files.into_iter().map(PartFiles::look).collect();
+        if touches {
+            found.iter().for_each(Standings::touch);
+        }
+        let mut inventory = self.inventory.lock();
+        inventory.attempts.looks = false;
+        if self.is_kept_up(&inventory) {
             inventory.note(&found);
         }
-        self.publish_lost(inventory);
     }
 
     fn is_kept_up(&self, inventory: &Inventory) -> bool {
         !inventory.closed && inventory.place.is_some() && !self.is_forked()
     }
 
-    /// Publishes what observers do not see, after a look.
-    fn publish_lost(&self, inventory: &mut Inventory) {
+    /// Publishes what observers do not see, as far as that is known.
+    pub(super) fn publish_lost(&self, inventory: &mut Inventory) {
+        if !self.is_kept_up(inventory) {
+            return;
+        }
         let unseen = |part: &Part| part.is_whole() && !part.is_seen();
         if inventory.parts.iter().any(unseen) && !inventory.attempts.pause.lasts() {
             if let Err(error) = self.publish_unseen(inventory) {
@@ -68,7 +94,9 @@ impl Files {
         let Inventory { parts, segments, place, images, replaced, .. } = inventory;
         let Some(place) = place else { return Ok(()) };
         place.set_stale();
-        parts.iter_mut().for_each(Part::look_for_truncation);
+        for part in parts.iter_mut() {
+            part.look_for_truncation();
+        }
         if parts.iter().any(|part| part.is_unlocked() && !part.is_seen()) {
             place.forget_directory();
         }
@@ -86,7 +114,6 @@ impl Files {
             }
         }
         std::mem::take(replaced).finish();
-        self.join_application(inventory);
         Ok(())
     }
 
@@ -123,8 +150,7 @@ impl Files {
 
     /// One turn of the thread; returns the time until the next one, or `None` at the end.
     fn turn(&self) -> Option<Duration> {
-        let mut inventory = self.inventory.lock();
-        self.keep_up(&mut inventory);
+        let mut inventory = self.kept_up();
         let start = Instant::now();
         self.copy(&mut inventory);
         let needed = !inventory.closed && inventory.parts.iter().any(Part::needs_copies);
@@ -141,11 +167,10 @@ impl Files {
         if let Err(error) = self.refuse_reentry() {
             return Some(error);
         }
-        let mut inventory = self.inventory.lock();
+        let mut inventory = self.kept_up();
         if self.is_forked() && inventory.place.is_some() {
             return Some(Error::Forked);
         }
-        self.keep_up(&mut inventory);
         self.copy(&mut inventory);
         if inventory.place.is_none() || inventory.closed {
             let failure = || inventory.attempts.failure.clone();
@@ -157,24 +182,15 @@ impl Files {
             inventory.attempts.failure.clone().filter(|_| part.is_whole()).or_else(loss)
         });
         let no_thread = || inventory.attempts.no_thread.clone();
-        reason.or_else(no_thread).or_else(|| inventory.reported.clone())
+        let reason = reason.or_else(no_thread).or_else(|| inventory.reported.clone());
+        reason.or_else(|| inventory.other_owner())
     }
 }
 
 impl Watched for Files {
     fn look_after(&self, period: Duration) {
-        let Some((files, touches)) = self.begin_look(period) else { return };
-        // Without the lock: a file system that does not answer keeps this thread, and no other one.
-        let found: Vec<_> = files.into_iter().map(PartFiles::look).collect();
-        if touches {
-            found.iter().for_each(Standings::touch);
-        }
-        let mut inventory = self.inventory.lock();
-        inventory.attempts.looks = false;
-        if self.is_kept_up(&inventory) {
-            inventory.note(&found);
-            self.publish_lost(&mut inventory);
-        }
+        self.look(period);
+        drop(self.kept_up());
     }
 }
 
@@ -203,6 +219,15 @@ impl Files {
 }
 
 impl Inventory {
+    /// An error if files belong to different users: observers take them for those of two programs.
+    fn other_owner(&self) -> Option<Error> {
+        let first = self.parts.iter().find_map(Part::owner)?;
+        self.parts.iter().find_map(|part| {
+            let (owner, file) = (part.owner().filter(|owner| *owner != first)?, part.seen_file()?);
+            Some(Error::Owners { path: file.path().to_path_buf(), owner, first })
+        })
+    }
+
     /// Takes the answers for the files of all parts over.
     fn note(&mut self, found: &[Standings]) {
         let shown = |part: &Part| (part.is_seen(), part.is_whole());
@@ -273,7 +298,6 @@ mod tests {
         let files = Files::open(settings, Schema::default()).unwrap();
         let looked = files.begin_look(Duration::ZERO).unwrap();
         assert!(files.begin_look(Duration::ZERO).is_none());
-        assert!(!files.inventory.lock().attempts.is_due());
         drop(looked);
         files.close(false);
     }

@@ -167,8 +167,9 @@ impl Options {
     /// time in the future, before a clock was set back. The start removes the others of this user;
     /// `None` keeps all.
     ///
-    /// It looks at files for 0.1 s at most, and as long again after it took ended programs of
-    /// applications in; what it does not reach is left to the next start.
+    /// All that a start does with files of other programs, taking ended ones of applications in
+    /// included, takes 0.5 s at most, and the time of the file at which that is over. What it does not
+    /// reach is left to the next start.
     #[must_use]
     pub fn post_mortems(mut self, keep: Option<usize>) -> Self {
         self.settings.post_mortems = keep;
@@ -254,7 +255,7 @@ impl Options {
     /// sampled field is due, and a thread for the copies is started then.
     ///
     /// A forked child has no such thread until it publishes itself. Where the system refuses the
-    /// thread, the program goes on without it.
+    /// thread, the program continues without it.
     #[must_use]
     pub fn without_watcher(mut self) -> Self {
         self.settings.watched = false;

@@ -160,7 +160,7 @@ impl<H: Field> Handles<H> {
         })
     }
 
-    /// The handle for these values, of which there are as many as labels.
+    /// The handle for these values, one for each label.
     ///
     /// Generic, so that the code for an array knows their number.
     #[inline(always)]

@@ -19,6 +19,12 @@ pub(crate) fn file_names(directory: &Path) -> Vec<String> {
     names
 }
 
+/// Notes that a test cannot run here; a failure if `CI` is set.
+pub(crate) fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "cannot be run here: {why}");
+    eprintln!("skipped: {why}");
+}
+
 /// Waits until `condition` holds; panics after 30 seconds.
 pub(crate) fn wait_until(condition: impl Fn() -> bool) {
     let begin = Instant::now();

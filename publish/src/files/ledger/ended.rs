@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use mmstats_core::layout::MAGIC;
 use mmstats_core::{Source, View};
@@ -15,7 +16,8 @@ use super::instance::{COMMAND, Constants, Ended, Instance};
 use super::members::{Member, has_locked_part, published};
 use crate::backend::directory::Directory;
 use crate::backend::ledger::LedgerName;
-use crate::backend::{Facts, FileId, SweptProgram, process};
+use crate::backend::{ErrorKind, Facts, FileId, SweptProgram, process};
+use crate::error::Error;
 
 /// Ended instances by application, and how many others its ledger had taken in before.
 pub(crate) type EndedInstances = Vec<(String, Vec<Ended>, u64)>;
@@ -38,6 +40,8 @@ struct Gathered {
 pub(crate) struct Survey<'a> {
     directory: &'a Directory,
     facts: Facts,
+    /// End of the time for reading names of other files.
+    until: Instant,
     /// The newest ledgers by application; `None` if there is none.
     ledgers: RefCell<HashMap<String, Option<Ledger>>>,
     /// Ended instances by application.
@@ -45,9 +49,9 @@ pub(crate) struct Survey<'a> {
 }
 
 impl<'a> Survey<'a> {
-    pub(crate) fn new(directory: &'a Directory) -> Self {
+    pub(crate) fn new(directory: &'a Directory, until: Instant) -> Self {
         let facts = process::facts();
-        Self { directory, facts, ledgers: RefCell::default(), ended: RefCell::default() }
+        Self { directory, facts, until, ledgers: RefCell::default(), ended: RefCell::default() }
     }
 
     /// The program of a dead file, if a sweep may remove it: it begins as an image does, and its
@@ -77,12 +81,13 @@ impl<'a> Survey<'a> {
             return None;
         }
         self.read_ledger(&member.application);
-        // What has a file after the ledger was read, and was taken in before, is named there.
+        // An instance that a ledger has taken in is listed there as long as it has files. The file must
+        // still exist after the ledger was read: else a newer ledger may have taken the instance in.
         let info = crate::backend::info(&self.directory.path().join(name)).ok()?;
         (info.id == id && self.is_superseded(member, &region)).then_some(program)
     }
 
-    /// Whether the process is known to run, although nobody holds the lock.
+    /// Whether the process is known to run, although the lock of its file is free.
     fn is_running(&self, member: &Member) -> bool {
         let Some((pid, start, boot)) = &member.process else { return false };
         member.pid_ns == self.facts.pid_ns && process::is_running(*pid, *start, boot) == Some(true)
@@ -90,7 +95,7 @@ impl<'a> Survey<'a> {
 
     /// Reads the newest ledger of an application, once.
     fn read_ledger(&self, application: &str) {
-        let newest = || newest(self.directory.path(), application, self.facts.uid);
+        let newest = || newest(self.directory.path(), application, self.facts.uid, self.until);
         self.ledgers.borrow_mut().entry(application.to_owned()).or_insert_with(newest);
     }
 
@@ -116,8 +121,8 @@ impl<'a> Survey<'a> {
         false
     }
 
-    /// The ended instances by application, and how many others its ledger had taken in before. If the
-    /// sweep was not complete, only those of which all files were found.
+    /// The ended instances by application, and how many others its ledger had taken in before. After an
+    /// incomplete sweep: only instances whose files were all found.
     pub(crate) fn into_ended(self, is_complete: bool) -> EndedInstances {
         let directory = self.directory.path();
         let ledgers = self.ledgers.into_inner();
@@ -130,7 +135,7 @@ impl<'a> Survey<'a> {
                 let whole = (0..).zip(&parts).take_while(|(a, b)| a == *b).count() == expected;
                 ended.whole &= whole;
                 // The locks of a process that dies are released one after the other: next time.
-                let dies = || has_locked_part(directory, &ended.instance);
+                let dies = || has_locked_part(directory, &ended.instance, self.until);
                 let later = !whole && (!is_complete || dies());
                 (!later).then_some(ended)
             });
@@ -143,26 +148,52 @@ impl<'a> Survey<'a> {
 }
 
 /// The newest ledger that `owner` has for an application; `None` if there is none that can be read.
-pub(super) fn newest(directory: &Path, application: &str, owner: Option<u32>) -> Option<Ledger> {
+pub(super) fn newest(
+    directory: &Path,
+    application: &str,
+    owner: Option<u32>,
+    until: Instant,
+) -> Option<Ledger> {
     let of = LedgerName::new(application, owner.unwrap_or(0), 0);
-    let mut names = names(directory, &of);
+    let mut names = names(directory, &of, until).ok()?;
     names.sort_unstable();
     names.iter().rev().find_map(|name| Ledger::read(directory, name, application).ok().flatten())
 }
 
 /// The names of the ledgers of the same owner and application as `of`.
-pub(super) fn names(directory: &Path, of: &LedgerName) -> Vec<LedgerName> {
-    ledgers(directory, |name| name.is_of(of)).collect()
+///
+/// # Errors
+///
+/// If the names of the directory cannot be read until the moment `until`.
+pub(super) fn names(
+    directory: &Path,
+    of: &LedgerName,
+    until: Instant,
+) -> Result<Vec<LedgerName>, Error> {
+    ledgers(directory, |name| name.is_of(of), until)
 }
 
-/// The names of the ledgers that `wanted` accepts. A file of another owner than its name says is
-/// none: anybody may give a file that name in a directory that several users share.
+/// The names of the ledgers that `wanted` accepts, and whose files belong to the owner in the name: in a
+/// shared directory another user may make a file with the name of a ledger.
+///
+/// # Errors
+///
+/// If the names of the directory cannot be read until the moment `until`.
 pub(super) fn ledgers(
     directory: &Path,
     wanted: impl Fn(&LedgerName) -> bool,
-) -> impl Iterator<Item = LedgerName> {
-    let names = published(directory).filter_map(|name| LedgerName::parse(&name));
-    names.filter(move |name| wanted(name) && is_of_owner(directory, name) == Some(true))
+    until: Instant,
+) -> Result<Vec<LedgerName>, Error> {
+    let mut found = Vec::new();
+    for (at, name) in published(directory).enumerate() {
+        if at % 256 == 255 && Instant::now() > until {
+            let kind = ErrorKind::NoAnswer;
+            return Err(crate::backend::Error::new("read the names of", directory, kind).into());
+        }
+        let name = LedgerName::parse(&name).filter(|name| wanted(name));
+        found.extend(name.filter(|name| is_of_owner(directory, name) == Some(true)));
+    }
+    Ok(found)
 }
 
 /// Whether the file of a ledger belongs to the owner in its name; `None` if there is no file.

@@ -24,7 +24,7 @@ pub(super) struct Ledger {
     pub(super) generation: u64,
     /// Number of instances that were taken in.
     pub(super) instances: u64,
-    /// Number of these of which something was missing.
+    /// Number of incomplete ones among these.
     pub(super) incomplete: u64,
     pub(super) samples_refused: u64,
     /// The instances whose files may still exist, and the last [`KEPT`] ones; the latest last.
@@ -131,7 +131,7 @@ impl Ledger {
             info(INSTANCES, "Number of ended workers.", Constant::U64(self.instances)),
             info(
                 INCOMPLETE,
-                "Number of ended workers of which something is missing.",
+                "Number of ended workers with missing values.",
                 Constant::U64(self.incomplete),
             ),
             info(SUPERSEDES, "The last ended workers.", Constant::Bytes(&supersedes))

@@ -26,7 +26,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// An instance of which all is read that there is: nothing yet.
+    /// An instance without images yet.
     pub(super) fn new(instance: Instance) -> Self {
         let sums = Sums::default();
         Self { instance, sums, samples_refused: 0, whole: true, command: None }

@@ -14,8 +14,8 @@ use super::instance::{Constants, Instance};
 use crate::backend::ledger::{LedgerName, MEMBER};
 use crate::backend::{Error, ErrorKind, name, process};
 
-/// The longest time of a look at the files of a directory. Other users may have put many there.
-pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+/// Longest time of a look at all files of a directory: other users may have put many there.
+const LOOK_TIME: Duration = Duration::from_millis(100);
 
 /// The applications that have members in a directory.
 pub(super) struct Members {
@@ -28,11 +28,11 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Looks at all files of a directory but those of the instance `except`.
-    pub(super) fn look(directory: &Path, except: Option<Instance>) -> Self {
+    /// Looks at all files of a directory but those of the instance `except`, until the moment `until`.
+    pub(super) fn look(directory: &Path, except: Option<Instance>, until: Instant) -> Self {
         let (applications, unreadable) = (HashMap::new(), Vec::new());
         let mut members = Self { applications, unreadable, is_complete: true };
-        let until = Instant::now() + PATIENCE;
+        let until = until.min(Instant::now() + LOOK_TIME);
         for name in published(directory).filter(|name| LedgerName::parse(name).is_none()) {
             if Instant::now() > until {
                 members.is_complete = false;
@@ -124,8 +124,8 @@ pub(super) fn published(directory: &Path) -> impl Iterator<Item = OsString> {
 }
 
 /// The instances of this user that have files in a directory; `None` if a file could not be looked at.
-pub(super) fn instances(directory: &Path) -> Option<HashSet<Instance>> {
-    let until = Instant::now() + PATIENCE;
+pub(super) fn instances(directory: &Path, until: Instant) -> Option<HashSet<Instance>> {
+    let until = until.min(Instant::now() + LOOK_TIME);
     let owner = process::facts().uid;
     let mut found = HashSet::new();
     for name in published(directory) {
@@ -142,15 +142,19 @@ pub(super) fn instances(directory: &Path) -> Option<HashSet<Instance>> {
     Some(found)
 }
 
-/// Whether a file of an instance has a writer that lives, or may have one.
-pub(super) fn has_locked_part(directory: &Path, instance: &Instance) -> bool {
+/// Whether a file of an instance has a writer that lives, or may have one: also if that is not known at
+/// the moment `until`.
+pub(super) fn has_locked_part(directory: &Path, instance: &Instance, until: Instant) -> bool {
     let of_instance = |path: &Path| match header(path) {
         Ok(header) => header.is_some_and(|header| header.instance() == *instance),
         // A file of another user.
         Err(error) => *error.kind() != ErrorKind::PermissionDenied,
     };
     let mut paths = published(directory).map(|name| directory.join(name));
-    paths.any(|path| of_instance(&path) && crate::backend::is_locked(&path).unwrap_or(true))
+    paths.any(|path| {
+        Instant::now() > until
+            || (of_instance(&path) && crate::backend::is_locked(&path).unwrap_or(true))
+    })
 }
 
 /// The header of a file, without mapping it; `None` if it is gone or no image.
@@ -160,7 +164,7 @@ fn header(path: &Path) -> Result<Option<Header>, Error> {
     Ok(read.and_then(|read| Header::read(start.get(..read)?).ok()))
 }
 
-/// `None` for what is gone, or is no file with an image.
+/// `None` for a name without a regular file, and for an empty file.
 fn if_file<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     let is_none = |kind: &ErrorKind| {
         matches!(kind, ErrorKind::NotFound | ErrorKind::NotRegular(_) | ErrorKind::Empty)

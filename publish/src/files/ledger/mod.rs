@@ -29,8 +29,8 @@ use crate::backend::ledger::{KEPT, LedgerName};
 use crate::backend::{Access, ErrorKind, process};
 use crate::error::Error;
 
-/// The longest time that taking instances in may last, while other processes do it too.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest time for taking in the instance of a publisher that ends, while other processes do that too.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Number of applications of a user in one directory whose ledgers stay without an instance that
 /// lives.
 const MAX_APPLICATIONS: usize = 64;
@@ -40,6 +40,8 @@ pub(crate) struct Book<'a> {
     pub(crate) directory: &'a Directory,
     pub(crate) application: &'a str,
     pub(crate) access: Access,
+    /// From this moment on no further attempt is made.
+    pub(crate) until: Instant,
 }
 
 impl Book<'_> {
@@ -50,11 +52,10 @@ impl Book<'_> {
     /// # Errors
     ///
     /// If the system refuses the file, another user has taken its name, other processes were faster
-    /// for [`PATIENCE`], or so many instances were taken in since then that the ledger may have
+    /// until the end of the time, the names of the directory cannot be read in it, or so many instances were taken in since then that the ledger may have
     /// these and not name them any more. Then the files must stay.
     pub(crate) fn take_in(&self, ended: &[Ended], since: u64) -> Result<(), Error> {
         let of = own_name(self.application);
-        let begin = Instant::now();
         let mut pause = Duration::from_micros(100);
         let mut published: Option<LedgerName> = None;
         loop {
@@ -84,18 +85,13 @@ impl Book<'_> {
                 }
                 Err(Error::System(error))
                     if error.kind() == ErrorKind::AlreadyExists
-                        && begin.elapsed() < PATIENCE
-                        && !self.is_blocked(&name.next()) => {}
+                        && Instant::now() < self.until
+                        && !is_blocked(self.directory.path(), &name.next()) => {}
                 Err(error) => return Err(error),
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(4));
         }
-    }
-
-    /// Whether another user has taken the name, which will not change.
-    fn is_blocked(&self, name: &LedgerName) -> bool {
-        ended::is_of_owner(self.directory.path(), name) == Some(false)
     }
 
     /// The highest name, and the newest ledger that can be read; an empty one of generation 0 if there
@@ -104,13 +100,13 @@ impl Book<'_> {
     fn newest(&self, of: &LedgerName) -> Result<(LedgerName, Ledger), Error> {
         let directory = self.directory.path();
         loop {
-            let mut all = names(directory, of);
+            let mut all = names(directory, of, self.until)?;
             all.sort_unstable();
             let Some(highest) = all.last() else { return Ok((*of, Ledger::default())) };
             match self.first_readable(&all) {
                 Ok(ledger) => return Ok((*highest, ledger)),
                 // Removed meanwhile, so there is a newer one.
-                Err((name, _)) if !names(directory, of).contains(&name) => {}
+                Err((name, _)) if !names(directory, of, self.until)?.contains(&name) => {}
                 Err((_, error)) => return Err(error),
             }
         }
@@ -138,11 +134,11 @@ impl Book<'_> {
         ended.iter().for_each(|ended| ledger.add(ended));
         // A look at all files, so not each time.
         if ledger.supersedes.len() >= 2 * KEPT
-            && let Some(instances) = members::instances(self.directory.path())
+            && let Some(instances) = members::instances(self.directory.path(), self.until)
         {
             ledger.prune(|instance| instances.contains(instance));
         }
-        let Self { directory, application, access } = *self;
+        let Self { directory, application, access, .. } = *self;
         ledger.publish(directory, &name.next(), application, access)
     }
 
@@ -150,7 +146,7 @@ impl Book<'_> {
     /// the next process: a reader takes the newest.
     fn remove_before(&self, newest: &LedgerName) {
         let directory = self.directory.path();
-        let mut old = names(directory, newest);
+        let Ok(mut old) = names(directory, newest, self.until) else { return };
         old.retain(|name| name.generation < newest.generation);
         old.sort_unstable();
         for name in old {
@@ -162,8 +158,26 @@ impl Book<'_> {
 /// Number of instances that the newest ledger of an application has taken in; less if it is removed
 /// at this moment.
 pub(crate) fn instances(directory: &Path, application: &str) -> u64 {
-    let ledger = ended::newest(directory, application, process::facts().uid);
+    let until = Instant::now() + PATIENCE;
+    let ledger = ended::newest(directory, application, process::facts().uid, until);
     ledger.map_or(0, |ledger| ledger.instances)
+}
+
+/// Why instances of an application cannot be taken in: another user has taken the name of its next
+/// ledger.
+pub(crate) fn blocked(directory: &Path, application: &str, until: Instant) -> Option<Error> {
+    let of = own_name(application);
+    let next = names(directory, &of, until).ok()?.into_iter().max().unwrap_or(of).next();
+    let error = || {
+        let path = directory.join(next.to_string());
+        crate::backend::Error::new("publish", &path, ErrorKind::AlreadyExists).into()
+    };
+    is_blocked(directory, &next).then(error)
+}
+
+/// Whether another user has taken the name, which will not change.
+fn is_blocked(directory: &Path, name: &LedgerName) -> bool {
+    ended::is_of_owner(directory, name) == Some(false)
 }
 
 /// The values of an instance of this process, which is closed.
@@ -182,16 +196,18 @@ pub(crate) fn of_own<'a, S: Source + 'a>(
 /// Removes the ledgers of an application that is named after an instance, if no member lives. The
 /// caller's own instance does not count. Whether there is none now.
 pub(crate) fn end(directory: &Path, application: &str, own: [u8; 16]) -> bool {
-    if Members::look(directory, Some(own)).has(application, true) {
+    let until = Instant::now() + PATIENCE;
+    if Members::look(directory, Some(own), until).has(application, true) {
         return false;
     }
-    remove_all(directory, &own_name(application));
+    remove_all(directory, &own_name(application), until);
     true
 }
 
 /// Whether this user has a ledger for an application.
 pub(crate) fn exists(directory: &Path, application: &str) -> bool {
-    !names(directory, &own_name(application)).is_empty()
+    let names = names(directory, &own_name(application), Instant::now() + PATIENCE);
+    names.is_ok_and(|names| !names.is_empty())
 }
 
 fn own_name(application: &str) -> LedgerName {
@@ -200,11 +216,12 @@ fn own_name(application: &str) -> LedgerName {
 
 /// Removes ledgers without use: of applications that are named after an instance of
 /// which no file is left, and the oldest of more than [`MAX_APPLICATIONS`] without an instance that
-/// lives. `own` is the application of this program.
-pub(crate) fn sweep(directory: &Path, own: Option<&str>) {
+/// lives. `own` is the application of this program. Ends at the moment `until`.
+pub(crate) fn sweep(directory: &Path, own: Option<&str>, until: Instant) {
     let owner = process::facts().uid.unwrap_or(0);
     let mut newest = HashMap::new();
-    for name in ended::ledgers(directory, |name| name.owner == owner) {
+    let Ok(all) = ended::ledgers(directory, |name| name.owner == owner, until) else { return };
+    for name in all {
         let to = newest.entry(name.application).or_insert(name);
         *to = name.max(*to);
     }
@@ -214,8 +231,7 @@ pub(crate) fn sweep(directory: &Path, own: Option<&str>) {
     if newest.is_empty() {
         return;
     }
-    let members = Members::look(directory, None);
-    let until = Instant::now() + members::PATIENCE;
+    let members = Members::look(directory, None, until);
     let mut kept = Vec::new();
     for name in newest.into_values() {
         if Instant::now() > until {
@@ -223,7 +239,7 @@ pub(crate) fn sweep(directory: &Path, own: Option<&str>) {
         }
         let Some((application, modified)) = image::application(directory, &name) else { continue };
         if members::is_instance(&application) && !members.has(&application, false) {
-            remove_all(directory, &name);
+            remove_all(directory, &name, until);
         } else {
             kept.push((modified, name, application));
         }
@@ -232,14 +248,14 @@ pub(crate) fn sweep(directory: &Path, own: Option<&str>) {
     let surplus = kept.len().saturating_sub(MAX_APPLICATIONS);
     for (_, name, application) in kept.iter().take(surplus) {
         if !members.has(application, true) {
-            remove_all(directory, name);
+            remove_all(directory, name, until);
         }
     }
 }
 
 /// Removes all ledgers of the same application, the oldest first.
-fn remove_all(directory: &Path, of: &LedgerName) {
-    let mut names = names(directory, of);
+fn remove_all(directory: &Path, of: &LedgerName, until: Instant) {
+    let Ok(mut names) = names(directory, of, until) else { return };
     names.sort_unstable();
     names.iter().for_each(|name| remove(directory, name));
 }
@@ -262,7 +278,9 @@ mod tests {
     fn instance_that_the_ledger_names_no_more_is_not_taken_in_again() {
         let place = tempfile::tempdir().unwrap();
         let directory = Directory::open(place.path()).unwrap();
-        let book = Book { directory: &directory, application: "shop", access: Access::Owner };
+        let until = Instant::now() + PATIENCE;
+        let (directory, application, access) = (&directory, "shop", Access::Owner);
+        let book = Book { directory, application, access, until };
         let count = || instances(place.path(), "shop");
         let first = ended(0..1);
         book.take_in(&first, count()).unwrap();

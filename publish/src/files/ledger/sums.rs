@@ -1,4 +1,4 @@
-//! Sums over ended instances: one for each field that counts what was done.
+//! Sums over ended instances: one for each counter, timer, histogram and average.
 
 use hashbrown::{HashMap, HashSet};
 use mmstats_core::read::Lane;

@@ -34,7 +34,7 @@ use crate::thread::local::Alive;
 /// Maximum number of threads that call callbacks: callbacks that do not return keep one each.
 const MAX_CALLERS: usize = 32;
 /// Bounds of the time after which a callback is late.
-const PATIENCE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+const LATE_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
 
 /// The callbacks of a publisher.
 #[derive(Default)]
@@ -150,8 +150,8 @@ impl Sampler {
 
 impl Context {
     /// The time after which a callback is late.
-    fn patience(&self) -> Duration {
-        let [least, most] = PATIENCE;
+    fn late_after(&self) -> Duration {
+        let [least, most] = LATE_AFTER;
         self.every.clamp(least, most)
     }
 
@@ -163,13 +163,22 @@ impl Context {
     /// Calls the library's own callbacks and watches the others, until the publisher is closed.
     fn watch(&self) {
         let mut lateness = Lateness::default();
-        let tick = self.every.min(self.patience());
-        let mut next = Instant::now();
+        let tick = self.every.min(self.late_after());
+        let mut last = Instant::now();
+        let mut next = last;
         loop {
             while self.call_next(true) {}
             let now = Instant::now();
+            // This thread looks at each tick. If it comes later, the process did not run (a stop signal, a
+            // freezer, a debugger), or not enough: that time says nothing of callbacks.
+            let lost = now.saturating_duration_since(last).saturating_sub(tick);
+            last = now;
+            if !lost.is_zero() {
+                let mut state = self.sampler.state.lock();
+                state.tasks.iter_mut().for_each(|task| task.forgive(lost, now));
+            }
             if now >= next {
-                self.publish(&mut lateness);
+                self.publish(&mut lateness, now);
                 next = now + tick;
             }
             let until = {
@@ -190,7 +199,7 @@ impl Context {
     /// Starts a thread for callbacks if one is due and all threads are in one that is late.
     fn start_caller(&self, state: &mut State, now: Instant) {
         let Some((_, due)) = state.next(false).filter(|(_, due)| *due <= now) else { return };
-        let is_urgent = state.callers.is_empty() || now - due > self.patience();
+        let is_urgent = state.callers.is_empty() || now - due > self.late_after();
         if state.idle_callers() > 0 || !is_urgent || state.callers.len() >= MAX_CALLERS {
             return;
         }
@@ -268,23 +277,23 @@ impl Context {
     }
 
     /// Publishes the callbacks that are late, and removes the values of those that are stale.
-    fn publish(&self, lateness: &mut Lateness) {
+    fn publish(&self, lateness: &mut Lateness, now: Instant) {
         let Some(files) = self.files.upgrade() else { return };
-        // A program that claims no lane and adds no field notices lost files here.
-        drop(files.problem());
-        let (now, patience) = (Instant::now(), self.patience());
+        let after = self.late_after();
         let (late, stale) = {
             let state = self.sampler.state.lock();
-            let late = state.tasks.iter().filter(|task| task.is_late(now, patience));
+            let late = state.tasks.iter().filter(|task| task.is_late(now, after));
             let late = late.map(|task| Late {
                 name: task.name.clone(),
                 address: task.address,
                 answered: task.answered.map(nanos),
             });
-            let stale = state.tasks.iter().filter(|task| task.is_stale(now, self.every, patience));
+            let stale = state.tasks.iter().filter(|task| task.is_stale(now, self.every, after));
             let stale = stale.map(|task| (task.address.segment as usize, task.ids()));
             (late.collect::<Vec<_>>(), stale.collect::<Vec<_>>())
         };
+        // A program that claims no lane and adds no field notices lost files here.
+        drop(files.problem());
         for (segment, ids) in stale {
             if let Ok(lane) = self.sampler.lane(&files, segment) {
                 ids.for_each(|id| {

@@ -106,19 +106,30 @@ impl Task {
         }
     }
 
-    /// Whether a call has run for longer than `patience`, the last one panicked, or no thread is there
-    /// that could call it.
-    pub(super) fn is_late(&self, now: Instant, patience: Duration) -> bool {
-        let runs = |begin| now.saturating_duration_since(begin) > patience;
-        // A thread for it starts after `patience`.
-        let waits = self.is_waiting() && now.saturating_duration_since(self.due) > patience * 2;
+    /// Counts the time `lost`, in which the process did not run, neither as that of a call nor as waiting
+    /// for one.
+    pub(super) fn forgive(&mut self, lost: Duration, now: Instant) {
+        let later = |moment: Instant| if moment < now { (moment + lost).min(now) } else { moment };
+        if self.is_waiting() {
+            self.due = later(self.due);
+        }
+        self.heard = later(self.heard);
+        self.running = self.running.map(later);
+    }
+
+    /// Whether a call has run for longer than `after`, the last one panicked, or no thread is there that
+    /// could call it.
+    pub(super) fn is_late(&self, now: Instant, after: Duration) -> bool {
+        let runs = |begin| now.saturating_duration_since(begin) > after;
+        // A thread for it starts after that time.
+        let waits = self.is_waiting() && now.saturating_duration_since(self.due) > after * 2;
         self.has_panicked || waits || self.running.is_some_and(runs)
     }
 
     /// Whether its value is too old to be shown as the present one: older than three intervals.
-    pub(super) fn is_stale(&self, now: Instant, every: Duration, patience: Duration) -> bool {
+    pub(super) fn is_stale(&self, now: Instant, every: Duration, after: Duration) -> bool {
         let age = now.saturating_duration_since(self.heard);
-        self.has_panicked || (self.is_late(now, patience) && age > (every * 3).max(patience * 3))
+        self.has_panicked || (self.is_late(now, after) && age > (every * 3).max(after * 3))
     }
 }
 
@@ -181,6 +192,31 @@ mod tests {
         let late = begin + EVERY + Duration::from_millis(1);
         assert!(task.is_late(late, EVERY) && !task.is_stale(late, EVERY, EVERY));
         assert!(task.is_stale(begin + EVERY * 4, EVERY, EVERY));
+    }
+
+    #[test]
+    fn time_in_which_the_process_was_stopped_makes_no_task_late() {
+        let (mut waits, mut runs) = (task(), task());
+        let stop = EVERY * 100;
+        let _running = runs.begin(runs.due).unwrap();
+        let now = waits.due.max(runs.due) + EVERY / 2 + stop;
+        for task in [&mut waits, &mut runs] {
+            assert!(task.is_late(now, EVERY));
+            task.forgive(stop, now);
+            assert!(!task.is_late(now, EVERY));
+            // From then on it is late as any other one.
+            assert!(
+                task.is_late(now + EVERY * 2, EVERY)
+                    && task.is_stale(now + EVERY * 3, EVERY, EVERY)
+            );
+        }
+        // A task that is due later is called then, and none is due after this moment.
+        let mut later = task();
+        later.due = now + EVERY;
+        later.forgive(stop, now);
+        assert_eq!(later.due, now + EVERY);
+        waits.forgive(stop, now);
+        assert_eq!(waits.due, now);
     }
 
     #[test]
