@@ -48,6 +48,11 @@ impl Problem {
         Self { path: path.to_owned(), code, offset: None, message: message.into(), named: false }
     }
 
+    /// A place whose file system does not answer.
+    pub(crate) fn no_answer(path: &Path) -> Self {
+        Self::new(path, "no-answer", "the file system does not answer; it is left out")
+    }
+
     pub(crate) fn from_refusal(path: &Path, refusal: &Refusal) -> Self {
         let offset = Some(u64::from(refusal.offset()));
         Self { offset, ..Self::new(path, refusal.code(), refusal.to_string()) }

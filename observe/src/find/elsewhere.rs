@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::bounded::{Progress, SilentPlaces};
-use super::sources::no_answer;
 use crate::backend::ErrorKind;
 use crate::backend::process;
 use crate::problem::Problem;
@@ -41,7 +40,7 @@ pub(super) fn other_directories(
     for (parent, listed) in parents.iter().zip(listed) {
         match listed {
             Some(listed) => users.extend(listed),
-            None => problems.push(no_answer(parent)),
+            None => problems.push(Problem::no_answer(parent)),
         }
     }
     users.sort();
@@ -56,7 +55,7 @@ pub(super) fn other_directories(
             None => {
                 unanswered += 1;
                 if unanswered <= MAX_REPORTS {
-                    problems.push(no_answer(path));
+                    problems.push(Problem::no_answer(path));
                 }
             }
         }

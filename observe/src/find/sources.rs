@@ -225,7 +225,7 @@ impl Listing {
         });
         let Some((found, passed_over)) = opened else {
             let path = environment.explicit.map_or_else(std::env::temp_dir, PathBuf::from);
-            let problem = Problem { named: explicit, ..no_answer(&path) };
+            let problem = Problem { named: explicit, ..Problem::no_answer(&path) };
             return self.problems.push(problem);
         };
         for path in found {
@@ -291,7 +291,7 @@ impl Listing {
         }
         let Place { path, reason, named, suffix, own } = place;
         let Some(found) = places.look(&path, named, suffix, own) else {
-            self.problems.push(Problem { named, ..no_answer(&path) });
+            self.problems.push(Problem { named, ..Problem::no_answer(&path) });
             return self.directories.push(path);
         };
         let reason = if found.is_directory { reason } else { Reason::Named };
@@ -322,11 +322,6 @@ impl Places {
         }
         found
     }
-}
-
-/// The problem of a place whose file system does not answer.
-pub(super) fn no_answer(path: &Path) -> Problem {
-    Problem::new(path, "no-answer", "the file system does not answer; it is left out")
 }
 
 /// Looks at a file or a directory. Runs in a thread that may be left behind.
