@@ -13,11 +13,13 @@ use super::app::{Against, App, FieldOrder};
 use super::table::{line_style, right};
 use super::tree::{Item, Node};
 use super::{format, programs};
-use crate::text::{escape, human, unit};
+use crate::text::{escape, unit};
 use crate::value::to_human;
 
 /// Width of a sparkline on a wide screen.
 const SPARK: u16 = 24;
+/// The width that a sparkline keeps where values want room.
+const LEAST: u16 = 8;
 /// Widths of rates and of times without a change.
 const RATE: u16 = 9;
 const STILL: u16 = 7;
@@ -102,12 +104,12 @@ impl Columns {
         let mut value = left.saturating_sub(name);
         let mut spark = spark;
         // On a wide screen the graphs have the room that values do not need, and on a narrow one values
-        // have half of theirs.
+        // have some of theirs.
         if spark > 0 && value > WIDEST {
             spark += value - WIDEST;
             value = WIDEST;
         } else {
-            let more = widest.saturating_sub(value).min(spark / 2);
+            let more = widest.saturating_sub(value).min(spark.saturating_sub(LEAST));
             value += more;
             spark -= more;
         }
@@ -139,7 +141,7 @@ impl Columns {
             widths.push(self.still);
         }
         if self.spark > 0 {
-            heads.push(Cell::new(format!("LAST {}", human::age(app.span))));
+            heads.push(Cell::new(format!("LAST {}", format::span(app.span))));
             widths.push(self.spark);
         }
         (heads, widths)

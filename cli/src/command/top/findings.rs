@@ -53,7 +53,7 @@ pub(super) fn of(
         Some('t') => findings.push("stopped by a debugger".to_owned()),
         Some('D') => findings.push("waits for a device".to_owned()),
         Some('Z' | 'X') => {
-            findings.push("a zombie: its parent has not asked for its end".to_owned())
+            findings.push("a zombie: its parent has not asked for its end".to_owned());
         }
         _ => {}
     }

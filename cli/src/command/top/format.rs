@@ -100,6 +100,15 @@ pub(super) fn wrap(text: &str, width: u16) -> Vec<String> {
     lines
 }
 
+/// A span of charts, in its largest unit: `10s`, `5m`, `6h`.
+pub(super) fn span(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..60 => format!("{seconds}s"),
+        seconds @ 60..3600 => format!("{}m", seconds / 60),
+        seconds => format!("{}h", seconds / 3600),
+    }
+}
+
 /// The time of day of a moment, with its zone.
 pub(super) fn time_of_day(time: std::time::SystemTime) -> String {
     let nanoseconds = time.duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_nanos());
