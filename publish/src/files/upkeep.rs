@@ -18,6 +18,8 @@ use super::watch::Watched;
 use crate::error::Error;
 use crate::sync::{Inside, Locked};
 
+/// Time without a look after which the thread of the watch is taken for one that does not run.
+const OVERDUE: Duration = Duration::from_secs(3);
 /// Time between two copies of the lanes in memory that observers do not see.
 const COPY: Duration = Duration::from_millis(20);
 /// The copies take at most one in so many parts of a processor's time, ...
@@ -29,9 +31,24 @@ impl Files {
     /// The inventory, after a look whether observers still find all files, at a bounded rate. What they
     /// do not see is published.
     pub(crate) fn kept_up(&self) -> Locked<'_, Inventory> {
+        self.look(CHECK);
+        self.published()
+    }
+
+    /// [`Files::kept_up`] for threads of the library, whose work must not wait for a file system: they
+    /// look only where the thread of the watch does not.
+    pub(crate) fn attend(&self) -> Locked<'_, Inventory> {
+        let is_overdue = |checked: Instant| checked.elapsed() >= OVERDUE;
+        if !self.settings.watched || self.inventory.lock().attempts.checked.is_none_or(is_overdue) {
+            self.look(CHECK);
+        }
+        self.published()
+    }
+
+    /// The inventory, when what observers do not see is published, as far as that is known.
+    fn published(&self) -> Locked<'_, Inventory> {
         // It allocates without the lock: the program's allocator may use the publisher.
         let _inside = Inside::enter();
-        self.look(CHECK);
         loop {
             let mut inventory = self.inventory.lock();
             if !self.is_kept_up(&inventory) {
@@ -150,7 +167,7 @@ impl Files {
 
     /// One turn of the thread; returns the time until the next one, or `None` at the end.
     fn turn(&self) -> Option<Duration> {
-        let mut inventory = self.kept_up();
+        let mut inventory = self.attend();
         let start = Instant::now();
         self.copy(&mut inventory);
         let needed = !inventory.closed && inventory.parts.iter().any(Part::needs_copies);
@@ -287,6 +304,29 @@ mod tests {
         set_back();
         files.close(false);
         assert!(age() < TOUCH);
+    }
+
+    /// A file system that does not answer stops the thread of the watch, and not that of the copies.
+    #[test]
+    fn attend_leaves_the_look_to_the_watch() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Some(place.path().to_owned());
+        let settings = Settings { directory, watched: false, ..Settings::default() };
+        let files = Files::open(settings, Schema::default()).unwrap();
+        // As if there was the thread, which looks when it is not expected here.
+        let mut files = std::sync::Arc::into_inner(files).unwrap();
+        files.settings.watched = true;
+        let checked = |ago: Duration| {
+            let checked = Instant::now().checked_sub(ago).unwrap();
+            files.inventory.lock().attempts.checked = Some(checked);
+            drop(files.attend());
+            files.inventory.lock().attempts.checked != Some(checked)
+        };
+        files.inventory.lock().attempts.looks = true;
+        assert!(!checked(OVERDUE * 2), "another thread looks");
+        files.inventory.lock().attempts.looks = false;
+        assert!(!checked(CHECK * 2) && checked(OVERDUE * 2));
+        files.close(false);
     }
 
     /// While one thread waits for the file system, no other one does.

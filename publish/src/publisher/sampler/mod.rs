@@ -293,7 +293,7 @@ impl Context {
             (late.collect::<Vec<_>>(), stale.collect::<Vec<_>>())
         };
         // A program that claims no lane and adds no field notices lost files here.
-        drop(files.problem());
+        files.copy(&mut files.attend());
         for (segment, ids) in stale {
             if let Ok(lane) = self.sampler.lane(&files, segment) {
                 ids.for_each(|id| {
