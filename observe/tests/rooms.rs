@@ -98,6 +98,41 @@ fn reuse_room(mapped: usize) {
     assert_eq!(lines[0].line.as_ref().unwrap().text, "new line");
 }
 
+#[test]
+fn file_without_mapping_says_why_it_cannot_be_read() {
+    let specs = [FieldSpec::counter("hits")];
+    type Harm = fn(&std::path::Path);
+    let cut: Harm = |path| {
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_len(file.metadata().unwrap().len() - 1).unwrap();
+    };
+    let remove: Harm = |path| std::fs::remove_file(path).unwrap();
+    let replace: Harm = |path| {
+        let copy = path.with_extension("copy");
+        std::fs::copy(path, &copy).unwrap();
+        std::fs::rename(&copy, path).unwrap();
+    };
+    for (harm, code, message) in [
+        (cut, "truncated", "became smaller"),
+        (remove, "not-found", "cannot open"),
+        (replace, "not-found", "was replaced"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut published = published(directory.path(), &specs);
+        Counter::attach(&published.lane(), id(0)).unwrap().add(7);
+        let mut observer = Observer::new(Sources::new().path(directory.path()));
+        observer.keep_mapped(0);
+        observer.refresh();
+        assert_eq!(only(&observer).value(0).value, unsigned(7));
+        let path = only(&observer).path().to_owned();
+        harm(&path);
+        assert_eq!(only(&observer).value(0).value, None);
+        let problem = only(&observer).problem().unwrap();
+        assert_eq!(problem.code, code, "{problem}");
+        assert!(problem.message.contains(message), "{problem}");
+    }
+}
+
 /// A writer that died while it used room again.
 #[test]
 fn unfinished_reuse_leaves_other_fields() {
