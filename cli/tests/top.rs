@@ -385,6 +385,27 @@ fn narrow_screen_cuts_no_help_no_state_and_no_number() {
 }
 
 #[test]
+fn histograms_say_of_which_time_their_quantiles_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let publisher = publisher(directory.path());
+    let stats = publisher.lane().unwrap();
+    (0..1_000).for_each(|_| stats.size.record(1_000_000));
+    let terminal = Terminal::start(&top(directory.path(), &["-d0.1"]), 100, 24);
+    terminal.wait_for("requests");
+    terminal.press("2");
+    let row = |screen: &str| line(screen, "http.size ").to_owned();
+    // Nothing was recorded since the first look: these are those of all time.
+    let is_all = |screen: &str| shows(screen, "http.size ", "all") && row(screen).contains("KiB");
+    terminal.wait("all values", is_all);
+    stats.size.record(10);
+    let screen = terminal.wait("the new value", |screen| {
+        !shows(screen, "http.size ", "all") && row(screen).contains(" B ")
+    });
+    assert!(!row(&screen).contains("KiB"), "{screen}");
+    assert!(line(&screen, "http.size: last ").contains(", 1 value"), "{screen}");
+}
+
+#[test]
 fn times_say_their_zone() {
     let directory = tempfile::tempdir().unwrap();
     let publisher = publisher(directory.path());

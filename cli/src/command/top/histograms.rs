@@ -114,7 +114,8 @@ fn draw_distribution(frame: &mut Frame<'_>, app: &App, field: &Field, at: Moment
     };
     let when = last.map_or_else(|| "all".to_owned(), |last| format!("last {}", human::age(last)));
     let count = human::grouped(&recent.count().to_string());
-    let head = format!("{}: {when}, {count} values", format::name(&field.info));
+    let values = if recent.count() == 1 { "value" } else { "values" };
+    let head = format!("{}: {when}, {count} {values}", format::name(&field.info));
     let mut lines =
         vec![Line::from(Span::styled(format::clip(&head, area.width), app.theme.head()))];
     let rows = usize::from(area.height.saturating_sub(2)).max(1);
