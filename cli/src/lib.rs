@@ -21,6 +21,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::Cli;
@@ -70,11 +71,17 @@ fn help_or_usage(error: &clap::Error) -> ExitCode {
         return ExitCode::from(output.code());
     }
     let text = error.render().to_string();
+    let fields_missing =
+        error.kind() == ErrorKind::MissingRequiredArgument && text.contains(command::poll::FIELDS);
     if text.chars().all(|c| c == '\n' || escape::is_harmless(c)) {
         let _ = error.print();
     } else {
         let lines = text.lines().map(|line| escape::text(line) + "\n");
         let _ = io::stderr().write_all(lines.collect::<String>().as_bytes());
+    }
+    if fields_missing {
+        let _ = io::stderr()
+            .write_all(b"`mmstats show` lists the fields, `mmstats poll '*'` takes all.\n");
     }
     ExitCode::from(2)
 }

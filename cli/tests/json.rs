@@ -76,6 +76,7 @@ fn schema_refuses_changed_output() {
     let accepted: Vec<&str> = accepted.iter().map(String::as_str).collect();
     let optional = [
         "events - time_text",
+        "ls.files[] - died_before",
         "poll.fields[].value - 300",
         "poll.fields[].value - 60",
         "poll.fields[].value - busy",

@@ -21,7 +21,16 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// An image of a program that began in the future.
 fn from_the_future(path: &Path, ahead: Duration) {
-    let created = (SystemTime::now() + ahead).duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    began(path, SystemTime::now() + ahead);
+}
+
+/// An image of a program that began long ago.
+fn from_the_past(path: &Path, ago: Duration) {
+    began(path, SystemTime::now() - ago);
+}
+
+fn began(path: &Path, time: SystemTime) {
+    let created = time.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     let mut schema = Schema::<16>::new();
     schema.add(FieldSpec::info("sys.created", Constant::F64(created)).unit("seconds")).unwrap();
     schema.add(FieldSpec::info("sys.command", Constant::Text("tomorrow"))).unwrap();
@@ -66,6 +75,51 @@ fn program_from_future_has_no_age() {
     assert!((100.0..160.0).contains(&age), "{age}");
     assert_eq!(run(dir.path(), &["clean"]).code, Some(0));
     assert!(!path.exists(), "kept, though dead");
+}
+
+/// A time in the future is no sign of a change.
+#[test]
+fn dead_program_with_time_in_the_future_has_no_time_of_death() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = publish(dir.path(), 1).remove(0);
+    set_modified(&path, SystemTime::now() + YEAR);
+    let listed = &json(dir.path(), &["ls", "--json"])["files"][0];
+    assert_eq!((&listed["died"], &listed["changed"]), (&Value::Null, &Value::Null), "{listed}");
+    let shown = run(dir.path(), &["show", "--all", "--table"]).out;
+    assert!(!shown.contains("ended"), "{shown}");
+}
+
+/// A copy without the time of the file says only that its program died before.
+#[cfg(target_os = "linux")] // tells when a file was created
+#[test]
+fn copied_file_has_time_before_which_its_program_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = dir.path().join("web.mmst");
+    from_the_future(&original, Duration::ZERO);
+    let listed = |path: &Path| {
+        json(dir.path(), &["ls", "--json", path.to_str().unwrap()])["files"][0].clone()
+    };
+    if std::fs::metadata(&original).unwrap().created().is_err() {
+        return common::cannot_be_run("the file system does not tell when a file was created");
+    }
+    assert!(listed(&original)["died"].is_f64() && listed(&original)["died_before"].is_null());
+    // One whose program began long before the file was created.
+    let copy = dir.path().join("copy.mmst");
+    from_the_past(&copy, 2 * YEAR);
+    let found = listed(&copy);
+    assert_eq!((&found["died"], &found["changed"]), (&Value::Null, &Value::Null), "{found}");
+    assert!(found["died_before"].is_f64(), "{found}");
+    let show = run(dir.path(), &["show", "--table", copy.to_str().unwrap()]).out;
+    assert!(show.contains("died before ") && show.contains("when the file was copied"), "{show}");
+    let cleaned = run(dir.path(), &["clean", "--dry-run", copy.to_str().unwrap()]).out;
+    assert!(cleaned.contains("died before "), "{cleaned}");
+    // `cp -p` keeps the time.
+    let then = SystemTime::now() - YEAR;
+    set_modified(&copy, then);
+    let found = listed(&copy);
+    let died = then.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((found["died"].as_f64().unwrap() - died).abs() < 1.0, "{found}");
+    assert_eq!(found.get("died_before"), None);
 }
 
 /// Files with times in the future and in the past are counted apart.

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -241,17 +242,18 @@ fn poll_of_persistent_program_shows_no_counts_of_earlier_run() {
     let other = other.lane().unwrap();
     let mut command = mmstats(dir.path());
     let command = command.args(["poll", "--json", "-d0.3", "-c5", "jobs"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(700));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines: Vec<String> = out.by_ref().take(2).map(Result::unwrap).collect();
     let second = start();
     second.lane().unwrap().jobs.add(3);
     other.jobs.add(2);
+    lines.extend(out.map(Result::unwrap));
     let printed = printed(child.wait_with_output().unwrap());
     assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
-    let rows: Vec<Value> =
-        printed.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rows: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let total = &only(rows.last().unwrap(), "jobs")["total"];
-    assert_eq!((rows.len(), total), (5, &json!(1_000_005)), "{}", printed.out);
+    assert_eq!((rows.len(), total), (5, &json!(1_000_005)), "{lines:?}");
     for row in &rows {
         let rate = only(row, "jobs")["rate"].as_f64();
         assert!(rate.is_none_or(|rate| rate < 1_000.0), "{row}");

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -115,8 +115,7 @@ fn may(tool: &str, arguments: &[&str]) -> bool {
 fn process_of_a_container_is_found_by_its_pid_outside() {
     let inner = "mount -t tmpfs none /dev/shm";
     if !may("unshare", &["-mpf", "--mount-proc", "sh", "-c", inner]) {
-        eprintln!("no right to make namespaces: not tested");
-        return;
+        return common::cannot_be_run("no right to make namespaces");
     }
     let own = tempfile::tempdir().unwrap();
     let binary = env!("CARGO_BIN_EXE_mmstats");
@@ -213,4 +212,143 @@ fn poll_follow_keeps_to_name_across_restarts() {
     wait_for_programs(0);
     let _second = Publisher::start(dir.path());
     wait_for_programs(1);
+}
+
+/// Another program of the command is no part of the rows of the process that is followed, and one that
+/// replaces it is.
+#[test]
+fn poll_follow_of_process_keeps_to_it_and_its_successor() {
+    let dir = tempfile::tempdir().unwrap();
+    let earlier = Publisher::start(dir.path());
+    let mut followed = Publisher::start(dir.path());
+    let mut command = mmstats(dir.path());
+    command.args(["poll", "--follow", "-d0.05", "--json", "demo.blocks", &followed.pid()]);
+    let mut child = Ended(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut rows = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let mut row =
+        || -> serde_json::Value { serde_json::from_str(&rows.next().unwrap().unwrap()).unwrap() };
+    for _ in 0..4 {
+        assert_eq!(row()["programs"], 1);
+    }
+    followed.kill();
+    while row()["programs"] == 1 {}
+    let waiting = row();
+    assert_eq!(
+        (&waiting["programs"], &waiting["fields"][0]["rate"]),
+        (&0.into(), &serde_json::Value::Null)
+    );
+    let successor = Publisher::start(dir.path());
+    while row()["programs"] == 0 {}
+    assert_eq!(row()["programs"], 1);
+    drop(rows);
+    let _ = child.0.wait();
+    let mut messages = String::new();
+    child.0.stderr.take().unwrap().read_to_string(&mut messages).unwrap();
+    let name = |publisher: &Publisher| format!("mmstats-demo[{}]", publisher.pid());
+    for words in [
+        format!("{} died; `mmstats show ", name(&followed)),
+        "waiting for the next".to_owned(),
+        format!("now {}", name(&successor)),
+    ] {
+        assert!(messages.contains(&words), "{words}: {messages}");
+    }
+    assert!(!messages.contains(&name(&earlier)), "{messages}");
+}
+
+/// A program that has ended has no rates, which a message says.
+#[test]
+fn poll_of_dead_process_has_no_rates_and_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut publisher = Publisher::start(dir.path());
+    publisher.kill();
+    let printed =
+        run(dir.path(), &["poll", "-d0.05", "demo.blocks,demo.failures", &publisher.pid()]);
+    assert_eq!(printed.code, Some(1), "{}", printed.err);
+    let row: Vec<&str> = printed.out.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row, ["-", "-"]);
+    let words = format!("mmstats-demo[{0}] died about ", publisher.pid());
+    assert!(printed.err.contains(&words), "{}", printed.err);
+    assert!(
+        printed.err.contains(&format!("`mmstats show {}`", publisher.pid())),
+        "{}",
+        printed.err
+    );
+}
+
+/// Beside a live program those that ended are not shown, and counted.
+#[test]
+fn show_of_name_says_which_ended_programs_it_leaves_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ended: Vec<Publisher> = (0..2).map(|_| Publisher::start(dir.path())).collect();
+    ended.iter_mut().for_each(Publisher::kill);
+    let show =
+        |arguments: &[&str]| run(dir.path(), &[&["show", "-F", "demo.blocks"], arguments].concat());
+    assert_eq!(show(&["mmstats-demo"]).err, "");
+    let live = Publisher::start(dir.path());
+    let printed = show(&["mmstats-demo"]);
+    assert_eq!(printed.out.lines().count(), 1);
+    assert_eq!(printed.err, "mmstats: 2 ended programs of the name mmstats-demo: --all\n");
+    assert_eq!(printed.code, Some(0));
+    assert_eq!(
+        (show(&["--all", "mmstats-demo"]).err.as_str(), show(&[&live.pid()]).err.as_str()),
+        ("", "")
+    );
+}
+
+/// An earlier program of the name does not take the place of one that ends meanwhile.
+#[test]
+fn show_watch_keeps_to_program_that_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut old = Publisher::start(dir.path());
+    old.kill();
+    let mut live = Publisher::start(dir.path());
+    let mut command = mmstats(dir.path());
+    command.args(["show", "-w", "-d0.05", "--json", "-F", "demo.blocks", "mmstats-demo"]);
+    let mut child = Ended(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut documents = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let mut shown = || -> Vec<(String, String)> {
+        let document: serde_json::Value =
+            serde_json::from_str(&documents.next().unwrap().unwrap()).unwrap();
+        let files = document["files"].as_array().unwrap().iter();
+        files.map(|file| (file["pid"].to_string(), file["state"].to_string())).collect()
+    };
+    let state = |state: &str| vec![(live.pid(), format!("\"{state}\""))];
+    let (alive, dead) = (state("live"), state("dead"));
+    assert_eq!(shown(), alive);
+    live.kill();
+    while shown() == alive {}
+    assert_eq!(shown(), dead);
+    std::fs::remove_file(&live.path).unwrap();
+    while shown() == dead {}
+    assert_eq!(shown(), []);
+    let next = Publisher::start(dir.path());
+    let mut now = shown();
+    while now.is_empty() {
+        now = shown();
+    }
+    assert_eq!(now[0].0, next.pid());
+    drop(documents);
+    let _ = child.0.wait();
+    let mut messages = String::new();
+    child.0.stderr.take().unwrap().read_to_string(&mut messages).unwrap();
+    for words in
+        [format!("mmstats-demo[{}] died", live.pid()), format!("now mmstats-demo[{}]", next.pid())]
+    {
+        assert!(messages.contains(&words), "{words}: {messages}");
+    }
+}
+
+/// Commands that take files name those of a process.
+#[test]
+fn commands_for_files_name_those_of_process_and_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let publisher = Publisher::start(dir.path());
+    for command in ["check", "dump", "scan", "clean"] {
+        for word in [&publisher.pid(), "mmstats-demo"] {
+            let printed = run(dir.path(), &[command, word]);
+            assert_eq!(printed.code, Some(1));
+            assert!(printed.err.contains("(not-found)"), "{}", printed.err);
+            assert!(printed.err.contains(&format!(" has {}", publisher.path())), "{}", printed.err);
+        }
+    }
 }

@@ -36,12 +36,46 @@ fn wrong_command_line_has_exit_code_2() {
         &["poll", "-d", "0", "x"],
         &["poll", "-c", "0", "x"],
         &["show", "--filter", "["],
+        &["show", ""],
+        &["events", "-n", "x"],
         &["demo", "--threads", "0"],
     ] {
         let printed = run(dir.path(), arguments);
         assert_eq!(printed.code, Some(2), "{arguments:?}: {}", printed.err);
         assert!(!printed.err.is_empty() && printed.out.is_empty(), "{arguments:?}");
     }
+}
+
+/// Messages are in words of the command, and say what helps.
+#[test]
+fn messages_about_wrong_command_lines_say_what_helps() {
+    let dir = tempfile::tempdir().unwrap();
+    common::all_kinds(&dir.path().join("kinds.mmst"));
+    for (arguments, words) in [
+        (&["poll"][..], "`mmstats show` lists the fields"),
+        (&["poll", "-c", "0", "x"], "not a number from 1 on"),
+        (&["events", "-n", "x"], "not a number of lines"),
+        (&["show", ""], "an empty text is no process id"),
+        (&["show", "--all", "-F", "requsts"], "near it are 'requests'"),
+        (&["poll", "requests{", "./kinds.mmst"], "unclosed alternate group"),
+    ] {
+        let mut command = common::mmstats(dir.path());
+        let printed =
+            common::printed(command.current_dir(dir.path()).args(arguments).output().unwrap());
+        assert!(printed.err.contains(words), "{arguments:?}: {}", printed.err);
+    }
+    let nowhere = run(std::path::Path::new("/nonexistent"), &["show"]).err;
+    assert!(nowhere.contains("MMSTATS_PATH names it: `env -u MMSTATS_PATH"), "{nowhere}");
+}
+
+/// Commas separate fields in a filter, as they do for `poll`.
+#[test]
+fn filter_takes_several_fields() {
+    let dir = tempfile::tempdir().unwrap();
+    common::all_kinds(&dir.path().join("kinds.mmst"));
+    let count =
+        |filter: &str| run(dir.path(), &["show", "--all", "-F", filter]).out.lines().count();
+    assert_eq!((count("load"), count("load,mean"), count("{code=\"200\",x=\"\"}")), (1, 2, 1));
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub use find::{Changes, Observer, Sources};
 pub use format::{Scratch, Visitor};
 pub use identity::{FileState, Identity, Instance, LaneInfo, Lanes, ProgramId};
 pub use ledger::Ledger;
-pub use problem::{Damage, Problem};
+pub use problem::{Damage, NotFound, Problem};
 pub use sum::{Fold, Program, Total, Totals, totals};
 pub use value::{
     EachValue, Event, EventLine, HistogramValue, Origin, OwnedValue, Quantile, Reading, StateValue,

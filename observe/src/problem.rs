@@ -41,11 +41,33 @@ pub struct Problem {
     pub message: String,
     /// Whether the user named the path itself, not only a directory around it.
     pub named: bool,
+    /// Why a process or a program was not found, with the codes `no-such-pid` and `no-such-program`;
+    /// else `None`.
+    pub not_found: Option<NotFound>,
+}
+
+/// Why a process or a program was not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NotFound {
+    /// No process has the id.
+    NoProcess,
+    /// The process has no published file mapped.
+    NothingMapped,
+    /// The system does not let this process look at what the other one has mapped.
+    Denied,
+    /// The file that the process has mapped was removed, or given to another process.
+    Nameless,
+    /// No program has the name.
+    NoProgram,
+    /// The system does not tell what the process has mapped.
+    Unknown,
 }
 
 impl Problem {
     pub(crate) fn new(path: &Path, code: &'static str, message: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), code, offset: None, message: message.into(), named: false }
+        let (path, message) = (path.to_owned(), message.into());
+        Self { path, code, offset: None, message, named: false, not_found: None }
     }
 
     /// A place whose file system does not answer.
@@ -75,7 +97,9 @@ impl Problem {
         }
     }
 
-    pub(crate) fn from_system(path: &Path, error: &Error) -> Self {
+    /// The problem of a path that the system does not let this process use.
+    #[must_use]
+    pub fn from_system(path: &Path, error: &Error) -> Self {
         let code = match error.kind() {
             ErrorKind::NotFound | ErrorKind::Replaced => "not-found",
             ErrorKind::PermissionDenied

@@ -83,6 +83,12 @@ impl Environment {
         }
     }
 
+    /// Whether `MMSTATS_PATH` names a directory, so that no other place is used.
+    #[must_use]
+    pub fn is_explicit(&self) -> bool {
+        self.explicit.as_ref().is_some_and(|path| !path.is_empty())
+    }
+
     /// The directories, best first.
     ///
     /// `MMSTATS_PATH` alone where it is set; otherwise on Windows `mmstats` in the user's local

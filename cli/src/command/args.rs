@@ -1,10 +1,12 @@
 //! Parts of the command line that several commands share.
 
+use std::ffi::OsString;
 use std::io;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::output::{Output, Screen};
 
@@ -72,6 +74,25 @@ pub(crate) fn interrupt() -> io::Result<Receiver<()>> {
     })
     .map_err(io::Error::other)?;
     Ok(receiver)
+}
+
+/// A process id, name or path: any text but none.
+pub(crate) fn program() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(|text| match text.is_empty() {
+        true => Err("an empty text is no process id, name or path"),
+        false => Ok(text),
+    })
+}
+
+/// A number of rows or times, from 1.
+pub(crate) fn count(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "not a number from 1 on".to_owned())
+}
+
+/// A number of lines, from 0.
+pub(crate) fn lines(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "not a number of lines".to_owned())
 }
 
 /// Seconds with a fraction, from a millisecond to a day.

@@ -13,6 +13,7 @@ use mmstats_core::{Source, Storage};
 use super::args::exit_codes;
 use crate::backend::open_region;
 use crate::output::{Line, Output, style};
+use crate::render::missing::file_help;
 use crate::text::escape;
 
 /// Maximum number of lines for one file: a hostile one must not fill the screen.
@@ -46,6 +47,7 @@ pub(crate) fn run(args: &Check, output: &mut Output) -> io::Result<()> {
             Ok(report) => report,
             Err(error) => {
                 output.fail(&escape::text(&error));
+                file_help(path).into_iter().for_each(|help| output.note(&help));
                 continue;
             }
         };

@@ -14,6 +14,7 @@ use mmstats_core::{Source, Storage};
 use super::args::exit_codes;
 use crate::backend::open_region;
 use crate::output::Output;
+use crate::render::missing::file_help;
 use crate::text::escape;
 
 /// Bytes on a line.
@@ -34,8 +35,13 @@ pub(crate) struct Dump {
 
 pub(crate) fn run(args: &Dump, output: &mut Output) -> io::Result<()> {
     let opened = open_region(&args.file);
-    let Ok(region) = opened.inspect_err(|text| output.fail(&escape::text(text))) else {
-        return Ok(());
+    let region = match opened {
+        Ok(region) => region,
+        Err(error) => {
+            output.fail(&escape::text(&error));
+            file_help(&args.file).into_iter().for_each(|help| output.note(&help));
+            return Ok(());
+        }
     };
     let mut dump = Dumper { source: &region, output };
     dump.header()?;

@@ -9,10 +9,10 @@ use clap::Args;
 use mmstats_observe::{Observer, Program};
 use serde::Serialize;
 
-use super::args::{Form, TRY_DEMO, exit_codes, selecting};
+use super::args::{Form, TRY_DEMO, exit_codes, program, selecting};
 use crate::json::{self, FileHead};
+use crate::model::life::{End, Life};
 use crate::model::selection::Selection;
-use crate::model::{age, life};
 use crate::output::{Line, Output, style};
 use crate::render::problems;
 use crate::render::program::{own_user, state_style, title};
@@ -30,11 +30,13 @@ use crate::text::{escape, human, time};
     "  UP       time for which it has been, or was, publishing\n",
     "  CHANGED  time since the last sign of a change: of its files, which a running program touches\n",
     "           once a minute, or its last line of events\n",
-    "  DIED     time of its end, to a minute: that of the last sign\n",
+    "  DIED     time of its end, to a minute: that of the last sign; of a file that was copied\n",
+    "           without its time, `<` and the time of the copy\n",
     "  PROBLEM  why it cannot be read, or what is missing of it\n",
     "\nPlain, a line is PID TAB COMMAND TAB STATE TAB AGE TAB FIELDS TAB LANES TAB FILE TAB FILES TAB\n",
     "USER TAB PROCESS TAB CHANGED TAB DIED TAB PROBLEM TAB MISSING: STATE is live, closed, dead, ...;\n",
-    "PROCESS has the words of the table; ages are in seconds, DIED in UTC, `-` stands for nothing.\n",
+    "PROCESS has the words of the table; AGE is the time since the program began, of one that ended\n",
+    "too; ages are in seconds, DIED in UTC, `-` stands for nothing.\n",
     selecting!(),
     "\nExamples:\n",
     "  mmstats ls\n",
@@ -50,31 +52,34 @@ pub(crate) struct Ls {
     pub(crate) form: Form,
 
     /// Process ids, names of programs, files or directories [default: all programs that can be found].
-    #[arg(value_name = "PID|NAME|PATH")]
+    #[arg(value_name = "PID|NAME|PATH", value_parser = program())]
     pub(crate) programs: Vec<OsString>,
 }
 
 pub(crate) fn run(args: &Ls, output: &mut Output) -> io::Result<()> {
-    let environment = crate::backend::directory::environment();
-    let explicit = environment.explicit.is_some_and(|path| !path.is_empty());
+    let explicit = crate::backend::directory::environment().is_explicit();
     let everywhere = args.programs.is_empty() && !explicit;
     let selection = Selection::parse(&args.programs).or_everywhere(everywhere);
     let mut observer = Observer::new(selection.sources.clone());
     observer.refresh();
     let (programs, now) = (observer.programs(), SystemTime::now());
+    let listed: Vec<_> = programs.iter().map(|program| Listed::new(program, now)).collect();
     let screen = args.form.screen(output);
     if args.json {
-        json::write_line(output, &document(&programs, now))?;
+        json::write_line(output, &document(&listed, now))?;
     } else if screen.is_terminal() {
-        for line in table(&programs, now, screen.width()) {
+        for line in table(&listed, now, screen.width()) {
             writeln!(output, "{}", line.render(usize::MAX))?;
         }
     } else {
-        for program in &programs {
-            writeln!(output, "{}", piped(program, now))?;
+        for program in &listed {
+            writeln!(output, "{}", piped(program))?;
         }
     }
     problems::report(&observer, output);
+    if everywhere {
+        problems::report_closed(&observer, output);
+    }
     problems::report_incomplete(&programs, output);
     if programs.is_empty() && !output.has_failed() {
         let places = problems::in_directories(&observer);
@@ -83,9 +88,16 @@ pub(crate) fn run(args: &Ls, output: &mut Output) -> io::Result<()> {
     Ok(())
 }
 
-/// Age of the program, or if that is unknown the time since its newest file was modified.
-fn program_age(program: &Program<'_>, now: SystemTime) -> Option<Duration> {
-    age(program.identity(), now).or_else(|| now.duration_since(life::modified(program)?).ok())
+/// A program with its state and times.
+struct Listed<'p, 'a> {
+    program: &'p Program<'a>,
+    life: Life,
+}
+
+impl<'p, 'a> Listed<'p, 'a> {
+    fn new(program: &'p Program<'a>, now: SystemTime) -> Self {
+        Self { program, life: Life::new(program, now) }
+    }
 }
 
 fn pid(program: &Program<'_>) -> String {
@@ -115,23 +127,27 @@ fn lane_count(program: &Program<'_>) -> LaneCounts {
 
 /// `PID TAB COMMAND TAB STATE TAB SECONDS TAB FIELDS TAB LANES TAB FILE TAB FILES TAB USER TAB
 /// PROCESS TAB CHANGED TAB DIED TAB PROBLEM TAB MISSING`.
-fn piped(program: &Program<'_>, now: SystemTime) -> String {
+fn piped(Listed { program, life }: &Listed<'_, '_>) -> String {
     let seconds = |time: Option<Duration>| human::or_dash(time.map(|time| time.as_secs()));
     let completeness = program.completeness();
     let missing = (!completeness.is_complete()).then(|| completeness.to_string());
+    let end = life.end().and_then(|end| match end {
+        End::About(time) => time::utc(time),
+        End::Before(time) => time::utc(time).map(|time| format!("<{time}")),
+    });
     [
         pid(program),
         command(program),
         program.state().name().to_owned(),
-        seconds(program_age(program, now)),
+        seconds(life.age(program)),
         field_count(program).to_string(),
         lane_count(program).used.to_string(),
         human::or_dash(program.files().first().map(|file| escape::path(file.path()))),
         program.files().len().to_string(),
         human::or_dash(program.owner()),
-        life::word(program).to_owned(),
-        seconds(life::changed(program, now)),
-        human::or_dash(life::died(program).and_then(time::utc)),
+        life.word().to_owned(),
+        seconds(life.changed()),
+        human::or_dash(end),
         human::or_dash(problem(program)),
         human::or_dash(missing),
     ]
@@ -140,9 +156,13 @@ fn piped(program: &Program<'_>, now: SystemTime) -> String {
 
 /// Why the program cannot be read.
 fn problem(program: &Program<'_>) -> Option<String> {
-    let problem = program.files().iter().find_map(|file| file.problem())?;
+    let problem = program.problem()?;
     Some(format!("{} ({})", escape::text(&problem.message), problem.code))
 }
+
+/// Head of the column that is cut where nothing else can be left out.
+const COMMAND: &str = "COMMAND";
+const DIED: &str = "DIED";
 
 /// A column of the table.
 struct Column {
@@ -154,14 +174,17 @@ struct Column {
 
 /// The table for a terminal of this width: a row for each program. Columns that do not fit are left out;
 /// problems then stand below their rows.
-fn table(programs: &[Program<'_>], now: SystemTime, width: usize) -> Vec<Line> {
+fn table(programs: &[Listed<'_, '_>], now: SystemTime, width: usize) -> Vec<Line> {
     if programs.is_empty() {
         return Vec::new();
     }
     let directory = common_directory(programs);
-    let problems: Vec<String> = programs.iter().map(problem_text).collect();
+    let problems: Vec<String> = programs.iter().map(|one| problem_text(one.program)).collect();
     let mut columns = columns(programs, now, directory.is_some());
     let has_problems = problems.iter().any(|text| !text.is_empty());
+    let commands = columns.iter().filter(|column| column.head.0 == COMMAND);
+    let commands = commands.flat_map(|column| &column.cells);
+    let longest_command = commands.map(|cell| escape::width(&cell.text)).max().unwrap_or(0);
     let width_of = |columns: &[Column]| {
         let heads: Vec<_> = columns.iter().map(|column| column.head).collect();
         table::width(&heads, &rows_of(columns, programs.len()))
@@ -175,6 +198,14 @@ fn table(programs: &[Program<'_>], now: SystemTime, width: usize) -> Vec<Line> {
         let spare = columns.iter().enumerate().max_by_key(|(_, column)| column.spare);
         let Some((at, _)) = spare.filter(|(_, column)| column.spare > 0) else { break };
         columns.remove(at);
+    }
+    // The last resort: a long command is cut, a word of the state is not.
+    let excess = width_of(&columns).saturating_sub(width);
+    for cell in
+        columns.iter_mut().filter(|column| column.head.0 == COMMAND).flat_map(|c| &mut c.cells)
+    {
+        let room = longest_command.saturating_sub(excess).max(COMMAND.len());
+        cell.text = escape::clip(&cell.text, room).into_owned();
     }
     let has = |name: &str| columns.iter().any(|column| column.head.0 == name);
     let heads: Vec<_> = columns.iter().map(|column| column.head).collect();
@@ -191,8 +222,12 @@ fn table(programs: &[Program<'_>], now: SystemTime, width: usize) -> Vec<Line> {
         }
     }
     let mut remarks = Vec::new();
-    if has("DIED") {
-        remarks.extend(time::zone(now).map(|zone| format!("times are {zone}, ~ to a minute")));
+    if has(DIED) {
+        let is_copy = |one: &Listed<'_, '_>| matches!(one.life.end(), Some(End::Before(_)));
+        let copies =
+            if programs.iter().any(is_copy) { ", < before the file was copied" } else { "" };
+        let zone = time::zone(now);
+        remarks.extend(zone.map(|zone| format!("times are {zone}, ~ to a minute{copies}")));
     }
     if let Some(directory) = directory {
         remarks.push(format!("files are in {}", escape::path(directory)));
@@ -211,44 +246,55 @@ fn rows_of(columns: &[Column], count: usize) -> Vec<Vec<Cell>> {
     (0..count).map(row).collect()
 }
 
-fn columns(programs: &[Program<'_>], now: SystemTime, one_directory: bool) -> Vec<Column> {
+fn columns(programs: &[Listed<'_, '_>], now: SystemTime, one_directory: bool) -> Vec<Column> {
+    let of_life = |head, align, spare, cell: &dyn Fn(&Life) -> String| Column {
+        head: (head, align),
+        spare,
+        cells: programs.iter().map(|one| Cell::new(cell(&one.life))).collect(),
+    };
     let text = |head, align, spare, cell: &dyn Fn(&Program<'_>) -> String| Column {
         head: (head, align),
         spare,
-        cells: programs.iter().map(|program| Cell::new(cell(program))).collect(),
+        cells: programs.iter().map(|one| Cell::new(cell(one.program))).collect(),
     };
-    let age = |time: Option<Duration>| human::or_dash(time.map(human::age));
     let (left, right) = (Align::Left, Align::Right);
     let mut columns = vec![
         text("PID", right, 0, &|p| human::or_dash(p.process().or(p.identity().pid))),
-        text("COMMAND", left, 0, &|p| escape::clip(&title(p), 40).into_owned()),
+        text(COMMAND, left, 0, &|p| escape::clip(&title(p), 40).into_owned()),
     ];
     let own = own_user();
-    if own.is_some() && programs.iter().any(|program| program.owner() != own) {
+    if own.is_some() && programs.iter().any(|one| one.program.owner() != own) {
         columns.push(text("USER", right, 4, &|p| human::or_dash(p.owner())));
     }
-    let states = programs
-        .iter()
-        .map(|program| Cell::styled(state_style(program.state()), life::word(program)));
+    let states =
+        programs.iter().map(|one| Cell::styled(state_style(one.program.state()), one.life.word()));
     columns.push(Column { head: ("STATE", left), spare: 0, cells: states.collect() });
     // Exact to a minute for those that ended.
-    let up = |p: &Program<'_>| match life::died(p) {
-        Some(_) => human::or_dash(life::up(p, now).map(human::about)),
-        None => age(life::up(p, now)),
+    let up = |life: &Life| match life.end() {
+        Some(_) => human::or_dash(life.up().map(human::about)),
+        None => human::or_dash(life.up().map(human::age)),
     };
-    columns.push(text("UP", right, 3, &up));
-    columns.push(text("CHANGED", right, 6, &|p| age(life::changed(p, now))));
-    if programs.iter().any(|program| life::died(program).is_some()) {
-        columns.push(text("DIED", left, 1, &|p| {
-            human::or_dash(life::died(p).and_then(|died| time::short(died, now)))
-        }));
+    columns.push(of_life("UP", right, 3, &up));
+    columns
+        .push(of_life("CHANGED", right, 6, &|life| human::or_dash(life.changed().map(human::age))));
+    if programs.iter().any(|one| one.life.end().is_some()) {
+        let died = |life: &Life| {
+            let end = life.end()?;
+            let text = time::short(end.time(), now)?;
+            Some(match end {
+                End::About(_) => text,
+                End::Before(_) => text.replacen('~', "<", 1),
+            })
+        };
+        columns.push(of_life(DIED, left, 1, &|life| human::or_dash(died(life))));
     }
-    if programs.iter().any(|program| program.files().len() > 1) {
+    if programs.iter().any(|one| one.program.files().len() > 1) {
         columns.push(text("PARTS", right, 7, &|p| p.files().len().to_string()));
     }
     columns.push(text("FIELDS", right, 8, &|p| field_count(p).to_string()));
     columns.push(text("LANES", right, 9, &|p| lane_count(p).used.to_string()));
-    let files = programs.iter().map(|p| Cell::styled(style::DIM, file_name(p, one_directory)));
+    let files =
+        programs.iter().map(|one| Cell::styled(style::DIM, file_name(one.program, one_directory)));
     columns.push(Column { head: ("FILE", left), spare: 10, cells: files.collect() });
     columns
 }
@@ -271,8 +317,8 @@ fn file_name(program: &Program<'_>, without_directory: bool) -> String {
     }
 }
 
-fn common_directory<'a>(programs: &[Program<'a>]) -> Option<&'a Path> {
-    let mut files = programs.iter().flat_map(|program| program.files().iter().copied());
+fn common_directory<'a>(programs: &[Listed<'_, 'a>]) -> Option<&'a Path> {
+    let mut files = programs.iter().flat_map(|one| one.program.files().iter().copied());
     let first = files.next()?.path().parent().filter(|path| *path != Path::new(""))?;
     files.all(|file| file.path().parent() == Some(first)).then_some(first)
 }
@@ -293,6 +339,9 @@ struct Entry<'a> {
     changed: Option<f64>,
     /// In seconds since 1970.
     died: Option<f64>,
+    /// As `died`, of a copied file: when it was copied. Absent for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    died_before: Option<f64>,
     fields: usize,
     lanes: LaneCounts,
     size: u64,
@@ -305,13 +354,19 @@ struct LaneCounts {
     capacity: u32,
 }
 
-fn document<'a>(programs: &'a [Program<'a>], now: SystemTime) -> Listing<'a> {
-    let entry = |program: &'a Program<'a>| {
+fn document<'p>(programs: &'p [Listed<'p, 'p>], now: SystemTime) -> Listing<'p> {
+    let entry = |Listed { program, life }: &'p Listed<'p, 'p>| {
+        let (died, died_before) = match life.end() {
+            Some(End::About(time)) => (Some(json::seconds(time)), None),
+            Some(End::Before(time)) => (None, Some(json::seconds(time))),
+            None => (None, None),
+        };
         Some(Entry {
-            head: FileHead::from_program(program)?,
-            age: program_age(program, now).map(|age| age.as_secs_f64()),
-            changed: life::changed(program, now).map(|age| age.as_secs_f64()),
-            died: life::died(program).map(json::seconds),
+            head: FileHead::from_program(program, life.process)?,
+            age: life.age(program).map(|age| age.as_secs_f64()),
+            changed: life.changed().map(|age| age.as_secs_f64()),
+            died,
+            died_before,
             fields: field_count(program),
             lanes: lane_count(program),
             size: program.files().iter().map(|file| file.size()).fold(0, u64::saturating_add),

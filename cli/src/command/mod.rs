@@ -9,7 +9,7 @@ mod dump;
 mod events;
 mod ls;
 mod manual;
-mod poll;
+pub(crate) mod poll;
 mod scan;
 mod show;
 #[cfg(feature = "top")]

@@ -1,6 +1,7 @@
 //! `mmstats show`: fields with their values.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::sync::mpsc::RecvTimeoutError;
@@ -8,25 +9,30 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use mmstats_observe::{Damage, Level, Observer, Program};
+use mmstats_observe::{Damage, Level, Observer, Program, ProgramId};
 
-use super::args::{Form, TRY_DEMO, exit_codes, interrupt, seconds, selecting};
+use super::args::{Form, TRY_DEMO, count, exit_codes, interrupt, program, seconds, selecting};
 use crate::json;
 use crate::model::families;
 use crate::model::pattern::Pattern;
 use crate::model::row::{self, Row};
 use crate::model::section::Section;
 use crate::model::selection::Selection;
+use crate::model::similar;
 use crate::model::threads::Threads;
+use crate::model::watched::Watched;
 use crate::output::{Line, Output, Screen, style};
-use crate::render::problems::{self, MAX_DAMAGED};
-use crate::render::{field, program};
-use crate::text::{escape, human, time};
+use crate::render::paths::Paths;
+use crate::render::problems::{self, MAX_DAMAGED, WhenMissing};
+use crate::render::{field, program as lines};
+use crate::text::{human, time};
 
 #[derive(Debug, Default, Args)]
 #[command(after_long_help = exit_codes!(
     "Values of the writing threads (lanes) are combined by the rule of each field. A named file is\n",
-    "shown in any state, and the dead files of a process id if it has no live one.\n",
+    "shown in any state, and the dead files of a process id if it has no live one. --watch keeps to\n",
+    "the programs that live: one that ends meanwhile stays with its last values, or goes with its\n",
+    "file, and earlier ones do not take its place.\n",
     "\nEach field has a level: info (for all users), diagnostic (to analyse a problem) or debug\n",
     "(for the program's developers). Fields of level info are shown, also in a pipe; with -v,\n",
     "--json or --filter fields of all levels. --level overrides both. On a terminal the standard\n",
@@ -58,7 +64,8 @@ pub(crate) struct Show {
     #[arg(short, long)]
     pub(crate) all: bool,
 
-    /// Show only fields that match, as GLOB or GLOB{key="GLOB"}, of any level; may be repeated.
+    /// Show only fields that match, as GLOB or GLOB{key="GLOB"}, of any level; separated by commas,
+    /// or repeated.
     #[arg(short = 'F', long, value_name = "FIELD")]
     pub(crate) filter: Vec<String>,
 
@@ -78,7 +85,7 @@ pub(crate) struct Show {
     pub(crate) watch: Watch,
 
     /// Process ids, names of programs, files or directories [default: all live programs of this user].
-    #[arg(value_name = "PID|NAME|PATH")]
+    #[arg(value_name = "PID|NAME|PATH", value_parser = program())]
     pub(crate) programs: Vec<OsString>,
 }
 
@@ -94,7 +101,7 @@ pub(crate) struct Watch {
     delay: Option<Duration>,
 
     /// End after this many times [default: never].
-    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..), requires = "watch")]
+    #[arg(short, long, value_name = "N", value_parser = count, requires = "watch")]
     count: Option<u64>,
 }
 
@@ -109,48 +116,70 @@ fn level_parser() -> impl TypedValueParser<Value = Level> {
 }
 
 pub(crate) fn run(args: &Show, output: &mut Output) -> io::Result<()> {
+    run_with_paths(args, Paths::default(), output)
+}
+
+/// As [`run`], with other names for paths.
+pub(crate) fn run_with_paths(args: &Show, paths: Paths, output: &mut Output) -> io::Result<()> {
     let Ok(filter) = Pattern::all(&args.filter).inspect_err(|text| output.usage(text)) else {
         return Ok(());
     };
     let selection = Selection::parse(&args.programs);
     let mut observer = Observer::new(selection.sources.clone());
+    let mut shown = Shown { args, filter, selection, paths, frames: Frames::default() };
     if args.watch.watch {
-        return watch(args, &filter, &selection, &mut observer, output);
+        return watch(&mut shown, &mut observer, output);
     }
     observer.refresh();
-    once(args, &filter, &selection, &observer, output)
+    shown.once(&observer, output)
+}
+
+/// What is shown, once or again and again.
+struct Shown<'s> {
+    args: &'s Show,
+    filter: Vec<Pattern>,
+    selection: Selection,
+    paths: Paths,
+    frames: Frames,
+}
+
+/// What earlier frames have shown.
+#[derive(Default)]
+struct Frames {
+    count: u64,
+    /// Programs that had ended before the first frame and were not shown in it: they do not take the
+    /// place of one that ends later.
+    passed_over: HashSet<ProgramId>,
+    watched: Watched,
+    /// What has happened last.
+    news: Vec<String>,
 }
 
 /// Shows the programs again and again.
-fn watch(
-    args: &Show,
-    filter: &[Pattern],
-    selection: &Selection,
-    observer: &mut Observer,
-    output: &mut Output,
-) -> io::Result<()> {
-    let stop = interrupt()?;
+fn watch(shown: &mut Shown<'_>, observer: &mut Observer, output: &mut Output) -> io::Result<()> {
+    let (stop, args) = (interrupt()?, shown.args);
     let delay = args.watch.delay.unwrap_or(Duration::from_secs(2));
     // A frame replaces the one before on a terminal.
     let in_place =
         output.screen().is_terminal() && args.form.screen(output).is_terminal() && !args.json;
-    let mut times = 0;
     loop {
         observer.refresh();
         output.begin();
         if in_place {
             output.hold();
-            once(args, filter, selection, observer, output)?;
+            shown.once(observer, output)?;
+            // The news stay until there are others.
+            shown.frames.news.iter().for_each(|news| output.note(news));
             output.draw(&watch_head(delay))?;
         } else {
-            if times > 0 && !args.json && args.form.screen(output).is_terminal() {
+            if shown.frames.count > 0 && !args.json && args.form.screen(output).is_terminal() {
                 writeln!(output)?;
             }
-            once(args, filter, selection, observer, output)?;
+            shown.once(observer, output)?;
+            std::mem::take(&mut shown.frames.news).iter().for_each(|news| output.note(news));
             output.flush()?;
         }
-        times += 1;
-        if args.watch.count.is_some_and(|count| times >= count)
+        if args.watch.count.is_some_and(|count| shown.frames.count >= count)
             || stop.recv_timeout(delay) != Err(RecvTimeoutError::Timeout)
             || output.is_closed()
         {
@@ -167,38 +196,84 @@ fn watch_head(delay: Duration) -> Line {
     Line::styled(style::DIM, format!("every {every}, {now}; Ctrl-C ends"))
 }
 
-fn once(
-    args: &Show,
-    filter: &[Pattern],
-    selection: &Selection,
-    observer: &Observer,
-    output: &mut Output,
-) -> io::Result<()> {
-    let programs = observer.programs();
-    let selected: Vec<&Program<'_>> = selection.select(&programs, args.all).collect();
-    let screen = args.form.screen(output);
-    let levels = Levels::new(args, screen);
-    let sections =
-        Sections { args, levels, filter, shown: Cell::new(0), damage: RefCell::default() };
-    // A program at a time: the fields of all of them need not fit in the memory.
-    if args.json {
-        let documents = selected.iter().filter_map(|program| sections.section(program));
-        json::write_line(output, &json::Documents::new(SystemTime::now(), documents))?;
-    } else {
-        for program in &selected {
-            let Some(section) = sections.section(program) else { continue };
-            print(args, &section, sections.shown.get() == 1, screen, output)?;
+impl Shown<'_> {
+    fn once(&mut self, observer: &Observer, output: &mut Output) -> io::Result<()> {
+        let (args, all) = (self.args, self.args.all);
+        let mut programs = observer.programs();
+        programs.retain(|p| p.id().is_none_or(|id| !self.frames.passed_over.contains(&id)));
+        let selected = self.selection.select(&programs, all);
+        let is_first = self.frames.count == 0;
+        self.frames.count += 1;
+        if args.watch.watch && is_first {
+            let shown: HashSet<_> = selected.iter().filter_map(|program| program.id()).collect();
+            let ended = programs.iter().filter(|program| program.state().has_ended());
+            let ended = ended.filter_map(Program::id).filter(|id| !shown.contains(id));
+            self.frames.passed_over = ended.collect();
+        }
+        let news = self.frames.watched.news(&selected, &programs, true);
+        if !news.is_empty() {
+            self.frames.news = news;
+        }
+        let screen = args.form.screen(output);
+        let levels = Levels::new(args, screen);
+        let (filter, paths) = (&*self.filter, &self.paths);
+        let (shown, damage) = (Cell::new(0), RefCell::default());
+        let sections = Sections { args, levels, filter, paths, shown, damage };
+        // A program at a time: the fields of all of them need not fit in the memory.
+        if args.json {
+            let documents = selected.iter().filter_map(|program| sections.section(program));
+            json::write_line(output, &json::Documents::new(SystemTime::now(), documents))?;
+        } else {
+            for program in &selected {
+                let Some(section) = sections.section(program) else { continue };
+                print(args, &section, sections.shown.get() == 1, screen, paths, output)?;
+            }
+        }
+        // The news tell what became of programs.
+        let missing = if is_first { WhenMissing::Fail } else { WhenMissing::Ignore };
+        problems::report_named(observer, missing, paths, output);
+        problems::report_incomplete(selected.iter().copied(), output);
+        for (named, text) in sections.damage.take() {
+            problems::write(named, &text, output);
+        }
+        if is_first && !all {
+            for left_out in self.selection.left_out(&programs) {
+                output.note(&format!("{left_out}: --all"));
+            }
+        }
+        if sections.shown.get() == 0 && !output.has_failed() {
+            if is_first || !self.selection.has_names() || !selected.is_empty() {
+                output.fail(&self.nothing_shown(observer, &selected, programs.len()));
+            } else if self.frames.news.is_empty() {
+                self.frames.news.push("waiting for a program".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// The reason why nothing was shown.
+    fn nothing_shown(
+        &self,
+        observer: &Observer,
+        selected: &[&Program<'_>],
+        found: usize,
+    ) -> String {
+        let places = problems::in_directories(observer);
+        if let (Some(filter), false) = (self.filter.first(), selected.is_empty()) {
+            let files = selected.iter().flat_map(|program| program.files());
+            let fields = files.flat_map(|file| file.fields()).map(|field| field.label());
+            let near = similar::near(filter.label(), &fields.collect::<Vec<_>>());
+            format!("no field matches the filter '{}'{near}", filter.shown())
+        } else if found > 0 {
+            format!(
+                "no live program{places}; --all shows the {found} that ended too, `mmstats ls` other places"
+            )
+        } else if self.selection.is_empty() {
+            format!("no program publishes{places}; `mmstats ls` lists other places{TRY_DEMO}")
+        } else {
+            format!("no program publishes{places}")
         }
     }
-    problems::report(observer, output);
-    problems::report_incomplete(selected.iter().copied(), output);
-    for (named, text) in sections.damage.take() {
-        problems::write(named, &text, output);
-    }
-    if sections.shown.get() == 0 && !output.has_failed() {
-        output.fail(&nothing_shown(observer, selection, selected.len(), programs.len()));
-    }
-    Ok(())
 }
 
 /// Makes the sections of programs, one after the other.
@@ -206,6 +281,7 @@ struct Sections<'s> {
     args: &'s Show,
     levels: Levels,
     filter: &'s [Pattern],
+    paths: &'s Paths,
     /// Number of sections that were made.
     shown: Cell<usize>,
     /// Damaged values of undamaged fields, and whether their files were named.
@@ -223,7 +299,7 @@ impl Sections<'_> {
         self.shown.set(self.shown.get() + 1);
         let mut damage = self.damage.borrow_mut();
         if damage.len() < MAX_MESSAGES {
-            damage.extend(damaged_values(&section));
+            damage.extend(damaged_values(&section, self.paths));
         }
         Some(section)
     }
@@ -285,11 +361,12 @@ fn print(
     section: &Section<'_>,
     first: bool,
     screen: Screen,
+    paths: &Paths,
     output: &mut Output,
 ) -> io::Result<()> {
     if !screen.is_terminal() && !args.verbose {
         for row in &section.rows {
-            writeln!(output, "{}", program::piped(section.program, row))?;
+            writeln!(output, "{}", lines::piped(section.program, row, paths))?;
         }
         return Ok(());
     }
@@ -297,7 +374,7 @@ fn print(
         writeln!(output)?;
     }
     let width = screen.width();
-    for line in program::section(section, args.verbose, width, SystemTime::now()) {
+    for line in lines::section(section, args.verbose, width, SystemTime::now(), paths) {
         // No line is cut: what is too wide is one word.
         writeln!(output, "{}", line.render(usize::MAX))?;
     }
@@ -305,36 +382,15 @@ fn print(
 }
 
 /// Messages about damaged values of undamaged fields, and whether the file was named.
-fn damaged_values(section: &Section<'_>) -> Vec<(bool, String)> {
+fn damaged_values(section: &Section<'_>, paths: &Paths) -> Vec<(bool, String)> {
     let Some(file) = section.program.files().first() else { return Vec::new() };
     let rows = section.rows.iter().chain(&section.hidden);
     let damaged = rows.filter(|row| !row.field.label.is_empty());
     let damaged = damaged.filter_map(|row| row.damage().map(|damage| (row, damage)));
     let message = |(row, damage): (&Row, Damage)| {
-        let (path, name) = (escape::path(file.path()), field::name(row));
+        let (path, name) = (paths.shown(file.path()), field::name(row));
         let (code, offset) = (damage.code, damage.offset);
         (file.named(), format!("{path}: the value of {name} is damaged ({code} at byte {offset})"))
     };
     damaged.take(MAX_DAMAGED).map(message).collect()
-}
-
-/// The reason why nothing was shown.
-fn nothing_shown(
-    observer: &Observer,
-    selection: &Selection,
-    selected: usize,
-    found: usize,
-) -> String {
-    let places = problems::in_directories(observer);
-    if selected > 0 {
-        "no field matches the filter; `mmstats show` without it lists all".to_owned()
-    } else if found > 0 {
-        format!(
-            "no live program{places}; --all shows the {found} that ended too, `mmstats ls` other places"
-        )
-    } else if selection.is_empty() {
-        format!("no program publishes{places}; `mmstats ls` lists other places{TRY_DEMO}")
-    } else {
-        format!("no program publishes{places}")
-    }
 }

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::JsonPath;
 use super::value::{Digits, JsonValue};
 use crate::backend::ProcessState;
-use crate::model::life;
+use crate::model::life::Life;
 use crate::model::row::Row;
 use crate::model::section::Section;
 use crate::model::threads::Threads;
@@ -176,16 +176,18 @@ impl<'a> FileHead<'a> {
         }
     }
 
-    pub(crate) fn from_program(program: &'a Program<'a>) -> Option<Self> {
+    /// `process` is what the system says of the process.
+    pub(crate) fn from_program(
+        program: &'a Program<'a>,
+        process: Option<ProcessState>,
+    ) -> Option<Self> {
         let (first, more) = program.files().split_first()?;
         let mut head = Self::from_file(first);
         head.state = program.state().name();
-        head.process = life::process_state(program).map(ProcessState::name);
+        head.process = process.map(ProcessState::name);
         head.local_pid = program.process().filter(|pid| Some(*pid) != head.pid);
         head.problem = program
-            .files()
-            .iter()
-            .find_map(|file| file.problem())
+            .problem()
             .map(|problem| ProblemDocument { code: problem.code, reason: &problem.message });
         let completeness = program.completeness();
         head.incomplete = IncompleteDocument::new(&completeness);
@@ -238,7 +240,8 @@ struct OneFile<'a>(Section<'a>);
 impl Serialize for OneFile<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let fields = self.0.rows.iter().map(|row| field(row, &self.0.threads)).collect();
-        let head = FileHead::from_program(self.0.program);
+        let process = Life::new(self.0.program, SystemTime::now()).process;
+        let head = FileHead::from_program(self.0.program, process);
         head.map(|head| FileDocument { head, fields }).serialize(serializer)
     }
 }

@@ -1,6 +1,7 @@
 //! The programs that were selected, and their fields as rows.
 
 pub(crate) mod families;
+pub(crate) mod following;
 pub(crate) mod globs;
 pub(crate) mod kin;
 pub(crate) mod life;
@@ -8,7 +9,9 @@ pub(crate) mod pattern;
 pub(crate) mod row;
 pub(crate) mod section;
 pub(crate) mod selection;
+pub(crate) mod similar;
 pub(crate) mod threads;
+pub(crate) mod watched;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

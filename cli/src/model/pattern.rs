@@ -72,7 +72,7 @@ impl Pattern {
         Ok(Self { label: Text::new(pattern, prefix)?, conditions: Vec::new() })
     }
 
-    /// All patterns of a list of globs.
+    /// All patterns of a list of globs, each of which may be several with commas between them.
     ///
     /// # Errors
     ///
@@ -85,7 +85,17 @@ impl Pattern {
                 None => globs::matcher(&pattern.label.text).map(|_| pattern),
             }
         };
-        patterns.iter().map(strict).collect()
+        let patterns = patterns.iter().flat_map(|list| match &*globs::split(list) {
+            // An error, or a filter that nothing matches.
+            [] => vec![list.clone()],
+            all => all.to_vec(),
+        });
+        patterns.map(|pattern| strict(&pattern)).collect()
+    }
+
+    /// Why the label is no glob, escaped; `None` if it is one.
+    pub(crate) fn bad_glob(&self) -> Option<String> {
+        self.label.glob.is_none().then(|| globs::matcher(&self.label.text).err()).flatten()
     }
 
     /// Whether the label matches, with any attributes.

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use mmstats_core::layout::MAGIC;
-use mmstats_observe::{Observer, Program, Sources};
+use mmstats_observe::{Program, ProgramId, Sources};
 
+use super::following::Following;
 use super::is_active;
 
 /// The arguments `PID|NAME|PATH`.
@@ -15,6 +17,25 @@ pub(crate) struct Selection {
     pub(crate) sources: Sources,
     pids: Vec<u32>,
     names: Vec<String>,
+    paths: Vec<PathBuf>,
+    /// Those that replace a process one after the other, if they are followed.
+    following: Option<Following>,
+}
+
+/// What a program was asked for by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Asked<'a> {
+    Pid(u32),
+    Name(&'a str),
+}
+
+/// The programs of one process id or name.
+#[derive(Debug, Default)]
+struct Group {
+    is_active: bool,
+    /// Of those that ended, the time and identity of the last one, as far as the times of files tell.
+    last: Option<(Option<SystemTime>, Option<ProgramId>)>,
+    ended: usize,
 }
 
 impl Selection {
@@ -32,7 +53,10 @@ impl Selection {
                     selection.sources = selection.sources.name(name);
                     selection.names.push(name.to_owned());
                 }
-                Target::Path => selection.sources = selection.sources.path(argument),
+                Target::Path => {
+                    selection.sources = selection.sources.path(argument);
+                    selection.paths.push(argument.into());
+                }
             }
         }
         selection
@@ -46,27 +70,36 @@ impl Selection {
         self
     }
 
-    /// The same with each process named, so that the one that replaces it is selected too.
+    /// The same without programs that ended; each process that is named is followed by the one that
+    /// replaces it.
     pub(crate) fn following(mut self) -> Self {
-        for pid in std::mem::take(&mut self.pids) {
-            let mut observer = Observer::new(Sources::new().pid(pid));
-            observer.refresh();
-            let programs = observer.programs();
-            let command = programs.iter().find_map(|program| program.identity().command.clone());
-            match command {
-                Some(command) => {
-                    self.sources = self.sources.name(&*command);
-                    self.names.push(command);
-                }
-                None => self.pids.push(pid),
-            }
+        let following = Following::find(&self.pids);
+        // One that is not found stays named: it may still come.
+        self.pids.retain(|pid| !following.has(*pid));
+        for command in following.commands() {
+            self.sources = self.sources.name(command);
         }
+        self.following = Some(following);
         self
+    }
+
+    /// Learns from a look which programs replace those that are followed.
+    pub(crate) fn update(&mut self, programs: &[Program<'_>]) {
+        if let Some(following) = &mut self.following {
+            following.update(programs);
+        }
     }
 
     /// Whether there were no arguments.
     pub(crate) fn is_empty(&self) -> bool {
         self.sources.is_empty()
+    }
+
+    /// Whether there are process ids or names.
+    pub(crate) fn has_names(&self) -> bool {
+        !self.pids.is_empty()
+            || !self.names.is_empty()
+            || self.following.as_ref().is_some_and(|all| all.commands().next().is_some())
     }
 
     /// The programs that are shown: always those that count now, which live, are a ledger, or ended
@@ -77,89 +110,118 @@ impl Selection {
         &self,
         programs: &'p [Program<'a>],
         all: bool,
-    ) -> impl Iterator<Item = &'p Program<'a>> {
-        let asked: Vec<Option<Asked<'_>>> = programs.iter().map(|p| self.asked(p)).collect();
-        let first = Self::first(programs, &asked);
-        let is_included = move |(index, program): (usize, &Program<'_>)| {
-            if !program.state().is_readable() {
-                return false;
-            }
-            if program.is_counted() || all || program.files().iter().any(|file| file.named()) {
-                return true;
-            }
-            // The last one that ended stands for a process or a name without a live program.
-            match asked.get(index).copied().flatten() {
-                Some(asked @ Asked::Pid(_)) => first.get(&asked).is_some_and(|first| !first.lives),
-                Some(asked @ Asked::Name(_)) => first
-                    .get(&asked)
-                    .is_some_and(|first| !first.lives && first.newest == Some(index)),
-                None => false,
-            }
-        };
-        let included: Vec<bool> = programs.iter().enumerate().map(is_included).collect();
-        programs.iter().zip(included).filter(|(_, included)| *included).map(|(program, _)| program)
+    ) -> Vec<&'p Program<'a>> {
+        let groups = self.groups(programs);
+        programs.iter().filter(|program| self.includes(program, all, &groups)).collect()
     }
 
     /// As [`select`](Self::select), and all programs that are not asked for as a process or by name: those
     /// of files and directories, and without arguments of all places.
+    #[cfg(feature = "top")]
     pub(crate) fn select_or_listed<'p, 'a>(
         &self,
         programs: &'p [Program<'a>],
     ) -> impl Iterator<Item = &'p Program<'a>> {
         let listed = programs.iter().filter(|program| self.asked(program).is_none());
-        let asked = self.select(programs, false).filter(|program| self.asked(program).is_some());
-        listed.chain(asked)
+        let asked = self.select(programs, false).into_iter();
+        listed.chain(asked.filter(|program| self.asked(program).is_some()))
     }
 
-    /// As what a program was asked for; `None` for one of a file or directory.
-    fn asked<'p>(&self, program: &'p Program<'_>) -> Option<Asked<'p>> {
-        let identity = program.identity();
-        let is_asked = |pid: &u32| self.pids.contains(pid);
-        if let Some(pid) = program.process().filter(is_asked).or(identity.pid.filter(is_asked)) {
-            return Some(Asked::Pid(pid));
-        }
-        let names = [&identity.command, &identity.application].into_iter().flatten();
-        names.into_iter().find(|name| self.names.contains(name)).map(|name| Asked::Name(name))
+    /// For each process id or name with a live program, the number of programs that ended and are not
+    /// shown for that: `2 ended programs of this name`.
+    pub(crate) fn left_out(&self, programs: &[Program<'_>]) -> Vec<String> {
+        let mut left: Vec<_> = self
+            .groups(programs)
+            .into_iter()
+            .filter(|(_, group)| group.is_active && group.ended > 0)
+            .map(|(asked, group)| {
+                let programs = if group.ended == 1 { "program" } else { "programs" };
+                let of = match asked {
+                    Asked::Pid(pid) => format!("of process id {pid}"),
+                    Asked::Name(name) => format!("of the name {}", crate::text::escape::text(name)),
+                };
+                format!("{} ended {programs} {of}", group.ended)
+            })
+            .collect();
+        left.sort_unstable();
+        left
     }
 
-    /// For each process and name: whether a program lives, and which one ended last.
-    fn first<'p>(
-        programs: &'p [Program<'_>],
-        asked: &[Option<Asked<'p>>],
-    ) -> HashMap<Asked<'p>, First> {
-        let mut first: HashMap<Asked<'p>, First> = HashMap::new();
-        for (index, (program, asked)) in programs.iter().zip(asked).enumerate() {
-            let Some(asked) = asked else { continue };
-            let first = first.entry(*asked).or_default();
-            first.lives |= is_active(program.state());
-            let before = first.newest.and_then(|newest| programs.get(newest));
-            if program.state().is_readable() && before.is_none_or(|before| newer(program, before)) {
-                first.newest = Some(index);
+    fn groups<'s>(&'s self, programs: &[Program<'_>]) -> HashMap<Asked<'s>, Group> {
+        let mut groups: HashMap<Asked<'s>, Group> = HashMap::new();
+        for program in programs.iter().filter(|program| program.state().is_readable()) {
+            let Some(asked) = self.asked(program) else { continue };
+            let group = groups.entry(asked).or_default();
+            if is_active(program.state()) {
+                group.is_active = true;
+            } else {
+                group.last = group.last.max(Some(end(program)));
+                // A named file is shown, and so are those that count.
+                group.ended += usize::from(!program.is_counted() && !is_named(program));
             }
         }
-        first
+        groups
+    }
+
+    /// What the program was asked for by: its process id before its name.
+    fn asked(&self, program: &Program<'_>) -> Option<Asked<'_>> {
+        let identity = program.identity();
+        let pid = |pid: Option<u32>| pid.filter(|pid| self.pids.contains(pid));
+        if let Some(pid) = pid(program.process()).or_else(|| pid(identity.pid)) {
+            return Some(Asked::Pid(pid));
+        }
+        let texts = [&identity.command, &identity.application];
+        let mut texts = texts.into_iter().flatten();
+        let name = texts.find_map(|text| self.names.iter().find(|name| *name == text));
+        name.map(|name| Asked::Name(name))
+    }
+
+    fn includes(
+        &self,
+        program: &Program<'_>,
+        all: bool,
+        groups: &HashMap<Asked<'_>, Group>,
+    ) -> bool {
+        let state = program.state();
+        if !state.is_readable() {
+            return false;
+        }
+        if is_named(program) {
+            return true;
+        }
+        let asked = self.asked(program);
+        if let Some(following) = &self.following {
+            // It was found by the command of one that is followed.
+            let is_other = asked.is_none() && !self.is_in_named_directory(program);
+            if following.commands().next().is_some() && is_other {
+                return following.is_followed(program);
+            }
+            return program.is_counted();
+        }
+        if all || program.is_counted() {
+            return true;
+        }
+        let Some(asked) = asked else { return false };
+        // The last one that ended stands for a process or a name without a live program.
+        let Some(group) = groups.get(&asked).filter(|group| !group.is_active) else { return false };
+        matches!(asked, Asked::Pid(_)) || group.last == Some(end(program))
+    }
+
+    fn is_in_named_directory(&self, program: &Program<'_>) -> bool {
+        let directories = program.files().iter().filter_map(|file| file.path().parent());
+        let mut directories = directories.filter(|directory| !directory.as_os_str().is_empty());
+        directories.any(|directory| self.paths.iter().any(|path| path == directory))
     }
 }
 
-/// As what a program was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Asked<'a> {
-    Pid(u32),
-    Name(&'a str),
+/// Whether one of its files was named.
+fn is_named(program: &Program<'_>) -> bool {
+    program.files().iter().any(|file| file.named())
 }
 
-/// The programs of one process or name.
-#[derive(Debug, Default)]
-struct First {
-    lives: bool,
-    /// Index of the one that ended last.
-    newest: Option<usize>,
-}
-
-/// Whether `a` ended after `b`, as far as the times of their files tell.
-fn newer(a: &Program<'_>, b: &Program<'_>) -> bool {
-    let time = |program: &Program<'_>| program.files().iter().map(|file| file.modified()).max();
-    (time(a), a.id()) > (time(b), b.id())
+/// When a program ended, as far as the times of its files tell, and its identity.
+fn end(program: &Program<'_>) -> (Option<SystemTime>, Option<ProgramId>) {
+    (program.files().iter().map(|file| file.modified()).max(), program.id())
 }
 
 /// What an argument means.

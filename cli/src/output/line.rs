@@ -127,8 +127,7 @@ impl Line {
 
     /// Width of the longest word.
     pub(crate) fn longest_word(&self) -> usize {
-        let text: String = self.spans.iter().map(|(_, text)| text.as_str()).collect();
-        text.split(' ').map(escape::width).max().unwrap_or(0)
+        self.text().split(' ').map(escape::width).max().unwrap_or(0)
     }
 
     /// Makes spaces of those at which no line was broken.

@@ -16,6 +16,8 @@ pub(crate) use self::line::{Line, NO_BREAK, style};
 pub(crate) struct Output {
     out: BufWriter<Box<dyn Write>>,
     err: Box<dyn Write>,
+    /// Standard output as it is, for frames, whose controls are no styles.
+    frames: Box<dyn Write>,
     /// `None`: that of standard output.
     screen: Option<Screen>,
     code: u8,
@@ -46,6 +48,7 @@ impl Output {
         Self {
             out: BufWriter::new(out),
             err,
+            frames: Box::new(io::stdout()),
             screen: None,
             code: 0,
             incomplete: false,
@@ -62,11 +65,13 @@ impl Output {
         // `auto` strips styles where the output is no terminal.
         let plain = choice == ColorChoice::Never || (choice == ColorChoice::Auto && size.is_none());
         let (out, err) = capture.streams(plain);
+        let (frames, _) = capture.streams(false);
         let (out, screen) = (BufWriter::new(out), Some(Screen { size }));
         (
             Self {
                 out,
                 err,
+                frames,
                 screen,
                 code: 0,
                 incomplete: false,
@@ -131,8 +136,7 @@ impl Output {
         }
         // Standard output comes first; a broken pipe shows up at its next write.
         let _ = self.out.flush();
-        let message = Line::styled(anstyle::Style::new(), format!("mmstats: {message}"));
-        for row in message.wrapped(self.err_width, "mmstats: ".len()) {
+        for row in message_rows(message, self.err_width) {
             let _ = writeln!(self.err, "{}", row.render(usize::MAX));
         }
     }
@@ -155,15 +159,13 @@ impl Output {
         let text = String::from_utf8_lossy(&held.text);
         let mut lines: Vec<String> = vec![head.render(screen.width())];
         lines.extend(text.lines().map(str::to_owned));
-        let rows = screen.height().unwrap_or(usize::MAX);
-        let room = rows.saturating_sub(held.notes.len().min(rows / 2) + 1).max(1);
-        if lines.len() > room {
-            let more = lines.len() + 1 - room;
-            lines.truncate(room.saturating_sub(1));
-            lines.push(Line::styled(style::DIM, format!("… {more} more lines")).render(usize::MAX));
-        }
-        lines.extend(held.notes.iter().map(|note| format!("mmstats: {note}")));
-        lines.truncate(rows.saturating_sub(1).max(1));
+        // The last row is for the cursor.
+        let rows = screen.height().map_or(usize::MAX, |height| height.saturating_sub(1).max(1));
+        let notes = held.notes.iter().flat_map(|note| message_rows(note, screen.width()));
+        let mut notes: Vec<String> = notes.map(|row| row.render(screen.width())).collect();
+        shorten(&mut notes, rows / 2);
+        shorten(&mut lines, rows - notes.len());
+        lines.append(&mut notes);
         // From the top, without the automatic line end, which would shift the frame.
         let mut frame = String::from("\u{1b}[?7l\u{1b}[H");
         for line in lines {
@@ -176,9 +178,9 @@ impl Output {
             frame.push_str("\r\n");
         }
         frame.push_str("\u{1b}[J\u{1b}[?7h");
-        let mut out = io::stdout().lock();
-        out.write_all(frame.as_bytes())?;
-        out.flush()
+        self.out.flush()?;
+        self.frames.write_all(frame.as_bytes())?;
+        self.frames.flush()
     }
 
     /// The exit code.
@@ -187,6 +189,22 @@ impl Output {
             0 if self.incomplete => 3,
             code => code,
         }
+    }
+}
+
+/// The rows of a message on a terminal of this width.
+fn message_rows(message: &str, width: usize) -> Vec<Line> {
+    let message = Line::styled(anstyle::Style::new(), format!("mmstats: {message}"));
+    message.wrapped(width, "mmstats: ".len())
+}
+
+/// Leaves at most `most` lines, the last of which says how many more there are.
+fn shorten(lines: &mut Vec<String>, most: usize) {
+    if lines.len() > most {
+        let more = lines.len() + 1 - most.max(1);
+        lines.truncate(most.saturating_sub(1));
+        let more = Line::styled(style::DIM, format!("… {more} more lines"));
+        lines.extend((most > 0).then(|| more.render(usize::MAX)));
     }
 }
 
@@ -276,5 +294,40 @@ impl Screen {
     /// In rows.
     pub(crate) fn height(self) -> Option<usize> {
         self.size.map(|(_, rows)| rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of a frame that is drawn on a terminal of 20 columns and 7 rows.
+    fn frame(lines: usize, notes: &[&str]) -> Vec<String> {
+        let (mut output, capture) = Output::capture(ColorChoice::Never, Some((20, 7)));
+        output.hold();
+        (0..lines).for_each(|n| writeln!(output, "line {n}").unwrap());
+        notes.iter().for_each(|note| output.note(note));
+        output.draw(&Line::styled(style::DIM, "head")).unwrap();
+        drop(output);
+        let captured = capture.take(0);
+        assert!(captured.err.is_empty());
+        let text = String::from_utf8(captured.out).unwrap();
+        assert!(text.starts_with("\u{1b}[?7l\u{1b}[H") && text.ends_with("\u{1b}[J\u{1b}[?7h"));
+        let text = anstream::adapter::strip_str(&text).to_string();
+        text.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn draw_keeps_lines_and_messages_on_the_screen() {
+        assert_eq!(frame(2, &["a"]), ["head", "line 0", "line 1", "mmstats: a"]);
+        assert_eq!(frame(9, &[])[3..], ["line 2", "line 3", "… 5 more lines"]);
+        // A message is broken and not cut; half of the rows are for messages.
+        let wanted =
+            ["head", "line 0", "… 8 more lines", "mmstats: one two", "         three four"];
+        assert_eq!(frame(9, &["one two three four"])[..2], wanted[..2]);
+        assert_eq!(frame(9, &["one two three four"])[4..], wanted[3..]);
+        let rows = frame(9, &["a", "b", "c", "d"]);
+        assert_eq!(rows[3..], ["mmstats: a", "mmstats: b", "… 2 more lines"]);
+        assert_eq!(rows.len(), 6);
     }
 }

@@ -1,7 +1,8 @@
 //! Programs, tables and messages as lines of text.
 
 pub(crate) mod field;
-mod missing;
+pub(crate) mod missing;
+pub(crate) mod paths;
 pub(crate) mod problems;
 pub(crate) mod program;
 pub(crate) mod table;

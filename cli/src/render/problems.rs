@@ -8,6 +8,7 @@ use std::time::Duration;
 use mmstats_observe::{Completeness, Observer, Problem, Program, ProgramId};
 
 use super::missing;
+use super::paths::Paths;
 use super::program::title;
 use crate::output::Output;
 use crate::text::escape;
@@ -32,22 +33,47 @@ pub(crate) fn report(observer: &Observer, output: &mut Output) {
 /// As [`report`]; if `waits`, a process or program that is not found is no error, because it may
 /// still come.
 pub(crate) fn report_waiting(observer: &Observer, waits: bool, output: &mut Output) {
+    let missing = if waits { WhenMissing::Wait } else { WhenMissing::Fail };
+    report_named(observer, missing, &Paths::default(), output);
+}
+
+/// What a process or program means that is not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenMissing {
+    /// An error.
+    Fail,
+    /// A note: it may still come.
+    Wait,
+    /// Nothing: it was reported before.
+    Ignore,
+}
+
+/// As [`report_waiting`], with other names for paths.
+pub(crate) fn report_named(
+    observer: &Observer,
+    when_missing: WhenMissing,
+    paths: &Paths,
+    output: &mut Output,
+) {
     if is_unsettled(observer) {
         output.set_incomplete();
     }
     let mut unnamed = 0_usize;
     for problem in observer.problems() {
-        if waits && is_missing(problem) {
-            output.note(&format!("waiting: {}", problem_text(problem)));
-            if let Some(help) = missing::help(problem) {
+        if is_missing(problem) && when_missing == WhenMissing::Ignore {
+            continue;
+        }
+        if is_missing(problem) && when_missing == WhenMissing::Wait {
+            output.note(&format!("waiting: {}", problem_text(problem, paths)));
+            if let Some(help) = missing::help(problem, observer) {
                 output.note(&help);
             }
             continue;
         }
         unnamed += usize::from(!problem.named);
         if problem.named || unnamed <= MAX_REPORTS {
-            write(problem.named, &problem_text(problem), output);
-            if let Some(help) = missing::help(problem) {
+            write(problem.named, &problem_text(problem, paths), output);
+            if let Some(help) = missing::help(problem, observer) {
                 output.note(&help);
             }
         }
@@ -56,7 +82,7 @@ pub(crate) fn report_waiting(observer: &Observer, waits: bool, output: &mut Outp
         output.note(&format!("and {} more files like these", unnamed - MAX_REPORTS));
     }
     for file in observer.files() {
-        let path = escape::path(file.path());
+        let path = paths.shown(file.path());
         let damaged = file.fields().filter_map(|field| field.damage().map(|d| (field, d)));
         for (reported, (field, damage)) in damaged.enumerate() {
             if reported == MAX_DAMAGED {
@@ -72,13 +98,13 @@ pub(crate) fn report_waiting(observer: &Observer, waits: bool, output: &mut Outp
 
 /// Whether a process or program was not found.
 fn is_missing(problem: &Problem) -> bool {
-    matches!(problem.code, "no-such-pid" | "no-such-program")
+    problem.not_found.is_some()
 }
 
 /// The problem, escaped.
-fn problem_text(problem: &Problem) -> String {
+fn problem_text(problem: &Problem, paths: &Paths) -> String {
     let place = problem.offset.map_or_else(String::new, |at| format!(" at byte {at}"));
-    let (path, message) = (escape::path(&problem.path), escape::text(&problem.message));
+    let (path, message) = (paths.shown(&problem.path), escape::text(&problem.message));
     format!("{path}: {message} ({}{place})", problem.code)
 }
 
@@ -199,9 +225,16 @@ impl ProblemLog {
         // A program that was found at first may end.
         for problem in observer.problems().filter(|problem| !is_missing(problem)) {
             if self.reported.is_new(key(problem), "problems", output) {
-                write(problem.named, &problem_text(problem), output);
+                write(problem.named, &problem_text(problem, &Paths::default()), output);
             }
         }
+    }
+}
+
+/// Says which directories of other users could not be searched.
+pub(crate) fn report_closed(observer: &Observer, output: &mut Output) {
+    if let Some(text) = missing::closed(observer) {
+        output.note(&format!("{text}: sudo mmstats ls"));
     }
 }
 

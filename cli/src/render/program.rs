@@ -5,19 +5,21 @@ use std::time::SystemTime;
 use mmstats_observe::{FileState, Ledger, Level, Program, Verdict};
 
 use super::field::{Columns, blocks, field, name, wrapped_name};
+use super::paths::Paths;
+use crate::model::families;
+use crate::model::life::{End, Life};
 use crate::model::row::Row;
 use crate::model::section::Section;
 use crate::model::threads::Thread;
-use crate::model::{families, life};
 use crate::output::{Line, style};
 use crate::text::{escape, human, time};
 use crate::value::to_plain;
 
 /// `LABEL TAB VALUE TAB UNIT TAB PID TAB FILE`.
-pub(crate) fn piped(program: &Program<'_>, row: &Row) -> String {
+pub(crate) fn piped(program: &Program<'_>, row: &Row, paths: &Paths) -> String {
     let value = human::or_dash(row.value.as_ref().map(to_plain));
     let pid = human::or_dash(program.identity().pid);
-    let path = program.files().first().map_or_else(String::new, |f| escape::path(f.path()));
+    let path = program.files().first().map_or_else(String::new, |f| paths.shown(f.path()));
     format!("{}\t{value}\t{}\t{pid}\t{path}", name(row), escape::text(&row.field.unit))
 }
 
@@ -28,9 +30,10 @@ pub(crate) fn section(
     verbose: bool,
     width: usize,
     now: SystemTime,
+    paths: &Paths,
 ) -> Vec<Line> {
     let program = section.program;
-    let mut lines = header_lines(program, width, now);
+    let mut lines = header_lines(program, width, now, paths);
     let visible = |row: &&Row| {
         verbose || (row.verdict != Verdict::Retired && !families::is_empty_overflow(row))
     };
@@ -132,13 +135,13 @@ const fn plural(count: usize) -> &'static str {
 /// `web  pid 1234  live  up 3m 12s  /path`, on one line.
 #[cfg(feature = "demo")]
 pub(crate) fn header(program: &Program<'_>, now: SystemTime) -> Line {
-    header_lines(program, usize::MAX, now).pop().unwrap_or_default()
+    header_lines(program, usize::MAX, now, &Paths::default()).pop().unwrap_or_default()
 }
 
 /// `web  pid 1234  live  up 3m 12s  /path`, broken between its items where it is wider than `width`.
-fn header_lines(program: &Program<'_>, width: usize, now: SystemTime) -> Vec<Line> {
+fn header_lines(program: &Program<'_>, width: usize, now: SystemTime, paths: &Paths) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
-    for item in header_items(program, now) {
+    for item in header_items(program, now, paths) {
         match lines.last_mut() {
             Some(line) if line.width() + GAP + item.width() <= width => {
                 line.plain(" ".repeat(GAP));
@@ -163,7 +166,7 @@ fn header_lines(program: &Program<'_>, width: usize, now: SystemTime) -> Vec<Lin
 /// Spaces between the items of a header.
 const GAP: usize = 2;
 
-fn header_items(program: &Program<'_>, now: SystemTime) -> Vec<Line> {
+fn header_items(program: &Program<'_>, now: SystemTime, paths: &Paths) -> Vec<Line> {
     let identity = program.identity();
     let state = program.state();
     let plain = |text: String| Line::styled(anstyle::Style::new(), text);
@@ -171,15 +174,19 @@ fn header_items(program: &Program<'_>, now: SystemTime) -> Vec<Line> {
     if let Some(pid) = program.process().or(identity.pid) {
         items.push(plain(format!("pid {pid}")));
     }
-    items.push(Line::styled(state_style(state), life::word(program)));
-    match (life::died(program), life::up(program, now)) {
-        (Some(died), up) => {
+    let life = Life::new(program, now);
+    items.push(Line::styled(state_style(state), life.word()));
+    let word = if state == FileState::Closed { "ended" } else { "died" };
+    match (life.end(), life.up()) {
+        (Some(end @ End::About(at)), up) => {
             // Exact to a minute.
-            let ago = human::about(now.duration_since(died).unwrap_or_default());
-            let date =
-                time::minute(died).map_or_else(String::new, |date| format!(" (about {date})"));
-            items.push(plain(format!("died {ago} ago{date}")));
+            let ago = human::about(now.duration_since(at).unwrap_or_default());
+            let date = end_text(end).map_or_else(String::new, |date| format!(" ({date})"));
+            items.push(plain(format!("{word} {ago} ago{date}")));
             items.extend(up.map(|up| plain(format!("was up {}", human::about(up)))));
+        }
+        (Some(end @ End::Before(_)), _) => {
+            items.extend(end_text(end).map(|text| plain(format!("{word} {text}"))));
         }
         (None, up) => items.extend(up.map(|up| plain(format!("up {}", human::age(up))))),
     }
@@ -187,13 +194,22 @@ fn header_items(program: &Program<'_>, now: SystemTime) -> Vec<Line> {
         items.push(plain(format!("user {owner}")));
     }
     if let Some((first, more)) = program.files().split_first() {
-        let mut path = escape::path(first.path());
+        let mut path = paths.shown(first.path());
         if !more.is_empty() {
             path.push_str(&format!(" and {} more", more.len()));
         }
         items.push(Line::styled(style::DIM, path));
     }
     items
+}
+
+/// `about 2026-11-29 21:35 UTC`, or `before 2026-11-29 21:35 UTC, when the file was copied`.
+pub(crate) fn end_text(end: End) -> Option<String> {
+    let date = time::minute(end.time())?;
+    Some(match end {
+        End::About(_) => format!("about {date}"),
+        End::Before(_) => format!("before {date}, when the file was copied"),
+    })
 }
 
 /// The user of this process; `None` on systems whose owners of files are no users.

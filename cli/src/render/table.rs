@@ -31,23 +31,22 @@ pub(crate) enum Align {
 
 /// Width of a table with these cells, not cut.
 pub(crate) fn width(heads: &[(&str, Align)], rows: &[Vec<Cell>]) -> usize {
+    widths(heads, rows, usize::MAX).iter().map(|width| width + 2).sum::<usize>().saturating_sub(2)
+}
+
+/// Width of each column, at most `max` unless its head is wider.
+fn widths(heads: &[(&str, Align)], rows: &[Vec<Cell>], max: usize) -> Vec<usize> {
     let column = |(at, (head, _)): (usize, &(&str, Align))| {
         let cells = rows.iter().filter_map(|row| row.get(at));
-        cells.map(|cell| escape::width(&cell.text)).max().unwrap_or(0).max(head.len())
+        let widest = cells.map(|cell| escape::width(&cell.text)).max().unwrap_or(0);
+        widest.min(max).max(head.len())
     };
-    heads.iter().enumerate().map(column).map(|width| width + 2).sum::<usize>().saturating_sub(2)
+    heads.iter().enumerate().map(column).collect()
 }
 
 /// A header and rows. Cells are at most `max` columns wide, except in the last column.
 pub(crate) fn lines(heads: &[(&str, Align)], rows: &[Vec<Cell>], max: usize) -> Vec<Line> {
-    let widths: Vec<usize> = heads
-        .iter()
-        .enumerate()
-        .map(|(at, (head, _))| {
-            let cells = rows.iter().filter_map(|row| row.get(at));
-            cells.map(|cell| escape::width(&cell.text)).max().unwrap_or(0).clamp(head.len(), max)
-        })
-        .collect();
+    let widths = widths(heads, rows, max);
     let head: Vec<Cell> = heads.iter().map(|(head, _)| Cell::styled(style::BOLD, *head)).collect();
     std::iter::once(&head).chain(rows).map(|row| line(heads, &widths, row)).collect()
 }

@@ -27,9 +27,7 @@ pub(crate) fn date(nanoseconds: i128) -> Option<String> {
 /// The local time of day of a moment, to a minute, with the day if that is another one: `~21:35`,
 /// `~11-28 21:35`.
 pub(crate) fn short(at: SystemTime, now: SystemTime) -> Option<String> {
-    let zone = jiff::tz::TimeZone::system();
-    let local = |time| Some(jiff::Timestamp::try_from(time).ok()?.to_zoned(zone.clone()));
-    let (at, now) = (local(at)?, local(now)?);
+    let (at, now) = (zoned(at)?, zoned(now)?);
     let format = match at.date() == now.date() {
         true => "~%H:%M",
         false if at.year() == now.year() => "~%m-%d %H:%M",
@@ -40,8 +38,12 @@ pub(crate) fn short(at: SystemTime, now: SystemTime) -> Option<String> {
 
 /// The name of the local zone.
 pub(crate) fn zone(now: SystemTime) -> Option<String> {
-    let zoned = jiff::Timestamp::try_from(now).ok()?.to_zoned(jiff::tz::TimeZone::system());
-    Some(zoned.strftime("%Z").to_string())
+    Some(zoned(now)?.strftime("%Z").to_string())
+}
+
+/// The moment in the local zone.
+fn zoned(at: SystemTime) -> Option<jiff::Zoned> {
+    Some(jiff::Timestamp::try_from(at).ok()?.to_zoned(jiff::tz::TimeZone::system()))
 }
 
 /// The moment in UTC: `2026-11-29T21:35:10Z`.
@@ -52,8 +54,7 @@ pub(crate) fn utc(at: SystemTime) -> Option<String> {
 
 /// The local date and time of a moment, to a minute.
 pub(crate) fn minute(at: SystemTime) -> Option<String> {
-    let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    local(i128::try_from(since.as_nanos()).ok()?, "%Y-%m-%d %H:%M %Z")
+    Some(zoned(at)?.strftime("%Y-%m-%d %H:%M %Z").to_string())
 }
 
 /// `1767323045.000000000`, the seconds since 1970.

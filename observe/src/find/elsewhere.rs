@@ -2,13 +2,14 @@
 //! processes have mapped.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::bounded::{Progress, SilentPlaces};
 use crate::backend::ErrorKind;
 use crate::backend::process;
-use crate::problem::Problem;
+use crate::problem::{NotFound, Problem};
 
 /// Maximum number of directories of other users.
 const MAX_DIRECTORIES: usize = 1_000;
@@ -20,13 +21,13 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const RARITY: u32 = 20;
 
 /// The directories of other users by the rules of the default ones: a directory counts if its owner is
-/// the user in its name. Those that cannot be read are left out; of those whose file system does not
-/// answer, and of too many, there is a problem.
+/// the user in its name. Of those whose file system does not answer, and of too many, there is a
+/// problem.
 pub(super) fn other_directories(
     user: u32,
     silent: &mut SilentPlaces,
     problems: &mut Vec<Problem>,
-) -> Vec<PathBuf> {
+) -> OtherDirectories {
     let mut parents: Vec<PathBuf> = ["/dev/shm", "/tmp", RUN].map(PathBuf::from).into();
     parents.push(std::env::temp_dir());
     parents.sort();
@@ -45,12 +46,15 @@ pub(super) fn other_directories(
     }
     users.sort();
     let readable = silent.ask_each(&users, false, |path, _| readable(path));
-    let mut found: Vec<PathBuf> = Vec::new();
+    let mut found = OtherDirectories::default();
     let (mut unanswered, mut more) = (0_usize, 0_usize);
     for (path, readable) in users.iter().zip(readable) {
         match readable {
-            Some(Some(directory)) if found.len() < MAX_DIRECTORIES => found.push(directory),
-            Some(Some(_)) => more += 1,
+            Some(Some(Err(closed))) => found.closed.push(closed),
+            Some(Some(Ok(directory))) if found.open.len() < MAX_DIRECTORIES => {
+                found.open.push(directory);
+            }
+            Some(Some(Ok(_))) => more += 1,
             Some(None) => {}
             None => {
                 unanswered += 1;
@@ -73,6 +77,13 @@ pub(super) fn other_directories(
         problems.push(Problem::new(place(), "too-many", message));
     }
     found
+}
+
+/// Directories of other users: those that can be read, and those that are there and cannot.
+#[derive(Debug, Default)]
+pub(super) struct OtherDirectories {
+    pub(super) open: Vec<PathBuf>,
+    pub(super) closed: Vec<PathBuf>,
 }
 
 /// Maximum number of places without an answer that are reported one by one.
@@ -101,15 +112,23 @@ fn id_in_name(path: &Path) -> Option<u32> {
     text.parse().ok().filter(|id: &u32| id.to_string() == text)
 }
 
-/// The directory with the files of the user in the name of `path`, if that is the owner and it can be
-/// read.
-fn readable(path: &Path) -> Option<PathBuf> {
+/// The directory with the files of the user in the name of `path`, if that is the owner: as an error one
+/// that is there and that this process may not read.
+fn readable(path: &Path) -> Option<Result<PathBuf, PathBuf>> {
     // Not followed: a link is no directory.
     let metadata = std::fs::symlink_metadata(path).ok()?;
     let is_theirs = metadata.is_dir() && owner(&metadata) == id_in_name(path);
     let is_run = path.parent() == Some(Path::new(RUN));
     let directory = if is_run { path.join("mmstats") } else { path.to_owned() };
-    (is_theirs && std::fs::read_dir(&directory).is_ok()).then_some(directory)
+    match std::fs::read_dir(&directory) {
+        _ if !is_theirs => None,
+        Ok(_) => Some(Ok(directory)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // In a closed parent it may not even exist.
+            directory.symlink_metadata().is_ok().then_some(Err(directory))
+        }
+        Err(_) => None,
+    }
 }
 
 #[cfg(unix)] // has user ids
@@ -134,8 +153,8 @@ pub(super) struct MappedByProcess {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Found {
     pub(super) files: Vec<MappedFile>,
-    /// Processes whose mappings cannot be read, with the reason.
-    pub(super) hidden: HashMap<u32, String>,
+    /// Processes that were asked for, and whose mappings do not help, with the reason.
+    pub(super) hidden: HashMap<u32, (NotFound, String)>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -198,7 +217,7 @@ fn found(pids: &[u32], asked: bool, silent: &mut SilentPlaces, max_files: usize)
             unanswered += 1;
             let why = "a file system of its mapped files does not answer";
             if asked {
-                found.hidden.insert(*pid, why.to_owned());
+                found.hidden.insert(*pid, (NotFound::Unknown, why.to_owned()));
             } else if unanswered <= MAX_REPORTS {
                 let message = format!("{why}; they are left out");
                 found.problems.push(Problem::new(place, "no-answer", message));
@@ -227,7 +246,7 @@ fn found(pids: &[u32], asked: bool, silent: &mut SilentPlaces, max_files: usize)
 /// The files of one process, and why some are not known.
 struct OfProcess {
     files: Vec<MappedFile>,
-    hidden: Option<String>,
+    hidden: Option<(NotFound, String)>,
 }
 
 fn mapped_by(pid: u32, asked: bool, progress: &Progress) -> OfProcess {
@@ -239,14 +258,17 @@ fn mapped_by(pid: u32, asked: bool, progress: &Progress) -> OfProcess {
                 MappedFile { path, process: pid, owner }
             };
             let removed = mapped.removed.first().filter(|_| asked);
-            let hidden = removed.map(|path| format!("{} has no name any more", path.display()));
+            let why = |path: &PathBuf| format!("{} has no name any more", path.display());
+            let hidden = removed.map(|path| (NotFound::Nameless, why(path)));
             OfProcess { files: mapped.paths.into_iter().map(file).collect(), hidden }
         }
         Err(error) => {
             let why = match error.kind() {
-                ErrorKind::NotFound => "no such process runs".to_owned(),
-                ErrorKind::PermissionDenied => "permission denied".to_owned(),
-                kind => kind.to_string(),
+                ErrorKind::NotFound => (NotFound::NoProcess, "no such process runs".to_owned()),
+                ErrorKind::PermissionDenied => {
+                    (NotFound::Denied, "its mappings cannot be read: permission denied".to_owned())
+                }
+                kind => (NotFound::Unknown, format!("its mappings cannot be read: {kind}")),
             };
             OfProcess { files: Vec::new(), hidden: Some(why).filter(|_| asked) }
         }
@@ -277,7 +299,7 @@ mod tests {
         expected.sort();
         assert_eq!(found, expected);
         let readable: Vec<_> = found.iter().filter_map(|path| readable(path)).collect();
-        assert_eq!(readable, [at(format!("mmstats-{own}"))]);
+        assert_eq!(readable, [Ok(at(format!("mmstats-{own}")))]);
     }
 
     #[cfg(target_os = "linux")] // /proc

@@ -13,7 +13,7 @@ use crate::backend::directory::environment;
 use crate::file::{File, FileRefresh};
 use crate::format::CheckBuffer;
 use crate::identity::{FileState, ProgramId};
-use crate::problem::Problem;
+use crate::problem::{NotFound, Problem};
 use crate::sum::Program;
 
 /// Default number of files that are kept open: half of the limit of the process.
@@ -74,6 +74,7 @@ pub struct Observer {
     /// Files that are not shown: of other processes than those asked for, and copies.
     others: Vec<File>,
     directories: Vec<PathBuf>,
+    closed: Vec<PathBuf>,
     /// Directories in which ledgers take the place of other files, and why these are shown.
     listed: HashMap<PathBuf, Reason>,
     problems: Vec<Problem>,
@@ -141,6 +142,7 @@ impl Observer {
             files: Vec::new(),
             others: Vec::new(),
             directories: Vec::new(),
+            closed: Vec::new(),
             listed: HashMap::new(),
             problems: Vec::new(),
             left_out: BTreeMap::new(),
@@ -319,6 +321,7 @@ impl Observer {
         let mut changes = Changes::default();
         self.problems = listing.problems;
         self.directories = listing.directories;
+        self.closed = listing.closed;
         self.listed = listing.listed;
         let is_listed = |one: &&Candidate| {
             one.path.parent().is_some_and(|parent| self.listed.contains_key(parent))
@@ -516,7 +519,7 @@ impl Observer {
         file.identity().pid.filter(|_| theirs.is_some() && theirs == self.pid_namespace)
     }
 
-    fn report_missing(&mut self, hidden: &HashMap<u32, String>) {
+    fn report_missing(&mut self, hidden: &HashMap<u32, (NotFound, String)>) {
         let places: Vec<String> = self
             .directories
             .iter()
@@ -528,7 +531,9 @@ impl Observer {
         if more > 0 {
             places.push_str(&format!(" and {more} more directories"));
         }
-        let places = if places.is_empty() { "no directory".to_owned() } else { places };
+        // The problem of a directory is another one.
+        let places =
+            if places.is_empty() { "no directory that can be read".to_owned() } else { places };
         let mut missing = Vec::new();
         for pid in self.sources.pids() {
             let is_it =
@@ -536,12 +541,12 @@ impl Observer {
             if self.files.iter().any(is_it) {
                 continue;
             }
-            let mapped = match hidden.get(pid) {
-                Some(why) => format!("; its mappings cannot be read: {why}"),
-                None => "; it has no such file mapped".to_owned(),
+            let (kind, why) = match hidden.get(pid) {
+                Some((kind, why)) => (*kind, why.as_str()),
+                None => (NotFound::NothingMapped, "it has no such file mapped"),
             };
-            let message = format!("no file of this process in {places}{mapped}");
-            missing.push((pid.to_string(), "no-such-pid", message));
+            let message = format!("no file of this process in {places}; {why}");
+            missing.push((pid.to_string(), "no-such-pid", kind, message));
         }
         for name in self.sources.names() {
             let texts = |file: &File| {
@@ -551,12 +556,12 @@ impl Observer {
             if !self.files.iter().any(texts) {
                 let message =
                     format!("no program of this name in {places}{}", self.sources.more_places());
-                missing.push((name.clone(), "no-such-program", message));
+                missing.push((name.clone(), "no-such-program", NotFound::NoProgram, message));
             }
         }
-        for (name, code, message) in missing {
+        for (name, code, kind, message) in missing {
             let problem = Problem::new(Path::new(&name), code, message);
-            self.problems.push(Problem { named: true, ..problem });
+            self.problems.push(Problem { named: true, not_found: Some(kind), ..problem });
         }
     }
 
@@ -608,6 +613,13 @@ impl Observer {
     #[must_use]
     pub fn directories(&self) -> &[PathBuf] {
         &self.directories
+    }
+
+    /// The directories of other users that the last refresh could not search, because this process
+    /// may not read them.
+    #[must_use]
+    pub fn closed_directories(&self) -> &[PathBuf] {
+        &self.closed
     }
 }
 

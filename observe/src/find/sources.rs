@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::bounded::{Progress, SilentPlaces};
 use super::elsewhere::{MappedByProcess, other_directories};
 use crate::backend::directory::{environment, is_memory_backed, observe_directories_in};
-use crate::problem::Problem;
+use crate::problem::{NotFound, Problem};
 
 /// The files that an [`Observer`](crate::Observer) shows.
 ///
@@ -96,8 +96,7 @@ impl Sources {
 
     /// Where else names were looked for, in words.
     pub(crate) fn more_places(&self) -> &'static str {
-        let explicit = environment().explicit.is_some_and(|path| !path.is_empty());
-        if explicit && !self.everywhere {
+        if environment().is_explicit() && !self.everywhere {
             ", the value of MMSTATS_PATH"
         } else {
             ", nor among the files that processes have mapped"
@@ -150,8 +149,10 @@ pub(super) struct Listing {
     /// the place of other files that are shown.
     pub(super) listed: HashMap<PathBuf, Reason>,
     pub(super) problems: Vec<Problem>,
-    /// Processes whose mappings were asked for and cannot be read, with the reason.
-    pub(super) hidden: HashMap<u32, String>,
+    /// Processes whose mappings were asked for and do not help, with the reason.
+    pub(super) hidden: HashMap<u32, (NotFound, String)>,
+    /// Directories of other users that cannot be read.
+    pub(super) closed: Vec<PathBuf>,
 }
 
 /// What is known of places from earlier listings.
@@ -215,7 +216,7 @@ impl Listing {
 
     fn search_defaults(&mut self, reason: Reason, places: &mut Places) {
         let environment = environment();
-        let explicit = environment.explicit.as_ref().is_some_and(|path| !path.is_empty());
+        let explicit = environment.is_explicit();
         let asked = environment.clone();
         // No directory has the empty path.
         let opened = places.silent.ask(Path::new(""), true, move |_| {
@@ -245,12 +246,14 @@ impl Listing {
     /// Looks in the directories of other users, and at what running processes have mapped.
     fn search_elsewhere(&mut self, sources: &Sources, places: &mut Places) {
         let environment = environment();
-        let explicit = environment.explicit.as_ref().is_some_and(|path| !path.is_empty());
+        let explicit = environment.is_explicit();
         let reason = if sources.is_selective() { Reason::IfAsked } else { Reason::Elsewhere };
         let wide = sources.everywhere || (sources.is_selective() && !explicit);
         if wide {
             let user = environment.user;
-            for path in other_directories(user, &mut places.silent, &mut self.problems) {
+            let others = other_directories(user, &mut places.silent, &mut self.problems);
+            self.closed = others.closed;
+            for path in others.open {
                 let place = Place { path, reason, named: false, suffix: None, own: false };
                 self.search(place, places);
             }

@@ -9,6 +9,7 @@ use crate::completeness::Completeness;
 use crate::file::File;
 use crate::identity::{FileState, Identity, Instance, ProgramId};
 use crate::ledger::Ledger;
+use crate::problem::Problem;
 
 /// The files of one program: a publisher with more fields or threads than fit in one file has
 /// several parts.
@@ -139,6 +140,12 @@ impl<'a> Program<'a> {
             newest
         };
         Some(Duration::from_nanos(end.saturating_sub(oldest)))
+    }
+
+    /// The problem of the first file that cannot be read; `None` if all can.
+    #[must_use]
+    pub fn problem(&self) -> Option<&'a Problem> {
+        self.files.iter().find_map(|file| file.problem())
     }
 
     /// Values of the standard fields.

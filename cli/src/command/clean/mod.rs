@@ -18,12 +18,15 @@ use self::legacy::Mapped;
 use super::args::{exit_codes, long_duration};
 use crate::backend::directory::Directory;
 use crate::backend::{
-    self, DeadProgram, Judged, Removal, SweepOptions, kept_programs, remove_judged, sweep,
+    self, DeadProgram, Judged, ProcessState, Removal, SweepOptions, kept_programs, remove_judged,
+    sweep,
 };
-use crate::model::life;
+use crate::model::life::{self, Life};
 use crate::output::{Line, Output, Screen, style};
+use crate::render::missing::file_help;
 use crate::render::problems;
-use crate::text::{escape, time};
+use crate::render::program::{end_text, own_user};
+use crate::text::{escape, human};
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
@@ -33,8 +36,10 @@ use crate::text::{escape, time};
     "proven only on Linux outside containers. All other files are kept, and the reason is printed. A\n",
     "file that changes or moves meanwhile is kept.\n",
     "\nPrograms are counted by command and directory, so that one that crashes again and again does\n",
-    "not displace the last words of another. At most 16 times N are kept of all commands. A program\n",
-    "died when its files were modified last: their time is set once a minute while it lives.\n",
+    "not displace the last words of another. At most 16 times N are kept of all commands.\n",
+    "\nA program died, for --keep and --older-than, when its files were modified last: their time is\n",
+    "set once a minute while it lives. Of a file that was copied without its time (`cp`, not `cp -p`)\n",
+    "that is the time of the copy, before which the program died; the reason says so.\n",
     "\nExamples:\n",
     "  mmstats clean --dry-run\n",
     "  mmstats clean --keep 3\n",
@@ -109,6 +114,10 @@ pub(crate) fn run(args: &Clean, output: &mut Output) -> io::Result<()> {
         let more = observer.left_out() > 0 && !args.dry_run;
         if round == 0 {
             problems::report(&observer, output);
+            args.paths
+                .iter()
+                .filter_map(|path| file_help(path))
+                .for_each(|help| output.note(&help));
         }
         let (searched, places) =
             (observer.directories().to_vec(), problems::in_directories(&observer));
@@ -164,23 +173,23 @@ fn plans(args: &Clean, observer: &Observer) -> Vec<Plan> {
     let programs = observer.programs();
     let mapped: LazyLock<Mapped> = LazyLock::new(Mapped::look);
     let live = LiveApplications::new(&programs);
-    // The words of `ls` stand before the reason.
-    let decide = |program: &Program<'_>| {
-        let word = life::word(program);
-        let decision = match live.needs(program) {
-            Some(reason) => Err(reason.to_owned()),
-            None => decide(program, &mapped),
-        };
-        let with_word = |reason: String| format!("{word}: {reason}");
-        decision.map(with_word).map_err(with_word)
+    let now = SystemTime::now();
+    let lives: Vec<Life> = programs.iter().map(|program| Life::new(program, now)).collect();
+    let decide = |(program, life): (&Program<'_>, &Life)| match live.needs(program) {
+        Some(reason) => Err(reason.to_owned()),
+        None => decide(program, life, &mapped),
     };
-    let mut decisions: Vec<Result<String, String>> = programs.iter().map(decide).collect();
-    spare(args, &programs, &mut decisions);
-    let plan = |(program, decision): (&Program<'_>, _)| Plan {
-        files: program.files().iter().rev().map(|file| Target::new(file)).collect(),
-        decision,
+    let mut decisions: Vec<_> = programs.iter().zip(&lives).map(decide).collect();
+    spare(args, &programs, now, &mut decisions);
+    let plan = |((program, life), decision): ((&Program<'_>, &Life), Result<String, String>)| {
+        // The words of `ls` stand before the reason.
+        let with_word = |reason: String| format!("{}: {reason}", life.word());
+        Plan {
+            files: program.files().iter().rev().map(|file| Target::new(file)).collect(),
+            decision: decision.map(with_word).map_err(with_word),
+        }
     };
-    programs.iter().zip(decisions).map(plan).collect()
+    programs.iter().zip(&lives).zip(decisions).map(plan).collect()
 }
 
 impl Target {
@@ -223,17 +232,20 @@ impl LiveApplications {
 }
 
 /// Why a program is removed, or why it is kept.
-fn decide(program: &Program<'_>, mapped: &LazyLock<Mapped>) -> Result<String, String> {
+fn decide(program: &Program<'_>, life: &Life, mapped: &LazyLock<Mapped>) -> Result<String, String> {
     let kept = |reason: &str| Err(reason.to_owned());
     let Some(first) = program.files().first() else { return kept("it has no file") };
     match program.state() {
+        FileState::Dead if life.process == Some(ProcessState::Zombie) => {
+            kept("its parent has not asked for its exit code yet")
+        }
         FileState::Dead if still_runs(first) => {
             kept("its process runs but holds no lock: a copy, or from before an exec")
         }
         FileState::Dead if first.format() == Some(1) && !mapped.proves_dead(first) => {
             kept("nothing proves that no process of a container writes it")
         }
-        FileState::Dead | FileState::Closed | FileState::Ledger => Ok(cause(program, first)),
+        FileState::Dead | FileState::Closed | FileState::Ledger => Ok(cause(life, first)),
         FileState::Live => kept("its program lives"),
         FileState::Building => kept("it is not complete yet"),
         FileState::Damaged => kept("it is damaged, so its program is unknown"),
@@ -243,9 +255,9 @@ fn decide(program: &Program<'_>, mapped: &LazyLock<Mapped>) -> Result<String, St
 }
 
 /// The way in which the program of a file ended.
-fn cause(program: &Program<'_>, file: &File) -> String {
-    let died = life::died(program).and_then(time::minute);
-    let died = died.map_or_else(String::new, |died| format!(" about {died}"));
+fn cause(life: &Life, file: &File) -> String {
+    let died = life.end().and_then(end_text);
+    let died = died.map_or_else(String::new, |died| format!(" {died}"));
     match (file.state(), file.format(), file.identity().pid) {
         (FileState::Closed, ..) => "its program ended cleanly".to_owned(),
         (FileState::Ledger, ..) => "no program of its application lives".to_owned(),
@@ -256,8 +268,13 @@ fn cause(program: &Program<'_>, file: &File) -> String {
 }
 
 /// Keeps the programs that `--keep` and `--older-than` spare. Those of other users do not count.
-fn spare(args: &Clean, programs: &[Program<'_>], decisions: &mut [Result<String, String>]) {
-    let (own, now) = (crate::render::program::own_user(), SystemTime::now());
+fn spare(
+    args: &Clean,
+    programs: &[Program<'_>],
+    now: SystemTime,
+    decisions: &mut [Result<String, String>],
+) {
+    let own = own_user();
     let mut dead: Vec<(usize, &Path, DeadProgram<'_>)> = Vec::new();
     for (index, (program, decision)) in programs.iter().zip(decisions.iter_mut()).enumerate() {
         let Some(first) = program.files().first() else { continue };
@@ -267,7 +284,9 @@ fn spare(args: &Clean, programs: &[Program<'_>], decisions: &mut [Result<String,
         let died = life::modified(program).unwrap_or(now);
         let age = now.duration_since(died).unwrap_or_default();
         if args.older_than.is_some_and(|least| age < least) {
-            *decision = Err("it died a short time ago".to_owned());
+            let word = if program.state() == FileState::Dead { "died" } else { "ended" };
+            let ago = human::about(age);
+            *decision = Err(format!("it {word} {ago} ago, which --older-than keeps"));
         }
         if program.state() == FileState::Ledger {
             continue;

@@ -10,12 +10,6 @@ use crate::output::Output;
 use crate::text::{escape, human};
 use crate::value::{is_number, to_plain};
 
-/// The path in quotes, if it has characters with a meaning for a shell.
-pub(super) fn shell_quoted(path: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+@:=,".contains(c);
-    if path.chars().all(plain) { path.to_owned() } else { format!("'{path}'") }
-}
-
 /// Commands that read the same file from another terminal.
 pub(super) fn commands_to_try(pid: u32) -> [String; 4] {
     [

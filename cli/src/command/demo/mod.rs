@@ -18,7 +18,7 @@ use clap::Args;
 use mmstats_observe::{FileState, Observer, Program, Sources};
 
 use self::child::{End, PATIENCE};
-use self::lines::{commands_to_try, number_line, shell_quoted};
+use self::lines::{commands_to_try, number_line};
 use super::args::exit_codes;
 use super::top;
 use crate::model::row;
@@ -201,9 +201,9 @@ impl Watch {
                 output.fail(&format!("the publisher cannot be waited for: {error}"));
             }
         }
-        if let (true, Some(path)) = (left, path) {
+        if left {
             writeln!(output, "Its last values are still there:")?;
-            writeln!(output, "  mmstats show {}", shell_quoted(&escape::path(&path)))?;
+            writeln!(output, "  mmstats show {}", self.pid)?;
             writeln!(output, "  mmstats clean --dry-run")?;
         }
         Ok(())

@@ -104,13 +104,17 @@ fn publish(threads: u16) -> Result<(), mmstats::Error> {
     let (sender, queue) = sync_channel(usize::from(threads) * 16);
     let (queue, waiting) = (Mutex::new(queue), AtomicU64::new(0));
     std::thread::scope(|scope| -> Result<(), mmstats::Error> {
-        for _ in 0..threads {
+        for number in 1..=threads {
             let stats = || publisher.lane();
             let (queue, waiting, material, stop) = (&queue, &waiting, &material, &stop);
-            scope.spawn(move || match stats() {
+            let worker = move || match stats() {
                 Ok(stats) => work_off(&stats, queue, waiting, material, stop),
                 Err(error) => eprintln!("a worker cannot publish: {error}"),
-            });
+            };
+            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+            if let Err(error) = thread.spawn_scoped(scope, worker) {
+                eprintln!("a worker cannot start: {error}");
+            }
         }
         let stats = publisher.lane()?;
         feed(&stats, sender, &waiting, threads, &stop);

@@ -13,7 +13,7 @@ use mmstats_observe::Observer;
 
 use self::printer::Printer;
 use self::rings::{Rings, sort_by_time};
-use super::args::{Form, exit_codes, interrupt, seconds, selecting};
+use super::args::{Form, exit_codes, interrupt, lines, program, seconds, selecting};
 use crate::model::pattern::Pattern;
 use crate::model::selection::Selection;
 use crate::output::Output;
@@ -46,10 +46,11 @@ pub(crate) struct Events {
     pub(crate) follow: bool,
 
     /// Print only the last N lines at first [default: all; 10 with -f].
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = lines)]
     pub(crate) lines: Option<usize>,
 
-    /// Print only lines of fields that match, as GLOB or GLOB{key="GLOB"}; may be repeated.
+    /// Print only lines of fields that match, as GLOB or GLOB{key="GLOB"}; separated by commas, or
+    /// repeated.
     #[arg(short = 'F', long, value_name = "FIELD")]
     pub(crate) filter: Vec<String>,
 
@@ -69,7 +70,7 @@ pub(crate) struct Events {
     pub(crate) form: Form,
 
     /// Process ids, names of programs, files or directories [default: all programs of this user].
-    #[arg(value_name = "PID|NAME|PATH")]
+    #[arg(value_name = "PID|NAME|PATH", value_parser = program())]
     pub(crate) programs: Vec<OsString>,
 }
 

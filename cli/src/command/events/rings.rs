@@ -157,10 +157,7 @@ impl Rings {
     }
 
     /// The programs whose lines are read.
-    pub(crate) fn selected<'p, 'a>(
-        &self,
-        programs: &'p [Program<'a>],
-    ) -> impl Iterator<Item = &'p Program<'a>> {
+    pub(crate) fn selected<'p, 'a>(&self, programs: &'p [Program<'a>]) -> Vec<&'p Program<'a>> {
         self.selection.select(programs, self.ended)
     }
 
@@ -168,7 +165,7 @@ impl Rings {
     pub(crate) fn new_entries(&mut self, observer: &Observer) -> Vec<Entry> {
         let mut entries = Vec::new();
         let programs = observer.programs();
-        let mut selected: Vec<_> = self.selected(&programs).collect();
+        let mut selected = self.selected(&programs);
         // Files of other users cannot use up the time for one's own.
         let own = own_user();
         selected.sort_by_key(|program| {

@@ -35,8 +35,8 @@ pub(crate) struct Cell {
 /// What the fields of a column counted in an interval.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Interval {
-    /// Per second.
-    pub(crate) rate: f64,
+    /// Per second; `None` where all programs had ended before.
+    pub(crate) rate: Option<f64>,
     pub(crate) counts: OwnedValue,
     /// Whether `counts` are those of the whole life: in the first row, if the interval has none.
     pub(crate) over_life: bool,

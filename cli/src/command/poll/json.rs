@@ -1,13 +1,11 @@
 //! Rows of `poll` as JSON.
 
-use std::time::UNIX_EPOCH;
-
 use mmstats_observe::{Kind, OwnedValue};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use super::column::{Cell, Column, Interval};
 use super::sample::Sample;
-use crate::json::{Digits, Float, JsonValue, Quantiles, number};
+use crate::json::{Digits, Float, JsonValue, Quantiles, number, seconds};
 
 /// A row.
 #[derive(serde::Serialize)]
@@ -15,6 +13,7 @@ pub(super) struct Document<'a> {
     time: f64,
     seconds: Option<f64>,
     programs: usize,
+    ended_programs: usize,
     incomplete_programs: usize,
     samples_refused: u64,
     fields: Vec<Field<'a>>,
@@ -24,9 +23,10 @@ impl<'a> Document<'a> {
     pub(super) fn new(columns: &'a [Column], sample: &'a Sample) -> Self {
         let fields = columns.iter().zip(&sample.cells);
         Self {
-            time: sample.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+            time: seconds(sample.time),
             seconds: sample.elapsed.map(|elapsed| elapsed.as_secs_f64()),
             programs: sample.programs,
+            ended_programs: sample.ended,
             incomplete_programs: sample.incomplete,
             samples_refused: sample.samples_refused,
             fields: fields.map(|(column, cell)| Field(column, cell)).collect(),
@@ -60,7 +60,7 @@ impl Serialize for Field<'_> {
             }
             Some(kind) => {
                 let interval = cell.interval.as_ref();
-                s.serialize_entry("rate", &interval.map(|interval| finite(interval.rate)))?;
+                s.serialize_entry("rate", &interval.and_then(|interval| finite(interval.rate?)))?;
                 distribution(kind, interval, &mut s)?;
                 s.serialize_entry("total", &cell.total.as_ref().map(Total))?;
                 if let Some(digits) = cell.total.as_ref().and_then(Digits::new) {

@@ -16,14 +16,15 @@ use clap::Args;
 
 use self::json::Document;
 use self::sample::{Sample, Sampler};
-use super::args::{Form, exit_codes, seconds, selecting};
+use super::args::{Form, count, exit_codes, program, seconds, selecting};
 use crate::json::write_line;
 use crate::model::globs;
 use crate::model::pattern::Pattern;
 use crate::model::selection::Selection;
+use crate::model::similar;
+use crate::model::watched::Watched;
 use crate::output::Output;
 use crate::render::problems::{self, ProblemLog};
-use crate::text::escape;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
@@ -35,7 +36,8 @@ use crate::text::escape;
     "\nFields of one label are combined over attributes, threads and all live programs that match,\n",
     "if unit, type, kind and rule are the same. Else they have columns of their own, with a word\n",
     "that tells them apart: `lag(seconds)`. Programs that start meanwhile are added, those that\n",
-    "end are removed; poll ends with the last named program.\n",
+    "end are removed; poll ends with the last named program, and says how it ended. Rates of programs\n",
+    "that have ended are `-`. With --follow it waits for the next ones, and says which they are.\n",
     "\nConditions select fields by attributes, with globs: key=\"5*\" and key!=\"404\"; they have a\n",
     "column of their own beside that of all fields of the label. Globs leave out the standard fields;\n",
     "`sys.*` selects them.\n",
@@ -58,14 +60,15 @@ pub(crate) struct Poll {
     pub(crate) delay: Duration,
 
     /// End after this many rows [default: never].
-    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = count)]
     pub(crate) count: Option<u64>,
 
     /// Prefix of each FIELD, left out of the header.
     #[arg(short, long, default_value = "", hide_default_value = true)]
     pub(crate) prefix: String,
 
-    /// Continue when the named programs have ended, with those of the same names that start later.
+    /// Continue when the named programs have ended: with those of the same names that start later, and
+    /// for a process id with the one of the same command and user that replaces it.
     #[arg(short, long)]
     pub(crate) follow: bool,
 
@@ -78,13 +81,16 @@ pub(crate) struct Poll {
 
     /// Labels, globs for labels, or both with conditions as in 'http.*{status="5*"}', separated by
     /// commas.
-    #[arg(value_name = "FIELD,FIELD...")]
+    #[arg(value_name = FIELDS)]
     pub(crate) fields: String,
 
     /// Process ids, names of programs, files or directories [default: all live programs of this user].
-    #[arg(value_name = "PID|NAME|PATH")]
+    #[arg(value_name = "PID|NAME|PATH", value_parser = program())]
     pub(crate) programs: Vec<OsString>,
 }
+
+/// The fields, in the usage.
+pub(crate) const FIELDS: &str = "FIELD,FIELD...";
 
 pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
     let Ok(patterns) = patterns(args).inspect_err(|text| output.usage(text)) else {
@@ -107,10 +113,15 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
     }
     let mut table = table::Table::new(&args.prefix);
     let (start, mut rows) = (Instant::now(), 0_u64);
+    let mut watched = Watched::default();
+    sampler.news(&mut watched, args.follow);
+    report_ended(&sampler, &sample, args.follow, output);
     loop {
         rows += 1;
         wait_for_row(start, args.delay, rows);
         sample = sampler.sample();
+        let news = sampler.news(&mut watched, args.follow);
+        news.iter().for_each(|news| output.note(news));
         // A file may be truncated meanwhile.
         problem_log.report_new(&sampler.observer, output);
         sampler.report_incomplete(&mut problem_log, output);
@@ -125,7 +136,9 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
             return Ok(());
         }
         if named && !sample.active {
-            output.note("no named program is live any more");
+            if news.is_empty() {
+                output.note("no named program is live any more");
+            }
             return Ok(());
         }
     }
@@ -137,6 +150,15 @@ fn patterns(args: &Poll) -> Result<Vec<Pattern>, String> {
         return Err("no field is named; `mmstats show` lists them".to_owned());
     }
     fields.iter().map(|field| Pattern::new(&args.prefix, field)).collect()
+}
+
+/// Says which programs that were asked for by process id or name have ended. An error if none of them
+/// lives: their counts stand still.
+fn report_ended(sampler: &Sampler, sample: &Sample, follow: bool, output: &mut Output) {
+    let ended = if follow { Vec::new() } else { sampler.ended() };
+    for text in &ended {
+        if sample.active { output.note(text) } else { output.fail(text) }
+    }
 }
 
 /// Whether there are programs and a field for each pattern; reports what is missing.
@@ -153,41 +175,23 @@ fn is_ready(sampler: &Sampler, sample: &Sample, output: &mut Output) -> bool {
     for pattern in sampler.unmatched() {
         let labels = labels.get_or_insert_with(|| sampler.labels());
         let text = pattern.shown();
-        let near = similar_labels(pattern.label(), labels);
-        let near: Vec<_> = near.iter().map(|label| format!("'{}'", escape::text(label))).collect();
         let hint = if labels.iter().any(|label| pattern.matches_label(label)) {
             let reason = match pattern.selector().is_empty() {
                 true => "globs leave out the fields of the library, which 'sys.*' selects",
                 false => "the label has no field with such attributes, `mmstats show` lists all",
             };
             format!("; {reason}")
-        } else if near.is_empty() {
-            "; `mmstats show` lists all".to_owned()
         } else {
-            format!("; near it are {}", near.join(", "))
+            similar::near(pattern.label(), labels)
         };
-        output.fail(&format!("no field '{text}'{hint}"));
+        let message = format!("no field '{text}'{hint}");
+        match pattern.bad_glob() {
+            Some(why) => output.usage(&format!("{message}; as a glob: {why}")),
+            None => output.fail(&message),
+        }
         ready = false;
     }
     ready
-}
-
-/// At most three labels, the most similar to `text` first.
-fn similar_labels<'a>(text: &str, labels: &[&'a str]) -> Vec<&'a str> {
-    let plain = text.replace(['*', '?'], "").to_lowercase();
-    let score = |label: &str| {
-        let label = label.to_lowercase();
-        let end = label.rsplit('.').next().unwrap_or_default();
-        let inside = !plain.is_empty() && (label.contains(&plain) || plain.contains(&label));
-        let alike = strsim::normalized_damerau_levenshtein(&plain, &label)
-            .max(strsim::normalized_damerau_levenshtein(&plain, end));
-        if inside { 1.0 + alike } else { alike }
-    };
-    let mut scored: Vec<(f64, &str)> = labels.iter().map(|label| (score(label), *label)).collect();
-    scored.retain(|(score, _)| *score >= 0.5);
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored.dedup_by_key(|(_, label)| *label);
-    scored.into_iter().take(3).map(|(_, label)| label).collect()
 }
 
 /// Waits for the time of the next row, a fixed one: delays do not add up.
@@ -196,18 +200,4 @@ fn wait_for_row(start: Instant, delay: Duration, rows: u64) {
     let left = due.and_then(|due| due.checked_sub(start.elapsed()));
     // Past the time, perhaps after the machine slept: a whole delay.
     std::thread::sleep(left.unwrap_or(delay));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn similar_labels_orders_by_similarity() {
-        let labels = ["http.requests", "http.errors", "db.reads", "sys.pid"];
-        assert_eq!(similar_labels("requsts", &labels), ["http.requests"]);
-        assert_eq!(similar_labels("errors", &labels)[0], "http.errors");
-        assert_eq!(similar_labels("HTTP.*", &labels), ["http.errors", "http.requests"]);
-        assert!(similar_labels("zzzzzzzzz", &labels).is_empty());
-    }
 }

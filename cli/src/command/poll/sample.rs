@@ -5,17 +5,20 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::time::{Duration, Instant, SystemTime};
 
 use mmstats_observe::{
-    FieldRef, File, Observer, Program, ProgramId, Reading, Tally, Totals, Verdict,
+    FieldRef, File, FileState, Observer, Program, ProgramId, Reading, Tally, Totals, Verdict,
 };
 
 use super::column::{Cell, Columns};
 use super::series::{Covers, Gain, Look, Start};
 use super::views::View;
+use crate::model::life::Life;
 use crate::model::pattern::Pattern;
 use crate::model::selection::Selection;
+use crate::model::watched::{Watched, name};
 use crate::model::{age, is_active};
 use crate::output::Output;
 use crate::render::problems::{ProblemLog, is_unsettled};
+use crate::render::program::end_text;
 
 /// All columns at one time.
 pub(crate) struct Sample {
@@ -23,6 +26,8 @@ pub(crate) struct Sample {
     /// Time since the previous sample; `None` in the first one.
     pub(crate) elapsed: Option<Duration>,
     pub(crate) programs: usize,
+    /// How many of them have ended.
+    pub(crate) ended: usize,
     /// Number of programs of which not all was seen.
     pub(crate) incomplete: usize,
     /// Number of samples that the programs did not record.
@@ -43,7 +48,12 @@ pub(crate) struct Sampler {
     looks: HashMap<Subject, Look>,
     last: Option<Instant>,
     samples: u64,
+    /// Whether a program could publish at the look before.
+    active: bool,
 }
+
+/// Maximum number of programs whose end is reported.
+const MAX_ENDED: usize = 5;
 
 impl Sampler {
     pub(crate) fn new(selection: Selection, patterns: Vec<Pattern>) -> Self {
@@ -55,12 +65,42 @@ impl Sampler {
             looks: HashMap::new(),
             last: None,
             samples: 0,
+            active: false,
         }
     }
 
     /// Reports what the files of the programs do not have.
     pub(crate) fn report_incomplete(&self, log: &mut ProblemLog, output: &mut Output) {
         log.report_incomplete(self.selection.select(&self.observer.programs(), false), output);
+    }
+
+    /// What became of programs that were asked for by process id or name.
+    pub(crate) fn news(&self, watched: &mut Watched, waits: bool) -> Vec<String> {
+        if !self.selection.has_names() {
+            return Vec::new();
+        }
+        let all = self.observer.programs();
+        watched.news(&self.selection.select(&all, false), &all, waits)
+    }
+
+    /// A message about each program that was asked for by process id or name and has ended.
+    pub(crate) fn ended(&self) -> Vec<String> {
+        if !self.selection.has_names() {
+            return Vec::new();
+        }
+        let (all, now) = (self.observer.programs(), SystemTime::now());
+        let ended = self.selection.select(&all, false).into_iter().filter(|program| {
+            program.state().has_ended() && program.identity().application.is_none()
+        });
+        let message = |program: &Program<'_>| {
+            let word = if program.state() == FileState::Closed { "ended" } else { "died" };
+            let end = Life::new(program, now).end().and_then(end_text);
+            let end = end.map_or_else(String::new, |end| format!(" {end}"));
+            let pid = program.process().or(program.identity().pid);
+            let pid = pid.map_or_else(|| "--all".to_owned(), |pid| pid.to_string());
+            format!("{} {word}{end}; `mmstats show {pid}` has its last values", name(program))
+        };
+        ended.take(MAX_ENDED).map(message).collect()
     }
 
     /// The patterns that no label matches.
@@ -79,7 +119,7 @@ impl Sampler {
     pub(crate) fn labels(&self) -> Vec<&str> {
         let all = self.observer.programs();
         let programs = self.selection.select(&all, false);
-        let files = programs.flat_map(|program| program.files().iter().copied());
+        let files = programs.into_iter().flat_map(|program| program.files().iter().copied());
         files.flat_map(File::fields).filter(is_good).map(|field| field.label()).collect()
     }
 
@@ -89,7 +129,8 @@ impl Sampler {
         let (time, now) = (SystemTime::now(), Instant::now());
         let elapsed = self.last.map(|last| now - last);
         let all = self.observer.programs();
-        let programs: Vec<&Program<'_>> = self.selection.select(&all, false).collect();
+        self.selection.update(&all);
+        let programs = self.selection.select(&all, false);
         let files = || programs.iter().flat_map(|program| program.files().iter().copied());
 
         self.columns.add(&self.views, files().flat_map(File::fields).filter(is_good));
@@ -124,14 +165,18 @@ impl Sampler {
             look.gains(before, start, &mut gains);
             looks.insert(subject, look);
         }
-        let (mut incomplete, mut samples_refused) = (0, 0_u64);
+        let (mut incomplete, mut samples_refused, mut ended) = (0, 0_u64, 0);
         for program in &programs {
+            ended += usize::from(program.state().has_ended());
             let completeness = program.completeness();
             let in_doubt = unsettled && program.identity().application.is_some();
             incomplete += usize::from(in_doubt || !completeness.is_complete());
             samples_refused = samples_refused.saturating_add(completeness.samples_refused);
         }
         let active = programs.iter().any(|program| is_active(program.state()));
+        // Nothing is counted any more, which is no rate.
+        let was_active = std::mem::replace(&mut self.active, active);
+        let stands_still = !active && !was_active;
         let programs = programs.len();
         (self.looks, self.last) = (looks, Some(now));
         self.samples += 1;
@@ -142,10 +187,13 @@ impl Sampler {
             if first_row {
                 cell.show_life();
             }
+            if let Some(interval) = cell.interval.as_mut().filter(|_| stands_still) {
+                interval.rate = None;
+            }
             cell
         });
         let cells = cells.collect();
-        Sample { time, elapsed, programs, incomplete, samples_refused, active, cells }
+        Sample { time, elapsed, programs, ended, incomplete, samples_refused, active, cells }
     }
 }
 
@@ -265,7 +313,7 @@ mod tests {
             assert_eq!(column.label(), name(n.into()));
             match &cell.interval {
                 Some(interval) => {
-                    let counted = (interval.rate * seconds).round();
+                    let counted = (interval.rate.unwrap() * seconds).round();
                     assert_eq!((counted, n % 2), (f64::from(n / 2 + 1), 0), "{n}");
                 }
                 None => {

@@ -185,7 +185,7 @@ impl Gain {
     /// The sum over all series; `None` without a series, or if the count of one is unknown.
     pub(super) fn interval(self) -> Option<Interval> {
         let counts = self.counts.filter(|_| !self.is_unknown && self.rate.is_finite())?;
-        Some(Interval { rate: self.rate, counts, over_life: false })
+        Some(Interval { rate: Some(self.rate), counts, over_life: false })
     }
 }
 
@@ -218,7 +218,7 @@ mod tests {
     fn gains(before: Look, mut now: Look) -> (Vec<Option<f64>>, Look) {
         let mut gains = vec![Gain::default(); 3];
         now.gains(Some(before), START, &mut gains);
-        (gains.into_iter().map(|gain| gain.interval().map(|i| i.rate)).collect(), now)
+        (gains.into_iter().map(|gain| gain.interval().and_then(|i| i.rate)).collect(), now)
     }
 
     fn n(n: u128) -> Option<OwnedValue> {
@@ -312,7 +312,7 @@ mod tests {
             let mut gain = vec![Gain::default()];
             let mut now = look(Instant::now(), &[0], &[(0, "", n(10))]);
             now.gains(None, start, &mut gain);
-            rates.push(gain.remove(0).interval().map(|interval| interval.rate));
+            rates.push(gain.remove(0).interval().and_then(|interval| interval.rate));
         }
         assert_eq!(rates, [None, Some(5.0)]);
     }
@@ -332,6 +332,6 @@ mod tests {
         after.gains(Some(before), START, &mut gain);
         let interval = gain.remove(0).interval().unwrap();
         let counts = TimerValue { count: 5, sum: 4_001, ..TimerValue::default() };
-        assert_eq!((interval.rate, interval.counts), (2.5, OwnedValue::Timer(counts)));
+        assert_eq!((interval.rate, interval.counts), (Some(2.5), OwnedValue::Timer(counts)));
     }
 }

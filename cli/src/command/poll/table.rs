@@ -37,9 +37,17 @@ impl Table {
             return Ok(());
         }
         let pairs = || columns.iter().zip(&sample.cells);
-        let heads =
-            |(column, cell): (&Column, &Cell)| texts::heads(column, cell, &self.prefix, screen);
-        let texts: Vec<TextColumn> = pairs().flat_map(heads).collect();
+        let heads = |(column, cell): (&Column, &Cell)| {
+            texts::heads(column, cell, &self.prefix, sample.time, screen)
+        };
+        let mut texts: Vec<TextColumn> = pairs().flat_map(heads).collect();
+        // Columns of texts grow, and do not shrink.
+        if let Some((before, _)) = self.header.as_ref().filter(|(_, at)| *at == screen) {
+            let same = |(text, before): &(&mut TextColumn, &TextColumn)| text.head == before.head;
+            for (text, before) in texts.iter_mut().zip(before).filter(same) {
+                text.width = text.width.max(before.width);
+            }
+        }
         let shown = fitting(&texts, screen);
         if shown < texts.len() && !self.warned {
             self.warned = true;
@@ -104,9 +112,13 @@ fn header(texts: &[TextColumn], screen: Screen) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use mmstats_observe::{Kind, Verdict};
 
     use super::*;
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
     #[test]
     fn fitting_columns_are_those_of_screen() {
@@ -114,7 +126,7 @@ mod tests {
         let column = Column::for_test("requests", "", Kind::Counter);
         let cell = Cell { total: None, verdict: Verdict::Absent, interval: None };
         let texts: Vec<TextColumn> =
-            (0..9).flat_map(|_| texts::heads(&column, &cell, "", terminal)).collect();
+            (0..9).flat_map(|_| texts::heads(&column, &cell, "", NOW, terminal)).collect();
         assert_eq!(fitting(&texts, terminal), 4);
         assert_eq!(fitting(&texts, Screen::PIPE), 9);
     }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use mmstats_observe::{Kind, OwnedValue, Verdict};
+use mmstats_observe::{EachValue, Kind, OwnedValue, Verdict};
 
 use super::column::{Cell, Column, Interval};
 use crate::output::Screen;
@@ -45,8 +45,14 @@ const fn parts(counting: Option<Kind>) -> &'static [Part] {
     }
 }
 
-/// The heads of a column.
-pub(super) fn heads(column: &Column, cell: &Cell, prefix: &str, screen: Screen) -> Vec<TextColumn> {
+/// The heads of a column, wide enough for the value if it is a text.
+pub(super) fn heads(
+    column: &Column,
+    cell: &Cell,
+    prefix: &str,
+    now: SystemTime,
+    screen: Screen,
+) -> Vec<TextColumn> {
     let label = column.label().strip_prefix(prefix).unwrap_or(column.label());
     let label = format!("{}{}", label.strip_prefix('.').unwrap_or(label), column.selector);
     let label = escape::text(&label).replace(' ', "_");
@@ -80,12 +86,16 @@ pub(super) fn heads(column: &Column, cell: &Cell, prefix: &str, screen: Screen) 
         let words = if words.is_empty() { words } else { format!("({words})") };
         (format!("{label}{sign}{name}{words}"), String::new())
     };
+    let text_width = match is_text(cell) && screen.is_terminal() {
+        true => cells(column, cell, now, screen).iter().map(|text| escape::width(text)).max(),
+        false => None,
+    };
+    let text_width = text_width.unwrap_or(0).min(MAX_TEXT);
     let texts = parts(column.counting()).iter().map(head);
     texts
         .map(|(head, below)| {
             let width = escape::width(&head).max(escape::width(&below)).max(MIN_WIDTH);
-            // A value is not cut before its label.
-            let width = if is_text(cell) { width.max(MAX_TEXT) } else { width };
+            let width = width.max(text_width);
             TextColumn { head, below, width }
         })
         .collect()
@@ -94,7 +104,7 @@ pub(super) fn heads(column: &Column, cell: &Cell, prefix: &str, screen: Screen) 
 /// Whether the value is a text, of any length.
 fn is_text(cell: &Cell) -> bool {
     let value = cell.total.as_ref().map(OwnedValue::only);
-    matches!(value, Some(OwnedValue::Text { .. } | OwnedValue::State(_)))
+    matches!(value, Some(OwnedValue::Text { .. } | OwnedValue::State(_) | OwnedValue::Each(_)))
 }
 
 /// The texts of a cell, as many as its column has heads.
@@ -114,7 +124,7 @@ pub(super) fn cells(column: &Column, cell: &Cell, now: SystemTime, screen: Scree
             }
         }
         (_, None) => None,
-        (Part::Rate, Some(interval)) => Some(rate(column, interval, screen)),
+        (Part::Rate, Some(interval)) => Some(rate(column, interval.rate?, screen)),
         (Part::Mean, Some(interval)) => mean(column, interval, screen),
         (Part::Quantile(q, _), Some(interval)) => {
             let OwnedValue::Histogram(histogram) = &interval.counts else { return None };
@@ -124,12 +134,12 @@ pub(super) fn cells(column: &Column, cell: &Cell, now: SystemTime, screen: Scree
     parts(column.counting()).iter().map(|part| human::or_dash(text(part))).collect()
 }
 
-fn rate(column: &Column, interval: &Interval, screen: Screen) -> String {
+fn rate(column: &Column, rate: f64, screen: Screen) -> String {
     if column.counting() == Some(Kind::Counter) {
-        return number(column, interval.rate, screen);
+        return number(column, rate, screen);
     }
     // Durations or values per second, whatever their unit.
-    if screen.is_terminal() { human::compact(interval.rate) } else { human::decimal(interval.rate) }
+    if screen.is_terminal() { human::compact(rate) } else { human::decimal(rate) }
 }
 
 fn mean(column: &Column, interval: &Interval, screen: Screen) -> Option<String> {
@@ -169,7 +179,7 @@ fn value_text(column: &Column, value: &OwnedValue, now: SystemTime) -> String {
     match (value, moment(&column.field, value)) {
         (_, Some(Moment::Timestamp(at))) => time::ago(at, now),
         (_, Some(Moment::Epoch(at))) => time::date(at).unwrap_or_else(|| to_human(value, unit)),
-        (OwnedValue::Each(each), _) => format!("{} values", each.len()),
+        (OwnedValue::Each(each), _) => values_of_lanes(each, unit),
         (OwnedValue::Text { text, .. }, _) => escape::text(text).into_owned(),
         (value, _) => match main_number(value) {
             Some(number) => unit::compact(number, unit),
@@ -178,6 +188,31 @@ fn value_text(column: &Column, value: &OwnedValue, now: SystemTime) -> String {
             None => to_human(value, unit),
         },
     }
+}
+
+/// The values of lanes, each once: `compressing ×3, waiting`.
+fn values_of_lanes(each: &[EachValue], unit: &str) -> String {
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for value in each.iter().filter_map(|each| each.value.as_ref()) {
+        let text = match value {
+            OwnedValue::Text { text, .. } => escape::text(text).into_owned(),
+            value => to_human(value, unit),
+        };
+        match counted.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((text, 1)),
+        }
+    }
+    let text = |(text, count): (String, usize)| match count {
+        1 => text,
+        count => format!("{text} ×{count}"),
+    };
+    counted
+        .into_iter()
+        .filter(|(text, _)| !text.is_empty())
+        .map(text)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// For programs: bytes, seconds, or the unit that the head has.
@@ -202,7 +237,7 @@ const fn is_distribution(value: &OwnedValue) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use mmstats_observe::{AverageValue, TimerValue};
+    use mmstats_observe::{AverageValue, Origin, TimerValue};
 
     use super::*;
 
@@ -214,7 +249,7 @@ mod tests {
     }
 
     fn counted(rate: f64, counts: OwnedValue) -> Cell {
-        let interval = Interval { rate, counts, over_life: false };
+        let interval = Interval { rate: Some(rate), counts, over_life: false };
         Cell { total: None, verdict: Verdict::Consistent, interval: Some(interval) }
     }
 
@@ -238,6 +273,12 @@ mod tests {
         let gauge = Column::for_test("doing", "", Kind::Gauge);
         let text = value(OwnedValue::Text { text: "a b\u{1b}".into(), cut: false });
         assert_eq!(both(&gauge, &text), [["a b\\u{1b}"], ["a_b\\u{1b}"]]);
+        // The width is that of the value, if it is a text.
+        let width = |cell: &Cell| super::heads(&gauge, cell, "", NOW, TERMINAL)[0].width;
+        assert_eq!((width(&text), width(&cell)), (9, 8));
+        let ended = Interval { rate: None, ..cell.interval.unwrap() };
+        let ended = Cell { total: None, verdict: Verdict::Consistent, interval: Some(ended) };
+        assert_eq!(both(&sent, &ended), [["-"], ["-"]]);
     }
 
     /// JSON has the verdict beside the value of the parts that were read.
@@ -248,6 +289,17 @@ mod tests {
         let partial = Cell { verdict: Verdict::Contended, ..cell.clone() };
         assert_eq!(both(&gauge, &cell), [["7"], ["7"]]);
         assert_eq!(both(&gauge, &partial), [["-"], ["-"]]);
+    }
+
+    #[test]
+    fn values_of_lanes_counts_equal_ones() {
+        let text = |text: &str| OwnedValue::Text { text: text.into(), cut: false };
+        let each = [text("wait"), text("read"), text("wait"), text("")].map(|value| EachValue {
+            origin: Origin::default(),
+            value: Some(value),
+            verdict: Verdict::Consistent,
+        });
+        assert_eq!(values_of_lanes(&each, ""), "wait ×2, read");
     }
 
     /// In a pipe times are seconds, and small values keep their digits.
@@ -281,7 +333,7 @@ mod tests {
     #[test]
     fn heads_have_parts_and_qualifiers() {
         let heads = |column: &Column, cell: &Cell, screen| -> Vec<(String, String)> {
-            let texts = super::heads(column, cell, "web", screen);
+            let texts = super::heads(column, cell, "web", NOW, screen);
             texts.into_iter().map(|text| (text.head, text.below)).collect()
         };
         let names = |column: &Column, cell: &Cell| -> Vec<String> {

@@ -21,6 +21,8 @@ use self::found::{Found, Located, SPARE, Taking};
 use super::args::exit_codes;
 use super::show::{self, Show};
 use crate::output::Output;
+use crate::render::missing::file_help;
+use crate::render::paths::Paths;
 use crate::text::{escape, human};
 
 #[derive(Debug, Args)]
@@ -61,6 +63,7 @@ pub(crate) fn run(args: &Scan, output: &mut Output) -> io::Result<()> {
         Ok(found) => found,
         Err(error) => {
             output.fail(&format!("{name}: {}", escape::text(&error.to_string())));
+            file_help(&args.file).into_iter().for_each(|help| output.note(&help));
             return Ok(());
         }
     };
@@ -79,7 +82,9 @@ pub(crate) fn run(args: &Scan, output: &mut Output) -> io::Result<()> {
         let programs: Vec<OsString> = programs.collect();
         let (verbose, all) = (args.verbose, true);
         let show = Show { verbose, all, programs, ..Show::default() };
-        show::run(&show, output)?;
+        let extracted = directory.as_ref().map(|directory| directory.path().to_owned());
+        let paths = extracted.map_or_else(Paths::default, Paths::within);
+        show::run_with_paths(&show, paths, output)?;
     }
     drop(directory);
     Ok(())
@@ -95,7 +100,13 @@ fn search(
     output: &mut Output,
     refused: &mut BTreeMap<&'static str, u64>,
 ) -> io::Result<(Found, Option<tempfile::TempDir>)> {
-    let metadata = std::fs::metadata(&args.file)?;
+    let metadata = std::fs::metadata(&args.file).map_err(|error| match error.kind() {
+        // In the words of problems.
+        io::ErrorKind::NotFound => {
+            io::Error::other("cannot open: no such file or directory (not-found)")
+        }
+        _ => error,
+    })?;
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }

@@ -74,8 +74,7 @@ pub(crate) fn run(args: &Top, output: &mut Output) -> io::Result<()> {
         output.usage("top needs a terminal; for pipes there are `mmstats show` and `mmstats poll`");
         return Ok(());
     }
-    let environment = crate::backend::directory::environment();
-    let explicit = environment.explicit.is_some_and(|path| !path.is_empty());
+    let explicit = crate::backend::directory::environment().is_explicit();
     let everywhere = args.programs.is_empty() && !explicit;
     let selection = Selection::parse(&args.programs).or_everywhere(everywhere);
     let mut options = Options::new(selection.sources.clone());
