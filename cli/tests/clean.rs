@@ -22,9 +22,7 @@ fn dead(directory: &Path, command: &str, number: u32, parts: u32, age: u64) -> V
         put(h::INSTANCE, number);
         put(h::PART, part);
         put(h::PARTS, if part == 0 { parts } else { 0 });
-        let mut sum = mmstats_core::checksum::Fletcher64::new();
-        sum.range(&bytes[..120], 0, 120);
-        bytes[120..128].copy_from_slice(&sum.finish().to_le_bytes());
+        common::sum_header(&mut bytes);
         std::fs::write(&path, bytes).unwrap();
         let then = SystemTime::now() - Duration::from_secs(age + u64::from(part));
         File::options().write(true).open(&path).unwrap().set_modified(then).unwrap();

@@ -13,6 +13,8 @@ pub(crate) struct Watched {
     live: HashMap<ProgramId, Known>,
     /// Whether there was a look.
     started: bool,
+    /// Whether the news say where the last values are.
+    hints: bool,
 }
 
 #[derive(Debug)]
@@ -27,6 +29,11 @@ struct Known {
 const MAX_NAMED: usize = 5;
 
 impl Watched {
+    /// With hints where last values are, for a command that does not show them itself.
+    pub(crate) fn with_hints() -> Self {
+        Self { hints: true, ..Self::default() }
+    }
+
     /// What has happened since the look before: `web[22128] died`, `now web[24461]`. `selected` are those
     /// that are shown of all `programs`. Those of applications come and go.
     pub(crate) fn news(
@@ -58,10 +65,10 @@ impl Watched {
         let mut news = Vec::new();
         for (id, Known { name, pid, .. }) in gone.iter().take(MAX_NAMED) {
             news.push(match (states.get(id), pid) {
-                (Some(FileState::Dead), Some(pid)) => {
+                (Some(FileState::Dead), Some(pid)) if self.hints => {
                     format!("{name} died; `mmstats show {pid}` has its last values")
                 }
-                (Some(FileState::Dead), None) => format!("{name} died"),
+                (Some(FileState::Dead), _) => format!("{name} died"),
                 _ => format!("{name} ended"),
             });
         }

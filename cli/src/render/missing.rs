@@ -148,7 +148,8 @@ pub(super) fn closed(observer: &Observer) -> Option<String> {
     let first = escape::path(first);
     Some(match more.len() {
         0 => format!("{first} is closed to user {user}"),
-        more => format!("{first} and {more} more directories are closed to user {user}"),
+        1 => format!("{first} and another directory are closed to user {user}"),
+        more => format!("{first} and {more} other directories are closed to user {user}"),
     })
 }
 

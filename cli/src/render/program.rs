@@ -194,11 +194,10 @@ fn header_items(program: &Program<'_>, now: SystemTime, paths: &Paths) -> Vec<Li
         items.push(plain(format!("user {owner}")));
     }
     if let Some((first, more)) = program.files().split_first() {
-        let mut path = paths.shown(first.path());
+        items.push(Line::styled(style::DIM, paths.shown(first.path())));
         if !more.is_empty() {
-            path.push_str(&format!(" and {} more", more.len()));
+            items.push(Line::styled(style::DIM, format!("and {} more", more.len())));
         }
-        items.push(Line::styled(style::DIM, path));
     }
     items
 }

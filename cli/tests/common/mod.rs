@@ -170,10 +170,15 @@ pub(crate) fn set_instance(path: &Path, instance: u32) {
     let mut bytes = std::fs::read(path).unwrap();
     bytes[mmstats_core::layout::header::INSTANCE as usize..][..4]
         .copy_from_slice(&instance.to_le_bytes());
+    sum_header(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Sets the checksum of a changed header.
+pub(crate) fn sum_header(bytes: &mut [u8]) {
     let mut sum = mmstats_core::checksum::Fletcher64::new();
     sum.range(&bytes[..120], 0, 120);
     bytes[120..128].copy_from_slice(&sum.finish().to_le_bytes());
-    std::fs::write(path, bytes).unwrap();
 }
 
 /// The fixtures of the original format.

@@ -39,8 +39,8 @@ use crate::render::problems::{self, ProblemLog};
     "end are removed; poll ends with the last named program, and says how it ended. Rates of programs\n",
     "that have ended are `-`. With --follow it waits for the next ones, and says which they are.\n",
     "\nConditions select fields by attributes, with globs: key=\"5*\" and key!=\"404\"; they have a\n",
-    "column of their own beside that of all fields of the label. Globs leave out the standard fields;\n",
-    "`sys.*` selects them.\n",
+    "column of their own beside that of all fields of the label. Globs leave out constants and the\n",
+    "standard fields: name the constants, `sys.*` selects the others.\n",
     "\nA quantile beyond the buckets of its histogram is `>60` or `<=0.001`. No value is `-`: nothing\n",
     "was counted, or it is not known, because a value went down or could not be read.\n",
     "\nThe header is repeated once a screen, in a pipe every 20 rows. In a pipe numbers have no\n",
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
     }
     let mut table = table::Table::new(&args.prefix);
     let (start, mut rows) = (Instant::now(), 0_u64);
-    let mut watched = Watched::default();
+    let mut watched = Watched::with_hints();
     sampler.news(&mut watched, args.follow);
     report_ended(&sampler, &sample, args.follow, output);
     loop {
@@ -177,7 +177,9 @@ fn is_ready(sampler: &Sampler, sample: &Sample, output: &mut Output) -> bool {
         let text = pattern.shown();
         let hint = if labels.iter().any(|label| pattern.matches_label(label)) {
             let reason = match pattern.selector().is_empty() {
-                true => "globs leave out the fields of the library, which 'sys.*' selects",
+                true => {
+                    "globs leave out constants and the fields of the library: name them, or 'sys.*'"
+                }
                 false => "the label has no field with such attributes, `mmstats show` lists all",
             };
             format!("; {reason}")

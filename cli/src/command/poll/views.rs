@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mmstats_observe::FieldRef;
+use mmstats_observe::{FieldRef, Kind};
 
 use crate::model::pattern::Pattern;
 
@@ -41,9 +41,14 @@ impl View {
 
     /// The number of the first pattern that the field matches.
     pub(crate) fn place(&self, field: &FieldRef<'_>) -> Option<usize> {
-        // Identity is no measurement: `*` means the program's own fields.
+        // Identity is no measurement: `*` means the program's own fields that change.
         let standard = field.label().starts_with("sys.");
-        let is_meant = |pattern: &Pattern| !standard || pattern.label().starts_with("sys.");
+        let constant = field.properties().kind() == Some(Kind::Info);
+        let is_meant = |pattern: &Pattern| match (standard, constant) {
+            (true, _) => pattern.label().starts_with("sys."),
+            (false, true) => pattern.label() == field.label(),
+            (false, false) => true,
+        };
         let matches =
             |(_, pattern): &&(usize, Pattern)| pattern.matches_ref(field) && is_meant(pattern);
         let found = self.patterns.iter().find(matches);
