@@ -226,12 +226,30 @@ types:
         doc: The number of the newest complete value or change.
         pos: descriptor.place
         type: u4
-        if: descriptor.slot_bits != 0
+        if: descriptor.slot_bits != 0 and descriptor.storage != storage::table
       newest:
         doc: The slot of that value.
         pos: descriptor.place + 8 + (seq_number % descriptor.slots) * descriptor.slot_size
         size: descriptor.slot_size
-        if: descriptor.slot_bits != 0
+        if: descriptor.slot_bits != 0 and descriptor.storage != storage::table
+      used:
+        doc: Of a table, a bit for each row in use.
+        pos: descriptor.place
+        type: u8
+        if: descriptor.storage == storage::table
+      refused:
+        doc: Of a table, how often no row was free.
+        pos: descriptor.place + 16
+        type: u8
+        if: descriptor.storage == storage::table
+      rows:
+        doc: Of a table, all rows.
+        pos: descriptor.place + 32
+        type: row(number)
+        size: 8 + descriptor.slots * descriptor.slot_size
+        repeat: expr
+        repeat-expr: descriptor.param
+        if: descriptor.storage == storage::table
       elements:
         doc: Of a journal.
         pos: descriptor.place + 8 + descriptor.slots * descriptor.slot_size
@@ -239,6 +257,21 @@ types:
         repeat: expr
         repeat-expr: descriptor.count
         if: descriptor.storage == storage::journal
+  row:
+    doc: A row of a table.
+    params:
+      - id: number
+        type: s4
+    seq:
+      - id: seq_number
+        type: u4
+    instances:
+      descriptor:
+        value: _root.descriptors[number]
+      newest:
+        doc: The slot of its newest value.
+        pos: 8 + (seq_number % descriptor.slots) * descriptor.slot_size
+        size: descriptor.slot_size
 enums:
   image_state:
     1: building
@@ -274,6 +307,7 @@ enums:
     9: window
     10: rate
     11: timestamp
+    12: activity
   aggregation:
     1: sum
     2: min
@@ -285,3 +319,4 @@ enums:
     2: atomic
     3: latched
     4: journal
+    5: table

@@ -1,6 +1,6 @@
 //! Descriptor as a plain value, unchecked: FORMAT.md section 4.
 
-use crate::layout::{CELL_HEAD, descriptor as d, set_word64};
+use crate::layout::{CELL_HEAD, descriptor as d, set_word64, table};
 use crate::properties::Properties;
 use crate::region::Source;
 use crate::types::Storage;
@@ -71,13 +71,16 @@ impl RawDescriptor {
         [self.label, self.unit, self.help, self.attributes, self.detail]
     }
 
-    /// Size of the cell of a latched field or a journal, in bytes; saturates.
+    /// Size of the cell of a latched field, a journal or a table, in bytes; saturates.
     #[inline(always)]
     pub(crate) const fn cell_size(&self) -> u32 {
         let slots =
             self.properties.slots().saturating_mul(self.slot_size).saturating_add(CELL_HEAD);
         if self.storage == Storage::Journal.code() {
             slots.saturating_add(self.properties.count().saturating_mul(8))
+        } else if self.storage == Storage::Table.code() {
+            // Each row is a cell of its own.
+            slots.saturating_mul(self.properties.param()).saturating_add(table::ROWS)
         } else {
             slots
         }

@@ -45,6 +45,8 @@ pub const MAX_ELEMENTS: u32 = 1 << 16;
 pub const ATOMIC_CELL: u32 = 8;
 /// Distance from the start of a latched cell to its first slot, in bytes.
 pub const CELL_HEAD: u32 = 8;
+/// Maximum number of rows of a table.
+pub const MAX_ROWS: u32 = 64;
 /// Size of an element of a journal, in bytes.
 pub const ELEMENT: u32 = 8;
 /// Alignment of strings in the heap, in bytes.
@@ -247,6 +249,32 @@ pub mod lane {
     pub const PRESENCE: u32 = 64;
 }
 
+/// A table, FORMAT.md section 6; offsets from the start of its cell.
+pub mod table {
+    /// Two u32 words, a bit for each row: the row is in use.
+    pub const USED: u32 = 0;
+    /// Two u32 words, a bit for each row: a thread of the program has claimed it.
+    pub const CLAIMED: u32 = 8;
+    /// u64, number of times that no row was free.
+    pub const REFUSED: u32 = 16;
+    /// u64, number of the use that began last.
+    pub const BEGUN: u32 = 24;
+    /// Row 0.
+    pub const ROWS: u32 = 32;
+    /// Offset of the time of the begin in a slot of a row: u64.
+    pub const SINCE: u32 = 0;
+    /// Offset of the number in a slot of a row: u64.
+    pub const NUMBER: u32 = 8;
+    /// Offset of the value in a slot of a row.
+    pub const VALUE: u32 = 16;
+
+    /// Size of a row of `slots` slots of `slot_size` bytes; saturates.
+    #[must_use]
+    pub const fn row_size(slots: u32, slot_size: u32) -> u32 {
+        slots.saturating_mul(slot_size).saturating_add(super::CELL_HEAD)
+    }
+}
+
 /// State of an image (`header::STATE`).
 pub mod image_state {
     /// Not complete yet.
@@ -352,3 +380,4 @@ const _: () = assert!(header::SIZE.is_multiple_of(CACHE_LINE));
 const _: () = assert!(descriptor::CHECKSUM + 8 == descriptor::SIZE);
 const _: () = assert!(descriptor::DETAIL + 4 == descriptor::COVERED);
 const _: () = assert!(lane::PRESENCE == CACHE_LINE);
+const _: () = assert!(table::CLAIMED - table::USED == MAX_ROWS / 8);

@@ -23,19 +23,20 @@ mod write;
 
 pub use buckets::Buckets;
 pub use descriptor::RawDescriptor;
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-pub use handle::SharedGauge;
 pub use handle::{
-    Array, Average, Blob, Counter, Events, Flag, Gauge, Group, Histogram, MemberSpec, Rate, Record,
-    Sample, ScalarType, State, StateSet, Text, Timer, TimerTotals, Window, Words,
+    Activity, ActivityRow, Array, Average, Begun, Blob, Counter, Events, Flag, Gauge, Group,
+    Histogram, MemberSpec, Rate, Record, Sample, ScalarType, State, StateSet, Text, Timer,
+    TimerTotals, Window, Words,
 };
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+pub use handle::{SharedActivity, SharedBegun, SharedGauge};
 pub use header::RawHeader;
 pub use properties::Properties;
 #[cfg(target_pointer_width = "64")]
 pub use region::Atom64;
 pub use region::{
     Atom32, Guarded, Journal, Latch, Memory, NoMemory, ReadMemory, Region, RegionError, Source,
-    StaticBytes, StaticMemory, Still, View, Word,
+    StaticBytes, StaticMemory, Still, Table, View, Word,
 };
 pub use types::{Aggregation, DataType, Kind, Level, Storage};
 #[cfg(feature = "alloc")]

@@ -105,6 +105,8 @@ codes!(
         Rate = 10, "rate";
         /// Nanoseconds since 1970-01-01 UTC.
         Timestamp = 11, "timestamp";
+        /// What is in progress: rows of text, each with the time of its begin.
+        Activity = 12, "activity";
     }
 );
 
@@ -135,6 +137,8 @@ codes!(
         Latched = 3, "latched";
         /// A cell of counters per lane, of which each update changes one.
         Journal = 4, "journal";
+        /// A cell of rows per lane, each latched on its own, of which some are in use.
+        Table = 5, "table";
     }
 );
 
@@ -142,7 +146,7 @@ impl Storage {
     /// Whether a cell has slots.
     #[must_use]
     pub const fn has_slots(self) -> bool {
-        matches!(self, Self::Latched | Self::Journal)
+        matches!(self, Self::Latched | Self::Journal | Self::Table)
     }
 }
 
@@ -152,11 +156,13 @@ impl Kind {
     #[inline]
     pub const fn allows_storage(self, storage: Storage) -> bool {
         let journal = matches!(storage, Storage::Journal);
+        let table = matches!(storage, Storage::Table);
         match self {
+            Self::Activity => table,
             Self::Histogram => journal,
             Self::Events | Self::Window | Self::Rate => matches!(storage, Storage::Latched),
-            Self::Counter | Self::Gauge | Self::Info => true,
-            Self::State | Self::Average | Self::Timer | Self::Timestamp => !journal,
+            Self::Counter | Self::Gauge | Self::Info => !table,
+            Self::State | Self::Average | Self::Timer | Self::Timestamp => !journal && !table,
         }
     }
 
@@ -175,7 +181,7 @@ impl Kind {
             Self::State => matches!(ty, U8 | U16 | U32) && !array,
             Self::Histogram => matches!(ty, U64) && array && count > 2,
             Self::Average => wide && array && count == 2,
-            Self::Events => matches!(ty, Text),
+            Self::Events | Self::Activity => matches!(ty, Text),
             Self::Window => wide && !array,
             Self::Rate => matches!(ty, U64) && array && count == 2,
             Self::Timestamp => matches!(ty, U64 | I64) && !array,

@@ -323,9 +323,9 @@ fn codes_and_names_round_trip() {
     }
     let known = |from: &dyn Fn(u8) -> bool| (0..=255).filter(|code| from(*code)).count();
     assert_eq!(known(&|code| DataType::from_code(code).is_some()), 13);
-    assert_eq!(known(&|code| Kind::from_code(code).is_some()), 11);
+    assert_eq!(known(&|code| Kind::from_code(code).is_some()), 12);
     assert_eq!(known(&|code| Aggregation::from_code(code).is_some()), 5);
-    assert_eq!(known(&|code| Storage::from_code(code).is_some()), 4);
+    assert_eq!(known(&|code| Storage::from_code(code).is_some()), 5);
 }
 
 /// Types of each kind, scalar or array of a length: FORMAT.md section 4.2.
@@ -342,6 +342,7 @@ fn kind_allows_types_of_document() {
             assert!(fits(Kind::Gauge) && fits(Kind::Info));
             assert_eq!(fits(Kind::Counter), unsigned || ty == F32 || ty == F64, "{ty}");
             assert_eq!(fits(Kind::State), unsigned && ty != U64 && !array, "{ty}");
+            assert_eq!(fits(Kind::Activity), ty == Text, "{ty}");
             assert_eq!(fits(Kind::Histogram), ty == U64 && array && count >= 3, "{ty} {count}");
             assert_eq!(fits(Kind::Average), wide.contains(&ty) && pair, "{ty} {count}");
             assert_eq!(fits(Kind::Timer), ty == U64 && array && count == 5, "{ty} {count}");

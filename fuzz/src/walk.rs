@@ -127,6 +127,7 @@ fn describe<S: Source>(source: &S, field: &Field, buffer: &mut [u8], seen: &mut 
     );
     say!(seen, "{} {} {}", field.count(), field.value_size(), field.buffer_size());
     say!(seen, "{} {} {} {}", field.place(), field.slot_size(), field.slots(), field.member());
+    say!(seen, "{}", field.rows());
     say!(seen, "{} {:?} {}", field.properties().param(), field.buckets(), field.states());
     let strings = [field.label(), field.unit(), field.help(), field.attributes(), field.detail()];
     for (string, most) in strings.into_iter().zip([255, 63, 4096, 4096, 4096]) {
@@ -188,8 +189,20 @@ fn value<S: Source>(source: &S, lane: &Lane, field: &Field, buffer: &mut [u8], s
     say!(seen, "{} {:?}", lane.has(source, field), lane.scalar(source, field));
     let reading = lane.read(source, field, buffer);
     check(field, &reading);
-    say!(seen, "{reading:?}");
+    match &reading {
+        Verdict::Consistent(Value::Table(table)) => {
+            say!(seen, "{:x} {:?}", table.used(), table.refused());
+            for (number, row) in table.rows() {
+                let row = row.map(|row| (row.since(), row.number(), row.text(), row.cut()));
+                say!(seen, "{number} {row:?}");
+            }
+        }
+        reading => say!(seen, "{reading:?}"),
+    }
     say!(seen, "{:?}", lane.read(source, field, &mut [0; 9]));
+    if field.storage() != Some(Storage::Table) {
+        assert_eq!(lane.read_table(source, field, buffer), Verdict::Unknown);
+    }
     if field.storage() != Some(Storage::Journal) {
         assert_eq!(lane.read_journal(source, field, buffer), Verdict::Unknown);
         return;
@@ -226,6 +239,15 @@ fn check(field: &Field, reading: &Reading<'_>) {
         Value::Window(sum) => {
             assert!(sum.count() >= 1 && sum.count() <= field.properties().param());
             let _ = sum.sum();
+        }
+        Value::Table(table) => {
+            assert!(table.rows().count() <= field.rows() as usize);
+            for (number, row) in table.rows() {
+                assert!(number < field.rows() && table.used() >> number & 1 == 1);
+                if let Verdict::Consistent(row) = row {
+                    assert!(row.text().len() <= field.count() as usize);
+                }
+            }
         }
         Value::U64(n) if field.states() != 0 => assert!(*n < field.states().into()),
         _ => {}

@@ -29,8 +29,8 @@ pub use ledger::Ledger;
 pub use problem::{Damage, NotFound, Problem};
 pub use sum::{Fold, Program, Total, Totals, totals};
 pub use value::{
-    EachValue, Event, EventLine, HistogramValue, Origin, OwnedValue, Quantile, Reading, StateValue,
-    Tally, Verdict, WindowRate, rate, timer_mean,
+    ActivityRow, ActivityValue, EachValue, Event, EventLine, HistogramValue, Origin, OwnedValue,
+    Quantile, Reading, StateValue, Tally, Verdict, WindowRate, rate, timer_mean,
 };
 
 pub use backend::FileId;

@@ -35,12 +35,15 @@ pub use error::{Error, ErrorCode};
 pub use files::settings::OnDrop;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub use handles::SharedGauge;
+pub use handles::activity::{Activity, Begun};
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+pub use handles::activity::{SharedActivity, SharedBegun};
 pub use handles::kinds::{Average, Events, Histogram, Latency, Rate, StateSet, Timestamp, Window};
 pub use handles::timer::{Running, Timed, Timer};
 pub use handles::{Array, Blob, Counter, Flag, Gauge, Group, Info, Text};
 pub use mmstats_core::{
-    Aggregation, Buckets, DataType, Kind, Level, MemberSpec, Record, Sample, ScalarType, State,
-    TimerTotals, Words,
+    ActivityRow, Aggregation, Buckets, DataType, Kind, Level, MemberSpec, Record, Sample,
+    ScalarType, State, TimerTotals, Words,
 };
 #[cfg(feature = "derive")]
 pub use mmstats_derive::{Labels, Record, State, Stats};
@@ -52,7 +55,7 @@ pub use schema::declaration::Field;
 pub use schema::key::{FamilyByKey, FamilyKey, Key};
 pub use schema::labels::{LabelBuffer, LabelValue, Labels};
 pub use schema::options::{
-    FamilyOf, FieldOptions, HasBuckets, HasCap, HasEntries, HasValue, HasWindows, Value,
+    FamilyOf, FieldOptions, HasBuckets, HasCap, HasEntries, HasRows, HasValue, HasWindows, Value,
 };
 pub use thread::Lane;
 pub use thread::family::{Family, FamilyBy};

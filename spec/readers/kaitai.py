@@ -114,6 +114,16 @@ def compare(image, document):
                 total = sum(cell.elements) % 2**64
                 # Of a writer that died between two stores, one element may be ahead.
                 assert abs(total - int(value["total"])) < 2**30
+            if names[3] == "table":
+                assert str(cell.refused) == value["refused"]
+                used = cell.used if lane.state.name == "owned" else 0
+                assert [str(n) for n in range(d.param) if used >> n & 1] == [r["row"] for r in value["rows"]]
+                for row in value["rows"]:
+                    raw = cell.rows[int(row["row"])].newest
+                    length = int.from_bytes(raw[16:20], "little")
+                    if "verdict" not in row:
+                        assert raw[24 : 24 + length].decode() == row["text"]
+                        assert str(int.from_bytes(raw[:8], "little")) == row["since"]
             if names[0] == "text" and names[3] == "latched":
                 raw = cell.newest[d.member :]
                 length = int.from_bytes(raw[:4], "little")

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mmstats_core::layout::{
-    self, Member, descriptor, field_state, flags, header, image_state, lane,
+    self, Member, descriptor, field_state, flags, header, image_state, lane, table as t,
 };
 use mmstats_core::{Aggregation, Buckets, DataType, Kind, Level, Storage};
 use mmstats_spec::{FORMAT, rows};
@@ -86,6 +86,19 @@ fn lane_table() {
 }
 
 #[test]
+fn table_table() {
+    let rows = rows(FORMAT, "## 6. Storage");
+    let offset = |name: &str| {
+        let row = rows.iter().find(|row| row.get(3).is_some_and(|found| found == name)).unwrap();
+        row[0].parse::<u32>().unwrap()
+    };
+    let found = ["used", "claimed", "refused", "begun"].map(offset);
+    assert_eq!(found, [t::USED, t::CLAIMED, t::REFUSED, t::BEGUN]);
+    let row = rows.iter().find(|row| row.get(3).is_some_and(|found| found == "row i")).unwrap();
+    assert_eq!(row[0], format!("{} + i * row_size", t::ROWS));
+}
+
+#[test]
 fn data_types() {
     let rows = rows(FORMAT, "### 4.1 Data types");
     assert_eq!(rows.len(), DataType::ALL.len());
@@ -160,6 +173,7 @@ fn numbers_in_the_text() {
     }
     has(&format!("| slots of a cell | {} |", grouped(1 << layout::MAX_SLOT_BITS)));
     has(&format!("1 to {}, there are 2^slot_bits slots", layout::MAX_SLOT_BITS));
+    has(&format!("| rows of a table | {} |", layout::MAX_ROWS));
     has(&format!("| elements of a journal | {} |", grouped(layout::MAX_ELEMENTS.into())));
     has(&format!("| name of a state | 1 to {} bytes;", layout::MAX_STATE));
     has(&format!("| label | 1 to {} bytes |", layout::MAX_LABEL));
@@ -216,8 +230,8 @@ fn types_and_storages_of_kinds() {
         }
         for known in Storage::ALL {
             let listed = match storage {
-                "every" => true,
-                "no journal" => *known != Storage::Journal,
+                "every" => *known != Storage::Table,
+                "no journal" => !matches!(known, Storage::Journal | Storage::Table),
                 name => known.name() == name,
             };
             assert_eq!(kind.allows_storage(*known), listed, "{kind} in {known}");

@@ -3,9 +3,9 @@
 #![allow(missing_docs)]
 
 use mmstats::{
-    Array, Average, Blob, Counter, Events, Field, FieldOptions, Flag, Gauge, Group, Histogram,
-    Info, Lane, Options, Publisher, Rate, Record, Schema, State, StateSet, Text, Timer, Timestamp,
-    Window,
+    Activity, Array, Average, Blob, Counter, Events, Field, FieldOptions, Flag, Gauge, Group,
+    Histogram, Info, Lane, Options, Publisher, Rate, Record, Schema, State, StateSet, Text, Timer,
+    Timestamp, Window,
 };
 use mmstats_core::layout::header as h;
 
@@ -66,6 +66,7 @@ fn field_in_a_lane_has_the_documented_size() {
         ("rate", of::<Rate>(FieldOptions::new()), 2_064),
         ("histogram, error 5 % over 12 decades", of::<Histogram>(histogram), 3_864),
         ("events of 64 bytes", of::<Events<64>>(FieldOptions::new()), 5_128),
+        ("activity, 8 rows of 48 bytes", of::<Activity>(FieldOptions::new()), 2_400),
         ("info", of::<Info>(FieldOptions::new().value("x")), 0),
     ];
     for (kind, measured, documented) in sizes {

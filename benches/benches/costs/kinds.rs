@@ -1,10 +1,11 @@
 //! Updates of further kinds, and of the nearest peers.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use mmstats::{
-    Average, Counter, Events, Family, FieldOptions, Histogram, Rate, SharedGauge, State, StateSet,
-    Stats, Timestamp, Window,
+    Activity, Average, Counter, Events, Family, FieldOptions, Histogram, Rate, SharedGauge, State,
+    StateSet, Stats, Timestamp, Window,
 };
 use mmstats_benches::{Bench, Row, Target};
 use prometheus_client::metrics::histogram::Histogram as PeerHistogram;
@@ -28,6 +29,7 @@ struct Further {
     hits: Rate,
     at: Timestamp,
     log: Events<64>,
+    doing: Activity,
     #[stats(labels("method", "code"))]
     served: Family<Counter, 2>,
 }
@@ -102,6 +104,48 @@ fn events(events: &Events<64>, n: u64) {
     }
 }
 
+const DOING: [&str; 2] = [
+    "hashing block 0123456789 of the archive, waiting",
+    "compressing block 0123456789 of the archive, now",
+];
+
+#[inline(never)]
+fn activity(activity: &Activity, n: u64) {
+    for i in 0..n {
+        let _doing = activity.begin_at(i, DOING[usize::from(i & 1 == 1)]);
+    }
+}
+
+/// The stores of [`activity`] by hand: the same bytes, as visible to a reader, without any check.
+#[derive(Default)]
+struct ByHand {
+    used: AtomicU32,
+    begun: AtomicU64,
+    seq: AtomicU32,
+    slots: [[AtomicU64; 9]; 4],
+}
+
+#[inline(never)]
+fn activity_by_hand(row: &ByHand, n: u64) {
+    for i in 0..n {
+        let text = DOING[usize::from(i & 1 == 1)].as_bytes();
+        let number = row.begun.load(Ordering::Relaxed) + 1;
+        row.begun.store(number, Ordering::Relaxed);
+        let seq = row.seq.load(Ordering::Relaxed).wrapping_add(1);
+        fence(Ordering::Release);
+        let slot = &row.slots[seq as usize % 4];
+        slot[0].store(i, Ordering::Relaxed);
+        slot[1].store(number, Ordering::Relaxed);
+        slot[2].store(text.len() as u64, Ordering::Relaxed);
+        for (to, word) in slot[3..].iter().zip(text.as_chunks::<8>().0) {
+            to.store(u64::from_le_bytes(*word), Ordering::Relaxed);
+        }
+        row.seq.store(seq, Ordering::Release);
+        row.used.store(row.used.load(Ordering::Relaxed) | 1, Ordering::Release);
+        row.used.store(row.used.load(Ordering::Relaxed) & !1, Ordering::Release);
+    }
+}
+
 #[inline(never)]
 fn family(family: &Family<Counter, 2>, n: u64) {
     for i in 0..n {
@@ -152,6 +196,12 @@ pub(crate) fn rows(bench: &mut Bench) {
         .row(Row::new("rate, incr (with a coarse clock)"), P::new, |p, n| rate(&p.handles.hits, n));
     bench.row(Row::new("event of 64 bytes (with the clock)"), P::new, |p, n| {
         events(&p.handles.log, n);
+    });
+    bench.row(Row::new("activity of 48 bytes, begin and end (no clock)"), P::new, |p, n| {
+        activity(&p.handles.doing, n);
+    });
+    bench.row(Row::new("  the same by hand, without checks"), ByHand::default, |row, n| {
+        activity_by_hand(row, n);
     });
     bench.row(Row::new("family, two labels, hit and incr").target(fa(15.0)), P::new, |p, n| {
         family(&p.handles.served, n);

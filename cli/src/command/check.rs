@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mmstats_core::layout::header;
-use mmstats_core::read::{Cursor, Field, Image, Lane, Verdict, constant};
+use mmstats_core::read::{Cursor, Field, Image, Lane, Value, Verdict, constant};
 use mmstats_core::{Source, Storage};
 
 use super::args::exit_codes;
@@ -191,8 +191,20 @@ fn check_field<S: Source>(
     for lane in 0..lanes {
         // A damaged lane is reported already.
         let Verdict::Consistent(view) = image.lane(lane) else { continue };
-        if let Verdict::Damaged(error) = view.read(source, field, buffer) {
-            push(violations, error.code(), error.offset(), format!("{name}, lane {lane}: {error}"));
+        let place = format!("{name}, lane {lane}");
+        match view.read(source, field, buffer) {
+            Verdict::Damaged(error) => {
+                push(violations, error.code(), error.offset(), format!("{place}: {error}"));
+            }
+            Verdict::Consistent(Value::Table(table)) => {
+                for (row, found) in table.rows() {
+                    if let Verdict::Damaged(error) = found {
+                        let what = format!("{place}, row {row}: {error}");
+                        push(violations, error.code(), error.offset(), what);
+                    }
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use mmstats_core::layout::{
     ATOMIC_CELL, CELL_HEAD, ELEMENT, Member, STRING_ALIGN, TEXT_HEAD, descriptor, header, lane,
+    table,
 };
 use mmstats_core::read::{Cursor, Field, Image, LaneState, Verdict};
 use mmstats_core::{Source, Storage};
@@ -214,7 +215,35 @@ impl<S: Source> Dumper<'_, S> {
                 }
                 Ok(())
             }
+            Some(Storage::Table) => self.table(at, field, name),
             _ => Ok(()),
         }
+    }
+
+    /// The head and the rows of a table.
+    fn table(&mut self, at: u32, field: &Field, name: &str) -> io::Result<()> {
+        let words = [
+            (table::USED, "used rows"),
+            (table::CLAIMED, "claimed rows"),
+            (table::REFUSED, "refused"),
+            (table::BEGUN, "begun"),
+        ];
+        for (offset, what) in words {
+            self.line(at + offset, 8, &format!("{name} {what}"))?;
+        }
+        let used = [0, 4].map(|word| self.source.load32(at + table::USED + word));
+        for row in 0..field.rows() {
+            let is_used =
+                used.get(row as usize / 32).is_some_and(|word| word >> (row % 32) & 1 != 0);
+            let state = if is_used { "in use" } else { "not in use" };
+            let cell = at + table::ROWS + row * table::row_size(field.slots(), field.slot_size());
+            let seq = self.source.load32(cell);
+            self.line(cell, 4, &format!("{name} row {row}, {state}, seq: {seq}"))?;
+            for slot in 0..field.slots() {
+                let start = cell + CELL_HEAD + slot * field.slot_size();
+                self.line(start, field.slot_size(), &format!("{name} row {row} slot {slot}"))?;
+            }
+        }
+        Ok(())
     }
 }

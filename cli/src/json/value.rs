@@ -1,10 +1,14 @@
 //! Values as exact JSON.
 
-use mmstats_observe::{AverageValue, HistogramValue, OwnedValue, Quantile, TimerValue};
+use std::time::{Duration, SystemTime};
+
+use mmstats_observe::{
+    ActivityRow, ActivityValue, AverageValue, HistogramValue, OwnedValue, Quantile, TimerValue,
+};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::text::{escape, human};
+use crate::text::{escape, human, time};
 use crate::value::QUANTILES;
 
 /// A value without loss: integers of any size, NaN and the infinities as strings.
@@ -35,6 +39,7 @@ impl Serialize for JsonValue<'_> {
             // Windows in seconds, and rates per second or null.
             OwnedValue::Rate(rates) => serializer
                 .collect_map(rates.iter().map(|rate| (rate.window.to_string(), rate.rate))),
+            OwnedValue::Activity(value) => activity(value, serializer),
             _ => serializer.serialize_none(),
         }
     }
@@ -86,6 +91,42 @@ pub(crate) fn number<M: SerializeMap>(
         Some(digits) => s.serialize_entry(&format!("{key}_text"), &digits),
         None => Ok(()),
     }
+}
+
+/// Something in progress.
+struct Row<'a> {
+    row: &'a ActivityRow,
+    now: SystemTime,
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { row, now } = self;
+        let since = row.since.map(Duration::from_nanos);
+        // The clock of the program may be ahead.
+        let age = |since| {
+            let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            now.saturating_sub(since).as_secs_f64()
+        };
+        let mut s = serializer.serialize_map(None)?;
+        let text = row.since.and_then(|since| time::rfc_3339(since.into()));
+        s.serialize_entry("since", &text)?;
+        s.serialize_entry("age_seconds", &since.map(age))?;
+        s.serialize_entry("text", &row.text)?;
+        number(&mut s, "number", Some(&OwnedValue::Unsigned(row.number.into())))?;
+        s.end()
+    }
+}
+
+fn activity<S: Serializer>(value: &ActivityValue, s: S) -> Result<S::Ok, S::Error> {
+    let now = SystemTime::now();
+    let rows: Vec<Row<'_>> = value.rows.iter().map(|row| Row { row, now }).collect();
+    let mut s = s.serialize_map(None)?;
+    s.serialize_entry("rows", &rows)?;
+    s.serialize_entry("contended", &value.contended)?;
+    s.serialize_entry("damaged", &value.damaged)?;
+    number(&mut s, "refused", Some(&OwnedValue::Unsigned(value.refused.into())))?;
+    s.end()
 }
 
 fn timer<S: Serializer>(value: &TimerValue, s: S) -> Result<S::Ok, S::Error> {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use mmstats_observe::{
-    Damage, FieldInfo, FieldKey, FieldRef, File, Kind, OwnedValue, Program, Reading, Verdict,
+    ActivityValue, Damage, FieldInfo, FieldKey, FieldRef, File, Kind, OwnedValue, Program, Reading,
+    Verdict,
 };
 
 use super::kin::{Qualifier, qualifiers};
@@ -61,8 +62,10 @@ impl Row {
             self.field.properties.kind() == Some(Kind::Events)
                 && matches!(value, OwnedValue::Text { text, .. } if text.is_empty())
         };
+        // Of many threads only a few do something.
+        let is_idle = |value: &OwnedValue| matches!(value, OwnedValue::Activity(activity) if *activity == ActivityValue::default());
         for part in each {
-            if part.value.as_ref().is_some_and(is_empty) {
+            if part.value.as_ref().is_some_and(|value| is_empty(value) || is_idle(value)) {
                 continue;
             }
             if part.value.is_some() || part.verdict != Verdict::Absent {
@@ -74,6 +77,10 @@ impl Row {
         if rows.len() == rows_before {
             if self.field.properties.kind() == Some(Kind::Events) {
                 self.verdict = Verdict::Absent;
+            } else if self.field.properties.kind() == Some(Kind::Activity)
+                && self.verdict == Verdict::Consistent
+            {
+                self.value = Some(OwnedValue::Activity(ActivityValue::default()));
             }
             rows.push(self);
         }

@@ -8,7 +8,9 @@ use mmstats_observe::{Level, OwnedValue, Verdict};
 use crate::model::row::Row;
 use crate::output::{Line, NO_BREAK, style};
 use crate::text::{escape, time};
-use crate::value::{Moment, buckets, is_number, moment, shows_unit, to_human, to_plain};
+use crate::value::{
+    Moment, activity_rows, buckets, is_number, moment, shows_unit, to_human, to_plain,
+};
 
 /// `requests{code="200"}[3]`: with attributes, and the lane if the value is of one. Behind the
 /// name of fields that share it stands what tells them apart: `lag (seconds)`.
@@ -177,6 +179,14 @@ pub(super) fn field(row: &Row, columns: Columns, verbose: bool) -> Vec<Line> {
         lines.extend(line.wrapped(width, HANG));
     }
     lines.iter_mut().for_each(Line::release);
+    if let Some(OwnedValue::Activity(value)) = &row.value {
+        for text in activity_rows(value, columns.now) {
+            let mut line = Line::new();
+            line.plain(" ".repeat(HANG));
+            line.plain(text);
+            lines.extend(line.wrapped(width, HANG + GAP));
+        }
+    }
     if !verbose {
         return lines;
     }

@@ -1,9 +1,10 @@
 //! Values for people: grouped digits, sizes and durations by the unit.
 
 use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
 
 use mmstats_observe::{
-    AverageValue, HistogramValue, OwnedValue, StateValue, TimerValue, WindowRate,
+    ActivityValue, AverageValue, HistogramValue, OwnedValue, StateValue, TimerValue, WindowRate,
 };
 
 use super::{QUANTILES, UNKNOWN, bounded_hex, bounded_text, list, quantile, single_state};
@@ -49,6 +50,7 @@ pub(crate) fn to_human(value: &OwnedValue, unit: &str) -> String {
         OwnedValue::Average(value) => average(value, unit, ""),
         OwnedValue::Window(value) => average(value, unit, "the last "),
         OwnedValue::Rate(value) => rates(value, unit),
+        OwnedValue::Activity(value) => activity(value),
         _ => UNKNOWN.to_owned(),
     }
 }
@@ -162,6 +164,39 @@ fn rates(rates: &[WindowRate], unit: &str) -> String {
     };
     let texts: Vec<String> = rates.map(text).collect();
     if texts.is_empty() { NONE_YET.to_owned() } else { texts.join(", ") }
+}
+
+/// `2 in progress, 1 of them contended; 7 were not shown`: the rows stand on lines of their own.
+fn activity(value: &ActivityValue) -> String {
+    let mut text = match value.in_progress() {
+        0 => "nothing in progress".to_owned(),
+        count => format!("{count} in progress"),
+    };
+    for (count, word) in [(value.contended, "contended"), (value.damaged, "damaged")] {
+        if count > 0 {
+            let _ = write!(text, ", {count} of them {word}");
+        }
+    }
+    if value.refused > 0 {
+        let _ = write!(text, "; {} found no row", human::grouped(&value.refused.to_string()));
+    }
+    text
+}
+
+/// A line for each activity: `1m 03s  "parse"`, the age up to `now`.
+pub(crate) fn activity_rows(value: &ActivityValue, now: SystemTime) -> Vec<String> {
+    let age = |since: Option<u64>| {
+        let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(since?))?;
+        // The clock of the program may be ahead.
+        Some(human::age(now.duration_since(since).unwrap_or_default()))
+    };
+    let ages: Vec<String> = value.rows.iter().map(|row| human::or_dash(age(row.since))).collect();
+    let width = ages.iter().map(String::len).max().unwrap_or(0);
+    let rows = ages.iter().zip(&value.rows);
+    rows.map(|(age, row)| {
+        format!("{age:>width$}  \"{}\"{}", bounded_text(&row.text), cut_mark(row.cut))
+    })
+    .collect()
 }
 
 /// The length of a window: `90s`, `5m`, `2h`.

@@ -8,7 +8,7 @@ use mmstats_observe::{FieldInfo, Kind, OwnedValue, Quantile, StateValue};
 use crate::text::escape;
 use crate::text::unit::UnitForm;
 
-pub(crate) use self::human::{buckets, shows_unit, to_human};
+pub(crate) use self::human::{activity_rows, buckets, shows_unit, to_human};
 pub(crate) use self::plain::to_plain;
 
 /// Kinds of values that this version does not know.
@@ -72,6 +72,21 @@ pub(crate) fn main_number(value: &OwnedValue) -> Option<f64> {
     match value {
         OwnedValue::Average(value) | OwnedValue::Window(value) => value.mean(),
         OwnedValue::Rate(value) => value.first()?.rate,
+        _ => in_progress(value),
+    }
+}
+
+/// Number of activities in progress, of one lane or of all.
+#[allow(clippy::cast_precision_loss)] // At most 64 in a lane.
+pub(crate) fn in_progress(value: &OwnedValue) -> Option<f64> {
+    match value {
+        OwnedValue::Activity(value) => Some(value.in_progress() as f64),
+        OwnedValue::Each(each) => {
+            let lanes = each.iter().filter_map(|lane| in_progress(lane.value.as_ref()?));
+            let is_activity =
+                each.iter().any(|lane| matches!(lane.value, Some(OwnedValue::Activity(_))));
+            is_activity.then(|| lanes.sum())
+        }
         _ => None,
     }
 }

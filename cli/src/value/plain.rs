@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use mmstats_observe::{
-    AverageValue, HistogramValue, OwnedValue, StateValue, TimerValue, WindowRate,
+    ActivityValue, AverageValue, HistogramValue, OwnedValue, StateValue, TimerValue, WindowRate,
 };
 
 use super::{QUANTILES, UNKNOWN, bounded_hex, bounded_text, list, quantile, single_state};
@@ -31,6 +31,7 @@ pub(crate) fn to_plain(value: &OwnedValue) -> String {
         OwnedValue::Histogram(value) => histogram(value),
         OwnedValue::Average(value) | OwnedValue::Window(value) => average(value),
         OwnedValue::Rate(value) => rates(value),
+        OwnedValue::Activity(value) => activity(value),
         _ => UNKNOWN.to_owned(),
     }
 }
@@ -44,6 +45,13 @@ fn timer(value: &TimerValue) -> String {
         }
     }
     text
+}
+
+/// `3:1767323045000000007:parse`: number, begin (0 if it is not known) and text of each.
+fn activity(value: &ActivityValue) -> String {
+    list(&value.rows, usize::MAX, |row| {
+        format!("{}:{}:{}", row.number, row.since.unwrap_or(0), bounded_text(&row.text))
+    })
 }
 
 /// `busy`, or the number of lanes in each state: `idle=3 busy=1`.

@@ -98,6 +98,7 @@ fn everything() -> (TestImage, Vec<HandleCase>) {
             case!(Text<24, M>, add(FieldSpec::text("text", 24)), 32, false, true),
             case!(Blob<9, M>, add(FieldSpec::bytes("bytes", 9)), 24, false, true),
             case!(Events<17, M>, add(FieldSpec::events("events", 3, 17)), 40, false, true),
+            case!(Activity<17, M>, add(FieldSpec::activity("doing", 3, 17)), 48, false, true),
             case!(Timer<M>, add(FieldSpec::timer("timer")), 40, true, true),
             case!(Average<M>, add(FieldSpec::average("average")), 16, true, true),
             case!(Window<f64, M>, add(FieldSpec::window("w", DataType::F64, 3)), 8, true, true),
@@ -180,7 +181,9 @@ fn attach_other_count_or_flags_is_refused() {
         let flag = u32::from(flag) << 16;
         if on { word | flag } else { word & !flag }
     };
-    for (name, wanted) in [("Array", 5), ("Text", 24), ("Blob", 9), ("Events", 17)] {
+    for (name, wanted) in
+        [("Array", 5), ("Text", 24), ("Blob", 9), ("Events", 17), ("Activity", 17)]
+    {
         let HandleCase { field, attach, .. } = *case(name);
         for found in [wanted - 1, wanted + 1] {
             let error = image.with(field, d::COUNT, found, || attach(&image.lane, field));

@@ -49,10 +49,8 @@ impl<const N: usize, M> Events<N, M> {
 
     /// [`Events::record`] with formatted text, without allocation.
     pub fn record_fmt(&self, now: u64, text: fmt::Arguments<'_>) -> bool {
-        let mut line = Line { bytes: [0; N], len: 0, cut: false };
-        // A formatting error leaves the text written before it.
-        let _ = line.write_fmt(text);
-        self.put(now, line.bytes.get(..line.len).unwrap_or(&[]), line.cut);
+        let line = Line::<N>::format(text);
+        self.put(now, line.bytes(), line.cut);
         !line.cut
     }
 
@@ -79,10 +77,24 @@ impl<const N: usize, M> Events<N, M> {
 }
 
 /// A buffer that keeps the first `N` bytes of text.
-struct Line<const N: usize> {
+pub(super) struct Line<const N: usize> {
     bytes: [u8; N],
     len: usize,
-    cut: bool,
+    /// Whether the text was longer.
+    pub(super) cut: bool,
+}
+
+impl<const N: usize> Line<N> {
+    /// Formats text. An error leaves the text written before it.
+    pub(super) fn format(text: fmt::Arguments<'_>) -> Self {
+        let mut line = Self { bytes: [0; N], len: 0, cut: false };
+        let _ = line.write_fmt(text);
+        line
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
 }
 
 impl<const N: usize> Write for Line<N> {

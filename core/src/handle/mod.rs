@@ -2,9 +2,10 @@
 //!
 //! A handle belongs to one field in one lane. An update is a few loads and stores, without lock,
 //! system call, allocation or read-modify-write. Handles and their clones stay on one thread, as a
-//! lane has one writer. The exception is `SharedGauge` in a lane shared by all threads, whose `add`
-//! is a read-modify-write.
+//! lane has one writer. The exceptions are `SharedGauge` and `SharedActivity` in a lane shared by all
+//! threads: `add`, and begin and end, are read-modify-writes.
 
+mod activity;
 mod array;
 mod average;
 mod counter;
@@ -17,11 +18,14 @@ mod refused;
 mod scalar;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 mod shared;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+mod shared_activity;
 mod state;
 mod text;
 mod timer;
 mod words;
 
+pub use activity::{Activity, ActivityRow, Begun};
 pub use array::Array;
 pub use average::{Average, Window};
 pub use counter::Counter;
@@ -33,6 +37,8 @@ pub use rate::Rate;
 pub use scalar::ScalarType;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub use shared::SharedGauge;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+pub use shared_activity::{SharedActivity, SharedBegun};
 pub use state::{State, StateSet};
 pub use text::{Blob, Text};
 pub use timer::{Timer, TimerTotals};

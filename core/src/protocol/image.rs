@@ -38,7 +38,7 @@ pub trait ReadWord {
 
 /// Loads a word. Later loads return values that are at least as new.
 #[inline(always)]
-fn load<W: ReadWord>(word: &W, site: Site) -> u32 {
+pub(super) fn load<W: ReadWord>(word: &W, site: Site) -> u32 {
     let value = word.load();
     word.fence(site);
     value
@@ -184,11 +184,11 @@ pub fn claim_lane<W: WriteWord>(owners: &W, state: &W, used: Option<(&W, u32)>) 
     }
 }
 
-/// Hands a lane back: clears its presence bits, whose words are `presence`.
+/// Hands a lane back: clears its bits, in the words of presence and of the rows of its tables.
 #[inline]
-pub fn hand_back_lane<W: WriteWord>(presence: impl Iterator<Item = W>, state: &W) {
-    // Only optional fields have a bit set. Relaxed, because cleared bits publish nothing.
-    presence.for_each(|word| word.store(0));
+pub fn hand_back_lane<W: WriteWord>(bits: impl Iterator<Item = W>, state: &W) {
+    // Only optional fields have a presence bit set. Relaxed, because cleared bits publish nothing.
+    bits.for_each(|word| word.store(0));
     state.publish(lane_state::FREE, Site::WriterLane);
 }
 

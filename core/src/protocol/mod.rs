@@ -5,6 +5,7 @@
 //! | `latch` | 2, latched cells and rings: [`publish`], [`read`], [`newest`], [`read_number`] |
 //! | `journal` | 9, journals: [`change`], [`repair`], [`read_journal`] |
 //! | `image` | 4 to 7: presence, state, fields, lanes |
+//! | `table` | 11, tables: [`show_row`], [`hide_row`], [`claim_row`], [`load_rows`] |
 //!
 //! The functions are generic over small traits ([`WriteCell`] and [`ReadCell`], [`WriteJournal`]
 //! and [`ReadJournal`], [`WriteWord`] and [`ReadWord`]), which [`Latch`](crate::Latch),
@@ -16,6 +17,7 @@
 mod image;
 mod journal;
 mod latch;
+mod table;
 
 pub use image::{
     ReadWord, SharedWord, WriteWord, begin_reuse, claim_lane, clear_presence, end_reuse,
@@ -27,6 +29,10 @@ pub use journal::{
     Change, JournalError, ReadJournal, WriteJournal, change, change_if, pack, read_journal, repair,
 };
 pub use latch::{ReadCell, Slot, WriteCell, newest, peek, publish, publish_if, read, read_number};
+pub use table::{
+    ClaimWord, claim_row, give_back_row, hide_row, load_rows, lowest_free, show_claimed_row,
+    show_row,
+};
 
 /// Maximum number of attempts of a read before the verdict *contended*.
 pub const ATTEMPTS: u32 = 16;
@@ -213,6 +219,35 @@ enumerated! {
         /// Must be Acquire, because the names must not be older than their number. Partner:
         /// [`Site::WriterParts`].
         ReaderParts,
+    }
+
+    /// Of a table, besides [`Site::LATCH`] of its rows.
+    TABLE {
+        /// Store of a word of used rows with one more bit.
+        ///
+        /// Must be Release, because a reader that sees the bit must see the first value of the
+        /// row's use. Partner: [`Site::ReaderRow`].
+        WriterRow,
+        /// Store of a word of used rows with one bit less.
+        ///
+        /// Must be Release, because a reader that sees this word, with bits of other rows in it,
+        /// must see the values of those. Partner: [`Site::ReaderRow`].
+        WriterRowEnd,
+        /// fence(Acquire) after a load of a word of used rows.
+        ///
+        /// Must be Acquire, because the value of a row must not be older than its bit. Partners:
+        /// [`Site::WriterRow`], [`Site::WriterRowEnd`].
+        ReaderRow,
+        /// Exchange of a word of claimed rows for one with one more bit.
+        ///
+        /// Must be Acquire, because the thread must see the last seq of the row that another
+        /// thread has given back. Partner: [`Site::WriterGiveBack`].
+        WriterClaim,
+        /// Read-modify-write of a word of claimed rows that clears a bit.
+        ///
+        /// Must be Release, because the next thread that claims the row must see its last seq.
+        /// Partner: [`Site::WriterClaim`].
+        WriterGiveBack,
     }
 }
 

@@ -148,7 +148,7 @@ impl<'a> Check<'a> {
         self.check_slot(value_size, group)?;
         match self.storage {
             Some(Storage::Constant) => self.check_constant(source, heap, preceding)?,
-            Some(Storage::Atomic | Storage::Latched | Storage::Journal) => {
+            Some(Storage::Atomic | Storage::Latched | Storage::Journal | Storage::Table) => {
                 self.check_cell(header, value_size, group, preceding)?;
             }
             // Skipped: a group continues after it.
@@ -265,6 +265,10 @@ impl<'a> Check<'a> {
                     || !array
                     || !matches!(self.ty, Some(DataType::U64) | None)
             }
+            Some(Storage::Table) => {
+                self.is(flags::OPTIONAL | flags::ARRAY | flags::MEMBER)
+                    || !matches!(self.ty, Some(DataType::Text) | None)
+            }
         };
         if bad || (text && array) {
             return Err(FieldError::TypeStorage {
@@ -293,7 +297,7 @@ impl<'a> Check<'a> {
         let slotted =
             properties.slots() != 0 && slot_size.is_multiple_of(8) && slot_size <= MAX_SLOT;
         let good = match self.storage {
-            Some(Storage::Latched) => slotted && slot_size != 0,
+            Some(Storage::Latched | Storage::Table) => slotted && slot_size != 0,
             Some(Storage::Journal) => slotted && slot_size >= 16,
             Some(Storage::Constant | Storage::Atomic) => slot_bits == 0 && slot_size == 0,
             None => return Ok(()),

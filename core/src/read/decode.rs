@@ -1,16 +1,12 @@
 //! Values of fields from the bytes of slots and constants: FORMAT.md section 6.
 
-use core::str;
-
 use super::error::ValueError;
 use super::field::Field;
 use super::scalar::{ArrayView, Scalar, scalar};
+use super::text;
 use super::value::{Reading, Value};
 use super::verdict::Verdict;
-use crate::layout::{CUT, TEXT_HEAD};
 use crate::types::{DataType, Storage};
-
-const PREFIX: usize = TEXT_HEAD as usize;
 
 /// Decodes a field's value from the bytes of a whole slot of its cell.
 ///
@@ -36,7 +32,7 @@ pub(super) fn decode_slot<'a>(field: &Field, slot: &'a [u8], at: u32) -> Reading
 pub(super) fn decode_value<'a>(field: &Field, bytes: &'a [u8], at: u32) -> Reading<'a> {
     let Some(ty) = field.ty() else { return Verdict::Unknown };
     if !ty.is_scalar() {
-        return decode_text(field, ty, bytes, at);
+        return decode_text(field.count(), ty, bytes, at);
     }
     let Some(bytes) = bytes.get(..field.value_size() as usize) else { return Verdict::NoRoom };
     if ty == DataType::Bool
@@ -58,27 +54,14 @@ pub(super) fn decode_value<'a>(field: &Field, bytes: &'a [u8], at: u32) -> Readi
     }
 }
 
-fn decode_text<'a>(field: &Field, ty: DataType, bytes: &'a [u8], at: u32) -> Reading<'a> {
-    let Some(([a, b, c, d, e, f, g, h], rest)) = bytes.split_first_chunk::<PREFIX>() else {
-        return Verdict::NoRoom;
-    };
-    let found = u32::from_le_bytes([*a, *b, *c, *d]);
-    let cut = u32::from_le_bytes([*e, *f, *g, *h]) & CUT != 0;
-    if found > field.count() {
-        let limit = field.count();
-        return Verdict::Damaged(ValueError::Length { offset: at, found, limit });
-    }
-    let Some(bytes) = rest.get(..found as usize) else { return Verdict::NoRoom };
-    if ty == DataType::Bytes {
-        return Verdict::Consistent(Value::Bytes { bytes, cut });
-    }
-    match str::from_utf8(bytes) {
-        Ok(text) => Verdict::Consistent(Value::Text { text, cut }),
-        Err(error) => {
-            let good = u32::try_from(error.valid_up_to() + PREFIX).unwrap_or(u32::MAX);
-            Verdict::Damaged(ValueError::Utf8 { offset: at.saturating_add(good) })
+/// Decodes text or bytes of this capacity.
+fn decode_text(capacity: u32, ty: DataType, bytes: &[u8], at: u32) -> Reading<'_> {
+    text::decode_bytes(capacity, bytes, at).and_then(|(bytes, cut)| {
+        if ty == DataType::Bytes {
+            return Verdict::Consistent(Value::Bytes { bytes, cut });
         }
-    }
+        text::decode_utf8(bytes, at).map(|text| Value::Text { text, cut })
+    })
 }
 
 /// Whether `found` is no state of a state set.

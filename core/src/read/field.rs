@@ -12,6 +12,10 @@ use crate::protocol;
 use crate::region::{Source, SourceWord};
 use crate::types::{DataType, Kind, Storage};
 
+/// Bytes before the copy of a row's slot in a buffer: u32, offset of the slot in the image, 0 if the row is
+/// contended.
+pub(super) const ROW_HEAD: u32 = 8;
+
 /// A checked descriptor. No accessor fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
@@ -109,11 +113,15 @@ impl Field {
     }
 
     /// Minimum size of a read's buffer in bytes, a multiple of 8. For a journal, the elements and a
-    /// slot.
+    /// slot; for a table, a slot of each row.
     #[must_use]
     pub const fn buffer_size(&self) -> usize {
         let slot = match self.storage {
             Some(Storage::Journal) => self.raw.slot_size,
+            Some(Storage::Table) => {
+                let row = self.raw.slot_size.saturating_add(ROW_HEAD);
+                return row.saturating_mul(self.rows()) as usize;
+            }
             Some(_) => 0,
             // Its value is never read and its sizes were not checked.
             None => return 0,
@@ -127,14 +135,15 @@ impl Field {
         self.raw.place
     }
 
-    /// Size of a slot in bytes; 0 unless latched or a journal.
+    /// Size of a slot in bytes; 0 unless latched, a journal or a table.
     #[must_use]
     #[inline]
     pub const fn slot_size(&self) -> u32 {
         if self.has_slots() { self.raw.slot_size } else { 0 }
     }
 
-    /// Number of slots, a power of 2; 0 unless latched or a journal.
+    /// Number of slots, a power of 2; 0 unless latched, a journal or a table. Of a table, each row
+    /// has so many.
     #[must_use]
     #[inline]
     pub const fn slots(&self) -> u32 {
@@ -143,7 +152,17 @@ impl Field {
 
     /// The numbers of an unknown storage were not checked.
     const fn has_slots(&self) -> bool {
-        matches!(self.storage, Some(Storage::Latched | Storage::Journal))
+        matches!(self.storage, Some(Storage::Latched | Storage::Journal | Storage::Table))
+    }
+
+    /// Number of rows of a table, 1 to 64; 0 for other storages.
+    #[must_use]
+    #[inline]
+    pub const fn rows(&self) -> u32 {
+        match self.storage {
+            Some(Storage::Table) => self.raw.properties.param(),
+            _ => 0,
+        }
     }
 
     /// The buckets of a histogram.

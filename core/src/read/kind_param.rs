@@ -3,9 +3,9 @@
 use super::heap::{HeapStr, with_bytes};
 use crate::buckets::{Buckets, HISTOGRAM_SLOT};
 use crate::descriptor::RawDescriptor;
-use crate::layout::{MAX_STATE, MAX_STATES, MAX_WINDOWS, is_window};
+use crate::layout::{MAX_ROWS, MAX_STATE, MAX_STATES, MAX_WINDOWS, is_window, table};
 use crate::region::Source;
-use crate::types::Kind;
+use crate::types::{Kind, Storage};
 
 /// Checks parameter and detail. `counter` tells whether the preceding field is a counter that can
 /// have a rate. Returns the number of states, 0 for other kinds; `None` if the rule is broken.
@@ -16,24 +16,26 @@ pub(super) fn check_kind_param<S: Source + ?Sized>(
     detail: HeapStr,
     counter: bool,
 ) -> Option<u16> {
+    let param = raw.properties.param();
+    // Needed for the size of the cell, so of unknown kinds too.
+    if raw.storage == Storage::Table.code() || raw.properties.is_kind(Kind::Activity) {
+        return (raw.member == table::VALUE && (1..=MAX_ROWS).contains(&param)).then_some(0);
+    }
     let good = match raw.properties.kind() {
         Some(Kind::State) => {
             let states = with_bytes(source, detail, count_names)?;
             return u16::try_from(states).ok();
         }
         Some(Kind::Histogram) => {
-            Buckets::from_param(raw.properties.param(), raw.properties.count()).is_some()
+            Buckets::from_param(param, raw.properties.count()).is_some()
                 && raw.slot_size >= HISTOGRAM_SLOT
         }
         Some(Kind::Events) => raw.member == 8,
         Some(Kind::Window) => {
             // `slots` is 0 or at least 2.
-            raw.properties.param() >= 1
-                && raw.properties.param() <= raw.properties.slots().saturating_sub(2)
+            param >= 1 && param <= raw.properties.slots().saturating_sub(2)
         }
-        Some(Kind::Rate) => {
-            counter && raw.properties.param() >= 1 && with_bytes(source, detail, are_windows)
-        }
+        Some(Kind::Rate) => counter && param >= 1 && with_bytes(source, detail, are_windows),
         _ => true,
     };
     good.then_some(0)

@@ -1,15 +1,17 @@
 //! Values of one lane: FORMAT.md sections 6 and 7, PROTOCOL.md section 2.
 
+use super::cell::{SlotReader, copy_value};
 use super::decode::{decode_slot, decode_value, no_state};
 use super::error::ValueError;
 use super::field::Field;
 use super::header::Header;
 use super::journal::{self, Histogram, Journal};
 use super::scalar::{Scalar, narrow, scalar, wide};
+use super::table::{self, Table};
 use super::value::{Reading, Value, WindowSum};
 use super::verdict::Verdict;
-use crate::layout::{CELL_HEAD, header as h, lane, lane_state};
-use crate::protocol::{self, ReadCell, Site};
+use crate::layout::{header as h, lane, lane_state};
+use crate::protocol;
 use crate::region::{Source, SourceWord};
 use crate::types::{Kind, Storage};
 
@@ -154,8 +156,21 @@ impl Lane {
                     _ => Value::Array(journal.elements()),
                 })
             }
+            Some(Storage::Table) => self.read_table(source, field, out).map(Value::Table),
             None => Verdict::Unknown,
         }
+    }
+
+    /// The rows of a table that are in use now; `Unknown` for other fields. A lane that was handed
+    /// back has none. `out` must have [`Field::buffer_size`] bytes.
+    pub fn read_table<'b, S: Source + ?Sized>(
+        &self,
+        source: &S,
+        field: &Field,
+        out: &'b mut [u8],
+    ) -> Verdict<Table<'b>> {
+        let owned = self.state == LaneState::Owned;
+        table::read(source, field, self.base.saturating_add(field.place()), owned, out)
     }
 
     /// The sum of the newest values of a window, all from one moment.
@@ -264,7 +279,7 @@ impl Lane {
         let cell = self.base.saturating_add(field.place());
         let slot_size = field.slot_size();
         let out = &mut [];
-        protocol::newest(&mut SlotReader { source, cell, slot_size, from: 0, capacity: None, out })
+        protocol::newest(&mut SlotReader::with_size(source, cell, slot_size, out))
     }
 
     /// The slot of value number `number` of a latched field, which must not be newer than a result
@@ -285,7 +300,7 @@ impl Lane {
         let slot_size = field.slot_size();
         let Some(out) = out.get_mut(..slot_size as usize) else { return Verdict::NoRoom };
         let cell = self.base.saturating_add(field.place());
-        let mut reader = SlotReader { source, cell, slot_size, from: 0, capacity: None, out };
+        let mut reader = SlotReader::with_size(source, cell, slot_size, out);
         if number == 0 || !protocol::read_number(&mut reader, field.slots(), number) {
             return Verdict::Absent;
         }
@@ -305,7 +320,7 @@ impl Lane {
     ) -> Option<(u32, u32)> {
         let cell = self.base.saturating_add(field.place());
         let slot_size = field.slot_size();
-        let mut reader = SlotReader { source, cell, slot_size, from, capacity, out };
+        let mut reader = SlotReader::of_part(source, cell, slot_size, from, capacity, out);
         let number = protocol::read(&mut reader, field.slots())?;
         Some((number, reader.slot(number & field.slots().wrapping_sub(1))))
     }
@@ -359,70 +374,4 @@ pub fn constant<'b, S: Source + ?Sized>(
     let capacity = if ty.is_scalar() { None } else { Some(field.count()) };
     copy_value(source, field.place(), capacity, out);
     decode_value(field, out, field.place())
-}
-
-/// Copies a value into `out`, which has whole words. Of text and bytes, which have a `capacity`,
-/// only the used part is copied.
-#[inline]
-fn copy_value<S: Source + ?Sized>(source: &S, at: u32, capacity: Option<u32>, out: &mut [u8]) {
-    let Some(capacity) = capacity else { return source.copy(at, out) };
-    let Some((prefix, text)) = out.split_at_mut_checked(8) else { return };
-    source.copy(at, prefix);
-    let length = prefix.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
-    let size = length.min(capacity).next_multiple_of(8) as usize;
-    let size = size.min(text.len());
-    if let Some(text) = text.get_mut(..size) {
-        source.copy(at.saturating_add(8), text);
-    }
-}
-
-/// A latched cell in a source, and a buffer for part of a slot.
-pub(crate) struct SlotReader<'a, S: ?Sized> {
-    source: &'a S,
-    cell: u32,
-    slot_size: u32,
-    /// Offset of the part in the slot.
-    from: u32,
-    /// Capacity of text and bytes.
-    capacity: Option<u32>,
-    out: &'a mut [u8],
-}
-
-#[cfg(feature = "alloc")]
-impl<'a, S: ?Sized> SlotReader<'a, S> {
-    /// A reader of whole slots, of `out.len()` bytes each.
-    pub(crate) fn new(source: &'a S, cell: u32, out: &'a mut [u8]) -> Self {
-        let slot_size = u32::try_from(out.len()).unwrap_or(u32::MAX);
-        Self { source, cell, slot_size, from: 0, capacity: None, out }
-    }
-
-    /// The bytes of the last slot.
-    pub(crate) const fn copied(&self) -> &[u8] {
-        self.out
-    }
-}
-
-impl<S: ?Sized> SlotReader<'_, S> {
-    fn slot(&self, slot: u32) -> u32 {
-        let before = slot.saturating_mul(self.slot_size).saturating_add(CELL_HEAD);
-        self.cell.saturating_add(before)
-    }
-}
-
-impl<S: Source + ?Sized> ReadCell for SlotReader<'_, S> {
-    #[inline]
-    fn seq(&mut self) -> u32 {
-        self.source.load32(self.cell)
-    }
-
-    #[inline]
-    fn fence(&mut self, site: Site) {
-        self.source.fence(site);
-    }
-
-    #[inline]
-    fn load_slot(&mut self, slot: u32) {
-        let at = self.slot(slot).saturating_add(self.from);
-        copy_value(self.source, at, self.capacity, self.out);
-    }
 }

@@ -27,6 +27,7 @@
 //! ```
 
 mod attributes;
+mod cell;
 mod check;
 mod decode;
 mod error;
@@ -39,10 +40,14 @@ mod journal;
 mod kind_param;
 mod lane;
 mod scalar;
+mod table;
+mod text;
 mod value;
 mod verdict;
 
 pub use attributes::{Attributes, check_attributes, parse_attributes};
+#[cfg(feature = "alloc")]
+pub(crate) use cell::SlotReader;
 pub use decode::decode;
 pub use error::{AttributeFault, FieldError, Refusal, Section, ValueError};
 pub use field::Field;
@@ -53,10 +58,9 @@ pub use image::{Fields, Image, read_slot, read_value};
 #[cfg(feature = "alloc")]
 pub(crate) use journal::JournalReader;
 pub use journal::{Histogram, Journal};
-#[cfg(feature = "alloc")]
-pub(crate) use lane::SlotReader;
 pub use lane::{Lane, LaneState, Slot, constant};
 pub use scalar::{ArrayView, Scalar};
+pub use table::{Table, TableRow};
 pub use value::{Reading, Value, WindowSum};
 pub use verdict::Verdict;
 

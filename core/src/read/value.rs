@@ -2,6 +2,7 @@
 
 use super::journal::Histogram;
 use super::scalar::{ArrayView, Scalar};
+use super::table::Table;
 use super::verdict::Verdict;
 
 /// The verdict on one value of one field in one lane.
@@ -40,6 +41,8 @@ pub enum Value<'a> {
     Histogram(Histogram<'a>),
     /// Sum of the last values of a window.
     Window(WindowSum),
+    /// The rows of a table that are in use.
+    Table(Table<'a>),
 }
 
 /// Count and sum of the last values of a window.

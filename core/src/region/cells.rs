@@ -1,9 +1,13 @@
 //! Words and cells of the writer: the offset is checked once, accesses are not.
 
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+use super::Acquire;
 #[cfg(target_pointer_width = "64")]
 use super::AtomicU64;
 use super::{AtomicU32, Memory, NonNull, Region, Relaxed, Release, fence};
 use crate::layout::CELL_HEAD;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+use crate::protocol::{ClaimWord, SharedWord};
 use crate::protocol::{Site, WriteCell, WriteJournal, WriteWord};
 
 /// A word of a latched value: as wide as a pointer.
@@ -32,17 +36,19 @@ pub(crate) const WORD_SIZE: u32 = Word::BITS / 8;
     note = "make a handle in the other thread: with the crate `mmstats`, call `Publisher::with` or \
             `Publisher::lane` there"
 )]
-trait OtherThread {}
+pub(super) trait OtherThread {}
 
 /// Gives the message of [`OtherThread`] where a handle is sent or shared.
 macro_rules! stays_on_its_thread {
     ($name:ident) => {
-        // SAFETY: never applies: no type implements `OtherThread`, which is private to this module.
+        // SAFETY: never applies: no type implements `OtherThread`, which is private to the region.
         unsafe impl<M: OtherThread> Send for $name<M> {}
         // SAFETY: as for `Send`.
         unsafe impl<M: OtherThread> Sync for $name<M> {}
     };
 }
+
+pub(super) use stays_on_its_thread;
 
 stays_on_its_thread!(Atom32);
 #[cfg(target_pointer_width = "64")]
@@ -70,10 +76,17 @@ macro_rules! atom {
         }
 
         impl<M> $name<M> {
+            /// `at` is an aligned word of the region whose bytes `memory` keeps.
+            #[inline(always)]
+            pub(super) const fn from_parts(at: NonNull<$atomic>, memory: M) -> Self {
+                Self { at, memory }
+            }
+
             #[inline(always)]
             fn word(&self) -> &$atomic {
                 // SAFETY:
-                // - in bounds and aligned: `Region::at` checked it in `new`;
+                // - in bounds and aligned: `Region::at` checked it in `new`, or the caller of
+                //   `from_parts` did;
                 // - valid: any bit pattern is an atomic integer;
                 // - no data race: the bytes are touched by atomics only (`Memory`);
                 // - lifetime: `self.memory` keeps the bytes.
@@ -135,11 +148,57 @@ impl<M> WriteWord for Atom32<M> {
     }
 }
 
+/// Words that several threads of the writer change: rows of a table that they claim.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+impl<M> SharedWord for Atom32<M> {
+    #[inline(always)]
+    fn load(&self) -> u32 {
+        self.load()
+    }
+
+    #[inline(always)]
+    fn set(&self, bit: u32, _site: Site) {
+        // Must be Release: the site has the reason and the partner.
+        self.word().fetch_or(bit.to_le(), Release);
+    }
+}
+
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+impl<M> ClaimWord for Atom32<M> {
+    #[inline(always)]
+    fn exchange(&self, old: u32, new: u32, _site: Site) -> bool {
+        // Must be Acquire: the site has the reason and the partner.
+        self.word().compare_exchange_weak(old.to_le(), new.to_le(), Acquire, Relaxed).is_ok()
+    }
+
+    #[inline(always)]
+    fn clear(&self, bit: u32) {
+        self.word().fetch_and(!bit.to_le(), Relaxed);
+    }
+
+    #[inline(always)]
+    fn give_back(&self, bit: u32, _site: Site) {
+        // Must be Release: the site has the reason and the partner.
+        self.word().fetch_and(!bit.to_le(), Release);
+    }
+}
+
 #[cfg(target_pointer_width = "64")]
 atom!(
     /// An 8-byte word with one writer.
     Atom64, AtomicU64, u64, 8
 );
+
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+impl<M> Atom64<M> {
+    /// Adds 1, also while other threads do. Returns the sum.
+    #[inline]
+    pub(crate) fn count(&self) -> u64 {
+        let count = |old: u64| Some(u64::from_le(old).wrapping_add(1).to_le());
+        let old = self.word().fetch_update(Relaxed, Relaxed, count);
+        u64::from_le(old.unwrap_or_else(|old| old)).wrapping_add(1)
+    }
+}
 
 /// A word with one writer, of the size of [`Word`]. At a place for 8 bytes it is their low half
 /// where it has 4.
@@ -193,6 +252,22 @@ impl<M: Memory + Clone> Latch<M> {
 }
 
 impl<M> Latch<M> {
+    /// `cell` is a cell of `mask + 1` slots (a power of 2 from 2 on) of `slot_words` words, inside a
+    /// region whose bytes `memory` keeps, at a multiple of 8.
+    #[inline(always)]
+    pub(super) const fn from_parts(
+        cell: NonNull<u8>,
+        mask: u32,
+        slot_words: u32,
+        memory: M,
+    ) -> Self {
+        Self { cell, mask, slot_words, memory }
+    }
+
+    pub(super) fn into_memory(self) -> M {
+        self.memory
+    }
+
     /// Words in a slot.
     #[inline(always)]
     #[must_use]

@@ -18,6 +18,7 @@
 mod cells;
 mod memory;
 mod source;
+mod table;
 
 use core::fmt;
 use core::ptr::NonNull;
@@ -40,6 +41,9 @@ pub use cells::{Atom32, Journal, Latch, Word};
 pub use memory::{Guarded, Memory, NoMemory, ReadMemory, StaticBytes, StaticMemory};
 pub(crate) use source::SourceWord;
 pub use source::{Source, Still};
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+pub(crate) use table::SharedTable;
+pub use table::Table;
 
 /// Reason why memory cannot hold an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

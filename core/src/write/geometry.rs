@@ -158,8 +158,10 @@ pub(crate) fn group_slot(specs: &[FieldSpec<'_>]) -> Result<u32, SpecError> {
     let mut slot = 0_u32;
     for spec in specs {
         spec.check()?;
-        // A ring or a journal has a cell of its own.
-        if spec.storage() == Storage::Constant || spec.properties.ring().is_some() {
+        // A ring, a journal or a table has a cell of its own.
+        if matches!(spec.storage(), Storage::Constant | Storage::Table)
+            || spec.properties.ring().is_some()
+        {
             return Err(refused);
         }
         slot = slot.checked_add(spec.slot_bytes()).ok_or(refused)?;

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use crate::descriptor::RawDescriptor;
 use crate::layout::{ATOMIC_CELL, descriptor as d, header as h, lane};
 use crate::protocol;
-use crate::region::{Atom32, AtomWord, Journal, Latch, Memory, Region};
+use crate::region::{Atom32, AtomWord, Journal, Latch, Memory, Region, Table};
 use crate::types::{DataType, Kind, Storage};
 
 /// Number of a field in its image.
@@ -190,6 +190,18 @@ impl<M: Memory + Clone> Lane<M> {
             raw.properties.count(),
         )
         .ok_or(AttachError::Place { place: raw.place })
+    }
+
+    /// The cell of a table.
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
+    pub(crate) fn table(&self, raw: &RawDescriptor) -> Result<Table<M>, AttachError> {
+        if raw.storage != Storage::Table.code() {
+            return Err(AttachError::OtherStorage { found: raw.storage, wanted: Storage::Table });
+        }
+        let at = self.cell(raw, raw.cell_size())?;
+        let (rows, slots) = (raw.properties.param(), raw.properties.slots());
+        Table::new(&self.region, at, rows, slots, raw.slot_size)
+            .ok_or(AttachError::Place { place: raw.place })
     }
 
     /// The presence bit of `field`; `None` if it always has a value.

@@ -19,12 +19,14 @@ use alloc::vec::Vec;
 use super::lane::FieldId;
 use super::writer::Writer;
 use crate::descriptor::RawDescriptor;
-use crate::layout::{field_state, header as h, image_state, lane, lane_state, presence_size};
+use crate::layout::{
+    field_state, header as h, image_state, lane, lane_state, presence_size, table,
+};
 use crate::protocol::{self, Site, WriteCell, WriteJournal, WriteWord};
 use crate::read::{JournalReader, SlotReader};
 #[cfg(target_pointer_width = "64")]
 use crate::region::Atom64;
-use crate::region::{Journal, Latch, Memory, Region, Source, SourceWord, Word};
+use crate::region::{Journal, Latch, Memory, Region, Source, SourceWord, Table, Word};
 use crate::types::{DataType, Kind, Storage};
 
 /// Copies the lanes of an image into its [twin](Writer::twin).
@@ -162,9 +164,49 @@ impl Mirror {
                 }
             }
             Some(Storage::Journal) => self.copy_journal(from, to, at, raw),
+            Some(Storage::Table) => self.copy_table(from, to, at, raw),
             // Constants were copied with the metadata.
             _ => true,
         }
+    }
+
+    /// Copies the rows in use, then which ones they are. A row that is missed is not shown: its last
+    /// value may be that of a use that ended.
+    fn copy_table<N, M: Memory + Clone>(
+        &mut self,
+        from: &Region<N>,
+        to: &Writer<M>,
+        at: u32,
+        raw: &RawDescriptor,
+    ) -> bool {
+        let (rows, slots) = (raw.properties.param(), raw.properties.slots());
+        let Some(cells) = Table::new(&to.region, at, rows, slots, raw.slot_size) else {
+            return false;
+        };
+        self.bytes.resize(raw.slot_size as usize, 0);
+        copy_wide(from, &to.region, at + table::REFUSED);
+        copy_wide(from, &to.region, at + table::BEGUN);
+        let mut complete = true;
+        for first in (0..rows).step_by(32) {
+            let offset = at + table::USED + first / 8;
+            let mut used = protocol::load_rows(&SourceWord { source: from, offset });
+            let shown = to.region.word(offset);
+            for row in (first..rows).take(32) {
+                if used >> (row - first) & 1 == 0 {
+                    continue;
+                }
+                let cell = at + table::ROWS + row * table::row_size(slots, raw.slot_size);
+                let reader = SlotReader::new(from, cell, &mut self.bytes);
+                if !copy_latch(reader, slots, &cells.row(row)) {
+                    complete = false;
+                    used &= !(1 << (row - first));
+                }
+            }
+            if used != shown.load() {
+                shown.publish(used, Site::WriterRow);
+            }
+        }
+        complete
     }
 
     fn copy_journal<N, M: Memory + Clone>(

@@ -8,10 +8,11 @@ use crate::checksum::Fletcher64;
 use crate::header::RawHeader;
 use crate::layout::{
     self, MAX_HELP, MAX_LABEL, MAX_UNIT, descriptor as d, halves, header as h, image_state, lane,
-    set_bytes,
+    set_bytes, table,
 };
 use crate::protocol;
 use crate::region::{Memory, Region, Source};
+use crate::types::Storage;
 
 /// An image without values, made at compile time; it has one lane.
 ///
@@ -45,6 +46,9 @@ pub struct Template<const N: usize> {
     words: [u32; N],
     /// End of the used part of the heap.
     heap: u32,
+    /// The descriptors of tables are among these: offset of the first, end of the last. A program without
+    /// tables has no code for them.
+    tables: (u32, u32),
 }
 
 /// Ranges that differ between runs and are not compared: instance, checksum, state, lanes_used,
@@ -69,7 +73,7 @@ impl<const N: usize> Template<N> {
     pub const fn new(fields: &[&[FieldSpec<'_>]]) -> Self {
         let header = header(fields);
         assert!(N == header.lanes_offset as usize / 4, "N is not Template::words of the fields");
-        let mut this = Self { words: [0; N], heap: header.heap_offset };
+        let mut this = Self { words: [0; N], heap: header.heap_offset, tables: (0, 0) };
         let (mut index, mut place, mut i) = (0, header.cells_offset, 0);
         while i < fields.len() {
             let group = fields[i];
@@ -88,7 +92,9 @@ impl<const N: usize> Template<N> {
                     place += spec.lane_bytes();
                 } else {
                     assert!(
-                        spec.constant.is_none() && spec.properties.ring().is_none(),
+                        spec.constant.is_none()
+                            && spec.properties.ring().is_none()
+                            && !matches!(spec.storage(), Storage::Table),
                         "not for a group"
                     );
                     let member = Group { slot_size: slot, member: at };
@@ -163,10 +169,26 @@ impl<const N: usize> Template<N> {
         let presence = self.words[h::CELLS_OFFSET as usize / 4] - lane::PRESENCE;
         let offsets = (base + lane::PRESENCE..).step_by(4).take(presence as usize / 4);
         offsets.for_each(|offset| region.store32(offset, 0));
+        self.clear_tables(&region);
         let (owners, state) = (region.word(base + lane::OWNERS), region.word(base + lane::STATE));
         protocol::claim_lane(&owners, &state, Some((&region.word(h::LANES_USED), 1)));
         protocol::set_state(&region.word(h::STATE), image_state::LIVE);
         Ok((Lane::new(region, 0), resumed))
+    }
+
+    /// Ends the rows in use of all tables, which the last run left.
+    #[inline(always)]
+    fn clear_tables<M>(&self, region: &Region<M>) {
+        let (mut at, end) = self.tables;
+        while at < end {
+            let word =
+                |member: u32| self.words.get((at + member) as usize / 4).copied().unwrap_or(0);
+            if word(d::TYPE) >> 24 == u32::from(Storage::Table.code()) {
+                let cell = self.lane() + word(d::PLACE);
+                (cell..cell + table::REFUSED).step_by(4).for_each(|at| region.store32(at, 0));
+            }
+            at += d::SIZE;
+        }
     }
 
     /// Offset of the lane.
@@ -212,6 +234,10 @@ impl<const N: usize> Template<N> {
             (raw.place, constant_words) = self.constant(value);
         }
         let at = h::SIZE + index * d::SIZE;
+        if raw.storage == Storage::Table.code() {
+            let first = if self.tables.1 == 0 { at } else { self.tables.0 };
+            self.tables = (first, at + d::SIZE);
+        }
         self.set_all(at, &raw.words());
         let mut sum = Fletcher64::new();
         self.add(&mut sum, at, d::COVERED / 4);

@@ -12,7 +12,7 @@ use crate::descriptor::RawDescriptor;
 use crate::header::RawHeader;
 use crate::layout::{
     CELL_HEAD, descriptor as d, field_state, halves, header as h, image_state, lane, lane_state,
-    presence_size,
+    presence_size, table,
 };
 use crate::protocol;
 use crate::region::{Memory, Region, Source};
@@ -31,6 +31,8 @@ pub struct Writer<M> {
     /// End of the cells, from the start of a lane.
     pub(super) cells: u32,
     pub(super) lanes: u32,
+    /// The fields with a table are among these: from the first, before the last.
+    tables: (u32, u32),
     /// While an image is resumed: whether all fields so far are the same.
     same: Option<bool>,
 }
@@ -129,7 +131,8 @@ impl<M: Memory> Writer<M> {
             return Err(WriteError::Memory { need: header.file_size, have: region.size() });
         }
         let (fields, heap, cells) = (self.fields, self.heap.clone(), self.cells);
-        let mut twin = Writer { region, header, fields, heap, cells, lanes: 0, same: None };
+        let tables = self.tables;
+        let mut twin = Writer { region, header, fields, heap, cells, lanes: 0, tables, same: None };
         twin.begin();
         for offset in (header.descriptor_offset..header.lanes_offset).step_by(4) {
             twin.region.store32(offset, self.region.load32(offset));
@@ -151,7 +154,8 @@ impl<M: Memory> Writer<M> {
         }
         let header = RawHeader { instance, part, ..header };
         let (heap, cells) = (HeapWriter::new(header.heap_offset), header.cells_offset);
-        Ok(Self { region, header, fields: 0, heap, cells, lanes: 0, same: None })
+        let tables = (u32::MAX, 0);
+        Ok(Self { region, header, fields: 0, heap, cells, lanes: 0, tables, same: None })
     }
 
     fn begin(&self) {
@@ -373,6 +377,9 @@ impl<M: Memory> Writer<M> {
         state: u32,
     ) {
         let mut raw = RawDescriptor { state, ..spec.descriptor(place, group) };
+        if raw.storage == Storage::Table.code() {
+            self.tables = (self.tables.0.min(id), self.tables.1.max(id + 1));
+        }
         raw.label = self.heap.string(&self.region, spec.label);
         raw.unit = self.heap.interned(&self.region, spec.unit);
         raw.help = self.heap.interned(&self.region, spec.help);
@@ -432,6 +439,8 @@ impl<M: Memory> Writer<M> {
         let lanes_used = self.region.word(h::LANES_USED);
         let new = index == self.lanes;
         self.lanes += u32::from(new);
+        // A handle that outlived its lane may have begun a row.
+        self.table_words(base).for_each(|at| self.region.store32(at, 0));
         protocol::claim_lane(
             &self.region.word(base + lane::OWNERS),
             &self.region.word(base + lane::STATE),
@@ -472,8 +481,18 @@ impl<M: Memory> Writer<M> {
         let base = self.lane_base(index);
         let size = presence_size(self.header.descriptor_capacity);
         let offsets = (base + lane::PRESENCE..).step_by(4).take(size as usize / 4);
-        let presence = offsets.map(|offset| self.region.word(offset));
-        protocol::hand_back_lane(presence, &self.region.word(base + lane::STATE));
+        let bits = offsets.chain(self.table_words(base)).map(|offset| self.region.word(offset));
+        protocol::hand_back_lane(bits, &self.region.word(base + lane::STATE));
+    }
+
+    /// Offsets of the words with the rows in use and claimed, of all tables in the lane at `base`.
+    fn table_words(&self, base: u32) -> impl Iterator<Item = u32> {
+        let (first, end) = self.tables;
+        (first..end)
+            .map(|id| RawDescriptor::load(&self.region, self.descriptor(id)))
+            .filter(|raw| raw.storage == Storage::Table.code())
+            .map(move |raw| base + raw.place)
+            .flat_map(|cell| (cell + table::USED..cell + table::REFUSED).step_by(4))
     }
 
     pub(super) const fn lane_base(&self, index: u32) -> u32 {

@@ -11,7 +11,7 @@ use mmstats_core::{
     Constant, DataType, FieldId, FieldSpec, Geometry, Lane, Level, StaticBytes, WriteError, Writer,
 };
 
-use values::{CAPACITY, ELEMENTS, LINES, STATES, WINDOW, buckets, compare, publish};
+use values::{CAPACITY, ELEMENTS, LINES, ROWS, STATES, WINDOW, buckets, compare, publish};
 pub use values::{Held, Memory, What};
 
 /// Size of the memory of images in bytes.
@@ -64,6 +64,7 @@ impl Spec {
             What::Window => FieldSpec::window(label, DataType::U64, WINDOW),
             What::Histogram => FieldSpec::histogram(label, buckets()),
             What::Events => FieldSpec::events(label, LINES, capacity),
+            What::Activity => FieldSpec::activity(label, ROWS, capacity),
             What::InfoNumber => FieldSpec::info(label, Constant::I64(-7)),
             What::InfoText => FieldSpec::info(label, Constant::Text(&self.help)),
         };

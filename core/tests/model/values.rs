@@ -1,11 +1,12 @@
 //! Values of a lane in plain Rust, and the handles that store them.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use mmstats_core::read::{Field, Image, Scalar, Value, Verdict};
 use mmstats_core::{
-    Array, Average, Blob, Buckets, Counter, Events, FieldId, Gauge, Histogram, Lane, Rate, Region,
-    State, StateSet, StaticMemory, Text, Timer, TimerTotals, Window,
+    Activity, ActivityRow, Array, Average, Blob, Buckets, Counter, Events, FieldId, Gauge,
+    Histogram, Lane, Rate, Region, State, StateSet, StaticMemory, Text, Timer, TimerTotals, Window,
 };
 
 /// Memory of all images here.
@@ -17,6 +18,8 @@ pub const CAPACITY: usize = 19;
 pub const WINDOW: u32 = 3;
 /// Minimum number of lines of a ring, which has one less than slots.
 pub const LINES: u32 = 3;
+/// Number of rows of an activity.
+pub const ROWS: u32 = 3;
 /// Number of elements of an array.
 pub const ELEMENTS: usize = 5;
 /// The names of the states.
@@ -64,6 +67,7 @@ pub enum What {
     Window,
     Histogram,
     Events,
+    Activity,
     /// A counter and its rate: two fields.
     Rate,
     InfoNumber,
@@ -92,6 +96,7 @@ impl What {
         Self::Window,
         Self::Histogram,
         Self::Events,
+        Self::Activity,
         Self::Rate,
         Self::InfoNumber,
         Self::InfoText,
@@ -126,7 +131,12 @@ pub enum Held {
         range: Option<(u64, u64)>,
     },
     Events(VecDeque<(u64, String, bool)>),
+    /// Rows in use in the order of their begins, number of the last begin, begins without a row.
+    Activity(Vec<Begun>, u64, u64),
 }
+
+/// A row of an activity: begin, number, text, whether it was cut.
+pub type Begun = (u64, u64, String, bool, Rc<ActivityRow>);
 
 impl Held {
     /// In a fresh lane.
@@ -141,6 +151,7 @@ impl Held {
                 Self::Histogram { counts, sum: 0, range: None }
             }
             What::Events => Self::Events(VecDeque::new()),
+            What::Activity => Self::Activity(Vec::new(), 0, 0),
             _ => Self::Nothing,
         }
     }
@@ -149,6 +160,9 @@ impl Held {
     pub fn hand_back(&mut self, what: What) {
         if Self::initial(what) == Self::Nothing {
             *self = Self::Nothing;
+        }
+        if let Self::Activity(rows, ..) = self {
+            rows.clear();
         }
     }
 }
@@ -276,6 +290,32 @@ pub fn publish(lane: &Lane<Memory>, field: FieldId, what: What, n: u64, held: &m
             lines.push_back((time, kept, short));
             lines.forget_all_but(LINES as usize);
         }
+        What::Activity => {
+            let activity = Activity::<CAPACITY, _>::attach(lane, field).unwrap();
+            let Held::Activity(rows, begun, refused) = held else { panic!() };
+            let (text, at) = (words(n), usize::try_from(n / 4).unwrap() % rows.len().max(1));
+            let (kept, short) = cut(&text);
+            match n % 4 {
+                2 if !rows.is_empty() => {
+                    let row = &mut rows[at];
+                    activity.set_row(&row.4, &text);
+                    (row.2, row.3) = (kept, short);
+                }
+                3 if !rows.is_empty() => {
+                    activity.end_row(Rc::into_inner(rows.remove(at).4).unwrap());
+                }
+                _ => match activity.begin_row(n, &text) {
+                    Some(row) => {
+                        *begun += 1;
+                        rows.push((n, *begun, kept, short, Rc::new(row)));
+                    }
+                    None => {
+                        assert_eq!(rows.len(), ROWS as usize);
+                        *refused += 1;
+                    }
+                },
+            }
+        }
         What::InfoNumber | What::InfoText => {
             assert!(Counter::attach(lane, field).is_err(), "a constant has no handle");
         }
@@ -318,6 +358,19 @@ pub fn compare(image: &Image<&Region<Memory>>, lane: u32, field: &Field, what: W
         (Value::Array(array), _) => {
             let numbers = numbers(array.iter()).into_iter();
             Held::Array(numbers.map(|n| u16::try_from(n).unwrap()).collect())
+        }
+        (Value::Table(table), Held::Activity(rows, _, refused)) => {
+            let mut found: Vec<_> =
+                table.rows().map(|(_, row)| row.consistent().unwrap()).collect();
+            found.sort_by_key(mmstats_core::read::TableRow::number);
+            let found = found
+                .iter()
+                .map(|row| (row.since().unwrap_or(0), row.number(), row.text(), row.cut()));
+            let rows = rows.iter().map(|row| (row.0, row.1, &*row.2, row.3));
+            assert!(found.eq(rows), "{table:?}");
+            // A machine of 32 bits cannot read it.
+            assert!(table.refused().is_none_or(|found| found == *refused), "{table:?}");
+            return;
         }
         (Value::Window(sum), Held::Window(values)) => {
             assert_eq!(sum.count() as usize, values.len());

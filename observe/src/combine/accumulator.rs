@@ -11,6 +11,7 @@ use crate::field::{FieldRef, Shape};
 use crate::problem::Damage;
 use crate::value::{
     EachValue, HistogramValue, Origin, OwnedValue, Reading, StateValue, Tally, Verdict, WindowRate,
+    row_damage,
 };
 
 /// The values of one field, combined so far.
@@ -114,6 +115,13 @@ impl Accumulator {
             Verdict::Consistent | Verdict::Absent | Verdict::Contended => {}
         }
         self.tally.add(verdict);
+        if let RawVerdict::Consistent(Value::Table(table)) = &raw
+            && let Some(damage) = row_damage(table)
+        {
+            // The other rows are good.
+            self.damage.get_or_insert(damage);
+            self.tally.damaged = self.tally.damaged.saturating_add(1);
+        }
         if let Body::Each(decoder, values) = &mut self.body {
             if is_listed && verdict != Verdict::Damaged(TOO_LARGE) {
                 let good = raw.consistent().filter(|_| verdict == Verdict::Consistent);

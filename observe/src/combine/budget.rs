@@ -1,10 +1,10 @@
 //! Memory limit for the values of one read: the values of a hostile sparse file need far more
 //! memory than the file does.
 
-use mmstats_core::read::{Value, Verdict};
+use mmstats_core::read::{Table, Value, Verdict};
 
 use crate::problem::Damage;
-use crate::value::{EachValue, OwnedValue};
+use crate::value::{ActivityRow, EachValue, OwnedValue};
 
 /// Limit for the values that are listed, in bytes: a hundred times the need of a large program.
 const LIMIT: usize = 256 << 20;
@@ -31,12 +31,19 @@ impl Budget {
             Verdict::Consistent(Value::Bytes { bytes, .. }) => bytes.len(),
             // Twice the size of a map entry.
             Verdict::Consistent(Value::Histogram(histogram)) => histogram.counts().len() * 48,
+            Verdict::Consistent(Value::Table(table)) => table_size(table),
             _ => 0,
         };
         let left = self.0.checked_sub(own.saturating_add(size_of::<EachValue>()));
         self.0 = left.unwrap_or(self.0);
         left.is_some()
     }
+}
+
+/// Memory of a copy of the rows.
+fn table_size(table: &Table<'_>) -> usize {
+    let rows = table.rows().filter_map(|(_, row)| row.consistent());
+    rows.map(|row| row.text().len() + size_of::<ActivityRow>()).sum()
 }
 
 #[cfg(test)]
@@ -87,6 +94,7 @@ mod tests {
                         Some(Value::Histogram(found)) => {
                             found.counts().len() * size_of::<(i32, u128)>()
                         }
+                        Some(Value::Table(table)) => table_size(&table),
                         _ => 0,
                     };
                     assert!(taken >= own + size_of::<EachValue>(), "{raw:?}");

@@ -9,7 +9,7 @@ use mmstats_core::read::{Value, Verdict as RawVerdict};
 use crate::field::FieldRef;
 use crate::field::pool::shared_items;
 use crate::problem::Damage;
-use crate::value::{OwnedValue, Reading, StateValue, Verdict};
+use crate::value::{OwnedValue, Reading, StateValue, Verdict, row_damage};
 
 /// Damage of a value with NaN or infinity where no writer records it.
 pub(super) const NOT_FINITE: Damage = Damage { code: "value-range", offset: 0 };
@@ -73,7 +73,17 @@ impl Decoder {
             RawVerdict::Consistent(value) if self.is_damaged(&value) => {
                 Reading::none(Verdict::Damaged(NOT_FINITE))
             }
-            RawVerdict::Consistent(value) => Reading::consistent(self.value(value)),
+            RawVerdict::Consistent(value) => {
+                let mut reading = Reading::consistent(self.value(value));
+                if let Value::Table(table) = &value
+                    && let Some(damage) = row_damage(table)
+                {
+                    // The other rows are good.
+                    reading.verdict = Verdict::Damaged(damage);
+                    reading.tally.damaged = 1;
+                }
+                reading
+            }
             other => Reading::none(Verdict::from(&other)),
         }
     }

@@ -1,5 +1,6 @@
 //! Values that the reader owns, and verdicts on them.
 
+mod activity;
 mod histogram;
 mod interval;
 mod owned;
@@ -8,6 +9,8 @@ mod rate;
 mod summary;
 mod verdict;
 
+pub(crate) use activity::row_damage;
+pub use activity::{ActivityRow, ActivityValue};
 pub use histogram::HistogramValue;
 pub use owned::{EachValue, OwnedValue, Reading};
 pub use quantile::Quantile;

@@ -3,6 +3,7 @@
 use mmstats_core::merge::{AverageValue, Number, TimerValue};
 use mmstats_core::read::{Scalar, Value};
 
+use super::activity::ActivityValue;
 use super::histogram::HistogramValue;
 use super::summary::{StateValue, WindowRate};
 use super::verdict::{Origin, Tally, Verdict};
@@ -51,6 +52,8 @@ pub enum OwnedValue {
     Window(AverageValue),
     /// Rates of a counter over windows of time.
     Rate(Vec<WindowRate>),
+    /// What is in progress.
+    Activity(ActivityValue),
     /// Values that are listed, not combined: one for each lane or file.
     Each(Vec<EachValue>),
 }
@@ -104,6 +107,7 @@ impl From<Value<'_>> for OwnedValue {
                 Self::Histogram(Box::new(HistogramValue::from(&histogram)))
             }
             Value::Window(sum) => Self::Window(sum.into()),
+            Value::Table(table) => Self::Activity((&table).into()),
         }
     }
 }

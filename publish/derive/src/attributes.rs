@@ -77,7 +77,7 @@ impl FieldAttributes {
                 let level = one_of(meta, &["info", "diagnostic", "debug"])?;
                 self.set(meta, quote!(#mmstats::Level::#level))
             }
-            "help" | "value" | "cap" | "error" | "entries" | "buckets" => {
+            "help" | "value" | "cap" | "error" | "entries" | "rows" | "buckets" => {
                 let value: Expr = meta.value()?.parse()?;
                 self.set(meta, value)
             }
@@ -154,8 +154,8 @@ impl FieldAttributes {
 }
 
 const UNKNOWN: &str = "unknown option: a field has label, unit, help, attributes, aggregation, \
-                       level, nested, labels, cap, error, range, buckets, entries, windows, value \
-                       and counter";
+                       level, nested, labels, cap, error, range, buckets, entries, rows, windows, \
+                       value and counter";
 
 /// `key = "value"`; the key is a name, also a keyword, or a string.
 struct Pair {

@@ -22,6 +22,7 @@ macro_rules! field {
     };
 }
 
+pub(crate) mod activity;
 pub(crate) mod kinds;
 pub(crate) mod timer;
 
@@ -42,8 +43,7 @@ pub type Flag = Gauge<bool>;
 ///
 /// For values that several threads replace and that no sum over threads can show: the number of
 /// the configuration in use, the address of the current leader. It is `Send`, `Sync` and `Clone`.
-/// `set` is a plain store; `add` and `sub` are one read-modify-write, the only ones in this
-/// crate: threads that do it at a high rate wait for each other. See
+/// `set` is a plain store; `add` and `sub` are one read-modify-write: threads that do it at a high rate wait for each other. See
 /// [`Publisher::shared`](crate::Publisher::shared).
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub type SharedGauge<T> = core::SharedGauge<T, crate::claim::Keep>;

@@ -19,6 +19,8 @@ use crate::error::Error;
 use crate::files::Files;
 use crate::files::settings::{Fallback, Settings};
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+use crate::handles::activity::{Activity, SharedActivity};
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 use crate::handles::{Gauge, SharedGauge};
 use crate::schema::Schema;
 use crate::schema::declaration::Field;
@@ -227,6 +229,24 @@ impl<S: Stats> Publisher<S> {
         let address = self.files.add(Gauge::<T>::declaration(label.into(), options.any))?;
         let lane = self.files.shared_lane(address.segment as usize)?.open()?;
         SharedGauge::attach(&lane, address.id).map_err(Error::Attach)
+    }
+
+    /// Adds an activity of the whole program, which any thread can begin and end: see
+    /// [`SharedActivity`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::add`].
+    #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+    pub fn shared_activity<const N: usize>(
+        &self,
+        label: impl Into<String>,
+        options: FieldOptions<SharedActivity<N>>,
+    ) -> Result<SharedActivity<N>, Error> {
+        self.files.refuse_reentry()?;
+        let address = self.files.add(Activity::<N>::declaration(label.into(), options.any))?;
+        let lane = self.files.shared_lane(address.segment as usize)?.open()?;
+        SharedActivity::attach(&lane, address.id).map_err(Error::Attach)
     }
 
     /// Adds a field for a value that is kept elsewhere: `callback` is called with its handle at

@@ -59,6 +59,7 @@ pub struct AnyOptions {
     pub(crate) error: Option<f64>,
     pub(crate) range: Option<(f64, f64)>,
     pub(crate) entries: Option<u32>,
+    pub(crate) rows: Option<u32>,
     pub(crate) windows: Vec<u32>,
 }
 
@@ -181,6 +182,17 @@ impl<H> FieldOptions<H> {
         self
     }
 
+    /// Number of rows of an [`Activity`](crate::Activity) for each thread, or of a
+    /// [`SharedActivity`](crate::SharedActivity): 1 to 64. Default: 8.
+    #[must_use]
+    pub fn rows(mut self, rows: u32) -> Self
+    where
+        H: HasRows,
+    {
+        self.any.rows = Some(rows);
+        self
+    }
+
     /// The windows of a [`Rate`](crate::Rate): 1 to 8 numbers of seconds. Default: 60, 300
     /// and 900.
     #[must_use]
@@ -262,6 +274,14 @@ pub trait HasBuckets {}
 )]
 pub trait HasEntries {}
 
+/// Handles with rows: [`Activity`](crate::Activity), [`SharedActivity`](crate::SharedActivity) and
+/// families of these.
+#[diagnostic::on_unimplemented(
+    message = "`rows` is an option of activities",
+    label = "this field has no rows"
+)]
+pub trait HasRows {}
+
 /// Handles with windows of time: [`Rate`](crate::Rate) and families of these.
 #[diagnostic::on_unimplemented(
     message = "`windows` is an option of rates",
@@ -272,6 +292,7 @@ pub trait HasWindows {}
 impl<H> HasCap for FamilyOf<H> {}
 impl<H: HasBuckets> HasBuckets for FamilyOf<H> {}
 impl<H: HasEntries> HasEntries for FamilyOf<H> {}
+impl<H: HasRows> HasRows for FamilyOf<H> {}
 impl<H: HasWindows> HasWindows for FamilyOf<H> {}
 
 /// The value of an [`Info`](crate::Info).

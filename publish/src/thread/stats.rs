@@ -7,6 +7,8 @@ use super::family::{Family, FamilyBy};
 use super::local::Local;
 use crate::error::Error;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+use crate::handles::activity::{Activity, SharedActivity};
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 use crate::handles::{Gauge, SharedGauge};
 use crate::schema::Schema;
 use crate::schema::declaration::Field;
@@ -98,6 +100,22 @@ impl<T: mmstats_core::ScalarType> Member for SharedGauge<T> {
     fn declare(schema: &mut Schema, label: String, options: Self::Options) -> Self::Key {
         schema.has_shared_gauges = true;
         Key::new(schema.add::<Gauge<T>>(label, FieldOptions::from_any(options.any)).address)
+    }
+
+    fn attach(lane: &Lane, key: Self::Key) -> Result<Self, Error> {
+        let shared = lane.lanes.shared(key.address.segment as usize)?;
+        Self::attach(&shared, key.address.id).map_err(Error::Attach)
+    }
+}
+
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+impl<const N: usize> Member for SharedActivity<N> {
+    type Key = Key<Self>;
+    type Options = FieldOptions<Self>;
+
+    fn declare(schema: &mut Schema, label: String, options: Self::Options) -> Self::Key {
+        schema.has_shared_gauges = true;
+        Key::new(schema.add::<Activity<N>>(label, FieldOptions::from_any(options.any)).address)
     }
 
     fn attach(lane: &Lane, key: Self::Key) -> Result<Self, Error> {

@@ -30,7 +30,7 @@ macro_rules! examples {
 }
 
 examples! {
-    array, average, counter, events, family, gauge, group, histogram, info, latency, rate,
+    activity, array, average, counter, events, family, gauge, group, histogram, info, latency, rate,
     sampled, state, text, timer, timestamp, window,
 }
 
@@ -72,6 +72,25 @@ fn events_outlive_kill() {
 /// The fields of each running example.
 mod check {
     use super::*;
+
+    pub(super) fn activity(program: &mut Program) {
+        let seen = program.look();
+        let texts = |label: &str| -> Vec<(String, bool)> {
+            let OwnedValue::Each(lanes) = seen.value("activity", label) else { panic!("{label}") };
+            let rows = lanes.into_iter().flat_map(|lane| match lane.value {
+                Some(OwnedValue::Activity(value)) => value.rows,
+                other => panic!("{other:?}"),
+            });
+            rows.map(|row| {
+                assert!(row.since.is_some());
+                (row.text, row.cut)
+            })
+            .collect()
+        };
+        let row = |text: &str, cut| (text.to_owned(), cut);
+        let doing = [row("cook for table 9: pizza", false), row("bake, which takes longer", true)];
+        assert_eq!(texts("kitchen.doing"), doing);
+    }
 
     pub(super) fn array(program: &mut Program) {
         let seen = program.look();

@@ -225,8 +225,9 @@ static inline const char *mm_open(mm_memory m, mm_image *image)
 enum { MM_U8 = 1, MM_U16, MM_U32, MM_U64, MM_I8, MM_I16, MM_I32, MM_I64, MM_F32, MM_F64, MM_BOOL,
        MM_TEXT, MM_BYTES };
 enum { MM_COUNTER = 1, MM_GAUGE, MM_INFO, MM_STATE, MM_HISTOGRAM, MM_AVERAGE, MM_TIMER, MM_EVENTS,
-       MM_WINDOW, MM_RATE, MM_TIMESTAMP };
-enum { MM_CONSTANT = 1, MM_ATOMIC, MM_LATCHED, MM_JOURNAL };
+       MM_WINDOW, MM_RATE, MM_TIMESTAMP, MM_ACTIVITY };
+enum { MM_CONSTANT = 1, MM_ATOMIC, MM_LATCHED, MM_JOURNAL, MM_TABLE };
+enum { MM_ROWS = 32 }; /* where row 0 of a table is */
 enum { MM_OPTIONAL = 1, MM_ARRAY = 2, MM_MEMBER = 4 };
 enum { MM_FIELD_LIVE = 1, MM_FIELD_RETIRED = 2 };
 enum { MM_S_LABEL, MM_S_UNIT, MM_S_HELP, MM_S_ATTRIBUTES, MM_S_DETAIL, MM_STRINGS };
@@ -257,7 +258,7 @@ static inline bool mm_known_type(const mm_field *f)
 
 static inline bool mm_known_storage(const mm_field *f)
 {
-    return f->storage >= MM_CONSTANT && f->storage <= MM_JOURNAL;
+    return f->storage >= MM_CONSTANT && f->storage <= MM_TABLE;
 }
 
 static inline bool mm_is_blob(const mm_field *f)
@@ -282,6 +283,12 @@ static inline uint64_t mm_value_size(const mm_field *f)
 static inline uint32_t mm_slots(const mm_field *f)
 {
     return f->slot_bits >= 1 && f->slot_bits <= 16 ? 1u << f->slot_bits : 0;
+}
+
+/* Bytes of a row of a table. */
+static inline uint64_t mm_row_size(const mm_field *f)
+{
+    return 8 + (uint64_t)mm_slots(f) * f->slot_size;
 }
 
 static inline bool mm_good_count(const mm_field *f)
@@ -403,6 +410,8 @@ static inline bool mm_kind_allows(const mm_field *f)
 {
     bool array = f->flags & MM_ARRAY;
     bool wide = f->type == MM_U64 || f->type == MM_I64 || f->type == MM_F64;
+    if (f->storage == MM_TABLE && f->kind >= MM_COUNTER && f->kind < MM_ACTIVITY)
+        return false;
     switch (f->kind) {
     case MM_COUNTER:
         return f->type <= MM_U64 || f->type == MM_F32 || f->type == MM_F64;
@@ -424,6 +433,8 @@ static inline bool mm_kind_allows(const mm_field *f)
                (f->storage == MM_LATCHED || !mm_known_storage(f));
     case MM_TIMESTAMP:
         return (f->type == MM_U64 || f->type == MM_I64) && !array && f->storage != MM_JOURNAL;
+    case MM_ACTIVITY:
+        return f->type == MM_TEXT && (f->storage == MM_TABLE || !mm_known_storage(f));
     default:
         return true;
     }
@@ -433,6 +444,8 @@ static inline bool mm_good_param(const mm_field *f, uint32_t items, bool counter
 {
     int scale = (int8_t)(f->param & 0xFF);
     unsigned values = f->param >> 8 & 0xFF;
+    if (f->kind == MM_ACTIVITY || f->storage == MM_TABLE)
+        return f->member == 16 && f->param >= 1 && f->param <= 64;
     switch (f->kind) {
     case MM_STATE:
         return items >= 1 && items <= 1024;
@@ -458,14 +471,14 @@ static inline const char *mm_layout(const mm_image *i, const mm_field *f, mm_cur
         return NULL; /* as if it was not there: a group continues after it */
     bool group = false, in_group = false;
     uint32_t slots = mm_slots(f);
-    if (f->storage == MM_LATCHED || f->storage == MM_JOURNAL) {
+    if (f->storage >= MM_LATCHED) {
         uint32_t least = f->storage == MM_JOURNAL ? 16 : 8;
         if (!slots || f->slot_size % 8 || f->slot_size < least || f->slot_size > 1048576)
             return "slots";
     } else if (f->slot_bits || f->slot_size) {
         return "slots";
     }
-    if (f->storage == MM_LATCHED) {
+    if (f->storage == MM_LATCHED || f->storage == MM_TABLE) {
         group = f->flags & MM_MEMBER;
         in_group = group && c->in_group && c->place == f->place && c->slot_size == f->slot_size &&
                    c->slot_bits == f->slot_bits;
@@ -484,6 +497,8 @@ static inline const char *mm_layout(const mm_image *i, const mm_field *f, mm_cur
         end = (uint64_t)f->place + 8 + (uint64_t)slots * f->slot_size;
         if (f->storage == MM_JOURNAL)
             end += 8 * (uint64_t)f->count;
+        if (f->storage == MM_TABLE)
+            end = (uint64_t)f->place + MM_ROWS + f->param * mm_row_size(f);
         if (f->place % 8 || f->place < i->cells_offset || end > i->lane_stride)
             return "cell-place";
         if (!in_group && f->place < (c->cells_end ? c->cells_end : i->cells_offset))
@@ -563,7 +578,8 @@ static inline const char *mm_check(const mm_image *i, mm_field *f, const unsigne
     if ((mm_is_blob(f) && flags & MM_ARRAY) ||
         (f->storage == MM_CONSTANT && flags & (MM_OPTIONAL | MM_MEMBER)) ||
         (f->storage == MM_ATOMIC && (flags & (MM_ARRAY | MM_MEMBER) || mm_is_blob(f))) ||
-        (f->storage == MM_JOURNAL && (flags != MM_ARRAY || (known && f->type != MM_U64))))
+        (f->storage == MM_JOURNAL && (flags != MM_ARRAY || (known && f->type != MM_U64))) ||
+        (f->storage == MM_TABLE && (flags || (known && f->type != MM_TEXT))))
         return "type-storage";
     if (known && !mm_kind_allows(f))
         return "kind-type";
@@ -656,11 +672,10 @@ static inline bool mm_present(const mm_image *i, const mm_field *f, uint32_t lan
 
 typedef enum { MM_CONSISTENT, MM_CONTENDED, MM_DAMAGED } mm_verdict;
 
-/* PROTOCOL.md section 2.2: the newest slot, of slot_size bytes, into `out`. */
-static inline mm_verdict mm_read_slot(const mm_image *i, const mm_field *f, uint32_t lane,
+/* PROTOCOL.md section 2.2: the newest slot of the cell there, of slot_size bytes, into `out`. */
+static inline mm_verdict mm_read_cell(const mm_image *i, const mm_field *f, uint64_t cell,
                                       unsigned char *out)
 {
-    uint64_t cell = mm_lane(i, lane) + f->place;
     uint32_t slots = mm_slots(f);
     for (int attempt = 0; attempt < MM_ATTEMPTS; attempt++) {
         uint32_t a = mm_u32(i->memory, cell); /* R1 */
@@ -673,6 +688,33 @@ static inline mm_verdict mm_read_slot(const mm_image *i, const mm_field *f, uint
             return MM_CONSISTENT;
     }
     return MM_CONTENDED;
+}
+
+/* The newest slot of a latched field. */
+static inline mm_verdict mm_read_slot(const mm_image *i, const mm_field *f, uint32_t lane,
+                                      unsigned char *out)
+{
+    return mm_read_cell(i, f, mm_lane(i, lane) + f->place, out);
+}
+
+/*
+ * PROTOCOL.md section 11.3: a bit for each row in use of a table, and how often none was free. The
+ * lane is owned (state 1): others have no rows.
+ */
+static inline uint64_t mm_rows(const mm_image *i, const mm_field *f, uint32_t lane, uint64_t *refused)
+{
+    uint64_t cell = mm_lane(i, lane) + f->place;
+    uint64_t used = mm_u32(i->memory, cell) | (uint64_t)mm_u32(i->memory, cell + 4) << 32;
+    mm_fence();
+    *refused = mm_u64(i->memory, cell + 16);
+    return f->param < 64 ? used & (((uint64_t)1 << f->param) - 1) : used;
+}
+
+/* The newest slot of a row in use. */
+static inline mm_verdict mm_read_row(const mm_image *i, const mm_field *f, uint32_t lane, uint32_t row,
+                                     unsigned char *out)
+{
+    return mm_read_cell(i, f, mm_lane(i, lane) + f->place + MM_ROWS + row * mm_row_size(f), out);
 }
 
 /*

@@ -111,6 +111,33 @@ static void print_checked(const mm_field *f, const unsigned char *p)
         print_value(f, p);
 }
 
+static void print_table(const mm_image *i, const mm_field *f, uint32_t lane, uint32_t state)
+{
+    uint64_t refused, used = mm_rows(i, f, lane, &refused);
+    const char *between = "";
+    fputs("{\"rows\": [", out);
+    for (uint32_t row = 0; state == 1 && row < f->param; row++) {
+        if (!(used >> row & 1))
+            continue;
+        mm_verdict verdict = mm_read_row(i, f, lane, row, slot_room);
+        const unsigned char *p = slot_room + f->member;
+        const char *code = verdict == MM_CONSISTENT ? mm_check_value(f, p) : NULL;
+        fprintf(out, "%s{\"row\": \"%" PRIu32 "\", ", between, row);
+        between = ", ";
+        if (code) {
+            fprintf(out, "\"verdict\": \"damaged\", \"code\": \"%s\"}", code);
+        } else if (verdict != MM_CONSISTENT) {
+            fputs("\"verdict\": \"contended\"}", out);
+        } else {
+            fprintf(out, "\"since\": \"%" PRIu64 "\", \"number\": \"%" PRIu64 "\", \"text\": ",
+                   mm_get(slot_room, 8), mm_get(slot_room + 8, 8));
+            print_text(p + 8, (size_t)mm_get(p, 4));
+            fprintf(out, ", \"cut\": %s}", mm_get(p + 4, 4) & 1 ? "true" : "false");
+        }
+    }
+    fprintf(out, "], \"refused\": \"%" PRIu64 "\"}", refused);
+}
+
 static void print_in_lane(const mm_image *i, const mm_field *f, uint32_t lane, uint32_t state)
 {
     if (state > 2) {
@@ -130,6 +157,8 @@ static void print_in_lane(const mm_image *i, const mm_field *f, uint32_t lane, u
             print_verdict(verdict, NULL);
         else
             print_checked(f, slot_room + f->member);
+    } else if (f->storage == MM_TABLE) {
+        print_table(i, f, lane, state);
     } else {
         mm_verdict verdict = mm_read_journal(i, f, lane, element_room, word_room);
         if (verdict != MM_CONSISTENT) {
@@ -173,9 +202,10 @@ static void print_field(const mm_image *i, const mm_field *f, const uint32_t *st
     static const char *const names[] = {"label", "unit", "help"};
     static const char *const kinds[] = {"unknown", "counter", "gauge",  "info",   "state",
                                         "histogram", "average", "timer", "events", "window",
-                                        "rate",    "timestamp"};
+                                        "rate",    "timestamp", "activity"};
     static const char *const rules[] = {"unknown", "sum", "min", "max", "mean", "each"};
-    static const char *const storages[] = {"unknown", "constant", "atomic", "latched", "journal"};
+    static const char *const storages[] = {"unknown", "constant", "atomic",
+                                           "latched", "journal",  "table"};
     static const char *const levels[] = {"info", "diagnostic", "debug"};
     unsigned char text[4096];
     putc('{', out);
@@ -187,7 +217,7 @@ static void print_field(const mm_image *i, const mm_field *f, const uint32_t *st
     fputs("\"attributes\": {", out);
     print_items(text, mm_string(i, f, MM_S_ATTRIBUTES, text), true);
     fprintf(out, "}, \"type\": \"%s\", \"kind\": \"%s\", \"aggregation\": \"%s\", \"storage\": \"%s\"",
-           types[f->type <= MM_BYTES ? f->type : 0], kinds[f->kind <= MM_TIMESTAMP ? f->kind : 0],
+           types[f->type <= MM_BYTES ? f->type : 0], kinds[f->kind <= MM_ACTIVITY ? f->kind : 0],
            rules[f->aggregation <= 5 ? f->aggregation : 0],
            storages[mm_known_storage(f) ? f->storage : 0]);
     fprintf(out, ", \"level\": \"%s\", \"count\": \"%" PRIu32 "\", \"param\": \"%" PRIu32

@@ -13,10 +13,13 @@ const (
 	tU32, tU64, tI8, tI64, tF32, tF64, tBool, tText, tBytes = 3, 4, 5, 8, 9, 10, 11, 12, 13
 
 	kCounter, kState, kHistogram, kAverage, kTimer = 1, 4, 5, 6, 7
-	kEvents, kWindow, kRate, kTimestamp            = 8, 9, 10, 11
+	kEvents, kWindow, kRate, kTimestamp, kActivity = 8, 9, 10, 11, 12
 
-	constant, atomicCell, latched, journal = 1, 2, 3, 4
-	optional, array, member                = 1, 2, 4
+	constant, atomicCell, latched, journal, table = 1, 2, 3, 4, 5
+	optional, array, member                       = 1, 2, 4
+
+	// tableRows is where row 0 of a table is.
+	tableRows = 32
 )
 
 var sizes = [...]uint64{0, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 1, 1, 1}
@@ -65,7 +68,7 @@ func newField(i *image, index uint64) *field {
 }
 
 func (f *field) known() bool        { return f.typ >= 1 && f.typ <= tBytes }
-func (f *field) knownStorage() bool { return f.storage >= constant && f.storage <= journal }
+func (f *field) knownStorage() bool { return f.storage >= constant && f.storage <= table }
 func (f *field) isBlob() bool       { return f.typ == tText || f.typ == tBytes }
 func (f *field) isArray() bool      { return f.flags&array != 0 }
 func (f *field) cell() cellKey      { return cellKey{f.place, f.slotSize, f.slotBits} }
@@ -76,6 +79,9 @@ func (f *field) slots() uint64 {
 	}
 	return 1 << f.slotBits
 }
+
+// rowSize is that of a row of a table.
+func (f *field) rowSize() uint64 { return 8 + f.slots()*f.slotSize }
 
 // valueSize is that of a value in slot or heap; of an unknown type 8.
 func (f *field) valueSize() uint64 {
@@ -158,7 +164,8 @@ func (f *field) check(w *walk) error {
 	r.must(!(f.isBlob() && f.isArray()) &&
 		!(f.storage == constant && flags&(optional|member) != 0) &&
 		!(f.storage == atomicCell && (flags&(array|member) != 0 || f.isBlob())) &&
-		!(f.storage == journal && (flags != array || f.known() && f.typ != tU64)), "type-storage")
+		!(f.storage == journal && (flags != array || f.known() && f.typ != tU64)) &&
+		!(f.storage == table && (flags != 0 || f.known() && f.typ != tText)), "type-storage")
 	r.must(!f.known() || f.kindAllows(), "kind-type")
 	r.must(f.goodParam(w.before), "kind-param")
 	if r.first != nil {
@@ -221,6 +228,9 @@ func (f *field) findDetail() {
 func (f *field) kindAllows() bool {
 	wide := f.typ == tU64 || f.typ == tI64 || f.typ == tF64
 	in := func(storage byte) bool { return f.storage == storage || !f.knownStorage() }
+	if f.storage == table && f.kind >= kCounter && f.kind < kActivity {
+		return false
+	}
 	switch f.kind {
 	case kCounter:
 		return f.typ <= tU64 || f.typ == tF32 || f.typ == tF64
@@ -240,11 +250,16 @@ func (f *field) kindAllows() bool {
 		return f.typ == tU64 && f.isArray() && f.count == 2 && in(latched)
 	case kTimestamp:
 		return (f.typ == tU64 || f.typ == tI64) && !f.isArray() && f.storage != journal
+	case kActivity:
+		return f.typ == tText && in(table)
 	}
 	return true
 }
 
 func (f *field) goodParam(before *field) bool {
+	if f.kind == kActivity || f.storage == table {
+		return f.member == 16 && f.param >= 1 && f.param <= 64
+	}
 	every := func(good func(string) bool) bool {
 		for _, item := range f.detail {
 			if !good(item) {
@@ -286,14 +301,14 @@ func (f *field) checkPlace(w *walk) error {
 	case journal:
 		least = 16
 		fallthrough
-	case latched:
+	case latched, table:
 		r.must(f.slots() > 0 && f.slotSize%8 == 0 && f.slotSize >= least && f.slotSize <= 1048576, "slots")
 	default:
 		r.must(f.slotBits == 0 && f.slotSize == 0, "slots")
 	}
 	var key *cellKey
 	inGroup := false
-	if f.storage == latched {
+	if f.storage == latched || f.storage == table {
 		if f.flags&member != 0 {
 			cell := f.cell()
 			key = &cell
@@ -314,6 +329,8 @@ func (f *field) checkPlace(w *walk) error {
 		end = f.place + 8 + f.slots()*f.slotSize
 		if f.storage == journal {
 			end += 8 * f.count
+		} else if f.storage == table {
+			end = f.place + tableRows + f.param*f.rowSize()
 		}
 		r.must(f.place%8 == 0 && f.place >= f.image.cellsOffset && end <= f.image.laneStride, "cell-place")
 		r.must(inGroup || f.place >= w.cellsEnd, "cell-overlap")

@@ -75,19 +75,45 @@ func (l *lane) slot(f *field) ([]byte, error) {
 	if known, ok := l.slots[f.cell()]; ok {
 		return known, nil
 	}
-	cell, m := l.base+f.place, l.image.memory
+	slot, err := l.slotOf(f, l.base+f.place)
+	if err == nil {
+		l.slots[f.cell()] = slot
+	}
+	return slot, err
+}
+
+func (l *lane) slotOf(f *field, cell uint64) ([]byte, error) {
+	m := l.image.memory
 	for attempt := 0; attempt < attempts; attempt++ {
 		begin := time.Now()
 		a := m.u32(cell)                               // R1
 		slot := m.copy(slotAt(f, cell, a), f.slotSize) // R3
 		b := m.u32(cell)                               // R5
 		if uint64(b-a) <= f.slots()-2 && time.Since(begin) <= tooLong {
-			l.slots[f.cell()] = slot
 			return slot, nil
 		}
 		runtime.Gosched()
 	}
 	return nil, errContended
+}
+
+// row is the slot of a row in use of a table, nil if it is contended.
+type row struct {
+	number uint64
+	slot   []byte
+}
+
+// rows are those in use, and how many were refused: PROTOCOL.md section 11.3.
+func (l *lane) rows(f *field) (rows []row, refused uint64) {
+	cell, m := l.base+f.place, l.image.memory
+	used := uint64(m.u32(cell)) | uint64(m.u32(cell+4))<<32
+	for number := uint64(0); number < f.param; number++ {
+		if l.state == 1 && used>>number&1 == 1 {
+			slot, _ := l.slotOf(f, cell+tableRows+number*f.rowSize())
+			rows = append(rows, row{number, slot})
+		}
+	}
+	return rows, m.u64(cell + 16)
 }
 
 // journal is the elements, and the words of the newest slot: PROTOCOL.md section 9.2.

@@ -20,9 +20,9 @@ type object map[string]any
 
 var (
 	types    = []string{"unknown", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64", "bool", "text", "bytes"}
-	kinds    = []string{"unknown", "counter", "gauge", "info", "state", "histogram", "average", "timer", "events", "window", "rate", "timestamp"}
+	kinds    = []string{"unknown", "counter", "gauge", "info", "state", "histogram", "average", "timer", "events", "window", "rate", "timestamp", "activity"}
 	aggs     = []string{"unknown", "sum", "min", "max", "mean", "each"}
-	storages = []string{"unknown", "constant", "atomic", "latched", "journal"}
+	storages = []string{"unknown", "constant", "atomic", "latched", "journal", "table"}
 	states   = []string{"never", "owned", "returned", "damaged"}
 )
 
@@ -123,12 +123,31 @@ func inLane(f *field, l *lane) (object, error) {
 			return nil, err
 		}
 		return showValue(f, slot[f.member:])
+	case table:
+		return showTable(f, l), nil
 	}
 	elements, words, err := l.journal(f)
 	if err != nil {
 		return nil, err
 	}
 	return object{"u64": decimal(elements), "total": decimal(words[:1])[0], "words": decimal(words[2:])}, nil
+}
+
+func showTable(f *field, l *lane) object {
+	shown := []object{}
+	rows, refused := l.rows(f)
+	for _, r := range rows {
+		out := object{}
+		if r.slot == nil {
+			out = verdict(nil, errContended)
+		} else if out = verdict(showValue(f, r.slot[f.member:])); out["verdict"] == nil {
+			out["since"] = strconv.FormatUint(binary.LittleEndian.Uint64(r.slot), 10)
+			out["number"] = strconv.FormatUint(binary.LittleEndian.Uint64(r.slot[8:]), 10)
+		}
+		out["row"] = strconv.FormatUint(r.number, 10)
+		shown = append(shown, out)
+	}
+	return object{"rows": shown, "refused": strconv.FormatUint(refused, 10)}
 }
 
 func decimal(numbers []uint64) []string {

@@ -15,8 +15,10 @@ final class Field {
     static final int U32 = 3, U64 = 4, I8 = 5, I64 = 8, F32 = 9, F64 = 10, BOOL = 11, TEXT = 12, BYTES = 13;
     static final int[] SIZES = {0, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 1, 1, 1};
     static final int COUNTER = 1, STATE = 4, HISTOGRAM = 5, AVERAGE = 6, TIMER = 7, EVENTS = 8,
-            WINDOW = 9, RATE = 10, TIMESTAMP = 11;
-    static final int CONSTANT = 1, ATOMIC = 2, LATCHED = 3, JOURNAL = 4;
+            WINDOW = 9, RATE = 10, TIMESTAMP = 11, ACTIVITY = 12;
+    static final int CONSTANT = 1, ATOMIC = 2, LATCHED = 3, JOURNAL = 4, TABLE = 5;
+    /** Where row 0 of a table is. */
+    static final int ROWS = 32;
     static final int OPTIONAL = 1, ARRAY = 2, MEMBER = 4;
     private static final String[] STRINGS = {"label", "unit", "help", "attributes", "detail"};
     private static final int[] STRING_AT = {0, 4, 8, 12, 44};
@@ -72,7 +74,7 @@ final class Field {
     }
 
     boolean knownStorage() {
-        return storage >= CONSTANT && storage <= JOURNAL;
+        return storage >= CONSTANT && storage <= TABLE;
     }
 
     boolean isBlob() {
@@ -85,6 +87,11 @@ final class Field {
 
     long slots() {
         return slotBits >= 1 && slotBits <= 16 ? 1L << slotBits : 0;
+    }
+
+    /** Of a row of a table. */
+    long rowSize() {
+        return 8 + slots() * slotSize;
     }
 
     /** Of a value in slot or heap; of an unknown type 8. */
@@ -143,7 +150,8 @@ final class Field {
         Broken.unless(!(isBlob() && isArray())
                 && !(storage == CONSTANT && (bits & (OPTIONAL | MEMBER)) != 0)
                 && !(storage == ATOMIC && ((bits & (ARRAY | MEMBER)) != 0 || isBlob()))
-                && !(storage == JOURNAL && (bits != ARRAY || known() && type != U64)), "type-storage");
+                && !(storage == JOURNAL && (bits != ARRAY || known() && type != U64))
+                && !(storage == TABLE && (bits != 0 || known() && type != TEXT)), "type-storage");
         Broken.unless(!known() || kindAllows(), "kind-type");
         Broken.unless(goodParam(walk.before), "kind-param");
         checkPlace(walk);
@@ -196,7 +204,11 @@ final class Field {
 
     private boolean kindAllows() {
         boolean wide = type == U64 || type == I64 || type == F64;
+        if (storage == TABLE && kind >= COUNTER && kind < ACTIVITY) {
+            return false;
+        }
         switch (kind) {
+            case ACTIVITY: return type == TEXT && in(TABLE);
             case COUNTER: return type <= U64 || type == F32 || type == F64;
             case STATE: return type <= U32 && !isArray() && storage != JOURNAL;
             case HISTOGRAM: return type == U64 && isArray() && count >= 3 && in(JOURNAL);
@@ -211,6 +223,9 @@ final class Field {
     }
 
     private boolean goodParam(Field before) {
+        if (kind == ACTIVITY || storage == TABLE) {
+            return member == 16 && param >= 1 && param <= 64;
+        }
         switch (kind) {
             case STATE:
                 return detail.size() >= 1 && detail.size() <= 1024 && detail.stream().allMatch(name -> {
@@ -237,7 +252,7 @@ final class Field {
         if (!knownStorage()) {
             return; // As if it was not there: a group continues after it.
         }
-        if (storage == LATCHED || storage == JOURNAL) {
+        if (storage >= LATCHED) {
             long least = storage == JOURNAL ? 16 : 8;
             Broken.unless(slots() > 0 && slotSize % 8 == 0 && slotSize >= least && slotSize <= 1_048_576, "slots");
         } else {
@@ -245,7 +260,7 @@ final class Field {
         }
         List<Long> key = null;
         boolean inGroup = false;
-        if (storage == LATCHED) {
+        if (storage == LATCHED || storage == TABLE) {
             if ((flags & MEMBER) != 0) {
                 key = cell();
                 inGroup = key.equals(walk.group);
@@ -259,6 +274,9 @@ final class Field {
             Broken.unless(place % 8 == 0 && (constant != null || !known()) && image.inHeap(place, 1), "cell-place");
         } else {
             long end = place + 8 + slots() * slotSize + (storage == JOURNAL ? 8 * count : 0);
+            if (storage == TABLE) {
+                end = place + ROWS + param * rowSize();
+            }
             Broken.unless(place % 8 == 0 && place >= image.cellsOffset && end <= image.laneStride, "cell-place");
             Broken.unless(inGroup || place >= walk.cellsEnd, "cell-overlap");
             walk.cellsEnd = end;

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.LongStream;
 
 /** One lane, and the slots that were read from it: the members of a group come from one. */
 final class Lane {
@@ -60,11 +61,32 @@ final class Lane {
 
     /** PROTOCOL.md section 2.2. */
     byte[] slot(Field f) throws Contended {
-        byte[] known = slots.get(f.cell());
-        if (known != null) {
-            return known;
+        byte[] slot = slots.get(f.cell());
+        if (slot == null) {
+            slot = slotOf(f, base + f.place);
+            slots.put(f.cell(), slot);
         }
+        return slot;
+    }
+
+    /** PROTOCOL.md section 11.3: the numbers of the rows in use of a table. */
+    List<Long> rows(Field f) {
         long cell = base + f.place;
+        long used = words.u32(cell) | words.u32(cell + 4) << 32;
+        Words.fence();
+        return LongStream.range(0, f.param).filter(row -> state == 1 && (used >>> row & 1) != 0).boxed().toList();
+    }
+
+    byte[] row(Field f, long row) throws Contended {
+        return slotOf(f, base + f.place + Field.ROWS + row * f.rowSize());
+    }
+
+    /** How often no row of a table was free. */
+    long refused(Field f) {
+        return words.u64(base + f.place + 16);
+    }
+
+    private byte[] slotOf(Field f, long cell) throws Contended {
         for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
             long begin = System.nanoTime();
             long a = words.u32(cell); // R1
@@ -73,7 +95,6 @@ final class Lane {
             Words.fence(); // R4
             long b = words.u32(cell); // R5
             if ((b - a & 0xFFFFFFFFL) <= f.slots() - 2 && System.nanoTime() - begin <= TOO_LONG) { // R6
-                slots.put(f.cell(), slot);
                 return slot;
             }
             Thread.onSpinWait();

@@ -17,9 +17,9 @@ public final class Reader {
     private static final String[] TYPES = {"unknown", "u8", "u16", "u32", "u64", "i8", "i16", "i32",
         "i64", "f32", "f64", "bool", "text", "bytes"};
     private static final String[] KINDS = {"unknown", "counter", "gauge", "info", "state", "histogram",
-        "average", "timer", "events", "window", "rate", "timestamp"};
+        "average", "timer", "events", "window", "rate", "timestamp", "activity"};
     private static final String[] RULES = {"unknown", "sum", "min", "max", "mean", "each"};
-    private static final String[] STORAGES = {"unknown", "constant", "atomic", "latched", "journal"};
+    private static final String[] STORAGES = {"unknown", "constant", "atomic", "latched", "journal", "table"};
     private static final String[] LEVELS = {"info", "diagnostic", "debug"};
     private static final String[] LANES = {"never", "owned", "returned", "damaged"};
 
@@ -141,9 +141,29 @@ public final class Reader {
             byte[] slot = lane.slot(f);
             return value(f, Arrays.copyOfRange(slot, (int) f.member, slot.length));
         }
+        if (f.storage == Field.TABLE) {
+            List<Map<String, Object>> rows = new ArrayList<>();
+            for (long number : lane.rows(f)) {
+                Map<String, Object> row = new LinkedHashMap<>();
+                row.put("row", Long.toString(number));
+                row.putAll(checked(() -> row(f, lane.row(f, number))));
+                rows.add(row);
+            }
+            return Map.of("rows", rows, "refused", Long.toUnsignedString(lane.refused(f)));
+        }
         long[][] journal = lane.journal(f);
         List<String> words = unsigned(journal[1]);
         return Map.of("u64", unsigned(journal[0]), "total", words.get(0), "words", words.subList(2, words.size()));
+    }
+
+    /** The value of a row of a table from its slot. */
+    private static Map<String, Object> row(Field f, byte[] slot) throws Broken {
+        ByteBuffer b = ByteBuffer.wrap(slot).order(ByteOrder.LITTLE_ENDIAN);
+        Map<String, Object> out = new LinkedHashMap<>();
+        out.put("since", Long.toUnsignedString(b.getLong(0)));
+        out.put("number", Long.toUnsignedString(b.getLong(8)));
+        out.putAll(value(f, Arrays.copyOfRange(slot, (int) f.member, slot.length)));
+        return out;
     }
 
     private static List<String> unsigned(long[] numbers) {

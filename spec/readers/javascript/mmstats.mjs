@@ -30,14 +30,15 @@ const MAGIC = Buffer.from([0x89, 0x4d, 0x4d, 0x53, 0x0d, 0x0a, 0x1a, 0x0a]);
 const TYPES = ["", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64", "bool", "text", "bytes"];
 const SIZES = [0, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 1, 1, 1];
 const [U32, U64, I8, I64, F32, F64, BOOL, TEXT, BYTES] = [3, 4, 5, 8, 9, 10, 11, 12, 13];
-const KINDS = ["", "counter", "gauge", "info", "state", "histogram", "average", "timer", "events", "window", "rate", "timestamp"];
-const [COUNTER, STATE, HISTOGRAM, AVERAGE, TIMER, EVENTS, WINDOW, RATE, TIMESTAMP] = [1, 4, 5, 6, 7, 8, 9, 10, 11];
+const KINDS = ["", "counter", "gauge", "info", "state", "histogram", "average", "timer", "events", "window", "rate", "timestamp", "activity"];
+const [COUNTER, STATE, HISTOGRAM, AVERAGE, TIMER, EVENTS, WINDOW, RATE, TIMESTAMP, ACTIVITY] = [1, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 const RULES = ["", "sum", "min", "max", "mean", "each"];
-const STORAGES = ["", "constant", "atomic", "latched", "journal"];
-const [CONSTANT, ATOMIC, LATCHED, JOURNAL] = [1, 2, 3, 4];
+const STORAGES = ["", "constant", "atomic", "latched", "journal", "table"];
+const [CONSTANT, ATOMIC, LATCHED, JOURNAL, TABLE] = [1, 2, 3, 4, 5];
 const [OPTIONAL, ARRAY, MEMBER] = [1, 2, 4];
 const STRINGS = [["label", 0, 255], ["unit", 4, 63], ["help", 8, 4096], ["attributes", 12, 4096], ["detail", 44, 4096]];
 const ATTEMPTS = 16;
+const ROWS = 32; // where row 0 of a table is
 const TOO_LONG = 2000; // milliseconds, PROTOCOL.md section 2.3
 const M48 = (1n << 48n) - 1n;
 const M64 = (1n << 64n) - 1n;
@@ -211,10 +212,12 @@ class Field {
   }
 
   get known() { return this.type >= 1 && this.type <= 13; }
-  get knownStorage() { return this.storage >= 1 && this.storage <= 4; }
+  get knownStorage() { return this.storage >= 1 && this.storage <= 5; }
   get isBlob() { return this.type === TEXT || this.type === BYTES; }
   get isArray() { return (this.flags & ARRAY) !== 0; }
   get slots() { return this.slotBits >= 1 && this.slotBits <= 16 ? 2 ** this.slotBits : 0; }
+
+  get rowSize() { return 8 + this.slots * this.slotSize; }
 
   get valueSize() {
     if (!this.known) return 8;
@@ -264,7 +267,8 @@ class Field {
     rule(!(this.isBlob && this.isArray)
       && !(this.storage === CONSTANT && flags & (OPTIONAL | MEMBER))
       && !(this.storage === ATOMIC && (flags & (ARRAY | MEMBER) || this.isBlob))
-      && !(this.storage === JOURNAL && (flags !== ARRAY || (this.known && this.type !== U64))), "type-storage");
+      && !(this.storage === JOURNAL && (flags !== ARRAY || (this.known && this.type !== U64)))
+      && !(this.storage === TABLE && (flags || (this.known && this.type !== TEXT))), "type-storage");
     rule(!this.known || this.kindAllows(), "kind-type");
     rule(this.goodParam(state.before), "kind-param");
     this.checkPlace(state, rule);
@@ -301,6 +305,7 @@ class Field {
     const { type, isArray, count } = this;
     const wide = type === U64 || type === I64 || type === F64;
     const in_ = (storage) => this.storage === storage || !this.knownStorage;
+    if (this.storage === TABLE && this.kind in KINDS && this.kind > 0 && this.kind !== ACTIVITY) return false;
     switch (this.kind) {
       case COUNTER: return type <= U64 || type === F32 || type === F64;
       case STATE: return type <= U32 && !isArray && this.storage !== JOURNAL;
@@ -311,11 +316,13 @@ class Field {
       case WINDOW: return wide && !isArray && in_(LATCHED);
       case RATE: return type === U64 && isArray && count === 2 && in_(LATCHED);
       case TIMESTAMP: return (type === U64 || type === I64) && !isArray && this.storage !== JOURNAL;
+      case ACTIVITY: return type === TEXT && in_(TABLE);
       default: return true;
     }
   }
 
   goodParam(before) {
+    if (this.kind === ACTIVITY || this.storage === TABLE) return this.member === 16 && this.param >= 1 && this.param <= 64;
     const lengths = this.detail.map((item) => Buffer.byteLength(item));
     switch (this.kind) {
       case STATE: return lengths.length >= 1 && lengths.length <= 1024 && lengths.every((n) => n >= 1 && n <= 63);
@@ -335,7 +342,7 @@ class Field {
   checkPlace(state, rule) {
     if (!this.knownStorage) return; // as if it was not there: a group continues after it
     const { image, slots } = this;
-    const hasSlots = this.storage === LATCHED || this.storage === JOURNAL;
+    const hasSlots = this.storage >= LATCHED;
     if (hasSlots) {
       const least = this.storage === JOURNAL ? 16 : 8;
       rule(slots && this.slotSize % 8 === 0 && this.slotSize >= least && this.slotSize <= 1048576, "slots");
@@ -343,7 +350,7 @@ class Field {
       rule(this.slotBits === 0 && this.slotSize === 0, "slots");
     }
     let [key, inGroup] = [null, false];
-    if (this.storage === LATCHED) {
+    if (this.storage === LATCHED || this.storage === TABLE) {
       if (this.flags & MEMBER) {
         key = `${this.place} ${this.slotBits} ${this.slotSize}`;
         inGroup = key === state.group;
@@ -357,7 +364,8 @@ class Field {
       rule(this.place % 8 === 0 && (this.constant || !this.known) && image.inHeap(this.place, 1), "cell-place");
     } else {
       const elements = this.storage === JOURNAL ? 8 * this.count : 0;
-      const end = this.place + 8 + slots * this.slotSize + elements;
+      const end = this.storage === TABLE ? this.place + ROWS + this.param * this.rowSize
+        : this.place + 8 + slots * this.slotSize + elements;
       rule(this.place % 8 === 0 && this.place >= image.cellsOffset && end <= image.laneStride, "cell-place");
       rule(inGroup || this.place >= state.cellsEnd, "cell-overlap");
       state.cellsEnd = end;
@@ -410,8 +418,11 @@ class Field {
 
   /** PROTOCOL.md section 2.2. */
   readSlot(base) {
+    return this.readCell(base + this.place);
+  }
+
+  readCell(cell) {
     const { source } = this.image;
-    const cell = base + this.place;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const begin = Date.now();
       const a = source.u32(cell); // R1
@@ -424,6 +435,25 @@ class Field {
 
   slotAt(cell, number) {
     return cell + 8 + ((number >>> 0) % this.slots) * this.slotSize;
+  }
+
+  /** PROTOCOL.md section 11.3: the rows in use. */
+  readTable(lane) {
+    const { source } = this.image;
+    const cell = lane.base + this.place;
+    const used = source.copy(cell, 8).readBigUInt64LE();
+    const rows = [];
+    for (let row = 0; row < this.param; row++) {
+      if (lane.state !== 1 || !(used >> BigInt(row) & 1n)) continue;
+      try {
+        const slot = this.readCell(cell + ROWS + row * this.rowSize);
+        const [since, number] = [0, 8].map((at) => String(slot.readBigUInt64LE(at)));
+        rows.push({ row: String(row), since, number, ...this.decode(slot.subarray(this.member)) });
+      } catch (error) {
+        rows.push({ row: String(row), ...verdict(error) });
+      }
+    }
+    return { rows, refused: String(source.copy(cell + 16, 8).readBigUInt64LE()) };
   }
 
   /** PROTOCOL.md section 9.2. */
@@ -477,6 +507,7 @@ class Field {
       if (lane.state === 0 || (this.flags & OPTIONAL && !bit)) return { verdict: "absent" };
       if (this.storage === ATOMIC) return this.readAtomic(lane.base);
       if (this.storage === JOURNAL) return this.readJournal(lane.base);
+      if (this.storage === TABLE) return this.readTable(lane);
       // The members of a group come from one slot.
       const key = `${this.place} ${this.slotBits} ${this.slotSize}`;
       if (!lane.slots.has(key)) lane.slots.set(key, this.readSlot(lane.base));

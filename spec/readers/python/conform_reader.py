@@ -11,7 +11,8 @@ import sys
 
 import mmstats_reader as m
 
-STORAGE = {m.CONSTANT: "constant", m.ATOMIC: "atomic", m.LATCHED: "latched", m.JOURNAL: "journal"}
+STORAGE = {m.CONSTANT: "constant", m.ATOMIC: "atomic", m.LATCHED: "latched", m.JOURNAL: "journal",
+           m.TABLE: "table"}  # fmt: skip
 AGGREGATION = {m.SUM: "sum", m.MIN: "min", m.MAX: "max", m.MEAN: "mean", m.EACH: "each"}
 LEVEL = {0: "info", 1: "diagnostic"}
 LANE = {m.NEVER_CLAIMED: "never", m.OWNED: "owned", m.HANDED_BACK: "returned"}
@@ -56,6 +57,25 @@ def atomic(image, f, base):
         raise m.Damaged("value-range") from None
 
 
+def table(image, lane, f):
+    """The rows in use of a table."""
+    found, refused = m.rows_of(image, f, lane)
+    rows = []
+    for number, raw in found:
+        row = {"row": str(number)}
+        try:
+            if raw is None:
+                raise m.Contended
+            since, begun = struct.unpack_from("<2Q", raw)
+            row |= {"since": str(since), "number": str(begun)} | tagged(f, raw[f.member :])
+        except m.Contended:
+            row |= {"verdict": "contended"}
+        except m.Damaged as damage:
+            row = {"row": str(number), "verdict": "damaged", "code": damage.code}
+        rows.append(row)
+    return {"rows": rows, "refused": str(refused)}
+
+
 def in_lane(image, lane, f):
     """The value of one field in one lane."""
     try:
@@ -70,6 +90,8 @@ def in_lane(image, lane, f):
             elements, slot = m.read_journal(image, f, lane.base)
             total, _, *words = [str(word) for word in slot]
             return {"u64": [str(e) for e in elements], "total": total, "words": words}
+        if f.storage == m.TABLE:
+            return table(image, lane, f)
         key = (f.place, f.slot_bits, f.slot_size)
         if key not in lane.slots:
             lane.slots[key] = m.read_slot(image, f, lane.base)

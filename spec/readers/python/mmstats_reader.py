@@ -16,7 +16,7 @@ with count 0 has the sum 0, a mean rounds its sum to binary64 before it divides.
 
 Values of the kinds that are more than a number: a state is its name (combined: names and
 how many lanes), a timer, average, window and histogram an object with count and sum, events
-a list with number, time and text, a rate an object of windows in seconds and counts
+a list with number, time and text, an activity an object with its rows, a rate an object of windows in seconds and counts
 per second.
 
 About memory order. Python has neither atomics nor fences. What is done here:
@@ -177,7 +177,7 @@ DESCRIPTOR = (
 DESCRIPTOR_STATE = 48
 FIELD_LIVE, FIELD_RETIRED = 1, 2
 OPTIONAL, ARRAY, MEMBER = 1, 2, 4
-CONSTANT, ATOMIC, LATCHED, JOURNAL = 1, 2, 3, 4
+CONSTANT, ATOMIC, LATCHED, JOURNAL, TABLE = 1, 2, 3, 4, 5
 
 # 4.1 Data types: name, struct code; the element size is that of the code.
 TYPES = {
@@ -190,11 +190,11 @@ U64, I64, F32, F64, BOOL, TEXT, BYTES = 4, 8, 9, 10, 11, 12, 13
 
 # 4.2 Kinds, 4.3 Aggregation
 COUNTER, GAUGE, INFO, STATE, HISTOGRAM, AVERAGE, TIMER = 1, 2, 3, 4, 5, 6, 7
-EVENTS, WINDOW, RATE, TIMESTAMP = 8, 9, 10, 11
+EVENTS, WINDOW, RATE, TIMESTAMP, ACTIVITY = 8, 9, 10, 11, 12
 KINDS = {
     COUNTER: "counter", GAUGE: "gauge", INFO: "info", STATE: "state",
     HISTOGRAM: "histogram", AVERAGE: "average", TIMER: "timer", EVENTS: "events",
-    WINDOW: "window", RATE: "rate", TIMESTAMP: "timestamp",
+    WINDOW: "window", RATE: "rate", TIMESTAMP: "timestamp", ACTIVITY: "activity",
 }  # fmt: skip
 WIDE = (U64, I64, F64)
 TIMER_ELEMENTS = ("count", "sum", "min", "max", "last")
@@ -214,6 +214,7 @@ def kind_allows(f):
         WINDOW: f.type in WIDE and scalar,
         RATE: f.type == U64 and not scalar and f.count == 2,
         TIMESTAMP: f.type in (U64, I64) and scalar,
+        ACTIVITY: f.type == TEXT,
     }.get(f.kind, True)
 
 
@@ -222,6 +223,8 @@ def kind_allows_storage(f):
         return f.storage == JOURNAL
     if f.kind in (EVENTS, WINDOW, RATE):
         return f.storage == LATCHED
+    if f.kind == ACTIVITY or f.storage == TABLE:  # of an unknown kind it may be
+        return f.storage == TABLE and (f.kind == ACTIVITY or f.kind not in KINDS)
     return f.storage != JOURNAL or f.kind not in (STATE, AVERAGE, TIMER, TIMESTAMP)
 
 
@@ -408,6 +411,7 @@ COMBINE = {
     AVERAGE: combine_means,
     TIMER: combine_timers,
     EVENTS: lambda values: None,
+    ACTIVITY: lambda values: None,
     WINDOW: combine_means,
     RATE: combine_rates,
 }
@@ -527,7 +531,10 @@ def read_atomic(image, f, lane):
 
 def read_slot(image, f, lane):
     """PROTOCOL.md section 2.2 and 8: a copy of the newest slot of a latched cell."""
-    cell = lane + f.place
+    return read_cell(image, f, lane + f.place)
+
+
+def read_cell(image, f, cell):
     for _ in range(16):
         began = time.monotonic()
         a = image.memory.u32(cell)
@@ -600,6 +607,48 @@ def read_rate(image, f, lane, live):
     fence()
     counter = lane_value(image, f.counter, lane)
     return rates(f, checkpoints, counter, time.time_ns() if live else None)
+
+
+def rows_of(image, f, lane):
+    """PROTOCOL.md section 11.3: the rows in use as (row, slot or None if contended), and refused."""
+    memory, cell = image.memory, lane.base + f.place
+    used = memory.u32(cell) | memory.u32(cell + 4) << 32
+    fence()
+    if lane.state != OWNED:
+        used = 0
+    rows = []
+    for row in range(f.param):
+        if used >> row & 1:
+            try:
+                rows.append((row, read_cell(image, f, cell + ROWS + row * row_size(f))))
+            except Contended:
+                rows.append((row, None))
+    return rows, memory.u64(cell + 16)
+
+
+ROWS = 32  # where row 0 of a table is
+
+
+def row_size(f):
+    return 8 + slots(f) * f.slot_size
+
+
+def read_activity(image, f, lane):
+    rows, refused = rows_of(image, f, lane)
+    out = []
+    for _, raw in rows:
+        if raw is None:
+            out.append({"text": None, "verdict": "contended"})
+            continue
+        since, number = struct.unpack_from("<2Q", raw)
+        row = {"number": number, "since": since or None, "text": None}
+        try:
+            row["text"] = decode(f, raw[f.member :])
+        except Damaged as damage:  # of this row alone
+            row["code"] = damage.code
+        out.append(row)
+    out.sort(key=lambda row: row.get("number", 0))
+    return {"rows": out, "refused": refused}
 
 
 def read_journal(image, f, lane):
@@ -711,6 +760,8 @@ class Lane:
             return read_rate(image, f, base, self.live)
         if f.kind == HISTOGRAM:
             return read_histogram(image, f, base)
+        if f.storage == TABLE:
+            return read_activity(image, f, self)
         if f.storage == JOURNAL:
             return read_journal(image, f, base)[0]
         if f.storage == LATCHED:
@@ -746,6 +797,7 @@ MAX_SLOT = 1_048_576
 MAX_BLOB = 1_048_560
 MAX_SLOT_BITS = 16
 MAX_ELEMENTS = 65_536
+MAX_ROWS = 64
 STRING_LIMITS = {"label": 255, "unit": 63, "help": 4096, "attributes": 4096, "detail": 4096}
 
 
@@ -915,6 +967,7 @@ def check_description(f):
         or f.storage == ATOMIC and (f.flags & (ARRAY | MEMBER) or is_blob(f))
         or f.storage == JOURNAL and f.flags & (ARRAY | MEMBER | OPTIONAL) != ARRAY
         or f.storage == JOURNAL and known and f.type != U64
+        or f.storage == TABLE and (f.flags & (ARRAY | MEMBER | OPTIONAL) or known and f.type != TEXT)
     ):  # fmt: skip
         raise Damaged("type-storage")
     if known and not (kind_allows(f) and (f.storage not in STORAGES or kind_allows_storage(f))):
@@ -923,11 +976,13 @@ def check_description(f):
         raise Damaged("kind-param")
 
 
-STORAGES = (CONSTANT, ATOMIC, LATCHED, JOURNAL)
+STORAGES = (CONSTANT, ATOMIC, LATCHED, JOURNAL, TABLE)
 
 
 def param_is_good(f):
-    """Sections 4.4 to 4.7."""
+    """Sections 4.4 to 4.8."""
+    if f.kind == ACTIVITY or f.storage == TABLE:
+        return f.member == 16 and 1 <= f.param <= MAX_ROWS
     items = [item.encode() for item in detail_items(f)]
     if f.kind == STATE:
         return 1 <= len(items) <= 1024 and all(1 <= len(name) <= 63 for name in items)
@@ -956,7 +1011,7 @@ class Layout:
         if f.storage not in STORAGES:
             return  # as if the descriptor was not there: a group continues after it
         key, in_group = None, False
-        if f.storage == LATCHED:
+        if f.storage in (LATCHED, TABLE):
             self.check_slots(f, 8)
             if f.flags & MEMBER:
                 key = (f.place, f.slot_bits, f.slot_size)
@@ -979,6 +1034,8 @@ class Layout:
         else:
             end = f.place + 8 + slots(f) * f.slot_size  # atomic: there are none
             end += 8 * f.count if f.storage == JOURNAL else 0
+            if f.storage == TABLE:
+                end = f.place + ROWS + f.param * row_size(f)
             inside = self.header.cells_offset <= f.place and end <= self.header.lane_stride
             if f.place % 8 or not inside:
                 raise Damaged("cell-place")

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mmstats_core::read::{
-    Cursor, Field, HeapStr, Image, ImageState, Lane, LaneState, Scalar, Value, Verdict, constant,
-    parse_attributes,
+    Cursor, Field, HeapStr, Image, ImageState, Lane, LaneState, Scalar, Table, Value, Verdict,
+    constant, parse_attributes,
 };
 use mmstats_core::{DataType, Kind, Level, Source, Storage, View};
 use serde_json::{Map, Value as Json, json};
@@ -184,6 +184,7 @@ fn in_lane<S: Source>(image: &Image<S>, field: &Field, lane: u32, buffer: &mut [
                 json!({ "u64": elements, "total": journal.word(0).to_string(), "words": words })
             })
         }
+        Some(Storage::Table) => verdict(lane.read_table(source, field, buffer), table),
         // Of a ring the newest value, whatever the kind.
         Some(Storage::Latched) if !lane.has(source, field) => json!({ "verdict": "absent" }),
         Some(Storage::Latched) => {
@@ -192,6 +193,20 @@ fn in_lane<S: Source>(image: &Image<S>, field: &Field, lane: u32, buffer: &mut [
         }
         _ => verdict(lane.scalar(source, field).map(Value::from), |v| value(field, v)),
     }
+}
+
+fn table(table: Table<'_>) -> Json {
+    let rows = table.rows().map(|(number, row)| {
+        let mut out = verdict(row, |row| {
+            let since = row.since().unwrap_or(0).to_string();
+            let (number, text, cut) = (row.number().to_string(), row.text(), row.cut());
+            json!({ "since": since, "number": number, "text": text, "cut": cut })
+        });
+        out["row"] = json!(number.to_string());
+        out
+    });
+    let rows: Vec<Json> = rows.collect();
+    json!({ "rows": rows, "refused": table.refused().unwrap_or(0).to_string() })
 }
 
 fn verdict<T>(verdict: Verdict<T>, show: impl FnOnce(T) -> Json) -> Json {
@@ -218,7 +233,9 @@ fn value(field: &Field, value: Value<'_>) -> Json {
             json!({ name: hex, "cut": cut })
         }
         Value::Array(array) => json!({ name: array.iter().map(number).collect::<Vec<_>>() }),
-        Value::Histogram(_) | Value::Window(_) => json!({ "verdict": "computed" }),
+        Value::Histogram(_) | Value::Window(_) | Value::Table(_) => {
+            json!({ "verdict": "computed" })
+        }
     }
 }
 

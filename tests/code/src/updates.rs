@@ -4,9 +4,9 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mmstats::{
-    Array, Average, Blob, Counter, Events, Family, FamilyBy, Flag, Gauge, Group, Histogram, Labels,
-    Latency, Publisher, Rate, Record, SharedGauge, State, StateSet, Stats, Text, Timer, Timestamp,
-    Window,
+    Activity, ActivityRow, Array, Average, Blob, Counter, Events, Family, FamilyBy, Flag, Gauge,
+    Group, Histogram, Labels, Latency, Publisher, Rate, Record, SharedActivity, SharedGauge, State,
+    StateSet, Stats, Text, Timer, Timestamp, Window,
 };
 
 /// Eight members.
@@ -115,6 +115,12 @@ updates! {
     latency_record_nanos(h: &Latency, n: u64) { h.record_nanos(n) }
     rate_incr(h: &Rate) { h.incr() }
     events_64_record(h: &Events<64>, text: &str) { h.record(text); }
+    activity_48_begin_end(h: &Activity, since: u64, text: &str) { drop(h.begin_at(since, text)); }
+    activity_48_set(h: &Activity, row: &ActivityRow, text: &str) { h.set_row(row, text); }
+    activity_48_end(h: &Activity, row: ActivityRow) { h.end_row(row); }
+    shared_activity_48_begin_end(h: &SharedActivity, since: u64, text: &str) {
+        drop(h.begin_at(since, text));
+    }
     family_hit(h: &Family<Counter, 2>, values: &[&str; 2]) { h.get(values).incr() }
     family_by_hit(h: &FamilyBy<Counter, Request<'static>>, labels: &Request<'static>) {
         h.get(labels).incr();

@@ -6,6 +6,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use super::column::{Cell, Column, Interval};
 use super::sample::Sample;
 use crate::json::{Digits, Float, JsonValue, Quantiles, number, seconds};
+use crate::value::in_progress;
 
 /// A row.
 #[derive(serde::Serialize)]
@@ -51,11 +52,14 @@ impl Serialize for Field<'_> {
         s.serialize_entry("aggregation", &field.properties.aggregation().to_string())?;
         match column.counting() {
             None => {
-                let value = cell.total.as_ref().map(|value| JsonValue(value.only()));
-                s.serialize_entry("value", &value)?;
-                let digits = cell.total.as_ref().and_then(|value| Digits::new(value.only()));
-                if let Some(digits) = digits {
-                    s.serialize_entry("value_text", &digits)?;
+                let value = cell.total.as_ref().map(OwnedValue::only);
+                if let Some(count) = value.and_then(in_progress) {
+                    s.serialize_entry("value", &Float(count))?;
+                } else {
+                    s.serialize_entry("value", &value.map(JsonValue))?;
+                    if let Some(digits) = value.and_then(Digits::new) {
+                        s.serialize_entry("value_text", &digits)?;
+                    }
                 }
             }
             Some(kind) => {

@@ -179,7 +179,10 @@ fn value_text(column: &Column, value: &OwnedValue, now: SystemTime) -> String {
     match (value, moment(&column.field, value)) {
         (_, Some(Moment::Timestamp(at))) => time::ago(at, now),
         (_, Some(Moment::Epoch(at))) => time::date(at).unwrap_or_else(|| to_human(value, unit)),
-        (OwnedValue::Each(each), _) => values_of_lanes(each, unit),
+        (OwnedValue::Each(each), _) => match main_number(value) {
+            Some(number) => human::compact(number),
+            None => values_of_lanes(each, unit),
+        },
         (OwnedValue::Text { text, .. }, _) => escape::text(text).into_owned(),
         (value, _) => match main_number(value) {
             Some(number) => unit::compact(number, unit),

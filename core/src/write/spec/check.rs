@@ -5,8 +5,8 @@ use core::fmt;
 use super::FieldSpec;
 use crate::buckets::Buckets;
 use crate::layout::{
-    MAX_ATTRIBUTES, MAX_CAPACITY, MAX_DETAIL, MAX_ELEMENTS, MAX_HELP, MAX_KEY, MAX_LABEL, MAX_SLOT,
-    MAX_SLOT_BITS, MAX_STATE, MAX_STATES, MAX_UNIT, MAX_WINDOWS, is_key_byte, is_window,
+    MAX_ATTRIBUTES, MAX_CAPACITY, MAX_DETAIL, MAX_ELEMENTS, MAX_HELP, MAX_KEY, MAX_LABEL, MAX_ROWS,
+    MAX_SLOT, MAX_SLOT_BITS, MAX_STATE, MAX_STATES, MAX_UNIT, MAX_WINDOWS, is_key_byte, is_window,
 };
 use crate::types::{Aggregation, DataType, Kind, Storage};
 
@@ -100,6 +100,7 @@ impl FieldSpec<'_> {
                     .is_some_and(|buckets| buckets.are_writable()),
                 Kind::Window => param >= 1 && param.saturating_add(2) <= slots,
                 Kind::Events => slots >= 2,
+                Kind::Activity => (1..=MAX_ROWS).contains(&param),
                 Kind::Rate => {
                     let windows = |text: &str| is_window(text.as_bytes());
                     param >= 1 && slots > 2 && names(MAX_WINDOWS, windows)
@@ -194,6 +195,7 @@ impl fmt::Display for SpecError {
                 Kind::Histogram => "a histogram has buckets of scale -4 to 6",
                 Kind::Window => "a window has 1 to 32767 values",
                 Kind::Events => "a ring has 1 to 65535 events",
+                Kind::Activity => "an activity has 1 to 64 rows",
                 Kind::Rate => {
                     "a rate follows a u64 counter, has an interval, and windows of 1 to 999999 s"
                 }

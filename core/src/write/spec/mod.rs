@@ -141,6 +141,14 @@ impl<'a> FieldSpec<'a> {
         Self::new(label, events.with_count(capacity).with_slot_bits(slot_bits))
     }
 
+    /// What is in progress: at most `rows` (1 to 64) texts of at most `capacity` bytes, each with the
+    /// time of its begin. Shown for each lane.
+    #[must_use]
+    pub const fn activity(label: &'a str, rows: u32, capacity: u32) -> Self {
+        let activity = Properties::new(DataType::Text, Kind::Activity, Aggregation::Each);
+        Self::new(label, activity.with_count(capacity).with_param(rows))
+    }
+
     /// Checkpoints, at most every `interval` milliseconds, of the u64 counter that is added
     /// just before with [`Writer::add_all`](super::Writer::add_all). `windows` are 1 to 8
     /// numbers of seconds, each at most `entries * interval`; 127 `entries` are kept.

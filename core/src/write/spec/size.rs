@@ -3,7 +3,7 @@
 use super::FieldSpec;
 use crate::buckets::HISTOGRAM_SLOT;
 use crate::descriptor::RawDescriptor;
-use crate::layout::{ATOMIC_CELL, CELL_HEAD, field_state, round_up, string_size};
+use crate::layout::{ATOMIC_CELL, CELL_HEAD, field_state, round_up, string_size, table};
 use crate::types::{Kind, Storage};
 
 impl FieldSpec<'_> {
@@ -37,6 +37,9 @@ impl FieldSpec<'_> {
         if properties.is_kind(Kind::Histogram) {
             return Storage::Journal;
         }
+        if properties.is_kind(Kind::Activity) {
+            return Storage::Table;
+        }
         let word = usize::BITS / 8;
         match properties.ty() {
             Some(ty)
@@ -63,7 +66,11 @@ impl FieldSpec<'_> {
 
     /// Offset of the value in its slot.
     pub(crate) const fn lead(&self) -> u32 {
-        if self.properties.is_kind(Kind::Events) { 8 } else { 0 }
+        match self.properties.kind() {
+            Some(Kind::Events) => 8,
+            Some(Kind::Activity) => table::VALUE,
+            _ => 0,
+        }
     }
 
     /// The number of slots as a power of 2.
@@ -110,6 +117,11 @@ impl FieldSpec<'_> {
                 let journal = matches!(self.storage(), Storage::Journal);
                 let tail = if journal { self.properties.count().saturating_mul(8) } else { 0 };
                 CELL_HEAD.saturating_add(slots).saturating_add(tail)
+            }
+            Storage::Table => {
+                let slot_size = self.slot_bytes();
+                let row = table::row_size(1 << self.slot_bits(slot_size), slot_size);
+                row.saturating_mul(self.properties.param()).saturating_add(table::ROWS)
             }
         }
     }

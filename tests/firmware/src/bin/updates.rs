@@ -8,8 +8,8 @@ mod phase;
 use core::panic::PanicInfo;
 
 use mmstats_core::{
-    Array, Average, Blob, Counter, Events, Flag, Gauge, Group, Histogram, Rate, StateSet, Text,
-    Timer, Window,
+    Activity, Array, Average, Blob, Counter, Events, Flag, Gauge, Group, Histogram, Rate, StateSet,
+    Text, Timer, Window,
 };
 use mmstats_firmware::board::{entry, hang};
 use mmstats_firmware::fields::Flow;
@@ -34,6 +34,7 @@ struct Handles {
     rate: Rate<Retained>,
     state: StateSet<Phase, Retained>,
     events: Events<20, Retained>,
+    activity: Activity<20, Retained>,
 }
 
 #[allow(improper_ctypes)] // Used only by this program.
@@ -76,6 +77,8 @@ fn update(handles: &Handles, n: u64) {
     handles.rate.add(1, n);
     handles.state.set(if byte > 9 { Phase::Busy } else { Phase::Idle });
     handles.events.record(n, text);
+    let doing = handles.activity.begin(n, text);
+    doing.set("more than twenty bytes");
 }
 
 unsafe extern "C" {

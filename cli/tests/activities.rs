@@ -1,0 +1,97 @@
+//! Activities in the output of the commands.
+
+mod common;
+
+use std::path::Path;
+
+use mmstats_core::{Activity, FieldSpec, Schema};
+use serde_json::json;
+
+use common::{field, image, json, run};
+
+/// An image whose first lane does two things, and whose second lane nothing.
+fn program(path: &Path) {
+    let mut schema = Schema::<16>::new();
+    let doing = schema.add(FieldSpec::activity("doing", 2, 16)).unwrap();
+    schema.add(FieldSpec::activity("nothing", 2, 16)).unwrap();
+    image(path, &schema, |writer| {
+        let activity = Activity::<16, _>::attach(&writer.lane().unwrap(), doing).unwrap();
+        let since = 1_700_000_000_000_000_007;
+        std::mem::forget(activity.begin(since, "parse\u{1b}[2J"));
+        std::mem::forget(activity.begin(0, "longer than sixteen"));
+        assert!(!activity.begin(0, "no row").is_shown());
+    });
+}
+
+#[test]
+fn show_prints_a_line_for_each_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.mmst");
+    program(&path);
+    let text = path.to_str().unwrap();
+    let printed = run(dir.path(), &["show", "-v", text]).out;
+    let lines: Vec<&str> = printed.lines().collect();
+    let at = lines.iter().position(|line| line.contains("doing[0]")).unwrap();
+    assert!(lines[at].ends_with("2 in progress; 1 found no row"), "{}", lines[at]);
+    assert!(
+        lines[at + 1].ends_with("d  \"parse\\u{1b}[2J\"")
+            || lines[at + 1].ends_with("h  \"parse\\u{1b}[2J\""),
+        "{}",
+        lines[at + 1]
+    );
+    assert!(lines[at + 2].ends_with("-  \"longer than sixt\" (cut)"), "{}", lines[at + 2]);
+    assert!(printed.contains("nothing in progress"), "{printed}");
+    assert!(printed.contains("text activity, lanes: each"), "{printed}");
+
+    let piped = run(dir.path(), &["show", text]).out;
+    assert!(piped.contains("1:1700000000000000007:parse"), "{piped}");
+}
+
+#[test]
+fn json_has_rows_with_begin_and_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.mmst");
+    program(&path);
+    let text = path.to_str().unwrap();
+    let document = json(dir.path(), &["show", "--json", text]);
+    let value = &field(&document, "doing")["value"];
+    assert_eq!(
+        (&value["refused"], &value["contended"], &value["damaged"]),
+        (&json!(1), &json!(0), &json!(0))
+    );
+    let [first, second] = value["rows"].as_array().unwrap().as_slice() else { panic!("{value}") };
+    assert_eq!(first["since"], "2023-11-14T22:13:20.000000007Z");
+    assert!(first["age_seconds"].as_f64().unwrap() > 9e7, "{first}");
+    assert_eq!((&first["text"], &first["number"]), (&json!("parse\u{1b}[2J"), &json!(1)));
+    assert_eq!(
+        (&second["since"], &second["age_seconds"], &second["number"]),
+        (&json!(null), &json!(null), &json!(2))
+    );
+
+    let polled = json(dir.path(), &["poll", "-c1", "--json", "doing", text]);
+    assert_eq!(polled["fields"][0]["value"], 2, "{polled}");
+}
+
+#[test]
+fn check_and_dump_name_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.mmst");
+    program(&path);
+    let text = path.to_str().unwrap();
+    let checked = run(dir.path(), &["check", text]);
+    assert!(checked.out.contains("no rule broken"), "{}", checked.out);
+    let dumped = run(dir.path(), &["dump", text]).out;
+    for want in ["used rows", "refused", "row 1, in use, seq: 1", "row 1 slot 1"] {
+        assert!(dumped.contains(want), "{want} not in {dumped}");
+    }
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/fixtures/valid");
+    let damaged = fixtures.join("kind-activity-damaged.mmst");
+    let checked = run(dir.path(), &["check", damaged.to_str().unwrap()]);
+    assert_eq!(checked.code, Some(1));
+    assert!(
+        checked.out.contains("row 0") && checked.out.contains("value-length"),
+        "{}",
+        checked.out
+    );
+    assert!(checked.out.contains("row 2") && checked.out.contains("value-utf8"), "{}", checked.out);
+}

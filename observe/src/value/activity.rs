@@ -1,0 +1,68 @@
+//! Activities: FORMAT.md section 4.8.
+
+use mmstats_core::read::{Table, Verdict};
+
+use crate::problem::Damage;
+
+/// What is in progress in one lane.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ActivityValue {
+    /// The rows in use, in the order of their begins.
+    pub rows: Vec<ActivityRow>,
+    /// Number of rows in use that were not read, because their texts were replaced during each attempt.
+    pub contended: u32,
+    /// Number of rows in use that are damaged.
+    pub damaged: u32,
+    /// Number of activities that found no row, in the life of the lane.
+    pub refused: u64,
+}
+
+/// Something in progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ActivityRow {
+    /// Number of the activity in its lane, from 1.
+    pub number: u64,
+    /// Time of the begin in nanoseconds since 1970-01-01 UTC; `None` if it is not known.
+    pub since: Option<u64>,
+    /// The text; may hold control characters, so escape it.
+    pub text: String,
+    /// Whether the writer cut the text to fit.
+    pub cut: bool,
+}
+
+impl ActivityValue {
+    /// Number of activities in progress, also of those that could not be read.
+    #[must_use]
+    pub fn in_progress(&self) -> usize {
+        self.rows.len() + self.contended as usize + self.damaged as usize
+    }
+}
+
+impl From<&Table<'_>> for ActivityValue {
+    fn from(table: &Table<'_>) -> Self {
+        let mut value = Self { refused: table.refused().unwrap_or(0), ..Self::default() };
+        for (_, row) in table.rows() {
+            match row {
+                Verdict::Consistent(row) => value.rows.push(ActivityRow {
+                    number: row.number(),
+                    since: row.since(),
+                    text: row.text().to_owned(),
+                    cut: row.cut(),
+                }),
+                Verdict::Contended => value.contended += 1,
+                _ => value.damaged += 1,
+            }
+        }
+        value.rows.sort_by_key(|row| row.number);
+        value
+    }
+}
+
+/// The rule that the first damaged row breaks.
+pub(crate) fn row_damage(table: &Table<'_>) -> Option<Damage> {
+    table.rows().find_map(|(_, row)| match row {
+        Verdict::Damaged(error) => Some(Damage::from(error)),
+        _ => None,
+    })
+}

@@ -1,0 +1,202 @@
+//! Activities: what is in progress, since when.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use mmstats_core as core;
+use mmstats_core::{ActivityRow, AttachError, FieldId, FieldSpec};
+
+use super::count;
+use super::kinds::nanos;
+use crate::claim::Keep;
+use crate::schema::declaration::{Declaration, Field, FieldDeclaration};
+use crate::schema::options::{AnyOptions, HasRows};
+
+/// Rows of an activity, unless declared otherwise.
+const ROWS: u32 = 8;
+
+fn now() -> u64 {
+    nanos(SystemTime::now())
+}
+
+/// The field of an activity.
+fn spec<const N: usize>(options: &AnyOptions) -> FieldSpec<'static> {
+    FieldSpec::activity("", options.rows.unwrap_or(ROWS), count(N))
+}
+
+/// What a thread is doing, since when: texts of at most `N` bytes that are begun and ended. Each thread
+/// has 8 rows, or [`rows`](crate::FieldOptions::rows); what begins while all are in use is counted and
+/// not shown.
+///
+/// `mmstats show` prints the texts with their ages, also those of a program that hangs or was killed.
+/// Those of a thread that ends are gone. For what crosses threads see
+/// [`SharedActivity`](crate::SharedActivity).
+///
+/// ```
+/// use mmstats::{Activity, Options, Publisher, Stats};
+///
+/// #[derive(Stats)]
+/// struct Server {
+///     /// What each thread is doing.
+///     #[stats(rows = 4)]
+///     doing: Activity,
+/// }
+///
+/// let server: Publisher<Server> = Options::new().start()?;
+/// let stats = server.lane()?;
+/// let request = stats.doing.begin_fmt(format_args!("GET {}", "/index.html"));
+/// {
+///     let _reading = stats.doing.begin("read file"); // until the end of the block
+/// }
+/// request.set("GET /index.html: sending");
+/// drop(request);
+/// # Ok::<(), mmstats::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Activity<const N: usize = 48>(core::Activity<N, Keep>);
+
+/// Something in progress, until this is dropped: see [`Activity`]. `set` replaces its text.
+pub type Begun<'a, const N: usize = 48> = core::Begun<'a, N, Keep>;
+
+impl<const N: usize> Activity<N> {
+    /// Begins something now. It ends when the result is dropped. A text of more than `N` bytes is cut at
+    /// a character boundary, and readers see that.
+    #[inline]
+    pub fn begin(&self, text: &str) -> Begun<'_, N> {
+        self.0.begin(now(), text)
+    }
+
+    /// [`Activity::begin`] for `format_args!(...)`, without an allocation.
+    pub fn begin_fmt(&self, text: fmt::Arguments<'_>) -> Begun<'_, N> {
+        self.0.begin_fmt(now(), text)
+    }
+
+    /// [`Activity::begin`] with the time in nanoseconds since 1970-01-01 UTC, 0 if it is not known:
+    /// without the clock.
+    #[inline(always)]
+    pub fn begin_at(&self, since: u64, text: &str) -> Begun<'_, N> {
+        self.0.begin(since, text)
+    }
+
+    /// [`Activity::begin_at`] without a guard, for layers that keep the row elsewhere; `None` if no row is
+    /// free.
+    #[inline(always)]
+    pub fn begin_row(&self, since: u64, text: &str) -> Option<ActivityRow> {
+        self.0.begin_row(since, text)
+    }
+
+    /// [`Activity::begin_row`] for `format_args!(...)`, without an allocation.
+    pub fn begin_row_fmt(&self, since: u64, text: fmt::Arguments<'_>) -> Option<ActivityRow> {
+        self.0.begin_row_fmt(since, text)
+    }
+
+    /// Replaces the text of a row that this handle or a clone began.
+    #[inline(always)]
+    pub fn set_row(&self, row: &ActivityRow, text: &str) {
+        self.0.set_row(row, text);
+    }
+
+    /// Ends a row that this handle or a clone began.
+    #[inline(always)]
+    pub fn end_row(&self, row: ActivityRow) {
+        self.0.end_row(row);
+    }
+}
+
+impl<const N: usize> HasRows for Activity<N> {}
+
+field!({const N: usize} Activity<N>, |options| spec::<N>(&options), |lane, field| {
+    core::Activity::attach(lane, field).map(Self)
+});
+
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+pub use shared::{SharedActivity, SharedBegun};
+
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+mod shared {
+    use super::{ActivityRow, AttachError, FieldId, HasRows, core, fmt, now};
+    use crate::claim::Keep;
+
+    /// What the whole program is doing, since when: as [`Activity`](crate::Activity), for what crosses
+    /// threads, such as a task over an `await`.
+    ///
+    /// It and its guards are `Send`. Begin and end are read-modify-writes of words that all threads
+    /// share, so threads that begin often wait for each other.
+    ///
+    /// ```
+    /// use mmstats::{Options, Publisher, SharedActivity, Stats};
+    ///
+    /// #[derive(Stats)]
+    /// struct Server {
+    ///     /// Requests in flight.
+    ///     #[stats(rows = 64)]
+    ///     requests: SharedActivity,
+    /// }
+    ///
+    /// let server: Publisher<Server> = Options::new().start()?;
+    /// let stats = server.lane()?;
+    /// let request = stats.requests.begin("GET /index.html");
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || drop(request)); // ends on another thread
+    /// });
+    /// # Ok::<(), mmstats::Error>(())
+    /// ```
+    #[derive(Debug, Clone)]
+    pub struct SharedActivity<const N: usize = 48>(core::SharedActivity<N, Keep>);
+
+    /// Something in progress, until this is dropped on whatever thread: see [`SharedActivity`]. `set`
+    /// replaces its text.
+    pub type SharedBegun<'a, const N: usize = 48> = core::SharedBegun<'a, N, Keep>;
+
+    impl<const N: usize> SharedActivity<N> {
+        /// Attaches to `field` in a lane that all threads share.
+        pub(crate) fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
+            core::SharedActivity::attach(lane, field).map(Self)
+        }
+
+        /// Begins something now. It ends when the result is dropped. A text of more than `N` bytes is cut
+        /// at a character boundary, and readers see that.
+        #[inline]
+        pub fn begin(&self, text: &str) -> SharedBegun<'_, N> {
+            self.0.begin(now(), text)
+        }
+
+        /// [`SharedActivity::begin`] for `format_args!(...)`, without an allocation.
+        pub fn begin_fmt(&self, text: fmt::Arguments<'_>) -> SharedBegun<'_, N> {
+            self.0.begin_fmt(now(), text)
+        }
+
+        /// [`SharedActivity::begin`] with the time in nanoseconds since 1970-01-01 UTC, 0 if it is not
+        /// known: without the clock.
+        #[inline(always)]
+        pub fn begin_at(&self, since: u64, text: &str) -> SharedBegun<'_, N> {
+            self.0.begin(since, text)
+        }
+
+        /// [`SharedActivity::begin_at`] without a guard, for layers that keep the row elsewhere; `None`
+        /// if no row is free.
+        #[inline(always)]
+        pub fn begin_row(&self, since: u64, text: &str) -> Option<ActivityRow> {
+            self.0.begin_row(since, text)
+        }
+
+        /// [`SharedActivity::begin_row`] for `format_args!(...)`, without an allocation.
+        pub fn begin_row_fmt(&self, since: u64, text: fmt::Arguments<'_>) -> Option<ActivityRow> {
+            self.0.begin_row_fmt(since, text)
+        }
+
+        /// Replaces the text of a row that this handle or a clone began.
+        #[inline(always)]
+        pub fn set_row(&self, row: &mut ActivityRow, text: &str) {
+            self.0.set_row(row, text);
+        }
+
+        /// Ends a row that this handle or a clone began.
+        #[inline(always)]
+        pub fn end_row(&self, row: ActivityRow) {
+            self.0.end_row(row);
+        }
+    }
+
+    impl<const N: usize> HasRows for SharedActivity<N> {}
+}
