@@ -5,10 +5,10 @@ mod common;
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mmstats::{Counter, FieldOptions, Histogram, Lane, Options, Publisher, Text};
-use mmstats_core::{Constant, Events, FieldSpec, Schema};
+use mmstats_core::{Activity, Constant, Events, FieldSpec, Schema};
 
 use common::pty::Terminal;
 use common::{Publisher as Demo, files, image, mmstats, signal};
@@ -248,6 +248,31 @@ fn lanes_marks_details_and_differences_are_shown() {
     terminal.wait("the difference", |screen| shows(screen, "requests", "+25"));
     terminal.press("?");
     terminal.wait_for("any key closes this");
+}
+
+#[test]
+fn activities_are_shown_with_the_oldest_and_each_row_in_the_details() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut schema = Schema::<16>::new();
+    let doing = schema.add(FieldSpec::activity("doing", 4, 16)).unwrap();
+    schema.add(FieldSpec::activity("idle", 4, 16)).unwrap();
+    image(&directory.path().join("x.mmst"), &schema, |writer| {
+        let activity = Activity::<16, _>::attach(&writer.lane().unwrap(), doing).unwrap();
+        for (minutes, text) in [(0, "unknown"), (3, "wait"), (65, "parse")] {
+            let begin = SystemTime::now() - Duration::from_secs(60 * minutes + 20);
+            let begin = begin.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+            let since = if minutes == 0 { 0 } else { u64::try_from(begin).unwrap() };
+            std::mem::forget(activity.begin(since, text));
+        }
+    });
+    let terminal = Terminal::start(&top(directory.path(), &["-d0.1"]), 100, 30);
+    let screen = terminal.wait_for("3, oldest 1h 05m, \"parse\"");
+    assert!(line(&screen, "idle").contains("nothing in progress"), "{screen}");
+    terminal.press("/doing\r");
+    terminal.press("6");
+    let screen = terminal.wait_for("1h 05m  \"parse\"");
+    assert!(line(&screen, "3m 20s").contains("\"wait\""), "{screen}");
+    assert!(screen.contains("-  \"unknown\""), "{screen}");
 }
 
 /// Text that would control a terminal.

@@ -63,7 +63,10 @@ impl Row {
                 && matches!(value, OwnedValue::Text { text, .. } if text.is_empty())
         };
         // Of many threads only a few do something.
-        let is_idle = |value: &OwnedValue| matches!(value, OwnedValue::Activity(activity) if *activity == ActivityValue::default());
+        let is_idle = |value: &OwnedValue| match value {
+            OwnedValue::Activity(activity) => *activity == ActivityValue::default(),
+            _ => false,
+        };
         for part in each {
             if part.value.as_ref().is_some_and(|value| is_empty(value) || is_idle(value)) {
                 continue;

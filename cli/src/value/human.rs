@@ -183,14 +183,50 @@ fn activity(value: &ActivityValue) -> String {
     text
 }
 
+/// The activities of one lane or of all on one line: `2, oldest 1m 03s, "parse"`, the age up to `now`;
+/// `None` for other kinds.
+pub(crate) fn activity_line(value: &OwnedValue, now: SystemTime) -> Option<String> {
+    let values: Vec<&ActivityValue> = match value {
+        OwnedValue::Activity(value) => vec![value],
+        OwnedValue::Each(each) => {
+            each.iter().filter_map(|lane| activity_of(lane.value.as_ref()?)).collect()
+        }
+        _ => vec![],
+    };
+    let count: usize = values.iter().map(|value| value.in_progress()).sum();
+    let rows = || values.iter().flat_map(|value| &value.rows);
+    // Of rows without a time, the first of a lane.
+    let oldest = rows().filter(|row| row.since.is_some()).min_by_key(|row| row.since);
+    Some(match oldest.or_else(|| rows().next()) {
+        _ if values.is_empty() => return None,
+        None if count == 0 => "nothing in progress".to_owned(),
+        None => format!("{count} in progress"),
+        Some(row) => {
+            let age = human::or_dash(age(row.since, now));
+            let text = bounded_text(&row.text);
+            format!("{count}, oldest {age}, \"{text}\"{}", cut_mark(row.cut))
+        }
+    })
+}
+
+const fn activity_of(value: &OwnedValue) -> Option<&ActivityValue> {
+    match value {
+        OwnedValue::Activity(value) => Some(value),
+        _ => None,
+    }
+}
+
+/// Time since `since`, in nanoseconds since 1970, up to `now`.
+fn age(since: Option<u64>, now: SystemTime) -> Option<String> {
+    let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(since?))?;
+    // The clock of the program may be ahead.
+    Some(human::age(now.duration_since(since).unwrap_or_default()))
+}
+
 /// A line for each activity: `1m 03s  "parse"`, the age up to `now`.
 pub(crate) fn activity_rows(value: &ActivityValue, now: SystemTime) -> Vec<String> {
-    let age = |since: Option<u64>| {
-        let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(since?))?;
-        // The clock of the program may be ahead.
-        Some(human::age(now.duration_since(since).unwrap_or_default()))
-    };
-    let ages: Vec<String> = value.rows.iter().map(|row| human::or_dash(age(row.since))).collect();
+    let ages: Vec<String> =
+        value.rows.iter().map(|row| human::or_dash(age(row.since, now))).collect();
     let width = ages.iter().map(String::len).max().unwrap_or(0);
     let rows = ages.iter().zip(&value.rows);
     rows.map(|(age, row)| {

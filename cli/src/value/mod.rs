@@ -8,7 +8,7 @@ use mmstats_observe::{FieldInfo, Kind, OwnedValue, Quantile, StateValue};
 use crate::text::escape;
 use crate::text::unit::UnitForm;
 
-pub(crate) use self::human::{activity_rows, buckets, shows_unit, to_human};
+pub(crate) use self::human::{activity_line, activity_rows, buckets, shows_unit, to_human};
 pub(crate) use self::plain::to_plain;
 
 /// Kinds of values that this version does not know.

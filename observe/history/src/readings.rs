@@ -115,6 +115,9 @@ fn heap(value: &OwnedValue) -> usize {
         OwnedValue::Histogram(histogram) => {
             size_of_val(&**histogram) + 24 * histogram.buckets().count()
         }
+        OwnedValue::Activity(activity) => {
+            activity.rows.iter().map(|row| size_of_val(row) + row.text.len()).sum()
+        }
         OwnedValue::State(_) | OwnedValue::Rate(_) => 256,
         _ => 0,
     }

@@ -1,16 +1,18 @@
 //! All that is known of one field, or of the program.
 
-use mmstats_history::{Condition, Moment, Program};
-use mmstats_observe::{FileState, OwnedValue};
+use std::time::SystemTime;
+
+use mmstats_history::{Condition, Field, Moment, Program};
+use mmstats_observe::{EachValue, FileState, OwnedValue};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::app::App;
-use super::{chart, findings, format, programs};
+use super::{chart, findings, format, programs, tree};
 use crate::text::{escape, human, time};
-use crate::value::to_plain;
+use crate::value::{activity_rows, to_plain};
 
 pub(super) fn draw(
     frame: &mut Frame<'_>,
@@ -33,7 +35,8 @@ pub(super) fn draw(
         let name = Span::styled(format!("{name:<10}"), app.theme.dim());
         lines.push(Line::from(vec![name, Span::raw(text)]));
     };
-    row("value", format::value(value.as_ref(), info));
+    let now = app.sampler.clock().time_of_day(at);
+    row("value", format::value(value.as_ref(), info, now));
     row("exactly", value.as_ref().map_or_else(|| "-".to_owned(), to_plain));
     row("type", format!("{} {}", info.shape(), info.kind_name()));
     let unit = escape::text(&info.unit);
@@ -60,6 +63,11 @@ pub(super) fn draw(
         _ => "-".to_owned(),
     };
     row("kept", spans);
+    if let Some(value) = &value {
+        let rows = activities(value, field, now);
+        lines.extend((!rows.is_empty()).then(Line::default));
+        lines.extend(rows.into_iter().map(Line::from));
+    }
     if let Some(OwnedValue::Histogram(histogram)) = value.as_ref().map(OwnedValue::only) {
         lines.push(Line::default());
         lines.extend(chart::buckets(app, histogram, &info.unit, area.width, 20));
@@ -120,4 +128,31 @@ fn draw_program(frame: &mut Frame<'_>, app: &App, program: &Program, at: Moment,
         row("", Some(format!("{word} at {time}")));
     }
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), area);
+}
+
+/// A line for each activity in progress, under the thread that does it.
+fn activities(value: &OwnedValue, field: &Field, now: SystemTime) -> Vec<String> {
+    let lanes = match value {
+        OwnedValue::Each(lanes) => lanes.as_slice(),
+        OwnedValue::Activity(value) => return activity_rows(value, now),
+        _ => &[],
+    };
+    let mut lines = vec![];
+    for each in lanes {
+        let Some(OwnedValue::Activity(value)) = &each.value else { continue };
+        let rows = activity_rows(value, now);
+        if lanes.len() > 1 && !rows.is_empty() {
+            lines.push(lane_name(field, each));
+        }
+        lines.extend(rows.into_iter().map(|row| format!("  {row}")));
+    }
+    lines
+}
+
+/// The name of a lane: that of its thread, if lanes are unfolded.
+fn lane_name(field: &Field, each: &EachValue) -> String {
+    let number = each.origin.lane.unwrap_or(0);
+    let mut lanes = field.lanes().iter();
+    let lane = lanes.find(|lane| (lane.part, lane.lane) == (each.origin.part, number));
+    lane.map_or_else(|| format!("lane {number}"), tree::lane_name)
 }

@@ -1,6 +1,6 @@
 //! The fields of a program as a tree or a list.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mmstats_history::{Field, History, Lane, Moment, Program};
 use mmstats_observe::OwnedValue;
@@ -48,9 +48,10 @@ pub(super) fn draw(
         return;
     }
     let shown: Vec<&Node> = app.shown_fields.iter().skip(app.fields.first).take(visible).collect();
+    let now = app.sampler.clock().time_of_day(at);
     let value = |node: &&&Node| {
         let field = program.fields().get(node.item.field()?)?;
-        Some(escape::width(&format::value(field.value_at(at).as_ref(), &field.info)))
+        Some(escape::width(&format::value(field.value_at(at).as_ref(), &field.info, now)))
     };
     let widest = shown.iter().filter_map(|node| value(&node)).max().unwrap_or(0);
     let widest = u16::try_from(widest).unwrap_or(u16::MAX);
@@ -197,7 +198,8 @@ impl View<'_> {
             Span::styled(name, app.theme.dim())
         };
         let value = field.value_at(at);
-        let text = format::value(value.as_ref(), &field.info);
+        let now = app.sampler.clock().time_of_day(at);
+        let text = format::value(value.as_ref(), &field.info, now);
         let text = format::value_in(text, value.as_ref(), &field.info, self.columns.value);
         let mut cells = vec![Cell::new(name), right(text)];
         if let Some(against) = app.against {
@@ -208,7 +210,7 @@ impl View<'_> {
                     other.and_then(|other| other.field(&key)?.value_at(at))
                 }
             };
-            let text = compared(value.as_ref(), other.as_ref(), field);
+            let text = compared(value.as_ref(), other.as_ref(), field, now);
             cells.push(right(format::clip(&text, self.columns.compared)));
         }
         let rate = field.rate(at, SECOND).filter(|_| !ended && !field.info.constant);
@@ -233,7 +235,8 @@ impl View<'_> {
         let at = self.at;
         let name = format::clip(&format!("{indent}  {}", node.name), self.columns.name);
         let value = lane.value_at(at);
-        let text = format::value(value.as_ref(), &field.info);
+        let now = self.app.sampler.clock().time_of_day(at);
+        let text = format::value(value.as_ref(), &field.info, now);
         let text = format::value_in(text, value.as_ref(), &field.info, self.columns.value);
         let mut cells = vec![Cell::new(Span::styled(name, self.app.theme.dim())), right(text)];
         if self.columns.compared > 0 {
@@ -241,8 +244,9 @@ impl View<'_> {
                 Some(Against::Moment(moment)) => lane.value_at(moment),
                 _ => None,
             };
-            let text = other
-                .map_or_else(String::new, |other| compared(value.as_ref(), Some(&other), field));
+            let text = other.map_or_else(String::new, |other| {
+                compared(value.as_ref(), Some(&other), field, now)
+            });
             cells.push(right(format::clip(&text, self.columns.compared)));
         }
         let ended = self.program.condition_at(at).is_some_and(|(_, now)| now.has_ended());
@@ -261,9 +265,14 @@ impl View<'_> {
 }
 
 /// The difference of two numbers or counts, `=` for equal values, else the other value.
-fn compared(value: Option<&OwnedValue>, other: Option<&OwnedValue>, field: &Field) -> String {
+fn compared(
+    value: Option<&OwnedValue>,
+    other: Option<&OwnedValue>,
+    field: &Field,
+    now: SystemTime,
+) -> String {
     let (Some(a), Some(b)) = (value, other) else {
-        return format::value(other, &field.info);
+        return format::value(other, &field.info, now);
     };
     if a.only() == b.only() {
         return "=".to_owned();
@@ -275,6 +284,6 @@ fn compared(value: Option<&OwnedValue>, other: Option<&OwnedValue>, field: &Fiel
     match (a.since(b), b.since(a)) {
         (Some(gain), _) => signed("+", &gain),
         (None, Some(loss)) => signed("-", &loss),
-        (None, None) => format::value(other, &field.info),
+        (None, None) => format::value(other, &field.info, now),
     }
 }

@@ -1,6 +1,6 @@
 //! Names, numbers and colours of the screen.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mmstats_history::Condition;
 use mmstats_observe::{FieldInfo, FileState, Kind, OwnedValue};
@@ -8,7 +8,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use super::process::Process;
 use crate::text::{escape, human, time, unit};
-use crate::value::{Moment, to_human};
+use crate::value::{Moment, activity_line, to_human};
 
 /// `status="200",route="/"`: the attributes of a field; empty without any.
 pub(super) fn attributes(info: &FieldInfo) -> String {
@@ -25,9 +25,12 @@ pub(super) fn name(info: &FieldInfo) -> String {
     if attributes.is_empty() { label.into_owned() } else { format!("{label}{{{attributes}}}") }
 }
 
-/// A value with its unit, on one line; a point in time as such.
-pub(super) fn value(value: Option<&OwnedValue>, info: &FieldInfo) -> String {
+/// A value with its unit, on one line; a point in time as such, ages up to `now`.
+pub(super) fn value(value: Option<&OwnedValue>, info: &FieldInfo, now: SystemTime) -> String {
     let Some(value) = value else { return "-".to_owned() };
+    if let Some(line) = activity_line(value, now) {
+        return line;
+    }
     if let Some(moment) = crate::value::moment(info, value) {
         let (Moment::Timestamp(time) | Moment::Epoch(time)) = moment;
         return time::date(time).unwrap_or_else(|| "-".to_owned());
@@ -230,7 +233,7 @@ mod tests {
         };
         let timer = OwnedValue::Timer(timer);
         let shown = |value: &OwnedValue, info: &FieldInfo, width| {
-            value_in(super::value(Some(value), info), Some(value), info, width)
+            value_in(super::value(Some(value), info, SystemTime::now()), Some(value), info, width)
         };
         let whole = "886 × 2.00 ms  (min 1.00 ms, max 3.00 ms, last 2.00 ms)";
         assert_eq!(shown(&timer, &latency, 80), whole);
