@@ -155,5 +155,5 @@ fn examples_match_schema() {
             seen.insert(command.clone());
         }
     }
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["events", "ls", "poll", "show"]);
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["events", "ls", "poll", "show", "threads"]);
 }

@@ -12,8 +12,11 @@ mod manual;
 pub(crate) mod poll;
 mod scan;
 mod show;
+#[cfg(feature = "threads")]
+mod threads;
 #[cfg(feature = "top")]
 mod top;
+mod watch;
 
 use std::io;
 
@@ -32,6 +35,10 @@ pub(crate) enum Command {
     /// Watch programs and their fields on a full screen.
     #[cfg(feature = "top")]
     Top(top::Top),
+    /// Tell what the threads of programs do, and what is unusual about them.
+    #[cfg(feature = "threads")]
+    #[command(visible_alias = "why")]
+    Threads(threads::Threads),
     /// Print the lines that programs recorded, merged by time.
     Events(events::Events),
     /// Remove the files of dead programs.
@@ -64,6 +71,8 @@ impl Command {
             #[cfg(feature = "top")]
             Self::Top(args) => top::run(args, output),
             Self::Poll(args) => poll::run(args, output),
+            #[cfg(feature = "threads")]
+            Self::Threads(args) => threads::run(args, output),
             Self::Events(args) => events::run(args, output),
             Self::Clean(args) => clean::run(args, output),
             Self::Check(args) => check::run(args, output),

@@ -4,14 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::sync::mpsc::RecvTimeoutError;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use mmstats_observe::{Damage, Level, Observer, Program, ProgramId};
 
-use super::args::{Form, TRY_DEMO, count, exit_codes, interrupt, program, seconds, selecting};
+use super::args::{Form, TRY_DEMO, exit_codes, program, selecting};
+use super::watch::Watch;
 use crate::json;
 use crate::model::families;
 use crate::model::pattern::Pattern;
@@ -21,11 +21,10 @@ use crate::model::selection::Selection;
 use crate::model::similar;
 use crate::model::threads::Threads;
 use crate::model::watched::Watched;
-use crate::output::{Line, Output, Screen, style};
+use crate::output::{Output, Screen};
 use crate::render::paths::Paths;
 use crate::render::problems::{self, MAX_DAMAGED, WhenMissing};
 use crate::render::{field, program as lines};
-use crate::text::{human, time};
 
 #[derive(Debug, Default, Args)]
 #[command(after_long_help = exit_codes!(
@@ -89,22 +88,6 @@ pub(crate) struct Show {
     pub(crate) programs: Vec<OsString>,
 }
 
-/// Repetition.
-#[derive(Debug, Default, Clone, Args)]
-pub(crate) struct Watch {
-    /// Repeat until Ctrl-C; on a terminal in place.
-    #[arg(short, long)]
-    watch: bool,
-
-    /// Seconds between two times [default: 2].
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, requires = "watch")]
-    delay: Option<Duration>,
-
-    /// End after this many times [default: never].
-    #[arg(short, long, value_name = "N", value_parser = count, requires = "watch")]
-    count: Option<u64>,
-}
-
 /// Names of levels; none is higher than debug.
 fn level_parser() -> impl TypedValueParser<Value = Level> {
     let [info, diagnostic, debug] = ["info", "diagnostic", "debug"].map(PossibleValue::new);
@@ -127,11 +110,17 @@ pub(crate) fn run_with_paths(args: &Show, paths: Paths, output: &mut Output) -> 
     let selection = Selection::parse(&args.programs);
     let mut observer = Observer::new(selection.sources.clone());
     let mut shown = Shown { args, filter, selection, paths, frames: Frames::default() };
-    if args.watch.watch {
-        return watch(&mut shown, &mut observer, output);
+    if args.watch.is_on() {
+        return args.watch.repeat(
+            args.form,
+            args.json,
+            &mut observer,
+            output,
+            |observer, output| shown.once(observer, output),
+        );
     }
     observer.refresh();
-    shown.once(&observer, output)
+    shown.once(&observer, output).map(drop)
 }
 
 /// What is shown, once or again and again.
@@ -151,69 +140,24 @@ struct Frames {
     /// place of one that ends later.
     passed_over: HashSet<ProgramId>,
     watched: Watched,
-    /// What has happened last.
-    news: Vec<String>,
-}
-
-/// Shows the programs again and again.
-fn watch(shown: &mut Shown<'_>, observer: &mut Observer, output: &mut Output) -> io::Result<()> {
-    let (stop, args) = (interrupt()?, shown.args);
-    let delay = args.watch.delay.unwrap_or(Duration::from_secs(2));
-    // A frame replaces the one before on a terminal.
-    let in_place =
-        output.screen().is_terminal() && args.form.screen(output).is_terminal() && !args.json;
-    loop {
-        observer.refresh();
-        output.begin();
-        if in_place {
-            output.hold();
-            shown.once(observer, output)?;
-            // The news stay until there are others.
-            shown.frames.news.iter().for_each(|news| output.note(news));
-            output.draw(&watch_head(delay))?;
-        } else {
-            if shown.frames.count > 0 && !args.json && args.form.screen(output).is_terminal() {
-                writeln!(output)?;
-            }
-            shown.once(observer, output)?;
-            std::mem::take(&mut shown.frames.news).iter().for_each(|news| output.note(news));
-            output.flush()?;
-        }
-        if args.watch.count.is_some_and(|count| shown.frames.count >= count)
-            || stop.recv_timeout(delay) != Err(RecvTimeoutError::Timeout)
-            || output.is_closed()
-        {
-            return Ok(());
-        }
-    }
-}
-
-/// `every 2.00 s, 2026-11-29 21:50:07 UTC`.
-fn watch_head(delay: Duration) -> Line {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let now = i128::try_from(now.as_nanos()).ok().and_then(time::date).unwrap_or_default();
-    let every = human::seconds(delay.as_secs_f64());
-    Line::styled(style::DIM, format!("every {every}, {now}; Ctrl-C ends"))
 }
 
 impl Shown<'_> {
-    fn once(&mut self, observer: &Observer, output: &mut Output) -> io::Result<()> {
+    /// Returns what has happened since the time before.
+    fn once(&mut self, observer: &Observer, output: &mut Output) -> io::Result<Vec<String>> {
         let (args, all) = (self.args, self.args.all);
         let mut programs = observer.programs();
         programs.retain(|p| p.id().is_none_or(|id| !self.frames.passed_over.contains(&id)));
         let selected = self.selection.select(&programs, all);
         let is_first = self.frames.count == 0;
         self.frames.count += 1;
-        if args.watch.watch && is_first {
+        if args.watch.is_on() && is_first {
             let shown: HashSet<_> = selected.iter().filter_map(|program| program.id()).collect();
             let ended = programs.iter().filter(|program| program.state().has_ended());
             let ended = ended.filter_map(Program::id).filter(|id| !shown.contains(id));
             self.frames.passed_over = ended.collect();
         }
-        let news = self.frames.watched.news(&selected, &programs, true);
-        if !news.is_empty() {
-            self.frames.news = news;
-        }
+        let mut news = self.frames.watched.news(&selected, &programs, true);
         let screen = args.form.screen(output);
         let levels = Levels::new(args, screen);
         let (filter, paths) = (&*self.filter, &self.paths);
@@ -244,11 +188,11 @@ impl Shown<'_> {
         if sections.shown.get() == 0 && !output.has_failed() {
             if is_first || !self.selection.has_names() || !selected.is_empty() {
                 output.fail(&self.nothing_shown(observer, &selected, programs.len()));
-            } else if self.frames.news.is_empty() {
-                self.frames.news.push("waiting for a program".to_owned());
+            } else if news.is_empty() {
+                news.push("waiting for a program".to_owned());
             }
         }
-        Ok(())
+        Ok(news)
     }
 
     /// The reason why nothing was shown.

@@ -83,6 +83,11 @@ impl Selection {
         self
     }
 
+    /// The process ids among the arguments.
+    pub(crate) fn pids(&self) -> &[u32] {
+        &self.pids
+    }
+
     /// Learns from a look which programs replace those that are followed.
     pub(crate) fn update(&mut self, programs: &[Program<'_>]) {
         if let Some(following) = &mut self.following {

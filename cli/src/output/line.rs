@@ -110,6 +110,19 @@ impl Line {
         line
     }
 
+    /// The same without spaces at the end.
+    pub(crate) fn without_end(mut self) -> Self {
+        while let Some((_, text)) = self.spans.last_mut() {
+            text.truncate(text.trim_end_matches(' ').len());
+            if !text.is_empty() {
+                break;
+            }
+            self.spans.pop();
+        }
+        self.width = self.spans.iter().map(|(_, text)| escape::width(text)).sum();
+        self
+    }
+
     /// The columns before `column`, which is at the end of a span, and the rest.
     pub(crate) fn split_at(&self, column: usize) -> (Self, Self) {
         let (mut head, mut tail) = (Self::new(), Self::new());

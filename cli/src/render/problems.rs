@@ -39,19 +39,21 @@ pub(crate) fn report_waiting(observer: &Observer, waits: bool, output: &mut Outp
 
 /// What a process or program means that is not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WhenMissing {
+pub(crate) enum WhenMissing<'a> {
     /// An error.
     Fail,
     /// A note: it may still come.
     Wait,
     /// Nothing: it was reported before.
     Ignore,
+    /// Nothing for these processes, which were found elsewhere; an error for others.
+    Found(&'a [u32]),
 }
 
 /// As [`report_waiting`], with other names for paths.
 pub(crate) fn report_named(
     observer: &Observer,
-    when_missing: WhenMissing,
+    when_missing: WhenMissing<'_>,
     paths: &Paths,
     output: &mut Output,
 ) {
@@ -60,8 +62,11 @@ pub(crate) fn report_named(
     }
     let mut unnamed = 0_usize;
     for problem in observer.problems() {
-        if is_missing(problem) && when_missing == WhenMissing::Ignore {
-            continue;
+        let is_found = |found: &[u32]| found.iter().any(|pid| problem.path == *pid.to_string());
+        match when_missing {
+            WhenMissing::Ignore if is_missing(problem) => continue,
+            WhenMissing::Found(found) if is_missing(problem) && is_found(found) => continue,
+            _ => {}
         }
         if is_missing(problem) && when_missing == WhenMissing::Wait {
             output.note(&format!("waiting: {}", problem_text(problem, paths)));

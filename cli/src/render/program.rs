@@ -139,7 +139,12 @@ pub(crate) fn header(program: &Program<'_>, now: SystemTime) -> Line {
 }
 
 /// `web  pid 1234  live  up 3m 12s  /path`, broken between its items where it is wider than `width`.
-fn header_lines(program: &Program<'_>, width: usize, now: SystemTime, paths: &Paths) -> Vec<Line> {
+pub(crate) fn header_lines(
+    program: &Program<'_>,
+    width: usize,
+    now: SystemTime,
+    paths: &Paths,
+) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for item in header_items(program, now, paths) {
         match lines.last_mut() {

@@ -70,8 +70,11 @@ mod tests {
         let mut out = Vec::new();
         compress(block, &mut out).unwrap();
         assert!(verify(&out, &hash(block)));
-        let middle = out.len() / 2;
-        out[middle] ^= 0x10;
+        // Another bit may mean another place with the same bytes; less is never the same.
+        let mut other = hash(block);
+        other[7] ^= 0x10;
+        assert!(!verify(&out, &other));
+        out.truncate(out.len() / 2);
         assert!(!verify(&out, &hash(block)));
     }
 }

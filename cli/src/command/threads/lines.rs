@@ -1,0 +1,300 @@
+//! Threads as lines for people and for pipes.
+
+use std::time::{Duration, SystemTime};
+
+use mmstats_observe::Program;
+use mmstats_threads::{Activity, Finding, Lock, Report, Thread};
+
+use crate::output::{Line, style};
+use crate::render::paths::Paths;
+use crate::render::program::header_lines;
+use crate::render::table::{self, Align, Cell};
+use crate::text::{escape, human};
+
+/// Width from which the table has all columns.
+const WIDE: usize = 100;
+/// Time without a change from which the column QUIET is shown.
+const NOTABLE: Duration = Duration::from_secs(1);
+/// Least width of the column DOING; on less it stands below the thread.
+const DOING: usize = 30;
+
+/// A program on `width` columns.
+pub(super) fn section(
+    program: Option<&Program<'_>>,
+    report: &Report,
+    width: usize,
+    now: SystemTime,
+) -> Vec<Line> {
+    let mut lines = match program {
+        Some(program) => header_lines(program, width, now, &Paths::default()),
+        None => process_header(report).wrapped(width, 2),
+    };
+    for finding in &report.findings {
+        let style = if is_grave(finding) { style::BAD } else { style::ODD };
+        let mut line = Line::styled(anstyle::Style::new(), "  ");
+        line.push(style, escape::text(&finding.to_string()));
+        lines.extend(line.wrapped(width, 4));
+    }
+    lines.extend(threads(report, width));
+    lines.extend(activities(report, width));
+    let remarks = remarks(program.is_some(), report);
+    lines.extend(remarks.iter().flat_map(|text| Line::remark(2, text.as_str()).wrapped(width, 4)));
+    lines
+}
+
+/// Whether a finding is a fault, not only unusual.
+const fn is_grave(finding: &Finding) -> bool {
+    matches!(finding, Finding::Died | Finding::Deadlock(_) | Finding::Panicked { .. })
+}
+
+/// `cat  pid 17  sleeping  publishes nothing`.
+fn process_header(report: &Report) -> Line {
+    let mut line = Line::new();
+    if let Some(process) = &report.process {
+        line.push(style::BOLD, escape::text(&process.name));
+        line.plain(format!("  pid {}  {}  ", process.id, process.state.name()));
+    }
+    line.push(style::DIM, "publishes nothing");
+    line
+}
+
+/// The table of the threads.
+fn threads(report: &Report, width: usize) -> Vec<Line> {
+    if report.threads.is_empty() {
+        return Vec::new();
+    }
+    let (left, right) = (Align::Left, Align::Right);
+    let has_system = report.threads.iter().any(|thread| thread.system.is_some());
+    let has_quiet = report.threads.iter().any(|thread| thread.quiet >= Some(NOTABLE));
+    let mut heads = vec![("TID", right), ("NAME", left)];
+    if has_system {
+        heads.extend([("STATE", left), ("CPU", right)]);
+    }
+    if has_quiet && width >= WIDE {
+        heads.push(("QUIET", right));
+    }
+    if has_system && width >= WIDE {
+        heads.push(("WAITS IN", left));
+    }
+    let cell = |thread: &Thread, head: &str| {
+        let system = thread.system.as_ref();
+        match head {
+            "TID" => Cell::new(human::or_dash(thread.id)),
+            "NAME" => Cell::new(name(thread)),
+            "STATE" => Cell::new(human::or_dash(system.map(|system| system.state.name()))),
+            "CPU" => Cell::new(human::or_dash(system.and_then(|s| s.processors).map(share))),
+            "QUIET" => Cell::styled(style::DIM, quiet(thread)),
+            _ => {
+                let waits_in = system.and_then(|system| system.waits_in.as_deref());
+                Cell::styled(style::DIM, human::or_dash(waits_in.map(escape::text)))
+            }
+        }
+    };
+    let row = |thread: &Thread| heads.iter().map(|(head, _)| cell(thread, head)).collect();
+    let rows: Vec<Vec<Cell>> = report.threads.iter().map(row).collect();
+    let columns = 2 + table::width(&heads, &rows) + 2;
+    let is_beside = columns + DOING <= width;
+    let does = report.threads.iter().map(|thread| doing(report, thread));
+    let does: Vec<Line> = does.collect();
+    let has_doing = does.iter().any(|line| line.width() > 0);
+    let mut lines = Vec::new();
+    for (at, table) in table::lines(&heads, &rows, usize::MAX).into_iter().enumerate() {
+        let mut line = Line::styled(anstyle::Style::new(), "  ");
+        line.append(table);
+        let doing = match at.checked_sub(1) {
+            None if has_doing && is_beside => Some(Line::styled(style::BOLD, "DOING")),
+            None => None,
+            Some(at) => does.get(at).filter(|line| line.width() > 0).cloned(),
+        };
+        match doing {
+            None => lines.push(line.without_end()),
+            Some(doing) if is_beside => {
+                for (row, part) in doing.wrapped(width - columns, 2).into_iter().enumerate() {
+                    let mut whole = if row == 0 { std::mem::take(&mut line) } else { Line::new() };
+                    whole.pad_to(columns);
+                    whole.append(part);
+                    lines.push(whole);
+                }
+            }
+            Some(doing) => {
+                lines.push(line.without_end());
+                let mut below = Line::styled(anstyle::Style::new(), "      ");
+                below.append(doing);
+                lines.extend(below.wrapped(width, 8));
+            }
+        }
+    }
+    lines
+}
+
+fn name(thread: &Thread) -> String {
+    let name = thread.name.as_deref().filter(|name| !name.is_empty());
+    human::or_dash(name.map(|name| escape::clip(&escape::text(name), 24).into_owned()))
+}
+
+/// `0.97`.
+fn share(processors: f64) -> String {
+    format!("{processors:.2}")
+}
+
+/// `12s`, `>12s` if nothing changed since the first look.
+fn quiet(thread: &Thread) -> String {
+    let from_first = if thread.quiet_from_first { ">" } else { "" };
+    human::or_dash(thread.quiet.map(|quiet| format!("{from_first}{}", human::age(quiet))))
+}
+
+/// `transfer{from=1} 12s › waits 12s for "accounts" held by worker-2; holds "log"`.
+fn doing(report: &Report, thread: &Thread) -> Line {
+    let mut line = Line::new();
+    for activity in &thread.activities {
+        if line.width() > 0 {
+            line.plain(" › ");
+        }
+        push_activity(report, activity, &mut line);
+    }
+    if let Some(wait) = &thread.wait {
+        if line.width() > 0 {
+            line.plain(" › ");
+        }
+        line.push(style::ODD, "waits ");
+        if let Some(since) = wait.since {
+            line.push(style::ODD, format!("{} ", human::age(report.age(since))));
+        }
+        line.push(style::ODD, format!("for {}", quoted(&wait.name)));
+        if let Some(lock) = wait.lock.and_then(|number| report.lock(number)) {
+            line.plain(held_by(report, lock));
+        }
+    }
+    if !thread.holds.is_empty() {
+        let names: Vec<String> = thread
+            .holds
+            .iter()
+            .filter_map(|number| report.lock(*number))
+            .map(|lock| quoted(&lock.name))
+            .collect();
+        let start = if line.width() > 0 { "; " } else { "" };
+        line.plain(format!("{start}holds {}", names.join(", ")));
+    }
+    line
+}
+
+fn push_activity(report: &Report, activity: &Activity, line: &mut Line) {
+    let dots = if activity.cut { "…" } else { "" };
+    line.plain(format!("{}{dots}", escape::text(&activity.text)));
+    if let Some(since) = activity.since {
+        line.push(style::DIM, format!(" {}", human::age(report.age(since))));
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", escape::text(name))
+}
+
+/// ` held by worker-2 for at least 12s`.
+fn held_by(report: &Report, lock: &Lock) -> String {
+    let holder = lock.holder.or_else(|| lock.readers.first().copied());
+    let Some(holder) = holder else { return String::new() };
+    let held = lock.held_since.map(|since| report.age(since));
+    let held = held.map_or_else(String::new, |held| format!(" for at least {}", human::age(held)));
+    let others = lock.readers.len().saturating_sub(usize::from(lock.holder.is_none()));
+    let others = if others > 0 { format!(" and {others} readers") } else { String::new() };
+    format!(" held by {}{others}{held}", escape::text(&report.title(holder)))
+}
+
+/// What is in progress in no thread's lane.
+fn activities(report: &Report, width: usize) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for activity in &report.activities {
+        let mut line = Line::styled(anstyle::Style::new(), "  ");
+        let age = activity.since.map(|since| human::age(report.age(since)));
+        line.plain(format!("{:>7}  ", human::or_dash(age)));
+        let dots = if activity.cut { "…" } else { "" };
+        line.plain(format!("{}{dots}  ", escape::text(&activity.text)));
+        line.push(style::DIM, escape::text(&activity.label));
+        lines.extend(line.wrapped(width, 13));
+    }
+    if !lines.is_empty() {
+        let mut head = Line::styled(anstyle::Style::new(), "  ");
+        head.push(style::BOLD, "    AGE  IN PROGRESS");
+        lines.insert(0, head);
+    }
+    lines
+}
+
+/// What is not known, and why.
+fn remarks(publishes: bool, report: &Report) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if report.threads.is_empty() {
+        remarks.push(match report.process {
+            None if publishes => "no threads are known".to_owned(),
+            _ => "no thread can be seen".to_owned(),
+        });
+    }
+    if publishes
+        && report.process.is_none()
+        && report.state == Some(mmstats_observe::FileState::Live)
+    {
+        remarks.push(
+            "its process cannot be seen from here: states and processors are not known".into(),
+        );
+    }
+    let mut unknown = Vec::new();
+    if publishes && !report.publishes.activities {
+        unknown.push("what its threads do (activities, mmstats-tracing)");
+    }
+    if publishes && !report.publishes.locks {
+        unknown.push("which locks they wait for (mmstats::sync)");
+    }
+    if !unknown.is_empty() {
+        remarks.push(format!("it does not publish {}", unknown.join(", and ")));
+    }
+    if report.activities_left_out > 0 {
+        remarks.push(format!("{} activities could not be read", report.activities_left_out));
+    }
+    if report.locks_refused > 0 {
+        remarks.push(format!("{} more locks are not published", report.locks_refused));
+    }
+    remarks
+}
+
+/// Lines of tab-separated words.
+pub(super) fn plain(program: Option<&Program<'_>>, report: &Report) -> Vec<String> {
+    let pid = program.and_then(|program| program.process().or(program.identity().pid));
+    let pid = human::or_dash(pid.or(report.process.as_ref().map(|process| process.id)));
+    let seconds = |time: Option<Duration>| {
+        human::or_dash(time.map(|time| format!("{:.3}", time.as_secs_f64())))
+    };
+    let finding = |finding: &Finding| {
+        [
+            pid.clone(),
+            "finding".into(),
+            finding.code().into(),
+            escape::text(&finding.to_string()).into(),
+        ]
+        .join("\t")
+    };
+    let thread = |thread: &Thread| {
+        let system = thread.system.as_ref();
+        let doing = doing(report, thread).text();
+        [
+            pid.clone(),
+            "thread".to_owned(),
+            human::or_dash(thread.id),
+            human::or_dash(thread.name.as_deref().map(escape::text)),
+            human::or_dash(system.map(|system| system.state.name())),
+            human::or_dash(system.and_then(|system| system.processors).map(share)),
+            seconds(thread.quiet),
+            human::or_dash(system.and_then(|system| system.waits_in.as_deref()).map(escape::text)),
+            human::or_dash((!doing.is_empty()).then_some(doing)),
+        ]
+        .join("\t")
+    };
+    let activity = |activity: &Activity| {
+        let age = activity.since.map(|since| report.age(since));
+        let (label, text) = (escape::text(&activity.label), escape::text(&activity.text));
+        [pid.clone(), "activity".to_owned(), seconds(age), label.into(), text.into()].join("\t")
+    };
+    let findings = report.findings.iter().map(finding);
+    let threads = report.threads.iter().map(thread);
+    findings.chain(threads).chain(report.activities.iter().map(activity)).collect()
+}

@@ -1,0 +1,203 @@
+//! What a program publishes of its threads, joined with what the system knows.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use mmstats_observe::{FileState, ProgramId};
+
+use crate::finding::Finding;
+use crate::locks::{Lock, Wait, locks};
+use crate::published::{Activity, Published, PublishedThread, WAITS};
+use crate::system::{Process, SystemThread};
+
+/// What the threads of a program do, as of one look.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// The program; `None` if the process publishes nothing that can be read.
+    pub program: Option<ProgramId>,
+    /// Its state; `None` if it publishes nothing.
+    pub state: Option<FileState>,
+    /// The process, as the system knows it; `None` if it has ended, if it is not to be seen from here, or if
+    /// the system does not tell.
+    pub process: Option<Process>,
+    /// Time of the look in nanoseconds since 1970-01-01 UTC; of a program that ended the time of its last sign of
+    /// life, to a minute. Ages are as of then.
+    pub at: u64,
+    /// What is unusual, most important first.
+    pub findings: Vec<Finding>,
+    /// The threads, by id.
+    pub threads: Vec<Thread>,
+    /// What is in progress in the program and belongs to no thread, oldest first.
+    pub activities: Vec<Activity>,
+    /// Number of activities that had no room, or could not be read.
+    pub activities_left_out: u64,
+    /// The published locks, by number.
+    pub locks: Vec<Lock>,
+    /// Number of locks that are not published, because there are too many.
+    pub locks_refused: u64,
+    /// Whether the lanes have thread ids, whether there are fields of kind activity, and whether locks are
+    /// published: what is not published is not known.
+    pub publishes: Publishes,
+    /// The last panics with their times, oldest first.
+    pub(crate) panics: Vec<(u64, String)>,
+    /// The locks waited for, by thread.
+    pub(crate) waits: Vec<(u64, Wait)>,
+}
+
+/// What a program publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Publishes {
+    /// `sys.tid`.
+    pub thread_ids: bool,
+    /// Fields of kind activity.
+    pub activities: bool,
+    /// `sys.lock.*`.
+    pub locks: bool,
+}
+
+/// A thread.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Thread {
+    /// Its id, as the program sees it; `None` if the program does not publish it.
+    pub id: Option<u64>,
+    /// Its name.
+    pub name: Option<String>,
+    /// What the system knows of it.
+    pub system: Option<SystemThread>,
+    /// Whether the program has a lane of it.
+    pub published: bool,
+    /// What it does, oldest first.
+    pub activities: Vec<Activity>,
+    /// What it waits for.
+    pub wait: Option<Wait>,
+    /// Numbers of the locks that it holds.
+    pub holds: Vec<u64>,
+    /// Time since the last change of its lanes: at least this, and since the first look if `quiet_from_first`.
+    pub quiet: Option<Duration>,
+    /// Whether nothing changed since the first look, so that `quiet` is only a lower bound.
+    pub quiet_from_first: bool,
+    /// Hash of all values of its lanes.
+    pub(crate) values: u64,
+}
+
+impl Report {
+    /// Without findings.
+    pub(crate) fn new(
+        at: u64,
+        published: Option<(Option<ProgramId>, FileState, Published)>,
+        system: Option<(Process, Vec<SystemThread>)>,
+    ) -> Self {
+        let (process, mut known) =
+            system.map_or((None, Vec::new()), |(process, threads)| (Some(process), threads));
+        let (program, state, mut published) = match published {
+            Some((program, state, published)) => (program, Some(state), published),
+            None => (None, None, Published::default()),
+        };
+        known.sort_by_key(|thread| thread.own_id);
+        let mut threads: Vec<Thread> = Vec::new();
+        let of_system: HashMap<u64, usize> =
+            known.iter().enumerate().map(|(at, thread)| (thread.own_id, at)).collect();
+        let is_known =
+            |thread: &PublishedThread| thread.id.is_some_and(|id| of_system.contains_key(&id));
+        // Ids of another pid namespace may not be known: then none is.
+        let has_system = process.is_some() && published.threads.iter().any(is_known);
+        let mut joined = HashSet::new();
+        let mut waits = Vec::new();
+        for thread in std::mem::take(&mut published.threads) {
+            let at = thread.id.and_then(|id| of_system.get(&id)).copied();
+            // A lane that its thread has not handed back, as of a thread that was cancelled.
+            if has_system && thread.id.is_some() && at.is_none() {
+                published.threads.push(thread);
+                continue;
+            }
+            joined.extend(at);
+            let wait = thread.activities.iter().rev().find_map(Wait::new);
+            waits.extend(thread.id.zip(wait.clone()));
+            let mut activities = thread.activities.clone();
+            activities.retain(|activity| activity.label != WAITS);
+            threads.push(Thread {
+                id: thread.id,
+                name: thread.name.clone(),
+                system: at.and_then(|at| known.get(at).cloned()),
+                published: true,
+                activities,
+                wait,
+                values: thread.values,
+                ..Thread::default()
+            });
+            published.threads.push(thread);
+        }
+        for (at, thread) in known.into_iter().enumerate() {
+            if !joined.contains(&at) {
+                let (id, name) = (Some(thread.own_id), None);
+                threads.push(Thread { id, name, system: Some(thread), ..Thread::default() });
+            }
+        }
+        for thread in &mut threads {
+            // A thread may have got its name after its lane.
+            let system = thread.system.as_ref().map(|system| system.name.clone());
+            let is_cut = |long: &String| {
+                system.as_ref().is_some_and(|short| short.len() == 15 && long.starts_with(short))
+            };
+            if system.is_some() && !thread.name.as_ref().is_some_and(is_cut) {
+                thread.name = system;
+            }
+        }
+        threads.sort_by_key(|thread| thread.id);
+        let locks = locks(&published, &waits);
+        for thread in &mut threads {
+            let Some(id) = thread.id else { continue };
+            let holds = |lock: &&Lock| lock.holder == Some(id) || lock.readers.contains(&id);
+            thread.holds = locks.iter().filter(holds).map(|lock| lock.number).collect();
+        }
+        let publishes = Publishes {
+            thread_ids: published.has_thread_ids,
+            activities: published.has_activities,
+            locks: published.has_locks,
+        };
+        Self {
+            program,
+            state,
+            process,
+            at,
+            findings: Vec::new(),
+            threads,
+            activities: published.activities,
+            activities_left_out: published.activities_left_out,
+            locks,
+            locks_refused: published.locks_refused,
+            publishes,
+            panics: published.panics,
+            waits,
+        }
+    }
+
+    /// The time from `since`, in nanoseconds since 1970, to the look.
+    #[must_use]
+    pub fn age(&self, since: u64) -> Duration {
+        Duration::from_nanos(self.at.saturating_sub(since))
+    }
+
+    /// How a thread is called: its name, with the id if others have the same; `thread ID` without a name.
+    #[must_use]
+    pub fn title(&self, id: u64) -> String {
+        let thread = self.threads.iter().find(|thread| thread.id == Some(id));
+        match thread.and_then(|thread| thread.name.as_deref()).filter(|name| !name.is_empty()) {
+            Some(name) => {
+                let same = self.threads.iter().filter(|other| other.name.as_deref() == Some(name));
+                if same.count() > 1 { format!("{name} ({id})") } else { name.to_owned() }
+            }
+            None => format!("thread {id}"),
+        }
+    }
+
+    /// The lock with this number.
+    #[must_use]
+    pub fn lock(&self, number: u64) -> Option<&Lock> {
+        let at = self.locks.binary_search_by_key(&number, |lock| lock.number).ok()?;
+        self.locks.get(at)
+    }
+}

@@ -1,0 +1,159 @@
+//! `/proc`.
+
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::Instant;
+
+use mmstats_observe::Identity;
+use procfs::process::{Schedstat, Stat};
+use procfs::{Current as _, ProcResult};
+
+use super::{MAX_THREADS, Process, State, SystemThread};
+
+/// Processor times of the last look.
+#[derive(Debug, Default)]
+pub(crate) struct System {
+    /// By process and thread; thread 0 is all of a process.
+    before: HashMap<(u32, u64), Used>,
+    now: HashMap<(u32, u64), Used>,
+}
+
+/// Processor time that was used until a moment.
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    at: Instant,
+    seconds: f64,
+    /// In clock ticks since boot; tells apart processes that had the same id.
+    start: u64,
+}
+
+impl System {
+    /// The process and its threads, by id; `None` if it has ended. With `identity`, also if it is in another
+    /// pid namespace and `process` is `None`, or if another process has its id now.
+    pub(crate) fn look(
+        &mut self,
+        process: Option<u32>,
+        identity: Option<&Identity>,
+    ) -> Option<(Process, Vec<SystemThread>)> {
+        let own = || identity.and_then(|i| i.pid.filter(|_| is_own_namespace(i)));
+        let id = process.or_else(own)?;
+        let open = procfs::process::Process::new(i32::try_from(id).ok()?).ok()?;
+        let stat = open.stat().ok()?;
+        // An id that was used again is not that of the program.
+        if identity.is_some_and(|i| i.start_time.is_some_and(|start| start != stat.starttime)) {
+            return None;
+        }
+        let up = procfs::Uptime::current().ok().map(|up| up.uptime);
+        let is_foreign = identity.is_some_and(|i| i.pid != Some(id));
+        let mut threads = Vec::new();
+        for task in open.tasks().into_iter().flatten().filter_map(Result::ok).take(MAX_THREADS) {
+            let (Ok(stat), Ok(thread)) = (task.stat(), u64::try_from(task.tid)) else { continue };
+            let (processors, in_life) = self.processors((id, thread), &stat, task.schedstat(), up);
+            let inner = || task.status().ok()?.nspid?.last().copied()?.try_into().ok();
+            threads.push(SystemThread {
+                id: thread,
+                own_id: is_foreign.then(inner).flatten().unwrap_or(thread),
+                state: State::from_letter(stat.state),
+                processors,
+                processors_in_life: in_life,
+                waits_in: waits_in(id, thread),
+                name: stat.comm,
+            });
+        }
+        let (processors, in_life) = self.processors((id, 0), &stat, open.schedstat(), up);
+        let process = Process {
+            id,
+            state: State::from_letter(stat.state),
+            processors,
+            processors_in_life: in_life,
+            memory: stat.rss.saturating_mul(procfs::page_size()),
+            threads: u64::try_from(stat.num_threads).unwrap_or(0),
+            name: stat.comm,
+        };
+        Some((process, threads))
+    }
+
+    /// Forgets the processes and threads that were not looked at since the last call.
+    pub(crate) fn end_look(&mut self) {
+        self.before = std::mem::take(&mut self.now);
+    }
+
+    /// Processors in use since the look before, and over its life.
+    fn processors(
+        &mut self,
+        key: (u32, u64),
+        stat: &Stat,
+        exact: ProcResult<Schedstat>,
+        up: Option<f64>,
+    ) -> (Option<f64>, Option<f64>) {
+        #[allow(clippy::cast_precision_loss)] // ticks are far below 2^53
+        let ticks = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
+        // That of a process is the time of its first thread.
+        let exact = exact.ok().filter(|exact| key.1 != 0 && exact.sum_exec_runtime > 0);
+        #[allow(clippy::cast_precision_loss)] // 104 days are exact
+        let seconds = exact.map_or_else(
+            || ticks(stat.utime.saturating_add(stat.stime)),
+            |exact| exact.sum_exec_runtime as f64 / 1e9,
+        );
+        let now = Used { at: Instant::now(), seconds, start: stat.starttime };
+        let before = self.before.get(&key).filter(|before| before.start == now.start);
+        let since = before.and_then(|before| {
+            let time = now.at.duration_since(before.at).as_secs_f64();
+            (time > 0.0).then(|| ((now.seconds - before.seconds) / time).max(0.0))
+        });
+        self.now.insert(key, now);
+        let life = up.map(|up| up - ticks(stat.starttime)).filter(|life| *life > 0.0);
+        (since, life.map(|life| seconds / life))
+    }
+}
+
+/// `None` if it does not wait, or without permission.
+fn waits_in(process: u32, thread: u64) -> Option<String> {
+    let name = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/wchan")).ok()?;
+    Some(name).filter(|name| !name.is_empty() && name != "0")
+}
+
+/// Whether process ids of the program mean the same here.
+fn is_own_namespace(identity: &Identity) -> bool {
+    let own = std::fs::metadata("/proc/self/ns/pid").map(|own| own.ino()).ok();
+    identity.pid_ns.is_none() || identity.pid_ns == own
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn look_has_threads_of_this_process() {
+        let mut system = System::default();
+        let (stop, stopped) = channel::<()>();
+        let (say, said) = channel();
+        let named = std::thread::Builder::new().name("of-a-test".to_owned());
+        let thread = named.spawn(move || {
+            say.send(()).unwrap();
+            let _ = stopped.recv();
+        });
+        // The thread sets its name before it runs.
+        said.recv().unwrap();
+        let (process, threads) = system.look(Some(std::process::id()), None).unwrap();
+        assert_eq!((process.id, process.processors), (std::process::id(), None));
+        assert!(process.memory > 0 && process.threads > 0);
+        let found = threads.iter().find(|thread| thread.name == "of-a-test").unwrap();
+        assert!(found.own_id == found.id && found.id != u64::from(process.id), "{found:?}");
+        system.end_look();
+        let (process, threads) = system.look(Some(std::process::id()), None).unwrap();
+        assert!(process.processors.is_some() && threads.iter().any(|t| t.processors.is_some()));
+        drop(stop);
+        thread.unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn look_of_another_process_with_the_id_finds_none() {
+        let mut identity = Identity::default();
+        identity.pid = Some(std::process::id());
+        identity.start_time = Some(1);
+        assert_eq!(System::default().look(None, Some(&identity)), None);
+    }
+}

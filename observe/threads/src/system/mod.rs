@@ -1,0 +1,117 @@
+//! What the system knows of processes and their threads.
+
+#[cfg(target_os = "linux")] // other systems have no /proc
+mod linux;
+#[cfg(not(target_os = "linux"))] // other systems have no /proc
+mod none;
+
+#[cfg(target_os = "linux")] // other systems have no /proc
+pub(crate) use linux::System;
+#[cfg(not(target_os = "linux"))] // other systems have no /proc
+pub(crate) use none::System;
+
+/// Maximum number of threads of a process that are looked at.
+pub(crate) const MAX_THREADS: usize = 10_000;
+
+/// State of a process or thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// It runs, or waits for a processor.
+    Running,
+    /// It waits for something.
+    Sleeping,
+    /// It waits for a device, and takes no signal meanwhile.
+    Disk,
+    /// A signal stopped it.
+    Stopped,
+    /// A debugger stopped it.
+    Traced,
+    /// It has ended, and its parent has not waited for it.
+    Zombie,
+    /// A letter that is not known.
+    Other(char),
+}
+
+impl State {
+    /// By its letter in `/proc`.
+    #[must_use]
+    pub const fn from_letter(letter: char) -> Self {
+        match letter {
+            'R' => Self::Running,
+            'S' | 'I' => Self::Sleeping,
+            'D' => Self::Disk,
+            'T' => Self::Stopped,
+            't' => Self::Traced,
+            'Z' | 'X' | 'x' => Self::Zombie,
+            other => Self::Other(other),
+        }
+    }
+
+    /// The name in tables and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Sleeping => "sleeping",
+            Self::Disk => "disk",
+            Self::Stopped => "stopped",
+            Self::Traced => "traced",
+            Self::Zombie => "zombie",
+            Self::Other(_) => "unknown",
+        }
+    }
+}
+
+/// A process.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Process {
+    /// Its id, as this process sees it.
+    pub id: u32,
+    /// Its name, as the system has it.
+    pub name: String,
+    /// Its state.
+    pub state: State,
+    /// Processors in use since the look before; `None` at the first.
+    pub processors: Option<f64>,
+    /// Processors in use over its life.
+    pub processors_in_life: Option<f64>,
+    /// Resident memory in bytes.
+    pub memory: u64,
+    /// Number of threads.
+    pub threads: u64,
+}
+
+/// A thread.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SystemThread {
+    /// Its id, as this process sees it.
+    pub id: u64,
+    /// Its id, as the program sees it: another one in another pid namespace.
+    pub own_id: u64,
+    /// Its name, as the system has it; it is cut at 15 bytes.
+    pub name: String,
+    /// Its state.
+    pub state: State,
+    /// Processors in use since the look before; `None` at the first.
+    pub processors: Option<f64>,
+    /// Processors in use over its life.
+    pub processors_in_life: Option<f64>,
+    /// Function of the kernel in which it waits; `None` if it does not or if this is not to be known.
+    pub waits_in: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_from_letter_has_its_name() {
+        let names = ['R', 'S', 'I', 'D', 'T', 't', 'Z', '?'].map(|l| State::from_letter(l).name());
+        let wanted =
+            ["running", "sleeping", "sleeping", "disk", "stopped", "traced", "zombie", "unknown"];
+        assert_eq!(names, wanted);
+    }
+}

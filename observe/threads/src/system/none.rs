@@ -1,0 +1,25 @@
+//! Systems without `/proc`.
+
+use mmstats_observe::Identity;
+
+use super::{Process, SystemThread};
+
+/// Knows nothing.
+#[derive(Debug, Default)]
+pub(crate) struct System;
+
+impl System {
+    /// No process.
+    #[allow(clippy::unused_self)] // as on Linux
+    pub(crate) const fn look(
+        &mut self,
+        _process: Option<u32>,
+        _identity: Option<&Identity>,
+    ) -> Option<(Process, Vec<SystemThread>)> {
+        None
+    }
+
+    /// Nothing to forget.
+    #[allow(clippy::unused_self)] // as on Linux
+    pub(crate) const fn end_look(&mut self) {}
+}
