@@ -8,7 +8,7 @@ extern crate self as mmstats;
 
 // Layers, from the lowest to the highest. A module names those of lower layers, or of its own
 // folder, and there are no cycles.
-//   error, strings, sync   no module of this crate
+//   error, lock, strings   no module of this crate
 //   claim                  the claim on a lane, which handles keep alive
 //   schema                 fields and their options, before there are files
 //   handles                the types of fields
@@ -19,10 +19,10 @@ mod claim;
 mod error;
 mod files;
 mod handles;
+mod lock;
 mod publisher;
 mod schema;
 mod strings;
-mod sync;
 mod thread;
 
 #[cfg(not(windows))] // the backend of the system
@@ -68,9 +68,9 @@ mod misuse {}
 /// For recorders of metrics facades. Not for use by hand.
 #[doc(hidden)]
 pub mod recorder_support {
+    pub use crate::lock::{Inside, Locked, Mutex};
     pub use crate::publisher::epoch::{change_epoch, epoch};
     pub use crate::publisher::global::{is_forked, is_live, record};
-    pub use crate::sync::{Inside, Locked, Mutex};
 }
 
 /// Names for the derive macros. Not for use by hand.

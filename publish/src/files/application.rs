@@ -9,7 +9,7 @@ use crate::backend::Access;
 use crate::backend::directory::Directory;
 use crate::backend::ledger::MAX_APPLICATION;
 use crate::error::Error;
-use crate::sync::Mutex;
+use crate::lock::Mutex;
 
 /// The application of a publisher.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use mmstats_core::layout::MAX_ATTRIBUTES;
 
 use crate::error::Error;
+use crate::lock::Mutex;
 use crate::schema::declaration::{Declaration, Field};
 use crate::schema::family::FamilyDeclaration;
 use crate::schema::key::Address;
 use crate::strings::{self, Strings};
-use crate::sync::Mutex;
 
 /// The fields of a family, which all threads of a publisher share.
 #[derive(Debug)]

@@ -41,11 +41,11 @@ use crate::backend::{Mapping, fork, process};
 use crate::claim::{ClaimedLane, LaneOwner};
 use crate::error::Error;
 use crate::handles::Info;
+use crate::lock::Mutex;
 use crate::schema::Schema;
 use crate::schema::declaration::{DECLARED, Declaration};
 use crate::schema::key::Address;
 use crate::schema::options::FieldOptions;
-use crate::sync::Mutex;
 
 /// The files of one publisher, which all its threads share. Nothing here is on an update path.
 pub(crate) struct Files {

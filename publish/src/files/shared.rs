@@ -8,7 +8,7 @@ use mmstats_core::{Guarded, Region};
 use crate::backend::Mapping;
 use crate::claim::{Claim, ClaimedLane, Keep};
 use crate::error::Error;
-use crate::sync::Mutex;
+use crate::lock::Mutex;
 
 /// The shared lanes of the segments.
 #[derive(Debug, Default)]

@@ -16,7 +16,7 @@ use super::inventory::Inventory;
 use super::part::{Part, PartFiles, Standings};
 use super::watch::Watched;
 use crate::error::Error;
-use crate::sync::{Inside, Locked};
+use crate::lock::{Inside, Locked};
 
 /// Time without a look after which the thread of the watch is taken for one that does not run.
 const OVERDUE: Duration = Duration::from_secs(3);

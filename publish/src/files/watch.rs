@@ -7,7 +7,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use crate::backend::fork;
-use crate::sync::Mutex;
+use crate::lock::Mutex;
 
 /// Time between two looks.
 const PERIOD: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use super::{Publisher, Registry};
 use crate::error::Error;
-use crate::sync::Mutex;
+use crate::lock::Mutex;
 use crate::thread::Lane;
 use crate::thread::stats::Stats;
 

@@ -22,12 +22,12 @@ use crate::files::settings::{Fallback, Settings};
 use crate::handles::activity::{Activity, SharedActivity};
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 use crate::handles::{Gauge, SharedGauge};
+use crate::lock::Inside;
 use crate::schema::Schema;
 use crate::schema::declaration::Field;
 use crate::schema::key::{FamilyByKey, FamilyKey, Key};
 use crate::schema::labels::Labels;
 use crate::schema::options::{FamilyOf, FieldOptions};
-use crate::sync::Inside;
 use crate::thread::Lane;
 use crate::thread::local::{Alive, Local};
 use crate::thread::stats::Stats;

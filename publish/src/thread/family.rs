@@ -9,11 +9,11 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use super::lanes::Lanes;
 use crate::error::Error;
 use crate::files::family::{FamilyFields, Lookup, Pause};
+use crate::lock::Inside;
 use crate::schema::declaration::Field;
 use crate::schema::key::{FamilyByKey, FamilyKey};
 use crate::schema::labels::Labels;
 use crate::strings::{self, Strings};
-use crate::sync::Inside;
 
 /// Fields of one label that differ in the values of `N` attributes.
 ///

@@ -14,9 +14,9 @@ use crate::files::scratch::Scratch;
 use crate::files::settings::Fallback;
 use crate::files::standard::ThreadName;
 use crate::handles::Gauge;
+use crate::lock::Inside;
 use crate::schema::declaration::Field;
 use crate::schema::key::Address;
-use crate::sync::Inside;
 
 /// The memory of a thread's handles.
 #[derive(Clone)]

@@ -59,7 +59,7 @@ impl<S> Local<S> {
     }
 
     /// The handles of publisher `id`, made by `make` if there are none. The caller is
-    /// [`Inside`](crate::sync::Inside), so nothing calls this again meanwhile.
+    /// [`Inside`](crate::lock::Inside), so nothing calls this again meanwhile.
     pub(crate) fn find(
         &self,
         id: u64,

@@ -26,9 +26,9 @@ use crate::error::Error;
 use crate::files::Files;
 use crate::files::shared::SharedLanes;
 use crate::handles::kinds::nanos;
+use crate::lock::Mutex;
 use crate::schema::declaration::Field;
 use crate::schema::key::Key;
-use crate::sync::Mutex;
 use crate::thread::local::Alive;
 
 /// Maximum number of threads that call callbacks: callbacks that do not return keep one each.
