@@ -15,9 +15,9 @@ use loom_support::{Mutant, explore};
 use mmstats_core::layout::{field_state, image_state, lane_state};
 use mmstats_core::protocol::{
     Bound, ReadWord, SharedWord, Site, WriteWord, begin_reuse, claim_lane, clear_presence,
-    end_reuse, follow_reuse, hand_back_lane, load_count, load_lane_state, load_lanes_used,
-    load_parts, load_presence, load_reuses, load_state, publish_count, retire, retired,
-    reused_since, revive, set_parts, set_presence, set_shared_presence, set_state,
+    clear_shared_presence, end_reuse, follow_reuse, hand_back_lane, load_count, load_lane_state,
+    load_lanes_used, load_parts, load_presence, load_reuses, load_state, publish_count, retire,
+    retired, reused_since, revive, set_parts, set_presence, set_shared_presence, set_state,
 };
 
 /// A word of an image. Writers load from `stored`, not from loom's atomic: loom remembers only the
@@ -62,6 +62,11 @@ impl SharedWord for &Word {
     fn set(&self, bit: u32, site: Site) {
         self.word.fetch_or(bit, self.mutant.release(site));
         self.stored.fetch_or(bit, Relaxed);
+    }
+
+    fn clear(&self, bit: u32) {
+        self.word.fetch_and(!bit, Relaxed);
+        self.stored.fetch_and(!bit, Relaxed);
     }
 }
 
@@ -239,6 +244,32 @@ fn shared(mutant: Mutant) {
         }
         writers.into_iter().for_each(|writer| writer.join().unwrap());
         assert_eq!([0, 1].map(|field| image.get(1, field)), [Some(5); 2], "broken: a bit is lost");
+    });
+}
+
+/// One thread removes the value of a field in a lane shared by all threads, while another sets one.
+fn shared_clear(mutant: Mutant) {
+    explore(2, move || {
+        let image = Image::new(mutant);
+        let [first, second] = [0, 1].map(|_| Arc::clone(&image));
+        let sets = loom::thread::spawn(move || {
+            let lane = &first.lanes[1];
+            (&&lane.cells[1]).store(5);
+            set_shared_presence(&&lane.presence, 1 << 1);
+        });
+        let clears = loom::thread::spawn(move || {
+            let lane = &second.lanes[1];
+            (&&lane.cells[0]).store(5);
+            set_shared_presence(&&lane.presence, 1);
+            clear_shared_presence(&&lane.presence, 1);
+        });
+        for field in [0, 1] {
+            let value = image.get(1, field);
+            assert!(matches!(value, None | Some(5)), "broken: {value:?} was never set");
+        }
+        [sets, clears].into_iter().for_each(|writer| writer.join().unwrap());
+        let left = [0, 1].map(|field| image.get(1, field));
+        assert_eq!(left, [None, Some(5)], "broken: a bit is lost");
     });
 }
 
@@ -482,6 +513,7 @@ fn presence_set_and_cleared() {
     first_publish(Mutant::None);
     clear(Mutant::None);
     shared(Mutant::None);
+    shared_clear(Mutant::None);
 }
 
 #[test]

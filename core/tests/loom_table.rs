@@ -62,6 +62,10 @@ impl SharedWord for &Bits {
     fn set(&self, bit: u32, site: Site) {
         self.word.fetch_or(bit, self.mutant.release(site));
     }
+
+    fn clear(&self, bit: u32) {
+        self.word.fetch_and(!bit, Relaxed);
+    }
 }
 
 impl ClaimWord for &Bits {
@@ -69,10 +73,6 @@ impl ClaimWord for &Bits {
         let order =
             if self.mutant.keeps(site) { loom::sync::atomic::Ordering::Acquire } else { Relaxed };
         self.word.compare_exchange(old, new, order, Relaxed).is_ok()
-    }
-
-    fn clear(&self, bit: u32) {
-        self.word.fetch_and(!bit, Relaxed);
     }
 
     fn give_back(&self, bit: u32, site: Site) {

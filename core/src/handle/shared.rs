@@ -65,6 +65,17 @@ impl<T: ScalarType, M> SharedGauge<T, M> {
         present.then(|| T::from_cell(self.region.load_cell(self.at, T::TYPE.size() == 8)))
     }
 
+    /// Removes the value: readers see that it is absent. A field that always has a value gets zero.
+    ///
+    /// A read-modify-write of one word. Another thread that sets the value at the same time may not
+    /// be seen.
+    pub fn clear(&self) {
+        match self.presence {
+            Some((at, bit)) => protocol::clear_shared_presence(&self.region.word(at), bit),
+            None => self.set(T::ZERO),
+        }
+    }
+
     #[inline]
     fn update(&self, new: impl Fn(T) -> T) {
         let wide = T::TYPE.size() == 8;

@@ -18,13 +18,16 @@ pub trait WriteWord {
     fn fence(&self, site: Site);
 }
 
-/// A presence word whose bits several threads set: in a lane shared by all threads.
+/// A presence word whose bits several threads change: in a lane shared by all threads.
 pub trait SharedWord {
     /// Relaxed load.
     fn load(&self) -> u32;
 
     /// Sets a bit and keeps the others: a read-modify-write, Release.
     fn set(&self, bit: u32, site: Site);
+
+    /// Clears a bit and keeps the others: a read-modify-write, Relaxed.
+    fn clear(&self, bit: u32);
 }
 
 /// A word of 4 bytes from a reader's side. Read-only memory is enough.
@@ -65,6 +68,13 @@ pub fn set_shared_presence<W: SharedWord>(word: &W, bit: u32) {
 #[inline(always)]
 pub fn clear_presence<W: WriteWord>(word: &W, bit: u32) {
     word.publish(word.load() & !bit, Site::WriterAbsence);
+}
+
+/// [`clear_presence`] for a word whose other bits other threads may change at the same time.
+#[inline]
+pub fn clear_shared_presence<W: SharedWord>(word: &W, bit: u32) {
+    // Relaxed: a read-modify-write continues the release sequences of the bits that stay.
+    word.clear(bit);
 }
 
 /// Whether the writer has marked a field as present.

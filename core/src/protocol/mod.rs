@@ -20,10 +20,11 @@ mod latch;
 mod table;
 
 pub use image::{
-    ReadWord, SharedWord, WriteWord, begin_reuse, claim_lane, clear_presence, end_reuse,
-    follow_reuse, hand_back_lane, has_presence, load_count, load_lane_state, load_lanes_used,
-    load_parts, load_presence, load_reuses, load_state, publish_count, retire, retired,
-    reused_since, revive, set_parts, set_presence, set_shared_presence, set_state,
+    ReadWord, SharedWord, WriteWord, begin_reuse, claim_lane, clear_presence,
+    clear_shared_presence, end_reuse, follow_reuse, hand_back_lane, has_presence, load_count,
+    load_lane_state, load_lanes_used, load_parts, load_presence, load_reuses, load_state,
+    publish_count, retire, retired, reused_since, revive, set_parts, set_presence,
+    set_shared_presence, set_state,
 };
 pub use journal::{
     Change, JournalError, ReadJournal, WriteJournal, change, change_if, pack, read_journal, repair,

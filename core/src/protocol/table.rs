@@ -9,9 +9,6 @@ pub trait ClaimWord: SharedWord {
     /// for no reason.
     fn exchange(&self, old: u32, new: u32, site: Site) -> bool;
 
-    /// Clears a bit and keeps the others: a read-modify-write, Relaxed.
-    fn clear(&self, bit: u32);
-
     /// Clears a bit and keeps the others: a read-modify-write, Release.
     fn give_back(&self, bit: u32, site: Site);
 }

@@ -161,6 +161,11 @@ impl<M> SharedWord for Atom32<M> {
         // Must be Release: the site has the reason and the partner.
         self.word().fetch_or(bit.to_le(), Release);
     }
+
+    #[inline(always)]
+    fn clear(&self, bit: u32) {
+        self.word().fetch_and(!bit.to_le(), Relaxed);
+    }
 }
 
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
@@ -169,11 +174,6 @@ impl<M> ClaimWord for Atom32<M> {
     fn exchange(&self, old: u32, new: u32, _site: Site) -> bool {
         // Must be Acquire: the site has the reason and the partner.
         self.word().compare_exchange_weak(old.to_le(), new.to_le(), Acquire, Relaxed).is_ok()
-    }
-
-    #[inline(always)]
-    fn clear(&self, bit: u32) {
-        self.word().fetch_and(!bit.to_le(), Relaxed);
     }
 
     #[inline(always)]

@@ -291,6 +291,12 @@ impl<M> SharedWord for RegionWord<'_, M> {
             word.fetch_or(bit.to_le(), Release);
         }
     }
+
+    fn clear(&self, bit: u32) {
+        if let Some(word) = self.region.word32(self.offset) {
+            word.fetch_and(!bit.to_le(), Relaxed);
+        }
+    }
 }
 
 /// A word of 4 bytes in a region.
