@@ -132,8 +132,10 @@ fn parse_mapping(line: &[u8]) -> Option<Mapped> {
         u32::from_str_radix(major, 16).ok()?,
         u32::from_str_radix(minor, 16).ok()?,
     );
-    #[allow(clippy::useless_conversion)] // narrower on some systems
-    Some(Mapped { path, device: device.into(), index: index.parse().ok()? })
+    // Narrower, or signed, on some systems.
+    #[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
+    let device = device.try_into().ok()?;
+    Some(Mapped { path, device, index: index.parse().ok()? })
 }
 
 /// The path by which this process can open a file of another one; `None` if there is none, or
