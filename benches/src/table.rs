@@ -11,6 +11,8 @@ pub enum Target {
     Nanos(f64),
     /// Maximum in bytes.
     Bytes(f64),
+    /// Maximum as a multiple of the row before, if that was measured in the same run.
+    Before(f64),
     /// For comparison only.
     None,
 }
@@ -69,6 +71,8 @@ enum Line {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     lines: Vec<Line>,
+    /// Ratio of the last row of this section, in `fetch_add`s.
+    last: Option<f64>,
 }
 
 impl Table {
@@ -78,6 +82,7 @@ impl Table {
             self.lines.pop();
         }
         self.lines.push(Line::Section(title));
+        self.last = None;
     }
 
     pub(crate) fn push(&mut self, row: Row, outcome: Outcome) {
@@ -87,8 +92,10 @@ impl Table {
                 let reached = match target {
                     Target::FetchAdds(most) => Some(ratio <= most),
                     Target::Nanos(most) => Some(nanos <= most),
+                    Target::Before(most) => self.last.map(|last| ratio <= most * last),
                     Target::Bytes(_) | Target::None => None,
                 };
+                self.last = Some(ratio);
                 let digits = if ratio < 10.0 { 2 } else { 0 };
                 if ratio.is_nan() {
                     ("none".to_owned(), String::new(), None)
@@ -109,6 +116,7 @@ impl Table {
             Target::FetchAdds(most) => format!("{most} fa"),
             Target::Nanos(most) => short_time(most),
             Target::Bytes(most) => format!("{most} B"),
+            Target::Before(most) => format!("{most} x"),
             Target::None => String::new(),
         };
         let met = match reached {

@@ -29,7 +29,7 @@ pub use handle::{
     TimerTotals, Window, Words,
 };
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-pub use handle::{SharedActivity, SharedBegun, SharedGauge};
+pub use handle::{SharedActivity, SharedBegun, SharedGauge, StoringGauge};
 pub use header::RawHeader;
 pub use properties::Properties;
 #[cfg(target_pointer_width = "64")]

@@ -15,6 +15,7 @@ extern crate self as mmstats;
 //   files                  parts, segments, values of an earlier run
 //   thread                 a thread's lanes and handles
 //   publisher              the publisher, its options, sampler and panics
+//   sync                   locks for programs, which publish their state
 mod claim;
 mod error;
 mod files;
@@ -23,6 +24,9 @@ mod lock;
 mod publisher;
 mod schema;
 mod strings;
+#[cfg(all(feature = "sync", target_pointer_width = "64", target_has_atomic = "64"))]
+// As `SharedGauge`.
+pub mod sync;
 mod thread;
 
 #[cfg(not(windows))] // the backend of the system

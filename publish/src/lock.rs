@@ -5,7 +5,8 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use crate::backend::fork::{Inhibitor, inhibit};
 
@@ -72,6 +73,36 @@ impl<T> Mutex<T> {
     pub fn lock(&self) -> Locked<'_, T> {
         let (inhibitor, inside) = (inhibit(), Inside::enter());
         let guard = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        self.own(guard, inhibitor, inside)
+    }
+
+    /// [`Mutex::lock`], but gives up after about this time: in a forked child the holder may be a thread
+    /// of the parent.
+    pub fn lock_within(&self, time: Duration) -> Option<Locked<'_, T>> {
+        let begin = Instant::now();
+        loop {
+            let (inhibitor, inside) = (inhibit(), Inside::enter());
+            match self.inner.try_lock() {
+                Ok(guard) => return Some(self.own(guard, inhibitor, inside)),
+                Err(TryLockError::Poisoned(poisoned)) => {
+                    return Some(self.own(poisoned.into_inner(), inhibitor, inside));
+                }
+                Err(TryLockError::WouldBlock) => {}
+            }
+            drop((inside, inhibitor));
+            if begin.elapsed() >= time {
+                return None;
+            }
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+
+    fn own<'a>(
+        &'a self,
+        guard: MutexGuard<'a, T>,
+        inhibitor: Inhibitor,
+        inside: Inside,
+    ) -> Locked<'a, T> {
         self.owner.store(this_thread(), Ordering::Relaxed);
         Locked { guard, owner: &self.owner, _inside: inside, _inhibitor: inhibitor }
     }
@@ -127,5 +158,19 @@ mod tests {
         });
         drop(held);
         assert!(!mutex.is_mine() && Inside::enter_first().is_some());
+    }
+
+    #[test]
+    fn lock_within_gives_up_while_another_thread_has_it() {
+        let mutex = Mutex::new(1);
+        let held = mutex.lock();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                assert!(mutex.lock_within(Duration::from_millis(1)).is_none());
+                assert!(Inside::enter_first().is_some());
+            });
+        });
+        drop(held);
+        assert_eq!(*mutex.lock_within(Duration::ZERO).unwrap(), 1);
     }
 }

@@ -4,6 +4,7 @@
 mod facade;
 mod files;
 mod kinds;
+mod locks;
 mod loops;
 mod observing;
 mod peers;
@@ -21,6 +22,7 @@ fn main() {
     let mut bench = Bench::from_args();
     publishing::rows(&mut bench);
     kinds::rows(&mut bench);
+    locks::rows(&mut bench);
     observing::rows(&mut bench);
     files::rows(&mut bench);
     facade::rows(&mut bench);

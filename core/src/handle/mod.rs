@@ -36,7 +36,7 @@ pub use histogram::{Histogram, Sample};
 pub use rate::Rate;
 pub use scalar::ScalarType;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-pub use shared::SharedGauge;
+pub use shared::{SharedGauge, StoringGauge};
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub use shared_activity::{SharedActivity, SharedBegun};
 pub use state::{State, StateSet};

@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 
 use super::scalar::ScalarType;
 use crate::protocol;
-use crate::region::{Memory, Region};
+use crate::region::{Atom64, Memory, Region, SharedAtom64};
 use crate::write::{AttachError, FieldId, Lane};
 
 /// A scalar of the whole program instead of one per thread: the last store wins.
@@ -96,6 +96,35 @@ impl<T: ScalarType, M> SharedGauge<T, M> {
     #[inline(never)]
     fn mark_first(&self, at: u32, bit: u32) {
         protocol::set_shared_presence(&self.region.word(at), bit);
+    }
+}
+
+impl<M: Memory + Clone> SharedGauge<u64, M> {
+    /// A handle that only stores the value: readers see it if the gauge has a value, by
+    /// [`SharedGauge::set`] before. One store, without a look at anything else. `None` if the field has
+    /// no cell of 8 bytes.
+    #[must_use]
+    pub fn storing(&self) -> Option<StoringGauge<M>> {
+        Atom64::new(&self.region, self.at).map(SharedAtom64).map(StoringGauge)
+    }
+}
+
+/// Stores the value of a gauge that all threads share: see [`SharedGauge::storing`].
+#[derive(Debug)]
+pub struct StoringGauge<M>(SharedAtom64<M>);
+
+impl<M> StoringGauge<M> {
+    /// Replaces the value: one store.
+    #[inline(always)]
+    pub fn set(&self, value: u64) {
+        self.0.0.store(value);
+    }
+
+    /// The value that was stored last.
+    #[inline(always)]
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.0.load()
     }
 }
 

@@ -200,6 +200,19 @@ impl<M> Atom64<M> {
     }
 }
 
+/// A word of 8 bytes that threads of the writer store to, one after the other.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+#[derive(Debug)]
+pub(crate) struct SharedAtom64<M>(pub(crate) Atom64<M>);
+
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As above.
+// SAFETY: the pointer is used for atomic accesses only, which any thread may do, and `memory`, which
+// keeps the bytes, is itself `Send`.
+unsafe impl<M: Send> Send for SharedAtom64<M> {}
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As above.
+// SAFETY: all methods of `&Atom64` are atomic accesses; `&memory` is given out only where `M: Sync`.
+unsafe impl<M: Sync> Sync for SharedAtom64<M> {}
+
 /// A word with one writer, of the size of [`Word`]. At a place for 8 bytes it is their low half
 /// where it has 4.
 #[cfg(target_pointer_width = "64")]

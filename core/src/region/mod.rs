@@ -37,6 +37,8 @@ use crate::protocol::{Site, WriteWord};
 #[cfg(target_pointer_width = "64")]
 pub use cells::Atom64;
 pub(crate) use cells::AtomWord;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+pub(crate) use cells::SharedAtom64;
 pub use cells::{Atom32, Journal, Latch, Word};
 pub use memory::{Guarded, Memory, NoMemory, ReadMemory, StaticBytes, StaticMemory};
 pub(crate) use source::SourceWord;

@@ -5,6 +5,9 @@ pub(crate) mod epoch;
 pub(crate) mod global;
 pub(crate) mod options;
 mod panics;
+#[cfg(all(feature = "sync", target_pointer_width = "64", target_has_atomic = "64"))]
+// for its locks
+mod passing;
 #[cfg(all(feature = "process", target_os = "linux"))] // from /proc
 mod process;
 mod sampler;

@@ -35,7 +35,8 @@ examples! {
 }
 
 /// Examples without a test here, with the reason.
-const UNTESTED: [(&str, &str); 2] = [
+const UNTESTED: [(&str, &str); 3] = [
+    ("deadlock", "needs a feature: tests/sync runs it"),
     ("growth", "measures time and memory, and ends by itself"),
     ("http", "has one of its own: it serves on a port, and needs a client"),
 ];

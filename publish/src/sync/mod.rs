@@ -1,0 +1,63 @@
+//! Locks with a name, which publish who holds them and who waits for them: [`Mutex`], [`RwLock`] and
+//! [`Condvar`], with the interface of [`std::sync`] around its locks. Feature `sync`.
+//!
+//! ```
+//! use mmstats::sync::Mutex;
+//!
+//! static ACCOUNTS: Mutex<Vec<u64>> = Mutex::new("accounts", Vec::new());
+//!
+//! let _mmstats = mmstats::init();
+//! ACCOUNTS.lock().unwrap().push(100);
+//! assert_eq!(ACCOUNTS.lock().unwrap().len(), 1);
+//! ```
+//!
+//! They publish to the publisher of the whole program ([`init`](crate::init),
+//! [`global`](crate::global)), also when the program hangs in a deadlock, and after it was killed:
+//!
+//! | field | content |
+//! | --- | --- |
+//! | `sys.lock.holder` | id of the thread that holds the lock, as in `sys.tid`; 0 for none, and while it is locked for reading; no value before the first holder that is known |
+//! | `sys.lock.count` | how many times it was locked, with the holder's; of an `RwLock` for writing |
+//! | `sys.lock.since`, `sys.lock.noticed` | if `noticed` is the count, the holder has the lock since `since` or longer |
+//! | `sys.lock.waits` | for each thread the lock that it waits for, and since when: `accounts #1`. A thread in [`Condvar::wait`] has `condvar ready #1` with the number of its mutex, which it needs to go on |
+//! | `sys.lock.reading` | for each thread the numbers of at most 4 locks that it has locked for reading; `sys.lock.reading.more` has the number of others |
+//! | `sys.lock.refused` | locks without fields |
+//!
+//! The fields of a lock have the attributes `lock`, its name, and `id`, its number: locks of one name
+//! stay apart. `mmstats show -v` prints them. Two looks at a deadlock show the same holders, counts and
+//! waits: `publish/examples` has one (`cargo run -p mmstats --features sync --example deadlock`).
+//!
+//! # Costs
+//!
+//! To lock and unlock without contention takes three stores more than a lock of `std`, without a clock.
+//! A thread that has to wait reads the clock and publishes that, before it waits. The first use of a
+//! lock adds its fields, and the first wait, or first read lock, of a thread claims a lane: both take
+//! some microseconds and locks of the library. A lock that is dropped gives its fields back.
+//!
+//! # Limits
+//!
+//! - At most 256 locks are shown at the same time. Those that are used first while there are as many
+//!   are locks as those of `std`, and counted in `sys.lock.refused`.
+//! - Without a publisher they are locks as those of `std`, and begin to publish when they are next
+//!   locked after one has started. Who held them before is not known until then: `sys.lock.holder` has
+//!   no value. In a forked child they publish to the child's publisher.
+//! - A lock finds its fields without a lock of the library under the first four publishers that it meets,
+//!   the parent's included, and keeps their memory. Under later ones each use takes such a lock.
+//! - In a call from within the library (by a global allocator, for example) waits are not shown, and the
+//!   first use of a lock is none. An allocator must not hold such a lock while it allocates.
+//! - Where the system does not tell the id of a thread (see `sys.tid`), a holder is 2^64 - 1.
+//! - On targets of 64 bits.
+
+mod condvar;
+mod fields;
+mod mutex;
+mod program;
+mod registration;
+mod rwlock;
+mod thread;
+
+pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
+
+pub use condvar::{Condvar, WaitTimeoutResult};
+pub use mutex::{Mutex, MutexGuard};
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -1,0 +1,234 @@
+//! A mutex.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
+
+use super::registration::{Hold, Registration};
+
+/// [`std::sync::Mutex`] with a name: it publishes its holder and the threads that wait, see
+/// [`mmstats::sync`](crate::sync).
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use mmstats::sync::Mutex;
+///
+/// let log = Arc::new(Mutex::new("log", String::new()));
+/// log.lock().unwrap().push_str("started");
+/// let shard = Mutex::with_name(format!("shard {}", 7), [0_u8; 16]);
+/// assert_eq!((log.name(), shard.name()), ("log", "shard 7"));
+/// ```
+pub struct Mutex<T: ?Sized> {
+    registration: Registration,
+    inner: sync::Mutex<T>,
+}
+
+impl<T> Mutex<T> {
+    /// An unlocked mutex.
+    #[must_use]
+    pub const fn new(name: &'static str, value: T) -> Self {
+        let registration = Registration::new(Cow::Borrowed(name));
+        Self { registration, inner: sync::Mutex::new(value) }
+    }
+
+    /// An unlocked mutex whose name is made at run time.
+    #[must_use]
+    pub fn with_name(name: impl Into<Cow<'static, str>>, value: T) -> Self {
+        let registration = Registration::new(name.into());
+        Self { registration, inner: sync::Mutex::new(value) }
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::sync::Mutex::into_inner`].
+    pub fn into_inner(self) -> LockResult<T> {
+        self.inner.into_inner()
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.registration.name()
+    }
+
+    /// Waits for the lock.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::sync::Mutex::lock`].
+    ///
+    /// # Panics
+    ///
+    /// As [`std::sync::Mutex::lock`].
+    #[inline]
+    pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        let hold = self.registration.find();
+        match self.inner.try_lock() {
+            Ok(inner) => Ok(self.begin(inner, hold, false)),
+            Err(TryLockError::WouldBlock) => self.wait(hold),
+            Err(TryLockError::Poisoned(poisoned)) => self.begin_poisoned(poisoned, hold, false),
+        }
+    }
+
+    /// Locks it if that takes no wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::sync::Mutex::try_lock`].
+    #[inline]
+    pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+        let hold = self.registration.find();
+        match self.inner.try_lock() {
+            Ok(inner) => Ok(self.begin(inner, hold, false)),
+            Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                Ok(self.begin_poisoned(poisoned, hold, false)?)
+            }
+        }
+    }
+
+    /// As [`std::sync::Mutex::is_poisoned`].
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.inner.is_poisoned()
+    }
+
+    /// As [`std::sync::Mutex::clear_poison`].
+    pub fn clear_poison(&self) {
+        self.inner.clear_poison();
+    }
+
+    /// The value, without a lock: nobody else has the mutex.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::sync::Mutex::get_mut`].
+    pub fn get_mut(&mut self) -> LockResult<&mut T> {
+        self.inner.get_mut()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait<'a>(&'a self, hold: Hold<'a>) -> LockResult<MutexGuard<'a, T>> {
+        match self.registration.waiting(|| self.inner.lock()) {
+            Ok(inner) => Ok(self.begin(inner, hold, true)),
+            Err(poisoned) => self.begin_poisoned(poisoned, hold, true),
+        }
+    }
+
+    /// This thread has the lock, perhaps after a wait.
+    #[inline]
+    fn begin<'a>(
+        &'a self,
+        inner: sync::MutexGuard<'a, T>,
+        hold: Hold<'a>,
+        has_waited: bool,
+    ) -> MutexGuard<'a, T> {
+        MutexGuard::begin(&self.registration, inner, hold, has_waited)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_poisoned<'a>(
+        &'a self,
+        poisoned: PoisonError<sync::MutexGuard<'a, T>>,
+        hold: Hold<'a>,
+        has_waited: bool,
+    ) -> LockResult<MutexGuard<'a, T>> {
+        Err(PoisonError::new(self.begin(poisoned.into_inner(), hold, has_waited)))
+    }
+}
+
+// As the mutex of `std`: a panic poisons it.
+impl<T: ?Sized> UnwindSafe for Mutex<T> {}
+impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Mutex");
+        debug.field("name", &self.name());
+        match self.inner.try_lock() {
+            Ok(inner) => debug.field("data", &&*inner),
+            Err(TryLockError::Poisoned(poisoned)) => debug.field("data", &&**poisoned.get_ref()),
+            Err(TryLockError::WouldBlock) => debug.field("data", &format_args!("<locked>")),
+        };
+        debug.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
+    }
+}
+
+/// A locked [`Mutex`], which is unlocked when this is dropped.
+#[must_use = "if unused the Mutex will immediately unlock"]
+pub struct MutexGuard<'a, T: ?Sized> {
+    /// `None` in a guard that a condition variable took apart.
+    inner: Option<sync::MutexGuard<'a, T>>,
+    // After `inner`, so that it is dropped later.
+    hold: Hold<'a>,
+    registration: &'a Registration,
+}
+
+/// The parts of a guard.
+pub(super) type Parts<'a, T> = (&'a Registration, sync::MutexGuard<'a, T>, Hold<'a>);
+
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    /// This thread has the lock, perhaps after a wait.
+    #[inline]
+    pub(super) fn begin(
+        registration: &'a Registration,
+        inner: sync::MutexGuard<'a, T>,
+        hold: Hold<'a>,
+        has_waited: bool,
+    ) -> Self {
+        Self { inner: Some(inner), hold: registration.begin(hold, has_waited), registration }
+    }
+
+    /// Its parts, without unlocking.
+    pub(super) fn take(mut self) -> Parts<'a, T> {
+        let hold = std::mem::replace(&mut self.hold, Hold::None);
+        (self.registration, self.inner.take().expect(HELD), hold)
+    }
+}
+
+/// Why a guard has the lock.
+const HELD: &str = "it is taken at the end only";
+
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.hold.end();
+    }
+}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        self.inner.as_ref().expect(HELD)
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        self.inner.as_mut().expect(HELD)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

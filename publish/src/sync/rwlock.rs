@@ -1,0 +1,304 @@
+//! A lock for many readers or one writer.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
+
+use super::registration::{Hold, Registration};
+use super::thread::Reading;
+
+/// [`std::sync::RwLock`] with a name: it publishes who has locked it, and the threads that wait, see
+/// [`mmstats::sync`](crate::sync).
+///
+/// ```
+/// use mmstats::sync::RwLock;
+///
+/// static CONFIG: RwLock<u32> = RwLock::new("config", 1);
+///
+/// *CONFIG.write().unwrap() += 1;
+/// assert_eq!(*CONFIG.read().unwrap(), 2);
+/// ```
+pub struct RwLock<T: ?Sized> {
+    registration: Registration,
+    inner: sync::RwLock<T>,
+}
+
+type StdRead<'a, T> = sync::RwLockReadGuard<'a, T>;
+type StdWrite<'a, T> = sync::RwLockWriteGuard<'a, T>;
+
+impl<T> RwLock<T> {
+    /// An unlocked lock.
+    #[must_use]
+    pub const fn new(name: &'static str, value: T) -> Self {
+        let registration = Registration::new(Cow::Borrowed(name));
+        Self { registration, inner: sync::RwLock::new(value) }
+    }
+
+    /// An unlocked lock whose name is made at run time.
+    #[must_use]
+    pub fn with_name(name: impl Into<Cow<'static, str>>, value: T) -> Self {
+        let registration = Registration::new(name.into());
+        Self { registration, inner: sync::RwLock::new(value) }
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::sync::RwLock::into_inner`].
+    pub fn into_inner(self) -> LockResult<T> {
+        self.inner.into_inner()
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.registration.name()
+    }
+
+    /// Waits until no thread has it for writing, and locks it for reading.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::sync::RwLock::read`].
+    ///
+    /// # Panics
+    ///
+    /// As [`std::sync::RwLock::read`].
+    #[inline]
+    pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        self.registration.find_reader();
+        match self.inner.try_read() {
+            Ok(inner) => Ok(self.begin_read(inner)),
+            Err(TryLockError::WouldBlock) => self.wait_read(),
+            Err(TryLockError::Poisoned(poisoned)) => self.begin_poisoned_read(poisoned),
+        }
+    }
+
+    /// Locks it for reading if that takes no wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::sync::RwLock::try_read`].
+    #[inline]
+    pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
+        self.registration.find_reader();
+        match self.inner.try_read() {
+            Ok(inner) => Ok(self.begin_read(inner)),
+            Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(self.begin_poisoned_read(poisoned)?),
+        }
+    }
+
+    /// Waits until no thread has it, and locks it for writing.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::sync::RwLock::write`].
+    ///
+    /// # Panics
+    ///
+    /// As [`std::sync::RwLock::write`].
+    #[inline]
+    pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        let hold = self.registration.find();
+        match self.inner.try_write() {
+            Ok(inner) => Ok(self.begin_write(inner, hold, false)),
+            Err(TryLockError::WouldBlock) => self.wait_write(hold),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                self.begin_poisoned_write(poisoned, hold, false)
+            }
+        }
+    }
+
+    /// Locks it for writing if that takes no wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::sync::RwLock::try_write`].
+    #[inline]
+    pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
+        let hold = self.registration.find();
+        match self.inner.try_write() {
+            Ok(inner) => Ok(self.begin_write(inner, hold, false)),
+            Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                Ok(self.begin_poisoned_write(poisoned, hold, false)?)
+            }
+        }
+    }
+
+    /// As [`std::sync::RwLock::is_poisoned`].
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.inner.is_poisoned()
+    }
+
+    /// As [`std::sync::RwLock::clear_poison`].
+    pub fn clear_poison(&self) {
+        self.inner.clear_poison();
+    }
+
+    /// The value, without a lock: nobody else has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::sync::RwLock::get_mut`].
+    pub fn get_mut(&mut self) -> LockResult<&mut T> {
+        self.inner.get_mut()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        match self.registration.waiting(|| self.inner.read()) {
+            Ok(inner) => Ok(self.begin_read(inner)),
+            Err(poisoned) => self.begin_poisoned_read(poisoned),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_write<'a>(&'a self, hold: Hold<'a>) -> LockResult<RwLockWriteGuard<'a, T>> {
+        match self.registration.waiting(|| self.inner.write()) {
+            Ok(inner) => Ok(self.begin_write(inner, hold, true)),
+            Err(poisoned) => self.begin_poisoned_write(poisoned, hold, true),
+        }
+    }
+
+    /// This thread has the lock.
+    #[inline]
+    fn begin_read<'a>(&self, inner: StdRead<'a, T>) -> RwLockReadGuard<'a, T> {
+        RwLockReadGuard { reading: self.registration.begin_reading(), inner }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_poisoned_read<'a>(
+        &self,
+        poisoned: PoisonError<StdRead<'a, T>>,
+    ) -> LockResult<RwLockReadGuard<'a, T>> {
+        Err(PoisonError::new(self.begin_read(poisoned.into_inner())))
+    }
+
+    /// This thread has the lock, perhaps after a wait.
+    #[inline]
+    fn begin_write<'a>(
+        &'a self,
+        inner: StdWrite<'a, T>,
+        hold: Hold<'a>,
+        has_waited: bool,
+    ) -> RwLockWriteGuard<'a, T> {
+        RwLockWriteGuard { inner, hold: self.registration.begin(hold, has_waited) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_poisoned_write<'a>(
+        &'a self,
+        poisoned: PoisonError<StdWrite<'a, T>>,
+        hold: Hold<'a>,
+        has_waited: bool,
+    ) -> LockResult<RwLockWriteGuard<'a, T>> {
+        Err(PoisonError::new(self.begin_write(poisoned.into_inner(), hold, has_waited)))
+    }
+}
+
+// As the lock of `std`: a panic poisons it.
+impl<T: ?Sized> UnwindSafe for RwLock<T> {}
+impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("RwLock");
+        debug.field("name", &self.name());
+        match self.inner.try_read() {
+            Ok(inner) => debug.field("data", &&*inner),
+            Err(TryLockError::Poisoned(poisoned)) => debug.field("data", &&**poisoned.get_ref()),
+            Err(TryLockError::WouldBlock) => debug.field("data", &format_args!("<locked>")),
+        };
+        debug.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
+    }
+}
+
+/// An [`RwLock`] that this thread has for reading, until this is dropped.
+#[must_use = "if unused the RwLock will immediately unlock"]
+pub struct RwLockReadGuard<'a, T: ?Sized> {
+    reading: Reading,
+    inner: StdRead<'a, T>,
+}
+
+impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.reading.end();
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// An [`RwLock`] that this thread has for writing, until this is dropped.
+#[must_use = "if unused the RwLock will immediately unlock"]
+pub struct RwLockWriteGuard<'a, T: ?Sized> {
+    inner: StdWrite<'a, T>,
+    // After `inner`, so that it is dropped later.
+    hold: Hold<'a>,
+}
+
+impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.hold.end();
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
