@@ -308,6 +308,7 @@ enums:
     10: rate
     11: timestamp
     12: activity
+    13: running
   aggregation:
     1: sum
     2: min

@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use mmstats_core::{Activity, FieldSpec, Schema};
+use mmstats_core::{Activity, FieldSpec, InProgress, Schema};
 use serde_json::json;
 
 use common::{field, image, json, run};
@@ -45,6 +45,46 @@ fn show_prints_a_line_for_each_row() {
 
     let piped = run(dir.path(), &["show", text]).out;
     assert!(piped.contains("1:1700000000000000007:parse"), "{piped}");
+}
+
+#[test]
+fn sections_in_progress_are_shown_with_their_least_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.mmst");
+    let mut schema = Schema::<16>::new();
+    schema.add(FieldSpec::timer("took")).unwrap();
+    let running = schema.add(FieldSpec::running("took.running")).unwrap();
+    let one = schema.add(FieldSpec::running("one.running")).unwrap();
+    let none = schema.add(FieldSpec::running("none.running")).unwrap();
+    image(&path, &schema, |writer| {
+        let lane = writer.lane().unwrap();
+        let attach = |field| InProgress::attach(&lane, field).unwrap();
+        attach(running).begin(1_700_000_000_000_000).unwrap();
+        attach(running).begin(1_800_000_000_000_000).unwrap();
+        attach(none).end(attach(none).begin(7).unwrap(), || 9);
+        attach(one).begin(1_700_000_000_000_000).unwrap();
+    });
+    let text = path.to_str().unwrap();
+    let printed = run(dir.path(), &["show", "-v", text]).out;
+    let line = |name: &str| printed.lines().find(|line| line.contains(name)).unwrap_or_default();
+    let took = line("took.running");
+    assert!(took.contains("2 in progress, the oldest for at least "), "{printed}");
+    assert!(line("one.running").contains("1 in progress, for at least "), "{printed}");
+    assert!(line("none.running").ends_with("nothing in progress"), "{printed}");
+    assert!(printed.contains("u64 running, lanes: sum"), "{printed}");
+    let lanes = run(dir.path(), &["show", "-v", "--lanes", text]).out;
+    assert_eq!(lanes.matches("2 in progress, the oldest").count(), 1, "{lanes}");
+    let piped = run(dir.path(), &["show", text]).out;
+    assert!(piped.contains("2:1700000000000000000"), "{piped}");
+
+    let document = json(dir.path(), &["show", "--json", text]);
+    let value = &field(&document, "took.running")["value"];
+    assert_eq!((&value["count"], &value["since"]), (&json!(2), &json!("2023-11-14T22:13:20Z")));
+    assert!(value["at_least_seconds"].as_f64().unwrap() > 9e7, "{value}");
+    let none = &field(&document, "none.running")["value"];
+    assert_eq!(none, &json!({"count": 0, "since": null, "at_least_seconds": null}));
+    let polled = json(dir.path(), &["poll", "-c1", "--json", "took.running", text]);
+    assert_eq!(polled["fields"][0]["value"], 2, "{polled}");
 }
 
 #[test]

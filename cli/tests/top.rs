@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use mmstats::{Counter, FieldOptions, Histogram, Lane, Options, Publisher, Text};
-use mmstats_core::{Activity, Constant, Events, FieldSpec, Schema};
+use mmstats_core::{Activity, Constant, Events, FieldSpec, InProgress, Schema};
 
 use common::pty::Terminal;
 use common::{Publisher as Demo, files, image, mmstats, signal};
@@ -256,22 +256,27 @@ fn activities_are_shown_with_the_oldest_and_each_row_in_the_details() {
     let mut schema = Schema::<16>::new();
     let doing = schema.add(FieldSpec::activity("doing", 4, 16)).unwrap();
     schema.add(FieldSpec::activity("idle", 4, 16)).unwrap();
+    let running = schema.add(FieldSpec::running("took.running")).unwrap();
     image(&directory.path().join("x.mmst"), &schema, |writer| {
-        let activity = Activity::<16, _>::attach(&writer.lane().unwrap(), doing).unwrap();
-        for (minutes, text) in [(0, "unknown"), (3, "wait"), (65, "parse")] {
-            let begin = SystemTime::now() - Duration::from_secs(60 * minutes + 20);
+        let lane = writer.lane().unwrap();
+        let activity = Activity::<16, _>::attach(&lane, doing).unwrap();
+        InProgress::attach(&lane, running).unwrap().begin(1_000_000).unwrap();
+        // Ages that stay for half an hour.
+        for (hours, text) in [(0, "unknown"), (50, "wait"), (77, "parse")] {
+            let begin = SystemTime::now() - Duration::from_secs(3600 * hours + 1800);
             let begin = begin.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
-            let since = if minutes == 0 { 0 } else { u64::try_from(begin).unwrap() };
+            let since = if hours == 0 { 0 } else { u64::try_from(begin).unwrap() };
             std::mem::forget(activity.begin(since, text));
         }
     });
     let terminal = Terminal::start(&top(directory.path(), &["-d0.1"]), 100, 30);
-    let screen = terminal.wait_for("3, oldest 1h 05m, \"parse\"");
+    let screen = terminal.wait_for("3, oldest 3d 5h, \"parse\"");
+    assert!(line(&screen, "running").contains("1, oldest at least "), "{screen}");
     assert!(line(&screen, "idle").contains("nothing in progress"), "{screen}");
     terminal.press("/doing\r");
     terminal.press("6");
-    let screen = terminal.wait_for("1h 05m  \"parse\"");
-    assert!(line(&screen, "3m 20s").contains("\"wait\""), "{screen}");
+    let screen = terminal.wait_for("3d 5h  \"parse\"");
+    assert!(line(&screen, "2d 2h").contains("\"wait\""), "{screen}");
     assert!(screen.contains("-  \"unknown\""), "{screen}");
 }
 

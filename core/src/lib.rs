@@ -25,8 +25,8 @@ pub use buckets::Buckets;
 pub use descriptor::RawDescriptor;
 pub use handle::{
     Activity, ActivityRow, Array, Average, Begun, Blob, Counter, Events, Flag, Gauge, Group,
-    Histogram, MemberSpec, Rate, Record, Sample, ScalarType, State, StateSet, Text, Timer,
-    TimerTotals, Window, Words,
+    Histogram, InProgress, MemberSpec, Rate, Record, Sample, ScalarType, State, StateSet, Text,
+    Timer, TimerTotals, Window, Words,
 };
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub use handle::{SharedActivity, SharedBegun, SharedGauge, StoringGauge};

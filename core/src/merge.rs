@@ -1,6 +1,7 @@
 //! Merges timers, averages and histograms of several lanes: FORMAT.md sections 4.3 and 4.5. Buckets
 //! of histograms are left to callers with an allocator.
 
+use crate::layout::{RUNNING_BITS, RUNNING_TIME};
 use crate::read::{ArrayView, Histogram, Scalar, WindowSum};
 use crate::types::{Aggregation, DataType};
 
@@ -115,6 +116,33 @@ impl TimerSum {
 impl From<TimerValue> for TimerSum {
     fn from(lane: TimerValue) -> Self {
         Self { value: lane, largest: lane.count }
+    }
+}
+
+/// Sections in progress, of one lane or of several: FORMAT.md section 4.9.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RunningValue {
+    /// Number of sections in progress; 4,095 in a lane mean at least so many.
+    pub number: u128,
+    /// Nanoseconds since 1970-01-01 UTC. One of the sections began then or before, so this gives the
+    /// least age of the oldest one. `None` if it is not known, or none is in progress.
+    pub since: Option<u64>,
+}
+
+impl RunningValue {
+    /// From the word of a lane.
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        let (number, micros) = (word >> RUNNING_BITS, word & RUNNING_TIME);
+        // At most 2^52 * 1,000.
+        let since = if number == 0 || micros == 0 { None } else { Some(micros * 1000) };
+        Self { number: number as u128, since }
+    }
+
+    /// Adds the sections of another lane.
+    pub fn merge(&mut self, other: &Self) {
+        self.number = self.number.saturating_add(other.number);
+        self.since = self.since.into_iter().chain(other.since).min();
     }
 }
 

@@ -107,6 +107,8 @@ codes!(
         Timestamp = 11, "timestamp";
         /// What is in progress: rows of text, each with the time of its begin.
         Activity = 12, "activity";
+        /// How many sections that a timer times are in progress, and since when at least.
+        Running = 13, "running";
     }
 );
 
@@ -162,7 +164,9 @@ impl Kind {
             Self::Histogram => journal,
             Self::Events | Self::Window | Self::Rate => matches!(storage, Storage::Latched),
             Self::Counter | Self::Gauge | Self::Info => !table,
-            Self::State | Self::Average | Self::Timer | Self::Timestamp => !journal && !table,
+            Self::State | Self::Average | Self::Timer | Self::Timestamp | Self::Running => {
+                !journal && !table
+            }
         }
     }
 
@@ -185,6 +189,7 @@ impl Kind {
             Self::Window => wide && !array,
             Self::Rate => matches!(ty, U64) && array && count == 2,
             Self::Timestamp => matches!(ty, U64 | I64) && !array,
+            Self::Running => matches!(ty, U64) && !array,
         }
     }
 }

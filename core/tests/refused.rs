@@ -323,7 +323,7 @@ fn codes_and_names_round_trip() {
     }
     let known = |from: &dyn Fn(u8) -> bool| (0..=255).filter(|code| from(*code)).count();
     assert_eq!(known(&|code| DataType::from_code(code).is_some()), 13);
-    assert_eq!(known(&|code| Kind::from_code(code).is_some()), 12);
+    assert_eq!(known(&|code| Kind::from_code(code).is_some()), 13);
     assert_eq!(known(&|code| Aggregation::from_code(code).is_some()), 5);
     assert_eq!(known(&|code| Storage::from_code(code).is_some()), 5);
 }
@@ -349,6 +349,7 @@ fn kind_allows_types_of_document() {
             assert_eq!(fits(Kind::Events), ty == Text);
             assert_eq!(fits(Kind::Window), wide.contains(&ty) && !array, "{ty}");
             assert_eq!(fits(Kind::Rate), ty == U64 && pair, "{ty} {count}");
+            assert_eq!(fits(Kind::Running), ty == U64 && !array, "{ty}");
             assert_eq!(fits(Kind::Timestamp), (ty == U64 || ty == I64) && !array, "{ty}");
         }
     }

@@ -123,6 +123,9 @@ fn check_reading(reading: &Reading) {
         OwnedValue::Timer(timer) => {
             let _ = timer.mean();
         }
+        OwnedValue::Running(running) => {
+            assert!(running.since.is_none() || running.number > 0);
+        }
         OwnedValue::Activity(activity) => {
             assert!(activity.rows.is_sorted_by_key(|row| row.number));
             assert!((activity.rows.len()..=64).contains(&activity.in_progress()));

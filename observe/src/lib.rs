@@ -34,7 +34,7 @@ pub use value::{
 };
 
 pub use backend::FileId;
-pub use mmstats_core::merge::{AverageValue, Number, TimerValue};
+pub use mmstats_core::merge::{AverageValue, Number, RunningValue, TimerValue};
 pub use mmstats_core::read::{
     Attributes, Scalar, Value as RawValue, Verdict as RawVerdict, parse_attributes,
 };

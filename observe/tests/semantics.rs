@@ -52,6 +52,10 @@ fn combined_values_are_those_of_the_document() {
                     ("last", float(all.last)),
                 ]
             }
+            OwnedValue::Running(all) => {
+                let since = all.since.map(|since| since as f64);
+                vec![("number", Some(all.number as f64)), ("since", since)]
+            }
             other => panic!("{name}: {other:?}"),
         };
         for (key, found) in numbers {

@@ -14,7 +14,8 @@ use mmstats::{Options, Publisher, Stats, Timer};
 #[derive(Stats)]
 #[stats(prefix = "index")]
 struct Index {
-    /// Time to build the index.
+    /// Time to build the index; shows what is in progress, too.
+    #[stats(running)]
     build: Timer,
     /// Time of successful lookups.
     hit: Timer,
@@ -48,6 +49,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
 
+    // Not in the totals before it ends: `index.build.running` shows it, with its age.
+    let _last = stats.build.start();
     println!("ready: mmstats show {}", std::process::id());
     std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.
     Ok(())

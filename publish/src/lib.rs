@@ -59,7 +59,8 @@ pub use schema::declaration::Field;
 pub use schema::key::{FamilyByKey, FamilyKey, Key};
 pub use schema::labels::{LabelBuffer, LabelValue, Labels};
 pub use schema::options::{
-    FamilyOf, FieldOptions, HasBuckets, HasCap, HasEntries, HasRows, HasValue, HasWindows, Value,
+    FamilyOf, FieldOptions, HasBuckets, HasCap, HasEntries, HasRows, HasRunning, HasValue,
+    HasWindows, Value,
 };
 pub use thread::Lane;
 pub use thread::family::{Family, FamilyBy};

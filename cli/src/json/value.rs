@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use mmstats_observe::{
-    ActivityRow, ActivityValue, AverageValue, HistogramValue, OwnedValue, Quantile, TimerValue,
+    ActivityRow, ActivityValue, AverageValue, HistogramValue, OwnedValue, Quantile, RunningValue,
+    TimerValue,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -40,6 +41,7 @@ impl Serialize for JsonValue<'_> {
             OwnedValue::Rate(rates) => serializer
                 .collect_map(rates.iter().map(|rate| (rate.window.to_string(), rate.rate))),
             OwnedValue::Activity(value) => activity(value, serializer),
+            OwnedValue::Running(value) => running(value, serializer),
             _ => serializer.serialize_none(),
         }
     }
@@ -102,20 +104,33 @@ struct Row<'a> {
 impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { row, now } = self;
-        let since = row.since.map(Duration::from_nanos);
-        // The clock of the program may be ahead.
-        let age = |since| {
-            let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            now.saturating_sub(since).as_secs_f64()
-        };
         let mut s = serializer.serialize_map(None)?;
-        let text = row.since.and_then(|since| time::rfc_3339(since.into()));
-        s.serialize_entry("since", &text)?;
-        s.serialize_entry("age_seconds", &since.map(age))?;
+        since(&mut s, row.since, "age_seconds", *now)?;
         s.serialize_entry("text", &row.text)?;
         number(&mut s, "number", Some(&OwnedValue::Unsigned(row.number.into())))?;
         s.end()
     }
+}
+
+/// Adds a time in nanoseconds since 1970, and how long before `now` it was, as `age`.
+fn since<M: SerializeMap>(
+    s: &mut M,
+    since: Option<u64>,
+    age: &str,
+    now: SystemTime,
+) -> Result<(), M::Error> {
+    s.serialize_entry("since", &since.and_then(|since| time::rfc_3339(since.into())))?;
+    // The clock of the program may be ahead.
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let seconds = |since| now.saturating_sub(Duration::from_nanos(since)).as_secs_f64();
+    s.serialize_entry(age, &since.map(seconds))
+}
+
+fn running<S: Serializer>(value: &RunningValue, s: S) -> Result<S::Ok, S::Error> {
+    let mut s = s.serialize_map(None)?;
+    number(&mut s, "count", Some(&OwnedValue::Unsigned(value.number)))?;
+    since(&mut s, value.since, "at_least_seconds", SystemTime::now())?;
+    s.end()
 }
 
 fn activity<S: Serializer>(value: &ActivityValue, s: S) -> Result<S::Ok, S::Error> {

@@ -9,7 +9,7 @@ use crate::model::row::Row;
 use crate::output::{Line, NO_BREAK, style};
 use crate::text::{escape, time};
 use crate::value::{
-    Moment, activity_rows, buckets, is_number, moment, shows_unit, to_human, to_plain,
+    Moment, activity_rows, buckets, is_number, moment, running, shows_unit, to_human, to_plain,
 };
 
 /// `requests{code="200"}[3]`: with attributes, and the lane if the value is of one. Behind the
@@ -249,7 +249,9 @@ fn value(row: &Row, columns: Columns) -> Line {
             }
         }
         (Some(value), None) => {
-            let text = moment_text(row, columns.now).or_else(|| creation_time(row));
+            let text = moment_text(row, columns.now)
+                .or_else(|| creation_time(row))
+                .or_else(|| running(value, columns.now));
             let text = text.unwrap_or_else(|| to_human(value, &row.field.unit));
             let is_text = matches!(value, OwnedValue::Text { .. });
             line.plain(if is_text { text } else { held_together(&text) });

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use mmstats_observe::{
-    ActivityValue, AverageValue, HistogramValue, OwnedValue, StateValue, TimerValue, WindowRate,
+    ActivityValue, AverageValue, EachValue, HistogramValue, OwnedValue, RunningValue, StateValue,
+    TimerValue, WindowRate,
 };
 
 use super::{QUANTILES, UNKNOWN, bounded_hex, bounded_text, list, quantile, single_state};
@@ -51,6 +52,7 @@ pub(crate) fn to_human(value: &OwnedValue, unit: &str) -> String {
         OwnedValue::Window(value) => average(value, unit, "the last "),
         OwnedValue::Rate(value) => rates(value, unit),
         OwnedValue::Activity(value) => activity(value),
+        OwnedValue::Running(value) => count_in_progress(value.number),
         _ => UNKNOWN.to_owned(),
     }
 }
@@ -168,10 +170,7 @@ fn rates(rates: &[WindowRate], unit: &str) -> String {
 
 /// `2 in progress, 1 of them contended; 7 were not shown`: the rows stand on lines of their own.
 fn activity(value: &ActivityValue) -> String {
-    let mut text = match value.in_progress() {
-        0 => "nothing in progress".to_owned(),
-        count => format!("{count} in progress"),
-    };
+    let mut text = count_in_progress(value.in_progress() as u128);
     for (count, word) in [(value.contended, "contended"), (value.damaged, "damaged")] {
         if count > 0 {
             let _ = write!(text, ", {count} of them {word}");
@@ -183,14 +182,35 @@ fn activity(value: &ActivityValue) -> String {
     text
 }
 
-/// The activities of one lane or of all on one line: `2, oldest 1m 03s, "parse"`, the age up to `now`;
-/// `None` for other kinds.
-pub(crate) fn activity_line(value: &OwnedValue, now: SystemTime) -> Option<String> {
+fn count_in_progress(count: u128) -> String {
+    match count {
+        0 => "nothing in progress".to_owned(),
+        count => format!("{} in progress", human::grouped(&count.to_string())),
+    }
+}
+
+/// `2 in progress, the oldest for at least 1m 03s`, up to `now`; `None` for other kinds, and if the time
+/// is not known.
+pub(crate) fn running(value: &OwnedValue, now: SystemTime) -> Option<String> {
+    let OwnedValue::Running(value) = value else { return None };
+    let age = age(value.since, now)?;
+    let count = count_in_progress(value.number);
+    let who = if value.number == 1 { "" } else { "the oldest " };
+    Some(format!("{count}, {who}for at least {age}"))
+}
+
+/// What is in progress, of one lane or of all, on one short line: `2, oldest 1m 03s, "parse"`, or of a
+/// timer `2, oldest at least 1m 03s`, the age up to `now`; `None` for other kinds.
+pub(crate) fn progress_line(value: &OwnedValue, now: SystemTime) -> Option<String> {
     let values: Vec<&ActivityValue> = match value {
         OwnedValue::Activity(value) => vec![value],
         OwnedValue::Each(each) => {
+            if let Some(sum) = running_of(each) {
+                return Some(running_line(&sum, now));
+            }
             each.iter().filter_map(|lane| activity_of(lane.value.as_ref()?)).collect()
         }
+        OwnedValue::Running(value) => return Some(running_line(value, now)),
         _ => vec![],
     };
     let count: usize = values.iter().map(|value| value.in_progress()).sum();
@@ -206,6 +226,27 @@ pub(crate) fn activity_line(value: &OwnedValue, now: SystemTime) -> Option<Strin
             let text = bounded_text(&row.text);
             format!("{count}, oldest {age}, \"{text}\"{}", cut_mark(row.cut))
         }
+    })
+}
+
+fn running_line(value: &RunningValue, now: SystemTime) -> String {
+    match age(value.since, now) {
+        Some(age) => {
+            format!("{}, oldest at least {age}", human::grouped(&value.number.to_string()))
+        }
+        None => count_in_progress(value.number),
+    }
+}
+
+/// The sections of all lanes, if they are listed.
+fn running_of(each: &[EachValue]) -> Option<RunningValue> {
+    let lanes = each.iter().filter_map(|lane| match lane.value {
+        Some(OwnedValue::Running(value)) => Some(value),
+        _ => None,
+    });
+    lanes.reduce(|mut sum, lane| {
+        sum.merge(&lane);
+        sum
     })
 }
 

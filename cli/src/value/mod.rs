@@ -8,7 +8,9 @@ use mmstats_observe::{FieldInfo, Kind, OwnedValue, Quantile, StateValue};
 use crate::text::escape;
 use crate::text::unit::UnitForm;
 
-pub(crate) use self::human::{activity_line, activity_rows, buckets, shows_unit, to_human};
+pub(crate) use self::human::{
+    activity_rows, buckets, progress_line, running, shows_unit, to_human,
+};
 pub(crate) use self::plain::to_plain;
 
 /// Kinds of values that this version does not know.
@@ -76,16 +78,18 @@ pub(crate) fn main_number(value: &OwnedValue) -> Option<f64> {
     }
 }
 
-/// Number of activities in progress, of one lane or of all.
-#[allow(clippy::cast_precision_loss)] // At most 64 in a lane.
+/// Number of activities, or sections of a timer, in progress, of one lane or of all.
+#[allow(clippy::cast_precision_loss)] // At most 4,095 in a lane.
 pub(crate) fn in_progress(value: &OwnedValue) -> Option<f64> {
     match value {
         OwnedValue::Activity(value) => Some(value.in_progress() as f64),
+        OwnedValue::Running(value) => Some(value.number as f64),
         OwnedValue::Each(each) => {
             let lanes = each.iter().filter_map(|lane| in_progress(lane.value.as_ref()?));
-            let is_activity =
-                each.iter().any(|lane| matches!(lane.value, Some(OwnedValue::Activity(_))));
-            is_activity.then(|| lanes.sum())
+            let is_one = |value: &Option<OwnedValue>| {
+                matches!(value, Some(OwnedValue::Activity(_) | OwnedValue::Running(_)))
+            };
+            each.iter().any(|lane| is_one(&lane.value)).then(|| lanes.sum())
         }
         _ => None,
     }

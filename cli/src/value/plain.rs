@@ -32,6 +32,8 @@ pub(crate) fn to_plain(value: &OwnedValue) -> String {
         OwnedValue::Average(value) | OwnedValue::Window(value) => average(value),
         OwnedValue::Rate(value) => rates(value),
         OwnedValue::Activity(value) => activity(value),
+        // Number and the time of the begin at most, 0 if it is not known.
+        OwnedValue::Running(value) => format!("{}:{}", value.number, value.since.unwrap_or(0)),
         _ => UNKNOWN.to_owned(),
     }
 }

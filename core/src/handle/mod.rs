@@ -15,6 +15,7 @@ mod group;
 mod histogram;
 mod rate;
 mod refused;
+mod running;
 mod scalar;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 mod shared;
@@ -34,6 +35,7 @@ pub use gauge::{Flag, Gauge};
 pub use group::{Group, MemberSpec, Record};
 pub use histogram::{Histogram, Sample};
 pub use rate::Rate;
+pub use running::InProgress;
 pub use scalar::ScalarType;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub use shared::{SharedGauge, StoringGauge};

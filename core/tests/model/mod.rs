@@ -60,6 +60,7 @@ impl Spec {
             What::Array => FieldSpec::array(label, DataType::U16, u32::try_from(ELEMENTS).unwrap()),
             What::State => FieldSpec::state(label, STATES),
             What::Timer => FieldSpec::timer(label),
+            What::Running => FieldSpec::running(label),
             What::Average => FieldSpec::average(label),
             What::Window => FieldSpec::window(label, DataType::U64, WINDOW),
             What::Histogram => FieldSpec::histogram(label, buckets()),

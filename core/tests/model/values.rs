@@ -6,7 +6,8 @@ use std::rc::Rc;
 use mmstats_core::read::{Field, Image, Scalar, Value, Verdict};
 use mmstats_core::{
     Activity, ActivityRow, Array, Average, Blob, Buckets, Counter, Events, FieldId, Gauge,
-    Histogram, Lane, Rate, Region, State, StateSet, StaticMemory, Text, Timer, TimerTotals, Window,
+    Histogram, InProgress, Lane, Rate, Region, State, StateSet, StaticMemory, Text, Timer,
+    TimerTotals, Window,
 };
 
 /// Memory of all images here.
@@ -63,6 +64,7 @@ pub enum What {
     Array,
     State,
     Timer,
+    Running,
     Average,
     Window,
     Histogram,
@@ -92,6 +94,7 @@ impl What {
         Self::Array,
         Self::State,
         Self::Timer,
+        Self::Running,
         Self::Average,
         Self::Window,
         Self::Histogram,
@@ -259,6 +262,28 @@ pub fn publish(lane: &Lane<Memory>, field: FieldId, what: What, n: u64, held: &m
                 max: n.max(totals.max),
                 last: n,
             };
+        }
+        What::Running => {
+            let sections = InProgress::attach(lane, field).unwrap();
+            let word = if let Held::Unsigned(word) = held { *word } else { 0 };
+            let (number, since) = (word >> 52, word & ((1 << 52) - 1));
+            let now = n.clamp(1, (1 << 52) - 1);
+            let (number, since) = if n.is_multiple_of(3) {
+                // What began at another time, also one that did not.
+                let begun = n / 3;
+                sections.end(begun, || n);
+                match number {
+                    0 | 1 => (0, 0),
+                    _ => (number - 1, if begun > since { since } else { now }),
+                }
+            } else if number < 4095 {
+                assert_eq!(sections.begin(n), Some(now));
+                (number + 1, if number == 0 { now } else { since })
+            } else {
+                assert_eq!(sections.begin(n), None);
+                return false;
+            };
+            *held = Held::Unsigned(number << 52 | since);
         }
         What::Average => {
             let value = n as i32 as f64;

@@ -1,6 +1,6 @@
 //! Combines the values of one field, value by value.
 
-use mmstats_core::merge::{AverageValue, TimerSum, TimerValue};
+use mmstats_core::merge::{AverageValue, RunningValue, TimerSum, TimerValue};
 use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
 use mmstats_core::{Aggregation, DataType, Kind};
 
@@ -30,6 +30,7 @@ enum Body {
     Scalar(DataType, Scalars),
     Array(DataType, Vec<Scalars>),
     Timer(Box<TimerSum>),
+    Running(RunningValue),
     State(StateValue),
     Histogram(Box<HistogramValue>),
     Average(AverageValue),
@@ -49,6 +50,7 @@ impl Accumulator {
             }
             _ if field.properties().kind() == Some(Kind::Rate) => Body::Rate(Vec::new()),
             (Decoder::Timer, _) => Body::Timer(Box::default()),
+            (Decoder::Running, _) => Body::Running(RunningValue::default()),
             (Decoder::Average, _) => Body::Average(AverageValue::default()),
             (Decoder::Window, _) => Body::Window(AverageValue::default()),
             (Decoder::Histogram, _) => Body::Histogram(Box::new(HistogramValue::new())),
@@ -72,6 +74,7 @@ impl Accumulator {
             Body::Scalar(_, scalars) => *scalars = Scalars::default(),
             Body::Array(_, elements) => elements.clear(),
             Body::Timer(timer) => **timer = TimerSum::default(),
+            Body::Running(running) => *running = RunningValue::default(),
             Body::State(state) => state.counts.fill(0),
             Body::Histogram(histogram) => **histogram = HistogramValue::new(),
             Body::Average(average) | Body::Window(average) => *average = AverageValue::default(),
@@ -170,6 +173,7 @@ impl Accumulator {
                     timer.add(more);
                 }
             }
+            (Body::Running(sum), Value::U64(word)) => sum.merge(&RunningValue::from_word(word)),
             (Body::State(state), Value::U64(number)) => state.count(number),
             (Body::Histogram(sum), Value::Histogram(histogram)) => {
                 sum.merge(&HistogramValue::from(&histogram));
@@ -210,7 +214,7 @@ impl Accumulator {
             (Body::Average(to), Body::Average(from)) | (Body::Window(to), Body::Window(from)) => {
                 to.merge(*from);
             }
-            // States, rates and listed values are never folded.
+            // States, sections in progress, rates and listed values are never folded.
             _ => return,
         }
         self.tally.merge(other.tally);
@@ -250,6 +254,7 @@ impl Accumulator {
                 Some(OwnedValue::Array(elements.iter().map(element).collect()))
             }
             Body::Timer(timer) => Some(OwnedValue::Timer(timer.value())),
+            Body::Running(running) => Some(OwnedValue::Running(*running)),
             Body::State(state) => Some(OwnedValue::State(state.clone())),
             Body::Histogram(histogram) => Some(OwnedValue::Histogram(histogram.clone())),
             Body::Average(average) => Some(OwnedValue::Average(*average)),

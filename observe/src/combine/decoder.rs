@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mmstats_core::Kind;
-use mmstats_core::merge::{AverageValue, HistogramSummary, TimerValue};
+use mmstats_core::merge::{AverageValue, HistogramSummary, RunningValue, TimerValue};
 use mmstats_core::read::{Value, Verdict as RawVerdict};
 
 use crate::field::FieldRef;
@@ -20,6 +20,7 @@ pub(crate) enum Decoder {
     /// By the type alone.
     Plain,
     Timer,
+    Running,
     Average,
     Window,
     Histogram,
@@ -31,6 +32,7 @@ impl Decoder {
     pub(crate) fn new(field: &FieldRef<'_>) -> Self {
         match field.properties().kind() {
             Some(Kind::Timer) => Self::Timer,
+            Some(Kind::Running) => Self::Running,
             Some(Kind::Average) => Self::Average,
             Some(Kind::Window) => Self::Window,
             Some(Kind::Histogram) => Self::Histogram,
@@ -48,6 +50,7 @@ impl Decoder {
             (Self::Average, Value::Array(array)) => {
                 OwnedValue::Average(AverageValue::from_array(&array))
             }
+            (Self::Running, Value::U64(word)) => OwnedValue::Running(RunningValue::from_word(word)),
             (Self::State(names), Value::U64(number)) => {
                 let mut state = StateValue::new(names);
                 state.count(number);

@@ -1,6 +1,6 @@
 //! Values that the reader owns, and readings: values with the verdict on them.
 
-use mmstats_core::merge::{AverageValue, Number, TimerValue};
+use mmstats_core::merge::{AverageValue, Number, RunningValue, TimerValue};
 use mmstats_core::read::{Scalar, Value};
 
 use super::activity::ActivityValue;
@@ -52,6 +52,8 @@ pub enum OwnedValue {
     Window(AverageValue),
     /// Rates of a counter over windows of time.
     Rate(Vec<WindowRate>),
+    /// How many sections of a timer are in progress, and since when at least.
+    Running(RunningValue),
     /// What is in progress.
     Activity(ActivityValue),
     /// Values that are listed, not combined: one for each lane or file.

@@ -81,6 +81,7 @@ impl FieldAttributes {
                 let value: Expr = meta.value()?.parse()?;
                 self.set(meta, value)
             }
+            "running" => self.set(meta, TokenStream::new()),
             "range" => {
                 let bounds = list::<Expr>(meta)?;
                 let [low, high] = &bounds[..] else {
@@ -154,8 +155,8 @@ impl FieldAttributes {
 }
 
 const UNKNOWN: &str = "unknown option: a field has label, unit, help, attributes, aggregation, \
-                       level, nested, labels, cap, error, range, buckets, entries, rows, windows, \
-                       value and counter";
+                       level, nested, labels, cap, error, range, buckets, entries, rows, running, \
+                       windows, value and counter";
 
 /// `key = "value"`; the key is a name, also a keyword, or a string.
 struct Pair {

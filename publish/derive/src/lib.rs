@@ -59,6 +59,7 @@ use syn::{DeriveInput, Error, parse_macro_input};
 /// | `error = 0.02`, `range(1000, 60_000_000_000)`, `buckets = ...` | of a histogram or latency |
 /// | `entries = 255` | of events: number of lines kept by each thread |
 /// | `rows = 4` | of an activity: number of rows, 1 to 64 |
+/// | `running` | of a timer or latency: shows the sections in progress |
 /// | `windows(60, 300)` | of a rate: windows, in seconds |
 ///
 /// Values of options are expressions. An option of another kind of field does not compile:

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use hashbrown::{HashMap, HashSet};
-use mmstats_core::read::Lane;
+use mmstats_core::read::{Field, Lane};
 use mmstats_core::{FieldId, Kind, Memory, Region, Writer};
 
 use super::totals::Total;
@@ -80,7 +80,9 @@ impl EarlierRun {
                 continue;
             }
             let Some(total) = Total::new(&region, field, &lanes) else { continue };
-            let followed = fields.get(index + 1).is_some_and(|f| f.kind() == Some(Kind::Rate));
+            // A handle of two fields is not declared again as one of the first alone.
+            let next = fields.get(index + 1).and_then(Field::kind);
+            let followed = matches!(next, Some(Kind::Rate | Kind::Running));
             let signature = Signature::new(&region, field);
             if declared.is_none_or(|count| index > count) && !followed {
                 let properties = field.properties().declared();

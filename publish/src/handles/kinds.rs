@@ -7,10 +7,10 @@ use mmstats_core as core;
 use mmstats_core::{AttachError, Buckets, FieldId, FieldSpec, ScalarType, State};
 
 use super::count;
-use super::timer::{Running, Timed};
+use super::timer::{Running, Sections, Timed, timed};
 use crate::claim::Keep;
 use crate::schema::declaration::{Declaration, Field, FieldDeclaration};
-use crate::schema::options::{AnyOptions, HasBuckets, HasEntries, HasWindows};
+use crate::schema::options::{AnyOptions, HasBuckets, HasEntries, HasRunning, HasWindows};
 
 /// The mean of all values: `record`, `mean`.
 pub type Average = core::Average<Keep>;
@@ -40,6 +40,7 @@ field!({} Histogram<f64>, |options| {
 impl HasBuckets for Histogram<u64> {}
 impl HasBuckets for Histogram<f64> {}
 impl HasBuckets for Latency {}
+impl HasRunning for Latency {}
 impl<const N: usize> HasEntries for Events<N> {}
 impl HasWindows for Rate {}
 
@@ -59,9 +60,14 @@ fn histogram(options: &AnyOptions, buckets: Buckets) -> FieldSpec<'static> {
 /// Distribution of durations: a timer with quantiles.
 ///
 /// Declared with the unit nanoseconds, for 100 ns to one hour with a relative error of 5 %,
-/// or [`range`](crate::FieldOptions::range) and [`error`](crate::FieldOptions::error).
+/// or [`range`](crate::FieldOptions::range) and [`error`](crate::FieldOptions::error). With
+/// [`running`](crate::FieldOptions::running) it shows the sections in progress, as a
+/// [`Timer`](crate::Timer) does.
 #[derive(Debug, Clone)]
-pub struct Latency(Histogram);
+pub struct Latency {
+    histogram: Histogram,
+    sections: Sections,
+}
 
 impl Latency {
     /// Adds one duration. One of 2^60 ns (36 years) or more, or with which the sum would pass 584
@@ -69,13 +75,13 @@ impl Latency {
     #[inline]
     pub fn record(&self, duration: Duration) {
         // 2^64 - 1 is refused.
-        self.0.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        self.histogram.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// Adds one duration in nanoseconds.
     #[inline(always)]
     pub fn record_nanos(&self, nanos: u64) {
-        self.0.record(nanos);
+        self.histogram.record(nanos);
     }
 
     /// Starts to time a section, which ends when the result is dropped, also by a panic.
@@ -95,7 +101,7 @@ impl Latency {
     /// Number of durations in this thread's lane.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.0.count()
+        self.histogram.count()
     }
 }
 
@@ -104,13 +110,31 @@ impl Timed for Latency {
     fn record(&self, duration: Duration) {
         Self::record(self, duration);
     }
+
+    #[inline]
+    fn begun(&self) -> u64 {
+        self.sections.begin()
+    }
+
+    #[inline]
+    fn ended(&self, begun: u64) {
+        self.sections.end(begun);
+    }
 }
 
-field!({} Latency, |options| {
-    options.unit.get_or_insert_with(|| "nanoseconds".to_owned());
-    let (low, high) = options.range.unwrap_or((100.0, 3.6e12));
-    histogram(&options, integers(options.error, low, high))
-}, |lane, field| core::Histogram::attach(lane, field).map(Self));
+impl Field for Latency {
+    fn declaration(label: String, mut options: AnyOptions) -> Declaration {
+        options.unit.get_or_insert_with(|| "nanoseconds".to_owned());
+        let (low, high) = options.range.unwrap_or((100.0, 3.6e12));
+        let spec = histogram(&options, integers(options.error, low, high));
+        timed(label, &spec, options)
+    }
+
+    fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
+        let histogram = core::Histogram::attach(lane, field)?;
+        Ok(Self { histogram, sections: Sections::attach(lane, field) })
+    }
+}
 
 /// A moving average: the mean of the last `N` values.
 #[derive(Debug, Clone)]

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use mmstats_core as core;
-use mmstats_core::{AttachError, FieldId, FieldSpec, TimerTotals};
+use mmstats_core::{AttachError, FieldId, FieldSpec, InProgress, TimerTotals};
 
 use crate::claim::Keep;
 use crate::schema::declaration::{Declaration, Field, FieldDeclaration};
-use crate::schema::options::AnyOptions;
+use crate::schema::options::{AnyOptions, HasRunning};
 
 #[cfg(feature = "cycle-clock")]
 use quanta::Instant;
@@ -18,8 +18,74 @@ use std::time::Instant;
 ///
 /// A timed section costs two clock reads (about 28 ns each, or 12 ns with the feature
 /// `cycle-clock`) and one update of five words.
+///
+/// With [`running`](crate::FieldOptions::running) readers also see how many sections are in progress,
+/// and for how long at least, in a field with the label of the timer and `.running`: a section that
+/// never ends is not in the totals.
+///
+/// ```
+/// use mmstats::{Options, Publisher, Stats, Timer};
+///
+/// #[derive(Stats)]
+/// struct Server {
+///     /// Time to answer a request.
+///     #[stats(running)]
+///     requests: Timer,
+/// }
+///
+/// let server: Publisher<Server> = Options::new().start()?;
+/// let stats = server.lane()?;
+/// let request = stats.requests.start(); // `requests.running` shows 1
+/// # drop(request);
+/// # Ok::<(), mmstats::Error>(())
+/// ```
 #[derive(Debug, Clone)]
-pub struct Timer(core::Timer<Keep>);
+pub struct Timer {
+    timer: core::Timer<Keep>,
+    sections: Sections,
+}
+
+/// The sections in progress of a timer that was declared with this option.
+#[derive(Debug, Clone)]
+pub(crate) struct Sections(Option<InProgress<Keep>>);
+
+impl Sections {
+    /// Those of the timer or histogram `field`.
+    pub(crate) fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Self {
+        Self(InProgress::attach_after(lane, field))
+    }
+
+    /// A section begins. The result is for [`Sections::end`]; 0 if it is not counted.
+    #[inline]
+    pub(crate) fn begin(&self) -> u64 {
+        self.0.as_ref().and_then(|sections| sections.begin(now())).unwrap_or(0)
+    }
+
+    #[inline]
+    pub(crate) fn end(&self, begun: u64) {
+        if let Some(sections) = self.0.as_ref().filter(|_| begun != 0) {
+            sections.end(begun, now);
+        }
+    }
+}
+
+/// Microseconds since 1970-01-01 UTC, by the coarse clock: a few milliseconds late on Linux.
+fn now() -> u64 {
+    crate::backend::process::coarse_time() / 1_000
+}
+
+/// The declaration of a timer or histogram, with its sections in progress if the options ask for them.
+pub(crate) fn timed(label: String, spec: &FieldSpec<'_>, options: AnyOptions) -> Declaration {
+    if !options.running {
+        return Declaration::Field(FieldDeclaration::new(label, spec, options));
+    }
+    let running = format!("{label}.running");
+    let timer = FieldDeclaration::new(label, spec, options.clone());
+    // They have no unit, and are of their own kind.
+    let options = AnyOptions { unit: None, kind: None, ..options };
+    let running = FieldDeclaration::new(running, &FieldSpec::running(""), options);
+    Declaration::Sequence(vec![timer, running])
+}
 
 impl Timer {
     /// Adds one duration. One of 2^60 ns (36 years) or more, or with which the sum would pass 584
@@ -27,13 +93,13 @@ impl Timer {
     #[inline]
     pub fn record(&self, duration: Duration) {
         // 2^64 - 1 is refused.
-        self.0.record_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        self.timer.record_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// [`Timer::record`], in nanoseconds.
     #[inline(always)]
     pub fn record_nanos(&self, nanos: u64) {
-        self.0.record_nanos(nanos);
+        self.timer.record_nanos(nanos);
     }
 
     /// Starts to time a section, which ends when the result is dropped, also by a panic.
@@ -53,24 +119,53 @@ impl Timer {
     /// The totals of this thread's lane, in nanoseconds.
     #[must_use]
     pub fn totals(&self) -> TimerTotals {
-        self.0.totals()
+        self.timer.totals()
     }
 }
 
-field!({} Timer, |options| FieldSpec::timer(""), |lane, field| {
-    core::Timer::attach(lane, field).map(Self)
-});
+impl Field for Timer {
+    fn declaration(label: String, options: AnyOptions) -> Declaration {
+        timed(label, &FieldSpec::timer(""), options)
+    }
+
+    fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {
+        let timer = core::Timer::attach(lane, field)?;
+        Ok(Self { timer, sections: Sections::attach(lane, field) })
+    }
+}
+
+impl HasRunning for Timer {}
 
 /// A handle that takes the duration of a timed section.
 pub trait Timed {
     /// Adds one duration.
     fn record(&self, duration: Duration);
+
+    /// A section begins. The result is for [`Timed::ended`].
+    #[doc(hidden)]
+    fn begun(&self) -> u64 {
+        0
+    }
+
+    /// A section ends.
+    #[doc(hidden)]
+    fn ended(&self, _begun: u64) {}
 }
 
 impl Timed for Timer {
     #[inline]
     fn record(&self, duration: Duration) {
         Self::record(self, duration);
+    }
+
+    #[inline]
+    fn begun(&self) -> u64 {
+        self.sections.begin()
+    }
+
+    #[inline]
+    fn ended(&self, begun: u64) {
+        self.sections.end(begun);
     }
 }
 
@@ -79,12 +174,15 @@ impl Timed for Timer {
 pub struct Running<'a, T: Timed = Timer> {
     timer: &'a T,
     start: Option<Instant>,
+    /// The result of [`Timed::begun`].
+    begun: u64,
 }
 
 impl<'a, T: Timed> Running<'a, T> {
     #[inline]
     pub(crate) fn new(timer: &'a T) -> Self {
-        Self { timer, start: Some(Instant::now()) }
+        let begun = timer.begun();
+        Self { timer, start: Some(Instant::now()), begun }
     }
 
     /// Time since the start of the section.
@@ -104,5 +202,6 @@ impl<T: Timed> Drop for Running<'_, T> {
         if let Some(start) = self.start {
             self.timer.record(start.elapsed());
         }
+        self.timer.ended(self.begun);
     }
 }

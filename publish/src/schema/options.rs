@@ -60,6 +60,7 @@ pub struct AnyOptions {
     pub(crate) range: Option<(f64, f64)>,
     pub(crate) entries: Option<u32>,
     pub(crate) rows: Option<u32>,
+    pub(crate) running: bool,
     pub(crate) windows: Vec<u32>,
 }
 
@@ -193,6 +194,18 @@ impl<H> FieldOptions<H> {
         self
     }
 
+    /// Shows the sections in progress of a [`Timer`](crate::Timer) or [`Latency`](crate::Latency), how
+    /// many and for how long at least, in a field with its label and `.running`. A section then costs
+    /// two stores and a read of a coarse clock (5 ns on Linux, 30 ns elsewhere) more.
+    #[must_use]
+    pub fn running(mut self) -> Self
+    where
+        H: HasRunning,
+    {
+        self.any.running = true;
+        self
+    }
+
     /// The windows of a [`Rate`](crate::Rate): 1 to 8 numbers of seconds. Default: 60, 300
     /// and 900.
     #[must_use]
@@ -282,6 +295,14 @@ pub trait HasEntries {}
 )]
 pub trait HasRows {}
 
+/// Handles that time sections: [`Timer`](crate::Timer), [`Latency`](crate::Latency) and families of
+/// these.
+#[diagnostic::on_unimplemented(
+    message = "`running` is an option of timers and latencies",
+    label = "this field times no sections"
+)]
+pub trait HasRunning {}
+
 /// Handles with windows of time: [`Rate`](crate::Rate) and families of these.
 #[diagnostic::on_unimplemented(
     message = "`windows` is an option of rates",
@@ -293,6 +314,7 @@ impl<H> HasCap for FamilyOf<H> {}
 impl<H: HasBuckets> HasBuckets for FamilyOf<H> {}
 impl<H: HasEntries> HasEntries for FamilyOf<H> {}
 impl<H: HasRows> HasRows for FamilyOf<H> {}
+impl<H: HasRunning> HasRunning for FamilyOf<H> {}
 impl<H: HasWindows> HasWindows for FamilyOf<H> {}
 
 /// The value of an [`Info`](crate::Info).

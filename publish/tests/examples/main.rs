@@ -302,6 +302,10 @@ mod check {
         assert_eq!(timer("index.read"), TimerValue { count: 2, sum: 450_000, min, max, last });
         let build = timer("index.build");
         assert!(build.count == 2 && build.sum > 0 && build.min <= build.max, "{build:?}");
+        let OwnedValue::Running(running) = seen.value("running", "index.build.running") else {
+            panic!("no sections")
+        };
+        assert!(running.number == 1 && running.since.is_some(), "{running:?}");
         // One word is in each text; discarded sections are not counted.
         assert_eq!(timer("index.hit").count, 2);
     }

@@ -225,7 +225,7 @@ static inline const char *mm_open(mm_memory m, mm_image *image)
 enum { MM_U8 = 1, MM_U16, MM_U32, MM_U64, MM_I8, MM_I16, MM_I32, MM_I64, MM_F32, MM_F64, MM_BOOL,
        MM_TEXT, MM_BYTES };
 enum { MM_COUNTER = 1, MM_GAUGE, MM_INFO, MM_STATE, MM_HISTOGRAM, MM_AVERAGE, MM_TIMER, MM_EVENTS,
-       MM_WINDOW, MM_RATE, MM_TIMESTAMP, MM_ACTIVITY };
+       MM_WINDOW, MM_RATE, MM_TIMESTAMP, MM_ACTIVITY, MM_RUNNING };
 enum { MM_CONSTANT = 1, MM_ATOMIC, MM_LATCHED, MM_JOURNAL, MM_TABLE };
 enum { MM_ROWS = 32 }; /* where row 0 of a table is */
 enum { MM_OPTIONAL = 1, MM_ARRAY = 2, MM_MEMBER = 4 };
@@ -410,7 +410,8 @@ static inline bool mm_kind_allows(const mm_field *f)
 {
     bool array = f->flags & MM_ARRAY;
     bool wide = f->type == MM_U64 || f->type == MM_I64 || f->type == MM_F64;
-    if (f->storage == MM_TABLE && f->kind >= MM_COUNTER && f->kind < MM_ACTIVITY)
+    if (f->storage == MM_TABLE && f->kind >= MM_COUNTER && f->kind <= MM_RUNNING &&
+        f->kind != MM_ACTIVITY)
         return false;
     switch (f->kind) {
     case MM_COUNTER:
@@ -433,6 +434,8 @@ static inline bool mm_kind_allows(const mm_field *f)
                (f->storage == MM_LATCHED || !mm_known_storage(f));
     case MM_TIMESTAMP:
         return (f->type == MM_U64 || f->type == MM_I64) && !array && f->storage != MM_JOURNAL;
+    case MM_RUNNING:
+        return f->type == MM_U64 && !array && f->storage != MM_JOURNAL;
     case MM_ACTIVITY:
         return f->type == MM_TEXT && (f->storage == MM_TABLE || !mm_known_storage(f));
     default:

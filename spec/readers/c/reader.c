@@ -202,7 +202,7 @@ static void print_field(const mm_image *i, const mm_field *f, const uint32_t *st
     static const char *const names[] = {"label", "unit", "help"};
     static const char *const kinds[] = {"unknown", "counter", "gauge",  "info",   "state",
                                         "histogram", "average", "timer", "events", "window",
-                                        "rate",    "timestamp", "activity"};
+                                        "rate",    "timestamp", "activity", "running"};
     static const char *const rules[] = {"unknown", "sum", "min", "max", "mean", "each"};
     static const char *const storages[] = {"unknown", "constant", "atomic",
                                            "latched", "journal",  "table"};
@@ -217,7 +217,7 @@ static void print_field(const mm_image *i, const mm_field *f, const uint32_t *st
     fputs("\"attributes\": {", out);
     print_items(text, mm_string(i, f, MM_S_ATTRIBUTES, text), true);
     fprintf(out, "}, \"type\": \"%s\", \"kind\": \"%s\", \"aggregation\": \"%s\", \"storage\": \"%s\"",
-           types[f->type <= MM_BYTES ? f->type : 0], kinds[f->kind <= MM_ACTIVITY ? f->kind : 0],
+           types[f->type <= MM_BYTES ? f->type : 0], kinds[f->kind <= MM_RUNNING ? f->kind : 0],
            rules[f->aggregation <= 5 ? f->aggregation : 0],
            storages[mm_known_storage(f) ? f->storage : 0]);
     fprintf(out, ", \"level\": \"%s\", \"count\": \"%" PRIu32 "\", \"param\": \"%" PRIu32

@@ -14,6 +14,7 @@ const (
 
 	kCounter, kState, kHistogram, kAverage, kTimer = 1, 4, 5, 6, 7
 	kEvents, kWindow, kRate, kTimestamp, kActivity = 8, 9, 10, 11, 12
+	kRunning = 13
 
 	constant, atomicCell, latched, journal, table = 1, 2, 3, 4, 5
 	optional, array, member                       = 1, 2, 4
@@ -228,7 +229,7 @@ func (f *field) findDetail() {
 func (f *field) kindAllows() bool {
 	wide := f.typ == tU64 || f.typ == tI64 || f.typ == tF64
 	in := func(storage byte) bool { return f.storage == storage || !f.knownStorage() }
-	if f.storage == table && f.kind >= kCounter && f.kind < kActivity {
+	if f.storage == table && f.kind >= kCounter && f.kind <= kRunning && f.kind != kActivity {
 		return false
 	}
 	switch f.kind {
@@ -250,6 +251,8 @@ func (f *field) kindAllows() bool {
 		return f.typ == tU64 && f.isArray() && f.count == 2 && in(latched)
 	case kTimestamp:
 		return (f.typ == tU64 || f.typ == tI64) && !f.isArray() && f.storage != journal
+	case kRunning:
+		return f.typ == tU64 && !f.isArray() && f.storage != journal
 	case kActivity:
 		return f.typ == tText && in(table)
 	}

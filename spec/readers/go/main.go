@@ -20,7 +20,7 @@ type object map[string]any
 
 var (
 	types    = []string{"unknown", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64", "bool", "text", "bytes"}
-	kinds    = []string{"unknown", "counter", "gauge", "info", "state", "histogram", "average", "timer", "events", "window", "rate", "timestamp", "activity"}
+	kinds    = []string{"unknown", "counter", "gauge", "info", "state", "histogram", "average", "timer", "events", "window", "rate", "timestamp", "activity", "running"}
 	aggs     = []string{"unknown", "sum", "min", "max", "mean", "each"}
 	storages = []string{"unknown", "constant", "atomic", "latched", "journal", "table"}
 	states   = []string{"never", "owned", "returned", "damaged"}

@@ -15,7 +15,7 @@ final class Field {
     static final int U32 = 3, U64 = 4, I8 = 5, I64 = 8, F32 = 9, F64 = 10, BOOL = 11, TEXT = 12, BYTES = 13;
     static final int[] SIZES = {0, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 1, 1, 1};
     static final int COUNTER = 1, STATE = 4, HISTOGRAM = 5, AVERAGE = 6, TIMER = 7, EVENTS = 8,
-            WINDOW = 9, RATE = 10, TIMESTAMP = 11, ACTIVITY = 12;
+            WINDOW = 9, RATE = 10, TIMESTAMP = 11, ACTIVITY = 12, RUNNING = 13;
     static final int CONSTANT = 1, ATOMIC = 2, LATCHED = 3, JOURNAL = 4, TABLE = 5;
     /** Where row 0 of a table is. */
     static final int ROWS = 32;
@@ -204,10 +204,11 @@ final class Field {
 
     private boolean kindAllows() {
         boolean wide = type == U64 || type == I64 || type == F64;
-        if (storage == TABLE && kind >= COUNTER && kind < ACTIVITY) {
+        if (storage == TABLE && kind >= COUNTER && kind <= RUNNING && kind != ACTIVITY) {
             return false;
         }
         switch (kind) {
+            case RUNNING: return type == U64 && !isArray() && storage != JOURNAL;
             case ACTIVITY: return type == TEXT && in(TABLE);
             case COUNTER: return type <= U64 || type == F32 || type == F64;
             case STATE: return type <= U32 && !isArray() && storage != JOURNAL;

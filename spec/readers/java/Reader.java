@@ -17,7 +17,7 @@ public final class Reader {
     private static final String[] TYPES = {"unknown", "u8", "u16", "u32", "u64", "i8", "i16", "i32",
         "i64", "f32", "f64", "bool", "text", "bytes"};
     private static final String[] KINDS = {"unknown", "counter", "gauge", "info", "state", "histogram",
-        "average", "timer", "events", "window", "rate", "timestamp", "activity"};
+        "average", "timer", "events", "window", "rate", "timestamp", "activity", "running"};
     private static final String[] RULES = {"unknown", "sum", "min", "max", "mean", "each"};
     private static final String[] STORAGES = {"unknown", "constant", "atomic", "latched", "journal", "table"};
     private static final String[] LEVELS = {"info", "diagnostic", "debug"};

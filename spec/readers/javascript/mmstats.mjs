@@ -30,8 +30,8 @@ const MAGIC = Buffer.from([0x89, 0x4d, 0x4d, 0x53, 0x0d, 0x0a, 0x1a, 0x0a]);
 const TYPES = ["", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64", "bool", "text", "bytes"];
 const SIZES = [0, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 1, 1, 1];
 const [U32, U64, I8, I64, F32, F64, BOOL, TEXT, BYTES] = [3, 4, 5, 8, 9, 10, 11, 12, 13];
-const KINDS = ["", "counter", "gauge", "info", "state", "histogram", "average", "timer", "events", "window", "rate", "timestamp", "activity"];
-const [COUNTER, STATE, HISTOGRAM, AVERAGE, TIMER, EVENTS, WINDOW, RATE, TIMESTAMP, ACTIVITY] = [1, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+const KINDS = ["", "counter", "gauge", "info", "state", "histogram", "average", "timer", "events", "window", "rate", "timestamp", "activity", "running"];
+const [COUNTER, STATE, HISTOGRAM, AVERAGE, TIMER, EVENTS, WINDOW, RATE, TIMESTAMP, ACTIVITY, RUNNING] = [1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13];
 const RULES = ["", "sum", "min", "max", "mean", "each"];
 const STORAGES = ["", "constant", "atomic", "latched", "journal", "table"];
 const [CONSTANT, ATOMIC, LATCHED, JOURNAL, TABLE] = [1, 2, 3, 4, 5];
@@ -316,6 +316,7 @@ class Field {
       case WINDOW: return wide && !isArray && in_(LATCHED);
       case RATE: return type === U64 && isArray && count === 2 && in_(LATCHED);
       case TIMESTAMP: return (type === U64 || type === I64) && !isArray && this.storage !== JOURNAL;
+      case RUNNING: return type === U64 && !isArray && this.storage !== JOURNAL;
       case ACTIVITY: return type === TEXT && in_(TABLE);
       default: return true;
     }

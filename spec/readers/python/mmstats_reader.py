@@ -16,7 +16,8 @@ with count 0 has the sum 0, a mean rounds its sum to binary64 before it divides.
 
 Values of the kinds that are more than a number: a state is its name (combined: names and
 how many lanes), a timer, average, window and histogram an object with count and sum, events
-a list with number, time and text, an activity an object with its rows, a rate an object of windows in seconds and counts
+a list with number, time and text, an activity an object with its rows, sections in
+progress an object with their number and a time, a rate an object of windows in seconds and counts
 per second.
 
 About memory order. Python has neither atomics nor fences. What is done here:
@@ -190,11 +191,12 @@ U64, I64, F32, F64, BOOL, TEXT, BYTES = 4, 8, 9, 10, 11, 12, 13
 
 # 4.2 Kinds, 4.3 Aggregation
 COUNTER, GAUGE, INFO, STATE, HISTOGRAM, AVERAGE, TIMER = 1, 2, 3, 4, 5, 6, 7
-EVENTS, WINDOW, RATE, TIMESTAMP, ACTIVITY = 8, 9, 10, 11, 12
+EVENTS, WINDOW, RATE, TIMESTAMP, ACTIVITY, RUNNING = 8, 9, 10, 11, 12, 13
 KINDS = {
     COUNTER: "counter", GAUGE: "gauge", INFO: "info", STATE: "state",
     HISTOGRAM: "histogram", AVERAGE: "average", TIMER: "timer", EVENTS: "events",
     WINDOW: "window", RATE: "rate", TIMESTAMP: "timestamp", ACTIVITY: "activity",
+    RUNNING: "running",
 }  # fmt: skip
 WIDE = (U64, I64, F64)
 TIMER_ELEMENTS = ("count", "sum", "min", "max", "last")
@@ -215,6 +217,7 @@ def kind_allows(f):
         RATE: f.type == U64 and not scalar and f.count == 2,
         TIMESTAMP: f.type in (U64, I64) and scalar,
         ACTIVITY: f.type == TEXT,
+        RUNNING: f.type == U64 and scalar,
     }.get(f.kind, True)
 
 
@@ -225,7 +228,7 @@ def kind_allows_storage(f):
         return f.storage == LATCHED
     if f.kind == ACTIVITY or f.storage == TABLE:  # of an unknown kind it may be
         return f.storage == TABLE and (f.kind == ACTIVITY or f.kind not in KINDS)
-    return f.storage != JOURNAL or f.kind not in (STATE, AVERAGE, TIMER, TIMESTAMP)
+    return f.storage != JOURNAL or f.kind not in (STATE, AVERAGE, TIMER, TIMESTAMP, RUNNING)
 
 
 def slots(f):
@@ -325,6 +328,11 @@ def combine_rates(values):
     return {window: sum(g) if g else None for window, g in zip(values[0], good)}
 
 
+def combine_running(values):
+    known = [v["since"] for v in values if v["since"] is not None]
+    return {"number": sum(v["number"] for v in values), "since": min(known, default=None)}
+
+
 # 4.5 Histogram
 
 QUANTILES = ("0.5", "0.9", "0.99", "0.999")
@@ -412,6 +420,7 @@ COMBINE = {
     TIMER: combine_timers,
     EVENTS: lambda values: None,
     ACTIVITY: lambda values: None,
+    RUNNING: combine_running,
     WINDOW: combine_means,
     RATE: combine_rates,
 }
@@ -510,6 +519,9 @@ def decode(f, raw):
         if elements[0] == 0:  # no durations: the other elements have no meaning
             elements = (0, 0, None, None, None)
         return dict(zip(TIMER_ELEMENTS, elements))
+    if f.kind == RUNNING:
+        number, micros = elements[0] >> 52, elements[0] & (1 << 52) - 1
+        return {"number": number, "since": micros * 1000 if number and micros else None}
     return list(elements) if f.flags & ARRAY else elements[0]
 
 

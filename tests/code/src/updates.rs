@@ -8,6 +8,7 @@ use mmstats::{
     Group, Histogram, Labels, Latency, Publisher, Rate, Record, SharedActivity, SharedGauge, State,
     StateSet, Stats, Text, Timer, Timestamp, Window,
 };
+use mmstats_core::{InProgress, StaticMemory};
 
 /// Eight members.
 #[derive(Debug, Clone, Copy, Record)]
@@ -108,6 +109,8 @@ updates! {
     group_8_set(h: &Group<Moment>, moment: &Moment) { h.set(moment) }
 
     timer_record_nanos(h: &Timer, n: u64) { h.record_nanos(n) }
+    in_progress_begin(h: &InProgress<StaticMemory>, now: u64) { black_box(h.begin(now)); }
+    in_progress_end(h: &InProgress<StaticMemory>, begun: u64) { h.end(begun, || begun) }
     average_record(h: &Average, x: f64) { h.record(x) }
     window_record(h: &Window<f64, 100>, x: f64) { h.record(x) }
     histogram_u64_record(h: &Histogram, n: u64) { h.record(n) }

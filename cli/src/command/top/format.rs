@@ -8,7 +8,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use super::process::Process;
 use crate::text::{escape, human, time, unit};
-use crate::value::{Moment, activity_line, to_human};
+use crate::value::{Moment, progress_line, to_human};
 
 /// `status="200",route="/"`: the attributes of a field; empty without any.
 pub(super) fn attributes(info: &FieldInfo) -> String {
@@ -28,7 +28,7 @@ pub(super) fn name(info: &FieldInfo) -> String {
 /// A value with its unit, on one line; a point in time as such, ages up to `now`.
 pub(super) fn value(value: Option<&OwnedValue>, info: &FieldInfo, now: SystemTime) -> String {
     let Some(value) = value else { return "-".to_owned() };
-    if let Some(line) = activity_line(value, now) {
+    if let Some(line) = progress_line(value, now) {
         return line;
     }
     if let Some(moment) = crate::value::moment(info, value) {

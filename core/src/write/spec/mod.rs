@@ -149,6 +149,14 @@ impl<'a> FieldSpec<'a> {
         Self::new(label, activity.with_count(capacity).with_param(rows))
     }
 
+    /// How many sections of the timer or histogram that is added just before, whose label is the same
+    /// without `.running`, are in progress, and since when at least. It has no value until one begins.
+    #[must_use]
+    pub const fn running(label: &'a str) -> Self {
+        let running = Properties::new(DataType::U64, Kind::Running, Aggregation::Sum);
+        Self::new(label, running.with_optional())
+    }
+
     /// Checkpoints, at most every `interval` milliseconds, of the u64 counter that is added
     /// just before with [`Writer::add_all`](super::Writer::add_all). `windows` are 1 to 8
     /// numbers of seconds, each at most `entries * interval`; 127 `entries` are kept.
