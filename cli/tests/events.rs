@@ -275,3 +275,36 @@ fn events_of_too_large_file_are_left_out_and_code_is_3() {
     assert_eq!((printed.code, &*printed.err), (Some(0), ""), "{}", printed.out);
     assert!(printed.out.contains("app.log"));
 }
+
+/// The panic of one thread, with what it was doing.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As shared activities.
+#[test]
+fn events_have_activities_of_a_thread_that_panicked() {
+    use mmstats::{Activity, FieldOptions, Lane, Options};
+
+    const CHILD: &str = "MMSTATS_TEST_PANICS_OF_A_THREAD";
+    if let Some(directory) = std::env::var_os(CHILD) {
+        let publisher = Options::new().directory(directory).start::<Lane>().unwrap();
+        publisher.record_panics().unwrap();
+        let doing = publisher.add::<Activity>("doing", FieldOptions::new()).unwrap();
+        let worker = std::thread::Builder::new().name("worker".to_owned());
+        let panics = move || {
+            let doing = publisher.lane().unwrap().attach(doing).unwrap();
+            let _request = doing.begin("GET /\u{1b}[2J");
+            let _parse = doing.begin("parse");
+            panic!("on purpose");
+        };
+        worker.spawn(panics).unwrap().join().unwrap_err();
+        std::process::abort();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "events_have_activities_of_a_thread_that_panicked"]);
+    child.env(CHILD, dir.path()).output().unwrap();
+    let printed = run(dir.path(), &["events"]).out;
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines.len(), 2, "{printed}");
+    assert!(lines[0].contains("thread 'worker' at ") && lines[0].ends_with(": on purpose"));
+    assert!(lines[1].contains("thread 'worker' in doing: GET /\\u{1b}[2J ("), "{printed}");
+    assert!(lines[1].contains(") > parse ("), "{printed}");
+}

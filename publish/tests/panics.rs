@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use mmstats::{Counter, FieldOptions, Lane, OnDrop, Options, Publisher};
+use mmstats::{Activity, Counter, FieldOptions, Lane, OnDrop, Options, Publisher, Text};
 use mmstats_observe::{Observer, OwnedValue, Sources, totals};
 
 const CHILD: &str = "MMSTATS_TEST_PANICS";
@@ -22,8 +22,20 @@ fn child(name: &str, directory: &Path) -> Output {
         .unwrap()
 }
 
-/// The lines of the field `panics`, of all lanes.
+/// The lines of the field `panics`, of all lanes, by time and text.
 fn panics(directory: &Path) -> Vec<String> {
+    let mut lines = lines(directory);
+    lines.sort();
+    lines.into_iter().map(|(_, text)| text).collect()
+}
+
+/// The lines of the field `panics` as they were written, if one lane has them.
+fn panics_in_order(directory: &Path) -> Vec<String> {
+    lines(directory).into_iter().map(|(_, text)| text).collect()
+}
+
+/// The lines of the field `panics` with their times.
+fn lines(directory: &Path) -> Vec<(u64, String)> {
     let mut observer = Observer::new(Sources::new().path(directory));
     observer.refresh();
     let mut lines = Vec::new();
@@ -35,8 +47,7 @@ fn panics(directory: &Path) -> Vec<String> {
             }
         }
     }
-    lines.sort();
-    lines.into_iter().map(|(_, text)| text).collect()
+    lines
 }
 
 #[test]
@@ -99,7 +110,7 @@ fn record_panics_without_free_lane() {
     let place = tempfile::tempdir().unwrap();
     child("record_panics_without_free_lane", place.path());
     let lines = panics(place.path());
-    assert_eq!(lines.len(), 15, "{lines:?}");
+    assert_eq!(lines.len(), 31, "{lines:?}");
     assert!(lines.iter().all(|line| line.ends_with(": one of many")), "{lines:?}");
 }
 
@@ -125,4 +136,50 @@ fn record_panics_of_second_publisher() {
     let lines = panics(place.path());
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].ends_with(": in 0") && lines[1].ends_with(": in 1"), "{lines:?}");
+}
+
+/// What the thread was doing follows its panic, also while it holds the publisher's locks.
+#[test]
+fn record_panics_writes_activities_and_texts_of_the_thread() {
+    if let Some(publisher) = start() {
+        publisher.record_panics().unwrap();
+        let add = |label: &str| publisher.add::<Activity>(label, FieldOptions::new().rows(20));
+        let (doing, queries) = (add("doing").unwrap(), add("queries").unwrap());
+        let idle = publisher.add::<Activity<8>>("idle", FieldOptions::new()).unwrap();
+        let state = publisher.add::<Text<16>>("state", FieldOptions::new()).unwrap();
+        let unset = publisher.add::<Text<16>>("unset", FieldOptions::new()).unwrap();
+        // Of another thread, which does not panic.
+        let other = publisher.lane().unwrap().attach(doing).unwrap();
+        let _other = other.begin("other");
+        let panics = || {
+            let lane = publisher.lane().unwrap();
+            let (doing, queries) = (lane.attach(doing).unwrap(), lane.attach(queries).unwrap());
+            let (_idle, _unset) = (lane.attach(idle).unwrap(), lane.attach(unset).unwrap());
+            lane.attach(state).unwrap().set("half \"done\"");
+            let ended = doing.begin("ended");
+            let _outer = doing.begin_at(1, "outer");
+            drop(ended);
+            let _inner = doing.begin("inner");
+            let _no_time = doing.begin_at(0, "innermost");
+            let long = "q".repeat(48);
+            let _many: Vec<_> = (0..10).map(|_| queries.begin(&long)).collect();
+            let _last = queries.begin("last");
+            panic!("on purpose");
+        };
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("worker".to_owned());
+            thread.spawn_scoped(scope, panics).unwrap().join().unwrap_err();
+        });
+        std::process::abort();
+    }
+    let place = tempfile::tempdir().unwrap();
+    child("record_panics_writes_activities_and_texts_of_the_thread", place.path());
+    let lines = panics_in_order(place.path());
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[0].ends_with(": on purpose"), "{lines:?}");
+    assert!(lines[1].starts_with("thread 'worker' in doing: outer ("), "{lines:?}");
+    assert!(lines[1].contains(") > inner (") && lines[1].ends_with(") > innermost"), "{lines:?}");
+    assert!(lines[2].starts_with("thread 'worker' in queries: ... > qqq"), "{lines:?}");
+    assert!(lines[2].contains(") > last (") && lines[2].len() <= 240, "{lines:?}");
+    assert_eq!(lines[3], "thread 'worker' had state=\"half \\\"done\\\"\"");
 }

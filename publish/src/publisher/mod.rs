@@ -4,6 +4,7 @@ mod environment;
 pub(crate) mod epoch;
 pub(crate) mod global;
 pub(crate) mod options;
+mod panic_context;
 mod panics;
 #[cfg(all(feature = "sync", target_pointer_width = "64", target_has_atomic = "64"))]
 // for its locks
@@ -337,6 +338,10 @@ impl<S: Stats> Publisher<S> {
     /// Records the panics of all threads, with location and message, as lines of
     /// [`Events`](crate::Events) in a field `panics`. `mmstats events` prints them, also those of
     /// a dead program. Further calls do nothing.
+    ///
+    /// Further lines have what the thread was doing then: for each [`Activity`](crate::Activity) in its
+    /// lanes the rows with their ages, the newest last, and the values of its [`Text`](crate::Text)s. A
+    /// line has at most 240 bytes, in which the newest rows are kept; 31 lines are kept in all.
     ///
     /// The panic hook calls the one before it afterwards. It waits for no lock that the thread
     /// that panics may hold.

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use mmstats_core as core;
 use mmstats_core::FieldId;
 
+use super::panic_context::{self, LINE};
 use crate::claim::Keep;
 use crate::error::Error;
 use crate::files::Files;
@@ -15,8 +16,6 @@ use crate::handles::kinds::{self, nanos};
 use crate::schema::declaration::Field;
 use crate::schema::options::FieldOptions;
 
-/// Maximum length of a line in bytes: enough for location and message of most panics.
-const LINE: usize = 240;
 type Events = core::Events<LINE, Keep>;
 
 /// The field of the panics, for as long as the publisher lives.
@@ -29,6 +28,8 @@ pub(crate) struct Panics(OnceLock<Arc<Mutex<PanicField>>>);
 struct PanicField {
     lane: SharedLane,
     id: FieldId,
+    /// Identity of the publisher's files.
+    files: u64,
 }
 
 impl PanicField {
@@ -44,11 +45,11 @@ impl Panics {
             return Ok(());
         }
         let options = FieldOptions::<kinds::Events<LINE>>::new();
-        let options = options.help("Panics of the program's threads.").entries(15);
+        let options = options.help("Panics of the program's threads.").entries(31);
         let declaration = kinds::Events::<LINE>::declaration("panics".to_owned(), options.any);
         let address = files.add(declaration)?;
         let lane = files.shared_lane(address.segment as usize)?;
-        let field = PanicField { lane, id: address.id };
+        let field = PanicField { lane, id: address.id, files: files.id };
         field.events()?;
         let field = Arc::new(Mutex::new(field));
         let weak = Arc::downgrade(&field);
@@ -67,7 +68,7 @@ impl Panics {
     }
 }
 
-/// Writes a line. The lane was claimed before, so this does not wait for the publisher's lock,
+/// Writes a line, and further ones about what the thread is doing. The lane was claimed before, so this does not wait for the publisher's lock,
 /// which the thread that panics may hold.
 fn write(field: &Mutex<PanicField>, info: &PanicHookInfo<'_>) {
     let payload = info.payload();
@@ -92,6 +93,9 @@ fn write(field: &Mutex<PanicField>, info: &PanicHookInfo<'_>) {
             Some(at) => events.record_fmt(now, format_args!("thread '{name}' at {at}: {text}")),
             None => events.record_fmt(now, format_args!("thread '{name}': {text}")),
         };
+        panic_context::lines(field.files, name, now, |line| {
+            events.record(now, line);
+        });
         return;
     }
 }

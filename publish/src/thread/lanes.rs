@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mmstats_core as core;
 
+use super::own;
 use crate::claim::{Keep, use_field};
 use crate::error::Error;
 use crate::files::Files;
@@ -131,6 +132,7 @@ fn claim_in(
     fallback: Fallback,
 ) -> Result<core::Lane<Keep>, Error> {
     let (lane, fields) = files.claim(segment, fallback)?.into_thread_lane()?;
+    own::remember(files.id, &lane);
     let Some(fields) = fields else { return Ok(lane) };
     // The values stay for as long as the lane is owned.
     if let Some(id) = crate::backend::process::thread_id() {

@@ -3,6 +3,7 @@
 pub(crate) mod family;
 mod lanes;
 pub(crate) mod local;
+pub(crate) mod own;
 pub(crate) mod stats;
 
 use std::marker::PhantomData;
