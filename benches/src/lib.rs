@@ -245,6 +245,46 @@ impl Bench {
         }
     }
 
+    /// Measures by how much `run` takes longer than `floor`, both in each round, as often as each other.
+    pub fn row_over<S>(
+        &mut self,
+        row: Row,
+        setup: impl FnOnce() -> S,
+        mut run: impl FnMut(&mut S, u64),
+        mut floor: impl FnMut(&mut S, u64),
+    ) {
+        let mut setup = Some(setup);
+        let mut subject: Option<(S, Paced)> = None;
+        let mut rounds = Vec::new();
+        let (word, fetch_add) = (&self.word.0, self.fetch_add);
+        let mut group = self.criterion.benchmark_group("costs");
+        group.sampling_mode(SamplingMode::Flat);
+        group.bench_function(row.name(), |bencher| {
+            if let Some(setup) = setup.take() {
+                let mut state = setup();
+                let paced = Paced::find(BLOCK, |n| floor(&mut state, n));
+                subject = Some((state, paced));
+            }
+            let Some((state, paced)) = &mut subject else { return };
+            bencher.iter_custom(|iterations| {
+                let blocks = iterations.div_ceil(paced.iterations);
+                let mut total = Duration::ZERO;
+                for _ in 0..blocks {
+                    let (_, bare) = fetch_add.run(|n| fetch_adds(word, n));
+                    let (_, below) = paced.run(|n| floor(state, n));
+                    let (time, nanos) = paced.run(|n| run(state, n));
+                    total += time;
+                    rounds.push(Round { nanos: nanos - below, ratio: (nanos - below) / bare });
+                }
+                total.mul_f64(iterations as f64 / (blocks * paced.iterations).max(1) as f64)
+            });
+        });
+        group.finish();
+        if subject.is_some() {
+            self.table.push(row, outcome(&mut rounds));
+        }
+    }
+
     /// Adds a number that is not a time.
     pub fn fact(&mut self, row: Row, value: f64) {
         self.table.push(row, Outcome::Bytes(value));

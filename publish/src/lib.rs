@@ -75,7 +75,7 @@ mod misuse {}
 pub mod recorder_support {
     pub use crate::lock::{Inside, Locked, Mutex};
     pub use crate::publisher::epoch::{change_epoch, epoch};
-    pub use crate::publisher::global::{is_forked, is_live, record};
+    pub use crate::publisher::global::{Watch, is_forked, is_live, record};
 }
 
 /// Names for the derive macros. Not for use by hand.

@@ -44,6 +44,7 @@ pub fn forked() -> bool {
 
 #[doc = docs!(fork::generation)]
 #[must_use]
+#[inline]
 pub fn generation() -> u64 {
     GENERATION.load(Relaxed) as u64
 }

@@ -10,6 +10,8 @@ mod observing;
 mod peers;
 mod programs;
 mod publishing;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `mmstats_tracing`.
+mod spans;
 
 #[cfg(not(windows))] // the backend of the system
 use mmstats_unix as backend;
@@ -26,6 +28,8 @@ fn main() {
     observing::rows(&mut bench);
     files::rows(&mut bench);
     facade::rows(&mut bench);
+    #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `mmstats_tracing`.
+    spans::rows(&mut bench);
     peers::rows(&mut bench);
     bench.finish();
 }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use super::{Publisher, Registry};
+use super::{Closer, Publisher, Registry};
 use crate::error::Error;
 use crate::lock::Mutex;
 use crate::thread::Lane;
@@ -84,6 +84,25 @@ impl<S: Stats> std::fmt::Debug for Guard<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let guards = Arc::strong_count(&self.shared);
         f.debug_struct("Guard").field("guards", &guards).finish_non_exhaustive()
+    }
+}
+
+/// Sees whether a publisher is open, without keeping it open.
+#[derive(Debug)]
+pub struct Watch(Weak<Closer>);
+
+impl Watch {
+    /// Watches this publisher.
+    #[must_use]
+    pub fn new(registry: &Registry) -> Self {
+        Self(Arc::downgrade(&registry.closer))
+    }
+
+    /// [`is_live`], and whether somebody still has the publisher.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        let is_live = |closer: Arc<Closer>| !closer.files.is_forked() && !closer.files.is_closed();
+        self.0.upgrade().is_some_and(is_live)
     }
 }
 
