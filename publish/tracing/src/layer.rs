@@ -166,15 +166,16 @@ impl<S: Subscriber> tracing_subscriber::Layer<S> for Layer {
         let (shared, id) = (&self.shared, id.into_u64());
         let now = shared.clock.now();
         // The values are formatted while nothing is locked or borrowed: they can use tracing.
-        let (mut text, fields) = thread::with(shared, |thread| {
+        let (mut text, fields, opener) = thread::with(shared, |thread| {
             let fields = thread.handles.as_ref().map(|handles| Arc::clone(&handles.fields));
-            (std::mem::take(&mut thread.spare), fields)
+            (std::mem::take(&mut thread.spare), fields, thread.number)
         })
         .unwrap_or_default();
         text.begin(attributes);
         let is_published = fields.is_some();
         let claimed = shared.slots.claim(id, |slot| {
             slot.created.store(now, Ordering::Relaxed);
+            slot.opener.store(opener, Ordering::Relaxed);
             slot.write(&text);
             let row = fields.and_then(|fields| shared.begin_row(&fields, now, text.as_str()));
             let mut open = slot.open.lock();
@@ -235,7 +236,7 @@ impl<S: Subscriber> tracing_subscriber::Layer<S> for Layer {
         if let Some(row) = row {
             row.end();
         }
-        let busy = Duration::from_nanos(slot.busy.load(Ordering::Relaxed));
+        let busy = Duration::from_nanos(slot.busy());
         let open = now.saturating_sub(slot.created.load(Ordering::Relaxed));
         let is_known = !slot.overlapped.load(Ordering::Relaxed);
         let idle = is_known.then(|| Duration::from_nanos(open).saturating_sub(busy));

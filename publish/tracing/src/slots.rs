@@ -23,8 +23,12 @@ pub(crate) struct Slot {
     id: AtomicU64,
     /// Number of the text that was written last: of this span if `id` is.
     version: AtomicU64,
-    /// Nanoseconds in which a thread was in the span.
-    pub(crate) busy: AtomicU64,
+    /// The thread that opened the span.
+    pub(crate) opener: AtomicU64,
+    /// Nanoseconds in which the opener was in the span. Only the opener writes it.
+    pub(crate) busy_of_opener: AtomicU64,
+    /// Nanoseconds in which other threads were in the span.
+    pub(crate) busy_of_others: AtomicU64,
     /// When the span was opened, by the layer's clock.
     pub(crate) created: AtomicU64,
     /// When it was entered last.
@@ -62,6 +66,24 @@ impl Slot {
     #[inline]
     pub(crate) fn is(&self, id: u64) -> bool {
         self.id.load(Ordering::Relaxed) == id
+    }
+
+    /// Adds time that thread `thread` was in the span: without a read-modify-write if it opened it, as
+    /// most do.
+    #[inline]
+    pub(crate) fn add_busy(&self, thread: u64, nanos: u64) {
+        if self.opener.load(Ordering::Relaxed) == thread {
+            let busy = self.busy_of_opener.load(Ordering::Relaxed);
+            self.busy_of_opener.store(busy.wrapping_add(nanos), Ordering::Relaxed);
+        } else {
+            self.busy_of_others.fetch_add(nanos, Ordering::Relaxed);
+        }
+    }
+
+    /// Nanoseconds in which threads were in the span.
+    pub(crate) fn busy(&self) -> u64 {
+        let others = self.busy_of_others.load(Ordering::Relaxed);
+        self.busy_of_opener.load(Ordering::Relaxed).wrapping_add(others)
     }
 
     /// Number of the current text.
@@ -178,7 +200,9 @@ impl Slots {
                 .is_ok()
         };
         let (at, slot) = self.probe(id).find(is_claimed)?;
-        slot.busy.store(0, Ordering::Relaxed);
+        slot.opener.store(0, Ordering::Relaxed);
+        slot.busy_of_opener.store(0, Ordering::Relaxed);
+        slot.busy_of_others.store(0, Ordering::Relaxed);
         slot.entered.store(0, Ordering::Relaxed);
         slot.last.store(0, Ordering::Relaxed);
         slot.overlapped.store(false, Ordering::Relaxed);

@@ -29,6 +29,8 @@ pub(crate) struct Thread {
     texts: Box<[SpanOnThread]>,
     /// [`Shared::strays`] when they were last dropped.
     strays: u64,
+    /// Number of this part of a layer, not 0.
+    pub(crate) number: u64,
     /// Tells this thread's enters from those of others.
     next: u64,
     /// Memory for the text of the next span.
@@ -105,6 +107,7 @@ fn make(shared: &Arc<Shared>, threads: &mut Vec<Thread>) -> usize {
     threads.retain(|thread| thread.shared.strong_count() > 0);
     let text =
         || SpanOnThread { text: String::with_capacity(SPAN + BEYOND), ..SpanOnThread::default() };
+    let number = NEXT.fetch_add(1 << 32, Ordering::Relaxed);
     threads.push(Thread {
         layer: shared.id,
         epoch: epoch().wrapping_sub(1),
@@ -113,7 +116,8 @@ fn make(shared: &Arc<Shared>, threads: &mut Vec<Thread>) -> usize {
         stack: Vec::with_capacity(DEPTH),
         texts: (0..TEXTS).map(|_| text()).collect(),
         strays: shared.strays.load(Ordering::Relaxed),
-        next: NEXT.fetch_add(1 << 32, Ordering::Relaxed),
+        number,
+        next: number,
         spare: SpanText::default(),
         line: String::new(),
     });
@@ -296,7 +300,7 @@ impl Thread {
             slot.overlapped.store(true, Ordering::Relaxed); // Another thread entered since.
         }
         let now = shared.clock.now();
-        slot.busy.fetch_add(now.saturating_sub(at), Ordering::Relaxed);
+        slot.add_busy(self.number, now.saturating_sub(at));
     }
 
     /// Takes the newest entry of a span from within the stack.
@@ -350,7 +354,7 @@ fn stray(shared: &Shared, id: u64) {
         return; // It was entered while this layer could not know.
     }
     let now = shared.clock.now();
-    slot.busy.fetch_add(now.saturating_sub(entered), Ordering::Relaxed);
+    slot.add_busy(u64::MAX, now.saturating_sub(entered)); // No thread has this number.
     slot.strays.fetch_add(1, Ordering::Relaxed);
     shared.strays.fetch_add(1, Ordering::Relaxed);
 }
