@@ -146,14 +146,15 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         wait: impl FnOnce(StdGuard<'a, T>) -> LockResult<(StdGuard<'a, T>, R)>,
     ) -> LockResult<(MutexGuard<'a, T>, R)> {
-        let (registration, inner, hold) = guard.take();
-        let row = hold.fields().map(|fields| {
+        let (registration, inner, fields) = guard.take();
+        let row = fields.map(|fields| {
             Wait::begin(fields.program(), now(), "condvar ", &self.name, fields.number)
         });
-        hold.end();
+        fields.inspect(|fields| fields.end_hold());
         let result = wait(inner);
         drop(row);
-        let again = |(inner, result)| (MutexGuard::begin(registration, inner, hold, true), result);
+        let again =
+            |(inner, result)| (MutexGuard::begin(registration, inner, fields, true), result);
         match result {
             Ok(held) => Ok(again(held)),
             Err(poisoned) => Err(PoisonError::new(again(poisoned.into_inner()))),

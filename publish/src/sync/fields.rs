@@ -146,7 +146,7 @@ impl Fields {
     }
 
     /// This thread has the lock from now on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin_hold(&self, has_waited: bool) {
         let before = self.count_now.get();
         let count = before.wrapping_add(1);
@@ -154,24 +154,34 @@ impl Fields {
         let holder = thread::id(self.program);
         self.holder_now.set(holder);
         if before == 0 {
-            // Observers see that there is a holder from now on.
-            self.holder.set(holder);
+            self.begin_first_hold(holder);
         }
         if has_waited || self.waiters.load(Ordering::Relaxed) != 0 {
-            self.notice(count, now());
+            self.notice_own(count);
         }
     }
 
+    /// Observers see that there is a holder from now on.
+    #[cold]
+    #[inline(never)]
+    fn begin_first_hold(&self, holder: u64) {
+        self.holder.set(holder);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn notice_own(&self, count: u64) {
+        self.notice(count, now());
+    }
+
     /// The lock is about to be released by this thread.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end_hold(&self) {
         self.holder_now.set(0);
     }
 
     /// Publishes that the lock is held at `now`, or later, by its holder number `count`, if that is not
     /// published.
-    #[cold]
-    #[inline(never)]
     fn notice(&self, count: u64, now: u64) {
         // Others hold it for nanoseconds. Without it an old `since` could stand beside a new `noticed`.
         let is_free = || !self.notices.swap(true, Ordering::Acquire);

@@ -6,7 +6,8 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
 
-use super::registration::{Hold, Registration};
+use super::fields::Fields;
+use super::registration::Registration;
 
 /// [`std::sync::Mutex`] with a name: it publishes its holder and the threads that wait, see
 /// [`mmstats::sync`](crate::sync).
@@ -69,12 +70,14 @@ impl<T: ?Sized> Mutex<T> {
     /// As [`std::sync::Mutex::lock`].
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        let hold = self.registration.find();
-        match self.inner.try_lock() {
-            Ok(inner) => Ok(self.begin(inner, hold, false)),
-            Err(TryLockError::WouldBlock) => self.wait(hold),
-            Err(TryLockError::Poisoned(poisoned)) => self.begin_poisoned(poisoned, hold, false),
-        }
+        let fields = self.registration.find();
+        // One place makes the guard, so that it stays in registers.
+        let (inner, has_waited) = match self.inner.try_lock() {
+            Ok(inner) => (Ok(inner), false),
+            Err(TryLockError::Poisoned(poisoned)) => (Err(poisoned), false),
+            Err(TryLockError::WouldBlock) => (self.wait(), true),
+        };
+        self.begin(inner, fields, has_waited)
     }
 
     /// Locks it if that takes no wait.
@@ -84,14 +87,13 @@ impl<T: ?Sized> Mutex<T> {
     /// As [`std::sync::Mutex::try_lock`].
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-        let hold = self.registration.find();
-        match self.inner.try_lock() {
-            Ok(inner) => Ok(self.begin(inner, hold, false)),
-            Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
-            Err(TryLockError::Poisoned(poisoned)) => {
-                Ok(self.begin_poisoned(poisoned, hold, false)?)
-            }
-        }
+        let fields = self.registration.find();
+        let inner = match self.inner.try_lock() {
+            Ok(inner) => Ok(inner),
+            Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
+            Err(TryLockError::WouldBlock) => return Err(TryLockError::WouldBlock),
+        };
+        Ok(self.begin(inner, fields, false)?)
     }
 
     /// As [`std::sync::Mutex::is_poisoned`].
@@ -116,33 +118,23 @@ impl<T: ?Sized> Mutex<T> {
 
     #[cold]
     #[inline(never)]
-    fn wait<'a>(&'a self, hold: Hold<'a>) -> LockResult<MutexGuard<'a, T>> {
-        match self.registration.waiting(|| self.inner.lock()) {
-            Ok(inner) => Ok(self.begin(inner, hold, true)),
-            Err(poisoned) => self.begin_poisoned(poisoned, hold, true),
-        }
+    fn wait(&self) -> LockResult<sync::MutexGuard<'_, T>> {
+        self.registration.waiting(|| self.inner.lock())
     }
 
     /// This thread has the lock, perhaps after a wait.
-    #[inline]
+    #[inline(always)]
     fn begin<'a>(
         &'a self,
-        inner: sync::MutexGuard<'a, T>,
-        hold: Hold<'a>,
-        has_waited: bool,
-    ) -> MutexGuard<'a, T> {
-        MutexGuard::begin(&self.registration, inner, hold, has_waited)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn begin_poisoned<'a>(
-        &'a self,
-        poisoned: PoisonError<sync::MutexGuard<'a, T>>,
-        hold: Hold<'a>,
+        inner: LockResult<sync::MutexGuard<'a, T>>,
+        fields: Option<&'a Fields>,
         has_waited: bool,
     ) -> LockResult<MutexGuard<'a, T>> {
-        Err(PoisonError::new(self.begin(poisoned.into_inner(), hold, has_waited)))
+        let begin = |inner| MutexGuard::begin(&self.registration, inner, fields, has_waited);
+        match inner {
+            Ok(inner) => Ok(begin(inner)),
+            Err(poisoned) => Err(PoisonError::new(begin(poisoned.into_inner()))),
+        }
     }
 }
 
@@ -168,30 +160,28 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
 pub struct MutexGuard<'a, T: ?Sized> {
     /// `None` in a guard that a condition variable took apart.
     inner: Option<sync::MutexGuard<'a, T>>,
-    // After `inner`, so that it is dropped later.
-    hold: Hold<'a>,
+    fields: Option<&'a Fields>,
     registration: &'a Registration,
 }
 
-/// The parts of a guard.
-pub(super) type Parts<'a, T> = (&'a Registration, sync::MutexGuard<'a, T>, Hold<'a>);
-
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// This thread has the lock, perhaps after a wait.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(
         registration: &'a Registration,
         inner: sync::MutexGuard<'a, T>,
-        hold: Hold<'a>,
+        fields: Option<&'a Fields>,
         has_waited: bool,
     ) -> Self {
-        Self { inner: Some(inner), hold: registration.begin(hold, has_waited), registration }
+        let fields = registration.begin(fields, has_waited);
+        Self { inner: Some(inner), fields, registration }
     }
 
     /// Its parts, without unlocking.
-    pub(super) fn take(mut self) -> Parts<'a, T> {
-        let hold = std::mem::replace(&mut self.hold, Hold::None);
-        (self.registration, self.inner.take().expect(HELD), hold)
+    pub(super) fn take(
+        mut self,
+    ) -> (&'a Registration, sync::MutexGuard<'a, T>, Option<&'a Fields>) {
+        (self.registration, self.inner.take().expect(HELD), self.fields.take())
     }
 }
 
@@ -201,7 +191,9 @@ const HELD: &str = "it is taken at the end only";
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.hold.end();
+        if let Some(fields) = self.fields {
+            fields.end_hold();
+        }
     }
 }
 

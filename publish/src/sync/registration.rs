@@ -7,11 +7,13 @@ use std::sync::{Arc, OnceLock};
 use super::fields::{Fields, Waiter};
 use super::program;
 use super::thread::{self, Reading, Wait};
-use crate::lock::{Inside, Mutex};
+use crate::lock::Inside;
 use crate::publisher::epoch::epoch;
 
-/// Publishers whose fields a lock finds without a lock: those of a program, and of its forked child.
-const KEPT: usize = 4;
+/// Publishers under which a lock finds its fields at once: those of a program, and of its forked child.
+const NEAR: usize = 4;
+/// Further publishers under which it has fields.
+const FAR: usize = 60;
 
 /// Name of a lock, and its fields under the publisher of the program.
 #[derive(Debug)]
@@ -21,46 +23,12 @@ pub(super) struct Registration {
     program: AtomicU32,
     /// Number of the lock in this epoch; 0 if it has no fields.
     number: AtomicU64,
-    /// Index of the fields in `kept`; [`KEPT`] if they are in `later`.
+    /// Which of `near` and then `far` has the fields of this epoch; a larger number if it has none.
     place: AtomicUsize,
-    /// The fields under the first publishers. They stay as long as the lock.
-    kept: [OnceLock<Arc<Fields>>; KEPT],
-    /// The fields under a later publisher. Nothing is allocated or freed while it is locked.
-    later: Mutex<Option<Arc<Fields>>>,
+    // The fields stay as long as the lock, so that a guard can refer to them.
+    near: [OnceLock<Box<Fields>>; NEAR],
+    far: OnceLock<Box<[OnceLock<Box<Fields>>; FAR]>>,
     name: Cow<'static, str>,
-}
-
-/// The fields of a lock, while a thread has it or tries to get it.
-#[derive(Debug)]
-pub(super) enum Hold<'a> {
-    /// It has none.
-    None,
-    Kept(&'a Fields),
-    Later(Arc<Fields>),
-}
-
-impl Hold<'_> {
-    #[inline]
-    pub(super) fn fields(&self) -> Option<&Fields> {
-        match self {
-            Self::None => None,
-            Self::Kept(fields) => Some(fields),
-            Self::Later(fields) => Some(fields),
-        }
-    }
-
-    #[inline]
-    fn number(&self) -> u64 {
-        self.fields().map_or(0, |fields| fields.number)
-    }
-
-    /// The lock is about to be released.
-    #[inline]
-    pub(super) fn end(&self) {
-        if let Some(fields) = self.fields() {
-            fields.end_hold();
-        }
-    }
 }
 
 impl Registration {
@@ -70,9 +38,9 @@ impl Registration {
             epoch: AtomicU32::new(0),
             program: AtomicU32::new(0),
             number: AtomicU64::new(0),
-            place: AtomicUsize::new(KEPT),
-            kept: [const { OnceLock::new() }; KEPT],
-            later: Mutex::new(None),
+            place: AtomicUsize::new(usize::MAX),
+            near: [const { OnceLock::new() }; NEAR],
+            far: OnceLock::new(),
             name,
         }
     }
@@ -81,11 +49,12 @@ impl Registration {
         &self.name
     }
 
-    /// The fields of the lock, after a look for another publisher. To be called without the lock.
+    /// The fields of the lock, if it has any, after a look for another publisher. To be called without
+    /// the lock.
     #[inline]
-    pub(super) fn find(&self) -> Hold<'_> {
+    pub(super) fn find(&self) -> Option<&Fields> {
         self.refresh();
-        self.hold()
+        self.fields()
     }
 
     #[inline]
@@ -118,43 +87,46 @@ impl Registration {
 
     /// The fields as they are known.
     #[inline]
-    fn hold(&self) -> Hold<'_> {
-        match self.kept.get(self.place.load(Ordering::Relaxed)).and_then(OnceLock::get) {
-            Some(fields) => Hold::Kept(fields),
-            None => self.hold_later(),
+    fn fields(&self) -> Option<&Fields> {
+        let place = self.place.load(Ordering::Relaxed);
+        match self.near.get(place) {
+            Some(near) => near.get().map(Box::as_ref),
+            None if place == usize::MAX => None,
+            None => self.far_fields(place),
         }
-    }
-
-    #[inline]
-    fn hold_later(&self) -> Hold<'_> {
-        if self.number() == 0 { Hold::None } else { self.clone_later() }
     }
 
     #[cold]
     #[inline(never)]
-    fn clone_later(&self) -> Hold<'_> {
-        self.later.lock().clone().map_or(Hold::None, Hold::Later)
+    fn far_fields(&self, place: usize) -> Option<&Fields> {
+        self.far.get()?.get(place - NEAR)?.get().map(Box::as_ref)
     }
 
-    /// This thread has the lock from now on, perhaps after a wait. `hold` is what it found before.
-    #[inline]
-    pub(super) fn begin<'a>(&'a self, mut hold: Hold<'a>, has_waited: bool) -> Hold<'a> {
+    /// This thread has the lock from now on, perhaps after a wait. `fields` is what it found before;
+    /// returns what it has to end.
+    #[inline(always)]
+    pub(super) fn begin<'a>(
+        &'a self,
+        mut fields: Option<&'a Fields>,
+        has_waited: bool,
+    ) -> Option<&'a Fields> {
         // Another thread may have found another publisher meanwhile. If it had the lock since then, its
         // number is seen here: who has the lock never writes to older fields than who had it before.
-        if hold.number() != self.number() {
-            hold = self.hold();
+        if fields.map_or(0, |fields| fields.number) != self.number() {
+            fields = self.fields();
         }
-        if let Some(fields) = hold.fields() {
+        if let Some(fields) = fields {
             fields.begin_hold(has_waited);
         }
-        hold
+        fields
     }
 
     /// [`Registration::find`] before the lock is locked for reading.
     #[inline]
     pub(super) fn find_reader(&self) {
         self.refresh();
-        if !thread::is_ready(self.program()) {
+        let program = self.program();
+        if program != 0 && !thread::is_ready(program) {
             self.prepare_reader();
         }
     }
@@ -162,20 +134,23 @@ impl Registration {
     #[cold]
     #[inline(never)]
     fn prepare_reader(&self) {
-        if self.program() != 0
-            && let Some(fields) = self.hold().fields()
-        {
+        if let Some(fields) = self.fields() {
             thread::prepare(fields.program());
         }
     }
 
     /// Publishes that this thread has locked the lock for reading.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin_reading(&self) -> Reading {
         match self.program() {
             0 => Reading::NONE,
-            program => Reading::begin(program, self.number()),
+            program => self.publish_reading(program),
         }
+    }
+
+    #[inline(never)]
+    fn publish_reading(&self, program: u32) -> Reading {
+        Reading::begin(program, self.number())
     }
 
     /// Publishes that this thread waits, while `wait` does.
@@ -183,8 +158,8 @@ impl Registration {
     #[inline(never)]
     pub(super) fn waiting<R>(&self, wait: impl FnOnce() -> R) -> R {
         // Not in a call from within the library.
-        let hold = if Inside::enter_first().is_some() { self.hold() } else { Hold::None };
-        let Some(fields) = hold.fields() else { return wait() };
+        let fields = if Inside::enter_first().is_some() { self.fields() } else { None };
+        let Some(fields) = fields else { return wait() };
         let waiter = Waiter::begin(fields);
         let since = fields.notice_holder();
         let row = Wait::begin(fields.program(), since, "", self.name(), fields.number);
@@ -208,45 +183,42 @@ impl Registration {
         }
         let ended = current.renew(epoch);
         let program = current.program.clone();
-        let known = self.hold();
-        let is_same = match (&program, known.fields()) {
+        let is_same = match (&program, self.fields()) {
             (Some(program), Some(fields)) => Arc::ptr_eq(program, fields.program()),
             _ => false,
         };
-        let replaced = if is_same {
-            None
-        } else {
+        if !is_same {
             let fields = program.as_ref().and_then(|program| {
-                let new = Fields::new(program, current.next_lock, self.name());
-                if new.is_none() {
-                    program.refuse_lock();
-                }
-                new
+                let number = current.next_lock;
+                let added = Fields::new(program, number, self.name());
+                current.next_lock += u64::from(added.is_some());
+                added.map(|fields| (program, number, fields))
             });
-            current.next_lock += u64::from(fields.is_some());
-            self.replace(fields)
-        };
+            let known = fields.and_then(|(program, number, fields)| {
+                self.keep(Box::new(fields)).map(|place| (place, program.id, number))
+            });
+            if let (None, Some(program)) = (known, &program) {
+                program.refuse_lock();
+            }
+            let (place, program, number) = known.unwrap_or((usize::MAX, 0, 0));
+            self.place.store(place, Ordering::Relaxed);
+            self.program.store(program, Ordering::Relaxed);
+            self.number.store(number, Ordering::Relaxed);
+        }
         self.set_epoch(epoch);
         drop(current);
-        drop((ended, program, replaced));
+        drop((ended, program));
     }
 
-    /// Replaces the fields; returns old ones, which are to be dropped without a lock.
-    fn replace(&self, fields: Option<Fields>) -> Option<Arc<Fields>> {
-        let number = fields.as_ref().map_or(0, |fields| fields.number);
-        let program = fields.as_ref().map_or(0, |fields| fields.program().id);
-        let (mut later, mut place) = (fields.map(Arc::new), KEPT);
-        for (index, kept) in self.kept.iter().enumerate() {
-            let Some(fields) = later.take() else { break };
-            match kept.set(fields) {
-                Ok(()) => place = index,
-                Err(fields) => later = Some(fields),
-            }
+    /// Keeps the fields under one more publisher; returns their place.
+    fn keep(&self, fields: Box<Fields>) -> Option<usize> {
+        let free =
+            |all: &[OnceLock<Box<Fields>>]| all.iter().position(|place| place.get().is_none());
+        if let Some(place) = free(&self.near) {
+            return self.near[place].set(fields).ok().map(|()| place);
         }
-        let old = std::mem::replace(&mut *self.later.lock(), later);
-        self.place.store(place, Ordering::Relaxed);
-        self.program.store(program, Ordering::Relaxed);
-        self.number.store(number, Ordering::Relaxed);
-        old
+        let far = self.far.get_or_init(|| Box::new([const { OnceLock::new() }; FAR]));
+        let place = free(&far[..])?;
+        far[place].set(fields).ok().map(|()| NEAR + place)
     }
 }

@@ -6,7 +6,8 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
 
-use super::registration::{Hold, Registration};
+use super::fields::Fields;
+use super::registration::Registration;
 use super::thread::Reading;
 
 /// [`std::sync::RwLock`] with a name: it publishes who has locked it, and the threads that wait, see
@@ -72,11 +73,13 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         self.registration.find_reader();
-        match self.inner.try_read() {
-            Ok(inner) => Ok(self.begin_read(inner)),
+        // One place makes the guard, so that it stays in registers.
+        let inner = match self.inner.try_read() {
+            Ok(inner) => Ok(inner),
+            Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
             Err(TryLockError::WouldBlock) => self.wait_read(),
-            Err(TryLockError::Poisoned(poisoned)) => self.begin_poisoned_read(poisoned),
-        }
+        };
+        self.begin_read(inner)
     }
 
     /// Locks it for reading if that takes no wait.
@@ -87,11 +90,12 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
         self.registration.find_reader();
-        match self.inner.try_read() {
-            Ok(inner) => Ok(self.begin_read(inner)),
-            Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(self.begin_poisoned_read(poisoned)?),
-        }
+        let inner = match self.inner.try_read() {
+            Ok(inner) => Ok(inner),
+            Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
+            Err(TryLockError::WouldBlock) => return Err(TryLockError::WouldBlock),
+        };
+        Ok(self.begin_read(inner)?)
     }
 
     /// Waits until no thread has it, and locks it for writing.
@@ -105,14 +109,14 @@ impl<T: ?Sized> RwLock<T> {
     /// As [`std::sync::RwLock::write`].
     #[inline]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        let hold = self.registration.find();
-        match self.inner.try_write() {
-            Ok(inner) => Ok(self.begin_write(inner, hold, false)),
-            Err(TryLockError::WouldBlock) => self.wait_write(hold),
-            Err(TryLockError::Poisoned(poisoned)) => {
-                self.begin_poisoned_write(poisoned, hold, false)
-            }
-        }
+        let fields = self.registration.find();
+        // As in `read`.
+        let (inner, has_waited) = match self.inner.try_write() {
+            Ok(inner) => (Ok(inner), false),
+            Err(TryLockError::Poisoned(poisoned)) => (Err(poisoned), false),
+            Err(TryLockError::WouldBlock) => (self.wait_write(), true),
+        };
+        self.begin_write(inner, fields, has_waited)
     }
 
     /// Locks it for writing if that takes no wait.
@@ -122,14 +126,13 @@ impl<T: ?Sized> RwLock<T> {
     /// As [`std::sync::RwLock::try_write`].
     #[inline]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        let hold = self.registration.find();
-        match self.inner.try_write() {
-            Ok(inner) => Ok(self.begin_write(inner, hold, false)),
-            Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
-            Err(TryLockError::Poisoned(poisoned)) => {
-                Ok(self.begin_poisoned_write(poisoned, hold, false)?)
-            }
-        }
+        let fields = self.registration.find();
+        let inner = match self.inner.try_write() {
+            Ok(inner) => Ok(inner),
+            Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
+            Err(TryLockError::WouldBlock) => return Err(TryLockError::WouldBlock),
+        };
+        Ok(self.begin_write(inner, fields, false)?)
     }
 
     /// As [`std::sync::RwLock::is_poisoned`].
@@ -154,57 +157,43 @@ impl<T: ?Sized> RwLock<T> {
 
     #[cold]
     #[inline(never)]
-    fn wait_read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        match self.registration.waiting(|| self.inner.read()) {
-            Ok(inner) => Ok(self.begin_read(inner)),
-            Err(poisoned) => self.begin_poisoned_read(poisoned),
-        }
+    fn wait_read(&self) -> LockResult<StdRead<'_, T>> {
+        self.registration.waiting(|| self.inner.read())
     }
 
     #[cold]
     #[inline(never)]
-    fn wait_write<'a>(&'a self, hold: Hold<'a>) -> LockResult<RwLockWriteGuard<'a, T>> {
-        match self.registration.waiting(|| self.inner.write()) {
-            Ok(inner) => Ok(self.begin_write(inner, hold, true)),
-            Err(poisoned) => self.begin_poisoned_write(poisoned, hold, true),
-        }
+    fn wait_write(&self) -> LockResult<StdWrite<'_, T>> {
+        self.registration.waiting(|| self.inner.write())
     }
 
     /// This thread has the lock.
-    #[inline]
-    fn begin_read<'a>(&self, inner: StdRead<'a, T>) -> RwLockReadGuard<'a, T> {
-        RwLockReadGuard { reading: self.registration.begin_reading(), inner }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn begin_poisoned_read<'a>(
+    #[inline(always)]
+    fn begin_read<'a>(
         &self,
-        poisoned: PoisonError<StdRead<'a, T>>,
+        inner: LockResult<StdRead<'a, T>>,
     ) -> LockResult<RwLockReadGuard<'a, T>> {
-        Err(PoisonError::new(self.begin_read(poisoned.into_inner())))
+        let begin = |inner| RwLockReadGuard { reading: self.registration.begin_reading(), inner };
+        match inner {
+            Ok(inner) => Ok(begin(inner)),
+            Err(poisoned) => Err(PoisonError::new(begin(poisoned.into_inner()))),
+        }
     }
 
     /// This thread has the lock, perhaps after a wait.
-    #[inline]
+    #[inline(always)]
     fn begin_write<'a>(
         &'a self,
-        inner: StdWrite<'a, T>,
-        hold: Hold<'a>,
-        has_waited: bool,
-    ) -> RwLockWriteGuard<'a, T> {
-        RwLockWriteGuard { inner, hold: self.registration.begin(hold, has_waited) }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn begin_poisoned_write<'a>(
-        &'a self,
-        poisoned: PoisonError<StdWrite<'a, T>>,
-        hold: Hold<'a>,
+        inner: LockResult<StdWrite<'a, T>>,
+        fields: Option<&'a Fields>,
         has_waited: bool,
     ) -> LockResult<RwLockWriteGuard<'a, T>> {
-        Err(PoisonError::new(self.begin_write(poisoned.into_inner(), hold, has_waited)))
+        let begin =
+            |inner| RwLockWriteGuard { inner, fields: self.registration.begin(fields, has_waited) };
+        match inner {
+            Ok(inner) => Ok(begin(inner)),
+            Err(poisoned) => Err(PoisonError::new(begin(poisoned.into_inner()))),
+        }
     }
 }
 
@@ -264,14 +253,15 @@ impl<T: ?Sized + fmt::Display> fmt::Display for RwLockReadGuard<'_, T> {
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
     inner: StdWrite<'a, T>,
-    // After `inner`, so that it is dropped later.
-    hold: Hold<'a>,
+    fields: Option<&'a Fields>,
 }
 
 impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.hold.end();
+        if let Some(fields) = self.fields {
+            fields.end_hold();
+        }
     }
 }
 

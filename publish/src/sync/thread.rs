@@ -136,16 +136,14 @@ impl Drop for Wait {
     }
 }
 
-/// The place in which a read lock of this thread is published.
+/// The place in which a read lock of this thread is published: `Program::id`, and above it the slot. One
+/// number, so that a guard stays in registers; 0 if it is not published.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
-    program: u32,
-    slot: u8,
-}
+pub(super) struct Reading(u64);
 
 impl Reading {
     /// It is not published.
-    pub(super) const NONE: Self = Self { program: 0, slot: 0 };
+    pub(super) const NONE: Self = Self(0);
 
     /// Publishes that this thread has locked the lock with this number for reading, if it is prepared
     /// for the program.
@@ -161,22 +159,28 @@ impl Reading {
                 }
                 None => fields.count_beyond(1),
             }
-            u8::try_from(slot).ok()
+            Some(slot)
         });
-        slot.map_or(Self::NONE, |slot| Self { program, slot })
+        slot.map_or(Self::NONE, |slot| Self(u64::from(program) | u64::from(slot) << 32))
     }
 
     /// The lock is about to be released.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end(self) {
-        if self.program == 0 {
-            return;
+        if self.0 != 0 {
+            self.end_published();
         }
-        with(self.program, |fields| {
-            match fields.reading.get(usize::from(self.slot)) {
+    }
+
+    #[inline(never)]
+    fn end_published(self) {
+        #[allow(clippy::cast_possible_truncation)] // The lower half.
+        let (program, slot) = (self.0 as u32, (self.0 >> 32) as usize);
+        with(program, |fields| {
+            match fields.reading.get(slot) {
                 Some(gauge) => {
                     gauge.set(0);
-                    fields.used.set(fields.used.get() & !(1 << self.slot));
+                    fields.used.set(fields.used.get() & !(1 << slot));
                 }
                 None => fields.count_beyond(-1),
             }
@@ -187,6 +191,7 @@ impl Reading {
 
 impl Fields {
     #[cold]
+    #[inline(never)]
     fn count_beyond(&self, change: i64) {
         let beyond = self.beyond.get().saturating_add_signed(change);
         self.beyond.set(beyond);

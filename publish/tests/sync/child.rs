@@ -89,13 +89,13 @@ impl Program {
         Seen::new(self.place.path(), pid)
     }
 
-    /// Looks until `is_wanted`.
+    /// Looks until `is_wanted`, and then once more: a look is no single moment.
     pub(crate) fn look_until(&self, is_wanted: impl Fn(&Seen) -> bool) -> Seen {
         let begin = Instant::now();
         loop {
             let seen = self.look();
             if is_wanted(&seen) {
-                return seen;
+                return self.look();
             }
             assert!(begin.elapsed() < Duration::from_secs(30), "{seen:#?}");
             std::thread::sleep(Duration::from_millis(10));

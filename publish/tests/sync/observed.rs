@@ -398,7 +398,8 @@ fn panic_with_lock_frees_it_and_ended_threads_leave_nothing() {
         program.go("forgotten");
         assert!(program.look().lock("second").holder.unwrap() != 0);
         program.go("reader");
-        let seen = program.look();
+        let reads = |thread: &crate::child::Thread| !thread.reading.is_empty();
+        let seen = program.look_until(|seen| seen.threads.values().any(reads));
         assert_eq!(seen.thread("reader").1.reading, [seen.id("config")]);
         program.go("all");
         let seen = program.look();

@@ -125,7 +125,8 @@ fn condvar_waits_for_notification_or_time() {
             condvar.notify_all();
             panic!("with the lock");
         });
-        let result = condvar.wait_while(mutex.lock().unwrap(), |n| *n < 4);
+        let held = mutex.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = condvar.wait_while(held, |n| *n < 4);
         // The condition can also hold after the panic only, without a wait.
         let held = result.unwrap_or_else(PoisonError::into_inner);
         assert_eq!(*held, 4);
