@@ -97,7 +97,7 @@ pub(crate) fn rows(bench: &mut Bench) {
         || (ours(), clock()),
         |(ours, _), n| dispatcher::with_default(&ours.dispatch, || enter_and_exit(&ours.span, n)),
         |(_, clock), n| {
-            dispatcher::with_default(&clock.dispatch, || enter_and_exit(&clock.span, n))
+            dispatcher::with_default(&clock.dispatch, || enter_and_exit(&clock.span, n));
         },
     );
     let all: [(_, fn() -> Subject); 4] = [
