@@ -125,13 +125,6 @@ impl Published {
         published
     }
 
-    /// The newest time of a begin.
-    pub(crate) fn newest_begin(&self) -> Option<u64> {
-        let in_threads = self.threads.iter().flat_map(|thread| &thread.activities);
-        let begun = in_threads.chain(&self.activities).filter_map(|activity| activity.since);
-        begun.chain(self.panics.iter().map(|(time, _)| *time)).max()
-    }
-
     fn read_panics(&mut self, file: &File) {
         let panics = |field: &FieldRef<'_>| {
             field.label() == "panics" && field.properties().kind() == Some(Kind::Events)

@@ -21,8 +21,8 @@ pub struct Report {
     /// The process, as the system knows it; `None` if it has ended, if it is not to be seen from here, or if
     /// the system does not tell.
     pub process: Option<Process>,
-    /// Time of the look in nanoseconds since 1970-01-01 UTC; of a program that ended the time of its last sign of
-    /// life, to a minute. Ages are as of then.
+    /// Time of the look in nanoseconds since 1970-01-01 UTC. Ages are as of then, also those of what was in
+    /// progress when the program died.
     pub at: u64,
     /// What is unusual, most important first.
     pub findings: Vec<Finding>,

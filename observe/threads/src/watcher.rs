@@ -56,7 +56,7 @@ impl Watcher {
         self.reports.clear();
         for program in programs {
             let published = Published::new(program);
-            let at = moment(program, &published);
+            let at = now();
             let has_process = matches!(program.state(), FileState::Live | FileState::Unknown);
             let system = has_process
                 .then(|| self.system.look(program.process(), Some(program.identity())))
@@ -118,30 +118,8 @@ fn quiet(report: &mut Report, before: Option<&Before>) -> HashMap<u64, (u64, Ins
     all
 }
 
-/// The time of a look; of a program that ended its last sign of life, to a minute: the time of its files, which
-/// a live program sets once a minute, or the newest begin of an activity.
-fn moment(program: &Program<'_>, published: &Published) -> u64 {
-    let now = now();
-    if !matches!(program.state(), FileState::Dead | FileState::Closed) {
-        return now;
-    }
-    let modified = program.files().iter().map(|file| nanos(file.modified())).max();
-    let begun = published.newest_begin().into_iter();
-    modified
-        .into_iter()
-        .chain(begun)
-        .filter(|at| *at <= now)
-        .max()
-        .filter(|at| *at > 0)
-        .unwrap_or(now)
-}
-
 /// Nanoseconds since 1970-01-01 UTC.
 fn now() -> u64 {
-    nanos(SystemTime::now())
-}
-
-fn nanos(at: SystemTime) -> u64 {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }

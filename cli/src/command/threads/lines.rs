@@ -238,6 +238,10 @@ fn remarks(publishes: bool, report: &Report) -> Vec<String> {
             "its process cannot be seen from here: states and processors are not known".into(),
         );
     }
+    let has_ended = report.state.is_some_and(|state| state.has_ended());
+    if has_ended && report.threads.iter().any(|t| t.wait.is_some() || !t.activities.is_empty()) {
+        remarks.push("ages count from each begin until now, not until its death".to_owned());
+    }
     let mut unknown = Vec::new();
     if publishes && !report.publishes.activities {
         unknown.push("what its threads do (activities, mmstats-tracing)");
