@@ -90,17 +90,18 @@ fn dead_program_in_deadlock_says_who_waited_for_whom() {
     let lines: Vec<&str> = text.lines().collect();
     let at = lines.iter().position(|line| line.starts_with("  died")).unwrap();
     assert_eq!(
-        lines[at + 1..][..9],
+        lines[at + 1..][..10],
         [
-            "  deadlock: worker-1 waits for \"accounts\" held by worker-2 (12d 12h), which waits for \"log\"",
-            "    held by worker-1 (12d 12h)",
+            "  deadlock: worker-1 waits for \"accounts\" held by worker-2 (12d 12h), which waits for",
+            "    \"log\" held by worker-1 (12d 12h)",
             "  x\\u{1b}[2J (12d 12h) waits for \"accounts\", held by worker-2 for at least 12d 12h",
             "  TID  NAME        DOING",
-            "  101  worker-1    transfer 13s › waits 12s for \"accounts\" held by worker-2 for at least",
-            "                     12s; holds \"log\"",
-            "  102  worker-2    transfer 13s › waits 12s for \"log\" held by worker-1; holds \"accounts\"",
-            "  103  x\\u{1b}[2J  transfer 13s › waits 12s for \"accounts\" held by worker-2 for at least",
-            "                     12s",
+            "  101  worker-1    transfer 12d 12h › waits 12d 12h for \"accounts\" held by worker-2 for at",
+            "                     least 12d 12h; holds \"log\"",
+            "  102  worker-2    transfer 12d 12h › waits 12d 12h for \"log\" held by worker-1; holds",
+            "                     \"accounts\"",
+            "  103  x\\u{1b}[2J  transfer 12d 12h › waits 12d 12h for \"accounts\" held by worker-2 for at",
+            "                     least 12d 12h",
         ],
         "{text}"
     );

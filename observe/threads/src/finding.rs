@@ -28,12 +28,14 @@ pub enum Finding {
     Zombie,
     /// Threads wait for a device.
     Disk(Vec<String>),
-    /// A thread uses about a whole processor.
+    /// A thread uses a whole processor, or would if it had one.
     Busy {
         /// The thread.
         thread: String,
         /// Processors in use since the look before.
         processors: f64,
+        /// Part of that time in which it ran or waited for a processor.
+        ready: f64,
         /// What it does, the newest of its activities, and for how long.
         activity: Option<(String, Option<Duration>)>,
     },
@@ -109,8 +111,11 @@ impl fmt::Display for Finding {
             Self::Traced => f.write_str("stopped by a debugger"),
             Self::Zombie => f.write_str("ended, and its parent has not waited for it"),
             Self::Disk(threads) => write!(f, "waits for a device: {}", threads.join(", ")),
-            Self::Busy { thread, processors, activity } => {
+            Self::Busy { thread, processors, ready, activity } => {
                 write!(f, "busy: {thread} uses {processors:.2} processors")?;
+                if ready - processors >= 0.1 {
+                    write!(f, " and waits for one")?;
+                }
                 match activity {
                     Some((text, Some(for_))) => write!(f, ", in \"{text}\" for {}", age(*for_)),
                     Some((text, None)) => write!(f, ", in \"{text}\""),

@@ -1,6 +1,6 @@
 //! What is unusual about the threads of a program, most important first.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use mmstats_observe::FileState;
@@ -10,7 +10,7 @@ use crate::locks::Edge;
 use crate::report::{Report, Thread};
 use crate::system::State;
 
-/// Processors in use from which a thread is busy.
+/// Part of the time that a thread runs, or waits for a processor, from which it is busy.
 const BUSY: f64 = 0.9;
 /// Time from which it is said that a thread waits for a lock.
 const LONG_WAIT: Duration = Duration::from_secs(1);
@@ -85,11 +85,17 @@ fn steps(report: &Report, cycle: &[Edge]) -> Vec<Step> {
 }
 
 fn busy(report: &Report, thread: &Thread) -> Option<Finding> {
-    let processors = thread.system.as_ref()?.processors.filter(|share| *share >= BUSY)?;
+    let system = thread.system.as_ref()?;
+    // On a busy machine it waits for a processor.
+    let processors = system.processors?;
+    let ready = system.ready.map_or(processors, |ready| ready.max(processors));
+    if ready < BUSY {
+        return None;
+    }
     let activity = thread.activities.last();
     let since = |since| report.age(since);
     let activity = activity.map(|newest| (newest.text.clone(), newest.since.map(since)));
-    Some(Finding::Busy { thread: title(report, thread), processors, activity })
+    Some(Finding::Busy { thread: title(report, thread), processors, ready, activity })
 }
 
 /// The locks that threads wait for, without those that all belong to a deadlock.
@@ -117,23 +123,11 @@ fn long_waits<'a>(
     })
 }
 
-/// What is in progress for long, and not in the stack of any thread. The text tells: those of one text count
-/// together.
+/// What is in progress for long, and not in the stack of any thread.
 fn in_no_thread(report: &Report) -> impl Iterator<Item = Finding> + '_ {
-    let mut in_threads: HashMap<&str, usize> = HashMap::new();
-    for activity in report.threads.iter().flat_map(|thread| &thread.activities) {
-        *in_threads.entry(&activity.text).or_default() += 1;
-    }
-    let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
-    for activity in &report.activities {
-        *seen.entry((&activity.label, &activity.text)).or_default() += 1;
-    }
-    // Oldest first, and each text once.
-    report.activities.iter().filter_map(move |activity| {
-        let of = seen.remove(&(&*activity.label, &*activity.text))?;
-        let count = of.saturating_sub(in_threads.get(&*activity.text).copied().unwrap_or(0));
+    report.in_no_thread().into_iter().filter_map(move |(activity, count, of)| {
         let age = report.age(activity.since?);
-        (count > 0 && age >= LONG_ACTIVITY).then(|| Finding::InNoThread {
+        (age >= LONG_ACTIVITY).then(|| Finding::InNoThread {
             label: activity.label.clone(),
             text: activity.text.clone(),
             age,

@@ -29,10 +29,12 @@ pub struct Lock {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wait {
-    /// Name of the lock, or what else the program calls it.
+    /// Name of the lock or condition.
     pub name: String,
-    /// Number of the lock; `None` if it is no lock: a condition.
+    /// Number of the lock; of a condition that of the lock without which the thread cannot go on.
     pub lock: Option<u64>,
+    /// Whether it waits for a condition (`Condvar`), as long as nothing is to be done: that is no fault.
+    pub condition: bool,
     /// Since when, in nanoseconds since 1970-01-01 UTC.
     pub since: Option<u64>,
     /// Number of the wait in the thread's life.
@@ -40,7 +42,7 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// The wait of an activity of [`WAITS`]: `NAME #NUMBER`, or another text.
+    /// The wait of an activity of [`WAITS`]: `NAME #NUMBER`, `condvar NAME #NUMBER`, or another text.
     pub(crate) fn new(activity: &Activity) -> Option<Self> {
         if activity.label != WAITS {
             return None;
@@ -52,7 +54,9 @@ impl Wait {
             None => (activity.text.as_str(), None),
         };
         let (since, number) = (activity.since, activity.number);
-        Some(Self { name: name.to_owned(), lock, since, number })
+        let condition = name.strip_prefix("condvar ");
+        let (name, condition) = (condition.unwrap_or(name).to_owned(), condition.is_some());
+        Some(Self { name, lock, condition, since, number })
     }
 }
 
@@ -61,8 +65,8 @@ pub(crate) fn locks(published: &Published, waits: &[(u64, Wait)]) -> Vec<Lock> {
     let lock = |(number, lock): (&u64, &crate::published::PublishedLock)| {
         let reads = |thread: &&crate::published::PublishedThread| thread.reads.contains(number);
         let readers = published.threads.iter().filter(reads).filter_map(|thread| thread.id);
-        let mut waiting: Vec<_> =
-            waits.iter().filter(|(_, wait)| wait.lock == Some(*number)).collect();
+        let is_of = |wait: &Wait| wait.lock == Some(*number) && !wait.condition;
+        let mut waiting: Vec<_> = waits.iter().filter(|(_, wait)| is_of(wait)).collect();
         waiting.sort_by_key(|(thread, wait)| (wait.since, *thread));
         let holder = (lock.holder != 0).then_some(lock.holder);
         Lock {
@@ -185,11 +189,11 @@ mod tests {
             let label = WAITS.to_owned();
             let activity =
                 Activity { label, text: text.to_owned(), cut: false, since: Some(5), number: 3 };
-            Wait::new(&activity).map(|wait| (wait.name, wait.lock))
+            Wait::new(&activity).map(|wait| (wait.name, wait.lock, wait.condition))
         };
-        assert_eq!(wait("a #b #12"), Some(("a #b".to_owned(), Some(12))));
-        assert_eq!(wait("condvar queue"), Some(("condvar queue".to_owned(), None)));
-        assert_eq!(wait("x #y"), Some(("x #y".to_owned(), None)));
+        assert_eq!(wait("a #b #12"), Some(("a #b".to_owned(), Some(12), false)));
+        assert_eq!(wait("condvar queue #3"), Some(("queue".to_owned(), Some(3), true)));
+        assert_eq!(wait("x #y"), Some(("x #y".to_owned(), None, false)));
     }
 
     #[test]
@@ -205,7 +209,13 @@ mod tests {
         published.locks.insert(1, lock(7, 5, 5));
         published.locks.insert(2, lock(7, 6, 5));
         published.locks.insert(3, lock(0, 5, 5));
-        let wait = |since| Wait { name: "a".to_owned(), lock: Some(1), since, number: 1 };
+        let wait = |since| Wait {
+            name: "a".to_owned(),
+            lock: Some(1),
+            condition: false,
+            since,
+            number: 1,
+        };
         let locks = locks(&published, &[(9, wait(Some(20))), (8, wait(Some(10)))]);
         let shown: Vec<_> = locks.iter().map(|lock| (lock.holder, lock.held_since)).collect();
         assert_eq!(shown, [(Some(7), Some(100)), (Some(7), None), (None, None)]);

@@ -190,8 +190,31 @@ impl Report {
                 let same = self.threads.iter().filter(|other| other.name.as_deref() == Some(name));
                 if same.count() > 1 { format!("{name} ({id})") } else { name.to_owned() }
             }
+            // The program does not know its threads' ids.
+            None if id == u64::MAX => "a thread".to_owned(),
             None => format!("thread {id}"),
         }
+    }
+
+    /// The activities of the program that are not in the stack of a thread, oldest first: the oldest of each text,
+    /// the number with this text that are in no thread, and the number with this text. The text tells: which of
+    /// several with one text are in threads is not known.
+    #[must_use]
+    pub fn in_no_thread(&self) -> Vec<(&Activity, usize, usize)> {
+        let mut in_threads: HashMap<&str, usize> = HashMap::new();
+        for activity in self.threads.iter().flat_map(|thread| &thread.activities) {
+            *in_threads.entry(&activity.text).or_default() += 1;
+        }
+        let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
+        for activity in &self.activities {
+            *counts.entry((&activity.label, &activity.text)).or_default() += 1;
+        }
+        let oldest = self.activities.iter().filter_map(|activity| {
+            let of = counts.remove(&(&*activity.label, &*activity.text))?;
+            let inside = in_threads.get(&*activity.text).copied().unwrap_or(0);
+            (of > inside).then(|| (activity, of - inside, of))
+        });
+        oldest.collect()
     }
 
     /// The lock with this number.

@@ -92,8 +92,10 @@ struct ActivityDocument<'a> {
 #[derive(Serialize)]
 struct WaitDocument<'a> {
     name: &'a str,
-    /// Number of the lock; `null` for a condition.
+    /// Number of the lock; of a condition that of its lock.
     lock: Option<u64>,
+    /// Whether it waits for a condition.
+    condition: bool,
     since: Option<String>,
     age_seconds: Option<f64>,
 }
@@ -160,6 +162,7 @@ fn thread<'a>(report: &'a Report, thread: &'a Thread) -> ThreadDocument<'a> {
     let wait = thread.wait.as_ref().map(|wait| WaitDocument {
         name: &wait.name,
         lock: wait.lock,
+        condition: wait.condition,
         since: moment(wait.since),
         age_seconds: age(report, wait.since),
     });

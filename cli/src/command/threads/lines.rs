@@ -160,8 +160,10 @@ fn doing(report: &Report, thread: &Thread) -> Line {
         if let Some(since) = wait.since {
             line.push(style::ODD, format!("{} ", human::age(report.age(since))));
         }
-        line.push(style::ODD, format!("for {}", quoted(&wait.name)));
-        if let Some(lock) = wait.lock.and_then(|number| report.lock(number)) {
+        let noun = if wait.condition { "condvar " } else { "" };
+        line.push(style::ODD, format!("for {noun}{}", quoted(&wait.name)));
+        let lock = wait.lock.filter(|_| !wait.condition);
+        if let Some(lock) = lock.and_then(|number| report.lock(number)) {
             line.plain(held_by(report, lock));
         }
     }
@@ -201,21 +203,24 @@ fn held_by(report: &Report, lock: &Lock) -> String {
     format!(" held by {}{others}{held}", escape::text(&report.title(holder)))
 }
 
-/// What is in progress in no thread's lane.
+/// What is in progress in the program, and in no thread now.
 fn activities(report: &Report, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
-    for activity in &report.activities {
+    for (activity, count, of) in report.in_no_thread() {
         let mut line = Line::styled(anstyle::Style::new(), "  ");
         let age = activity.since.map(|since| human::age(report.age(since)));
         line.plain(format!("{:>7}  ", human::or_dash(age)));
         let dots = if activity.cut { "…" } else { "" };
         line.plain(format!("{}{dots}  ", escape::text(&activity.text)));
         line.push(style::DIM, escape::text(&activity.label));
-        lines.extend(line.wrapped(width, 13));
+        if of > 1 {
+            line.push(style::DIM, format!("  {count} of {of}, the oldest"));
+        }
+        lines.extend(line.wrapped(width, 11));
     }
     if !lines.is_empty() {
         let mut head = Line::styled(anstyle::Style::new(), "  ");
-        head.push(style::BOLD, "    AGE  IN PROGRESS");
+        head.push(style::BOLD, "    AGE  IN PROGRESS IN NO THREAD");
         lines.insert(0, head);
     }
     lines
@@ -238,7 +243,7 @@ fn remarks(publishes: bool, report: &Report) -> Vec<String> {
             "its process cannot be seen from here: states and processors are not known".into(),
         );
     }
-    let has_ended = report.state.is_some_and(|state| state.has_ended());
+    let has_ended = report.state.is_some_and(mmstats_observe::FileState::has_ended);
     if has_ended && report.threads.iter().any(|t| t.wait.is_some() || !t.activities.is_empty()) {
         remarks.push("ages count from each begin until now, not until its death".to_owned());
     }

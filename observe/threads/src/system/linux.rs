@@ -23,6 +23,8 @@ pub(crate) struct System {
 struct Used {
     at: Instant,
     seconds: f64,
+    /// Time for which it waited for a processor, if that is known.
+    waited: Option<f64>,
     /// In clock ticks since boot; tells apart processes that had the same id.
     start: u64,
 }
@@ -48,7 +50,8 @@ impl System {
         let mut threads = Vec::new();
         for task in open.tasks().into_iter().flatten().filter_map(Result::ok).take(MAX_THREADS) {
             let (Ok(stat), Ok(thread)) = (task.stat(), u64::try_from(task.tid)) else { continue };
-            let (processors, in_life) = self.processors((id, thread), &stat, task.schedstat(), up);
+            let Shares { processors, in_life, ready } =
+                self.shares((id, thread), &stat, task.schedstat(), up);
             let inner = || task.status().ok()?.nspid?.last().copied()?.try_into().ok();
             threads.push(SystemThread {
                 id: thread,
@@ -56,11 +59,12 @@ impl System {
                 state: State::from_letter(stat.state),
                 processors,
                 processors_in_life: in_life,
+                ready,
                 waits_in: waits_in(id, thread),
                 name: stat.comm,
             });
         }
-        let (processors, in_life) = self.processors((id, 0), &stat, open.schedstat(), up);
+        let Shares { processors, in_life, .. } = self.shares((id, 0), &stat, open.schedstat(), up);
         let process = Process {
             id,
             state: State::from_letter(stat.state),
@@ -78,33 +82,48 @@ impl System {
         self.before = std::mem::take(&mut self.now);
     }
 
-    /// Processors in use since the look before, and over its life.
-    fn processors(
+    /// Shares of processors since the look before, and over its life.
+    fn shares(
         &mut self,
         key: (u32, u64),
         stat: &Stat,
         exact: ProcResult<Schedstat>,
         up: Option<f64>,
-    ) -> (Option<f64>, Option<f64>) {
+    ) -> Shares {
         #[allow(clippy::cast_precision_loss)] // ticks are far below 2^53
         let ticks = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
+        #[allow(clippy::cast_precision_loss)] // 104 days are exact
+        let nanos = |nanos: u64| nanos as f64 / 1e9;
         // That of a process is the time of its first thread.
         let exact = exact.ok().filter(|exact| key.1 != 0 && exact.sum_exec_runtime > 0);
-        #[allow(clippy::cast_precision_loss)] // 104 days are exact
-        let seconds = exact.map_or_else(
-            || ticks(stat.utime.saturating_add(stat.stime)),
-            |exact| exact.sum_exec_runtime as f64 / 1e9,
-        );
-        let now = Used { at: Instant::now(), seconds, start: stat.starttime };
+        let used = || ticks(stat.utime.saturating_add(stat.stime));
+        let seconds = exact.as_ref().map_or_else(used, |exact| nanos(exact.sum_exec_runtime));
+        let waited = exact.map(|exact| nanos(exact.run_delay));
+        let now = Used { at: Instant::now(), seconds, waited, start: stat.starttime };
         let before = self.before.get(&key).filter(|before| before.start == now.start);
-        let since = before.and_then(|before| {
+        let share = |before: &Used, used: f64| {
             let time = now.at.duration_since(before.at).as_secs_f64();
-            (time > 0.0).then(|| ((now.seconds - before.seconds) / time).max(0.0))
+            (time > 0.0).then(|| (used / time).max(0.0))
+        };
+        let processors = before.and_then(|before| share(before, seconds - before.seconds));
+        let ready = before.and_then(|before| {
+            let waited = now.waited? - before.waited?;
+            share(before, seconds - before.seconds + waited)
         });
         self.now.insert(key, now);
         let life = up.map(|up| up - ticks(stat.starttime)).filter(|life| *life > 0.0);
-        (since, life.map(|life| seconds / life))
+        Shares { processors, in_life: life.map(|life| seconds / life), ready }
     }
+}
+
+/// Shares of processors.
+struct Shares {
+    /// In use since the look before.
+    processors: Option<f64>,
+    /// In use over the life.
+    in_life: Option<f64>,
+    /// In use or waited for since the look before.
+    ready: Option<f64>,
 }
 
 /// `None` if it does not wait, or without permission.

@@ -99,6 +99,8 @@ pub struct SystemThread {
     pub processors: Option<f64>,
     /// Processors in use over its life.
     pub processors_in_life: Option<f64>,
+    /// Part of the time since the look before in which it ran or waited for a processor; `None` at the first.
+    pub ready: Option<f64>,
     /// Function of the kernel in which it waits; `None` if it does not or if this is not to be known.
     pub waits_in: Option<String>,
 }
