@@ -84,6 +84,7 @@ impl Selection {
     }
 
     /// The process ids among the arguments.
+    #[cfg(feature = "threads")] // the only user
     pub(crate) fn pids(&self) -> &[u32] {
         &self.pids
     }

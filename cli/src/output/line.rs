@@ -111,6 +111,7 @@ impl Line {
     }
 
     /// The same without spaces at the end.
+    #[cfg(feature = "threads")] // the only user
     pub(crate) fn without_end(mut self) -> Self {
         while let Some((_, text)) = self.spans.last_mut() {
             text.truncate(text.trim_end_matches(' ').len());

@@ -47,6 +47,7 @@ pub(crate) enum WhenMissing<'a> {
     /// Nothing: it was reported before.
     Ignore,
     /// Nothing for these processes, which were found elsewhere; an error for others.
+    #[cfg_attr(not(feature = "threads"), expect(dead_code))] // the only user
     Found(&'a [u32]),
 }
 

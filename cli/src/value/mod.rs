@@ -2,16 +2,18 @@
 
 mod human;
 mod plain;
+#[cfg(feature = "top")] // shows it
+mod progress;
 
 use mmstats_observe::{FieldInfo, Kind, OwnedValue, Quantile, StateValue};
 
 use crate::text::escape;
 use crate::text::unit::UnitForm;
 
-pub(crate) use self::human::{
-    activity_rows, buckets, progress_line, running, shows_unit, to_human,
-};
+pub(crate) use self::human::{activity_rows, buckets, running, shows_unit, to_human};
 pub(crate) use self::plain::to_plain;
+#[cfg(feature = "top")] // shows it
+pub(crate) use self::progress::progress_line;
 
 /// Kinds of values that this version does not know.
 const UNKNOWN: &str = "?";
