@@ -52,8 +52,14 @@ fn start_screen_lists_programs_and_enter_opens_one() {
     let (first, _second) = (Demo::start(directory.path()), Demo::start(directory.path()));
     let terminal = Terminal::start(&top(directory.path(), &[]), 100, 30);
     terminal.wait_for("2 programs");
-    terminal.wait("its state", |screen| line(screen, &first.pid()).contains("running"));
-    terminal.wait("a counter", |screen| line(screen, &first.pid()).contains("bytes_"));
+    // Its row; on a busy machine there may be findings too.
+    let row = |screen: &str, text: &str| {
+        screen.lines().any(|line| {
+            !line.starts_with('!') && line.contains(&first.pid()) && line.contains(text)
+        })
+    };
+    terminal.wait("its state", |screen| row(screen, "running"));
+    terminal.wait("a counter", |screen| row(screen, "bytes_"));
     terminal.press("/");
     terminal.press(&first.pid());
     terminal.press("\r\r");
@@ -105,10 +111,8 @@ fn killed_program_stays_with_its_last_values() {
     // The threads are those of the look before its end.
     terminal.press("4");
     let screen = terminal.wait_for("the process has ended; its threads");
-    let states = screen.lines().skip_while(|line| !line.contains("TID")).skip(1);
-    let states: Vec<&str> =
-        states.filter_map(|line| line.split_whitespace().find(|word| *word == "ended")).collect();
-    assert!(states.len() >= 3, "{screen}");
+    let mut threads = screen.lines().skip_while(|line| !line.contains("TID")).skip(1);
+    assert!(threads.any(|line| line.contains("worker-")), "{screen}");
     assert!(!screen.contains("sleeping") && !screen.contains("running"), "{screen}");
 }
 
@@ -366,6 +370,7 @@ fn every_size_is_drawn_and_a_new_size_is_followed() {
             ("4", "TID"),
             ("5", "no events"),
             ("6", "exactly"),
+            ("7", "it does not publish its locks"),
             ("1", "FIELD"),
         ] {
             terminal.press(key);

@@ -40,6 +40,12 @@ impl Line {
         }
     }
 
+    /// The spans: styles and texts.
+    #[cfg(feature = "top")]
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (Style, &str)> {
+        self.spans.iter().map(|(style, text)| (*style, text.as_str()))
+    }
+
     /// Width in columns.
     pub(crate) const fn width(&self) -> usize {
         self.width

@@ -6,3 +6,5 @@ pub(crate) mod paths;
 pub(crate) mod problems;
 pub(crate) mod program;
 pub(crate) mod table;
+#[cfg(feature = "threads")]
+pub(crate) mod threads;

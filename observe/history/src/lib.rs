@@ -24,5 +24,5 @@ pub use numbers::Numbers;
 pub use program::{Condition, Program, ProgramKey};
 pub use readings::Readings;
 pub use sampler::Sampler;
-pub use shared::{Options, Select};
+pub use shared::{OnLook, Options, Select};
 pub use watch::Watch;

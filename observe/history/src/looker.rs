@@ -108,13 +108,18 @@ impl Looker {
         // Files are read before the lock is taken, so that consumers wait for no file.
         let programs = self.observer.programs();
         let selected = self.options.select.as_ref().map(|select| select.select(&programs));
-        for program in programs {
-            let key = ProgramKey::of(&program);
+        let mut taken: Vec<(ProgramKey, &Program<'_>)> = Vec::new();
+        for program in &programs {
+            let key = ProgramKey::of(program);
             let is_selected = selected.as_ref().is_none_or(|selected| selected.contains(&key));
             if (is_selected || self.programs.contains_key(&key)) && seen.insert(key) {
                 let known = self.programs.entry(key).or_default();
-                looks.push(known.look(key, &program, &self.lanes));
+                looks.push(known.look(key, program, &self.lanes));
+                taken.push((key, program));
             }
+        }
+        if let Some(on_look) = &self.options.on_look {
+            on_look.call(&taken, at);
         }
         self.programs.retain(|key, _| seen.contains(key));
         let mut problems = self.observer.problems();

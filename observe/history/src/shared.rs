@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mmstats_observe::{Program, Sources};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::history::History;
 use crate::program::ProgramKey;
 use crate::watch::Watch;
@@ -25,6 +25,35 @@ pub struct Options {
     pub budget: usize,
     /// Which programs are taken in; all by default.
     pub select: Option<Select>,
+    /// Called after each look at all fields; nothing by default.
+    pub on_look: Option<OnLook>,
+}
+
+/// Reads more of the programs than their fields, at the same looks and by the same observer.
+#[derive(Clone)]
+pub struct OnLook(Arc<Looking>);
+
+type Looking = dyn Fn(&[(ProgramKey, &Program<'_>)], Moment) + Send + Sync;
+
+impl OnLook {
+    /// Calls `read` with the programs that were taken in and are there, and the moment of the look. Other looks wait
+    /// meanwhile; readers of the history do not.
+    #[must_use]
+    pub fn new(
+        read: impl Fn(&[(ProgramKey, &Program<'_>)], Moment) + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(read))
+    }
+
+    pub(crate) fn call(&self, programs: &[(ProgramKey, &Program<'_>)], at: Moment) {
+        (self.0)(programs, at);
+    }
+}
+
+impl fmt::Debug for OnLook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnLook").finish_non_exhaustive()
+    }
 }
 
 /// Decides which programs are taken in. One that was, stays, whatever becomes of it.
@@ -57,7 +86,8 @@ impl Options {
     /// The defaults.
     #[must_use]
     pub fn new(sources: Sources) -> Self {
-        Self { sources, every: Duration::from_secs(1), budget: 64 << 20, select: None }
+        let every = Duration::from_secs(1);
+        Self { sources, every, budget: 64 << 20, select: None, on_look: None }
     }
 }
 

@@ -39,10 +39,12 @@ pub(crate) fn of(report: &Report, deadlocks: &[Vec<Edge>]) -> Vec<Finding> {
     );
     let deadlock = |cycle: &Vec<Edge>| Finding::Deadlock(steps(report, cycle));
     findings.extend(deadlocks.iter().take(MAX_OF_A_KIND).map(deadlock));
+    let is_live = report.state == Some(FileState::Live);
     match report.process.as_ref().map(|process| process.state) {
         Some(State::Stopped) => findings.push(Finding::Stopped),
         Some(State::Traced) => findings.push(Finding::Traced),
-        Some(State::Zombie) => findings.push(Finding::Zombie),
+        // That of a live program has other threads; the first one has ended.
+        Some(State::Zombie) if !is_live => findings.push(Finding::Zombie),
         _ => {}
     }
     let in_disk =
@@ -56,10 +58,8 @@ pub(crate) fn of(report: &Report, deadlocks: &[Vec<Edge>]) -> Vec<Finding> {
     let locked: HashSet<u64> = deadlocks.iter().flatten().map(|edge| edge.thread).collect();
     findings.extend(long_waits(report, &locked).take(MAX_OF_A_KIND));
     findings.extend(in_no_thread(report).take(MAX_OF_A_KIND));
-    if report.state == Some(FileState::Live) {
-        let quiet = report.threads.iter().filter_map(|thread| thread.quiet).min();
-        findings.extend(quiet.filter(|quiet| *quiet >= QUIET).map(Finding::Quiet));
-    }
+    let quiet = report.quiet.filter(|quiet| is_live && *quiet >= QUIET);
+    findings.extend(quiet.map(Finding::Quiet));
     findings
 }
 

@@ -3,6 +3,7 @@
 
 // Layers, from the lowest to the highest: a module names those above it here.
 //   published, system   what a program publishes, what the system knows
+//   snapshot            what a program publishes, to be joined later
 //   locks, finding      who waits for whom; something unusual
 //   report              both, joined
 //   findings            what is unusual
@@ -12,6 +13,7 @@ mod findings;
 mod locks;
 mod published;
 mod report;
+mod snapshot;
 mod system;
 mod watcher;
 
@@ -19,5 +21,6 @@ pub use finding::{Finding, Step};
 pub use locks::{Lock, Wait};
 pub use published::Activity;
 pub use report::{Publishes, Report, Thread};
+pub use snapshot::Snapshot;
 pub use system::{Process, State, SystemThread};
 pub use watcher::Watcher;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::published::{Activity, Published, WAITS};
+use crate::published::{Activity, Published, PublishedLock, WAITS};
 
 /// A lock that the program publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +42,9 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// The wait of an activity of [`WAITS`]: `NAME #NUMBER`, `condvar NAME #NUMBER`, or another text.
-    pub(crate) fn new(activity: &Activity) -> Option<Self> {
+    /// The wait of an activity of [`WAITS`]: `NAME #NUMBER`, `condvar NAME #NUMBER`, or another text. The names of
+    /// the `locks` tell a lock from a condition.
+    pub(crate) fn new(activity: &Activity, locks: &BTreeMap<u64, PublishedLock>) -> Option<Self> {
         if activity.label != WAITS {
             return None;
         }
@@ -54,7 +55,8 @@ impl Wait {
             None => (activity.text.as_str(), None),
         };
         let (since, number) = (activity.since, activity.number);
-        let condition = name.strip_prefix("condvar ");
+        let is_lock = lock.and_then(|lock| locks.get(&lock)).is_some_and(|lock| lock.name == name);
+        let condition = name.strip_prefix("condvar ").filter(|_| !is_lock);
         let (name, condition) = (condition.unwrap_or(name).to_owned(), condition.is_some());
         Some(Self { name, lock, condition, since, number })
     }
@@ -62,7 +64,7 @@ impl Wait {
 
 /// The locks with their holders and those who wait; `waits` by thread.
 pub(crate) fn locks(published: &Published, waits: &[(u64, Wait)]) -> Vec<Lock> {
-    let lock = |(number, lock): (&u64, &crate::published::PublishedLock)| {
+    let lock = |(number, lock): (&u64, &PublishedLock)| {
         let reads = |thread: &&crate::published::PublishedThread| thread.reads.contains(number);
         let readers = published.threads.iter().filter(reads).filter_map(|thread| thread.id);
         let is_of = |wait: &Wait| wait.lock == Some(*number) && !wait.condition;
@@ -189,17 +191,21 @@ mod tests {
             let label = WAITS.to_owned();
             let activity =
                 Activity { label, text: text.to_owned(), cut: false, since: Some(5), number: 3 };
-            Wait::new(&activity).map(|wait| (wait.name, wait.lock, wait.condition))
+            let named =
+                PublishedLock { name: "condvar lock".to_owned(), ..PublishedLock::default() };
+            let wait = Wait::new(&activity, &BTreeMap::from([(7, named)]));
+            wait.map(|wait| (wait.name, wait.lock, wait.condition))
         };
         assert_eq!(wait("a #b #12"), Some(("a #b".to_owned(), Some(12), false)));
         assert_eq!(wait("condvar queue #3"), Some(("queue".to_owned(), Some(3), true)));
+        assert_eq!(wait("condvar lock #7"), Some(("condvar lock".to_owned(), Some(7), false)));
         assert_eq!(wait("x #y"), Some(("x #y".to_owned(), None, false)));
     }
 
     #[test]
     fn time_of_a_lock_is_that_of_this_acquisition() {
         let mut published = Published::default();
-        let lock = |holder, count, noticed| crate::published::PublishedLock {
+        let lock = |holder, count, noticed| PublishedLock {
             name: "a".to_owned(),
             holder,
             count,

@@ -73,6 +73,8 @@ pub(crate) struct Published {
     pub(crate) has_locks: bool,
     /// Number of locks that are not published, because there are too many.
     pub(crate) locks_refused: u64,
+    /// Hash of all values of all lanes.
+    pub(crate) values: u64,
     /// Number of activities that are left out, because there were no rows for them or they could not be read.
     pub(crate) activities_left_out: u64,
 }
@@ -107,6 +109,7 @@ impl Published {
                 file.visit_lanes(lane..lane + 1, &mut Scratch::new(), &mut visitor);
                 let LaneValues { mut thread, hasher } = visitor.values;
                 thread.values = hasher.finish();
+                published.values = published.values.rotate_left(1) ^ thread.values;
                 match thread.id {
                     Some(id) => threads.entry(id).or_default().add(thread),
                     // A lane of no thread, which all threads share.

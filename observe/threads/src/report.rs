@@ -8,7 +8,7 @@ use mmstats_observe::{FileState, ProgramId};
 use crate::finding::Finding;
 use crate::locks::{Lock, Wait, locks};
 use crate::published::{Activity, Published, PublishedThread, WAITS};
-use crate::system::{Process, SystemThread};
+use crate::system::{Known, Process, SystemThread};
 
 /// What the threads of a program do, as of one look.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The threads, by id.
     pub threads: Vec<Thread>,
+    /// Whether the process has more threads than were looked at: see [`crate::Watcher::limit_threads`].
+    pub has_more_threads: bool,
     /// What is in progress in the program and belongs to no thread, oldest first.
     pub activities: Vec<Activity>,
     /// Number of activities that had no room, or could not be read.
@@ -36,6 +38,9 @@ pub struct Report {
     pub locks: Vec<Lock>,
     /// Number of locks that are not published, because there are too many.
     pub locks_refused: u64,
+    /// Time since the last change of anything that a live program publishes: at least this, and since the first
+    /// look if nothing has changed since then.
+    pub quiet: Option<Duration>,
     /// Whether the lanes have thread ids, whether there are fields of kind activity, and whether locks are
     /// published: what is not published is not known.
     pub publishes: Publishes,
@@ -43,6 +48,8 @@ pub struct Report {
     pub(crate) panics: Vec<(u64, String)>,
     /// The locks waited for, by thread.
     pub(crate) waits: Vec<(u64, Wait)>,
+    /// Hash of all values.
+    pub(crate) values: u64,
 }
 
 /// What a program publishes.
@@ -88,10 +95,11 @@ impl Report {
     pub(crate) fn new(
         at: u64,
         published: Option<(Option<ProgramId>, FileState, Published)>,
-        system: Option<(Process, Vec<SystemThread>)>,
+        system: Option<Known>,
     ) -> Self {
+        let has_more_threads = system.as_ref().is_some_and(|known| !known.are_all);
         let (process, mut known) =
-            system.map_or((None, Vec::new()), |(process, threads)| (Some(process), threads));
+            system.map_or((None, Vec::new()), |known| (Some(known.process), known.threads));
         let (program, state, mut published) = match published {
             Some((program, state, published)) => (program, Some(state), published),
             None => (None, None, Published::default()),
@@ -103,7 +111,8 @@ impl Report {
         let is_known =
             |thread: &PublishedThread| thread.id.is_some_and(|id| of_system.contains_key(&id));
         // Ids of another pid namespace may not be known: then none is.
-        let has_system = process.is_some() && published.threads.iter().any(is_known);
+        let has_system =
+            process.is_some() && !has_more_threads && published.threads.iter().any(is_known);
         let mut joined = HashSet::new();
         let mut waits = Vec::new();
         for thread in std::mem::take(&mut published.threads) {
@@ -114,7 +123,11 @@ impl Report {
                 continue;
             }
             joined.extend(at);
-            let wait = thread.activities.iter().rev().find_map(Wait::new);
+            let wait = thread
+                .activities
+                .iter()
+                .rev()
+                .find_map(|activity| Wait::new(activity, &published.locks));
             waits.extend(thread.id.zip(wait.clone()));
             let mut activities = thread.activities.clone();
             activities.retain(|activity| activity.label != WAITS);
@@ -165,6 +178,8 @@ impl Report {
             at,
             findings: Vec::new(),
             threads,
+            has_more_threads,
+            quiet: None,
             activities: published.activities,
             activities_left_out: published.activities_left_out,
             locks,
@@ -172,7 +187,40 @@ impl Report {
             publishes,
             panics: published.panics,
             waits,
+            values: published.values,
         }
+    }
+
+    /// Memory in bytes, nearly, for those who keep reports.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let activity = |activity: &Activity| {
+            size_of::<Activity>() + activity.label.len() + activity.text.len()
+        };
+        let thread = |thread: &Thread| {
+            let system = thread.system.as_ref();
+            size_of::<Thread>()
+                + text(&thread.name)
+                + system.map_or(0, |system| system.name.len() + text(&system.waits_in))
+                + thread.activities.iter().map(activity).sum::<usize>()
+                // Twice: it stands in the list of waits too.
+                + thread.wait.as_ref().map_or(0, |wait| 2 * (size_of::<Wait>() + wait.name.len()))
+                + size_of_val(thread.holds.as_slice())
+        };
+        let lock = |lock: &Lock| {
+            let threads = lock.readers.len() + lock.waiting.len();
+            size_of::<Lock>() + lock.name.len() + threads * size_of::<u64>()
+        };
+        let panic = |(_, text): &(u64, String)| size_of::<(u64, String)>() + text.len();
+        // About the length of each text.
+        let findings = self.findings.len() * (size_of::<Finding>() + 100);
+        size_of::<Self>()
+            + findings
+            + self.threads.iter().map(thread).sum::<usize>()
+            + self.activities.iter().map(activity).sum::<usize>()
+            + self.locks.iter().map(lock).sum::<usize>()
+            + self.panics.iter().map(panic).sum::<usize>()
     }
 
     /// The time from `since`, in nanoseconds since 1970, to the look.

@@ -1,29 +1,26 @@
 //! Looks at the threads of programs, one after the other.
 
 use std::collections::{HashMap, HashSet};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use mmstats_observe::{FileState, Program, ProgramId};
+use mmstats_observe::{FileState, Identity, Program};
 
 use crate::findings;
 use crate::locks::{Edge, cycles, edges};
-use crate::published::Published;
 use crate::report::Report;
-use crate::system::System;
+use crate::snapshot::{Key, Snapshot, now};
+use crate::system::{Known, Process, State, System};
+
+/// Maximum number of threads of a process that are looked at.
+const MAX_THREADS: usize = 10_000;
 
 /// Looks at programs again and again, and keeps what it needs of the look before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Watcher {
     system: System,
     before: HashMap<Key, Before>,
     reports: Vec<Report>,
-}
-
-/// A program, or a process that publishes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Key {
-    Program(ProgramId),
-    Process(u32),
+    max_threads: usize,
 }
 
 /// What is kept of a look at a program.
@@ -31,15 +28,49 @@ enum Key {
 struct Before {
     /// Threads that waited for others.
     edges: HashSet<Edge>,
-    /// By thread id: the values of its lanes, since when they are so, and whether that was the first look.
-    values: HashMap<u64, (u64, Instant, bool)>,
+    /// By thread id.
+    threads: HashMap<u64, Values>,
+    /// Those of all lanes.
+    all: Option<Values>,
+}
+
+/// Values of lanes, as a hash.
+#[derive(Debug, Clone, Copy)]
+struct Values {
+    hash: u64,
+    /// The look that found them.
+    since: Instant,
+    /// Whether that was the first look.
+    is_first: bool,
+}
+
+impl Values {
+    /// The same, or those of now.
+    fn next(before: Option<&Self>, hash: u64, now: Instant) -> Self {
+        match before {
+            Some(before) if before.hash == hash => *before,
+            before => Self { hash, since: now, is_first: before.is_none() },
+        }
+    }
+}
+
+impl Default for Watcher {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Watcher {
     /// Without a look.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        let (system, before) = (System::default(), HashMap::new());
+        Self { system, before, reports: Vec::new(), max_threads: MAX_THREADS }
+    }
+
+    /// Asks the system about at most so many threads of a process; 10,000 by default.
+    pub const fn limit_threads(&mut self, max: usize) {
+        self.max_threads = max;
     }
 
     /// Looks at programs. Refresh their observer before.
@@ -52,28 +83,38 @@ impl Watcher {
 
     /// As [`look`](Self::look), and at processes that publish nothing, by id.
     pub fn look_also_at(&mut self, programs: &[Program<'_>], processes: &[u32]) {
+        self.look_at(programs.iter().map(Snapshot::new), processes);
+    }
+
+    /// As [`look_also_at`](Self::look_also_at), at programs whose lanes were read before, each once.
+    pub fn look_at(&mut self, snapshots: impl IntoIterator<Item = Snapshot>, processes: &[u32]) {
         let mut before = std::mem::take(&mut self.before);
         self.reports.clear();
-        for program in programs {
-            let published = Published::new(program);
-            let at = now();
-            let has_process = matches!(program.state(), FileState::Live | FileState::Unknown);
-            let system = has_process
-                .then(|| self.system.look(program.process(), Some(program.identity())))
-                .flatten();
-            let report = Report::new(at, Some((program.id(), program.state(), published)), system);
-            let key = program.id().map(Key::Program);
-            self.add(report, key, key.and_then(|key| before.remove(&key)));
+        for Snapshot { key, id, process, identity, state, at, published } in snapshots {
+            let system = self.system.look(process, Some(&identity), self.max_threads);
+            let system = system.and_then(|known| remaining(known, state));
+            let report = Report::new(at, Some((id, state, published)), system);
+            self.add(report, key, before.remove(&key));
         }
         for process in processes {
-            let system = self.system.look(Some(*process), None);
+            let system = self.system.look(Some(*process), None, self.max_threads);
             let key = Key::Process(*process);
-            self.add(Report::new(now(), None, system), Some(key), before.remove(&key));
+            self.add(Report::new(now(), None, system), key, before.remove(&key));
         }
         self.system.end_look();
     }
 
-    fn add(&mut self, mut report: Report, key: Option<Key>, before: Option<Before>) {
+    /// What the system knows of the process of a program, without its threads: between two looks at them. The
+    /// process is that of [`Program::process`].
+    pub fn look_at_process(
+        &mut self,
+        process: Option<u32>,
+        identity: &Identity,
+    ) -> Option<Process> {
+        self.system.look_at_process(process, Some(identity))
+    }
+
+    fn add(&mut self, mut report: Report, key: Key, before: Option<Before>) {
         let edges = edges(&report.locks, &report.waits);
         let is_live = report.state == Some(FileState::Live);
         // Nothing moves in a dead program: one look is enough.
@@ -82,12 +123,11 @@ impl Watcher {
             Some(before) => edges.iter().copied().filter(|e| before.edges.contains(e)).collect(),
             None => Vec::new(),
         };
-        let values = quiet(&mut report, before.as_ref());
+        let mut next = quiet(&mut report, before.as_ref());
         report.findings = findings::of(&report, &cycles(&certain));
         self.reports.push(report);
-        if let Some(key) = key {
-            self.before.insert(key, Before { edges: edges.into_iter().collect(), values });
-        }
+        next.edges = edges.into_iter().collect();
+        self.before.insert(key, next);
     }
 
     /// What the last look found: first of the programs, in their order, then of the processes.
@@ -95,31 +135,86 @@ impl Watcher {
     pub fn reports(&self) -> &[Report] {
         &self.reports
     }
+
+    /// Takes the reports of the last look.
+    #[must_use]
+    pub fn take_reports(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.reports)
+    }
+}
+
+/// What remains in the system of the process of a program in this state: of one that has ended its zombie.
+fn remaining(mut known: Known, state: FileState) -> Option<Known> {
+    if state.has_ended() {
+        known.threads.clear();
+        return Some(known).filter(|known| known.process.state == State::Zombie);
+    }
+    Some(known)
 }
 
 /// Sets the times since the last changes.
-fn quiet(report: &mut Report, before: Option<&Before>) -> HashMap<u64, (u64, Instant, bool)> {
+fn quiet(report: &mut Report, before: Option<&Before>) -> Before {
     let now = Instant::now();
     let is_live = report.state == Some(FileState::Live);
-    let mut all = HashMap::new();
+    let mut next = Before::default();
     for thread in report.threads.iter_mut().filter(|thread| thread.published) {
         let Some(id) = thread.id else { continue };
-        let known = before.and_then(|before| before.values.get(&id));
-        let entry = match known {
-            Some(known) if known.0 == thread.values => *known,
-            known => (thread.values, now, known.is_none()),
-        };
+        let known = before.and_then(|before| before.threads.get(&id));
+        let values = Values::next(known, thread.values, now);
         if before.is_some() && is_live {
-            thread.quiet = Some(now.duration_since(entry.1));
-            thread.quiet_from_first = entry.2;
+            thread.quiet = Some(now.duration_since(values.since));
+            thread.quiet_from_first = values.is_first;
         }
-        all.insert(id, entry);
+        next.threads.insert(id, values);
     }
-    all
+    let all = Values::next(before.and_then(|before| before.all.as_ref()), report.values, now);
+    if before.is_some() && is_live {
+        report.quiet = Some(now.duration_since(all.since));
+    }
+    next.all = Some(all);
+    next
 }
 
-/// Nanoseconds since 1970-01-01 UTC.
-fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mmstats_observe::{Observer, Sources};
+
+    use super::*;
+
+    #[derive(mmstats::Stats)]
+    struct Work {
+        /// In a lane that all threads share.
+        queued: mmstats::SharedGauge<u64>,
+    }
+
+    #[test]
+    fn snapshot_joined_in_another_thread_knows_the_last_change_of_shared_lanes() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = mmstats::Options::new().directory(directory.path());
+        let work = options.start::<Work>().unwrap();
+        let stats = work.lane().unwrap();
+        let mut observer = Observer::new(Sources::new().path(directory.path()));
+        let mut watcher = Watcher::new();
+        watcher.limit_threads(1);
+        let mut quiet = || {
+            observer.refresh();
+            let snapshot = Snapshot::new(&observer.programs()[0]);
+            std::thread::scope(|scope| {
+                scope.spawn(|| watcher.look_at([snapshot], &[])).join().unwrap();
+            });
+            let report = watcher.take_reports().remove(0);
+            assert!(report.bytes() > size_of::<Report>());
+            // The test harness has a thread beside that of the test.
+            assert!(report.has_more_threads && report.process.is_some(), "{report:?}");
+            report.quiet
+        };
+        assert_eq!(quiet(), None);
+        let pause = Duration::from_millis(200);
+        std::thread::sleep(pause);
+        assert!(quiet() >= Some(pause));
+        stats.queued.add(1);
+        assert_eq!(quiet(), Some(Duration::ZERO));
+    }
 }

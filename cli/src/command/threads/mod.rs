@@ -1,7 +1,6 @@
 //! `mmstats threads`: what the threads of programs do.
 
 mod json;
-mod lines;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -18,6 +17,7 @@ use crate::model::watched::Watched;
 use crate::output::Output;
 use crate::render::paths::Paths;
 use crate::render::problems::{self, WhenMissing};
+use crate::render::threads;
 
 /// Time between two looks, of which the second is shown: shares of processors, deadlocks.
 const BETWEEN: Duration = Duration::from_millis(300);
@@ -150,7 +150,7 @@ fn print(
     }
     for (at, (program, report)) in shown.iter().enumerate() {
         if !screen.is_terminal() {
-            for line in lines::plain(*program, report) {
+            for line in threads::plain(*program, report) {
                 writeln!(output, "{line}")?;
             }
             continue;
@@ -158,7 +158,7 @@ fn print(
         if at > 0 {
             writeln!(output)?;
         }
-        for line in lines::section(*program, report, screen.width(), now) {
+        for line in threads::section(*program, report, screen.width(), now) {
             writeln!(output, "{}", line.render(usize::MAX))?;
         }
     }

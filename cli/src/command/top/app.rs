@@ -8,8 +8,8 @@ use mmstats_history::{Field, History, Moment, Program, ProgramKey, Sampler, Watc
 use mmstats_observe::{FieldKey, Kind, Level, OwnedValue};
 
 use super::format::Theme;
-use super::host::Processes;
-use super::process::Target;
+use super::host::{Processes, Target};
+use super::looks::Looks;
 use super::row::Row;
 use super::tree::{self, Filter, Item, Node};
 
@@ -29,11 +29,19 @@ pub(super) enum Tab {
     Threads,
     Events,
     Details,
+    Locks,
 }
 
 impl Tab {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Fields, Self::Histograms, Self::Chart, Self::Threads, Self::Events, Self::Details];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Fields,
+        Self::Histograms,
+        Self::Chart,
+        Self::Threads,
+        Self::Events,
+        Self::Details,
+        Self::Locks,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -43,6 +51,7 @@ impl Tab {
             Self::Threads => "Threads",
             Self::Events => "Events",
             Self::Details => "Details",
+            Self::Locks => "Locks",
         }
     }
 }
@@ -179,6 +188,7 @@ pub(super) struct App {
     pub(super) fields: Position,
     pub(super) histograms: Position,
     pub(super) threads: Position,
+    pub(super) locks: Position,
     /// Lines of events after the last one on the screen.
     pub(super) events: usize,
     pub(super) order: Order,
@@ -199,6 +209,7 @@ pub(super) struct App {
     /// First line of the list of keys, while it is shown.
     pub(super) help_scroll: Option<u16>,
     pub(super) processes: Processes,
+    looks: Looks,
     /// Lines of the lists as they were drawn last.
     pub(super) shown_programs: Vec<Row>,
     pub(super) shown_fields: Vec<Node>,
@@ -221,7 +232,7 @@ pub(super) struct App {
 }
 
 impl App {
-    pub(super) fn new(sampler: Sampler, colours: bool) -> Self {
+    pub(super) fn new(sampler: Sampler, looks: Looks, colours: bool) -> Self {
         Self {
             sampler: Arc::new(sampler),
             theme: Theme::new(colours),
@@ -232,6 +243,7 @@ impl App {
             fields: Position::default(),
             histograms: Position::default(),
             threads: Position::default(),
+            locks: Position::default(),
             events: 0,
             order: Order::Pid,
             field_order: FieldOrder::Name,
@@ -246,6 +258,7 @@ impl App {
             span: Duration::from_secs(60),
             help_scroll: None,
             processes: Processes::default(),
+            looks,
             shown_programs: Vec::new(),
             shown_fields: Vec::new(),
             shown_histograms: Vec::new(),
@@ -279,22 +292,24 @@ impl App {
         self.frozen.unwrap_or_else(|| self.sampler.clock().now())
     }
 
-    /// Asks the system about the processes, once for each look, also while the screen is frozen. Not
+    /// Asks the system about processes and threads, once for each look, also while the screen is frozen. Not
     /// while the history is read: the system may take long.
     pub(super) fn refresh_processes(&mut self) {
-        if self.seen == self.sampler.looks() {
-            return;
-        }
-        self.seen = self.sampler.looks();
         let open = match self.place {
             Place::Program(key) => Some(key),
             Place::Programs => None,
         };
+        self.looks.open(open);
+        if self.seen == self.sampler.looks() {
+            return;
+        }
+        self.seen = self.sampler.looks();
+        let taken = self.looks.take();
         let (targets, budget) = self.sampler.read(|history| {
             let targets: Vec<Target> = history.programs().iter().map(Target::new).collect();
             (targets, history.budget())
         });
-        self.processes.look(&targets, self.sampler.clock().now(), open, budget);
+        self.processes.look(&targets, taken, self.sampler.clock().now(), open, budget);
     }
 
     /// Whether the rows of the programs are out of date.

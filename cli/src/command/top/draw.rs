@@ -10,23 +10,25 @@ use ratatui::widgets::{Block, Clear, Paragraph};
 
 use super::app::{Against, App, Place, Tab};
 use super::{
-    chart, details, events, fields, findings, format, help, histograms, programs, start, threads,
+    chart, details, events, fields, findings, format, help, histograms, locks, programs, start,
+    threads,
 };
 use crate::text::{escape, human};
 
-/// Maximum number of findings of one program that are shown.
-const MAX_FINDINGS: usize = 3;
+/// Number of lines for the findings of one program, at least, if the screen is not low.
+const MIN_FINDINGS: u16 = 3;
 
 /// Draws all of a frame.
 pub(super) fn frame(frame: &mut Frame<'_>, app: &mut App) {
     let areas =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]);
     let [head, body, foot] = areas.areas(frame.area());
+    // The system is asked before the history is locked: the sampler does not wait for that. The moment is after
+    // that, so that it has what was found.
+    app.refresh_processes();
     let at = app.now();
     let sampler = Arc::clone(&app.sampler);
     let before = app.watched();
-    // The system is asked before the history is locked: the sampler does not wait for that.
-    app.refresh_processes();
     sampler.read(|history| {
         history.set_consumers(app.processes.bytes());
         match app.place {
@@ -55,21 +57,18 @@ fn one(
     [head, body]: [Rect; 2],
 ) {
     frame.render_widget(Paragraph::new(title(app, history, program, at, head.width)), head);
-    let process = app.processes.at(program.key, at);
     let mut found = Vec::new();
     if let Some(condition) = program.condition_at(at) {
         let now = app.sampler.clock().time_of_day(at);
-        found = findings::of(program, process.as_ref(), condition, (at, now));
+        found = findings::of(&app.processes, program, condition, (at, now));
     }
-    found.truncate(if body.height > 12 { MAX_FINDINGS } else { 1 });
+    let room = if body.height > 12 { MIN_FINDINGS.max(body.height / 6) } else { 1 };
+    let found = finding_lines(&found, body.width, room.into());
     let rows = u16::try_from(found.len()).unwrap_or(0);
     let areas =
         Layout::vertical([Constraint::Length(rows), Constraint::Length(1), Constraint::Min(0)]);
     let [above, tabs, body] = areas.areas(body);
-    let found = found.into_iter().map(|finding| {
-        let text = format::clip(&format!("! {finding}"), above.width);
-        Line::from(Span::styled(text, app.theme.odd()))
-    });
+    let found = found.into_iter().map(|text| Line::from(Span::styled(text, app.theme.odd())));
     frame.render_widget(Paragraph::new(Vec::from_iter(found)), above);
     draw_tabs(frame, app, tabs);
     app.refresh_lines(program, at);
@@ -82,13 +81,38 @@ fn one(
         Tab::Threads => threads::draw(frame, app, program, at, body),
         Tab::Events => events::draw(frame, app, program, at, body),
         Tab::Details => details::draw(frame, app, program, at, body),
+        Tab::Locks => locks::draw(frame, app, program, at, body),
     }
+}
+
+/// The findings on at most `room` lines, each on one at least; the first ones have the others.
+fn finding_lines(found: &[String], width: u16, room: usize) -> Vec<String> {
+    let shown = found.len().min(room);
+    let mut spare = room - shown;
+    let mut lines = Vec::new();
+    for finding in found.iter().take(shown) {
+        let all = format!("! {finding}");
+        let parts = format::wrap(&all, width.saturating_sub(2));
+        if spare == 0 || escape::width(&all) <= width.into() {
+            lines.push(format::clip(&all, width));
+            continue;
+        }
+        let (first, rest) = parts.split_first().map_or(("", &[][..]), |(f, r)| (f.as_str(), r));
+        lines.push(first.to_owned());
+        for (index, part) in rest.iter().take(spare).enumerate() {
+            let is_cut = index + 1 == spare && rest.len() > spare;
+            lines.push(format!("  {part}{}", if is_cut { " …" } else { "" }));
+        }
+        spare -= rest.len().min(spare);
+    }
+    lines
 }
 
 /// The names of the views; on a narrow screen only that of the open one.
 fn draw_tabs(frame: &mut Frame<'_>, app: &mut App, area: Rect) {
     let full: usize = Tab::ALL.iter().map(|tab| tab.name().len() + 5).sum();
-    let is_narrow = full > area.width.into();
+    // Nothing stands after the last one.
+    let is_narrow = full > usize::from(area.width) + 1;
     let (mut spans, mut hits, mut column) = (Vec::new(), Vec::new(), area.x);
     for (number, tab) in Tab::ALL.iter().enumerate() {
         let is_open = *tab == app.tab;
@@ -114,7 +138,7 @@ fn title(app: &App, history: &History, program: &Program, at: Moment, width: u16
     let state = match program.condition_at(at) {
         Some((_, condition)) => {
             let state = programs::state(condition, process.as_ref());
-            Span::styled(state, app.theme.state(condition, process))
+            Span::styled(state, app.theme.state(condition, process.as_ref()))
         }
         None => Span::styled("not seen yet at this moment", app.theme.odd()),
     };
@@ -130,9 +154,8 @@ fn title(app: &App, history: &History, program: &Program, at: Moment, width: u16
     });
     let system = process.iter().flat_map(|process| {
         let share = programs::processors(process.processors);
-        let threads = process.threads.map(|count| format!("{count} threads"));
-        let texts = [Some(share), Some(programs::memory(Some(process))), threads];
-        texts.into_iter().flatten().map(Span::raw)
+        let threads = format!("{} threads", process.threads);
+        [share, programs::memory(Some(process)), threads].into_iter().map(Span::raw)
     });
     let system: Vec<Span<'static>> = system.collect();
     // The name is cut to leave room for the state.

@@ -5,27 +5,18 @@ use std::time::{Duration, SystemTime};
 use mmstats_history::{Condition, Moment, Program};
 use mmstats_observe::{FileState, Verdict};
 
-use super::process::Process;
+use super::host::Processes;
 use crate::text::{human, time};
-
-/// Time without a change from which a live program is reported.
-const QUIET: Duration = Duration::from_secs(60);
-/// Processors in use from which a program is busy.
-const BUSY: f32 = 0.9;
 
 /// The findings at a moment, at which the time of day was `now`; `condition` is that of the program
 /// then, and since when it is so.
 pub(super) fn of(
+    processes: &Processes,
     program: &Program,
-    process: Option<&Process>,
     (since, condition): (Moment, Condition),
     (at, now): (Moment, SystemTime),
 ) -> Vec<String> {
     let mut findings = Vec::new();
-    // First, so that a small screen shows it.
-    if !program.completeness.is_complete() {
-        findings.push(format!("incomplete: {}", program.completeness));
-    }
     match condition {
         Condition::Seen(FileState::Dead) | Condition::Gone(FileState::Dead) => {
             let ended = program.ended().filter(|ended| *ended <= at).unwrap_or(since);
@@ -43,28 +34,14 @@ pub(super) fn of(
         }
         _ => {}
     }
+    // What its threads do, or did last.
+    let of_threads = processes.findings_at(program.key, at, condition.has_ended());
+    findings.extend(of_threads.iter().cloned());
+    if !program.completeness.is_complete() {
+        findings.push(format!("incomplete: {}", program.completeness));
+    }
     if program.superseded {
         findings.push("its sums are in the ledger of its application".to_owned());
-    }
-    let state = process.map(|process| process.state);
-    let is_live = condition == Condition::Seen(FileState::Live);
-    match state {
-        Some('T') => findings.push("stopped (SIGSTOP)".to_owned()),
-        Some('t') => findings.push("stopped by a debugger".to_owned()),
-        Some('D') => findings.push("waits for a device".to_owned()),
-        Some('Z' | 'X') => {
-            findings.push("a zombie: its parent has not asked for its end".to_owned());
-        }
-        _ => {}
-    }
-    if is_live && let Some(quiet) = quiet(program, at) {
-        let quiet = human::age(quiet);
-        match process.and_then(|process| process.processors) {
-            Some(share) if share >= BUSY => {
-                findings.push(format!("busy ({share:.1} processors), no change for {quiet}"));
-            }
-            _ => findings.push(format!("no change for {quiet}")),
-        }
     }
     let damaged = program
         .fields()
@@ -107,11 +84,4 @@ fn last_sign(program: &Program, now: SystemTime) -> Option<SystemTime> {
     let line = program.lines.iter().next_back().map(|line| line.time);
     let line = line.and_then(|time| SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(time)));
     program.modified.max(line.filter(|line| *line <= now)).filter(|sign| *sign <= now)
-}
-
-/// How long nothing has changed, if that is long. Constants never change.
-fn quiet(program: &Program, at: Moment) -> Option<Duration> {
-    let fields = || program.fields().iter().filter(|field| field.present && !field.info.constant);
-    let newest = fields().map(|field| field.changed(at).unwrap_or(field.first)).max()?;
-    Some(at.since(newest)).filter(|quiet| *quiet >= QUIET)
 }

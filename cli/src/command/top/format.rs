@@ -4,9 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use mmstats_history::Condition;
 use mmstats_observe::{FieldInfo, FileState, Kind, OwnedValue};
+use mmstats_threads::{Process, State};
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
 
-use super::process::Process;
+use crate::output::{self, style};
 use crate::text::{escape, human, time, unit};
 use crate::value::{Moment, progress_line, to_human};
 
@@ -174,11 +176,26 @@ impl Theme {
         self.colour(colours[index % colours.len()], Modifier::empty())
     }
 
-    pub(super) const fn state(self, condition: Condition, process: Option<Process>) -> Style {
-        match (condition, process) {
-            (Condition::Seen(FileState::Live), Some(Process { state: 'T' | 't', .. })) => {
-                self.odd()
-            }
+    /// A line of other commands in these styles.
+    pub(super) fn line(self, line: &output::Line) -> Line<'static> {
+        let span = |(style, text): (anstyle::Style, &str)| {
+            let style = match style {
+                style::BOLD => self.head(),
+                style::DIM => self.dim(),
+                style::GOOD => self.good(),
+                style::BAD => self.bad(),
+                style::ODD => self.odd(),
+                _ => Style::new(),
+            };
+            Span::styled(text.to_owned(), style)
+        };
+        Line::from(line.spans().map(span).collect::<Vec<_>>())
+    }
+
+    pub(super) fn state(self, condition: Condition, process: Option<&Process>) -> Style {
+        let state = process.map(|process| process.state);
+        match (condition, state) {
+            (Condition::Seen(FileState::Live), Some(State::Stopped | State::Traced)) => self.odd(),
             (Condition::Seen(FileState::Live), _) => self.good(),
             (Condition::Seen(FileState::Closed) | Condition::Gone(FileState::Closed), _) => {
                 self.dim()

@@ -5,7 +5,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("up down PgUp PgDn", "select a line; also j k g G, Home, End, the wheel"),
     ("Enter", "open a program; details of a field; fold a group"),
     ("Esc", "back"),
-    ("Tab, 1 to 6", "fields, histograms, chart, threads, events, details"),
+    ("Tab, 1 to 7", "fields, histograms, chart, threads, events, details, locks"),
     ("/", "search as you type; Enter keeps it, Esc ends it"),
     ("space", "freeze; looking goes on; once more: now"),
     ("left right", "1 s back or forward, with Shift 10 s; , and . 60 s"),

@@ -1,138 +1,273 @@
-//! The processes of programs and their recent past, in bounded memory.
+//! Processes and threads of programs, and their recent past, in bounded memory.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use mmstats_history::{Moment, ProgramKey};
+use mmstats_history::{Moment, Program, ProgramKey};
+use mmstats_observe::Identity;
+use mmstats_threads::{Finding, Process, Report, Snapshot, State, Watcher};
 
-#[cfg(not(target_os = "linux"))] // No /proc.
-use super::no_proc::System;
-#[cfg(target_os = "linux")] // /proc.
-use super::proc::System;
-use super::process::{Process, Target, Thread};
+use crate::text::escape;
 
-/// Maximum number of threads of a process.
-pub(super) const MAX_THREADS: usize = 1_000;
-/// Part of the memory budget for the processes, and again for the threads: one of so many.
+/// Maximum number of threads of a process that are looked at.
+const MAX_THREADS: usize = 1_000;
+/// Maximum number of findings of a program that are kept of a look.
+const MAX_FINDINGS: usize = 20;
+/// Part of the memory budget for the processes, again for findings, and again for reports: one of so many.
 const PART: usize = 16;
 
-/// The processes of programs, and the threads of one.
-#[derive(Debug, Default)]
-pub(super) struct Processes {
-    past: HashMap<ProgramKey, VecDeque<(Moment, Option<Process>)>>,
-    threads: VecDeque<Threads>,
-    threads_of: Option<ProgramKey>,
-    system: System,
+/// A program about which the system is asked.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) key: ProgramKey,
+    /// See [`Program::process`].
+    pub(super) process: Option<u32>,
+    pub(super) identity: Identity,
+    /// Whether its files are gone.
+    pub(super) is_gone: bool,
+    /// Whether it publishes no more. Its process may be a zombie.
+    pub(super) has_ended: bool,
 }
 
-/// The threads at one look.
+impl Target {
+    pub(super) fn new(program: &Program) -> Self {
+        let condition = program.condition();
+        Self {
+            key: program.key,
+            process: program.process,
+            identity: program.identity.clone(),
+            is_gone: condition.is_gone(),
+            has_ended: condition.has_ended(),
+        }
+    }
+}
+
+/// The processes of programs and what is unusual about their threads; reports of those that were open.
+#[derive(Debug, Default)]
+pub(super) struct Processes {
+    programs: HashMap<ProgramKey, Past>,
+    /// By time.
+    reports: VecDeque<Kept>,
+    report_bytes: usize,
+}
+
+/// The past of one program.
 #[derive(Debug)]
-struct Threads {
+struct Past {
+    watcher: Watcher,
+    processes: VecDeque<(Moment, Option<Process>)>,
+    findings: VecDeque<Findings>,
+    finding_bytes: usize,
+}
+
+/// The findings of a look, escaped.
+#[derive(Debug)]
+struct Findings {
     at: Moment,
-    threads: Vec<Thread>,
-    /// Memory, in bytes.
+    /// Whether the program had ended: what was unusual before then is over.
+    has_ended: bool,
+    texts: Vec<String>,
+}
+
+/// The report of a look.
+#[derive(Debug)]
+struct Kept {
+    key: ProgramKey,
+    at: Moment,
+    report: Report,
     bytes: usize,
 }
 
 impl Processes {
-    /// Looks at the processes of all programs, and at the threads of one. The past takes a part of
-    /// `budget` bytes.
+    /// Looks at the processes of all programs, and joins what the lanes of some said with the system. Reports of the
+    /// `open` program are kept. The past takes parts of `budget` bytes.
     pub(super) fn look(
         &mut self,
         targets: &[Target],
+        mut taken: HashMap<ProgramKey, (Moment, Snapshot)>,
         at: Moment,
-        threads_of: Option<ProgramKey>,
+        open: Option<ProgramKey>,
         budget: usize,
     ) {
-        self.system.next_look();
-        let entry = size_of::<(Moment, Option<Process>)>();
-        let kept = (budget / PART / entry / targets.len().max(1)).max(2);
+        let share = budget / PART / targets.len().max(1);
         for target in targets {
-            let process = if target.is_gone { None } else { self.system.process(target) };
+            let past = self.programs.entry(target.key).or_insert_with(Past::new);
+            let process = match taken.remove(&target.key) {
+                Some((then, snapshot)) => {
+                    let has_ended = snapshot.state().has_ended();
+                    past.watcher.look_at([snapshot], &[]);
+                    let report = past.watcher.take_reports().pop();
+                    let process = report.as_ref().and_then(|report| report.process.clone());
+                    if let Some(report) = report {
+                        past.add_findings(then, has_ended, &report.findings, share);
+                        if open == Some(target.key) {
+                            let bytes = size_of::<Kept>() + report.bytes();
+                            self.report_bytes += bytes;
+                            self.reports.push_back(Kept {
+                                key: target.key,
+                                at: then,
+                                report,
+                                bytes,
+                            });
+                        }
+                    }
+                    process
+                }
+                None if target.is_gone => None,
+                None => past.watcher.look_at_process(target.process, &target.identity),
+            };
             // Of a program that has ended: its zombie.
-            let process = process.filter(|process| !target.has_ended || process.is_zombie());
-            let past = self.past.entry(target.key).or_default();
-            if process.is_none() && past.back().is_none_or(|(_, last)| last.is_none()) {
-                continue;
-            }
-            past.push_back((at, process));
-            while past.len() > kept {
-                past.pop_front();
-            }
+            past.add_process(at, process.filter(|p| !target.has_ended || is_zombie(p)), share);
         }
         let keys: HashSet<ProgramKey> = targets.iter().map(|target| target.key).collect();
-        self.past.retain(|key, _| keys.contains(key));
-        if self.threads_of != threads_of {
-            (self.threads_of, self.threads) = (threads_of, VecDeque::new());
-        }
-        let target = targets.iter().find(|target| Some(target.key) == threads_of);
-        if let Some(target) = target.filter(|target| !target.has_ended) {
-            let threads = self.system.threads(target, MAX_THREADS);
-            // The process has just ended: those of the look before are its last ones.
-            if !threads.is_empty() {
-                let bytes = size_of::<Threads>() + threads.iter().map(Thread::bytes).sum::<usize>();
-                self.threads.push_back(Threads { at, threads, bytes });
-            }
-        }
-        while self.threads.len() > 1 && self.thread_bytes() > budget / PART {
-            self.threads.pop_front();
+        self.programs.retain(|key, _| keys.contains(key));
+        while let Some(first) = self.reports.front()
+            && (!keys.contains(&first.key)
+                || (self.reports.len() > 1 && self.report_bytes > budget / PART))
+        {
+            self.report_bytes -= first.bytes;
+            self.reports.pop_front();
         }
     }
 
     /// The process, by the last look at or before `at`; `None` if there was none, or if it is in
     /// another pid namespace.
     pub(super) fn at(&self, key: ProgramKey, at: Moment) -> Option<Process> {
-        let past = self.past.get(&key)?;
+        let past = &self.programs.get(&key)?.processes;
         let after = past.partition_point(|(then, _)| *then <= at);
-        past.get(after.checked_sub(1)?)?.1
+        past.get(after.checked_sub(1)?)?.1.clone()
     }
 
-    /// The threads, by the last look at or before `at` that found any.
-    pub(super) fn threads_at(&self, at: Moment) -> Option<&[Thread]> {
-        let after = self.threads.partition_point(|look| look.at <= at);
-        Some(&self.threads.get(after.checked_sub(1)?)?.threads)
+    /// What was unusual about the threads, by the last look at or before `at`, most important first.
+    pub(super) fn findings_at(&self, key: ProgramKey, at: Moment, has_ended: bool) -> &[String] {
+        let find = || {
+            let past = &self.programs.get(&key)?.findings;
+            let after = past.partition_point(|findings| findings.at <= at);
+            past.get(after.checked_sub(1)?).filter(|findings| findings.has_ended == has_ended)
+        };
+        find().map_or(&[], |findings| &findings.texts)
+    }
+
+    /// The report of the last look at or before `at`, and that of the look before; only while the
+    /// program is open.
+    pub(super) fn report_at(
+        &self,
+        key: ProgramKey,
+        at: Moment,
+    ) -> Option<(&Report, Option<&Report>)> {
+        let after = self.reports.partition_point(|kept| kept.at <= at);
+        let mut reports = self.reports.range(..after).rev().filter(|kept| kept.key == key);
+        let report = &reports.next()?.report;
+        Some((report, reports.next().map(|kept| &kept.report)))
     }
 
     /// Memory of the past, in bytes, nearly.
     pub(super) fn bytes(&self) -> usize {
-        let looks: usize = self.past.values().map(VecDeque::capacity).sum();
-        looks * size_of::<(Moment, Option<Process>)>() + self.thread_bytes()
+        let of_program = |past: &Past| {
+            past.processes.len() * size_of_process() + past.finding_bytes + size_of::<Past>()
+        };
+        self.programs.values().map(of_program).sum::<usize>() + self.report_bytes
+    }
+}
+
+impl Past {
+    fn new() -> Self {
+        let mut watcher = Watcher::new();
+        watcher.limit_threads(MAX_THREADS);
+        let (processes, findings) = (VecDeque::new(), VecDeque::new());
+        Self { watcher, processes, findings, finding_bytes: 0 }
     }
 
-    fn thread_bytes(&self) -> usize {
-        self.threads.iter().map(|look| look.bytes).sum()
+    fn add_process(&mut self, at: Moment, process: Option<Process>, budget: usize) {
+        if process.is_none() && self.processes.back().is_none_or(|(_, last)| last.is_none()) {
+            return;
+        }
+        self.processes.push_back((at, process));
+        while self.processes.len() > (budget / size_of_process()).max(2) {
+            self.processes.pop_front();
+        }
     }
+
+    fn add_findings(&mut self, at: Moment, has_ended: bool, found: &[Finding], budget: usize) {
+        // That it has ended, and when, the screen says itself.
+        let found =
+            found.iter().filter(|finding| !matches!(finding, Finding::Died | Finding::Ended));
+        let texts: Vec<String> = found
+            .take(MAX_FINDINGS)
+            .map(|finding| escape::text(&finding.to_string()).into_owned())
+            .collect();
+        let is_same = |last: &Findings| last.has_ended == has_ended && last.texts == texts;
+        if self.findings.back().is_some_and(is_same) {
+            return;
+        }
+        let findings = Findings { at, has_ended, texts };
+        self.finding_bytes += findings.bytes();
+        self.findings.push_back(findings);
+        while self.findings.len() > 1 && self.finding_bytes > budget {
+            self.finding_bytes -= self.findings.pop_front().map_or(0, |first| first.bytes());
+        }
+    }
+}
+
+impl Findings {
+    fn bytes(&self) -> usize {
+        let texts = self.texts.iter().map(|text| size_of::<String>() + text.len());
+        size_of::<Self>() + texts.sum::<usize>()
+    }
+}
+
+/// Whether a process has ended, and its parent has not waited for it.
+pub(super) fn is_zombie(process: &Process) -> bool {
+    process.state == State::Zombie
+}
+
+/// Memory of a look at a process, in bytes: a name has 15 at most.
+const fn size_of_process() -> usize {
+    size_of::<(Moment, Option<Process>)>() + 16
 }
 
 #[cfg(all(test, target_os = "linux"))] // /proc.
 mod tests {
+    use mmstats_observe::{Observer, Sources};
+
     use super::*;
 
     #[test]
     fn look_keeps_the_past_within_its_part_of_the_budget() {
-        let stat = procfs::process::Process::myself().unwrap().stat().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let options = mmstats::Options::new().directory(directory.path());
+        let publisher = options.start::<mmstats::Lane>().unwrap();
+        let mut observer = Observer::new(Sources::new().path(directory.path()));
+        observer.refresh();
+        let programs = observer.programs();
+        let key = ProgramKey::of(&programs[0]);
         let target = Target {
-            key: ProgramKey::File(0, 0),
+            key,
             process: Some(std::process::id()),
-            pid: None,
-            start_time: Some(stat.starttime),
-            pid_namespace: None,
+            identity: programs[0].identity().clone(),
             is_gone: false,
             has_ended: false,
         };
         let mut processes = Processes::default();
         let at = Moment::from_milliseconds;
+        let budget = 256 << 10;
         for look in 0..500 {
-            processes.look(&[target], at(look), Some(target.key), 64 << 10);
-            assert!(processes.bytes() <= 20 << 10, "{}", processes.bytes());
+            // Each second time the lanes are not read.
+            let taken = (look % 2 == 0).then(|| (key, (at(look), Snapshot::new(&programs[0]))));
+            let taken = taken.into_iter().collect();
+            processes.look(std::slice::from_ref(&target), taken, at(look), Some(key), budget);
+            assert!(processes.bytes() <= budget / 4, "{}", processes.bytes());
         }
-        assert!(processes.at(target.key, at(499)).is_some());
-        assert!(processes.threads_at(at(499)).is_some_and(|threads| !threads.is_empty()));
+        assert!(processes.at(key, at(499)).is_some_and(|process| process.processors.is_some()));
+        let (report, before) = processes.report_at(key, at(499)).unwrap();
+        assert!(!report.threads.is_empty() && before.is_some());
+        assert!(processes.report_at(key, at(0)).is_none(), "dropped");
         // The threads of the last look before the end stay.
         let ended = Target { has_ended: true, ..target };
-        processes.look(&[ended], at(500), Some(target.key), 64 << 10);
-        assert_eq!(processes.at(target.key, at(500)), None);
-        assert!(processes.threads_at(at(500)).is_some());
-        processes.look(&[], at(501), None, 64 << 10);
+        processes.look(&[ended], HashMap::new(), at(500), Some(key), budget);
+        assert_eq!(processes.at(key, at(500)), None);
+        assert!(processes.report_at(key, at(500)).is_some());
+        processes.look(&[], HashMap::new(), at(501), None, budget);
         assert_eq!(processes.bytes(), 0);
+        drop(publisher);
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn key(app: &mut App, key: KeyEvent) {
         KeyCode::Char('d') => compare(app),
         KeyCode::Char('y') => copy(app),
         KeyCode::Char('f') => fold(app),
-        KeyCode::Char(c @ '1'..='6') if app.place != Place::Programs => {
+        KeyCode::Char(c @ '1'..='7') if app.place != Place::Programs => {
             let index = c.to_digit(10).unwrap_or(1) as usize - 1;
             app.tab = Tab::ALL.get(index).copied().unwrap_or(app.tab);
         }
@@ -110,6 +110,7 @@ fn position(app: &mut App) -> &mut Position {
         (Place::Programs, _) => &mut app.programs,
         (Place::Program(_), Tab::Histograms) => &mut app.histograms,
         (Place::Program(_), Tab::Threads) => &mut app.threads,
+        (Place::Program(_), Tab::Locks) => &mut app.locks,
         (Place::Program(_), _) => &mut app.fields,
     }
 }
@@ -216,7 +217,8 @@ fn enter(app: &mut App) {
             if let Some(key) = app.selected_program() {
                 app.place = Place::Program(key);
                 (app.tab, app.events) = (Tab::Fields, 0);
-                (app.fields, app.histograms, app.threads) = Default::default();
+                (app.fields, app.histograms) = Default::default();
+                (app.threads, app.locks) = Default::default();
                 app.filter.text.clear();
             }
         }

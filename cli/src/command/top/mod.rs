@@ -12,11 +12,8 @@ mod help;
 mod histograms;
 mod host;
 mod keys;
-#[cfg(not(target_os = "linux"))] // No /proc.
-mod no_proc;
-#[cfg(target_os = "linux")] // /proc.
-mod proc;
-mod process;
+mod locks;
+mod looks;
 mod programs;
 mod row;
 mod session;
@@ -36,6 +33,7 @@ use mmstats_history::{Options, ProgramKey, Sampler, Select};
 use mmstats_observe::Sources;
 
 use self::app::App;
+use self::looks::Looks;
 use self::session::Session;
 use super::args::{exit_codes, seconds, selecting};
 use crate::model::selection::Selection;
@@ -95,12 +93,14 @@ pub(crate) fn run(args: &Top, output: &mut Output) -> io::Result<()> {
 
 /// Shows what a sampler finds, until the user, `stop` or `is_over` ends it.
 fn watch(
-    options: Options,
+    mut options: Options,
     output: &mut Output,
     stop: Arc<AtomicBool>,
     hint: Option<String>,
     is_over: impl FnMut() -> bool,
 ) -> io::Result<()> {
+    let looks = Looks::default();
+    options.on_look = Some(looks.on_look());
     let sampler = match Sampler::start(options) {
         Ok(sampler) => sampler,
         Err(error) => {
@@ -111,7 +111,7 @@ fn watch(
     // So that the first frame has programs.
     sampler.wait(0, Duration::from_millis(500));
     let mut session = Session::open(stop)?;
-    let mut app = App::new(sampler, output.has_colours());
+    let mut app = App::new(sampler, looks, output.has_colours());
     app.hint = hint;
     app.open_only_program();
     let result = session.run(&mut app, is_over);

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use mmstats_history::{Condition, Field, History, Moment, Program};
 use mmstats_observe::{FileState, Kind, Number};
+use mmstats_threads::{Process, State};
 
 use super::app::{App, Order};
 use super::findings;
 use super::format;
-use super::process::Process;
+use super::host::is_zombie;
 use super::row::Row;
 use crate::text::{escape, human};
 
@@ -23,9 +24,9 @@ pub(super) fn rows(app: &App, history: &History, at: Moment, width: usize) -> Ve
     let mut rows: Vec<Row> = programs.filter_map(|program| row(app, program, at, width)).collect();
     let ended = |row: &Row| row.condition.has_ended();
     let process = |row: &Row, value: fn(&Process) -> f64| row.process.as_ref().map_or(-1.0, value);
-    let share = |row: &Row| process(row, |process| process.processors.unwrap_or(0.0).into());
+    let share = |row: &Row| process(row, |process| process.processors.unwrap_or(0.0));
     #[allow(clippy::cast_precision_loss)] // For sorting.
-    let memory = |row: &Row| process(row, |process| process.memory.unwrap_or(0) as f64);
+    let memory = |row: &Row| process(row, |process| process.memory as f64);
     rows.sort_by(|a, b| {
         // Programs that live come first in each order.
         ended(a).cmp(&ended(b)).then_with(|| {
@@ -78,7 +79,6 @@ fn row(app: &App, program: &Program, at: Moment, width: usize) -> Option<Row> {
         command: command(program),
         condition,
         state: state(condition, process.as_ref()),
-        process,
         changes: (changes, program.fields().iter().filter(|field| field.present).count()),
         busiest: busiest.map(|(rate, field)| {
             (format::name(&field.info), format::rate(Some(rate), &field.info))
@@ -86,7 +86,8 @@ fn row(app: &App, program: &Program, at: Moment, width: usize) -> Option<Row> {
         rate: busiest.map_or(0.0, |(rate, _)| rate),
         spark: busiest
             .map_or_else(Vec::new, |(_, field)| spark((program, field), at, app.span, width)),
-        findings: findings::of(program, process.as_ref(), (since, condition), (at, now)),
+        findings: findings::of(&app.processes, program, (since, condition), (at, now)),
+        process,
     })
 }
 
@@ -103,10 +104,10 @@ pub(super) fn state(condition: Condition, process: Option<&Process>) -> String {
         (Condition::Gone(_), _) => "gone",
         // It holds the lock. A process whose first thread has ended counts as a zombie.
         (Condition::Seen(FileState::Live), Some(process)) => match process.state {
-            'T' | 't' => "stopped",
+            State::Stopped | State::Traced => "stopped",
             _ => "running",
         },
-        (Condition::Seen(FileState::Dead), Some(process)) if process.is_zombie() => "zombie",
+        (Condition::Seen(FileState::Dead), Some(process)) if is_zombie(process) => "zombie",
         (condition, _) => condition.state().name(),
     };
     word.to_owned()
@@ -144,11 +145,11 @@ pub(super) fn spark(
 }
 
 /// `12 %`, of one processor.
-pub(super) fn processors(share: Option<f32>) -> String {
+pub(super) fn processors(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
 
 #[allow(clippy::cast_precision_loss)] // Shown with three digits.
 pub(super) fn memory(process: Option<&Process>) -> String {
-    human::or_dash(process.and_then(|process| process.memory).map(|n| human::size(n as f64)))
+    human::or_dash(process.map(|process| human::size(process.memory as f64)))
 }

@@ -1,8 +1,7 @@
 //! A row of the start screen.
 
 use mmstats_history::{Condition, ProgramKey};
-
-use super::process::Process;
+use mmstats_threads::Process;
 
 /// A program, as the start screen shows it.
 #[derive(Debug, Clone)]

@@ -146,6 +146,7 @@ mod tests {
     use mmstats_history::{Options, Sampler};
     use mmstats_observe::Sources;
 
+    use super::super::looks::Looks;
     use super::pty::Terminal;
     use super::*;
 
@@ -155,7 +156,8 @@ mod tests {
     fn panics_on_its_screen() {
         let mut session = Session::open(Arc::default()).unwrap();
         let sources = Sources::new().path("/no/such/directory");
-        let mut app = App::new(Sampler::start(Options::new(sources)).unwrap(), true);
+        let mut app =
+            App::new(Sampler::start(Options::new(sources)).unwrap(), Looks::default(), true);
         let start = Instant::now();
         let mut other = None;
         let result = session.run(&mut app, || {

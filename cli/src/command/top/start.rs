@@ -90,7 +90,7 @@ impl Columns {
     }
 
     fn cells(self, app: &App, row: &Program, width: u16) -> Vec<Cell<'static>> {
-        let style = app.theme.state(row.condition, row.process);
+        let style = app.theme.state(row.condition, row.process.as_ref());
         let share = row.process.as_ref().and_then(|process| process.processors);
         let mut cells = vec![
             right(human::or_dash(row.pid)),

@@ -5,10 +5,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::Instant;
 
 use mmstats_observe::Identity;
+use procfs::Current as _;
 use procfs::process::{Schedstat, Stat};
-use procfs::{Current as _, ProcResult};
 
-use super::{MAX_THREADS, Process, State, SystemThread};
+use super::{Known, Process, State, SystemThread};
 
 /// Processor times of the last look.
 #[derive(Debug, Default)]
@@ -30,28 +30,23 @@ struct Used {
 }
 
 impl System {
-    /// The process and its threads, by id; `None` if it has ended. With `identity`, also if it is in another
-    /// pid namespace and `process` is `None`, or if another process has its id now.
+    /// The process and at most `max` of its threads, by id; `None` if it has ended. With `identity`, also if it is
+    /// in another pid namespace and `process` is `None`, or if another process has its id now.
     pub(crate) fn look(
         &mut self,
         process: Option<u32>,
         identity: Option<&Identity>,
-    ) -> Option<(Process, Vec<SystemThread>)> {
-        let own = || identity.and_then(|i| i.pid.filter(|_| is_own_namespace(i)));
-        let id = process.or_else(own)?;
-        let open = procfs::process::Process::new(i32::try_from(id).ok()?).ok()?;
-        let stat = open.stat().ok()?;
-        // An id that was used again is not that of the program.
-        if identity.is_some_and(|i| i.start_time.is_some_and(|start| start != stat.starttime)) {
-            return None;
-        }
+        max: usize,
+    ) -> Option<Known> {
+        let (id, open, stat) = open(process, identity)?;
         let up = procfs::Uptime::current().ok().map(|up| up.uptime);
         let is_foreign = identity.is_some_and(|i| i.pid != Some(id));
         let mut threads = Vec::new();
-        for task in open.tasks().into_iter().flatten().filter_map(Result::ok).take(MAX_THREADS) {
+        let mut tasks = open.tasks().into_iter().flatten().filter_map(Result::ok);
+        for task in tasks.by_ref().take(max) {
             let (Ok(stat), Ok(thread)) = (task.stat(), u64::try_from(task.tid)) else { continue };
             let Shares { processors, in_life, ready } =
-                self.shares((id, thread), &stat, task.schedstat(), up);
+                self.shares((id, thread), &stat, task.schedstat().ok(), up);
             let inner = || task.status().ok()?.nspid?.last().copied()?.try_into().ok();
             threads.push(SystemThread {
                 id: thread,
@@ -64,8 +59,29 @@ impl System {
                 name: stat.comm,
             });
         }
-        let Shares { processors, in_life, .. } = self.shares((id, 0), &stat, open.schedstat(), up);
-        let process = Process {
+        let are_all = tasks.next().is_none();
+        let process = self.process(id, stat, up);
+        Some(Known { process, threads, are_all })
+    }
+
+    /// The process alone, as [`look`](Self::look). The times of its threads stay those of the look before.
+    pub(crate) fn look_at_process(
+        &mut self,
+        process: Option<u32>,
+        identity: Option<&Identity>,
+    ) -> Option<Process> {
+        let (id, _, stat) = open(process, identity)?;
+        let up = procfs::Uptime::current().ok().map(|up| up.uptime);
+        let process = self.process(id, stat, up);
+        let used = self.now.remove(&(id, 0));
+        self.before.extend(used.map(|used| ((id, 0), used)));
+        Some(process)
+    }
+
+    fn process(&mut self, id: u32, stat: Stat, up: Option<f64>) -> Process {
+        // `schedstat` of a process is that of its first thread.
+        let Shares { processors, in_life, .. } = self.shares((id, 0), &stat, None, up);
+        Process {
             id,
             state: State::from_letter(stat.state),
             processors,
@@ -73,8 +89,7 @@ impl System {
             memory: stat.rss.saturating_mul(procfs::page_size()),
             threads: u64::try_from(stat.num_threads).unwrap_or(0),
             name: stat.comm,
-        };
-        Some((process, threads))
+        }
     }
 
     /// Forgets the processes and threads that were not looked at since the last call.
@@ -87,15 +102,14 @@ impl System {
         &mut self,
         key: (u32, u64),
         stat: &Stat,
-        exact: ProcResult<Schedstat>,
+        exact: Option<Schedstat>,
         up: Option<f64>,
     ) -> Shares {
         #[allow(clippy::cast_precision_loss)] // ticks are far below 2^53
         let ticks = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
         #[allow(clippy::cast_precision_loss)] // 104 days are exact
         let nanos = |nanos: u64| nanos as f64 / 1e9;
-        // That of a process is the time of its first thread.
-        let exact = exact.ok().filter(|exact| key.1 != 0 && exact.sum_exec_runtime > 0);
+        let exact = exact.filter(|exact| exact.sum_exec_runtime > 0);
         let used = || ticks(stat.utime.saturating_add(stat.stime));
         let seconds = exact.as_ref().map_or_else(used, |exact| nanos(exact.sum_exec_runtime));
         let waited = exact.map(|exact| nanos(exact.run_delay));
@@ -124,6 +138,20 @@ struct Shares {
     in_life: Option<f64>,
     /// In use or waited for since the look before.
     ready: Option<f64>,
+}
+
+/// The process, if it is still that of the program.
+fn open(
+    process: Option<u32>,
+    identity: Option<&Identity>,
+) -> Option<(u32, procfs::process::Process, Stat)> {
+    let own = || identity.and_then(|i| i.pid.filter(|_| is_own_namespace(i)));
+    let id = process.or_else(own)?;
+    let open = procfs::process::Process::new(i32::try_from(id).ok()?).ok()?;
+    let stat = open.stat().ok()?;
+    // An id that was used again is not that of the program.
+    let is_same = identity.and_then(|i| i.start_time).is_none_or(|start| start == stat.starttime);
+    is_same.then_some((id, open, stat))
 }
 
 /// `None` if it does not wait, or without permission.
@@ -156,14 +184,20 @@ mod tests {
         });
         // The thread sets its name before it runs.
         said.recv().unwrap();
-        let (process, threads) = system.look(Some(std::process::id()), None).unwrap();
+        let id = Some(std::process::id());
+        let Known { process, threads, are_all } = system.look(id, None, 1_000).unwrap();
+        assert!(are_all);
         assert_eq!((process.id, process.processors), (std::process::id(), None));
         assert!(process.memory > 0 && process.threads > 0);
         let found = threads.iter().find(|thread| thread.name == "of-a-test").unwrap();
         assert!(found.own_id == found.id && found.id != u64::from(process.id), "{found:?}");
         system.end_look();
-        let (process, threads) = system.look(Some(std::process::id()), None).unwrap();
+        // A look at the process alone keeps the times of the threads.
+        assert!(system.look_at_process(id, None).unwrap().processors.is_some());
+        let Known { process, threads, .. } = system.look(id, None, 1_000).unwrap();
         assert!(process.processors.is_some() && threads.iter().any(|t| t.processors.is_some()));
+        let few = system.look(id, None, 1).unwrap();
+        assert!(!few.are_all && few.threads.len() == 1);
         drop(stop);
         thread.unwrap().join().unwrap();
     }
@@ -173,6 +207,6 @@ mod tests {
         let mut identity = Identity::default();
         identity.pid = Some(std::process::id());
         identity.start_time = Some(1);
-        assert_eq!(System::default().look(None, Some(&identity)), None);
+        assert_eq!(System::default().look(None, Some(&identity), 1_000), None);
     }
 }

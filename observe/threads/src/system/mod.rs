@@ -10,8 +10,14 @@ pub(crate) use linux::System;
 #[cfg(not(target_os = "linux"))] // other systems have no /proc
 pub(crate) use none::System;
 
-/// Maximum number of threads of a process that are looked at.
-pub(crate) const MAX_THREADS: usize = 10_000;
+/// What the system knows of a process.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Known {
+    pub(crate) process: Process,
+    pub(crate) threads: Vec<SystemThread>,
+    /// Whether these are all threads.
+    pub(crate) are_all: bool,
+}
 
 /// State of a process or thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

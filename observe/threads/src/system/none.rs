@@ -2,7 +2,7 @@
 
 use mmstats_observe::Identity;
 
-use super::{Process, SystemThread};
+use super::{Known, Process};
 
 /// Knows nothing.
 #[derive(Debug, Default)]
@@ -15,7 +15,18 @@ impl System {
         &mut self,
         _process: Option<u32>,
         _identity: Option<&Identity>,
-    ) -> Option<(Process, Vec<SystemThread>)> {
+        _max: usize,
+    ) -> Option<Known> {
+        None
+    }
+
+    /// No process.
+    #[allow(clippy::unused_self)] // as on Linux
+    pub(crate) const fn look_at_process(
+        &mut self,
+        _process: Option<u32>,
+        _identity: Option<&Identity>,
+    ) -> Option<Process> {
         None
     }
 

@@ -5,21 +5,23 @@ use std::time::{Duration, SystemTime};
 use mmstats_observe::Program;
 use mmstats_threads::{Activity, Finding, Lock, Report, Thread};
 
+use super::paths::Paths;
+use super::program::header_lines;
+use super::table::{self, Align, Cell};
 use crate::output::{Line, style};
-use crate::render::paths::Paths;
-use crate::render::program::header_lines;
-use crate::render::table::{self, Align, Cell};
 use crate::text::{escape, human};
 
 /// Width from which the table has all columns.
 const WIDE: usize = 100;
 /// Time without a change from which the column QUIET is shown.
 const NOTABLE: Duration = Duration::from_secs(1);
+/// Maximum width of the names of threads.
+const MAX_NAME: usize = 24;
 /// Least width of the column DOING; on less it stands below the thread.
 const DOING: usize = 30;
 
 /// A program on `width` columns.
-pub(super) fn section(
+pub(crate) fn section(
     program: Option<&Program<'_>>,
     report: &Report,
     width: usize,
@@ -35,10 +37,9 @@ pub(super) fn section(
         line.push(style, escape::text(&finding.to_string()));
         lines.extend(line.wrapped(width, 4));
     }
-    lines.extend(threads(report, width));
+    lines.extend(threads(report, &report.threads.iter().collect::<Vec<_>>(), width));
     lines.extend(activities(report, width));
-    let remarks = remarks(program.is_some(), report);
-    lines.extend(remarks.iter().flat_map(|text| Line::remark(2, text.as_str()).wrapped(width, 4)));
+    lines.extend(remarks(report, width));
     lines
 }
 
@@ -58,11 +59,12 @@ fn process_header(report: &Report) -> Line {
     line
 }
 
-/// The table of the threads.
-fn threads(report: &Report, width: usize) -> Vec<Line> {
-    if report.threads.is_empty() {
+/// The table of the threads in this order; its head is the first line.
+pub(crate) fn threads(report: &Report, shown: &[&Thread], width: usize) -> Vec<Line> {
+    if shown.is_empty() {
         return Vec::new();
     }
+    let name_width = width.saturating_sub(30).clamp(8, MAX_NAME);
     let (left, right) = (Align::Left, Align::Right);
     let has_system = report.threads.iter().any(|thread| thread.system.is_some());
     let has_quiet = report.threads.iter().any(|thread| thread.quiet >= Some(NOTABLE));
@@ -80,7 +82,7 @@ fn threads(report: &Report, width: usize) -> Vec<Line> {
         let system = thread.system.as_ref();
         match head {
             "TID" => Cell::new(human::or_dash(thread.id)),
-            "NAME" => Cell::new(name(thread)),
+            "NAME" => Cell::new(name(thread, name_width)),
             "STATE" => Cell::new(human::or_dash(system.map(|system| system.state.name()))),
             "CPU" => Cell::new(human::or_dash(system.and_then(|s| s.processors).map(share))),
             "QUIET" => Cell::styled(style::DIM, quiet(thread)),
@@ -91,10 +93,10 @@ fn threads(report: &Report, width: usize) -> Vec<Line> {
         }
     };
     let row = |thread: &Thread| heads.iter().map(|(head, _)| cell(thread, head)).collect();
-    let rows: Vec<Vec<Cell>> = report.threads.iter().map(row).collect();
+    let rows: Vec<Vec<Cell>> = shown.iter().copied().map(row).collect();
     let columns = 2 + table::width(&heads, &rows) + 2;
     let is_beside = columns + DOING <= width;
-    let does = report.threads.iter().map(|thread| doing(report, thread));
+    let does = shown.iter().map(|thread| doing(report, thread));
     let does: Vec<Line> = does.collect();
     let has_doing = does.iter().any(|line| line.width() > 0);
     let mut lines = Vec::new();
@@ -127,9 +129,9 @@ fn threads(report: &Report, width: usize) -> Vec<Line> {
     lines
 }
 
-fn name(thread: &Thread) -> String {
+fn name(thread: &Thread, width: usize) -> String {
     let name = thread.name.as_deref().filter(|name| !name.is_empty());
-    human::or_dash(name.map(|name| escape::clip(&escape::text(name), 24).into_owned()))
+    human::or_dash(name.map(|name| escape::clip(&escape::text(name), width).into_owned()))
 }
 
 /// `0.97`.
@@ -203,8 +205,8 @@ fn held_by(report: &Report, lock: &Lock) -> String {
     format!(" held by {}{others}{held}", escape::text(&report.title(holder)))
 }
 
-/// What is in progress in the program, and in no thread now.
-fn activities(report: &Report, width: usize) -> Vec<Line> {
+/// What is in progress in the program, and in no thread now, with a head.
+pub(crate) fn activities(report: &Report, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     for (activity, count, of) in report.in_no_thread() {
         let mut line = Line::styled(anstyle::Style::new(), "  ");
@@ -227,7 +229,13 @@ fn activities(report: &Report, width: usize) -> Vec<Line> {
 }
 
 /// What is not known, and why.
-fn remarks(publishes: bool, report: &Report) -> Vec<String> {
+pub(crate) fn remarks(report: &Report, width: usize) -> Vec<Line> {
+    let lines = |text: &String| Line::remark(2, text.as_str()).wrapped(width, 4);
+    unknown(report).iter().flat_map(lines).collect()
+}
+
+fn unknown(report: &Report) -> Vec<String> {
+    let publishes = report.state.is_some();
     let mut remarks = Vec::new();
     if report.threads.is_empty() {
         remarks.push(match report.process {
@@ -257,6 +265,11 @@ fn remarks(publishes: bool, report: &Report) -> Vec<String> {
     if !unknown.is_empty() {
         remarks.push(format!("it does not publish {}", unknown.join(", and ")));
     }
+    if let Some(process) = report.process.as_ref().filter(|_| report.has_more_threads) {
+        let looked_at = report.threads.iter().filter(|thread| thread.system.is_some()).count();
+        let more = process.threads.saturating_sub(u64::try_from(looked_at).unwrap_or(u64::MAX));
+        remarks.push(format!("{more} more threads of the process are not looked at"));
+    }
     if report.activities_left_out > 0 {
         remarks.push(format!("{} activities could not be read", report.activities_left_out));
     }
@@ -267,7 +280,7 @@ fn remarks(publishes: bool, report: &Report) -> Vec<String> {
 }
 
 /// Lines of tab-separated words.
-pub(super) fn plain(program: Option<&Program<'_>>, report: &Report) -> Vec<String> {
+pub(crate) fn plain(program: Option<&Program<'_>>, report: &Report) -> Vec<String> {
     let pid = program.and_then(|program| program.process().or(program.identity().pid));
     let pid = human::or_dash(pid.or(report.process.as_ref().map(|process| process.id)));
     let seconds = |time: Option<Duration>| {

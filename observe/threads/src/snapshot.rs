@@ -1,0 +1,60 @@
+//! What a program publishes of its threads at one moment.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mmstats_observe::{FileState, Identity, Program, ProgramId};
+
+use crate::published::Published;
+
+/// What a program publishes of its threads, as of one moment: it can be joined with the system in another thread,
+/// by [`Watcher::look_at`](crate::Watcher::look_at).
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(crate) key: Key,
+    pub(crate) id: Option<ProgramId>,
+    pub(crate) process: Option<u32>,
+    pub(crate) identity: Identity,
+    pub(crate) state: FileState,
+    /// Nanoseconds since 1970-01-01 UTC.
+    pub(crate) at: u64,
+    pub(crate) published: Published,
+}
+
+/// A program, or a process that publishes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    Program(ProgramId),
+    /// A program of one file: its device and number.
+    File(u64, u64),
+    Process(u32),
+}
+
+impl Snapshot {
+    /// Reads the lanes of a program. Refresh its observer before.
+    #[must_use]
+    pub fn new(program: &Program<'_>) -> Self {
+        let id = program.files().first().map(|file| file.id());
+        let file = || id.map_or(Key::File(0, 0), |id| Key::File(id.device, id.index));
+        Self {
+            key: program.id().map_or_else(file, Key::Program),
+            id: program.id(),
+            process: program.process(),
+            identity: program.identity().clone(),
+            state: program.state(),
+            at: now(),
+            published: Published::new(program),
+        }
+    }
+
+    /// The state of the program.
+    #[must_use]
+    pub const fn state(&self) -> FileState {
+        self.state
+    }
+}
+
+/// Nanoseconds since 1970-01-01 UTC.
+pub(crate) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
