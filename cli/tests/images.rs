@@ -27,6 +27,8 @@ fn codes(value: &Value, found: &mut Vec<String>) {
         Value::Object(members) => {
             for (key, value) in members {
                 match (key.as_str(), value) {
+                    // Of a table, `refused` is a number.
+                    ("refused", Value::String(count)) if count.parse::<u64>().is_ok() => {}
                     ("code" | "damaged" | "refused", Value::String(code)) => {
                         found.push(code.clone());
                     }
