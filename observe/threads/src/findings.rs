@@ -12,6 +12,8 @@ use crate::system::State;
 
 /// Part of the time that a thread runs, or waits for a processor, from which it is busy.
 const BUSY: f64 = 0.9;
+/// Processors that a busy thread uses at least: one that runs rarely may have waited for its turn once.
+const SOME: f64 = 0.05;
 /// Time from which it is said that a thread waits for a lock.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 /// Time from which it is said that something is in progress in no thread.
@@ -89,7 +91,7 @@ fn busy(report: &Report, thread: &Thread) -> Option<Finding> {
     // On a busy machine it waits for a processor.
     let processors = system.processors?;
     let ready = system.ready.map_or(processors, |ready| ready.max(processors));
-    if ready < BUSY {
+    if ready < BUSY || processors < SOME {
         return None;
     }
     let activity = thread.activities.last();

@@ -253,36 +253,6 @@ fn ages_are_those_of_enter_and_of_creation() {
     });
 }
 
-/// The value of a field that uses tracing itself.
-struct Traces;
-
-impl std::fmt::Debug for Traces {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let _span = info_span!("within").entered();
-        tracing::warn!(answer = 42, "from within");
-        f.write_str("value")
-    }
-}
-
-#[test]
-fn values_can_use_tracing() {
-    let program = program(defaults());
-    on("worker", || {
-        program.run(|| {
-            let span = info_span!("outer", value = ?Traces, later = field::Empty);
-            let _entered = span.enter();
-            span.record("later", field::debug(Traces));
-            tracing::info!(value = ?Traces, "with a value");
-            assert_eq!(program.seen().stack("worker"), ["outer{value=value later=value}"]);
-        });
-    });
-    // tracing itself ignores some of what a value does while a subscriber of one thread is called.
-    let seen = program.seen();
-    assert!(Seen::latency(&seen.busy, "within").0 >= 1);
-    let last = seen.lines.last().unwrap();
-    assert!(last.ends_with("in outer: with a value value=value"), "{:?}", seen.lines);
-}
-
 #[test]
 fn panics_end_what_they_leave() {
     let program = program(defaults());
