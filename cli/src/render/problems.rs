@@ -63,7 +63,8 @@ pub(crate) fn report_named(
     }
     let mut unnamed = 0_usize;
     for problem in observer.problems() {
-        let is_found = |found: &[u32]| found.iter().any(|pid| problem.path == *pid.to_string());
+        let is_found =
+            |found: &[u32]| found.iter().any(|pid| problem.path.as_os_str() == &*pid.to_string());
         match when_missing {
             WhenMissing::Ignore if is_missing(problem) => continue,
             WhenMissing::Found(found) if is_missing(problem) && is_found(found) => continue,
