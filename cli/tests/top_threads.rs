@@ -1,5 +1,6 @@
 //! What `mmstats top` tells of threads, activities and locks.
-#![cfg(target_os = "linux")] // /proc, and a controlling terminal by a program of util-linux
+// /proc, a controlling terminal by a program of util-linux, and locks, which need words of 64 bits.
+#![cfg(all(target_os = "linux", target_pointer_width = "64", target_has_atomic = "64"))]
 
 mod common;
 

@@ -138,7 +138,13 @@ impl Entry {
 
     /// Whether zeros have replaced the file.
     pub(super) fn is_damaged(&self) -> bool {
-        matches!(self.0.state.load(Relaxed), REPLACED | LOST)
+        loop {
+            match self.0.state.load(Acquire) {
+                // Zeros can be read before the handler says so; it finishes soon.
+                REPLACING => std::thread::yield_now(),
+                state => return matches!(state, REPLACED | LOST),
+            }
+        }
     }
 
     /// Hides the range from the handler; returns its contents.
