@@ -45,10 +45,12 @@ impl Timed {
 
     /// The number and the microseconds that a reader sees; `None` without a value.
     fn seen(&self) -> Option<(u128, u64)> {
-        let image = Image::open(Still::new(self.writer.region(), true)).unwrap();
+        // Still, so that machines of 32 bits read it too.
+        let source = Still::new(self.writer.region(), true);
+        let image = Image::open(&source).unwrap();
         let field = image.fields().nth(1).unwrap().unwrap();
         let Verdict::Consistent(lane) = image.lane(0) else { panic!() };
-        match lane.scalar(self.writer.region(), &field) {
+        match lane.scalar(&source, &field) {
             Verdict::Consistent(Scalar::U64(word)) => {
                 let value = RunningValue::from_word(word);
                 Some((value.number, value.since.unwrap_or(0) / 1000))

@@ -19,7 +19,7 @@ fn look(directory: &std::path::Path, label: &str) -> (Vec<String>, u64) {
     let mut observer = Observer::new(Sources::new().path(directory));
     observer.refresh();
     // What is added at run time is in a file of its own.
-    let mut all = ActivityValue::default();
+    let (mut all, mut refused) = (ActivityValue::default(), 0);
     for file in observer.files() {
         for field in file.fields().filter(|field| field.label() == label) {
             let reading = file.value(field.index());
@@ -27,13 +27,13 @@ fn look(directory: &std::path::Path, label: &str) -> (Vec<String>, u64) {
             for lane in lanes {
                 let Some(OwnedValue::Activity(value)) = lane.value else { panic!("{lane:?}") };
                 all.rows.extend(value.rows);
-                all.refused += value.refused;
+                refused += value.refused.unwrap_or(0);
             }
         }
     }
     let mut texts: Vec<String> = all.rows.into_iter().map(|row| row.text).collect();
     texts.sort();
-    (texts, all.refused)
+    (texts, refused)
 }
 
 fn start(directory: &std::path::Path) -> Publisher<Server> {

@@ -140,7 +140,8 @@ fn activity<S: Serializer>(value: &ActivityValue, s: S) -> Result<S::Ok, S::Erro
     s.serialize_entry("rows", &rows)?;
     s.serialize_entry("contended", &value.contended)?;
     s.serialize_entry("damaged", &value.damaged)?;
-    number(&mut s, "refused", Some(&OwnedValue::Unsigned(value.refused.into())))?;
+    let refused = value.refused.map(|count| OwnedValue::Unsigned(count.into()));
+    number(&mut s, "refused", refused.as_ref())?;
     s.end()
 }
 

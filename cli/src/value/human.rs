@@ -175,8 +175,8 @@ fn activity(value: &ActivityValue) -> String {
             let _ = write!(text, ", {count} of them {word}");
         }
     }
-    if value.refused > 0 {
-        let _ = write!(text, "; {} found no row", human::grouped(&value.refused.to_string()));
+    if let Some(refused) = value.refused.filter(|refused| *refused > 0) {
+        let _ = write!(text, "; {} found no row", human::grouped(&refused.to_string()));
     }
     text
 }

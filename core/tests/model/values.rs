@@ -318,7 +318,8 @@ pub fn publish(lane: &Lane<Memory>, field: FieldId, what: What, n: u64, held: &m
         What::Activity => {
             let activity = Activity::<CAPACITY, _>::attach(lane, field).unwrap();
             let Held::Activity(rows, begun, refused) = held else { panic!() };
-            let (text, at) = (words(n), usize::try_from(n / 4).unwrap() % rows.len().max(1));
+            let at = n / 4 % u64::try_from(rows.len().max(1)).unwrap();
+            let (text, at) = (words(n), usize::try_from(at).unwrap());
             let (kept, short) = cut(&text);
             match n % 4 {
                 2 if !rows.is_empty() => {

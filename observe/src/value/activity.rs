@@ -13,8 +13,9 @@ pub struct ActivityValue {
     pub contended: u32,
     /// Number of rows in use that are damaged.
     pub damaged: u32,
-    /// Number of activities that found no row, in the life of the lane.
-    pub refused: u64,
+    /// Number of activities that found no row, in the life of the lane; `None` if this machine, of 32 bits,
+    /// cannot read it while the program lives.
+    pub refused: Option<u64>,
 }
 
 /// Something in progress.
@@ -41,7 +42,7 @@ impl ActivityValue {
 
 impl From<&Table<'_>> for ActivityValue {
     fn from(table: &Table<'_>) -> Self {
-        let mut value = Self { refused: table.refused().unwrap_or(0), ..Self::default() };
+        let mut value = Self { refused: table.refused(), ..Self::default() };
         for (_, row) in table.rows() {
             match row {
                 Verdict::Consistent(row) => value.rows.push(ActivityRow {

@@ -121,13 +121,13 @@ pub(crate) fn seen_of(place: &Path, pid: Option<u32>) -> Seen {
                 let Some(OwnedValue::Activity(value)) = &reading.value else { continue };
                 assert_eq!(value.damaged, 0, "{value:?}");
                 if field.label() == "spans" {
-                    seen.stacks_refused += value.refused;
+                    seen.stacks_refused += value.refused.unwrap();
                     if !value.rows.is_empty() {
                         seen.stacks.entry(thread.clone()).or_default().extend(value.rows.clone());
                     }
                 } else if field.label() == "spans.open" {
                     seen.open.extend(value.rows.clone());
-                    seen.open_refused += value.refused;
+                    seen.open_refused += value.refused.unwrap();
                 }
             }
             for at in 0..file.field_count() {
