@@ -174,29 +174,29 @@ fn rewound_and_frozen_screen_shows_what_threads_did_then() {
     terminal.wait_for("deadlock: ");
     terminal.press("4");
     let past = Duration::from_millis(2_500);
-    for text in ["first", "second"] {
+    for text in ["load-a", "load-b"] {
         program.does(text);
         terminal.wait_for(text);
         std::thread::sleep(past);
     }
     terminal.press(" ");
     terminal.settle();
-    program.does("third");
+    program.does("load-c");
     std::thread::sleep(past);
     let screen = terminal.screen();
-    assert!(screen.contains("second") && !screen.contains("third"), "{screen}");
+    assert!(screen.contains("load-b") && !screen.contains("load-c"), "{screen}");
     // One second after the other back to the first.
     for _ in 0..10 {
+        // Words that the keys, which are just taken away, do not have.
         let screen = terminal.screen();
-        // A screen that is being drawn has a part of each.
-        if screen.contains("first") && !screen.contains("second") {
+        if screen.contains("load-a") && !screen.contains("load-b") {
             break;
         }
         terminal.press("\x1b[D");
         terminal.settle();
     }
-    let screen = terminal.wait_for("first");
-    assert!(!screen.contains("second"), "{screen}");
+    let screen = terminal.wait_for("load-a");
+    assert!(!screen.contains("load-b"), "{screen}");
     terminal.press(" ");
-    terminal.wait_for("third");
+    terminal.wait_for("load-c");
 }
