@@ -44,7 +44,7 @@ pub(crate) fn publish() -> Result<Published, Box<dyn Error>> {
     Ok(Published { file: file.publish()?, requests })
 }
 
-/// Declares the fields by which the tools recognise a process: FORMAT.md, section 11.
+/// Declares the fields by which the tools recognise a process: FILES.md, section 2.
 fn describe_process<'a>(
     schema: &mut Schema<'a, 16>,
     facts: &'a Facts,

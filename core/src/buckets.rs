@@ -1,4 +1,4 @@
-//! The buckets of a histogram: FORMAT.md section 4.5.
+//! The buckets of a histogram: KINDS.md section 4.
 //!
 //! Base-2 exponential buckets, the same as those of OpenTelemetry's exponential histograms and
 //! Prometheus' native histograms, so that exports lose nothing. With scale `s` the base is
@@ -109,7 +109,7 @@ impl Buckets {
     }
 
     /// The buckets with a descriptor's parameter and count; `None` if these break a rule of
-    /// FORMAT.md section 4.5.
+    /// KINDS.md section 4.
     #[must_use]
     pub const fn from_param(param: u32, elements: u32) -> Option<Self> {
         let [scale, ty, low, high] = param.to_le_bytes();

@@ -49,7 +49,7 @@ pub const CELL_HEAD: u32 = 8;
 pub const MAX_ROWS: u32 = 64;
 /// Number of bits of the time in the word of sections in progress; the number is above them.
 pub const RUNNING_BITS: u32 = 52;
-/// These bits.
+/// Mask of the time in the word of sections in progress.
 pub const RUNNING_TIME: u64 = (1 << RUNNING_BITS) - 1;
 /// Size of an element of a journal, in bytes.
 pub const ELEMENT: u32 = 8;

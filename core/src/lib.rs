@@ -19,17 +19,21 @@ pub mod protocol;
 pub mod read;
 mod region;
 mod types;
+mod utf8;
 mod write;
 
 pub use buckets::Buckets;
 pub use descriptor::RawDescriptor;
+#[cfg(feature = "raw")] // See `Atom32::place`.
+pub use handle::GaugePlaces;
 pub use handle::{
-    Activity, ActivityRow, Array, Average, Begun, Blob, Counter, Events, Flag, Gauge, Group,
-    Histogram, InProgress, MemberSpec, Rate, Record, Sample, ScalarType, State, StateSet, Text,
-    Timer, TimerTotals, Window, Words,
+    Activity, ActivityRow, Array, Average, Begun, Blob, Counter, DynActivity, DynArray, DynBlob,
+    DynEvents, DynGroup, DynState, DynText, Events, Flag, FloatCounter, Gauge, Group, Histogram,
+    InProgress, MemberSpec, Rate, Record, Sample, ScalarType, State, StateSet, Text, Timer,
+    TimerTotals, Window, Words,
 };
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-pub use handle::{SharedActivity, SharedBegun, SharedGauge, StoringGauge};
+pub use handle::{DynSharedActivity, SharedActivity, SharedBegun, SharedGauge, StoringGauge};
 pub use header::RawHeader;
 pub use properties::Properties;
 #[cfg(target_pointer_width = "64")]
@@ -39,6 +43,7 @@ pub use region::{
     StaticBytes, StaticMemory, Still, Table, View, Word,
 };
 pub use types::{Aggregation, DataType, Kind, Level, Storage};
+pub use utf8::floor_char_boundary;
 #[cfg(feature = "alloc")]
 pub use write::Mirror;
 pub use write::{

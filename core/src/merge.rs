@@ -1,4 +1,4 @@
-//! Merges timers, averages and histograms of several lanes: FORMAT.md sections 4.3 and 4.5. Buckets
+//! Merges timers, averages and histograms of several lanes: KINDS.md sections 2 and 4. Buckets
 //! of histograms are left to callers with an allocator.
 
 use crate::layout::{RUNNING_BITS, RUNNING_TIME};
@@ -47,7 +47,7 @@ impl TimerValue {
         Some(Self::from_elements(elements))
     }
 
-    /// The elements again; count and sum at most 2^64 - 1.
+    /// The elements of a lane's cell; count and sum saturate at 2^64 - 1.
     #[must_use]
     pub fn to_elements(self) -> [u64; 5] {
         let zero = |n: Option<u64>| n.unwrap_or(0);
@@ -119,13 +119,13 @@ impl From<TimerValue> for TimerSum {
     }
 }
 
-/// Sections in progress, of one lane or of several: FORMAT.md section 4.9.
+/// Sections in progress, of one lane or of several: KINDS.md section 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunningValue {
-    /// Number of sections in progress; 4,095 in a lane mean at least so many.
+    /// Number of sections in progress; 4,095 in a lane means 4,095 or more.
     pub number: u128,
-    /// Nanoseconds since 1970-01-01 UTC. One of the sections began then or before, so this gives the
-    /// least age of the oldest one. `None` if it is not known, or none is in progress.
+    /// Nanoseconds since 1970-01-01 UTC. The oldest section began at this time or before, so its age is
+    /// at least the time since. `None` if it is not known, or none is in progress.
     pub since: Option<u64>,
 }
 
@@ -202,11 +202,11 @@ impl From<WindowSum> for AverageValue {
 /// An exact integer or a float: a sum, a minimum or a maximum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Number {
-    /// Of unsigned integers; a sum saturates.
+    /// An unsigned integer; a sum saturates.
     Unsigned(u128),
-    /// Of signed integers; a sum saturates.
+    /// A signed integer; a sum saturates.
     Signed(i128),
-    /// Of floats.
+    /// A float.
     Float(f64),
 }
 
@@ -215,7 +215,7 @@ impl Number {
         if float { Self::Float(f64::from_bits(bits)) } else { Self::Unsigned(bits as u128) }
     }
 
-    /// As a lane holds it: a float's bits, an unsigned integer of at most 2^64 - 1, or a signed one
+    /// The bits in a lane: those of a float, an unsigned integer of at most 2^64 - 1, or a signed one
     /// modulo 2^64.
     #[must_use]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Wraps, as in a lane.
@@ -347,7 +347,7 @@ impl HistogramSummary {
                 min.merge(Aggregation::Min, other_min);
                 max.merge(Aggregation::Max, other_max);
             }
-            // The ends of some of the values are not those of all.
+            // The minimum and maximum of one part are not those of all values.
             (range, _) => *range = None,
         }
     }

@@ -73,6 +73,18 @@ impl Properties {
         u32::from_le_bytes([self.slot_bits, self.level, low, high])
     }
 
+    /// All codes as four numbers, from which [`from_codes`](Self::from_codes) makes the same properties.
+    #[must_use]
+    pub const fn codes(self) -> [u32; 4] {
+        [self.type_word(0), self.count, self.slots_word(), self.param]
+    }
+
+    /// The properties with these [`codes`](Self::codes); any numbers will do.
+    #[must_use]
+    pub const fn from_codes([ty, count, slots, param]: [u32; 4]) -> Self {
+        Self::from_words(ty, count, slots, param)
+    }
+
     /// Data type of the value or of its elements; `None` if the code is unknown.
     #[inline]
     #[must_use]

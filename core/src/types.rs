@@ -1,4 +1,4 @@
-//! Enumerations of the format: FORMAT.md sections 4.1 to 4.3 and 6.
+//! Enumerations of the format: FORMAT.md sections 4.1 and 6, KINDS.md sections 1 and 2.
 
 use core::fmt;
 
@@ -31,7 +31,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The name in FORMAT.md.
+            /// The name in REGISTRY.md.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -105,7 +105,7 @@ codes!(
         Rate = 10, "rate";
         /// Nanoseconds since 1970-01-01 UTC.
         Timestamp = 11, "timestamp";
-        /// What is in progress: rows of text, each with the time of its begin.
+        /// Activities in progress: rows of text, each with the time of its begin.
         Activity = 12, "activity";
         /// How many sections that a timer times are in progress, and since when at least.
         Running = 13, "running";
@@ -153,7 +153,7 @@ impl Storage {
 }
 
 impl Kind {
-    /// Whether FORMAT.md section 4.2 allows this storage for the kind.
+    /// Whether KINDS.md section 1 allows this storage for the kind.
     #[must_use]
     #[inline]
     pub const fn allows_storage(self, storage: Storage) -> bool {
@@ -170,7 +170,7 @@ impl Kind {
         }
     }
 
-    /// Whether FORMAT.md section 4.2 allows type `ty` for the kind.
+    /// Whether KINDS.md section 1 allows type `ty` for the kind.
     #[must_use]
     #[inline]
     pub const fn allows_type(self, ty: DataType, count: u32, array: bool) -> bool {

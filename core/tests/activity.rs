@@ -1,4 +1,5 @@
 //! Activities: what readers see of rows that are begun and ended.
+#![allow(clippy::disallowed_types)] // A signal between the threads of a test.
 
 use mmstats_core::layout::{descriptor as d, header as h, table as t};
 use mmstats_core::read::{Image, Value, Verdict};
@@ -31,10 +32,14 @@ fn doing(lane: &Lane<M>) -> Activity<16, M> {
 /// Rows (since, number, text, cut) and refused ones, as a reader sees them.
 type Shown = (Vec<(u64, u64, String, bool)>, u64);
 
-/// Field `index` in a lane.
+/// Field `index` in a lane, while nothing is written.
 fn shown_field<S: Source>(source: S, lane: u32, index: usize) -> Shown {
-    // Nothing is written meanwhile, but for rows that threads share.
-    let image = Image::open(Still::new(source, true)).unwrap();
+    look(source, lane, index, true)
+}
+
+/// Field `index` in a lane. If the image is not still, rows that are contended are left out.
+fn look<S: Source>(source: S, lane: u32, index: usize, still: bool) -> Shown {
+    let image = Image::open(Still::new(source, still)).unwrap();
     let field = image.fields().nth(index).unwrap().unwrap();
     let mut out = vec![0; field.buffer_size()];
     let Verdict::Consistent(Value::Table(table)) = image.read(lane, &field, &mut out) else {
@@ -42,6 +47,7 @@ fn shown_field<S: Source>(source: S, lane: u32, index: usize) -> Shown {
     };
     let mut rows: Vec<_> = table
         .rows()
+        .filter(|(_, row)| still || !matches!(row, Verdict::Contended))
         .map(|(_, row)| {
             let row = row.consistent().unwrap();
             (row.since().unwrap_or(0), row.number(), row.text().to_owned(), row.cut())
@@ -270,13 +276,27 @@ mod mirror {
         copy(&from, &mut to);
         assert_eq!(shown(&to, 0).0, [(9, 41, "last".to_owned(), false)]);
         from.hand_back(0);
+        // A handle that outlived its lane.
+        std::mem::forget(activity.begin(10, "stale"));
+        for _ in 0..2 {
+            copy(&from, &mut to);
+            assert_eq!(shown(&to, 0), (vec![], 1));
+        }
+        let next = doing(&from.lane().unwrap());
         copy(&from, &mut to);
         assert_eq!(shown(&to, 0), (vec![], 1));
+        let _row = next.begin(11, "next");
+        copy(&from, &mut to);
+        assert_eq!(shown(&to, 0), shown(&from, 0));
     }
 }
 
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedActivity`
 mod shared {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::Relaxed;
+    use std::thread::ScopedJoinHandle;
+
     use super::*;
     use mmstats_core::SharedActivity;
 
@@ -305,16 +325,36 @@ mod shared {
     }
 
     #[test]
+    fn try_begin_row_without_a_free_row_counts_no_refusal() {
+        let mut writer = image(33);
+        let activity = shared(&writer.lane().unwrap());
+        let rows: Vec<_> = (0..33).map(|n| activity.try_begin_row(n, "row").unwrap()).collect();
+        assert!(activity.try_begin_row(1, "one more").is_none());
+        assert_eq!((shown(&writer, 0).0.len(), shown(&writer, 0).1), (33, 0));
+        activity.refuse();
+        assert!(activity.begin_row(1, "one more").is_none());
+        assert_eq!(shown(&writer, 0).1, 2);
+        rows.into_iter().for_each(|row| activity.end_row(row));
+        let last = activity.try_begin_row(7, "sixteen bytes, ü").unwrap();
+        // What was refused took no number.
+        assert_eq!(shown(&writer, 0), (vec![(7, 34, "sixteen bytes, ".to_owned(), true)], 2));
+        activity.end_row(last);
+    }
+
+    #[test]
     fn threads_share_rows_and_count_those_without() {
         let mut writer = image(40);
         let activity = shared(&writer.lane().unwrap());
+        let seen = AtomicBool::new(false);
         let refused: u64 = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
                 .map(|thread| {
-                    let activity = activity.clone();
+                    let (activity, seen) = (activity.clone(), &seen);
                     scope.spawn(move || {
                         let mut refused = 0;
-                        for n in 0..500_u64 {
+                        // Until the reader has seen a row, but not for ever.
+                        let goes_on = |n| n < 500 || n < 1_000_000 && !seen.load(Relaxed);
+                        for n in (0..).take_while(|n| goes_on(*n)) {
                             let held: Vec<_> = (0..n % 14)
                                 .map(|i| activity.begin_fmt(n, format_args!("{thread} {i}")))
                                 .collect();
@@ -325,11 +365,13 @@ mod shared {
                 })
                 .collect();
             // Each row that is seen is one that a thread wrote.
-            for _ in 0..200 {
-                for (_, number, text, cut) in shown(&writer, 0).0 {
+            while !threads.iter().all(ScopedJoinHandle::is_finished) {
+                for (_, number, text, cut) in look(writer.region(), 0, 1, false).0 {
                     assert!(number > 0 && !cut && text.contains(' '), "{number} {text:?}");
+                    seen.store(true, Relaxed);
                 }
             }
+            assert!(seen.load(Relaxed), "no row was seen");
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
         assert_eq!(shown(&writer, 0), (vec![], refused));

@@ -1,4 +1,4 @@
-//! Bounds of buckets and of their ranges: FORMAT.md section 4.5.
+//! Bounds of buckets and of their ranges: KINDS.md section 4.
 
 use mmstats_core::{Buckets, DataType};
 

@@ -9,76 +9,14 @@
 mod loom_support;
 
 use loom::sync::Arc;
-use loom::sync::atomic::AtomicU32;
-use loom::sync::atomic::Ordering::Relaxed;
-use loom_support::{Mutant, explore};
+use loom_support::{Mutant, Word, explore};
 use mmstats_core::layout::{field_state, image_state, lane_state};
 use mmstats_core::protocol::{
-    Bound, ReadWord, SharedWord, Site, WriteWord, begin_reuse, claim_lane, clear_presence,
+    Bound, ReadWord, Site, WriteWord, begin_reuse, claim_lane, clear_presence,
     clear_shared_presence, end_reuse, follow_reuse, hand_back_lane, load_count, load_lane_state,
     load_lanes_used, load_parts, load_presence, load_reuses, load_state, publish_count, retire,
     retired, reused_since, revive, set_parts, set_presence, set_shared_presence, set_state,
 };
-
-/// A word of an image. Writers load from `stored`, not from loom's atomic: loom remembers only the
-/// last load of an atomic, so a writer's load would hide that of the reader.
-struct Word {
-    word: AtomicU32,
-    stored: std::sync::atomic::AtomicU32,
-    mutant: Mutant,
-}
-
-impl Word {
-    fn new(value: u32, mutant: Mutant) -> Self {
-        Self { word: AtomicU32::new(value), stored: value.into(), mutant }
-    }
-}
-
-impl WriteWord for &Word {
-    fn load(&self) -> u32 {
-        self.stored.load(Relaxed)
-    }
-
-    fn store(&self, value: u32) {
-        self.word.store(value, Relaxed);
-        self.stored.store(value, Relaxed);
-    }
-
-    fn publish(&self, value: u32, site: Site) {
-        self.word.store(value, self.mutant.release(site));
-        self.stored.store(value, Relaxed);
-    }
-
-    fn fence(&self, site: Site) {
-        self.mutant.fence_release(site);
-    }
-}
-
-impl SharedWord for &Word {
-    fn load(&self) -> u32 {
-        self.stored.load(Relaxed)
-    }
-
-    fn set(&self, bit: u32, site: Site) {
-        self.word.fetch_or(bit, self.mutant.release(site));
-        self.stored.fetch_or(bit, Relaxed);
-    }
-
-    fn clear(&self, bit: u32) {
-        self.word.fetch_and(!bit, Relaxed);
-        self.stored.fetch_and(!bit, Relaxed);
-    }
-}
-
-impl ReadWord for Word {
-    fn load(&self) -> u32 {
-        self.word.load(Relaxed)
-    }
-
-    fn fence(&self, site: Site) {
-        self.mutant.fence_acquire(site);
-    }
-}
 
 /// The words of a small image: two lanes with a presence word and two cells each, two fields.
 struct Image {

@@ -11,97 +11,17 @@ mod loom_support;
 
 use loom::sync::Arc;
 use loom::sync::atomic::Ordering::Relaxed;
-use loom::sync::atomic::{AtomicU32, AtomicU64};
-use loom_support::{Mutant, explore};
+use loom_support::{Cell, Mutant, Reader, Word, explore};
 use mmstats_core::protocol::{
-    Bound, ClaimWord, ReadCell, ReadWord, SharedWord, Site, WriteCell, WriteWord, claim_row,
-    give_back_row, hide_row, load_rows, lowest_free, publish, read, show_claimed_row, show_row,
+    Bound, Site, WriteCell, WriteWord, claim_row, give_back_row, hide_row, load_rows, lowest_free,
+    publish, read, show_claimed_row, show_row,
 };
 
 /// With two slots the second load of seq would refuse what is older than the bit.
 const SLOTS: usize = 4;
 
-/// A word of bits.
-struct Bits {
-    word: AtomicU32,
-    /// The last store of the one writer, which does not load from loom's atomic: see `loom_support`.
-    stored: std::sync::atomic::AtomicU32,
-    mutant: Mutant,
-}
-
-impl Bits {
-    fn new(mutant: Mutant) -> Self {
-        Self { word: AtomicU32::new(0), stored: 0.into(), mutant }
-    }
-}
-
-impl WriteWord for &Bits {
-    fn load(&self) -> u32 {
-        self.stored.load(Relaxed)
-    }
-
-    fn store(&self, _value: u32) {
-        unreachable!("bits are published");
-    }
-
-    fn publish(&self, value: u32, site: Site) {
-        self.word.store(value, self.mutant.release(site));
-        self.stored.store(value, Relaxed);
-    }
-
-    fn fence(&self, _site: Site) {
-        unreachable!("bits are published");
-    }
-}
-
-impl SharedWord for &Bits {
-    fn load(&self) -> u32 {
-        self.word.load(Relaxed)
-    }
-
-    fn set(&self, bit: u32, site: Site) {
-        self.word.fetch_or(bit, self.mutant.release(site));
-    }
-
-    fn clear(&self, bit: u32) {
-        self.word.fetch_and(!bit, Relaxed);
-    }
-}
-
-impl ClaimWord for &Bits {
-    fn exchange(&self, old: u32, new: u32, site: Site) -> bool {
-        let order =
-            if self.mutant.keeps(site) { loom::sync::atomic::Ordering::Acquire } else { Relaxed };
-        self.word.compare_exchange(old, new, order, Relaxed).is_ok()
-    }
-
-    fn give_back(&self, bit: u32, site: Site) {
-        self.word.fetch_and(!bit, self.mutant.release(site));
-    }
-}
-
-impl ReadWord for Bits {
-    fn load(&self) -> u32 {
-        self.word.load(Relaxed)
-    }
-
-    fn fence(&self, site: Site) {
-        self.mutant.fence_acquire(site);
-    }
-}
-
 /// A row with slots of two words, `n` and `10 n`.
-struct Row {
-    seq: AtomicU32,
-    slots: [[AtomicU64; 2]; SLOTS],
-}
-
-impl Row {
-    fn new() -> Self {
-        let slot = || [AtomicU64::new(0), AtomicU64::new(0)];
-        Self { seq: AtomicU32::new(0), slots: std::array::from_fn(|_| slot()) }
-    }
-}
+type Row = Cell<SLOTS, 2>;
 
 /// A row from the side of its writer. `seq` is the writer's last store, or in the form of several
 /// threads what it loads.
@@ -134,39 +54,17 @@ impl WriteCell for RowWriter<'_> {
     }
 }
 
-struct RowReader<'a> {
-    row: &'a Row,
-    words: [u64; 2],
-}
-
-impl ReadCell for RowReader<'_> {
-    fn seq(&mut self) -> u32 {
-        self.row.seq.load(Relaxed)
-    }
-
-    fn fence(&mut self, _site: Site) {
-        loom::sync::atomic::fence(loom::sync::atomic::Ordering::Acquire);
-    }
-
-    fn load_slot(&mut self, slot: u32) {
-        for (to, from) in self.words.iter_mut().zip(&self.row.slots[slot as usize]) {
-            *to = from.load(Relaxed);
-        }
-    }
-
-    fn pause(&mut self) {}
-}
-
 struct Table {
-    used: Bits,
-    claimed: Bits,
-    rows: [Row; 2],
+    used: Word,
+    claimed: Word,
+    rows: [Arc<Row>; 2],
 }
 
 impl Table {
     fn new(mutant: Mutant) -> Arc<Self> {
-        let (used, claimed) = (Bits::new(mutant), Bits::new(mutant));
-        Arc::new(Self { used, claimed, rows: [Row::new(), Row::new()] })
+        let (used, claimed) = (Word::new(0, mutant), Word::new(0, mutant));
+        let rows = [Row::new(mutant, 0), Row::new(mutant, 0)];
+        Arc::new(Self { used, claimed, rows })
     }
 
     /// Publishes value `n` of a row, whose number is `seq`.
@@ -185,7 +83,7 @@ impl Table {
             if used >> row & 1 == 0 {
                 return None;
             }
-            let mut reader = RowReader { row: &self.rows[row], words: [0; 2] };
+            let mut reader = Reader::new(&*self.rows[row]);
             // Contended, which is allowed.
             read(&mut reader, SLOTS as u32)?;
             let [n, ten] = reader.words;
@@ -256,7 +154,7 @@ fn begin_and_end(table: &Table, n: u64) -> Option<u32> {
     Some(seq)
 }
 
-/// Two threads take one row in turn: the second goes on from the first one's value.
+/// Two threads take one row in turn: the second continues from the first one's value.
 fn succession(mutant: Mutant) {
     explore(3, move || {
         let table = Table::new(mutant);

@@ -1,4 +1,4 @@
-//! Rules of FORMAT.md section 12 about fields and values: each case breaks one rule, and all other
+//! Rules of FORMAT.md section 10 about fields and values: each case breaks one rule, and all other
 //! fields stay readable.
 
 mod read_support;

@@ -1,4 +1,4 @@
-//! Rules of FORMAT.md section 12 about the whole image: each case breaks one rule, and pairs of
+//! Rules of FORMAT.md section 10 about the whole image: each case breaks one rule, and pairs of
 //! cases show the order.
 
 mod read_support;

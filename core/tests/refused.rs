@@ -328,7 +328,7 @@ fn codes_and_names_round_trip() {
     assert_eq!(known(&|code| Storage::from_code(code).is_some()), 5);
 }
 
-/// Types of each kind, scalar or array of a length: FORMAT.md section 4.2.
+/// Types of each kind, scalar or array of a length: KINDS.md section 1.
 #[test]
 fn kind_allows_types_of_document() {
     use DataType::{Bool, Bytes, F32, F64, I8, I16, I32, I64, Text, U8, U16, U32, U64};
@@ -355,7 +355,7 @@ fn kind_allows_types_of_document() {
     }
 }
 
-/// The coarsest scale of each error: the table of FORMAT.md section 4.5.
+/// The coarsest scale of each error: the table of KINDS.md section 4.
 #[test]
 fn buckets_coarsest_scale_for_error() {
     // Rounded up.

@@ -180,8 +180,16 @@ pub trait OpenDirectory: Sized + Send + 'static {
 ///
 /// If no candidate can be used; the error is that of the best one.
 pub fn publish_in<D: OpenDirectory>(environment: &Environment) -> Result<PublishDirectory<D>> {
+    publish_by(environment, Instant::now)
+}
+
+/// [`publish_in`] by a clock.
+fn publish_by<D: OpenDirectory>(
+    environment: &Environment,
+    now: impl Fn() -> Instant,
+) -> Result<PublishDirectory<D>> {
     let mut passed_over = Vec::new();
-    let until = Instant::now() + LIMIT;
+    let until = now() + LIMIT;
     let candidates = environment.candidates();
     // Without those that are not waited for.
     let waits = |candidate: &&Candidate| candidate.origin != Origin::SharedMemory;
@@ -197,7 +205,7 @@ pub fn publish_in<D: OpenDirectory>(environment: &Environment) -> Result<Publish
             // The system itself is there, and it costs a start nothing.
             Origin::SharedMemory => open(),
             _ => {
-                let share = until.saturating_duration_since(Instant::now()) / left.max(1);
+                let share = until.saturating_duration_since(now()) / left.max(1);
                 left = left.saturating_sub(1);
                 D::in_time(&candidate.path, share, open)
             }
@@ -251,6 +259,12 @@ mod tests {
     struct Named(PathBuf);
 
     #[cfg(not(windows))] // as `Named`
+    thread_local! {
+        /// The limits of the silent directories, all of which have passed.
+        static WAITED: std::cell::RefCell<Vec<Duration>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+
+    #[cfg(not(windows))] // as `Named`
     impl Named {
         fn made(path: &Path, how: &str) -> Result<Self> {
             let error = |kind| Err(Error::new("use directory", path, kind));
@@ -284,7 +298,7 @@ mod tests {
             work: impl Fn() -> Result<Self> + Clone + Send + 'static,
         ) -> Result<Self> {
             if path.to_str().is_some_and(|path| path.contains("silent")) {
-                std::thread::sleep(limit);
+                WAITED.with_borrow_mut(|waited| waited.push(limit));
                 return Err(Error::new("use directory", path, ErrorKind::NoAnswer));
             }
             work()
@@ -344,14 +358,15 @@ mod tests {
             ..Environment::default()
         };
         let start = Instant::now();
-        let chosen = publish_in::<Named>(&with("/silent/1", "/silent/2"));
+        let now = || start + WAITED.with_borrow(|waited| waited.iter().sum::<Duration>());
+        let chosen = publish_by::<Named>(&with("/silent/1", "/silent/2"), now);
         let error = chosen.map(|chosen| chosen.origin).unwrap_err();
-        let elapsed = start.elapsed();
-        assert!(elapsed >= LIMIT && elapsed < LIMIT * 3 / 2, "{elapsed:?}");
+        assert_eq!(WAITED.take(), [LIMIT / 2; 2]);
         assert!(*error.kind() != ErrorKind::NotFound, "{error}");
         // A choice that answers has its time after one that does not.
-        let chosen = publish_in::<Named>(&with("/silent", "/t")).unwrap();
+        let chosen = publish_by::<Named>(&with("/silent", "/t"), now).unwrap();
         assert_eq!(chosen.origin, Origin::Temporary);
+        assert_eq!(WAITED.take(), [LIMIT / 2]);
     }
 
     fn paths(environment: &Environment) -> Vec<PathBuf> {

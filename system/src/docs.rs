@@ -331,6 +331,27 @@ macro_rules! docs {
 
         If the system does not answer.
     "};
+    (Directory::open_below) => {"
+        Opens the directory `name` in it; `name` has no separators. A link is not followed.
+
+        # Errors
+
+        As [`open`](Self::open), and if it is a link (on Windows: a reparse point).
+    "};
+    (Directory::info) => {"
+        Properties of the directory itself.
+
+        # Errors
+
+        If the system does not answer.
+    "};
+    (Directory::list) => {"
+        Calls `each` for the names in it, in any order.
+
+        # Errors
+
+        If it cannot be read; some names may have been told before.
+    "};
     (PublishDirectory) => {"
         The directory chosen for publishing.
     "};
@@ -432,6 +453,9 @@ macro_rules! docs {
     "};
     (process::facts) => {"
         Properties of this process, without the thread id, which differs between lanes.
+    "};
+    (process::uid) => {"
+        Effective user of this process, as [`Facts::uid`](crate::Facts::uid) has it, without the cost of the rest.
     "};
     (process::thread_id) => {"
         System-wide id of this thread; known on Linux and Windows.

@@ -47,7 +47,7 @@ macro_rules! inventory {
             //! Properties of this process and of others.
             pub use super::$system::process::{
                 all, coarse_time, exists, facts, ignores_environment, is_running, mapped_files,
-                open_files, raise_open_files, random, status, thread_id,
+                open_files, raise_open_files, random, status, thread_id, uid,
             };
         }
 
@@ -122,6 +122,9 @@ macro_rules! signatures {
             let _: fn(&Path) -> Result<Directory> = Directory::create_own;
             let _: fn(&Directory) -> &Path = Directory::path;
             let _: fn(&Directory) -> Result<Option<bool>> = Directory::is_memory_backed;
+            let _: fn(&Directory, &OsStr) -> Result<Directory> = Directory::open_below;
+            let _: fn(&Directory) -> Result<FileInfo> = Directory::info;
+            let _: fn(&Directory, &mut dyn FnMut(&OsStr)) -> Result<()> = Directory::list;
             let _: fn() -> Environment = directory::environment;
             let _: fn() -> Result<PublishDirectory> = directory::publish_directory;
             let _: fn(&Path) -> Result<Directory> = directory::publish_directory_at;
@@ -149,6 +152,7 @@ macro_rules! signatures {
             let _: fn() -> [u8; 16] = process::random;
             let _: fn() -> Result<Option<u64>> = process::raise_open_files;
             let _: fn() -> Option<u64> = process::thread_id;
+            let _: fn() -> Option<u32> = process::uid;
 
             type Work = Box<dyn FnOnce() + Send>;
             let _: fn(&str, Work) -> std::io::Result<std::thread::JoinHandle<()>> = thread::spawn;

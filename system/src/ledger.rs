@@ -1,4 +1,4 @@
-//! Names and labels of ledgers: FORMAT.md section 16.
+//! Names and labels of ledgers: FILES.md section 3.
 //!
 //! A ledger has the values of the ended instances of an application. Its name says which one it is,
 //! so that two processes cannot both make the next generation.

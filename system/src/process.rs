@@ -46,7 +46,7 @@ impl Facts {
     }
 }
 
-/// What the system says of a process.
+/// Status of a process, as the system tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessStatus {

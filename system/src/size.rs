@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Number of bytes of a file of `size` bytes that can belong to an image: all, but less than
-/// 4 GiB. FORMAT.md section 10 has bytes after the image ignored.
+/// 4 GiB. FILES.md section 1 has bytes after the image ignored.
 ///
 /// # Errors
 ///

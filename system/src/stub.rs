@@ -237,12 +237,14 @@ pub mod directory {
     //! Directories: none exist.
 
     use std::convert::Infallible;
+    use std::ffi::OsStr;
     use std::path::Path;
 
     use super::unsupported;
     use crate::directory::{Environment, PassedOver};
     use crate::docs;
     use crate::error::{Error, ErrorKind, Result, USE_DIRECTORY};
+    use crate::file::FileInfo;
     use crate::variables;
 
     #[doc = docs!(Directory)]
@@ -281,6 +283,21 @@ pub mod directory {
 
         #[doc = docs!(Directory::is_memory_backed)]
         pub fn is_memory_backed(&self) -> Result<Option<bool>> {
+            match self.0 {}
+        }
+
+        #[doc = docs!(Directory::open_below)]
+        pub fn open_below(&self, _name: &OsStr) -> Result<Self> {
+            match self.0 {}
+        }
+
+        #[doc = docs!(Directory::info)]
+        pub fn info(&self) -> Result<FileInfo> {
+            match self.0 {}
+        }
+
+        #[doc = docs!(Directory::list)]
+        pub fn list(&self, _each: &mut dyn FnMut(&OsStr)) -> Result<()> {
             match self.0 {}
         }
     }
@@ -456,6 +473,12 @@ pub mod process {
     #[must_use]
     pub const fn open_files() -> Option<u64> {
         Some(0)
+    }
+
+    #[doc = docs!(process::uid)]
+    #[must_use]
+    pub const fn uid() -> Option<u32> {
+        None
     }
 
     #[doc = docs!(process::thread_id)]

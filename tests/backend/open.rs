@@ -130,6 +130,8 @@ fn next_data_skips_holes() {
     assert_eq!(next_data(&file, inside), Some(inside));
     #[cfg(target_os = "linux")] // its file systems for temporary files report holes
     {
+        // The end of the data was not looked for.
+        assert_eq!((&file).stream_position().unwrap(), inside);
         assert!(first > data - (1 << 20), "{first}");
         assert_eq!(next_data(&file, data + (1 << 20)), None);
         assert_eq!(next_data(&file, size), None);

@@ -1,18 +1,21 @@
 //! Directories: opening, creating and checking them.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use mmstats_system::{Environment, USE_DIRECTORY, VARIABLE, docs};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::auxiliary::ignores_environment;
+use super::foreign_root::{self, Inside};
 use super::os_error::{failed, os_error};
 use super::random::random_number;
-use super::stat::{file_id, file_type};
-use crate::{Error, ErrorKind, FileId, FileType, Result, name};
+use super::stat::{file_id, file_info, file_type};
+use crate::{Error, ErrorKind, FileId, FileInfo, FileType, Result, name};
 
 #[doc = docs!(Directory)]
 #[derive(Debug)]
@@ -63,20 +66,47 @@ impl Directory {
         let absolute = std::path::absolute(path)
             .map_err(|error| os_error(USE_DIRECTORY, Some(path), error))?;
         let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(&absolute, flags, Mode::empty()).map_err(|errno| {
-            let error = failed(USE_DIRECTORY, path)(errno);
-            // The code for "a link, not a directory" differs between systems.
-            match rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) if file_type(&stat) != FileType::Directory => {
-                    error.with_kind(ErrorKind::NotDirectory(file_type(&stat)))
-                }
-                _ => error,
-            }
+        let opened = match Inside::new(&absolute) {
+            Some(inside) => inside.open(flags),
+            None => rustix::fs::open(&absolute, flags, Mode::empty()),
+        };
+        let fd = opened.map_err(|errno| not_opened(errno, path, foreign_root::stat(&absolute)))?;
+        Self::new(fd, absolute)
+    }
+
+    fn new(fd: OwnedFd, path: PathBuf) -> Result<Self> {
+        let stat = rustix::fs::fstat(&fd).map_err(failed(USE_DIRECTORY, &path))?;
+        Ok(Self { fd: Some(fd), id: file_id(&stat), path })
+    }
+
+    #[doc = docs!(Directory::open_below)]
+    pub fn open_below(&self, name: &OsStr) -> Result<Self> {
+        let path = self.path.join(name);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(self.fd(), name, flags, Mode::empty()).map_err(|errno| {
+            let stat = rustix::fs::statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW);
+            not_opened(errno, &path, stat)
         })?;
-        let id = rustix::fs::fstat(&fd)
-            .map(|stat| file_id(&stat))
-            .map_err(failed(USE_DIRECTORY, path))?;
-        Ok(Self { fd: Some(fd), id, path: absolute })
+        Self::new(fd, path)
+    }
+
+    #[doc = docs!(Directory::info)]
+    pub fn info(&self) -> Result<FileInfo> {
+        let stat = rustix::fs::fstat(self.fd()).map_err(failed(USE_DIRECTORY, &self.path))?;
+        Ok(file_info(&stat, &self.path))
+    }
+
+    #[doc = docs!(Directory::list)]
+    pub fn list(&self, each: &mut dyn FnMut(&OsStr)) -> Result<()> {
+        let failed = failed(USE_DIRECTORY, &self.path);
+        for entry in Dir::read_from(self.fd()).map_err(&failed)? {
+            let entry = entry.map_err(&failed)?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                each(OsStr::from_bytes(name));
+            }
+        }
+        Ok(())
     }
 
     #[doc = docs!(path)]
@@ -138,6 +168,17 @@ impl Drop for Directory {
         let is_other =
             |fd: &OwnedFd| !rustix::fs::fstat(fd).is_ok_and(|stat| file_id(&stat) == self.id);
         std::mem::forget(self.fd.take_if(|fd| is_other(fd)));
+    }
+}
+
+/// Why a directory cannot be opened. The code for "a link, not a directory" differs between systems.
+fn not_opened(errno: Errno, path: &Path, stat: rustix::io::Result<Stat>) -> Error {
+    let error = failed(USE_DIRECTORY, path)(errno);
+    match stat {
+        Ok(stat) if file_type(&stat) != FileType::Directory => {
+            error.with_kind(ErrorKind::NotDirectory(file_type(&stat)))
+        }
+        _ => error,
     }
 }
 

@@ -112,7 +112,7 @@ impl Slot {
     /// Descriptors of a writer's file; `None` in a forked child.
     pub(super) fn fds(&self) -> Option<Fds> {
         let (lock, map) = (self.lock_fd.load(Relaxed), self.map_fd.load(Relaxed));
-        // A single one is seen only in a child of a thread that forked without the lock.
+        // One without the other is possible only in a child that was forked without the lock.
         (lock != NO_FD && map != NO_FD).then_some(Fds { lock, map })
     }
 
@@ -230,7 +230,7 @@ impl TableLock {
     }
 
     /// Before a fork: takes the lock, but gives up after about 0.2 s, since a holder may be blocked
-    /// by a slow file system. The child may then inherit two descriptors more.
+    /// by a slow file system. The child may then inherit two more descriptors.
     pub(super) fn hold_for_fork() {
         FORKING.fetch_add(1, Relaxed);
         let taken = (0..FORK_ROUNDS).any(|round| {

@@ -4,6 +4,7 @@ mod auxiliary;
 mod backoff;
 pub(crate) mod directory;
 pub(crate) mod fault_handler;
+mod foreign_root;
 pub(crate) mod fork;
 mod fork_gate;
 mod lock;

@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::directory::{Directory, is_in_memory};
+use super::foreign_root::{self, Inside};
 use super::mapping::{Mapping, ObservedMapping, private};
 use super::os_error::failed;
 use super::stat::{file_id, file_info, file_size, file_type};
@@ -119,7 +120,19 @@ pub(super) fn read_at_start(fd: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io:
 #[doc = docs!(next_data)]
 #[must_use]
 pub fn next_data(file: &File, from: u64) -> Option<u64> {
-    next_data_range(file.as_fd(), from, u64::MAX).map(|data| data.start)
+    data_start(file.as_fd(), from)
+}
+
+/// First offset, `from` or above, that is not in a hole; `None` if there is none. It is `from` where the
+/// system does not report holes. The end of the data is not looked for, which may take as long as the data.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "macos"))] // report holes
+fn data_start(fd: BorrowedFd<'_>, from: u64) -> Option<u64> {
+    use rustix::fs::{SeekFrom, seek};
+    match seek(fd, SeekFrom::Data(from)) {
+        Ok(start) => Some(start.max(from)),
+        Err(Errno::NXIO) => None,
+        Err(_) => Some(from),
+    }
 }
 
 /// First range of bytes in `from..limit` that is not a hole; `None` if there is none. It is
@@ -127,33 +140,38 @@ pub fn next_data(file: &File, from: u64) -> Option<u64> {
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "macos"))] // report holes
 fn next_data_range(fd: BorrowedFd<'_>, from: u64, limit: u64) -> Option<Range<u64>> {
     use rustix::fs::{SeekFrom, seek};
-    let start = match seek(fd, SeekFrom::Data(from)) {
-        Ok(start) => start.max(from),
-        Err(Errno::NXIO) => return None,
-        Err(_) => from,
-    };
+    let start = data_start(fd, from)?;
     let end = seek(fd, SeekFrom::Hole(start)).unwrap_or(limit);
     // A file that changes meanwhile may have its hole at the start; a range is never empty.
     let end = end.max(start.saturating_add(1)).min(limit);
     (start < end).then_some(start..end)
 }
 
-/// First range of bytes in `from..limit` that is not a hole; `None` if there is none. It is
-/// `from..limit` where the system does not report holes.
+/// First offset, `from` or above, that is not in a hole: `from`.
 #[cfg(not(any(
     target_os = "linux",
     target_os = "android",
     target_os = "freebsd",
     target_os = "macos"
-)))] // does not
+)))] // do not
+const fn data_start(_: BorrowedFd<'_>, from: u64) -> Option<u64> {
+    Some(from)
+}
+
+/// First range of bytes in `from..limit` that is not a hole: `from..limit`; `None` if that is empty.
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "macos"
+)))] // do not
 fn next_data_range(_: BorrowedFd<'_>, from: u64, limit: u64) -> Option<Range<u64>> {
     (from < limit).then_some(from..limit)
 }
 
 #[doc = docs!(info)]
 pub fn info(path: &Path) -> Result<FileInfo> {
-    let stat =
-        rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).map_err(failed(LOOK, path))?;
+    let stat = foreign_root::stat(path).map_err(failed(LOOK, path))?;
     check_type(LOOK, path, &stat)?;
     Ok(file_info(&stat, path))
 }
@@ -200,7 +218,7 @@ impl ObservedFile {
         let path = &self.info.path;
         let stat = match &self.fd {
             Some(fd) => rustix::fs::fstat(fd),
-            None => rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW),
+            None => foreign_root::stat(path),
         };
         match stat {
             Ok(stat) if file_id(&stat) == self.info.id => Ok(file_size(&stat)),
@@ -223,12 +241,19 @@ impl ObservedFile {
 
 /// Opens a regular file for reading; follows no link.
 pub(super) fn open_regular(path: &Path) -> Result<(OwnedFd, Stat)> {
-    open_regular_in(CWD, path, path)
+    let Some(inside) = Inside::new(path) else { return open_regular_in(CWD, path, path) };
+    let is_regular = |stat: &Stat| file_type(stat) == FileType::Regular;
+    match inside.open_regular(is_regular).map_err(failed(OPEN, path))? {
+        (stat, Some(file)) => Ok((file, stat)),
+        (stat, None) => Err(Error::new(OPEN, path, ErrorKind::NotRegular(file_type(&stat)))),
+    }
 }
 
 /// The same for the file `name` in an open directory; `path` is for errors.
 fn open_regular_in(directory: BorrowedFd<'_>, name: &Path, path: &Path) -> Result<(OwnedFd, Stat)> {
-    check_name(OPEN, directory, name, path)?;
+    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(failed(OPEN, path))?;
+    check_type(OPEN, path, &stat)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd =
         rustix::fs::openat(directory, name, flags, Mode::empty()).map_err(failed(OPEN, path))?;
@@ -240,17 +265,7 @@ fn open_regular_in(directory: BorrowedFd<'_>, name: &Path, path: &Path) -> Resul
 /// Checks that `path` is that of a regular file, without opening it: opening a device may have
 /// effects.
 pub(super) fn check_path(operation: &'static str, path: &Path) -> Result<()> {
-    check_name(operation, CWD, path, path)
-}
-
-fn check_name(
-    operation: &'static str,
-    directory: BorrowedFd<'_>,
-    name: &Path,
-    path: &Path,
-) -> Result<()> {
-    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(failed(operation, path))?;
+    let stat = foreign_root::stat(path).map_err(failed(operation, path))?;
     check_type(operation, path, &stat)
 }
 

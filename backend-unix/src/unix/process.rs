@@ -1,5 +1,6 @@
 //! Properties of processes.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -17,7 +18,7 @@ use crate::{Facts, Result};
 #[must_use]
 pub fn facts() -> Facts {
     let mut facts = Facts::new(std::process::id(), SystemTime::now());
-    facts.uid = Some(rustix::process::geteuid().as_raw());
+    facts.uid = uid();
     facts.gid = Some(rustix::process::getegid().as_raw());
     facts.boot_id = boot_id();
     facts.start_time = start_time();
@@ -25,6 +26,12 @@ pub fn facts() -> Facts {
     facts.command = command();
     facts.host = host();
     facts
+}
+
+#[doc = docs!(process::uid)]
+#[must_use]
+pub fn uid() -> Option<u32> {
+    Some(rustix::process::geteuid().as_raw())
 }
 
 #[doc = docs!(process::thread_id)]
@@ -106,15 +113,24 @@ fn boot_id() -> Option<String> {
     if !LINUX {
         return None;
     }
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(text.trim().to_owned()).filter(|id| !id.is_empty())
+    let mut buffer = [0; 64];
+    let text = read_once("/proc/sys/kernel/random/boot_id", &mut buffer)?;
+    Some(std::str::from_utf8(text).ok()?.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
 fn start_time() -> Option<u64> {
     if !LINUX {
         return None;
     }
-    parse_start_time(&std::fs::read("/proc/self/stat").ok()?)
+    // Longer than any: 52 numbers of at most 20 digits, and a name of 64 bytes.
+    let mut buffer = [0; 2048];
+    parse_start_time(read_once("/proc/self/stat", &mut buffer)?)
+}
+
+/// The start of a file of `/proc`, by one read: each read computes the contents anew.
+fn read_once<'b>(path: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    let len = std::fs::File::open(path).ok()?.read(buffer).ok()?;
+    buffer.get(..len)
 }
 
 /// Field 22 of `stat`, counted from 1. Field 2 is the command in parentheses, which may contain

@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 
 use mmstats_system::docs;
 
+use super::foreign_root;
 use super::os_error::os_error;
+use super::stat::file_id;
 use crate::name::final_name;
 use crate::{Error, ErrorKind, MappedFiles, ProcessState, ProcessStatus, Result};
 
-/// What the functions do, for errors.
+/// Names of operations, for errors.
 const LOOK: &str = "look at the mappings of a process";
 /// Whether the system has the /proc of Linux.
 const LINUX: bool = cfg!(any(target_os = "linux", target_os = "android"));
@@ -149,39 +151,12 @@ fn reachable(process: &Path, mapping: &Mapped) -> Option<PathBuf> {
     let path = if is_here {
         mapping.path.clone()
     } else {
-        let relative = mapping.path.strip_prefix("/").ok()?;
-        let root = process.join("root");
-        let outside = root.join(relative);
-        stays_in(&root, relative, &outside).then_some(outside)?
+        process.join("root").join(mapping.path.strip_prefix("/").ok()?)
     };
-    let found = std::fs::symlink_metadata(&path).ok()?;
+    let found = file_id(&foreign_root::stat(&path).ok()?);
     // Some file systems have another device in `maps`, and then perhaps another number.
-    let is_same = found.dev() != mapping.device || found.ino() == mapping.index;
+    let is_same = found.device != mapping.device || found.index == mapping.index;
     is_same.then_some(path)
-}
-
-/// Whether `outside` is the file that `relative` is for a process with this root: an absolute link in
-/// a container would lead to the host's directory.
-#[cfg(any(target_os = "linux", target_os = "android"))] // openat2
-fn stays_in(root: &Path, relative: &Path, outside: &Path) -> bool {
-    use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
-    let look = || {
-        let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::openat(CWD, root, directory, Mode::empty())?;
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let inside = rustix::fs::openat2(&root, relative, flags, Mode::empty(), resolve)?;
-        let inside = rustix::fs::fstat(&inside)?;
-        let outside = rustix::fs::statat(CWD, outside, AtFlags::SYMLINK_NOFOLLOW)?;
-        let id = super::stat::file_id;
-        Ok::<_, rustix::io::Errno>(id(&inside) == id(&outside))
-    };
-    look().unwrap_or(false)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))] // no /proc leads there
-const fn stays_in(_root: &Path, _relative: &Path, _outside: &Path) -> bool {
-    false
 }
 
 #[cfg(test)]

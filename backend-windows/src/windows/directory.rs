@@ -1,6 +1,7 @@
 //! Directories: opening, creating and checking them.
 #![allow(unsafe_code)] // Creates a directory with an access list; the block has its proof.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use super::os_error::failed;
 use super::path::{device_type, wide};
 use super::security::{Descriptor, FileSecurity, process_identity};
 use super::win32::{check, size};
-use crate::{Error, ErrorKind, FileType, Result};
+use crate::{Error, ErrorKind, FileInfo, FileType, Result};
 
 #[doc = docs!(Directory)]
 #[derive(Debug)]
@@ -89,6 +90,30 @@ impl Directory {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    #[doc = docs!(Directory::open_below)]
+    pub fn open_below(&self, name: &OsStr) -> Result<Self> {
+        Self::open_with(&self.path.join(name), &OpenOptions { access: LIST, ..METADATA })
+    }
+
+    #[doc = docs!(Directory::info)]
+    pub fn info(&self) -> Result<FileInfo> {
+        let failed = failed(USE_DIRECTORY, &self.path);
+        let found = stat(&self.file).map_err(&failed)?;
+        let owner = FileSecurity::read(&self.file, false).and_then(|security| security.owner());
+        let owner = owner.ok().map(|owner| owner.last());
+        let (path, size) = (self.path.clone(), found.size);
+        Ok(FileInfo { path, size, owner, modified: found.modified, id: found.id })
+    }
+
+    #[doc = docs!(Directory::list)]
+    pub fn list(&self, each: &mut dyn FnMut(&OsStr)) -> Result<()> {
+        let failed = failed(USE_DIRECTORY, &self.path);
+        for entry in std::fs::read_dir(&self.path).map_err(&failed)? {
+            each(&entry.map_err(&failed)?.file_name());
+        }
+        Ok(())
     }
 
     #[doc = docs!(Directory::is_memory_backed)]

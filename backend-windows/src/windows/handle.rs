@@ -112,7 +112,7 @@ pub(super) struct Stat {
     pub(super) kind: FileType,
     pub(super) size: u64,
     pub(super) modified: SystemTime,
-    /// Whether it has less space on the disk than bytes.
+    /// Whether the file takes less space on the disk than its size: sparse or compressed.
     pub(super) thin: bool,
 }
 

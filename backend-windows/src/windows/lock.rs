@@ -79,7 +79,7 @@ mod tests {
         open(path, &OpenOptions { access, ..METADATA }).unwrap()
     }
 
-    /// FORMAT.md section 10 specifies the byte.
+    /// FILES.md section 1 specifies the byte.
     #[test]
     fn take_locks_the_first_byte_beyond_every_image() {
         let place = tempfile::tempdir().unwrap();

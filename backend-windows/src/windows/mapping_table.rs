@@ -32,7 +32,7 @@ pub(super) struct Range {
 pub(super) enum Lookup {
     /// In no mapping of this crate.
     Foreign,
-    /// Zeros have replaced the file meanwhile.
+    /// Zeros have replaced the file.
     Replaced(Range),
     /// The file is still mapped; the caller must replace it or give it back.
     Mapped(Replacing),
@@ -46,7 +46,7 @@ pub(super) struct Replacing {
 }
 
 impl Replacing {
-    /// Records that zeros are mapped now (`replaced`), or nothing.
+    /// Records the result: zeros are mapped (`replaced`), or nothing is.
     pub(super) fn done(self, replaced: bool) {
         // Must be Release, because a thread that waited must see the new pages; partner: the load
         // in `Slot::look_up`.
@@ -139,6 +139,8 @@ impl Entry {
     /// Whether zeros have replaced the file.
     pub(super) fn is_damaged(&self) -> bool {
         loop {
+            // Must be Acquire, because reads after this must see the zeros; partner: the store in
+            // `Replacing::done`.
             match self.0.state.load(Acquire) {
                 // Zeros can be read before the handler says so; it finishes soon.
                 REPLACING => std::thread::yield_now(),
@@ -150,6 +152,8 @@ impl Entry {
     /// Hides the range from the handler; returns its contents.
     pub(super) fn clear(&self) -> Contents {
         loop {
+            // Must be Acquire, because the caller must find the mapping as the handler left it; partner:
+            // the store in `Replacing::done`.
             match self.0.state.load(Acquire) {
                 MAPPED => {
                     let cleared = self.0.state.compare_exchange(MAPPED, FREE, AcqRel, Relaxed);

@@ -38,6 +38,12 @@ pub fn facts() -> Facts {
     facts
 }
 
+#[doc = docs!(process::uid)]
+#[must_use]
+pub fn uid() -> Option<u32> {
+    security::process_identity().ok().map(|identity| identity.user.last())
+}
+
 #[doc = docs!(process::thread_id)]
 #[must_use]
 pub fn thread_id() -> Option<u64> {

@@ -26,38 +26,64 @@ pub struct ActivityRow {
     pub(super) row: u32,
 }
 
+#[cfg(feature = "raw")] // A number is what another language can keep.
+impl ActivityRow {
+    /// The number of the row, for [`ActivityRow::from_number`].
+    pub const fn into_number(self) -> u32 {
+        self.row
+    }
+
+    /// The row with this number, of [`ActivityRow::into_number`]. Another number, or one that is used twice,
+    /// changes or ends what something else began.
+    pub const fn from_number(row: u32) -> Self {
+        Self { row }
+    }
+}
+
 /// The table of an activity field, if it has capacity `N`.
 pub(super) fn table<const N: usize, M: Memory + Clone>(
     lane: &Lane<M>,
     field: FieldId,
 ) -> Result<Table<M>, AttachError> {
-    let raw = lane.field(field, DataType::Text, Some(Kind::Activity))?;
-    if raw.properties.count() as usize != N {
+    let (table, capacity) = table_any(lane, field)?;
+    if capacity as usize != N {
         let wanted = u32::try_from(N).unwrap_or(u32::MAX);
-        return Err(AttachError::OtherCount { found: raw.properties.count(), wanted });
+        return Err(AttachError::OtherCount { found: capacity, wanted });
     }
-    if raw.member != 16 || N.next_multiple_of(8) + 24 > raw.slot_size as usize {
-        return Err(AttachError::Place { place: raw.place });
-    }
-    lane.table(&raw)
+    Ok(table)
 }
 
-/// The first `N` bytes of whole characters, and whether these are not all.
+/// The table of an activity field, and the capacity of its texts.
+pub(super) fn table_any<M: Memory + Clone>(
+    lane: &Lane<M>,
+    field: FieldId,
+) -> Result<(Table<M>, u32), AttachError> {
+    let raw = lane.field(field, DataType::Text, Some(Kind::Activity))?;
+    let capacity = raw.properties.count();
+    let size = (capacity as usize).next_multiple_of(8) + 24;
+    if raw.member != 16 || size > raw.slot_size as usize {
+        return Err(AttachError::Place { place: raw.place });
+    }
+    Ok((lane.table(&raw)?, capacity))
+}
+
+/// The first `capacity` bytes of whole characters, and whether these are not all.
 #[inline(always)]
-pub(super) fn cut<const N: usize>(text: &str) -> (&[u8], bool) {
-    let whole = text.len() <= N;
-    (if whole { text.as_bytes() } else { floor(text, N) }, !whole)
+pub(super) fn cut(text: &str, capacity: usize) -> (&[u8], bool) {
+    let whole = text.len() <= capacity;
+    (if whole { text.as_bytes() } else { floor(text, capacity) }, !whole)
 }
 
 /// Publishes the value of a row whose use begins.
 #[inline(always)]
-pub(super) fn put<const N: usize, M>(
+pub(super) fn put<M>(
     row: &Latch<&M>,
+    capacity: usize,
     since: u64,
     number: u64,
     (bytes, cut): (&[u8], bool),
 ) {
-    if !row.holds_units(3 + N.div_ceil(8)) {
+    if !row.holds_units(3 + capacity.div_ceil(8)) {
         return; // Never: `attach` checked it.
     }
     publish(
@@ -73,8 +99,8 @@ pub(super) fn put<const N: usize, M>(
 
 /// Publishes another text of a row in use.
 #[inline(always)]
-pub(super) fn put_text<const N: usize, M>(row: &Latch<&M>, (bytes, cut): (&[u8], bool)) {
-    if !row.holds_units(3 + N.div_ceil(8)) {
+pub(super) fn put_text<M>(row: &Latch<&M>, capacity: usize, (bytes, cut): (&[u8], bool)) {
+    if !row.holds_units(3 + capacity.div_ceil(8)) {
         return; // Never: `attach` checked it.
     }
     publish(
@@ -118,25 +144,23 @@ impl<const N: usize, M> Activity<N, M> {
     /// [`Activity::end_row`] of this handle or a clone.
     #[inline]
     pub fn begin_row(&self, since: u64, text: &str) -> Option<ActivityRow> {
-        self.begin_bytes(since, cut::<N>(text))
+        begin_bytes(&self.table, N, since, cut(text, N))
     }
 
     /// [`Activity::begin_row`] with formatted text, without allocation.
     pub fn begin_row_fmt(&self, since: u64, text: fmt::Arguments<'_>) -> Option<ActivityRow> {
-        let line = Line::<N>::format(text);
-        self.begin_bytes(since, (line.bytes(), line.cut))
+        begin_bytes(&self.table, N, since, Line::<N>::format(text).text())
     }
 
     /// Replaces the text of a row in use; its begin stays.
     #[inline]
     pub fn set_row(&self, row: &ActivityRow, text: &str) {
-        put_text::<N, M>(&self.table.row(row.row), cut::<N>(text));
+        put_text(&self.table.row(row.row), N, cut(text, N));
     }
 
     /// [`Activity::set_row`] with formatted text, without allocation.
     pub fn set_row_fmt(&self, row: &ActivityRow, text: fmt::Arguments<'_>) {
-        let line = Line::<N>::format(text);
-        put_text::<N, M>(&self.table.row(row.row), (line.bytes(), line.cut));
+        put_text(&self.table.row(row.row), N, Line::<N>::format(text).text());
     }
 
     /// Ends what was begun in a row: one store.
@@ -145,38 +169,85 @@ impl<const N: usize, M> Activity<N, M> {
     pub fn end_row(&self, row: ActivityRow) {
         hide_row(&self.table.used(row.row), 1 << (row.row % 32));
     }
+}
 
-    #[inline(always)]
-    #[allow(clippy::useless_conversion)] // A word is 4 bytes elsewhere.
-    fn begin_bytes(&self, since: u64, text: (&[u8], bool)) -> Option<ActivityRow> {
-        let Some(row) = self.free_row() else {
-            self.refuse();
-            return None;
-        };
-        let begun = self.table.begun();
-        let number = begun.load().wrapping_add(1);
-        begun.store(number);
-        // One of 4 bytes has numbers of 4 bytes.
-        put::<N, M>(&self.table.row(row), since, number.into(), text);
-        show_row(&self.table.used(row), 1 << (row % 32));
-        Some(ActivityRow { row })
+/// Begins a row with a text of at most `capacity` bytes; `None` if no row is free.
+#[inline(always)]
+#[allow(clippy::useless_conversion)] // A word is 4 bytes elsewhere.
+fn begin_bytes<M>(
+    table: &Table<M>,
+    capacity: usize,
+    since: u64,
+    text: (&[u8], bool),
+) -> Option<ActivityRow> {
+    let Some(row) = free_row(table) else {
+        refuse(table);
+        return None;
+    };
+    let begun = table.begun();
+    let number = begun.load().wrapping_add(1);
+    begun.store(number);
+    // One of 4 bytes has numbers of 4 bytes.
+    put(&table.row(row), capacity, since, number.into(), text);
+    show_row(&table.used(row), 1 << (row % 32));
+    Some(ActivityRow { row })
+}
+
+#[inline(always)]
+fn free_row<M>(table: &Table<M>) -> Option<u32> {
+    let rows = table.rows();
+    match lowest_free(table.used(0).load(), rows.min(32)) {
+        None if rows > 32 => lowest_free(table.used(32).load(), rows - 32).map(|row| row + 32),
+        row => row,
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse<M>(table: &Table<M>) {
+    table.refused().add_saturating(1);
+}
+
+/// What this thread is doing, with texts whose capacity is known at run time: see [`Activity`].
+#[derive(Debug, Clone)]
+pub struct DynActivity<M> {
+    table: Table<M>,
+    capacity: usize,
+}
+
+impl<M: Memory + Clone> DynActivity<M> {
+    /// Attaches to the activity `field` in `lane`.
+    ///
+    /// # Errors
+    ///
+    /// If the field is no activity.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        let (table, capacity) = table_any(lane, field)?;
+        Ok(Self { table, capacity: capacity as usize })
+    }
+}
+
+impl<M> DynActivity<M> {
+    /// Maximum length of a text, in bytes.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity
     }
 
-    #[inline(always)]
-    fn free_row(&self) -> Option<u32> {
-        let rows = self.table.rows();
-        match lowest_free(self.table.used(0).load(), rows.min(32)) {
-            None if rows > 32 => {
-                lowest_free(self.table.used(32).load(), rows - 32).map(|row| row + 32)
-            }
-            row => row,
-        }
+    /// [`Activity::begin_row`].
+    pub fn begin_row(&self, since: u64, text: &str) -> Option<ActivityRow> {
+        begin_bytes(&self.table, self.capacity, since, cut(text, self.capacity))
     }
 
-    #[cold]
-    #[inline(never)]
-    fn refuse(&self) {
-        self.table.refused().add_saturating(1);
+    /// [`Activity::set_row`].
+    pub fn set_row(&self, row: &ActivityRow, text: &str) {
+        put_text(&self.table.row(row.row), self.capacity, cut(text, self.capacity));
+    }
+
+    /// [`Activity::end_row`].
+    #[allow(clippy::needless_pass_by_value)] // The row is no longer in use.
+    pub fn end_row(&self, row: ActivityRow) {
+        hide_row(&self.table.used(row.row), 1 << (row.row % 32));
     }
 }
 

@@ -71,6 +71,15 @@ impl<T: ScalarType, M> Gauge<T, M> {
         present.then(|| T::from_cell(self.cell.load()))
     }
 
+    /// The addresses of cell and presence bit, for updates in another language; `None` where the cell is
+    /// latched: 8 bytes on 32-bit machines.
+    #[cfg(feature = "raw")] // See `Atom32::place`.
+    #[must_use]
+    pub fn places(&self) -> Option<GaugePlaces> {
+        let value = ScalarCell::place(&self.cell)?;
+        Some(GaugePlaces { value, presence: self.presence.as_ref().map(Presence::place) })
+    }
+
     #[inline(always)]
     fn current(&self) -> T {
         self.get().unwrap_or(T::ZERO)
@@ -87,6 +96,20 @@ impl<T: ScalarType, M> core::fmt::Debug for Gauge<T, M> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_tuple("Gauge").field(&self.get()).finish()
     }
+}
+
+/// Where a gauge is, for updates in another language, on the thread of the handle while the handle or a
+/// clone exists.
+///
+/// A new value is one atomic store into the cell. Then, if the presence bit is not set, the word with the
+/// bit is stored with release order; its other bits belong to other fields of the same lane.
+#[cfg(feature = "raw")] // See `Atom32::place`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GaugePlaces {
+    /// The cell, little-endian: 8 bytes for a type of 8 bytes, else 4, to which the value is widened.
+    pub value: core::ptr::NonNull<u8>,
+    /// The little-endian word with the presence bit, and the bit; `None` if there is always a value.
+    pub presence: Option<(core::ptr::NonNull<u32>, u32)>,
 }
 
 /// True or false.

@@ -1,4 +1,4 @@
-//! Samples that are not recorded: FORMAT.md section 4.3.
+//! Samples that are not recorded: KINDS.md section 2.
 
 use crate::layout::lane::SAMPLES_REFUSED;
 use crate::region::{AtomWord, Memory};

@@ -9,8 +9,9 @@ use crate::write::{AttachError, FieldId, Lane};
 /// Sections in progress of the timer or histogram of the field before: their number, and a time at
 /// which or before which one of them began.
 ///
-/// Begin and end are one store each. Sections may be nested and may overlap; after ends in another
-/// order than the reverse of the begins, the time can be later than the begin of the oldest one.
+/// Begin and end are one publish each. While sections that began at different times of the clock end
+/// in the reverse order of their begins, the time is that of the oldest one; else it can be later. If
+/// the clock is set meanwhile, it can be wrong by as much.
 #[derive(Debug, Clone)]
 pub struct InProgress<M> {
     word: Gauge<u64, M>,

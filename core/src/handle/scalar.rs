@@ -65,6 +65,9 @@ pub trait ScalarCell<M>: Sized {
         M: Clone;
     fn load(&self) -> u64;
     fn store(&self, cell: u64);
+    /// The address of the cell, of 4 or 8 bytes; `None` if it is latched.
+    #[cfg(feature = "raw")] // See `Atom32::place`.
+    fn place(&self) -> Option<core::ptr::NonNull<u8>>;
 }
 
 impl<M> ScalarCell<M> for Atom32<M> {
@@ -94,6 +97,11 @@ impl<M> ScalarCell<M> for Atom32<M> {
     fn store(&self, cell: u64) {
         self.store(cell as u32);
     }
+
+    #[cfg(feature = "raw")] // See `Atom32::place`.
+    fn place(&self) -> Option<core::ptr::NonNull<u8>> {
+        Some(Self::place(self).cast())
+    }
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -122,6 +130,11 @@ impl<M> ScalarCell<M> for Atom64<M> {
     #[inline(always)]
     fn store(&self, cell: u64) {
         self.store(cell);
+    }
+
+    #[cfg(feature = "raw")] // See `Atom32::place`.
+    fn place(&self) -> Option<core::ptr::NonNull<u8>> {
+        Some(Self::place(self).cast())
     }
 }
 
@@ -157,6 +170,11 @@ impl<M> ScalarCell<M> for Latch<M> {
     #[inline(always)]
     fn store(&self, cell: u64) {
         crate::protocol::publish(self, |slot| set64(slot, 0, cell));
+    }
+
+    #[cfg(feature = "raw")] // See `Atom32::place`.
+    fn place(&self) -> Option<core::ptr::NonNull<u8>> {
+        None
     }
 }
 

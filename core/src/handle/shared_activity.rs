@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::activity::{ActivityRow, cut, put, put_text, table};
+use super::activity::{ActivityRow, cut, put, put_text, table, table_any};
 use super::events::Line;
 use crate::protocol::{claim_row, give_back_row, show_claimed_row};
 use crate::region::{Memory, SharedTable};
@@ -51,51 +51,137 @@ impl<const N: usize, M> SharedActivity<N, M> {
     /// with [`SharedActivity::end_row`] of this handle or a clone.
     #[inline]
     pub fn begin_row(&self, since: u64, text: &str) -> Option<ActivityRow> {
-        self.begin_bytes(since, cut::<N>(text))
+        begin_bytes(&self.table, N, since, cut(text, N))
+    }
+
+    /// [`SharedActivity::begin_row`] that does not count a refusal if no row is free: for callers that
+    /// try several fields. [`SharedActivity::refuse`] counts it.
+    #[inline]
+    pub fn try_begin_row(&self, since: u64, text: &str) -> Option<ActivityRow> {
+        try_begin_bytes(&self.table, N, since, cut(text, N))
+    }
+
+    /// Counts a refusal: readers see that something began and is not shown.
+    #[inline]
+    pub fn refuse(&self) {
+        self.table.0.refused().count();
     }
 
     /// [`SharedActivity::begin_row`] with formatted text, without allocation.
     pub fn begin_row_fmt(&self, since: u64, text: fmt::Arguments<'_>) -> Option<ActivityRow> {
-        let line = Line::<N>::format(text);
-        self.begin_bytes(since, (line.bytes(), line.cut))
+        begin_bytes(&self.table, N, since, Line::<N>::format(text).text())
     }
 
     /// Replaces the text of a row in use; its begin stays. One thread at a time: the caller has the row
     /// alone.
     #[inline]
     pub fn set_row(&self, row: &mut ActivityRow, text: &str) {
-        put_text::<N, M>(&self.table.0.row(row.row), cut::<N>(text));
+        put_text(&self.table.0.row(row.row), N, cut(text, N));
     }
 
     /// [`SharedActivity::set_row`] with formatted text, without allocation.
     pub fn set_row_fmt(&self, row: &mut ActivityRow, text: fmt::Arguments<'_>) {
-        let line = Line::<N>::format(text);
-        put_text::<N, M>(&self.table.0.row(row.row), (line.bytes(), line.cut));
+        put_text(&self.table.0.row(row.row), N, Line::<N>::format(text).text());
     }
 
     /// Ends what was begun in a row, and gives the row back.
     #[inline]
     #[allow(clippy::needless_pass_by_value)] // The row is no longer in use.
     pub fn end_row(&self, row: ActivityRow) {
-        let table = &self.table.0;
-        give_back_row(&table.used(row.row), &table.claimed(row.row), 1 << (row.row % 32));
+        end_row(&self.table, &row);
+    }
+}
+
+/// Begins a row with a text of at most `capacity` bytes; `None` if no row is free, which is counted.
+#[inline(always)]
+fn begin_bytes<M>(
+    table: &SharedTable<M>,
+    capacity: usize,
+    since: u64,
+    text: (&[u8], bool),
+) -> Option<ActivityRow> {
+    let row = try_begin_bytes(table, capacity, since, text);
+    if row.is_none() {
+        table.0.refused().count();
+    }
+    row
+}
+
+#[inline(always)]
+fn try_begin_bytes<M>(
+    SharedTable(table): &SharedTable<M>,
+    capacity: usize,
+    since: u64,
+    text: (&[u8], bool),
+) -> Option<ActivityRow> {
+    let rows = table.rows();
+    let row = match claim_row(&table.claimed(0), rows.min(32)) {
+        None if rows > 32 => claim_row(&table.claimed(32), rows - 32).map(|row| row + 32),
+        row => row,
+    }?;
+    put(&table.row(row), capacity, since, table.begun().count(), text);
+    show_claimed_row(&table.used(row), 1 << (row % 32));
+    Some(ActivityRow { row })
+}
+
+#[inline(always)]
+fn end_row<M>(SharedTable(table): &SharedTable<M>, &ActivityRow { row }: &ActivityRow) {
+    give_back_row(&table.used(row), &table.claimed(row), 1 << (row % 32));
+}
+
+/// What the whole program is doing, with texts whose capacity is known at run time: see
+/// [`SharedActivity`].
+pub struct DynSharedActivity<M> {
+    table: SharedTable<M>,
+    capacity: usize,
+}
+
+impl<M: Memory + Clone> DynSharedActivity<M> {
+    /// Attaches to the activity `field` in `lane`, which must be the lane shared by all threads. In
+    /// one lane all handles of a field are shared.
+    ///
+    /// # Errors
+    ///
+    /// If the field is no activity.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        let (table, capacity) = table_any(lane, field)?;
+        Ok(Self { table: SharedTable(table), capacity: capacity as usize })
+    }
+}
+
+impl<M> DynSharedActivity<M> {
+    /// Maximum length of a text, in bytes.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity
     }
 
-    #[inline(always)]
-    fn begin_bytes(&self, since: u64, text: (&[u8], bool)) -> Option<ActivityRow> {
-        let table = &self.table.0;
-        let rows = table.rows();
-        let row = match claim_row(&table.claimed(0), rows.min(32)) {
-            None if rows > 32 => claim_row(&table.claimed(32), rows - 32).map(|row| row + 32),
-            row => row,
-        };
-        let Some(row) = row else {
-            table.refused().count();
-            return None;
-        };
-        put::<N, M>(&table.row(row), since, table.begun().count(), text);
-        show_claimed_row(&table.used(row), 1 << (row % 32));
-        Some(ActivityRow { row })
+    /// [`SharedActivity::begin_row`].
+    pub fn begin_row(&self, since: u64, text: &str) -> Option<ActivityRow> {
+        begin_bytes(&self.table, self.capacity, since, cut(text, self.capacity))
+    }
+
+    /// [`SharedActivity::set_row`].
+    pub fn set_row(&self, row: &mut ActivityRow, text: &str) {
+        put_text(&self.table.0.row(row.row), self.capacity, cut(text, self.capacity));
+    }
+
+    /// [`SharedActivity::end_row`].
+    #[allow(clippy::needless_pass_by_value)] // The row is no longer in use.
+    pub fn end_row(&self, row: ActivityRow) {
+        end_row(&self.table, &row);
+    }
+}
+
+impl<M: Clone> Clone for DynSharedActivity<M> {
+    fn clone(&self) -> Self {
+        Self { table: SharedTable(self.table.0.clone()), capacity: self.capacity }
+    }
+}
+
+impl<M> fmt::Debug for DynSharedActivity<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynSharedActivity").field("table", &self.table.0).finish_non_exhaustive()
     }
 }
 
@@ -132,15 +218,14 @@ impl<const N: usize, M> SharedBegun<'_, N, M> {
     #[inline]
     pub fn set(&self, text: &str) {
         if let Some(ActivityRow { row }) = self.row {
-            put_text::<N, M>(&self.activity.table.0.row(row), cut::<N>(text));
+            put_text(&self.activity.table.0.row(row), N, cut(text, N));
         }
     }
 
     /// [`SharedBegun::set`] with formatted text, without allocation.
     pub fn set_fmt(&self, text: fmt::Arguments<'_>) {
         if let Some(ActivityRow { row }) = self.row {
-            let line = Line::<N>::format(text);
-            put_text::<N, M>(&self.activity.table.0.row(row), (line.bytes(), line.cut));
+            put_text(&self.activity.table.0.row(row), N, Line::<N>::format(text).text());
         }
     }
 

@@ -72,3 +72,66 @@ impl<S, M> core::fmt::Debug for StateSet<S, M> {
         f.debug_tuple("StateSet").field(&self.cell.load()).finish()
     }
 }
+
+/// The current one of several states that are known at run time, by its number: see [`StateSet`].
+#[derive(Clone)]
+pub struct DynState<M> {
+    cell: <u32 as ScalarType>::Cell<M>,
+    presence: Option<Presence<M>>,
+    states: u32,
+}
+
+impl<M: Memory + Clone> DynState<M> {
+    /// Attaches to the state set `field` in `lane`.
+    ///
+    /// # Errors
+    ///
+    /// If the field is not a state set.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        let raw = lane.field(field, DataType::U32, Some(Kind::State))?;
+        let presence = lane.presence(&raw, field)?;
+        let states = lane.details(&raw);
+        Ok(Self { cell: ScalarCell::new(lane, &raw)?, presence, states })
+    }
+}
+
+impl<M> DynState<M> {
+    /// Number of states.
+    #[must_use]
+    pub const fn states(&self) -> u32 {
+        self.states
+    }
+
+    /// Enters the state with this number. Without such a state nothing changes, and the result is
+    /// `false`.
+    pub fn set(&self, number: u32) -> bool {
+        if number >= self.states {
+            return false;
+        }
+        self.cell.store(number);
+        if let Some(presence) = &self.presence {
+            presence.set();
+        }
+        true
+    }
+
+    /// Removes the state: readers see that it is absent.
+    pub fn clear(&self) {
+        if let Some(presence) = &self.presence {
+            presence.clear();
+        }
+    }
+
+    /// The number of this lane's state, if there is one.
+    #[must_use]
+    pub fn get(&self) -> Option<u32> {
+        let present = self.presence.as_ref().is_none_or(Presence::is_set);
+        present.then(|| self.cell.load())
+    }
+}
+
+impl<M> core::fmt::Debug for DynState<M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("DynState").field(&self.get()).finish()
+    }
+}

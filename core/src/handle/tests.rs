@@ -442,7 +442,7 @@ fn record_many_of_too_many_is_refused_at_once() {
     let refused = || refused(&writer, 0);
     let most = ((1 << 30) - 1) << 20;
     histogram.record_many(1, most + 1);
-    // The number stops at the largest one of a word.
+    // The count saturates at `usize::MAX`.
     let word = u64::try_from(usize::MAX).unwrap();
     assert_eq!((histogram.count(), refused()), (0, (most + 1).min(word)));
     histogram.record_many(1, u64::MAX);

@@ -4,6 +4,7 @@ use crate::layout::CUT;
 use crate::protocol::{Slot, publish};
 use crate::region::{Latch, Memory, Word};
 use crate::types::DataType;
+use crate::utf8::floor_char_boundary;
 use crate::write::{AttachError, FieldId, Lane, Presence};
 
 const WORD: usize = size_of::<Word>();
@@ -36,13 +37,23 @@ impl<M: Memory + Clone> Cell<M> {
         }
         Ok(Self { latch: lane.latch(&raw)?, presence: lane.presence(&raw, field)? })
     }
+
+    /// The cell of a field with any capacity, and the capacity.
+    fn attach_any(
+        lane: &Lane<M>,
+        field: FieldId,
+        ty: DataType,
+    ) -> Result<(Self, usize), AttachError> {
+        let capacity = lane.field(field, ty, None)?.properties.count() as usize;
+        Ok((Self::attach(lane, field, ty, capacity)?, capacity))
+    }
 }
 
 impl<M> Cell<M> {
-    /// Publishes `bytes`, at most `N`.
+    /// Publishes `bytes`, at most `capacity`.
     #[inline(always)]
-    fn set<const N: usize>(&self, bytes: &[u8], cut: bool) {
-        if !self.latch.holds_units(1 + N.div_ceil(8)) {
+    fn set(&self, capacity: usize, bytes: &[u8], cut: bool) {
+        if !self.latch.holds_units(1 + capacity.div_ceil(8)) {
             return; // Never: `attach` checked it.
         }
         publish(
@@ -83,10 +94,7 @@ pub(super) fn fill<M>(slot: &Slot<'_, Latch<M>>, unit: usize, bytes: &[u8], cut:
 
 /// The longest prefix of whole characters with at most `most` bytes.
 pub(super) fn floor(text: &str, most: usize) -> &[u8] {
-    let mut end = text.len().min(most);
-    while !text.is_char_boundary(end) {
-        end -= 1; // At most three times: 0 is a boundary.
-    }
+    let end = floor_char_boundary(text, most);
     text.as_bytes().get(..end).unwrap_or(&[]) // Always `Some`; an index could panic.
 }
 
@@ -125,7 +133,7 @@ impl<const N: usize, M> Text<N, M> {
     pub fn set(&self, text: &str) -> bool {
         let whole = text.len() <= N;
         if whole {
-            self.cell.set::<N>(text.as_bytes(), false);
+            self.cell.set(N, text.as_bytes(), false);
         } else {
             self.set_cut(text);
         }
@@ -134,7 +142,7 @@ impl<const N: usize, M> Text<N, M> {
 
     #[cold]
     fn set_cut(&self, text: &str) {
-        self.cell.set::<N>(floor(text, N), true);
+        self.cell.set(N, floor(text, N), true);
     }
 
     /// Removes the text: readers see that it is absent.
@@ -168,12 +176,93 @@ impl<const N: usize, M> Blob<N, M> {
     #[inline]
     pub fn set(&self, bytes: &[u8]) -> bool {
         let whole = bytes.len() <= N;
-        self.cell.set::<N>(if whole { bytes } else { &bytes[..N] }, !whole);
+        self.cell.set(N, if whole { bytes } else { &bytes[..N] }, !whole);
         whole
     }
 
     /// Removes the bytes: readers see that they are absent.
     #[inline]
+    pub fn clear(&self) {
+        self.cell.clear();
+    }
+}
+
+/// UTF-8 text with a capacity that is known at run time: see [`Text`].
+#[derive(Debug, Clone)]
+pub struct DynText<M> {
+    cell: Cell<M>,
+    capacity: usize,
+}
+
+impl<M: Memory + Clone> DynText<M> {
+    /// Attaches to the text `field` in `lane`.
+    ///
+    /// # Errors
+    ///
+    /// If the field is not a text on its own.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        let (cell, capacity) = Cell::attach_any(lane, field, DataType::Text)?;
+        Ok(Self { cell, capacity })
+    }
+}
+
+impl<M> DynText<M> {
+    /// Maximum length of the text, in bytes.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Replaces the text. A longer one than [`DynText::capacity`] is cut at the last character boundary
+    /// that fits; then the result is `false` and readers see that it was cut.
+    pub fn set(&self, text: &str) -> bool {
+        let bytes = floor(text, self.capacity);
+        let whole = bytes.len() == text.len();
+        self.cell.set(self.capacity, bytes, !whole);
+        whole
+    }
+
+    /// Removes the text: readers see that it is absent.
+    pub fn clear(&self) {
+        self.cell.clear();
+    }
+}
+
+/// Bytes with a capacity that is known at run time: see [`Blob`].
+#[derive(Debug, Clone)]
+pub struct DynBlob<M> {
+    cell: Cell<M>,
+    capacity: usize,
+}
+
+impl<M: Memory + Clone> DynBlob<M> {
+    /// Attaches to the bytes `field` in `lane`.
+    ///
+    /// # Errors
+    ///
+    /// If the field is not of type bytes on its own.
+    pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
+        let (cell, capacity) = Cell::attach_any(lane, field, DataType::Bytes)?;
+        Ok(Self { cell, capacity })
+    }
+}
+
+impl<M> DynBlob<M> {
+    /// Maximum number of bytes.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Replaces the bytes. More than [`DynBlob::capacity`] are cut; then the result is `false` and
+    /// readers see that they were cut.
+    pub fn set(&self, bytes: &[u8]) -> bool {
+        let (bytes, rest) = bytes.split_at_checked(self.capacity).unwrap_or((bytes, &[]));
+        self.cell.set(self.capacity, bytes, !rest.is_empty());
+        rest.is_empty()
+    }
+
+    /// Removes the bytes: readers see that they are absent.
     pub fn clear(&self) {
         self.cell.clear();
     }

@@ -36,7 +36,7 @@ pub fn hide_row<W: WriteWord>(used: &W, bit: u32) {
 /// Claims one of the first `rows` rows of a word, against other threads that do the same. Returns its
 /// number in the word; `None` if all are claimed.
 ///
-/// Lock-free: an attempt fails only if another thread claimed a row or gave one back.
+/// Lock-free: an attempt fails only if another thread claimed a row or gave one back, or for no reason.
 #[inline]
 pub fn claim_row<W: ClaimWord>(claimed: &W, rows: u32) -> Option<u32> {
     loop {

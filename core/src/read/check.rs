@@ -1,4 +1,4 @@
-//! Checks of one field, in the order of FORMAT.md section 12.
+//! Checks of one field, in the order of FORMAT.md section 10.
 
 use super::attributes::find_fault;
 use super::error::FieldError;
@@ -53,12 +53,13 @@ pub(super) struct Check<'a> {
 }
 
 /// Results of the checks.
+///
+/// They are written one by one: a result by value would be copied right after its short members are stored,
+/// and the copy would wait for these stores.
+#[derive(Default)]
 pub(super) struct Checked {
-    pub(super) ty: Option<DataType>,
-    pub(super) storage: Option<Storage>,
     /// Lengths of label, unit, help, attributes and detail.
     pub(super) lengths: [u16; 5],
-    pub(super) value_size: u32,
     /// Number of states; 0 if the field is no state set.
     pub(super) states: u16,
 }
@@ -82,28 +83,29 @@ impl<'a> Check<'a> {
         header: &Header,
         heap_used: u32,
         preceding: &mut Preceding,
-    ) -> Result<Checked, FieldError> {
+        checked: &mut Checked,
+    ) -> Result<(), FieldError> {
         let found = self.raw.state;
         if !matches!(found, field_state::LIVE | field_state::RETIRED) {
             return Err(FieldError::State { offset: self.offset(d::STATE), found });
         }
         let start = header.heap_offset();
         let heap = Heap { start, end: start.saturating_add(heap_used) };
-        let lengths = self.check_metadata(source, heap, preceding)?;
-        let (value_size, states) = match self.check_plain_scalar(header, preceding) {
-            Some(size) => (size, 0),
-            None => self.check_value(source, header, heap, lengths[4], preceding)?,
-        };
-        Ok(Checked { ty: self.ty, storage: self.storage, lengths, value_size, states })
+        self.check_metadata(source, heap, preceding, &mut checked.lengths)?;
+        if !self.check_plain_scalar(header, preceding) {
+            let [.., detail] = checked.lengths;
+            checked.states = self.check_value(source, header, heap, detail, preceding)?;
+        }
+        Ok(())
     }
 
-    /// Fast path for valid atomic scalars, which most fields are: the size of the value. `None`
-    /// means that the full check must decide.
+    /// Fast path for valid atomic scalars, which most fields are; false means that the full check
+    /// must decide.
     #[inline]
-    fn check_plain_scalar(&self, header: &Header, preceding: &mut Preceding) -> Option<u32> {
+    fn check_plain_scalar(&self, header: &Header, preceding: &mut Preceding) -> bool {
         let RawDescriptor { properties, place, slot_size, member, .. } = *self.raw;
         let (count, slot_bits) = (properties.count(), properties.slot_bits());
-        let (ty, kind) = (self.ty?, self.raw.properties.kind()?);
+        let (Some(ty), Some(kind)) = (self.ty, properties.kind()) else { return false };
         // No overflow: the end of a lane is at most `file_size`.
         let last = header.lane_stride().saturating_sub(ATOMIC_CELL);
         let plain = self.storage == Some(Storage::Atomic)
@@ -117,16 +119,15 @@ impl<'a> Check<'a> {
             && place.is_multiple_of(8)
             && place >= header.cells_offset().max(preceding.end)
             && place <= last;
-        if !plain {
-            return None;
+        if plain {
+            preceding.end = place.saturating_add(ATOMIC_CELL);
+            preceding.group = None;
+            preceding.counter = self.counter();
         }
-        preceding.end = place.saturating_add(ATOMIC_CELL);
-        preceding.group = None;
-        preceding.counter = self.counter();
-        Some(ty.size())
+        plain
     }
 
-    /// Rules `count` to `cell-overlap`. Returns the size of the value and its number of states.
+    /// Rules `count` to `cell-overlap`. Returns the number of states.
     #[inline(never)]
     fn check_value<S: Source + ?Sized>(
         &self,
@@ -135,7 +136,7 @@ impl<'a> Check<'a> {
         heap: Heap,
         detail: u16,
         preceding: &mut Preceding,
-    ) -> Result<(u32, u16), FieldError> {
+    ) -> Result<u16, FieldError> {
         let value_size = self.check_type()?;
         let detail = HeapStr::new(self.raw.detail, detail);
         let counter = preceding.counter == Some(self.at);
@@ -155,7 +156,7 @@ impl<'a> Check<'a> {
             None => {}
         }
         preceding.counter = self.counter();
-        Ok((value_size, states))
+        Ok(states)
     }
 
     /// Offset of the next descriptor, if this field is a counter that can have a rate. Members of
@@ -177,14 +178,15 @@ impl<'a> Check<'a> {
         self.raw.properties.flags() & flag != 0
     }
 
-    /// Rules `string-place` to `attributes`. Returns the lengths of the strings.
+    /// Rules `string-place` to `attributes`. Sets the lengths of the strings.
     #[inline]
     fn check_metadata<S: Source + ?Sized>(
         &self,
         source: &S,
         heap: Heap,
         preceding: &mut Preceding,
-    ) -> Result<[u16; 5], FieldError> {
+        lengths: &mut [u16; 5],
+    ) -> Result<(), FieldError> {
         let raw = self.raw;
         let mut scan = Scan::default();
         scan.sum.range(self.bytes.as_slice(), 0, d::COVERED);
@@ -212,16 +214,16 @@ impl<'a> Check<'a> {
                 return Err(FieldError::Checksum { offset, found, expected });
             }
         }
-        let lengths = [label, unit, help, attributes, detail];
+        *lengths = [label, unit, help, attributes, detail];
         if !scan.is_ascii() {
-            for (at, len) in raw.strings().into_iter().zip(lengths) {
+            for (at, len) in raw.strings().into_iter().zip(*lengths) {
                 check_utf8(source, HeapStr::new(at, len))?;
             }
         }
         if attributes != 0 {
             check_pairs(source, HeapStr::new(raw.attributes, attributes))?;
         }
-        Ok(lengths)
+        Ok(())
     }
 
     /// Bounds the work on constants (rule `cell-overlap`): many fields could share one large

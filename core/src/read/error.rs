@@ -1,4 +1,4 @@
-//! Why an image, a field or a value is refused: FORMAT.md section 12.
+//! Why an image, a field or a value is refused: FORMAT.md section 10.
 //!
 //! One variant per rule, with the numbers that broke it. The methods `code` return the stable codes
 //! of the document, which the fixtures use too.
@@ -105,7 +105,7 @@ impl Refusal {
         }
     }
 
-    /// The stable code in FORMAT.md section 12.
+    /// The stable code in FORMAT.md section 10.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         self.row().0
@@ -266,7 +266,7 @@ impl FieldError {
         }
     }
 
-    /// The stable code in FORMAT.md section 12.
+    /// The stable code in FORMAT.md section 10.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         self.row().0
@@ -363,7 +363,7 @@ impl ValueError {
         }
     }
 
-    /// The stable code in FORMAT.md section 12.
+    /// The stable code in FORMAT.md section 10.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         self.row().0

@@ -47,7 +47,7 @@ impl Cursor {
         Some((index, self.check(source, header, self.heap_used, index)))
     }
 
-    /// Loads and checks descriptor `index`, in the order of FORMAT.md section 12. The fields
+    /// Loads and checks descriptor `index`, in the order of FORMAT.md section 10. The fields
     /// before it must have been checked with this cursor; [`Cursor::index`] is not used.
     ///
     /// `heap_used` is [`Header::heap_used`], loaded after the count that `index` is below.

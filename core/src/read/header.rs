@@ -1,4 +1,4 @@
-//! The header, checked: FORMAT.md sections 3 and 12.
+//! The header, checked: FORMAT.md sections 3 and 10.
 
 use super::error::{Refusal, Section};
 use crate::header::RawHeader;
@@ -28,7 +28,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Loads and checks the fixed part, in the order of FORMAT.md section 12.
+    /// Loads and checks the fixed part, in the order of FORMAT.md section 10.
     ///
     /// The state is not checked: a tool may show the header of an image that is building.
     ///

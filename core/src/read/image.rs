@@ -18,7 +18,7 @@ pub struct Image<S> {
 }
 
 impl<S: Source> Image<S> {
-    /// Checks the header, the state and the counts, in the order of FORMAT.md section 12.
+    /// Checks the header, the state and the counts, in the order of FORMAT.md section 10.
     ///
     /// `source` may be a `&[u8]` or a [`Region`](crate::Region).
     ///

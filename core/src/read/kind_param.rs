@@ -1,4 +1,4 @@
-//! Parameter and detail of each kind: FORMAT.md section 4.2, rule `kind-param`.
+//! Parameter and detail of each kind: KINDS.md section 1, rule `kind-param`.
 
 use super::heap::{HeapStr, with_bytes};
 use crate::buckets::{Buckets, HISTOGRAM_SLOT};

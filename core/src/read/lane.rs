@@ -181,6 +181,9 @@ impl Lane {
         out: &mut [u8],
     ) -> Reading<'b> {
         let Some(ty) = field.ty() else { return Verdict::Unknown };
+        if !self.has(source, field) {
+            return Verdict::Absent;
+        }
         for _ in 0..protocol::ATTEMPTS {
             let newest = self.newest(source, field);
             let count = newest.min(field.properties().param());

@@ -18,6 +18,30 @@ pub enum Scalar {
     Bool(bool),
 }
 
+impl Scalar {
+    /// The value as the low bits of a little-endian word of type `ty`; `None` if it is of another
+    /// class of types, or out of range.
+    #[must_use]
+    pub const fn to_bits(self, ty: DataType) -> Option<u64> {
+        let bits = 8 * ty.size();
+        Some(match (self, ty) {
+            (Self::U64(v), DataType::U64) => v,
+            (Self::U64(v), DataType::U8 | DataType::U16 | DataType::U32) if v >> bits == 0 => v,
+            (Self::I64(v), DataType::I64) => v.cast_unsigned(),
+            (Self::I64(v), DataType::I8 | DataType::I16 | DataType::I32)
+                // The bits from the sign on are equal.
+                if v >> (bits - 1) == 0 || v >> (bits - 1) == -1 =>
+            {
+                v.cast_unsigned() & ((1 << bits) - 1)
+            }
+            (Self::F32(v), DataType::F32) => v.to_bits() as u64,
+            (Self::F64(v), DataType::F64) => v.to_bits(),
+            (Self::Bool(v), DataType::Bool) => v as u64,
+            _ => return None,
+        })
+    }
+}
+
 /// An array of scalars, checked: no access fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArrayView<'a> {
@@ -147,6 +171,32 @@ mod tests {
             (U64, 1, None),
         ] {
             assert_eq!(narrow(ty, word), scalar, "{ty} {word:#x}");
+        }
+    }
+
+    #[test]
+    fn to_bits_out_of_range_or_other_class_is_none() {
+        use DataType::{Bool, F32, F64, I8, I32, I64, Text, U8, U32, U64};
+        for (value, ty, bits) in [
+            (Scalar::U64(255), U8, Some(255)),
+            (Scalar::U64(256), U8, None),
+            (Scalar::U64(1 << 32), U32, None),
+            (Scalar::U64(u64::MAX), U64, Some(u64::MAX)),
+            (Scalar::U64(1), I8, None),
+            (Scalar::I64(127), I8, Some(127)),
+            (Scalar::I64(128), I8, None),
+            (Scalar::I64(-128), I8, Some(0x80)),
+            (Scalar::I64(-129), I8, None),
+            (Scalar::I64(-1), I32, Some(0xFFFF_FFFF)),
+            (Scalar::I64(-1), I64, Some(u64::MAX)),
+            (Scalar::F32(1.0), F32, Some(0x3F80_0000)),
+            (Scalar::F64(1.0), F32, None),
+            (Scalar::F64(1.0), F64, Some(1.0_f64.to_bits())),
+            (Scalar::Bool(true), Bool, Some(1)),
+            (Scalar::Bool(true), U8, None),
+            (Scalar::U64(1), Text, None),
+        ] {
+            assert_eq!(value.to_bits(ty), bits, "{value:?} {ty}");
         }
     }
 

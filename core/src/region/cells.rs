@@ -76,6 +76,14 @@ macro_rules! atom {
         }
 
         impl<M> $name<M> {
+            /// The address of the word, for updates in another language: little-endian, by atomic
+            /// accesses of its size only, while this or a clone exists, with one writer.
+            #[cfg(feature = "raw")] // Nobody else needs addresses.
+            #[must_use]
+            pub const fn place(&self) -> NonNull<$int> {
+                self.at.cast()
+            }
+
             /// `at` is an aligned word of the region whose bytes `memory` keeps.
             #[inline(always)]
             pub(super) const fn from_parts(at: NonNull<$atomic>, memory: M) -> Self {
@@ -194,6 +202,10 @@ impl<M> Atom64<M> {
     /// Adds 1, also while other threads do. Returns the sum.
     #[inline]
     pub(crate) fn count(&self) -> u64 {
+        if cfg!(target_endian = "little") {
+            return self.word().fetch_add(1, Relaxed).wrapping_add(1);
+        }
+        // The bytes are in another order than those of the machine.
         let count = |old: u64| Some(u64::from_le(old).wrapping_add(1).to_le());
         let old = self.word().fetch_update(Relaxed, Relaxed, count);
         u64::from_le(old.unwrap_or_else(|old| old)).wrapping_add(1)

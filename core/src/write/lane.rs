@@ -5,8 +5,9 @@ use core::marker::PhantomData;
 
 use crate::descriptor::RawDescriptor;
 use crate::layout::{ATOMIC_CELL, descriptor as d, header as h, lane};
+use crate::properties::Properties;
 use crate::protocol;
-use crate::region::{Atom32, AtomWord, Journal, Latch, Memory, Region, Table};
+use crate::region::{Atom32, AtomWord, Journal, Latch, Memory, Region, Source, Table};
 use crate::types::{DataType, Kind, Storage};
 
 /// Number of a field in its image.
@@ -82,11 +83,7 @@ impl<M: Memory + Clone> Lane<M> {
     ///
     /// If the image has no such field.
     pub fn clear(&self, field: FieldId) -> Result<(), AttachError> {
-        let (index, count) = (field.index(), self.region.metadata32(h::FIELD_COUNT));
-        if index >= count {
-            return Err(AttachError::NoSuchField { index, count });
-        }
-        if let Some(presence) = self.presence(&self.descriptor(field), field)? {
+        if let Some(presence) = self.presence(&self.field_any(field)?, field)? {
             presence.clear();
         }
         Ok(())
@@ -110,11 +107,7 @@ impl<M: Memory + Clone> Lane<M> {
         kind: Option<Kind>,
     ) -> Result<RawDescriptor, AttachError> {
         let index = field.index();
-        let count = self.region.metadata32(h::FIELD_COUNT);
-        if index >= count {
-            return Err(AttachError::NoSuchField { index, count });
-        }
-        let raw = self.descriptor(field);
+        let raw = self.field_any(field)?;
         if raw.properties.ty_code() != ty.code()
             || kind.is_some_and(|kind| !raw.properties.is_kind(kind))
         {
@@ -125,6 +118,38 @@ impl<M: Memory + Clone> Lane<M> {
             });
         }
         Ok(raw)
+    }
+
+    /// The properties of a field, for handles of a shape that is known at run time.
+    ///
+    /// # Errors
+    ///
+    /// If the image has no such field.
+    pub fn properties(&self, field: FieldId) -> Result<Properties, AttachError> {
+        self.field_any(field).map(|raw| raw.properties)
+    }
+
+    /// The descriptor of `field`, of any type.
+    #[cfg_attr(target_os = "none", inline(always))] // See `Lane`.
+    pub(crate) fn field_any(&self, field: FieldId) -> Result<RawDescriptor, AttachError> {
+        let (index, count) = (field.index(), self.region.metadata32(h::FIELD_COUNT));
+        if index >= count {
+            return Err(AttachError::NoSuchField { index, count });
+        }
+        Ok(self.descriptor(field))
+    }
+
+    /// Number of items in the detail of a field: of a state, the number of its states.
+    pub(crate) fn details(&self, raw: &RawDescriptor) -> u32 {
+        // The string is a length in 2 bytes, then the items with zero bytes between them.
+        let [a, b, _, _] = self.region.load32(raw.detail).to_le_bytes();
+        let len = u32::from(u16::from_le_bytes([a, b]));
+        let byte = |i: u32| {
+            let at = raw.detail.wrapping_add(2 + i);
+            self.region.load32(at & !3) >> (8 * (at & 3)) & 0xFF
+        };
+        let separators: u32 = (0..len).map(|i| u32::from(byte(i) == 0)).sum();
+        if len == 0 { 0 } else { separators + 1 }
     }
 
     /// The descriptor of an existing field.
@@ -256,6 +281,12 @@ impl<M> Presence<M> {
     #[inline]
     pub(crate) fn is_set(&self) -> bool {
         protocol::has_presence(&self.word, self.mask)
+    }
+
+    /// The address of the word, and the bit in it.
+    #[cfg(feature = "raw")] // See `Atom32::place`.
+    pub(crate) const fn place(&self) -> (core::ptr::NonNull<u32>, u32) {
+        (self.word.place(), self.mask)
     }
 }
 

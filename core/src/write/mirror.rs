@@ -20,7 +20,7 @@ use super::lane::FieldId;
 use super::writer::Writer;
 use crate::descriptor::RawDescriptor;
 use crate::layout::{
-    field_state, header as h, image_state, lane, lane_state, presence_size, table,
+    MAX_ROWS, field_state, header as h, image_state, lane, lane_state, presence_size, table,
 };
 use crate::protocol::{self, Site, WriteCell, WriteJournal, WriteWord};
 use crate::read::{JournalReader, SlotReader};
@@ -48,7 +48,7 @@ impl Mirror {
     /// Brings all lanes of `to` up to those of `from`, whose handles may be used meanwhile. Returns
     /// the number of values that were not copied, because their writers changed them too fast
     /// (contended) or their memory is damaged; `to` keeps the values before, and has none where it had
-    /// none.
+    /// none; a row of a table that was missed is not shown.
     ///
     /// The field `own` is not copied: the caller sets it in `to`.
     ///
@@ -125,9 +125,8 @@ impl Mirror {
                 word.publish(bits, Site::WriterPresence);
             }
         }
-        let state = to.region.word(base + lane::STATE);
-        if !owned && state.load() == lane_state::OWNED {
-            protocol::hand_back_lane(offsets.map(|offset| to.region.word(offset)), &state);
+        if !owned && to.region.load32(base + lane::STATE) == lane_state::OWNED {
+            to.hand_back(index);
         }
         missed
     }
@@ -184,13 +183,12 @@ impl Mirror {
             return false;
         };
         self.bytes.resize(raw.slot_size as usize, 0);
-        copy_wide(from, &to.region, at + table::REFUSED);
-        copy_wide(from, &to.region, at + table::BEGUN);
         let mut complete = true;
-        for first in (0..rows).step_by(32) {
+        // Rows in use, copied.
+        let mut copied = [0; (MAX_ROWS / 32) as usize];
+        for (first, copied) in (0..rows).step_by(32).zip(&mut copied) {
             let offset = at + table::USED + first / 8;
             let mut used = protocol::load_rows(&SourceWord { source: from, offset });
-            let shown = to.region.word(offset);
             for row in (first..rows).take(32) {
                 if used >> (row - first) & 1 == 0 {
                     continue;
@@ -202,6 +200,14 @@ impl Mirror {
                     used &= !(1 << (row - first));
                 }
             }
+            *copied = used;
+        }
+        // After the rows: no row has a number above the last one, and what found no row beside these is
+        // counted.
+        copy_wide(from, &to.region, at + table::REFUSED);
+        copy_wide(from, &to.region, at + table::BEGUN);
+        for (offset, used) in (at + table::USED..).step_by(4).zip(copied) {
+            let shown = to.region.word(offset);
             if used != shown.load() {
                 shown.publish(used, Site::WriterRow);
             }
@@ -245,6 +251,8 @@ fn claim<N, M: Memory>(from: &Writer<N>, to: &mut Writer<M>, index: u32, base: u
         // Handed back since: optional values are those of one owner.
         to.hand_back(index);
     }
+    // Bits that were copied while the lane had no owner: a handle that outlived its lane sets them.
+    to.owner_words(index).for_each(|at| to.region.store32(at, 0));
     let (owners, state) = (to.region.word(base + lane::OWNERS), to.region.word(base + lane::STATE));
     // `claim_lane` counts one more.
     owners.store(count.wrapping_sub(1));
@@ -430,7 +438,8 @@ mod tests {
     use crate::layout::descriptor as d;
     use crate::read::{Image, Value, Verdict};
     use crate::{
-        FieldSpec, Geometry, Group, Lane, MemberSpec, Record, StaticBytes, StaticMemory, Text,
+        Activity, FieldSpec, Geometry, Group, Lane, MemberSpec, Record, StaticBytes, StaticMemory,
+        Text,
     };
 
     type Image64 = Writer<StaticMemory>;
@@ -547,5 +556,45 @@ mod tests {
         assert_eq!(read(&to), [None, None, None]);
         Mirror::new().copy(&from, &mut to, None);
         assert_eq!(read(&to), values("second", "3", "4"));
+    }
+
+    #[test]
+    fn bits_of_a_handle_that_outlived_its_lane_end_in_the_twin() {
+        let mut geometry = Geometry::new(1);
+        geometry.reserve(2, 1024, 1024);
+        let mut from = Writer::create(memory(), &geometry, [7; 16], 0).unwrap();
+        from.add(&FieldSpec::text("text", 16)).unwrap();
+        from.add(&FieldSpec::activity("doing", 3, 16)).unwrap();
+        from.go_live();
+        let lane = from.lane().unwrap();
+        let text = Text::<16, _>::attach(&lane, FieldId::from_index(0)).unwrap();
+        let activity = Activity::<16, _>::attach(&lane, FieldId::from_index(1)).unwrap();
+        let stale = || {
+            text.set("stale");
+            core::mem::forget(activity.begin(1, "stale"));
+        };
+        let mut to = from.twin(memory(), 0).unwrap();
+        Mirror::new().copy(&from, &mut to, None);
+        let bits = |of: &Image64| -> u32 {
+            of.owner_words(0).map(|at| of.region.load32(at).count_ones()).sum()
+        };
+        from.hand_back(0);
+        stale();
+        Mirror::new().copy(&from, &mut to, None);
+        assert_eq!((bits(&from), bits(&to)), (2, 0), "handed back");
+        Mirror::new().copy(&from, &mut to, None);
+        assert_eq!(bits(&to), 2);
+        from.lane().unwrap();
+        assert_eq!(bits(&from), 0, "claimed");
+        // As when nothing is copied before a reader looks.
+        let base = to.lane_base(0);
+        claim(&from, &mut to, 0, base, true);
+        assert_eq!((bits(&to), to.region.load32(base + lane::STATE)), (0, lane_state::OWNED));
+        stale();
+        Mirror::new().copy(&from, &mut to, None);
+        assert_eq!(bits(&to), 2);
+        from.hand_back(0);
+        Mirror::new().copy(&from, &mut to, None);
+        assert_eq!(bits(&to), 0);
     }
 }

@@ -422,7 +422,7 @@ mod tests {
             let strings =
                 [field.label(), field.unit(), field.help(), field.attributes(), field.detail()];
             let strings = strings.map(|s| s.read(image.source(), &mut [0; 64]).to_string());
-            let (mut raw, mut buffer) = (*field.raw(), [0; 4096]);
+            let (mut raw, mut buffer) = (field.raw(), [0; 4096]);
             let value = image.read(0, &field, &mut buffer);
             (raw.label, raw.unit, raw.help, raw.attributes, raw.detail) = (0, 0, 0, 0, 0);
             (raw.place, raw.checksum) = (0, 0);

@@ -439,8 +439,8 @@ impl<M: Memory> Writer<M> {
         let lanes_used = self.region.word(h::LANES_USED);
         let new = index == self.lanes;
         self.lanes += u32::from(new);
-        // A handle that outlived its lane may have begun a row.
-        self.table_words(base).for_each(|at| self.region.store32(at, 0));
+        // A handle that outlived its lane may have set bits.
+        self.owner_words(index).for_each(|at| self.region.store32(at, 0));
         protocol::claim_lane(
             &self.region.word(base + lane::OWNERS),
             &self.region.word(base + lane::STATE),
@@ -478,21 +478,24 @@ impl<M: Memory> Writer<M> {
         if index >= self.lanes {
             return;
         }
-        let base = self.lane_base(index);
-        let size = presence_size(self.header.descriptor_capacity);
-        let offsets = (base + lane::PRESENCE..).step_by(4).take(size as usize / 4);
-        let bits = offsets.chain(self.table_words(base)).map(|offset| self.region.word(offset));
-        protocol::hand_back_lane(bits, &self.region.word(base + lane::STATE));
+        let bits = self.owner_words(index).map(|offset| self.region.word(offset));
+        protocol::hand_back_lane(bits, &self.region.word(self.lane_base(index) + lane::STATE));
     }
 
-    /// Offsets of the words with the rows in use and claimed, of all tables in the lane at `base`.
-    fn table_words(&self, base: u32) -> impl Iterator<Item = u32> {
+    /// Offsets of the words of a lane whose bits are those of one owner: presence, and the rows in use
+    /// and claimed of all tables.
+    pub(super) fn owner_words(&self, index: u32) -> impl Iterator<Item = u32> {
+        let base = self.lane_base(index);
+        let size = presence_size(self.header.descriptor_capacity);
+        let presence = (base + lane::PRESENCE..).step_by(4).take(size as usize / 4);
         let (first, end) = self.tables;
-        (first..end)
-            .map(|id| RawDescriptor::load(&self.region, self.descriptor(id)))
-            .filter(|raw| raw.storage == Storage::Table.code())
-            .map(move |raw| base + raw.place)
-            .flat_map(|cell| (cell + table::USED..cell + table::REFUSED).step_by(4))
+        let tables = (first..end)
+            .map(|id| self.descriptor(id))
+            // One word, of all fields between the tables.
+            .filter(|at| self.region.load32(at + d::TYPE) >> 24 == u32::from(Storage::Table.code()))
+            .map(move |at| base + self.region.load32(at + d::PLACE))
+            .flat_map(|cell| (cell + table::USED..cell + table::REFUSED).step_by(4));
+        presence.chain(tables)
     }
 
     pub(super) const fn lane_base(&self, index: u32) -> u32 {

@@ -1,5 +1,5 @@
-//! Shared parts of the loom tests: bounds of the exploration, mutants, and a latched cell on loom's
-//! atomics.
+//! Shared parts of the loom tests: bounds of the exploration, mutants, and a word and a latched cell on
+//! loom's atomics.
 #![allow(dead_code)] // Each test uses a part.
 #![allow(unreachable_pub)] // A module of tests.
 
@@ -9,7 +9,9 @@ use std::sync::Mutex;
 use loom::sync::Arc;
 use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
-use mmstats_core::protocol::{Bound, ReadCell, Site, WriteCell, publish};
+use mmstats_core::protocol::{
+    Bound, ClaimWord, ReadCell, ReadWord, SharedWord, Site, WriteCell, WriteWord, publish,
+};
 
 /// Runs a model in all executions with at most `preemptions` preemptions.
 ///
@@ -48,6 +50,11 @@ impl Mutant {
         if self.keeps(site) { Release } else { Relaxed }
     }
 
+    /// The order of a read-modify-write that takes something over.
+    pub fn acquire(self, site: Site) -> loom::sync::atomic::Ordering {
+        if self.keeps(site) { Acquire } else { Relaxed }
+    }
+
     pub fn fence_release(self, site: Site) {
         if self.keeps(site) {
             fence(Release);
@@ -65,6 +72,81 @@ impl Mutant {
             Self::Bound(other, value) if other == bound => value,
             _ => exact,
         }
+    }
+}
+
+/// A word of an image. Writers load from `stored`, not from loom's atomic: loom remembers only the
+/// last load of an atomic, so a writer's load would hide that of the reader.
+pub struct Word {
+    word: AtomicU32,
+    stored: std::sync::atomic::AtomicU32,
+    mutant: Mutant,
+}
+
+impl Word {
+    pub fn new(value: u32, mutant: Mutant) -> Self {
+        Self { word: AtomicU32::new(value), stored: value.into(), mutant }
+    }
+}
+
+impl WriteWord for &Word {
+    fn load(&self) -> u32 {
+        self.stored.load(Relaxed)
+    }
+
+    fn store(&self, value: u32) {
+        self.word.store(value, Relaxed);
+        self.stored.store(value, Relaxed);
+    }
+
+    fn publish(&self, value: u32, site: Site) {
+        self.word.store(value, self.mutant.release(site));
+        self.stored.store(value, Relaxed);
+    }
+
+    fn fence(&self, site: Site) {
+        self.mutant.fence_release(site);
+    }
+}
+
+impl SharedWord for &Word {
+    fn load(&self) -> u32 {
+        self.stored.load(Relaxed)
+    }
+
+    fn set(&self, bit: u32, site: Site) {
+        self.word.fetch_or(bit, self.mutant.release(site));
+        self.stored.fetch_or(bit, Relaxed);
+    }
+
+    fn clear(&self, bit: u32) {
+        self.word.fetch_and(!bit, Relaxed);
+        self.stored.fetch_and(!bit, Relaxed);
+    }
+}
+
+impl ClaimWord for &Word {
+    fn exchange(&self, old: u32, new: u32, site: Site) -> bool {
+        let done = self.word.compare_exchange(old, new, self.mutant.acquire(site), Relaxed).is_ok();
+        if done {
+            self.stored.store(new, Relaxed);
+        }
+        done
+    }
+
+    fn give_back(&self, bit: u32, site: Site) {
+        self.word.fetch_and(!bit, self.mutant.release(site));
+        self.stored.fetch_and(!bit, Relaxed);
+    }
+}
+
+impl ReadWord for Word {
+    fn load(&self) -> u32 {
+        self.word.load(Relaxed)
+    }
+
+    fn fence(&self, site: Site) {
+        self.mutant.fence_acquire(site);
     }
 }
 
@@ -89,8 +171,8 @@ struct Stored<const S: usize, const W: usize> {
 /// A latched cell of `S` slots of `W` words.
 pub struct Cell<const S: usize, const W: usize> {
     stored: Mutex<Stored<S, W>>,
-    seq: AtomicU32,
-    slots: [[AtomicU64; W]; S],
+    pub seq: AtomicU32,
+    pub slots: [[AtomicU64; W]; S],
     pub mutant: Mutant,
 }
 

@@ -1,4 +1,4 @@
-//! The rules of the format that need no place: FORMAT.md section 4.
+//! The rules of the format that do not depend on the place of a field: FORMAT.md section 4.
 
 use core::fmt;
 
@@ -11,7 +11,7 @@ use crate::layout::{
 use crate::types::{Aggregation, DataType, Kind, Storage};
 
 impl FieldSpec<'_> {
-    /// Checks the rules of the format that need no place.
+    /// Checks the rules of the format that do not depend on the place of the field.
     ///
     /// # Errors
     ///

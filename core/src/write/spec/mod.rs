@@ -62,6 +62,12 @@ impl<'a> FieldSpec<'a> {
         Self::new(label, Properties::new(DataType::U64, Kind::Counter, Aggregation::Sum))
     }
 
+    /// An f64 that only grows. Lanes are summed.
+    #[must_use]
+    pub const fn float_counter(label: &'a str) -> Self {
+        Self::new(label, Properties::new(DataType::F64, Kind::Counter, Aggregation::Sum))
+    }
+
     /// A scalar that goes up and down. Lanes are summed. It has no value until one is set.
     #[must_use]
     pub const fn gauge(label: &'a str, ty: DataType) -> Self {
@@ -141,7 +147,7 @@ impl<'a> FieldSpec<'a> {
         Self::new(label, events.with_count(capacity).with_slot_bits(slot_bits))
     }
 
-    /// What is in progress: at most `rows` (1 to 64) texts of at most `capacity` bytes, each with the
+    /// Activities in progress: at most `rows` (1 to 64) texts of at most `capacity` bytes, each with the
     /// time of its begin. Shown for each lane.
     #[must_use]
     pub const fn activity(label: &'a str, rows: u32, capacity: u32) -> Self {
@@ -149,8 +155,8 @@ impl<'a> FieldSpec<'a> {
         Self::new(label, activity.with_count(capacity).with_param(rows))
     }
 
-    /// How many sections of the timer or histogram that is added just before, whose label is the same
-    /// without `.running`, are in progress, and since when at least. It has no value until one begins.
+    /// Number of sections in progress of the timer or histogram that is added just before (the same label
+    /// without `.running`), and a time at or after the begin of the oldest. It has no value until one begins.
     #[must_use]
     pub const fn running(label: &'a str) -> Self {
         let running = Properties::new(DataType::U64, Kind::Running, Aggregation::Sum);
