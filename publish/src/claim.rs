@@ -64,7 +64,7 @@ pub(crate) fn use_field(
     Ok(lane)
 }
 
-/// The fields that describe a lane, in each image: FORMAT.md section 11.
+/// The fields that describe a lane, in each image: FILES.md section 2.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LaneFields {
     /// Thread id of the owner.

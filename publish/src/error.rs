@@ -34,6 +34,11 @@ pub enum Error {
         /// Labels of the handle.
         wanted: usize,
     },
+    /// A family has no labels.
+    NoLabels {
+        /// Label of its fields.
+        label: String,
+    },
     /// The file would exceed a limit of the format.
     TooLarge {
         /// Number of fields.
@@ -90,6 +95,9 @@ pub enum Error {
     /// The publisher belongs to the parent process. A forked child publishes with one of its
     /// own.
     Forked,
+    /// The publisher keeps its values in a file for the next run, which belongs to it alone: see
+    /// [`Publisher::restart`](crate::Publisher::restart).
+    Persistent,
     /// The file could not be written: a bug in this crate.
     Image(String),
 }
@@ -103,7 +111,7 @@ impl Error {
             Self::Field { .. } => ErrorCode::Field,
             Self::Duplicate { .. } => ErrorCode::Duplicate,
             Self::Attach(_) => ErrorCode::Attach,
-            Self::Labels { .. } => ErrorCode::Labels,
+            Self::Labels { .. } | Self::NoLabels { .. } => ErrorCode::Labels,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::Schema { .. } => ErrorCode::Schema,
             Self::Environment { .. } | Self::EnvironmentIgnored { .. } => ErrorCode::Environment,
@@ -114,6 +122,7 @@ impl Error {
             Self::Thread(_) => ErrorCode::Thread,
             Self::Closed => ErrorCode::Closed,
             Self::Forked => ErrorCode::Forked,
+            Self::Persistent => ErrorCode::Persistent,
             Self::Image(_) => ErrorCode::Image,
         }
     }
@@ -159,7 +168,7 @@ pub enum ErrorCode {
     Duplicate,
     /// [`Error::Attach`].
     Attach,
-    /// [`Error::Labels`].
+    /// [`Error::Labels`], [`Error::NoLabels`].
     Labels,
     /// [`Error::TooLarge`].
     TooLarge,
@@ -181,6 +190,8 @@ pub enum ErrorCode {
     Closed,
     /// [`Error::Forked`].
     Forked,
+    /// [`Error::Persistent`].
+    Persistent,
     /// [`Error::Image`].
     Image,
 }
@@ -205,6 +216,7 @@ impl ErrorCode {
             Self::Thread => "thread",
             Self::Closed => "closed",
             Self::Forked => "forked",
+            Self::Persistent => "persistent",
             Self::Image => "image",
         }
     }
@@ -228,6 +240,7 @@ impl fmt::Display for Error {
             Self::Labels { found, wanted } => {
                 write!(f, "the family has {found} labels, the handle {wanted}")
             }
+            Self::NoLabels { label } => write!(f, "the family {label:?} has no labels"),
             Self::TooLarge { lanes: 0, .. } => f.write_str("a file has 1 to 65536 lanes, not 0"),
             Self::TooLarge { fields, lanes } => write!(
                 f,
@@ -235,6 +248,9 @@ impl fmt::Display for Error {
                  65536 lanes, 4 GiB"
             ),
             Self::Forked => f.write_str("the publisher belongs to the parent process"),
+            Self::Persistent => {
+                f.write_str("a publisher that keeps its values in a file cannot be started again")
+            }
             Self::Schema { path, difference } => write!(
                 f,
                 "{}: the values of the earlier run cannot continue: {difference}; restore the \

@@ -42,9 +42,19 @@ pub use handles::SharedGauge;
 pub use handles::activity::{Activity, Begun};
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub use handles::activity::{SharedActivity, SharedBegun};
+pub use handles::any::DynField;
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+pub use handles::dynamic::DynSharedActivity;
+pub use handles::dynamic::{
+    DynActivity, DynArray, DynBlob, DynEvents, DynGauge, DynGroup, DynState, DynText, DynWindow,
+};
 pub use handles::kinds::{Average, Events, Histogram, Latency, Rate, StateSet, Timestamp, Window};
+pub use handles::shared::SharedField;
 pub use handles::timer::{Running, Timed, Timer};
-pub use handles::{Array, Blob, Counter, Flag, Gauge, Group, Info, Text};
+pub use handles::{Array, Blob, Counter, Flag, FloatCounter, Gauge, Group, Info, Text};
+#[cfg(feature = "raw")] // As `Gauge::places`.
+pub use mmstats_core::GaugePlaces;
+pub use mmstats_core::read::Scalar;
 pub use mmstats_core::{
     ActivityRow, Aggregation, Buckets, DataType, Kind, Level, MemberSpec, Record, Sample,
     ScalarType, State, TimerTotals, Words,
@@ -55,15 +65,16 @@ pub use publisher::global::{Guard, global};
 pub use publisher::options::{Options, init};
 pub use publisher::{Publisher, Registry};
 pub use schema::Schema;
-pub use schema::declaration::Field;
-pub use schema::key::{FamilyByKey, FamilyKey, Key};
+pub use schema::declaration::{Field, SharedHandle};
+pub use schema::key::{DynFamilyKey, FamilyByKey, FamilyKey, Key};
 pub use schema::labels::{LabelBuffer, LabelValue, Labels};
+pub use schema::member::GroupMember;
 pub use schema::options::{
-    FamilyOf, FieldOptions, HasBuckets, HasCap, HasEntries, HasRows, HasRunning, HasValue,
-    HasWindows, Value,
+    FamilyOf, FieldOptions, HasBuckets, HasCap, HasCapacity, HasCount, HasEntries, HasMembers,
+    HasRows, HasRunning, HasShape, HasStates, HasValue, HasWindows, Shape, Value,
 };
 pub use thread::Lane;
-pub use thread::family::{Family, FamilyBy};
+pub use thread::family::{DynFamily, Family, FamilyBy};
 pub use thread::stats::Stats;
 
 #[cfg(all(doctest, feature = "derive"))]
@@ -73,9 +84,11 @@ mod misuse {}
 /// For recorders of metrics facades. Not for use by hand.
 #[doc(hidden)]
 pub mod recorder_support {
+    pub use mmstats_core::floor_char_boundary;
+
     pub use crate::lock::{Inside, Locked, Mutex};
     pub use crate::publisher::epoch::{change_epoch, epoch};
-    pub use crate::publisher::global::{Watch, is_forked, is_live, record};
+    pub use crate::publisher::global::{Watch, is_live, record};
 }
 
 /// Names for the derive macros. Not for use by hand.

@@ -35,7 +35,13 @@ impl Inside {
     /// Begins a section; `None` if this thread is in one.
     #[must_use]
     pub fn enter_first() -> Option<Self> {
-        (DEPTH.get() == 0).then(Self::enter)
+        (!Self::is_entered()).then(Self::enter)
+    }
+
+    /// Whether this thread is in a section.
+    #[must_use]
+    pub fn is_entered() -> bool {
+        DEPTH.get() != 0
     }
 }
 
@@ -152,12 +158,12 @@ mod tests {
         let mutex = Mutex::new(1);
         assert!(!mutex.is_mine());
         let held = mutex.lock();
-        assert!(mutex.is_mine() && Inside::enter_first().is_none());
+        assert!(mutex.is_mine() && Inside::is_entered());
         std::thread::scope(|scope| {
-            scope.spawn(|| assert!(!mutex.is_mine() && Inside::enter_first().is_some()));
+            scope.spawn(|| assert!(!mutex.is_mine() && !Inside::is_entered()));
         });
         drop(held);
-        assert!(!mutex.is_mine() && Inside::enter_first().is_some());
+        assert!(!mutex.is_mine() && !Inside::is_entered());
     }
 
     #[test]
@@ -167,7 +173,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 assert!(mutex.lock_within(Duration::from_millis(1)).is_none());
-                assert!(Inside::enter_first().is_some());
+                assert!(!Inside::is_entered());
             });
         });
         drop(held);

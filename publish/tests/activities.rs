@@ -109,6 +109,11 @@ fn shared_activities_end_on_another_thread() {
     let row = flights.begin_row(7, "raw").unwrap();
     assert_eq!(look(place.path(), "flights").0, ["raw"]);
     flights.end_row(row);
+    let rows: Vec<_> = std::iter::from_fn(|| flights.try_begin_row(7, "try")).collect();
+    assert_eq!((rows.len(), look(place.path(), "flights").1), (40, 1));
+    flights.refuse();
+    assert_eq!(look(place.path(), "flights").1, 2);
+    rows.into_iter().for_each(|row| flights.end_row(row));
 }
 
 #[test]

@@ -164,7 +164,7 @@ fn name_removed_is_made_again_with_the_same_values() {
     for label in ["requests", "level", "name", "took", "sizes", "mean", "last", "log"] {
         assert_eq!(before.get(label), after.get(label), "{label}");
     }
-    // Threads that come later, and the one that goes on without a call of the publisher.
+    // Threads that start later, and one that continues without a call of the publisher.
     let threads: Vec<_> = (0..5).map(|_| all.clone()).collect();
     std::thread::scope(|scope| {
         for all in &threads {

@@ -176,10 +176,117 @@ fn record_panics_writes_activities_and_texts_of_the_thread() {
     child("record_panics_writes_activities_and_texts_of_the_thread", place.path());
     let lines = panics_in_order(place.path());
     assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[0].starts_with("thread 'worker' at "), "{lines:?}");
     assert!(lines[0].ends_with(": on purpose"), "{lines:?}");
-    assert!(lines[1].starts_with("thread 'worker' in doing: outer ("), "{lines:?}");
+    assert!(lines[1].starts_with("  thread 'worker' in doing: outer ("), "{lines:?}");
     assert!(lines[1].contains(") > inner (") && lines[1].ends_with(") > innermost"), "{lines:?}");
-    assert!(lines[2].starts_with("thread 'worker' in queries: ... > qqq"), "{lines:?}");
+    assert!(lines[2].starts_with("  thread 'worker' in queries: ... > qqq"), "{lines:?}");
     assert!(lines[2].contains(") > last (") && lines[2].len() <= 240, "{lines:?}");
-    assert_eq!(lines[3], "thread 'worker' had state=\"half \\\"done\\\"\"");
+    assert_eq!(lines[3], "  thread 'worker' had state=\"half \\\"done\\\"\"");
+}
+
+/// A panic has a message and at most four further lines, of one time.
+#[test]
+fn record_panics_of_a_thread_with_many_activities_says_how_many_more() {
+    if let Some(publisher) = start() {
+        publisher.record_panics().unwrap();
+        let jobs = FieldOptions::new().cap(200);
+        let jobs = publisher.add_family::<Activity, 1>("job", ["number"], jobs).unwrap();
+        let state = publisher.add::<Text<16>>("state", FieldOptions::new()).unwrap();
+        let panics = |count: u64, has_text: bool| {
+            let lane = publisher.lane().unwrap();
+            let (jobs, state) = (lane.family(jobs).unwrap(), lane.attach(state).unwrap());
+            if has_text {
+                state.set("half");
+            } else {
+                state.clear();
+            }
+            let all: Vec<_> = (0..count).map(|n| jobs.get(&[&n.to_string()])).collect();
+            // The oldest first, but for the last three fields.
+            let since = |n: u64| if n + 3 < count { 1_000 + n } else { 100 };
+            let _begun: Vec<_> =
+                (0..).zip(&all).map(|(n, job)| job.begin_at(since(n), &format!("j{n}"))).collect();
+            panic!("with {count}");
+        };
+        for (count, has_text) in [(100, true), (100, false), (4, false), (4, true)] {
+            let worker = std::thread::Builder::new().name("w".to_owned());
+            std::thread::scope(|scope| {
+                let panics = || panics(count, has_text);
+                worker.spawn_scoped(scope, panics).unwrap().join().unwrap_err();
+            });
+        }
+        std::process::abort();
+    }
+    let place = tempfile::tempdir().unwrap();
+    child("record_panics_of_a_thread_with_many_activities_says_how_many_more", place.path());
+    let all = lines(place.path());
+    let panics: Vec<_> = all.chunk_by(|a, b| a.0 == b.0).collect();
+    let shown: Vec<Vec<&str>> =
+        panics.iter().map(|lines| lines.iter().map(|(_, text)| &**text).collect()).collect();
+    assert_eq!(shown.iter().map(Vec::len).collect::<Vec<_>>(), [5, 5, 5, 5], "{shown:?}");
+    for lines in &shown {
+        assert!(lines[0].starts_with("thread 'w' at "), "{lines:?}");
+        assert!(lines[1..].iter().all(|line| line.starts_with("  thread 'w' ")), "{lines:?}");
+    }
+    let is_of = |line: &str, job: &str| line.contains(&format!(": {job} ("));
+    let [text, no_text, four, four_and_text] = &shown[..] else { unreachable!() };
+    assert!(is_of(text[1], "j95") && is_of(text[2], "j96"), "{text:?}");
+    assert_eq!(
+        text[3..],
+        ["  thread 'w' had state=\"half\"", "  thread 'w' in 98 more activities"]
+    );
+    assert!(is_of(no_text[1], "j94") && is_of(no_text[3], "j96"), "{no_text:?}");
+    assert_eq!(no_text[4], "  thread 'w' in 97 more activities");
+    assert!(is_of(four[1], "j0") && is_of(four[4], "j3"), "{four:?}");
+    assert_eq!(four_and_text[4], "  thread 'w' in 2 more activities", "{four_and_text:?}");
+}
+
+/// The lines about a thread take long where there are many fields; they keep no other thread from
+/// recording its message.
+#[test]
+fn record_panics_of_threads_at_once_loses_none() {
+    const THREADS: usize = 7;
+    if let Some(publisher) = start() {
+        publisher.record_panics().unwrap();
+        let doing: [_; 3] = std::array::from_fn(|n| {
+            publisher.add::<Activity>(format!("doing.{n}"), FieldOptions::new()).unwrap()
+        });
+        for n in 0..2_000 {
+            publisher.add::<Counter>(format!("counter.{n}"), FieldOptions::new()).unwrap();
+        }
+        let all_in = std::sync::Barrier::new(THREADS);
+        std::thread::scope(|scope| {
+            let panics = |n| {
+                let (publisher, all_in) = (&publisher, &all_in);
+                let work = move || {
+                    let lane = publisher.lane().unwrap();
+                    let all = doing.map(|key| lane.attach(key).unwrap());
+                    let _rows = all.each_ref().map(|doing| doing.begin("work"));
+                    all_in.wait();
+                    panic!("number {n}");
+                };
+                let thread = std::thread::Builder::new().name(format!("w{n}"));
+                thread.spawn_scoped(scope, work).unwrap()
+            };
+            let all: Vec<_> = (0..THREADS).map(panics).collect();
+            all.into_iter().for_each(|thread| drop(thread.join().unwrap_err()));
+        });
+        std::process::abort();
+    }
+    let place = tempfile::tempdir().unwrap();
+    child("record_panics_of_threads_at_once_loses_none", place.path());
+    let mut lines = lines(place.path());
+    lines.sort_by_key(|(time, _)| *time); // Stable: those of a panic stay in order.
+    assert_eq!(lines.len(), THREADS * 4, "{lines:?}");
+    let mut numbers: Vec<_> = (0..THREADS).collect();
+    for panic in lines.chunk_by(|a, b| a.0 == b.0) {
+        assert_eq!(panic.len(), 4, "{panic:?}");
+        let number = numbers.iter().position(|n| panic[0].1.ends_with(&format!(": number {n}")));
+        let number = numbers.remove(number.unwrap());
+        for (n, (_, line)) in panic[1..].iter().enumerate() {
+            let start = format!("  thread 'w{number}' in doing.{n}: work (");
+            assert!(line.starts_with(&start), "{panic:?}");
+        }
+    }
+    assert!(numbers.is_empty(), "{numbers:?}");
 }

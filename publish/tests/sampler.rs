@@ -3,6 +3,8 @@
 
 mod support;
 
+#[cfg(unix)] // signals
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,7 +36,8 @@ fn sampled_thread_ends_with_publisher() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let publisher = start(place.path());
-    assert!(threads().is_none_or(|n| n == [0, 0]), "no field, no thread");
+    // No field, no thread; those of the test before may just be ending.
+    wait_until(|| threads().is_none_or(|n| n == [0, 0]));
     let (source, calls) = (Arc::new(AtomicU64::new(7)), Arc::new(AtomicU64::new(0)));
     let (from, called) = (Arc::clone(&source), Arc::clone(&calls));
     publisher
@@ -213,11 +216,13 @@ fn publisher_ends_while_a_callback_does_not_return() {
 #[test]
 fn child_that_samples() {
     let Some(path) = std::env::var_os("MMSTATS_TEST_CHILD") else { return };
-    let options = Options::new().directory(path).sample_every(Duration::from_millis(300));
+    let options = Options::new().directory(path).sample_every(Duration::from_millis(150));
     let publisher = options.start::<Lane>().unwrap();
+    // Many, so that the thread that watches looks before all were called again.
+    (0..50).for_each(|n| drop(counting(&publisher, &format!("other.{n}"))));
     counting(&publisher, "calls");
-    // Until the other process ends this one.
-    std::thread::sleep(Duration::from_secs(600));
+    // Until the other process ends, or closes its end.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
 
 #[cfg(unix)] // signals
@@ -228,6 +233,7 @@ fn process_that_was_stopped_has_no_late_callbacks() {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child_that_samples", "--nocapture"])
         .env("MMSTATS_TEST_CHILD", place.path())
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
@@ -240,17 +246,18 @@ fn process_that_was_stopped_has_no_late_callbacks() {
         _ => 0,
     };
     wait_until(|| calls() > 1);
-    for _ in 0..3 {
+    for _ in 0..2 {
         signal("-STOP");
-        std::thread::sleep(Duration::from_millis(1_500));
+        // A callback that is not called for twice an interval after it was due is late.
+        std::thread::sleep(Duration::from_millis(600));
         signal("-CONT");
         let before = calls();
-        wait_until(|| calls() > before + 3);
+        wait_until(|| calls() > before + 1);
     }
     // The field is made when the first one is late.
     let late = value(place.path(), "sys.sampling_late");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
     assert_eq!(late, None);
 }
 

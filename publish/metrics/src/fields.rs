@@ -37,7 +37,7 @@ pub(crate) struct Fields {
 /// The fields of one kind; `None` where the publisher refused the field.
 pub(crate) struct FieldsOfKind<F> {
     by_identity: HashMap<Identity, Option<Found<F>>>,
-    /// Of the combinations beyond the cap, by name of the metric.
+    /// Fields of combinations beyond the cap, by name of the metric.
     overflow: HashMap<String, Option<Found<F>>>,
     /// Number of the next field.
     next: u32,

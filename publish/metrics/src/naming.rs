@@ -1,6 +1,7 @@
 //! Names of metrics as labels and attributes of fields.
 
 use metrics::{Key, Level as Importance, Unit};
+use mmstats::recorder_support::floor_char_boundary;
 use mmstats::{FieldOptions, Level};
 
 /// The identity of a metric: name and labels exactly as given, whatever the order of the keys.
@@ -141,11 +142,7 @@ fn hash<'a>(texts: impl Iterator<Item = &'a str>) -> u32 {
 
 /// The start of `text`, at most `max` bytes.
 fn cut(text: &str, max: usize) -> &str {
-    let mut end = max.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    &text[..floor_char_boundary(text, max)]
 }
 
 /// The description of a metric.

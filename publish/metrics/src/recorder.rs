@@ -135,7 +135,7 @@ impl Recorder {
 
     #[cold]
     fn make<M: Metric>(&self, key: &Key, metadata: &Metadata<'_>) -> M {
-        if Inside::enter_first().is_none() {
+        if Inside::is_entered() {
             self.shared.lose(Loss::Update, 1);
             return M::noop();
         }

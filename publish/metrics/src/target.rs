@@ -18,7 +18,7 @@ pub(crate) struct Shared {
     /// Losses that have not been published yet.
     losses: [AtomicU64; LOSSES.len()],
     is_publishing: AtomicBool,
-    /// Of threads that are ending, which have no cache.
+    /// Objects of threads that are ending, which have no cache.
     objects: Mutex<Objects>,
 }
 
@@ -141,7 +141,7 @@ impl Shared {
             let descriptions = target.fields.lock().descriptions().clone();
             new.fields.lock().inherit(descriptions);
         }
-        if recorder_support::is_forked(&target.registry) {
+        if target.registry.is_forked() {
             // The parent process publishes these. Another thread of it may have begun to.
             self.losses.iter().for_each(|loss| loss.store(0, Ordering::Relaxed));
             self.is_publishing.store(false, Ordering::Release);
@@ -152,7 +152,7 @@ impl Shared {
     }
 
     pub(crate) fn describe(&self, kind: Kind, name: &str, description: Description) {
-        if Inside::enter_first().is_none() {
+        if Inside::is_entered() {
             return self.lose(Loss::Description, 1);
         }
         let fields = self.current().fields;
@@ -249,7 +249,7 @@ impl Shared {
     fn publish_each_loss(&self) {
         for (index, (label, help)) in LOSSES.iter().enumerate() {
             let count = &self.losses[index];
-            if count.load(Ordering::Relaxed) == 0 || Inside::enter_first().is_none() {
+            if count.load(Ordering::Relaxed) == 0 || Inside::is_entered() {
                 continue;
             }
             let (registry, key) = {

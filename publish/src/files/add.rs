@@ -10,7 +10,7 @@ use super::inventory::Inventory;
 use super::room::{ALIGNMENT, Room};
 use super::segment::Segment;
 use crate::error::Error;
-use crate::schema::declaration::{Declaration, Field};
+use crate::schema::declaration::{Declaration, Field, FieldDeclaration, FieldName};
 use crate::schema::family::FamilyDeclaration;
 use crate::schema::key::Address;
 use crate::schema::options::{FamilyOf, FieldOptions};
@@ -19,6 +19,14 @@ impl Files {
     /// Adds a field that stays, to the files of the last segment, or opens a further one.
     pub(crate) fn add(&self, declaration: Declaration) -> Result<Address, Error> {
         self.add_with(declaration, false)
+    }
+
+    /// [`Files::add`] for a field of the library, which a publisher that was started again has already.
+    pub(crate) fn find_or_add(&self, declaration: Declaration) -> Result<Address, Error> {
+        let inventory = self.inventory.lock();
+        let found = inventory.names.find(&inventory.segments, &declaration);
+        drop(inventory);
+        found.map_or_else(|| self.add(declaration), Ok)
     }
 
     /// Adds a field whose room other fields get when it is retired.
@@ -31,7 +39,7 @@ impl Files {
         declaration.measure(&mut need)?;
         let heap = passing.then(|| Room::heap_of(&declaration));
         need.heap = heap.map_or(need.heap, |heap| heap.saturating_add(ALIGNMENT));
-        let mut inventory = self.kept_up();
+        let mut inventory = self.attend();
         if inventory.closed {
             return Err(Error::Closed);
         }
@@ -94,6 +102,19 @@ impl Files {
         }
         inventory.move_out(address);
         Ok(())
+    }
+
+    /// Label and attributes of the first field of the declaration at `address`, and its number of fields.
+    pub(crate) fn name_of(&self, address: Address) -> Result<(FieldName, u32), Error> {
+        let inventory = self.inventory.lock();
+        let segment = inventory.segments.get(address.segment as usize);
+        let entry = segment.and_then(|segment| segment.entry(address.id));
+        let Some(entry) = entry.filter(|entry| entry.has_tenant(address)) else {
+            let count = segment.map_or(0, |segment| segment.next_id().index());
+            return Err(Error::no_such_field(address.id.index() as usize, count as usize));
+        };
+        let name = entry.declaration.fields().first().map(FieldDeclaration::owned_name);
+        Ok((name.unwrap_or_default(), entry.declaration.count()))
     }
 
     /// Adds a family; returns its number.

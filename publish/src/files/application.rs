@@ -34,8 +34,13 @@ static PUBLISHERS: Mutex<Vec<Publisher>> = Mutex::new(Vec::new());
 
 impl Application {
     /// The application of a publisher that begins after `generation` forks: the one in the settings,
-    /// else that of the publisher's parent process. A persistent publisher keeps its values itself.
-    pub(crate) fn find(settings: &Settings, generation: u64) -> Result<Option<Self>, Error> {
+    /// else that of the publisher in the parent process: of `before`, which is started again, or of the latest
+    /// one. A persistent publisher keeps its values itself.
+    pub(crate) fn find(
+        settings: &Settings,
+        generation: u64,
+        before: Option<u64>,
+    ) -> Result<Option<Self>, Error> {
         if settings.hidden || settings.persistent {
             return Ok(None);
         }
@@ -45,7 +50,11 @@ impl Application {
             None if !settings.system_fields => Ok(None),
             None => {
                 let publishers = PUBLISHERS.lock();
-                let parent = publishers.iter().rev().find(|parent| parent.generation < generation);
+                let older = |parent: &&Publisher| parent.generation < generation;
+                let parent = publishers
+                    .iter()
+                    .find(|parent| older(parent) && before == Some(parent.id))
+                    .or_else(|| publishers.iter().rev().find(older));
                 Ok(parent.map(|parent| parent.children.clone()))
             }
         }
@@ -121,10 +130,7 @@ pub(crate) fn unregister(id: u64, directory: Option<&Directory>, instance: [u8; 
     let Some(at) = publishers.iter().position(|publisher| publisher.id == id) else { return };
     let children = publishers.remove(at).children;
     drop(publishers);
-    let own = ledger::hex(instance);
-    if let Some(directory) = directory.filter(|_| children.name == own)
-        && ledger::exists(directory.path(), &own)
-    {
-        ledger::end(directory.path(), &own, instance);
+    if let Some(directory) = directory.filter(|_| children.name == ledger::hex(instance)) {
+        ledger::end_own(directory.path(), instance);
     }
 }

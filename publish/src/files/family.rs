@@ -47,7 +47,7 @@ impl Pause {
 }
 
 /// Combinations of attribute values, with the addresses of their fields.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Combinations {
     state: DefaultHashBuilder,
     /// No address where a field outside of the family has the name.
@@ -72,6 +72,20 @@ impl FamilyFields {
             this.fill(Combinations::default());
         }
         this
+    }
+
+    /// The same family of another publisher with the same fields; `None` if its lock is not released
+    /// within about `patience`.
+    pub(crate) fn again(&self, patience: Duration) -> Option<Self> {
+        let open = self.open.lock_within(patience)?;
+        let combinations = self.full.get().unwrap_or(&open.combinations).clone();
+        let again = Self::new(self.declared.clone());
+        if combinations.table.len() >= self.declared.cap() {
+            again.fill(combinations);
+        } else {
+            again.open.lock().combinations = combinations;
+        }
+        Some(again)
     }
 
     /// The field for `values`, which `add` adds if there is none and the cap allows it.

@@ -61,7 +61,8 @@ impl Inventory {
         // Each field has a room of its own.
         let rooms = fields.saturating_mul(room::SMALLEST + room::ALIGNMENT);
         let heap = if fields == 0 { strings } else { strings.saturating_add(rooms) };
-        capacity.reserve(fields, heap, fields.saturating_mul(8));
+        let values = settings.reserve_values.unwrap_or(fields.saturating_mul(8));
+        capacity.reserve(fields, heap, values);
         let families = schema.families.into_iter().map(|f| Arc::new(FamilyFields::new(f)));
         let mut inventory = Self {
             segments: vec![Segment::new(capacity)],

@@ -3,6 +3,7 @@
 mod add;
 pub(crate) mod application;
 mod attempts;
+mod blueprint;
 mod earlier_run;
 pub(crate) mod family;
 mod inventory;
@@ -29,6 +30,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use mmstats_core::{Geometry, Level, Writer};
 
 use self::application::Application;
+use self::blueprint::Blueprint;
 use self::earlier_run::EarlierRun;
 use self::inventory::Inventory;
 use self::part::Part;
@@ -76,18 +78,44 @@ impl std::fmt::Debug for Files {
     }
 }
 
+/// The fields of a publisher that starts.
+enum Fields {
+    New(Schema),
+    /// Those of another publisher.
+    Again(Blueprint),
+}
+
 /// The next [`Files::id`].
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 impl Files {
-    pub(crate) fn open(settings: Settings, mut schema: Schema) -> Result<Arc<Self>, Error> {
+    /// Publishes the fields of `schema`.
+    pub(crate) fn open(settings: Settings, schema: Schema) -> Result<Arc<Self>, Error> {
+        Self::open_fields(settings, Fields::New(schema), None)
+    }
+
+    /// Publishes the same fields anew, under the same addresses and without their values: an instance of
+    /// its own.
+    pub(crate) fn restart(&self) -> Result<Arc<Self>, Error> {
+        if self.settings.persistent {
+            return Err(Error::Persistent);
+        }
+        let blueprint = Blueprint::new(&self.inventory)?;
+        Self::open_fields(self.settings.clone(), Fields::Again(blueprint), Some(self.id))
+    }
+
+    fn open_fields(
+        settings: Settings,
+        mut fields: Fields,
+        before: Option<u64>,
+    ) -> Result<Arc<Self>, Error> {
         let facts = process::facts();
         let command = settings.name.clone().or_else(|| facts.command.clone());
         let command = command.unwrap_or_else(|| "unknown".to_owned());
         let instance = process::random();
 
         let generation = fork::generation();
-        let application = Application::find(&settings, generation)?;
+        let application = Application::find(&settings, generation, before)?;
         let mut place = None;
         let mut failure = None;
         if !settings.hidden {
@@ -120,19 +148,33 @@ impl Files {
                 Err(error) => return Err(error),
             }
         }
-        if settings.persistent {
+        if settings.persistent
+            && let Fields::New(schema) = &mut fields
+        {
             let count = u32::try_from(schema.len()).unwrap_or(u32::MAX);
             let options = FieldOptions::new().level(Level::Debug).value(count);
             schema.add::<Info>(DECLARED, options.help("Number of fields declared at the start."));
         }
-        if let Some(application) = &application {
-            standard::declare_application(&mut schema, &application.name);
-        }
-        if settings.system_fields {
-            standard::declare(&mut schema, &facts, &command, memory_backed);
-        }
+        let declare = |schema: &mut Schema| {
+            if let Some(application) = &application {
+                standard::declare_application(schema, &application.name);
+            }
+            if settings.system_fields {
+                standard::declare(schema, &facts, &command, memory_backed);
+            }
+        };
         // Before a file is made: a declaration that breaks a rule is refused, not kept private.
-        let mut inventory = Inventory::new(schema, &settings)?;
+        let mut inventory = match fields {
+            Fields::New(mut schema) => {
+                declare(&mut schema);
+                Inventory::new(schema, &settings)?
+            }
+            Fields::Again(blueprint) => {
+                let mut standard = Schema::new();
+                declare(&mut standard);
+                blueprint.into_inventory(standard)
+            }
+        };
         let scratch = Scratch::new(&inventory.segments[0], &inventory.families, instance)?;
         inventory.place = place;
         inventory.earlier = earlier;
@@ -151,7 +193,10 @@ impl Files {
             scratch: Arc::new(scratch),
             this: OnceLock::new(),
         };
-        files.open_part(&mut inventory, 0, files.settings.fallback())?;
+        // Of a publisher that starts for the first time there is one segment.
+        for segment in 0..inventory.segments.len() {
+            files.open_part(&mut inventory, segment, files.settings.fallback())?;
+        }
         files.finish_earlier_run(&mut inventory)?;
         *files.inventory.lock() = inventory;
         let files = Arc::new(files);
@@ -324,7 +369,7 @@ impl Files {
         fallback: Fallback,
     ) -> Result<ClaimedLane, Error> {
         self.refuse_reentry()?;
-        let mut inventory = self.kept_up();
+        let mut inventory = self.attend();
         let (part, lane, mapping) = self.claim_in(&mut inventory, segment, fallback)?;
         let fields = inventory.segments[segment].lane_fields;
         drop(inventory);

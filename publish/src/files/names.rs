@@ -4,18 +4,18 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use mmstats_core::FieldId;
 
 use super::segment::Segment;
-use crate::schema::declaration::FieldDeclaration;
+use crate::schema::declaration::{Declaration, FieldDeclaration};
 use crate::schema::key::Address;
 use crate::strings;
 
 /// Finds fields by label and attributes. The names themselves are in the segments.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Names {
     state: DefaultHashBuilder,
     table: HashTable<Entry>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Entry {
     hash: u64,
     address: Address,
@@ -41,6 +41,20 @@ impl Names {
             let old = self.table.find(hash, |other| other.hash == hash && known(other));
             (old.is_some() || twice()).then_some(field)
         })
+    }
+
+    /// The address of a declaration that is equal to `declaration`.
+    pub(crate) fn find(&self, segments: &[Segment], declaration: &Declaration) -> Option<Address> {
+        let hash = self.hash(declaration.fields().first()?);
+        let is_equal = |known: &Entry| {
+            let segment = segments.get(known.address.segment as usize);
+            let entry = segment.and_then(|segment| segment.entry(known.address.id));
+            entry.is_some_and(|entry| {
+                entry.first() == known.address.id && entry.declaration == *declaration
+            })
+        };
+        let found = self.table.find(hash, |known| known.hash == hash && is_equal(known));
+        found.map(|known| known.address)
     }
 
     /// Adds `fields`, whose numbers begin with that of `first`.

@@ -83,7 +83,7 @@ impl Part {
         published: Option<(u32, OwnedFile)>,
     ) -> Self {
         let (number, file) = published.map(|(number, file)| (number, Arc::new(file))).unzip();
-        let owner = file.as_ref().and_then(|_| process::facts().uid);
+        let owner = file.as_ref().and_then(|_| process::uid());
         let standing = Standing::Published;
         Self { segment, writer, mapping, number, file, standing, twin: None, owner }
     }
@@ -230,7 +230,7 @@ impl Part {
             None => publish(new, others)?,
         };
         self.twin = Some(Twin { writer, file: Arc::new(file), mirror });
-        self.owner = process::facts().uid;
+        self.owner = process::uid();
         Ok(())
     }
 

@@ -137,7 +137,7 @@ impl Place {
         Ok(directory)
     }
 
-    /// What is left to do in the directory after a first file was published there.
+    /// The tidying that remains after a first file was published in the directory.
     ///
     /// # Errors
     ///

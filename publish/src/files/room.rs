@@ -31,6 +31,11 @@ impl Room {
         Self { heap, tenancy: 1, handles: 0, values: 0, free: false }
     }
 
+    /// The same room in other files, where it has no handles.
+    pub(super) const fn again(&self, free: bool) -> Self {
+        Self { free, tenancy: self.tenancy, ..Self::new(self.heap) }
+    }
+
     /// Bytes of heap for a declaration, with some to spare for a longer name in its place.
     pub(super) fn heap_of(declaration: &Declaration) -> u32 {
         let need = declaration.with_tenants(|tenants| tenants.heap());
@@ -42,7 +47,7 @@ impl Room {
 /// Least bytes of heap of a room: a label of 62 bytes.
 pub(super) const SMALLEST: u32 = 64;
 
-/// What fields must have in common to have the same room one after the other.
+/// Properties that fields must share to use the same room one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
     /// Properties of each, and whether it is a constant.

@@ -86,6 +86,51 @@ impl Segment {
         Self { prelude: Arc::clone(prelude), fields, lane_fields, ..Self::new(capacity) }
     }
 
+    /// The same fields, without files and handles.
+    pub(super) fn without_parts(&self) -> Self {
+        let again = |entry: &Entry| Entry {
+            first: entry.first,
+            retired: entry.retired,
+            room: entry.room.as_ref().map(|room| room.again(entry.retired)),
+            declaration: entry.declaration.clone(),
+        };
+        Self {
+            prelude: Arc::clone(&self.prelude),
+            entries: self.entries.iter().map(again).collect(),
+            parts: Vec::new(),
+            ..*self
+        }
+    }
+
+    /// Replaces the declaration of a standard field by that of another process; `false` if there is none.
+    pub(super) fn renew(&mut self, declaration: &Declaration) -> bool {
+        let prelude = Arc::make_mut(&mut self.prelude).iter_mut();
+        let entries = self.entries.iter_mut().map(|entry| &mut entry.declaration);
+        let mut all = prelude.chain(entries);
+        let Some(old) = all.find(|old| old.is_standard_as(declaration)) else { return false };
+        let heap = |declaration: &Declaration| {
+            let mut need = Geometry::new(0);
+            // Cannot fail: it was checked when its process began to publish.
+            let _ = declaration.measure(&mut need);
+            need.heap
+        };
+        // Its value may be longer.
+        let more = heap(declaration).saturating_sub(heap(old));
+        *old = declaration.clone();
+        self.capacity.reserve(0, more, 0);
+        true
+    }
+
+    /// Makes room for `need` more.
+    pub(super) const fn reserve(&mut self, need: &Geometry) {
+        self.capacity.reserve(need.fields, need.heap, need.cells);
+    }
+
+    /// The declarations, without the standard constants.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
     /// Finds the fields that describe a lane among the declarations of the first segment.
     pub(crate) fn find_lane_fields(&mut self) {
         let declarations = self.entries.iter().map(|entry| (entry.first, &entry.declaration));

@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) lanes: u32,
     /// Room for further fields in the first file: their number, and bytes of their strings.
     pub(crate) reserve: (u32, u32),
+    /// Room for their values in each lane, in bytes; 8 for each field by default.
+    pub(crate) reserve_values: Option<u32>,
     pub(crate) on_drop: OnDrop,
     /// Dead programs of each command that a sweep keeps; `None` for no sweep.
     pub(crate) post_mortems: Option<usize>,
@@ -52,6 +54,7 @@ impl Default for Settings {
             application: None,
             lanes: 8,
             reserve: (0, 0),
+            reserve_values: None,
             on_drop: OnDrop::Remove,
             post_mortems: Some(8),
             private: false,

@@ -1,4 +1,4 @@
-//! The standard fields: FORMAT.md section 11.
+//! The standard fields: FILES.md section 2.
 
 use std::time::SystemTime;
 

@@ -4,7 +4,9 @@
 //! [`Publisher::problem`](crate::Publisher::problem)), once a second in the thread of [`super::watch`]
 //! and, while observers do not see the memory of a lane, in a thread of its own. No update waits for
 //! it. One thread at a time looks for the names, without the lock: a file system that does not answer
-//! stops that thread and no other one. Files are published again under the lock.
+//! stops that thread and no other one. It is that of the watch, or a call that asks what observers see;
+//! where lanes are claimed and fields added only if the watch does not run. Files are published again
+//! under the lock.
 
 use std::sync::Weak;
 use std::time::{Duration, Instant};
@@ -35,8 +37,8 @@ impl Files {
         self.published()
     }
 
-    /// [`Files::kept_up`] for threads of the library, whose work must not wait for a file system: they
-    /// look only where the thread of the watch does not.
+    /// [`Files::kept_up`] for threads whose work must not wait for a file system: they look only where
+    /// the thread of the watch does not.
     pub(crate) fn attend(&self) -> Locked<'_, Inventory> {
         let is_overdue = |checked: Instant| checked.elapsed() >= OVERDUE;
         if !self.settings.watched || self.inventory.lock().attempts.checked.is_none_or(is_overdue) {
@@ -207,7 +209,7 @@ impl Files {
 impl Watched for Files {
     fn look_after(&self, period: Duration) {
         self.look(period);
-        drop(self.kept_up());
+        drop(self.published());
     }
 }
 
@@ -274,8 +276,11 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::files::settings::{OnDrop, Settings};
+    use crate::files::settings::{Fallback, OnDrop, Settings};
+    use crate::handles::Counter;
     use crate::schema::Schema;
+    use crate::schema::declaration::Field as _;
+    use crate::schema::options::AnyOptions;
 
     /// Stores through a mapping do not change the time of a file in memory.
     #[test]
@@ -316,16 +321,26 @@ mod tests {
         // As if there was the thread, which looks when it is not expected here.
         let mut files = std::sync::Arc::into_inner(files).unwrap();
         files.settings.watched = true;
-        let checked = |ago: Duration| {
+        let files = std::sync::Arc::new(files);
+        let looks = |ago: Duration, call: &dyn Fn()| {
             let checked = Instant::now().checked_sub(ago).unwrap();
             files.inventory.lock().attempts.checked = Some(checked);
-            drop(files.attend());
+            call();
             files.inventory.lock().attempts.checked != Some(checked)
         };
+        let attend = || drop(files.attend());
         files.inventory.lock().attempts.looks = true;
-        assert!(!checked(OVERDUE * 2), "another thread looks");
+        assert!(!looks(OVERDUE * 2, &attend), "another thread looks");
         files.inventory.lock().attempts.looks = false;
-        assert!(!checked(CHECK * 2) && checked(OVERDUE * 2));
+        assert!(!looks(CHECK * 2, &attend) && looks(OVERDUE * 2, &attend));
+        let claim = || drop(files.claim(0, Fallback::Refuse).unwrap());
+        assert!(!looks(CHECK * 2, &claim), "a lane is claimed");
+        let field = || {
+            let declaration = Counter::declaration("added".to_owned(), AnyOptions::default());
+            files.add(declaration).unwrap();
+        };
+        assert!(!looks(CHECK * 2, &field), "a field is added");
+        assert!(looks(CHECK * 2, &|| drop(files.problem())));
         files.close(false);
     }
 

@@ -1,13 +1,12 @@
 //! Activities: what is in progress, since when.
 
 use std::fmt;
-use std::time::SystemTime;
 
 use mmstats_core as core;
 use mmstats_core::{ActivityRow, AttachError, FieldId, FieldSpec};
 
 use super::count;
-use super::kinds::nanos;
+use super::kinds::now;
 use crate::claim::Keep;
 use crate::schema::declaration::{Declaration, Field, FieldDeclaration};
 use crate::schema::options::{AnyOptions, HasRows};
@@ -15,21 +14,17 @@ use crate::schema::options::{AnyOptions, HasRows};
 /// Rows of an activity, unless declared otherwise.
 const ROWS: u32 = 8;
 
-fn now() -> u64 {
-    nanos(SystemTime::now())
-}
-
 /// The field of an activity.
 fn spec<const N: usize>(options: &AnyOptions) -> FieldSpec<'static> {
     FieldSpec::activity("", options.rows.unwrap_or(ROWS), count(N))
 }
 
 /// What a thread is doing, since when: texts of at most `N` bytes that are begun and ended. Each thread
-/// has 8 rows, or [`rows`](crate::FieldOptions::rows); what begins while all are in use is counted and
-/// not shown.
+/// has 8 rows, or [`rows`](crate::FieldOptions::rows); activities that begin while all are in use are
+/// counted but not shown.
 ///
 /// `mmstats show` prints the texts with their ages, also those of a program that hangs or was killed.
-/// Those of a thread that ends are gone. For what crosses threads see
+/// The texts of a thread that ended are gone. For work that moves between threads see
 /// [`SharedActivity`](crate::SharedActivity).
 ///
 /// ```
@@ -55,7 +50,7 @@ fn spec<const N: usize>(options: &AnyOptions) -> FieldSpec<'static> {
 #[derive(Debug, Clone)]
 pub struct Activity<const N: usize = 48>(core::Activity<N, Keep>);
 
-/// Something in progress, until this is dropped: see [`Activity`]. `set` replaces its text.
+/// Guard of an activity, which ends when this is dropped: see [`Activity`]. `set` replaces its text.
 pub type Begun<'a, const N: usize = 48> = core::Begun<'a, N, Keep>;
 
 impl<const N: usize> Activity<N> {
@@ -71,15 +66,14 @@ impl<const N: usize> Activity<N> {
         self.0.begin_fmt(now(), text)
     }
 
-    /// [`Activity::begin`] with the time in nanoseconds since 1970-01-01 UTC, 0 if it is not known:
-    /// without the clock.
+    /// [`Activity::begin`] at a given time, in nanoseconds since 1970-01-01 UTC (0: unknown), without
+    /// reading the clock.
     #[inline(always)]
     pub fn begin_at(&self, since: u64, text: &str) -> Begun<'_, N> {
         self.0.begin(since, text)
     }
 
-    /// [`Activity::begin_at`] without a guard, for layers that keep the row elsewhere; `None` if no row is
-    /// free.
+    /// [`Activity::begin_at`] without a guard, for callers that store the row; `None` if no row is free.
     #[inline(always)]
     pub fn begin_row(&self, since: u64, text: &str) -> Option<ActivityRow> {
         self.0.begin_row(since, text)
@@ -117,8 +111,8 @@ mod shared {
     use super::{ActivityRow, AttachError, FieldId, HasRows, core, fmt, now};
     use crate::claim::Keep;
 
-    /// What the whole program is doing, since when: as [`Activity`](crate::Activity), for what crosses
-    /// threads, such as a task over an `await`.
+    /// What the whole program is doing, since when: as [`Activity`](crate::Activity), for work that
+    /// moves between threads, such as a task over an `await`.
     ///
     /// It and its guards are `Send`. Begin and end are read-modify-writes of words that all threads
     /// share, so threads that begin often wait for each other.
@@ -144,7 +138,7 @@ mod shared {
     #[derive(Debug, Clone)]
     pub struct SharedActivity<const N: usize = 48>(core::SharedActivity<N, Keep>);
 
-    /// Something in progress, until this is dropped on whatever thread: see [`SharedActivity`]. `set`
+    /// Guard of an activity, which ends when this is dropped on any thread: see [`SharedActivity`]. `set`
     /// replaces its text.
     pub type SharedBegun<'a, const N: usize = 48> = core::SharedBegun<'a, N, Keep>;
 
@@ -166,15 +160,15 @@ mod shared {
             self.0.begin_fmt(now(), text)
         }
 
-        /// [`SharedActivity::begin`] with the time in nanoseconds since 1970-01-01 UTC, 0 if it is not
-        /// known: without the clock.
+        /// [`SharedActivity::begin`] at a given time, in nanoseconds since 1970-01-01 UTC (0: unknown),
+        /// without reading the clock.
         #[inline(always)]
         pub fn begin_at(&self, since: u64, text: &str) -> SharedBegun<'_, N> {
             self.0.begin(since, text)
         }
 
-        /// [`SharedActivity::begin_at`] without a guard, for layers that keep the row elsewhere; `None`
-        /// if no row is free.
+        /// [`SharedActivity::begin_at`] without a guard, for callers that store the row; `None` if no row
+        /// is free.
         #[inline(always)]
         pub fn begin_row(&self, since: u64, text: &str) -> Option<ActivityRow> {
             self.0.begin_row(since, text)
@@ -183,6 +177,18 @@ mod shared {
         /// [`SharedActivity::begin_row`] for `format_args!(...)`, without an allocation.
         pub fn begin_row_fmt(&self, since: u64, text: fmt::Arguments<'_>) -> Option<ActivityRow> {
             self.0.begin_row_fmt(since, text)
+        }
+
+        /// [`SharedActivity::begin_row`] that does not count a refusal if no row is free: for layers that
+        /// try several fields. [`SharedActivity::refuse`] counts it.
+        #[inline(always)]
+        pub fn try_begin_row(&self, since: u64, text: &str) -> Option<ActivityRow> {
+            self.0.try_begin_row(since, text)
+        }
+
+        /// Counts a refusal: readers see that something began and is not shown.
+        pub fn refuse(&self) {
+            self.0.refuse();
         }
 
         /// Replaces the text of a row that this handle or a clone began.

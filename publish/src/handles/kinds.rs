@@ -19,6 +19,12 @@ pub type StateSet<S> = core::StateSet<S, Keep>;
 /// Distribution of u64 or f64 values: `record`, `count`. See [`Latency`] for durations.
 pub type Histogram<T = u64> = core::Histogram<T, Keep>;
 
+/// Now, in nanoseconds since 1970-01-01 UTC.
+#[inline]
+pub(crate) fn now() -> u64 {
+    nanos(SystemTime::now())
+}
+
 /// Nanoseconds since 1970-01-01 UTC; 0 before.
 #[inline]
 pub(crate) fn nanos(time: SystemTime) -> u64 {
@@ -164,12 +170,12 @@ impl<const N: usize> Events<N> {
     /// boundary: the result is `false`, and readers see that it was cut.
     #[inline]
     pub fn record(&self, text: &str) -> bool {
-        self.0.record(nanos(SystemTime::now()), text)
+        self.0.record(now(), text)
     }
 
     /// As [`Events::record`], for `format_args!(...)`, without an allocation.
     pub fn record_fmt(&self, text: fmt::Arguments<'_>) -> bool {
-        self.0.record_fmt(nanos(SystemTime::now()), text)
+        self.0.record_fmt(now(), text)
     }
 }
 

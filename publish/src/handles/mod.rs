@@ -23,7 +23,10 @@ macro_rules! field {
 }
 
 pub(crate) mod activity;
+pub(crate) mod any;
+pub(crate) mod dynamic;
 pub(crate) mod kinds;
+pub(crate) mod shared;
 pub(crate) mod timer;
 
 use mmstats_core as core;
@@ -35,6 +38,8 @@ use crate::schema::options::{AnyOptions, HasValue, Value};
 
 /// A sum that only grows: `incr`, `add`, `set`.
 pub type Counter = core::Counter<Keep>;
+/// A sum of floats that only grows: `add`, `set`.
+pub type FloatCounter = core::FloatCounter<Keep>;
 /// A scalar that goes up and down: `set`, `add`, `sub`, `clear`.
 pub type Gauge<T> = core::Gauge<T, Keep>;
 /// True or false.
@@ -43,8 +48,8 @@ pub type Flag = Gauge<bool>;
 ///
 /// For values that several threads replace and that no sum over threads can show: the number of
 /// the configuration in use, the address of the current leader. It is `Send`, `Sync` and `Clone`.
-/// `set` is a plain store; `add` and `sub` are one read-modify-write: threads that do it at a high rate wait for each other. See
-/// [`Publisher::shared`](crate::Publisher::shared).
+/// `set` is a plain store; `add` and `sub` are one read-modify-write: threads that do it at a high rate
+/// wait for each other. See [`Publisher::shared`](crate::Publisher::shared).
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub type SharedGauge<T> = core::SharedGauge<T, crate::claim::Keep>;
 /// UTF-8 text of at most `N` bytes. `set` cuts a longer one at a character boundary and returns
@@ -67,30 +72,36 @@ fn count(n: usize) -> u32 {
 }
 
 field!({} Counter, FieldSpec::counter(""));
+field!({} FloatCounter, FieldSpec::float_counter(""));
 field!({T: ScalarType} Gauge<T>, FieldSpec::gauge("", T::TYPE));
 field!({const N: usize} Text<N>, FieldSpec::text("", count(N)));
 field!({const N: usize} Blob<N>, FieldSpec::bytes("", count(N)));
 field!({T: ScalarType, const N: usize} Array<T, N>, FieldSpec::array("", T::TYPE, count(N)));
 
+/// The declaration of a group whose members have these labels and specifications.
+fn group<'a>(
+    label: &str,
+    options: &AnyOptions,
+    members: impl Iterator<Item = (&'a str, FieldSpec<'a>)>,
+) -> Declaration {
+    let members = members.map(|(member, spec)| {
+        let label = if label.is_empty() { member.to_owned() } else { format!("{label}.{member}") };
+        let mut options = AnyOptions {
+            help: spec.help.to_owned(),
+            level: spec.properties.level(),
+            ..options.clone()
+        };
+        if !spec.unit.is_empty() {
+            options.unit = Some(spec.unit.to_owned());
+        }
+        FieldDeclaration::new(label, &spec, options)
+    });
+    Declaration::Group(members.collect())
+}
+
 impl<R: Record> Field for Group<R> {
     fn declaration(label: String, options: AnyOptions) -> Declaration {
-        let members = R::MEMBERS.iter().map(|member| {
-            let label = if label.is_empty() {
-                member.label.to_owned()
-            } else {
-                format!("{label}.{}", member.label)
-            };
-            let mut options = AnyOptions {
-                help: member.spec.help.to_owned(),
-                level: member.spec.properties.level(),
-                ..options.clone()
-            };
-            if !member.spec.unit.is_empty() {
-                options.unit = Some(member.spec.unit.to_owned());
-            }
-            FieldDeclaration::new(label, &member.spec, options)
-        });
-        Declaration::Group(members.collect())
+        group(&label, &options, R::MEMBERS.iter().map(|member| (member.label, member.spec)))
     }
 
     fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError> {

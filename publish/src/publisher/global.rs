@@ -23,6 +23,14 @@ pub fn global() -> Option<Registry> {
     running(&GLOBAL.lock()).map(|shared| shared.registry.clone())
 }
 
+/// [`global`], or `None` if another thread starts a publisher for longer than about this time.
+#[cfg(all(feature = "sync", target_pointer_width = "64", target_has_atomic = "64"))]
+// For `crate::sync` alone.
+pub(crate) fn global_within(time: std::time::Duration) -> Option<Option<Registry>> {
+    let global = GLOBAL.lock_within(time)?;
+    Some(running(&global).map(|shared| shared.registry.clone()))
+}
+
 /// Keeps the publisher of the whole program open; it dereferences to that publisher.
 #[must_use = "publishing ends when the guard is dropped"]
 pub struct Guard<S: Stats = Lane> {
@@ -98,7 +106,7 @@ impl Watch {
         Self(Arc::downgrade(&registry.closer))
     }
 
-    /// [`is_live`], and whether somebody still has the publisher.
+    /// [`is_live`], and whether the publisher is still referenced.
     #[must_use]
     pub fn is_live(&self) -> bool {
         let is_live = |closer: Arc<Closer>| !closer.files.is_forked() && !closer.files.is_closed();
@@ -114,13 +122,7 @@ pub fn record(registry: &Registry) {
 /// Whether a publisher is of this process and not closed.
 #[must_use]
 pub fn is_live(registry: &Registry) -> bool {
-    !is_forked(registry) && !registry.files.is_closed()
-}
-
-/// Whether a publisher belongs to the parent process.
-#[must_use]
-pub fn is_forked(registry: &Registry) -> bool {
-    registry.files.is_forked()
+    !registry.is_forked() && !registry.files.is_closed()
 }
 
 static GLOBAL: Mutex<Weak<Global>> = Mutex::new(Weak::new());

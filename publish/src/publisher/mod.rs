@@ -23,18 +23,18 @@ use crate::error::Error;
 use crate::files::Files;
 use crate::files::settings::{Fallback, Settings};
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-use crate::handles::activity::{Activity, SharedActivity};
+use crate::handles::SharedGauge;
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
-use crate::handles::{Gauge, SharedGauge};
+use crate::handles::activity::SharedActivity;
 use crate::lock::Inside;
 use crate::schema::Schema;
-use crate::schema::declaration::Field;
-use crate::schema::key::{FamilyByKey, FamilyKey, Key};
+use crate::schema::declaration::{Field, SharedHandle};
+use crate::schema::key::{DynFamilyKey, FamilyByKey, FamilyKey, Key};
 use crate::schema::labels::Labels;
 use crate::schema::options::{FamilyOf, FieldOptions};
-use crate::thread::Lane;
 use crate::thread::local::{Alive, Local};
 use crate::thread::stats::Stats;
+use crate::thread::{Lane, Owner};
 
 /// Publishes the fields of `S`. Clones share the files; the last one closes them.
 ///
@@ -77,19 +77,70 @@ impl<S: Stats> Publisher<S> {
     /// Publishes the fields of `schema` and of `S`.
     pub(crate) fn open(settings: Settings, mut schema: Schema) -> Result<Self, Error> {
         let plan = Arc::new(S::declare(&mut schema, ""));
-        let has_shared_gauges = schema.has_shared_gauges;
-        let files = Files::open(settings, schema)?;
+        let has_shared = schema.has_shared;
+        Self::with_files(Files::open(settings, schema)?, plan, has_shared)
+    }
+
+    fn with_files(files: Arc<Files>, plan: Arc<S::Plan>, has_shared: bool) -> Result<Self, Error> {
         let closer = Arc::new(Closer {
             files: Arc::clone(&files),
             alive: Arc::new(Alive),
             sampler: Arc::default(),
             panics: Panics::default(),
             is_recorded: AtomicBool::new(false),
+            has_shared,
         });
-        if has_shared_gauges {
+        if has_shared {
             files.lasting_shared_lane(0)?;
         }
         Ok(Self { id: files.id, files, plan, closer })
+    }
+
+    /// Publishes the same fields anew, with the same settings: those declared at the start and those added
+    /// since, under the same keys, without their values. For a forked child, whose publisher belongs to its
+    /// parent, and after [`Publisher::close`].
+    ///
+    /// Keys, also of families, attach in the new publisher as in this one. Handles stay with the publisher that
+    /// they were attached in. Callbacks of [`Publisher::sampled`] are not taken over: see
+    /// [`Publisher::sample`].
+    ///
+    /// ```
+    /// use mmstats::{Counter, FieldOptions, Lane, Options};
+    ///
+    /// let publisher = Options::new().start::<Lane>()?;
+    /// let jobs = publisher.add::<Counter>("jobs", FieldOptions::new())?;
+    /// // In the child after a fork:
+    /// let child = publisher.restart()?;
+    /// child.lane()?.attach(jobs)?.incr();
+    /// # Ok::<(), mmstats::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::start`](crate::Options::start); [`Error::Persistent`] for a publisher whose file keeps
+    /// its values; [`Error::Forked`] in a child whose parent changed the publisher at the moment of the fork.
+    pub fn restart(&self) -> Result<Self, Error> {
+        self.files.refuse_reentry()?;
+        Self::with_files(self.files.restart()?, Arc::clone(&self.plan), self.closer.has_shared)
+    }
+
+    /// Whether this publisher belongs to the parent process: this one was forked off it.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.files.is_forked()
+    }
+
+    /// Claims a lane that says that it is of the thread with the system's id `thread`, and with `name`; returns
+    /// its handles, which stay on the calling thread. For a thread that publishes what others do, as a sampler
+    /// of stacks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::lane`].
+    pub fn lane_for(&self, thread: u64, name: Option<&str>) -> Result<S, Error> {
+        self.files.refuse_reentry()?;
+        let owner = Owner { id: thread, name: name.map(str::to_owned) };
+        S::attach(&self.plan, &Lane::claim_for(&self.files, self.files.settings.fallback(), owner)?)
     }
 
     /// Claims a lane for this thread; returns its handles.
@@ -229,10 +280,7 @@ impl<S: Stats> Publisher<S> {
         label: impl Into<String>,
         options: FieldOptions<SharedGauge<T>>,
     ) -> Result<SharedGauge<T>, Error> {
-        self.files.refuse_reentry()?;
-        let address = self.files.add(Gauge::<T>::declaration(label.into(), options.any))?;
-        let lane = self.files.shared_lane(address.segment as usize)?.open()?;
-        SharedGauge::attach(&lane, address.id).map_err(Error::Attach)
+        self.add_and_attach_shared(label.into(), options)
     }
 
     /// Adds an activity of the whole program, which any thread can begin and end: see
@@ -247,10 +295,45 @@ impl<S: Stats> Publisher<S> {
         label: impl Into<String>,
         options: FieldOptions<SharedActivity<N>>,
     ) -> Result<SharedActivity<N>, Error> {
-        self.files.refuse_reentry()?;
-        let address = self.files.add(Activity::<N>::declaration(label.into(), options.any))?;
+        self.add_and_attach_shared(label.into(), options)
+    }
+
+    #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
+    fn add_and_attach_shared<H: SharedHandle>(
+        &self,
+        label: String,
+        options: FieldOptions<H>,
+    ) -> Result<H, Error> {
+        let address = self.add_shared(label, options)?.address;
         let lane = self.files.shared_lane(address.segment as usize)?.open()?;
-        SharedActivity::attach(&lane, address.id).map_err(Error::Attach)
+        H::attach(&lane, address.id).map_err(Error::Attach)
+    }
+
+    /// Adds a field of the whole program, for [`Publisher::attach_shared`]: a
+    /// [`SharedGauge`](crate::SharedGauge), a [`SharedActivity`](crate::SharedActivity) or, of any kind, a
+    /// [`SharedField`](crate::SharedField).
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::add`].
+    pub fn add_shared<H: SharedHandle>(
+        &self,
+        label: impl Into<String>,
+        options: FieldOptions<H>,
+    ) -> Result<Key<H>, Error> {
+        self.files.refuse_reentry()?;
+        self.files.add(H::declaration(label.into(), options.any)).map(Key::new)
+    }
+
+    /// The handle of a field of the whole program. Its value stays until the publisher is closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lane::attach`].
+    pub fn attach_shared<H: SharedHandle>(&self, key: Key<H>) -> Result<H, Error> {
+        self.files.refuse_reentry()?;
+        let lane = self.files.lasting_shared_lane(key.address.segment as usize)?.open()?;
+        H::attach(&lane, key.address.id).map_err(Error::Attach)
     }
 
     /// Adds a field for a value that is kept elsewhere: `callback` is called with its handle at
@@ -315,18 +398,52 @@ impl<S: Stats> Publisher<S> {
             return Err(Error::Reentrant);
         }
         self.files.refuse_reentry()?;
-        let name = (label.clone(), options.any.attributes.clone());
-        let declaration = H::declaration(label, options.any);
-        let fields = declaration.count();
-        let key = Key::new(self.files.add(declaration)?);
-        let Closer { sampler, alive, .. } = &*self.closer;
-        sampler.add(&self.files, alive, (key, name, fields), is_own, callback).inspect_err(
-            |_| {
-                // It would never have a value.
-                let _ = self.retire(key);
-            },
-        )?;
+        let declaration = H::declaration(label.clone(), options.any);
+        let add = if is_own { Files::find_or_add } else { Files::add };
+        let key = Key::new(add(&self.files, declaration)?);
+        if is_own && self.closer.sampler.has(key) {
+            return Err(Error::Duplicate { label });
+        }
+        self.sample_with(key, is_own, callback).inspect_err(|_| {
+            // It would never have a value.
+            let _ = self.retire(key);
+        })?;
         Ok(key)
+    }
+
+    /// Calls `callback` for a field that exists, as [`Publisher::sampled`] does for a new one: after
+    /// [`Publisher::restart`], or for a field of the start.
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::sampled`], and if there is no such field.
+    pub fn sample<H: Field + 'static>(
+        &self,
+        key: Key<H>,
+        mut callback: impl FnMut(&H) + Send + 'static,
+    ) -> Result<(), Error> {
+        if self.files.is_forked() {
+            return Err(Error::Forked);
+        }
+        if self.closer.sampler.is_mine() {
+            return Err(Error::Reentrant);
+        }
+        self.files.refuse_reentry()?;
+        self.sample_with(key, false, move |handle: &H| {
+            callback(handle);
+            true
+        })
+    }
+
+    fn sample_with<H: Field + 'static>(
+        &self,
+        key: Key<H>,
+        is_own: bool,
+        callback: impl FnMut(&H) -> bool + Send + 'static,
+    ) -> Result<(), Error> {
+        let (name, fields) = self.files.name_of(key.address)?;
+        let Closer { sampler, alive, .. } = &*self.closer;
+        sampler.add(&self.files, alive, (key, name, fields), is_own, callback)
     }
 
     /// Number of callbacks of [`Publisher::sampled`] that panicked.
@@ -339,9 +456,11 @@ impl<S: Stats> Publisher<S> {
     /// [`Events`](crate::Events) in a field `panics`. `mmstats events` prints them, also those of
     /// a dead program. Further calls do nothing.
     ///
-    /// Further lines have what the thread was doing then: for each [`Activity`](crate::Activity) in its
-    /// lanes the rows with their ages, the newest last, and the values of its [`Text`](crate::Text)s. A
-    /// line has at most 240 bytes, in which the newest rows are kept; 31 lines are kept in all.
+    /// Further lines of the same time, which begin with spaces, have what the thread was doing then: for
+    /// each [`Activity`](crate::Activity) in its lanes the rows with their ages, the newest last, and the
+    /// values of its [`Text`](crate::Text)s. A panic has at most four of them: of more activities those
+    /// that began last, and the number of the others. A line has at most 240 bytes, in which the newest
+    /// rows are kept; 31 lines are kept in all.
     ///
     /// The panic hook calls the one before it afterwards. It waits for no lock that the thread
     /// that panics may hold.
@@ -368,6 +487,21 @@ impl<S: Stats> Publisher<S> {
         const { assert!(N > 0, "a family has at least one label") };
         self.files.refuse_reentry()?;
         self.files.add_family(label.into(), &labels, options).map(FamilyKey::new)
+    }
+
+    /// Adds a family whose labels are known at run time: see [`Schema::add_dyn_family`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::add`], and without labels.
+    pub fn add_dyn_family<H: Field>(
+        &self,
+        label: impl Into<String>,
+        labels: &[&str],
+        options: FieldOptions<FamilyOf<H>>,
+    ) -> Result<DynFamilyKey<H>, Error> {
+        self.files.refuse_reentry()?;
+        self.files.add_family(label.into(), labels, options).map(DynFamilyKey::new)
     }
 
     /// Adds a family by labels while the program runs: see [`Schema::add_family_by`].
@@ -478,6 +612,8 @@ struct Closer {
     panics: Panics,
     /// Whether a recorder has to know of the end.
     is_recorded: AtomicBool,
+    /// Whether handles of the whole program were declared at the start.
+    has_shared: bool,
 }
 
 impl Closer {

@@ -154,6 +154,25 @@ impl Options {
         self
     }
 
+    /// Room in each lane of the first file for the values of fields that [`Publisher::add`] adds, in bytes.
+    /// Default: 8 for each field of [`Options::reserve`], enough for counters and gauges. A text takes 4
+    /// times its capacity and some, a timer 200 bytes, a [`Latency`](crate::Latency) about 5,000.
+    ///
+    /// ```
+    /// use mmstats::{FieldOptions, Lane, Latency, Options};
+    ///
+    /// let options = Options::new().reserve(10, 1_000).reserve_values(16 << 10);
+    /// let publisher = options.start::<Lane>()?;
+    /// publisher.add::<Latency>("latency", FieldOptions::new())?;
+    /// assert!(publisher.paths().len() <= 1); // No further file.
+    /// # Ok::<(), mmstats::Error>(())
+    /// ```
+    #[must_use]
+    pub fn reserve_values(mut self, bytes: u32) -> Self {
+        self.settings.reserve_values = Some(bytes);
+        self
+    }
+
     /// End of the files when the publisher is dropped. Default: they are removed.
     #[must_use]
     pub fn on_drop(mut self, on_drop: OnDrop) -> Self {

@@ -1,4 +1,4 @@
-//! What a thread that panics is doing: its activities and its texts.
+//! Context of a panic: activities and texts of the thread.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -15,9 +15,46 @@ pub(super) const LINE: usize = 240;
 /// Maximum number of fields of a file that are looked at.
 const FIELDS: usize = 10_000;
 
-/// Calls `record` with a line for each activity of this thread that has rows, the newest last, and one
-/// with its texts. It takes no lock: the thread that panics may hold any.
-pub(super) fn lines(files: u64, thread: &str, now: u64, mut record: impl FnMut(&str)) {
+/// Maximum number of lines of a panic. They push older panics out of the field.
+const LINES: usize = 4;
+
+/// Activities that have rows.
+#[derive(Default)]
+struct Activities {
+    /// Number of all.
+    count: usize,
+    /// Lines of those that began last, with the times of their newest rows.
+    newest: Vec<(u64, String)>,
+}
+
+impl Activities {
+    /// Adds the line of an activity whose newest row began at `begun`, if it is one of the last [`LINES`].
+    fn add(&mut self, begun: u64, line: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.newest.len() >= LINES {
+            if self.newest.iter().all(|(other, _)| *other > begun) {
+                return;
+            }
+            self.keep(LINES - 1);
+        }
+        self.newest.push((begun, line()));
+    }
+
+    /// Drops the lines of the oldest ones until there are at most `most`.
+    fn keep(&mut self, most: usize) {
+        while self.newest.len() > most {
+            let begun = self.newest.iter().map(|(begun, _)| *begun).enumerate();
+            let oldest = begun.min_by_key(|(_, begun)| *begun).map_or(0, |(at, _)| at);
+            self.newest.remove(oldest);
+        }
+    }
+}
+
+/// A line for each activity of this thread that has rows, the newest row last, and one with its texts:
+/// at most [`LINES`], of which the last one says how many activities are left out. They begin with
+/// spaces, unlike the line of the panic. It takes no lock: the thread that panics may hold any.
+pub(super) fn lines(files: u64, thread: &str, now: u64) -> Vec<String> {
+    let mut activities = Activities::default();
     let mut texts = String::new();
     let mut buffer = Vec::new();
     own::visit(files, |region, index| {
@@ -42,8 +79,8 @@ pub(super) fn lines(files: u64, thread: &str, now: u64, mut record: impl FnMut(&
                         _ => None,
                     });
                     let rows: Vec<_> = rows.collect();
-                    if !rows.is_empty() {
-                        record(&activity(region, &field, thread, now, rows));
+                    if let Some(begun) = rows.iter().map(|row| row.since().unwrap_or(0)).max() {
+                        activities.add(begun, || activity(region, &field, thread, now, rows));
                     }
                 }
                 Verdict::Consistent(Value::Text { text, .. }) if texts.len() <= LINE => {
@@ -53,12 +90,23 @@ pub(super) fn lines(files: u64, thread: &str, now: u64, mut record: impl FnMut(&
             }
         }
     });
-    if !texts.is_empty() {
-        record(&format!("thread '{thread}' had {texts}"));
+    let mut left = LINES - usize::from(!texts.is_empty());
+    if activities.count > left {
+        left -= 1; // For the line that says it.
     }
+    activities.keep(left);
+    let more = activities.count - activities.newest.len();
+    let mut lines: Vec<_> = activities.newest.into_iter().map(|(_, line)| line).collect();
+    if !texts.is_empty() {
+        lines.push(format!("  thread '{thread}' had {texts}"));
+    }
+    if more > 0 {
+        lines.push(format!("  thread '{thread}' in {more} more activities"));
+    }
+    lines
 }
 
-/// `thread 'name' in label: older (2.0s) > newer (1.5ms)`; of rows that do not fit, the newest.
+/// `  thread 'name' in label: older (2.0s) > newer (1.5ms)`; of rows that do not fit, the newest.
 fn activity(
     region: &Region<Keep>,
     field: &Field,
@@ -69,7 +117,7 @@ fn activity(
     rows.sort_by_key(TableRow::number);
     let mut label = [0; 255];
     let label = field.label().read(region, &mut label);
-    let mut line = format!("thread '{thread}' in {label}: ");
+    let mut line = format!("  thread '{thread}' in {label}: ");
     let mut left = LINE.saturating_sub(line.len() + "... > ".len());
     let mut shown = Vec::new();
     for row in rows.iter().rev() {

@@ -1,8 +1,8 @@
 //! The last panics of the program, as events.
 
 use std::panic::PanicHookInfo;
-use std::sync::{Arc, Mutex, OnceLock, TryLockError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
+use std::time::{Duration, Instant};
 
 use mmstats_core as core;
 use mmstats_core::FieldId;
@@ -12,11 +12,14 @@ use crate::claim::Keep;
 use crate::error::Error;
 use crate::files::Files;
 use crate::files::shared::SharedLane;
-use crate::handles::kinds::{self, nanos};
+use crate::handles::kinds::{self, now};
 use crate::schema::declaration::Field;
 use crate::schema::options::FieldOptions;
 
 type Events = core::Events<LINE, Keep>;
+
+/// Longest wait for other threads that panic.
+const LONGEST: Duration = Duration::from_millis(200);
 
 /// The field of the panics, for as long as the publisher lives.
 #[derive(Debug, Default)]
@@ -30,9 +33,19 @@ struct PanicField {
     id: FieldId,
     /// Identity of the publisher's files.
     files: u64,
+    /// Time of the last panic.
+    last: u64,
 }
 
 impl PanicField {
+    /// The time of a panic at `now`, in nanoseconds: that of its lines and of no others. A clock that was
+    /// set back is believed.
+    fn moment(&mut self, now: u64) -> u64 {
+        let is_same = now <= self.last && self.last - now < 1_000_000;
+        self.last = if is_same { self.last.saturating_add(1) } else { now };
+        self.last
+    }
+
     fn events(&self) -> Result<Events, Error> {
         Events::attach(&self.lane.open()?, self.id).map_err(Error::Attach)
     }
@@ -47,14 +60,14 @@ impl Panics {
         let options = FieldOptions::<kinds::Events<LINE>>::new();
         let options = options.help("Panics of the program's threads.").entries(31);
         let declaration = kinds::Events::<LINE>::declaration("panics".to_owned(), options.any);
-        let address = files.add(declaration)?;
+        let address = files.find_or_add(declaration)?;
         let lane = files.shared_lane(address.segment as usize)?;
-        let field = PanicField { lane, id: address.id, files: files.id };
+        let field = PanicField { lane, id: address.id, files: files.id, last: 0 };
         field.events()?;
         let field = Arc::new(Mutex::new(field));
         let weak = Arc::downgrade(&field);
         if self.0.set(field).is_err() {
-            return Ok(()); // Never: the field of another thread would have the name.
+            return Ok(()); // Another thread was faster.
         }
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
@@ -68,8 +81,8 @@ impl Panics {
     }
 }
 
-/// Writes a line, and further ones about what the thread is doing. The lane was claimed before, so this does not wait for the publisher's lock,
-/// which the thread that panics may hold.
+/// Writes a line, and further ones about what the thread is doing. The lane was claimed before, so this
+/// does not wait for the publisher's lock, which the thread that panics may hold.
 fn write(field: &Mutex<PanicField>, info: &PanicHookInfo<'_>) {
     let payload = info.payload();
     let text = payload.downcast_ref::<&str>().copied();
@@ -77,25 +90,37 @@ fn write(field: &Mutex<PanicField>, info: &PanicHookInfo<'_>) {
     let text = text.unwrap_or("(not a text)");
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("unnamed");
-    let now = nanos(SystemTime::now());
-    // Other threads hold it for nanoseconds; in a forked child it may be held for ever.
-    for _ in 0..1_000 {
-        let field = match field.try_lock() {
-            Ok(field) => field,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                std::thread::yield_now();
-                continue;
-            }
-        };
+    let (now, files) = {
+        let Some(mut field) = lock(field) else { return };
         let Ok(events) = field.events() else { return };
+        let now = field.moment(now());
         match info.location() {
             Some(at) => events.record_fmt(now, format_args!("thread '{name}' at {at}: {text}")),
             None => events.record_fmt(now, format_args!("thread '{name}': {text}")),
         };
-        panic_context::lines(field.files, name, now, |line| {
-            events.record(now, line);
-        });
+        (now, field.files)
+    };
+    // Without the lock: this takes long, and other threads that panic wait for it.
+    let lines = panic_context::lines(files, name, now);
+    if lines.is_empty() {
         return;
+    }
+    let Some(field) = lock(field) else { return };
+    let Ok(events) = field.events() else { return };
+    for line in &lines {
+        events.record(now, line);
+    }
+}
+
+/// Locks the field, which other threads hold for microseconds. In a forked child it may be held for ever.
+fn lock(field: &Mutex<PanicField>) -> Option<MutexGuard<'_, PanicField>> {
+    let begin = Instant::now();
+    loop {
+        match field.try_lock() {
+            Ok(field) => return Some(field),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if begin.elapsed() >= LONGEST => return None,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_micros(50)),
+        }
     }
 }

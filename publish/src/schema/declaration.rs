@@ -38,6 +38,25 @@ pub trait Field: Sized {
     fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError>;
 }
 
+/// A type of handle that all threads of the program share, which
+/// [`Publisher::add_shared`](crate::Publisher::add_shared) declares and
+/// [`Publisher::attach_shared`](crate::Publisher::attach_shared) attaches. The shared handles of this crate
+/// implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no handle of the whole program",
+    label = "a handle of one thread",
+    note = "`SharedField<{Self}>` is one"
+)]
+pub trait SharedHandle: Sized {
+    /// The descriptors of one field.
+    #[doc(hidden)]
+    fn declaration(label: String, options: AnyOptions) -> Declaration;
+
+    /// The handle in `lane`, which all threads share; `field` is the first of its descriptors.
+    #[doc(hidden)]
+    fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Result<Self, AttachError>;
+}
+
 /// A [`FieldSpec`] that owns its strings.
 #[doc(hidden)]
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +65,9 @@ pub struct FieldDeclaration {
     /// Shared with the declaration before, if equal.
     pub(super) description: Arc<Description>,
 }
+
+/// Label and attributes of a field.
+pub(crate) type FieldName = (String, Vec<(String, String)>);
 
 /// All of a declaration but the name.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,6 +129,12 @@ impl FieldDeclaration {
         Self { name, description: Arc::clone(&self.description) }
     }
 
+    /// Label and attributes.
+    pub(crate) fn owned_name(&self) -> FieldName {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        (self.label().to_owned(), self.attributes().iter().map(owned).collect())
+    }
+
     fn attributes(&self) -> Vec<(&str, &str)> {
         let mut strings = self.name.iter().skip(1);
         let pair = || Some((strings.next()?, strings.next()?));
@@ -155,8 +183,7 @@ impl Declaration {
             Self::Field(_) | Self::Sequence(_) => geometry.add_all(specs),
             Self::Group(_) => geometry.add_group(specs),
         });
-        let label = || self.fields().first().map_or("", FieldDeclaration::label).to_owned();
-        measured.map_err(|error| Error::Field { label: label(), error })
+        measured.map_err(|error| Error::Field { label: self.label().to_owned(), error })
     }
 
     /// Writes the fields into an image; returns the number of the first.
@@ -200,6 +227,11 @@ impl Declaration {
         work(&specs)
     }
 
+    /// The label of the first field.
+    pub(crate) fn label(&self) -> &str {
+        self.fields().first().map_or("", FieldDeclaration::label)
+    }
+
     pub(crate) fn fields(&self) -> &[FieldDeclaration] {
         match self {
             Self::Field(field) => std::slice::from_ref(field),
@@ -207,12 +239,17 @@ impl Declaration {
         }
     }
 
-    /// Whether this is a constant of FORMAT.md section 11.
+    /// Whether this is a constant of FILES.md section 2.
     pub(crate) fn is_standard(&self) -> bool {
         let standard = |field: &FieldDeclaration| {
             field.description.value.is_some() && field.label().starts_with("sys.")
         };
         matches!(self, Self::Field(field) if standard(field) && field.label() != DECLARED)
+    }
+
+    /// Whether this is the standard field that `other` is too, perhaps of another process.
+    pub(crate) fn is_standard_as(&self, other: &Self) -> bool {
+        (self.is_standard() || self.lane_field().is_some()) && self.label() == other.label()
     }
 
     /// The position in [`LANE_FIELDS`], if this describes a lane.

@@ -46,6 +46,9 @@ impl FamilyDeclaration {
 
     /// Checks keys and options against the rules of the format.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.keys.is_empty() {
+            return Err(Error::NoLabels { label: self.label.clone() });
+        }
         self.example.measure(&mut Geometry::new(1))
     }
 

@@ -30,6 +30,14 @@ impl<H> Key<H> {
     pub(crate) const fn new(address: Address) -> Self {
         Self { address, handle: PhantomData }
     }
+
+    /// The same field for handles of another type: a [`SharedGauge`](crate::SharedGauge) of a field that
+    /// was declared as a [`DynField`](crate::DynField). Where the type does not fit the field, attaching
+    /// fails.
+    #[must_use]
+    pub const fn for_handle<G>(self) -> Key<G> {
+        Key::new(self.address)
+    }
 }
 
 impl<H> Clone for Key<H> {
@@ -96,5 +104,31 @@ impl<H, L> Copy for FamilyByKey<H, L> {}
 impl<H, L> std::fmt::Debug for FamilyByKey<H, L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("FamilyByKey").field(&self.number).finish()
+    }
+}
+
+/// A family of a publisher, to be attached as a [`DynFamily`](crate::DynFamily) in each thread.
+pub struct DynFamilyKey<H> {
+    pub(crate) number: usize,
+    handle: PhantomData<fn() -> H>,
+}
+
+impl<H> DynFamilyKey<H> {
+    pub(crate) const fn new(number: usize) -> Self {
+        Self { number, handle: PhantomData }
+    }
+}
+
+impl<H> Clone for DynFamilyKey<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for DynFamilyKey<H> {}
+
+impl<H> std::fmt::Debug for DynFamilyKey<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("DynFamilyKey").field(&self.number).finish()
     }
 }

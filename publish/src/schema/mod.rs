@@ -4,14 +4,15 @@ pub(crate) mod declaration;
 pub(crate) mod family;
 pub(crate) mod key;
 pub(crate) mod labels;
+pub(crate) mod member;
 pub(crate) mod options;
 
 use mmstats_core::{FieldId, Geometry, RecentTexts};
 
-use self::declaration::{Declaration, Field};
+use self::declaration::{Declaration, Field, SharedHandle};
 use self::family::FamilyDeclaration;
 
-use self::key::{Address, FamilyByKey, FamilyKey, Key};
+use self::key::{Address, DynFamilyKey, FamilyByKey, FamilyKey, Key};
 use self::labels::Labels;
 use self::options::{FamilyOf, FieldOptions};
 use crate::error::Error;
@@ -27,8 +28,8 @@ pub struct Schema {
     pub(crate) declarations: Vec<Declaration>,
     pub(crate) families: Vec<FamilyDeclaration>,
     fields: u32,
-    /// Whether a field is declared for a gauge of the whole program.
-    pub(crate) has_shared_gauges: bool,
+    /// Whether a field is declared for a handle of the whole program.
+    pub(crate) has_shared: bool,
 }
 
 impl Schema {
@@ -40,6 +41,17 @@ impl Schema {
 
     /// Declares a field for handles of type `H`.
     pub fn add<H: Field>(&mut self, label: impl Into<String>, options: FieldOptions<H>) -> Key<H> {
+        self.push(H::declaration(label.into(), options.any))
+    }
+
+    /// Declares a field of the whole program, for
+    /// [`Publisher::attach_shared`](crate::Publisher::attach_shared).
+    pub fn add_shared<H: SharedHandle>(
+        &mut self,
+        label: impl Into<String>,
+        options: FieldOptions<H>,
+    ) -> Key<H> {
+        self.has_shared = true;
         self.push(H::declaration(label.into(), options.any))
     }
 
@@ -64,6 +76,17 @@ impl Schema {
     ) -> FamilyByKey<H, L> {
         const { assert!(!L::KEYS.is_empty(), "a family has at least one label") };
         FamilyByKey::new(self.push_family(label.into(), L::KEYS, options))
+    }
+
+    /// Declares a family whose labels are known at run time: see [`Schema::add_family`]. A family without
+    /// labels is an error of the start.
+    pub fn add_dyn_family<H: Field>(
+        &mut self,
+        label: impl Into<String>,
+        labels: &[&str],
+        options: FieldOptions<FamilyOf<H>>,
+    ) -> DynFamilyKey<H> {
+        DynFamilyKey::new(self.push_family(label.into(), labels, options))
     }
 
     fn push_family<H: Field>(

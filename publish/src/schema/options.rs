@@ -3,7 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use mmstats_core::{Aggregation, Buckets, Constant, Kind, Level};
+use mmstats_core::{Aggregation, Buckets, Constant, DataType, Kind, Level};
+
+use crate::schema::member::GroupMember;
 
 /// Options of a field whose handle is `H`: unit, help, attributes and so on.
 ///
@@ -62,6 +64,11 @@ pub struct AnyOptions {
     pub(crate) rows: Option<u32>,
     pub(crate) running: bool,
     pub(crate) windows: Vec<u32>,
+    pub(crate) shape: Option<Shape>,
+    pub(crate) capacity: Option<u32>,
+    pub(crate) count: Option<u32>,
+    pub(crate) states: Vec<String>,
+    pub(crate) members: Vec<GroupMember>,
 }
 
 impl AnyOptions {
@@ -69,6 +76,14 @@ impl AnyOptions {
     pub(crate) fn attribute(mut self, key: &str, value: &str) -> Self {
         self.attributes.push((key.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Type of the value, or of the elements, where the shape has a choice.
+    pub(crate) const fn scalar(&self) -> DataType {
+        match self.shape {
+            Some(Shape::Gauge(ty) | Shape::Array(ty) | Shape::Window(ty)) => ty,
+            _ => DataType::F64,
+        }
     }
 }
 
@@ -217,6 +232,60 @@ impl<H> FieldOptions<H> {
         self
     }
 
+    /// The kind of a [`DynField`](crate::DynField), or the type of a [`DynGauge`](crate::DynGauge),
+    /// [`DynArray`](crate::DynArray) or [`DynWindow`](crate::DynWindow). Default: a counter; f64.
+    #[must_use]
+    pub fn shape(mut self, shape: Shape) -> Self
+    where
+        H: HasShape,
+    {
+        self.any.shape = Some(shape);
+        self
+    }
+
+    /// Maximum length of a text or bytes of run-time capacity, of a line of [`DynEvents`](crate::DynEvents)
+    /// or a row of a [`DynActivity`](crate::DynActivity), in bytes: 1 to 1,048,560.
+    #[must_use]
+    pub fn capacity(mut self, bytes: u32) -> Self
+    where
+        H: HasCapacity,
+    {
+        self.any.capacity = Some(bytes);
+        self
+    }
+
+    /// Number of elements of a [`DynArray`](crate::DynArray), or of values of a
+    /// [`DynWindow`](crate::DynWindow).
+    #[must_use]
+    pub fn count(mut self, count: u32) -> Self
+    where
+        H: HasCount,
+    {
+        self.any.count = Some(count);
+        self
+    }
+
+    /// The names of the states of a [`DynState`](crate::DynState), in the order of their numbers: 1 to
+    /// 1,024 names of 1 to 63 bytes.
+    #[must_use]
+    pub fn states(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self
+    where
+        H: HasStates,
+    {
+        self.any.states = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The members of a [`DynGroup`](crate::DynGroup).
+    #[must_use]
+    pub fn members(mut self, members: impl IntoIterator<Item = GroupMember>) -> Self
+    where
+        H: HasMembers,
+    {
+        self.any.members = members.into_iter().collect();
+        self
+    }
+
     pub(crate) fn kind(mut self, kind: Kind) -> Self {
         self.any.kind = Some(kind);
         self
@@ -253,6 +322,50 @@ impl<H> fmt::Debug for FieldOptions<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.any.fmt(f)
     }
+}
+
+/// The kind of a [`DynField`](crate::DynField), with the type of its value where there is a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Shape {
+    /// [`Counter`](crate::Counter).
+    Counter,
+    /// [`FloatCounter`](crate::FloatCounter).
+    FloatCounter,
+    /// [`DynGauge`](crate::DynGauge), of a scalar type.
+    Gauge(DataType),
+    /// [`Timestamp`](crate::Timestamp).
+    Timestamp,
+    /// [`DynText`](crate::DynText).
+    Text,
+    /// [`DynBlob`](crate::DynBlob).
+    Blob,
+    /// [`DynArray`](crate::DynArray), with elements of a scalar type.
+    Array(DataType),
+    /// [`DynState`](crate::DynState).
+    State,
+    /// [`DynGroup`](crate::DynGroup).
+    Group,
+    /// [`Timer`](crate::Timer).
+    Timer,
+    /// [`Latency`](crate::Latency).
+    Latency,
+    /// [`Histogram<u64>`](crate::Histogram).
+    Histogram,
+    /// [`Histogram<f64>`](crate::Histogram).
+    FloatHistogram,
+    /// [`Average`](crate::Average).
+    Average,
+    /// [`DynWindow`](crate::DynWindow), of u64, i64 or f64.
+    Window(DataType),
+    /// [`Rate`](crate::Rate).
+    Rate,
+    /// [`DynEvents`](crate::DynEvents).
+    Events,
+    /// [`DynActivity`](crate::DynActivity).
+    Activity,
+    /// [`Info`](crate::Info).
+    Info,
 }
 
 /// The parameter of [`FieldOptions`] for a family of fields with handles `H`.
@@ -310,7 +423,48 @@ pub trait HasRunning {}
 )]
 pub trait HasWindows {}
 
+/// Handles whose kind or type is known at run time: [`DynField`](crate::DynField) and others.
+#[diagnostic::on_unimplemented(
+    message = "`shape` is an option of handles of run-time kinds and types",
+    label = "the type of this handle is its kind"
+)]
+pub trait HasShape {}
+
+/// Handles with a capacity that is known at run time: [`DynText`](crate::DynText) and others.
+#[diagnostic::on_unimplemented(
+    message = "`capacity` is an option of texts, bytes, events and activities of run-time capacity",
+    label = "this field has no such capacity"
+)]
+pub trait HasCapacity {}
+
+/// Handles of several values whose number is known at run time: [`DynArray`](crate::DynArray),
+/// [`DynWindow`](crate::DynWindow).
+#[diagnostic::on_unimplemented(
+    message = "`count` is an option of arrays and windows of run-time length",
+    label = "this field has no such number of values"
+)]
+pub trait HasCount {}
+
+/// Handles with states that are known at run time: [`DynState`](crate::DynState).
+#[diagnostic::on_unimplemented(
+    message = "`states` is an option of a `DynState`",
+    label = "this field has no such states"
+)]
+pub trait HasStates {}
+
+/// Handles with members that are known at run time: [`DynGroup`](crate::DynGroup).
+#[diagnostic::on_unimplemented(
+    message = "`members` is an option of a `DynGroup`",
+    label = "this field has no such members"
+)]
+pub trait HasMembers {}
+
 impl<H> HasCap for FamilyOf<H> {}
+impl<H: HasShape> HasShape for FamilyOf<H> {}
+impl<H: HasCapacity> HasCapacity for FamilyOf<H> {}
+impl<H: HasCount> HasCount for FamilyOf<H> {}
+impl<H: HasStates> HasStates for FamilyOf<H> {}
+impl<H: HasMembers> HasMembers for FamilyOf<H> {}
 impl<H: HasBuckets> HasBuckets for FamilyOf<H> {}
 impl<H: HasEntries> HasEntries for FamilyOf<H> {}
 impl<H: HasRows> HasRows for FamilyOf<H> {}

@@ -1,12 +1,13 @@
 //! A condition variable.
 
 use std::borrow::Cow;
-use std::sync::{self, LockResult, PoisonError};
+use std::sync::{self, LockResult};
 use std::time::{Duration, Instant};
 
-use super::fields::now;
+use super::guard::map;
 use super::mutex::MutexGuard;
-use super::thread::Wait;
+use super::thread::{self, Wait};
+use crate::handles::kinds::now;
 
 /// [`std::sync::Condvar`] with a name, for a [`Mutex`](super::Mutex): it publishes the threads that
 /// wait, see [`mmstats::sync`](crate::sync).
@@ -63,11 +64,8 @@ impl Condvar {
     ///
     /// As [`std::sync::Condvar::wait`].
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-        let result = self.waiting(guard, |inner| {
-            let result = self.inner.wait(inner);
-            result.map(|inner| (inner, ())).map_err(|e| PoisonError::new((e.into_inner(), ())))
-        });
-        result.map(|(guard, ())| guard).map_err(|e| PoisonError::new(e.into_inner().0))
+        let wait = |inner| map(self.inner.wait(inner), |inner| (inner, ()));
+        map(self.waiting(guard, wait), |(guard, ())| guard)
     }
 
     /// [`Condvar::wait`] while `condition` holds.
@@ -104,8 +102,7 @@ impl Condvar {
             let own = |(inner, result): (_, sync::WaitTimeoutResult)| {
                 (inner, WaitTimeoutResult(result.timed_out()))
             };
-            let result = self.inner.wait_timeout(inner, timeout);
-            result.map(own).map_err(|e| PoisonError::new(own(e.into_inner())))
+            map(self.inner.wait_timeout(inner, timeout), own)
         })
     }
 
@@ -146,19 +143,21 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         wait: impl FnOnce(StdGuard<'a, T>) -> LockResult<(StdGuard<'a, T>, R)>,
     ) -> LockResult<(MutexGuard<'a, T>, R)> {
-        let (registration, inner, fields) = guard.take();
+        let MutexGuard { hold, inner, registration } = guard;
+        let fields = hold.fields();
+        // In this order: a thread that is stopped or killed at any point shows no wait for a lock that it
+        // shows to hold, which would be a deadlock with itself.
+        if let Some(fields) = fields {
+            thread::prepare(fields.program());
+        }
+        drop(hold);
         let row = fields.map(|fields| {
             Wait::begin(fields.program(), now(), "condvar ", &self.name, fields.number)
         });
-        fields.inspect(|fields| fields.end_hold());
         let result = wait(inner);
         drop(row);
-        let again =
-            |(inner, result)| (MutexGuard::begin(registration, inner, fields, true), result);
-        match result {
-            Ok(held) => Ok(again(held)),
-            Err(poisoned) => Err(PoisonError::new(again(poisoned.into_inner()))),
-        }
+        let hold = registration.begin(fields, true);
+        map(result, |(inner, result)| (MutexGuard { hold, inner, registration }, result))
     }
 }
 

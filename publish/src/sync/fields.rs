@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
-use std::time::SystemTime;
 
 use mmstats_core::{Aggregation, Level, StoringGauge};
 
 use super::program::{Program, cut};
 use super::thread;
 use crate::claim::Keep;
-use crate::handles::kinds::{Timestamp, nanos};
+use crate::handles::kinds::{Timestamp, now};
 use crate::handles::{Gauge, SharedGauge};
 use crate::schema::declaration::{Declaration, Field};
 use crate::schema::key::Address;
@@ -183,14 +182,20 @@ impl Fields {
     /// Publishes that the lock is held at `now`, or later, by its holder number `count`, if that is not
     /// published.
     fn notice(&self, count: u64, now: u64) {
-        // Others hold it for nanoseconds. Without it an old `since` could stand beside a new `noticed`.
-        let is_free = || !self.notices.swap(true, Ordering::Acquire);
-        if !(0..100).any(|_| is_free()) {
-            return;
+        // Without it an old `since` could stand beside a new `noticed`. A thread that has it may have lost its
+        // core: then the time is not published, before the next thread that waits.
+        let mut tries = 100;
+        while self.notices.swap(true, Ordering::Acquire) {
+            tries -= 1;
+            if tries == 0 {
+                return;
+            }
+            std::hint::spin_loop();
         }
         if self.noticed.get().is_none_or(|noticed| noticed < count) {
             self.since.set(now);
             // Must be Release, because a reader that sees `noticed` must see this `since`, or a later one.
+            // Partner: an observer that reads `noticed` first, and compares two looks (FILES.md, section 2).
             fence(Ordering::Release);
             self.noticed.set(count);
         }
@@ -208,11 +213,6 @@ impl Fields {
         }
         now
     }
-}
-
-/// Now, in nanoseconds since 1970.
-pub(super) fn now() -> u64 {
-    nanos(SystemTime::now())
 }
 
 /// Counts a thread that waits.

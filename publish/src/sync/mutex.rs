@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::DerefMut;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
 
 use super::fields::Fields;
+use super::guard::{Hold, at_once, map, shows_value};
 use super::registration::Registration;
 
 /// [`std::sync::Mutex`] with a name: it publishes its holder and the threads that wait, see
@@ -72,10 +73,9 @@ impl<T: ?Sized> Mutex<T> {
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         let fields = self.registration.find();
         // One place makes the guard, so that it stays in registers.
-        let (inner, has_waited) = match self.inner.try_lock() {
-            Ok(inner) => (Ok(inner), false),
-            Err(TryLockError::Poisoned(poisoned)) => (Err(poisoned), false),
-            Err(TryLockError::WouldBlock) => (self.wait(), true),
+        let (inner, has_waited) = match at_once(self.inner.try_lock()) {
+            Some(inner) => (inner, false),
+            None => (self.wait(), true),
         };
         self.begin(inner, fields, has_waited)
     }
@@ -88,11 +88,7 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
         let fields = self.registration.find();
-        let inner = match self.inner.try_lock() {
-            Ok(inner) => Ok(inner),
-            Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
-            Err(TryLockError::WouldBlock) => return Err(TryLockError::WouldBlock),
-        };
+        let inner = at_once(self.inner.try_lock()).ok_or(TryLockError::WouldBlock)?;
         Ok(self.begin(inner, fields, false)?)
     }
 
@@ -107,7 +103,7 @@ impl<T: ?Sized> Mutex<T> {
         self.inner.clear_poison();
     }
 
-    /// The value, without a lock: nobody else has the mutex.
+    /// The value, without locking: `&mut self` excludes other users of the mutex.
     ///
     /// # Errors
     ///
@@ -130,11 +126,7 @@ impl<T: ?Sized> Mutex<T> {
         fields: Option<&'a Fields>,
         has_waited: bool,
     ) -> LockResult<MutexGuard<'a, T>> {
-        let begin = |inner| MutexGuard::begin(&self.registration, inner, fields, has_waited);
-        match inner {
-            Ok(inner) => Ok(begin(inner)),
-            Err(poisoned) => Err(PoisonError::new(begin(poisoned.into_inner()))),
-        }
+        begin(&self.registration, inner, fields, has_waited)
     }
 }
 
@@ -146,10 +138,9 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Mutex");
         debug.field("name", &self.name());
-        match self.inner.try_lock() {
-            Ok(inner) => debug.field("data", &&*inner),
-            Err(TryLockError::Poisoned(poisoned)) => debug.field("data", &&**poisoned.get_ref()),
-            Err(TryLockError::WouldBlock) => debug.field("data", &format_args!("<locked>")),
+        match at_once(self.inner.try_lock()) {
+            Some(inner) => debug.field("data", &&*inner.unwrap_or_else(PoisonError::into_inner)),
+            None => debug.field("data", &format_args!("<locked>")),
         };
         debug.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
     }
@@ -158,69 +149,29 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
 /// A locked [`Mutex`], which is unlocked when this is dropped.
 #[must_use = "if unused the Mutex will immediately unlock"]
 pub struct MutexGuard<'a, T: ?Sized> {
-    /// `None` in a guard that a condition variable took apart.
-    inner: Option<sync::MutexGuard<'a, T>>,
-    fields: Option<&'a Fields>,
+    // In this order: see `Hold`.
+    pub(super) hold: Hold<'a>,
+    pub(super) inner: sync::MutexGuard<'a, T>,
+    pub(super) registration: &'a Registration,
+}
+
+/// This thread has the lock, perhaps after a wait.
+#[inline(always)]
+pub(super) fn begin<'a, T: ?Sized>(
     registration: &'a Registration,
+    inner: LockResult<sync::MutexGuard<'a, T>>,
+    fields: Option<&'a Fields>,
+    has_waited: bool,
+) -> LockResult<MutexGuard<'a, T>> {
+    let hold = registration.begin(fields, has_waited);
+    map(inner, |inner| MutexGuard { hold, inner, registration })
 }
 
-impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    /// This thread has the lock, perhaps after a wait.
-    #[inline(always)]
-    pub(super) fn begin(
-        registration: &'a Registration,
-        inner: sync::MutexGuard<'a, T>,
-        fields: Option<&'a Fields>,
-        has_waited: bool,
-    ) -> Self {
-        let fields = registration.begin(fields, has_waited);
-        Self { inner: Some(inner), fields, registration }
-    }
-
-    /// Its parts, without unlocking.
-    pub(super) fn take(
-        mut self,
-    ) -> (&'a Registration, sync::MutexGuard<'a, T>, Option<&'a Fields>) {
-        (self.registration, self.inner.take().expect(HELD), self.fields.take())
-    }
-}
-
-/// Why a guard has the lock.
-const HELD: &str = "it is taken at the end only";
-
-impl<T: ?Sized> Drop for MutexGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(fields) = self.fields {
-            fields.end_hold();
-        }
-    }
-}
-
-impl<T: ?Sized> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        self.inner.as_ref().expect(HELD)
-    }
-}
+shows_value!(MutexGuard);
 
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        self.inner.as_mut().expect(HELD)
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
+        &mut self.inner
     }
 }

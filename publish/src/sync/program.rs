@@ -2,7 +2,7 @@
 //! locks that it shows.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mmstats_core::{Aggregation, Level};
@@ -11,9 +11,10 @@ use crate::error::Error;
 use crate::handles::Gauge;
 use crate::handles::SharedGauge;
 use crate::handles::activity::Activity;
-use crate::lock::{Locked, Mutex};
+use crate::lock::Mutex;
 use crate::publisher::Registry;
-use crate::publisher::global::{global, is_live, record};
+use crate::publisher::epoch::epoch;
+use crate::publisher::global::{global_within, is_live, record};
 use crate::schema::key::Key;
 use crate::schema::options::FieldOptions;
 
@@ -23,7 +24,8 @@ pub(super) const MOST_LOCKS: u32 = 256;
 pub(super) const READING: usize = 4;
 /// Bytes of the text of a wait.
 pub(super) const TEXT: usize = 64;
-/// Waits that a thread shows at the same time: a signal handler may wait during a wait.
+/// Waits that a thread shows at the same time: a signal handler may wait during a wait, on a
+/// thread that has waited before.
 const WAITS: u32 = 2;
 
 pub(super) type Waits = Activity<TEXT>;
@@ -47,7 +49,7 @@ impl Program {
         record(&registry);
         let options = || FieldOptions::<()>::new().level(Level::Diagnostic);
         // The gauges first: room is made in proportion to the first field.
-        let help = "Locks without fields, because there were too many.";
+        let help = "Locks in use without fields: there were too many, or no room.";
         let refused = registry.shared("sys.lock.refused", options().help(help).for_handle())?;
         refused.set(0);
         let each = || options().aggregation(Aggregation::Each);
@@ -71,14 +73,30 @@ impl Program {
         self.locks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
-    /// Counts a lock that gets no fields.
-    pub(super) fn refuse_lock(&self) {
-        self.refused.add(1);
-    }
-
     /// Ends what a successful [`Program::begin_lock`] began.
     pub(super) fn end_lock(&self) {
         self.locks.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A lock that is counted in `sys.lock.refused`, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Refusal(Arc<Program>);
+
+impl Refusal {
+    pub(super) fn new(program: &Arc<Program>) -> Self {
+        program.refused.add(1);
+        Self(Arc::clone(program))
+    }
+
+    pub(super) fn is_by(&self, program: &Arc<Program>) -> bool {
+        Arc::ptr_eq(&self.0, program)
+    }
+}
+
+impl Drop for Refusal {
+    fn drop(&mut self) {
+        self.0.refused.sub(1);
     }
 }
 
@@ -97,19 +115,17 @@ static CURRENT: Mutex<Current> =
     Mutex::new(Current { epoch: 0, program: None, next_program: 1, next_lock: 1 });
 
 impl Current {
-    /// Looks for the publisher, if the epoch has changed. Returns the one that it replaces.
-    pub(super) fn renew(&mut self, epoch: u32) -> Option<Arc<Program>> {
+    /// Uses `found`, if the epoch has changed. Returns the publisher that it replaces.
+    fn renew(&mut self, epoch: u32, found: Option<&Registry>) -> Option<Arc<Program>> {
         if self.epoch == epoch {
             return None;
         }
         self.epoch = epoch;
-        let found = global().filter(is_live);
-        let is_same = |program: &Program, found: &Registry| program.registry.is_same(found);
         match (&self.program, found) {
-            (Some(program), Some(found)) if is_same(program, &found) => None,
+            (Some(program), Some(found)) if program.registry.is_same(found) => None,
             (_, found) => {
                 let id = self.next_program;
-                let new = found.and_then(|registry| Program::new(id, registry).ok());
+                let new = found.and_then(|found| Program::new(id, found.clone()).ok());
                 self.next_program += u32::from(new.is_some());
                 std::mem::replace(&mut self.program, new.map(Arc::new))
             }
@@ -117,14 +133,44 @@ impl Current {
     }
 }
 
-/// Longest wait for another thread that does the same. After it the lock stays as it is until the next
-/// use: a thread of the parent may hold `CURRENT` for ever in a forked child, or wait for a lock that
-/// this thread has, in the program's allocator.
+/// Longest wait for another thread that registers a lock, or starts the publisher. That thread may be one
+/// of the parent, which a forked child waits for in vain, or wait for a lock that this thread has, in the
+/// program's allocator.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// The publisher of the program, for one thread at a time. Not from within the library.
-pub(super) fn current() -> Option<Locked<'static, Current>> {
-    CURRENT.lock_within(LONGEST)
+/// One more than the epoch in which a thread has waited in vain: the others of this epoch do not wait.
+static GIVEN_UP: AtomicU64 = AtomicU64::new(0);
+
+fn give_up<T>(mark: u64) -> Option<T> {
+    GIVEN_UP.store(mark, Ordering::Relaxed);
+    None
+}
+
+/// Calls `work` with the publisher of the program, for one thread at a time. `None` if that would wait for
+/// too long, or the epoch changes meanwhile: the next use of the lock looks again. Not from within the
+/// library.
+pub(super) fn with_current<R>(work: impl FnOnce(u32, &mut Current) -> R) -> Option<R> {
+    let epoch = epoch();
+    let mark = u64::from(epoch) + 1;
+    let time = if GIVEN_UP.load(Ordering::Relaxed) == mark { Duration::ZERO } else { LONGEST };
+    let lock = || CURRENT.lock_within(time).or_else(|| give_up(mark));
+    let mut found = None;
+    let mut current = lock()?;
+    if current.epoch != epoch {
+        // Without `CURRENT`: another thread may start the publisher, and need a lock that waits for `CURRENT`.
+        drop(current);
+        found = global_within(time).or_else(|| give_up(mark))?.filter(is_live);
+        current = lock()?;
+        if epoch != self::epoch() {
+            return None;
+        }
+    }
+    let ended = current.renew(epoch, found.as_ref());
+    let result = work(epoch, &mut current);
+    // All that is dropped is dropped afterwards: it locks and frees.
+    drop(current);
+    drop((ended, found));
+    Some(result)
 }
 
 /// The first bytes of whole characters of `text`, at most `size`.

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::fields::{Fields, Waiter};
-use super::program;
+use super::guard::Hold;
+use super::program::{self, Current, Program, Refusal};
 use super::thread::{self, Reading, Wait};
 use crate::lock::Inside;
 use crate::publisher::epoch::epoch;
@@ -28,6 +29,8 @@ pub(super) struct Registration {
     // The fields stay as long as the lock, so that a guard can refer to them.
     near: [OnceLock<Box<Fields>>; NEAR],
     far: OnceLock<Box<[OnceLock<Box<Fields>>; FAR]>>,
+    /// Of the program that gives it no fields in this epoch.
+    refusal: Mutex<Option<Box<Refusal>>>,
     name: Cow<'static, str>,
 }
 
@@ -41,6 +44,7 @@ impl Registration {
             place: AtomicUsize::new(usize::MAX),
             near: [const { OnceLock::new() }; NEAR],
             far: OnceLock::new(),
+            refusal: Mutex::new(None),
             name,
         }
     }
@@ -102,23 +106,22 @@ impl Registration {
         self.far.get()?.get(place - NEAR)?.get().map(Box::as_ref)
     }
 
-    /// This thread has the lock from now on, perhaps after a wait. `fields` is what it found before;
-    /// returns what it has to end.
+    /// This thread has the lock from now on, perhaps after a wait. `fields` is what it found before.
     #[inline(always)]
     pub(super) fn begin<'a>(
         &'a self,
         mut fields: Option<&'a Fields>,
         has_waited: bool,
-    ) -> Option<&'a Fields> {
-        // Another thread may have found another publisher meanwhile. If it had the lock since then, its
-        // number is seen here: who has the lock never writes to older fields than who had it before.
+    ) -> Hold<'a> {
+        // Another thread may have found another publisher meanwhile. A thread that gets the lock after one
+        // that wrote to newer fields sees their number.
         if fields.map_or(0, |fields| fields.number) != self.number() {
             fields = self.fields();
         }
         if let Some(fields) = fields {
             fields.begin_hold(has_waited);
         }
-        fields
+        Hold::new(fields)
     }
 
     /// [`Registration::find`] before the lock is locked for reading.
@@ -144,13 +147,8 @@ impl Registration {
     pub(super) fn begin_reading(&self) -> Reading {
         match self.program() {
             0 => Reading::NONE,
-            program => self.publish_reading(program),
+            program => Reading::begin(program, self.number()),
         }
-    }
-
-    #[inline(never)]
-    fn publish_reading(&self, program: u32) -> Reading {
-        Reading::begin(program, self.number())
     }
 
     /// Publishes that this thread waits, while `wait` does.
@@ -158,11 +156,15 @@ impl Registration {
     #[inline(never)]
     pub(super) fn waiting<R>(&self, wait: impl FnOnce() -> R) -> R {
         // Not in a call from within the library.
-        let fields = if Inside::enter_first().is_some() { self.fields() } else { None };
+        let fields = if Inside::is_entered() { None } else { self.fields() };
         let Some(fields) = fields else { return wait() };
+        thread::prepare(fields.program());
         let waiter = Waiter::begin(fields);
         let since = fields.notice_holder();
         let row = Wait::begin(fields.program(), since, "", self.name(), fields.number);
+        // Once more: a holder that began at the same time may have missed the waiter, which may have missed
+        // it too. Neither has a fence between its store and its load.
+        fields.notice_holder();
         let result = wait();
         drop((waiter, row));
         result
@@ -172,53 +174,67 @@ impl Registration {
     #[inline(never)]
     fn register(&self) {
         // What calls from within the library must not wait for it: the next call registers.
-        if Inside::enter_first().is_none() {
+        if Inside::is_entered() {
             return;
         }
-        // One thread at a time. All that is dropped is dropped afterwards: it locks and frees.
-        let Some(mut current) = program::current() else { return };
-        let epoch = epoch();
-        if self.epoch() == epoch {
-            return; // Another thread was first.
-        }
-        let ended = current.renew(epoch);
+        // What `renew` returns is dropped without the lock: that locks and frees.
+        drop(program::with_current(|epoch, current| {
+            // Else another thread was first.
+            (self.epoch() != epoch).then(|| self.renew(epoch, current))
+        }));
+    }
+
+    /// Finds or adds the fields in this epoch, one thread at a time. Returns what is to be dropped.
+    fn renew(
+        &self,
+        epoch: u32,
+        current: &mut Current,
+    ) -> (Option<Arc<Program>>, Option<Box<Refusal>>) {
         let program = current.program.clone();
         let is_same = match (&program, self.fields()) {
             (Some(program), Some(fields)) => Arc::ptr_eq(program, fields.program()),
             _ => false,
         };
+        let mut ended = None;
         if !is_same {
-            let fields = program.as_ref().and_then(|program| {
-                let number = current.next_lock;
-                let added = Fields::new(program, number, self.name());
-                current.next_lock += u64::from(added.is_some());
-                added.map(|fields| (program, number, fields))
-            });
-            let known = fields.and_then(|(program, number, fields)| {
-                self.keep(Box::new(fields)).map(|place| (place, program.id, number))
-            });
-            if let (None, Some(program)) = (known, &program) {
-                program.refuse_lock();
-            }
-            let (place, program, number) = known.unwrap_or((usize::MAX, 0, 0));
+            let added = program.as_ref().and_then(|program| self.add(program, current.next_lock));
+            let (place, id) = added.unwrap_or((usize::MAX, 0));
+            let number = if added.is_some() { current.next_lock } else { 0 };
+            current.next_lock += u64::from(added.is_some());
+            ended = self.set_refusal(program.as_ref().filter(|_| added.is_none()));
             self.place.store(place, Ordering::Relaxed);
-            self.program.store(program, Ordering::Relaxed);
+            self.program.store(id, Ordering::Relaxed);
             self.number.store(number, Ordering::Relaxed);
         }
         self.set_epoch(epoch);
-        drop(current);
-        drop((ended, program));
+        (program, ended)
     }
 
-    /// Keeps the fields under one more publisher; returns their place.
-    fn keep(&self, fields: Box<Fields>) -> Option<usize> {
+    /// Adds fields under one more publisher; returns their place, and `Program::id`.
+    fn add(&self, program: &Arc<Program>, number: u64) -> Option<(usize, u32)> {
         let free =
             |all: &[OnceLock<Box<Fields>>]| all.iter().position(|place| place.get().is_none());
-        if let Some(place) = free(&self.near) {
-            return self.near[place].set(fields).ok().map(|()| place);
+        let (place, kept) = match free(&self.near) {
+            Some(place) => (place, &self.near[place]),
+            None => {
+                let far = self.far.get_or_init(|| Box::new([const { OnceLock::new() }; FAR]));
+                let place = free(&far[..])?;
+                (NEAR + place, &far[place])
+            }
+        };
+        let fields = Fields::new(program, number, self.name())?;
+        kept.set(Box::new(fields)).ok().map(|()| (place, program.id))
+    }
+
+    /// The program that gives the lock no fields, if there is one. Returns the one before.
+    fn set_refusal(&self, program: Option<&Arc<Program>>) -> Option<Box<Refusal>> {
+        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*refusal, program) {
+            (Some(refusal), Some(program)) if refusal.is_by(program) => None,
+            _ => std::mem::replace(
+                &mut refusal,
+                program.map(|program| Box::new(Refusal::new(program))),
+            ),
         }
-        let far = self.far.get_or_init(|| Box::new([const { OnceLock::new() }; FAR]));
-        let place = free(&far[..])?;
-        far[place].set(fields).ok().map(|()| NEAR + place)
     }
 }

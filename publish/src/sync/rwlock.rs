@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::DerefMut;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
 
 use super::fields::Fields;
+use super::guard::{Hold, at_once, map, shows_value};
 use super::registration::Registration;
 use super::thread::Reading;
 
@@ -74,11 +75,7 @@ impl<T: ?Sized> RwLock<T> {
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         self.registration.find_reader();
         // One place makes the guard, so that it stays in registers.
-        let inner = match self.inner.try_read() {
-            Ok(inner) => Ok(inner),
-            Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
-            Err(TryLockError::WouldBlock) => self.wait_read(),
-        };
+        let inner = at_once(self.inner.try_read()).unwrap_or_else(|| self.wait_read());
         self.begin_read(inner)
     }
 
@@ -90,11 +87,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
         self.registration.find_reader();
-        let inner = match self.inner.try_read() {
-            Ok(inner) => Ok(inner),
-            Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
-            Err(TryLockError::WouldBlock) => return Err(TryLockError::WouldBlock),
-        };
+        let inner = at_once(self.inner.try_read()).ok_or(TryLockError::WouldBlock)?;
         Ok(self.begin_read(inner)?)
     }
 
@@ -111,10 +104,9 @@ impl<T: ?Sized> RwLock<T> {
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         let fields = self.registration.find();
         // As in `read`.
-        let (inner, has_waited) = match self.inner.try_write() {
-            Ok(inner) => (Ok(inner), false),
-            Err(TryLockError::Poisoned(poisoned)) => (Err(poisoned), false),
-            Err(TryLockError::WouldBlock) => (self.wait_write(), true),
+        let (inner, has_waited) = match at_once(self.inner.try_write()) {
+            Some(inner) => (inner, false),
+            None => (self.wait_write(), true),
         };
         self.begin_write(inner, fields, has_waited)
     }
@@ -127,11 +119,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
         let fields = self.registration.find();
-        let inner = match self.inner.try_write() {
-            Ok(inner) => Ok(inner),
-            Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
-            Err(TryLockError::WouldBlock) => return Err(TryLockError::WouldBlock),
-        };
+        let inner = at_once(self.inner.try_write()).ok_or(TryLockError::WouldBlock)?;
         Ok(self.begin_write(inner, fields, false)?)
     }
 
@@ -146,7 +134,7 @@ impl<T: ?Sized> RwLock<T> {
         self.inner.clear_poison();
     }
 
-    /// The value, without a lock: nobody else has it.
+    /// The value, without locking: `&mut self` excludes other users.
     ///
     /// # Errors
     ///
@@ -173,11 +161,8 @@ impl<T: ?Sized> RwLock<T> {
         &self,
         inner: LockResult<StdRead<'a, T>>,
     ) -> LockResult<RwLockReadGuard<'a, T>> {
-        let begin = |inner| RwLockReadGuard { reading: self.registration.begin_reading(), inner };
-        match inner {
-            Ok(inner) => Ok(begin(inner)),
-            Err(poisoned) => Err(PoisonError::new(begin(poisoned.into_inner()))),
-        }
+        let reading = self.registration.begin_reading();
+        map(inner, |inner| RwLockReadGuard { _reading: reading, inner })
     }
 
     /// This thread has the lock, perhaps after a wait.
@@ -188,12 +173,8 @@ impl<T: ?Sized> RwLock<T> {
         fields: Option<&'a Fields>,
         has_waited: bool,
     ) -> LockResult<RwLockWriteGuard<'a, T>> {
-        let begin =
-            |inner| RwLockWriteGuard { inner, fields: self.registration.begin(fields, has_waited) };
-        match inner {
-            Ok(inner) => Ok(begin(inner)),
-            Err(poisoned) => Err(PoisonError::new(begin(poisoned.into_inner()))),
-        }
+        let hold = self.registration.begin(fields, has_waited);
+        map(inner, |inner| RwLockWriteGuard { _hold: hold, inner })
     }
 }
 
@@ -205,10 +186,9 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("RwLock");
         debug.field("name", &self.name());
-        match self.inner.try_read() {
-            Ok(inner) => debug.field("data", &&*inner),
-            Err(TryLockError::Poisoned(poisoned)) => debug.field("data", &&**poisoned.get_ref()),
-            Err(TryLockError::WouldBlock) => debug.field("data", &format_args!("<locked>")),
+        match at_once(self.inner.try_read()) {
+            Some(inner) => debug.field("data", &&*inner.unwrap_or_else(PoisonError::into_inner)),
+            None => debug.field("data", &format_args!("<locked>")),
         };
         debug.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
     }
@@ -217,78 +197,26 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
 /// An [`RwLock`] that this thread has for reading, until this is dropped.
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
-    reading: Reading,
+    // In this order: it ends before the lock is unlocked.
+    _reading: Reading,
     inner: StdRead<'a, T>,
 }
 
-impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        self.reading.end();
-    }
-}
-
-impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.inner
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for RwLockReadGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
+shows_value!(RwLockReadGuard);
 
 /// An [`RwLock`] that this thread has for writing, until this is dropped.
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
+    // In this order: see `Hold`.
+    _hold: Hold<'a>,
     inner: StdWrite<'a, T>,
-    fields: Option<&'a Fields>,
 }
 
-impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(fields) = self.fields {
-            fields.end_hold();
-        }
-    }
-}
-
-impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.inner
-    }
-}
+shows_value!(RwLockWriteGuard);
 
 impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.inner
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for RwLockWriteGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
     }
 }

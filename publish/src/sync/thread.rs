@@ -1,7 +1,8 @@
-//! What a thread publishes of its locks: for which it waits, and which it has locked for reading.
+//! Published data about the locks of a thread: which it waits for, and which it has locked for reading.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 use mmstats_core::ActivityRow;
 
@@ -21,7 +22,11 @@ thread_local! {
     /// The id of the program whose fields this thread has, or could not get; 0 for none. Without a
     /// destructor, so that it is found quickly.
     static PROGRAM: Cell<u32> = const { Cell::new(0) };
-    static FIELDS: RefCell<Option<Fields>> = const { RefCell::new(None) };
+    /// Those of the first program that this thread meets, to which a read lock gets without a count of
+    /// borrows.
+    static FIRST: OnceCell<Fields> = const { OnceCell::new() };
+    /// Those of the last of the other programs.
+    static LATER: RefCell<Option<Fields>> = const { RefCell::new(None) };
 }
 
 /// The id of this thread, as in `sys.tid`.
@@ -66,9 +71,19 @@ impl Fields {
 }
 
 /// Calls `work` with the fields of this thread, if it has those of the program with this id.
-#[inline]
+#[inline(always)]
 fn with<R>(program: u32, work: impl FnOnce(&Fields) -> Option<R>) -> Option<R> {
-    let found = FIELDS.try_with(|fields| {
+    let found = FIRST.try_with(|first| match first.get() {
+        Some(fields) if fields.program == program => work(fields),
+        _ => with_later(program, work),
+    });
+    found.ok().flatten()
+}
+
+#[cold]
+#[inline(never)]
+fn with_later<R>(program: u32, work: impl FnOnce(&Fields) -> Option<R>) -> Option<R> {
+    let found = LATER.try_with(|fields| {
         let fields = fields.try_borrow().ok()?;
         work(fields.as_ref().filter(|fields| fields.program == program)?)
     });
@@ -81,21 +96,24 @@ pub(super) fn is_ready(program: u32) -> bool {
     PROGRAM.get() == program
 }
 
-/// Gets the fields of a program for this thread; to be called without a lock of the program.
+/// Gets the fields of a program for this thread: takes locks of the library, and allocates. A condition
+/// variable calls it with its mutex, so an allocator must not use that one.
 #[cold]
 pub(super) fn prepare(program: &Arc<Program>) {
     // Not in a call from within the library: the next call does.
-    if is_ready(program.id) || Inside::enter_first().is_none() {
+    if is_ready(program.id) || Inside::is_entered() {
         return;
     }
     // Before: what allocates here may use a lock.
     PROGRAM.set(program.id);
     let new = program.registry.with(|lane| Fields::attach(program, lane)).ok();
+    let keep = |first: &OnceCell<Fields>| new.and_then(|new| first.set(new).err());
+    let Ok(new) = FIRST.try_with(keep) else { return };
     let replace = |fields: &RefCell<Option<Fields>>| {
         fields.try_borrow_mut().ok().map(|mut fields| std::mem::replace(&mut *fields, new))
     };
     // The old ones are dropped while nothing is borrowed.
-    drop(FIELDS.try_with(replace));
+    drop(LATER.try_with(replace));
 }
 
 /// A wait of this thread, published until it is dropped.
@@ -107,7 +125,7 @@ pub(super) struct Wait {
 
 impl Wait {
     /// The text is `prefix`, the name of what the thread waits for, and the number of the lock that it
-    /// has to get. A name that does not fit is cut.
+    /// has to get. A name that does not fit is cut. After [`prepare`].
     pub(super) fn begin(
         program: &Arc<Program>,
         since: u64,
@@ -115,7 +133,6 @@ impl Wait {
         name: &str,
         number: u64,
     ) -> Self {
-        prepare(program);
         let digits = number.checked_ilog10().map_or(1, |log| log as usize + 1);
         let name = cut(name, TEXT.saturating_sub(prefix.len() + " #".len() + digits));
         let row = with(program.id, |fields| {
@@ -137,8 +154,8 @@ impl Drop for Wait {
 }
 
 /// The place in which a read lock of this thread is published: `Program::id`, and above it the slot. One
-/// number, so that a guard stays in registers; 0 if it is not published.
-#[derive(Debug, Clone, Copy)]
+/// number, so that a guard stays in registers; 0 if it is not published. Published until it is dropped.
+#[derive(Debug)]
 pub(super) struct Reading(u64);
 
 impl Reading {
@@ -147,49 +164,83 @@ impl Reading {
 
     /// Publishes that this thread has locked the lock with this number for reading, if it is prepared
     /// for the program.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(program: u32, number: u64) -> Self {
         let slot = with(program, |fields| {
-            let used = fields.used.get();
-            let slot = used.trailing_ones();
-            match fields.reading.get(slot as usize) {
-                Some(gauge) => {
-                    gauge.set(number);
-                    fields.used.set(used | 1 << slot);
-                }
-                None => fields.count_beyond(1),
-            }
-            Some(slot)
+            // Not by an index: the address would have to wait for `used`.
+            Some(if fields.used.get() & 1 == 0 {
+                fields.begin_reading(0, &fields.reading[0], number)
+            } else {
+                fields.begin_further(number)
+            })
         });
         slot.map_or(Self::NONE, |slot| Self(u64::from(program) | u64::from(slot) << 32))
     }
 
-    /// The lock is about to be released.
     #[inline(always)]
-    pub(super) fn end(self) {
-        if self.0 != 0 {
-            self.end_published();
-        }
-    }
-
-    #[inline(never)]
-    fn end_published(self) {
+    fn end_published(place: u64) {
         #[allow(clippy::cast_possible_truncation)] // The lower half.
-        let (program, slot) = (self.0 as u32, (self.0 >> 32) as usize);
+        let (program, slot) = (place as u32, (place >> 32) as usize);
         with(program, |fields| {
-            match fields.reading.get(slot) {
-                Some(gauge) => {
-                    gauge.set(0);
-                    fields.used.set(fields.used.get() & !(1 << slot));
-                }
-                None => fields.count_beyond(-1),
+            match slot {
+                0 => fields.end_reading(0, &fields.reading[0]),
+                _ => fields.end_further(slot),
             }
             Some(())
         });
     }
 }
 
+impl Drop for Reading {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0 != 0 {
+            Self::end_published(self.0);
+        }
+    }
+}
+
 impl Fields {
+    #[inline(always)]
+    fn begin_reading(&self, slot: u32, gauge: &Gauge<u64>, number: u64) -> u32 {
+        // Reserved first, for a read lock of a signal handler.
+        self.used.set(self.used.get() | 1 << slot);
+        compiler_fence(Ordering::SeqCst);
+        gauge.set(number);
+        slot
+    }
+
+    #[inline(always)]
+    fn end_reading(&self, slot: usize, gauge: &Gauge<u64>) {
+        gauge.set(0);
+        // The same in reverse.
+        compiler_fence(Ordering::SeqCst);
+        self.used.set(self.used.get() & !(1 << slot));
+    }
+
+    /// One more read lock of a thread that has one. Returns its slot, or a larger number without one.
+    #[cold]
+    #[inline(never)]
+    fn begin_further(&self, number: u64) -> u32 {
+        let slot = self.used.get().trailing_ones();
+        match self.reading.get(slot as usize) {
+            Some(gauge) => self.begin_reading(slot, gauge, number),
+            None => {
+                self.count_beyond(1);
+                slot
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_further(&self, slot: usize) {
+        match self.reading.get(slot) {
+            Some(gauge) => self.end_reading(slot, gauge),
+            None => self.count_beyond(-1),
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn count_beyond(&self, change: i64) {

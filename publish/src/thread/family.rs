@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::files::family::{FamilyFields, Lookup, Pause};
 use crate::lock::Inside;
 use crate::schema::declaration::Field;
-use crate::schema::key::{FamilyByKey, FamilyKey};
+use crate::schema::key::{DynFamilyKey, FamilyByKey, FamilyKey};
 use crate::schema::labels::Labels;
 use crate::strings::{self, Strings};
 
@@ -124,6 +124,49 @@ impl<H: Field, L: Labels> FamilyBy<H, L> {
 impl<H, L> std::fmt::Debug for FamilyBy<H, L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FamilyBy").field("known", &self.handles.len()).finish_non_exhaustive()
+    }
+}
+
+/// Fields of one label that differ in the values of attributes whose number is known at run time: as a
+/// [`Family`].
+///
+/// ```
+/// use mmstats::{Counter, FieldOptions, Lane, Options};
+///
+/// let publisher = Options::new().start::<Lane>()?;
+/// let labels = ["method", "code"];
+/// let requests = publisher.add_dyn_family::<Counter>("requests", &labels, FieldOptions::new())?;
+/// let requests = publisher.lane()?.dyn_family(requests)?;
+/// requests.get(&["GET", "200"]).incr();
+/// # Ok::<(), mmstats::Error>(())
+/// ```
+pub struct DynFamily<H> {
+    handles: Handles<H>,
+}
+
+impl<H: Field> DynFamily<H> {
+    pub(crate) fn attach(lanes: &Lanes, key: DynFamilyKey<H>) -> Result<Self, Error> {
+        let keys = lanes.family(key.number)?.declared.keys.len();
+        Ok(Self { handles: Handles::attach(lanes, key.number, keys)? })
+    }
+
+    /// Number of labels.
+    #[must_use]
+    pub fn labels(&self) -> usize {
+        self.handles.fields.declared.keys.len()
+    }
+
+    /// The handle for these values, in the order of the declared labels: see [`Family::get`]. With
+    /// another number of values than labels it is that of the overflow field.
+    #[inline]
+    pub fn get(&self, values: &[&str]) -> &H {
+        self.handles.get(values)
+    }
+}
+
+impl<H> std::fmt::Debug for DynFamily<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DynFamily").field("known", &self.handles.len()).finish_non_exhaustive()
     }
 }
 

@@ -29,8 +29,12 @@ pub(crate) enum Lanes {
 
 impl Lanes {
     /// Claims a lane in the first segment.
-    pub(crate) fn claim(files: &Arc<Files>, fallback: Fallback) -> Result<Self, Error> {
-        Ok(Self::Thread(Rc::new(ThreadLanes::claim(files, fallback)?)))
+    pub(crate) fn claim(
+        files: &Arc<Files>,
+        fallback: Fallback,
+        owner: Option<Owner>,
+    ) -> Result<Self, Error> {
+        Ok(Self::Thread(Rc::new(ThreadLanes::claim(files, fallback, owner)?)))
     }
 
     /// The handle of the field at `address`.
@@ -80,10 +84,18 @@ impl Lanes {
     }
 }
 
+/// The thread that a lane is of, if it is not the one that claims it.
+#[derive(Debug, Clone)]
+pub(crate) struct Owner {
+    pub(crate) id: u64,
+    pub(crate) name: Option<String>,
+}
+
 /// The lanes of one thread, one in each segment.
 pub(crate) struct ThreadLanes {
     pub(crate) files: Arc<Files>,
     fallback: Fallback,
+    owner: Option<Owner>,
     /// In the first segment.
     pub(crate) first: core::Lane<Keep>,
     /// In the others, claimed when a field there is attached.
@@ -92,9 +104,9 @@ pub(crate) struct ThreadLanes {
 
 impl ThreadLanes {
     /// Claims a lane in the first segment.
-    pub(crate) fn claim(files: &Arc<Files>, fallback: Fallback) -> Result<Self, Error> {
-        let first = claim_in(files, 0, fallback)?;
-        Ok(Self { files: Arc::clone(files), fallback, first, further: RefCell::default() })
+    fn claim(files: &Arc<Files>, fallback: Fallback, owner: Option<Owner>) -> Result<Self, Error> {
+        let first = claim_in(files, 0, fallback, owner.as_ref())?;
+        Ok(Self { files: Arc::clone(files), fallback, owner, first, further: RefCell::default() })
     }
 
     /// The handle of the field at `address`; the first one in a segment claims a lane there.
@@ -109,7 +121,7 @@ impl ThreadLanes {
         if let Some(Some(lane)) = further.get(segment) {
             return attach_in(lane, address);
         }
-        let lane = claim_in(&self.files, segment, self.fallback)?;
+        let lane = claim_in(&self.files, segment, self.fallback, self.owner.as_ref())?;
         if further.len() <= segment {
             further.resize_with(segment + 1, || None);
         }
@@ -125,22 +137,29 @@ fn attach_in<H: Field>(lane: &core::Lane<Keep>, address: Address) -> Result<H, E
     H::attach(&use_field(lane, address)?, address.id).map_err(Error::Attach)
 }
 
-/// Claims a lane in a segment for this thread, and says in it whose it is.
+/// Claims a lane in a segment for `owner`, or this thread, and says in it whose it is.
 fn claim_in(
     files: &Arc<Files>,
     segment: usize,
     fallback: Fallback,
+    owner: Option<&Owner>,
 ) -> Result<core::Lane<Keep>, Error> {
     let (lane, fields) = files.claim(segment, fallback)?.into_thread_lane()?;
-    own::remember(files.id, &lane);
+    if owner.is_none() {
+        own::remember(files.id, &lane);
+    }
     let Some(fields) = fields else { return Ok(lane) };
     // The values stay for as long as the lane is owned.
-    if let Some(id) = crate::backend::process::thread_id() {
+    let id = owner.map_or_else(crate::backend::process::thread_id, |owner| Some(owner.id));
+    if let Some(id) = id {
         Gauge::<u64>::attach(&lane, fields.tid).map_err(Error::Attach)?.set(id);
     }
-    let thread = std::thread::current();
-    if let Some(name) = thread.name() {
-        ThreadName::attach(&lane, fields.thread).map_err(Error::Attach)?.set(name);
-    }
+    let set_name = |name: &str| {
+        ThreadName::attach(&lane, fields.thread).map(|text| text.set(name)).map_err(Error::Attach)
+    };
+    match owner {
+        Some(owner) => owner.name.as_deref().map(set_name).transpose()?,
+        None => std::thread::current().name().map(set_name).transpose()?,
+    };
     Ok(lane)
 }

@@ -9,8 +9,9 @@ pub(crate) mod stats;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use self::family::{Family, FamilyBy};
+use self::family::{DynFamily, Family, FamilyBy};
 use self::lanes::Lanes;
+pub(crate) use self::lanes::Owner;
 use self::local::{Alive, Local};
 use crate::error::Error;
 use crate::files::Files;
@@ -18,7 +19,7 @@ use crate::files::scratch::Scratch;
 use crate::files::settings::Fallback;
 use crate::handles::Counter;
 use crate::schema::declaration::Field;
-use crate::schema::key::{FamilyByKey, FamilyKey, Key};
+use crate::schema::key::{DynFamilyKey, FamilyByKey, FamilyKey, Key};
 use crate::schema::labels::Labels;
 
 /// A thread's own lane: the source of its handles.
@@ -34,7 +35,16 @@ pub struct Lane {
 
 impl Lane {
     pub(crate) fn claim(files: &Arc<Files>, fallback: Fallback) -> Result<Self, Error> {
-        Ok(Self { lanes: Lanes::claim(files, fallback)?, handles: PhantomData })
+        Ok(Self { lanes: Lanes::claim(files, fallback, None)?, handles: PhantomData })
+    }
+
+    /// A lane that says that it belongs to another thread than the caller.
+    pub(crate) fn claim_for(
+        files: &Arc<Files>,
+        fallback: Fallback,
+        owner: Owner,
+    ) -> Result<Self, Error> {
+        Ok(Self { lanes: Lanes::claim(files, fallback, Some(owner))?, handles: PhantomData })
     }
 
     /// The lane of a call that comes from within the library. It allocates nothing.
@@ -110,6 +120,15 @@ impl Lane {
         key: FamilyByKey<H, L>,
     ) -> Result<FamilyBy<H, L>, Error> {
         FamilyBy::attach(&self.lanes, key)
+    }
+
+    /// The handles of a family whose labels are known at run time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lane::attach`].
+    pub fn dyn_family<H: Field>(&self, key: DynFamilyKey<H>) -> Result<DynFamily<H>, Error> {
+        DynFamily::attach(&self.lanes, key)
     }
 
     /// The number of the lane within its first file.

@@ -98,7 +98,7 @@ impl<T: mmstats_core::ScalarType> Member for SharedGauge<T> {
     type Options = FieldOptions<Self>;
 
     fn declare(schema: &mut Schema, label: String, options: Self::Options) -> Self::Key {
-        schema.has_shared_gauges = true;
+        schema.has_shared = true;
         Key::new(schema.add::<Gauge<T>>(label, FieldOptions::from_any(options.any)).address)
     }
 
@@ -114,7 +114,7 @@ impl<const N: usize> Member for SharedActivity<N> {
     type Options = FieldOptions<Self>;
 
     fn declare(schema: &mut Schema, label: String, options: Self::Options) -> Self::Key {
-        schema.has_shared_gauges = true;
+        schema.has_shared = true;
         Key::new(schema.add::<Activity<N>>(label, FieldOptions::from_any(options.any)).address)
     }
 

@@ -186,3 +186,28 @@ fn locks_are_shown_by_each_of_many_publishers() {
         }
     });
 }
+
+#[test]
+fn lock_under_more_publishers_than_it_keeps_is_refused_once() {
+    let program = || {
+        for _ in 1..=64 {
+            let _mmstats = mmstats::init();
+            drop(LOCK.lock().unwrap());
+        }
+        let _mmstats = mmstats::init();
+        drop(LOCK.lock().unwrap());
+        step("refused");
+        mmstats::recorder_support::change_epoch();
+        drop((LOCK.lock().unwrap(), TABLE.read().unwrap()));
+        step("again");
+    };
+    run("epochs::lock_under_more_publishers_than_it_keeps_is_refused_once", program, |program| {
+        program.at("refused");
+        let seen = program.look();
+        assert_eq!((seen.locks.len(), seen.refused), (0, Some(1)));
+        program.go("again");
+        let seen = program.look();
+        assert_eq!((seen.locks.len(), seen.refused), (1, Some(1)));
+        assert_eq!(seen.lock("table").count, Some(0));
+    });
+}

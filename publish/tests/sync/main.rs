@@ -7,3 +7,4 @@ mod deadlock;
 mod epochs;
 mod observed;
 mod semantics;
+mod stuck;

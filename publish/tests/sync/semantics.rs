@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mmstats::sync::{Condvar, Mutex, RwLock, TryLockError};
 
@@ -106,10 +106,16 @@ fn condvar_waits_for_notification_or_time() {
         assert_eq!(*held, 3);
     });
     let short = Duration::from_millis(5);
-    let (held, result) = condvar.wait_timeout(mutex.lock().unwrap(), short).unwrap();
-    drop(held);
-    assert!(result.timed_out() || !result.timed_out()); // It may wake for no reason.
-    let held = mutex.lock().unwrap();
+    let mut held = mutex.lock().unwrap();
+    let begin = Instant::now();
+    loop {
+        let (again, result) = condvar.wait_timeout(held, short).unwrap();
+        held = again;
+        if result.timed_out() {
+            break;
+        } // It may wake for no reason.
+    }
+    assert!(begin.elapsed() >= short && mutex.try_lock().is_err());
     let (held, result) = condvar.wait_timeout_while(held, short, |n| *n == 3).unwrap();
     assert!(result.timed_out());
     let (held, result) = condvar.wait_timeout_while(held, short, |n| *n != 3).unwrap();

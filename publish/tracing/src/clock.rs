@@ -18,7 +18,11 @@ const REFRESH: u64 = 1_000_000_000;
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), offset: AtomicU64::new(0), next: AtomicU64::new(0) }
+        let (offset, next) = (AtomicU64::new(0), AtomicU64::new(0));
+        let clock = Self { start: Instant::now(), offset, next };
+        // Before other threads have it: one could see `next` of another thread's refresh and not `offset`.
+        clock.refresh();
+        clock
     }
 
     /// Nanoseconds since the start of this clock.
@@ -59,6 +63,7 @@ mod tests {
     #[test]
     fn time_of_day_is_that_of_the_system() {
         let clock = Clock::new();
+        assert!(clock.offset.load(Ordering::Relaxed) > 0 && clock.next.load(Ordering::Relaxed) > 0);
         let now = clock.now();
         let time = Duration::from_nanos(clock.time_of_day(now));
         let system = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();

@@ -1,6 +1,5 @@
 //! The fields of a publisher. Layers of one publisher share them.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use mmstats::recorder_support::{Mutex, Watch};
@@ -40,19 +39,11 @@ pub(crate) struct Fields {
     pub(crate) events: Key<Events<LINE>>,
     pub(crate) levels: [Key<Counter>; 5],
     pub(crate) untracked: Key<Counter>,
-    tables: [OnceLock<Table>; TABLES],
+    /// Tables of open spans.
+    tables: [OnceLock<SharedActivity<SPAN>>; TABLES],
     /// Number of tables that may be used.
     most: usize,
     growth: Mutex<()>,
-}
-
-/// A table of open spans.
-#[derive(Debug)]
-struct Table {
-    rows: SharedActivity<SPAN>,
-    /// Number of rows that are in use or will be at once, so that a table that is full is known
-    /// without a refusal, which readers would see.
-    used: AtomicU32,
 }
 
 /// A row of an open span.
@@ -134,8 +125,7 @@ impl Fields {
         if number > 0 {
             options = options.attribute("table", (number + 1).to_string());
         }
-        let rows = registry.shared_activity("spans.open", options)?;
-        let _ = self.tables[number].set(Table { rows, used: AtomicU32::new(0) });
+        let _ = self.tables[number].set(registry.shared_activity("spans.open", options)?);
         Ok(())
     }
 
@@ -152,20 +142,12 @@ impl Fields {
                 break;
             }
             let Some(table) = self.tables[number].get() else { break };
-            let more = |used| (used < ROWS).then_some(used + 1);
-            if table.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok() {
-                let row = table.rows.begin_row(since, text);
-                if row.is_none() {
-                    table.used.fetch_sub(1, Ordering::Relaxed); // Never, as rows end before they count less.
-                }
-                return Some(OpenRow { fields: Arc::clone(self), table: number, row: row? });
+            if let Some(row) = table.try_begin_row(since, text) {
+                return Some(OpenRow { fields: Arc::clone(self), table: number, row });
             }
         }
-        // All rows are in use. The last table counts that; should one have become free, it goes unused.
-        let last = self.tables.iter().rev().find_map(OnceLock::get)?;
-        if let Some(row) = last.rows.begin_row(since, text) {
-            last.rows.end_row(row);
-        }
+        // All rows are in use. The last table counts that.
+        self.tables.iter().rev().find_map(OnceLock::get)?.refuse();
         None
     }
 
@@ -186,15 +168,14 @@ impl OpenRow {
     /// Replaces the text.
     pub(crate) fn set(&mut self, text: &str) {
         if let Some(table) = self.fields.tables[self.table].get() {
-            table.rows.set_row(&mut self.row, text);
+            table.set_row(&mut self.row, text);
         }
     }
 
     /// Gives the row back.
     pub(crate) fn end(self) {
         if let Some(table) = self.fields.tables[self.table].get() {
-            table.rows.end_row(self.row);
-            table.used.fetch_sub(1, Ordering::Relaxed);
+            table.end_row(self.row);
         }
     }
 }

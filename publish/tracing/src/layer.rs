@@ -19,7 +19,7 @@ use crate::thread;
 /// Publishes spans and events.
 ///
 /// Layers of one publisher share its fields; the options of the first one count. After a fork, and
-/// after the publisher was closed, a layer goes on with the publisher of the program
+/// after the publisher was closed, a layer continues with the publisher of the program
 /// ([`mmstats::global`]), once there is one.
 ///
 /// A layer keeps its publisher open, as a clone does, and the subscriber of a program is never dropped:
@@ -240,7 +240,7 @@ impl<S: Subscriber> tracing_subscriber::Layer<S> for Layer {
         let open = now.saturating_sub(slot.created.load(Ordering::Relaxed));
         let is_known = !slot.overlapped.load(Ordering::Relaxed);
         let idle = is_known.then(|| Duration::from_nanos(open).saturating_sub(busy));
-        Slots::free(slot, id);
+        Slots::free(slot);
         let recorded = thread::with(shared, |thread| {
             if let Some(handles) = &thread.handles {
                 handles.record(name, busy, idle);

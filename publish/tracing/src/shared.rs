@@ -78,7 +78,7 @@ impl Shared {
         }
         let registry = mmstats::global().filter(recorder_support::is_live)?;
         let new = Target::new(registry, &self.settings).ok()?;
-        let is_fork = current.is_some_and(|old| recorder_support::is_forked(&old.registry));
+        let is_fork = current.is_some_and(|old| old.registry.is_forked());
         let replaced = self.target.lock().replace(new.clone());
         let is_first = !replaced.is_some_and(|old| Arc::ptr_eq(&old.fields, &new.fields));
         // In a forked child these spans are those of threads that it does not have.

@@ -5,10 +5,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
-use mmstats::recorder_support::Mutex;
+use mmstats::recorder_support::{Mutex, floor_char_boundary};
 
 use crate::fields::OpenRow;
-use crate::text::{BEYOND, SPAN, SpanText, floor};
+use crate::text::{BEYOND, SPAN, SpanText};
 
 /// Number of slots where a span can be.
 const PROBES: u32 = 8;
@@ -35,12 +35,16 @@ pub(crate) struct Slot {
     pub(crate) entered: AtomicU64,
     /// Which enter that was. Two threads at once in the span see each other by it.
     pub(crate) last: AtomicU64,
+    /// Which enter was exited last. If it is `last`, no thread is in the span, as far as is known.
+    pub(crate) left: AtomicU64,
     /// Whether several threads were in the span at once.
     pub(crate) overlapped: AtomicBool,
     /// Number of exits by threads that had not entered. See `Thread::drop_strays`.
     pub(crate) strays: AtomicU32,
+    /// When the last of these was, by the layer's clock.
+    pub(crate) strayed: AtomicU64,
     texts: [Text; 2],
-    /// What only opening, recording and closing use.
+    /// State that only opening, recording and closing use.
     pub(crate) open: Mutex<Open>,
 }
 
@@ -96,7 +100,8 @@ impl Slot {
     ///
     /// Order of accesses as for latched cells with two slots: PROTOCOL.md section 2.
     pub(crate) fn write(&self, text: &SpanText) {
-        let shown = floor(text.as_str(), SPAN + BEYOND);
+        let shown = text.as_str();
+        let shown = &shown[..floor_char_boundary(shown, SPAN + BEYOND)];
         let number = self.version.load(Ordering::Relaxed).wrapping_add(1);
         // Must be Release, because a reader that sees a store that follows must also see the number of
         // the text before. Partner: the second fence of `read`.
@@ -205,8 +210,10 @@ impl Slots {
         slot.busy_of_others.store(0, Ordering::Relaxed);
         slot.entered.store(0, Ordering::Relaxed);
         slot.last.store(0, Ordering::Relaxed);
+        slot.left.store(0, Ordering::Relaxed);
         slot.overlapped.store(false, Ordering::Relaxed);
         slot.strays.store(0, Ordering::Relaxed);
+        slot.strayed.store(0, Ordering::Relaxed);
         fill(slot);
         // Must be Release, because who finds the id must see what `fill` wrote. Who enters the span has
         // its id by other ways that order memory.
@@ -214,10 +221,10 @@ impl Slots {
         Some(at)
     }
 
-    /// Takes the slot of a span back, once.
-    pub(crate) fn free(slot: &Slot, id: u64) -> bool {
-        // Must be Release, because of `claim`.
-        slot.id.compare_exchange(id, 0, Ordering::Release, Ordering::Relaxed).is_ok()
+    /// Takes the slot of a span back. A span is closed once, so the slot is the caller's.
+    pub(crate) fn free(slot: &Slot) {
+        // Must be Release, because the next span must not see what this one leaves. Partner: `claim`.
+        slot.id.store(0, Ordering::Release);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::{self, Debug, Write};
 use std::ops::Range;
 
+use mmstats::recorder_support::floor_char_boundary;
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Record};
 
@@ -25,19 +26,10 @@ struct Bounded<'a> {
 impl Write for Bounded<'_> {
     fn write_str(&mut self, more: &str) -> fmt::Result {
         let left = self.most.saturating_sub(self.text.len());
-        self.text.push_str(floor(more, left));
+        self.text.push_str(&more[..floor_char_boundary(more, left)]);
         // An error ends the work of a value that would write megabytes.
         if more.len() > left { Err(fmt::Error) } else { Ok(()) }
     }
-}
-
-/// The longest prefix of whole characters with at most `most` bytes.
-pub(crate) fn floor(text: &str, most: usize) -> &str {
-    let mut end = text.len().min(most);
-    while !text.is_char_boundary(end) {
-        end -= 1; // At most three times: 0 is a boundary.
-    }
-    &text[..end]
 }
 
 /// Appends up to `most` bytes in all.

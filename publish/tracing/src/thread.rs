@@ -298,6 +298,8 @@ impl Thread {
         let Some(slot) = shared.slots.get(slot).filter(|slot| slot.is(id)) else { return };
         if slot.last.load(Ordering::Relaxed) != number {
             slot.overlapped.store(true, Ordering::Relaxed); // Another thread entered since.
+        } else {
+            slot.left.store(number, Ordering::Relaxed);
         }
         let now = shared.clock.now();
         slot.add_busy(self.number, now.saturating_sub(at));
@@ -310,15 +312,17 @@ impl Thread {
         Some(self.stack.remove(at))
     }
 
-    /// Drops the entries of spans that another thread has exited.
+    /// Drops the entries of spans that another thread has exited since.
     #[cold]
     fn drop_strays(&mut self, shared: &Shared) {
-        self.strays = shared.strays.load(Ordering::Relaxed);
+        // Must be Acquire, because the slots must have what is counted. Partner: `stray`.
+        self.strays = shared.strays.load(Ordering::Acquire);
         let is_stray = |entry: &mut Entry| {
             let slot = shared.slots.get(entry.slot).filter(|slot| slot.is(entry.id));
             let less = |count: u32| count.checked_sub(1);
             slot.is_none_or(|slot| {
-                slot.strays.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+                entry.at <= slot.strayed.load(Ordering::Relaxed)
+                    && slot.strays.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
             })
         };
         for entry in self.stack.extract_if(.., is_stray) {
@@ -344,17 +348,22 @@ impl Thread {
     }
 }
 
-/// An exit by a thread that did not enter. The thread that did drops its entry when it next uses the
-/// layer.
+/// An exit by a thread that did not enter, or whose enter the layer missed. A thread that entered before
+/// drops its entry when it next uses the layer.
 #[cold]
 fn stray(shared: &Shared, id: u64) {
     let Some((_, slot)) = shared.slots.find(id) else { return };
-    let entered = slot.entered.load(Ordering::Relaxed);
-    if slot.last.load(Ordering::Relaxed) == 0 {
+    let last = slot.last.load(Ordering::Relaxed);
+    if last == 0 {
         return; // It was entered while this layer could not know.
     }
     let now = shared.clock.now();
-    slot.add_busy(u64::MAX, now.saturating_sub(entered)); // No thread has this number.
+    if slot.left.swap(last, Ordering::Relaxed) != last {
+        let entered = slot.entered.load(Ordering::Relaxed);
+        slot.add_busy(u64::MAX, now.saturating_sub(entered)); // No thread has this number.
+    }
+    slot.strayed.store(now, Ordering::Relaxed);
     slot.strays.fetch_add(1, Ordering::Relaxed);
-    shared.strays.fetch_add(1, Ordering::Relaxed);
+    // Must be Release: see `drop_strays`.
+    shared.strays.fetch_add(1, Ordering::Release);
 }

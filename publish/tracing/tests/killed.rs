@@ -153,7 +153,7 @@ fn panic_is_kept_with_the_spans_of_its_thread() {
     }
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].ends_with(": on purpose"), "{lines:?}");
-    assert!(lines[1].starts_with("thread 'worker' in spans: request{path=\"/\"} ("), "{lines:?}");
+    assert!(lines[1].starts_with("  thread 'worker' in spans: request{path=\"/\"} ("), "{lines:?}");
     assert!(lines[1].contains(") > parse{line=7} ("), "{lines:?}");
     // Unwinding has ended them; the rest stays.
     let seen = seen(place.path());

@@ -65,6 +65,37 @@ fn open_spans_beyond_the_rows_are_counted() {
 }
 
 #[test]
+fn open_spans_of_several_threads_have_a_row_or_are_counted() {
+    let program = program(defaults().rows(100).slots(4_096));
+    let step = std::sync::Barrier::new(5);
+    let seen = std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                program.run(|| {
+                    for n in 0..200 {
+                        drop(info_span!("short", n));
+                    }
+                    step.wait();
+                    let all: Vec<_> = (0..50).map(|n| info_span!("open", n)).collect();
+                    step.wait();
+                    step.wait();
+                    drop(all);
+                });
+            });
+        }
+        step.wait();
+        step.wait();
+        let seen = program.seen();
+        step.wait();
+        seen
+    });
+    assert_eq!((seen.open.len(), seen.tables, seen.open_refused), (128, 2, 72));
+    assert_eq!(program.seen().open.len(), 0);
+    let _all: Vec<_> = program.run(|| (0..128).map(|n| info_span!("again", n)).collect());
+    assert_eq!(program.seen().open.len(), 128, "no row was lost");
+}
+
+#[test]
 fn tables_grow_only_when_they_are_needed() {
     let program = program(defaults());
     program.run(|| {

@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Barrier;
 use std::thread::{self, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::{Seen, age, defaults, program};
 use tracing::{Span, field, info_span, instrument};
@@ -73,6 +73,7 @@ fn stack_of_overlapping_spans_has_the_rest() {
 #[test]
 fn latencies_are_busy_and_idle_time() {
     let program = program(defaults().error(0.02));
+    let begin = Instant::now();
     program.run(|| {
         let span = info_span!("mixed");
         sleep(Duration::from_millis(60));
@@ -86,13 +87,14 @@ fn latencies_are_busy_and_idle_time() {
         drop(span);
         drop(info_span!("never entered"));
     });
+    let all = begin.elapsed().as_secs_f64() * 1e3;
     let seen = program.seen();
     let ((count, busy), (idles, idle)) =
         (Seen::latency(&seen.busy, "mixed"), Seen::latency(&seen.idle, "mixed"));
     assert_eq!((count, idles), (1, 1));
     // Sleeps are never shorter; a loaded machine makes them longer.
-    assert!((80.0..1_000.0).contains(&busy), "{busy}");
-    assert!((60.0..1_000.0).contains(&idle), "{idle}");
+    assert!(busy >= 80.0 && idle >= 60.0, "{busy} {idle}");
+    assert!((busy + idle) * 0.98 <= all, "{busy} {idle} {all}");
     assert_eq!(Seen::latency(&seen.busy, "never entered").0, 1);
 }
 
@@ -182,7 +184,29 @@ fn span_exited_by_another_thread_leaves_the_stack() {
     program.run(|| drop(span));
     let (count, busy) = Seen::latency(&program.seen().busy, "wanders");
     assert_eq!(count, 1);
-    assert!((30.0..10_000.0).contains(&busy), "{busy}");
+    assert!(busy >= 30.0, "{busy}");
+}
+
+/// Only what uses subscribers by hand can do this, or a layer that is changed meanwhile.
+#[test]
+fn exit_without_enter_takes_no_time_and_no_row_of_another_thread() {
+    let program = program(defaults().error(0.02));
+    let [span, other] = program.run(|| [info_span!("wanders"), info_span!("other")]);
+    on("before", || program.run(|| [&span, &other].map(|span| span.in_scope(|| ()))));
+    sleep(Duration::from_millis(30));
+    let exit = |span: &Span| on("exits", || program.dispatch.exit(&span.id().unwrap()));
+    exit(&span);
+    on("after", || {
+        program.run(|| {
+            let _entered = span.enter();
+            exit(&other);
+            info_span!("next").in_scope(|| ()); // Its next use of the layer.
+            assert_eq!(program.seen().stack("after"), ["wanders"]);
+        });
+    });
+    program.run(|| drop(span));
+    let (_, idle) = Seen::latency(&program.seen().idle, "wanders");
+    assert!(idle >= 30.0, "{idle}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Instances of applications that have ended, and whose values are in no ledger yet.
 
 use hashbrown::{HashMap, HashSet};
-use std::cell::RefCell;
+use std::cell::{LazyCell, RefCell};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +39,8 @@ struct Gathered {
 /// for a sweep.
 pub(crate) struct Survey<'a> {
     directory: &'a Directory,
-    facts: Facts,
+    /// Most directories have no member to compare with.
+    facts: LazyCell<Facts>,
     /// End of the time for reading names of other files.
     until: Instant,
     /// The newest ledgers by application; `None` if there is none.
@@ -50,7 +51,7 @@ pub(crate) struct Survey<'a> {
 
 impl<'a> Survey<'a> {
     pub(crate) fn new(directory: &'a Directory, until: Instant) -> Self {
-        let facts = process::facts();
+        let facts = LazyCell::new(process::facts as fn() -> Facts);
         Self { directory, facts, until, ledgers: RefCell::default(), ended: RefCell::default() }
     }
 

@@ -1,4 +1,4 @@
-//! The file of a ledger: FORMAT.md section 16.
+//! The file of a ledger: FILES.md section 3.
 
 use hashbrown::HashSet;
 use std::path::Path;

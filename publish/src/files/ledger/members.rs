@@ -77,7 +77,7 @@ impl Members {
     }
 }
 
-/// What an image says of an instance of an application.
+/// Description of an instance of an application in an image.
 pub(super) struct Member {
     pub(super) application: String,
     pub(super) header: Header,
@@ -126,7 +126,7 @@ pub(super) fn published(directory: &Path) -> impl Iterator<Item = OsString> {
 /// The instances of this user that have files in a directory; `None` if a file could not be looked at.
 pub(super) fn instances(directory: &Path, until: Instant) -> Option<HashSet<Instance>> {
     let until = until.min(Instant::now() + LOOK_TIME);
-    let owner = process::facts().uid;
+    let owner = process::uid();
     let mut found = HashSet::new();
     for name in published(directory) {
         let path = directory.join(name);

@@ -3,7 +3,7 @@
 //! A ledger never changes. A process that takes ended instances in reads the newest ledger, adds
 //! their values, and links the next generation to its name, which fails if another process was
 //! faster: then it begins again. So no lock is held that a stopped or killed process would keep, and at every
-//! moment an instance is either in the newest ledger or has its files. FORMAT.md section 16 and
+//! moment an instance is either in the newest ledger or has its files. FILES.md section 3 and
 //! PROTOCOL.md section 10 have the rules.
 
 mod ended;
@@ -52,8 +52,9 @@ impl Book<'_> {
     /// # Errors
     ///
     /// If the system refuses the file, another user has taken its name, other processes were faster
-    /// until the end of the time, the names of the directory cannot be read in it, or so many instances were taken in since then that the ledger may have
-    /// these and not name them any more. Then the files must stay.
+    /// until `until`, the names of the directory cannot be read by then, or so many instances were taken
+    /// in since then that the ledger may have these and not name them any more. Then the files must
+    /// stay.
     pub(crate) fn take_in(&self, ended: &[Ended], since: u64) -> Result<(), Error> {
         let of = own_name(self.application);
         let mut pause = Duration::from_micros(100);
@@ -159,7 +160,7 @@ impl Book<'_> {
 /// at this moment.
 pub(crate) fn instances(directory: &Path, application: &str) -> u64 {
     let until = Instant::now() + PATIENCE;
-    let ledger = ended::newest(directory, application, process::facts().uid, until);
+    let ledger = ended::newest(directory, application, process::uid(), until);
     ledger.map_or(0, |ledger| ledger.instances)
 }
 
@@ -204,21 +205,25 @@ pub(crate) fn end(directory: &Path, application: &str, own: [u8; 16]) -> bool {
     true
 }
 
-/// Whether this user has a ledger for an application.
-pub(crate) fn exists(directory: &Path, application: &str) -> bool {
-    let names = names(directory, &own_name(application), Instant::now() + PATIENCE);
-    names.is_ok_and(|names| !names.is_empty())
+/// [`end`] for the application that is named after the instance `own`.
+pub(crate) fn end_own(directory: &Path, own: [u8; 16]) {
+    let application = hex(own);
+    let names = names(directory, &own_name(&application), Instant::now() + PATIENCE);
+    // Most have none; then the files of others need not be looked at.
+    if !names.is_ok_and(|names| names.is_empty()) {
+        end(directory, &application, own);
+    }
 }
 
 fn own_name(application: &str) -> LedgerName {
-    LedgerName::new(application, process::facts().uid.unwrap_or(0), 0)
+    LedgerName::new(application, process::uid().unwrap_or(0), 0)
 }
 
 /// Removes ledgers without use: of applications that are named after an instance of
 /// which no file is left, and the oldest of more than [`MAX_APPLICATIONS`] without an instance that
 /// lives. `own` is the application of this program. Ends at the moment `until`.
 pub(crate) fn sweep(directory: &Path, own: Option<&str>, until: Instant) {
-    let owner = process::facts().uid.unwrap_or(0);
+    let owner = process::uid().unwrap_or(0);
     let mut newest = HashMap::new();
     let Ok(all) = ended::ledgers(directory, |name| name.owner == owner, until) else { return };
     for name in all {

@@ -38,7 +38,7 @@ struct Summed {
     total: Total,
 }
 
-/// What an image has besides its sums.
+/// Contents of an image besides its sums.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rest {
     /// Whether all of it could be read.

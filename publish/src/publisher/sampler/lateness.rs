@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use mmstats_core as core;
 
-use super::task::Name;
 use crate::claim::Keep;
 use crate::error::Error;
 use crate::files::Files;
 use crate::handles::kinds::Timestamp;
 use crate::handles::{Counter, Gauge};
 use crate::schema::declaration::Field;
+use crate::schema::declaration::FieldName;
 use crate::schema::key::{Address, Key};
 use crate::schema::options::AnyOptions;
 
@@ -43,7 +43,7 @@ pub(super) type OpenLane<'a> = &'a dyn Fn(usize) -> Result<core::Lane<Keep>, Err
 
 /// A field whose callback is late, and when that last answered.
 pub(super) struct Late {
-    pub(super) name: Name,
+    pub(super) name: FieldName,
     pub(super) address: Address,
     /// In nanoseconds since 1970.
     pub(super) answered: Option<u64>,
@@ -90,7 +90,7 @@ impl Lateness {
         &mut self,
         files: &Arc<Files>,
         open: OpenLane<'_>,
-        (label, attributes): &Name,
+        (label, attributes): &FieldName,
         address: Address,
         answered: u64,
     ) -> Result<(), Error> {
@@ -125,5 +125,5 @@ fn add<H: Field>(
         return Ok(*key);
     }
     options.help = help.to_owned();
-    Ok(*known.insert(Key::new(files.add(H::declaration(label.to_owned(), options))?)))
+    Ok(*known.insert(Key::new(files.find_or_add(H::declaration(label.to_owned(), options))?)))
 }

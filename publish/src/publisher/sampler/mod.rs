@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use mmstats_core as core;
 
 use self::lateness::{Late, Lateness};
-pub(crate) use self::task::Name;
 use self::task::{Outcome, Running, Task};
 use crate::claim::Keep;
 use crate::error::Error;
@@ -27,7 +26,7 @@ use crate::files::Files;
 use crate::files::shared::SharedLanes;
 use crate::handles::kinds::nanos;
 use crate::lock::Mutex;
-use crate::schema::declaration::Field;
+use crate::schema::declaration::{Field, FieldName};
 use crate::schema::key::Key;
 use crate::thread::local::Alive;
 
@@ -83,7 +82,7 @@ impl State {
     }
 }
 
-/// What the threads of a sampler share: they keep neither the files nor the publisher.
+/// State that the threads of a sampler share: it keeps neither the files nor the publisher alive.
 #[derive(Clone)]
 struct Context {
     sampler: Arc<Sampler>,
@@ -105,6 +104,11 @@ impl Sampler {
         self.state.is_mine()
     }
 
+    /// Whether a field has a callback.
+    pub(crate) fn has<H>(&self, key: Key<H>) -> bool {
+        self.state.lock().tasks.iter().any(|task| task.address == key.address)
+    }
+
     /// Number of callbacks that panicked.
     pub(crate) fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
@@ -116,7 +120,7 @@ impl Sampler {
         self: &Arc<Self>,
         files: &Arc<Files>,
         alive: &Arc<Alive>,
-        (key, name, fields): (Key<H>, Name, u32),
+        (key, name, fields): (Key<H>, FieldName, u32),
         is_own: bool,
         callback: impl FnMut(&H) -> bool + Send + 'static,
     ) -> Result<(), Error> {
@@ -164,19 +168,10 @@ impl Context {
     fn watch(&self) {
         let mut lateness = Lateness::default();
         let tick = self.every.min(self.late_after());
-        let mut last = Instant::now();
-        let mut next = last;
+        let mut next = Instant::now();
         loop {
             while self.call_next(true) {}
             let now = Instant::now();
-            // This thread looks at each tick. If it comes later, the process did not run (a stop signal, a
-            // freezer, a debugger), or not enough: that time says nothing of callbacks.
-            let lost = now.saturating_duration_since(last).saturating_sub(tick);
-            last = now;
-            if !lost.is_zero() {
-                let mut state = self.sampler.state.lock();
-                state.tasks.iter_mut().for_each(|task| task.forgive(lost, now));
-            }
             if now >= next {
                 self.publish(&mut lateness, now);
                 next = now + tick;
@@ -191,8 +186,18 @@ impl Context {
                 let own = state.next(true).map(|(_, due)| due);
                 own.map_or(next, |own| own.min(next))
             };
+            let begin = Instant::now();
+            let wait = until.saturating_duration_since(begin);
             // An unpark after this point makes `park_timeout` return at once.
-            std::thread::park_timeout(until.saturating_duration_since(Instant::now()));
+            std::thread::park_timeout(wait);
+            let now = Instant::now();
+            // A wait was longer: the process did not run (a stop signal, a freezer, a debugger), or not
+            // enough. That time says nothing of callbacks; this thread's own work does not count.
+            let lost = now.saturating_duration_since(begin).saturating_sub(wait);
+            if !lost.is_zero() {
+                let mut state = self.sampler.state.lock();
+                state.tasks.iter_mut().for_each(|task| task.forgive(lost, now));
+            }
         }
     }
 

@@ -8,19 +8,16 @@ use mmstats_core::{AttachError, FieldId};
 
 use crate::claim::Keep;
 use crate::error::Error;
-use crate::schema::declaration::Field;
+use crate::schema::declaration::{Field, FieldName};
 use crate::schema::key::{Address, Key};
 
 /// Attaches the handle in the lane of the sampled fields, and calls the callback with it. Any thread
 /// can do that, one at a time. `false`: there is no value now.
 type Call = Box<dyn FnMut(&core::Lane<Keep>) -> Result<bool, AttachError> + Send>;
 
-/// Label and attributes of a sampled field.
-pub(crate) type Name = (String, Vec<(String, String)>);
-
 /// A sampled field.
 pub(super) struct Task {
-    pub(super) name: Name,
+    pub(super) name: FieldName,
     pub(super) address: Address,
     /// Number of its fields, from that at the address on.
     fields: u32,
@@ -41,7 +38,7 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn new<H: Field + 'static>(
-        name: Name,
+        name: FieldName,
         key: Key<H>,
         fields: u32,
         is_own: bool,
