@@ -8,7 +8,7 @@ use std::time::Duration;
 /// publisher copies them several times a second.
 const STALE: Duration = Duration::from_secs(10);
 
-/// What of a program a reading does not cover, as of the last refresh.
+/// Parts of a program that a reading does not cover, as of the last refresh.
 ///
 /// Its text says it in words; it is empty if the reading covers all.
 ///
@@ -35,7 +35,7 @@ pub struct Completeness {
     pub lanes_refused: u32,
     /// Fields that fit in no file.
     pub fields_refused: u32,
-    /// Of a ledger: ended programs of which something was missing.
+    /// Number of ended programs in a ledger of which something was missing.
     pub instances_incomplete: u64,
     /// Samples that were not recorded, because they are not finite, negative where the field has no
     /// negative values, or too large. Aggregates are right without them.

@@ -111,7 +111,15 @@ pub struct ProgramId {
     pub device: u64,
 }
 
-/// Values of the standard fields: FORMAT.md section 11. They are the word of the writer.
+impl ProgramId {
+    /// The identity of the program with these files.
+    #[must_use]
+    pub const fn new(instance: Instance, owner: Option<u32>, device: u64) -> Self {
+        Self { instance, owner, device }
+    }
+}
+
+/// Values of the standard fields: FILES.md section 2. They are the word of the writer.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Identity {
@@ -142,7 +150,7 @@ pub struct Identity {
     pub(crate) ledger: LedgerConstants,
 }
 
-/// The constants of a ledger: FORMAT.md section 16.
+/// The constants of a ledger: FILES.md section 3.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct LedgerConstants {
     pub(crate) application: Option<String>,

@@ -1,4 +1,4 @@
-//! The ledger of an application: FORMAT.md section 16.
+//! The ledger of an application: FILES.md section 3.
 
 use std::collections::HashSet;
 

@@ -9,6 +9,7 @@ mod find;
 mod format;
 mod identity;
 mod ledger;
+mod namespace;
 mod problem;
 mod sum;
 mod value;
@@ -26,11 +27,13 @@ pub use find::{Changes, Observer, Sources};
 pub use format::{Scratch, Visitor};
 pub use identity::{FileState, Identity, Instance, LaneInfo, Lanes, ProgramId};
 pub use ledger::Ledger;
+pub use namespace::Namespace;
 pub use problem::{Damage, NotFound, Problem};
 pub use sum::{Fold, Program, Total, Totals, totals};
 pub use value::{
-    ActivityRow, ActivityValue, EachValue, Event, EventLine, HistogramValue, Origin, OwnedValue,
-    Quantile, Reading, StateValue, Tally, Verdict, WindowRate, rate, timer_mean,
+    ActivityRow, ActivityValue, EachValue, Event, EventLine, HistogramParts, HistogramValue,
+    Origin, OwnedValue, Quantile, Reading, StateValue, Tally, Verdict, WindowRate, rate,
+    timer_mean,
 };
 
 pub use backend::FileId;

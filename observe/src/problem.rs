@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::backend::{Error, ErrorKind};
 use mmstats_core::format1;
@@ -28,7 +29,7 @@ use mmstats_core::read::{FieldError, Refusal, ValueError};
 pub struct Problem {
     /// The file or directory.
     pub path: PathBuf,
-    /// The broken rule: a code of FORMAT.md section 12, one of format 1, or one of
+    /// The broken rule: a code of FORMAT.md section 10, one of format 1, or one of
     /// `not-found`, `permission-denied`, `not-regular`, `not-a-directory`, `too-large`,
     /// `truncated`, `no-such-pid`, `no-such-program`, `no-locks`, `no-answer` (of a file system),
     /// `too-many` (files or directories of others than are looked at),
@@ -120,16 +121,6 @@ impl Problem {
         Self::new(path, code, format!("cannot {}: {why}", error.operation()))
     }
 
-    pub(crate) fn from_io(path: &Path, error: &std::io::Error) -> Self {
-        let code = match error.kind() {
-            std::io::ErrorKind::NotFound => "not-found",
-            std::io::ErrorKind::PermissionDenied => "permission-denied",
-            std::io::ErrorKind::NotADirectory => "not-a-directory",
-            _ => "io",
-        };
-        Self::new(path, code, error.to_string())
-    }
-
     pub(crate) fn truncated(path: &Path, size: Option<u64>) -> Self {
         let message = "the file became smaller while it was observed";
         Self { offset: size, ..Self::new(path, "truncated", message) }
@@ -165,11 +156,36 @@ fn escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 /// The rule that one field or one value breaks; the others of the file are still good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Damage {
-    /// A code of FORMAT.md section 12; or `too-large`: values listed in one read exceed the
+    /// A code of FORMAT.md section 10; or `too-large`: values listed in one read exceed the
     /// memory limit.
     pub code: &'static str,
     /// Offset in the file, in bytes.
     pub offset: u32,
+}
+
+/// Codes of damage that was written down elsewhere. Nobody can make it grow without bounds.
+static CODES: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+const MAX_CODES: usize = 200;
+const MAX_CODE: usize = 64;
+
+impl Damage {
+    /// Damage that was written down before. Beyond 200 different codes, or with more than 64 bytes, the code is
+    /// `unknown`.
+    #[must_use]
+    pub fn new(code: &str, offset: u32) -> Self {
+        let mut codes = CODES.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = codes.iter().find(|known| **known == code).copied();
+        let code = match known {
+            Some(known) => known,
+            None if codes.len() < MAX_CODES && code.len() <= MAX_CODE => {
+                let new: &'static str = code.to_owned().leak();
+                codes.push(new);
+                new
+            }
+            None => "unknown",
+        };
+        Self { code, offset }
+    }
 }
 
 impl fmt::Display for Damage {
@@ -226,14 +242,6 @@ mod tests {
             let problem = Problem::from_system(path, &Error::new("open", path, kind));
             assert_eq!(problem.code, code);
             assert_eq!(problem.message.starts_with("cannot open: "), code != "too-short");
-        }
-        for (kind, code) in [
-            (std::io::ErrorKind::NotFound, "not-found"),
-            (std::io::ErrorKind::PermissionDenied, "permission-denied"),
-            (std::io::ErrorKind::NotADirectory, "not-a-directory"),
-            (std::io::ErrorKind::OutOfMemory, "io"),
-        ] {
-            assert_eq!(Problem::from_io(path, &kind.into()).code, code);
         }
     }
 

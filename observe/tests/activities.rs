@@ -95,8 +95,12 @@ fn damaged_row_damages_the_reading_and_no_other_row() {
     assert_eq!(damage.code, "value-length");
     let at = Some(1_700_000_000_000_000_000);
     assert_eq!(lanes(&reading), [(vec![("good", at)], [0, 2], Refused(Some(0)))]);
+    // Counted once.
+    assert_eq!((reading.tally.values, reading.tally.damaged), (0, 1));
+    let Some(OwnedValue::Each(each)) = &reading.value else { panic!("{reading:?}") };
+    assert_eq!(each[0].verdict, reading.verdict);
     let lane = &file.lane_values(0)[1];
-    assert_eq!(lane.verdict, reading.verdict);
+    assert_eq!((lane.verdict, lane.tally), (reading.verdict, reading.tally));
     assert_eq!(shown(lane.value.as_ref()), (vec![("good", at)], [0, 2], Refused(Some(0))));
     let in_progress = ActivityValue { damaged: 2, contended: 1, ..ActivityValue::default() };
     assert_eq!(in_progress.in_progress(), 3);

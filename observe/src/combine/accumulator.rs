@@ -2,16 +2,16 @@
 
 use mmstats_core::merge::{AverageValue, RunningValue, TimerSum, TimerValue};
 use mmstats_core::read::{Scalar, Value, Verdict as RawVerdict};
-use mmstats_core::{Aggregation, DataType, Kind};
+use mmstats_core::{Aggregation, DataType, Kind, Properties};
 
 use super::budget::{Budget, TOO_LARGE};
 use super::decoder::{Decoder, NOT_FINITE};
 use super::scalars::Scalars;
-use crate::field::{FieldRef, Shape};
+use crate::field::{FieldInfo, FieldRef, Shape};
 use crate::problem::Damage;
 use crate::value::{
-    EachValue, HistogramValue, Origin, OwnedValue, Reading, StateValue, Tally, Verdict, WindowRate,
-    row_damage,
+    ActivityValue, EachValue, HistogramValue, Origin, OwnedValue, Reading, StateValue, Tally,
+    Verdict, WindowRate,
 };
 
 /// The values of one field, combined so far.
@@ -40,6 +40,15 @@ enum Body {
     Each(Decoder, Vec<EachValue>),
 }
 
+impl Body {
+    /// A list of one value.
+    fn listed(reading: &Reading) -> Self {
+        let (origin, verdict) = (Origin::default(), Verdict::Consistent);
+        let value = reading.value.clone();
+        Self::Each(Decoder::Plain, vec![EachValue { origin, value, verdict }])
+    }
+}
+
 impl Accumulator {
     /// No values yet of a field like this one.
     pub(crate) fn new(field: &FieldRef<'_>) -> Self {
@@ -61,11 +70,49 @@ impl Accumulator {
             (Decoder::Plain, Shape::Array(ty, _)) if ty.is_scalar() => Body::Array(ty, Vec::new()),
             (Decoder::Plain, _) => Body::Each(Decoder::Plain, Vec::new()),
         };
-        Self::with_body(field.properties().aggregation(), body)
+        Self::with_body(scalar_rule(field.properties()), body)
     }
 
     fn with_body(rule: Aggregation, body: Body) -> Self {
         Self { rule, body, tally: Tally::default(), damage: None, other: None }
+    }
+
+    /// The values of a reading that was combined before.
+    pub(crate) fn from_reading(field: &FieldInfo, reading: &Reading) -> Self {
+        let (rule, tally) = (field.properties.aggregation(), reading.tally);
+        let ty = match field.shape() {
+            Shape::One(ty) | Shape::Array(ty, _) => ty,
+            _ => DataType::F64,
+        };
+        let scalars = |value: &OwnedValue| Scalars::from_value(rule, tally.values.into(), value);
+        let body = match &reading.value {
+            None => Body::Each(Decoder::Plain, Vec::new()),
+            Some(OwnedValue::Each(each)) => Body::Each(Decoder::Plain, each.clone()),
+            Some(OwnedValue::Timer(timer)) => Body::Timer(Box::new(TimerSum::from(*timer))),
+            Some(OwnedValue::Running(running)) => Body::Running(*running),
+            Some(OwnedValue::State(state)) => Body::State(state.clone()),
+            Some(OwnedValue::Histogram(histogram)) => Body::Histogram(histogram.clone()),
+            Some(OwnedValue::Average(average)) => Body::Average(*average),
+            Some(OwnedValue::Window(average)) => Body::Window(*average),
+            Some(OwnedValue::Rate(rates)) => Body::Rate(rates.clone()),
+            Some(OwnedValue::Array(all)) if rule != Aggregation::Each => {
+                match all.iter().map(scalars).collect() {
+                    Some(elements) => Body::Array(ty, elements),
+                    None => Body::listed(reading),
+                }
+            }
+            Some(value) => match scalars(value).filter(|_| rule != Aggregation::Each) {
+                Some(scalars) => Body::Scalar(ty, scalars),
+                None => Body::listed(reading),
+            },
+        };
+        let mut all = Self { tally, ..Self::with_body(rule, body) };
+        match reading.verdict {
+            Verdict::Damaged(damage) => all.damage = Some(damage),
+            Verdict::Retired | Verdict::Unknown => all.other = Some(reading.verdict),
+            Verdict::Consistent | Verdict::Absent | Verdict::Contended => {}
+        }
+        all
     }
 
     /// Removes all values; keeps the memory.
@@ -103,8 +150,14 @@ impl Accumulator {
         raw: RawVerdict<Value<'_>>,
     ) {
         let mut verdict = Verdict::from(&raw);
+        let mut rows = None;
+        if let RawVerdict::Consistent(Value::Table(table)) = &raw {
+            let (value, damage) = ActivityValue::decode(table);
+            verdict = damage.map_or(verdict, Verdict::Damaged);
+            rows = Some(value);
+        }
         let is_listed = !matches!(verdict, Verdict::Absent | Verdict::Retired | Verdict::Unknown);
-        if is_listed && matches!(self.body, Body::Each(..)) && !budget.takes(&raw) {
+        if is_listed && matches!(self.body, Body::Each(..)) && !budget.takes(&raw, rows.as_ref()) {
             verdict = Verdict::Damaged(TOO_LARGE);
         }
         if let RawVerdict::Consistent(value) = &raw
@@ -118,17 +171,12 @@ impl Accumulator {
             Verdict::Consistent | Verdict::Absent | Verdict::Contended => {}
         }
         self.tally.add(verdict);
-        if let RawVerdict::Consistent(Value::Table(table)) = &raw
-            && let Some(damage) = row_damage(table)
-        {
-            // The other rows are good.
-            self.damage.get_or_insert(damage);
-            self.tally.damaged = self.tally.damaged.saturating_add(1);
-        }
         if let Body::Each(decoder, values) = &mut self.body {
             if is_listed && verdict != Verdict::Damaged(TOO_LARGE) {
                 let good = raw.consistent().filter(|_| verdict == Verdict::Consistent);
-                let value = good.map(|value| decoder.value(value));
+                // Of a table with damage, the other rows are good.
+                let rows = rows.map(OwnedValue::Activity);
+                let value = rows.or_else(|| good.map(|value| decoder.value(value)));
                 values.push(EachValue { origin: *origin, value, verdict });
             }
         } else if let (RawVerdict::Consistent(value), Verdict::Consistent) = (raw, verdict) {
@@ -197,8 +245,7 @@ impl Accumulator {
         }
     }
 
-    /// Adds the values of another accumulator: of the same field in other files, of a kind
-    /// that [`Fold`](crate::Fold) keeps.
+    /// Adds the values of another accumulator: of the same field in other files or programs.
     pub(crate) fn merge(&mut self, other: &Self) {
         let rule = self.rule;
         match (&mut self.body, &other.body) {
@@ -214,8 +261,17 @@ impl Accumulator {
             (Body::Average(to), Body::Average(from)) | (Body::Window(to), Body::Window(from)) => {
                 to.merge(*from);
             }
-            // States, sections in progress, rates and listed values are never folded.
-            _ => return,
+            (Body::Running(to), Body::Running(from)) => to.merge(from),
+            (Body::State(to), Body::State(from)) => {
+                to.counts.iter_mut().zip(&from.counts).for_each(|(to, from)| {
+                    *to = to.saturating_add(*from);
+                });
+            }
+            (Body::Rate(to), Body::Rate(from)) => WindowRate::merge(to, from),
+            (Body::Each(_, to), Body::Each(_, from)) => to.extend_from_slice(from),
+            // Without a value it may be of another shape.
+            _ if other.tally.values > 0 => return,
+            _ => {}
         }
         self.tally.merge(other.tally);
         self.damage = self.damage.or(other.damage);
@@ -264,9 +320,27 @@ impl Accumulator {
     }
 }
 
+/// The rule for scalars of a field. Timestamps are not added: KINDS.md section 2 takes other rules
+/// as the maximum.
+const fn scalar_rule(properties: Properties) -> Aggregation {
+    match (properties.kind(), properties.aggregation()) {
+        (Some(Kind::Timestamp), Aggregation::Sum | Aggregation::Mean) => Aggregation::Max,
+        (_, rule) => rule,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scalar_rule_of_timestamps_is_never_sum() {
+        use Aggregation::{Each, Max, Mean, Min, Sum};
+        let of = |kind, rule| scalar_rule(Properties::new(DataType::U64, kind, rule));
+        let rules = [Sum, Mean, Min, Max, Each];
+        assert_eq!(rules.map(|rule| of(Kind::Timestamp, rule)), [Max, Max, Min, Max, Each]);
+        assert_eq!(rules.map(|rule| of(Kind::Gauge, rule)), rules);
+    }
 
     #[test]
     fn reading_has_worst_verdict_and_value_of_good_parts() {

@@ -1,10 +1,10 @@
 //! Memory limit for the values of one read: the values of a hostile sparse file need far more
 //! memory than the file does.
 
-use mmstats_core::read::{Table, Value, Verdict};
+use mmstats_core::read::{Value, Verdict};
 
 use crate::problem::Damage;
-use crate::value::{ActivityRow, EachValue, OwnedValue};
+use crate::value::{ActivityValue, EachValue, OwnedValue};
 
 /// Limit for the values that are listed, in bytes: a hundred times the need of a large program.
 const LIMIT: usize = 256 << 20;
@@ -23,27 +23,21 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Takes the memory that a copy of `raw` needs; false if too little is left.
-    pub(crate) fn takes(&mut self, raw: &Verdict<Value<'_>>) -> bool {
+    /// Takes the memory that a copy of `raw` needs, of a table that of its `rows`; false if too little is
+    /// left.
+    pub(crate) fn takes(&mut self, raw: &Verdict<Value<'_>>, rows: Option<&ActivityValue>) -> bool {
         let own = match raw {
             Verdict::Consistent(Value::Array(array)) => array.len() * size_of::<OwnedValue>(),
             Verdict::Consistent(Value::Text { text, .. }) => text.len(),
             Verdict::Consistent(Value::Bytes { bytes, .. }) => bytes.len(),
             // Twice the size of a map entry.
             Verdict::Consistent(Value::Histogram(histogram)) => histogram.counts().len() * 48,
-            Verdict::Consistent(Value::Table(table)) => table_size(table),
-            _ => 0,
+            _ => rows.map_or(0, ActivityValue::size),
         };
         let left = self.0.checked_sub(own.saturating_add(size_of::<EachValue>()));
         self.0 = left.unwrap_or(self.0);
         left.is_some()
     }
-}
-
-/// Memory of a copy of the rows.
-fn table_size(table: &Table<'_>) -> usize {
-    let rows = table.rows().filter_map(|(_, row)| row.consistent());
-    rows.map(|row| row.text().len() + size_of::<ActivityRow>()).sum()
 }
 
 #[cfg(test)]
@@ -63,10 +57,13 @@ mod tests {
         let text = "x".repeat(LIMIT / 2);
         let large = RawVerdict::Consistent(Value::Text { text: &text, cut: false });
         let mut budget = Budget::default();
-        assert!(budget.takes(&large) && !budget.takes(&large));
-        assert!(budget.takes(&RawVerdict::Consistent(Value::U64(1))), "there is room for less");
+        assert!(budget.takes(&large, None) && !budget.takes(&large, None));
+        assert!(
+            budget.takes(&RawVerdict::Consistent(Value::U64(1)), None),
+            "there is room for less"
+        );
         let mut many = 0_usize;
-        while budget.takes(&RawVerdict::Absent) {
+        while budget.takes(&RawVerdict::Absent, None) {
             many += 1;
         }
         assert!(many * size_of::<EachValue>() <= LIMIT / 2, "{many}");
@@ -85,7 +82,13 @@ mod tests {
             for lane in 0..file.lanes().used {
                 file.visit_lane(lane, &mut scratch, |field, raw| {
                     let mut budget = Budget::default();
-                    assert!(budget.takes(&raw));
+                    let rows = match &raw {
+                        RawVerdict::Consistent(Value::Table(table)) => {
+                            Some(ActivityValue::decode(table).0)
+                        }
+                        _ => None,
+                    };
+                    assert!(budget.takes(&raw, rows.as_ref()));
                     let taken = LIMIT - budget.0;
                     let own = match raw.consistent() {
                         Some(Value::Array(array)) => array.len() * size_of::<OwnedValue>(),
@@ -94,7 +97,7 @@ mod tests {
                         Some(Value::Histogram(found)) => {
                             found.counts().len() * size_of::<(i32, u128)>()
                         }
-                        Some(Value::Table(table)) => table_size(&table),
+                        Some(Value::Table(_)) => rows.map_or(0, |rows| rows.size()),
                         _ => 0,
                     };
                     assert!(taken >= own + size_of::<EachValue>(), "{raw:?}");

@@ -9,7 +9,7 @@ use mmstats_core::read::{Value, Verdict as RawVerdict};
 use crate::field::FieldRef;
 use crate::field::pool::shared_items;
 use crate::problem::Damage;
-use crate::value::{OwnedValue, Reading, StateValue, Verdict, row_damage};
+use crate::value::{ActivityValue, OwnedValue, Reading, StateValue, Verdict};
 
 /// Damage of a value with NaN or infinity where no writer records it.
 pub(super) const NOT_FINITE: Damage = Damage { code: "value-range", offset: 0 };
@@ -60,7 +60,7 @@ impl Decoder {
         }
     }
 
-    /// Whether no writer records this value: FORMAT.md section 4.3.
+    /// Whether no writer records this value: KINDS.md section 2.
     pub(crate) fn is_damaged(&self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Self::Average, Value::Array(array)) => AverageValue::from_array(array).is_damaged(),
@@ -77,15 +77,13 @@ impl Decoder {
                 Reading::none(Verdict::Damaged(NOT_FINITE))
             }
             RawVerdict::Consistent(value) => {
-                let mut reading = Reading::consistent(self.value(value));
-                if let Value::Table(table) = &value
-                    && let Some(damage) = row_damage(table)
-                {
-                    // The other rows are good.
-                    reading.verdict = Verdict::Damaged(damage);
-                    reading.tally.damaged = 1;
-                }
-                reading
+                let Value::Table(table) = &value else {
+                    return Reading::consistent(self.value(value));
+                };
+                let (rows, damage) = ActivityValue::decode(table);
+                let verdict = damage.map_or(Verdict::Consistent, Verdict::Damaged);
+                // With damage too: the other rows are good.
+                Reading { value: Some(OwnedValue::Activity(rows)), ..Reading::none(verdict) }
             }
             other => Reading::none(Verdict::from(&other)),
         }

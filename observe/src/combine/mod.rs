@@ -1,4 +1,4 @@
-//! Values of one field, combined by its rule: FORMAT.md section 4.3.
+//! Values of one field, combined by its rule: KINDS.md section 2.
 
 mod accumulator;
 mod budget;

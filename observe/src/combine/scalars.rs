@@ -21,6 +21,21 @@ impl Default for Scalars {
 }
 
 impl Scalars {
+    /// The scalars whose combined value this is; `None` if it is no scalar.
+    #[allow(clippy::cast_precision_loss)] // the weight of a mean
+    pub(crate) fn from_value(rule: Aggregation, count: u64, value: &OwnedValue) -> Option<Self> {
+        let count = count.max(1);
+        let number = match (value, value.as_f64()) {
+            (_, Some(mean)) if rule == Aggregation::Mean => Number::Float(mean * count as f64),
+            (OwnedValue::Unsigned(n), _) => Number::Unsigned(*n),
+            (OwnedValue::Signed(n), _) => Number::Signed(*n),
+            (OwnedValue::Bool(b), _) => Number::Unsigned((*b).into()),
+            (_, Some(x)) => Number::Float(x),
+            (_, None) => return None,
+        };
+        Some(Self { count, number })
+    }
+
     /// Adds one scalar.
     #[inline]
     pub(crate) fn add(&mut self, rule: Aggregation, scalar: Scalar) {

@@ -1,4 +1,4 @@
-//! Which fields combine: FORMAT.md section 4.3.
+//! Which fields combine: KINDS.md section 2.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use super::shape::Shape;
 /// Whether the kind of a field is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Status {
-    /// Of format 3.
+    /// A field of format 3.
     Typed,
-    /// Of format 1, which has no kinds.
+    /// A field of format 1, which has no kinds.
     Untyped,
     Damaged,
 }
@@ -40,11 +40,13 @@ impl Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Combining {
     shape: Shape,
-    kind: Option<Kind>,
+    /// Code of the kind, known or not.
+    kind: u8,
     aggregation: Aggregation,
     status: Status,
     /// Code of the type of values in a histogram, number of values of a window; 0 for other kinds.
     values: u32,
+    has_detail: bool,
 }
 
 impl Combining {
@@ -58,12 +60,13 @@ impl Combining {
             (Some(Kind::Window), shape) => (shape, properties.param()),
             (_, shape) => (shape, 0),
         };
-        Self { shape, kind, aggregation, status, values }
+        let has_detail = matches!(kind, Some(Kind::State | Kind::Rate));
+        Self { shape, kind: properties.kind_code(), aggregation, status, values, has_detail }
     }
 
     /// Whether the details must be equal too: names of states, windows of a rate.
     pub(super) const fn has_detail(&self) -> bool {
-        matches!(self.kind, Some(Kind::State | Kind::Rate))
+        self.has_detail
     }
 }
 
@@ -83,7 +86,7 @@ impl FieldKey {
     }
 }
 
-/// Which fields with the same label combine, if all else that decides is equal.
+/// Fields with the same label that combine, if their other properties allow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) enum Grouping {
     /// Those with the same attributes.

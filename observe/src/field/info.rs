@@ -50,6 +50,41 @@ impl FieldInfo {
         }
     }
 
+    /// With the items of a detail, separated by zero bytes: the names of states, the windows of a rate. Fields of
+    /// other kinds keep none.
+    #[must_use]
+    pub fn with_detail(self, detail: &str) -> Self {
+        let detail = if self.combining.has_detail() { detail } else { "" };
+        Self { detail: shared(detail), ..self }
+    }
+
+    /// As a field of format 1, which has no kinds.
+    #[must_use]
+    pub fn untyped(self) -> Self {
+        self.with_status(Status::Untyped)
+    }
+
+    /// As a field whose description is damaged.
+    #[must_use]
+    pub fn damaged(self) -> Self {
+        self.with_status(Status::Damaged)
+    }
+
+    fn with_status(self, status: Status) -> Self {
+        Self { status, combining: Combining::new(self.properties, status), ..self }
+    }
+
+    /// The items of the detail, separated by zero bytes; empty for kinds other than state and rate.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The items of the detail.
+    pub fn details(&self) -> impl Iterator<Item = &str> {
+        self.detail.split('\0').filter(|item| !item.is_empty())
+    }
+
     /// The attributes, as keys and values.
     #[must_use]
     pub fn attributes(&self) -> Attributes<'_> {

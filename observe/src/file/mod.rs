@@ -3,14 +3,15 @@
 mod values;
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use crate::backend::{FileId, FileInfo};
 use crate::field::FieldRef;
-use crate::format::{self, CheckBuffer, Content, Reach, Refreshed, Refused, Values as _};
+use crate::format::{self, Allowance, Content, Reach, Refreshed, Refused, Values as _};
 use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes, ProgramId};
 use crate::ledger::Ledger;
+use crate::namespace::Namespace;
 use crate::problem::{Damage, Problem};
 use crate::value::{Event, WindowRate};
 
@@ -25,14 +26,17 @@ pub struct File {
     state: FileState,
     problem: Option<Problem>,
     identity: Identity,
+    /// Number of the field with the times of copies.
+    mirrored: Option<u32>,
     content: Content,
-    /// What of its program is elsewhere, as of the last refresh.
+    /// Parts of its program that are in other files or in none, as of the last refresh.
     reach: Reach,
     ledger: Option<Ledger>,
     /// Whether a ledger has the sums.
     superseded: bool,
     /// The process as this one sees it.
     process: Option<u32>,
+    namespace: Option<Arc<Namespace>>,
     /// Unique for each opening of a file.
     key: u64,
     /// Whether it is not shown for want of memory.
@@ -67,20 +71,22 @@ impl File {
         path: &Path,
         named: bool,
         key: u64,
-        buffer: &mut CheckBuffer,
+        allowance: &mut Allowance,
     ) -> Result<Self, Problem> {
-        let (info, content) = format::open(path, buffer)?;
+        let (info, content) = format::open(path, allowance)?;
         let mut file = Self {
             info,
             named,
             state: FileState::Unknown,
             problem: None,
             identity: Identity::default(),
+            mirrored: None,
             content: Content::UNREADABLE,
             reach: Reach::default(),
             ledger: None,
             superseded: false,
             process: None,
+            namespace: None,
             key,
             for_room: false,
             truncated: OnceLock::new(),
@@ -90,7 +96,7 @@ impl File {
         match content {
             Ok(content) => {
                 file.content = content;
-                file.identity = file.content.identity();
+                file.identify();
                 file.judge();
                 file.ledger = Ledger::new(&file.info, file.state, &file.identity.ledger);
                 if let Some(ledger) = &file.ledger {
@@ -104,7 +110,7 @@ impl File {
 
     /// Looks for changes of the file. An error means that the file is gone, for another reason
     /// than a removed name.
-    pub(crate) fn refresh(&mut self, buffer: &mut CheckBuffer) -> Result<FileRefresh, Problem> {
+    pub(crate) fn refresh(&mut self, allowance: &mut Allowance) -> Result<FileRefresh, Problem> {
         let before = self.state;
         self.info = match format::info(self.path()) {
             Ok(info) if info.id == self.info.id => info,
@@ -112,13 +118,13 @@ impl File {
             Ok(_) | Err(_) => return Ok(FileRefresh::Gone),
         };
         if self.content.is_parked() {
-            let grown = self.open_again(buffer)?;
+            let grown = self.open_again(allowance)?;
             return Ok(FileRefresh::Same { grown, changed: self.state != before });
         }
-        let grown = match self.content.refresh(&self.info.path, self.info.size, buffer) {
+        let grown = match self.content.refresh(&self.info.path, self.info.size, allowance) {
             Ok(Refreshed::Same { grown }) => {
                 if grown {
-                    self.identity = self.content.identity();
+                    self.identify();
                 }
                 self.judge();
                 grown
@@ -128,14 +134,14 @@ impl File {
                 self.refuse(refused);
                 false
             }
-            Ok(Refreshed::Unreadable) => self.open_again(buffer)?,
+            Ok(Refreshed::Unreadable) => self.open_again(allowance)?,
         };
         Ok(FileRefresh::Same { grown, changed: self.state != before })
     }
 
     /// Opens the file anew in its place; whether the fields differ.
-    fn open_again(&mut self, buffer: &mut CheckBuffer) -> Result<bool, Problem> {
-        let mut again = Self::open(self.path(), self.named, self.key, buffer)?;
+    fn open_again(&mut self, allowance: &mut Allowance) -> Result<bool, Problem> {
+        let mut again = Self::open(self.path(), self.named, self.key, allowance)?;
         let grown = again.content.follow(&self.content) && again.content.number().is_some();
         *self = again;
         Ok(grown)
@@ -147,8 +153,9 @@ impl File {
         self.content.park();
     }
 
-    /// Whether the file is mapped.
-    pub(crate) fn is_mapped(&self) -> bool {
+    /// Whether the file is mapped: then its last values can be read after its name is gone.
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
         self.content.has_mapping()
     }
 
@@ -184,6 +191,13 @@ impl File {
         &self.start
     }
 
+    /// Takes over what the descriptions say, which are many: once until they change.
+    fn identify(&mut self) {
+        self.identity = self.content.identity();
+        let field = self.find("sys.mirrored");
+        self.mirrored = field.and_then(|field| u32::try_from(field.index()).ok());
+    }
+
     fn judge(&mut self) {
         let judged = if self.is_lost() {
             Err(Refused::damaged(Problem::truncated(self.path(), None)))
@@ -201,12 +215,25 @@ impl File {
         }
     }
 
+    /// Judges a file whose name is gone, by its mapping and its open lock; the state stays if neither tells.
+    pub(crate) fn judge_vanished(&mut self) {
+        if self.is_lost() || self.content.is_parked() {
+            return;
+        }
+        if let Ok(Some(state)) = self.content.judge(&self.info.path, &self.identity)
+            && state != FileState::Unknown
+        {
+            self.state = state;
+        }
+    }
+
     fn refuse(&mut self, refused: Refused) {
         self.state = refused.state;
         self.problem = Some(Problem { named: self.named, ..refused.problem });
         self.truncated = OnceLock::new();
         self.content = Content::UNREADABLE;
         self.identity = Identity::default();
+        self.mirrored = None;
         self.reach = Reach::default();
         self.for_room = refused.for_room;
         self.start = Vec::new();
@@ -266,6 +293,17 @@ impl File {
     #[must_use]
     pub const fn process(&self) -> Option<u32> {
         self.process
+    }
+
+    /// The namespaces of its process, or of the directory that it lies in; `None` if they are those of this
+    /// process, or not known.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&Namespace> {
+        self.namespace.as_deref()
+    }
+
+    pub(crate) fn set_namespace(&mut self, namespace: Option<Arc<Namespace>>) {
+        self.namespace = namespace;
     }
 
     pub(crate) const fn set_process(&mut self, process: Option<u32>) {
@@ -331,7 +369,7 @@ impl File {
         self.program().map(|program| (program, self.part()))
     }
 
-    /// What of its program is elsewhere, as of the last refresh.
+    /// Parts of its program that are in other files or in none, as of the last refresh.
     pub(crate) const fn reach(&self) -> Reach {
         self.reach
     }
@@ -451,7 +489,7 @@ impl File {
         self.is_whole().then_some(rates)
     }
 
-    /// Memory that the descriptions take, in bytes, about.
+    /// Approximate memory of the descriptions, in bytes.
     pub(crate) fn metadata_size(&self) -> u64 {
         self.content.metadata_size()
     }
@@ -476,8 +514,6 @@ impl File {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use mmstats_core::{FieldSpec, Geometry, Writer};
 
     use super::*;
@@ -498,20 +534,20 @@ mod tests {
         writer.go_live();
         let published = file.publish().map_err(|refused| refused.error).unwrap();
 
-        let mut buffer = CheckBuffer::default();
-        buffer.set_left(1 << 20);
-        let mut seen = File::open(published.path(), false, 1, &mut buffer).unwrap();
-        buffer.set_left(seen.metadata_size());
+        let mut allowance = Allowance::default();
+        allowance.set_left(1 << 20);
+        let mut seen = File::open(published.path(), false, 1, &mut allowance).unwrap();
+        allowance.set_left(seen.metadata_size());
         assert!(matches!(
-            seen.refresh(&mut buffer),
+            seen.refresh(&mut allowance),
             Ok(FileRefresh::Same { grown: false, changed: false })
         ));
         writer.add(&FieldSpec::counter("second")).unwrap();
-        assert!(matches!(seen.refresh(&mut buffer), Ok(FileRefresh::Same { .. })));
+        assert!(matches!(seen.refresh(&mut allowance), Ok(FileRefresh::Same { .. })));
         assert!(seen.is_for_room() && seen.field_count() == 0);
         assert_eq!(seen.problem().unwrap().code, "too-large");
-        buffer.set_left(1 << 20);
-        let again = File::open(published.path(), false, 2, &mut buffer).unwrap();
+        allowance.set_left(1 << 20);
+        let again = File::open(published.path(), false, 2, &mut allowance).unwrap();
         assert_eq!(again.field_count(), 2);
     }
 }

@@ -9,7 +9,7 @@ use crate::combine::{Accumulator, Budget, Decoder, TOO_LARGE};
 use crate::field::FieldRef;
 use crate::format::{ScalarFn, Scratch, ValueFn, Values as _, Visitor};
 use crate::problem::Damage;
-use crate::value::{Origin, OwnedValue, Reading, Verdict, WindowRate};
+use crate::value::{ActivityValue, Origin, OwnedValue, Reading, Verdict, WindowRate};
 
 /// The damage of every value of a file that was truncated while it was read.
 const TRUNCATED: Damage = Damage { code: "truncated", offset: 0 };
@@ -166,9 +166,8 @@ impl File {
     /// The oldest and the newest moment at which a lane was copied from memory that no reader sees,
     /// in nanoseconds since 1970; `None` if no lane says it.
     pub(crate) fn mirrored(&self) -> Option<(u64, u64)> {
-        let field = self.find("sys.mirrored")?;
+        let index = self.mirrored?;
         let mut times = Times(None);
-        let index = u32::try_from(field.index()).ok()?;
         self.with_content((), |content| {
             content.visit_field(index, &mut Scratch::new(), &mut times);
         });
@@ -291,7 +290,11 @@ impl Visitor for LaneValues<'_> {
         let index = index as usize;
         if let (Some(reading), Some(field)) = (self.readings.get_mut(index), self.file.field(index))
         {
-            *reading = if self.budget.takes(&raw) {
+            let rows = match &raw {
+                RawVerdict::Consistent(Value::Table(table)) => Some(ActivityValue::decode(table).0),
+                _ => None,
+            };
+            *reading = if self.budget.takes(&raw, rows.as_ref()) {
                 Decoder::new(&field).reading(raw)
             } else {
                 Reading::none(Verdict::Damaged(TOO_LARGE))

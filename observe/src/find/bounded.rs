@@ -30,9 +30,13 @@ impl Progress {
 
 /// Maximum number of threads that wait for silent file systems of others.
 const MAX_SILENT: usize = 4;
-/// Part of the patience that is left for further places after one of several did not answer: one of so
-/// many.
+/// Divisor of the patience after each place without an answer.
 const LESS: u32 = 4;
+
+/// The patience after a place without an answer: time enough for a place that answers slowly.
+fn less(patience: Duration) -> Duration {
+    (patience / LESS).max(LOOK)
+}
 
 /// The places whose file systems do not answer, each with the thread that still waits.
 #[derive(Debug, Default)]
@@ -42,6 +46,7 @@ pub(super) struct SilentPlaces(Vec<Silent>);
 #[derive(Debug)]
 struct Silent {
     place: PathBuf,
+    own: bool,
     /// Whether the thread has ended.
     over: Arc<AtomicBool>,
 }
@@ -49,8 +54,8 @@ struct Silent {
 impl SilentPlaces {
     /// Does `work` about a place in another thread, which is left behind when it makes no progress;
     /// `None` then. There is no second thread for a place; for one that is not the caller's `own`, or
-    /// named by it, there is none beside [`MAX_SILENT`] that wait. Without a thread the work is done
-    /// here.
+    /// named by it, there is none beside [`MAX_SILENT`] that wait for such places. Without a thread the
+    /// work is done here.
     pub(super) fn ask<T: Send + 'static>(
         &mut self,
         place: &Path,
@@ -99,7 +104,7 @@ impl SilentPlaces {
         let mut answers = Vec::with_capacity(places.len());
         while let Some(place) = places.get(answers.len()) {
             self.0.retain(|silent| !silent.over.load(Ordering::Relaxed));
-            if self.is_silent(place) || (!own && self.0.len() >= MAX_SILENT) {
+            if self.is_silent(place) || (!own && self.is_full()) {
                 answers.push(None);
                 continue;
             }
@@ -110,9 +115,9 @@ impl SilentPlaces {
             let over =
                 answer_in_turn(&spawn, batch, Arc::clone(&work), end, patience, &mut answers);
             if let (Some(over), Some(place)) = (over, places.get(answers.len())) {
-                self.0.push(Silent { place: place.clone(), over });
+                self.0.push(Silent { place: place.clone(), own, over });
                 answers.push(None);
-                patience /= LESS;
+                patience = less(patience);
             }
         }
         answers
@@ -120,6 +125,21 @@ impl SilentPlaces {
 
     fn is_silent(&self, place: &Path) -> bool {
         self.0.iter().any(|silent| silent.place == place)
+    }
+
+    /// Whether no further place of others is asked about.
+    fn is_full(&self) -> bool {
+        self.0.iter().filter(|silent| !silent.own).count() >= MAX_SILENT
+    }
+
+    /// The maximum number of silent places of other users, whose threads never end.
+    #[cfg(test)]
+    pub(super) fn full() -> Self {
+        let silent = |number: usize| {
+            let place = PathBuf::from(number.to_string());
+            Silent { place, own: false, over: Arc::default() }
+        };
+        Self((0..MAX_SILENT).map(silent).collect())
     }
 }
 
@@ -132,8 +152,8 @@ impl Drop for Ended {
     }
 }
 
-/// Adds answers until there are `end`, or one takes longer than the patience; returns then what tells
-/// that its thread has ended. After a panic the answer is `None`, and the caller asks on.
+/// Adds answers until there are `end`, or one takes longer than the patience; then returns the flag that
+/// its thread sets at its end. After a panic the answer is `None`, and the caller asks on.
 fn answer_in_turn<T: Send + 'static>(
     spawn: impl Fn(Job) -> io::Result<JoinHandle<()>>,
     batch: Vec<PathBuf>,
@@ -243,9 +263,8 @@ mod tests {
             let never = |_: &Progress| -> u8 { panic!("a thread is started") };
             assert_eq!(ask(&mut places, SHORT, name, never), None);
         }
-        // Another user's places wait; the caller's own do not.
-        assert_eq!(places.ask(Path::new("e"), false, |_| 7), None);
-        assert_eq!(places.ask(Path::new("e"), true, |_| 7), Some(7));
+        // The caller's own silent places keep nothing from those of others.
+        assert_eq!(places.ask(Path::new("e"), false, |_| 7), Some(7));
         answers.remove(0).send(()).unwrap();
         let end = Instant::now() + Duration::from_secs(10);
         while ask(&mut places, Duration::from_secs(10), "a", |_| 7).is_none() {
@@ -253,6 +272,20 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(places.0.len(), 3);
+    }
+
+    #[test]
+    fn ask_beside_silent_places_of_others_is_for_own_places_alone() {
+        let mut places = SilentPlaces::full();
+        assert_eq!(places.ask(Path::new("e"), false, |_| 7), None);
+        assert_eq!(places.ask(Path::new("e"), true, |_| 7), Some(7));
+    }
+
+    #[test]
+    fn less_leaves_time_for_slow_places() {
+        assert_eq!(less(PATIENCE), PATIENCE / LESS);
+        let after = std::iter::successors(Some(PATIENCE), |patience| Some(less(*patience)));
+        assert!(after.take(100).all(|patience| patience >= LOOK));
     }
 
     #[test]

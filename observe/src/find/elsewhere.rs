@@ -4,15 +4,19 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::bounded::{Progress, SilentPlaces};
 use crate::backend::ErrorKind;
 use crate::backend::process;
+use crate::namespace::{Namespace, OwnNamespaces};
 use crate::problem::{NotFound, Problem};
 
 /// Maximum number of directories of other users.
 const MAX_DIRECTORIES: usize = 1_000;
+/// Maximum number of directories in one parent with names of other users: any user can make any number.
+const MAX_NAMES: usize = 100_000;
 /// Maximum number of files that processes have mapped.
 const MAX_FILES: usize = 100_000;
 /// Minimum time between two looks at the processes; a look that takes long is rarer.
@@ -33,15 +37,21 @@ pub(super) fn other_directories(
     parents.sort();
     parents.dedup();
     let listed = silent.ask_each(&parents, false, move |parent, progress| {
-        let mut users = of_users(parent, progress);
-        users.retain(|path| id_in_name(path) != Some(user));
-        users
+        of_users(parent, user, MAX_NAMES, progress)
     });
     let mut users = Vec::new();
     for (parent, listed) in parents.iter().zip(listed) {
-        match listed {
-            Some(listed) => users.extend(listed),
-            None => problems.push(Problem::no_answer(parent)),
+        let Some((listed, more)) = listed else {
+            problems.push(Problem::no_answer(parent));
+            continue;
+        };
+        users.extend(listed);
+        if more > 0 {
+            let message = format!(
+                "{more} directories with names of other users left out: {MAX_NAMES} are looked at \
+                 at most"
+            );
+            problems.push(Problem::new(parent, "too-many", message));
         }
     }
     users.sort();
@@ -90,17 +100,27 @@ pub(super) struct OtherDirectories {
 const MAX_REPORTS: usize = 8;
 /// Parent of directories that have the number of a user for a name.
 const RUN: &str = "/run/user";
-/// What stands before the number in other parents.
+/// Prefix of the number in other parents.
 const PREFIX: &str = "mmstats-";
 
-/// The entries of a directory whose names are those of a user's directory.
-fn of_users(parent: &Path, progress: &Progress) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(parent).ok().into_iter().flatten().flatten();
-    let paths = entries.map(|entry| {
+/// The directories whose names are those of directories of users other than `user`, and the number of
+/// those beyond `max`. Their owners are not asked for: each may be a file system that does not answer.
+fn of_users(parent: &Path, user: u32, max: usize, progress: &Progress) -> (Vec<PathBuf>, usize) {
+    let (mut paths, mut more) = (Vec::new(), 0);
+    for entry in std::fs::read_dir(parent).ok().into_iter().flatten().flatten() {
         progress.step();
-        entry.path()
-    });
-    paths.filter(|path| id_in_name(path).is_some()).collect()
+        let path = entry.path();
+        let is_other = id_in_name(&path).is_some_and(|id| id != user);
+        if !is_other || !entry.file_type().is_ok_and(|file_type| file_type.is_dir()) {
+            continue;
+        }
+        if paths.len() < max {
+            paths.push(path);
+        } else {
+            more += 1;
+        }
+    }
+    (paths, more)
 }
 
 /// The user in the name of a directory.
@@ -108,7 +128,7 @@ fn id_in_name(path: &Path) -> Option<u32> {
     let name = path.file_name()?.to_str()?;
     let is_run = path.parent() == Some(Path::new(RUN));
     let text = if is_run { name } else { name.strip_prefix(PREFIX)? };
-    // Of one spelling: a user has one directory.
+    // Refuses leading zeros and `+`: each user has one directory.
     text.parse().ok().filter(|id: &u32| id.to_string() == text)
 }
 
@@ -117,11 +137,12 @@ fn id_in_name(path: &Path) -> Option<u32> {
 fn readable(path: &Path) -> Option<Result<PathBuf, PathBuf>> {
     // Not followed: a link is no directory.
     let metadata = std::fs::symlink_metadata(path).ok()?;
-    let is_theirs = metadata.is_dir() && owner(&metadata) == id_in_name(path);
+    if !metadata.is_dir() || owner(&metadata) != id_in_name(path) {
+        return None;
+    }
     let is_run = path.parent() == Some(Path::new(RUN));
     let directory = if is_run { path.join("mmstats") } else { path.to_owned() };
     match std::fs::read_dir(&directory) {
-        _ if !is_theirs => None,
         Ok(_) => Some(Ok(directory)),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             // In a closed parent it may not even exist.
@@ -149,7 +170,7 @@ pub(super) struct MappedByProcess {
     last: Option<(Instant, Duration)>,
 }
 
-/// What a look has found.
+/// Result of a look.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Found {
     pub(super) files: Vec<MappedFile>,
@@ -164,67 +185,96 @@ pub(super) struct MappedFile {
     pub(super) path: PathBuf,
     pub(super) process: u32,
     pub(super) owner: Option<u32>,
+    pub(super) namespace: Option<Arc<Namespace>>,
 }
 
 impl MappedByProcess {
     /// The files of these processes, or for `None` of all.
-    pub(super) fn look(&mut self, pids: Option<&[u32]>, silent: &mut SilentPlaces) -> &Found {
+    pub(super) fn look(
+        &mut self,
+        pids: Option<&[u32]>,
+        namespaces: &OwnNamespaces,
+        silent: &mut SilentPlaces,
+    ) {
         if pids.is_some_and(<[u32]>::is_empty) {
-            return &self.found;
+            return;
         }
         let is_recent =
             |(at, took): (Instant, Duration)| at.elapsed() < MIN_INTERVAL.max(took * RARITY);
         if !self.last.is_some_and(is_recent) {
             let start = Instant::now();
             let asked = pids.is_some();
-            let pids = pids.map_or_else(own_first, <[u32]>::to_vec);
-            self.found = found(&pids, asked, silent, MAX_FILES);
+            let (own, others) = pids.map_or_else(all_processes, |pids| (pids.to_vec(), Vec::new()));
+            self.found = found(&own, &others, asked, namespaces, silent, MAX_FILES);
             self.last = Some((start, start.elapsed()));
         }
+    }
+
+    /// Result of the last look.
+    pub(super) const fn found(&self) -> &Found {
         &self.found
     }
 }
 
-/// All processes, those of this user and of root first: a process of another user may map files of a
-/// file system that does not answer.
-fn own_first() -> Vec<u32> {
+/// All processes: those of this user and of root, and those of other users, who may map any number of
+/// files on file systems that do not answer.
+fn all_processes() -> (Vec<u32>, Vec<u32>) {
     let user = crate::backend::directory::environment().user;
-    let is_other = |pid: &u32| {
-        let metadata = std::fs::symlink_metadata(place(*pid)).ok();
-        !metadata.and_then(|found| owner(&found)).is_some_and(|id| id == user || id == 0)
-    };
+    let is_own = |pid: &u32| user_of(*pid).is_some_and(|id| id == user || id == 0);
     let mut pids = process::all();
-    pids.sort_by_cached_key(|pid| (is_other(pid), *pid));
-    pids
+    pids.sort_unstable();
+    pids.into_iter().partition(is_own)
+}
+
+/// The effective user of a process. The owner of its directory in `/proc` is root once it has made
+/// itself impossible to dump.
+fn user_of(pid: u32) -> Option<u32> {
+    let status = std::fs::read(place(pid).join("status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    ids.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 fn place(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}"))
 }
 
-fn found(pids: &[u32], asked: bool, silent: &mut SilentPlaces, max_files: usize) -> Found {
-    let places: Vec<PathBuf> = pids.iter().map(|pid| place(*pid)).collect();
-    let by_place: HashMap<PathBuf, u32> =
-        places.iter().cloned().zip(pids.iter().copied()).collect();
+/// The files of the processes of this user, or named by it, and then of other users.
+fn found(
+    own: &[u32],
+    others: &[u32],
+    asked: bool,
+    namespaces: &OwnNamespaces,
+    silent: &mut SilentPlaces,
+    max_files: usize,
+) -> Found {
+    let namespaces = *namespaces;
+    let pids = || own.iter().chain(others).copied();
+    let places: Vec<PathBuf> = pids().map(place).collect();
+    let by_place: HashMap<PathBuf, u32> = places.iter().cloned().zip(pids()).collect();
+    let by_place = Arc::new(by_place);
     // A path may lead to a file system that does not answer.
-    let answers = silent.ask_each(&places, asked, move |place, progress| {
-        by_place.get(place).map(|pid| mapped_by(*pid, asked, progress))
-    });
+    let mapped = move |place: &Path, progress: &Progress| {
+        by_place.get(place).map(|pid| mapped_by(*pid, asked, &namespaces, progress))
+    };
+    let (of_own, of_others) = places.split_at(own.len());
+    let mut answers = silent.ask_each(of_own, true, mapped.clone());
+    answers.extend(silent.ask_each(of_others, false, mapped));
     let mut found = Found::default();
     let (mut unanswered, mut more) = (0_usize, 0_usize);
-    for ((pid, place), answer) in pids.iter().zip(&places).zip(answers) {
+    for ((pid, place), answer) in pids().zip(&places).zip(answers) {
         let Some(answer) = answer.flatten() else {
             unanswered += 1;
             let why = "a file system of its mapped files does not answer";
             if asked {
-                found.hidden.insert(*pid, (NotFound::Unknown, why.to_owned()));
+                found.hidden.insert(pid, (NotFound::Unknown, why.to_owned()));
             } else if unanswered <= MAX_REPORTS {
                 let message = format!("{why}; they are left out");
                 found.problems.push(Problem::new(place, "no-answer", message));
             }
             continue;
         };
-        found.hidden.extend(answer.hidden.map(|why| (*pid, why)));
+        found.hidden.extend(answer.hidden.map(|why| (pid, why)));
         let room = max_files - found.files.len();
         more += answer.files.len().saturating_sub(room);
         found.files.extend(answer.files.into_iter().take(room));
@@ -249,13 +299,16 @@ struct OfProcess {
     hidden: Option<(NotFound, String)>,
 }
 
-fn mapped_by(pid: u32, asked: bool, progress: &Progress) -> OfProcess {
+fn mapped_by(pid: u32, asked: bool, namespaces: &OwnNamespaces, progress: &Progress) -> OfProcess {
     match process::mapped_files(pid) {
         Ok(mapped) => {
+            let has_files = !mapped.paths.is_empty();
+            let namespace = has_files.then(|| Namespace::of_process(pid, namespaces));
+            let namespace = namespace.flatten().map(Arc::new);
             let file = |path: PathBuf| {
                 let owner = crate::backend::info(&path).ok().and_then(|info| info.owner);
                 progress.step();
-                MappedFile { path, process: pid, owner }
+                MappedFile { path, process: pid, owner, namespace: namespace.clone() }
             };
             let removed = mapped.removed.first().filter(|_| asked);
             let why = |path: &PathBuf| format!("{} has no name any more", path.display());
@@ -292,7 +345,12 @@ mod tests {
         std::os::unix::fs::symlink("/", at(format!("mmstats-0{own}"))).unwrap();
         // Another spelling of the number.
         std::fs::create_dir(at(format!("mmstats-00{own}"))).unwrap();
-        let mut found = of_users(directory.path(), &Progress::default());
+        // A file, and the directory of the user that looks.
+        std::fs::write(at(format!("mmstats-{}", own + 2)), "").unwrap();
+        std::fs::create_dir(at(format!("mmstats-{}", own + 3))).unwrap();
+        let of_users = |max| of_users(directory.path(), own + 3, max, &Progress::default());
+        let (mut found, more) = of_users(2);
+        assert_eq!(more, 0);
         found.sort();
         let names = [format!("mmstats-{own}"), format!("mmstats-{}", own + 1)];
         let mut expected: Vec<_> = names.into_iter().map(at).collect();
@@ -300,6 +358,18 @@ mod tests {
         assert_eq!(found, expected);
         let readable: Vec<_> = found.iter().filter_map(|path| readable(path)).collect();
         assert_eq!(readable, [Ok(at(format!("mmstats-{own}")))]);
+        let (some, more) = of_users(1);
+        assert_eq!((some.len(), more), (1, 1));
+    }
+
+    #[cfg(target_os = "linux")] // /proc
+    #[test]
+    fn user_of_process_is_its_effective_user() {
+        let user = crate::backend::directory::environment().user;
+        let own = std::process::id();
+        assert_eq!(user_of(own), Some(user));
+        assert_eq!(user_of(u32::MAX), None);
+        assert!(all_processes().0.contains(&own));
     }
 
     #[cfg(target_os = "linux")] // /proc
@@ -314,13 +384,20 @@ mod tests {
             .map(|name| create(&place, name, 4096, Access::Owner).unwrap().publish().unwrap())
             .into();
         let mut silent = SilentPlaces::default();
-        let all = found(&[std::process::id()], false, &mut silent, 1_000);
+        let namespaces = OwnNamespaces::new();
+        let all = found(&[std::process::id()], &[], false, &namespaces, &mut silent, 1_000);
         assert!(all.files.len() >= files.len() && all.problems.is_empty(), "{all:?}");
-        let some = found(&[std::process::id()], false, &mut silent, 2);
+        let some = found(&[std::process::id()], &[], false, &namespaces, &mut silent, 2);
         assert_eq!(some.files.len(), 2);
         let problem = some.problems.first().unwrap();
         let text = format!("{} files that processes have mapped are left out", all.files.len() - 2);
         assert_eq!(problem.code, "too-many");
         assert!(problem.message.starts_with(&text), "{problem}");
+        // Silent file systems of others hide processes of others alone.
+        let mut silent = SilentPlaces::full();
+        let own = found(&[std::process::id()], &[1], false, &namespaces, &mut silent, 1_000);
+        assert!(own.files.len() >= files.len());
+        let codes: Vec<_> = own.problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["no-answer"]);
     }
 }

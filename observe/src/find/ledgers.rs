@@ -8,6 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use crate::backend::directory::Directory;
 use crate::backend::ledger::{KEPT, LedgerName};
 use crate::file::File;
 use crate::ledger::Ledger;
@@ -20,8 +21,8 @@ type Key = (PathBuf, LedgerName);
 pub(super) struct Newest(HashMap<Key, LedgerName>);
 
 impl Newest {
-    /// Of a list of paths and the owners of their files. The file of another owner than its name
-    /// says is no ledger: anybody may give a file that name.
+    /// The newest ledgers in a list of paths with the owners of their files. A file of another owner than its
+    /// name says is no ledger: anybody may give a file that name.
     pub(super) fn new<'a>(files: impl IntoIterator<Item = (&'a Path, Option<u32>)>) -> Self {
         let mut newest = HashMap::new();
         for (path, owner) in files {
@@ -35,14 +36,19 @@ impl Newest {
         Self(newest)
     }
 
-    /// Of the directories now.
+    /// The newest ledgers in the directories now.
     pub(super) fn list(directories: &HashSet<PathBuf>) -> Self {
-        let entries = directories.iter().flat_map(|directory| {
-            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-            entries.map(|entry| entry.path())
-        });
-        let ledgers = entries.filter(|path| is_ledger_name(path));
+        let mut ledgers = Vec::new();
+        for path in directories {
+            // One that has gone has no ledgers.
+            let _ = Directory::open(path).and_then(|directory| {
+                directory.list(&mut |name| {
+                    ledgers.extend(LedgerName::parse(name).map(|_| path.join(name)));
+                })
+            });
+        }
         let files: Vec<(PathBuf, Option<u32>)> = ledgers
+            .into_iter()
             .filter_map(|path| {
                 let owner = crate::backend::info(&path).ok()?.owner;
                 Some((path, owner))

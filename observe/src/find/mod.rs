@@ -3,6 +3,7 @@
 mod bounded;
 mod elsewhere;
 mod ledgers;
+mod namespaces;
 mod observer;
 mod previous;
 mod shares;

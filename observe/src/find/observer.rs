@@ -11,7 +11,7 @@ use super::sources::{Candidate, Listing, Places, Reason, Sources};
 use crate::backend::FileId;
 use crate::backend::directory::environment;
 use crate::file::{File, FileRefresh};
-use crate::format::CheckBuffer;
+use crate::format::Allowance;
 use crate::identity::{FileState, ProgramId};
 use crate::problem::{NotFound, Problem};
 use crate::sum::Program;
@@ -96,7 +96,7 @@ pub struct Observer {
     /// Pid namespace of this process.
     pid_namespace: Option<u64>,
     next_key: u64,
-    buffer: CheckBuffer,
+    allowance: Allowance,
 }
 
 /// The changes since the refresh before.
@@ -110,7 +110,7 @@ pub struct Changes {
     /// Number of files whose state changed.
     pub changed: usize,
     /// Files whose name is gone or refers to another file. They are still mapped: their last
-    /// values can be read.
+    /// values can be read. Their state is that of now: a program that ends cleanly removes its file.
     pub vanished: Vec<File>,
 }
 
@@ -155,8 +155,13 @@ impl Observer {
             user: environment().user,
             pid_namespace: crate::backend::process::facts().pid_ns,
             next_key: 1,
-            buffer: CheckBuffer::default(),
+            allowance: Allowance::default(),
         }
+    }
+
+    /// Replaces the sources, from the next refresh on. Files that are in both stay open.
+    pub fn set_sources(&mut self, sources: Sources) {
+        self.sources = sources;
     }
 
     /// Sets the number of files that are kept open, besides being mapped. The check of their
@@ -198,7 +203,9 @@ impl Observer {
             self.settle(&mut changes);
         }
         self.lacking = self.lacking().collect();
-        self.buffer.shrink();
+        for file in &mut changes.vanished {
+            file.judge_vanished();
+        }
         changes
     }
 
@@ -241,8 +248,8 @@ impl Observer {
                 // It has ended since the look, or else the ledger is a lie.
                 let holder = Holder::new(file.owner(), self.user, file.named());
                 let left = self.shares.left(holder).saturating_add(file.metadata_size());
-                self.buffer.set_left(left);
-                match file.refresh(&mut self.buffer) {
+                self.allowance.set_left(left);
+                match file.refresh(&mut self.allowance) {
                     Ok(FileRefresh::Gone) | Err(_) => gone.push(index),
                     Ok(FileRefresh::Same { changed, .. }) => {
                         changes.changed += usize::from(changed);
@@ -279,7 +286,7 @@ impl Observer {
                     continue;
                 }
                 let holder = Holder::new(Some(owner), self.user, false);
-                self.buffer.set_left(self.shares.left(holder));
+                self.allowance.set_left(self.shares.left(holder));
                 let reason = path.parent().and_then(|parent| self.listed.get(parent));
                 let reason = reason.copied().unwrap_or(Reason::Listed);
                 let Some((file, _)) = self.open(&path, reason) else { continue };
@@ -348,6 +355,7 @@ impl Observer {
                 continue;
             }
             file.set_process(candidate.process.or_else(|| self.own_process(&file)));
+            file.set_namespace(candidate.namespace.clone());
             if candidate.reason != Reason::IfAsked || self.is_asked_for(&file) {
                 changes.added += usize::from(new);
                 self.files.push(file);
@@ -391,11 +399,11 @@ impl Observer {
                 Some((shown, file)) => {
                     let size = file.metadata_size();
                     kept.shares.give_back(Holder::new(file.owner(), user, file.named()), size);
-                    self.buffer.set_left(kept.shares.left(holder));
+                    self.allowance.set_left(kept.shares.left(holder));
                     self.refresh_file(file, shown, candidate.reason, changes)
                 }
                 None => {
-                    self.buffer.set_left(kept.shares.left(holder).min(SMALL));
+                    self.allowance.set_left(kept.shares.left(holder).min(SMALL));
                     self.open(&candidate.path, candidate.reason)
                 }
             };
@@ -410,7 +418,7 @@ impl Observer {
             kept.shares.give_back(holder(file.owner(), file.named()), file.metadata_size());
         }
         for (index, candidate, holder) in late {
-            self.buffer.set_left(kept.shares.left(holder));
+            self.allowance.set_left(kept.shares.left(holder));
             match self.open(&candidate.path, candidate.reason) {
                 Some((file, _)) if file.is_for_room() && !file.named() => {
                     *self.left_out.entry(file.owner()).or_default() += 1;
@@ -461,7 +469,7 @@ impl Observer {
         reason: Reason,
         changes: &mut Changes,
     ) -> Option<(File, bool)> {
-        match file.refresh(&mut self.buffer) {
+        match file.refresh(&mut self.allowance) {
             Ok(FileRefresh::Same { grown, changed }) => {
                 changes.grown += usize::from(grown && shown);
                 changes.changed += usize::from(changed && shown);
@@ -480,7 +488,7 @@ impl Observer {
     fn open(&mut self, path: &Path, reason: Reason) -> Option<(File, bool)> {
         let key = self.next_key;
         self.next_key = key.wrapping_add(1);
-        match File::open(path, reason == Reason::Named, key, &mut self.buffer) {
+        match File::open(path, reason == Reason::Named, key, &mut self.allowance) {
             Ok(file) => Some((file, true)),
             Err(problem) => {
                 self.note(problem, reason);
@@ -532,8 +540,10 @@ impl Observer {
             places.push_str(&format!(" and {more} more directories"));
         }
         // The problem of a directory is another one.
-        let places =
-            if places.is_empty() { "no directory that can be read".to_owned() } else { places };
+        let (places, more_places) = match &*places {
+            "" => (": no directory can be read".to_owned(), ""),
+            places => (format!(" in {places}"), self.sources.more_places()),
+        };
         let mut missing = Vec::new();
         for pid in self.sources.pids() {
             let is_it =
@@ -545,7 +555,7 @@ impl Observer {
                 Some((kind, why)) => (*kind, why.as_str()),
                 None => (NotFound::NothingMapped, "it has no such file mapped"),
             };
-            let message = format!("no file of this process in {places}; {why}");
+            let message = format!("no file of this process{places}; {why}");
             missing.push((pid.to_string(), "no-such-pid", kind, message));
         }
         for name in self.sources.names() {
@@ -554,8 +564,7 @@ impl Observer {
                 [&identity.command, &identity.application].into_iter().flatten().any(|t| t == name)
             };
             if !self.files.iter().any(texts) {
-                let message =
-                    format!("no program of this name in {places}{}", self.sources.more_places());
+                let message = format!("no program of this name{places}{more_places}");
                 missing.push((name.clone(), "no-such-program", NotFound::NoProgram, message));
             }
         }
@@ -710,6 +719,7 @@ mod tests {
             reason: if index == 6 { Reason::Named } else { Reason::Listed },
             owner: None,
             process: None,
+            namespace: None,
         };
         let candidates: Vec<_> = (0..holders.len()).map(candidate).collect();
         assert_eq!(order(&candidates, &holders, false), [6, 3, 0, 4, 1, 5, 2]);

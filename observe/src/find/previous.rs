@@ -51,7 +51,7 @@ impl Previous {
         self.files.get_mut(index)?.take()
     }
 
-    /// The shown files that were not taken.
+    /// The shown files that were not taken: their names are gone.
     pub(super) fn into_shown(self) -> impl Iterator<Item = File> {
         self.files.into_iter().flatten().filter(|(shown, _)| *shown).map(|(_, file)| file)
     }

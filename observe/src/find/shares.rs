@@ -21,12 +21,11 @@ pub(super) enum Holder {
 
 impl Holder {
     pub(super) fn new(owner: Option<u32>, user: u32, named: bool) -> Self {
-        // Windows has no user ids.
-        if named || cfg!(windows) || owner == Some(user) || owner == Some(0) {
+        // Without user ids all files count as the user's own.
+        if named || !cfg!(unix) || owner == Some(user) || owner == Some(0) {
             return Self::Own;
         }
-        // Without user ids nobody else's files are told apart from one's own.
-        owner.map_or(if cfg!(unix) { Self::Unknown } else { Self::Own }, Self::Other)
+        owner.map_or(Self::Unknown, Self::Other)
     }
 }
 
@@ -75,11 +74,10 @@ mod tests {
         assert_eq!(Holder::new(Some(0), 7, false), Holder::Own);
         assert_eq!(Holder::new(Some(7), 7, false), Holder::Own);
         assert_eq!(Holder::new(None, 7, true), Holder::Own);
-        // As above.
         let unknown = if cfg!(unix) { Holder::Unknown } else { Holder::Own };
         assert_eq!(Holder::new(None, 7, false), unknown);
         assert_eq!(Holder::new(Some(8), 7, true), Holder::Own);
-        let other = if cfg!(windows) { Holder::Own } else { Holder::Other(8) };
+        let other = if cfg!(unix) { Holder::Other(8) } else { Holder::Own };
         assert_eq!(Holder::new(Some(8), 7, false), other);
     }
 

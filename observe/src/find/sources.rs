@@ -4,10 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::bounded::{Progress, SilentPlaces};
 use super::elsewhere::{MappedByProcess, other_directories};
-use crate::backend::directory::{environment, is_memory_backed, observe_directories_in};
+use super::namespaces::MountNamespaces;
+use crate::backend::FileId;
+use crate::backend::directory::{Directory, environment, is_memory_backed, observe_directories_in};
+use crate::namespace::{Namespace, OwnNamespaces};
 use crate::problem::{NotFound, Problem};
 
 /// The files that an [`Observer`](crate::Observer) shows.
@@ -37,6 +41,7 @@ pub struct Sources {
     pids: Vec<u32>,
     names: Vec<String>,
     everywhere: bool,
+    namespaces: bool,
 }
 
 impl Sources {
@@ -80,6 +85,17 @@ impl Sources {
     #[must_use]
     pub const fn everywhere(mut self) -> Self {
         self.everywhere = true;
+        self
+    }
+
+    /// As [`everywhere`](Self::everywhere), and adds the directories of the mount namespaces of all
+    /// processes, as containers have: also programs that ended there. Links in them lead to no file
+    /// outside, and names that are no published files are problems. Known on Linux; others have the
+    /// problem `unsupported`.
+    #[must_use]
+    pub const fn all_namespaces(mut self) -> Self {
+        self.everywhere = true;
+        self.namespaces = true;
         self
     }
 
@@ -137,6 +153,8 @@ pub(super) struct Candidate {
     pub(super) owner: Option<u32>,
     /// The process that has it mapped, if it was found so.
     pub(super) process: Option<u32>,
+    /// Namespace of its process or directory; `None` if it is that of this process.
+    pub(super) namespace: Option<Arc<Namespace>>,
 }
 
 /// The files and directories of the sources now.
@@ -155,17 +173,27 @@ pub(super) struct Listing {
     pub(super) closed: Vec<PathBuf>,
 }
 
-/// What is known of places from earlier listings.
-#[derive(Debug, Default)]
+/// State of places from earlier listings.
+#[derive(Debug)]
 pub(super) struct Places {
     silent: SilentPlaces,
     /// Directories whose files were read once.
     probed: HashSet<PathBuf>,
-    /// What running processes have mapped.
+    /// Files that running processes have mapped.
     mapped: MappedByProcess,
+    namespaces: MountNamespaces,
+    own: OwnNamespaces,
 }
 
-/// What is found at one place.
+impl Default for Places {
+    fn default() -> Self {
+        let (silent, probed, own) = (SilentPlaces::default(), HashSet::new(), OwnNamespaces::new());
+        let (mapped, namespaces) = (MappedByProcess::default(), MountNamespaces::default());
+        Self { silent, probed, mapped, namespaces, own }
+    }
+}
+
+/// Files found at one place.
 #[derive(Debug, Default)]
 struct Found {
     is_directory: bool,
@@ -183,6 +211,7 @@ struct Place {
     suffix: Option<&'static str>,
     /// Whether it is named or a default place: others are asked only while few do not answer.
     own: bool,
+    namespace: Option<Arc<Namespace>>,
 }
 
 impl Listing {
@@ -196,6 +225,7 @@ impl Listing {
                 named: true,
                 suffix: None,
                 own: true,
+                namespace: None,
             };
             listing.search(place, places);
         }
@@ -230,7 +260,9 @@ impl Listing {
             return self.problems.push(problem);
         };
         for path in found {
-            self.search(Place { path, reason, named: false, suffix: None, own: true }, places);
+            let place =
+                Place { path, reason, named: false, suffix: None, own: true, namespace: None };
+            self.search(place, places);
         }
         for passed in passed_over {
             let problem = Problem::from_system(&passed.candidate.path, &passed.error);
@@ -239,7 +271,8 @@ impl Listing {
         if !explicit {
             // Any user may write there; files are trusted no more than elsewhere.
             let (path, suffix) = (std::env::temp_dir(), Some(FORMAT1));
-            self.search(Place { path, reason, named: false, suffix, own: true }, places);
+            let place = Place { path, reason, named: false, suffix, own: true, namespace: None };
+            self.search(place, places);
         }
     }
 
@@ -254,13 +287,18 @@ impl Listing {
             let others = other_directories(user, &mut places.silent, &mut self.problems);
             self.closed = others.closed;
             for path in others.open {
-                let place = Place { path, reason, named: false, suffix: None, own: false };
+                let place =
+                    Place { path, reason, named: false, suffix: None, own: false, namespace: None };
                 self.search(place, places);
             }
         }
         let all = sources.everywhere || (!sources.names.is_empty() && !explicit);
         let pids = if all { None } else { Some(&*sources.pids) };
-        let found = places.mapped.look(pids, &mut places.silent);
+        places.mapped.look(pids, &places.own, &mut places.silent);
+        if sources.namespaces {
+            self.search_namespaces(sources, places);
+        }
+        let found = places.mapped.found();
         let mut known: HashMap<&Path, usize> = HashMap::new();
         for (index, candidate) in self.candidates.iter().enumerate() {
             known.insert(&candidate.path, index);
@@ -268,19 +306,23 @@ impl Listing {
         let mut listed = Vec::new();
         let mut new = Vec::new();
         for file in &found.files {
-            match known.get(&*file.path) {
-                Some(index) => listed.push((*index, file.process)),
+            // That of a directory that was listed.
+            let path = places.namespaces.shared_path(&file.path, file.process);
+            match known.get(&*path) {
+                Some(index) => listed.push((*index, file.process, file.namespace.clone())),
                 None => new.push(Candidate {
-                    path: file.path.clone(),
+                    path,
                     reason,
                     owner: file.owner,
                     process: Some(file.process),
+                    namespace: file.namespace.clone(),
                 }),
             }
         }
-        for (index, process) in listed {
+        for (index, process, namespace) in listed {
             if let Some(candidate) = self.candidates.get_mut(index) {
                 candidate.process = Some(process);
+                candidate.namespace = namespace;
             }
         }
         self.candidates.extend(new);
@@ -288,18 +330,41 @@ impl Listing {
         self.problems.extend(found.problems.iter().cloned());
     }
 
+    /// Looks in the directories of the mount namespaces of other processes.
+    fn search_namespaces(&mut self, sources: &Sources, places: &mut Places) {
+        let found = places.mapped.found();
+        let mapped = found.files.iter().map(|file| (&*file.path, file.process));
+        places.namespaces.look(&places.own, mapped, &mut places.silent);
+        self.problems.extend(places.namespaces.problems().iter().cloned());
+        let id = |path: &PathBuf| Some(Directory::open(path).ok()?.info().ok()?.id);
+        let known: HashSet<FileId> = self.directories.iter().filter_map(id).collect();
+        let reason = if sources.is_selective() { Reason::IfAsked } else { Reason::Listed };
+        let new = places.namespaces.directories().iter().filter(|found| !known.contains(&found.id));
+        let new: Vec<_> = new.map(|found| (found.path.clone(), found.namespace.clone())).collect();
+        for (path, namespace) in new {
+            let place = Place { path, reason, named: false, suffix: None, own: false, namespace };
+            self.search(place, places);
+        }
+    }
+
     fn search(&mut self, place: Place, places: &mut Places) {
         if self.directories.contains(&place.path) {
             return;
         }
-        let Place { path, reason, named, suffix, own } = place;
+        let Place { path, reason, named, suffix, own, namespace } = place;
         let Some(found) = places.look(&path, named, suffix, own) else {
             self.problems.push(Problem { named, ..Problem::no_answer(&path) });
             return self.directories.push(path);
         };
         let reason = if found.is_directory { reason } else { Reason::Named };
         self.problems.extend(found.problem.map(|problem| Problem { named, ..problem }));
-        let candidate = |(path, owner)| Candidate { path, reason, owner, process: None };
+        let candidate = |(path, owner)| Candidate {
+            path,
+            reason,
+            owner,
+            process: None,
+            namespace: namespace.clone(),
+        };
         self.candidates.extend(found.files.into_iter().map(candidate));
         if found.is_directory {
             self.listed.insert(path.clone(), reason);
@@ -341,17 +406,15 @@ fn found(
     let mut found = Found { is_directory, ..Found::default() };
     let mut names = Vec::new();
     if is_directory {
-        let listed = fs::read_dir(path).and_then(|entries| {
-            for entry in entries {
-                let name = entry?.file_name();
-                if has_suffix(&name, suffix) {
-                    names.push(name);
+        let listed = Directory::open(path).and_then(|directory| {
+            directory.list(&mut |name| {
+                if has_suffix(name, suffix) {
+                    names.push(name.to_owned());
                 }
                 progress.step();
-            }
-            Ok(())
+            })
         });
-        found.problem = listed.err().map(|error| Problem::from_io(path, &error));
+        found.problem = listed.err().map(|error| Problem::from_system(path, &error));
         names.sort_unstable();
     } else {
         found.files.push((path.to_owned(), None));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mmstats_core::read::Refusal;
 
-use super::scratch::{CheckBuffer, Scratch};
+use super::scratch::{Allowance, Scratch};
 use super::visitor::Visitor;
 use crate::field::FieldRef;
 use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes};
@@ -41,7 +41,7 @@ impl Refused {
     }
 }
 
-/// Numbers by which an image tells what of its program is elsewhere, or nowhere.
+/// Numbers by which an image tells which parts of its program are in other files or in none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Reach {
     /// Number of parts of the program; 0 if the file does not say it.
@@ -75,7 +75,7 @@ pub(crate) trait Format: Debug {
         &mut self,
         _path: &Path,
         _size: u64,
-        _buffer: &mut CheckBuffer,
+        _allowance: &mut Allowance,
     ) -> Result<Refreshed, Refused> {
         Ok(Refreshed::Unreadable)
     }
@@ -130,7 +130,7 @@ pub(crate) trait Format: Debug {
         0
     }
 
-    /// What of the program is elsewhere.
+    /// Parts of the program that are in other files or in none.
     fn reach(&self) -> Reach {
         Reach::default()
     }
@@ -145,7 +145,7 @@ pub(crate) trait Format: Debug {
         Vec::new()
     }
 
-    /// Memory that the descriptions take, in bytes, about.
+    /// Approximate memory of the descriptions, in bytes.
     fn metadata_size(&self) -> u64 {
         0
     }

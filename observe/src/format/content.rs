@@ -10,7 +10,7 @@ use mmstats_core::{ReadMemory, Source, View};
 use super::api::{Format, Refused, Values};
 use super::image::{Image, Metadata, Parked};
 use super::legacy::Legacy;
-use super::scratch::{CheckBuffer, Scratch};
+use super::scratch::{Allowance, Scratch};
 use super::visitor::Visitor;
 use crate::backend::{ErrorKind, FileId, FileInfo};
 use crate::identity::FileState;
@@ -161,7 +161,7 @@ impl Values for Content {
 /// refused is returned with the reason.
 pub(crate) fn open(
     path: &Path,
-    buffer: &mut CheckBuffer,
+    allowance: &mut Allowance,
 ) -> Result<(FileInfo, Result<Content, Refused>), Problem> {
     let opened = match crate::backend::open(path) {
         Ok(opened) => opened,
@@ -185,7 +185,7 @@ pub(crate) fn open(
     };
     let content = match sniff(&region) {
         FormatNumber::Three => {
-            Image::new(path, opened, region, buffer).map(|image| Content::Image(Box::new(image)))
+            Image::new(path, opened, region, allowance).map(|image| Content::Image(Box::new(image)))
         }
         FormatNumber::One => Legacy::read(path).map(Content::Legacy),
         _ => {

@@ -9,7 +9,7 @@ use mmstats_core::read::{Scalar, Value as RawValue, Verdict};
 use mmstats_core::{Aggregation, DataType, Properties};
 
 use super::api::{Format, Refreshed, Refused, Values};
-use super::scratch::{CheckBuffer, Scratch};
+use super::scratch::{Allowance, Scratch};
 use super::visitor::Visitor;
 use crate::field::FieldRef;
 use crate::identity::{FileState, Identity, LaneInfo, Lanes};
@@ -79,7 +79,7 @@ impl Format for Legacy {
         &mut self,
         path: &Path,
         _size: u64,
-        _buffer: &mut CheckBuffer,
+        _allowance: &mut Allowance,
     ) -> Result<Refreshed, Refused> {
         let again = Self::read(path)?;
         let before = self.records.iter().map(Record::description);

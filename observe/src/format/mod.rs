@@ -9,7 +9,7 @@ mod visitor;
 
 pub(crate) use api::{Reach, Refreshed, Refused, Values};
 pub(crate) use content::{Content, info, open};
-pub(crate) use scratch::CheckBuffer;
+pub(crate) use scratch::Allowance;
 pub use scratch::Scratch;
 pub use visitor::Visitor;
 pub(crate) use visitor::{ScalarFn, ValueFn};

@@ -10,7 +10,7 @@ use crate::combine::{Accumulator, Budget};
 use crate::field::{FieldInfo, FieldRef};
 use crate::file::File;
 use crate::format::{Scratch, Visitor};
-use crate::identity::ProgramId;
+use crate::identity::{FileState, ProgramId};
 use crate::value::Origin;
 
 /// Counters, timers, histograms and averages of files that no longer change.
@@ -27,12 +27,12 @@ use crate::value::Origin;
 pub struct Fold {
     /// Program and part of each file.
     files: HashSet<Key>,
-    /// Of files that had ended.
+    /// Counts of files that had ended.
     ended: Counts,
-    /// Of files whose name vanished while they were live: a program may publish them again. In order,
+    /// Counts of files whose name vanished before they were closed: a program may publish them again. In order,
     /// so that sums of floats are the same each time.
     gone: BTreeMap<Key, Vec<(FieldInfo, Accumulator)>>,
-    /// Both, if there are any of the latter.
+    /// Counts of both, if there are vanished files.
     both: Counts,
     /// Programs whose counts are kept elsewhere.
     kept: HashSet<ProgramId>,
@@ -82,15 +82,16 @@ impl Fold {
     /// False if the file was added before, cannot be read, is of format 1, or if the counts of
     /// its program are kept elsewhere.
     pub fn add(&mut self, file: &File) -> bool {
-        let added = self.insert(file);
+        let added = self.insert(file, false);
         if added {
             self.change();
         }
         added
     }
 
-    /// [`add`](Self::add) without [`change`](Self::change).
-    fn insert(&mut self, file: &File) -> bool {
+    /// [`add`](Self::add) without [`change`](Self::change). A file that has `vanished` can come back unless its
+    /// program closed it: one that seems dead may have been given up for a new one.
+    fn insert(&mut self, file: &File, vanished: bool) -> bool {
         self.notice(file);
         if file.program().is_some_and(|program| self.kept.contains(&program)) {
             return false;
@@ -120,7 +121,11 @@ impl Fold {
             .filter_map(|(field, sum)| Some((FieldInfo::from(&field), sum?)))
             .filter(|(_, sum)| sum.has_values())
             .collect();
-        if file.state().has_ended() || self.gone.len() >= MAX_GONE {
+        let has_ended = match file.state() {
+            FileState::Dead => !vanished,
+            state => state.has_ended(),
+        };
+        if has_ended || self.gone.len() >= MAX_GONE {
             self.ended.add(key, &fields);
         } else {
             self.gone.insert(key, fields);
@@ -161,7 +166,9 @@ impl Fold {
         let taken_back = self.take_back(&present);
         let ended = files.into_iter().filter(|file| file.state().has_ended());
         let vanished = vanished.into_iter().filter(is_gone);
-        let added = ended.chain(vanished).filter(|file| self.insert(file)).count();
+        let ended = ended.map(|file| (file, false));
+        let vanished = vanished.map(|file| (file, true));
+        let added = ended.chain(vanished).filter(|(file, gone)| self.insert(file, *gone)).count();
         if taken_back || added > 0 {
             self.change();
         }

@@ -1,5 +1,6 @@
 //! Fields of several files, combined.
 
+mod again;
 mod fold;
 mod program;
 mod series;

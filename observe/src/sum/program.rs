@@ -9,6 +9,7 @@ use crate::completeness::Completeness;
 use crate::file::File;
 use crate::identity::{FileState, Identity, Instance, ProgramId};
 use crate::ledger::Ledger;
+use crate::namespace::Namespace;
 use crate::problem::Problem;
 
 /// The files of one program: a publisher with more fields or threads than fit in one file has
@@ -94,7 +95,7 @@ impl<'a> Program<'a> {
         self.first.owner()
     }
 
-    /// What of the program the files do not have. It is complete if it is of format 1, or cannot
+    /// Parts of the program that the files lack. It is complete if it is of format 1, or cannot
     /// be read.
     #[must_use]
     pub fn completeness(&self) -> Completeness {
@@ -158,6 +159,12 @@ impl<'a> Program<'a> {
     #[must_use]
     pub fn process(&self) -> Option<u32> {
         self.files.iter().find_map(|file| file.process())
+    }
+
+    /// Where it runs, if that is not where this process does: see [`File::namespace`].
+    #[must_use]
+    pub fn namespace(&self) -> Option<&'a Namespace> {
+        self.files.iter().find_map(|file| file.namespace())
     }
 
     /// The state: live if one of the files is, closed only if all are.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mmstats_core::read::{Scalar, Value, Verdict};
 
@@ -12,8 +13,11 @@ use crate::file::File;
 use crate::format::{Scratch, Visitor};
 use crate::value::{Origin, WindowRate};
 
+/// The next version, unique over all totals.
+static VERSION: AtomicU64 = AtomicU64::new(1);
+
 /// Decides whether a field is combined.
-type Filter = Box<dyn Fn(&FieldRef<'_>) -> bool + Send>;
+type Filter = Box<dyn Fn(&FieldRef<'_>) -> bool + Send + Sync>;
 
 /// Fields of many files, combined again and again.
 ///
@@ -31,6 +35,7 @@ pub struct Totals {
     series: Series,
     /// For each file.
     targets: Vec<Targets>,
+    version: u64,
     /// Series of the fields of the fold, and version of that fold.
     folded: (Vec<u32>, u64),
     scratch: Scratch,
@@ -59,7 +64,7 @@ impl Totals {
 
     /// Totals of the fields that `filter` accepts. It is called once for each field of a file.
     #[must_use]
-    pub fn filtered(filter: impl Fn(&FieldRef<'_>) -> bool + Send + 'static) -> Self {
+    pub fn filtered(filter: impl Fn(&FieldRef<'_>) -> bool + Send + Sync + 'static) -> Self {
         Self { filter: Some(Box::new(filter)), ..Self::default() }
     }
 
@@ -96,6 +101,13 @@ impl Totals {
         self.series.finish();
     }
 
+    /// A number that no other totals have and that stays while the fields are the same: number, order and
+    /// descriptions.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
     /// The combined fields, in the order of the fields of the files.
     #[must_use]
     pub fn fields(&self) -> &[Total] {
@@ -116,6 +128,7 @@ impl Totals {
     /// Finds the series of all fields.
     fn assign(&mut self, files: &[(usize, &File)], fold: Option<&Fold>, version: u64) {
         self.series.clear();
+        self.version = VERSION.fetch_add(1, Ordering::Relaxed);
         // The file and field that gives a constant of an instance.
         let mut constants = HashMap::new();
         let mut all: Vec<Targets> = Vec::with_capacity(files.len());
@@ -244,4 +257,16 @@ pub fn totals<'a>(files: impl IntoIterator<Item = &'a File>) -> Vec<Total> {
     let mut totals = Totals::new();
     totals.update(files, None);
     totals.into_fields()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Several threads may look at the same totals.
+    #[test]
+    fn totals_are_sync() {
+        fn needs<T: Send + Sync>() {}
+        needs::<Totals>();
+    }
 }

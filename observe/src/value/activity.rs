@@ -1,10 +1,10 @@
-//! Activities: FORMAT.md section 4.8.
+//! Activities: KINDS.md section 7.
 
 use mmstats_core::read::{Table, Verdict};
 
 use crate::problem::Damage;
 
-/// What is in progress in one lane.
+/// Activities in progress in one lane.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ActivityValue {
     /// The rows in use, in the order of their begins.
@@ -32,6 +32,14 @@ pub struct ActivityRow {
     pub cut: bool,
 }
 
+impl ActivityRow {
+    /// A row in use.
+    #[must_use]
+    pub const fn new(number: u64, since: Option<u64>, text: String, cut: bool) -> Self {
+        Self { number, since, text, cut }
+    }
+}
+
 impl ActivityValue {
     /// Number of activities in progress, also of those that could not be read.
     #[must_use]
@@ -40,9 +48,11 @@ impl ActivityValue {
     }
 }
 
-impl From<&Table<'_>> for ActivityValue {
-    fn from(table: &Table<'_>) -> Self {
+impl ActivityValue {
+    /// The rows of a lane, copied, and the rule that the first damaged one breaks.
+    pub(crate) fn decode(table: &Table<'_>) -> (Self, Option<Damage>) {
         let mut value = Self { refused: table.refused(), ..Self::default() };
+        let mut damage = None;
         for (_, row) in table.rows() {
             match row {
                 Verdict::Consistent(row) => value.rows.push(ActivityRow {
@@ -52,18 +62,19 @@ impl From<&Table<'_>> for ActivityValue {
                     cut: row.cut(),
                 }),
                 Verdict::Contended => value.contended += 1,
+                Verdict::Damaged(error) => {
+                    value.damaged += 1;
+                    damage.get_or_insert(Damage::from(error));
+                }
                 _ => value.damaged += 1,
             }
         }
         value.rows.sort_by_key(|row| row.number);
-        value
+        (value, damage)
     }
-}
 
-/// The rule that the first damaged row breaks.
-pub(crate) fn row_damage(table: &Table<'_>) -> Option<Damage> {
-    table.rows().find_map(|(_, row)| match row {
-        Verdict::Damaged(error) => Some(Damage::from(error)),
-        _ => None,
-    })
+    /// Memory of the rows, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.rows.iter().map(|row| row.text.len() + size_of::<ActivityRow>()).sum()
+    }
 }

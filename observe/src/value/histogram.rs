@@ -1,4 +1,4 @@
-//! Combined histograms and their quantiles: FORMAT.md section 4.5.
+//! Combined histograms and their quantiles: KINDS.md section 4.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +10,43 @@ use super::quantile::Quantile;
 
 /// Distribution of values.
 ///
-/// Counts are exact, and of integer values sum, minimum and maximum too. The values of an
-/// interval, [`since`](Self::since), have no minimum and no maximum.
+/// Counts are exact; so are sum, minimum and maximum of integer values. The histogram of an
+/// interval, [`since`](Self::since), has no minimum and no maximum.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistogramValue {
     float: bool,
     scale: i8,
     summary: HistogramSummary,
-    /// Number of values up to `base^bound`, which are in no bucket; and that bound, if there are
-    /// any.
+    /// Number of values at or below `base^bound`, which are in no bucket, and `bound`; `None` if
+    /// there are no such values.
     below: (u128, Option<i32>),
-    /// Number of values above `base^bound`, which are in no bucket; and that bound, if there are
-    /// any.
+    /// Number of values above `base^bound`, which are in no bucket, and `bound`; `None` if there
+    /// are no such values.
     above: (u128, Option<i32>),
     /// Counts by number of the bucket; without empty buckets.
     buckets: BTreeMap<i32, u128>,
+}
+
+/// The parts of a [`HistogramValue`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistogramParts {
+    /// Whether the values are floats.
+    pub float: bool,
+    /// An octave has `2^scale` buckets.
+    pub scale: i8,
+    /// Number of values.
+    pub count: u128,
+    /// Their sum.
+    pub sum: Number,
+    /// The smallest and the largest value; `None` if they are not known.
+    pub range: Option<(Number, Number)>,
+    /// Number of values below all buckets, and number of the first bucket; `None` if there are no such values.
+    pub below: (u128, Option<i32>),
+    /// Number of values above all buckets, and number of the bucket after the last; `None` if there are no such
+    /// values.
+    pub above: (u128, Option<i32>),
+    /// Counts by number of the bucket.
+    pub buckets: BTreeMap<i32, u128>,
 }
 
 impl HistogramValue {
@@ -37,6 +59,32 @@ impl HistogramValue {
             below: (0, None),
             above: (0, None),
             buckets: BTreeMap::new(),
+        }
+    }
+
+    /// The histogram with these parts; `None` if no writer uses this scale.
+    #[must_use]
+    pub fn from_parts(parts: HistogramParts) -> Option<Self> {
+        let HistogramParts { float, scale, count, sum, range, below, above, mut buckets } = parts;
+        let (ty, [scale_byte]) = (DataType::F64.code(), scale.to_le_bytes());
+        Buckets::from_param(u32::from_le_bytes([scale_byte, ty, 0, 0]), 3)?;
+        buckets.retain(|_, count| *count > 0);
+        let summary = HistogramSummary::new(count, sum, range);
+        Some(Self { float, scale, summary, below, above, buckets })
+    }
+
+    /// The parts of which [`from_parts`](Self::from_parts) makes the same histogram.
+    #[must_use]
+    pub fn to_parts(&self) -> HistogramParts {
+        HistogramParts {
+            float: self.float,
+            scale: self.scale,
+            count: self.count(),
+            sum: self.sum(),
+            range: self.summary.range(),
+            below: self.below,
+            above: self.above,
+            buckets: self.buckets.clone(),
         }
     }
 
@@ -64,7 +112,7 @@ impl HistogramValue {
         self.fold_ends();
     }
 
-    /// Moves buckets beyond a bound to the values beyond it, which have no known bucket.
+    /// Adds buckets beyond a bound to the number of values beyond it.
     fn fold_ends(&mut self) {
         if let Some(bound) = self.below.1 {
             let inside = self.buckets.split_off(&bound);
@@ -172,7 +220,7 @@ impl HistogramValue {
         self.scale
     }
 
-    /// Number of values below all buckets, with zero and negative values.
+    /// Number of values below all buckets, including zero and negative values.
     #[must_use]
     pub const fn below(&self) -> u128 {
         self.below.0
@@ -232,7 +280,7 @@ impl HistogramValue {
         }
         let (min, max) = (self.min_f64(), self.max_f64());
         let rank = ((q.clamp(0.0, 1.0) * count as f64).ceil() as u128).clamp(1, count);
-        // Beyond the buckets only the ends are known, and all values if the ends are equal.
+        // Beyond the buckets only minimum and maximum are known; if they are equal, so are all values.
         let same = min == max;
         let low_end = min.filter(|_| rank == 1 || same);
         let high_end = max.filter(|_| rank == count || same);
@@ -463,7 +511,7 @@ mod tests {
         assert_eq!(value.mean(), Some(670.0));
         let ends = Some((Number::Unsigned(10), Number::Unsigned(1_000)));
         for sum in [Number::Unsigned(1_000), Number::Unsigned(3_001), Number::Float(f64::NAN)] {
-            // Of an interval the buckets decide.
+            // Without minimum and maximum, as in an interval, the buckets bound the mean.
             for ends in [ends, None] {
                 value.summary = HistogramSummary::new(3, sum, ends);
                 assert_eq!(value.mean(), None, "{sum:?}");

@@ -5,7 +5,7 @@ use mmstats_core::merge::{AverageValue, TimerSum, TimerValue};
 use super::owned::OwnedValue;
 
 impl OwnedValue {
-    /// What was counted since `before`, an earlier reading of the same field: the increase of a
+    /// The difference since `before`, an earlier reading of the same field: the increase of a
     /// number, the durations of a timer, the values of a histogram or an average. Numbers are
     /// exact; a minimum and a maximum are not known, unless nothing was counted before.
     ///

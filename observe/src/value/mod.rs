@@ -9,9 +9,8 @@ mod rate;
 mod summary;
 mod verdict;
 
-pub(crate) use activity::row_damage;
 pub use activity::{ActivityRow, ActivityValue};
-pub use histogram::HistogramValue;
+pub use histogram::{HistogramParts, HistogramValue};
 pub use owned::{EachValue, OwnedValue, Reading};
 pub use quantile::Quantile;
 pub use rate::{rate, timer_mean};

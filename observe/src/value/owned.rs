@@ -54,7 +54,7 @@ pub enum OwnedValue {
     Rate(Vec<WindowRate>),
     /// How many sections of a timer are in progress, and since when at least.
     Running(RunningValue),
-    /// What is in progress.
+    /// Activities in progress.
     Activity(ActivityValue),
     /// Values that are listed, not combined: one for each lane or file.
     Each(Vec<EachValue>),
@@ -109,7 +109,7 @@ impl From<Value<'_>> for OwnedValue {
                 Self::Histogram(Box::new(HistogramValue::from(&histogram)))
             }
             Value::Window(sum) => Self::Window(sum.into()),
-            Value::Table(table) => Self::Activity((&table).into()),
+            Value::Table(table) => Self::Activity(ActivityValue::decode(&table).0),
         }
     }
 }
@@ -129,7 +129,7 @@ impl From<Number> for OwnedValue {
 pub struct EachValue {
     /// Where the value comes from.
     pub origin: Origin,
-    /// The value; `None` unless the verdict is consistent.
+    /// The value; `None` unless the verdict is consistent, or rows of an activity are damaged beside good ones.
     pub value: Option<OwnedValue>,
     /// The verdict on it.
     pub verdict: Verdict,

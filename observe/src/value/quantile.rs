@@ -1,4 +1,4 @@
-//! Quantiles of histograms: FORMAT.md section 4.5.
+//! Quantiles of histograms: KINDS.md section 4.
 
 /// A quantile of a histogram: an estimate, or a bound where the buckets end.
 ///

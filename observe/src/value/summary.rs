@@ -1,4 +1,4 @@
-//! States, events, and rates over windows of time: FORMAT.md sections 4.4, 4.6 and 4.7.
+//! States, events, and rates over windows of time: KINDS.md sections 3, 5 and 6.
 
 use std::sync::Arc;
 
@@ -74,6 +74,12 @@ pub struct WindowRate {
 }
 
 impl WindowRate {
+    /// The rate over a window of so many seconds.
+    #[must_use]
+    pub const fn new(window: u32, rate: Option<f64>) -> Self {
+        Self { window, rate }
+    }
+
     /// Adds rates of equal windows; a window without a rate adds nothing.
     pub(crate) fn merge(sum: &mut Vec<Self>, more: &[Self]) {
         for Self { window, rate } in more {

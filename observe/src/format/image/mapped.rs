@@ -1,7 +1,7 @@
 //! An image of format 3 in a mapped file.
 //!
-//! The metadata (all bytes before the lanes) is copied to private memory, checked there, and
-//! used from there. Only the decoded descriptors and the heap are kept: a fresh page costs
+//! The strings are copied to private memory once, and each descriptor when it is checked: what was
+//! checked is used from there. Only the decoded descriptors and the heap are kept: a fresh page costs
 //! 1 ns a byte, more than all checks. Values are read from the mapping.
 
 use std::path::Path;
@@ -18,7 +18,7 @@ use super::parked::Parked;
 use crate::backend::{ObservedFile, ObservedMapping};
 use crate::field::FieldRef;
 use crate::format::api::{Format, Reach, Refreshed, Refused};
-use crate::format::scratch::CheckBuffer;
+use crate::format::scratch::Allowance;
 use crate::identity::{FileState, Identity, Instance, LaneInfo, Lanes};
 use crate::problem::Problem;
 
@@ -35,9 +35,9 @@ const MAX_DAMAGED: usize = 1 << 16;
 pub(crate) struct Image {
     opened: ObservedFile,
     region: View<Arc<ObservedMapping>>,
-    /// Of a file without a mapping, shared with it for one reading.
+    /// The metadata; for a file without a mapping, shared with it for one reading.
     pub(super) metadata: Arc<Metadata>,
-    /// As judged last.
+    /// State by the last judgement.
     pub(super) state: FileState,
 }
 
@@ -47,7 +47,7 @@ impl Image {
         path: &Path,
         opened: ObservedFile,
         region: View<Arc<ObservedMapping>>,
-        buffer: &mut CheckBuffer,
+        allowance: &mut Allowance,
     ) -> Result<Self, Refused> {
         let checked =
             CheckedImage::open(&region).map_err(|refusal| Refused::from_refusal(path, &refusal))?;
@@ -59,7 +59,7 @@ impl Image {
         }
         let metadata = Arc::new(Metadata::new(header));
         let mut image = Self { opened, region, metadata, state: FileState::Unknown };
-        image.extend(path, buffer)?;
+        image.extend(path, allowance)?;
         Ok(image)
     }
 
@@ -78,7 +78,7 @@ impl Image {
     }
 
     /// Adds the fields published since the last call; false if there were none.
-    fn extend(&mut self, path: &Path, buffer: &mut CheckBuffer) -> Result<bool, Refused> {
+    fn extend(&mut self, path: &Path, allowance: &mut Allowance) -> Result<bool, Refused> {
         let header = self.metadata.header;
         // A count that breaks its rule is ignored.
         let Ok(count) = header.field_count(&self.region) else { return Ok(false) };
@@ -88,11 +88,11 @@ impl Image {
             return Err(too_large(path, message));
         }
         let cost = Metadata::cost_of(count, heap_used);
-        if !buffer.has_room(cost) {
+        if !allowance.has_room(cost) {
             return Err(Refused::no_room(path, cost));
         }
         let metadata = Arc::make_mut(&mut self.metadata);
-        let grown = metadata.extend(count, heap_used, buffer, &self.region);
+        let grown = metadata.extend(count, heap_used, &self.region);
         if self.is_lost() {
             return Err(Refused::damaged(Problem::truncated(path, None)));
         }
@@ -119,7 +119,7 @@ impl Image {
     }
 
     /// Adds new and marks retired fields; false if there were none.
-    fn refresh_fields(&mut self, path: &Path, buffer: &mut CheckBuffer) -> Result<bool, Refused> {
+    fn refresh_fields(&mut self, path: &Path, allowance: &mut Allowance) -> Result<bool, Refused> {
         let reused = self.metadata.header.reuses(&self.region) != 0;
         let is_gone = |field: &&Field| {
             if reused { !field.is_current(&self.region) } else { field.retired(&self.region) }
@@ -127,7 +127,7 @@ impl Image {
         let now = self.metadata.good.iter().filter(is_gone);
         let now: Vec<_> = now.map(Field::index).collect();
         let retired = now != self.metadata.retired && Arc::make_mut(&mut self.metadata).retire(now);
-        Ok(self.extend(path, buffer)? || retired)
+        Ok(self.extend(path, allowance)? || retired)
     }
 
     /// The source of values; still if the file has no writer any more.
@@ -184,7 +184,7 @@ impl Format for Image {
         &mut self,
         path: &Path,
         size: u64,
-        buffer: &mut CheckBuffer,
+        allowance: &mut Allowance,
     ) -> Result<Refreshed, Refused> {
         // A copy does not change; it is made anew.
         if self.opened.is_snapshot() {
@@ -197,7 +197,7 @@ impl Format for Image {
         if Header::read(&self.region).ok() != Some(self.metadata.header) {
             return Ok(Refreshed::Replaced);
         }
-        Ok(Refreshed::Same { grown: self.refresh_fields(path, buffer)? })
+        Ok(Refreshed::Same { grown: self.refresh_fields(path, allowance)? })
     }
 
     /// The state by header and lock.

@@ -2,21 +2,20 @@
 
 use mmstats_core::Source;
 use mmstats_core::layout::field_state;
-use mmstats_core::protocol::ATTEMPTS;
+use mmstats_core::protocol::{ATTEMPTS, Site};
 use mmstats_core::read::{Cursor, Field, Header};
 
 use super::order::ReadOrder;
 use crate::field::{FieldRef, Heap};
-use crate::format::scratch::CheckBuffer;
 use crate::identity::{Identity, Instance};
 use crate::problem::Damage;
 use crate::value::OwnedValue;
 
 /// Fallback for an index that a search just returned.
 const NO_DAMAGE: Damage = Damage { code: "field-state", offset: 0 };
-/// Memory of a file without fields, in bytes, about.
+/// Approximate memory of a file without fields, in bytes.
 const FILE_COST: u64 = 3 << 10;
-/// Memory of a field besides its strings, in bytes, about.
+/// Approximate memory of a field besides its strings, in bytes.
 const FIELD_COST: u64 = size_of::<Field>() as u64 + 32;
 
 /// The checked metadata of an image.
@@ -26,7 +25,7 @@ pub(crate) struct Metadata {
     pub(super) heap: Heap,
     /// Number of checked fields.
     pub(super) count: u32,
-    /// Bytes of strings that the file says it has; more are read than kept.
+    /// Bytes of strings that the file claims to have; all are read, some are kept.
     heap_used: u32,
     /// The header's number of reuses under which the fields were copied; `None` if it changed
     /// during each attempt.
@@ -60,8 +59,7 @@ impl Metadata {
         }
     }
 
-    /// Memory that the metadata takes with `fields` fields and `heap` bytes of strings, in bytes,
-    /// about.
+    /// Approximate memory of the metadata of `fields` fields with `heap` bytes of strings, in bytes.
     pub(super) fn cost_of(fields: u32, heap: u32) -> u64 {
         FILE_COST + u64::from(fields) * FIELD_COST + u64::from(heap)
     }
@@ -71,45 +69,30 @@ impl Metadata {
         self.header.file_size().into()
     }
 
-    /// Memory that the metadata takes, or took while it was checked, in bytes, about: a file that
-    /// only says that it has much takes as much time.
+    /// Approximate memory of the metadata, or of its check if that took more, in bytes: checking what a
+    /// file only claims to have takes as long.
     pub(super) fn cost(&self) -> u64 {
         Self::cost_of(self.count, self.heap_used)
     }
 
-    /// Adds the fields published since the last call, or all anew if room of retired fields was
-    /// used again; false if there were none. `source` is the file.
+    /// Adds the fields published since the last call; reads all fields again if room of retired ones was
+    /// reused. False if there is none to add. `source` is the file.
     pub(super) fn extend<S: Source + ?Sized>(
         &mut self,
         count: u32,
         heap_used: u32,
-        buffer: &mut CheckBuffer,
         source: &S,
     ) -> bool {
-        let metadata = buffer.bytes(self.header.lanes_offset());
-        let heap = self.header.heap_offset();
-        let read = |to: &mut [u8], start: u32, end: u32| {
-            if let Some(to) = to.get_mut(start as usize..end as usize) {
-                source.copy(start, to);
-            }
-        };
-        let (mut from, mut old, mut new) = (0, 0, 0);
         for _ in 0..ATTEMPTS {
             let reuses = self.header.reuses(source);
             if self.count > 0 && self.reuses != Some(reuses) {
                 self.clear();
             }
-            from = self.count;
-            if count <= from {
+            if count <= self.count {
                 return false;
             }
-            let place = |index| self.header.descriptor(index).unwrap_or(heap);
-            read(metadata, place(from), place(count).min(heap));
-            // The heap: the checked bytes, then the new ones. No overflow: it ends before the lanes.
-            old = u32::try_from(self.heap.bytes().len()).unwrap_or(u32::MAX);
-            new = heap_used.max(old);
-            read(metadata, heap + old / 8 * 8, heap + new.next_multiple_of(8));
             self.reuses = Some(reuses);
+            self.add(count, heap_used, source);
             if !self.header.reused_since(source, reuses) {
                 break;
             }
@@ -117,14 +100,20 @@ impl Metadata {
             self.reuses = None;
             std::hint::spin_loop();
         }
-        put(metadata, heap, self.heap.bytes());
-        let metadata = &*metadata;
-        self.heap.extend(metadata.get((heap + old) as usize..(heap + new) as usize).unwrap_or(&[]));
+        self.generation = self.generation.wrapping_add(1);
+        true
+    }
 
-        let mut checked = old;
+    /// Copies and checks the fields up to `count`.
+    fn add<S: Source + ?Sized>(&mut self, count: u32, heap_used: u32, source: &S) {
+        let from = self.count;
+        let mut checked = self.heap.len();
+        let new = heap_used.max(checked);
+        self.heap.extend(source, new);
         self.good.reserve_exact((count - from) as usize);
         for index in from..count {
-            match self.cursor.check(metadata, &self.header, new, index) {
+            let copy = Copied { file: source, heap: &self.heap, start: self.header.heap_offset() };
+            match self.cursor.check(&copy, &self.header, new, index) {
                 Ok(field) => self.good.push(field),
                 Err(error) => {
                     self.damaged.push((index, error.into()));
@@ -134,7 +123,7 @@ impl Metadata {
             // Read in place: moving a field takes as long as checking it.
             let Some(field) = self.good.last() else { continue };
             checked = checked.max(self.heap.end_of(field));
-            if field.raw().state == field_state::LIVE {
+            if field.state() == field_state::LIVE {
                 self.order.add(index, field);
             } else {
                 self.retired.push(index);
@@ -144,8 +133,6 @@ impl Metadata {
         // Bytes behind may belong to a field that is being added, and be older than the count
         // of used bytes: they are copied again with that field.
         self.heap.truncate(checked);
-        self.generation = self.generation.wrapping_add(1);
-        true
     }
 
     /// Forgets all fields.
@@ -153,7 +140,7 @@ impl Metadata {
         *self = Self { generation: self.generation.wrapping_add(1), ..Self::new(self.header) };
     }
 
-    /// Marks the fields whose numbers are in `now`, ascending, as retired; false if they were.
+    /// Marks the fields whose numbers are in `now`, ascending, as retired; false if they already were.
     pub(super) fn retire(&mut self, now: Vec<u32>) -> bool {
         let retired = now != self.retired;
         self.retired = now;
@@ -236,24 +223,44 @@ impl Metadata {
     }
 }
 
-/// Copies `bytes` to `offset`; nothing if they do not fit.
-fn put(to: &mut [u8], offset: u32, bytes: &[u8]) {
-    let to = to.get_mut(offset as usize..).and_then(|to| to.get_mut(..bytes.len()));
-    if let Some(to) = to {
-        to.copy_from_slice(bytes);
-    }
+/// An image whose heap is a private copy. A check copies each descriptor once, so that no byte of the file
+/// is loaded twice.
+struct Copied<'a, S: ?Sized> {
+    file: &'a S,
+    heap: &'a Heap,
+    /// Offset of the heap; descriptors are before it.
+    start: u32,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl<S: Source + ?Sized> Source for Copied<'_, S> {
+    fn size(&self) -> u32 {
+        self.heap.size()
+    }
 
-    #[test]
-    fn put_ignores_bytes_that_do_not_fit() {
-        let mut bytes = [0; 8];
-        put(&mut bytes, 4, &[1, 2, 3, 4]);
-        put(&mut bytes, 5, &[9; 4]);
-        put(&mut bytes, u32::MAX, &[9; 4]);
-        assert_eq!(bytes, [0, 0, 0, 0, 1, 2, 3, 4]);
+    #[inline]
+    fn load32(&self, offset: u32) -> u32 {
+        self.heap.load32(offset)
+    }
+
+    #[inline]
+    fn load64(&self, offset: u32) -> Option<u64> {
+        self.heap.load64(offset)
+    }
+
+    // The copy does not change.
+    fn fence(&self, _site: Site) {}
+
+    #[inline]
+    fn slice(&self, offset: u32, len: u32) -> Option<&[u8]> {
+        self.heap.slice(offset, len)
+    }
+
+    #[inline]
+    fn copy(&self, offset: u32, out: &mut [u8]) {
+        if offset < self.start {
+            self.file.copy(offset, out);
+        } else {
+            self.heap.copy(offset, out);
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Reads the rings of events and of checkpoints, from which rates are computed: FORMAT.md
-//! sections 4.6 and 4.7.
+//! Reads the rings of events and of checkpoints, from which rates are computed: KINDS.md
+//! sections 5 and 6.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,7 +22,7 @@ pub(super) fn events(image: &Image, index: u32, lane: u32, seen: u32) -> Option<
     current(image, field, || events_of(image, field, lane, seen))
 }
 
-/// What `read` reads of a field, in bounded time; `None` if its room belongs to another field.
+/// The result of `read` for a field, in bounded time; `None` if its room belongs to another field.
 fn current<T>(image: &Image, field: &Field, read: impl Fn() -> Option<T>) -> Option<T> {
     for _ in 0..ATTEMPTS {
         let begun = image.begin(field)?;
@@ -97,8 +97,14 @@ pub(super) fn rates(image: &Image, index: u32, lane: u32) -> Option<Vec<WindowRa
 pub(super) fn windows(image: &Image, index: u32) -> Option<Vec<WindowRate>> {
     let field = image.good(index).filter(|field| field.kind() == Some(Kind::Rate))?;
     let windows = image.metadata.heap.string(field.detail()).split('\0');
-    let windows = windows.filter_map(|item| item.parse().ok());
-    Some(windows.map(|window| WindowRate { window, rate: None }).collect())
+    let mut rates: Vec<WindowRate> = Vec::new();
+    for window in windows.filter_map(|item| item.parse().ok()) {
+        // Equal windows are one: in a sum each counts once.
+        if !rates.iter().any(|rate| rate.window == window) {
+            rates.push(WindowRate { window, rate: None });
+        }
+    }
+    Some(rates)
 }
 
 /// Nanoseconds since 1970, and the counter at that time.

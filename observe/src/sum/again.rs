@@ -1,0 +1,127 @@
+//! Totals that were combined before, combined again: those of several programs, or of families.
+
+use std::collections::HashMap;
+
+use super::series::Total;
+use crate::combine::Accumulator;
+use crate::field::FieldKey;
+use crate::value::Reading;
+
+impl Total {
+    /// Combines totals of several programs by the rules of their fields, as [`Totals`](crate::Totals) combines
+    /// files. A total that is alone stays as it is; means are weighted by the number of their values.
+    #[must_use]
+    pub fn combine<'a>(all: impl IntoIterator<Item = &'a Self>) -> Vec<Self> {
+        again(all, |total| total.field.key())
+    }
+
+    /// The same over all attributes, as [`Totals::of_families`](crate::Totals::of_families): a family is one total,
+    /// without attributes.
+    #[must_use]
+    pub fn combine_families<'a>(all: impl IntoIterator<Item = &'a Self>) -> Vec<Self> {
+        let mut families = again(all, |total| total.field.family_key());
+        families.iter_mut().for_each(|total| total.field.attributes = Default::default());
+        families
+    }
+}
+
+fn again<'a>(
+    all: impl IntoIterator<Item = &'a Total>,
+    key: impl Fn(&Total) -> FieldKey,
+) -> Vec<Total> {
+    let mut groups: Vec<Vec<&Total>> = Vec::new();
+    let mut known: HashMap<FieldKey, usize> = HashMap::new();
+    for total in all {
+        let at = *known.entry(key(total)).or_insert(groups.len());
+        match groups.get_mut(at) {
+            Some(group) => group.push(total),
+            None => groups.push(vec![total]),
+        }
+    }
+    groups.iter().filter_map(|group| combined(group)).collect()
+}
+
+fn combined(group: &[&Total]) -> Option<Total> {
+    let mut total = (*group.first()?).clone();
+    if group.len() > 1 {
+        total.reading = reading(group)?;
+        total.files = group.iter().fold(0, |files, total| files.saturating_add(total.files));
+    }
+    Some(total)
+}
+
+/// The first one with a value says how values combine.
+fn reading(group: &[&Total]) -> Option<Reading> {
+    let (with, without): (Vec<_>, Vec<_>) =
+        group.iter().partition(|total| total.reading.value.is_some());
+    let mut parts = with
+        .into_iter()
+        .chain(without)
+        .map(|total: &&Total| Accumulator::from_reading(&total.field, &total.reading));
+    let mut sum = parts.next()?;
+    parts.for_each(|part| sum.merge(&part));
+    Some(sum.reading())
+}
+
+#[cfg(test)]
+mod tests {
+    use mmstats_core::{Aggregation, DataType, Kind, Properties};
+
+    use super::*;
+    use crate::field::FieldInfo;
+    use crate::value::{OwnedValue, Tally, Verdict};
+
+    fn total(rule: Aggregation, attributes: &str, values: u32, value: Option<OwnedValue>) -> Total {
+        let mut field = FieldInfo::new("queue", Properties::new(DataType::U64, Kind::Gauge, rule));
+        field.attributes = attributes.into();
+        let verdict = if value.is_some() { Verdict::Consistent } else { Verdict::Contended };
+        let contended = u32::from(value.is_none());
+        Total::new(
+            field,
+            Reading { value, verdict, tally: Tally { values, contended, ..Tally::default() } },
+        )
+    }
+
+    #[test]
+    fn totals_combine_by_rule() {
+        use Aggregation::{Max, Mean, Min, Sum};
+        let n = |n| Some(OwnedValue::Unsigned(n));
+        let big = u128::from(u64::MAX);
+        for (rule, wanted) in [
+            (Sum, OwnedValue::Unsigned(big + 4)),
+            (Min, OwnedValue::Unsigned(4)),
+            (Max, OwnedValue::Unsigned(big)),
+        ] {
+            let all = [total(rule, "", 1, n(big)), total(rule, "", 2, n(4))];
+            let combined = Total::combine(&all);
+            assert_eq!((combined.len(), combined[0].files), (1, 2));
+            assert_eq!(combined[0].reading.value, Some(wanted), "{rule}");
+            assert_eq!(combined[0].reading.tally.values, 3);
+        }
+        let mean = |x| Some(OwnedValue::F64(x));
+        let all = [total(Mean, "", 1, mean(1.0)), total(Mean, "", 3, mean(5.0))];
+        assert_eq!(Total::combine(&all)[0].reading.value, mean(4.0));
+        let listed = [total(Aggregation::Each, "", 1, n(1)), total(Aggregation::Each, "", 1, n(2))];
+        let Some(OwnedValue::Each(each)) = &Total::combine(&listed)[0].reading.value else {
+            panic!("no list")
+        };
+        assert_eq!(each.len(), 2);
+    }
+
+    #[test]
+    fn families_have_no_attributes_and_the_worst_verdict() {
+        let n = |n| Some(OwnedValue::Unsigned(n));
+        let all = [
+            total(Aggregation::Sum, "a=1", 1, n(1)),
+            total(Aggregation::Sum, "a=2", 0, None),
+            total(Aggregation::Sum, "a=3", 1, n(6)),
+        ];
+        assert_eq!(Total::combine(&all).len(), 3);
+        let families = Total::combine_families(&all);
+        assert_eq!((families.len(), &*families[0].field.attributes), (1, ""));
+        assert_eq!(families[0].reading.value, n(7));
+        assert_eq!(families[0].reading.verdict, Verdict::Contended);
+        let one = Total::combine_families(&all[..1]);
+        assert_eq!((&one[0].reading, &*one[0].field.attributes), (&all[0].reading, ""));
+    }
+}
