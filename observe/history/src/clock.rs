@@ -49,24 +49,39 @@ fn milliseconds(duration: Duration) -> u64 {
 pub struct Clock {
     start: Instant,
     day: SystemTime,
+    /// The moment that stays the current one.
+    still: Option<Moment>,
 }
 
 impl Clock {
     /// A clock that starts now.
     #[must_use]
     pub fn start() -> Self {
-        Self { start: Instant::now(), day: SystemTime::now() }
+        Self { start: Instant::now(), day: SystemTime::now(), still: None }
+    }
+
+    /// A clock of the past, that began at `day` and stands still at `now`.
+    #[must_use]
+    pub fn still(day: SystemTime, now: Moment) -> Self {
+        Self { start: Instant::now(), day, still: Some(now) }
     }
 
     /// The current moment.
     #[must_use]
     pub fn now(&self) -> Moment {
-        Moment(milliseconds(self.start.elapsed()))
+        self.still.unwrap_or_else(|| Moment(milliseconds(self.start.elapsed())))
+    }
+
+    /// Whether it stands still.
+    #[must_use]
+    pub const fn is_still(&self) -> bool {
+        self.still.is_some()
     }
 
     /// The time of day of a moment, by the system's clock at the start.
     #[must_use]
     pub fn time_of_day(&self, moment: Moment) -> SystemTime {
-        self.day + Duration::from_millis(moment.0)
+        // A moment of a hostile recording may be later than any time.
+        self.day.checked_add(Duration::from_millis(moment.0)).unwrap_or(self.day)
     }
 }

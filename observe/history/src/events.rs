@@ -19,21 +19,29 @@ pub struct Line {
     pub text: Result<String, &'static str>,
 }
 
-/// Reads the lines that are new since the look before.
+impl Line {
+    /// A line.
+    #[must_use]
+    pub const fn new(time: u64, label: String, text: Result<String, &'static str>) -> Self {
+        Self { time, label, text }
+    }
+}
+
+/// Reads the lines of a program that are new since the look before.
 #[derive(Debug, Default)]
-pub(crate) struct LineReader {
+pub struct LineReader {
     /// The newest number that was read, by file, field and lane.
     newest: HashMap<(u64, usize, u32), u32>,
 }
 
 impl LineReader {
     /// Forgets files that are not among these.
-    pub(crate) fn keep(&mut self, files: &[&File]) {
+    pub fn keep(&mut self, files: &[&File]) {
         self.newest.retain(|(index, ..), _| files.iter().any(|file| file.id().index == *index));
     }
 
-    /// Adds the new lines of a file.
-    pub(crate) fn read(&mut self, file: &File, new: &mut Vec<Line>) {
+    /// Adds the new lines of a file: of each ring the last thousand at most.
+    pub fn read(&mut self, file: &File, new: &mut Vec<Line>) {
         for field in file.fields().filter(|field| field.properties().kind() == Some(Kind::Events)) {
             for lane in 0..file.lanes().used {
                 let key = (file.id().index, field.index(), lane);

@@ -227,6 +227,16 @@ impl Field {
         }
     }
 
+    /// The past of a field that is one number, or of the count of a timer, histogram or average; `None`
+    /// for others.
+    #[must_use]
+    pub fn counts(&self) -> Option<&Numbers> {
+        match &self.past {
+            Past::Numbers(numbers) => Some(numbers),
+            Past::Readings { counts, .. } => counts.as_deref(),
+        }
+    }
+
     /// The value found by the last look at or before `at`; `None` if it found none, or if a part of
     /// the value was missing then.
     #[must_use]

@@ -18,8 +18,12 @@ pub struct History {
     by_key: HashMap<ProgramKey, usize>,
     problems: Problems,
     budget: usize,
+    /// The part of the budget that pasts take at most.
+    past: usize,
     /// Memory of consumers, in bytes.
     consumers: usize,
+    /// Number of programs that were dropped.
+    dropped: usize,
 }
 
 /// Problems of the last look at all fields.
@@ -35,7 +39,7 @@ impl History {
     #[must_use]
     pub fn new(budget: usize) -> Self {
         let (programs, by_key, problems) = (Vec::new(), HashMap::new(), Problems::default());
-        Self { programs, by_key, problems, budget, consumers: 0 }
+        Self { programs, by_key, problems, budget, past: usize::MAX, consumers: 0, dropped: 0 }
     }
 
     /// The programs, in the order in which they were first seen.
@@ -95,7 +99,23 @@ impl History {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let lines = self.programs.iter().map(|program| program.lines.bytes()).sum::<usize>();
-        self.fixed_bytes() + lines + self.fields().map(Field::past_bytes).sum::<usize>()
+        self.consumers
+            + self.fixed_bytes()
+            + lines
+            + self.fields().map(Field::past_bytes).sum::<usize>()
+    }
+
+    /// The part of the budget that pasts take at most, in bytes; all by default. A consumer that takes every look
+    /// needs none.
+    #[must_use]
+    pub fn with_past(self, bytes: usize) -> Self {
+        Self { past: bytes, ..self }
+    }
+
+    /// Number of programs without files that were dropped for want of memory.
+    #[must_use]
+    pub const fn dropped(&self) -> usize {
+        self.dropped
     }
 
     /// The memory that it takes at most, in bytes.
@@ -109,15 +129,18 @@ impl History {
     }
 
     /// Makes the pasts fit the budget: programs that are gone are dropped first where the
-    /// descriptions alone exceed half of it, then the oldest parts of the longest pasts.
-    pub(crate) fn fit(&mut self) {
-        if self.bytes() <= self.budget {
+    /// descriptions alone exceed half of what consumers leave of it, then the oldest parts of the
+    /// longest pasts.
+    pub fn fit(&mut self) {
+        let (all, fixed) = (self.bytes(), self.fixed_bytes());
+        if all <= self.budget && all.saturating_sub(fixed) <= self.past {
             return;
         }
         self.drop_gone();
         // An eighth is left for the next looks, so that not each of them moves everything.
-        let budget = self.budget - self.budget / 8;
-        let left = budget.saturating_sub(self.fixed_bytes());
+        let own = self.own_budget();
+        let past = self.past - self.past / 8;
+        let left = (own - own / 8).saturating_sub(self.fixed_bytes()).min(past);
         let fields = self.fields().map(|field| (field.past_bytes(), field.weight()));
         let lines = self.programs.iter().map(|program| (program.lines.bytes(), LINES));
         let share = share(fields.chain(lines), left);
@@ -129,10 +152,10 @@ impl History {
         }
     }
 
-    /// Drops programs that are gone, the oldest first, while the descriptions exceed half of the
+    /// Drops programs that are gone, the oldest first, while the descriptions exceed their half of the
     /// budget.
     fn drop_gone(&mut self) {
-        let mut excess = self.fixed_bytes().saturating_sub(self.budget / 2);
+        let mut excess = self.fixed_bytes().saturating_sub(self.own_budget() / 2);
         let gone = self.programs.iter().filter(|program| program.condition().is_gone());
         let mut gone: Vec<(Moment, ProgramKey, usize)> =
             gone.map(|program| (program.last, program.key, program.fixed_bytes())).collect();
@@ -148,6 +171,7 @@ impl History {
         if dropped.is_empty() {
             return;
         }
+        self.dropped += dropped.len();
         self.programs.retain(|program| !dropped.contains(&program.key));
         let indexed = self.programs.iter().enumerate();
         self.by_key = indexed.map(|(index, program)| (program.key, index)).collect();
@@ -155,11 +179,17 @@ impl History {
 
     /// Room for descriptions, in bytes.
     pub(crate) fn room(&self) -> usize {
-        (self.budget / 2).saturating_sub(self.fixed_bytes())
+        (self.own_budget() / 2).saturating_sub(self.fixed_bytes())
     }
 
+    /// The part of the budget that consumers leave, in bytes.
+    const fn own_budget(&self) -> usize {
+        self.budget.saturating_sub(self.consumers)
+    }
+
+    /// Memory of the descriptions, in bytes, nearly.
     fn fixed_bytes(&self) -> usize {
-        self.consumers + self.programs.iter().map(Program::fixed_bytes).sum::<usize>()
+        self.programs.iter().map(Program::fixed_bytes).sum()
     }
 }
 
@@ -231,12 +261,25 @@ mod tests {
             program.set_condition(at, condition);
         }
         history.fit();
-        assert_eq!(history.programs().len(), 50);
+        assert_eq!((history.programs().len(), history.dropped()), (50, 50));
         for number in 0..100 {
             let key = ProgramKey::File(1, number);
             let found = history.program(key).map(|program| program.key);
             assert_eq!(found, (number % 2 == 0).then_some(key));
         }
+    }
+
+    #[test]
+    fn fit_keeps_programs_that_are_gone_beside_a_large_consumer() {
+        let mut history = History::new(1 << 20);
+        let program = history.program_at(ProgramKey::File(1, 1), Moment::default());
+        program.set_condition(Moment::default(), Condition::Gone(FileState::Dead));
+        program.lines.add(lines(1_000));
+        history.set_consumers(768 << 10);
+        history.fit();
+        assert_eq!(history.programs().len(), 1);
+        assert!(history.bytes() <= 1 << 20, "{}", history.bytes());
+        assert!(history.room() > 0);
     }
 
     #[test]

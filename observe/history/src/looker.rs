@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant, SystemTime};
 
-use mmstats_observe::{Completeness, FieldKey, FileState, Identity, Observer, Program, Totals};
+use mmstats_observe::{FieldKey, Observer, Program, Totals};
 
 use crate::clock::Moment;
-use crate::events::{Line, LineReader};
+use crate::events::LineReader;
 use crate::field::LaneReading;
 use crate::history::{History, Problems};
+use crate::look::{Frame, ProgramLook};
 use crate::program::{Condition, ProgramKey};
 use crate::shared::{Options, Shared, lock};
 use crate::watch::{Group, LaneWatch, Watch, groups};
@@ -40,18 +41,9 @@ struct Known {
 
 /// A look at a program, besides its totals.
 struct Look {
-    key: ProgramKey,
-    identity: Identity,
-    process: Option<u32>,
-    owner: Option<u32>,
-    state: FileState,
-    completeness: Completeness,
-    superseded: bool,
-    modified: Option<SystemTime>,
-    /// Whether the totals are those of the program: not if a ledger has its sums now, so that the
-    /// values before that stay.
+    program: ProgramLook,
+    /// Whether to record the totals: false once a ledger has taken in those that were recorded.
     is_counted: bool,
-    lines: Vec<Line>,
     lanes: Vec<(FieldKey, Vec<LaneReading>)>,
 }
 
@@ -69,7 +61,7 @@ impl Looker {
             self.take_list();
             if Instant::now() >= next {
                 self.look_at_all();
-                advance(&mut next, self.options.every);
+                advance(&mut next, self.options.every, Instant::now());
             }
             self.look_at_watched();
             let due = self.groups.iter().map(|group| group.next).fold(next, Instant::min);
@@ -130,27 +122,25 @@ impl Looker {
             group.catch_up(&mut history);
         }
         let mut room = history.room();
+        let mut lines = Vec::new();
         for look in looks {
-            let Some(known) = self.programs.get(&look.key) else { continue };
-            let program = history.program_at(look.key, at);
-            program.identity = look.identity;
-            program.process = look.process;
-            program.owner = look.owner;
-            program.completeness = look.completeness;
-            program.superseded = look.superseded;
-            program.modified = look.modified;
-            program.set_condition(at, Condition::Seen(look.state));
-            program.lines.add(look.lines);
+            let key = look.program.key;
+            let Some(known) = self.programs.get(&key) else { continue };
+            if self.options.on_frame.is_some() && !look.program.lines.is_empty() {
+                lines.push((key, look.program.lines.clone()));
+            }
+            let totals = look.is_counted.then(|| known.totals.fields());
+            let program = history.add(at, look.program, totals, &mut room);
             if look.is_counted {
-                program.record(at, known.totals.fields(), &mut room);
                 program.record_lanes(at, look.lanes);
-            } else {
-                program.last = at;
             }
         }
         history.set_problems(problems);
         history.end_others(at, &seen);
         history.fit();
+        if let Some(on_frame) = &self.options.on_frame {
+            on_frame.call(&Frame { at, history: &history, lines: &lines });
+        }
         self.shared.looks.fetch_add(1, Ordering::Relaxed);
         self.shared.looked.notify_all();
     }
@@ -176,7 +166,7 @@ impl Looker {
                 Err(TryLockError::WouldBlock) => group.wait(at),
             }
             self.shared.watched_looks.fetch_add(1, Ordering::Relaxed);
-            let missed = advance(&mut group.next, group.every);
+            let missed = advance(&mut group.next, group.every, Instant::now());
             self.shared.missed.fetch_add(missed, Ordering::Relaxed);
         }
     }
@@ -194,16 +184,17 @@ impl Known {
         let is_counted = !superseded || !self.recorded;
         self.recorded |= !superseded;
         Look {
-            key,
-            identity: program.identity().clone(),
-            process: program.process(),
-            owner: program.owner(),
-            state: program.state(),
-            completeness: program.completeness(),
-            superseded,
-            modified: modified(program),
+            program: ProgramLook {
+                identity: program.identity().clone(),
+                process: program.process(),
+                owner: program.owner(),
+                completeness: program.completeness(),
+                superseded,
+                modified: modified(program),
+                lines,
+                ..ProgramLook::new(key, Condition::Seen(program.state()))
+            },
             is_counted,
-            lines,
             lanes: lanes.look(key, program.files()),
         }
     }
@@ -216,11 +207,13 @@ fn modified(program: &Program<'_>) -> Option<SystemTime> {
     modified.filter(|modified| *modified > SystemTime::UNIX_EPOCH)
 }
 
-/// Sets the time of the next look; times that have passed are left out. Returns their number.
-fn advance(next: &mut Instant, every: Duration) -> u64 {
+/// Sets the time of the next look; times that have passed or come within a quarter of `every` are left out: a late look
+/// and the next one would be of one moment. Returns their number.
+fn advance(next: &mut Instant, every: Duration, now: Instant) -> u64 {
     *next += every;
-    let behind = Instant::now().saturating_duration_since(*next);
-    let missed = u32::try_from(behind.as_nanos() / every.as_nanos().max(1)).unwrap_or(u32::MAX);
+    let behind = (now + every / 4).saturating_duration_since(*next);
+    let missed = behind.as_nanos().div_ceil(every.as_nanos().max(1));
+    let missed = u32::try_from(missed).unwrap_or(u32::MAX);
     *next += every.saturating_mul(missed);
     missed.into()
 }
@@ -247,12 +240,17 @@ mod tests {
         let every = Duration::from_millis(100);
         let start = Instant::now();
         let mut next = start;
-        assert_eq!(advance(&mut next, every), 0);
+        assert_eq!(advance(&mut next, every, start), 0);
         assert_eq!(next, start + every);
         let Some(long_ago) = start.checked_sub(Duration::from_millis(350)) else { return };
         let mut next = long_ago;
-        // Due 350 ms ago; 250, 150 and 50 ms ago were missed: the last of them is due now.
-        assert_eq!(advance(&mut next, every), 2);
-        assert_eq!(next, long_ago + 3 * every);
+        // Due 350 ms ago; 250, 150 and 50 ms ago were missed.
+        assert_eq!(advance(&mut next, every, start), 3);
+        assert_eq!(next, long_ago + 4 * every);
+        let Some(late) = start.checked_sub(Duration::from_millis(90)) else { return };
+        let mut next = late;
+        // The next one would come in 10 ms.
+        assert_eq!(advance(&mut next, every, start), 1);
+        assert_eq!(next, late + 2 * every);
     }
 }

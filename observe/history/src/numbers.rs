@@ -14,7 +14,7 @@ const LEVELS: [(Duration, Duration); 3] = [
     (Duration::from_secs(1), Duration::from_secs(6 * 3600)),
 ];
 
-/// What the levels share of the bytes, in this order; the sum is 8.
+/// Shares of the bytes for the levels, in eighths.
 const SHARES: [usize; 3] = [2, 2, 4];
 
 /// How a number is stored in 64 bits.
@@ -157,11 +157,18 @@ impl Numbers {
         })
     }
 
-    /// The finest level that has `at`; the coarsest if none has.
+    /// The finest level that has `at`, or all that is kept; the coarsest if none has.
     fn level_for(&self, at: Moment) -> Option<(&Level, Duration)> {
         let mut levels = self.levels.iter().zip(LEVELS).map(|(level, (width, _))| (level, width));
+        // The oldest looks are somewhere in the first bucket of the coarsest level.
+        let oldest = levels.clone().next_back().and_then(|(level, width)| {
+            level.span().map(|span| start(span.first.saturating_add(1), width))
+        });
         let has = |(level, width): &(&Level, Duration)| {
-            level.span().is_some_and(|span| span.first <= bucket(at, *width))
+            level.span().is_some_and(|span| {
+                span.first <= bucket(at, *width)
+                    || oldest.is_some_and(|oldest| start(span.first, *width) < oldest)
+            })
         };
         levels.clone().find(has).or_else(|| levels.next_back())
     }
@@ -286,6 +293,17 @@ mod tests {
         let last = step.last().copied().flatten().unwrap();
         assert_eq!(last.last, Number::Unsigned(u128::from(tenths - 1)));
         assert_eq!(last.min, Number::Unsigned(u128::from(tenths - 600)));
+    }
+
+    #[test]
+    fn step_before_the_first_look_has_no_later_number() {
+        let mut numbers = Numbers::default();
+        for n in 0..10 {
+            numbers.record(at(1_050 + n * 100), unsigned(n));
+        }
+        let steps = numbers.steps(at(1_200), Duration::from_millis(100), 3);
+        let last = steps.into_iter().map(|step| step.map(|step| step.last));
+        assert_eq!(last.collect::<Vec<_>>(), [None, unsigned(0), unsigned(1)]);
     }
 
     #[test]

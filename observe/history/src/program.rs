@@ -46,7 +46,7 @@ pub struct Program {
     pub process: Option<u32>,
     /// User id of the owner of its files; `None` on systems without user ids.
     pub owner: Option<u32>,
-    /// What of it the files do not have.
+    /// Parts of the program that the files lack.
     pub completeness: Completeness,
     /// Whether the ledger of its application has its sums, so that they take no part in totals. Its
     /// fields keep the values that they had before.
@@ -61,6 +61,8 @@ pub struct Program {
     pub lines: Lines,
     /// Number of fields that changed, by look.
     pub changes: Numbers,
+    /// Number of fields that a recorder found no room for.
+    pub unrecorded: usize,
     /// Each change of the state, by time.
     states: Vec<(Moment, Condition)>,
     fields: Vec<Field>,
@@ -117,6 +119,7 @@ impl Program {
             last: at,
             lines: Lines::default(),
             changes: Numbers::default(),
+            unrecorded: 0,
             states: Vec::new(),
             fields: Vec::new(),
             by_key: HashMap::new(),

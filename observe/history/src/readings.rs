@@ -46,7 +46,7 @@ impl Readings {
         }
     }
 
-    /// What the last look at or before `at` found; `None` if that is not kept.
+    /// The reading by the last look at or before `at`; `None` if it is not kept.
     #[must_use]
     pub fn at(&self, at: Moment) -> Option<&Arc<Reading>> {
         let after = self.entries.partition_point(|(found, ..)| *found <= at);

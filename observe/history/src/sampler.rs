@@ -28,11 +28,28 @@ impl Sampler {
     ///
     /// If the system refuses a thread.
     pub fn start(options: Options) -> io::Result<Self> {
-        let shared = Arc::new(Shared::new(options.budget));
+        let shared = Arc::new(Shared::new(
+            Clock::start(),
+            History::new(options.budget).with_past(options.past),
+        ));
         let looker = Looker::new(Arc::clone(&shared), options);
         let thread = std::thread::Builder::new().name("mmstats-sampler".into());
         let thread = Some(thread.spawn(move || looker.run())?);
         Ok(Self { shared, thread })
+    }
+
+    /// A sampler that does not look: its history is that of a recording, at whose end `clock` stands still.
+    #[must_use]
+    pub fn still(history: History, clock: Clock) -> Self {
+        let shared = Shared::new(clock, history);
+        shared.looks.store(1, Ordering::Relaxed);
+        Self { shared: Arc::new(shared), thread: None }
+    }
+
+    /// Whether it never looks: it was made by [`still`](Self::still).
+    #[must_use]
+    pub const fn is_still(&self) -> bool {
+        self.thread.is_none()
     }
 
     /// The clock of the looks.
@@ -65,10 +82,10 @@ impl Sampler {
         self.shared.missed.load(Ordering::Relaxed)
     }
 
-    /// Whether it still looks: false only after a panic of its thread.
+    /// Whether its thread lives, if it has one: false only after a panic.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+        self.thread.as_ref().is_none_or(|thread| !thread.is_finished())
     }
 
     /// Waits until there were more than `seen` looks at all fields; returns their number. At most for
@@ -76,6 +93,9 @@ impl Sampler {
     pub fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         let guard = lock(&self.shared.history);
         let waiting = |_: &mut History| self.looks() <= seen;
+        if self.is_still() {
+            return self.looks();
+        }
         drop(self.shared.looked.wait_timeout_while(guard, timeout, waiting));
         self.looks()
     }

@@ -10,6 +10,7 @@ use mmstats_observe::{Program, Sources};
 
 use crate::clock::{Clock, Moment};
 use crate::history::History;
+use crate::look::Frame;
 use crate::program::ProgramKey;
 use crate::watch::Watch;
 
@@ -23,10 +24,38 @@ pub struct Options {
     pub every: Duration,
     /// Memory for the past, in bytes; 64 MiB by default.
     pub budget: usize,
-    /// Which programs are taken in; all by default.
+    /// The part of it that pasts take, in bytes; all by default.
+    pub past: usize,
+    /// Selects the programs that are taken in; all by default.
     pub select: Option<Select>,
     /// Called after each look at all fields; nothing by default.
     pub on_look: Option<OnLook>,
+    /// Called after each look at all fields was recorded; nothing by default.
+    pub on_frame: Option<OnFrame>,
+}
+
+/// Takes each look at all fields, none left out.
+#[derive(Clone)]
+pub struct OnFrame(Arc<Taking>);
+
+type Taking = dyn Fn(&Frame<'_>) + Send + Sync;
+
+impl OnFrame {
+    /// Calls `take` after each look. The sampler and readers of the history wait meanwhile.
+    #[must_use]
+    pub fn new(take: impl Fn(&Frame<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(take))
+    }
+
+    pub(crate) fn call(&self, frame: &Frame<'_>) {
+        (self.0)(frame);
+    }
+}
+
+impl fmt::Debug for OnFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnFrame").finish_non_exhaustive()
+    }
 }
 
 /// Reads more of the programs than their fields, at the same looks and by the same observer.
@@ -56,7 +85,7 @@ impl fmt::Debug for OnLook {
     }
 }
 
-/// Decides which programs are taken in. One that was, stays, whatever becomes of it.
+/// Decides which programs are taken in. A program once selected stays selected.
 #[derive(Clone)]
 pub struct Select(Arc<Selecting>);
 
@@ -87,11 +116,19 @@ impl Options {
     #[must_use]
     pub fn new(sources: Sources) -> Self {
         let every = Duration::from_secs(1);
-        Self { sources, every, budget: 64 << 20, select: None, on_look: None }
+        Self {
+            sources,
+            every,
+            budget: 64 << 20,
+            past: usize::MAX,
+            select: None,
+            on_look: None,
+            on_frame: None,
+        }
     }
 }
 
-/// What the thread shares with consumers.
+/// State that the thread shares with consumers.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
@@ -106,10 +143,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(budget: usize) -> Self {
+    pub(crate) fn new(clock: Clock, history: History) -> Self {
         Self {
-            clock: Clock::start(),
-            history: Mutex::new(History::new(budget)),
+            clock,
+            history: Mutex::new(history),
             watched: Mutex::default(),
             looked: Condvar::new(),
             looks: AtomicU64::new(0),

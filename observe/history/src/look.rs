@@ -1,0 +1,100 @@
+//! Looks at programs, from the sampler's thread or from elsewhere.
+
+use std::time::SystemTime;
+
+use mmstats_observe::{Completeness, Identity, Total};
+
+use crate::clock::Moment;
+use crate::events::Line;
+use crate::history::History;
+use crate::program::{Condition, Program, ProgramKey};
+
+/// A look at a program, besides its fields.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ProgramLook {
+    /// The program.
+    pub key: ProgramKey,
+    /// Values of the standard fields.
+    pub identity: Identity,
+    /// Id of its process.
+    pub process: Option<u32>,
+    /// User id of the owner of its files.
+    pub owner: Option<u32>,
+    /// Whether it publishes.
+    pub condition: Condition,
+    /// Parts of the program that the files lack.
+    pub completeness: Completeness,
+    /// Whether the ledger of its application has its sums.
+    pub superseded: bool,
+    /// When its files were last modified.
+    pub modified: Option<SystemTime>,
+    /// The lines of events that are new since the look before.
+    pub lines: Vec<Line>,
+    /// Number of fields that a recorder found no room for: a history of them has not all fields.
+    pub unrecorded: usize,
+}
+
+impl ProgramLook {
+    /// A look at a program of which no more is known.
+    #[must_use]
+    pub fn new(key: ProgramKey, condition: Condition) -> Self {
+        Self {
+            key,
+            identity: Identity::default(),
+            process: None,
+            owner: None,
+            condition,
+            completeness: Completeness::default(),
+            superseded: false,
+            modified: None,
+            lines: Vec::new(),
+            unrecorded: 0,
+        }
+    }
+}
+
+/// A look at all programs that was recorded.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Frame<'a> {
+    /// The moment of the look.
+    pub at: Moment,
+    /// All programs; the readings of their fields are those of this look, and unchanged ones are the same [`Arc`](std::sync::Arc).
+    pub history: &'a History,
+    /// The lines of events that are new since the look before, by program.
+    pub lines: &'a [(ProgramKey, Vec<Line>)],
+}
+
+impl History {
+    /// Records a look that was made elsewhere; `fields` are all fields of the program with their values, or
+    /// `None` to keep those of the look before. Looks come in the order of time.
+    pub fn record(&mut self, at: Moment, look: ProgramLook, fields: Option<&[Total]>) {
+        let mut room = self.room();
+        self.add(at, look, fields, &mut room);
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        at: Moment,
+        look: ProgramLook,
+        fields: Option<&[Total]>,
+        room: &mut usize,
+    ) -> &mut Program {
+        let program = self.program_at(look.key, at);
+        program.identity = look.identity;
+        program.process = look.process;
+        program.owner = look.owner;
+        program.completeness = look.completeness;
+        program.superseded = look.superseded;
+        program.modified = look.modified;
+        program.unrecorded = look.unrecorded;
+        program.set_condition(at, look.condition);
+        program.lines.add(look.lines);
+        match fields {
+            Some(fields) => program.record(at, fields, room),
+            None => program.last = at,
+        }
+        program
+    }
+}
