@@ -1,8 +1,9 @@
 //! The command line.
 
-use clap::{ColorChoice, Parser};
+use std::ffi::OsString;
 
-use crate::command::Command;
+use clap::{ColorChoice, Command, CommandFactory as _, FromArgMatches as _, Parser};
+
 use crate::command::args::exit_codes;
 
 const AFTER_HELP: &str = if cfg!(feature = "demo") {
@@ -25,6 +26,7 @@ const AFTER_HELP: &str = if cfg!(feature = "demo") {
     "  mmstats ls                          programs that publish\n",
     "  mmstats show 1234                   fields of process 1234\n",
     "  mmstats top                         all of that on a full screen\n",
+    "  mmstats serve --open                the same as a page in the browser\n",
     "  mmstats poll -d 2 'http.*' 1234     its rates, every two seconds\n",
     "  mmstats events -f                   lines of events as they come\n",
     "  mmstats clean --dry-run             files of dead programs\n",
@@ -44,10 +46,29 @@ pub(crate) struct Cli {
     pub(crate) color: ColorChoice,
 
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: crate::command::Command,
 }
 
 impl Cli {
+    /// The definition of the command line. Paragraphs of long help are one line each, which is broken where the
+    /// terminal ends.
+    pub(crate) fn definition() -> Command {
+        with_paragraphs(Self::command())
+    }
+
+    /// Parses arguments, of which the first one is the name of the program.
+    ///
+    /// # Errors
+    ///
+    /// If they are wrong, or ask for help.
+    pub(crate) fn from_arguments(
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Self, clap::Error> {
+        let mut definition = Self::definition();
+        let matches = definition.try_get_matches_from_mut(arguments)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+    }
+
     pub(crate) const fn color(&self) -> anstream::ColorChoice {
         match self.color {
             ColorChoice::Auto => anstream::ColorChoice::Auto,
@@ -57,11 +78,40 @@ impl Cli {
     }
 }
 
+fn with_paragraphs(command: Command) -> Command {
+    let long = command.get_after_long_help().map(|text| paragraphs(&text.to_string()));
+    let command = command.mut_subcommands(with_paragraphs);
+    match long {
+        Some(long) => command.after_long_help(long),
+        None => command,
+    }
+}
+
+/// Joins the lines of each paragraph: neighbours that are not indented.
+fn paragraphs(text: &str) -> String {
+    let mut joined = String::with_capacity(text.len());
+    let mut was_at_margin = false;
+    for line in text.lines() {
+        let at_margin = !line.is_empty() && !line.starts_with(' ');
+        if !joined.is_empty() {
+            joined.push(if at_margin && was_at_margin { ' ' } else { '\n' });
+        }
+        joined.push_str(line);
+        was_at_margin = at_margin;
+    }
+    joined
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
+
+    #[test]
+    fn paragraphs_joins_lines_at_the_margin() {
+        let text = "One\ntwo.\n\nExamples:\n  mmstats a\n  mmstats b\nThree\nfour.\n";
+        let want = "One two.\n\nExamples:\n  mmstats a\n  mmstats b\nThree four.";
+        assert_eq!(paragraphs(text), want);
+    }
 
     /// A letter means the same in every command.
     #[test]

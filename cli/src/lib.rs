@@ -4,13 +4,17 @@
 //! programs use `mmstats-observe`.
 //!
 //! The modules are layers; each uses only those above it here: `text` and `backend`, `output`,
-//! `value`, `model`, `json` and `render`, `command`, `cli`.
+//! `value`, `model`, `json` and `render`, `live`, `command`, `cli`.
 #![forbid(unsafe_code)]
 
 mod backend;
 mod cli;
 mod command;
 mod json;
+#[cfg(feature = "live")] // of `top` and `serve`
+mod live;
+#[cfg(feature = "serve")] // of its server, and of `export`
+mod metrics;
 mod model;
 mod output;
 mod render;
@@ -22,7 +26,6 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::Cli;
 use crate::output::Output;
@@ -34,7 +37,7 @@ pub use crate::output::Captured;
 /// Runs the command that the command line names.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::from_arguments(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return help_or_usage(&error),
     };
@@ -48,7 +51,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, output: &mut Output) {
-    let result = cli.command.run(Cli::command, output);
+    let result = cli.command.run(Cli::definition, output);
     finish(result, output);
 }
 
@@ -57,7 +60,12 @@ fn finish(result: io::Result<()>, output: &mut Output) {
     match result.and_then(|()| output.flush()) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Err(error) => output.fail(&format!("cannot write: {error}")),
+        Err(error) => {
+            output.fail(&format!("cannot write: {}", backend::reason(&error)));
+            if output.has_answer() {
+                output.answer(command::alert::UNKNOWN);
+            }
+        }
     }
 }
 
@@ -83,7 +91,33 @@ fn help_or_usage(error: &clap::Error) -> ExitCode {
         let _ = io::stderr()
             .write_all(b"`mmstats show` lists the fields, `mmstats poll '*'` takes all.\n");
     }
+    if is_alert(std::env::args_os().skip(1)) {
+        // Code 2 is an answer of this command; monitoring reads standard output.
+        let _ = writeln!(io::stdout(), "{}: {}", command::alert::WRONG, message_line(&text));
+        return ExitCode::from(command::alert::UNKNOWN);
+    }
     ExitCode::from(2)
+}
+
+/// The message of an error as one line: without the usage behind it, but with what is listed below its first
+/// line, as missing arguments are. A bar, which begins the data of a plugin, is `/`.
+fn message_line(text: &str) -> String {
+    let lines = text.lines().take_while(|line| !line.trim().is_empty());
+    let line = lines.map(str::trim).collect::<Vec<_>>().join(" ");
+    escape::text(line.trim_start_matches("error: ")).replace('|', "/")
+}
+
+/// Whether the arguments are those of `alert`, wrong as they may be.
+fn is_alert(arguments: impl Iterator<Item = OsString>) -> bool {
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        if argument == "--color" {
+            arguments.next();
+        } else if !argument.as_encoded_bytes().starts_with(b"-") {
+            return argument == "alert";
+        }
+    }
+    false
 }
 
 /// Runs a command in this process, for tests. `arguments` are those after the program's name;
@@ -96,7 +130,7 @@ fn help_or_usage(error: &clap::Error) -> ExitCode {
 #[must_use]
 pub fn capture(arguments: &[OsString], terminal: Option<(usize, usize)>) -> Captured {
     let name = OsString::from("mmstats");
-    let cli = Cli::try_parse_from(std::iter::once(&name).chain(arguments));
+    let cli = Cli::from_arguments(std::iter::once(name).chain(arguments.iter().cloned()));
     let cli = cli.unwrap_or_else(|error| panic!("{error}"));
     let (mut output, captured) = Output::capture(cli.color(), terminal);
     run(&cli, &mut output);

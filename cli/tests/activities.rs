@@ -7,9 +7,9 @@ use std::path::Path;
 use mmstats_core::{Activity, FieldSpec, InProgress, Schema};
 use serde_json::json;
 
-use common::{field, image, json, run};
+use common::{field, image, image_of_lanes, json, run};
 
-/// An image whose first lane does two things, and whose second lane nothing.
+/// An image whose lane does two things of one field, and nothing of another.
 fn program(path: &Path) {
     let mut schema = Schema::<16>::new();
     let doing = schema.add(FieldSpec::activity("doing", 2, 16)).unwrap();
@@ -44,7 +44,42 @@ fn show_prints_a_line_for_each_row() {
     assert!(printed.contains("text activity, lanes: each"), "{printed}");
 
     let piped = run(dir.path(), &["show", text]).out;
-    assert!(piped.contains("1:1700000000000000007:parse"), "{piped}");
+    assert!(piped.contains("[1:1700000000000000007:parse"), "{piped}");
+    assert!(piped.contains("2:0:longer than sixt] refused=1\t"), "{piped}");
+}
+
+/// One row stands for all lanes that do nothing.
+#[test]
+fn show_of_idle_lanes_has_no_row_for_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.mmst");
+    let mut schema = Schema::<16>::new();
+    let doing = schema.add(FieldSpec::activity("doing", 2, 16)).unwrap();
+    schema.add(FieldSpec::activity("nothing", 2, 16)).unwrap();
+    let full = schema.add(FieldSpec::activity("full", 1, 16)).unwrap();
+    image_of_lanes(&path, &schema, 3, |writer| {
+        let lanes: Vec<_> = (0..3).map(|_| writer.lane().unwrap()).collect();
+        let attach = |lane: usize, field| Activity::<16, _>::attach(&lanes[lane], field).unwrap();
+        std::mem::forget(attach(1, doing).begin(0, "parse"));
+        // One that found no row is told, also when nothing is in progress any more.
+        let full = attach(2, full);
+        let first = full.begin(0, "first");
+        assert!(!full.begin(0, "second").is_shown());
+        drop(first);
+    });
+    let text = path.to_str().unwrap();
+    let printed = run(dir.path(), &["show", text]).out;
+    let rows = |label: &str| -> Vec<&str> {
+        printed.lines().filter(|line| line.starts_with(label)).collect()
+    };
+    assert_eq!((rows("doing").len(), rows("nothing").len()), (1, 1), "{printed}");
+    assert!(rows("doing")[0].starts_with("doing[1]\t[1:0:parse]\t"), "{printed}");
+    assert!(rows("nothing")[0].starts_with("nothing\t[]\t"), "{printed}");
+    assert_eq!(rows("full").len(), 1, "{printed}");
+    assert!(rows("full")[0].starts_with("full[2]\t[] refused=1\t"), "{printed}");
+    let document = json(dir.path(), &["show", "--json", text]);
+    let value = &field(&document, "nothing")["value"];
+    assert_eq!((&value["rows"], &value["refused"]), (&json!([]), &json!(0)), "{value}");
 }
 
 #[test]

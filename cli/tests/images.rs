@@ -170,6 +170,27 @@ fn scan_finds_images_in_noise() {
     assert!(nothing.err.contains("no image in it"), "{}", nothing.err);
 }
 
+#[test]
+fn scan_of_what_is_no_file_names_the_rule() {
+    let place = tempfile::tempdir().unwrap();
+    let absent = place.path().join("absent.bin");
+    for (path, code) in [(absent.as_path(), "not-found"), (place.path(), "not-regular")] {
+        let printed = run(place.path(), &["scan", path.to_str().unwrap()]);
+        assert_eq!(printed.code, Some(1), "{}", printed.err);
+        assert!(printed.err.contains(&format!("{}: cannot ", path.display())), "{}", printed.err);
+        // A directory has a line of help too.
+        let first = printed.err.lines().next().unwrap();
+        assert!(first.ends_with(&format!(" ({code})")), "{}", printed.err);
+    }
+    #[cfg(unix)] // has symbolic links for all users
+    {
+        let link = place.path().join("link");
+        std::os::unix::fs::symlink(env!("CARGO_MANIFEST_PATH"), &link).unwrap();
+        let printed = run(place.path(), &["scan", link.to_str().unwrap()]);
+        assert!(printed.err.contains("no image in it"), "{}", printed.err);
+    }
+}
+
 /// The fixture `small.mmst`, with another instance if `other`, and words of its header changed.
 fn small_with(other: bool, words: &[(u32, u32)]) -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/fixtures");

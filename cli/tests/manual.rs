@@ -13,6 +13,8 @@ fn man_has_a_page_for_each_command_of_help() {
         let page = run(dir.path(), &["man", command]).out;
         assert!(page.contains(&format!("\n.TH mmstats-{command} 1")), "{command}: {page}");
         assert!(page.contains("Exit codes:"), "{command}: {page}");
+        let version = concat!(" \"mmstats ", env!("CARGO_PKG_VERSION"), "\"");
+        assert!(page.contains(version), "{command}: {page}");
         let path = dir.path().join(format!("mmstats-{command}.1"));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), page, "{command}");
         assert!(written.out.lines().any(|line| line == path.to_str().unwrap()), "{command}");

@@ -188,11 +188,13 @@ fn poll_of_family_has_quantiles_of_interval_over_all_fields() {
     assert!(lines[1][2].starts_with("0.9") || lines[1][2].starts_with("0.8"), "{piped}");
     assert_eq!(lines[1][3..], ["0.000", "-", "-"]);
 
-    // Slow ones of earlier are not in the quantiles of now.
+    // Slow ones of earlier are not in the quantiles of now. Two of three are fast: a look between two
+    // records moves no quantile.
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !ended.load(Ordering::Relaxed) {
+                record("/fast", 1);
                 record("/fast", 1);
                 record("/new", 2);
                 std::thread::sleep(Duration::from_millis(1));
@@ -204,11 +206,11 @@ fn poll_of_family_has_quantiles_of_interval_over_all_fields() {
             let (latency, wait) = (only(row, "latency"), only(row, "wait"));
             near(&latency["quantiles"]["0.5"], 1e6);
             near(&latency["quantiles"]["0.99"], 2e6);
-            near(&latency["mean"], 1.5e6);
-            near(&wait["mean_seconds"], 0.0015);
+            near(&latency["mean"], 4e6 / 3.0);
+            near(&wait["mean_seconds"], 0.004 / 3.0);
             for rate in [&latency["rate"], &wait["rate"], &only(row, "requests")["rate"]] {
                 let rate = rate.as_f64().unwrap();
-                assert!(rate > 1.0 && rate < 2_500.0, "{rate}");
+                assert!(rate > 1.0 && rate < 3_300.0, "{rate}");
             }
             assert!(latency["total"]["count"].as_u64().unwrap() > 300);
         }

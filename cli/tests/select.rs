@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use common::{Publisher, all_kinds, files, image, json, mmstats, printed, run, wait_for};
-use mmstats_core::{Counter, FieldSpec, Schema};
+use mmstats_core::{Constant, Counter, FieldSpec, Schema};
 
 /// Ends a program when the test ends.
 struct Ended(Child);
@@ -189,7 +189,7 @@ fn fields_are_selected_by_attributes() {
     assert!(printed.err.contains("such attributes"), "{}", printed.err);
 }
 
-/// The rows go on with the program that has the name next.
+/// The rows continue with the next program of the name.
 #[test]
 fn poll_follow_keeps_to_name_across_restarts() {
     let dir = tempfile::tempdir().unwrap();
@@ -214,8 +214,7 @@ fn poll_follow_keeps_to_name_across_restarts() {
     wait_for_programs(1);
 }
 
-/// Another program of the command is no part of the rows of the process that is followed, and one that
-/// replaces it is.
+/// `poll --follow PID` shows that process, then its successor, and no other program of the command.
 #[test]
 fn poll_follow_of_process_keeps_to_it_and_its_successor() {
     let dir = tempfile::tempdir().unwrap();
@@ -253,6 +252,72 @@ fn poll_follow_of_process_keeps_to_it_and_its_successor() {
         assert!(messages.contains(&words), "{words}: {messages}");
     }
     assert!(!messages.contains(&name(&earlier)), "{messages}");
+}
+
+/// An image of a program that lives until the mapping is dropped, as one in a container does.
+fn live_image(
+    path: &Path,
+    number: u32,
+    pid: u64,
+    command: &str,
+    created: f64,
+) -> mmstats_unix::OwnedFile {
+    let mut schema = Schema::<16>::new();
+    let mut add = |label, value| schema.add(FieldSpec::info(label, value)).map(drop).unwrap();
+    add("sys.pid", Constant::U64(pid));
+    add("sys.pid_ns", Constant::U64(1));
+    add("sys.command", Constant::Text(command));
+    add("sys.created", Constant::F64(created));
+    schema.add(FieldSpec::counter("hits")).unwrap();
+    // Observers never see it without its lock.
+    let hidden = path.with_extension("new");
+    image(&hidden, &schema, |writer| {
+        writer.lane().unwrap();
+    });
+    common::set_instance(&hidden, number);
+    let owned = mmstats_unix::reopen(&hidden).unwrap();
+    std::fs::rename(&hidden, path).unwrap();
+    owned
+}
+
+/// A program of a container may have the same process id, and be younger.
+#[test]
+fn poll_follow_of_process_prefers_it_to_its_namesake_in_a_container() {
+    let dir = tempfile::tempdir().unwrap();
+    let publisher = Publisher::start(dir.path());
+    let pid = publisher.pid();
+    let path = dir.path().join("inner.mmst");
+    let _inner = live_image(&path, 1, pid.parse().unwrap(), "inner", 1e12);
+    let row = json(dir.path(), &["poll", "--follow", "-c1", "-d0.1", "--json", "*", &pid]);
+    let labels = row["fields"].as_array().unwrap().iter().map(|field| &field["label"]);
+    let labels: Vec<_> = labels.collect();
+    assert!(labels.iter().any(|label| *label == "demo.blocks"), "{row}");
+    assert!(!labels.iter().any(|label| *label == "hits"), "{row}");
+}
+
+/// A process that is not there at first is followed once it is.
+#[test]
+fn poll_follow_of_process_that_comes_later_keeps_to_its_successor() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = mmstats(dir.path());
+    command.args(["poll", "--follow", "-d0.05", "--json", "hits", "4294967290"]);
+    let mut child = Ended(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut rows = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let mut wait_for_programs = |count: u64| {
+        let row = rows.by_ref().take(200).find(|row| {
+            let row: serde_json::Value = serde_json::from_str(row.as_ref().unwrap()).unwrap();
+            row["programs"] == count
+        });
+        assert!(row.is_some(), "no row with {count} programs");
+    };
+    wait_for_programs(0);
+    let path = dir.path().join("first.mmst");
+    let first = live_image(&path, 1, 4_294_967_290, "late", 1_000.0);
+    wait_for_programs(1);
+    drop(first);
+    wait_for_programs(0);
+    let _next = live_image(&dir.path().join("next.mmst"), 2, 4_294_967_291, "late", 2_000.0);
+    wait_for_programs(1);
 }
 
 /// A program that has ended has no rates, which a message says.
@@ -335,6 +400,58 @@ fn show_watch_keeps_to_program_that_lives() {
         [format!("mmstats-demo[{}] died", live.pid()), format!("now mmstats-demo[{}]", next.pid())]
     {
         assert!(messages.contains(&words), "{words}: {messages}");
+    }
+    assert_eq!(messages.matches("waiting for").count(), 1, "{messages}");
+}
+
+/// The last program goes with its file, which is said once.
+#[test]
+fn show_watch_without_programs_says_once_that_it_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut dead = Publisher::start(dir.path());
+    dead.kill();
+    let mut command = mmstats(dir.path());
+    command.args(["show", "-w", "-d0.1", "-c20", "--json", "mmstats-demo"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut documents = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(documents.next().unwrap().unwrap().contains("\"dead\""));
+    std::fs::remove_file(&dead.path).unwrap();
+    assert_eq!(documents.count(), 19);
+    let messages = printed(child.wait_with_output().unwrap()).err;
+    assert_eq!(messages, "mmstats: waiting for a program\n");
+}
+
+/// A program whose file is truncated has not ended.
+#[test]
+fn watching_of_truncated_file_does_not_say_that_its_program_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let publisher = Publisher::start(dir.path());
+    // Or else it publishes its values again.
+    publisher.signal("STOP");
+    let bytes = std::fs::read(&publisher.path).unwrap();
+    let (path, pid) = (publisher.path(), &*publisher.pid());
+    let cases: [&[&str]; 5] = [
+        &["show", "-w", "-F", "demo.blocks", "mmstats-demo"],
+        &["show", "-w", "-F", "demo.blocks", path],
+        &["show", "-w", "-F", "demo.blocks", pid],
+        &["poll", "--follow", "demo.blocks", "mmstats-demo"],
+        &["poll", "--follow", "demo.blocks", pid],
+    ];
+    for arguments in cases {
+        let mut command = mmstats(dir.path());
+        command.args(arguments).args(["-d0.1", "-c12", "--json"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut documents = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(documents.next().is_some());
+        let file = std::fs::File::options().write(true).open(&publisher.path).unwrap();
+        file.set_len(100).unwrap();
+        assert_eq!(documents.count(), 11, "{arguments:?}");
+        let messages = printed(child.wait_with_output().unwrap()).err;
+        let words = format!("mmstats-demo[{}] cannot be read any more", publisher.pid());
+        assert!(messages.contains(&words), "{arguments:?}: {messages}");
+        assert!(!messages.contains(" ended"), "{arguments:?}: {messages}");
+        file.set_len(bytes.len() as u64).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
     }
 }
 

@@ -90,18 +90,17 @@ fn dead_program_in_deadlock_says_who_waited_for_whom() {
     let lines: Vec<&str> = text.lines().collect();
     let at = lines.iter().position(|line| line.starts_with("  died")).unwrap();
     assert_eq!(
-        lines[at + 1..][..10],
+        lines[at + 1..][..9],
         [
-            "  deadlock: worker-1 waits for \"accounts\" held by worker-2 (12d 12h), which waits for",
-            "    \"log\" held by worker-1 (12d 12h)",
-            "  x\\u{1b}[2J (12d 12h) waits for \"accounts\", held by worker-2 for at least 12d 12h",
+            "  deadlock: worker-1 waits for \"accounts\" held by worker-2, which waits for \"log\" held by",
+            "    worker-1",
+            "  x\\u{1b}[2J waits for \"accounts\", held by worker-2",
             "  TID  NAME        DOING",
-            "  101  worker-1    transfer 12d 12h › waits 12d 12h for \"accounts\" held by worker-2 for at",
-            "                     least 12d 12h; holds \"log\"",
+            "  101  worker-1    transfer 12d 12h › waits 12d 12h for \"accounts\" held by worker-2; holds",
+            "                     \"log\"",
             "  102  worker-2    transfer 12d 12h › waits 12d 12h for \"log\" held by worker-1; holds",
             "                     \"accounts\"",
-            "  103  x\\u{1b}[2J  transfer 12d 12h › waits 12d 12h for \"accounts\" held by worker-2 for at",
-            "                     least 12d 12h",
+            "  103  x\\u{1b}[2J  transfer 12d 12h › waits 12d 12h for \"accounts\" held by worker-2",
         ],
         "{text}"
     );
@@ -157,6 +156,30 @@ fn program_without_activities_says_what_it_does_not_publish() {
     let unknown = "it does not publish what its threads do (activities, mmstats-tracing), and which \
                    locks they wait for (mmstats::sync)";
     assert!(text.contains(unknown), "{text}");
+    assert!(!text.contains("texts of its threads"), "{text}");
+    // A text of each thread tells something.
+    let mut schema = Schema::<16>::new();
+    schema.add(FieldSpec::text("doing", 32)).unwrap();
+    image(&path, &schema, |_| {});
+    let text = run(directory.path(), &["threads", "--table", path.to_str().unwrap()]).out;
+    assert!(text.contains("`mmstats show` has texts of its threads: doing"), "{text}");
+}
+
+/// The first program that a new user sees says what its threads do.
+#[test]
+#[cfg(all(feature = "demo", target_os = "linux"))] // the program; thread ids
+fn demo_says_what_its_threads_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let publisher = common::Publisher::start(directory.path());
+    let doing = common::wait_for(|| {
+        let text = run(directory.path(), &["why", &publisher.pid()]).out;
+        text.lines()
+            .any(|line| line.contains("\tworker-1\t") && line.contains(" block"))
+            .then_some(text)
+    });
+    assert!(doing.contains("feeding the queue"), "{doing}");
+    let table = run(directory.path(), &["why", "--table", &publisher.pid()]).out;
+    assert!(!table.contains("what its threads do"), "{table}");
 }
 
 #[test]

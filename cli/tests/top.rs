@@ -95,6 +95,11 @@ fn killed_program_stays_with_its_last_values() {
     let terminal = Terminal::start(&top(directory.path(), &["-d0.1"]), 80, 24);
     // Absent until a thread has begun.
     terminal.wait("bytes", |screen| line(screen, " bytes_in").contains("iB"));
+    // A thread names itself after it has begun.
+    terminal.press("4");
+    terminal.wait_for("worker-");
+    terminal.press("1");
+    terminal.settle();
     program.kill();
     terminal.wait_for("dead");
     terminal.wait_for("these are its last values");
@@ -110,9 +115,11 @@ fn killed_program_stays_with_its_last_values() {
     assert_eq!(value(&screen), last, "{screen}");
     // The threads are those of the look before its end.
     terminal.press("4");
-    let screen = terminal.wait_for("the process has ended; its threads");
-    let mut threads = screen.lines().skip_while(|line| !line.contains("TID")).skip(1);
-    assert!(threads.any(|line| line.contains("worker-")), "{screen}");
+    let screen = terminal.wait("its threads", |screen| {
+        let mut threads = screen.lines().skip_while(|line| !line.contains("TID")).skip(1);
+        screen.contains("the process has ended; its threads")
+            && threads.any(|line| line.contains("worker-"))
+    });
     assert!(!screen.contains("sleeping") && !screen.contains("running"), "{screen}");
 }
 
@@ -492,7 +499,7 @@ fn top_takes_names_and_says_that_it_needs_a_terminal() {
     let lane = Options::new().directory(directory.path()).name("other").start::<Lane>().unwrap();
     lane.add::<Counter>("passing", FieldOptions::new()).unwrap();
     let terminal = Terminal::start(&top(directory.path(), &["no-such-command"]), 80, 24);
-    terminal.wait_for("no program publishes");
+    terminal.wait_for("no program to show");
     terminal.wait_for("! no-such-command: no program of this name");
     let printed = common::run(directory.path(), &["top"]);
     assert_eq!(printed.code, Some(2));

@@ -4,15 +4,15 @@
 
 mod common;
 
-use std::io::{BufRead as _, Write as _};
+use std::io::BufRead as _;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Barrier;
 use std::time::Duration;
 
 use mmstats::sync::{Condvar, Mutex};
 use mmstats::{Activity, Options, SharedActivity};
 
+use common::own::Program;
 use common::pty::Terminal;
 use common::{mmstats, signal};
 
@@ -62,34 +62,6 @@ fn program() {
     let step = stats.doing.begin("nothing");
     for line in std::io::stdin().lock().lines() {
         step.set(&line.unwrap());
-    }
-}
-
-struct Program {
-    child: Child,
-    input: ChildStdin,
-}
-
-impl Program {
-    fn start(directory: &Path) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--ignored", "--exact", "--nocapture", "program"]);
-        command.env("MMSTATS_PATH", directory).stdin(Stdio::piped()).stdout(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let input = child.stdin.take().unwrap();
-        Self { child, input }
-    }
-
-    /// Sets its innermost activity.
-    fn does(&mut self, text: &str) {
-        writeln!(self.input, "{text}").unwrap();
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

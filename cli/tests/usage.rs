@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::run;
+use common::{mmstats, printed, run};
 
 #[test]
 fn help_has_examples_and_exit_codes() {
     let dir = tempfile::tempdir().unwrap();
-    for command in ["ls", "show", "top", "poll", "clean", "demo"] {
+    for command in ["ls", "show", "top", "poll", "clean", "alert", "demo"] {
         let short = run(dir.path(), &[command, "-h"]);
         let long = run(dir.path(), &[command, "--help"]);
         assert_eq!((short.code, long.code), (Some(0), Some(0)));
@@ -24,6 +24,27 @@ fn help_has_examples_and_exit_codes() {
     assert!(run(dir.path(), &["--version"]).out.starts_with("mmstats "));
 }
 
+/// A line of a paragraph ends where the next word has no room.
+#[test]
+fn paragraphs_of_help_are_as_wide_as_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    for (command, columns) in [("show", 50), ("poll", 80), ("alert", 60), ("clean", 72)] {
+        let mut help = mmstats(dir.path());
+        help.args([command, "--help"]).env("COLUMNS", columns.to_string());
+        let help = printed(help.output().unwrap()).out;
+        let at_margin = |line: &str| !line.is_empty() && !line.starts_with(' ');
+        let lines: Vec<&str> = help.lines().skip_while(|line| *line != "Options:").collect();
+        let mut count = 0;
+        for pair in lines.windows(2).filter(|pair| pair.iter().all(|line| at_margin(line))) {
+            let word = pair[1].split(' ').next().unwrap().chars().count();
+            let width = pair[0].chars().count();
+            assert!(width + 1 + word > columns && width <= columns, "{command}: {pair:?}");
+            count += 1;
+        }
+        assert!(count > 3, "{command}: {help}");
+    }
+}
+
 #[test]
 fn wrong_command_line_has_exit_code_2() {
     let dir = tempfile::tempdir().unwrap();
@@ -38,6 +59,7 @@ fn wrong_command_line_has_exit_code_2() {
         &["show", "--filter", "["],
         &["show", ""],
         &["events", "-n", "x"],
+        &["events", "-d", "1"],
         &["demo", "--threads", "0"],
     ] {
         let printed = run(dir.path(), arguments);
@@ -66,6 +88,51 @@ fn messages_about_wrong_command_lines_say_what_helps() {
     }
     let nowhere = run(std::path::Path::new("/nonexistent"), &["show"]).err;
     assert!(nowhere.contains("MMSTATS_PATH names it: `env -u MMSTATS_PATH"), "{nowhere}");
+    // A file is no directory.
+    let file = dir.path().join("kinds.mmst");
+    let help = "MMSTATS_PATH names it, and has to be a directory: `env -u MMSTATS_PATH";
+    for arguments in
+        [&["ls"][..], &["show"], &["show", "web"], &["clean"], &["alert", "web", "dead"]]
+    {
+        let printed = run(&file, arguments);
+        assert_ne!(printed.code, Some(0), "{arguments:?}");
+        assert!(printed.err.contains(help), "{arguments:?}: {}", printed.err);
+    }
+}
+
+/// What looks in other places than the directory that is set.
+#[test]
+fn advice_about_other_places_takes_the_set_directory_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let advice = |words: &str| {
+        let printed = run(dir.path(), &["show"]);
+        assert_eq!(printed.code, Some(1));
+        assert!(printed.err.contains(", the value of MMSTATS_PATH"), "{}", printed.err);
+        assert!(printed.err.contains(words), "{}", printed.err);
+        assert!(!printed.err.contains(" `mmstats ls`"), "{}", printed.err);
+    };
+    advice("`env -u MMSTATS_PATH mmstats ls` lists other places");
+    common::all_kinds(&dir.path().join("kinds.mmst"));
+    advice("--all shows the 1 that ended too, `env -u MMSTATS_PATH mmstats ls` other places");
+}
+
+/// Commands that take files name those of a directory.
+#[test]
+fn commands_for_files_name_those_of_a_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().to_str().unwrap();
+    for command in ["check", "dump", "scan"] {
+        let printed = run(dir.path(), &[command, place]);
+        assert_eq!(printed.code, Some(1));
+        assert!(printed.err.contains("the directory has none"), "{command}: {}", printed.err);
+    }
+    common::all_kinds(&dir.path().join("kinds.mmst"));
+    std::fs::copy(common::fixtures().join("web.mmstats"), dir.path().join("old.mmstats")).unwrap();
+    for command in ["check", "dump", "scan"] {
+        let printed = run(dir.path(), &[command, place]);
+        let files = format!("those of the directory are {place}/*.mmst {place}/*.mmstats\n");
+        assert!(printed.err.ends_with(&files), "{command}: {}", printed.err);
+    }
 }
 
 /// Commas separate fields in a filter, as they do for `poll`.
@@ -82,9 +149,10 @@ fn filter_takes_several_fields() {
 fn commands_without_programs_say_so() {
     let dir = tempfile::tempdir().unwrap();
     let printed = run(dir.path(), &["ls"]);
-    assert_eq!((printed.code, printed.out.as_str()), (Some(0), ""));
+    assert_eq!((printed.code, printed.out.as_str()), (Some(1), ""));
     assert!(printed.err.contains("mmstats demo"), "{}", printed.err);
-    assert!(run(dir.path(), &["ls", "--json"]).out.ends_with(",\"files\":[]}\n"));
+    let printed = run(dir.path(), &["ls", "--json", dir.path().to_str().unwrap()]);
+    assert_eq!((printed.code, printed.out.ends_with(",\"files\":[]}\n")), (Some(1), true));
     assert_eq!(run(dir.path(), &["show"]).code, Some(1));
     assert!(run(dir.path(), &["show", "--json"]).out.ends_with(",\"files\":[]}\n"));
     assert_eq!(run(dir.path(), &["poll", "x"]).code, Some(1));
@@ -95,6 +163,30 @@ fn commands_without_programs_say_so() {
     let printed = run(dir.path(), &["ls", "no\u{1b}[2Jsuch"]);
     assert_eq!(printed.code, Some(1));
     assert!(printed.err.contains("no\\u{1b}[2Jsuch"), "{}", printed.err);
+}
+
+/// Each state of JSON is a word of the help; `--all`, as of `show`, is no error.
+#[test]
+fn ls_explains_states_and_takes_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = run(dir.path(), &["ls", "--help"]).out;
+    let schema = include_str!("../schema/output.json");
+    let states =
+        schema.split("\"state\": { \"enum\": [").nth(1).map(|all| &all[..all.find(']').unwrap()]);
+    let states: Vec<&str> =
+        states.unwrap().split(", ").map(|word| word.trim_matches('"')).collect();
+    assert!(states.len() > 5, "{states:?}");
+    for state in states.iter().chain(&["running", "stopped", "zombie"]) {
+        assert!(help.contains(state), "{state}: {help}");
+    }
+    common::all_kinds(&dir.path().join("kinds.mmst"));
+    let files = |printed: common::Printed| {
+        assert_eq!(printed.code, Some(0), "{}", printed.err);
+        printed.out.split('\t').nth(6).map(str::to_owned)
+    };
+    let plain = files(run(dir.path(), &["ls"]));
+    assert_eq!(files(run(dir.path(), &["ls", "--all"])), plain);
+    assert_eq!(files(run(dir.path(), &["ls", "-a"])), plain);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
+use crate::model::selection::Selection;
 use crate::output::{Output, Screen};
 
 /// The end of messages that no program publishes.
@@ -42,6 +43,28 @@ macro_rules! selecting {
 }
 
 pub(crate) use selecting;
+
+/// Where programs are looked for.
+#[derive(Debug, Default, Clone, Copy, Args)]
+pub(crate) struct Scope {
+    /// Look into the namespaces of all processes: into each container, also for programs that ended there.
+    #[arg(long)]
+    all_namespaces: bool,
+}
+
+impl Scope {
+    /// The programs of the arguments; without arguments those of all users and places.
+    pub(crate) fn select_everywhere(self, programs: &[OsString]) -> Selection {
+        let explicit = crate::backend::directory::environment().is_explicit();
+        let everywhere = programs.is_empty() && !explicit;
+        self.select(programs).or_everywhere(everywhere)
+    }
+
+    /// The programs of the arguments; without arguments those of the default directories.
+    pub(crate) fn select(self, programs: &[OsString]) -> Selection {
+        Selection::parse(programs).in_all_namespaces(self.all_namespaces)
+    }
+}
 
 /// The form of the output.
 #[derive(Debug, Default, Clone, Copy, Args)]
@@ -95,10 +118,27 @@ pub(crate) fn lines(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "not a number of lines".to_owned())
 }
 
-/// Seconds with a fraction, from a millisecond to a day.
+/// A number of programs, from 0.
+pub(crate) fn programs(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "not a number of programs".to_owned())
+}
+
+/// A number from 1 to `MAX`.
+#[cfg(any(feature = "live", feature = "record"))] // its users
+pub(crate) fn up_to<const MAX: u16>(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|number| (1..=MAX).contains(number));
+    number.ok_or_else(|| format!("not a number from 1 to {MAX}"))
+}
+
+/// Seconds with a fraction, or a number with the unit `ms`, `s`, `m` or `h`: from a millisecond to a day.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let wrong = || "not a number of seconds from 0.001 to 86400".to_owned();
-    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    let wrong =
+        || "not a number of seconds from 0.001 to 86400, or a time like 500ms, 2s or 1m".to_owned();
+    // A unit of two letters comes before its last one.
+    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
+    let with_unit = |(unit, factor)| Some((text.strip_suffix(unit)?, factor));
+    let (number, factor) = units.into_iter().find_map(with_unit).unwrap_or((text, 1.0));
+    let seconds: f64 = number.parse::<f64>().map_err(|_| wrong())? * factor;
     if (0.001..=86_400.0).contains(&seconds) {
         Ok(Duration::from_secs_f64(seconds))
     } else {
@@ -145,7 +185,10 @@ mod tests {
     #[test]
     fn seconds_refuses_absurd_delays() {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
-        for bad in ["0", "-1", "NaN", "inf", "1e9", "x", ""] {
+        for (text, millis) in [("500ms", 500), ("2s", 2_000), ("1.5m", 90_000), ("1h", 3_600_000)] {
+            assert_eq!(seconds(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in ["0", "-1", "NaN", "inf", "1e9", "x", "", "ms", "0s", "2 s", "2x", "25h", "1d"] {
             assert!(seconds(bad).is_err(), "{bad}");
         }
     }

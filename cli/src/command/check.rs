@@ -74,6 +74,7 @@ pub(crate) fn run(args: &Check, output: &mut Output) -> io::Result<()> {
         writeln!(output, "{}", line.render(usize::MAX))?;
         if count > 0 {
             output.set_failed();
+            file_help(path).into_iter().for_each(|help| output.note(&help));
         }
     }
     Ok(())

@@ -9,10 +9,10 @@ use clap::Args;
 use mmstats_observe::{Observer, Program};
 use serde::Serialize;
 
-use super::args::{Form, TRY_DEMO, exit_codes, program, selecting};
+use super::args::{Form, Scope, TRY_DEMO, exit_codes, program, selecting};
+use crate::backend::ProcessState;
 use crate::json::{self, FileHead};
 use crate::model::life::{End, Life};
-use crate::model::selection::Selection;
 use crate::output::{Line, Output, style};
 use crate::render::problems;
 use crate::render::program::{own_user, state_style, title};
@@ -26,21 +26,26 @@ use crate::text::{escape, human, time};
     "  USER     user id, where there are several\n",
     "  STATE    running, stopped (by a signal or debugger), zombie (dead, and its parent has not\n",
     "           asked), live (the system does not tell more), closed (ended cleanly), dead (did not),\n",
-    "           unknown (format 1 has no proof), ledger (sums of the ended programs of an application)\n",
+    "           unknown (format 1 has no proof), ledger (sums of the ended programs of an application);\n",
+    "           of files without a program: building (not complete yet), damaged, foreign (no file of\n",
+    "           mmstats, by its name or its first bytes)\n",
     "  UP       time for which it has been, or was, publishing\n",
     "  CHANGED  time since the last sign of a change: of its files, which a running program touches\n",
     "           once a minute, or its last line of events\n",
     "  DIED     time of its end, to a minute: that of the last sign; of a file that was copied\n",
     "           without its time, `<` and the time of the copy\n",
+    "  CONTAINER  of a program in another namespace: the id of its container, or a number\n",
     "  PROBLEM  why it cannot be read, or what is missing of it\n",
     "\nPlain, a line is PID TAB COMMAND TAB STATE TAB AGE TAB FIELDS TAB LANES TAB FILE TAB FILES TAB\n",
     "USER TAB PROCESS TAB CHANGED TAB DIED TAB PROBLEM TAB MISSING: STATE is live, closed, dead, ...;\n",
     "PROCESS has the words of the table; AGE is the time since the program began, of one that ended\n",
     "too; ages are in seconds, DIED in UTC, `-` stands for nothing.\n",
+    "\nPrograms that ended are listed too. The code is 1 if there is no program.\n",
     selecting!(),
     "\nExamples:\n",
     "  mmstats ls\n",
     "  mmstats ls 1234 /srv/stats\n",
+    "  sudo mmstats ls --all-namespaces\n",
     "  mmstats ls --json | jq -r '.files[] | select(.state == \"dead\").path'\n"
 ))]
 pub(crate) struct Ls {
@@ -48,8 +53,15 @@ pub(crate) struct Ls {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Changes nothing: programs that ended are listed without it.
+    #[arg(short, long, hide = true)]
+    pub(crate) all: bool,
+
     #[command(flatten)]
     pub(crate) form: Form,
+
+    #[command(flatten)]
+    pub(crate) scope: Scope,
 
     /// Process ids, names of programs, files or directories [default: all programs that can be found].
     #[arg(value_name = "PID|NAME|PATH", value_parser = program())]
@@ -59,7 +71,7 @@ pub(crate) struct Ls {
 pub(crate) fn run(args: &Ls, output: &mut Output) -> io::Result<()> {
     let explicit = crate::backend::directory::environment().is_explicit();
     let everywhere = args.programs.is_empty() && !explicit;
-    let selection = Selection::parse(&args.programs).or_everywhere(everywhere);
+    let selection = args.scope.select_everywhere(&args.programs);
     let mut observer = Observer::new(selection.sources.clone());
     observer.refresh();
     let (programs, now) = (observer.programs(), SystemTime::now());
@@ -83,7 +95,7 @@ pub(crate) fn run(args: &Ls, output: &mut Output) -> io::Result<()> {
     problems::report_incomplete(&programs, output);
     if programs.is_empty() && !output.has_failed() {
         let places = problems::in_directories(&observer);
-        output.note(&format!("no program publishes{places}{TRY_DEMO}"));
+        output.fail(&format!("no program publishes{places}{TRY_DEMO}"));
     }
     Ok(())
 }
@@ -291,6 +303,9 @@ fn columns(programs: &[Listed<'_, '_>], now: SystemTime, one_directory: bool) ->
     if programs.iter().any(|one| one.program.files().len() > 1) {
         columns.push(text("PARTS", right, 7, &|p| p.files().len().to_string()));
     }
+    if programs.iter().any(|one| one.program.namespace().is_some()) {
+        columns.push(text("CONTAINER", left, 2, &container));
+    }
     columns.push(text("FIELDS", right, 8, &|p| field_count(p).to_string()));
     columns.push(text("LANES", right, 9, &|p| lane_count(p).used.to_string()));
     let files =
@@ -306,6 +321,14 @@ fn problem_text(program: &Program<'_>) -> String {
         true => String::new(),
         false => format!("incomplete: {completeness}"),
     })
+}
+
+/// The begin of the id of its container, or the number of its namespace.
+fn container(program: &Program<'_>) -> String {
+    human::or_dash(program.namespace().map(|namespace| match &namespace.container {
+        Some(container) => escape::clip(container, 12).into_owned(),
+        None => namespace.number().to_string(),
+    }))
 }
 
 /// `web-1.mmst`, or the whole path.
@@ -362,7 +385,7 @@ fn document<'p>(programs: &'p [Listed<'p, 'p>], now: SystemTime) -> Listing<'p> 
             None => (None, None),
         };
         Some(Entry {
-            head: FileHead::from_program(program, life.process)?,
+            head: FileHead::from_program(program, life.process.map(ProcessState::name))?,
             age: life.age(program).map(|age| age.as_secs_f64()),
             changed: life.changed().map(|age| age.as_secs_f64()),
             died,

@@ -10,6 +10,9 @@ use clap_complete::Shell;
 use crate::output::Output;
 use crate::text::escape;
 
+/// Origin of the pages.
+const SOURCE: &str = concat!("mmstats ", env!("CARGO_PKG_VERSION"));
+
 /// Print a manual page, or write all of them into a directory.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = super::args::exit_codes!(
@@ -50,7 +53,8 @@ pub(crate) fn man(args: &Man, root: Command, output: &mut Output) -> io::Result<
             match std::fs::write(&path, page) {
                 Ok(()) => writeln!(output, "{shown}")?,
                 Err(error) => {
-                    output.fail(&format!("{shown}: cannot write: {error}"));
+                    let why = crate::backend::reason_to_make(&path, &error);
+                    output.fail(&format!("{shown}: cannot write: {}", escape::text(&why)));
                     return Ok(());
                 }
             }
@@ -94,7 +98,7 @@ fn pages(root: Command) -> Vec<(String, Vec<u8>)> {
 
 fn page(command: Command) -> Vec<u8> {
     let mut text = Vec::new();
-    let written = clap_mangen::Man::new(command).render(&mut text);
+    let written = clap_mangen::Man::new(command).source(SOURCE).render(&mut text);
     debug_assert!(written.is_ok(), "memory takes every page");
     text
 }

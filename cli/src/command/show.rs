@@ -10,11 +10,14 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use mmstats_observe::{Damage, Level, Observer, Program, ProgramId};
 
-use super::args::{Form, TRY_DEMO, exit_codes, program, selecting};
-use super::watch::Watch;
+use super::args::{Form, Scope, TRY_DEMO, exit_codes, interrupt, program, selecting};
+use super::watch::{Frame, Watch};
 use crate::json;
 use crate::model::families;
+use crate::model::head::Head;
 use crate::model::pattern::Pattern;
+#[cfg(feature = "record")]
+use crate::model::recorded::{Recordings, When, left_out, state_at};
 use crate::model::row::{self, Row};
 use crate::model::section::Section;
 use crate::model::selection::Selection;
@@ -31,15 +34,19 @@ use crate::render::{field, program as lines};
     "Values of the writing threads (lanes) are combined by the rule of each field. A named file is\n",
     "shown in any state, and the dead files of a process id if it has no live one. --watch keeps to\n",
     "the programs that live: one that ends meanwhile stays with its last values, or goes with its\n",
-    "file, and earlier ones do not take its place.\n",
+    "file, and earlier ones do not take its place. The next one of a name or a directory comes, of a\n",
+    "process id does not: without a file of it, it ends. Ctrl-C ends it with code 0.\n",
     "\nEach field has a level: info (for all users), diagnostic (to analyse a problem) or debug\n",
     "(for the program's developers). Fields of level info are shown, also in a pipe; with -v,\n",
     "--json or --filter fields of all levels. --level overrides both. On a terminal the standard\n",
     "fields, sys.*, are shown from level diagnostic on: the header line has most of them.\n",
     "\nPiped, a value is a line: LABEL TAB VALUE TAB UNIT TAB PID TAB FILE. Numbers are exact\n",
     "and not grouped; timers are `count=.. sum=.. min=.. max=.. last=..` in nanoseconds; no\n",
-    "value is `-`. Attributes follow the label as {key=\"value\"}, a lane as [0].\n",
+    "value is `-`; activities are `[NUMBER:BEGIN:TEXT, ..]`, then `contended=..`, `damaged=..` and\n",
+    "`refused=..` if not 0. Attributes follow the label as {key=\"value\"}, a lane as [0].\n",
     selecting!(),
+    "\nA recording of `mmstats record` is shown as it was --at a time, or at its end; process ids and\n",
+    "names behind it select its programs.\n",
     "\nExamples:\n",
     "  mmstats show\n",
     "  mmstats show -v --lanes 1234\n",
@@ -48,7 +55,8 @@ use crate::render::{field, program as lines};
     "  mmstats show -F 'http.requests{status=\"5*\"}' web\n",
     "  mmstats show --watch web\n",
     "  mmstats show --all | grep requests\n",
-    "  mmstats show --json core-of-web.mmst | jq '.files[].fields[] | {label, value}'\n"
+    "  mmstats show --at 21:35:10 web.jsonl.gz\n",
+    "  mmstats show --json core-of-web.mmst | jq '.files[].fields[] | [.label, .value]'\n"
 ))]
 pub(crate) struct Show {
     /// Show help, types, attributes and exact values too.
@@ -77,11 +85,21 @@ pub(crate) struct Show {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Show a recording as of this time: as 2026-11-29T21:35:10Z, 21:35:10 (local), -5m (before its
+    /// end) or @1796000000 [default: its end].
+    #[cfg(feature = "record")]
+    #[arg(long, value_name = "TIME", value_parser = When::parse, allow_hyphen_values = true,
+          conflicts_with_all = ["watch", "lanes"])]
+    pub(crate) at: Option<When>,
+
     #[command(flatten)]
     pub(crate) form: Form,
 
     #[command(flatten)]
     pub(crate) watch: Watch,
+
+    #[command(flatten)]
+    pub(crate) scope: Scope,
 
     /// Process ids, names of programs, files or directories [default: all live programs of this user].
     #[arg(value_name = "PID|NAME|PATH", value_parser = program())]
@@ -107,11 +125,19 @@ pub(crate) fn run_with_paths(args: &Show, paths: Paths, output: &mut Output) -> 
     let Ok(filter) = Pattern::all(&args.filter).inspect_err(|text| output.usage(text)) else {
         return Ok(());
     };
-    let selection = Selection::parse(&args.programs);
+    #[cfg(feature = "record")]
+    if let Some(recordings) = Recordings::find(&args.programs) {
+        return recorded(args, &filter, &recordings, &paths, output);
+    } else if args.at.is_some() {
+        output.usage("--at needs a recording of `mmstats record`: mmstats show --at -5m FILE");
+        return Ok(());
+    }
+    let selection = args.scope.select(&args.programs);
     let mut observer = Observer::new(selection.sources.clone());
     let mut shown = Shown { args, filter, selection, paths, frames: Frames::default() };
     if args.watch.is_on() {
         return args.watch.repeat(
+            &interrupt()?,
             args.form,
             args.json,
             &mut observer,
@@ -123,7 +149,94 @@ pub(crate) fn run_with_paths(args: &Show, paths: Paths, output: &mut Output) -> 
     shown.once(&observer, output).map(drop)
 }
 
-/// What is shown, once or again and again.
+/// Shows a recording as of one moment.
+#[cfg(feature = "record")]
+fn recorded(
+    args: &Show,
+    filter: &[Pattern],
+    recordings: &Recordings,
+    paths: &Paths,
+    output: &mut Output,
+) -> io::Result<()> {
+    if args.lanes || args.watch.is_on() {
+        output.usage(
+            "a recording has no lanes and is not watched: --lanes and --watch are for programs",
+        );
+        return Ok(());
+    }
+    let found = recordings.open().and_then(|recording| state_at(&recording, args.at));
+    let found = match found {
+        Ok(found) => found,
+        Err(message) => {
+            output.fail(&message);
+            return Ok(());
+        }
+    };
+    found.notes.iter().for_each(|note| output.note(note));
+    let time = found.state.time();
+    let screen = args.form.screen(output);
+    let levels = Levels::new(args, screen);
+    let mut sections = Vec::new();
+    let programs = recordings.select(&found.state, args.all);
+    for note in left_out(&programs) {
+        output.set_incomplete();
+        output.note(&note);
+    }
+    for program in &programs {
+        let (rows, threads) = selected(row::recorded(program.totals()), filter, !args.json);
+        let section = levels.section(Head::from_recorded(program, time), rows, threads);
+        if filter.is_empty() || !section.rows.is_empty() || !section.hidden.is_empty() {
+            sections.push(section);
+        }
+    }
+    let incomplete = sections.iter().filter_map(|section| problems::incomplete_head(&section.head));
+    let incomplete: Vec<String> = incomplete.collect();
+    let damage: Vec<_> =
+        sections.iter().flat_map(|section| damaged_values(section, paths)).collect();
+    let count = sections.len();
+    if args.json {
+        json::write_line(output, &json::Documents::new(time, sections.into_iter()))?;
+    } else {
+        for (number, section) in sections.iter().enumerate() {
+            print(args, section, number == 0, screen, paths, time, output)?;
+        }
+    }
+    for text in incomplete {
+        output.set_incomplete();
+        output.note(&text);
+    }
+    damage.iter().for_each(|(named, text)| problems::write(*named, text, output));
+    if programs.is_empty() {
+        output.fail(&recordings.no_program(&found.state));
+    }
+    let fields = || programs.iter().flat_map(|program| program.totals()).map(|total| &total.field);
+    let labels = || fields().map(|field| &*field.label).collect();
+    let matches = |filter: &Pattern| fields().any(|field| filter.matches(field));
+    let unmatched = match programs.is_empty() {
+        true => Vec::new(),
+        false => unmatched(filter, matches, labels),
+    };
+    unmatched.iter().for_each(|message| output.fail(message));
+    debug_assert!(count > 0 || output.has_failed(), "nothing is shown for a reason");
+    Ok(())
+}
+
+/// A message about each filter that no field matches.
+fn unmatched<'a>(
+    filter: &[Pattern],
+    matches: impl Fn(&Pattern) -> bool,
+    labels: impl Fn() -> Vec<&'a str>,
+) -> Vec<String> {
+    let mut known = None;
+    let missing = filter.iter().filter(|pattern| !matches(pattern));
+    let message = |pattern: &Pattern| {
+        let near = similar::near_pattern(pattern, known.get_or_insert_with(&labels));
+        format!("no field matches the filter '{}'{near}", pattern.shown())
+    };
+    missing.map(message).collect()
+}
+
+/// State of the command, for one look or, with `--watch`, for each.
 struct Shown<'s> {
     args: &'s Show,
     filter: Vec<Pattern>,
@@ -132,19 +245,21 @@ struct Shown<'s> {
     frames: Frames,
 }
 
-/// What earlier frames have shown.
+/// State of earlier frames.
 #[derive(Default)]
 struct Frames {
     count: u64,
     /// Programs that had ended before the first frame and were not shown in it: they do not take the
     /// place of one that ends later.
     passed_over: HashSet<ProgramId>,
+    /// Whether the frame before showed a program.
+    has_shown: bool,
     watched: Watched,
 }
 
 impl Shown<'_> {
-    /// Returns what has happened since the time before.
-    fn once(&mut self, observer: &Observer, output: &mut Output) -> io::Result<Vec<String>> {
+    /// Shows the programs as of now.
+    fn once(&mut self, observer: &Observer, output: &mut Output) -> io::Result<Frame> {
         let (args, all) = (self.args, self.args.all);
         let mut programs = observer.programs();
         programs.retain(|p| p.id().is_none_or(|id| !self.frames.passed_over.contains(&id)));
@@ -157,7 +272,10 @@ impl Shown<'_> {
             let ended = ended.filter_map(Program::id).filter(|id| !shown.contains(id));
             self.frames.passed_over = ended.collect();
         }
-        let mut news = self.frames.watched.news(&selected, &programs, true);
+        let is_watch = args.watch.is_on();
+        // Others may come.
+        let waits = is_watch && self.selection.takes_later_ones();
+        let mut news = self.frames.watched.news(&selected, &programs, waits);
         let screen = args.form.screen(output);
         let levels = Levels::new(args, screen);
         let (filter, paths) = (&*self.filter, &self.paths);
@@ -170,11 +288,23 @@ impl Shown<'_> {
         } else {
             for program in &selected {
                 let Some(section) = sections.section(program) else { continue };
-                print(args, &section, sections.shown.get() == 1, screen, paths, output)?;
+                print(
+                    args,
+                    &section,
+                    sections.shown.get() == 1,
+                    screen,
+                    paths,
+                    SystemTime::now(),
+                    output,
+                )?;
             }
         }
         // The news tell what became of programs.
-        let missing = if is_first { WhenMissing::Fail } else { WhenMissing::Ignore };
+        let missing = match is_first {
+            true if waits => WhenMissing::Wait,
+            true => WhenMissing::Fail,
+            false => WhenMissing::Ignore,
+        };
         problems::report_named(observer, missing, paths, output);
         problems::report_incomplete(selected.iter().copied(), output);
         for (named, text) in sections.damage.take() {
@@ -185,35 +315,60 @@ impl Shown<'_> {
                 output.note(&format!("{left_out}: --all"));
             }
         }
-        if sections.shown.get() == 0 && !output.has_failed() {
-            if is_first || !self.selection.has_names() || !selected.is_empty() {
-                output.fail(&self.nothing_shown(observer, &selected, programs.len()));
-            } else if news.is_empty() {
+        let has_shown = std::mem::replace(&mut self.frames.has_shown, sections.shown.get() > 0);
+        let mut is_over = false;
+        // A field may be added later.
+        let unmatched = if is_first || sections.shown.get() == 0 {
+            self.unmatched(&selected)
+        } else {
+            Vec::new()
+        };
+        if is_watch && sections.shown.get() > 0 {
+            unmatched.iter().for_each(|message| output.note(message));
+        } else if !unmatched.is_empty() {
+            unmatched.iter().for_each(|message| output.fail(message));
+        } else if sections.shown.get() == 0 && !output.has_failed() {
+            if !selected.is_empty() || (is_first && !waits) {
+                output.fail(&self.nothing_shown(observer, programs.len()));
+            } else if waits && is_first && !problems::has_missing(observer) {
+                let places = problems::in_directories(observer);
+                news.push(format!("waiting for a program{places}"));
+            } else if waits && has_shown && news.is_empty() && !self.frames.watched.waits() {
                 news.push("waiting for a program".to_owned());
             }
         }
-        Ok(news)
+        if is_watch && !waits && selected.is_empty() && problems::has_missing(observer) {
+            is_over = true;
+            if has_shown && news.is_empty() {
+                news.push("no file of it is left".to_owned());
+            }
+        }
+        Ok(Frame { news, is_over })
+    }
+
+    /// A message about each filter that no field of the programs matches; none without a program.
+    fn unmatched(&self, selected: &[&Program<'_>]) -> Vec<String> {
+        if selected.is_empty() {
+            return Vec::new();
+        }
+        let files = || selected.iter().flat_map(|program| program.files());
+        let fields = || files().flat_map(|file| file.fields()).filter(|field| !field.is_retired());
+        let matches = |filter: &Pattern| fields().any(|field| filter.matches_ref(&field));
+        let labels = || fields().map(|field| field.label()).collect();
+        unmatched(&self.filter, matches, labels)
     }
 
     /// The reason why nothing was shown.
-    fn nothing_shown(
-        &self,
-        observer: &Observer,
-        selected: &[&Program<'_>],
-        found: usize,
-    ) -> String {
+    fn nothing_shown(&self, observer: &Observer, found: usize) -> String {
         let places = problems::in_directories(observer);
-        if let (Some(filter), false) = (self.filter.first(), selected.is_empty()) {
-            let files = selected.iter().flat_map(|program| program.files());
-            let fields = files.flat_map(|file| file.fields()).map(|field| field.label());
-            let near = similar::near(filter.label(), &fields.collect::<Vec<_>>());
-            format!("no field matches the filter '{}'{near}", filter.shown())
-        } else if found > 0 {
+        if found > 0 {
+            let ls = problems::ls_elsewhere();
             format!(
-                "no live program{places}; --all shows the {found} that ended too, `mmstats ls` other places"
+                "no live program{places}; --all shows the {found} that ended too, {ls} other places"
             )
         } else if self.selection.is_empty() {
-            format!("no program publishes{places}; `mmstats ls` lists other places{TRY_DEMO}")
+            let ls = problems::ls_elsewhere();
+            format!("no program publishes{places}; {ls} lists other places{TRY_DEMO}")
         } else {
             format!("no program publishes{places}")
         }
@@ -236,7 +391,8 @@ impl Sections<'_> {
     /// The section of a program; `None` if no field matches the filter.
     fn section<'a>(&self, program: &'a Program<'a>) -> Option<Section<'a>> {
         let (rows, threads) = rows(program, self.args.lanes, self.filter, !self.args.json);
-        let section = self.levels.section(program, rows, threads);
+        let section =
+            self.levels.section(Head::from_program(program, SystemTime::now()), rows, threads);
         if !self.filter.is_empty() && section.rows.is_empty() && section.hidden.is_empty() {
             return None;
         }
@@ -267,17 +423,12 @@ impl Levels {
         Self { max, hide_standard: max == Level::Info && screen.is_terminal() && !all }
     }
 
-    fn section<'a>(
-        self,
-        program: &'a Program<'a>,
-        rows: Vec<Row>,
-        threads: Threads,
-    ) -> Section<'a> {
+    fn section<'a>(self, head: Head<'a>, rows: Vec<Row>, threads: Threads) -> Section<'a> {
         let shown = |row: &Row| {
             row.field.properties.level() <= self.max && !(self.hide_standard && row.is_standard())
         };
         let (rows, hidden) = rows.into_iter().partition(shown);
-        Section { program, rows, hidden, threads }
+        Section { head, rows, hidden, threads }
     }
 }
 
@@ -288,7 +439,12 @@ fn rows(
     filter: &[Pattern],
     arranged: bool,
 ) -> (Vec<Row>, Threads) {
-    let mut rows = if lanes { row::by_lane(program) } else { row::combined(program) };
+    let rows = if lanes { row::by_lane(program) } else { row::combined(program) };
+    selected(rows, filter, arranged)
+}
+
+/// The rows that match the filter, and the threads of all lanes.
+fn selected(mut rows: Vec<Row>, filter: &[Pattern], arranged: bool) -> (Vec<Row>, Threads) {
     let threads = Threads::new(&rows);
     if !filter.is_empty() {
         rows.retain(|row| filter.iter().any(|pattern| pattern.matches(&row.field)));
@@ -306,11 +462,12 @@ fn print(
     first: bool,
     screen: Screen,
     paths: &Paths,
+    now: SystemTime,
     output: &mut Output,
 ) -> io::Result<()> {
     if !screen.is_terminal() && !args.verbose {
         for row in &section.rows {
-            writeln!(output, "{}", lines::piped(section.program, row, paths))?;
+            writeln!(output, "{}", lines::piped(&section.head, row, paths))?;
         }
         return Ok(());
     }
@@ -318,7 +475,7 @@ fn print(
         writeln!(output)?;
     }
     let width = screen.width();
-    for line in lines::section(section, args.verbose, width, SystemTime::now(), paths) {
+    for line in lines::section(section, args.verbose, width, now, paths) {
         // No line is cut: what is too wide is one word.
         writeln!(output, "{}", line.render(usize::MAX))?;
     }
@@ -327,14 +484,17 @@ fn print(
 
 /// Messages about damaged values of undamaged fields, and whether the file was named.
 fn damaged_values(section: &Section<'_>, paths: &Paths) -> Vec<(bool, String)> {
-    let Some(file) = section.program.files().first() else { return Vec::new() };
+    let Some(file) = section.head.paths.first() else { return Vec::new() };
     let rows = section.rows.iter().chain(&section.hidden);
     let damaged = rows.filter(|row| !row.field.label.is_empty());
     let damaged = damaged.filter_map(|row| row.damage().map(|damage| (row, damage)));
     let message = |(row, damage): (&Row, Damage)| {
-        let (path, name) = (paths.shown(file.path()), field::name(row));
+        let (path, name) = (paths.shown(file), field::name(row));
         let (code, offset) = (damage.code, damage.offset);
-        (file.named(), format!("{path}: the value of {name} is damaged ({code} at byte {offset})"))
+        (
+            section.head.named,
+            format!("{path}: the value of {name} is damaged ({code} at byte {offset})"),
+        )
     };
     damaged.take(MAX_DAMAGED).map(message).collect()
 }

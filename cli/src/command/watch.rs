@@ -1,15 +1,24 @@
 //! Output that is repeated until Ctrl-C.
 
 use std::io::{self, Write};
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use mmstats_observe::Observer;
 
-use super::args::{Form, count, interrupt, seconds};
+use super::args::{Form, count, seconds};
 use crate::output::{Line, Output, style};
 use crate::text::{human, time};
+
+/// What has happened at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Frame {
+    /// Messages about what has happened since the time before.
+    pub(crate) news: Vec<String>,
+    /// Whether nothing is there any more, and nothing can come.
+    pub(crate) is_over: bool,
+}
 
 /// Repetition.
 #[derive(Debug, Default, Clone, Args)]
@@ -33,31 +42,32 @@ impl Watch {
         self.watch
     }
 
-    /// Refreshes and calls `frame`, again and again; it writes a frame, and returns what has happened since the
-    /// one before.
+    /// Refreshes and calls `frame`, again and again, until `stop` receives Ctrl-C or its end; it writes a frame.
     pub(crate) fn repeat(
         &self,
+        stop: &Receiver<()>,
         form: Form,
         json: bool,
         observer: &mut Observer,
         output: &mut Output,
-        mut frame: impl FnMut(&Observer, &mut Output) -> io::Result<Vec<String>>,
+        mut frame: impl FnMut(&Observer, &mut Output) -> io::Result<Frame>,
     ) -> io::Result<()> {
-        let stop = interrupt()?;
         let delay = self.delay.unwrap_or(Duration::from_secs(2));
         let is_table = form.screen(output).is_terminal() && !json;
         // A frame replaces the one before on a terminal.
         let in_place = output.screen().is_terminal() && is_table;
         let (mut times, mut news) = (0, Vec::new());
+        let mut is_over;
         loop {
             observer.refresh();
             output.begin();
             if in_place {
                 output.hold();
                 let now = frame(observer, output)?;
+                is_over = now.is_over;
                 // The news stay until there are others.
-                if !now.is_empty() {
-                    news = now;
+                if !now.news.is_empty() {
+                    news = now.news;
                 }
                 news.iter().for_each(|news| output.note(news));
                 output.draw(&head(delay))?;
@@ -65,11 +75,14 @@ impl Watch {
                 if times > 0 && is_table {
                     writeln!(output)?;
                 }
-                frame(observer, output)?.iter().for_each(|news| output.note(news));
+                let now = frame(observer, output)?;
+                is_over = now.is_over;
+                now.news.iter().for_each(|news| output.note(news));
                 output.flush()?;
             }
             times += 1;
-            if self.count.is_some_and(|count| times >= count)
+            if is_over
+                || self.count.is_some_and(|count| times >= count)
                 || stop.recv_timeout(delay) != Err(RecvTimeoutError::Timeout)
                 || output.is_closed()
             {

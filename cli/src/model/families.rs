@@ -7,8 +7,8 @@ use mmstats_observe::{FieldInfo, OwnedValue, Verdict};
 
 use super::row::Row;
 
-/// Puts the fields of each label together, sorted by attributes, numbers as numbers; what had no
-/// room of its own is last.
+/// Puts the fields of each label together, sorted by attributes, numbers as numbers; the
+/// overflow is last.
 pub(crate) fn arrange(rows: Vec<Row>) -> Vec<Row> {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut families: Vec<Vec<Row>> = Vec::new();
@@ -36,12 +36,12 @@ fn is_family(rows: &[Row]) -> bool {
     rows.iter().any(|row| row.field.attributes != rows[0].field.attributes)
 }
 
-/// Whether the field counts what has no room of its own in a family.
+/// Whether the field is the overflow of a family: values that found no room of their own.
 fn is_overflow(field: &FieldInfo) -> bool {
     field.attributes().eq([("overflow", "true")])
 }
 
-/// Whether the row says only that a family had room for all.
+/// Whether the row is an overflow that counted nothing.
 pub(crate) fn is_empty_overflow(row: &Row) -> bool {
     let nothing = |value: &OwnedValue| match value {
         OwnedValue::Unsigned(n) => *n == 0,

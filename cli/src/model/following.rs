@@ -7,20 +7,20 @@ use mmstats_observe::{Observer, Program, ProgramId, Sources};
 use super::is_active;
 
 /// The processes that are followed.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Following(Vec<Followed>);
 
 /// A program that is followed, and after its end the one that replaces it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Followed {
     /// The process id that was named.
     pid: u32,
     command: String,
     owner: Option<u32>,
     id: Option<ProgramId>,
-    /// When it began, in seconds since 1970.
-    created: Option<f64>,
-    /// Others of its command that were seen while it lived.
+    /// When it began, as [`began`].
+    began: f64,
+    /// Ids of later programs with the same command and owner, seen while it lived.
     beside: HashSet<ProgramId>,
 }
 
@@ -32,26 +32,14 @@ impl Following {
         if !pids.is_empty() {
             observer.refresh();
         }
-        let programs = observer.programs();
-        let found = pids.iter().filter_map(|pid| {
-            let is_it = |p: &&Program<'_>| {
-                p.state().is_readable()
-                    && (p.process() == Some(*pid) || p.identity().pid == Some(*pid))
-            };
-            let began = |p: &&Program<'_>| p.identity().created.map_or(0, f64::to_bits);
-            // A live one, else the last: process ids are used again.
-            let program =
-                programs.iter().filter(is_it).max_by_key(|p| (is_active(p.state()), began(p)))?;
-            Some(Followed {
-                pid: *pid,
-                command: program.identity().command.clone()?,
-                owner: program.owner(),
-                id: Some(program.id()?),
-                created: program.identity().created,
-                beside: HashSet::new(),
-            })
-        });
-        Self(found.collect())
+        let mut following = Self::default();
+        following.find_more(pids, &observer.programs());
+        following
+    }
+
+    /// Adds the programs of these processes, as far as a look has found them.
+    pub(crate) fn find_more(&mut self, pids: &[u32], programs: &[Program<'_>]) {
+        self.0.extend(pids.iter().filter_map(|pid| Followed::find(*pid, programs)));
     }
 
     /// Whether the process was found.
@@ -64,7 +52,7 @@ impl Following {
         self.0.iter().map(|followed| followed.command.as_str())
     }
 
-    /// Learns from a look what replaces programs that ended.
+    /// Finds in a look the programs that replace those that ended.
     pub(crate) fn update(&mut self, programs: &[Program<'_>]) {
         let mut taken: HashSet<ProgramId> = self.0.iter().filter_map(|one| one.id).collect();
         for followed in &mut self.0 {
@@ -75,16 +63,17 @@ impl Following {
                 followed.beside.extend(others);
                 continue;
             }
-            // One that was not there before, else one that began while it lived.
-            let began = |p: &&Program<'_>| p.identity().created.map_or(0, f64::to_bits);
+            // Prefers a program first seen after its end; then the earliest start.
             let is_new = |p: &&Program<'_>| p.id().is_some_and(|id| !followed.beside.contains(&id));
             let is_free = |p: &&Program<'_>| p.id().is_some_and(|id| !taken.contains(&id));
             let later = active().filter(|p| followed.is_later(p)).filter(is_free);
-            let next = later.max_by_key(|p| (is_new(p), std::cmp::Reverse(began(p))));
+            let next = later.max_by(|a, b| {
+                is_new(a).cmp(&is_new(b)).then_with(|| began(b).total_cmp(&began(a)))
+            });
             let Some(next) = next else { continue };
             taken.extend(next.id());
             followed.id = next.id();
-            followed.created = next.identity().created;
+            followed.began = began(next);
             followed.beside.clear();
         }
     }
@@ -97,12 +86,40 @@ impl Following {
 }
 
 impl Followed {
+    /// The program of a process.
+    fn find(pid: u32, programs: &[Program<'_>]) -> Option<Self> {
+        let is_it = |p: &&Program<'_>| {
+            p.state().is_readable() && [p.process(), p.identity().pid].contains(&Some(pid))
+        };
+        // A live one; that of this process id here, and not in a container; else the last: process ids are
+        // used again.
+        let rank = |p: &Program<'_>| (is_active(p.state()), p.process() == Some(pid));
+        let program = programs
+            .iter()
+            .filter(is_it)
+            .max_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| began(a).total_cmp(&began(b))))?;
+        Some(Self {
+            pid,
+            command: program.identity().command.clone()?,
+            owner: program.owner(),
+            id: Some(program.id()?),
+            began: began(program),
+            beside: HashSet::new(),
+        })
+    }
+
     /// Whether the program has the command and owner, and began later.
     fn is_later(&self, program: &Program<'_>) -> bool {
         let identity = program.identity();
         identity.command.as_deref() == Some(&self.command)
             && program.owner() == self.owner
             && program.id() != self.id
-            && identity.created > self.created
+            && began(program) > self.began
     }
+}
+
+/// When a program began, in seconds since 1970; before all others if that is not known.
+fn began(program: &Program<'_>) -> f64 {
+    let created = program.identity().created.filter(|created| !created.is_nan());
+    created.unwrap_or(f64::NEG_INFINITY)
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use mmstats_observe::{FieldRef, File, FileState, Kind, Program};
+use mmstats_observe::{FieldRef, File, FileState, Kind, OwnedValue, Program};
 
 use crate::backend::ProcessState;
 use crate::backend::process::status;
@@ -11,7 +11,7 @@ use crate::backend::process::status;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Life {
     state: FileState,
-    /// What the system says of the process; `None` if it is not known or not its own any more.
+    /// State of the process, as the system tells it; `None` if it is unknown or the id has another process now.
     pub(crate) process: Option<ProcessState>,
     /// When it was looked at.
     now: SystemTime,
@@ -36,13 +36,15 @@ impl Life {
         let state = program.state();
         let modified = modified(program).filter(|time| is_past(*time, now));
         let event = last_event(program).filter(|time| is_past(*time, now));
-        let copied = copied(program).filter(|_| state.has_ended());
+        let ended = Some(program).filter(|_| state.has_ended());
+        let mirrored = ended.and_then(last_mirrored).filter(|time| is_past(*time, now));
+        let copied = ended.and_then(|program| copied(program, event.max(mirrored)));
         let (last_change, end) = match copied {
             // The time of the file is that of the copy.
             Some(copied) => (event, Some(End::Before(copied))),
             None => {
                 let change = modified.max(event);
-                (change, change.filter(|_| state.has_ended()).map(End::About))
+                (change, ended.and(change.max(mirrored)).map(End::About))
             }
         };
         let process = process_state(program);
@@ -50,9 +52,33 @@ impl Life {
         Self { state, process, now, age, last_change, end }
     }
 
+    /// Life of a program of a recording, as of `now`; `head` has the state of its process.
+    #[cfg(feature = "record")]
+    pub(crate) fn from_recorded(
+        look: &mmstats_history::ProgramLook,
+        head: &str,
+        now: SystemTime,
+    ) -> Self {
+        let head: serde_json::Value = serde_json::from_str(head).unwrap_or_default();
+        let word = head.get("process").and_then(serde_json::Value::as_str);
+        let all = [ProcessState::Running, ProcessState::Stopped, ProcessState::Zombie];
+        let process = all.into_iter().find(|state| Some(state.name()) == word);
+        let state = look.condition.state();
+        let modified = look.modified.filter(|time| is_past(*time, now));
+        let end = modified.filter(|_| state.has_ended()).map(End::About);
+        let age = super::age(&look.identity, now);
+        Self { state, process, now, age, last_change: modified, end }
+    }
+
     /// `running`, `stopped`, `zombie`, `dead`, `closed` and so on; `live` if the system does not tell more.
     pub(crate) fn word(&self) -> &'static str {
         self.process.map_or_else(|| self.state.name(), ProcessState::name)
+    }
+
+    /// When it was looked at.
+    #[cfg(feature = "record")]
+    pub(crate) const fn now(&self) -> SystemTime {
+        self.now
     }
 
     /// Time since the last change.
@@ -92,8 +118,8 @@ impl End {
     }
 }
 
-/// What the system says of the process of a program.
-fn process_state(program: &Program<'_>) -> Option<ProcessState> {
+/// State of the process of a program, as the system tells it.
+pub(crate) fn process_state(program: &Program<'_>) -> Option<ProcessState> {
     let status = status(program.process()?)?;
     match program.state() {
         // It holds the lock. A process whose first thread has ended counts as a zombie.
@@ -125,19 +151,29 @@ fn is_past(time: SystemTime, now: SystemTime) -> bool {
 const MAX_AHEAD: Duration = Duration::from_secs(60);
 
 /// When the file was copied, if it is a copy that has its own time: it was created after its program
-/// began, and not modified before that. `None` if the system does not tell.
-fn copied(program: &Program<'_>) -> Option<SystemTime> {
+/// began, modified when it was created, and has no later time inside. `None` if the system does not tell.
+///
+/// A program also creates files after its begin: late, if it was held up, and again, if the name is lost. It
+/// touches them once a minute. `written` is the last time inside the files.
+fn copied(program: &Program<'_>, written: Option<SystemTime>) -> Option<SystemTime> {
     let first = program.files().first()?;
     let began = Duration::try_from_secs_f64(program.identity().created?).ok()?;
     let began = SystemTime::UNIX_EPOCH.checked_add(began)?;
     let created = std::fs::metadata(first.path()).ok()?.created().ok()?;
     let is_later = created.duration_since(began).is_ok_and(|late| late > MAX_START);
-    // `cp -p` keeps the time.
-    (is_later && first.modified() >= created).then_some(created)
+    // `cp -p` keeps the time, which is earlier.
+    let is_untouched = first.modified().duration_since(created).is_ok_and(|late| late < TOUCH);
+    let is_written = written
+        .is_some_and(|time| time.duration_since(created).is_ok_and(|late| late > MAX_COPYING));
+    (is_later && is_untouched && !is_written).then_some(created)
 }
 
 /// Maximum time between the start of a program and its file.
 const MAX_START: Duration = Duration::from_secs(10);
+/// Time after which a program has touched its file.
+const TOUCH: Duration = Duration::from_secs(60);
+/// Maximum time to copy a file, whose program may be writing to it.
+const MAX_COPYING: Duration = Duration::from_secs(1);
 
 /// Maximum size of programs whose events are looked at, in bytes.
 const MAX_SIZE: u64 = 4 << 20;
@@ -149,6 +185,16 @@ fn last_event(program: &Program<'_>) -> Option<SystemTime> {
     let files = program.files();
     let size = files.iter().map(|file| file.size()).fold(0, u64::saturating_add);
     files.iter().filter(|_| size <= MAX_SIZE).filter_map(|file| last_event_of(file)).max()
+}
+
+/// The last time at which a file was brought up to date from memory that no reader sees.
+fn last_mirrored(program: &Program<'_>) -> Option<SystemTime> {
+    let time = |file: &File| match file.value(file.find("sys.mirrored")?.index()).value? {
+        OwnedValue::Unsigned(nanos) => u64::try_from(nanos).ok(),
+        _ => None,
+    };
+    let last = program.files().iter().filter_map(|file| time(file)).max()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(last))
 }
 
 fn last_event_of(file: &File) -> Option<SystemTime> {

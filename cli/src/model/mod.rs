@@ -3,9 +3,13 @@
 pub(crate) mod families;
 pub(crate) mod following;
 pub(crate) mod globs;
+pub(crate) mod head;
 pub(crate) mod kin;
 pub(crate) mod life;
 pub(crate) mod pattern;
+pub(crate) mod rates;
+#[cfg(feature = "record")]
+pub(crate) mod recorded;
 pub(crate) mod row;
 pub(crate) mod section;
 pub(crate) mod selection;
@@ -26,6 +30,16 @@ pub(crate) const fn is_active(state: FileState) -> bool {
 pub(crate) fn age(identity: &Identity, now: SystemTime) -> Option<Duration> {
     let created = Duration::try_from_secs_f64(identity.created?).ok()?;
     now.duration_since(UNIX_EPOCH.checked_add(created)?).ok()
+}
+
+/// What a recording does not have of a program.
+#[cfg(any(feature = "live", feature = "record"))] // the users
+pub(crate) fn unrecorded(count: usize) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some("1 field was not recorded for want of memory".to_owned()),
+        count => Some(format!("{count} fields were not recorded for want of memory")),
+    }
 }
 
 #[cfg(test)]

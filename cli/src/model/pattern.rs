@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use globset::GlobMatcher;
-use mmstats_observe::{FieldInfo, FieldRef};
+use mmstats_observe::{FieldInfo, FieldKey, FieldRef, Kind};
 
 use super::globs;
 use crate::text::escape;
@@ -29,6 +29,59 @@ struct Condition {
     key: String,
     negated: bool,
     value: Text,
+}
+
+/// The description of a field of a file, or of a recording.
+pub(crate) trait Described {
+    fn label(&self) -> &str;
+    fn kind(&self) -> Option<Kind>;
+    fn attributes(&self) -> impl Iterator<Item = (&str, &str)>;
+    fn family_key(&self) -> FieldKey;
+    fn info(&self) -> FieldInfo;
+}
+
+impl Described for FieldRef<'_> {
+    fn label(&self) -> &str {
+        self.label()
+    }
+
+    fn kind(&self) -> Option<Kind> {
+        self.properties().kind()
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.attributes()
+    }
+
+    fn family_key(&self) -> FieldKey {
+        self.family_key()
+    }
+
+    fn info(&self) -> FieldInfo {
+        self.into()
+    }
+}
+
+impl Described for &FieldInfo {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn kind(&self) -> Option<Kind> {
+        self.properties.kind()
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        FieldInfo::attributes(self)
+    }
+
+    fn family_key(&self) -> FieldKey {
+        FieldInfo::family_key(self)
+    }
+
+    fn info(&self) -> FieldInfo {
+        (*self).clone()
+    }
 }
 
 impl Text {
@@ -93,7 +146,7 @@ impl Pattern {
         patterns.map(|pattern| strict(&pattern)).collect()
     }
 
-    /// Why the label is no glob, escaped; `None` if it is one.
+    /// Error of the label as a glob, escaped; `None` for a valid glob.
     pub(crate) fn bad_glob(&self) -> Option<String> {
         self.label.glob.is_none().then(|| globs::matcher(&self.label.text).err()).flatten()
     }
@@ -105,11 +158,16 @@ impl Pattern {
 
     /// Whether the field matches.
     pub(crate) fn matches(&self, field: &FieldInfo) -> bool {
-        self.label.matches(&field.label) && self.conditions_hold(|| field.attributes())
+        self.matches_any(&field)
     }
 
     /// As [`matches`](Self::matches).
     pub(crate) fn matches_ref(&self, field: &FieldRef<'_>) -> bool {
+        self.matches_any(field)
+    }
+
+    /// As [`matches`](Self::matches).
+    pub(crate) fn matches_any(&self, field: &impl Described) -> bool {
         self.label.matches(field.label()) && self.conditions_hold(|| field.attributes())
     }
 
@@ -121,6 +179,11 @@ impl Pattern {
             let value = attributes().find(|(key, _)| *key == condition.key);
             condition.value.matches(value.map_or("", |(_, value)| value)) != condition.negated
         })
+    }
+
+    /// The keys of the attributes on which there are conditions.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.conditions.iter().map(|condition| &*condition.key)
     }
 
     /// The label or glob, with the prefix.
@@ -244,7 +307,7 @@ mod tests {
         }
     }
 
-    /// What `show` prints can be pasted.
+    /// Fields as `show` prints them are patterns.
     #[test]
     fn pattern_matches_name_as_it_is_shown() {
         let route = "route=/users/{id}/a\\b \"q\"";

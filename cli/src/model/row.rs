@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use mmstats_observe::{
-    ActivityValue, Damage, FieldInfo, FieldKey, FieldRef, File, Kind, OwnedValue, Program, Reading,
-    Verdict,
+    Damage, FieldInfo, FieldKey, FieldRef, File, Kind, OwnedValue, Program, Reading, Verdict,
 };
 
 use super::kin::{Qualifier, qualifiers};
@@ -19,7 +18,7 @@ pub(crate) struct Row {
     pub(crate) lane: Option<(u32, u32)>,
     pub(crate) value: Option<OwnedValue>,
     pub(crate) verdict: Verdict,
-    /// What tells the field from others of the program with its label and attributes.
+    /// Distinguishes fields of the program with the same label and attributes.
     pub(crate) qualifier: Qualifier,
 }
 
@@ -64,11 +63,18 @@ impl Row {
         };
         // Of many threads only a few do something.
         let is_idle = |value: &OwnedValue| match value {
-            OwnedValue::Activity(activity) => *activity == ActivityValue::default(),
+            OwnedValue::Activity(activity) => {
+                activity.in_progress() == 0 && activity.refused.unwrap_or(0) == 0
+            }
             _ => false,
         };
-        for part in each {
-            if part.value.as_ref().is_some_and(|value| is_empty(value) || is_idle(value)) {
+        let mut idle = None;
+        for mut part in each {
+            if part.value.as_ref().is_some_and(&is_empty) {
+                continue;
+            }
+            if let Some(value) = part.value.take_if(|value| is_idle(value)) {
+                idle.get_or_insert(value);
                 continue;
             }
             if part.value.is_some() || part.verdict != Verdict::Absent {
@@ -83,7 +89,7 @@ impl Row {
             } else if self.field.properties.kind() == Some(Kind::Activity)
                 && self.verdict == Verdict::Consistent
             {
-                self.value = Some(OwnedValue::Activity(ActivityValue::default()));
+                self.value = idle;
             }
             rows.push(self);
         }
@@ -159,6 +165,16 @@ pub(crate) fn combined(program: &Program<'_>) -> Vec<Row> {
     qualify(rows)
 }
 
+/// The fields of a program of a recording.
+#[cfg(feature = "record")]
+pub(crate) fn recorded(totals: &[mmstats_observe::Total]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for total in totals {
+        Row::combined(total.field.clone(), total.reading.clone()).push_to(&mut rows);
+    }
+    qualify(rows)
+}
+
 /// The fields of a program, one row for each lane that was ever used.
 pub(crate) fn by_lane(program: &Program<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -199,7 +215,7 @@ fn is_in_ledger(file: &File, field: &FieldRef<'_>) -> bool {
 /// shown as damaged, and the remaining ones are left out.
 const MAX_MEMORY: usize = 128 << 20;
 
-/// Memory that a value takes, in bytes, about.
+/// Approximate memory of a value, in bytes.
 fn memory(reading: &Reading) -> usize {
     let own = match &reading.value {
         Some(OwnedValue::Array(values)) => values.len() * size_of::<OwnedValue>(),

@@ -6,23 +6,23 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use mmstats_core::layout::MAGIC;
-use mmstats_observe::{Program, ProgramId, Sources};
+use mmstats_observe::{FileState, Program, ProgramId, Sources};
 
 use super::following::Following;
 use super::is_active;
 
 /// The arguments `PID|NAME|PATH`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Selection {
     pub(crate) sources: Sources,
     pids: Vec<u32>,
     names: Vec<String>,
     paths: Vec<PathBuf>,
-    /// Those that replace a process one after the other, if they are followed.
+    /// Programs that replace a process one after the other, with `--follow`.
     following: Option<Following>,
 }
 
-/// What a program was asked for by.
+/// The argument that selected a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Asked<'a> {
     Pid(u32),
@@ -33,7 +33,7 @@ enum Asked<'a> {
 #[derive(Debug, Default)]
 struct Group {
     is_active: bool,
-    /// Of those that ended, the time and identity of the last one, as far as the times of files tell.
+    /// Time and identity of the last one that ended, as far as the times of files tell.
     last: Option<(Option<SystemTime>, Option<ProgramId>)>,
     ended: usize,
 }
@@ -70,30 +70,47 @@ impl Selection {
         self
     }
 
+    /// The same, or with the programs in the namespaces of all processes.
+    pub(crate) fn in_all_namespaces(mut self, all: bool) -> Self {
+        if all {
+            self.sources = self.sources.all_namespaces();
+        }
+        self
+    }
+
     /// The same without programs that ended; each process that is named is followed by the one that
     /// replaces it.
     pub(crate) fn following(mut self) -> Self {
-        let following = Following::find(&self.pids);
-        // One that is not found stays named: it may still come.
-        self.pids.retain(|pid| !following.has(*pid));
-        for command in following.commands() {
-            self.sources = self.sources.name(command);
-        }
-        self.following = Some(following);
+        self.following = Some(Following::find(&self.pids));
+        self.name_followed();
         self
     }
 
     /// The process ids among the arguments.
-    #[cfg(feature = "threads")] // the only user
+    #[cfg(any(feature = "record", feature = "threads"))] // the users
     pub(crate) fn pids(&self) -> &[u32] {
         &self.pids
     }
 
-    /// Learns from a look which programs replace those that are followed.
-    pub(crate) fn update(&mut self, programs: &[Program<'_>]) {
-        if let Some(following) = &mut self.following {
-            following.update(programs);
+    /// Learns from a look which programs replace those that are followed, and which were waited for.
+    /// Returns whether there are more sources.
+    pub(crate) fn update(&mut self, programs: &[Program<'_>]) -> bool {
+        let Some(following) = &mut self.following else { return false };
+        following.find_more(&self.pids, programs);
+        following.update(programs);
+        self.name_followed()
+    }
+
+    /// Replaces the process ids that are followed by their commands. One that was not found stays: it may
+    /// still come. Returns whether there was one.
+    fn name_followed(&mut self) -> bool {
+        let Some(following) = &self.following else { return false };
+        let before = self.pids.len();
+        self.pids.retain(|pid| !following.has(*pid));
+        for command in following.commands() {
+            self.sources = std::mem::take(&mut self.sources).name(command);
         }
+        self.pids.len() < before
     }
 
     /// Whether there were no arguments.
@@ -106,6 +123,23 @@ impl Selection {
         !self.pids.is_empty()
             || !self.names.is_empty()
             || self.following.as_ref().is_some_and(|all| all.commands().next().is_some())
+    }
+
+    /// Whether programs that start later belong to it: those of a name or a directory, and without arguments all.
+    pub(crate) fn takes_later_ones(&self) -> bool {
+        let takes_all = self.pids.is_empty() && self.paths.is_empty();
+        takes_all || !self.names.is_empty() || self.paths.iter().any(|path| path.is_dir())
+    }
+
+    /// Whether the program was asked for as a process, by name or as a file, and not with all others of a place.
+    pub(crate) fn is_sought(&self, program: &Program<'_>) -> bool {
+        let follows = self.following.as_ref().is_some_and(|all| all.is_followed(program));
+        follows || is_named(program) || self.asked(program).is_some()
+    }
+
+    /// Whether the program was asked for as a process or by name.
+    pub(crate) fn is_asked_by_name(&self, program: &Program<'_>) -> bool {
+        self.asked(program).is_some()
     }
 
     /// The programs that are shown: always those that count now, which live, are a ledger, or ended
@@ -121,9 +155,19 @@ impl Selection {
         programs.iter().filter(|program| self.includes(program, all, &groups)).collect()
     }
 
+    /// The programs that died in the directories that were named, and are not selected for that: their files
+    /// stay as post-mortems.
+    pub(crate) fn post_mortems<'p, 'a>(&self, programs: &'p [Program<'a>]) -> Vec<&'p Program<'a>> {
+        let groups = self.groups(programs);
+        let died = programs.iter().filter(|program| {
+            program.state() == FileState::Dead && self.is_in_named_directory(program)
+        });
+        died.filter(|program| !self.includes(program, false, &groups)).collect()
+    }
+
     /// As [`select`](Self::select), and all programs that are not asked for as a process or by name: those
     /// of files and directories, and without arguments of all places.
-    #[cfg(feature = "top")]
+    #[cfg(any(feature = "live", feature = "record"))] // the users
     pub(crate) fn select_or_listed<'p, 'a>(
         &self,
         programs: &'p [Program<'a>],
@@ -169,7 +213,7 @@ impl Selection {
         groups
     }
 
-    /// What the program was asked for by: its process id before its name.
+    /// The argument that selected the program: its process id before its name.
     fn asked(&self, program: &Program<'_>) -> Option<Asked<'_>> {
         let identity = program.identity();
         let pid = |pid: Option<u32>| pid.filter(|pid| self.pids.contains(pid));
@@ -213,6 +257,15 @@ impl Selection {
         matches!(asked, Asked::Pid(_)) || group.last == Some(end(program))
     }
 
+    /// Whether the arguments include the program, in any state: without arguments all do.
+    #[cfg(feature = "serve")] // the only user
+    pub(crate) fn is_asked(&self, program: &Program<'_>) -> bool {
+        self.is_empty()
+            || is_named(program)
+            || self.is_in_named_directory(program)
+            || self.asked(program).is_some()
+    }
+
     fn is_in_named_directory(&self, program: &Program<'_>) -> bool {
         let directories = program.files().iter().filter_map(|file| file.path().parent());
         let mut directories = directories.filter(|directory| !directory.as_os_str().is_empty());
@@ -230,7 +283,7 @@ fn end(program: &Program<'_>) -> (Option<SystemTime>, Option<ProgramId>) {
     (program.files().iter().map(|file| file.modified()).max(), program.id())
 }
 
-/// What an argument means.
+/// Meaning of an argument.
 #[derive(Debug, PartialEq, Eq)]
 enum Target<'a> {
     Pid(u32),

@@ -1,10 +1,13 @@
-//! What became of programs that a command shows again and again.
+//! Starts and ends of programs between two looks.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use mmstats_observe::{FileState, Program, ProgramId};
+use mmstats_observe::{FileId, FileState, Program, ProgramId};
 
 use super::is_active;
+use crate::backend::{ProcessState, info, process};
 use crate::text::escape;
 
 /// The live programs of the look before.
@@ -13,8 +16,10 @@ pub(crate) struct Watched {
     live: HashMap<ProgramId, Known>,
     /// Whether there was a look.
     started: bool,
-    /// Whether the news say where the last values are.
+    /// Whether messages name the command that shows the last values.
     hints: bool,
+    /// Whether the last message was that the next program is waited for.
+    waits: bool,
 }
 
 #[derive(Debug)]
@@ -23,18 +28,27 @@ struct Known {
     pid: Option<u32>,
     /// Place among the programs.
     place: usize,
+    /// Paths and identities of the files.
+    files: Vec<(PathBuf, FileId)>,
+    /// Id and start time of the process, if it is seen under that id.
+    process: Option<(u32, u64)>,
 }
 
 /// Maximum number of programs that are named in the news of one look.
 const MAX_NAMED: usize = 5;
 
 impl Watched {
-    /// With hints where last values are, for a command that does not show them itself.
+    /// Messages name the command that shows the last values: for a command that does not show them itself.
     pub(crate) fn with_hints() -> Self {
         Self { hints: true, ..Self::default() }
     }
 
-    /// What has happened since the look before: `web[22128] died`, `now web[24461]`. `selected` are those
+    /// Whether the last message was that the next program is waited for.
+    pub(crate) const fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// Messages about changes since the look before: `web[22128] died`, `now web[24461]`. `selected` are those
     /// that are shown of all `programs`. Those of applications come and go.
     pub(crate) fn news(
         &mut self,
@@ -47,7 +61,10 @@ impl Watched {
             let is_single = program.identity().application.is_none();
             if let Some(id) = program.id().filter(|_| is_single && is_active(program.state())) {
                 let pid = program.process().or(program.identity().pid);
-                live.insert(id, Known { name: name(program), pid, place });
+                let files = program.files().iter();
+                let files = files.map(|file| (file.path().to_owned(), file.id())).collect();
+                let process = process_of(program);
+                live.insert(id, Known { name: name(program), pid, place, files, process });
             }
         }
         let before = std::mem::replace(&mut self.live, live);
@@ -63,21 +80,28 @@ impl Watched {
             return Vec::new();
         }
         let mut news = Vec::new();
-        for (id, Known { name, pid, .. }) in gone.iter().take(MAX_NAMED) {
+        for (id, known) in gone.iter().take(MAX_NAMED) {
+            let Known { name, pid, .. } = known;
             news.push(match (states.get(id), pid) {
                 (Some(FileState::Dead), Some(pid)) if self.hints => {
                     format!("{name} died; `mmstats show {pid}` has its last values")
                 }
                 (Some(FileState::Dead), _) => format!("{name} died"),
+                (state, _) if known.is_unreadable(state.copied(), programs) => {
+                    format!("{name} cannot be read any more")
+                }
+                (None, _) if known.runs() => format!("the files of {name} are gone; it still runs"),
                 _ => format!("{name} ended"),
             });
         }
         if gone.len() > MAX_NAMED {
-            news.push(format!("{} more programs ended", gone.len() - MAX_NAMED));
+            news.push(format!("{} more programs are gone", gone.len() - MAX_NAMED));
         }
         if waits && !gone.is_empty() && self.live.is_empty() {
             news.push("waiting for the next one".to_owned());
+            self.waits = true;
         }
+        self.waits &= self.live.is_empty();
         for (_, Known { name, .. }) in new.iter().take(MAX_NAMED) {
             news.push(format!("now {name}"));
         }
@@ -86,6 +110,43 @@ impl Watched {
         }
         news
     }
+}
+
+/// Time that a process has to end after it removed its files.
+const TIME_TO_END: Duration = Duration::from_millis(50);
+
+impl Known {
+    /// Whether the process runs, though no file of it is left.
+    fn runs(&self) -> bool {
+        let Some((pid, start)) = self.process else { return false };
+        let runs = || {
+            process::status(pid)
+                .is_some_and(|now| now.start_time == start && now.state != ProcessState::Zombie)
+        };
+        runs() && {
+            std::thread::sleep(TIME_TO_END);
+            runs()
+        }
+    }
+
+    /// Whether one of the files is still there, and cannot be read: damaged or truncated. `state` is that of
+    /// the program, if it is among `programs`.
+    fn is_unreadable(&self, state: Option<FileState>, programs: &[Program<'_>]) -> bool {
+        if let Some(state) = state {
+            return !state.is_readable();
+        }
+        let files = || programs.iter().flat_map(Program::files);
+        self.files.iter().any(|(path, id)| match files().find(|file| file.path() == path) {
+            Some(file) => !file.state().is_readable(),
+            // It is no longer known to be that of a program that was asked for.
+            None => info(path).is_ok_and(|info| info.id == *id),
+        })
+    }
+}
+
+/// Id and start time of the process of a program; `None` if this process does not see it under that id.
+fn process_of(program: &Program<'_>) -> Option<(u32, u64)> {
+    Some((program.process()?, program.identity().start_time?))
 }
 
 /// `web[1234]`.

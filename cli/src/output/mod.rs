@@ -21,6 +21,8 @@ pub(crate) struct Output {
     /// `None`: that of standard output.
     screen: Option<Screen>,
     code: u8,
+    /// The exit code of a command whose codes have another meaning.
+    answer: Option<u8>,
     /// Whether what is shown of a program is not all.
     incomplete: bool,
     /// Whether an error was written since [`begin`](Output::begin).
@@ -51,6 +53,7 @@ impl Output {
             frames: Box::new(io::stdout()),
             screen: None,
             code: 0,
+            answer: None,
             incomplete: false,
             has_failed: false,
             held: None,
@@ -74,6 +77,7 @@ impl Output {
                 frames,
                 screen,
                 code: 0,
+                answer: None,
                 incomplete: false,
                 has_failed: false,
                 held: None,
@@ -100,6 +104,16 @@ impl Output {
         self.code = self.code.max(1);
         self.has_failed = true;
         self.note(message);
+    }
+
+    /// Sets an exit code that nothing else changes.
+    pub(crate) const fn answer(&mut self, code: u8) {
+        self.answer = Some(code);
+    }
+
+    /// Whether the exit code is an answer.
+    pub(crate) const fn has_answer(&self) -> bool {
+        self.answer.is_some()
     }
 
     /// Writes an error in the command line to standard error; the exit code becomes 2.
@@ -185,9 +199,10 @@ impl Output {
 
     /// The exit code.
     pub(crate) const fn code(&self) -> u8 {
-        match self.code {
-            0 if self.incomplete => 3,
-            code => code,
+        match (self.answer, self.code) {
+            (Some(answer), _) => answer,
+            (None, 0) if self.incomplete => 3,
+            (None, code) => code,
         }
     }
 }

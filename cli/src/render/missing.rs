@@ -1,12 +1,16 @@
-//! What might help if a process or a program was not found.
+//! Hints for a process or program that was not found.
 
 use std::cmp::Reverse;
+use std::ffi::OsStr;
 use std::path::Path;
 
 use mmstats_observe::{File, FileState, NotFound, Observer, Problem, Sources};
+#[cfg(feature = "record")] // as its commands
+use mmstats_recording::is_recording;
 
 use crate::backend::directory::environment;
 use crate::backend::process::{all, status};
+use crate::model::similar;
 use crate::text::escape;
 
 /// Maximum number of names or processes in a suggestion.
@@ -17,25 +21,45 @@ pub(super) fn help(problem: &Problem, observer: &Observer) -> Option<String> {
     let advice = match (problem.not_found, problem.path.to_str()) {
         (Some(NotFound::NoProgram), Some(name)) => name_advice(name, observer),
         (Some(kind), Some(pid)) => process_advice(pid.parse().ok()?, kind),
-        (None, _) if problem.code == "not-found" && is_set_by_environment(&problem.path) => {
-            format!("MMSTATS_PATH names it: {ELSEWHERE}")
-        }
+        #[cfg(feature = "record")] // else no command reads one
+        (None, _) if problem.named && is_recording(&problem.path) => RECORDING.to_owned(),
+        (None, _) if is_set_by_environment(&problem.path) => match problem.code {
+            "not-a-directory" => {
+                format!("MMSTATS_PATH names it, and has to be a directory: {ELSEWHERE}")
+            }
+            _ => format!("MMSTATS_PATH names it: {ELSEWHERE}"),
+        },
         _ => return None,
     };
     Some(format!("help: {advice}"))
 }
 
-/// The way out of a directory that MMSTATS_PATH names.
+/// Advice for a directory set by MMSTATS_PATH.
 const ELSEWHERE: &str = "`env -u MMSTATS_PATH mmstats ls` looks in all other places";
+/// Advice about a recording in place of a program.
+#[cfg(feature = "record")] // as its commands
+const RECORDING: &str = "it is a recording of `mmstats record`: `show`, `poll`, `threads`, `diff`, `replay` and `convert` read it";
 const LISTED: &str = "`mmstats ls` lists the programs that were found, dead ones too";
 
-fn is_set_by_environment(path: &Path) -> bool {
+/// `mmstats ls` without the directory that MMSTATS_PATH sets, in backquotes.
+pub(super) fn ls_elsewhere() -> &'static str {
+    if environment().is_explicit() { "`env -u MMSTATS_PATH mmstats ls`" } else { "`mmstats ls`" }
+}
+
+pub(super) fn is_set_by_environment(path: &Path) -> bool {
     environment().explicit.is_some_and(|explicit| Path::new(&explicit) == path)
 }
 
-/// Advice about an argument that is no file: the files of the process or program that it may mean. Of
-/// commands that take files alone.
+/// Advice about an argument that is no file: the files of the directory, process or program that it may mean.
+/// Of commands that take files alone.
 pub(crate) fn file_help(path: &Path) -> Option<String> {
+    if path.is_dir() {
+        return Some(directory_help(path));
+    }
+    #[cfg(feature = "record")] // else no command reads one
+    if is_recording(path) {
+        return Some(format!("help: {RECORDING}"));
+    }
     let word = path.to_str().filter(|word| !word.contains('/'))?;
     if word.is_empty() || path.symlink_metadata().is_ok() {
         return None;
@@ -54,6 +78,24 @@ pub(crate) fn file_help(path: &Path) -> Option<String> {
     let shown: Vec<_> = shown.collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     (!shown.is_empty()).then(|| format!("help: {subject} has {}{more}", shown.join(", ")))
+}
+
+fn directory_help(path: &Path) -> String {
+    let mut observer = Observer::new(Sources::new().path(path));
+    observer.refresh();
+    let shown = escape::path(path);
+    let separator = if shown.ends_with(std::path::MAIN_SEPARATOR) { "" } else { "/" };
+    let suffixes = ["mmst", "mmstats"].map(OsStr::new);
+    let count = |suffix: &OsStr| {
+        observer.files().iter().filter(|file| file.path().extension() == Some(suffix)).count()
+    };
+    let globs = suffixes.map(|suffix| (count(suffix), suffix.to_string_lossy()));
+    let globs = globs.iter().filter(|(count, _)| *count > 0);
+    let globs: Vec<_> = globs.map(|(_, suffix)| format!("{shown}{separator}*.{suffix}")).collect();
+    if globs.is_empty() {
+        return "help: this takes files, and the directory has none of mmstats".to_owned();
+    }
+    format!("help: this takes files; those of the directory are {}", globs.join(" "))
 }
 
 fn process_advice(pid: u32, kind: NotFound) -> String {
@@ -76,7 +118,8 @@ fn process_advice(pid: u32, kind: NotFound) -> String {
     let shown: Vec<&str> = publishers.iter().take(MAX_SUGGESTIONS).map(String::as_str).collect();
     match count {
         0 => format!(
-            "{command} publishes nothing, or began with other settings: `mmstats ls` lists what publishes"
+            "{command} publishes nothing, or began with other settings: {} lists what publishes",
+            ls_elsewhere()
         ),
         _ => format!("processes that {command} started publish: {}", shown.join(", ")),
     }
@@ -113,23 +156,22 @@ fn name_advice(name: &str, observer: &Observer) -> String {
     let mut everything = Observer::new(everything());
     everything.refresh();
     let programs = everything.programs();
-    let mut names: Vec<&str> = programs
-        .iter()
-        .filter_map(|program| program.identity().command.as_deref())
-        .filter(|other| strsim::normalized_damerau_levenshtein(name, other) >= 0.5)
+    let identities = || programs.iter().map(mmstats_observe::Program::identity);
+    let mut names: Vec<&str> = identities()
+        .flat_map(|identity| [identity.command.as_deref(), identity.application.as_deref()])
+        .flatten()
         .collect();
     names.sort_unstable();
     names.dedup();
-    names.truncate(MAX_SUGGESTIONS);
+    let names = similar::names(name, &names);
     if !names.is_empty() {
-        let names: Vec<_> = names.into_iter().map(escape::text).collect();
-        return format!("there is {}", names.join(", "));
+        return format!("there is {}", names.shown());
     }
     let running = all().into_iter().filter(|pid| status(*pid).is_some_and(|s| s.command == name));
-    if let Some(pid) = running.min() {
-        return format!(
-            "process {pid} has this name: `mmstats show {pid}` tells why it is not found"
-        );
+    let mut running: Vec<u32> = running.collect();
+    running.sort_unstable();
+    if let Some(advice) = named_process_advice(&running) {
+        return advice;
     }
     if environment().is_explicit() {
         return ELSEWHERE.to_owned();
@@ -138,6 +180,32 @@ fn name_advice(name: &str, observer: &Observer) -> String {
         Some(closed) => format!("{closed}: sudo mmstats show {}", escape::text(name)),
         None => LISTED.to_owned(),
     }
+}
+
+/// Advice about the processes that have the name which no program has that was found.
+fn named_process_advice(pids: &[u32]) -> Option<String> {
+    let first = *pids.first()?;
+    let mut is_denied = false;
+    for pid in pids.iter().take(MAX_SUGGESTIONS) {
+        let mut observer = Observer::new(Sources::new().pid(*pid));
+        observer.refresh();
+        if !observer.files().is_empty() {
+            return Some(format!(
+                "process {pid} has this name, and its files elsewhere: `mmstats show {pid}`"
+            ));
+        }
+        let kinds = observer.problems().filter_map(|problem| problem.not_found);
+        is_denied |= *pid == first && kinds.into_iter().any(|kind| kind == NotFound::Denied);
+    }
+    Some(match is_denied {
+        true => {
+            format!("process {first} has this name; {}", process_advice(first, NotFound::Denied))
+        }
+        false => format!(
+            "process {first} has this name and publishes nothing that was found: `mmstats show {first}` tells \
+             why, `mmstats why {first}` what it does"
+        ),
+    })
 }
 
 /// `/dev/shm/mmstats-0 is closed to user 1000`: the directories of other users that could not be

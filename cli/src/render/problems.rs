@@ -9,7 +9,11 @@ use mmstats_observe::{Completeness, Observer, Problem, Program, ProgramId};
 
 use super::missing;
 use super::paths::Paths;
+#[cfg(feature = "record")]
+use super::program::head_title;
 use super::program::title;
+#[cfg(feature = "record")]
+use crate::model::head::Head;
 use crate::output::Output;
 use crate::text::escape;
 
@@ -37,7 +41,7 @@ pub(crate) fn report_waiting(observer: &Observer, waits: bool, output: &mut Outp
     report_named(observer, missing, &Paths::default(), output);
 }
 
-/// What a process or program means that is not found.
+/// Report about a process id or name that is not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WhenMissing<'a> {
     /// An error.
@@ -103,13 +107,28 @@ pub(crate) fn report_named(
     }
 }
 
+/// Whether a process or program that was asked for was not found.
+pub(crate) fn has_missing(observer: &Observer) -> bool {
+    observer.problems().any(is_missing)
+}
+
+/// Notes what might help about problems that are reported in other words.
+pub(crate) fn report_help(observer: &Observer, output: &mut Output) {
+    observer.problems().filter_map(|p| missing::help(p, observer)).for_each(|h| output.note(&h));
+}
+
+/// `mmstats ls` with which programs of other places are found, in backquotes.
+pub(crate) fn ls_elsewhere() -> &'static str {
+    missing::ls_elsewhere()
+}
+
 /// Whether a process or program was not found.
 fn is_missing(problem: &Problem) -> bool {
     problem.not_found.is_some()
 }
 
 /// The problem, escaped.
-fn problem_text(problem: &Problem, paths: &Paths) -> String {
+pub(crate) fn problem_text(problem: &Problem, paths: &Paths) -> String {
     let place = problem.offset.map_or_else(String::new, |at| format!(" at byte {at}"));
     let (path, message) = (paths.shown(&problem.path), escape::text(&problem.message));
     format!("{path}: {message} ({}{place})", problem.code)
@@ -134,6 +153,14 @@ pub(crate) fn report_incomplete<'a>(
     }
 }
 
+/// As [`incomplete`].
+#[cfg(feature = "record")]
+pub(crate) fn incomplete_head(head: &Head<'_>) -> Option<String> {
+    let pid = head.identity.pid.map_or_else(String::new, |pid| format!(" {pid}"));
+    let text = || format!("{}{pid}: incomplete: {}", head_title(head), head.completeness);
+    (!head.completeness.is_complete()).then(text)
+}
+
 /// `web 1234: incomplete: part 1 of 3 missing`.
 fn incomplete(program: &Program<'_>) -> Option<String> {
     incomplete_text(program, &program.completeness())
@@ -153,11 +180,11 @@ pub(crate) fn write(named: bool, text: &str, output: &mut Output) {
 /// Reports problems that appear while a command runs, each once.
 pub(crate) struct ProblemLog {
     reported: Reported<(PathBuf, &'static str)>,
-    /// What is missing of programs, without ages.
+    /// Missing parts of programs, without ages.
     incomplete: Reported<(ProgramId, String)>,
 }
 
-/// What was reported; [`MAX_REPORTS`] at most, because others can make any number.
+/// Reported problems, at most [`MAX_REPORTS`], because other users can cause any number.
 struct Reported<T> {
     known: HashSet<T>,
     /// Whether it was said that no more is reported.
@@ -185,7 +212,7 @@ impl<T: Eq + Hash> Reported<T> {
     }
 }
 
-/// What tells problems apart. A truncated file is looked at again, and breaks rules of the format then.
+/// Key under which a problem is reported once. A file that is truncated breaks other rules at the next look.
 fn key(problem: &Problem) -> (PathBuf, &'static str) {
     let code = match problem.code {
         "file-size" | "too-short" => "truncated",
@@ -245,10 +272,16 @@ pub(crate) fn report_closed(observer: &Observer, output: &mut Output) {
     }
 }
 
-/// ` in DIR or DIR`: the directories that were searched, for messages.
+/// ` in DIR or DIR`: the directories that were searched, for messages. The only one may be there because of
+/// MMSTATS_PATH.
 pub(crate) fn in_directories(observer: &Observer) -> String {
     let names: Vec<String> = observer.directories().iter().map(|d| escape::path(d)).collect();
-    if names.is_empty() { String::new() } else { format!(" in {}", names.join(" or ")) }
+    let is_set = |d: &PathBuf| missing::is_set_by_environment(d);
+    let why = match observer.directories() {
+        [only] if is_set(only) => ", the value of MMSTATS_PATH",
+        _ => "",
+    };
+    if names.is_empty() { String::new() } else { format!(" in {}{why}", names.join(" or ")) }
 }
 
 #[cfg(test)]

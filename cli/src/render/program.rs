@@ -1,13 +1,15 @@
 //! A program with its fields as lines.
 
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use mmstats_observe::{FileState, Ledger, Level, Program, Verdict};
+use mmstats_observe::{FileState, Identity, Level, Program, Verdict};
 
 use super::field::{Columns, blocks, field, name, wrapped_name};
 use super::paths::Paths;
 use crate::model::families;
-use crate::model::life::{End, Life};
+use crate::model::head::Head;
+use crate::model::life::End;
 use crate::model::row::Row;
 use crate::model::section::Section;
 use crate::model::threads::Thread;
@@ -16,10 +18,10 @@ use crate::text::{escape, human, time};
 use crate::value::to_plain;
 
 /// `LABEL TAB VALUE TAB UNIT TAB PID TAB FILE`.
-pub(crate) fn piped(program: &Program<'_>, row: &Row, paths: &Paths) -> String {
+pub(crate) fn piped(head: &Head<'_>, row: &Row, paths: &Paths) -> String {
     let value = human::or_dash(row.value.as_ref().map(to_plain));
-    let pid = human::or_dash(program.identity().pid);
-    let path = program.files().first().map_or_else(String::new, |f| paths.shown(f.path()));
+    let pid = human::or_dash(head.identity.pid);
+    let path = head.paths.first().map_or_else(String::new, |path| paths.shown(path));
     format!("{}\t{value}\t{}\t{pid}\t{path}", name(row), escape::text(&row.field.unit))
 }
 
@@ -32,8 +34,8 @@ pub(crate) fn section(
     now: SystemTime,
     paths: &Paths,
 ) -> Vec<Line> {
-    let program = section.program;
-    let mut lines = header_lines(program, width, now, paths);
+    let head = &section.head;
+    let mut lines = header_lines(head, width, now, paths);
     let visible = |row: &&Row| {
         verbose || (row.verdict != Verdict::Retired && !families::is_empty_overflow(row))
     };
@@ -50,7 +52,7 @@ pub(crate) fn section(
     if section.rows.is_empty() && section.hidden.is_empty() {
         remarks.push(Line::remark(2, "no fields"));
     }
-    remarks.extend(self::remarks(program));
+    remarks.extend(self::remarks(head));
     if section.rows.iter().any(|row| row.lane.is_some()) {
         remarks.extend(threads(section));
     }
@@ -79,11 +81,11 @@ fn threads(section: &Section<'_>) -> Vec<Line> {
     threads.iter().take(MAX_THREADS).map(|(thread, lanes)| line((thread, lanes))).collect()
 }
 
-/// What the program does not have, and what it has beside its fields.
-fn remarks(program: &Program<'_>) -> Vec<Line> {
-    let completeness = program.completeness();
+/// Remarks about what the program lacks, and its data besides fields.
+fn remarks(head: &Head<'_>) -> Vec<Line> {
+    let completeness = &head.completeness;
     let mut lines = Vec::new();
-    if program.is_superseded() {
+    if head.superseded {
         let text = "its counters, timers, histograms and averages are among the ended workers";
         lines.push(Line::remark(2, text.to_owned()));
     }
@@ -101,7 +103,7 @@ fn remarks(program: &Program<'_>) -> Vec<Line> {
         lines.push(Line::remark(2, format!("{refused} {samples} refused: {why}")));
     }
     if let Some(age) = completeness.mirror_age {
-        let text = if program.state() == FileState::Live {
+        let text = if head.state == FileState::Live {
             format!(
                 "some values are copied from private memory, the oldest {} ago",
                 human::age(age)
@@ -135,18 +137,19 @@ const fn plural(count: usize) -> &'static str {
 /// `web  pid 1234  live  up 3m 12s  /path`, on one line.
 #[cfg(feature = "demo")]
 pub(crate) fn header(program: &Program<'_>, now: SystemTime) -> Line {
-    header_lines(program, usize::MAX, now, &Paths::default()).pop().unwrap_or_default()
+    let head = Head::from_program(program, now);
+    header_lines(&head, usize::MAX, now, &Paths::default()).pop().unwrap_or_default()
 }
 
 /// `web  pid 1234  live  up 3m 12s  /path`, broken between its items where it is wider than `width`.
 pub(crate) fn header_lines(
-    program: &Program<'_>,
+    head: &Head<'_>,
     width: usize,
     now: SystemTime,
     paths: &Paths,
 ) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
-    for item in header_items(program, now, paths) {
+    for item in header_items(head, now, paths) {
         match lines.last_mut() {
             Some(line) if line.width() + GAP + item.width() <= width => {
                 line.plain(" ".repeat(GAP));
@@ -171,17 +174,15 @@ pub(crate) fn header_lines(
 /// Spaces between the items of a header.
 const GAP: usize = 2;
 
-fn header_items(program: &Program<'_>, now: SystemTime, paths: &Paths) -> Vec<Line> {
-    let identity = program.identity();
-    let state = program.state();
+fn header_items(head: &Head<'_>, now: SystemTime, paths: &Paths) -> Vec<Line> {
+    let Head { identity, state, life, .. } = head;
     let plain = |text: String| Line::styled(anstyle::Style::new(), text);
-    let mut items = vec![Line::styled(style::BOLD, escape::clip(&title(program), 40))];
-    if let Some(pid) = program.process().or(identity.pid) {
+    let mut items = vec![Line::styled(style::BOLD, escape::clip(&head_title(head), 40))];
+    if let Some(pid) = head.process.or(identity.pid) {
         items.push(plain(format!("pid {pid}")));
     }
-    let life = Life::new(program, now);
-    items.push(Line::styled(state_style(state), life.word()));
-    let word = if state == FileState::Closed { "ended" } else { "died" };
+    items.push(Line::styled(state_style(*state), life.word()));
+    let word = if *state == FileState::Closed { "ended" } else { "died" };
     match (life.end(), life.up()) {
         (Some(end @ End::About(at)), up) => {
             // Exact to a minute.
@@ -195,11 +196,11 @@ fn header_items(program: &Program<'_>, now: SystemTime, paths: &Paths) -> Vec<Li
         }
         (None, up) => items.extend(up.map(|up| plain(format!("up {}", human::age(up))))),
     }
-    if let Some(owner) = program.owner().filter(|owner| Some(*owner) != own_user()) {
+    if let Some(owner) = head.owner.filter(|owner| Some(*owner) != own_user()) {
         items.push(plain(format!("user {owner}")));
     }
-    if let Some((first, more)) = program.files().split_first() {
-        items.push(Line::styled(style::DIM, paths.shown(first.path())));
+    if let Some((first, more)) = head.paths.split_first() {
+        items.push(Line::styled(style::DIM, paths.shown(first)));
         if !more.is_empty() {
             items.push(Line::styled(style::DIM, format!("and {} more", more.len())));
         }
@@ -223,21 +224,31 @@ pub(crate) fn own_user() -> Option<u32> {
 
 /// The command, or the name of the file if there is none.
 pub(crate) fn title(program: &Program<'_>) -> String {
-    if let Some(ledger) = program.ledger() {
-        return format!("ended workers of {}", escape::text(application(program, ledger)));
+    let path = program.files().first().map(|file| file.path());
+    let ledger = program.ledger().map(|ledger| &*ledger.application);
+    title_of(program.identity(), ledger, path)
+}
+
+/// As [`title`].
+pub(crate) fn head_title(head: &Head<'_>) -> String {
+    title_of(head.identity, head.ledger, head.paths.first().map(PathBuf::as_path))
+}
+
+fn title_of(identity: &Identity, ledger: Option<&str>, path: Option<&Path>) -> String {
+    if let Some(ledger) = ledger {
+        return format!("ended workers of {}", escape::text(application(identity, ledger)));
     }
-    match (program.identity().command.as_deref(), program.files().first()) {
+    match (identity.command.as_deref(), path) {
         (Some(command), _) if !command.is_empty() => escape::text(command).into_owned(),
-        (_, Some(file)) => file.path().file_stem().map_or_else(|| "?".to_owned(), escape::os),
+        (_, Some(path)) => path.file_stem().map_or_else(|| "?".to_owned(), escape::os),
         _ => "?".to_owned(),
     }
 }
 
 /// The name of a ledger's application; that of the program if it is the identity of an instance.
-fn application<'a>(program: &Program<'a>, ledger: &'a Ledger) -> &'a str {
-    let name = &*ledger.application;
+fn application<'a>(identity: &'a Identity, name: &'a str) -> &'a str {
     let by_instance = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match program.identity().command.as_deref() {
+    match identity.command.as_deref() {
         Some(command) if by_instance && !command.is_empty() => command,
         _ => name,
     }

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use mmstats_observe::Program;
-use mmstats_threads::{Activity, Finding, Lock, Report, Thread};
+use mmstats_observe::{Aggregation, DataType, Kind, Properties};
+use mmstats_threads::{Activity, Finding, InProgress, Lock, Report, Thread};
 
 use super::paths::Paths;
 use super::program::header_lines;
 use super::table::{self, Align, Cell};
+use crate::model::head::Head;
 use crate::output::{Line, style};
 use crate::text::{escape, human};
 
@@ -15,20 +16,23 @@ use crate::text::{escape, human};
 const WIDE: usize = 100;
 /// Time without a change from which the column QUIET is shown.
 const NOTABLE: Duration = Duration::from_secs(1);
+/// Maximum number of labels of texts that are named.
+const MAX_TEXTS: usize = 3;
 /// Maximum width of the names of threads.
 const MAX_NAME: usize = 24;
 /// Least width of the column DOING; on less it stands below the thread.
 const DOING: usize = 30;
 
-/// A program on `width` columns.
+/// A program on `width` columns. `texts` are the labels of the texts of its threads.
 pub(crate) fn section(
-    program: Option<&Program<'_>>,
+    head: Option<&Head<'_>>,
     report: &Report,
+    texts: &[&str],
     width: usize,
     now: SystemTime,
 ) -> Vec<Line> {
-    let mut lines = match program {
-        Some(program) => header_lines(program, width, now, &Paths::default()),
+    let mut lines = match head {
+        Some(head) => header_lines(head, width, now, &Paths::default()),
         None => process_header(report).wrapped(width, 2),
     };
     for finding in &report.findings {
@@ -39,13 +43,13 @@ pub(crate) fn section(
     }
     lines.extend(threads(report, &report.threads.iter().collect::<Vec<_>>(), width));
     lines.extend(activities(report, width));
-    lines.extend(remarks(report, width));
+    lines.extend(remarks(report, texts, width));
     lines
 }
 
 /// Whether a finding is a fault, not only unusual.
 const fn is_grave(finding: &Finding) -> bool {
-    matches!(finding, Finding::Died | Finding::Deadlock(_) | Finding::Panicked { .. })
+    matches!(finding, Finding::Died | Finding::Deadlock { .. } | Finding::Panicked { .. })
 }
 
 /// `cat  pid 17  sleeping  publishes nothing`.
@@ -177,7 +181,11 @@ fn doing(report: &Report, thread: &Thread) -> Line {
             .map(|lock| quoted(&lock.name))
             .collect();
         let start = if line.width() > 0 { "; " } else { "" };
-        line.plain(format!("{start}holds {}", names.join(", ")));
+        let more = match thread.more_holds {
+            0 => String::new(),
+            more => format!(" and {more} more for reading"),
+        };
+        line.plain(format!("{start}holds {}{more}", names.join(", ")));
     }
     line
 }
@@ -198,43 +206,54 @@ fn quoted(name: &str) -> String {
 fn held_by(report: &Report, lock: &Lock) -> String {
     let holder = lock.holder.or_else(|| lock.readers.first().copied());
     let Some(holder) = holder else { return String::new() };
-    let held = lock.held_since.map(|since| report.age(since));
+    let held = report.held(lock);
     let held = held.map_or_else(String::new, |held| format!(" for at least {}", human::age(held)));
     let others = lock.readers.len().saturating_sub(usize::from(lock.holder.is_none()));
     let others = if others > 0 { format!(" and {others} readers") } else { String::new() };
     format!(" held by {}{others}{held}", escape::text(&report.title(holder)))
 }
 
-/// What is in progress in the program, and in no thread now, with a head.
+/// The activities of the program that belong to no thread, under a head.
 pub(crate) fn activities(report: &Report, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
-    for (activity, count, of) in report.in_no_thread() {
+    for InProgress { oldest: activity, count, in_no_thread, .. } in report.in_progress() {
         let mut line = Line::styled(anstyle::Style::new(), "  ");
         let age = activity.since.map(|since| human::age(report.age(since)));
         line.plain(format!("{:>7}  ", human::or_dash(age)));
         let dots = if activity.cut { "…" } else { "" };
         line.plain(format!("{}{dots}  ", escape::text(&activity.text)));
         line.push(style::DIM, escape::text(&activity.label));
-        if of > 1 {
-            line.push(style::DIM, format!("  {count} of {of}, the oldest"));
-        }
+        let remark = match in_no_thread {
+            Some(1) if count == 1 => ", in no thread".to_owned(),
+            Some(some) => format!(", {some} of {count} in no thread, the oldest"),
+            None if count > 1 => format!(", {count}, the oldest"),
+            None => String::new(),
+        };
+        line.push(style::DIM, remark);
         lines.extend(line.wrapped(width, 11));
     }
     if !lines.is_empty() {
         let mut head = Line::styled(anstyle::Style::new(), "  ");
-        head.push(style::BOLD, "    AGE  IN PROGRESS IN NO THREAD");
+        head.push(style::BOLD, "    AGE  IN PROGRESS");
         lines.insert(0, head);
     }
     lines
 }
 
-/// What is not known, and why.
-pub(crate) fn remarks(report: &Report, width: usize) -> Vec<Line> {
-    let lines = |text: &String| Line::remark(2, text.as_str()).wrapped(width, 4);
-    unknown(report).iter().flat_map(lines).collect()
+/// Whether a field is a text of each thread: it may tell what that does, but not since when.
+pub(crate) fn is_text_of_thread(properties: Properties) -> bool {
+    properties.ty() == Some(DataType::Text)
+        && properties.kind() == Some(Kind::Gauge)
+        && properties.aggregation() == Aggregation::Each
 }
 
-fn unknown(report: &Report) -> Vec<String> {
+/// Remarks: which information is missing, and why. `texts` are the labels of the texts of threads.
+pub(crate) fn remarks(report: &Report, texts: &[&str], width: usize) -> Vec<Line> {
+    let lines = |text: &String| Line::remark(2, text.as_str()).wrapped(width, 4);
+    unknown(report, texts).iter().flat_map(lines).collect()
+}
+
+fn unknown(report: &Report, texts: &[&str]) -> Vec<String> {
     let publishes = report.state.is_some();
     let mut remarks = Vec::new();
     if report.threads.is_empty() {
@@ -243,16 +262,14 @@ fn unknown(report: &Report) -> Vec<String> {
             _ => "no thread can be seen".to_owned(),
         });
     }
-    if publishes
-        && report.process.is_none()
-        && report.state == Some(mmstats_observe::FileState::Live)
-    {
+    if publishes && report.process.is_none() && !report.has_ended() {
         remarks.push(
             "its process cannot be seen from here: states and processors are not known".into(),
         );
     }
-    let has_ended = report.state.is_some_and(mmstats_observe::FileState::has_ended);
-    if has_ended && report.threads.iter().any(|t| t.wait.is_some() || !t.activities.is_empty()) {
+    if report.has_ended()
+        && report.threads.iter().any(|t| t.wait.is_some() || !t.activities.is_empty())
+    {
         remarks.push("ages count from each begin until now, not until its death".to_owned());
     }
     let mut unknown = Vec::new();
@@ -265,23 +282,30 @@ fn unknown(report: &Report) -> Vec<String> {
     if !unknown.is_empty() {
         remarks.push(format!("it does not publish {}", unknown.join(", and ")));
     }
-    if let Some(process) = report.process.as_ref().filter(|_| report.has_more_threads) {
-        let looked_at = report.threads.iter().filter(|thread| thread.system.is_some()).count();
-        let more = process.threads.saturating_sub(u64::try_from(looked_at).unwrap_or(u64::MAX));
-        remarks.push(format!("{more} more threads of the process are not looked at"));
+    if !report.publishes.activities && !texts.is_empty() {
+        let mut texts = texts.to_vec();
+        texts.sort_unstable();
+        texts.dedup();
+        let shown: Vec<_> = texts.iter().take(MAX_TEXTS).map(|label| escape::text(label)).collect();
+        let more = if texts.len() > MAX_TEXTS { ", ..." } else { "" };
+        let shown = shown.join(", ");
+        remarks.push(format!("`mmstats show` has texts of its threads: {shown}{more}"));
+    }
+    if report.threads_left_out > 0 {
+        remarks.push(format!("{} more threads are not looked at", report.threads_left_out));
     }
     if report.activities_left_out > 0 {
-        remarks.push(format!("{} activities could not be read", report.activities_left_out));
+        remarks.push(format!("{} more activities are not shown", report.activities_left_out));
     }
-    if report.locks_refused > 0 {
-        remarks.push(format!("{} more locks are not published", report.locks_refused));
+    if report.locks_left_out > 0 {
+        remarks.push(format!("{} more locks are not known", report.locks_left_out));
     }
     remarks
 }
 
 /// Lines of tab-separated words.
-pub(crate) fn plain(program: Option<&Program<'_>>, report: &Report) -> Vec<String> {
-    let pid = program.and_then(|program| program.process().or(program.identity().pid));
+pub(crate) fn plain(head: Option<&Head<'_>>, report: &Report) -> Vec<String> {
+    let pid = head.and_then(|head| head.process.or(head.identity.pid));
     let pid = human::or_dash(pid.or(report.process.as_ref().map(|process| process.id)));
     let seconds = |time: Option<Duration>| {
         human::or_dash(time.map(|time| format!("{:.3}", time.as_secs_f64())))

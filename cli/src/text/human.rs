@@ -70,16 +70,7 @@ pub(crate) fn decimal(x: f64) -> String {
     format!("{x:.decimals$}")
 }
 
-/// NaN and the infinities, in text and in JSON.
-pub(crate) const fn non_finite(x: f64) -> &'static str {
-    if x.is_nan() {
-        "NaN"
-    } else if x > 0.0 {
-        "Infinity"
-    } else {
-        "-Infinity"
-    }
-}
+pub(crate) use mmstats_json::non_finite;
 
 /// Whether a text is that of NaN or an infinity.
 pub(crate) fn is_non_finite(text: &str) -> bool {

@@ -57,10 +57,8 @@ pub(crate) fn minute(at: SystemTime) -> Option<String> {
     Some(zoned(at)?.strftime("%Y-%m-%d %H:%M %Z").to_string())
 }
 
-/// `2026-01-02T03:04:05.000000007Z`; `nanoseconds` since 1970.
-pub(crate) fn rfc_3339(nanoseconds: i128) -> Option<String> {
-    Some(jiff::Timestamp::from_nanosecond(nanoseconds).ok()?.to_string())
-}
+#[cfg(feature = "record")] // times of looks
+pub(crate) use mmstats_json::rfc_3339;
 
 /// `1767323045.000000000`, the seconds since 1970.
 pub(crate) fn seconds(nanoseconds: i128) -> String {

@@ -5,6 +5,7 @@ mod plain;
 #[cfg(feature = "top")] // shows it
 mod progress;
 
+pub(crate) use mmstats_json::QUANTILES;
 use mmstats_observe::{FieldInfo, Kind, OwnedValue, Quantile, StateValue};
 
 use crate::text::escape;
@@ -19,9 +20,6 @@ pub(crate) use self::progress::progress_line;
 const UNKNOWN: &str = "?";
 /// Maximum length of a text in characters, and of a byte string in bytes; JSON has no limit.
 const MAX_LENGTH: usize = 4096;
-/// The quantiles of a histogram that are shown: the value, its key in JSON, its usual name.
-pub(crate) const QUANTILES: [(f64, &str, &str); 4] =
-    [(0.5, "0.5", "p50"), (0.9, "0.9", "p90"), (0.99, "0.99", "p99"), (0.999, "0.999", "p99.9")];
 
 /// Whether the value is one number.
 pub(crate) const fn is_number(value: &OwnedValue) -> bool {

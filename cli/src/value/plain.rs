@@ -49,11 +49,20 @@ fn timer(value: &TimerValue) -> String {
     text
 }
 
-/// `3:1767323045000000007:parse`: number, begin (0 if it is not known) and text of each.
+/// `[3:1767323045000000007:parse]`: number, begin (0 if it is not known) and text of each; then
+/// ` contended=1 damaged=1 refused=2`, each if it is not 0.
 fn activity(value: &ActivityValue) -> String {
-    list(&value.rows, usize::MAX, |row| {
+    let mut text = list(&value.rows, usize::MAX, |row| {
         format!("{}:{}:{}", row.number, row.since.unwrap_or(0), bounded_text(&row.text))
-    })
+    });
+    let (contended, damaged) = (u64::from(value.contended), u64::from(value.damaged));
+    let refused = value.refused.unwrap_or(0);
+    for (name, n) in [("contended", contended), ("damaged", damaged), ("refused", refused)] {
+        if n > 0 {
+            let _ = write!(text, " {name}={n}");
+        }
+    }
+    text
 }
 
 /// `busy`, or the number of lanes in each state: `idle=3 busy=1`.
@@ -118,6 +127,14 @@ mod tests {
             to_plain(&OwnedValue::Timer(busy)),
             "count=2 sum=3000000 min=1000000 max=2000000 last=2000000"
         );
+    }
+
+    #[test]
+    fn to_plain_of_activity_counts_rows_that_cannot_be_read() {
+        let mut value = ActivityValue::default();
+        assert_eq!(to_plain(&OwnedValue::Activity(value.clone())), "[]");
+        (value.contended, value.damaged, value.refused) = (2, 1, Some(7));
+        assert_eq!(to_plain(&OwnedValue::Activity(value)), "[] contended=2 damaged=1 refused=7");
     }
 
     #[test]

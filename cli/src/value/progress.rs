@@ -1,4 +1,4 @@
-//! What is in progress, on one line.
+//! Activities in progress, on one line.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use super::bounded_text;
 use super::human::{age, count_in_progress, cut_mark};
 use crate::text::human;
 
-/// What is in progress, of one lane or of all, on one short line: `2, oldest 1m 03s, "parse"`, or of a
+/// Activities in progress, of one lane or of all, on one short line: `2, oldest 1m 03s, "parse"`, or of a
 /// timer `2, oldest at least 1m 03s`, the age up to `now`; `None` for other kinds.
 pub(crate) fn progress_line(value: &OwnedValue, now: SystemTime) -> Option<String> {
     let values: Vec<&ActivityValue> = match value {

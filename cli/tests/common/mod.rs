@@ -1,6 +1,8 @@
 //! Runs the binary and publishers, and writes images.
 #![allow(dead_code)] // Each test uses a part.
 
+pub(crate) mod http;
+pub(crate) mod own;
 #[path = "../../../tests/shared/phase.rs"]
 pub(crate) mod phase;
 #[cfg(unix)] // has pseudo-terminals
@@ -156,8 +158,18 @@ pub(crate) type ImageWriter = Writer<mmstats_core::StaticMemory>;
 
 /// Writes an image with one lane to `path`.
 pub(crate) fn image(path: &Path, schema: &Schema<'_, 16>, fill: impl FnOnce(&mut ImageWriter)) {
+    image_of_lanes(path, schema, 1, fill);
+}
+
+/// Writes an image with so many lanes to `path`.
+pub(crate) fn image_of_lanes(
+    path: &Path,
+    schema: &Schema<'_, 16>,
+    lanes: u32,
+    fill: impl FnOnce(&mut ImageWriter),
+) {
     let memory = Box::leak(Box::new(StaticBytes::<65536>::new())).into_memory();
-    let mut writer = schema.create(memory, 1, *b"made for a test.").unwrap();
+    let mut writer = schema.create(memory, lanes, *b"made for a test.").unwrap();
     fill(&mut writer);
     let header = mmstats_core::read::Image::open(writer.region()).unwrap();
     let mut bytes = vec![0; header.header().file_size() as usize];

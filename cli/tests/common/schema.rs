@@ -9,7 +9,12 @@ pub(crate) struct Schema(Value);
 
 impl Schema {
     pub(crate) fn load() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/output.json");
+        Self::load_file("output.json")
+    }
+
+    /// A file in `schema`.
+    pub(crate) fn load_file(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
         Self(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
     }
 

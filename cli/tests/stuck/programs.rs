@@ -81,24 +81,21 @@ fn for_ever() -> ! {
     }
 }
 
-/// Six threads and two named locks: two threads wait for each other, four for them.
+/// Six threads and two named locks: two threads wait for each other, four for one of them.
 fn named_locks() {
     let accounts = Arc::new(mmstats::sync::Mutex::new("accounts", 0));
     let log = Arc::new(mmstats::sync::Mutex::new("log", 0));
-    let both = Arc::new(Barrier::new(2));
+    let all = Arc::new(Barrier::new(6));
     for number in 1..=6_u32 {
-        let (accounts, log, both) = (Arc::clone(&accounts), Arc::clone(&log), Arc::clone(&both));
+        let (accounts, log, all) = (Arc::clone(&accounts), Arc::clone(&log), Arc::clone(&all));
         named(&format!("worker-{number}"), move || {
             let _span = info_span!("transfer", from = number).entered();
             let (first, second) = if number == 1 { (&log, &accounts) } else { (&accounts, &log) };
-            if number > 2 {
-                std::thread::sleep(Duration::from_millis(300));
-                let _held = first.lock().unwrap();
-                for_ever();
-            }
-            let _held = first.lock().unwrap();
-            both.wait();
-            let _never = second.lock().unwrap();
+            let _held = (number <= 2).then(|| first.lock().unwrap());
+            // Both have their first lock before anybody asks for another one.
+            all.wait();
+            let next = if number <= 2 { second } else { first };
+            let _never = next.lock().unwrap();
             for_ever();
         });
     }

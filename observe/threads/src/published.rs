@@ -1,17 +1,26 @@
-//! What a program publishes of its threads.
+//! Published data about the threads of a program.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::hash::{DefaultHasher, Hash as _, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use mmstats_observe::{
     FieldRef, File, Kind, OwnedValue, Program, RawValue, RawVerdict, Scratch, Visitor,
 };
 
-/// Maximum number of activities that are kept of a program; a file of others can have any number.
+use crate::role::{LockProperty, Role, roles};
+
+// A file of others can have any number of each.
+/// Maximum number of lanes that are read.
+const MAX_LANES: usize = 10_000;
+/// Maximum number of activities that are kept.
 const MAX_ACTIVITIES: usize = 10_000;
-/// Maximum number of lines of panics that are read.
+/// Maximum number of locks that are kept.
+const MAX_LOCKS: usize = 10_000;
+/// Maximum number of panics that are kept: the newest ones.
 const MAX_PANICS: usize = 5;
+/// Maximum number of fields and lanes whose panics are read.
+const MAX_RINGS: usize = 1_000;
 
 /// Something in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +38,7 @@ pub struct Activity {
     pub number: u64,
 }
 
-/// What the lanes of one thread say.
+/// Published data about one thread, from all its lanes.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct PublishedThread {
     /// `sys.tid`.
@@ -38,8 +47,12 @@ pub(crate) struct PublishedThread {
     pub(crate) name: Option<String>,
     /// Oldest first.
     pub(crate) activities: Vec<Activity>,
+    /// What it waits for.
+    pub(crate) waits: Vec<Activity>,
     /// Numbers of the locks that it holds for reading.
     pub(crate) reads: Vec<u64>,
+    /// Number of further locks that it holds for reading.
+    pub(crate) more_reads: u64,
     /// Hash of all values of its lanes.
     pub(crate) values: u64,
 }
@@ -58,7 +71,16 @@ pub(crate) struct PublishedLock {
     pub(crate) noticed: u64,
 }
 
-/// What a program publishes of its threads.
+/// The lines of one panic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Panic {
+    /// Nanoseconds since 1970-01-01 UTC.
+    pub(crate) time: u64,
+    /// The message, then what the thread was doing.
+    pub(crate) lines: Vec<String>,
+}
+
+/// Published data about the threads of a program.
 #[derive(Debug, Default)]
 pub(crate) struct Published {
     pub(crate) threads: Vec<PublishedThread>,
@@ -66,81 +88,98 @@ pub(crate) struct Published {
     pub(crate) activities: Vec<Activity>,
     /// By number.
     pub(crate) locks: BTreeMap<u64, PublishedLock>,
-    /// The last panics: time and line.
-    pub(crate) panics: Vec<(u64, String)>,
+    /// The last ones, oldest first.
+    pub(crate) panics: Vec<Panic>,
     pub(crate) has_thread_ids: bool,
     pub(crate) has_activities: bool,
     pub(crate) has_locks: bool,
-    /// Number of locks that are not published, because there are too many.
-    pub(crate) locks_refused: u64,
+    /// Number of lanes that are left out, because there are too many.
+    pub(crate) lanes_left_out: u64,
+    /// Number of locks that are not published or left out, because there are too many.
+    pub(crate) locks_left_out: u64,
+    /// Number of activities that could not be read, or are left out because there are too many.
+    pub(crate) activities_left_out: u64,
+    /// Number of activities that are kept.
+    activities_kept: usize,
     /// Hash of all values of all lanes.
     pub(crate) values: u64,
-    /// Number of activities that are left out, because there were no rows for them or they could not be read.
-    pub(crate) activities_left_out: u64,
-}
-
-/// Values of a lane.
-#[derive(Default)]
-struct LaneValues {
-    thread: PublishedThread,
-    hasher: DefaultHasher,
 }
 
 impl Published {
     pub(crate) fn new(program: &Program<'_>) -> Self {
         let mut published = Self::default();
         let mut threads: BTreeMap<u64, PublishedThread> = BTreeMap::new();
+        let (mut scratch, mut lanes) = (Scratch::new(), 0);
         for file in program.files() {
-            let Roles { by_field, has_thread_ids } = Roles::new(file);
-            published.has_thread_ids |= has_thread_ids;
-            let is = |kind: fn(&Role) -> bool| by_field.iter().any(kind);
-            published.has_activities |= is(|role| *role == Role::Activity);
-            published.has_locks |= is(|role| matches!(role, Role::Lock(..) | Role::Waits));
-            for lane in 0..file.lanes().used {
-                if !file.lane(lane).is_some_and(|lane| lane.owned) {
+            let roles = roles(file);
+            let has_ids = roles.contains(&Role::ThreadId);
+            published.has_thread_ids |= has_ids;
+            published.has_activities |= roles.contains(&Role::Activity);
+            let is_of_locks = |role: &Role| matches!(role, Role::Lock(..) | Role::Waits);
+            published.has_locks |= roles.iter().any(is_of_locks);
+            let owned = |lane: &u32| file.lane(*lane).is_some_and(|lane| lane.owned);
+            for lane in (0..file.lanes().used).filter(owned) {
+                lanes += 1;
+                if lanes > MAX_LANES {
+                    published.lanes_left_out += 1;
                     continue;
                 }
-                let mut visitor = LaneVisitor {
-                    file,
-                    roles: &by_field,
-                    values: LaneValues::default(),
-                    published: &mut published,
-                };
-                file.visit_lanes(lane..lane + 1, &mut Scratch::new(), &mut visitor);
-                let LaneValues { mut thread, hasher } = visitor.values;
-                thread.values = hasher.finish();
-                published.values = published.values.rotate_left(1) ^ thread.values;
+                let mut visitor = LaneVisitor::new(file, &roles, &mut published);
+                file.visit_lanes(lane..lane + 1, &mut scratch, &mut visitor);
+                let mut thread = visitor.finish();
+                published.values = mixed(published.values, thread.values);
                 match thread.id {
                     Some(id) => threads.entry(id).or_default().add(thread),
                     // A lane of no thread, which all threads share.
-                    None if has_thread_ids => published.activities.append(&mut thread.activities),
+                    None if has_ids => published.activities.append(&mut thread.activities),
                     None => published.threads.push(thread),
                 }
             }
-            published.read_panics(file);
         }
         published.threads.extend(threads.into_values());
         published.activities.sort_by_key(|activity| activity.since);
         for thread in &mut published.threads {
             thread.activities.sort_by_key(|activity| (activity.since, activity.number));
         }
-        published.panics.sort();
+        published.panics = panics(program);
         published
     }
+}
 
-    fn read_panics(&mut self, file: &File) {
-        let panics = |field: &FieldRef<'_>| {
-            field.label() == "panics" && field.properties().kind() == Some(Kind::Events)
+/// The last panics of a program. The lines of one have its time.
+fn panics(program: &Program<'_>) -> Vec<Panic> {
+    let is_panics = |field: &FieldRef<'_>| {
+        field.label() == "panics" && field.properties().kind() == Some(Kind::Events)
+    };
+    let rings = program.files().iter().flat_map(|file| {
+        let lanes = move |field: FieldRef<'_>| {
+            let index = field.index();
+            (0..file.lanes().used).map(move |lane| (*file, index, lane))
         };
-        for field in file.fields().filter(panics) {
-            for lane in 0..file.lanes().used {
-                let events = file.events(field.index(), lane, 0).unwrap_or_default();
-                let last = events.into_iter().rev().take(MAX_PANICS);
-                self.panics
-                    .extend(last.filter_map(|event| Some((event.time, event.line.ok()?.text))));
+        file.fields().filter(is_panics).flat_map(lanes)
+    });
+    let mut all: Vec<Panic> = Vec::new();
+    for (file, field, lane) in rings.take(MAX_RINGS) {
+        let mut of_ring: Vec<Panic> = Vec::new();
+        for event in file.events(field, lane, 0).unwrap_or_default() {
+            let Ok(line) = event.line else { continue };
+            match of_ring.last_mut() {
+                Some(panic) if panic.time == event.time => panic.lines.push(line.text),
+                _ => of_ring.push(Panic { time: event.time, lines: vec![line.text] }),
             }
         }
+        all.append(&mut of_ring);
+        all.sort_by_key(|panic| panic.time);
+        all.drain(..all.len().saturating_sub(MAX_PANICS));
     }
+    all
+}
+
+/// Both hashes as one.
+fn mixed(a: u64, b: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (a, b).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl PublishedThread {
@@ -149,85 +188,70 @@ impl PublishedThread {
         self.id = more.id.or(self.id);
         self.name = more.name.or(self.name.take());
         self.activities.append(&mut more.activities);
+        self.waits.append(&mut more.waits);
         self.reads.append(&mut more.reads);
-        self.values = self.values.rotate_left(1) ^ more.values;
+        self.more_reads = self.more_reads.saturating_add(more.more_reads);
+        self.values = mixed(self.values, more.values);
     }
 }
 
-/// Meaning of a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Role {
-    Other,
-    ThreadId,
-    ThreadName,
-    Activity,
-    /// `sys.lock.waits`, an activity too.
-    Waits,
-    /// `sys.lock.reading`.
-    Reading,
-    /// A property of the lock with this number and name.
-    Lock(LockProperty, u64, String),
-    LocksRefused,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LockProperty {
-    Holder,
-    Count,
-    Since,
-    Noticed,
-}
-
-/// Label of the locks that a thread waits for.
-pub(crate) const WAITS: &str = "sys.lock.waits";
-
-struct Roles {
-    by_field: Vec<Role>,
-    has_thread_ids: bool,
-}
-
-impl Roles {
-    fn new(file: &File) -> Self {
-        let by_field: Vec<Role> = file.fields().map(|field| Role::of(&field)).collect();
-        let has_thread_ids = by_field.contains(&Role::ThreadId);
-        Self { by_field, has_thread_ids }
-    }
-}
-
-impl Role {
-    fn of(field: &FieldRef<'_>) -> Self {
-        let property = |property| {
-            let attribute = |name| field.attributes().find(|(key, _)| *key == name);
-            let number = attribute("id").and_then(|(_, id)| id.parse().ok());
-            let name = attribute("lock").map(|(_, name)| name.to_owned());
-            number
-                .zip(name)
-                .map_or(Self::Other, |(number, name)| Self::Lock(property, number, name))
-        };
-        if field.is_retired() || field.damage().is_some() {
-            return Self::Other;
-        }
-        match field.label() {
-            "sys.tid" => Self::ThreadId,
-            "sys.thread" => Self::ThreadName,
-            "sys.lock.holder" => property(LockProperty::Holder),
-            "sys.lock.count" => property(LockProperty::Count),
-            "sys.lock.since" => property(LockProperty::Since),
-            "sys.lock.noticed" => property(LockProperty::Noticed),
-            "sys.lock.reading" => Self::Reading,
-            "sys.lock.refused" => Self::LocksRefused,
-            WAITS => Self::Waits,
-            _ if field.properties().kind() == Some(Kind::Activity) => Self::Activity,
-            _ => Self::Other,
-        }
-    }
-}
-
+/// Receives the values of a lane.
 struct LaneVisitor<'a> {
     file: &'a File,
     roles: &'a [Role],
-    values: LaneValues,
     published: &'a mut Published,
+    thread: PublishedThread,
+    hasher: DefaultHasher,
+}
+
+impl<'a> LaneVisitor<'a> {
+    fn new(file: &'a File, roles: &'a [Role], published: &'a mut Published) -> Self {
+        let (thread, hasher) = (PublishedThread::default(), DefaultHasher::new());
+        Self { file, roles, published, thread, hasher }
+    }
+
+    fn finish(mut self) -> PublishedThread {
+        self.thread.values = self.hasher.finish();
+        self.thread
+    }
+
+    fn lock(&mut self, property: LockProperty, number: u64, name: &str, value: u64) {
+        let locks = &mut self.published.locks;
+        if locks.len() >= MAX_LOCKS && !locks.contains_key(&number) {
+            let is_first = property == LockProperty::Holder;
+            self.published.locks_left_out += u64::from(is_first);
+            return;
+        }
+        let lock = locks.entry(number).or_default();
+        name.clone_into(&mut lock.name);
+        match property {
+            LockProperty::Holder => lock.holder = value,
+            LockProperty::Count => lock.count = value,
+            LockProperty::Since => lock.since = value,
+            LockProperty::Noticed => lock.noticed = value,
+        }
+    }
+
+    /// The rows of a table.
+    fn activities(&mut self, index: u32, value: RawValue<'_>) -> Vec<Activity> {
+        let OwnedValue::Activity(value) = OwnedValue::from(value) else { return Vec::new() };
+        let label = self.file.field(index as usize).map_or("", |field| field.label());
+        let published = &mut *self.published;
+        let room = MAX_ACTIVITIES.saturating_sub(published.activities_kept).min(value.rows.len());
+        published.activities_kept += room;
+        let cut = u64::try_from(value.rows.len() - room).unwrap_or(u64::MAX);
+        let unread = u64::from(value.contended) + u64::from(value.damaged);
+        published.activities_left_out =
+            published.activities_left_out.saturating_add(cut.saturating_add(unread));
+        let rows = value.rows.into_iter().take(room).map(|row| Activity {
+            label: label.to_owned(),
+            text: row.text,
+            cut: row.cut,
+            since: row.since,
+            number: row.number,
+        });
+        rows.collect()
+    }
 }
 
 impl Visitor for LaneVisitor<'_> {
@@ -235,83 +259,58 @@ impl Visitor for LaneVisitor<'_> {
 
     fn value(&mut self, index: u32, raw: RawVerdict<RawValue<'_>>) {
         let RawVerdict::Consistent(value) = raw else { return };
-        self.values.hash(index, &value);
-        let number = match value {
-            RawValue::U64(number) => Some(number),
-            _ => None,
-        };
-        let thread = &mut self.values.thread;
-        match (self.roles.get(index as usize), number) {
+        let Some(role) = self.roles.get(index as usize) else { return };
+        if *role != Role::Copied {
+            hash(&mut self.hasher, index, &value);
+        }
+        match (role, value) {
             // 0: a lane without a thread.
-            (Some(Role::ThreadId), Some(id)) if id != 0 => thread.id = Some(id),
-            (Some(Role::ThreadName), None) => {
-                if let RawValue::Text { text, .. } = value
-                    && !text.is_empty()
-                {
-                    thread.name = Some(text.to_owned());
-                }
+            (Role::ThreadId, RawValue::U64(id)) if id != 0 => self.thread.id = Some(id),
+            (Role::ThreadName, RawValue::Text { text, .. }) if !text.is_empty() => {
+                self.thread.name = Some(text.to_owned());
             }
-            (Some(Role::Reading), Some(lock)) if lock != 0 => thread.reads.push(lock),
-            (Some(Role::LocksRefused), Some(count)) => {
-                self.published.locks_refused = self.published.locks_refused.max(count);
+            (Role::Reading, RawValue::U64(lock)) if lock != 0 => self.thread.reads.push(lock),
+            (Role::MoreReading, RawValue::U64(more)) => self.thread.more_reads = more,
+            (Role::LocksRefused, RawValue::U64(count)) => {
+                let all = &mut self.published.locks_left_out;
+                *all = all.saturating_add(count);
             }
-            (Some(Role::Lock(property, lock, name)), Some(number)) => {
-                let lock = self.published.locks.entry(*lock).or_default();
-                lock.name.clone_from(name);
-                match property {
-                    LockProperty::Holder => lock.holder = number,
-                    LockProperty::Count => lock.count = number,
-                    LockProperty::Since => lock.since = number,
-                    LockProperty::Noticed => lock.noticed = number,
-                }
+            (Role::Lock(property, lock, name), RawValue::U64(number)) => {
+                self.lock(*property, *lock, name, number);
             }
-            (Some(Role::Activity | Role::Waits), None) => self.activities(index, value),
+            (Role::Activity, value) => {
+                let mut rows = self.activities(index, value);
+                self.thread.activities.append(&mut rows);
+            }
+            (Role::Waits, value) => {
+                let mut rows = self.activities(index, value);
+                self.thread.waits.append(&mut rows);
+            }
             _ => {}
         }
     }
 }
 
-impl LaneVisitor<'_> {
-    fn activities(&mut self, index: u32, value: RawValue<'_>) {
-        let OwnedValue::Activity(value) = OwnedValue::from(value) else { return };
-        let label = self.file.field(index as usize).map_or("", |field| field.label());
-        let left = u64::from(value.contended) + u64::from(value.damaged);
-        let published = &mut *self.published;
-        published.activities_left_out = published.activities_left_out.saturating_add(left);
-        let kept = &mut self.values.thread.activities;
-        let room = MAX_ACTIVITIES.saturating_sub(kept.len().max(published.activities.len()));
-        kept.extend(value.rows.into_iter().take(room).map(|row| Activity {
-            label: label.to_owned(),
-            text: row.text,
-            cut: row.cut,
-            since: row.since,
-            number: row.number,
-        }));
-    }
-}
+/// Adds a value to the hash.
+fn hash(hasher: &mut DefaultHasher, index: u32, value: &RawValue<'_>) {
+    struct Sink<'a>(&'a mut DefaultHasher);
 
-impl LaneValues {
-    /// Adds a value to the hash.
-    fn hash(&mut self, index: u32, value: &RawValue<'_>) {
-        struct Sink<'a>(&'a mut DefaultHasher);
-
-        impl std::fmt::Write for Sink<'_> {
-            fn write_str(&mut self, text: &str) -> std::fmt::Result {
-                self.0.write(text.as_bytes());
-                Ok(())
-            }
+    impl std::fmt::Write for Sink<'_> {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0.write(text.as_bytes());
+            Ok(())
         }
+    }
 
-        index.hash(&mut self.hasher);
-        match value {
-            RawValue::U64(number) => number.hash(&mut self.hasher),
-            RawValue::I64(number) => number.hash(&mut self.hasher),
-            RawValue::F64(number) => number.to_bits().hash(&mut self.hasher),
-            RawValue::Text { text, .. } => text.hash(&mut self.hasher),
-            RawValue::Bytes { bytes, .. } => bytes.hash(&mut self.hasher),
-            other => {
-                let _ = write!(Sink(&mut self.hasher), "{other:?}");
-            }
+    index.hash(hasher);
+    match value {
+        RawValue::U64(number) => number.hash(hasher),
+        RawValue::I64(number) => number.hash(hasher),
+        RawValue::F64(number) => number.to_bits().hash(hasher),
+        RawValue::Text { text, .. } => text.hash(hasher),
+        RawValue::Bytes { bytes, .. } => bytes.hash(hasher),
+        other => {
+            let _ = write!(Sink(hasher), "{other:?}");
         }
     }
 }

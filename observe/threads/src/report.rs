@@ -1,17 +1,17 @@
-//! What a program publishes of its threads, joined with what the system knows.
+//! Report about the threads of a program: published data joined with those of the system.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use mmstats_observe::{FileState, ProgramId};
 
 use crate::finding::Finding;
-use crate::locks::{Lock, Wait, locks};
-use crate::published::{Activity, Published, PublishedThread, WAITS};
-use crate::system::{Known, Process, SystemThread};
+use crate::locks::{Link, Lock, Wait};
+use crate::published::{Activity, Panic};
+use crate::system::{Process, SystemThread};
 
-/// What the threads of a program do, as of one look.
-#[derive(Debug, Clone)]
+/// State of the threads of a program, as of one look.
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Report {
     /// The program; `None` if the process publishes nothing that can be read.
@@ -24,35 +24,33 @@ pub struct Report {
     /// Time of the look in nanoseconds since 1970-01-01 UTC. Ages are as of then, also those of what was in
     /// progress when the program died.
     pub at: u64,
-    /// What is unusual, most important first.
+    /// Findings, most important first.
     pub findings: Vec<Finding>,
     /// The threads, by id.
     pub threads: Vec<Thread>,
-    /// Whether the process has more threads than were looked at: see [`crate::Watcher::limit_threads`].
-    pub has_more_threads: bool,
-    /// What is in progress in the program and belongs to no thread, oldest first.
+    /// Number of threads of the process, or of lanes, that were not looked at, because there are too many.
+    pub threads_left_out: u64,
+    /// Time since the last change of anything that the program publishes; `None` at the first look.
+    pub quiet: Option<Duration>,
+    /// Activities in progress in the whole program, oldest first.
     pub activities: Vec<Activity>,
-    /// Number of activities that had no room, or could not be read.
+    /// Number of activities that could not be read, or are left out because there are too many.
     pub activities_left_out: u64,
     /// The published locks, by number.
     pub locks: Vec<Lock>,
-    /// Number of locks that are not published, because there are too many.
-    pub locks_refused: u64,
-    /// Time since the last change of anything that a live program publishes: at least this, and since the first
-    /// look if nothing has changed since then.
-    pub quiet: Option<Duration>,
-    /// Whether the lanes have thread ids, whether there are fields of kind activity, and whether locks are
-    /// published: what is not published is not known.
+    /// Number of locks that are not published or left out, because there are too many.
+    pub locks_left_out: u64,
+    /// Sources of information that the program publishes: others are unknown.
     pub publishes: Publishes,
-    /// The last panics with their times, oldest first.
-    pub(crate) panics: Vec<(u64, String)>,
-    /// The locks waited for, by thread.
-    pub(crate) waits: Vec<(u64, Wait)>,
-    /// Hash of all values.
+    /// The deadlocks that are certain.
+    pub(crate) deadlocks: Vec<Vec<Link>>,
+    /// The last panics, oldest first.
+    pub(crate) panics: Vec<Panic>,
+    /// Hash of all values of all lanes.
     pub(crate) values: u64,
 }
 
-/// What a program publishes.
+/// Sources of information that a program publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Publishes {
@@ -72,7 +70,9 @@ pub struct Thread {
     pub id: Option<u64>,
     /// Its name.
     pub name: Option<String>,
-    /// What the system knows of it.
+    /// Its name, with the id if others have the same; `thread ID` without a name.
+    pub title: String,
+    /// Data of the system about it.
     pub system: Option<SystemThread>,
     /// Whether the program has a lane of it.
     pub published: bool,
@@ -82,115 +82,31 @@ pub struct Thread {
     pub wait: Option<Wait>,
     /// Numbers of the locks that it holds.
     pub holds: Vec<u64>,
+    /// Number of further locks that it holds for reading, which the program does not name.
+    pub more_holds: u64,
     /// Time since the last change of its lanes: at least this, and since the first look if `quiet_from_first`.
     pub quiet: Option<Duration>,
     /// Whether nothing changed since the first look, so that `quiet` is only a lower bound.
     pub quiet_from_first: bool,
+    /// Whether it waited for a device in the look before too.
+    pub(crate) stays_in_disk: bool,
     /// Hash of all values of its lanes.
     pub(crate) values: u64,
 }
 
-impl Report {
-    /// Without findings.
-    pub(crate) fn new(
-        at: u64,
-        published: Option<(Option<ProgramId>, FileState, Published)>,
-        system: Option<Known>,
-    ) -> Self {
-        let has_more_threads = system.as_ref().is_some_and(|known| !known.are_all);
-        let (process, mut known) =
-            system.map_or((None, Vec::new()), |known| (Some(known.process), known.threads));
-        let (program, state, mut published) = match published {
-            Some((program, state, published)) => (program, Some(state), published),
-            None => (None, None, Published::default()),
-        };
-        known.sort_by_key(|thread| thread.own_id);
-        let mut threads: Vec<Thread> = Vec::new();
-        let of_system: HashMap<u64, usize> =
-            known.iter().enumerate().map(|(at, thread)| (thread.own_id, at)).collect();
-        let is_known =
-            |thread: &PublishedThread| thread.id.is_some_and(|id| of_system.contains_key(&id));
-        // Ids of another pid namespace may not be known: then none is.
-        let has_system =
-            process.is_some() && !has_more_threads && published.threads.iter().any(is_known);
-        let mut joined = HashSet::new();
-        let mut waits = Vec::new();
-        for thread in std::mem::take(&mut published.threads) {
-            let at = thread.id.and_then(|id| of_system.get(&id)).copied();
-            // A lane that its thread has not handed back, as of a thread that was cancelled.
-            if has_system && thread.id.is_some() && at.is_none() {
-                published.threads.push(thread);
-                continue;
-            }
-            joined.extend(at);
-            let wait = thread
-                .activities
-                .iter()
-                .rev()
-                .find_map(|activity| Wait::new(activity, &published.locks));
-            waits.extend(thread.id.zip(wait.clone()));
-            let mut activities = thread.activities.clone();
-            activities.retain(|activity| activity.label != WAITS);
-            threads.push(Thread {
-                id: thread.id,
-                name: thread.name.clone(),
-                system: at.and_then(|at| known.get(at).cloned()),
-                published: true,
-                activities,
-                wait,
-                values: thread.values,
-                ..Thread::default()
-            });
-            published.threads.push(thread);
-        }
-        for (at, thread) in known.into_iter().enumerate() {
-            if !joined.contains(&at) {
-                let (id, name) = (Some(thread.own_id), None);
-                threads.push(Thread { id, name, system: Some(thread), ..Thread::default() });
-            }
-        }
-        for thread in &mut threads {
-            // A thread may have got its name after its lane.
-            let system = thread.system.as_ref().map(|system| system.name.clone());
-            let is_cut = |long: &String| {
-                system.as_ref().is_some_and(|short| short.len() == 15 && long.starts_with(short))
-            };
-            if system.is_some() && !thread.name.as_ref().is_some_and(is_cut) {
-                thread.name = system;
-            }
-        }
-        threads.sort_by_key(|thread| thread.id);
-        let locks = locks(&published, &waits);
-        for thread in &mut threads {
-            let Some(id) = thread.id else { continue };
-            let holds = |lock: &&Lock| lock.holder == Some(id) || lock.readers.contains(&id);
-            thread.holds = locks.iter().filter(holds).map(|lock| lock.number).collect();
-        }
-        let publishes = Publishes {
-            thread_ids: published.has_thread_ids,
-            activities: published.has_activities,
-            locks: published.has_locks,
-        };
-        Self {
-            program,
-            state,
-            process,
-            at,
-            findings: Vec::new(),
-            threads,
-            has_more_threads,
-            quiet: None,
-            activities: published.activities,
-            activities_left_out: published.activities_left_out,
-            locks,
-            locks_refused: published.locks_refused,
-            publishes,
-            panics: published.panics,
-            waits,
-            values: published.values,
-        }
-    }
+/// Activities of the program with one text.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct InProgress<'a> {
+    /// The oldest.
+    pub oldest: &'a Activity,
+    /// Their number.
+    pub count: usize,
+    /// The number that is in no thread now; `None` where the program does not say which thread is in which.
+    pub in_no_thread: Option<usize>,
+}
 
+impl Report {
     /// Memory in bytes, nearly, for those who keep reports.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -202,25 +118,27 @@ impl Report {
             let system = thread.system.as_ref();
             size_of::<Thread>()
                 + text(&thread.name)
+                + thread.title.len()
                 + system.map_or(0, |system| system.name.len() + text(&system.waits_in))
                 + thread.activities.iter().map(activity).sum::<usize>()
-                // Twice: it stands in the list of waits too.
-                + thread.wait.as_ref().map_or(0, |wait| 2 * (size_of::<Wait>() + wait.name.len()))
+                + thread.wait.as_ref().map_or(0, |wait| wait.name.len())
                 + size_of_val(thread.holds.as_slice())
         };
         let lock = |lock: &Lock| {
             let threads = lock.readers.len() + lock.waiting.len();
             size_of::<Lock>() + lock.name.len() + threads * size_of::<u64>()
         };
-        let panic = |(_, text): &(u64, String)| size_of::<(u64, String)>() + text.len();
-        // About the length of each text.
-        let findings = self.findings.len() * (size_of::<Finding>() + 100);
+        let panic = |panic: &Panic| {
+            let lines = panic.lines.iter().map(|line| size_of::<String>() + line.len());
+            size_of::<Panic>() + lines.sum::<usize>()
+        };
         size_of::<Self>()
-            + findings
+            + self.findings.iter().map(Finding::bytes).sum::<usize>()
             + self.threads.iter().map(thread).sum::<usize>()
             + self.activities.iter().map(activity).sum::<usize>()
             + self.locks.iter().map(lock).sum::<usize>()
             + self.panics.iter().map(panic).sum::<usize>()
+            + self.deadlocks.iter().map(|links| size_of_val(links.as_slice())).sum::<usize>()
     }
 
     /// The time from `since`, in nanoseconds since 1970, to the look.
@@ -229,40 +147,60 @@ impl Report {
         Duration::from_nanos(self.at.saturating_sub(since))
     }
 
-    /// How a thread is called: its name, with the id if others have the same; `thread ID` without a name.
+    /// Whether the program has ended: how long anything had lasted then is not known.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.state.is_some_and(FileState::has_ended)
+    }
+
+    /// For how long at least a lock is held; `None` if that is not known, as of a program that has ended.
+    #[must_use]
+    pub fn held(&self, lock: &Lock) -> Option<Duration> {
+        lock.held_since.filter(|_| !self.has_ended()).map(|since| self.age(since))
+    }
+
+    /// The thread with this id.
+    #[must_use]
+    pub fn thread(&self, id: u64) -> Option<&Thread> {
+        let at = self.threads.binary_search_by_key(&Some(id), |thread| thread.id).ok()?;
+        self.threads.get(at)
+    }
+
+    /// How a thread is called: [`Thread::title`], also of one that is not among the threads.
     #[must_use]
     pub fn title(&self, id: u64) -> String {
-        let thread = self.threads.iter().find(|thread| thread.id == Some(id));
-        match thread.and_then(|thread| thread.name.as_deref()).filter(|name| !name.is_empty()) {
-            Some(name) => {
-                let same = self.threads.iter().filter(|other| other.name.as_deref() == Some(name));
-                if same.count() > 1 { format!("{name} ({id})") } else { name.to_owned() }
-            }
+        let knows_all = self.process.is_some() && self.threads_left_out == 0;
+        match self.thread(id) {
+            Some(thread) => thread.title.clone(),
             // The program does not know its threads' ids.
             None if id == u64::MAX => "a thread".to_owned(),
+            None if knows_all => format!("thread {id}, which has ended"),
             None => format!("thread {id}"),
         }
     }
 
-    /// The activities of the program that are not in the stack of a thread, oldest first: the oldest of each text,
-    /// the number with this text that are in no thread, and the number with this text. The text tells: which of
-    /// several with one text are in threads is not known.
+    /// Activities in progress in the program, oldest first, except spans that are all in threads. Open spans of
+    /// `mmstats-tracing` (`LABEL.open`) are in a thread if its stack (`LABEL`) has one of the same text.
     #[must_use]
-    pub fn in_no_thread(&self) -> Vec<(&Activity, usize, usize)> {
-        let mut in_threads: HashMap<&str, usize> = HashMap::new();
+    pub fn in_progress(&self) -> Vec<InProgress<'_>> {
+        let mut stacks: HashMap<(&str, &str), usize> = HashMap::new();
         for activity in self.threads.iter().flat_map(|thread| &thread.activities) {
-            *in_threads.entry(&activity.text).or_default() += 1;
+            *stacks.entry((&activity.label, &activity.text)).or_default() += 1;
         }
         let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
         for activity in &self.activities {
             *counts.entry((&activity.label, &activity.text)).or_default() += 1;
         }
-        let oldest = self.activities.iter().filter_map(|activity| {
-            let of = counts.remove(&(&*activity.label, &*activity.text))?;
-            let inside = in_threads.get(&*activity.text).copied().unwrap_or(0);
-            (of > inside).then(|| (activity, of - inside, of))
+        let all = self.activities.iter().filter_map(|oldest| {
+            // Removed, so that each text comes once.
+            let count = counts.remove(&(&*oldest.label, &*oldest.text))?;
+            let in_no_thread = oldest.label.strip_suffix(".open").map(|stack| {
+                let inside = stacks.get(&(stack, &*oldest.text)).copied().unwrap_or(0);
+                count.saturating_sub(inside)
+            });
+            (in_no_thread != Some(0)).then_some(InProgress { oldest, count, in_no_thread })
         });
-        oldest.collect()
+        all.collect()
     }
 
     /// The lock with this number.

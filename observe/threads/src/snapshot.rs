@@ -1,4 +1,4 @@
-//! What a program publishes of its threads at one moment.
+//! Published data about the threads of a program at one moment.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use mmstats_observe::{FileState, Identity, Program, ProgramId};
 
 use crate::published::Published;
 
-/// What a program publishes of its threads, as of one moment: it can be joined with the system in another thread,
+/// Published data about the threads of a program, as of one moment: it can be joined with the system in another thread,
 /// by [`Watcher::look_at`](crate::Watcher::look_at).
 #[derive(Debug)]
 pub struct Snapshot {

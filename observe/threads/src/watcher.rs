@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use mmstats_observe::{FileState, Identity, Program};
 
+use crate::deadlock::Standing;
 use crate::findings;
-use crate::locks::{Edge, cycles, edges};
+use crate::join;
 use crate::report::Report;
 use crate::snapshot::{Key, Snapshot, now};
 use crate::system::{Known, Process, State, System};
@@ -23,14 +24,16 @@ pub struct Watcher {
     max_threads: usize,
 }
 
-/// What is kept of a look at a program.
+/// State kept of the last look at a program.
 #[derive(Debug, Default)]
 struct Before {
-    /// Threads that waited for others.
-    edges: HashSet<Edge>,
+    /// Holders and waiting threads of locks.
+    standing: Standing,
+    /// Threads that waited for a device, by id.
+    in_disk: HashSet<u64>,
     /// By thread id.
     threads: HashMap<u64, Values>,
-    /// Those of all lanes.
+    /// Values of all lanes.
     all: Option<Values>,
 }
 
@@ -93,18 +96,18 @@ impl Watcher {
         for Snapshot { key, id, process, identity, state, at, published } in snapshots {
             let system = self.system.look(process, Some(&identity), self.max_threads);
             let system = system.and_then(|known| remaining(known, state));
-            let report = Report::new(at, Some((id, state, published)), system);
+            let report = join::report(at, Some((id, state, published)), system);
             self.add(report, key, before.remove(&key));
         }
         for process in processes {
             let system = self.system.look(Some(*process), None, self.max_threads);
             let key = Key::Process(*process);
-            self.add(Report::new(now(), None, system), key, before.remove(&key));
+            self.add(join::report(now(), None, system), key, before.remove(&key));
         }
         self.system.end_look();
     }
 
-    /// What the system knows of the process of a program, without its threads: between two looks at them. The
+    /// Data of the system about the process of a program, without its threads: between two looks at them. The
     /// process is that of [`Program::process`].
     pub fn look_at_process(
         &mut self,
@@ -115,18 +118,19 @@ impl Watcher {
     }
 
     fn add(&mut self, mut report: Report, key: Key, before: Option<Before>) {
-        let edges = edges(&report.locks, &report.waits);
-        let is_live = report.state == Some(FileState::Live);
-        // Nothing moves in a dead program: one look is enough.
-        let certain: Vec<Edge> = match &before {
-            _ if !is_live => edges.clone(),
-            Some(before) => edges.iter().copied().filter(|e| before.edges.contains(e)).collect(),
+        let standing = Standing::new(&report.threads, &report.locks);
+        let deadlocks = match &before {
+            // Nothing moves in a program that has ended: one look is enough.
+            _ if report.has_ended() => standing.cycles(),
+            Some(before) => standing.unchanged(&before.standing).cycles(),
             None => Vec::new(),
         };
         let mut next = quiet(&mut report, before.as_ref());
-        report.findings = findings::of(&report, &cycles(&certain));
+        next.in_disk = in_disk(&mut report, before.as_ref());
+        next.standing = standing;
+        report.findings = findings::of(&report, &deadlocks);
+        report.deadlocks = deadlocks;
         self.reports.push(report);
-        next.edges = edges.into_iter().collect();
         self.before.insert(key, next);
     }
 
@@ -143,7 +147,7 @@ impl Watcher {
     }
 }
 
-/// What remains in the system of the process of a program in this state: of one that has ended its zombie.
+/// The process of a program in this state; if the program has ended, only its zombie.
 fn remaining(mut known: Known, state: FileState) -> Option<Known> {
     if state.has_ended() {
         known.threads.clear();
@@ -152,23 +156,36 @@ fn remaining(mut known: Known, state: FileState) -> Option<Known> {
     Some(known)
 }
 
+/// Notes which threads wait for a device as in the look before; returns all that do.
+fn in_disk(report: &mut Report, before: Option<&Before>) -> HashSet<u64> {
+    let mut all = HashSet::new();
+    for thread in &mut report.threads {
+        let (Some(id), Some(system)) = (thread.id, &thread.system) else { continue };
+        if system.state == State::Disk {
+            all.insert(id);
+            thread.stays_in_disk = before.is_some_and(|before| before.in_disk.contains(&id));
+        }
+    }
+    all
+}
+
 /// Sets the times since the last changes.
 fn quiet(report: &mut Report, before: Option<&Before>) -> Before {
     let now = Instant::now();
-    let is_live = report.state == Some(FileState::Live);
+    let may_change = !report.has_ended();
     let mut next = Before::default();
     for thread in report.threads.iter_mut().filter(|thread| thread.published) {
         let Some(id) = thread.id else { continue };
         let known = before.and_then(|before| before.threads.get(&id));
         let values = Values::next(known, thread.values, now);
-        if before.is_some() && is_live {
+        if before.is_some() && may_change {
             thread.quiet = Some(now.duration_since(values.since));
             thread.quiet_from_first = values.is_first;
         }
         next.threads.insert(id, values);
     }
     let all = Values::next(before.and_then(|before| before.all.as_ref()), report.values, now);
-    if before.is_some() && is_live {
+    if before.is_some() && may_change {
         report.quiet = Some(now.duration_since(all.since));
     }
     next.all = Some(all);
@@ -207,7 +224,7 @@ mod tests {
             let report = watcher.take_reports().remove(0);
             assert!(report.bytes() > size_of::<Report>());
             // The test harness has a thread beside that of the test.
-            assert!(report.has_more_threads && report.process.is_some(), "{report:?}");
+            assert!(report.threads_left_out > 0 && report.process.is_some(), "{report:?}");
             report.quiet
         };
         assert_eq!(quiet(), None);

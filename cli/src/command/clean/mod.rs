@@ -15,7 +15,7 @@ use mmstats_observe::{File, FileState, Observer, Program, Sources};
 
 use self::directories::{Directories, parent};
 use self::legacy::Mapped;
-use super::args::{exit_codes, long_duration};
+use super::args::{exit_codes, long_duration, programs};
 use crate::backend::directory::Directory;
 use crate::backend::{
     self, DeadProgram, Judged, ProcessState, Removal, SweepOptions, kept_programs, remove_judged,
@@ -52,11 +52,11 @@ pub(crate) struct Clean {
     pub(crate) dry_run: bool,
 
     /// Keep the N dead programs of each command that died last.
-    #[arg(short, long, value_name = "N", default_value = "0")]
+    #[arg(short, long, value_name = "N", default_value = "0", value_parser = programs)]
     pub(crate) keep: usize,
 
     /// Keep programs that died less than this time ago: 90s, 15m, 12h, 7d or 2w.
-    #[arg(short, long, value_name = "DURATION", value_parser = long_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = long_duration)]
     pub(crate) older_than: Option<Duration>,
 
     /// Files or directories [default: the directories of this user].
@@ -80,7 +80,7 @@ enum Action {
     Failed,
 }
 
-/// What is done with a program.
+/// The decision about a program, with its reason.
 struct Plan {
     /// Its files; part 0 is removed last, so that what is left says that it is incomplete.
     files: Vec<Target>,
@@ -114,8 +114,10 @@ pub(crate) fn run(args: &Clean, output: &mut Output) -> io::Result<()> {
         let more = observer.left_out() > 0 && !args.dry_run;
         if round == 0 {
             problems::report(&observer, output);
+            // It takes directories too.
             args.paths
                 .iter()
+                .filter(|path| !path.is_dir())
                 .filter_map(|path| file_help(path))
                 .for_each(|help| output.note(&help));
         }
@@ -168,7 +170,7 @@ fn open_directories(observer: &Observer, directories: &mut Directories) {
     }
 }
 
-/// What is done with each program.
+/// The decision about each program.
 fn plans(args: &Clean, observer: &Observer) -> Vec<Plan> {
     let programs = observer.programs();
     let mapped: LazyLock<Mapped> = LazyLock::new(Mapped::look);

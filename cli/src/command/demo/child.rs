@@ -21,11 +21,11 @@ pub(super) fn start(threads: u16) -> io::Result<Child> {
 
 /// How the child ended.
 pub(super) enum End {
-    /// Before it was asked to.
+    /// It ended before it was asked to.
     Early(ExitStatus),
-    /// After it was asked to.
+    /// It ended after it was asked to.
     Asked(ExitStatus),
-    /// Killed, as it did not end when asked.
+    /// It was killed, because it did not end when asked.
     Killed,
     Unknown(io::Error),
 }

@@ -19,7 +19,7 @@ use mmstats_observe::{FileState, Observer, Program, Sources};
 
 use self::child::{End, PATIENCE};
 use self::lines::{commands_to_try, number_line};
-use super::args::exit_codes;
+use super::args::{exit_codes, up_to};
 use super::top;
 use crate::model::row;
 use crate::output::Output;
@@ -49,7 +49,7 @@ pub(crate) struct Demo {
 
     /// Number of working threads.
     #[arg(short, long, value_name = "N", default_value = "4",
-          value_parser = clap::value_parser!(u16).range(1..=256))]
+          value_parser = up_to::<256>)]
     pub(crate) threads: u16,
 }
 

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use clap::Args;
 use mmstats::{
-    Counter, Events, Flag, Gauge, Group, Info, Latency, Options, Publisher, Record, State,
-    StateSet, Stats, Text, Timer,
+    Activity, Begun, Counter, Events, Flag, Gauge, Group, Info, Latency, Options, Publisher,
+    Record, State, StateSet, Stats, Timer,
 };
 
+use super::super::args::up_to;
 use super::work;
 
 /// The fields of each thread.
@@ -45,8 +46,9 @@ struct Work {
     compress: Latency,
     /// Time to process a block.
     latency: Timer,
-    /// Current task of the thread.
-    doing: Text<64>,
+    /// Current task of the thread: see `mmstats why`.
+    #[stats(rows = 2)]
+    doing: Activity,
     /// Lines for the time after a crash: see `mmstats events`.
     #[stats(level = "diagnostic", entries = 31)]
     log: Events<64>,
@@ -81,7 +83,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoPublisher {
-    #[arg(long, default_value = "4", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, default_value = "4", value_parser = up_to::<256>)]
     pub(crate) threads: u16,
 }
 
@@ -145,17 +147,14 @@ fn feed(
     stop: &AtomicBool,
 ) {
     let (mut next, mut high) = (0_u64, false);
+    let doing = stats.doing.begin("feeding the queue");
     for turn in 0_u32.. {
         let tide = 1.0 + (f64::from(turn) / 40.0).sin();
-        stats.doing.set(if tide > 1.0 {
-            "feeding the queue, tide in"
-        } else {
-            "feeding the queue"
-        });
         if (tide > 1.0) != high {
             high = tide > 1.0;
             let side = if high { "in" } else { "out" };
             stats.log.record_fmt(format_args!("tide {side} after {next} blocks"));
+            doing.set_fmt(format_args!("feeding the queue, tide {side}"));
         }
         // From one to eight times the threads.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -196,12 +195,13 @@ fn work_off(
     loop {
         stats.busy.set(false);
         stats.phase.set(Phase::Waiting);
-        stats.doing.set("waiting for a block");
+        let waiting_for = stats.doing.begin("waiting for a block");
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(number) = next else { return };
         if stop.load(Ordering::Relaxed) {
             return;
         }
+        drop(waiting_for);
         waiting.fetch_sub(1, Ordering::Relaxed);
         stats.busy.set(true);
         stats.latency.time(|| one(stats, number, material, &mut out, &mut verified));
@@ -210,17 +210,17 @@ fn work_off(
 
 fn one(stats: &Work, number: u64, material: &[u8], out: &mut Vec<u8>, verified: &mut Verified) {
     let block = work::block(material, number);
-    stats.doing.set(&format!("hashing block {number}"));
+    let doing: Begun<'_> = stats.doing.begin_fmt(format_args!("hashing block {number}"));
     stats.phase.set(Phase::Hashing);
     let hash = work::hash(block);
-    stats.doing.set(&format!("compressing block {number}"));
+    doing.set_fmt(format_args!("compressing block {number}"));
     stats.phase.set(Phase::Compressing);
     let compressed = stats.compress.time(|| work::compress(block, out).is_ok());
     if !compressed {
         failed(stats, number);
     } else if number.is_multiple_of(VERIFY) {
         stats.phase.set(Phase::Verifying);
-        stats.doing.set(&format!("verifying block {number}"));
+        doing.set_fmt(format_args!("verifying block {number}"));
         if work::verify(out, &hash) {
             verified.blocks += 1;
             verified.bytes += block.len() as u64;

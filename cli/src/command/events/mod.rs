@@ -16,8 +16,10 @@ use self::rings::{Rings, sort_by_time};
 use super::args::{Form, exit_codes, interrupt, lines, program, seconds, selecting};
 use crate::model::pattern::Pattern;
 use crate::model::selection::Selection;
+use crate::model::watched;
 use crate::output::Output;
 use crate::render::problems::{self, ProblemLog};
+use crate::text::escape;
 
 /// Lines that `--follow` prints at first, without `--lines`.
 const LINES_BEFORE_FOLLOW: usize = 10;
@@ -59,7 +61,8 @@ pub(crate) struct Events {
     pub(crate) live: bool,
 
     /// Seconds between two readings, with -f.
-    #[arg(short, long, value_name = "SECONDS", default_value = "0.2", value_parser = seconds)]
+    #[arg(short, long, value_name = "SECONDS", default_value = "0.2", value_parser = seconds,
+          requires = "follow")]
     pub(crate) delay: Duration,
 
     /// Print a JSON document for each line.
@@ -104,8 +107,21 @@ pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
         }
         None => {
             if rings.is_empty() && unread == 0 && !output.has_failed() {
-                output
-                    .fail(&format!("no program has events{}", problems::in_directories(&observer)));
+                let of = match args.filter.first() {
+                    Some(first) => format!(" that match the filter '{}'", escape::text(first)),
+                    None => String::new(),
+                };
+                let programs = observer.programs();
+                output.fail(&match rings.selected(&programs)[..] {
+                    [program] => format!("{} has no events{of}", watched::name(program)),
+                    [_, ..] if !args.programs.is_empty() => {
+                        format!("none of these programs has events{of}")
+                    }
+                    _ => {
+                        let places = problems::in_directories(&observer);
+                        format!("no program has events{of}{places}")
+                    }
+                });
             }
             Ok(())
         }

@@ -115,7 +115,7 @@ pub(crate) struct Rings {
     /// Whether all rings were read once.
     started: bool,
     overwritten: u64,
-    /// Memory of the lines of this reading, in bytes, about.
+    /// Approximate memory of the lines of this reading, in bytes.
     bytes: usize,
     /// Bytes of files that this reading may still look at.
     left: u64,
@@ -301,13 +301,13 @@ impl Rings {
 
 /// Maximum number of lines of one reading: the hole of a sparse file may have any number.
 const MAX_LINES: usize = 500_000;
-/// Maximum memory for the lines of one reading, in bytes, about.
+/// Approximate maximum of memory for the lines of one reading, in bytes.
 const MAX_BYTES: usize = 128 << 20;
 
 /// Maximum size of the files with events that one reading looks at, in bytes.
 const MAX_READ: u64 = 8 << 30;
 
-/// Memory that an entry takes, in bytes, about.
+/// Approximate memory of an entry, in bytes.
 fn memory(entry: &Entry) -> usize {
     let own = match &entry.content {
         Content::Line { text, .. } => text.len(),

@@ -3,9 +3,9 @@
 use mmstats_observe::{Kind, OwnedValue};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use super::column::{Cell, Column, Interval};
 use super::sample::Sample;
 use crate::json::{Digits, Float, JsonValue, Quantiles, number, seconds};
+use crate::model::rates::column::{Cell, Column, Interval};
 use crate::value::in_progress;
 
 /// A row.

@@ -1,24 +1,15 @@
 //! Values of all programs at one time, and what was counted since the time before.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::time::{Duration, Instant, SystemTime};
 
-use mmstats_observe::{
-    FieldRef, File, FileState, Observer, Program, ProgramId, Reading, Tally, Totals, Verdict,
-};
+use mmstats_observe::{Reading, Tally, Total, Verdict};
 
-use super::column::{Cell, Columns};
-use super::series::{Covers, Gain, Look, Start};
-use super::views::View;
-use crate::model::life::Life;
 use crate::model::pattern::Pattern;
-use crate::model::selection::Selection;
-use crate::model::watched::{Watched, name};
-use crate::model::{age, is_active};
-use crate::output::Output;
-use crate::render::problems::{ProblemLog, is_unsettled};
-use crate::render::program::end_text;
+use crate::model::rates::column::{Cell, Columns};
+use crate::model::rates::series::{Covers, Gain, Look, Start};
+use crate::model::rates::subject::Subject;
+use crate::model::rates::views::View;
 
 /// All columns at one time.
 pub(crate) struct Sample {
@@ -38,13 +29,50 @@ pub(crate) struct Sample {
     pub(crate) cells: Vec<Cell>,
 }
 
-/// Takes samples.
-pub(crate) struct Sampler {
-    selection: Selection,
-    pub(crate) observer: Observer,
-    views: Vec<View>,
-    pub(crate) columns: Columns,
-    /// The look before.
+/// Programs at one time: those that are published now, or those of a recording.
+pub(super) trait Programs {
+    /// Programs whose counts are compared as one.
+    type Group;
+
+    /// Adds columns for new fields.
+    fn add_columns(&self, columns: &mut Columns, views: &[View]);
+
+    /// Totals of the families that match, each with the number of its view.
+    fn families(&self, views: &[View]) -> impl Iterator<Item = (usize, Vec<Total>)>;
+
+    /// The programs whose counts are compared, what of them was seen, and since when new ones count.
+    fn groups(
+        &self,
+        elapsed: Option<Duration>,
+    ) -> impl Iterator<Item = (Subject, Covers, Start, Self::Group)>;
+
+    /// Totals of the fields of a group that match, each with the number of its view.
+    fn fields(
+        &self,
+        group: &Self::Group,
+        views: &[View],
+    ) -> impl Iterator<Item = (usize, Vec<Total>)>;
+
+    fn counts(&self) -> Counts;
+}
+
+/// Data of a sample about its programs: see [`Sample`].
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) programs: usize,
+    pub(super) ended: usize,
+    pub(super) incomplete: usize,
+    pub(super) samples_refused: u64,
+    pub(super) active: bool,
+    /// Whether a program is one of an application, whose ledger counts what ended.
+    pub(super) has_application: bool,
+}
+
+/// Columns, and the look before.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) views: Vec<View>,
+    pub(super) columns: Columns,
     looks: HashMap<Subject, Look>,
     last: Option<Instant>,
     samples: u64,
@@ -52,59 +80,13 @@ pub(crate) struct Sampler {
     active: bool,
 }
 
-/// Maximum number of programs whose end is reported.
-const MAX_ENDED: usize = 5;
-
-impl Sampler {
-    pub(crate) fn new(selection: Selection, patterns: Vec<Pattern>) -> Self {
-        Self {
-            observer: Observer::new(selection.sources.clone()),
-            selection,
-            views: View::all(patterns),
-            columns: Columns::default(),
-            looks: HashMap::new(),
-            last: None,
-            samples: 0,
-            active: false,
-        }
-    }
-
-    /// Reports what the files of the programs do not have.
-    pub(crate) fn report_incomplete(&self, log: &mut ProblemLog, output: &mut Output) {
-        log.report_incomplete(self.selection.select(&self.observer.programs(), false), output);
-    }
-
-    /// What became of programs that were asked for by process id or name.
-    pub(crate) fn news(&self, watched: &mut Watched, waits: bool) -> Vec<String> {
-        if !self.selection.has_names() {
-            return Vec::new();
-        }
-        let all = self.observer.programs();
-        watched.news(&self.selection.select(&all, false), &all, waits)
-    }
-
-    /// A message about each program that was asked for by process id or name and has ended.
-    pub(crate) fn ended(&self) -> Vec<String> {
-        if !self.selection.has_names() {
-            return Vec::new();
-        }
-        let (all, now) = (self.observer.programs(), SystemTime::now());
-        let ended = self.selection.select(&all, false).into_iter().filter(|program| {
-            program.state().has_ended() && program.identity().application.is_none()
-        });
-        let message = |program: &Program<'_>| {
-            let word = if program.state() == FileState::Closed { "ended" } else { "died" };
-            let end = Life::new(program, now).end().and_then(end_text);
-            let end = end.map_or_else(String::new, |end| format!(" {end}"));
-            let pid = program.process().or(program.identity().pid);
-            let pid = pid.map_or_else(|| "--all".to_owned(), |pid| pid.to_string());
-            format!("{} {word}{end}; `mmstats show {pid}` has its last values", name(program))
-        };
-        ended.take(MAX_ENDED).map(message).collect()
+impl Rows {
+    pub(super) fn new(patterns: Vec<Pattern>) -> Self {
+        Self { views: View::all(patterns), ..Self::default() }
     }
 
     /// The patterns that no label matches.
-    pub(crate) fn unmatched(&self) -> impl Iterator<Item = &Pattern> {
+    pub(super) fn unmatched(&self) -> impl Iterator<Item = &Pattern> {
         let columns = &self.columns.all;
         let matches = |view: &View, pattern: &Pattern| {
             let of_view = columns.iter().filter(|column| column.selector == view.selector());
@@ -115,69 +97,47 @@ impl Sampler {
             .flat_map(move |view| view.patterns().filter(move |pattern| !matches(view, pattern)))
     }
 
-    /// The labels of all programs, for suggestions.
-    pub(crate) fn labels(&self) -> Vec<&str> {
-        let all = self.observer.programs();
-        let programs = self.selection.select(&all, false);
-        let files = programs.into_iter().flat_map(|program| program.files().iter().copied());
-        files.flat_map(File::fields).filter(is_good).map(|field| field.label()).collect()
+    /// Whether no sample was taken.
+    #[cfg(feature = "record")] // the only user
+    pub(super) const fn is_first(&self) -> bool {
+        self.samples == 0
     }
 
-    /// Reads all programs.
-    pub(crate) fn sample(&mut self) -> Sample {
-        self.observer.refresh();
-        let (time, now) = (SystemTime::now(), Instant::now());
+    /// The sample of programs at a time, by the system's clock and by one that never goes back.
+    pub(super) fn sample(
+        &mut self,
+        programs: &impl Programs,
+        time: SystemTime,
+        now: Instant,
+    ) -> Sample {
         let elapsed = self.last.map(|last| now - last);
-        let all = self.observer.programs();
-        self.selection.update(&all);
-        let programs = self.selection.select(&all, false);
-        let files = || programs.iter().flat_map(|program| program.files().iter().copied());
-
-        self.columns.add(&self.views, files().flat_map(File::fields).filter(is_good));
+        programs.add_columns(&mut self.columns, &self.views);
         let mut readings: Vec<Reading> = Vec::new();
         let absent = || Reading { value: None, verdict: Verdict::Absent, tally: Tally::default() };
         readings.resize_with(self.columns.all.len(), absent);
         let mut gains = vec![Gain::default(); readings.len()];
-        for (view, totals) in in_passes(&self.views, files(), Totals::of_families) {
-            for total in totals.into_fields() {
+        for (view, totals) in programs.families(&self.views) {
+            for total in totals {
                 let number = self.columns.find(view, &total.field).map(|number| number as usize);
                 if let Some(reading) = number.and_then(|number| readings.get_mut(number)) {
                     *reading = total.reading;
                 }
             }
         }
-        let unsettled = is_unsettled(&self.observer);
         let mut looks = HashMap::new();
-        for (subject, programs) in subjects(&programs) {
-            let is_application = matches!(subject, Subject::Application(..));
-            let mut covers = Covers::new(&programs, is_application);
-            covers.is_whole &= !(is_application && unsettled);
+        for (subject, covers, start, group) in programs.groups(elapsed) {
             let mut look = Look::new(now, covers);
-            let files = || programs.iter().flat_map(|program| program.files().iter().copied());
-            for (view, totals) in in_passes(&self.views, files(), |all| all) {
+            for (view, totals) in programs.fields(&group, &self.views) {
                 look.add(view, &totals, &self.columns);
             }
-            let before = self.looks.remove(&subject);
-            let start = match programs[..] {
-                [program] if !is_application => start(program, time, elapsed),
-                _ => Start::Unknown,
-            };
-            look.gains(before, start, &mut gains);
+            look.gains(self.looks.remove(&subject), start, &mut gains);
             looks.insert(subject, look);
         }
-        let (mut incomplete, mut samples_refused, mut ended) = (0, 0_u64, 0);
-        for program in &programs {
-            ended += usize::from(program.state().has_ended());
-            let completeness = program.completeness();
-            let in_doubt = unsettled && program.identity().application.is_some();
-            incomplete += usize::from(in_doubt || !completeness.is_complete());
-            samples_refused = samples_refused.saturating_add(completeness.samples_refused);
-        }
-        let active = programs.iter().any(|program| is_active(program.state()));
-        // Nothing is counted any more, which is no rate.
+        let counts = programs.counts();
+        let Counts { programs, ended, incomplete, samples_refused, active, .. } = counts;
+        // Nothing is counted any more, which is no rate. A ledger may count once more what ended.
         let was_active = std::mem::replace(&mut self.active, active);
-        let stands_still = !active && !was_active;
-        let programs = programs.len();
+        let stands_still = !(active || was_active && counts.has_application);
         (self.looks, self.last) = (looks, Some(now));
         self.samples += 1;
         let first_row = self.samples == 2;
@@ -194,138 +154,5 @@ impl Sampler {
         });
         let cells = cells.collect();
         Sample { time, elapsed, programs, ended, incomplete, samples_refused, active, cells }
-    }
-}
-
-/// Whether the field is part of sums.
-const fn is_good(field: &FieldRef<'_>) -> bool {
-    field.damage().is_none() && !field.is_retired()
-}
-
-/// Programs whose counts are compared as one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Subject {
-    /// Name, owner and device: its ledger takes in the counts of instances that ended.
-    Application(String, Option<u32>, u64),
-    Program(ProgramId),
-    /// A file of format 1.
-    File(String),
-}
-
-/// Groups the instances of applications.
-fn subjects<'p, 'a>(
-    programs: &[&'p Program<'a>],
-) -> impl Iterator<Item = (Subject, Vec<&'p Program<'a>>)> {
-    let mut groups: Vec<(Subject, Vec<&Program<'a>>)> = Vec::new();
-    let mut known: HashMap<Subject, usize> = HashMap::new();
-    for program in programs {
-        let subject = match (program.id(), &program.identity().application) {
-            (Some(id), Some(name)) => Subject::Application(name.clone(), id.owner, id.device),
-            (Some(id), None) => Subject::Program(id),
-            (None, _) => {
-                let file = program.files().first();
-                Subject::File(file.map_or_else(String::new, |file| format!("{:?}", file.id())))
-            }
-        };
-        let at = *known.entry(subject.clone()).or_insert_with(|| {
-            groups.push((subject, Vec::new()));
-            groups.len() - 1
-        });
-        groups[at].1.push(*program);
-    }
-    groups.into_iter()
-}
-
-/// Since when a program that was not seen before counts: since its start, if that is within the
-/// interval.
-fn start(program: &Program<'_>, now: SystemTime, elapsed: Option<Duration>) -> Start {
-    if program.identity().declared.is_some() {
-        // Its counters go on from an earlier run.
-        return Start::Unknown;
-    }
-    let age = age(program.identity(), now).filter(|_| is_active(program.state()));
-    match (age, elapsed) {
-        // It may have been built for a while before it could be seen.
-        (Some(age), Some(elapsed)) if age <= elapsed * 2 => {
-            Start::Seconds(elapsed.max(age).as_secs_f64())
-        }
-        _ => Start::Unknown,
-    }
-}
-
-/// Number of fields that are combined in one pass, which bounds the memory: a total takes half a
-/// kilobyte, and a file may have a million fields.
-const PASS_SIZE: usize = if cfg!(test) { 10 } else { 1 << 17 };
-
-/// Totals of the fields that match, with the number of their view, a part of the labels at a time.
-fn in_passes<'a>(
-    views: &[View],
-    files: impl Iterator<Item = &'a File>,
-    grouping: fn(Totals) -> Totals,
-) -> impl Iterator<Item = (usize, Totals)> {
-    let files: Vec<&File> = files.collect();
-    let count: usize = files.iter().map(|file| file.field_count()).sum();
-    let passes = (count / PASS_SIZE + 1) as u64;
-    let all = (0..views.len()).flat_map(move |view| (0..passes).map(move |pass| (view, pass)));
-    all.map(move |(number, pass)| {
-        let view = views.get(number).cloned();
-        let hasher = BuildHasherDefault::<DefaultHasher>::new();
-        let totals = Totals::filtered(move |field| {
-            (passes == 1 || hasher.hash_one(field.label()) % passes == pass)
-                && view.as_ref().is_some_and(|view| view.place(field).is_some())
-        });
-        let mut totals = grouping(totals);
-        totals.update(files.iter().copied(), None);
-        (number, totals)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use mmstats_observe::OwnedValue;
-
-    use super::*;
-
-    /// More fields than one pass combines: each is there once, in its column.
-    #[test]
-    fn sample_combines_fields_in_passes() {
-        use mmstats::{Counter, FieldOptions, Gauge, Lane, Options};
-        let directory = tempfile::tempdir().unwrap();
-        let publisher = Options::new().directory(directory.path()).start::<Lane>().unwrap();
-        let lane = publisher.lane().unwrap();
-        let name = |n| format!("field.{n}");
-        let counters: Vec<Counter> = (0..50)
-            .map(|n| {
-                let key = publisher.add(name(2 * n), FieldOptions::new()).unwrap();
-                let gauge = publisher.add::<Gauge<u64>>(name(2 * n + 1), FieldOptions::new());
-                lane.attach(gauge.unwrap()).unwrap().set(n);
-                lane.attach(key).unwrap()
-            })
-            .collect();
-        let selection = Selection::parse(&[directory.path().as_os_str().to_owned()]);
-        let mut sampler = Sampler::new(selection, vec![Pattern::new("field.", "*").unwrap()]);
-        sampler.sample();
-        counters.iter().zip(1..).for_each(|(counter, n)| counter.add(n));
-        let sample = sampler.sample();
-        let seconds = sample.elapsed.unwrap().as_secs_f64();
-        assert_eq!((sampler.columns.all.len(), sample.cells.len()), (100, 100));
-        for ((column, cell), n) in sampler.columns.all.iter().zip(&sample.cells).zip(0_u32..) {
-            assert_eq!(column.label(), name(n.into()));
-            match &cell.interval {
-                Some(interval) => {
-                    let counted = (interval.rate.unwrap() * seconds).round();
-                    assert_eq!((counted, n % 2), (f64::from(n / 2 + 1), 0), "{n}");
-                }
-                None => {
-                    let value = OwnedValue::Unsigned((n / 2).into());
-                    assert_eq!((&cell.total, n % 2), (&Some(value), 1), "{n}");
-                }
-            }
-        }
-        assert!(sampler.unmatched().next().is_none());
-        assert_eq!(
-            sampler.labels().iter().filter(|label| label.starts_with("field.")).count(),
-            100
-        );
     }
 }

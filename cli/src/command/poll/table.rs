@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::column::{Cell, Column};
 use super::sample::Sample;
 use super::texts::{self, TextColumn};
+use crate::model::rates::column::{Cell, Column};
 use crate::output::{Line, Output, Screen, style};
 use crate::text::escape;
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use mmstats_observe::{EachValue, Kind, OwnedValue, Verdict};
 
-use super::column::{Cell, Column, Interval};
+use crate::model::rates::column::{Cell, Column, Interval};
 use crate::output::Screen;
 use crate::text::unit::{self, UnitForm};
 use crate::text::{escape, human, time};
@@ -26,7 +26,7 @@ pub(super) struct TextColumn {
 /// One text of a column.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Part {
-    /// What is counted, per second.
+    /// Rate of the count, per second.
     Rate,
     Mean,
     Quantile(f64, &'static str),

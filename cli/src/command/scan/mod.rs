@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::Args;
@@ -20,6 +20,7 @@ use self::bytes::{MagicSearch, copy, read_at};
 use self::found::{Found, Located, SPARE, Taking};
 use super::args::exit_codes;
 use super::show::{self, Show};
+use crate::backend::{open_file, reason, reason_to_make};
 use crate::output::Output;
 use crate::render::missing::file_help;
 use crate::render::paths::Paths;
@@ -59,11 +60,19 @@ pub(crate) struct Scan {
 pub(crate) fn run(args: &Scan, output: &mut Output) -> io::Result<()> {
     let name = escape::path(&args.file);
     let mut refused: BTreeMap<&'static str, u64> = BTreeMap::new();
-    let (found, directory) = match search(args, output, &mut refused) {
-        Ok(found) => found,
+    let (file, size) = match open_file(&args.file) {
+        Ok(opened) => opened,
         Err(error) => {
-            output.fail(&format!("{name}: {}", escape::text(&error.to_string())));
+            output.fail(&escape::text(&error));
             file_help(&args.file).into_iter().for_each(|help| output.note(&help));
+            return Ok(());
+        }
+    };
+    let (found, directory) = match search(args, file, size, output, &mut refused) {
+        Ok(found) => found,
+        Err(Failure::Output(error)) => return Err(error),
+        Err(Failure::File(message)) => {
+            output.fail(&escape::text(&message));
             return Ok(());
         }
     };
@@ -93,44 +102,71 @@ pub(crate) fn run(args: &Scan, output: &mut Output) -> io::Result<()> {
 /// Code of images for which no bytes are left.
 const LEFT_OUT: &str = "left-out";
 
-/// Writes each image that is found to a file. Returns them, and the directory that is
-/// removed when it is dropped.
+/// Why a search ended.
+enum Failure {
+    /// The reader of the output has gone, or it cannot be written.
+    Output(io::Error),
+    /// A message with the file, not escaped.
+    File(String),
+}
+
+impl Failure {
+    /// A file that could not be made; `help` says what to do about it.
+    fn unmade(path: &Path, error: &io::Error, help: &str) -> Self {
+        let why = reason_to_make(path, error);
+        Self::File(format!("{}: cannot make it: {why}{help}", path.display()))
+    }
+
+    /// An error of `verb`ing a file.
+    fn of<'a>(verb: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Self + Copy + use<'a> {
+        move |error| Self::File(format!("{}: cannot {verb} it: {}", path.display(), reason(&error)))
+    }
+}
+
+/// Writes each image that is found in `file`, of `size` bytes, to a file. Returns them, and the directory
+/// that is removed when it is dropped.
 fn search(
     args: &Scan,
+    mut file: File,
+    size: u64,
     output: &mut Output,
     refused: &mut BTreeMap<&'static str, u64>,
-) -> io::Result<(Found, Option<tempfile::TempDir>)> {
-    let metadata = std::fs::metadata(&args.file).map_err(|error| match error.kind() {
-        // In the words of problems.
-        io::ErrorKind::NotFound => {
-            io::Error::other("cannot open: no such file or directory (not-found)")
-        }
-        _ => error,
-    })?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let mut file = File::open(&args.file)?;
-    let size = metadata.len();
+) -> Result<(Found, Option<tempfile::TempDir>), Failure> {
     let (directory, temporary) = match &args.extract {
         Some(directory) => {
-            std::fs::create_dir_all(directory)?;
+            std::fs::create_dir_all(directory).map_err(|error| {
+                let why =
+                    if directory.exists() { "it is no directory".into() } else { reason(&error) };
+                let directory = directory.display();
+                let help =
+                    "--extract takes a directory, which is made if its parent can be written";
+                Failure::File(format!("{directory}: cannot make the directory: {why}; {help}"))
+            })?;
             (directory.clone(), None)
         }
         None => {
-            let temporary = tempfile::tempdir()?;
+            let temporary = tempfile::tempdir().map_err(|error| {
+                let directory = std::env::temp_dir();
+                let why = reason(&error);
+                let help = "set TMPDIR, or name a directory by --extract";
+                Failure::File(format!(
+                    "{}: cannot make a directory in it: {why}; {help}",
+                    directory.display()
+                ))
+            })?;
             (temporary.path().to_owned(), Some(temporary))
         }
     };
+    let read = Failure::of("read", &args.file);
     let stem = args.file.file_name().map(|name| name.to_string_lossy().into_owned());
     let stem = stem.unwrap_or_default();
     let (mut found, mut checked) = (Found::default(), 0);
     let mut next = 0;
     let mut search = MagicSearch::new();
-    while let Some(at) = search.find(&mut file, next)? {
+    while let Some(at) = search.find(&mut file, next).map_err(&read)? {
         // Nothing is skipped: a header may claim bytes that are not its own.
         next = at + 1;
-        let image = match image_at(&mut file, at, size, &mut checked)? {
+        let image = match image_at(&mut file, at, size, &mut checked).map_err(&read)? {
             Ok(image) => image,
             Err(code) => {
                 *refused.entry(code).or_default() += 1;
@@ -150,17 +186,24 @@ fn search(
         }
         let path = directory.join(format!("{stem}@{at}.mmst"));
         // An existing file is never overwritten.
-        let mut to = File::create_new(&path)
-            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
-        if copy(&mut file, at, image.extent, &mut to)? == image.extent {
+        let mut to = File::create_new(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Failure::unmade(
+                &path,
+                &error,
+                ", and it is not overwritten; remove it, or name another directory by --extract",
+            ),
+            _ => Failure::unmade(&path, &error, ""),
+        })?;
+        let write = Failure::of("write", &path);
+        if copy(&mut file, at, image.extent, &mut to).map_err(write)? == image.extent {
             // No field is behind the lanes: a hole.
-            to.set_len(image.length)?;
+            to.set_len(image.length).map_err(write)?;
         }
         // When the program changed it last is not known.
-        to.set_modified(SystemTime::UNIX_EPOCH)?;
+        to.set_modified(SystemTime::UNIX_EPOCH).map_err(write)?;
         let shown = escape::path(&path);
         let more = if args.extract.is_some() { format!(" → {shown}") } else { String::new() };
-        writeln!(output, "at byte {at}: {}{more}", image.summary)?;
+        writeln!(output, "at byte {at}: {}{more}", image.summary).map_err(Failure::Output)?;
         found.add(image, path);
     }
     Ok((found, temporary))

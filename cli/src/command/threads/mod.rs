@@ -1,6 +1,8 @@
 //! `mmstats threads`: what the threads of programs do.
 
-mod json;
+pub(super) mod json;
+#[cfg(feature = "record")] // recordings
+mod recorded;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -10,8 +12,13 @@ use clap::Args;
 use mmstats_observe::{Observer, Program};
 use mmstats_threads::{Report, Watcher};
 
-use super::args::{Form, TRY_DEMO, exit_codes, program, selecting};
-use super::watch::Watch;
+use super::args::{Form, TRY_DEMO, exit_codes, interrupt, program, selecting};
+use super::watch::{Frame, Watch};
+use crate::backend::ProcessState;
+use crate::model::head::Head;
+use crate::model::life::Life;
+#[cfg(feature = "record")] // recordings
+use crate::model::recorded::{Recordings, When};
 use crate::model::selection::Selection;
 use crate::model::watched::Watched;
 use crate::output::Output;
@@ -25,24 +32,28 @@ const BETWEEN: Duration = Duration::from_millis(300);
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
     "First what is unusual: deadlocks, threads that are stopped, busy or wait for a lock, what is in\n",
-    "progress in no thread, panics, no change for long. Then a line for each thread:\n",
+    "progress in no thread, panics, with --watch no change for long. Then a line for each thread:\n",
     "  TID       its id, as the program sees it\n",
     "  STATE     running, sleeping, disk (waits for a device), stopped, traced, zombie\n",
     "  CPU       processors in use in the last 0.3 s; with --watch since the time before\n",
-    "  QUIET     time since the last change of what it publishes; > since the first look\n",
+    "  QUIET     with --watch, time since the last change of what it publishes; > since the first look\n",
     "  WAITS IN  function of the kernel in which it waits, where that is to be known\n",
     "  DOING     its activities, oldest first, each with its age; the lock it waits for and who holds\n",
     "            it; the locks it holds\n",
     "\nState, processors and kernel come from the system, the rest from what the program publishes:\n",
     "activities, tracing spans (mmstats-tracing), named locks (mmstats::sync). A process that publishes\n",
-    "nothing is shown as the system knows it; of a dead one what it did last.\n",
+    "nothing is shown as the system knows it; of a dead one what it did last. Of a core dump,\n",
+    "`mmstats scan --extract` makes files that can be named here.\n",
     "\nPlain, a line is PID TAB finding TAB CODE TAB TEXT; PID TAB thread TAB TID TAB NAME TAB STATE TAB\n",
     "CPU TAB QUIET TAB WAITS_IN TAB DOING; or PID TAB activity TAB SECONDS TAB LABEL TAB TEXT.\n",
     selecting!(),
+    "\nA recording of `mmstats record` is shown as it was --at a time, or at its end; process ids and\n",
+    "names behind it select its programs. Threads are recorded once a second: the last look is shown.\n",
     "\nExamples:\n",
     "  mmstats threads web\n",
     "  mmstats why 1234\n",
     "  mmstats threads --watch web\n",
+    "  mmstats threads --at 21:35:10 web.jsonl.gz\n",
     "  mmstats threads --json web | jq '.programs[].findings'\n"
 ))]
 pub(crate) struct Threads {
@@ -53,6 +64,13 @@ pub(crate) struct Threads {
     /// Print one JSON document; with --watch one each time.
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Show a recording as of this time: as 2026-11-29T21:35:10Z, 21:35:10 (local), -5m (before its
+    /// end) or @1796000000 [default: its end].
+    #[cfg(feature = "record")] // recordings
+    #[arg(long, value_name = "TIME", value_parser = When::parse, allow_hyphen_values = true,
+          conflicts_with = "watch")]
+    pub(crate) at: Option<When>,
 
     #[command(flatten)]
     pub(crate) form: Form,
@@ -66,14 +84,30 @@ pub(crate) struct Threads {
 }
 
 pub(crate) fn run(args: &Threads, output: &mut Output) -> io::Result<()> {
+    #[cfg(feature = "record")] // recordings
+    if let Some(recordings) = Recordings::find(&args.programs) {
+        if args.watch.is_on() {
+            output.usage("a recording is not watched: --watch is for programs");
+            return Ok(());
+        }
+        let Threads { at, all, json, form, .. } = *args;
+        let wanted = recorded::Wanted { at, all, json, form };
+        return recorded::run(&wanted, &recordings, output);
+    } else if args.at.is_some() {
+        output.usage("--at needs a recording of `mmstats record`: mmstats threads --at -5m FILE");
+        return Ok(());
+    }
     let selection = Selection::parse(&args.programs);
     let mut observer = Observer::new(selection.sources.clone());
-    let mut shown = Shown { args, selection, watcher: Watcher::new(), watched: Watched::default() };
+    let (watcher, watched) = (Watcher::new(), Watched::default());
+    let mut shown = Shown { args, selection, watcher, watched, is_first: true };
+    let stop = if args.watch.is_on() { Some(interrupt()?) } else { None };
     observer.refresh();
     shown.look(&observer);
     std::thread::sleep(BETWEEN);
-    if args.watch.is_on() {
+    if let Some(stop) = stop {
         return args.watch.repeat(
+            &stop,
             args.form,
             args.json,
             &mut observer,
@@ -85,12 +119,14 @@ pub(crate) fn run(args: &Threads, output: &mut Output) -> io::Result<()> {
     shown.once(&observer, output).map(drop)
 }
 
-/// What is shown, once or again and again.
+/// State of the command, for one look or, with `--watch`, for each.
 struct Shown<'s> {
     args: &'s Threads,
     selection: Selection,
     watcher: Watcher,
     watched: Watched,
+    /// Whether nothing was shown yet.
+    is_first: bool,
 }
 
 /// A program with its report, or the report of a process that publishes nothing.
@@ -100,19 +136,26 @@ impl Shown<'_> {
     /// Looks at the selected programs, and at the processes that publish nothing.
     fn look<'a>(&mut self, observer: &'a Observer) -> (Vec<Program<'a>>, Vec<u32>) {
         let all = observer.programs();
-        let is_of =
-            |pid: u32| all.iter().any(|p| [p.process(), p.identity().pid].contains(&Some(pid)));
-        let others = self.selection.pids().iter().copied().filter(|pid| !is_of(*pid));
-        let others: Vec<u32> = others.collect();
         let selected = self.selection.select(&all, self.args.all).into_iter().cloned();
         // The sums of ended programs have no threads.
         let selected: Vec<_> = selected.filter(|program| program.ledger().is_none()).collect();
+        // A process that lives is shown even if it publishes nothing that can be read, or if another one had its
+        // id and is dead. One that its parent has not waited for is still that of its program.
+        let now = SystemTime::now();
+        let is_zombie =
+            |program: &Program<'_>| Life::new(program, now).process == Some(ProcessState::Zombie);
+        let lives = |pid: u32, program: &Program<'_>| {
+            program.process() == Some(pid) && (!program.state().has_ended() || is_zombie(program))
+        };
+        let publishes = |pid: u32| selected.iter().any(|program| lives(pid, program));
+        let others = self.selection.pids().iter().copied().filter(|pid| !publishes(*pid));
+        let others: Vec<u32> = others.collect();
         self.watcher.look_also_at(&selected, &others);
         (selected, others)
     }
 
-    /// Shows the threads as of now. Returns what has happened since the time before.
-    fn once(&mut self, observer: &Observer, output: &mut Output) -> io::Result<Vec<String>> {
+    /// Shows the threads as of now.
+    fn once(&mut self, observer: &Observer, output: &mut Output) -> io::Result<Frame> {
         let (programs, others) = self.look(observer);
         let now = SystemTime::now();
         let reports = self.watcher.reports();
@@ -127,14 +170,31 @@ impl Shown<'_> {
         let shown: Vec<Reported<'_, '_>> =
             shown.chain(processes.into_iter().map(|report| (None, report))).collect();
         print(self.args, &shown, now, output)?;
-        problems::report_named(observer, WhenMissing::Found(&found), &Paths::default(), output);
+        let waits = self.args.watch.is_on() && self.selection.takes_later_ones();
+        let missing = match self.is_first {
+            true if waits => WhenMissing::Wait,
+            true => WhenMissing::Found(&found),
+            false => WhenMissing::Ignore,
+        };
+        problems::report_named(observer, missing, &Paths::default(), output);
         problems::report_incomplete(&programs, output);
-        if shown.is_empty() && !output.has_failed() {
+        let is_over = self.args.watch.is_on() && !waits && shown.is_empty();
+        if shown.is_empty() && waits && self.is_first && !problems::has_missing(observer) {
+            output.note(&format!("waiting for a program{}", problems::in_directories(observer)));
+        } else if shown.is_empty() && !waits && !output.has_failed() && self.is_first {
             let places = problems::in_directories(observer);
-            output.fail(&format!("no live program{places}{TRY_DEMO}"));
+            let ended = observer.programs().len();
+            let help = match (ended, self.selection.is_empty()) {
+                (0, true) => TRY_DEMO.to_owned(),
+                (0, false) => String::new(),
+                _ => format!("; --all shows the {ended} that ended too"),
+            };
+            output.fail(&format!("no live program{places}{help}"));
         }
+        self.is_first = false;
         let selected: Vec<&Program<'_>> = programs.iter().collect();
-        Ok(self.watched.news(&selected, &observer.programs(), true))
+        let news = self.watched.news(&selected, &observer.programs(), waits);
+        Ok(Frame { news, is_over })
     }
 }
 
@@ -149,8 +209,9 @@ fn print(
         return json::write(shown, now, output);
     }
     for (at, (program, report)) in shown.iter().enumerate() {
+        let head = program.map(|program| Head::from_program(program, now));
         if !screen.is_terminal() {
-            for line in threads::plain(*program, report) {
+            for line in threads::plain(head.as_ref(), report) {
                 writeln!(output, "{line}")?;
             }
             continue;
@@ -158,7 +219,11 @@ fn print(
         if at > 0 {
             writeln!(output)?;
         }
-        for line in threads::section(*program, report, screen.width(), now) {
+        let fields = program.map_or(&[][..], |program| program.files());
+        let fields = fields.iter().flat_map(|file| file.fields());
+        let texts = fields.filter(|field| threads::is_text_of_thread(field.properties()));
+        let texts: Vec<&str> = texts.map(|field| field.label()).collect();
+        for line in threads::section(head.as_ref(), report, &texts, screen.width(), now) {
             writeln!(output, "{}", line.render(usize::MAX))?;
         }
     }

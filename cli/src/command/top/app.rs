@@ -8,12 +8,12 @@ use mmstats_history::{Field, History, Moment, Program, ProgramKey, Sampler, Watc
 use mmstats_observe::{FieldKey, Kind, Level, OwnedValue};
 
 use super::format::Theme;
-use super::host::{Processes, Target};
-use super::looks::Looks;
 use super::row::Row;
 use super::tree::{self, Filter, Item, Node};
+use crate::live::looks::Looks;
+use crate::live::processes::{Processes, Target};
 
-/// What fills the screen.
+/// The view that fills the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Programs,
@@ -98,7 +98,7 @@ impl Order {
 /// Order of the fields; the largest first, except by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldOrder {
-    /// As a tree.
+    /// By name, as a tree.
     Name,
     Value,
     Rate,
@@ -123,7 +123,7 @@ impl FieldOrder {
     }
 }
 
-/// What values are compared with.
+/// The reference that values are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Against {
     Moment(Moment),
@@ -160,7 +160,7 @@ impl Position {
 pub(super) const PACES: [Duration; 3] =
     [Duration::from_millis(100), Duration::from_millis(10), Duration::from_millis(1)];
 
-/// What the lines of a program's fields depend on.
+/// The inputs of the lines of a program's fields: another value, and the lines are made again.
 #[derive(Debug, Clone, PartialEq)]
 struct LinesOf {
     program: ProgramKey,
@@ -173,7 +173,7 @@ struct LinesOf {
     at: Option<(Option<Moment>, u64)>,
 }
 
-/// What the rows of the programs depend on.
+/// The inputs of the rows of the programs.
 type RowsOf = (u64, Option<Moment>, Filter, Order, bool, usize, Duration);
 
 /// The state of the screen, and the sampler below it.
@@ -228,6 +228,8 @@ pub(super) struct App {
     /// Looks at which the processes were looked at last.
     seen: u64,
     copied: Option<String>,
+    /// Until the first look has ended or a key is pressed: whether its only program is opened.
+    pub(super) opens_only: bool,
     done: bool,
 }
 
@@ -272,12 +274,17 @@ impl App {
             watched: Vec::new(),
             seen: 0,
             copied: None,
+            opens_only: true,
             done: false,
         }
     }
 
-    /// Opens the program if there is only one.
+    /// Opens the program of the first look if there is only one.
     pub(super) fn open_only_program(&mut self) {
+        if !self.opens_only || (self.sampler.looks() == 0 && !self.is_recording()) {
+            return;
+        }
+        self.opens_only = false;
         let only = self.sampler.read(|history| match history.programs() {
             [program] => Some(program.key),
             _ => None,
@@ -285,6 +292,11 @@ impl App {
         if let Some(key) = only {
             self.place = Place::Program(key);
         }
+    }
+
+    /// Whether a recording is shown.
+    pub(super) fn is_recording(&self) -> bool {
+        self.sampler.is_still()
     }
 
     /// The moment that is shown.
@@ -295,6 +307,11 @@ impl App {
     /// Asks the system about processes and threads, once for each look, also while the screen is frozen. Not
     /// while the history is read: the system may take long.
     pub(super) fn refresh_processes(&mut self) {
+        if self.is_recording() {
+            // The processes of a recording may be others now.
+            self.seen = self.sampler.looks();
+            return;
+        }
         let open = match self.place {
             Place::Program(key) => Some(key),
             Place::Programs => None,
@@ -309,7 +326,8 @@ impl App {
             let targets: Vec<Target> = history.programs().iter().map(Target::new).collect();
             (targets, history.budget())
         });
-        self.processes.look(&targets, taken, self.sampler.clock().now(), open, budget);
+        let open = open.into_iter().collect();
+        self.processes.look(&targets, taken, self.sampler.clock().now(), &open, budget);
     }
 
     /// Whether the rows of the programs are out of date.
@@ -376,7 +394,7 @@ impl App {
         weighed.into_iter().map(|(_, index)| index).collect()
     }
 
-    /// What a field is sorted by, the largest first.
+    /// Sort key of a field, the largest first.
     fn weight(&self, field: &Field, at: Moment) -> f64 {
         let second = Duration::from_secs(1);
         match self.field_order {

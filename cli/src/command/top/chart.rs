@@ -11,8 +11,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph, Wrap};
 
 use super::app::{App, is_histogram};
+use super::format;
 use super::tree::Item;
-use super::{format, programs};
+use crate::live;
 use crate::text::{human, unit};
 
 /// Maximum number of fields of a group in one chart.
@@ -170,10 +171,10 @@ fn of_field(
         let values = intervals(app, field, at, steps.min(100), mean);
         return vec![series(app, format!("{name} mean"), unit, &values)];
     }
-    let is_rate = programs::shows_rate(field);
+    let is_rate = live::program::shows_rate(field);
     let name = if is_rate { format!("{name}/s") } else { name };
     let unit = if field.numbers().is_some() { field.info.unit.as_str() } else { "" };
-    let values = programs::spark((program, field), at, app.span, steps);
+    let values = live::program::spark((program, field), at, app.span, steps);
     let mut line = series(app, name, unit, &values);
     if let Some(numbers) = field.numbers().filter(|_| !is_rate) {
         // The smallest and the largest value between two points, which they do not show.
@@ -221,7 +222,7 @@ pub(super) fn quantiles(
         .into()
 }
 
-/// What `of` makes of the values that were counted in each step.
+/// Results of `of` for the values counted in each step.
 fn intervals(
     app: &App,
     field: &Field,

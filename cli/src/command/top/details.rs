@@ -10,7 +10,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::app::App;
-use super::{chart, findings, format, programs, tree};
+use super::{chart, format, programs, tree};
+use crate::live::findings;
 use crate::text::{escape, human, time};
 use crate::value::{activity_rows, to_plain};
 
@@ -78,7 +79,7 @@ pub(super) fn draw(
 /// Maximum number of states of a program that are listed.
 const MAX_STATES: usize = 8;
 
-/// What is known of the program, while no field is selected.
+/// Draws the details of the program, if no field is selected.
 fn draw_program(frame: &mut Frame<'_>, app: &App, program: &Program, at: Moment, area: Rect) {
     let identity = &program.identity;
     let clock = app.sampler.clock();

@@ -10,19 +10,22 @@ use ratatui::widgets::{Block, Clear, Paragraph};
 
 use super::app::{Against, App, Place, Tab};
 use super::{
-    chart, details, events, fields, findings, format, help, histograms, locks, programs, start,
-    threads,
+    chart, details, events, fields, format, help, histograms, locks, programs, start, threads,
 };
+use crate::live;
+use crate::live::findings;
+use crate::live::odd::Odd;
 use crate::text::{escape, human};
 
 /// Number of lines for the findings of one program, at least, if the screen is not low.
 const MIN_FINDINGS: u16 = 3;
 
-/// Draws all of a frame.
+/// Draws a frame.
 pub(super) fn frame(frame: &mut Frame<'_>, app: &mut App) {
     let areas =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]);
     let [head, body, foot] = areas.areas(frame.area());
+    app.open_only_program();
     // The system is asked before the history is locked: the sampler does not wait for that. The moment is after
     // that, so that it has what was found.
     app.refresh_processes();
@@ -86,12 +89,12 @@ fn one(
 }
 
 /// The findings on at most `room` lines, each on one at least; the first ones have the others.
-fn finding_lines(found: &[String], width: u16, room: usize) -> Vec<String> {
+fn finding_lines(found: &[Odd], width: u16, room: usize) -> Vec<String> {
     let shown = found.len().min(room);
     let mut spare = room - shown;
     let mut lines = Vec::new();
     for finding in found.iter().take(shown) {
-        let all = format!("! {finding}");
+        let all = format!("! {}", finding.text);
         let parts = format::wrap(&all, width.saturating_sub(2));
         if spare == 0 || escape::width(&all) <= width.into() {
             lines.push(format::clip(&all, width));
@@ -162,7 +165,7 @@ fn title(app: &App, history: &History, program: &Program, at: Moment, width: u16
     let after = [pid.as_ref(), Some(&state)].into_iter().flatten();
     let used: usize = after.map(|span| span.width() + 2).sum();
     let room = width.saturating_sub(u16::try_from(used).unwrap_or(u16::MAX)).max(8);
-    let name = Span::styled(format::clip(&programs::command(program), room), app.theme.head());
+    let name = Span::styled(format::clip(&live::program::command(program), room), app.theme.head());
     let mut left = usize::from(width).saturating_sub(name.width());
     let mut spans = vec![name];
     for span in pid.into_iter().chain([state]).chain(compared).chain(system) {

@@ -10,9 +10,10 @@ use ratatui::text::Span;
 use ratatui::widgets::{Cell, Paragraph, Row, Table, Wrap};
 
 use super::app::{Against, App, FieldOrder};
+use super::format;
 use super::table::{line_style, right};
 use super::tree::{Item, Node};
-use super::{format, programs};
+use crate::live;
 use crate::text::{escape, unit};
 use crate::value::to_human;
 
@@ -149,7 +150,7 @@ impl Columns {
     }
 }
 
-/// What the cells of a line are made of.
+/// Data for the cells of a line.
 struct View<'a> {
     app: &'a App,
     history: &'a History,
@@ -223,9 +224,13 @@ impl View<'_> {
             cells.push(right(if field.info.constant { String::new() } else { still }));
         }
         if self.columns.spark > 0 && !field.info.constant {
-            let past =
-                programs::spark((self.program, field), at, app.span, self.columns.spark.into());
-            let spark = format::sparkline(&past, programs::shows_rate(field));
+            let past = live::program::spark(
+                (self.program, field),
+                at,
+                app.span,
+                self.columns.spark.into(),
+            );
+            let spark = format::sparkline(&past, live::program::shows_rate(field));
             cells.push(Cell::new(Span::styled(spark, app.theme.graph())));
         }
         cells

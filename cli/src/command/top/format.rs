@@ -8,24 +8,10 @@ use mmstats_threads::{Process, State};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
+pub(super) use crate::live::name::{attributes, name};
 use crate::output::{self, style};
 use crate::text::{escape, human, time, unit};
 use crate::value::{Moment, progress_line, to_human};
-
-/// `status="200",route="/"`: the attributes of a field; empty without any.
-pub(super) fn attributes(info: &FieldInfo) -> String {
-    let item = |(key, value): (&str, &str)| {
-        format!("{key}=\"{}\"", escape::text(value).replace('"', "\\\""))
-    };
-    info.attributes().map(item).collect::<Vec<_>>().join(",")
-}
-
-/// `requests{status="200"}`.
-pub(super) fn name(info: &FieldInfo) -> String {
-    let label = escape::text(&info.label);
-    let attributes = attributes(info);
-    if attributes.is_empty() { label.into_owned() } else { format!("{label}{{{attributes}}}") }
-}
 
 /// A value with its unit, on one line; a point in time as such, ages up to `now`.
 pub(super) fn value(value: Option<&OwnedValue>, info: &FieldInfo, now: SystemTime) -> String {

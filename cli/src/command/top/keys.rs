@@ -23,6 +23,7 @@ pub(super) fn key(app: &mut App, key: KeyEvent) {
         return;
     }
     refresh(app);
+    app.opens_only = false;
     app.message = None;
     app.hint = None;
     if key.modifiers.contains(KeyModifiers::CONTROL) {
@@ -178,6 +179,12 @@ fn step(app: &mut App, by: isize) {
 }
 
 fn freeze(app: &mut App) {
+    if app.is_recording() {
+        let text = "a recording stands still: the arrow keys go back and forward in time";
+        app.message = Some(text.to_owned());
+        app.frozen = None;
+        return;
+    }
     app.frozen = match app.frozen {
         Some(_) => None,
         None => Some(app.now()),
@@ -254,6 +261,10 @@ fn fold(app: &mut App) {
 
 /// Shows the lanes of the selected field, or no longer.
 fn unfold(app: &mut App) {
+    if app.is_recording() {
+        app.message = Some("a recording has no single lanes".to_owned());
+        return;
+    }
     let field = app.with_selected_field(|program, field| (program.key, field.info.key()));
     let Some(field) = field else { return };
     if let Some(at) = app.unfolded.iter().position(|other| *other == field) {
@@ -338,6 +349,10 @@ fn unmark(app: &mut App) {
 
 /// Changes how often marked fields are looked at.
 fn pace(app: &mut App) {
+    if app.is_recording() {
+        app.message = Some("a recording is not looked at any more".to_owned());
+        return;
+    }
     app.pace = (app.pace + 1) % PACES.len();
     let every = PACES[app.pace].as_secs_f64();
     app.message = Some(format!("marked fields are looked at {:.0} times a second", 1.0 / every));

@@ -1,5 +1,6 @@
 //! The locks of a program, those that threads wait for first.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -8,14 +9,14 @@ use mmstats_threads::{Lock, Report};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::text::Span;
-use ratatui::widgets::{Cell, Paragraph, Row, Table};
+use ratatui::widgets::{Cell, Paragraph, Row, Table, Wrap};
 
 use super::app::App;
 use super::table::{line_style, right};
 use super::{format, threads};
 use crate::text::{escape, human};
 
-/// Which columns a width has room for.
+/// The columns that fit into a width.
 #[derive(Debug, Clone, Copy)]
 struct Columns {
     held: bool,
@@ -66,11 +67,11 @@ pub(super) fn draw(
     at: Moment,
     area: Rect,
 ) {
-    let ended = program.condition_at(at).is_some_and(|(_, then)| then.has_ended());
     let dim = app.theme.dim();
-    let text = |text: &'static str| Paragraph::new(Span::styled(text, dim));
+    let text =
+        |text: Cow<'static, str>| Paragraph::new(Span::styled(text, dim)).wrap(Wrap { trim: true });
     let Some((report, before)) = app.processes.report_at(program.key, at) else {
-        return frame.render_widget(text(threads::not_looked(app, ended)), area);
+        return frame.render_widget(text(threads::not_looked(app, program, at)), area);
     };
     if report.locks.is_empty() {
         let why = if report.publishes.locks {
@@ -78,18 +79,19 @@ pub(super) fn draw(
         } else {
             "it does not publish its locks (mmstats::sync)"
         };
-        return frame.render_widget(text(why), area);
+        return frame.render_widget(text(why.into()), area);
     }
     let mut locks: Vec<&Lock> = report.locks.iter().collect();
-    locks
-        .sort_by_key(|lock| (lock.waiting.is_empty(), Reverse(longest(report, lock)), lock.number));
+    locks.sort_by_cached_key(|lock| {
+        (lock.waiting.is_empty(), Reverse(longest(&report, lock)), lock.number)
+    });
     let visible = usize::from(area.height.saturating_sub(1));
     let mut position = app.locks;
     position.fit(locks.len(), visible);
     let columns = Columns::new(area.width);
     let shown = locks.into_iter().enumerate().skip(position.first).take(visible);
     let lines = shown.map(|(index, lock)| {
-        Row::new(cells(app, columns, (report, before), lock))
+        Row::new(cells(app, columns, (&report, before.as_deref()), lock))
             .style(line_style(app, index == position.selected))
     });
     let (heads, widths) = columns.heads();
@@ -101,8 +103,7 @@ pub(super) fn draw(
 /// How long the first thread that waits has waited.
 fn longest(report: &Report, lock: &Lock) -> Option<Duration> {
     let first = lock.waiting.first()?;
-    let thread = report.threads.iter().find(|thread| thread.id == Some(*first))?;
-    Some(report.age(thread.wait.as_ref()?.since?))
+    Some(report.age(report.thread(*first)?.wait.as_ref()?.since?))
 }
 
 fn cells(
@@ -121,7 +122,7 @@ fn cells(
     let mut cells = vec![Cell::new(escape::text(&lock.name).into_owned()), Cell::new(holder)];
     if columns.held {
         // Since the first thread that had to wait.
-        let held = lock.held_since.map(|since| format!(">{}", human::age(report.age(since))));
+        let held = report.held(lock).map(|held| format!(">{}", human::age(held)));
         cells.push(right(human::or_dash(held)));
     }
     if columns.acquired {

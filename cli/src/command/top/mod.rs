@@ -6,14 +6,11 @@ mod details;
 mod draw;
 mod events;
 mod fields;
-mod findings;
 mod format;
 mod help;
 mod histograms;
-mod host;
 mod keys;
 mod locks;
-mod looks;
 mod programs;
 mod row;
 mod session;
@@ -30,13 +27,15 @@ use std::time::Duration;
 
 use clap::Args;
 use mmstats_history::{Options, ProgramKey, Sampler, Select};
+#[cfg(feature = "demo")] // names its process
 use mmstats_observe::Sources;
 
 use self::app::App;
-use self::looks::Looks;
 use self::session::Session;
-use super::args::{exit_codes, seconds, selecting};
-use crate::model::selection::Selection;
+use super::args::{Scope, exit_codes, seconds, selecting, up_to};
+use crate::live::looks::Looks;
+#[cfg(feature = "record")]
+use crate::live::processes::Processes;
 use crate::output::Output;
 
 #[derive(Debug, Args)]
@@ -53,6 +52,9 @@ use crate::output::Output;
     "  mmstats top --delay 0.2 /srv/stats\n"
 ))]
 pub(crate) struct Top {
+    #[command(flatten)]
+    scope: Scope,
+
     /// Process ids, names of programs, files or directories [default: all programs that can be found].
     #[arg(value_name = "PID|NAME|PATH")]
     programs: Vec<OsString>,
@@ -63,7 +65,7 @@ pub(crate) struct Top {
 
     /// Memory for the past, in MiB.
     #[arg(long, value_name = "MIB", default_value = "64",
-          value_parser = clap::value_parser!(u16).range(1..=16_384))]
+          value_parser = up_to::<16_384>)]
     memory: u16,
 }
 
@@ -72,11 +74,9 @@ pub(crate) fn run(args: &Top, output: &mut Output) -> io::Result<()> {
         output.usage("top needs a terminal; for pipes there are `mmstats show` and `mmstats poll`");
         return Ok(());
     }
-    let explicit = crate::backend::directory::environment().is_explicit();
-    let everywhere = args.programs.is_empty() && !explicit;
-    let selection = Selection::parse(&args.programs).or_everywhere(everywhere);
+    let selection = args.scope.select_everywhere(&args.programs);
     let mut options = Options::new(selection.sources.clone());
-    // Of the programs of a name that had ended before, the last one alone, if none lives.
+    // If no program of a name lives, only the last one that ended is shown.
     options.select = Some(Select::new(move |programs| {
         selection.select_or_listed(programs).map(ProgramKey::of).collect()
     }));
@@ -113,11 +113,29 @@ fn watch(
     let mut session = Session::open(stop)?;
     let mut app = App::new(sampler, looks, output.has_colours());
     app.hint = hint;
-    app.open_only_program();
     let result = session.run(&mut app, is_over);
     // The terminal first: the end of the sampler waits for its look.
     drop(session);
     result
+}
+
+/// Shows a recording.
+#[cfg(feature = "record")]
+pub(super) fn replay(
+    sampler: Sampler,
+    processes: Processes,
+    hint: String,
+    output: &mut Output,
+) -> io::Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let handler = Arc::clone(&stop);
+    if let Err(error) = ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed)) {
+        output.note(&format!("a signal will not give the terminal back: {error}"));
+    }
+    let mut session = Session::open(stop)?;
+    let mut app = App::new(sampler, Looks::default(), output.has_colours());
+    (app.hint, app.processes) = (Some(hint), processes);
+    session.run(&mut app, || false)
 }
 
 /// Shows one process, for the demo.

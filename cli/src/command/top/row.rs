@@ -3,6 +3,8 @@
 use mmstats_history::{Condition, ProgramKey};
 use mmstats_threads::Process;
 
+use crate::live::odd::Odd;
+
 /// A program, as the start screen shows it.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
@@ -18,5 +20,5 @@ pub(super) struct Row {
     pub(super) busiest: Option<(String, String)>,
     pub(super) rate: f64,
     pub(super) spark: Vec<Option<f64>>,
-    pub(super) findings: Vec<String>,
+    pub(super) findings: Vec<Odd>,
 }

@@ -146,9 +146,9 @@ mod tests {
     use mmstats_history::{Options, Sampler};
     use mmstats_observe::Sources;
 
-    use super::super::looks::Looks;
     use super::pty::Terminal;
     use super::*;
+    use crate::live::looks::Looks;
 
     /// Runs in a process and on a terminal of its own, for the test below.
     #[test]

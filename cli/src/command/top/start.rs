@@ -18,7 +18,7 @@ use crate::text::{escape, human};
 /// Maximum number of findings above the list.
 const MAX_FINDINGS: usize = 5;
 
-/// Which columns a width has room for.
+/// The columns that fit into a width.
 #[derive(Debug, Clone, Copy)]
 struct Columns {
     memory: bool,
@@ -134,12 +134,13 @@ pub(super) fn draw(
     }
     frame.render_widget(Paragraph::new(title(app, history, head.width)), head);
     if app.shown_programs.is_empty() {
-        let text = if app.filter.text.is_empty() {
-            "no program publishes; try `mmstats demo` in another terminal"
-        } else {
-            "no program has such a name; Esc ends the search"
-        };
         let mut lines = findings(app, history, body);
+        let text = match (app.filter.text.is_empty(), lines.is_empty()) {
+            (true, true) => "no program publishes; try `mmstats demo` in another terminal",
+            // A name that is not found, for instance.
+            (true, false) => "no program to show",
+            (false, _) => "no program has such a name; Esc ends the search",
+        };
         lines.push(Line::from(Span::styled(text, app.theme.dim())));
         frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), body);
         return;
@@ -197,7 +198,7 @@ fn findings(app: &App, history: &History, area: Rect) -> Vec<Line<'static>> {
     let rows = rows.chain(app.shown_programs.iter().filter(|row| row.condition.has_ended()));
     let of_programs = rows.flat_map(|row: &Program| {
         let name = format!("{} {}", human::or_dash(row.pid), row.command);
-        row.findings.iter().map(move |finding| format!("{name}: {finding}"))
+        row.findings.iter().map(move |finding| format!("{name}: {}", finding.text))
     });
     let of_places = history.problems().iter().map(|problem| {
         format!("{}: {}", escape::path(&problem.path), escape::text(&problem.message))

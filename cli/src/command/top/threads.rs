@@ -8,7 +8,7 @@ use mmstats_threads::{Report, Thread};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Paragraph, Wrap};
 
 use super::app::App;
 use super::table::line_style;
@@ -22,11 +22,11 @@ pub(super) fn draw(
     area: Rect,
 ) {
     let ended = program.condition_at(at).is_some_and(|(_, then)| then.has_ended());
-    let report = app.processes.report_at(program.key, at).map(|(report, _)| of_end(report, ended));
-    let Some(report) = report else {
-        let text = Span::styled(not_looked(app, ended), app.theme.dim());
-        return frame.render_widget(Paragraph::new(text), area);
+    let Some((report, _)) = app.processes.report_at(program.key, at) else {
+        let text = Span::styled(not_looked(app, program, at), app.theme.dim());
+        return frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), area);
     };
+    let report = of_end(&report, ended);
     // Busy threads first, then those that do something.
     let mut shown: Vec<&Thread> = report.threads.iter().collect();
     shown.sort_by_key(|thread| {
@@ -42,7 +42,10 @@ pub(super) fn draw(
     let head = table.next();
     lines.extend(table);
     lines.extend(threads::activities(&report, width));
-    lines.extend(threads::remarks(&report, width));
+    let fields = program.fields().iter().map(|field| &field.info);
+    let texts = fields.filter(|info| threads::is_text_of_thread(info.properties));
+    let texts: Vec<&str> = texts.map(|info| &*info.label).collect();
+    lines.extend(threads::remarks(&report, &texts, width));
     let lines: Vec<Line<'static>> = lines.iter().map(|line| app.theme.line(line)).collect();
     let head = head.map(|head| app.theme.line(&head).style(app.theme.dim()));
     let remark = ended.then(|| {
@@ -70,18 +73,21 @@ pub(super) fn of_end(report: &Report, ended: bool) -> Cow<'_, Report> {
     }
     let mut report = report.clone();
     report.process = None;
-    report.has_more_threads = false;
+    report.threads_left_out = 0;
     report.threads.iter_mut().for_each(|thread| thread.system = None);
     Cow::Owned(report)
 }
 
 /// Why there is no report.
-pub(super) const fn not_looked(app: &App, ended: bool) -> &'static str {
-    if app.frozen.is_some() {
-        "the threads were not looked at then"
+pub(super) fn not_looked(app: &App, program: &Program, at: Moment) -> Cow<'static, str> {
+    let ended = program.condition_at(at).is_some_and(|(_, then)| then.has_ended());
+    if let Some(missing) = app.processes.missing_at(program.key, at) {
+        missing.into()
+    } else if app.frozen.is_some() {
+        "the threads were not looked at then".into()
     } else if ended {
-        "the process has ended before its threads were looked at"
+        "the process has ended before its threads were looked at".into()
     } else {
-        "the threads have not been looked at yet"
+        "the threads have not been looked at yet".into()
     }
 }

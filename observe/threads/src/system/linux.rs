@@ -40,7 +40,7 @@ impl System {
     ) -> Option<Known> {
         let (id, open, stat) = open(process, identity)?;
         let up = procfs::Uptime::current().ok().map(|up| up.uptime);
-        let is_foreign = identity.is_some_and(|i| i.pid != Some(id));
+        let is_foreign = identity.is_some_and(|identity| !is_own_namespace(identity));
         let mut threads = Vec::new();
         let mut tasks = open.tasks().into_iter().flatten().filter_map(Result::ok);
         for task in tasks.by_ref().take(max) {

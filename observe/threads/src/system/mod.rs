@@ -1,22 +1,30 @@
-//! What the system knows of processes and their threads.
+//! Data of the system about processes and their threads.
 
-#[cfg(target_os = "linux")] // other systems have no /proc
+#[cfg(target_os = "linux")] // has /proc
 mod linux;
 #[cfg(not(target_os = "linux"))] // other systems have no /proc
 mod none;
 
-#[cfg(target_os = "linux")] // other systems have no /proc
+#[cfg(target_os = "linux")] // has /proc
 pub(crate) use linux::System;
 #[cfg(not(target_os = "linux"))] // other systems have no /proc
 pub(crate) use none::System;
 
-/// What the system knows of a process.
+/// Data of the system about a process.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Known {
     pub(crate) process: Process,
     pub(crate) threads: Vec<SystemThread>,
     /// Whether these are all threads.
     pub(crate) are_all: bool,
+}
+
+impl Known {
+    /// Number of threads that were not looked at.
+    pub(crate) fn not_looked_at(&self) -> u64 {
+        let looked_at = u64::try_from(self.threads.len()).unwrap_or(u64::MAX);
+        if self.are_all { 0 } else { self.process.threads.saturating_sub(looked_at).max(1) }
+    }
 }
 
 /// State of a process or thread.
@@ -52,6 +60,14 @@ impl State {
             'Z' | 'X' | 'x' => Self::Zombie,
             other => Self::Other(other),
         }
+    }
+
+    /// By its name in JSON.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        let all =
+            [Self::Running, Self::Sleeping, Self::Disk, Self::Stopped, Self::Traced, Self::Zombie];
+        all.into_iter().find(|state| state.name() == name).unwrap_or(Self::Other('?'))
     }
 
     /// The name in tables and JSON.
@@ -112,6 +128,23 @@ pub struct SystemThread {
 }
 
 #[cfg(test)]
+impl SystemThread {
+    /// A thread with these shares.
+    pub(crate) fn for_test(id: u64, state: State, processors: f64, ready: Option<f64>) -> Self {
+        Self {
+            id,
+            own_id: id,
+            name: String::new(),
+            state,
+            processors: Some(processors),
+            processors_in_life: None,
+            ready,
+            waits_in: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -121,5 +154,6 @@ mod tests {
         let wanted =
             ["running", "sleeping", "sleeping", "disk", "stopped", "traced", "zombie", "unknown"];
         assert_eq!(names, wanted);
+        assert_eq!(wanted.map(|name| State::from_name(name).name()), wanted);
     }
 }

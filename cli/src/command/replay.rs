@@ -1,0 +1,150 @@
+//! `mmstats replay`: a recording on the screen.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use mmstats_recording::{Recording, repair};
+
+use super::args::{exit_codes, up_to};
+#[cfg(feature = "live")] // `top` and `serve` show them
+use crate::live::{past::Past, processes::Processes};
+use crate::model::recorded::When;
+use crate::output::Output;
+use crate::text::escape;
+#[cfg(feature = "top")] // the only user
+use crate::text::human;
+
+#[derive(Debug, Args)]
+#[command(after_long_help = exit_codes!(
+    "The screen is that of `mmstats top`, at the end of the recording; the arrow keys go back in time.\n",
+    "A rotated recording has several files: name all. What was cut at the end of a file, because the\n",
+    "recorder was killed, is left out; --repair writes the rest into a file of its own.\n",
+    "\nTimes are as those of `show --at`: 2026-11-29T21:35:10Z, 21:35:10 (local), -5m (before the end),\n",
+    "@1796000000.\n",
+    "\nExamples:\n",
+    "  mmstats replay web.jsonl.gz\n",
+    "  mmstats replay --to 21:35:10 web*.jsonl.gz\n",
+    "  mmstats replay --serve --open web.jsonl.gz\n",
+    "  mmstats replay --repair web.jsonl.gz\n"
+))]
+pub(crate) struct Replay {
+    /// Write what is whole of each file into FILE-repaired, with the same ending.
+    #[arg(long, conflicts_with_all = ["from", "to", "memory"])]
+    repair: bool,
+
+    /// Show it on a page, as `mmstats serve` does, in place of the screen.
+    #[cfg(feature = "serve")]
+    #[arg(long, conflicts_with = "repair")]
+    serve: bool,
+
+    #[cfg(feature = "serve")]
+    #[command(flatten)]
+    reach: super::serve::Reach,
+
+    /// Begin at this time.
+    #[arg(long, value_name = "TIME", value_parser = When::parse, allow_hyphen_values = true)]
+    from: Option<When>,
+
+    /// End at this time.
+    #[arg(long, value_name = "TIME", value_parser = When::parse, allow_hyphen_values = true)]
+    to: Option<When>,
+
+    /// Memory for the past, in MiB: seconds of six hours before the end, finer near the end.
+    #[arg(long, value_name = "MIB", default_value = "256",
+          value_parser = up_to::<16_384>)]
+    memory: u16,
+
+    /// Recordings of `mmstats record`.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+pub(crate) fn run(args: &Replay, output: &mut Output) -> io::Result<()> {
+    if args.repair {
+        args.files.iter().for_each(|file| repaired(file, output));
+        return Ok(());
+    }
+    let recording = match Recording::open(&args.files) {
+        Ok(recording) => recording,
+        Err(error) => {
+            output.fail(&error.to_string());
+            return Ok(());
+        }
+    };
+    for (path, cut) in recording.cuts() {
+        let (path, bytes) = (escape::path(path), cut.bytes);
+        output.note(&format!("{path}: the last {bytes} bytes are no whole block, and left out"));
+    }
+    #[cfg(feature = "serve")]
+    if args.serve {
+        return serve(args, recording, output);
+    }
+    show(args, recording, output)
+}
+
+#[cfg(feature = "serve")]
+fn serve(args: &Replay, recording: Recording, output: &mut Output) -> io::Result<()> {
+    let (_, to) = recording.span();
+    let resolve = |when: Option<When>| when.and_then(|when| when.resolve(to));
+    let budget = usize::from(args.memory) << 20;
+    let start = || {
+        let replay = recording.replay(budget, resolve(args.from), resolve(args.to));
+        let replay = replay.map_err(io::Error::other)?;
+        Ok((replay.sampler, Processes::recorded(Past::new(replay.threads))))
+    };
+    let second = std::time::Duration::from_secs(1);
+    // Metrics are of now.
+    let metrics = axum::Router::new();
+    super::serve::serve(&args.reach, output, second, false, Default::default(), metrics, start)
+}
+
+#[cfg(feature = "top")]
+fn show(args: &Replay, recording: Recording, output: &mut Output) -> io::Result<()> {
+    if !output.screen().is_terminal() {
+        output.usage("replay needs a terminal; for pipes there is `zcat FILE | jq`");
+        return Ok(());
+    }
+    let (from, to) = recording.span();
+    let resolve = |when: Option<When>| when.and_then(|when| when.resolve(to));
+    let budget = usize::from(args.memory) << 20;
+    let replay = match recording.replay(budget, resolve(args.from), resolve(args.to)) {
+        Ok(replay) => replay,
+        Err(error) => {
+            output.fail(&error.to_string());
+            return Ok(());
+        }
+    };
+    let time = human::age(to.duration_since(from).unwrap_or_default());
+    let hint = format!("a recording of {time}  left and right: time  ? keys  q end");
+    let processes = Processes::recorded(Past::new(replay.threads));
+    super::top::replay(replay.sampler, processes, hint, output)
+}
+
+#[cfg(not(feature = "top"))]
+fn show(_: &Replay, _: Recording, output: &mut Output) -> io::Result<()> {
+    output.usage("replay has no screen: the feature `top` is not built in");
+    Ok(())
+}
+
+fn repaired(from: &Path, output: &mut Output) {
+    let to = repaired_name(from);
+    match repair(from, &to) {
+        Ok(repaired) => output.note(&format!(
+            "{}: {} blocks are whole; {} bytes were left out",
+            escape::path(&to),
+            repaired.blocks,
+            repaired.left_out
+        )),
+        Err(error) => output.fail(&error.to_string()),
+    }
+}
+
+fn repaired_name(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (stem, end) = match name.strip_suffix(".jsonl.gz") {
+        Some(stem) => (stem, ".jsonl.gz"),
+        None => (name.as_str(), ""),
+    };
+    path.with_file_name(format!("{stem}-repaired{end}"))
+}

@@ -1,0 +1,83 @@
+//! Data about a program besides its fields.
+
+use std::time::Duration;
+
+use mmstats_history::{Condition, Field, Moment, Program};
+use mmstats_observe::{FileState, Kind, Number};
+use mmstats_threads::{Process, State};
+
+use super::processes::is_zombie;
+#[cfg(feature = "top")] // its screen
+use crate::text::escape;
+
+/// The command of a program, escaped.
+#[cfg(feature = "top")] // its screen
+pub(crate) fn command(program: &Program) -> String {
+    let application = program.identity.application.as_deref();
+    let name = match (program.identity.command.as_deref(), application) {
+        (Some(command), _) => command,
+        (None, Some(application)) => application,
+        (None, None) => "?",
+    };
+    escape::text(name).into_owned()
+}
+
+/// The state of the process in the words of `mmstats ls`: `running`, `stopped`, `zombie`; `None` if the
+/// system does not tell.
+pub(crate) fn process_state(
+    condition: Condition,
+    process: Option<&Process>,
+) -> Option<&'static str> {
+    match (condition, process) {
+        // It holds the lock. A process whose first thread has ended counts as a zombie.
+        (Condition::Seen(FileState::Live), Some(process)) => Some(match process.state {
+            State::Stopped | State::Traced => "stopped",
+            _ => "running",
+        }),
+        (Condition::Seen(FileState::Dead), Some(process)) if is_zombie(process) => Some("zombie"),
+        _ => None,
+    }
+}
+
+/// The counter that grows fastest, and its rate.
+pub(crate) fn busiest(program: &Program, at: Moment) -> Option<(usize, f64)> {
+    let is_over = program.condition_at(at).is_none_or(|(_, condition)| condition.has_ended());
+    let fields = program.fields().iter().enumerate().filter(|_| !is_over);
+    let counters = fields.filter(|(_, field)| field.info.properties.kind() == Some(Kind::Counter));
+    let rates = counters.filter_map(|(index, field)| {
+        let rate = field.rate(at, Duration::from_secs(1)).filter(|rate| *rate > 0.0)?;
+        Some((index, rate))
+    });
+    rates.max_by(|(_, a), (_, b)| a.total_cmp(b))
+}
+
+/// Whether sparklines and charts show the rate of a field, not its value.
+pub(crate) fn shows_rate(field: &Field) -> bool {
+    field.numbers().is_none() || field.info.properties.kind() == Some(Kind::Counter)
+}
+
+/// The past of a field in `width` steps: of counters and counts the rates, else the values.
+pub(crate) fn spark(
+    (program, field): (&Program, &Field),
+    at: Moment,
+    span: Duration,
+    width: usize,
+) -> Vec<Option<f64>> {
+    let width = width.max(1);
+    let step = span / u32::try_from(width).unwrap_or(u32::MAX);
+    let back =
+        |steps: usize| at.before(step.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX)));
+    let is_rate = shows_rate(field);
+    let value = |at: Moment| {
+        if is_rate {
+            field.rate(at, step.max(Duration::from_secs(1)))
+        } else {
+            field.numbers().and_then(|numbers| numbers.at(at)).map(Number::as_f64)
+        }
+    };
+    // Time stops at the start of the clock: nothing is known before. A program that has ended has no
+    // value later.
+    let ended = program.ended();
+    let known = |at: &Moment| *at > Moment::default() && ended.is_none_or(|ended| *at <= ended);
+    (0..width).rev().map(|steps| Some(back(steps)).filter(known).and_then(value)).collect()
+}

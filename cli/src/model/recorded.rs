@@ -1,0 +1,316 @@
+//! Recordings on the command line, and moments in them.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mmstats_history::Moment;
+use mmstats_recording::{RecordedProgram, Recording, State, is_recording};
+
+use super::{is_active, unrecorded};
+use crate::text::{escape, human, time};
+
+/// A moment as it is written on the command line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum When {
+    /// A date and time, or seconds since 1970.
+    At(SystemTime),
+    /// A local time of day, the last one that the recording has.
+    TimeOfDay(jiff::civil::Time),
+    /// This long before the end of the recording.
+    BeforeEnd(Duration),
+}
+
+impl When {
+    /// `2026-11-29T21:35:10Z`, the same without an offset (local), `21:35:10`, `21:35`, `-5m`, `@1796000000.5`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let wrong =
+            || "not a time like 2026-11-29T21:35:10Z, 21:35:10, -5m or @1796000000".to_owned();
+        if let Some(seconds) = text.strip_prefix('@') {
+            let since = seconds.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+            let at = since.and_then(|since| UNIX_EPOCH.checked_add(since));
+            return at.map(Self::At).ok_or_else(wrong);
+        }
+        if let Some(ago) = text.strip_prefix('-') {
+            return before(ago).map(Self::BeforeEnd).ok_or_else(wrong);
+        }
+        if let Ok(at) = text.parse::<jiff::Timestamp>() {
+            return Ok(Self::At(at.into()));
+        }
+        if !text.contains('-')
+            && let Ok(time) = text.parse::<jiff::civil::Time>()
+        {
+            return Ok(Self::TimeOfDay(time));
+        }
+        let local: jiff::civil::DateTime = text.parse().map_err(|_| wrong())?;
+        let zoned = local.to_zoned(jiff::tz::TimeZone::system()).map_err(|_| wrong())?;
+        Ok(Self::At(zoned.timestamp().into()))
+    }
+
+    /// The moment in a recording whose last look is at `end`.
+    pub(crate) fn resolve(self, end: SystemTime) -> Option<SystemTime> {
+        match self {
+            Self::At(at) => Some(at),
+            Self::BeforeEnd(ago) => end.checked_sub(ago),
+            Self::TimeOfDay(time) => {
+                let zone = jiff::tz::TimeZone::system();
+                let end = jiff::Timestamp::try_from(end).ok()?;
+                let mut date = end.to_zoned(zone.clone()).date();
+                loop {
+                    let at = date.to_datetime(time).to_zoned(zone.clone()).ok()?.timestamp();
+                    if at <= end {
+                        return Some(at.into());
+                    }
+                    date = date.yesterday().ok()?;
+                }
+            }
+        }
+    }
+}
+
+/// `1h30m`, `5m`, `90s`, `1.5s`: at least one number with a unit.
+fn before(text: &str) -> Option<Duration> {
+    let (mut rest, mut seconds) = (text, 0.0);
+    while !rest.is_empty() {
+        let at = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
+        let (number, unit) = rest.split_at(at);
+        let end = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
+        let (unit, more) = unit.split_at(end);
+        let factor = match unit {
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3_600.0,
+            "d" => 86_400.0,
+            _ => return None,
+        };
+        seconds += number.parse::<f64>().ok()? * factor;
+        rest = more;
+    }
+    Duration::try_from_secs_f64(seconds).ok().filter(|_| !text.is_empty())
+}
+
+/// The recordings among arguments, and the programs of them that are meant: ids and names; all without one.
+#[derive(Debug, Default)]
+pub(crate) struct Recordings {
+    pub(crate) files: Vec<OsString>,
+    programs: Vec<String>,
+}
+
+/// Maximum number of programs that are named in a message.
+const MAX_NAMED: usize = 5;
+
+impl Recordings {
+    /// `None` if no argument is a recording.
+    pub(crate) fn find(arguments: &[OsString]) -> Option<Self> {
+        let (files, others): (Vec<_>, Vec<_>) =
+            arguments.iter().cloned().partition(|argument| is_recording(Path::new(argument)));
+        let programs = others.iter().map(|text| text.to_string_lossy().into_owned()).collect();
+        (!files.is_empty()).then_some(Self { files, programs })
+    }
+
+    /// Why [`find`](Self::find) has none: the first argument is no file, or another one; escaped.
+    pub(crate) fn why_none(arguments: &[OsString]) -> String {
+        let files = arguments.iter().take(1).cloned().collect();
+        let opened = Self { files, programs: Vec::new() }.open();
+        opened.err().unwrap_or_else(|| "no recording is named".to_owned())
+    }
+
+    fn names(&self, program: &RecordedProgram) -> bool {
+        let look = program.look();
+        let pids = [look.process, look.identity.pid];
+        let texts = [&look.identity.command, &look.identity.application];
+        self.programs.is_empty()
+            || self.programs.iter().any(|name| {
+                let pid = name.parse().ok();
+                pid.is_some_and(|pid: u32| pids.contains(&Some(pid)))
+                    || texts.iter().any(|text| text.as_ref() == Some(name))
+            })
+    }
+
+    /// The programs that are meant: those that lived then, and ledgers; with `all`, and if none of them lived, the
+    /// others too.
+    pub(crate) fn select<'s>(&self, state: &'s State, all: bool) -> Vec<&'s RecordedProgram> {
+        let named: Vec<_> = state.programs().filter(|program| self.names(program)).collect();
+        let counted: Vec<_> = named.iter().copied().filter(|program| counts(program)).collect();
+        if all || counted.is_empty() { named } else { counted }
+    }
+
+    /// Why [`select`](Self::select) finds no program: the names, the moment and the programs of then, escaped.
+    pub(crate) fn no_program(&self, state: &State) -> String {
+        let wanted = match &*self.programs.join(", ") {
+            "" => String::new(),
+            names => format!(": {}", escape::text(names)),
+        };
+        let mut there: Vec<String> = state.programs().take(MAX_NAMED).map(name).collect();
+        let more = state.programs().len().saturating_sub(MAX_NAMED);
+        if more > 0 {
+            there.push(format!("{more} more"));
+        }
+        let there = match &*there.join(", ") {
+            "" => "none".to_owned(),
+            there => there.to_owned(),
+        };
+        let at = date(state.time());
+        format!("the recording has no such program then, at {at}{wanted}; it has {there}")
+    }
+
+    /// Whether programs are named.
+    pub(crate) fn has_names(&self) -> bool {
+        !self.programs.is_empty()
+    }
+
+    /// As [`select`](Self::select), but without names those alone that lived, and ledgers.
+    pub(crate) fn live<'s>(&self, state: &'s State) -> Vec<&'s RecordedProgram> {
+        let mut selected = self.select(state, false);
+        if !self.has_names() && !selected.iter().any(|program| counts(program)) {
+            selected.clear();
+        }
+        selected
+    }
+
+    /// Opens the recording.
+    ///
+    /// # Errors
+    ///
+    /// The message, escaped.
+    pub(crate) fn open(&self) -> Result<Recording, String> {
+        Recording::open(&self.files).map_err(|error| escape::text(&error.to_string()).into_owned())
+    }
+}
+
+/// Whether a program lived then, or is a ledger.
+fn counts(program: &RecordedProgram) -> bool {
+    let condition = program.look().condition;
+    let is_ledger = condition.state() == mmstats_observe::FileState::Ledger;
+    !condition.is_gone() && (is_active(condition.state()) || is_ledger)
+}
+
+/// `web[1234]`, escaped.
+pub(crate) fn name(program: &RecordedProgram) -> String {
+    let look = program.look();
+    let command = escape::text(look.identity.command.as_deref().unwrap_or("?"));
+    let pid = human::or_dash(look.process.or(look.identity.pid));
+    format!("{command}[{pid}]")
+}
+
+/// What the recording does not have of these programs.
+pub(crate) fn left_out(programs: &[&RecordedProgram]) -> Vec<String> {
+    let text = |program: &&RecordedProgram| {
+        let text = unrecorded(program.look().unrecorded)?;
+        Some(format!("{}: {text}", name(program)))
+    };
+    programs.iter().filter_map(text).collect()
+}
+
+/// Why there is no report about the threads of a program, escaped.
+#[cfg(feature = "threads")]
+pub(crate) fn no_threads(threads: &mmstats_recording::Threads) -> String {
+    use mmstats_recording::Threads;
+    match threads {
+        Threads::NotRecorded => {
+            "threads are not recorded: the recorder had --no-threads, or is an \
+                                 earlier version"
+                .to_owned()
+        }
+        Threads::Unreadable(problem) => escape::text(problem).into_owned(),
+        _ => "the threads had not been looked at then".to_owned(),
+    }
+}
+
+/// The local date and time of a moment.
+pub(crate) fn date(at: SystemTime) -> String {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i128::try_from(since.as_nanos()).ok().and_then(time::date).unwrap_or_default()
+}
+
+/// A remark about the time since the look before, if nothing was recorded for long.
+pub(crate) fn gap(state: &State, (before, at): (SystemTime, Moment)) -> Option<String> {
+    let [from, to] = [before, state.time()].map(date);
+    let passed = state.at().since(at);
+    if let Some(gap) = state.gap() {
+        let reason = escape::text(&gap.reason);
+        return Some(format!("nothing was recorded from {from} to {to}: {reason}"));
+    }
+    (passed > state.every() * 2 + Duration::from_secs(1))
+        .then(|| format!("nothing was recorded from {from} to {to}, {}", human::age(passed)))
+}
+
+/// The message that no look is between these times.
+pub(crate) fn no_look(recording: &Recording, from: SystemTime, to: SystemTime) -> String {
+    let (begin, end) = recording.span();
+    let [from, to, begin, end] = [from, to, begin, end].map(date);
+    format!("no look from {from} to {to}: the recording is from {begin} to {end}")
+}
+
+/// The look that a moment is about.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) state: State,
+    /// Remarks about it for standard error.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Messages about the incomplete ends of files.
+pub(crate) fn cuts(recording: &Recording) -> Vec<String> {
+    let text = |(path, cut): (&Path, &mmstats_recording::Cut)| {
+        let (path, bytes) = (escape::path(path), cut.bytes);
+        format!("{path}: the last {bytes} bytes are no whole block, and left out")
+    };
+    recording.cuts().map(text).collect()
+}
+
+/// The programs as of a moment; `None` for the end.
+///
+/// # Errors
+///
+/// The message, escaped.
+pub(crate) fn state_at(recording: &Recording, when: Option<When>) -> Result<Found, String> {
+    let (from, to) = recording.span();
+    let at = match when {
+        None => to,
+        Some(when) => when.resolve(to).ok_or("the time is out of range")?,
+    };
+    let state = recording.at(at).map_err(|error| escape::text(&error.to_string()).into_owned())?;
+    let Some(state) = state else {
+        return Err(format!(
+            "{} is before the recording, which begins at {}",
+            date(at),
+            date(from)
+        ));
+    };
+    let mut notes = cuts(recording);
+    let late = at.duration_since(state.time()).unwrap_or_default();
+    if late > state.every() * 2 + Duration::from_secs(1) {
+        notes.push(format!("the last look before {} was at {}", date(at), date(state.time())));
+    }
+    Ok(Found { state, notes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_has_four_forms() {
+        let at = |seconds: f64| UNIX_EPOCH + Duration::from_secs_f64(seconds);
+        assert_eq!(When::parse("@1796000000.5"), Ok(When::At(at(1_796_000_000.5))));
+        assert_eq!(When::parse("1970-01-01T00:00:10Z"), Ok(When::At(at(10.0))));
+        assert_eq!(When::parse("1970-01-01T01:00:10+01:00"), Ok(When::At(at(10.0))));
+        let seconds = |text| When::parse(text).unwrap().resolve(at(10_000.0));
+        assert_eq!(seconds("-5m"), Some(at(9_700.0)));
+        assert_eq!(seconds("-1h30m"), Some(at(4_600.0)));
+        assert_eq!(When::parse("21:35:10"), Ok(When::TimeOfDay(jiff::civil::time(21, 35, 10, 0))));
+        // The last one that the recording has.
+        let end = at(10.0 * 86_400.0);
+        for text in ["00:00:00", "12:34:56", "23:59:59"] {
+            let found = When::parse(text).unwrap().resolve(end).unwrap();
+            assert!(
+                found <= end && end.duration_since(found).unwrap() < Duration::from_secs(90_000)
+            );
+        }
+        for bad in ["", "-", "-5", "-5x", "@", "@x", "@-1", "25:00", "yesterday", "1796000000"] {
+            assert!(When::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

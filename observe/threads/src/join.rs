@@ -1,0 +1,161 @@
+//! Joins the published data about threads with those of the system.
+
+use std::collections::{BTreeMap, HashMap};
+
+use mmstats_observe::{FileState, ProgramId};
+
+use crate::locks::{Lock, Wait};
+use crate::published::{Published, PublishedLock, PublishedThread};
+use crate::report::{Publishes, Report, Thread};
+use crate::system::{Known, SystemThread};
+
+/// A report without findings.
+pub(crate) fn report(
+    at: u64,
+    published: Option<(Option<ProgramId>, FileState, Published)>,
+    system: Option<Known>,
+) -> Report {
+    let (program, state, published) = match published {
+        Some((program, state, published)) => (program, Some(state), published),
+        None => (None, None, Published::default()),
+    };
+    let not_looked_at = system.as_ref().map_or(0, Known::not_looked_at);
+    let (process, known) =
+        system.map_or((None, Vec::new()), |known| (Some(known.process), known.threads));
+    let publishes = Publishes {
+        thread_ids: published.has_thread_ids,
+        activities: published.has_activities,
+        locks: published.has_locks,
+    };
+    // Of a look at some threads the others may live.
+    let knows_all = process.is_some() && not_looked_at == 0;
+    let (mut threads, reads) = join(published.threads, known, knows_all, &published.locks);
+    let mut locks: Vec<Lock> =
+        published.locks.into_iter().map(|(number, lock)| Lock::new(number, lock)).collect();
+    connect(&mut threads, reads, &mut locks);
+    set_titles(&mut threads);
+    Report {
+        program,
+        state,
+        process,
+        at,
+        threads,
+        threads_left_out: not_looked_at.saturating_add(published.lanes_left_out),
+        activities: published.activities,
+        activities_left_out: published.activities_left_out,
+        locks,
+        locks_left_out: published.locks_left_out,
+        publishes,
+        panics: published.panics,
+        values: published.values,
+        ..Report::default()
+    }
+}
+
+/// The threads by id, and the locks that each of them reads.
+fn join(
+    published: Vec<PublishedThread>,
+    known: Vec<SystemThread>,
+    knows_all: bool,
+    locks: &BTreeMap<u64, PublishedLock>,
+) -> (Vec<Thread>, Vec<(u64, u64)>) {
+    let mut known: HashMap<u64, SystemThread> =
+        known.into_iter().map(|thread| (thread.own_id, thread)).collect();
+    // Ids of another pid namespace may not be known: then none is.
+    let is_known = |thread: &PublishedThread| thread.id.is_some_and(|id| known.contains_key(&id));
+    let knows_all = knows_all && published.iter().any(is_known);
+    let (mut threads, mut reads) = (Vec::new(), Vec::new());
+    for thread in published {
+        let system = thread.id.and_then(|id| known.remove(&id));
+        // A lock outlives a reader that ended without giving it back.
+        reads.extend(
+            thread.id.into_iter().flat_map(|id| thread.reads.iter().map(move |l| (id, *l))),
+        );
+        // A lane that its thread has not handed back, as of a thread that was cancelled.
+        if knows_all && thread.id.is_some() && system.is_none() {
+            continue;
+        }
+        threads.push(Thread {
+            id: thread.id,
+            name: name(thread.name, system.as_ref()),
+            published: true,
+            // The innermost.
+            wait: thread.waits.last().map(|wait| Wait::new(wait, locks)),
+            system,
+            activities: thread.activities,
+            more_holds: thread.more_reads,
+            values: thread.values,
+            ..Thread::default()
+        });
+    }
+    threads.extend(known.into_values().map(|system| Thread {
+        id: Some(system.own_id),
+        name: Some(system.name.clone()),
+        system: Some(system),
+        ..Thread::default()
+    }));
+    threads.sort_by_key(|thread| thread.id);
+    (threads, reads)
+}
+
+/// The name of the system, which a thread may have got after its lane; that of the program where the system has only
+/// its begin.
+fn name(published: Option<String>, system: Option<&SystemThread>) -> Option<String> {
+    let Some(system) = system else { return published };
+    let is_cut = |long: &String| system.name.len() == 15 && long.starts_with(&system.name);
+    published.filter(is_cut).or_else(|| Some(system.name.clone()))
+}
+
+/// Sets who reads which lock, who waits for which, and which each thread holds.
+fn connect(threads: &mut [Thread], mut reads: Vec<(u64, u64)>, locks: &mut [Lock]) {
+    let place: HashMap<u64, usize> =
+        locks.iter().enumerate().map(|(at, lock)| (lock.number, at)).collect();
+    reads.sort_unstable();
+    reads.dedup();
+    for (thread, lock) in reads {
+        if let Some(lock) = place.get(&lock).and_then(|at| locks.get_mut(*at)) {
+            lock.readers.push(thread);
+        }
+    }
+    let mut waits: Vec<(u64, Option<u64>, u64)> = threads
+        .iter()
+        .filter_map(|thread| {
+            let wait = thread.wait.as_ref().filter(|wait| !wait.condition)?;
+            Some((wait.lock?, wait.since, thread.id?))
+        })
+        .collect();
+    waits.sort_unstable();
+    for (lock, _, thread) in waits {
+        if let Some(lock) = place.get(&lock).and_then(|at| locks.get_mut(*at)) {
+            lock.waiting.push(thread);
+        }
+    }
+    let mut holds: HashMap<u64, Vec<u64>> = HashMap::new();
+    for lock in locks.iter() {
+        for holder in lock.holder.iter().chain(&lock.readers) {
+            holds.entry(*holder).or_default().push(lock.number);
+        }
+    }
+    for thread in threads {
+        thread.holds = thread.id.and_then(|id| holds.remove(&id)).unwrap_or_default();
+    }
+}
+
+/// Sets the titles by names and ids.
+pub(crate) fn set_titles(threads: &mut [Thread]) {
+    let mut same: HashMap<String, usize> = HashMap::new();
+    for name in threads.iter().filter_map(|thread| thread.name.clone()) {
+        *same.entry(name).or_default() += 1;
+    }
+    for thread in threads {
+        let name = thread.name.as_ref().filter(|name| !name.is_empty());
+        thread.title = match (name, thread.id) {
+            (Some(name), Some(id)) if same.get(name).is_some_and(|same| *same > 1) => {
+                format!("{name} ({id})")
+            }
+            (Some(name), _) => name.clone(),
+            (None, Some(id)) => format!("thread {id}"),
+            (None, None) => "a thread".to_owned(),
+        };
+    }
+}
