@@ -1,0 +1,123 @@
+//! Families: fields of one label that differ in the values of its labels.
+
+use std::sync::Arc;
+
+use mmstats::{DynFamilyKey, DynField};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::declaration::Declaration;
+use crate::fields;
+use crate::place::{Place, Source};
+use crate::publishing::Publishing;
+
+/// Number of combinations whose objects are kept. The family itself counts what is beyond its cap together.
+const KEPT: usize = 4_096;
+
+/// Fields of one label that differ in the values of labels.
+#[pyclass(frozen, module = "mmstats")]
+pub(crate) struct Family {
+    publishing: Arc<Publishing>,
+    key: DynFamilyKey<DynField>,
+    declared: Declaration,
+    /// The fields, by the values as they were given.
+    known: Py<PyDict>,
+}
+
+impl Family {
+    pub(crate) fn new(
+        py: Python<'_>,
+        publishing: &Arc<Publishing>,
+        key: DynFamilyKey<DynField>,
+        declared: Declaration,
+    ) -> Self {
+        Self { publishing: Arc::clone(publishing), key, declared, known: PyDict::new(py).unbind() }
+    }
+
+    fn wrong_labels(&self) -> PyErr {
+        let labels = self.declared.labels.join(", ");
+        PyTypeError::new_err(format!("{}: its labels are {labels}", self.declared.label))
+    }
+
+    /// The field of a combination that is not in `known`.
+    fn find(&self, py: Python<'_>, values: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+        let mut texts = Vec::with_capacity(values.len());
+        for value in values {
+            texts.push(value.str()?.to_string_lossy().into_owned());
+        }
+        if texts.len() != self.declared.labels.len() {
+            return Err(self.wrong_labels());
+        }
+        let known = self.known.bind(py);
+        let exact = PyTuple::new(py, &texts)?;
+        let field = match known.get_item(&exact)? {
+            Some(field) => field,
+            None => {
+                let attributes = self.declared.labels.iter().cloned().zip(texts.iter().cloned());
+                let source = Source::Combination(self.key, texts.clone());
+                let place = Place::new(&self.publishing, source, &self.declared.label);
+                let place = place.with_attributes(attributes.collect());
+                let field = fields::make(py, &self.declared, place)?.into_bound(py);
+                if known.len() >= KEPT {
+                    known.clear();
+                }
+                known.set_item(exact, &field)?;
+                field
+            }
+        };
+        known.set_item(values, &field)?;
+        Ok(field.unbind())
+    }
+}
+
+#[pymethods]
+impl Family {
+    /// The field with these values of the labels, by position or by name.
+    #[pyo3(signature = (*values, **named))]
+    fn labels(
+        &self,
+        py: Python<'_>,
+        values: &Bound<'_, PyTuple>,
+        named: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        let Some(named) = named.filter(|named| !named.is_empty()) else {
+            // A value that cannot be a key is taken by its text.
+            return match self.known.bind(py).get_item(values) {
+                Ok(Some(field)) => Ok(field.unbind()),
+                _ => self.find(py, values),
+            };
+        };
+        let mut all: Vec<Bound<'_, PyAny>> = values.iter().collect();
+        for label in self.declared.labels.iter().skip(all.len()) {
+            all.push(named.get_item(label)?.ok_or_else(|| self.wrong_labels())?);
+        }
+        if all.len() != values.len() + named.len() {
+            return Err(self.wrong_labels());
+        }
+        let all = PyTuple::new(py, all)?;
+        match self.known.bind(py).get_item(&all) {
+            Ok(Some(field)) => Ok(field.unbind()),
+            _ => self.find(py, &all),
+        }
+    }
+
+    /// `Family[Counter]` in an annotation.
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        class: &Bound<'py, pyo3::types::PyType>,
+        _field: &Bound<'py, PyAny>,
+    ) -> Bound<'py, pyo3::types::PyType> {
+        class.clone()
+    }
+
+    /// The label.
+    #[getter]
+    fn label(&self) -> &str {
+        &self.declared.label
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<mmstats.Family {:?} by {}>", self.declared.label, self.declared.labels.join(", "))
+    }
+}

@@ -1,0 +1,146 @@
+//! Texts, bytes, moments, states, lines and what is in progress.
+
+use std::time::{Duration, SystemTime};
+
+use mmstats::DynField;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use super::{Activity, Blob, Events, State, Text, Timestamp};
+use crate::place::Handle;
+
+#[pymethods]
+impl Text {
+    /// Sets the text. Returns whether it was not cut.
+    fn set(&self, py: Python<'_>, text: &str) -> PyResult<bool> {
+        update!(self, py, Text, field => field.set(text)).map(|whole| whole.unwrap_or(true))
+    }
+
+    /// Returns to "no value".
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        update!(self, py, Text, field => field.clear()).map(drop)
+    }
+}
+
+#[pymethods]
+impl Blob {
+    /// Sets the bytes. Returns whether they were not cut.
+    fn set(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<bool> {
+        update!(self, py, Blob, field => field.set(bytes)).map(|whole| whole.unwrap_or(true))
+    }
+}
+
+#[pymethods]
+impl Timestamp {
+    /// Sets the moment: now, or seconds since 1970, or a `datetime`.
+    #[pyo3(signature = (time=None))]
+    fn set(&self, py: Python<'_>, time: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let time = match time {
+            None => SystemTime::now(),
+            Some(time) => {
+                let seconds: f64 = match time.extract() {
+                    Ok(seconds) => seconds,
+                    Err(_) => time.call_method0("timestamp")?.extract()?,
+                };
+                let since = Duration::try_from_secs_f64(seconds);
+                let since = since.map_err(|_| PyValueError::new_err("a moment before 1970"))?;
+                SystemTime::UNIX_EPOCH + since
+            }
+        };
+        update!(self, py, Timestamp, field => field.set(time)).map(drop)
+    }
+
+    /// Returns to "no value".
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        update!(self, py, Timestamp, field => field.clear()).map(drop)
+    }
+}
+
+#[pymethods]
+impl State {
+    /// Sets the state, by its name.
+    fn set(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        let number = self.names.iter().position(|known| known == name);
+        let number = number.and_then(|number| u32::try_from(number).ok());
+        let number = number.ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "{}: {name:?} is none of {}",
+                self.place.label(),
+                self.names.join(", ")
+            ))
+        })?;
+        update!(self, py, State, state => state.set(number)).map(drop)
+    }
+
+    /// Returns to "no value".
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        update!(self, py, State, state => state.clear()).map(drop)
+    }
+
+    /// The names, in the order of their numbers.
+    #[getter]
+    fn names(&self) -> Vec<String> {
+        self.names.clone()
+    }
+}
+
+#[pymethods]
+impl Events {
+    /// Records a line with the time of now. Returns whether it was not cut.
+    fn record(&self, py: Python<'_>, text: &str) -> PyResult<bool> {
+        update!(self, py, Events, events => events.record(text)).map(|whole| whole.unwrap_or(true))
+    }
+}
+
+#[pymethods]
+impl Activity {
+    /// A context manager: what this thread does within its block.
+    fn begin(slf: Py<Self>, text: String) -> Begun {
+        Begun { field: slf, text, row: None }
+    }
+}
+
+/// A block that is shown while it runs, on the thread that entered it.
+#[pyclass(module = "mmstats", unsendable)]
+pub(crate) struct Begun {
+    field: Py<Activity>,
+    text: String,
+    row: Option<mmstats::ActivityRow>,
+}
+
+#[pymethods]
+impl Begun {
+    fn __enter__<'py>(
+        mut slf: PyRefMut<'py, Self>,
+        py: Python<'py>,
+    ) -> PyResult<PyRefMut<'py, Self>> {
+        let field = slf.field.get();
+        let row = update!(field, py, Activity, activity => activity.begin(&slf.text))?;
+        slf.row = row.flatten();
+        Ok(slf)
+    }
+
+    fn __exit__(
+        &mut self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _trace: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        if let Some(row) = self.row.take() {
+            let field = self.field.get();
+            update!(field, py, Activity, activity => activity.end(row))?;
+        }
+        Ok(false)
+    }
+
+    /// Replaces the text.
+    fn set(&mut self, py: Python<'_>, text: String) -> PyResult<()> {
+        if let Some(row) = &self.row {
+            let field = self.field.get();
+            update!(field, py, Activity, activity => activity.set(row, &text))?;
+        }
+        self.text = text;
+        Ok(())
+    }
+}
