@@ -4,6 +4,7 @@
 
     python3 conform.py run --reader './my-reader {file}' [--strict] [--only GLOB] [--skip GLOB]
                            [--known-failures FILE] [--json REPORT] [--format 3.0]
+    python3 conform.py run --level values --reader ./my-reader
     python3 conform.py list | explain ID | copy DIR
 
 Python 3 and its standard library only.
@@ -21,6 +22,10 @@ import tempfile
 import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "values"))
+
+import level  # noqa: E402
+
 LIMIT = 5  # seconds
 MOST = 64 << 20  # bytes that a reader may print
 # Result of judge() for a correct answer.
@@ -161,13 +166,17 @@ def output(command):
     return code, said[child.stdout], said[child.stderr]
 
 
+def command(reader, path):
+    command = reader.replace("{file}", '"$1"') if "{file}" in reader else f'{reader} "$1"'
+    return ["sh", "-c", f"exec {command}", "sh", str(path)]
+
+
 def one(reader, directory, number, fixture, strict):
     name, _, data, refused, documents = fixture
     path = pathlib.Path(directory) / f"{number}.mmst"
     path.write_bytes(data)
-    command = reader.replace("{file}", '"$1"') if "{file}" in reader else f'{reader} "$1"'
     try:
-        code, out, err = output(["sh", "-c", f"exec {command}", "sh", str(path)])
+        code, out, err = output(command(reader, path))
     except TimeoutError as slow:
         return name, str(slow)
     finally:
@@ -315,21 +324,24 @@ def work():
     parser.add_argument("--fixtures", type=pathlib.Path, default=HERE / "fixtures")
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("run", "list"):
-        command = commands.add_parser(name)
-        command.add_argument("--only", action="append", default=[])
-        command.add_argument("--skip", action="append", default=[])
+        parsed = commands.add_parser(name)
+        parsed.add_argument("--only", action="append", default=[])
+        parsed.add_argument("--skip", action="append", default=[])
         if name == "run":
-            command.add_argument("--reader", required=True)
-            command.add_argument("--strict", action="store_true")
-            command.add_argument("--known-failures")
-            command.add_argument("--json")
-            command.add_argument("--format", default="3.0")
+            parsed.add_argument("--reader", required=True)
+            parsed.add_argument("--level", choices=("bytes", "values"), default="bytes")
+            parsed.add_argument("--strict", action="store_true")
+            parsed.add_argument("--known-failures")
+            parsed.add_argument("--json")
+            parsed.add_argument("--format", default="3.0")
     commands.add_parser("copy").add_argument("directory", type=pathlib.Path)
     commands.add_parser("explain").add_argument("id")
     options = parser.parse_args()
     if options.command == "explain":
         explain(options.fixtures, options.id)
         return True
+    if getattr(options, "level", "") == "values":
+        return level.run(lambda directory: output(command(options.reader, directory)), options.fixtures.parent / "values")
     everything = sorted(load(options.fixtures), key=lambda fixture: fixture[0])
     if not everything:
         raise Unable(f"{options.fixtures}: no fixtures")

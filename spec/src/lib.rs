@@ -1,7 +1,7 @@
 //! The tables of the format documents, as data.
 //!
-//! FORMAT.md is written for people; this crate reads its tables, so that a test can hold
-//! them against the constants of the code. There is nothing here for applications.
+//! The documents are written for people. This crate reads their tables, so that a test can compare
+//! them with the constants of the code. There is nothing here for applications.
 #![forbid(unsafe_code)]
 
 /// The program of the Rust page, as a test.
@@ -11,6 +11,12 @@ mod rust_page {}
 
 /// The text of FORMAT.md.
 pub const FORMAT: &str = include_str!("../FORMAT.md");
+/// The text of KINDS.md.
+pub const KINDS: &str = include_str!("../KINDS.md");
+/// The text of FILES.md.
+pub const FILES: &str = include_str!("../FILES.md");
+/// The text of REGISTRY.md.
+pub const REGISTRY: &str = include_str!("../REGISTRY.md");
 /// The text of PROTOCOL.md.
 pub const PROTOCOL: &str = include_str!("../PROTOCOL.md");
 

@@ -134,6 +134,19 @@ fn says_what_is_wrong_with_the_question() {
     }
 }
 
+/// A reader that repeats its first look is found by a writer that stops between two stores.
+#[cfg(unix)] // a shell runs readers
+#[test]
+fn stress_reader_of_one_look_fails() {
+    let reader = format!("sh -c 'exec yes \"$({READER} \"$3\")\"' sh");
+    let out = conform(&["stress", "--seconds", "1", "--reader", &reader]);
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(
+        text.contains("did not find the newest values") && out.status.code() == Some(1),
+        "{text}"
+    );
+}
+
 /// Readers that never end, print without end, or leave a child with the pipe.
 #[cfg(unix)] // a shell runs readers
 #[test]

@@ -1,4 +1,4 @@
-//! FORMAT.md against the constants of `mmstats_core::layout` and the codes of its types.
+//! FORMAT.md and KINDS.md against the constants of `mmstats_core::layout` and the codes of its types.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use mmstats_core::layout::{
     self, Member, descriptor, field_state, flags, header, image_state, lane, table as t,
 };
 use mmstats_core::{Aggregation, Buckets, DataType, Kind, Level, Storage};
-use mmstats_spec::{FORMAT, rows};
+use mmstats_spec::{FORMAT, KINDS, rows};
 
 /// Offset and size of each member, by name.
 fn members(members: &[Member]) -> BTreeMap<String, (u32, u32)> {
@@ -112,16 +112,16 @@ fn data_types() {
 fn kinds_and_aggregations() {
     // Another table of a section does not begin with a code.
     let names = |heading| -> Vec<(String, String)> {
-        let rows = rows(FORMAT, heading).into_iter();
+        let rows = rows(KINDS, heading).into_iter();
         let coded = rows.filter(|row| row[0].parse::<u8>().is_ok());
         coded.map(|row| (row[0].clone(), row[1].clone())).collect()
     };
     let kinds: Vec<_> =
         Kind::ALL.iter().map(|k| (k.code().to_string(), k.name().to_owned())).collect();
-    assert_eq!(names("### 4.2 Kinds"), kinds);
+    assert_eq!(names("## 1. Kinds"), kinds);
     let rules: Vec<_> =
         Aggregation::ALL.iter().map(|a| (a.code().to_string(), a.name().to_owned())).collect();
-    assert_eq!(names("### 4.3 Aggregation"), rules);
+    assert_eq!(names("## 2. Aggregation"), rules);
 }
 
 /// Numbers that the document gives in its text.
@@ -183,13 +183,14 @@ fn numbers_in_the_text() {
     assert_eq!(layout::MAX_HELP, layout::MAX_DETAIL);
 }
 
-/// The codes of section 12 are those of the reader's errors, no more and no less.
+/// The codes of section 10 are those of the reader's errors, no more and no less.
 #[test]
 fn error_codes() {
-    let mut documented: Vec<String> = rows(FORMAT, "## 12. Reading an image: the checks")
-        .into_iter()
-        .map(|row| row[0].clone())
-        .collect();
+    // Each code is defined once, in a row that begins with its anchor.
+    let section = FORMAT.split("\n## 10. ").nth(1).unwrap().split("\n## ").next().unwrap();
+    let anchored = section.lines().filter_map(|line| line.strip_prefix("| <a id=\""));
+    let mut documented: Vec<String> =
+        anchored.map(|row| row.split('"').next().unwrap().to_owned()).collect();
     let source = include_str!("../../core/src/read/error.rs");
     let mut coded = Vec::new();
     for body in source.split("fn row(&self) -> (&'static str, u32) {").skip(1) {
@@ -197,16 +198,14 @@ fn error_codes() {
         coded.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
     }
     documented.sort();
-    // `cell-overlap` has a row where it is checked of constants, and one where of cells.
-    documented.dedup();
     coded.sort();
     assert_eq!(documented, coded);
 }
 
-/// The kinds' types and storages in section 4.2 are those that the code allows.
+/// The kinds' types and storages in section 1 of KINDS.md are those that the code allows.
 #[test]
 fn types_and_storages_of_kinds() {
-    for row in rows(FORMAT, "### 4.2 Kinds") {
+    for row in rows(KINDS, "## 1. Kinds") {
         let kind = Kind::from_code(row[0].parse().unwrap()).unwrap();
         let (types, storage) = (row[2].as_str(), row[3].as_str());
         for ty in DataType::ALL {
@@ -239,15 +238,15 @@ fn types_and_storages_of_kinds() {
     }
 }
 
-/// The errors of quantiles in section 4.5.
+/// The errors of quantiles in section 4 of KINDS.md.
 #[test]
 fn errors_of_quantiles() {
-    let format = FORMAT.lines().collect::<Vec<_>>();
-    let at = format.iter().position(|line| line.starts_with("| error in % |")).unwrap();
+    let kinds = KINDS.lines().collect::<Vec<_>>();
+    let at = kinds.iter().position(|line| line.starts_with("| error in % |")).unwrap();
     let cells = |line: &str| -> Vec<f64> {
         line.split('|').filter_map(|cell| cell.trim().parse().ok()).collect()
     };
-    let (scales, errors) = (cells(format[at - 2]), cells(format[at]));
+    let (scales, errors) = (cells(kinds[at - 2]), cells(kinds[at]));
     assert_eq!((scales.len(), errors.len()), (13, 13));
     for (scale, error) in scales.iter().zip(errors) {
         #[allow(clippy::cast_possible_truncation)] // -4 to 8.

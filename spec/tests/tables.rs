@@ -164,12 +164,17 @@ fn fields_follow_each_other() {
     }
 }
 
-/// The example of section 14 is the fixture.
+/// The examples of section 11 are fixtures.
 #[test]
-fn the_worked_example_is_a_fixture() {
-    let hex = include_str!("../fixtures/valid/example.hex");
-    let lines: Vec<&str> = hex.lines().filter(|line| !line.starts_with('#')).collect();
-    let shown = FORMAT.split("## 14. A worked example").nth(1).unwrap();
-    let shown = shown.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
-    assert_eq!(shown.lines().collect::<Vec<_>>(), lines);
+fn worked_examples_equal_their_fixtures() {
+    let shown = FORMAT.split("## 11. A worked example").nth(1).unwrap();
+    let mut shown = shown.split("```text\n").skip(1).map(|text| text.split("```").next().unwrap());
+    for hex in [
+        include_str!("../fixtures/valid/example.hex"),
+        include_str!("../fixtures/valid/example-storages.hex"),
+    ] {
+        let lines: Vec<&str> = hex.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(shown.next().unwrap().lines().collect::<Vec<_>>(), lines);
+    }
+    assert_eq!(shown.next(), None);
 }

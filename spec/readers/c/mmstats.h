@@ -140,7 +140,7 @@ static inline uint64_t mm_presence_bytes(uint32_t capacity)
     return 8 * (((uint64_t)capacity + 63) / 64);
 }
 
-/* Checks the header, in the order of section 12; NULL, or the code of the first broken rule. */
+/* Checks the header, in the order of section 10; NULL, or the code of the first broken rule. */
 static inline const char *mm_open(mm_memory m, mm_image *image)
 {
     static const unsigned char magic[8] = {0x89, 0x4D, 0x4D, 0x53, 0x0D, 0x0A, 0x1A, 0x0A};
@@ -272,7 +272,7 @@ static inline uint32_t mm_element_size(const mm_field *f)
     return size[f->type];
 }
 
-/* Bytes of a value in slot or heap; 8 of an unknown type (section 12). */
+/* Bytes of a value in slot or heap; 8 of an unknown type (section 10). */
 static inline uint64_t mm_value_size(const mm_field *f)
 {
     if (!mm_known_type(f))

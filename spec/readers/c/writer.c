@@ -89,7 +89,7 @@ int main(int argc, char **argv)
     uint32_t size = mmw_size(&w, fields, count);
     if (!size)
         return fputs("a field breaks a limit of the format\n", stderr), 1;
-    /* FORMAT.md section 10: under another name, whole, locked, then linked without replacing. */
+    /* FILES.md section 1: under another name, whole, locked, then linked without replacing. */
     char temporary[4096];
     if (snprintf(temporary, sizeof temporary, "%s.%ld", argv[2], (long)getpid()) >= (int)sizeof temporary)
         return fputs("the name is too long\n", stderr), 1;

@@ -112,7 +112,7 @@ func (f *field) canHaveRate() bool {
 		(f.storage == atomicCell || f.storage == latched)
 }
 
-// check is the second table of section 12, in its order.
+// check is the order of section 10.2.
 func (f *field) check(w *walk) error {
 	if f.state != 1 && f.state != 2 {
 		return broken("field-state")

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// broken is the code of a rule of FORMAT.md section 12.
+// broken is the code of a rule of FORMAT.md section 10.
 type broken string
 
 func (b broken) Error() string { return string(b) }
@@ -59,7 +59,7 @@ func look[T any](m memory, read func() (T, error)) (T, error) {
 	return none, errUnsettled
 }
 
-// open checks the header, in the order of section 12.
+// open checks the header, in the order of section 10.
 func open(m memory) (*image, error) {
 	start := m.bytes
 	if len(start) > 8 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/** A rule of FORMAT.md section 12 is broken. */
+/** A rule of FORMAT.md section 10 is broken. */
 final class Broken extends Exception {
     private static final long serialVersionUID = 1;
     final String code;

@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** A descriptor: FORMAT.md sections 4 to 6, and the second table of section 12. */
+/** A descriptor: FORMAT.md sections 4 to 6, and section 10.2. */
 final class Field {
     static final int U32 = 3, U64 = 4, I8 = 5, I64 = 8, F32 = 9, F64 = 10, BOOL = 11, TEXT = 12, BYTES = 13;
     static final int[] SIZES = {0, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 1, 1, 1};

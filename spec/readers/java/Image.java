@@ -6,7 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 
-/** An image whose header passed the checks: FORMAT.md sections 3 and 12. */
+/** An image whose header passed the checks: FORMAT.md sections 3 and 10. */
 final class Image {
     private static final byte[] MAGIC = {(byte) 0x89, 'M', 'M', 'S', '\r', '\n', 0x1A, '\n'};
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -12,7 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** The command of CONFORMANCE.md:  Reader [--repeat N] FILE */
+/** The command of CONFORMANCE.md:  Reader [--repeat N] FILE, or Reader --stdin */
 public final class Reader {
     private static final String[] TYPES = {"unknown", "u8", "u16", "u32", "u64", "i8", "i16", "i32",
         "i64", "f32", "f64", "bool", "text", "bytes"};
@@ -26,20 +29,36 @@ public final class Reader {
     private Reader() {
     }
 
-    public static void main(String[] arguments) {
-        System.exit(run(arguments));
-    }
-
-    private static int run(String[] arguments) {
+    public static void main(String[] arguments) throws IOException {
         PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
+        if (arguments.length == 1 && arguments[0].equals("--stdin")) {
+            answer(out);
+            return;
+        }
         boolean repeat = arguments.length == 3 && arguments[0].equals("--repeat");
         if (!repeat && arguments.length != 1) {
             System.err.println("usage: Reader [--repeat N] FILE");
-            return 3;
+            System.exit(3);
         }
         long times = repeat ? Long.parseLong(arguments[1]) : 1;
+        System.exit(read(arguments[arguments.length - 1], times, out));
+    }
+
+    /** A line for each path of the standard input: the exit code and the document. */
+    private static void answer(PrintStream out) throws IOException {
+        BufferedReader paths = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String path = paths.readLine(); path != null; path = paths.readLine()) {
+            ByteArrayOutputStream said = new ByteArrayOutputStream();
+            int code = read(path, 1, new PrintStream(said, false, StandardCharsets.UTF_8));
+            out.println(code + " " + said.toString(StandardCharsets.UTF_8).strip());
+            out.flush();
+        }
+    }
+
+    /** Prints the documents of a file; returns the exit code. */
+    private static int read(String path, long times, PrintStream out) {
         try {
-            Words words = Words.map(Path.of(arguments[arguments.length - 1]));
+            Words words = Words.map(Path.of(path));
             if (words == null) {
                 System.err.println("a buffer of Java holds less than 2 GiB");
                 return 2;

@@ -8,7 +8,7 @@
 
 import fs from "node:fs";
 
-/** The image breaks a rule of the first table of FORMAT.md section 12. */
+/** The image breaks a rule of FORMAT.md section 10.1. */
 export class Refused extends Error {
   constructor(code) {
     super(code);
@@ -235,7 +235,7 @@ class Field {
       && (this.storage === ATOMIC || this.storage === LATCHED);
   }
 
-  /** The second table of section 12, in its order. */
+  /** The checks of section 10.2, in their order. */
   check(state) {
     const rule = (holds, code) => {
       if (!holds) throw new Damaged(code);

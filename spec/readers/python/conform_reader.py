@@ -3,6 +3,7 @@
 """The command of CONFORMANCE.md around mmstats_reader.py.
 
     python3 conform_reader.py [--repeat N] FILE
+    python3 conform_reader.py --stdin
 """
 
 import json
@@ -143,21 +144,32 @@ def document(memory):
     }
 
 
-def main(arguments):
-    times = 1
-    if arguments[:1] == ["--repeat"]:
-        times, arguments = int(arguments[1]), arguments[2:]
+def read(path, times, say):
+    """Gives the documents of a file to `say`; returns the exit code."""
     try:
-        memory, _ = m.map_file(arguments[0])
+        memory, _ = m.map_file(path)
         for _ in range(times):
-            print(json.dumps(m.look(memory, document)), flush=True)
+            say(json.dumps(m.look(memory, document)))
         return 0
     except m.Refused as refused:
-        print(json.dumps({"refused": refused.code}))
+        say(json.dumps({"refused": refused.code}))
         return 1
     except m.Unsettled as unsettled:
         print(unsettled, file=sys.stderr)
         return 2
+
+
+def main(arguments):
+    if arguments == ["--stdin"]:
+        for path in sys.stdin:
+            said = []
+            code = read(path.rstrip("\n"), 1, said.append)
+            print(code, *said, flush=True)
+        return 0
+    times = 1
+    if arguments[:1] == ["--repeat"]:
+        times, arguments = int(arguments[1]), arguments[2:]
+    return read(arguments[0], times, lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":

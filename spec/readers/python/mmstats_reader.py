@@ -63,7 +63,7 @@ def fence():
 
 
 class Refused(Exception):
-    """The image breaks a rule of section 12, first table."""
+    """The image breaks a rule of section 10.1."""
 
     def __init__(self, code, offset, message):
         super().__init__(message)
@@ -71,7 +71,7 @@ class Refused(Exception):
 
 
 class Damaged(Exception):
-    """A field or a value breaks a rule of section 12, second and third table."""
+    """A field or a value breaks a rule of section 10.2 or 10.3."""
 
     @property
     def code(self):
@@ -189,7 +189,7 @@ TYPES = {
 }  # fmt: skip
 U64, I64, F32, F64, BOOL, TEXT, BYTES = 4, 8, 9, 10, 11, 12, 13
 
-# 4.2 Kinds, 4.3 Aggregation
+# KINDS.md sections 1 and 2: kinds and aggregation
 COUNTER, GAUGE, INFO, STATE, HISTOGRAM, AVERAGE, TIMER = 1, 2, 3, 4, 5, 6, 7
 EVENTS, WINDOW, RATE, TIMESTAMP, ACTIVITY, RUNNING = 8, 9, 10, 11, 12, 13
 KINDS = {
@@ -204,7 +204,7 @@ SUM, MIN, MAX, MEAN, EACH = 1, 2, 3, 4, 5
 
 
 def kind_allows(f):
-    """Section 4.2, but for the storage."""
+    """KINDS.md Section 1, but for the storage."""
     scalar = not f.flags & ARRAY
     return {
         COUNTER: f.type in (1, 2, 3, 4, 9, 10),
@@ -248,7 +248,7 @@ def element_size(f):
 
 
 def value_size(f):
-    """Size of the value of a known type in a slot; of an unknown type, 8 (section 12)."""
+    """Size of the value of a known type in a slot; of an unknown type, 8 (section 10)."""
     if f.type not in TYPES:
         return 8
     return 8 + f.count if is_blob(f) else f.count * element_size(f)
@@ -268,7 +268,7 @@ def type_name(f):
 
 
 def combine(f, values):
-    """Section 4.3, over the values that are present; None where nothing is combined."""
+    """KINDS.md Section 2, over the values that are present; None where nothing is combined."""
     if f.kind in COMBINE:
         return None if f.aggregation == EACH else COMBINE[f.kind](values)
     rule = f.aggregation
@@ -314,7 +314,7 @@ def combine_means(values):
 
 
 def is_damaged(value):
-    """Of an average or window, and of a histogram: no writer records this (section 4.3)."""
+    """Of an average or window, and of a histogram: no writer records this (KINDS.md section 2)."""
     numbers = [value[name] for name in ("count", "sum", "min", "max") if name in value]
     return value["count"] < 0 or not all(n is None or math.isfinite(n) for n in numbers)
 
@@ -333,7 +333,7 @@ def combine_running(values):
     return {"number": sum(v["number"] for v in values), "since": min(known, default=None)}
 
 
-# 4.5 Histogram
+# KINDS.md section 4: histogram
 
 QUANTILES = ("0.5", "0.9", "0.99", "0.999")
 
@@ -374,7 +374,7 @@ def quantile(buckets, elements, low, high, q):
         k += 1
         seen += elements[k]
     lower, upper = buckets.bounds(k)
-    if k == 0 or lower == 0:
+    if k == 0 or lower == 0 and k < len(elements) - 1:
         return f"< {upper if high is None else min(upper, high)}"
     if k == len(elements) - 1 or upper == math.inf:
         return f"> {lower}"
@@ -425,7 +425,7 @@ COMBINE = {
     RATE: combine_rates,
 }
 
-# 4.7 Rate
+# KINDS.md section 6: rate
 
 
 def rates(f, checkpoints, counter, now):
@@ -752,7 +752,7 @@ class Lane:
                 raise Damaged("lane-state")
             if self.state == NEVER_CLAIMED:
                 return None, "absent", None
-            if f.flags & OPTIONAL and not self.presence[f.index // 32] >> f.index % 32 & 1:
+            if not self.has(f):
                 return None, "absent", None
             value = self._value(f)
             return value, "absent" if value is None else "consistent", None
@@ -760,6 +760,9 @@ class Lane:
             return None, "contended", None
         except Damaged as damage:
             return None, "damaged", damage.code
+
+    def has(self, f):
+        return not f.flags & OPTIONAL or self.presence[f.index // 32] >> f.index % 32 & 1
 
     def _value(self, f):
         """None where there is none, though the field is not OPTIONAL."""
@@ -769,7 +772,7 @@ class Lane:
         if f.kind == WINDOW:
             return read_window(image, f, base)
         if f.kind == RATE:
-            return read_rate(image, f, base, self.live)
+            return read_rate(image, f, base, self.live) if self.has(f.counter) else None
         if f.kind == HISTOGRAM:
             return read_histogram(image, f, base)
         if f.storage == TABLE:
@@ -813,7 +816,7 @@ MAX_ROWS = 64
 STRING_LIMITS = {"label": 255, "unit": 63, "help": 4096, "attributes": 4096, "detail": 4096}
 
 
-# ---- 10. Files ----------------------------------------------------------------
+# ---- FILES.md section 1: files -------------------------------------------------
 
 
 def map_file(path):
@@ -839,7 +842,7 @@ def map_file(path):
         os.close(fd)
 
 
-# ---- 12. Reading an image: the checks -----------------------------------------
+# ---- 10. Reading an image: the checks -----------------------------------------
 
 
 class Image:
@@ -992,7 +995,7 @@ STORAGES = (CONSTANT, ATOMIC, LATCHED, JOURNAL, TABLE)
 
 
 def param_is_good(f):
-    """Sections 4.4 to 4.8."""
+    """KINDS.md sections 3 to 7, as `kind-param` asks."""
     if f.kind == ACTIVITY or f.storage == TABLE:
         return f.member == 16 and 1 <= f.param <= MAX_ROWS
     items = [item.encode() for item in detail_items(f)]

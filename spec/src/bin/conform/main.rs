@@ -5,7 +5,10 @@ mod compare;
 mod fixtures;
 mod report;
 mod run;
+mod session;
+mod steps;
 mod stress;
+mod values;
 mod write;
 
 use std::collections::BTreeSet;
@@ -14,7 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use fixtures::{Fixture, load};
@@ -42,6 +45,9 @@ enum Command {
         /// Codes are compared too.
         #[arg(long)]
         strict: bool,
+        /// Readers, by name, that are started once and get the paths by their standard input.
+        #[arg(long, value_name = "NAME", value_delimiter = ',')]
+        stdin: Vec<String>,
     },
     /// Lists the fixtures.
     List(Selection),
@@ -82,12 +88,18 @@ struct Run {
     reader: String,
     #[command(flatten)]
     selection: Selection,
+    /// What is compared; of `values` the reader gets a directory of images, and only `--limit` counts.
+    #[arg(long, value_enum, default_value_t = Level::Bytes)]
+    level: Level,
     /// Codes of refusals and damage are compared too.
     #[arg(long)]
     strict: bool,
     /// The longest that it may take for one file, in seconds; for one that an emulator starts.
     #[arg(long, default_value_t = run::LIMIT.as_secs())]
     limit: u64,
+    /// It is started once, with `--stdin`, and gets the paths by its standard input.
+    #[arg(long)]
+    stdin: bool,
     /// Fixtures that are known to fail, one in a line: these must fail, and no others.
     #[arg(long)]
     known_failures: Option<PathBuf>,
@@ -97,6 +109,14 @@ struct Run {
     /// The version of the format; there is one so far.
     #[arg(long, default_value = "3.0")]
     format: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Level {
+    /// What lies in one image.
+    Bytes,
+    /// What the images of several programs add up to.
+    Values,
 }
 
 #[derive(Debug, clap::Args)]
@@ -157,6 +177,10 @@ fn work(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
             if run.format != "3.0" {
                 return Err(format!("no fixtures of format {}; there is 3.0", run.format).into());
             }
+            let limit = Duration::from_secs(run.limit);
+            if run.level == Level::Values {
+                return values::values(&run.reader, &arguments.fixtures.join("../values"), limit);
+            }
             let all = all()?;
             let fixtures = run.selection.of(&all)?;
             let known = match &run.known_failures {
@@ -165,8 +189,7 @@ fn work(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
                 }
                 None => String::new(),
             };
-            let results =
-                run::run(&run.reader, &fixtures, run.strict, Duration::from_secs(run.limit))?;
+            let results = run::run(&run.reader, &fixtures, run.strict, run.stdin, limit)?;
             if let Some(path) = &run.json {
                 std::fs::write(path, report::json(&run.reader, &results))
                     .map_err(|e| format!("{}: {e}", path.display()))?;
@@ -174,12 +197,17 @@ fn work(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
             let ids: BTreeSet<&str> = all.iter().map(|f| f.id.as_str()).collect();
             Ok(report::print(&results, &known, &ids))
         }
-        Command::Table { reader, strict } => {
+        Command::Table { reader, strict, stdin } => {
             let fixtures = all()?;
             let mut rows = Vec::new();
             for reader in reader {
                 let (name, command) = reader.split_once('=').ok_or("--reader NAME=COMMAND")?;
-                rows.push((name.to_owned(), run::run(command, &fixtures, *strict, run::LIMIT)?));
+                let stdin = stdin.iter().any(|one| one == name);
+                let results = run::run(command, &fixtures, *strict, stdin, run::LIMIT)?;
+                rows.push((name.to_owned(), results));
+            }
+            if let Some(name) = stdin.iter().find(|name| rows.iter().all(|(row, _)| row != *name)) {
+                return Err(format!("--stdin {name}: no reader has this name").into());
             }
             Ok(report::table(&rows))
         }

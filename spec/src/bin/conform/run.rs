@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::compare::difference;
 use crate::fixtures::{Expected, Fixture};
+use crate::session::{Session, UNABLE};
 
 /// How a reader did on one fixture.
 #[derive(Debug, Clone)]
@@ -32,8 +33,6 @@ type Error = Box<dyn std::error::Error>;
 
 /// The longest that a reader may take for one file, unless it is told otherwise.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
-/// How it begins when there is no shell, or it did not find the command, or may not run it.
-const UNABLE: &str = "the reader does not start: ";
 /// The most that it may print.
 const MOST: u64 = 64 << 20;
 
@@ -50,11 +49,12 @@ pub(crate) fn command(reader: &str, options: &str, file: &Path) -> Command {
     command
 }
 
-/// Runs the reader over all fixtures, two at a time.
+/// Runs the reader over all fixtures, two at a time: anew for each, or by its standard input.
 pub(crate) fn run(
     reader: &str,
     fixtures: &[Fixture],
     strict: bool,
+    stdin: bool,
     limit: Duration,
 ) -> Result<Vec<Outcome>, Error> {
     let directory = tempfile::tempdir()?;
@@ -67,8 +67,9 @@ pub(crate) fn run(
             let unable = &unable;
             scope.spawn(move || {
                 let path = directory.join(format!("{worker}.mmst"));
+                let mut session = stdin.then(|| Session::new(reader));
                 while let Some(fixture) = fixtures.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = one(reader, &path, fixture, strict, limit);
+                    let result = one(reader, session.as_mut(), &path, fixture, strict, limit);
                     if let Err(why) = &result
                         && why.starts_with(UNABLE)
                     {
@@ -93,6 +94,7 @@ pub(crate) fn run(
 
 fn one(
     reader: &str,
+    session: Option<&mut Session>,
     path: &Path,
     fixture: &Fixture,
     strict: bool,
@@ -101,6 +103,10 @@ fn one(
     // A new file each time: one that is mapped elsewhere is not cut short under a reader.
     let _ = std::fs::remove_file(path);
     std::fs::write(path, &fixture.bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+    if let Some(session) = session {
+        let (code, out) = session.ask(path, limit)?;
+        return judge(&fixture.expected, Some(code), out.as_bytes(), strict);
+    }
     let mut command = command(reader, "", path);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(|e| format!("{UNABLE}sh: {e}"))?;

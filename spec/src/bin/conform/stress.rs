@@ -1,15 +1,17 @@
 //! Has a reader look at a file while it is being written as fast as possible.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use mmstats::{Array, FieldOptions, Gauge, Histogram, Key, Lane, Options, Publisher, Stats, Text};
 use serde_json::Value;
 
 use crate::run::command;
+use crate::steps::{FIELDS as STEPPED, IMAGE, Steps};
 
 /// Values that show by themselves whether they are whole.
 #[derive(Stats)]
@@ -47,6 +49,13 @@ const REST: Duration = Duration::from_millis(1);
 /// Maximum time without output of the reader.
 const SILENCE: Duration = Duration::from_secs(10);
 
+/// Maximum number of looks, received after a writer has stopped between two stores, until one has the newest values.
+/// A pipe can hold some tens of documents from before.
+const LOOKS: u32 = 100;
+
+/// Number of interruptions that follow each other so closely that a reader gets through no attempt.
+const STORM: u32 = 200;
+
 /// Results of reads, for the fields in the order of `FIELDS`.
 #[derive(Debug, Default)]
 struct Seen {
@@ -62,10 +71,159 @@ struct Seen {
     damaged: u64,
 }
 
-/// Whether all values were whole and increased: first while a writer publishes without a pause for
-/// `seconds`, then for a third of that with a pause after each publish, so that a reader has no
-/// reason to be contended again and again.
+/// Whether a reader is right about a file that is being written, in four parts: a writer that makes its stores one
+/// by one and stops after each; one that makes a few of them while the reader is in the middle of a look; one
+/// that publishes without a pause; and one that rests after each publish, so that a reader has no reason to be
+/// contended again and again.
 pub(crate) fn stress(reader: &str, seconds: u64) -> Result<bool, Box<dyn std::error::Error>> {
+    let failure = match stepped(reader, seconds).map_err(|e| e.to_string())? {
+        Some(why) => Some(why),
+        None => published(reader, seconds)?,
+    };
+    if let Some(why) = failure {
+        println!("FAILED {why}\n0 passed, 1 failed, 0 skipped");
+        return Ok(false);
+    }
+    println!("1 passed, 0 failed, 0 skipped");
+    Ok(true)
+}
+
+/// Why a reader is wrong about a file of single stores.
+fn stepped(
+    reader: &str,
+    seconds: u64,
+) -> Result<Option<String>, Box<dyn std::error::Error + Send + Sync>> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("stepped.mmst");
+    std::fs::write(&path, IMAGE)?;
+    let mut steps = Steps::new(std::fs::File::options().write(true).open(&path)?);
+    let mut looks = Looks::start(reader, &path)?;
+    let (begin, time) = (Instant::now(), Duration::from_secs(seconds.div_ceil(3)));
+    let mut stores = 0;
+    // A slow reader still has to find some values of each field.
+    while begin.elapsed() < time || (stores < 40 * STEPPED && begin.elapsed() < 4 * time) {
+        if let Err(why) = steps
+            .store(stores % STEPPED)
+            .map_err(|e| e.to_string())
+            .and_then(|_| settle(&mut steps, &mut looks))
+        {
+            return Ok(Some(looks.reason(why)));
+        }
+        stores += 1;
+    }
+    println!(
+        "a writer that stops after each store: {} looks, {stores} stores, the newest values found after each",
+        looks.count
+    );
+    let steps = Mutex::new(steps);
+    let stop = AtomicBool::new(false);
+    let (mut moved, mut contended) = (0, 0);
+    let first = looks.count;
+    let (failure, times) = std::thread::scope(|scope| {
+        let reader = looks.child.id();
+        let (steps, stop) = (&steps, &stop);
+        let writer = scope.spawn(move || interrupt(steps, reader, stop));
+        let (begin, time) = (Instant::now(), Duration::from_secs(2 * seconds));
+        let mut failure = None;
+        while failure.is_none() && (begin.elapsed() < time || looks.count < first + 10) {
+            let judged = looks.next().and_then(|(document, end)| {
+                steps.lock().unwrap_or_else(PoisonError::into_inner).judge(&document, end)
+            });
+            match judged {
+                Ok(found) => {
+                    moved += found.moved;
+                    contended += found.contended;
+                }
+                Err(why) => failure = Some(why),
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        let written =
+            writer.join().unwrap_or_else(|_| Err(std::io::Error::other("the writer panicked")));
+        written.map(|times| (failure, times))
+    })?;
+    println!(
+        "a writer between the loads of the reader, {times} times: {} looks, {moved} values met that were replaced meanwhile, \
+         {contended} contended",
+        looks.count - first
+    );
+    Ok(match failure {
+        Some(why) => Some(looks.reason(why)),
+        None if moved + contended == 0 => Some("no look met a moving value".to_owned()),
+        None => None,
+    })
+}
+
+/// Looks until one has found the newest values.
+fn settle(steps: &mut Steps, looks: &mut Looks) -> Result<(), String> {
+    let stopped = Instant::now();
+    let mut after = 0;
+    loop {
+        let (document, end) = looks.next()?;
+        if steps.judge(&document, end)?.newest {
+            return Ok(());
+        }
+        after += u32::from(end > stopped);
+        if after == LOOKS {
+            let fields = &document["fields"];
+            return Err(format!(
+                "{LOOKS} looks did not find the newest values of a writer that has stopped between two stores: {fields}"
+            ));
+        }
+    }
+}
+
+/// Makes some stores again and again while the reader is stopped, wherever it is. Returns how often.
+fn interrupt(steps: &Mutex<Steps>, reader: u32, stop: &AtomicBool) -> std::io::Result<u64> {
+    let mut times = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let mut steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
+        // Now and then no attempt of a reader is undisturbed.
+        let bursts = if steps.random(256) == 0 { STORM } else { 1 };
+        let rest = if bursts > 1 { 2 + steps.random(8) } else { 10 + steps.random(200) };
+        for _ in 0..bursts {
+            pause(reader, true);
+            let result = steps.burst();
+            pause(reader, false);
+            result?;
+            times += 1;
+            if bursts > 1 {
+                spin(Duration::from_micros(rest));
+            }
+        }
+        drop(steps);
+        // A sleep leaves the processor to the reader and takes longer.
+        if times % 2 == 0 {
+            spin(Duration::from_micros(rest));
+        } else {
+            std::thread::sleep(Duration::from_micros(rest));
+        }
+    }
+    Ok(times)
+}
+
+fn spin(time: Duration) {
+    let begin = Instant::now();
+    while begin.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+/// Stops the reader, or lets it go on. A reader that has ended is found by its output.
+#[cfg(unix)] // signals
+fn pause(reader: u32, stops: bool) {
+    use rustix::process::{Pid, Signal, kill_process};
+    if let Some(pid) = i32::try_from(reader).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, if stops { Signal::STOP } else { Signal::CONT });
+    }
+}
+
+/// Without signals the scheduler decides when the reader is interrupted.
+#[cfg(not(unix))] // as above
+const fn pause(_reader: u32, _stops: bool) {}
+
+/// Why a reader is wrong about the file of a publisher.
+fn published(reader: &str, seconds: u64) -> Result<Option<String>, Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let options = Options::new()
         .directory(directory.path())
@@ -97,16 +255,7 @@ pub(crate) fn stress(reader: &str, seconds: u64) -> Result<bool, Box<dyn std::er
         result
     })
     .map_err(|e| e.to_string())?;
-    match failure {
-        Some(why) => {
-            println!("FAILED {why}\n0 passed, 1 failed, 0 skipped");
-            Ok(false)
-        }
-        None => {
-            println!("1 passed, 0 failed, 0 skipped");
-            Ok(true)
-        }
-    }
+    Ok(failure)
 }
 
 fn report(writer: &str, seen: &Seen) {
@@ -191,39 +340,75 @@ fn move_in(
 
 type Watched = Result<(Seen, Option<String>), Box<dyn std::error::Error + Send + Sync>>;
 
-/// Looks for this long from the first look on, and at least ten times.
-fn watch(reader: &str, path: &std::path::Path, time: Duration) -> Watched {
-    let mut command = command(reader, "--repeat 1000000000", path);
-    let mut child = command.stdout(Stdio::piped()).spawn()?;
-    let out = child.stdout.take().ok_or("no output")?;
-    let (send, lines) = mpsc::sync_channel(16);
-    // Ends with the reader, or with the first line that is not received.
-    std::thread::spawn(move || BufReader::new(out).lines().try_for_each(|line| send.send(line)));
-    let (mut seen, mut failure, mut enough) = (Seen::default(), None, false);
-    let mut begin = None;
-    loop {
-        let line = match lines.recv_timeout(SILENCE) {
-            Ok(line) => line?,
-            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+/// A reader that prints one document after the other.
+struct Looks {
+    child: Child,
+    lines: mpsc::Receiver<std::io::Result<(String, Instant)>>,
+    /// Number of documents so far.
+    count: u64,
+    /// Whether its output has ended.
+    ended: bool,
+}
+
+impl Looks {
+    fn start(reader: &str, path: &Path) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let mut command = command(reader, "--repeat 1000000000", path);
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let out = child.stdout.take().ok_or("no output")?;
+        let (send, lines) = mpsc::sync_channel(16);
+        // Ends with the reader, or with the first line that is not received.
+        std::thread::spawn(move || {
+            let stamped = |line: std::io::Result<String>| line.map(|line| (line, Instant::now()));
+            BufReader::new(out).lines().map(stamped).try_for_each(|line| send.send(line))
+        });
+        Ok(Self { child, lines, count: 0, ended: false })
+    }
+
+    /// The next document, and when it was received.
+    fn next(&mut self) -> Result<(Value, Instant), String> {
+        let (line, at) = match self.lines.recv_timeout(SILENCE) {
+            Ok(line) => line.map_err(|e| e.to_string())?,
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                self.ended = true;
+                return Err(String::new());
+            }
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                failure = Some(format!("it printed nothing for {} s", SILENCE.as_secs()));
-                break;
+                return Err(format!("it printed nothing for {} s", SILENCE.as_secs()));
             }
         };
-        let checked = serde_json::from_str(&line).map_err(|e| format!("no JSON: {e}"));
-        failure = checked.and_then(|document| check(&document, &mut seen)).err();
-        enough = begin.get_or_insert_with(Instant::now).elapsed() > time && seen.looks >= 10;
-        if failure.is_some() || enough {
+        let document = serde_json::from_str(&line).map_err(|e| format!("no JSON: {e}"))?;
+        self.count += 1;
+        Ok((document, at))
+    }
+
+    /// Why the reader failed: `why`, or that it has ended.
+    fn reason(&mut self, why: String) -> String {
+        if !self.ended {
+            return why;
+        }
+        let status = self.child.wait().map_or_else(|e| e.to_string(), |status| status.to_string());
+        // It does not repeat, or does not even start.
+        format!("it ended by itself after {} looks, with {status}", self.count)
+    }
+}
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks for this long from the first look on, and at least ten times.
+fn watch(reader: &str, path: &Path, time: Duration) -> Watched {
+    let mut looks = Looks::start(reader, path)?;
+    let (mut seen, mut failure, mut begin) = (Seen::default(), None, None);
+    while failure.is_none() {
+        let checked = looks.next().and_then(|(document, _)| check(&document, &mut seen));
+        failure = checked.err().map(|why| looks.reason(why));
+        if begin.get_or_insert_with(Instant::now).elapsed() > time && seen.looks >= 10 {
             break;
         }
-    }
-    let ended = child.try_wait()?;
-    let _ = child.kill();
-    let status = child.wait()?;
-    if failure.is_none() && !enough {
-        // It does not repeat, or does not even start.
-        let status = ended.unwrap_or(status);
-        failure = Some(format!("it ended by itself after {} looks, with {status}", seen.looks));
     }
     if failure.is_none() && seen.damaged * 10 > seen.looks {
         failure = Some(format!("{} of {} looks found damage", seen.damaged, seen.looks));

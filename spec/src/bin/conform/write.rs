@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use mmstats_core::floor_char_boundary;
 use serde_json::{Value, json};
 
 use crate::compare::difference;
@@ -114,10 +115,7 @@ impl Asked {
                 ("text", "gauge", "each", "latched", n, absent)
             }
             Kind::Text(n) => {
-                let mut end = n.min(self.value.len());
-                while !self.value.is_char_boundary(end) {
-                    end -= 1;
-                }
+                let end = floor_char_boundary(&self.value, n);
                 let text = self.value.get(..end).unwrap_or_default();
                 let value = json!({ "text": text, "cut": end < self.value.len() });
                 ("text", "gauge", "each", "latched", n, value)
