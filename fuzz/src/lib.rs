@@ -9,6 +9,7 @@ pub mod mutated;
 pub mod observed;
 pub mod open;
 pub mod place;
+pub mod recording;
 pub mod render;
 pub mod walk;
 pub mod written;
@@ -24,6 +25,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mutated", mutated::run),
     ("observe", observed::run),
     ("open", open::run),
+    ("recording", recording::run),
     ("render", render::run),
     ("write", written::run),
 ];

@@ -31,7 +31,7 @@ pub struct Cost {
 }
 
 impl Limits {
-    /// Of the core, where only buffers of the caller are allocated. A short constant text may claim a
+    /// Limits of the core, where only buffers of the caller are allocated. A short constant text may claim a
     /// capacity of 1 MiB.
     pub const CORE: Self = Self {
         memory: (1 << 20) + (64 << 10),
@@ -39,7 +39,7 @@ impl Limits {
         time: Duration::from_millis(500),
         time_each: Duration::from_micros(50),
     };
-    /// Of the observer and the tools, which keep values as Rust types and text.
+    /// Limits of the observer and the tools, which keep values as Rust types and text.
     pub const TOOLS: Self = Self { memory: 4 << 20, memory_each: 1024, ..Self::CORE };
 
     /// Runs `act` on an input of `size` bytes.

@@ -26,9 +26,10 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The fixtures: images of format 3, or files of format 1.
+/// The fixtures: images of format 3, files of format 1, or lines of recordings.
 fn fixtures(end: &str) -> Vec<PathBuf> {
     let mut all = files(&here().join("../spec/fixtures"));
+    all.extend(files(&here().join("seeds")));
     all.retain(|path| path.extension().is_some_and(|extension| extension == end));
     all
 }
@@ -74,6 +75,7 @@ replays! {
     mutated "mmst",
     observe "mmst",
     open "mmst",
+    recording "jsonl",
     render "mmst",
     write "mmst",
 }
