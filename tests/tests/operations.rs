@@ -46,7 +46,7 @@ enum Any {
     Pair(Key<Group<Pair>>),
 }
 
-/// Published together. Seen together it is never half of one and half of another.
+/// Two numbers published together: no reader sees halves of two values.
 #[derive(Debug, Clone, Copy, Record)]
 struct Pair {
     number: i64,
@@ -63,7 +63,7 @@ struct Described {
 }
 
 impl Described {
-    /// The labels that it takes: a group those of its members.
+    /// Labels of the field; those of its members if it is a group.
     fn labels(key: Any, label: &str) -> Vec<String> {
         match key {
             Any::Pair(_) => ["number", "complement"].map(|name| format!("{label}.{name}")).into(),

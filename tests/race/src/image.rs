@@ -2,16 +2,15 @@
 //! retired, lanes that are claimed and released.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use mmstats_core::read::{Image, Value, Verdict};
 use mmstats_core::{
-    Average, Buckets, Counter, DataType, Events, FieldId, FieldSpec, Gauge, Geometry, Group,
-    Histogram, Lane, MemberSpec, Memory, Rate, Record, Region, SharedGauge, StaticBytes,
-    StaticMemory, Text, Timer, Window, Writer,
+    Activity, Average, Buckets, Counter, DataType, Events, FieldId, FieldSpec, Gauge, Geometry,
+    Group, Histogram, Lane, MemberSpec, Memory, Rate, Record, Region, SharedActivity, SharedGauge,
+    StaticBytes, StaticMemory, Text, Timer, Window, Writer,
 };
-
-use parking_lot::Mutex;
 
 use crate::meetings::Meetings;
 
@@ -44,7 +43,8 @@ const WINDOW: u32 = 8;
 const EVENTS: u32 = 9;
 const RATE: u32 = 10;
 const SHARED: u32 = 12;
-const LATE: u32 = 13;
+const ACTIVITY: u32 = 13;
+const LATE: u32 = 14;
 
 fn field(number: u32) -> FieldId {
     FieldId::from_index(number)
@@ -69,12 +69,20 @@ fn writer(memory: StaticMemory) -> Writer<StaticMemory> {
     add(&FieldSpec::events("events", 15, 32));
     writer.add_all(&rate).expect("room");
     writer.add(&FieldSpec::gauge("shared", DataType::U64)).expect("room");
+    // Fewer rows than the threads begin at once.
+    writer.add(&FieldSpec::activity("activity", 3, 32)).expect("room");
     writer.go_live();
     writer
 }
 
-/// Updates of a lane for a while.
-fn publish(region: &Region<StaticMemory>, lane: u32) {
+/// Activities in progress, of all threads.
+type Together = SharedActivity<32, StaticMemory>;
+
+/// What an activity shows: one letter.
+const LETTERS: [&str; 3] = ["aaaa", "bbbbbbbbbbbbbbbb", "cccccccccccccccccccccccccccc"];
+
+/// Updates of a lane for a while, and of what all threads share.
+fn publish(region: &Region<StaticMemory>, lane: u32, together: &Together) {
     let lane = Lane::new(region.clone(), lane);
     let counter = Counter::attach(&lane, field(COUNTER)).expect("a counter");
     let gauge = Gauge::<u64, _>::attach(&lane, field(GAUGE)).expect("a gauge");
@@ -86,6 +94,7 @@ fn publish(region: &Region<StaticMemory>, lane: u32) {
     let window = Window::<u64, _>::attach(&lane, field(WINDOW)).expect("a window");
     let events = Events::<32, _>::attach(&lane, field(EVENTS)).expect("events");
     let rate = Rate::attach(&lane, field(RATE)).expect("a rate");
+    let activity = Activity::<32, _>::attach(&lane, field(ACTIVITY)).expect("an activity");
     for n in 1..=300_u64 {
         counter.incr();
         gauge.set(n);
@@ -100,6 +109,13 @@ fn publish(region: &Region<StaticMemory>, lane: u32) {
         window.record(n);
         events.record(n, "one line of some bytes");
         rate.add(1, n * 1_000_000);
+        let [first, second, third] = LETTERS;
+        let (outer, joint) = (activity.begin(n, first), together.begin(n, second));
+        let (inner, more) = (activity.begin(n, third), together.begin(n, first));
+        outer.set(second);
+        joint.set(third);
+        drop((outer, joint));
+        drop((inner, more));
     }
 }
 
@@ -122,6 +138,12 @@ fn look(region: &Region<StaticMemory>) -> u128 {
                 Verdict::Consistent(Value::Histogram(histogram)) => {
                     let sum: u64 = histogram.counts().sum();
                     assert_eq!(sum, histogram.count(), "torn");
+                }
+                Verdict::Consistent(Value::Table(table)) => {
+                    for (_, row) in table.rows() {
+                        let Some(row) = row.consistent() else { continue };
+                        assert!(LETTERS.contains(&row.text()), "torn: {}", row.text());
+                    }
                 }
                 _ => {}
             }
@@ -163,21 +185,32 @@ fn plain_store(region: &Region<StaticMemory>) {
 pub(crate) fn run(planted: bool) {
     let memory = Box::leak(Box::new(Bytes::new())).into_memory();
     let writer = Mutex::new(writer(memory));
-    let region = writer.lock().region().clone();
-    let common = Lane::new(region.clone(), writer.lock().claim().expect("a lane"));
+    let lock = || writer.lock().unwrap_or_else(PoisonError::into_inner);
+    let region = lock().region().clone();
+    let common = Lane::new(region.clone(), lock().claim().expect("a lane"));
     let shared = SharedGauge::<u64, _>::attach(&common, field(SHARED)).expect("a gauge");
+    let together = Together::attach(&common, field(ACTIVITY)).expect("an activity");
     let done = AtomicBool::new(false);
     let write = || {
         while !done.load(Ordering::Relaxed) {
-            let lane = writer.lock().claim().expect("a lane");
+            let lane = lock().claim().expect("a lane");
             // Each round in a new thread: lanes are handed on.
-            thread::scope(|inner| inner.spawn(|| publish(&region, lane)).join()).expect("updates");
+            thread::scope(|inner| {
+                // Begins here and ends there.
+                let begun = together.begin(1, LETTERS[0]);
+                let updates = || {
+                    publish(&region, lane, &together);
+                    drop(begun);
+                };
+                inner.spawn(updates).join()
+            })
+            .expect("updates");
             shared.set(1);
             shared.add(1);
             if planted {
                 plain_store(&region);
             }
-            let mut writer = writer.lock();
+            let mut writer = lock();
             writer.hand_back(lane);
             // Adds and retires fields as long as there is room.
             if let Ok(id) = writer.add(&FieldSpec::counter("late")) {
@@ -205,6 +238,6 @@ pub(crate) fn run(planted: bool) {
         writers.into_iter().for_each(|writer| writer.join().expect("a writer"));
         results.into_iter().for_each(|result| result.expect("a reader"));
     });
-    writer.lock().close();
+    lock().close();
     look(&region);
 }

@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use mmstats::{
-    Counter, Events, Family, FieldOptions, Gauge, Histogram, Options, Publisher, Stats, Text,
+    Activity, Counter, Events, Family, FieldOptions, Gauge, Histogram, Options, Publisher,
+    SharedActivity, Stats, Text,
 };
 use mmstats_observe::{Observer, OwnedValue, Sources, totals};
-
-use parking_lot::Mutex;
 
 use crate::meetings::Meetings;
 
@@ -25,6 +24,8 @@ struct Few {
     log: Events<32>,
     #[stats(labels("digit"))]
     digits: Family<Counter, 1>,
+    doing: Activity,
+    requests: SharedActivity,
 }
 
 fn update(few: &Few, n: u64) {
@@ -33,7 +34,11 @@ fn update(few: &Few, n: u64) {
     few.text.set("some text");
     few.sizes.record(n);
     few.log.record("a line");
+    // Both begin on this thread; the shared one has threads beside it.
+    let (doing, request) = (few.doing.begin("a step"), few.requests.begin("a request"));
+    request.set("the same request");
     few.digits.get(&[["0", "1", "2", "3"][(n % 4) as usize]]).incr();
+    drop((doing, request));
 }
 
 pub(crate) fn run() {
@@ -42,32 +47,18 @@ pub(crate) fn run() {
         Options::new().directory(&directory).lanes(4).start().expect("a publisher");
     let shared = publisher.shared::<u64>("shared", FieldOptions::new()).expect("a field");
     let done = [const { AtomicBool::new(false) }; 2];
-    // The publisher's own lock is one of the standard library. This one is held around every call
-    // that takes it, so that no thread waits for it.
-    let setting_up = Mutex::new(());
     let write = |done: &AtomicBool| {
-        {
-            let _setting_up = setting_up.lock();
-            (0..4).for_each(|n| publisher.with(|few| update(few, n)));
-        }
         while !done.load(Ordering::Relaxed) {
-            let few = {
-                let _setting_up = setting_up.lock();
-                if let Ok(key) = publisher.add::<Counter>("late", FieldOptions::new()) {
-                    publisher.retire(key).expect("the field exists");
-                }
-                let few = publisher.lane().expect("a lane");
-                (0..4).for_each(|n| update(&few, n));
-                few
-            };
+            if let Ok(key) = publisher.add::<Counter>("late", FieldOptions::new()) {
+                publisher.retire(key).expect("the field exists");
+            }
+            let few = publisher.lane().expect("a lane");
             for n in 0..200 {
                 publisher.with(|few| update(few, n));
                 update(&few, n);
                 shared.set(n);
                 shared.add(1);
             }
-            let _setting_up = setting_up.lock();
-            drop(few);
         }
     };
     thread::scope(|scope| {

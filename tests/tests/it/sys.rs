@@ -1,4 +1,4 @@
-//! The standard fields equal the facts that the system reports of the process: FORMAT.md section 11.
+//! The standard fields equal the facts that the system reports of the process: FILES.md section 2.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

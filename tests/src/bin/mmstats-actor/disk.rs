@@ -184,7 +184,7 @@ fn growth(directory: &Path, or_private: bool) {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert!(publisher.problem().is_none(), "{:?}", publisher.problem());
-    // The lane of a thread that goes on is copied.
+    // The lane of a thread that continues is copied.
     publisher.with(|stats| stats.added.add(1_000));
     publisher.flush(false).expect("memory");
     assert_eq!(unsigned(&look(directory), "added"), all + 1_000);

@@ -23,7 +23,7 @@ pub(crate) fn run(plan: &Plan, table: &mut Table) {
         ("all metadata", |at, _| metadata(at, 4_000_000)),
         ("many counters", fields::<Counter>),
         ("many gauges", fields::<Gauge<f64>>),
-        ("shared texts", |at, n| shared(at, n.min(60))),
+        ("shared texts", |at, n| shared(at, n.min(480) / 8)),
         ("arrays in many lanes", |at, n| lanes::<Array<u8, 60_000>>(at, n, each(), 0)),
         ("sums of arrays in many lanes", |at, n| {
             lanes::<Array<u64, 60_000>>(at, n, FieldOptions::new(), 0);

@@ -96,7 +96,7 @@ impl Live {
     }
 }
 
-/// What is known of a live program.
+/// A live program with its expected values.
 struct Program {
     pid: String,
     count: u64,

@@ -226,7 +226,7 @@ fn passes(
     workers.is_exact_at_the_end()
 }
 
-/// What is left of a program that ends in the fault is not shown as a whole one.
+/// The remains of a program that ends in the fault are not shown as a whole program.
 fn ends_in_it(fault: &Fault, killed: bool) -> Result<(), String> {
     let at = place();
     let (mut workers, directory) = start(fault, at.path(), &["private"])?;
