@@ -43,23 +43,21 @@
 
 #![forbid(unsafe_code)]
 
+mod columns;
+mod contest;
+mod pace;
 mod table;
+pub mod work;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
 
+pub use contest::{Base, Contest, Group, Limit, Subject};
+use pace::{BLOCK, FETCH_ADD_BLOCK, Paced, Word, fetch_adds};
 use table::{Outcome, Table};
 pub use table::{Row, Target};
-
-const FETCH_ADD_BLOCK: Duration = Duration::from_micros(20);
-const BLOCK: Duration = Duration::from_micros(50);
-
-/// The word of the bare `fetch_add`, on cache lines of its own.
-#[repr(align(128))]
-struct Word(AtomicU64);
 
 /// One run: measures rows, then prints the table.
 pub struct Bench {
@@ -73,55 +71,6 @@ pub struct Bench {
 impl fmt::Debug for Bench {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bench").field("table", &self.table).finish_non_exhaustive()
-    }
-}
-
-/// Number of iterations in a block.
-#[derive(Debug, Clone, Copy)]
-struct Paced {
-    iterations: u64,
-}
-
-impl Paced {
-    /// Doubles the block until it takes as long as `least`.
-    fn find(least: Duration, mut block: impl FnMut(u64)) -> Self {
-        let mut iterations = 1;
-        loop {
-            // The shortest of three: the first touches cold memory.
-            let time = (0..3).map(|_| timed(|| block(iterations))).min().unwrap_or_default();
-            if time >= least || iterations >= 1 << 30 {
-                return Self { iterations };
-            }
-            iterations *= 2;
-        }
-    }
-
-    /// The time of a block and of one iteration, in nanoseconds.
-    fn run(self, mut block: impl FnMut(u64)) -> (Duration, f64) {
-        let waited = waited();
-        let time = timed(|| block(self.iterations)).saturating_sub(self::waited() - waited);
-        (time, time.as_secs_f64() * 1e9 / self.iterations as f64)
-    }
-}
-
-/// Time for which this thread was ready to run without a core; zero where the system does not tell.
-fn waited() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = stat.split(' ').nth(1).and_then(|nanos| nanos.parse().ok());
-    Duration::from_nanos(nanos.unwrap_or(0))
-}
-
-fn timed(work: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    work();
-    start.elapsed()
-}
-
-/// The unit of all ratios.
-#[inline(never)]
-fn fetch_adds(word: &AtomicU64, n: u64) {
-    for _ in 0..n {
-        word.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -149,7 +98,7 @@ impl Bench {
             .sample_size(20)
             .nresamples(1_000)
             .configure_from_args();
-        let word = Box::new(Word(AtomicU64::new(0)));
+        let word = Box::<Word>::default();
         let fetch_add = Paced::find(FETCH_ADD_BLOCK, |n| fetch_adds(&word.0, n));
         // Only `cargo bench` passes it.
         let smoke = !std::env::args().any(|arg| arg == "--bench");
@@ -207,8 +156,35 @@ impl Bench {
         row: Row,
         setup: impl FnOnce() -> S,
         mut before: impl FnMut(&mut S) -> P,
-        mut run: impl FnMut(&mut S, u64),
+        run: impl FnMut(&mut S, u64),
         mut valid: impl FnMut(&mut S, P) -> bool,
+    ) {
+        let before = |state: &mut S, _| before(state);
+        let after = |state: &mut S, seen| valid(state, seen).then_some(0.0);
+        self.measure(row, setup, before, run, after);
+    }
+
+    /// Measures by how much `run` takes longer than `floor`, both in each round, as often as each other.
+    pub fn row_over<S>(
+        &mut self,
+        row: Row,
+        setup: impl FnOnce() -> S,
+        run: impl FnMut(&mut S, u64),
+        mut floor: impl FnMut(&mut S, u64),
+    ) {
+        let below = |state: &mut S, paced: Paced| paced.run(|n| floor(state, n)).1;
+        self.measure(row, setup, below, run, |_, below| Some(below));
+    }
+
+    /// Measures `run`, less what `after` returns in nanoseconds of one iteration; the round does not count if
+    /// that is `None`. `before` runs before each block, and its result is given to `after`.
+    fn measure<S, P>(
+        &mut self,
+        row: Row,
+        setup: impl FnOnce() -> S,
+        mut before: impl FnMut(&mut S, Paced) -> P,
+        mut run: impl FnMut(&mut S, u64),
+        mut after: impl FnMut(&mut S, P) -> Option<f64>,
     ) {
         let mut setup = Some(setup);
         let mut subject: Option<(S, Paced)> = None;
@@ -228,54 +204,15 @@ impl Bench {
                 let mut total = Duration::ZERO;
                 for _ in 0..blocks {
                     let (_, bare) = fetch_add.run(|n| fetch_adds(word, n));
-                    let seen = before(state);
+                    let seen = before(state, *paced);
                     let (time, nanos) = paced.run(|n| run(state, n));
                     total += time;
-                    if valid(state, seen) {
+                    if let Some(below) = after(state, seen) {
+                        let nanos = nanos - below;
                         rounds.push(Round { nanos, ratio: nanos / bare });
                     }
                 }
                 // criterion expects the time of exactly as many iterations as it asked for.
-                total.mul_f64(iterations as f64 / (blocks * paced.iterations).max(1) as f64)
-            });
-        });
-        group.finish();
-        if subject.is_some() {
-            self.table.push(row, outcome(&mut rounds));
-        }
-    }
-
-    /// Measures by how much `run` takes longer than `floor`, both in each round, as often as each other.
-    pub fn row_over<S>(
-        &mut self,
-        row: Row,
-        setup: impl FnOnce() -> S,
-        mut run: impl FnMut(&mut S, u64),
-        mut floor: impl FnMut(&mut S, u64),
-    ) {
-        let mut setup = Some(setup);
-        let mut subject: Option<(S, Paced)> = None;
-        let mut rounds = Vec::new();
-        let (word, fetch_add) = (&self.word.0, self.fetch_add);
-        let mut group = self.criterion.benchmark_group("costs");
-        group.sampling_mode(SamplingMode::Flat);
-        group.bench_function(row.name(), |bencher| {
-            if let Some(setup) = setup.take() {
-                let mut state = setup();
-                let paced = Paced::find(BLOCK, |n| floor(&mut state, n));
-                subject = Some((state, paced));
-            }
-            let Some((state, paced)) = &mut subject else { return };
-            bencher.iter_custom(|iterations| {
-                let blocks = iterations.div_ceil(paced.iterations);
-                let mut total = Duration::ZERO;
-                for _ in 0..blocks {
-                    let (_, bare) = fetch_add.run(|n| fetch_adds(word, n));
-                    let (_, below) = paced.run(|n| floor(state, n));
-                    let (time, nanos) = paced.run(|n| run(state, n));
-                    total += time;
-                    rounds.push(Round { nanos: nanos - below, ratio: (nanos - below) / bare });
-                }
                 total.mul_f64(iterations as f64 / (blocks * paced.iterations).max(1) as f64)
             });
         });
@@ -327,13 +264,5 @@ mod tests {
             .map(|(nanos, ratio)| Round { nanos, ratio })
             .into();
         assert_eq!(outcome(&mut rounds), Outcome::Time { nanos: 2.0, ratio: 5.0 });
-    }
-
-    #[test]
-    fn find_makes_a_block_long_enough() {
-        let paced = Paced::find(Duration::from_micros(200), |n| {
-            std::thread::sleep(Duration::from_micros(n));
-        });
-        assert!(paced.iterations <= 256, "{paced:?}");
     }
 }

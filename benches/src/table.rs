@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::columns::{Line, short_time, time, write};
+
 /// The limit of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {
@@ -11,8 +13,8 @@ pub enum Target {
     Nanos(f64),
     /// Maximum in bytes.
     Bytes(f64),
-    /// Maximum as a multiple of the row before, if that was measured in the same run.
-    Before(f64),
+    /// Maximum as a multiple of the row with this name, if that was measured before in the same run.
+    Times(f64, &'static str),
     /// For comparison only.
     None,
 }
@@ -62,17 +64,11 @@ pub(crate) enum Outcome {
     Bytes(f64),
 }
 
-#[derive(Debug)]
-enum Line {
-    Section(&'static str),
-    Row([String; 5]),
-}
-
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    lines: Vec<Line>,
-    /// Ratio of the last row of this section, in `fetch_add`s.
-    last: Option<f64>,
+    lines: Vec<Line<5>>,
+    /// Names and ratios of the rows, in `fetch_add`s.
+    ratios: Vec<(&'static str, f64)>,
 }
 
 impl Table {
@@ -82,24 +78,31 @@ impl Table {
             self.lines.pop();
         }
         self.lines.push(Line::Section(title));
-        self.last = None;
+    }
+
+    /// Whether a row with these numbers meets its target; `None` without a target for them.
+    fn is_met(&self, target: Target, nanos: f64, ratio: f64) -> Option<bool> {
+        match target {
+            Target::FetchAdds(most) => Some(ratio <= most),
+            Target::Nanos(most) => Some(nanos <= most),
+            Target::Times(most, base) => {
+                let (_, base) = self.ratios.iter().rfind(|(name, _)| *name == base)?;
+                Some(ratio <= most * base)
+            }
+            Target::Bytes(_) | Target::None => None,
+        }
     }
 
     pub(crate) fn push(&mut self, row: Row, outcome: Outcome) {
         let (median, ratio, reached) = match (outcome, row.target) {
             (Outcome::Time { nanos, ratio }, target) => {
                 let (nanos, ratio) = (nanos / row.per, ratio / row.per);
-                let reached = match target {
-                    Target::FetchAdds(most) => Some(ratio <= most),
-                    Target::Nanos(most) => Some(nanos <= most),
-                    Target::Before(most) => self.last.map(|last| ratio <= most * last),
-                    Target::Bytes(_) | Target::None => None,
-                };
-                self.last = Some(ratio);
                 let digits = if ratio < 10.0 { 2 } else { 0 };
                 if ratio.is_nan() {
                     ("none".to_owned(), String::new(), None)
                 } else {
+                    let reached = self.is_met(target, nanos, ratio);
+                    self.ratios.push((row.name, ratio));
                     (time(nanos), format!("{ratio:.digits$}"), reached)
                 }
             }
@@ -116,7 +119,7 @@ impl Table {
             Target::FetchAdds(most) => format!("{most} fa"),
             Target::Nanos(most) => short_time(most),
             Target::Bytes(most) => format!("{most} B"),
-            Target::Before(most) => format!("{most} x"),
+            Target::Times(most, _) => format!("{most} x"),
             Target::None => String::new(),
         };
         let met = match reached {
@@ -136,52 +139,9 @@ impl Table {
     }
 }
 
-/// Nanoseconds in the unit that reads best.
-fn time(nanos: f64) -> String {
-    match nanos {
-        n if n < 10_000.0 => format!("{n:.2} ns"),
-        n if n < 1e6 => format!("{:.1} us", n / 1e3),
-        n => format!("{:.2} ms", n / 1e6),
-    }
-}
-
-fn short_time(nanos: f64) -> String {
-    match nanos {
-        n if n < 1e4 => format!("{n} ns"),
-        n if n < 1e6 => format!("{} us", n / 1e3),
-        n => format!("{} ms", n / 1e6),
-    }
-}
-
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = ["what", "median", "fetch_adds", "at most", "met"].map(str::to_owned);
-        let mut widths = [0; 5];
-        let rows = self.lines.iter().filter_map(|line| match line {
-            Line::Row(cells) => Some(cells),
-            Line::Section(_) => None,
-        });
-        for cells in rows.chain([&head]) {
-            for (width, cell) in widths.iter_mut().zip(cells) {
-                *width = (*width).max(cell.len());
-            }
-        }
-        let row = |f: &mut fmt::Formatter<'_>, [what, median, ratio, target, met]: &[String; 5]| {
-            let [a, b, c, d, e] = widths;
-            let line = format!("{what:<a$}  {median:>b$}  {ratio:>c$}  {target:>d$}  {met:<e$}");
-            writeln!(f, "{}", line.trim_end())
-        };
-        row(f, &head)?;
-        writeln!(f, "{}", "-".repeat(widths.iter().sum::<usize>() + 8))?;
-        for (i, line) in self.lines.iter().enumerate() {
-            match line {
-                Line::Section(_)
-                    if matches!(self.lines.get(i + 1), None | Some(Line::Section(_))) => {}
-                Line::Section(title) => writeln!(f, "{title}")?,
-                Line::Row(cells) => row(f, cells)?,
-            }
-        }
-        Ok(())
+        write(f, ["what", "median", "fetch_adds", "at most", "met"], &self.lines)
     }
 }
 
@@ -213,5 +173,20 @@ publishing
         let [found, expected] =
             [&table.to_string(), expected].map(|text| text.lines().map(met).collect::<Vec<_>>());
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn target_of_times_compares_with_the_row_of_that_name_alone() {
+        let mut table = Table::default();
+        let target = Target::Times(1.5, "base");
+        let mut push = |name, ratio| {
+            table.push(Row::new(name), Outcome::Time { nanos: ratio, ratio });
+            table.is_met(target, 3.0, 3.0)
+        };
+        assert_eq!(push("other", 4.0), None, "filtered out");
+        assert_eq!(push("base", f64::NAN), None, "not measured");
+        assert_eq!(push("base", 2.0), Some(true));
+        assert_eq!(push("other", 1.0), Some(true), "a row between");
+        assert_eq!(push("base", 1.9), Some(false));
     }
 }

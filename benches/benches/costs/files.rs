@@ -1,28 +1,12 @@
 //! Cost of creating a file, and its size.
 
-use mmstats::{Lane, Options, Publisher, Stats};
+use mmstats::{Lane, Options, Publisher};
 use mmstats_benches::{Bench, Row, Target};
 
-use crate::programs::{Ten, directory, options, schema, start};
+use mmstats_benches::work::programs::{Fifty, directory, options, schema, start};
 
 fn bytes(publisher: &Publisher<Lane>) -> f64 {
     publisher.paths().first().map_or(0, |path| path.metadata().expect("a file").len()) as f64
-}
-
-/// Fifty fields, declared and never used.
-#[derive(Stats)]
-#[allow(dead_code)]
-struct Fifty {
-    #[stats(nested)]
-    http: Ten,
-    #[stats(nested)]
-    cache: Ten,
-    #[stats(nested)]
-    database: Ten,
-    #[stats(nested)]
-    queue: Ten,
-    #[stats(nested)]
-    workers: Ten,
 }
 
 pub(crate) fn rows(bench: &mut Bench) {

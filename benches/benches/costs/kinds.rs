@@ -1,50 +1,15 @@
-//! Updates of further kinds, and of the nearest peers.
+//! Updates of further kinds.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use mmstats::{
-    Activity, Average, Counter, Events, Family, FieldOptions, Histogram, Rate, SharedGauge, State,
-    StateSet, Stats, Timestamp, Window,
+    Activity, Average, Counter, Events, Family, FieldOptions, Histogram, Rate, SharedGauge,
+    StateSet, Timestamp, Window,
 };
+use mmstats_benches::work::loops::{self, spread};
+use mmstats_benches::work::programs::{Further, Phase, Publishing};
 use mmstats_benches::{Bench, Row, Target};
-use prometheus_client::metrics::histogram::Histogram as PeerHistogram;
-
-use crate::publishing::Publishing;
-
-#[derive(Debug, Clone, Copy, State)]
-enum Phase {
-    Idle,
-    Busy,
-}
-
-#[derive(Stats)]
-struct Further {
-    #[stats(unit = "nanoseconds", range(100, 3_600_000_000_000_u64))]
-    size: Histogram,
-    ratio: Histogram<f64>,
-    mean: Average,
-    recent: Window<f64, 100>,
-    phase: StateSet<Phase>,
-    hits: Rate,
-    at: Timestamp,
-    log: Events<64>,
-    doing: Activity,
-    #[stats(labels("method", "code"))]
-    served: Family<Counter, 2>,
-}
-
-/// Values over the range of some thousand buckets, so that branches are not predicted.
-const fn spread(i: u64) -> u64 {
-    i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (30 + (i & 15))
-}
-
-#[inline(never)]
-fn histogram(histogram: &Histogram, n: u64) {
-    for i in 0..n {
-        histogram.record(spread(i));
-    }
-}
 
 #[inline(never)]
 #[allow(clippy::cast_precision_loss)]
@@ -161,28 +126,12 @@ fn shared(gauge: &SharedGauge<f64>, n: u64) {
     }
 }
 
-#[inline(never)]
-#[allow(clippy::cast_precision_loss)]
-fn peer_histogram(histogram: &PeerHistogram, n: u64) {
-    for i in 0..n {
-        histogram.observe(spread(i) as f64);
-    }
-}
-
-#[inline(never)]
-fn peer_family(family: &prometheus::IntCounterVec, n: u64) {
-    for i in 0..n {
-        let code = if i & 7 == 0 { "404" } else { "200" };
-        family.with_label_values(&[black_box("GET"), code]).inc();
-    }
-}
-
 pub(crate) fn rows(bench: &mut Bench) {
     type P = Publishing<Further>;
     let fa = |most| Target::FetchAdds(most);
     bench.section("publishing, further kinds");
     bench.row(Row::new("histogram of u64, record (no clock)").target(fa(1.3)), P::new, |p, n| {
-        histogram(&p.handles.size, n);
+        loops::histogram(&p.handles.size, n);
     });
     bench.row(Row::new("histogram of f64, record"), P::new, |p, n| floats(&p.handles.ratio, n));
     bench.row(Row::new("  of which making the values"), || (), |(), n| values(n));
@@ -197,11 +146,11 @@ pub(crate) fn rows(bench: &mut Bench) {
     bench.row(Row::new("event of 64 bytes (with the clock)"), P::new, |p, n| {
         events(&p.handles.log, n);
     });
-    bench.row(Row::new("activity of 48 bytes, begin and end (no clock)"), P::new, |p, n| {
+    let by_hand = "the stores of an activity by hand, without checks";
+    bench.row(Row::new(by_hand), ByHand::default, |row, n| activity_by_hand(row, n));
+    let row = Row::new("  activity of 48 bytes, begin and end (no clock)");
+    bench.row(row.target(Target::Times(1.5, by_hand)), P::new, |p, n| {
         activity(&p.handles.doing, n);
-    });
-    bench.row(Row::new("  the same by hand, without checks"), ByHand::default, |row, n| {
-        activity_by_hand(row, n);
     });
     bench.row(Row::new("family, two labels, hit and incr").target(fa(15.0)), P::new, |p, n| {
         family(&p.handles.served, n);
@@ -214,18 +163,5 @@ pub(crate) fn rows(bench: &mut Bench) {
             (gauge.expect("a gauge"), p)
         },
         |(gauge, _), n| shared(gauge, n),
-    );
-    bench.row(
-        Row::new("prometheus-client, histogram (15 buckets)"),
-        || PeerHistogram::new((0..15).map(|i| 10_f64.powi(i))),
-        |histogram, n| peer_histogram(histogram, n),
-    );
-    bench.row(
-        Row::new("prometheus, counter with two labels"),
-        || {
-            let options = prometheus::Opts::new("served", "Served.");
-            prometheus::IntCounterVec::new(options, &["method", "code"]).expect("a family")
-        },
-        |family, n| peer_family(family, n),
     );
 }

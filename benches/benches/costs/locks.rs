@@ -1,11 +1,12 @@
 //! Locks that publish their holder, beside those of `std`.
 
+use std::hint::black_box;
 use std::sync;
 
 use mmstats::sync::{Mutex, RwLock};
 use mmstats_benches::{Bench, Row, Target};
 
-use crate::programs::{directory, options};
+use mmstats_benches::work::programs::{directory, options};
 
 #[inline(never)]
 fn mutex(mutex: &Mutex<u64>, n: u64) {
@@ -36,38 +37,43 @@ fn std_write(lock: &sync::RwLock<u64>, n: u64) {
 }
 
 #[inline(never)]
-fn read(lock: &RwLock<u64>, n: u64) -> u64 {
-    (0..n).map(|_| *lock.read().expect("no poison")).fold(0, u64::wrapping_add)
+fn read(lock: &RwLock<u64>, n: u64) {
+    black_box((0..n).map(|_| *lock.read().expect("no poison")).fold(0, u64::wrapping_add));
 }
 
 #[inline(never)]
-fn std_read(lock: &sync::RwLock<u64>, n: u64) -> u64 {
-    (0..n).map(|_| *lock.read().expect("no poison")).fold(0, u64::wrapping_add)
+fn std_read(lock: &sync::RwLock<u64>, n: u64) {
+    black_box((0..n).map(|_| *lock.read().expect("no poison")).fold(0, u64::wrapping_add));
+}
+
+/// A row of a lock of `std`, and one of ours that takes at most so many times as long.
+fn pair<T, O>(
+    bench: &mut Bench,
+    [theirs, ours]: [&'static str; 2],
+    new_theirs: fn() -> T,
+    new_ours: fn() -> O,
+    run_theirs: fn(&T, u64),
+    run_ours: fn(&O, u64),
+) {
+    bench.row(Row::new(theirs), new_theirs, |lock, n| run_theirs(lock, n));
+    let ours = Row::new(ours).target(Target::Times(1.3, theirs));
+    bench.row(ours, new_ours, |lock, n| run_ours(lock, n));
 }
 
 pub(crate) fn rows(bench: &mut Bench) {
-    let std_row = |bench: &mut Bench, name| {
-        bench.row(Row::new(name), || sync::Mutex::new(0), |lock, n| std_mutex(lock, n));
-    };
     bench.section("locks, without contention");
-    let most = Target::Before(1.3);
-    std_row(bench, "std::sync::Mutex, lock and unlock");
-    let unpublished = Row::new("  mmstats::sync::Mutex without a publisher").target(most);
-    bench.row(unpublished, || Mutex::new("lock", 0), |lock, n| mutex(lock, n));
+    let (std_mutex_new, mutex_new) = (|| sync::Mutex::new(0), || Mutex::new("lock", 0));
+    let (std_lock_new, lock_new) = (|| sync::RwLock::new(0), || RwLock::new("lock", 0));
+    let names = ["std::sync::Mutex, lock and unlock", "  mmstats::sync::Mutex without a publisher"];
+    pair(bench, names, std_mutex_new, mutex_new, std_mutex, mutex);
 
     let place = directory();
     // The publisher of the whole program, for the rows that follow.
     let _mmstats = options(&place).init::<mmstats::Lane>().expect("a publisher");
-    std_row(bench, "std::sync::Mutex, lock and unlock again");
-    let published = Row::new("  mmstats::sync::Mutex").target(most);
-    bench.row(published, || Mutex::new("lock", 0), |lock, n| mutex(lock, n));
-    let theirs = Row::new("std::sync::RwLock, write");
-    bench.row(theirs, || sync::RwLock::new(0), |lock, n| std_write(lock, n));
-    let ours = Row::new("  mmstats::sync::RwLock, write").target(most);
-    bench.row(ours, || RwLock::new("lock", 0), |lock, n| write(lock, n));
-    let theirs = Row::new("std::sync::RwLock, read");
-    let result = &mut 0;
-    bench.row(theirs, || sync::RwLock::new(0), |lock, n| *result = std_read(lock, n));
-    let ours = Row::new("  mmstats::sync::RwLock, read").target(most);
-    bench.row(ours, || RwLock::new("lock", 0), |lock, n| *result = read(lock, n));
+    let names = ["std::sync::Mutex, lock and unlock again", "  mmstats::sync::Mutex"];
+    pair(bench, names, std_mutex_new, mutex_new, std_mutex, mutex);
+    let names = ["std::sync::RwLock, write", "  mmstats::sync::RwLock, write"];
+    pair(bench, names, std_lock_new, lock_new, std_write, write);
+    let names = ["std::sync::RwLock, read", "  mmstats::sync::RwLock, read"];
+    pair(bench, names, std_lock_new, lock_new, std_read, read);
 }

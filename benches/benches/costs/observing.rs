@@ -1,58 +1,10 @@
 //! Cost of observing.
 
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
 
-use mmstats::{Lane, Publisher};
+use mmstats_benches::work::reading::{look, many_files, one_file, scan, sum_cold, sum_kept};
 use mmstats_benches::{Bench, Row, Target};
-use mmstats_observe::{Observer, RawVerdict, Scalar, Sources, Totals};
-use tempfile::TempDir;
-
-use crate::programs::{directory, publish, schema};
-
-/// Published files, removed on drop.
-struct Files {
-    paths: Vec<PathBuf>,
-    // Dropped first: it removes its files.
-    _publishers: Vec<Publisher<Lane>>,
-    directory: TempDir,
-}
-
-fn one_file(fields: u32, described: bool) -> Files {
-    let directory = directory();
-    let publisher = publish(&directory, schema(fields, described));
-    Files { paths: publisher.paths(), _publishers: vec![publisher], directory }
-}
-
-fn many_files(files: u32) -> Files {
-    let _ = crate::backend::process::raise_open_files();
-    let directory = directory();
-    let schema = schema(50, true);
-    let publishers: Vec<Publisher<Lane>> =
-        (0..files).map(|_| publish(&directory, schema.clone())).collect();
-    let paths = publishers.iter().flat_map(Publisher::paths).collect();
-    Files { paths, _publishers: publishers, directory }
-}
-
-/// Opens and checks a file, or all files of a directory.
-pub(crate) fn look(path: &Path) -> Observer {
-    let mut observer = Observer::new(Sources::new().path(path));
-    observer.refresh();
-    assert!(!observer.files().is_empty(), "{:?}", observer.problems().collect::<Vec<_>>());
-    observer
-}
-
-/// The sum of all counters in lane 0 of the first file.
-#[inline(never)]
-pub(crate) fn scan(observer: &Observer) -> u64 {
-    let mut sum = 0_u64;
-    observer.files()[0].scan(0, |_, verdict| {
-        if let RawVerdict::Consistent(Scalar::U64(n)) = verdict {
-            sum = sum.wrapping_add(n);
-        }
-    });
-    sum
-}
+use mmstats_observe::Totals;
 
 pub(crate) fn rows(bench: &mut Bench) {
     bench.section("looking");
@@ -100,10 +52,7 @@ pub(crate) fn rows(bench: &mut Bench) {
         || many_files(files),
         |files, n| {
             for _ in 0..n {
-                let observer = look(files.directory.path());
-                let mut totals = Totals::new();
-                totals.update(observer.files(), None);
-                black_box(totals.fields());
+                sum_cold(files.directory.path());
             }
         },
     );
@@ -115,8 +64,7 @@ pub(crate) fn rows(bench: &mut Bench) {
         },
         |(observer, totals, _), n| {
             for _ in 0..n {
-                totals.update(observer.files(), None);
-                black_box(totals.fields());
+                sum_kept(observer, totals);
             }
         },
     );

@@ -1,53 +1,17 @@
 //! Cost of an update.
 
 use std::hint::black_box;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use mmstats::{
-    Array, Counter, FieldOptions, Flag, Gauge, Group, Lane, Publisher, Schema, Stats, Text, Timer,
-};
+use mmstats::{Counter, FieldOptions, Lane, Publisher, Schema};
+use mmstats_benches::work::loops;
+use mmstats_benches::work::programs::{Kinds, One, Publishing, Record8, Ten, directory, options};
+use mmstats_benches::work::reading::{look, scan};
 use mmstats_benches::{Bench, Row, Target};
 use tempfile::TempDir;
-
-use crate::loops;
-use crate::observing::{look, scan};
-use crate::programs::{One, Record8, Ten, directory, options};
-
-#[derive(Stats)]
-struct Kinds {
-    load: Gauge<f64>,
-    in_flight: Gauge<i64>,
-    ready: Flag,
-    latency: Timer,
-    doing: Text<64>,
-    sizes: Array<f64, 8>,
-    moment: Group<Record8>,
-}
-
-/// A publisher with a lane on this thread.
-pub(crate) struct Publishing<S: Stats> {
-    // Dropped first.
-    pub(crate) handles: S,
-    pub(crate) publisher: Publisher<S>,
-    _directory: TempDir,
-}
-
-impl<S: Stats> Publishing<S> {
-    pub(crate) fn new() -> Self {
-        let directory = directory();
-        let publisher: Publisher<S> = options(&directory).start().expect("a publisher");
-        let handles = publisher.lane().expect("a lane");
-        Self { handles, publisher, _directory: directory }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.publisher.paths().remove(0)
-    }
-}
 
 fn fifty() -> (TempDir, Publisher<Lane>, [Counter; 50]) {
     let directory = directory();
@@ -165,13 +129,8 @@ pub(crate) fn rows(bench: &mut Bench) {
         Publishing::<Kinds>::new,
         |p, n| loops::timer_record(&p.handles.latency, n),
     );
-    let texts = [
-        "hashing block 0123456789 of the archive, then compressing it....",
-        "compressing block 0123456789 of the archive, writing it after it",
-    ];
-    assert_eq!(texts.map(str::len), [64, 64]);
     bench.row(Row::new("text of 64 bytes").target(fa(1.6)), Publishing::<Kinds>::new, |p, n| {
-        loops::text(&p.handles.doing, &texts, n);
+        loops::text(&p.handles.doing, &loops::TEXTS, n);
     });
     let record = |a| Record8 { a, b: 2.0, c: 3.0, d: 4.0, e: 5.0, f: 6.0, g: 7.0, h: 8.0 };
     let records = [record(0.0), record(1.0)];

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::prelude::*;
 
-use crate::programs::{directory, options};
+use mmstats_benches::work::programs::{directory, options};
 
 /// A subscriber, and what it publishes in.
 struct Subject {
