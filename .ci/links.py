@@ -3,7 +3,7 @@
 
 Looks at relative links and images in all .md files that git knows, at anchors (of headings as GitHub
 names them, and `<a id>`), at sections that the documents of the format name in words ("section 4.5",
-"PROTOCOL.md section 2.3"), and at paths in backquotes that begin with a folder of this repository.
+"PROTOCOL.md section 2.3") also in source files, and at paths in backquotes that begin with a folder of this repository.
 Links to other sites are left alone.
 """
 import pathlib
@@ -13,6 +13,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec"
+# Source files whose comments name sections of the documents.
+SOURCES = ("*.rs", "*.py", "*.c", "*.h", "*.go", "*.java", "*.mjs", "*.rb", "*.toml", "*.pml", "*.ksy", "*.hex")
 FENCE = re.compile(r"^(```|~~~).*?^\1[`~]*$", re.M | re.S)
 LINK = re.compile(r"!?\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
 NAMED = re.compile(r"^\s*\[[^\]]+\]:\s+(\S+)", re.M)
@@ -38,7 +40,7 @@ def references(path, text, numbers):
     """Sections that a document names and that are not there."""
     text = re.sub(r"\s+", " ", text)
     own = path.name if path.name in numbers and path.parent == SPEC else None
-    pattern = r"(?:(FORMAT|PROTOCOL|CONFORMANCE)(?:\.md)?`?\]?(?:\([^)]*\))?(?:,? |'s ))?sections? ((?:[0-9]+(?:\.[0-9]+)*(?:, | and | to | or )?)+)"
+    pattern = r"(?:(FORMAT|KINDS|FILES|PROTOCOL|CONFORMANCE)(?:\.md)?`?\]?(?:\([^)]*\))?(?:,? |'s ))?sections? ((?:[0-9]+(?:\.[0-9]+)*(?:, | and | to | or )?)+)"
     for document, which in re.findall(pattern, text):
         name = f"{document}.md" if document else own
         for number in re.findall(r"[0-9]+(?:\.[0-9]+)*", which) if name else ():
@@ -46,11 +48,16 @@ def references(path, text, numbers):
                 yield f"{name} has no section {number}"
 
 
+def tracked(*patterns):
+    """The files that git knows."""
+    listed = subprocess.check_output(["git", "ls-files", "-z", *patterns], cwd=ROOT).decode().split("\0")
+    return [name for name in listed if name and (ROOT / name).is_file()]
+
+
 def main():
-    listed = subprocess.check_output(["git", "ls-files", "-z", "*.md"], cwd=ROOT).decode().split("\0")
-    documents = {ROOT / name: (ROOT / name).read_text("utf-8") for name in listed if name}
+    documents = {ROOT / name: (ROOT / name).read_text("utf-8") for name in tracked("*.md")}
     places = {path: anchors(text) for path, text in documents.items()}
-    numbers = {name: sections(name) for name in ("FORMAT.md", "PROTOCOL.md", "CONFORMANCE.md")}
+    numbers = {name: sections(name) for name in ("FORMAT.md", "KINDS.md", "FILES.md", "PROTOCOL.md", "CONFORMANCE.md")}
     folders = {entry.name for entry in ROOT.iterdir() if entry.is_dir()} - {"target", ".git"}
     wrong, count = [], 0
     for path, text in documents.items():
@@ -77,6 +84,10 @@ def main():
                     wrong.append(f"{name}: {piece} is not there")
         for why in references(path, plain, numbers):
             wrong.append(f"{name}: {why}")
+    for path in map(ROOT.joinpath, tracked(*SOURCES)):
+        # A comment that goes on in the next line.
+        text = re.sub(r"\n[ \t]*(?://[/!]?|#|\*)[ \t]*", " ", path.read_text("utf-8"))
+        wrong += [f"{path.relative_to(ROOT)}: {why}" for why in references(path, text, numbers)]
     print(f"{len(documents)} documents, {count} links and paths, {len(wrong)} wrong")
     sys.exit("\n".join(wrong) or (None if count else "no links were found"))
 
