@@ -15,12 +15,14 @@ use serde_json::Value;
 use crate::forged::{another, fields, image, lanes, metadata, noise, put, seal, shared};
 use crate::plan::Plan;
 use crate::table::{Row, Table};
-use crate::tools::{Printed, disk, judge, names, pause, place, tool};
+use crate::tools::{Printed, disk, judge, names, place, tool, until};
 
 /// Limit of a tool's private memory, and of all its memory with the pages of files, in bytes.
 const MEMORY: u64 = 1 << 30;
 /// Limit of a tool's processor time; its whole time has the one of all tools.
 const TIME: Duration = Duration::from_secs(30);
+/// Exit status of a tool whose sums miss something.
+const INCOMPLETE: i32 = 3;
 /// User id of the hostile neighbour.
 const NEIGHBOUR: u32 = 54_322;
 
@@ -85,7 +87,9 @@ impl Live {
         assert_eq!(actor.line(), "ready");
         actor.ask("workers 5");
         actor.ask("go");
-        pause(Duration::from_millis(100));
+        // So many that a worker has recorded events.
+        let enough = |actor: &mut Actor| actor.ask("floor").parse().is_ok_and(|n: u64| n > 10_000);
+        until("its workers count", || enough(&mut actor)).expect("they do");
         let exact: Value = serde_json::from_str(&actor.ask("stop")).expect("the exact values");
         let count = exact["counter"].as_u64().expect("a number");
         Self { actor, count }
@@ -140,7 +144,8 @@ impl Program {
             ["clean", ..] => !out
                 .lines()
                 .any(|line| line.contains("would") && paths.iter().any(|path| line.contains(path))),
-            _ => printed.code == 0,
+            // Parts of copies that count may leave a gap, as the machine's pace has it.
+            _ => printed.code == 0 || (!self.exact && printed.code == INCOMPLETE),
         }
     }
 }
@@ -191,7 +196,8 @@ fn beside(row: &mut Row, count: usize, size: u32, owner: Option<u32>) {
             let asked = if words == ["show", programs[0].pid.as_str()] { 1 } else { 2 };
             if let Some(program) = programs[..asked].iter().find(|program| !shown(program)) {
                 let (name, pid, code) = (words.join(" "), &program.pid, printed.code);
-                return Err(format!("{name}: process {pid} is not shown; code {code}"));
+                let said: String = printed.err.chars().take(500).collect();
+                return Err(format!("{name}: process {pid} is not shown; code {code}: {said}"));
             }
             if words[0] == "poll" && words.contains(&"--json") {
                 let (total, right) = (total(&printed.out), programs.each_ref().map(|p| p.count));
