@@ -69,11 +69,16 @@ pub fn raise_open_files() -> Result<Option<u64>> {
     if limit.current == limit.maximum {
         return Ok(limit.current);
     }
-    limit.current = limit.maximum;
+    let mut wanted = limit.maximum;
     // macOS refuses "unlimited".
     if cfg!(target_vendor = "apple") {
-        limit.current = Some(limit.maximum.unwrap_or(u64::MAX).min(APPLE_OPEN_MAX));
+        let most = limit.maximum.unwrap_or(u64::MAX).min(APPLE_OPEN_MAX);
+        if limit.current.is_none_or(|current| current >= most) {
+            return Ok(limit.current);
+        }
+        wanted = Some(most);
     }
+    limit.current = wanted;
     rustix::process::setrlimit(Resource::Nofile, limit)
         .map_err(|errno| os_error("raise the limit of open files", None, errno.into()))?;
     Ok(limit.current)
@@ -105,8 +110,17 @@ pub fn is_running(pid: u32, start: u64, boot: &str) -> Option<bool> {
     }
     match std::fs::read(format!("/proc/{pid}/stat")) {
         Ok(stat) => Some(parse_start_time(&stat)? == start),
-        Err(_) => Some(false),
+        Err(error) if is_gone(&error) => Some(false),
+        // No permission, or no descriptor: the process may be the one.
+        Err(_) => exists(pid),
     }
+}
+
+/// Whether a read of a file below `/proc/PID` failed because there is no such process, or because it ended
+/// after the file was opened.
+fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
 fn boot_id() -> Option<String> {
