@@ -51,7 +51,7 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const RARITY: u32 = 20;
 /// Maximum number of groups.
 const MAX_GROUPS: usize = 10_000;
-/// Maximum number of directories of one group.
+/// Maximum number of directories of users of one group, and of directories of mapped files.
 const MAX_DIRECTORIES: usize = 100;
 /// Maximum number of names in one parent that are looked at: any user of a container can make any number.
 const MAX_NAMES: usize = 10_000;
@@ -174,8 +174,8 @@ impl MountNamespaces {
     ) {
         let mut work: HashMap<PathBuf, (Users, Vec<PathBuf>)> = HashMap::new();
         for (index, group) in self.groups.iter().enumerate() {
-            let mut more: Vec<PathBuf> =
-                parents.remove(&index).into_iter().flatten().take(MAX_DIRECTORIES).collect();
+            let mut more: Vec<PathBuf> = parents.remove(&index).into_iter().flatten().collect();
+            // Sorted first: each look has the same ones.
             more.sort();
             work.insert(root(group.process), (group.users.clone(), more));
         }
@@ -231,7 +231,7 @@ fn directories(
     progress: &Progress,
 ) -> (Vec<(PathBuf, FileId)>, Vec<Problem>) {
     let (mut found, mut problems) = (Vec::new(), Vec::new());
-    let mut complaints = 0_usize;
+    let (mut complaints, mut left_out) = (0_usize, mapped.len().saturating_sub(MAX_DIRECTORIES));
     let mut complain = |error: &Error, path: &Path| {
         if error.kind() == ErrorKind::NotFound {
             return;
@@ -254,8 +254,11 @@ fn directories(
         let mut names: Vec<(u32, std::ffi::OsString)> = Vec::new();
         let listed = parent.list(&mut |name| {
             progress.step();
-            if let Some(user) = user_in(name, prefix).filter(|_| names.len() < MAX_NAMES) {
+            let Some(user) = user_in(name, prefix) else { return };
+            if names.len() < MAX_NAMES {
                 names.push((user, name.to_owned()));
+            } else {
+                left_out += 1;
             }
         });
         if let Err(error) = listed {
@@ -276,6 +279,8 @@ fn directories(
                 Ok((owner, info)) if owner == users.outside(user) => {
                     if found.len() < MAX_DIRECTORIES {
                         found.push((info.path, info.id));
+                    } else {
+                        left_out += 1;
                     }
                 }
                 // Of another user than its name says: not looked at outside of containers either.
@@ -284,7 +289,7 @@ fn directories(
             }
         }
     }
-    for path in mapped {
+    for path in mapped.iter().take(MAX_DIRECTORIES) {
         progress.step();
         match Directory::open(path).and_then(|directory| directory.info()) {
             Ok(info) => found.push((path.clone(), info.id)),
@@ -292,8 +297,13 @@ fn directories(
         }
     }
     if complaints > MAX_COMPLAINTS {
-        let message = format!("{} more names are no directories", complaints - MAX_COMPLAINTS);
-        problems.push(Problem::new(root, "not-a-directory", message));
+        let message =
+            format!("{} more directories could not be opened", complaints - MAX_COMPLAINTS);
+        problems.push(Problem::new(root, "too-many", message));
+    }
+    if left_out > 0 {
+        let message = format!("{left_out} more directories of mmstats were not looked at");
+        problems.push(Problem::new(root, "too-many", message));
     }
     (found, problems)
 }
@@ -353,5 +363,26 @@ mod tests {
         {
             assert_eq!(user(name, "mmstats-"), None, "{name}");
         }
+    }
+
+    #[test]
+    fn directories_beyond_the_limits_are_counted() {
+        let root = tempfile::tempdir().unwrap();
+        let parent = root.path().join("dev/shm");
+        let users = MAX_DIRECTORIES + 2;
+        for user in 0..users {
+            std::fs::create_dir_all(parent.join(format!("mmstats-{user}"))).unwrap();
+        }
+        let owner = Directory::open(root.path()).unwrap().info().unwrap().owner.unwrap();
+        // Each user inside is the owner outside.
+        let everyone = (0..u32::try_from(users).unwrap()).map(|user| [user, owner, 1]).collect();
+        let mapped: Vec<_> = (0..=MAX_DIRECTORIES).map(|_| parent.clone()).collect();
+        let (found, problems) =
+            directories(root.path(), &Users(everyone), &mapped, &Progress::default());
+        assert_eq!(found.len(), 2 * MAX_DIRECTORIES);
+        let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+        let left_out = users - MAX_DIRECTORIES + 1;
+        assert_eq!(problem.code, "too-many");
+        assert!(problem.message.starts_with(&format!("{left_out} more ")), "{problem:?}");
     }
 }
