@@ -1,11 +1,11 @@
-# Sourced: how to install, and how to build for a target that this machine is not.
+# Sourced: functions that install tools and cross-compile.
 
 # Waits while another installation runs.
 apt() {
     apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends -qq "$@" >/dev/null
 }
 
-# install COMMAND PACKAGE...: the packages, if there is no such command yet.
+# install COMMAND PACKAGE...: installs the packages, if the command is missing.
 install() {
     local command=$1
     shift
@@ -13,12 +13,11 @@ install() {
     apt-get -o DPkg::Lock::Timeout=300 update -qq && apt "$@"
 }
 
-# foreign TARGET STD CARGO-ARGUMENT...: cargo for a target. A toolchain that can build the
-# standard library for any target: rustup's targets where they can be had, else Debian's
-# packages (rustc with the library's sources), which build the crates STD first.
+# foreign TARGET STD COMMAND ARGUMENT...: runs cargo COMMAND for a target, with the standard library of
+# rustup if it has the target, else with Debian's rustc, which builds the crates STD first.
 foreign() {
     local target=$1 std=$2 command
-    # Of one word or two, as `nextest run`.
+    # COMMAND can be two words: `nextest run`.
     read -ra command <<<"$3"
     shift 3
     if rustup target list --installed 2>/dev/null | grep -qx "$target" \

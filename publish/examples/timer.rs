@@ -1,5 +1,5 @@
-//! Timers: count, sum, minimum, maximum and last of durations, published together. A text index.
-//! For quantiles see the example `latency`.
+//! Timers: count, sum, minimum, maximum and last of durations, published together. The program indexes
+//! two texts. For quantiles see the example `latency`.
 //!
 //! ```text
 //! cargo run -p mmstats --example timer
@@ -14,7 +14,7 @@ use mmstats::{Options, Publisher, Stats, Timer};
 #[derive(Stats)]
 #[stats(prefix = "index")]
 struct Index {
-    /// Time to build the index; shows what is in progress, too.
+    /// Time to build the index; builds in progress are published too.
     #[stats(running)]
     build: Timer,
     /// Time of successful lookups.
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // A call.
         let places = stats.build.time(|| index(text));
         for word in ["be", "question", "whether"] {
-            // Ends when it is dropped, unless it is discarded.
+            // Recorded when dropped, unless discarded.
             let running = stats.hit.start();
             if !places.contains_key(word) {
                 running.discard();
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
 
-    // Not in the totals before it ends: `index.build.running` shows it, with its age.
+    // In progress: not in the totals yet; shown by `index.build.running` with its age.
     let _last = stats.build.start();
     println!("ready: mmstats show {}", std::process::id());
     std::io::stdin().read_line(&mut String::new())?; // Until Enter, or the end of the input.

@@ -1,4 +1,7 @@
-"""ASGI (Starlette, FastAPI, Quart, Django's asgi.py): requests by status, and their latency until the last byte."""
+"""ASGI (Starlette, FastAPI, Quart, Django's asgi.py): requests by method and status, time until the application returns.
+
+Use: app = Measured(app, Web.start())
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 class Web(mm.Stats, prefix="web"):
-    by_status: mm.Family[mm.Counter] = mm.counter("Requests by status.", labels=("method", "status"), cap=100)
-    latency: mm.Latency = mm.latency("Request to answer.")
+    by_status: mm.Family[mm.Counter] = mm.counter("Requests by method and status.", labels=("method", "status"), cap=100)
+    latency: mm.Latency = mm.latency("Time until the application returns.")
 
 
 class Measured:

@@ -1,4 +1,4 @@
-"""WSGI: requests by status, and their latency."""
+"""WSGI: requests by method and status, time until the application returns. Use: app = measured(app, Web.start())"""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 class Web(mm.Stats, prefix="web"):
-    by_status: mm.Family[mm.Counter] = mm.counter("Requests by status.", labels=("method", "status"), cap=100)
-    latency: mm.Latency = mm.latency("Request to answer.")
+    by_status: mm.Family[mm.Counter] = mm.counter("Requests by method and status.", labels=("method", "status"), cap=100)
+    latency: mm.Latency = mm.latency("Time until the application returns.")
 
 
 def measured(app: WSGIApplication, web: Web) -> WSGIApplication:

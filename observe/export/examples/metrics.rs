@@ -1,6 +1,7 @@
-//! Prints the metrics of the programs of a directory, or of all that can be found, as OpenMetrics text.
+//! Prints the metrics of the counted programs of the named directories, or of all that are found, as
+//! OpenMetrics text.
 //!
-//! `cargo run -p mmstats-export --example metrics -- [DIRECTORY]`
+//! `cargo run -p mmstats-export --example metrics -- [DIRECTORY...]`
 
 use mmstats_export::{Catalogue, Format, Target, Text};
 use mmstats_observe::{Observer, Program, Sources};

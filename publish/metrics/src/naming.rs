@@ -30,7 +30,7 @@ impl Identity {
         for (index, (key, value)) in self.labels.iter().enumerate() {
             let mut allowed = attribute_key(key);
             if attributes.iter().any(|(known, _)| *known == allowed) {
-                // The same key again.
+                // A duplicate key: made unique by its index.
                 allowed = hashed(cut(&allowed, MAX_KEY - HASH), '.', &[key, &index.to_string()]);
             }
             attributes.push((allowed, attribute_value(value)));
@@ -45,8 +45,7 @@ impl Identity {
         hash(std::iter::once(self.name.as_str()).chain(labels))
     }
 
-    /// Names for the field, to be tried in this order: each but the first is for the case that
-    /// another field has the ones before. `kind` is that of the metric.
+    /// Names to try, in order, until one is free. `kind` is that of the metric.
     pub(crate) fn field_names(&self, kind: &str) -> [FieldName; 3] {
         let name = self.field_name();
         let of_kind = name.with_suffix(kind);
@@ -67,7 +66,7 @@ impl FieldName {
     pub(crate) fn overflow(metric: &str, kind: &str) -> [Self; 3] {
         let attributes = vec![("overflow".to_owned(), "true".to_owned())];
         let name = Self { label: label(metric), attributes };
-        // The program has a metric with this attribute.
+        // If the program itself has a metric with the attribute "overflow".
         let other = name.with_suffix("overflow");
         [name.clone(), name.with_suffix(kind), other]
     }
@@ -131,7 +130,7 @@ fn hashed(text: &str, separator: char, original: &[&str]) -> String {
 fn hash<'a>(texts: impl Iterator<Item = &'a str>) -> u32 {
     let mut hash = 0xCBF2_9CE4_8422_2325_u64;
     for text in texts {
-        // A byte that no text has ends each of them.
+        // 0xFF, which UTF-8 never contains, terminates each text.
         for byte in text.bytes().chain([0xFF]) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
         }
@@ -171,8 +170,8 @@ impl Description {
         }
     }
 
-    /// The range of a histogram: 16 decades around the usual values of the unit; without one, from a
-    /// nanosecond in seconds to eleven days in nanoseconds.
+    /// Range of a histogram, by unit; for other units and without one, 10^-9 (a nanosecond in seconds) to
+    /// 10^15 (eleven days in nanoseconds).
     pub(crate) fn range(&self) -> (f64, f64) {
         match self.unit {
             Some(Unit::Seconds) => (1e-9, 1e7),

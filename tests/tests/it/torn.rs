@@ -17,8 +17,8 @@ struct Tally {
     contended: u64,
 }
 
-/// Looks at one field for most of a second, or longer where the machine is busy; every
-/// value must be whole and none older than the one before.
+/// Reads the fields of one kind for 0.9 s, then until 1,000 new values or 4 s; every value must be
+/// whole and none older than the one before.
 fn watch(directory: &std::path::Path, kind: &str) -> Tally {
     let observer = look(directory);
     let [file] = observer.files() else { panic!("{:?}", states(&observer)) };
@@ -59,8 +59,7 @@ fn watch(directory: &std::path::Path, kind: &str) -> Tally {
     tally
 }
 
-/// One kind after the other: three writers and six readers at once would mostly wait for
-/// a processor.
+/// One kind at a time: all at once would mostly wait for a processor.
 #[test]
 fn reads_at_full_speed_are_never_torn() {
     for kind in ["text", "group", "array"] {
@@ -72,9 +71,9 @@ fn reads_at_full_speed_are_never_torn() {
             watchers.map(|watcher| watcher.join().unwrap())
         });
         for tally in tallies {
-            println!("{kind}: {tally:?}, torn 0, backwards 0");
-            assert!(tally.new > 20, "the writer did not get on: {tally:?}");
-            // An honest verdict is allowed, but a reader is hardly ever refused.
+            println!("{kind}: {tally:?}");
+            assert!(tally.new > 20, "too few new values: {tally:?}");
+            // At most 5 % of reads may be contended.
             assert!(tally.contended * 20 <= tally.values, "{kind}: {tally:?}");
         }
     }
