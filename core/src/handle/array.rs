@@ -96,11 +96,8 @@ impl<M: Memory + Clone> DynArray<M> {
     pub fn attach(lane: &Lane<M>, field: FieldId) -> Result<Self, AttachError> {
         let properties = lane.properties(field)?;
         let element = properties.ty().filter(|ty| !matches!(ty, DataType::Text | DataType::Bytes));
-        let element = element.ok_or(AttachError::OtherType {
-            index: field.index(),
-            found: properties.ty_code(),
-            wanted: DataType::U64,
-        })?;
+        let element = element
+            .ok_or(AttachError::NotScalar { index: field.index(), found: properties.ty_code() })?;
         let count = properties.count() as usize;
         let (latch, presence) = attach(lane, field, element, count)?;
         Ok(Self { latch, presence, element, count })

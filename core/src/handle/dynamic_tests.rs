@@ -172,11 +172,12 @@ fn dyn_attach_other_kind_is_refused() {
         assert!(matches!(refused, Some(AttachError::OtherType { .. })), "{refused:?}");
     };
     other(DynText::attach(lane, fields[BYTES]).err());
-    other(DynArray::attach(lane, fields[TEXT]).err());
     other(DynState::attach(lane, fields[TEXT]).err());
     other(DynEvents::attach(lane, fields[TEXT]).err());
     other(DynActivity::attach(lane, fields[EVENTS]).err());
     other(FloatCounter::attach(lane, fields[STATE]).err());
+    let refused = DynArray::attach(lane, fields[TEXT]).err();
+    assert!(matches!(refused, Some(AttachError::NotScalar { .. })), "{refused:?}");
     assert!(DynText::attach(lane, fields[EVENTS]).is_err(), "its text is not alone in its slot");
     assert!(DynArray::attach(lane, fields[GROUP]).is_err());
     let second = FieldId::from_index(fields[GROUP].index() + 1);

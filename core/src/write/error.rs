@@ -1,11 +1,11 @@
-//! Why an image could not be made or extended.
+//! Reason why an image cannot be created or extended.
 
 use core::fmt;
 
 use super::spec::SpecError;
 use crate::region::RegionError;
 
-/// Why an image could not be made or extended.
+/// Reason why an image cannot be created or extended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -17,7 +17,7 @@ pub enum WriteError {
     Memory {
         /// Bytes needed.
         need: u32,
-        /// Bytes there.
+        /// Bytes available.
         have: u32,
     },
     /// The specification of a field breaks a rule.
@@ -62,7 +62,7 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// Whether a larger or another image may have room for the field or the lane.
+    /// Whether the image is full: a larger or another one may have room for the field or the lane.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         matches!(

@@ -1,4 +1,4 @@
-//! The writer's side of the heap: FORMAT.md section 5.
+//! Heap of the writer: FORMAT.md section 5.
 
 use heapless::Vec;
 
@@ -28,13 +28,13 @@ pub struct RecentTexts<'a> {
 }
 
 impl<'a> RecentTexts<'a> {
-    /// None yet.
+    /// Without recent texts.
     #[must_use]
     pub const fn new() -> Self {
         Self { texts: Vec::new(), count: 0 }
     }
 
-    /// Whether `text` needs no storage: it is empty or a recent one. Else it becomes a recent one.
+    /// Whether `text` needs no storage, because it is empty or recent. Else it is added to the recent ones.
     pub(super) fn reuse_or_insert(&mut self, text: &'a str) -> bool {
         let known = text.is_empty() || self.texts.contains(&text);
         if !known {

@@ -1,4 +1,4 @@
-//! A lane of the writer, which handles are attached to.
+//! Lane of the writer, and reasons why a handle cannot be attached to it.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -76,8 +76,8 @@ impl<M: Memory + Clone> Lane<M> {
         &self.region
     }
 
-    /// Removes the value of a field, whatever its handle: readers see that it is absent. A field that
-    /// always has a value keeps it.
+    /// Removes the value of a field of any kind: readers see that it is absent. A field that always has
+    /// a value keeps it.
     ///
     /// # Errors
     ///
@@ -89,8 +89,8 @@ impl<M: Memory + Clone> Lane<M> {
         Ok(())
     }
 
-    /// Adds to the number of samples of this lane that were not recorded. It stops at the largest
-    /// number of a word.
+    /// Adds to the number of samples of this lane that were not recorded, which saturates at the
+    /// largest number of a word.
     pub fn refuse_samples(&self, n: u64) {
         let word = self.offset_of(lane::SAMPLES_REFUSED);
         if let Some(word) = word.and_then(|at| AtomWord::new(&self.region, at)) {
@@ -310,11 +310,18 @@ pub enum AttachError {
         /// Type of the handle.
         wanted: DataType,
     },
+    /// The value, or an element, of the field is no scalar.
+    NotScalar {
+        /// Number of the field.
+        index: u32,
+        /// Code of its type.
+        found: u8,
+    },
     /// The field has another number of elements, or capacity.
     OtherCount {
-        /// The field's.
+        /// Number or capacity of the field.
         found: u32,
-        /// The handle's.
+        /// Number or capacity of the handle.
         wanted: u32,
     },
     /// The field has another storage class, for example constant.
@@ -343,6 +350,10 @@ impl fmt::Display for AttachError {
                     f,
                     "field {index} has type {name}, or another kind than this handle for {wanted}"
                 )
+            }
+            Self::NotScalar { index, found } => {
+                let name = DataType::from_code(*found).map_or("unknown", DataType::name);
+                write!(f, "field {index} has type {name}, which is no scalar")
             }
             Self::OtherCount { found, wanted } => {
                 write!(f, "the field has {found} elements or bytes, the handle {wanted}")

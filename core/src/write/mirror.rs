@@ -1,4 +1,4 @@
-//! Copies of lanes, for an image that keeps up with another one.
+//! Copies the lanes of an image into a second one.
 //!
 //! Handles store to addresses. If the image of their lanes is in memory that no reader sees (private
 //! memory, or a file whose name is gone), the cells cannot move to another place while they are
@@ -84,10 +84,10 @@ impl Mirror {
 
         copy_wide(&from.region, &to.region, base + lane::SAMPLES_REFUSED);
         let mut missed = 0;
-        // The cell of a group, and whether it was copied.
+        // Cell of the group seen last, and whether it was copied.
         let mut group = None;
-        // A rate, which has checkpoints of the counter before it, comes before that counter: no
-        // checkpoint is newer than its counter.
+        // From the last field to the first: a rate is declared after its counter, so it is copied
+        // earlier, and no checkpoint is newer than its counter.
         for id in (0..from.fields.min(to.fields)).rev() {
             if own.is_some_and(|own| own.index() == id) {
                 continue;
@@ -107,20 +107,21 @@ impl Mirror {
                 }
             };
             group = member.map(|place| (place, copied));
-            // A value that is not there is not announced.
+            // Not copied: the presence bit is set only if the twin already has it.
             if !copied && let Some(bits) = self.presence.get_mut(id as usize / 32) {
-                let there = to.region.load32(first + id / 32 * 4);
-                *bits &= there | !(1 << (id % 32));
+                let shown = to.region.load32(first + id / 32 * 4);
+                *bits &= shown | !(1 << (id % 32));
             }
         }
 
-        let kept = |i: usize| {
+        // The bit of `own`, if it is in word `i`.
+        let own_bit = |i: usize| {
             own.filter(|own| own.index() as usize / 32 == i)
                 .map_or(0, |own| 1 << (own.index() % 32))
         };
         for (i, (offset, bits)) in offsets.clone().zip(&self.presence).enumerate() {
             let word = to.region.word(offset);
-            let bits = bits & !kept(i) | word.load() & kept(i);
+            let bits = bits & !own_bit(i) | word.load() & own_bit(i);
             if bits != word.load() {
                 word.publish(bits, Site::WriterPresence);
             }
@@ -169,8 +170,8 @@ impl Mirror {
         }
     }
 
-    /// Copies the rows in use, then which ones they are. A row that is missed is not shown: its last
-    /// value may be that of a use that ended.
+    /// Copies the rows in use, then the bits that show them. A row that is missed is not shown: the
+    /// twin may have the value of an activity that ended.
     fn copy_table<N, M: Memory + Clone>(
         &mut self,
         from: &Region<N>,
@@ -202,8 +203,8 @@ impl Mirror {
             }
             *copied = used;
         }
-        // After the rows: no row has a number above the last one, and what found no row beside these is
-        // counted.
+        // After the rows, before the bits that show them: the numbers of activities begun and refused
+        // are never older than the rows shown.
         copy_wide(from, &to.region, at + table::REFUSED);
         copy_wide(from, &to.region, at + table::BEGUN);
         for (offset, used) in (at + table::USED..).step_by(4).zip(copied) {
@@ -238,7 +239,7 @@ impl Mirror {
     }
 }
 
-/// Gives the lane of `to` the state *owned*, if that of `from` has it or was claimed since.
+/// Makes the lane of `to` owned, if that of `from` is owned or was claimed since the last copy.
 fn claim<N, M: Memory>(from: &Writer<N>, to: &mut Writer<M>, index: u32, base: u32, owned: bool) {
     let load = |offset| to.region.load32(base + offset);
     let (count, new) = (from.region.load32(base + lane::OWNERS), index >= to.lanes);
@@ -248,10 +249,10 @@ fn claim<N, M: Memory>(from: &Writer<N>, to: &mut Writer<M>, index: u32, base: u
         return;
     }
     if !new && !is_known && is_owned {
-        // Handed back since: optional values are those of one owner.
+        // Another owner: optional values of the earlier one are removed.
         to.hand_back(index);
     }
-    // Bits that were copied while the lane had no owner: a handle that outlived its lane sets them.
+    // A handle used after its lane was handed back may have set bits.
     to.owner_words(index).for_each(|at| to.region.store32(at, 0));
     let (owners, state) = (to.region.word(base + lane::OWNERS), to.region.word(base + lane::STATE));
     // `claim_lane` counts one more.
@@ -270,7 +271,7 @@ fn copy_wide<N, M: Memory + Clone>(from: &Region<N>, to: &Region<M>, at: u32) {
     }
 }
 
-/// Copies 8 bytes, which only counts of lanes have in one cell on this machine.
+/// Copies 8 bytes in two halves: on this machine only counts of lanes and tables are 8 bytes wide.
 #[cfg(not(target_pointer_width = "64"))]
 fn copy_wide<N, M: Memory + Clone>(from: &Region<N>, to: &Region<M>, at: u32) {
     copy_narrow(from, to, at);
@@ -285,7 +286,7 @@ fn copy_narrow<N, M: Memory>(from: &Region<N>, to: &Region<M>, at: u32) {
     }
 }
 
-/// Publishes the newest value, under the cell's own number.
+/// Publishes the newest value, unless the cell has it; the cell counts its own publishes.
 fn copy_latch<N, M>(mut reader: SlotReader<'_, Region<N>>, slots: u32, cell: &Latch<M>) -> bool {
     if protocol::read(&mut reader, slots).is_none() {
         return false;
@@ -309,13 +310,12 @@ fn copy_ring<N, M>(mut reader: SlotReader<'_, Region<N>>, slots: u32, cell: &Lat
         // Values that `reader` no longer keeps.
         let skipped = missing.saturating_sub(slots - 1);
         if skipped >= slots - 1 {
-            // A jump of the number, past all slots: a read of the twin that is under way starts again,
-            // and does not take the slot of an old number for that of a new one.
-            // Until the next publish the newest number has the slot of an older value: the exception
-            // in the documentation of the module.
+            // The number jumps past all slots: a read of the twin in progress starts again, and does
+            // not take the slot of an old number for that of a new one. Until the next publish the
+            // newest number has the slot of an older value: see the documentation of the module.
             cell.set_seq(cell.seq().wrapping_add(skipped), Site::WriterSeq);
         } else {
-            // Too few for a jump: publishes without new values, the same exception.
+            // Too few for a jump: publishes without new values.
             (0..skipped).for_each(|_| protocol::publish(cell, |_| {}));
         }
         while cell.seq() != newest {
@@ -379,7 +379,6 @@ impl Value<'_> {
 
     /// Changes the value, element by element.
     fn change<M>(&self, journal: &Journal<M>) -> bool {
-        let old = |unit| journal.load(journal.seq(), unit);
         let more =
             |(index, new): (u32, u64)| new.wrapping_sub(journal.element(index)).cast_signed();
         let steps = |more: i64| more.unsigned_abs().div_ceil(STEP);
@@ -387,7 +386,8 @@ impl Value<'_> {
         if all > MAX_STEPS {
             return false;
         }
-        let first = old(SUM);
+        let first = journal.load(journal.seq(), SUM);
+        let limit = STEP.cast_signed();
         let mut done = 0;
         for (index, new) in self.elements() {
             loop {
@@ -396,7 +396,6 @@ impl Value<'_> {
                     break;
                 }
                 done += 1;
-                let limit = STEP.cast_signed();
                 let step = left.clamp(-limit, limit).cast_unsigned();
                 protocol::change(journal, index, step, |slot| {
                     for unit in SUM..self.slot.len() {

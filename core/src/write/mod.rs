@@ -1,4 +1,4 @@
-//! The writer's side of an image: specifications, sizes, the writer and its lanes.
+//! Writer of an image: specifications, sizes, the writer and its lanes.
 
 mod error;
 mod geometry;

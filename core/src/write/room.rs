@@ -12,12 +12,12 @@ use crate::protocol;
 use crate::region::{Memory, Source};
 use crate::types::Storage;
 
-/// Consecutive fields that take and leave their room together.
+/// Consecutive fields that are added and retired together.
 #[derive(Debug, Clone, Copy)]
 pub struct Tenants<'a> {
     /// The fields.
     pub specs: &'a [FieldSpec<'a>],
-    /// Whether they are published together, as by [`Writer::add_group`].
+    /// Whether they are published together, as those of [`Writer::add_group`].
     pub is_group: bool,
 }
 
@@ -92,10 +92,9 @@ impl<M: Memory> Writer<M> {
     }
 
     /// Gives the room of retired fields, which [`Writer::add_room`] added with `heap` bytes, to as
-    /// many others: from now on the numbers from `first` on are theirs, and their cells are zero in
-    /// all lanes.
+    /// many new fields: they get the numbers from `first` on, and their cells are zero in all lanes.
     ///
-    /// No handle of the retired fields may exist any more, in no lane. A handle of the new ones is
+    /// No handle of the retired fields may exist in any lane. A handle of a new field must be
     /// attached after [`Lane::follow_reuse`](super::Lane::follow_reuse).
     ///
     /// # Errors
@@ -136,7 +135,7 @@ impl<M: Memory> Writer<M> {
                 self.describe(id, spec, place, None, field_state::RETIRED);
             }
         }
-        // No text of the old fields stays.
+        // Erases the rest of the old strings.
         for at in (self.heap.end()..start + heap).step_by(4) {
             self.region.store32(at, 0);
         }
@@ -148,17 +147,17 @@ impl<M: Memory> Writer<M> {
         Ok(())
     }
 
-    /// The lanes that have a value of the OPTIONAL ones among `count` fields from `first` on: their
-    /// owners clear it before the room of the fields is free.
+    /// The lanes with a value of an OPTIONAL field among the `count` fields from `first` on. The room of
+    /// the fields is free once their owners have cleared these.
     pub fn lanes_with_value(&self, first: FieldId, count: u32) -> impl Iterator<Item = u32> {
         let indices = first.index()..first.index().saturating_add(count).min(self.fields);
         (0..self.lanes)
             .filter(move |lane| indices.clone().any(|index| self.has_value(*lane, index)))
     }
 
-    /// Takes the values of the OPTIONAL ones among `count` fields from `first` on away from a lane.
+    /// Removes the values of OPTIONAL fields among the `count` fields from `first` on from a lane.
     ///
-    /// The caller is the owner of the lane: no handle of the lane is used meanwhile.
+    /// The caller must be the owner of the lane: no handle of the lane is used meanwhile.
     pub fn clear_values(&mut self, lane: u32, first: FieldId, count: u32) {
         if lane >= self.lanes {
             return;
@@ -225,7 +224,7 @@ impl<M: Memory> Writer<M> {
         Ok(start)
     }
 
-    /// Zeros from `place` on in all lanes that were ever used.
+    /// Zeroes `size` bytes from `place` on in all lanes ever used.
     fn clear_cells(&self, place: u32, size: u32) {
         for lane in 0..self.lanes {
             let cell = self.lane_base(lane) + place;

@@ -1,4 +1,4 @@
-//! Fields of an image that does not exist yet, without an allocator.
+//! Fields of a future image, without an allocator.
 
 use heapless::Vec;
 
@@ -256,7 +256,7 @@ mod tests {
         assert!(!live(memory, "hits").0);
         assert_eq!(live(memory, "bits"), (false, 0x1_0000_0001, None, 1, 1));
         for (offset, value) in [
-            (h::INSTANCE, 1), // Its checksum is wrong.
+            (h::INSTANCE, 1), // Wrong checksum.
             (h::FIELD_COUNT, 3),
             (h::LANES_USED, 2),
             (h::STATE, 9),

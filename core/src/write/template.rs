@@ -150,7 +150,7 @@ impl<const N: usize> Template<N> {
         let resumed = self.is_in(&region);
         region.store32(h::STATE, image_state::BUILDING);
         if !resumed {
-            // Values first: after a reset during this, the old bytes are not yet an image of these
+            // Values first: after a reset in between, the old bytes are not yet an image of these
             // fields.
             (self.lane()..size).step_by(4).for_each(|offset| region.store32(offset, 0));
             // A loop, here and in `is_in`: an iterator over the offsets takes more flash.
@@ -176,7 +176,7 @@ impl<const N: usize> Template<N> {
         Ok((Lane::new(region, 0), resumed))
     }
 
-    /// Ends the rows in use of all tables, which the last run left.
+    /// Ends the rows of all tables that the last run left in use.
     #[inline(always)]
     fn clear_tables<M>(&self, region: &Region<M>) {
         let (mut at, end) = self.tables;

@@ -118,8 +118,8 @@ impl<M: Memory> Writer<M> {
     /// A writer of another image with the same fields at the same places, in `memory`, whose bytes
     /// are all zero. Its lanes are unclaimed; its state is *building*.
     ///
-    /// If the same fields are added to both and retired in both, in the same order, the images stay
-    /// alike. [`Mirror`](super::Mirror) copies the lanes.
+    /// The images keep the same layout if the same fields are added to both and retired in both, in the
+    /// same order. [`Mirror`](super::Mirror) copies the lanes.
     ///
     /// # Errors
     ///
@@ -255,17 +255,17 @@ impl<M: Memory> Writer<M> {
         Ok(())
     }
 
-    /// Sets how many fields of the program are in no image.
+    /// Sets the number of fields of the program that are in no image.
     pub fn set_fields_refused(&mut self, fields: u32) {
         self.region.store32(h::FIELDS_REFUSED, fields);
     }
 
-    /// Sets how many lanes of the program have their values in no image now.
+    /// Sets the number of lanes of the program whose values are in no image.
     pub fn set_lanes_refused(&mut self, lanes: u32) {
         self.region.store32(h::LANES_REFUSED, lanes);
     }
 
-    /// Sets how many images the instance has, in the writer of part 0. The last of them has its
+    /// Sets the number of images of the instance, in the writer of part 0. The last image must have its
     /// name already.
     pub fn set_parts(&mut self, parts: u32) {
         protocol::set_parts(&self.region.word(h::PARTS), parts);
@@ -322,8 +322,8 @@ impl<M: Memory> Writer<M> {
         Ok(())
     }
 
-    /// Sets how many samples the owners of a claimed lane have not recorded: for example those of
-    /// an earlier image.
+    /// Sets the number of samples that the owners of a claimed lane did not record, for example from an
+    /// earlier image.
     pub fn restore_samples_refused(&mut self, lane: u32, samples: u64) {
         if lane < self.lanes {
             let at = self.lane_base(lane) + lane::SAMPLES_REFUSED;
@@ -439,7 +439,7 @@ impl<M: Memory> Writer<M> {
         let lanes_used = self.region.word(h::LANES_USED);
         let new = index == self.lanes;
         self.lanes += u32::from(new);
-        // A handle that outlived its lane may have set bits.
+        // A handle used after its lane was handed back may have set bits.
         self.owner_words(index).for_each(|at| self.region.store32(at, 0));
         protocol::claim_lane(
             &self.region.word(base + lane::OWNERS),

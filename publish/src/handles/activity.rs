@@ -1,4 +1,4 @@
-//! Activities: what is in progress, since when.
+//! Activities in progress, with their starts.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ fn spec<const N: usize>(options: &AnyOptions) -> FieldSpec<'static> {
     FieldSpec::activity("", options.rows.unwrap_or(ROWS), count(N))
 }
 
-/// What a thread is doing, since when: texts of at most `N` bytes that are begun and ended. Each thread
+/// Activities in progress in a thread, each with a text of at most `N` bytes and its start. Each thread
 /// has 8 rows, or [`rows`](crate::FieldOptions::rows); activities that begin while all are in use are
 /// counted but not shown.
 ///
@@ -54,8 +54,8 @@ pub struct Activity<const N: usize = 48>(core::Activity<N, Keep>);
 pub type Begun<'a, const N: usize = 48> = core::Begun<'a, N, Keep>;
 
 impl<const N: usize> Activity<N> {
-    /// Begins something now. It ends when the result is dropped. A text of more than `N` bytes is cut at
-    /// a character boundary, and readers see that.
+    /// Begins an activity now, which ends when the result is dropped. A text of more than `N` bytes is cut
+    /// at a character boundary, and readers see that.
     #[inline]
     pub fn begin(&self, text: &str) -> Begun<'_, N> {
         self.0.begin(now(), text)
@@ -103,16 +103,16 @@ field!({const N: usize} Activity<N>, |options| spec::<N>(&options), |lane, field
     core::Activity::attach(lane, field).map(Self)
 });
 
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub use shared::{SharedActivity, SharedBegun};
 
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 mod shared {
     use super::{ActivityRow, AttachError, FieldId, HasRows, core, fmt, now};
     use crate::claim::Keep;
 
-    /// What the whole program is doing, since when: as [`Activity`](crate::Activity), for work that
-    /// moves between threads, such as a task over an `await`.
+    /// As [`Activity`](crate::Activity), for activities that begin and end on different threads, such as a
+    /// task over an `await`.
     ///
     /// It and its guards are `Send`. Begin and end are read-modify-writes of words that all threads
     /// share, so threads that begin often wait for each other.
@@ -148,8 +148,8 @@ mod shared {
             core::SharedActivity::attach(lane, field).map(Self)
         }
 
-        /// Begins something now. It ends when the result is dropped. A text of more than `N` bytes is cut
-        /// at a character boundary, and readers see that.
+        /// Begins an activity now, which ends when the result is dropped. A text of more than `N` bytes is
+        /// cut at a character boundary, and readers see that.
         #[inline]
         pub fn begin(&self, text: &str) -> SharedBegun<'_, N> {
             self.0.begin(now(), text)
@@ -186,7 +186,7 @@ mod shared {
             self.0.try_begin_row(since, text)
         }
 
-        /// Counts a refusal: readers see that something began and is not shown.
+        /// Counts an activity that is not shown, because no row was free.
         pub fn refuse(&self) {
             self.0.refuse();
         }

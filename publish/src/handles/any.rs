@@ -1,4 +1,4 @@
-//! A handle of any kind, for programs that know the kinds of their fields only when they run.
+//! Handle of a field whose kind is known at run time.
 
 use mmstats_core as core;
 use mmstats_core::{AttachError, Buckets, DataType, FieldId, Kind};
@@ -17,7 +17,7 @@ use crate::schema::options::{
 };
 
 /// The handle of a field whose [`shape`](crate::FieldOptions::shape) is known at run time. It takes the
-/// options of every kind; those that another kind has are not used.
+/// options of every kind, and ignores those of other kinds.
 ///
 /// ```
 /// use mmstats::{DataType, DynField, FieldOptions, Lane, Options, Scalar, Shape};

@@ -1,5 +1,5 @@
-//! Handles of shapes that are known at run time: capacities, names, types and numbers of elements are
-//! options of the field, and not parts of the handle's type.
+//! Handles of shapes known at run time: capacities, names, types and numbers of elements are options of
+//! the field instead of parameters of the handle's type.
 
 use std::fmt;
 
@@ -27,13 +27,13 @@ use crate::schema::options::{
 /// # Ok::<(), mmstats::Error>(())
 /// ```
 pub type DynText = core::DynText<Keep>;
-/// At most [`capacity`](crate::FieldOptions::capacity) bytes, by default 64. `set` cuts more and returns
-/// `false`.
+/// At most [`capacity`](crate::FieldOptions::capacity) bytes, by default 64. `set` cuts longer values and
+/// returns `false`.
 pub type DynBlob = core::DynBlob<Keep>;
-/// Scalars that are published together: [`count`](crate::FieldOptions::count) of type f64, or of the type
-/// of a [`Shape::Array`](crate::Shape::Array).
+/// An array of scalars, published as one value: [`count`](crate::FieldOptions::count) elements, by default
+/// 1, of type f64 or of the type of a [`Shape::Array`](crate::Shape::Array).
 pub type DynArray = core::DynArray<Keep>;
-/// One of the states [`states`](crate::FieldOptions::states), by its number.
+/// A state, set by its index in [`states`](crate::FieldOptions::states).
 ///
 /// ```
 /// use mmstats::{DynState, FieldOptions, Lane, Options};
@@ -63,6 +63,8 @@ pub type DynGroup = core::DynGroup<Keep>;
 
 /// Default capacity of a text or bytes.
 const CAPACITY: u32 = 64;
+/// Default number of lines of events.
+const ENTRIES: u32 = 63;
 /// Default capacity of a line of events.
 const LINE: u32 = 112;
 /// Default capacity of a text of an activity.
@@ -113,8 +115,9 @@ impl HasCount for DynWindow {}
 impl HasStates for DynState {}
 impl HasMembers for DynGroup {}
 
-/// The last lines of text with their times, at most [`capacity`](crate::FieldOptions::capacity) bytes a
-/// line, by default 112: see [`Events`](crate::Events).
+/// The last [`entries`](crate::FieldOptions::entries) lines of text with their times, by default 63, each
+/// of at most [`capacity`](crate::FieldOptions::capacity) bytes, by default 112: see
+/// [`Events`](crate::Events).
 #[derive(Debug, Clone)]
 pub struct DynEvents(core::DynEvents<Keep>);
 
@@ -138,7 +141,7 @@ impl DynEvents {
 }
 
 field!({} DynEvents, |options| {
-    FieldSpec::events("", options.entries.unwrap_or(63), options.capacity.unwrap_or(LINE))
+    FieldSpec::events("", options.entries.unwrap_or(ENTRIES), options.capacity.unwrap_or(LINE))
 }, |lane, field| core::DynEvents::attach(lane, field).map(Self));
 
 /// The field of an activity.
@@ -146,19 +149,20 @@ fn activity(options: &AnyOptions) -> FieldSpec<'static> {
     FieldSpec::activity("", options.rows.unwrap_or(ROWS), options.capacity.unwrap_or(ROW))
 }
 
-/// What a thread is doing, since when: texts of at most [`capacity`](crate::FieldOptions::capacity) bytes,
-/// by default 48, that are begun and ended: see [`Activity`](crate::Activity).
+/// Activities in progress in a thread, each with text and start: at most
+/// [`rows`](crate::FieldOptions::rows), by default 8, with texts of at most
+/// [`capacity`](crate::FieldOptions::capacity) bytes, by default 48. See [`Activity`](crate::Activity).
 #[derive(Debug, Clone)]
 pub struct DynActivity(core::DynActivity<Keep>);
 
 impl DynActivity {
-    /// Begins something now, until [`DynActivity::end`]; `None` if no row is free, which is counted. A
-    /// text that is too long is cut at a character boundary, and readers see that.
+    /// Begins an activity now, until [`DynActivity::end`]; `None` if no row is free, which is counted. A
+    /// longer text than the capacity is cut at a character boundary, and readers see that.
     pub fn begin(&self, text: &str) -> Option<ActivityRow> {
         self.0.begin_row(now(), text)
     }
 
-    /// [`DynActivity::begin`] with the time in nanoseconds since 1970-01-01 UTC, 0 if it is not known.
+    /// [`DynActivity::begin`] with the time in nanoseconds since 1970-01-01 UTC, 0 if unknown.
     pub fn begin_at(&self, since: u64, text: &str) -> Option<ActivityRow> {
         self.0.begin_row(since, text)
     }
@@ -178,10 +182,10 @@ field!({} DynActivity, |options| activity(&options), |lane, field| {
     core::DynActivity::attach(lane, field).map(Self)
 });
 
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub use shared::DynSharedActivity;
 
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 mod shared {
     use super::{
         ActivityRow, AnyOptions, AttachError, Declaration, FieldDeclaration, FieldId, HasCapacity,
@@ -189,20 +193,19 @@ mod shared {
     };
     use crate::schema::declaration::SharedHandle;
 
-    /// What the whole program is doing, since when: as [`DynActivity`](crate::DynActivity), for what
-    /// crosses threads. See [`SharedActivity`](crate::SharedActivity).
+    /// As [`DynActivity`](crate::DynActivity), for activities that begin and end on different threads. See
+    /// [`SharedActivity`](crate::SharedActivity).
     #[derive(Debug, Clone)]
     pub struct DynSharedActivity(core::DynSharedActivity<Keep>);
 
     impl DynSharedActivity {
-        /// Begins something now, until [`DynSharedActivity::end`] on whatever thread; `None` if no row is
-        /// free, which is counted.
+        /// Begins an activity now, until [`DynSharedActivity::end`] on any thread; `None` if no row is free,
+        /// which is counted.
         pub fn begin(&self, text: &str) -> Option<ActivityRow> {
             self.0.begin_row(now(), text)
         }
 
-        /// [`DynSharedActivity::begin`] with the time in nanoseconds since 1970-01-01 UTC, 0 if it is not
-        /// known.
+        /// [`DynSharedActivity::begin`] with the time in nanoseconds since 1970-01-01 UTC, 0 if unknown.
         pub fn begin_at(&self, since: u64, text: &str) -> Option<ActivityRow> {
             self.0.begin_row(since, text)
         }
@@ -233,16 +236,16 @@ mod shared {
     impl HasRows for DynSharedActivity {}
 }
 
-/// The value as a `T`; `None` if it is of another class of types, or out of range.
+/// The value as a `T`; `None` if it has another class of types or is out of range.
 fn value_of<T: ScalarType>(value: Scalar) -> Option<T> {
     value.to_bits(T::TYPE).map(T::from_cell)
 }
 
-/// A handle of each scalar type.
+/// Defines [`DynGauge`] over a gauge of each scalar type.
 macro_rules! of_scalars {
     ($($variant:ident($type:ty) as $scalar:ident),*) => {
-        /// A scalar that goes up and down, of a type that is known at run time: that of a
-        /// [`Shape::Gauge`](crate::Shape::Gauge), by default f64.
+        /// A scalar that goes up and down, of the type of a [`Shape::Gauge`](crate::Shape::Gauge), by
+        /// default f64.
         #[derive(Debug, Clone)]
         pub struct DynGauge(AnyGauge);
 
@@ -260,23 +263,23 @@ macro_rules! of_scalars {
                 }
             }
 
-            /// Replaces the value. With one of another class of types, or out of range, nothing changes,
-            /// and the result is `false`.
+            /// Replaces the value. Returns `false` and changes nothing if `value` has another class of
+            /// types or is out of range.
             pub fn set(&self, value: Scalar) -> bool {
                 match &self.0 {
                     $(AnyGauge::$variant(gauge) => value_of(value).map(|v| gauge.set(v)).is_some()),*
                 }
             }
 
-            /// Adds to the value, or to zero if there is none; as [`DynGauge::set`]. Integers saturate.
+            /// Adds `n`; an absent value counts as 0, integers saturate. Refuses as [`DynGauge::set`] does.
             pub fn add(&self, n: Scalar) -> bool {
                 match &self.0 {
                     $(AnyGauge::$variant(gauge) => value_of(n).map(|n| gauge.add(n)).is_some()),*
                 }
             }
 
-            /// Subtracts from the value, or from zero if there is none; as [`DynGauge::set`]. Integers
-            /// saturate.
+            /// Subtracts `n`; an absent value counts as 0, integers saturate. Refuses as [`DynGauge::set`]
+            /// does.
             pub fn sub(&self, n: Scalar) -> bool {
                 match &self.0 {
                     $(AnyGauge::$variant(gauge) => value_of(n).map(|n| gauge.sub(n)).is_some()),*
@@ -290,8 +293,8 @@ macro_rules! of_scalars {
                 }
             }
 
-            /// Where the gauge is: see [`Gauge::places`].
-            #[cfg(feature = "raw")] // As `Gauge::places`.
+            /// Addresses of the gauge's cell: see [`Gauge::places`].
+            #[cfg(feature = "raw")]
             #[must_use]
             pub fn places(&self) -> Option<mmstats_core::GaugePlaces> {
                 match &self.0 {
@@ -322,10 +325,9 @@ macro_rules! of_scalars {
                     $(Some(DataType::$variant) => {
                         Gauge::attach(lane, field).map(|gauge| Self(AnyGauge::$variant(gauge)))
                     })*
-                    _ => Err(AttachError::OtherType {
+                    _ => Err(AttachError::NotScalar {
                         index: field.index(),
                         found: properties.ty_code(),
-                        wanted: DataType::F64,
                     }),
                 }
             }
@@ -360,8 +362,8 @@ enum AnyWindow {
 }
 
 impl DynWindow {
-    /// Adds one value in place of the oldest. With one of another type nothing changes, and the result
-    /// is `false`.
+    /// Adds one value in place of the oldest. Returns `false` and changes nothing if `value` has another
+    /// class of types or is out of range.
     pub fn record(&self, value: Scalar) -> bool {
         match &self.0 {
             AnyWindow::U64(window) => value_of(value).map(|v| window.record(v)).is_some(),

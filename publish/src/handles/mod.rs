@@ -1,5 +1,7 @@
-//! Handles of an application: handles of the core over the memory of a publisher's lanes. This file
-//! has the plain values: counters, gauges, texts, arrays, groups, constants.
+//! Handles of an application: handles of the core over the memory of a publisher's lanes. Plain values
+//! are in this file: counters, gauges, texts, arrays, groups, constants.
+//!
+//! Handles shared by all threads need atomic read-modify-writes of 64 bits: they exist on 64-bit targets.
 
 /// Implements [`Field`] for the handle of one field: its specification, which may use the options,
 /// and the function that attaches it.
@@ -46,9 +48,9 @@ pub type Gauge<T> = core::Gauge<T, Keep>;
 pub type Flag = Gauge<bool>;
 /// A scalar of the whole program instead of one for each thread: the last `set` wins.
 ///
-/// For values that several threads replace and that no sum over threads can show: the number of
-/// the configuration in use, the address of the current leader. It is `Send`, `Sync` and `Clone`.
-/// `set` is a plain store; `add` and `sub` are one read-modify-write: threads that do it at a high rate
+/// For values that several threads replace and that do not add up: the number of the configuration in
+/// use, the address of the current leader. It is `Send`, `Sync` and `Clone`.
+/// `set` is a plain store; `add` and `sub` are one read-modify-write, for which threads at a high rate
 /// wait for each other. See [`Publisher::shared`](crate::Publisher::shared).
 #[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 pub type SharedGauge<T> = core::SharedGauge<T, crate::claim::Keep>;
@@ -113,7 +115,7 @@ impl HasValue for Info {}
 
 impl Field for Info {
     fn declaration(label: String, mut options: AnyOptions) -> Declaration {
-        // Without a value it is an empty text. The value decides the type.
+        // Without a value: an empty text. The type is that of the value.
         options.value.get_or_insert_with(|| Value::Text(String::new()));
         let empty = FieldSpec::info("", mmstats_core::Constant::Text(""));
         Declaration::Field(FieldDeclaration::new(label, &empty, options))

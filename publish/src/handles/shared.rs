@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 use mmstats_core as core;
 use mmstats_core::{AttachError, FieldId, Region};
 
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 use super::activity::{Activity, SharedActivity};
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 use super::{Gauge, SharedGauge};
 use crate::claim::Keep;
 use crate::error::Error;
@@ -19,7 +19,7 @@ use crate::schema::options::{
     HasShape, HasStates, HasWindows,
 };
 
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 impl<T: mmstats_core::ScalarType> SharedHandle for SharedGauge<T> {
     fn declaration(label: String, options: AnyOptions) -> Declaration {
         Gauge::<T>::declaration(label, options)
@@ -30,7 +30,7 @@ impl<T: mmstats_core::ScalarType> SharedHandle for SharedGauge<T> {
     }
 }
 
-#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))] // As `SharedGauge`.
+#[cfg(all(target_pointer_width = "64", target_has_atomic = "64"))]
 impl<const N: usize> SharedHandle for SharedActivity<N> {
     fn declaration(label: String, options: AnyOptions) -> Declaration {
         Activity::<N>::declaration(label, options)
@@ -41,12 +41,12 @@ impl<const N: usize> SharedHandle for SharedActivity<N> {
     }
 }
 
-/// A field of any kind of the whole program, which any thread updates under a lock: a text, a state or a
-/// group that belongs to no thread, a counter that many short threads share.
+/// A field of any kind with one value for the whole program, which any thread updates under a lock: a text,
+/// a state or a group, a counter of many short threads.
 ///
 /// It is `Send`, `Sync` and `Clone`. An update waits for a lock of the program and takes about 50 ns more
-/// than that of a thread's own handle; a [`SharedGauge`](crate::SharedGauge) needs no lock. A program that
-/// dies in an update leaves the value before it.
+/// than that of a thread's own handle; a [`SharedGauge`](crate::SharedGauge) needs no lock. If the program
+/// dies in an update, the previous value stays.
 ///
 /// ```
 /// use mmstats::{FieldOptions, Lane, Options, SharedField, Text};
@@ -75,7 +75,7 @@ impl<H: Field> SharedField<H> {
     ///
     /// # Errors
     ///
-    /// [`Error::Reentrant`] from within such an update, also in a signal handler that interrupts one.
+    /// [`Error::Reentrant`] within another update, also in a signal handler that interrupts one.
     pub fn update<R>(&self, update: impl FnOnce(&H) -> R) -> Result<R, Error> {
         let lock = &LOCKS[self.field.index() as usize % LOCKS.len()];
         if lock.is_mine() {

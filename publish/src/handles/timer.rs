@@ -45,17 +45,17 @@ pub struct Timer {
     sections: Sections,
 }
 
-/// The sections in progress of a timer that was declared with this option.
+/// The sections in progress of a timer or histogram with the option `running`.
 #[derive(Debug, Clone)]
 pub(crate) struct Sections(Option<InProgress<Keep>>);
 
 impl Sections {
-    /// Those of the timer or histogram `field`.
+    /// The sections of the timer or histogram `field`.
     pub(crate) fn attach(lane: &core::Lane<Keep>, field: FieldId) -> Self {
         Self(InProgress::attach_after(lane, field))
     }
 
-    /// A section begins. The result is for [`Sections::end`]; 0 if it is not counted.
+    /// Begins a section. The result is for [`Sections::end`]; 0 if it is not counted.
     #[inline]
     pub(crate) fn begin(&self) -> u64 {
         self.0.as_ref().and_then(|sections| sections.begin(now())).unwrap_or(0)
@@ -81,7 +81,7 @@ pub(crate) fn timed(label: String, spec: &FieldSpec<'_>, options: AnyOptions) ->
     }
     let running = format!("{label}.running");
     let timer = FieldDeclaration::new(label, spec, options.clone());
-    // They have no unit, and are of their own kind.
+    // A number of sections has no unit, and a kind of its own.
     let options = AnyOptions { unit: None, kind: None, ..options };
     let running = FieldDeclaration::new(running, &FieldSpec::running(""), options);
     Declaration::Sequence(vec![timer, running])
@@ -141,13 +141,13 @@ pub trait Timed {
     /// Adds one duration.
     fn record(&self, duration: Duration);
 
-    /// A section begins. The result is for [`Timed::ended`].
+    /// Begins a section. The result is for [`Timed::ended`].
     #[doc(hidden)]
     fn begun(&self) -> u64 {
         0
     }
 
-    /// A section ends.
+    /// Ends a section.
     #[doc(hidden)]
     fn ended(&self, _begun: u64) {}
 }

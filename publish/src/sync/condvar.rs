@@ -42,7 +42,7 @@ impl Condvar {
         Self { name: Cow::Borrowed(name), inner: sync::Condvar::new() }
     }
 
-    /// [`Condvar::new`] with a name that is made at run time.
+    /// [`Condvar::new`] with a name made at run time.
     #[must_use]
     pub fn with_name(name: impl Into<Cow<'static, str>>) -> Self {
         Self { name: name.into(), inner: sync::Condvar::new() }
@@ -145,8 +145,8 @@ impl Condvar {
     ) -> LockResult<(MutexGuard<'a, T>, R)> {
         let MutexGuard { hold, inner, registration } = guard;
         let fields = hold.fields();
-        // In this order: a thread that is stopped or killed at any point shows no wait for a lock that it
-        // shows to hold, which would be a deadlock with itself.
+        // In this order: a thread that is stopped or killed at any point never shows both a wait for a lock
+        // and a hold of it, which would be a deadlock with itself.
         if let Some(fields) = fields {
             thread::prepare(fields.program());
         }

@@ -17,10 +17,10 @@ use crate::schema::options::AnyOptions;
 /// Maximum length of the name in the attribute of a lock, in bytes.
 const NAME: usize = 255;
 
-/// One number of a lock; retired when it is dropped.
+/// One numeric field of a lock, retired when dropped.
 #[derive(Debug)]
 struct Number {
-    // In this order: the room of a field is free when it is retired without value and handle.
+    // In this order: the room of a field is free once it is retired and has neither value nor handle.
     gauge: Cleared,
     _room: RetiredAtEnd,
 }
@@ -66,12 +66,12 @@ impl Number {
 /// The fields of a lock.
 #[derive(Debug)]
 pub(super) struct Fields {
-    // Used by each lock and unlock.
+    // Fields of the fast path: stored by each lock and unlock.
     holder_now: StoringGauge<Keep>,
     count_now: StoringGauge<Keep>,
     /// `Program::id`.
     program: u32,
-    /// Number of threads that wait.
+    /// Number of waiting threads.
     waiters: AtomicU32,
     /// The number of the lock.
     pub(super) number: u64,
@@ -79,12 +79,12 @@ pub(super) struct Fields {
     holder: Number,
     noticed: Number,
     since: Number,
-    /// Whether a thread writes `since` and `noticed`.
+    /// Spin lock of `since` and `noticed`: whether a thread writes them.
     notices: AtomicBool,
     place: PlaceOfLock,
 }
 
-/// One of the `MOST_LOCKS`.
+/// A place among the `MOST_LOCKS` shown locks, freed when dropped.
 #[derive(Debug)]
 struct PlaceOfLock(Arc<Program>);
 
@@ -101,7 +101,7 @@ impl Fields {
             return None;
         }
         let place = PlaceOfLock(Arc::clone(program));
-        // No attribute can have a zero byte.
+        // A zero byte is not allowed in attributes.
         let mut name = cut(name, NAME).replace('\0', "\u{fffd}");
         name.truncate(cut(&name, NAME).len());
         let options = |help: &str| {
@@ -122,7 +122,7 @@ impl Fields {
         let help = "Held at least since then, if `noticed` is the count.";
         let since = Timestamp::declaration("sys.lock.since".to_owned(), options(help));
         let since = Number::new(program, since)?;
-        // `holder` gets a value with the first holder that is known.
+        // `holder` has no value before the first known holder.
         count.set(0);
         let (holder_now, count_now) = (holder.gauge.0.storing()?, count.gauge.0.storing()?);
         Some(Self {
@@ -144,7 +144,7 @@ impl Fields {
         &self.place.0
     }
 
-    /// This thread has the lock from now on.
+    /// Publishes that this thread holds the lock.
     #[inline(always)]
     pub(super) fn begin_hold(&self, has_waited: bool) {
         let before = self.count_now.get();
@@ -160,7 +160,7 @@ impl Fields {
         }
     }
 
-    /// Observers see that there is a holder from now on.
+    /// Marks `holder` as present.
     #[cold]
     #[inline(never)]
     fn begin_first_hold(&self, holder: u64) {
@@ -173,17 +173,16 @@ impl Fields {
         self.notice(count, now());
     }
 
-    /// The lock is about to be released by this thread.
+    /// Publishes that this thread is about to release the lock.
     #[inline(always)]
     pub(super) fn end_hold(&self) {
         self.holder_now.set(0);
     }
 
-    /// Publishes that the lock is held at `now`, or later, by its holder number `count`, if that is not
-    /// published.
+    /// Publishes that the holder of acquisition `count` has the lock at `now`, unless a time of it is published.
     fn notice(&self, count: u64, now: u64) {
-        // Without it an old `since` could stand beside a new `noticed`. A thread that has it may have lost its
-        // core: then the time is not published, before the next thread that waits.
+        // One writer at a time: else an old `since` could stand beside a new `noticed`. If the writer was
+        // preempted, the time is left for the next thread that begins to wait.
         let mut tries = 100;
         while self.notices.swap(true, Ordering::Acquire) {
             tries -= 1;
@@ -207,7 +206,7 @@ impl Fields {
         let (holder, count) = (self.holder.get(), self.count.get());
         // The clock is read after the count, so the holder has the lock by then.
         let now = now();
-        // Without a holder it is locked for reading, or about to be given to the next holder.
+        // Holder 0: locked for reading, or between two holders.
         if let (None | Some(1..), Some(count)) = (holder, count) {
             self.notice(count, now);
         }
@@ -215,7 +214,7 @@ impl Fields {
     }
 }
 
-/// Counts a thread that waits.
+/// Counts a waiting thread, until dropped.
 pub(super) struct Waiter<'a>(&'a Fields);
 
 impl<'a> Waiter<'a> {

@@ -1,15 +1,15 @@
-//! Parts that the guards of mutexes and of locks for writing have in common.
+//! Code that the guards of mutexes and RwLocks share.
 
 use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
 use super::fields::Fields;
 
-/// Publishes that this thread has a lock for writing, until this is dropped. The first field of a guard, so
-/// that it ends before the lock is unlocked.
+/// Publishes that this thread holds a lock for writing, until dropped. Must be the first field of a guard:
+/// fields are dropped in order, so the hold ends before the unlock.
 pub(super) struct Hold<'a>(Option<&'a Fields>);
 
 impl<'a> Hold<'a> {
-    /// The lock has these fields, in which the hold has begun.
+    /// `fields` are those in which the hold was begun; `None` if nothing is published.
     #[inline(always)]
     pub(super) const fn new(fields: Option<&'a Fields>) -> Self {
         Self(fields)
@@ -29,7 +29,7 @@ impl Drop for Hold<'_> {
     }
 }
 
-/// The guard of a lock that was free, poisoned or not; `None` if the thread would have to wait.
+/// The guard of a lock that was free, poisoned or not; `None` if the lock is taken.
 #[inline(always)]
 pub(super) fn at_once<G>(result: TryLockResult<G>) -> Option<LockResult<G>> {
     match result {
@@ -39,8 +39,8 @@ pub(super) fn at_once<G>(result: TryLockResult<G>) -> Option<LockResult<G>> {
     }
 }
 
-/// Makes another guard of one, and keeps the poison. `make` must be so small that it is inlined: then the guard
-/// stays in registers.
+/// Applies `make` to the guard, poisoned or not. `make` must be small enough to be inlined: then the guard stays
+/// in registers.
 #[inline(always)]
 pub(super) fn map<G, H>(result: LockResult<G>, make: impl FnOnce(G) -> H) -> LockResult<H> {
     match result {
@@ -49,7 +49,7 @@ pub(super) fn map<G, H>(result: LockResult<G>, make: impl FnOnce(G) -> H) -> Loc
     }
 }
 
-/// `Deref`, `Debug` and `Display` of a guard are those of its value.
+/// Implements `Deref`, `Debug` and `Display` of a guard by its value.
 macro_rules! shows_value {
     ($guard:ident) => {
         impl<T: ?Sized> std::ops::Deref for $guard<'_, T> {

@@ -36,7 +36,7 @@ impl<T> Mutex<T> {
         Self { registration, inner: sync::Mutex::new(value) }
     }
 
-    /// An unlocked mutex whose name is made at run time.
+    /// [`Mutex::new`] with a name made at run time.
     #[must_use]
     pub fn with_name(name: impl Into<Cow<'static, str>>, value: T) -> Self {
         let registration = Registration::new(name.into());
@@ -72,7 +72,7 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         let fields = self.registration.find();
-        // One place makes the guard, so that it stays in registers.
+        // The guard is made in one place, so that it stays in registers.
         let (inner, has_waited) = match at_once(self.inner.try_lock()) {
             Some(inner) => (inner, false),
             None => (self.wait(), true),
@@ -80,7 +80,7 @@ impl<T: ?Sized> Mutex<T> {
         self.begin(inner, fields, has_waited)
     }
 
-    /// Locks it if that takes no wait.
+    /// Locks it, if it is free.
     ///
     /// # Errors
     ///
@@ -118,7 +118,7 @@ impl<T: ?Sized> Mutex<T> {
         self.registration.waiting(|| self.inner.lock())
     }
 
-    /// This thread has the lock, perhaps after a wait.
+    /// The guard of a lock just taken.
     #[inline(always)]
     fn begin<'a>(
         &'a self,
@@ -146,16 +146,16 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     }
 }
 
-/// A locked [`Mutex`], which is unlocked when this is dropped.
+/// A locked [`Mutex`], unlocked when dropped.
 #[must_use = "if unused the Mutex will immediately unlock"]
 pub struct MutexGuard<'a, T: ?Sized> {
-    // In this order: see `Hold`.
+    // Order of drops: see `Hold`.
     pub(super) hold: Hold<'a>,
     pub(super) inner: sync::MutexGuard<'a, T>,
     pub(super) registration: &'a Registration,
 }
 
-/// This thread has the lock, perhaps after a wait.
+/// The guard of a lock just taken.
 #[inline(always)]
 pub(super) fn begin<'a, T: ?Sized>(
     registration: &'a Registration,

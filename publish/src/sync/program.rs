@@ -1,5 +1,4 @@
-//! The publisher of the program, as the locks use it: the fields of its threads, and the number of
-//! locks that it shows.
+//! Publisher of the locks of a program: fields of its threads, and number of shown locks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -18,14 +17,13 @@ use crate::publisher::global::{global_within, is_live, record};
 use crate::schema::key::Key;
 use crate::schema::options::FieldOptions;
 
-/// Locks that are shown at the same time.
+/// Maximum number of locks shown at the same time.
 pub(super) const MOST_LOCKS: u32 = 256;
-/// Read locks that a thread shows at the same time.
+/// Maximum number of read locks shown for a thread at the same time.
 pub(super) const READING: usize = 4;
-/// Bytes of the text of a wait.
+/// Capacity of the text of a wait, in bytes.
 pub(super) const TEXT: usize = 64;
-/// Waits that a thread shows at the same time: a signal handler may wait during a wait, on a
-/// thread that has waited before.
+/// Maximum number of waits shown for a thread at the same time: a signal handler can wait during a wait.
 const WAITS: u32 = 2;
 
 pub(super) type Waits = Activity<TEXT>;
@@ -33,14 +31,14 @@ pub(super) type Waits = Activity<TEXT>;
 /// A publisher of the whole program.
 #[derive(Debug)]
 pub(super) struct Program {
-    /// No other one of this process has it.
+    /// Unique in this process.
     pub(super) id: u32,
     pub(super) registry: Registry,
     pub(super) waits: Key<Waits>,
     pub(super) reading: [Key<Gauge<u64>>; READING],
     pub(super) more: Key<Gauge<u64>>,
     refused: SharedGauge<u64>,
-    /// Number of locks that it shows.
+    /// Number of shown locks.
     locks: AtomicU32,
 }
 
@@ -48,7 +46,7 @@ impl Program {
     fn new(id: u32, registry: Registry) -> Result<Self, Error> {
         record(&registry);
         let options = || FieldOptions::<()>::new().level(Level::Diagnostic);
-        // The gauges first: room is made in proportion to the first field.
+        // Gauges first: room is reserved in proportion to the first field.
         let help = "Locks in use without fields: there were too many, or no room.";
         let refused = registry.shared("sys.lock.refused", options().help(help).for_handle())?;
         refused.set(0);
@@ -73,13 +71,13 @@ impl Program {
         self.locks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
-    /// Ends what a successful [`Program::begin_lock`] began.
+    /// Reverts a successful [`Program::begin_lock`].
     pub(super) fn end_lock(&self) {
         self.locks.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A lock that is counted in `sys.lock.refused`, until this is dropped.
+/// A lock counted in `sys.lock.refused`, until dropped.
 #[derive(Debug)]
 pub(super) struct Refusal(Arc<Program>);
 
@@ -133,12 +131,11 @@ impl Current {
     }
 }
 
-/// Longest wait for another thread that registers a lock, or starts the publisher. That thread may be one
-/// of the parent, which a forked child waits for in vain, or wait for a lock that this thread has, in the
-/// program's allocator.
+/// Maximum wait for another thread that registers a lock or starts the publisher. That thread may not exist
+/// in a forked child, or may wait, in the program's allocator, for a lock that this thread holds.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// One more than the epoch in which a thread has waited in vain: the others of this epoch do not wait.
+/// One more than the last epoch in which a wait timed out: other threads do not wait in that epoch.
 static GIVEN_UP: AtomicU64 = AtomicU64::new(0);
 
 fn give_up<T>(mark: u64) -> Option<T> {
@@ -146,8 +143,8 @@ fn give_up<T>(mark: u64) -> Option<T> {
     None
 }
 
-/// Calls `work` with the publisher of the program, for one thread at a time. `None` if that would wait for
-/// too long, or the epoch changes meanwhile: the next use of the lock looks again. Not from within the
+/// Calls `work` with the publisher of the program, for one thread at a time. `None` if the wait times out or
+/// the epoch changes meanwhile: the next use of the lock tries again. Must not be called from within the
 /// library.
 pub(super) fn with_current<R>(work: impl FnOnce(u32, &mut Current) -> R) -> Option<R> {
     let epoch = epoch();
@@ -157,7 +154,7 @@ pub(super) fn with_current<R>(work: impl FnOnce(u32, &mut Current) -> R) -> Opti
     let mut found = None;
     let mut current = lock()?;
     if current.epoch != epoch {
-        // Without `CURRENT`: another thread may start the publisher, and need a lock that waits for `CURRENT`.
+        // `CURRENT` is unlocked: the thread that starts the publisher may need a lock that waits for it.
         drop(current);
         found = global_within(time).or_else(|| give_up(mark))?.filter(is_live);
         current = lock()?;
@@ -167,13 +164,13 @@ pub(super) fn with_current<R>(work: impl FnOnce(u32, &mut Current) -> R) -> Opti
     }
     let ended = current.renew(epoch, found.as_ref());
     let result = work(epoch, &mut current);
-    // All that is dropped is dropped afterwards: it locks and frees.
+    // Dropped after the unlock: these drops lock and free memory.
     drop(current);
     drop((ended, found));
     Some(result)
 }
 
-/// The first bytes of whole characters of `text`, at most `size`.
+/// The start of `text`, at most `size` bytes, cut at a character boundary.
 pub(super) fn cut(text: &str, size: usize) -> &str {
     if text.len() <= size {
         return text;

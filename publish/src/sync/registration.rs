@@ -1,4 +1,4 @@
-//! How a lock finds its fields.
+//! Lookup of the fields of a lock.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -11,9 +11,9 @@ use super::thread::{self, Reading, Wait};
 use crate::lock::Inside;
 use crate::publisher::epoch::epoch;
 
-/// Publishers under which a lock finds its fields at once: those of a program, and of its forked child.
+/// Number of publishers whose fields are stored inline: of a program, and of its forked children.
 const NEAR: usize = 4;
-/// Further publishers under which it has fields.
+/// Number of further publishers, whose fields are allocated.
 const FAR: usize = 60;
 
 /// Name of a lock, and its fields under the publisher of the program.
@@ -24,12 +24,12 @@ pub(super) struct Registration {
     program: AtomicU32,
     /// Number of the lock in this epoch; 0 if it has no fields.
     number: AtomicU64,
-    /// Which of `near` and then `far` has the fields of this epoch; a larger number if it has none.
+    /// Index of the fields of this epoch in `near`, then `far`; `usize::MAX` if there are none.
     place: AtomicUsize,
     // The fields stay as long as the lock, so that a guard can refer to them.
     near: [OnceLock<Box<Fields>>; NEAR],
     far: OnceLock<Box<[OnceLock<Box<Fields>>; FAR]>>,
-    /// Of the program that gives it no fields in this epoch.
+    /// Refusal by the program of this epoch, if it had no room for the fields.
     refusal: Mutex<Option<Box<Refusal>>>,
     name: Cow<'static, str>,
 }
@@ -37,7 +37,7 @@ pub(super) struct Registration {
 impl Registration {
     pub(super) const fn new(name: Cow<'static, str>) -> Self {
         Self {
-            // The epoch before the first publisher.
+            // 0 is the epoch before the first publisher.
             epoch: AtomicU32::new(0),
             program: AtomicU32::new(0),
             number: AtomicU64::new(0),
@@ -53,8 +53,8 @@ impl Registration {
         &self.name
     }
 
-    /// The fields of the lock, if it has any, after a look for another publisher. To be called without
-    /// the lock.
+    /// The fields of the lock, if it has any; in a new epoch they are registered first. Must be called before the
+    /// lock is taken.
     #[inline]
     pub(super) fn find(&self) -> Option<&Fields> {
         self.refresh();
@@ -89,7 +89,7 @@ impl Registration {
         self.program.load(Ordering::Relaxed)
     }
 
-    /// The fields as they are known.
+    /// The fields of the last registration.
     #[inline]
     fn fields(&self) -> Option<&Fields> {
         let place = self.place.load(Ordering::Relaxed);
@@ -106,15 +106,15 @@ impl Registration {
         self.far.get()?.get(place - NEAR)?.get().map(Box::as_ref)
     }
 
-    /// This thread has the lock from now on, perhaps after a wait. `fields` is what it found before.
+    /// Publishes that this thread holds the lock; `fields` are those found before it was taken.
     #[inline(always)]
     pub(super) fn begin<'a>(
         &'a self,
         mut fields: Option<&'a Fields>,
         has_waited: bool,
     ) -> Hold<'a> {
-        // Another thread may have found another publisher meanwhile. A thread that gets the lock after one
-        // that wrote to newer fields sees their number.
+        // Another thread may have registered the lock again meanwhile. The unlock of a thread that wrote to
+        // newer fields makes their number visible here.
         if fields.map_or(0, |fields| fields.number) != self.number() {
             fields = self.fields();
         }
@@ -151,19 +151,19 @@ impl Registration {
         }
     }
 
-    /// Publishes that this thread waits, while `wait` does.
+    /// Publishes that this thread waits, during `wait`.
     #[cold]
     #[inline(never)]
     pub(super) fn waiting<R>(&self, wait: impl FnOnce() -> R) -> R {
-        // Not in a call from within the library.
+        // Calls from within the library are not shown.
         let fields = if Inside::is_entered() { None } else { self.fields() };
         let Some(fields) = fields else { return wait() };
         thread::prepare(fields.program());
         let waiter = Waiter::begin(fields);
         let since = fields.notice_holder();
         let row = Wait::begin(fields.program(), since, "", self.name(), fields.number);
-        // Once more: a holder that began at the same time may have missed the waiter, which may have missed
-        // it too. Neither has a fence between its store and its load.
+        // Again: a hold and a wait that begin at the same time can miss each other, for neither has a fence
+        // between its store and its load.
         fields.notice_holder();
         let result = wait();
         drop((waiter, row));
@@ -173,18 +173,18 @@ impl Registration {
     #[cold]
     #[inline(never)]
     fn register(&self) {
-        // What calls from within the library must not wait for it: the next call registers.
+        // Calls from within the library must not wait for it: the next call registers.
         if Inside::is_entered() {
             return;
         }
-        // What `renew` returns is dropped without the lock: that locks and frees.
+        // The result of `renew` is dropped after the unlock: its drop locks and frees memory.
         drop(program::with_current(|epoch, current| {
-            // Else another thread was first.
+            // If equal, another thread was first.
             (self.epoch() != epoch).then(|| self.renew(epoch, current))
         }));
     }
 
-    /// Finds or adds the fields in this epoch, one thread at a time. Returns what is to be dropped.
+    /// Finds or adds the fields in this epoch, one thread at a time. Returns values for the caller to drop.
     fn renew(
         &self,
         epoch: u32,
@@ -210,7 +210,7 @@ impl Registration {
         (program, ended)
     }
 
-    /// Adds fields under one more publisher; returns their place, and `Program::id`.
+    /// Adds fields under one more publisher. Returns their place and the `Program::id`.
     fn add(&self, program: &Arc<Program>, number: u64) -> Option<(usize, u32)> {
         let free =
             |all: &[OnceLock<Box<Fields>>]| all.iter().position(|place| place.get().is_none());
@@ -226,7 +226,7 @@ impl Registration {
         kept.set(Box::new(fields)).ok().map(|()| (place, program.id))
     }
 
-    /// The program that gives the lock no fields, if there is one. Returns the one before.
+    /// Sets the refusal by `program`, or none. Returns the previous one, for the caller to drop.
     fn set_refusal(&self, program: Option<&Arc<Program>>) -> Option<Box<Refusal>> {
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         match (&*refusal, program) {

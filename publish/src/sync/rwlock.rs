@@ -1,4 +1,4 @@
-//! A lock for many readers or one writer.
+//! A reader-writer lock.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::guard::{Hold, at_once, map, shows_value};
 use super::registration::Registration;
 use super::thread::Reading;
 
-/// [`std::sync::RwLock`] with a name: it publishes who has locked it, and the threads that wait, see
+/// [`std::sync::RwLock`] with a name: it publishes its writer, its readers and the threads that wait, see
 /// [`mmstats::sync`](crate::sync).
 ///
 /// ```
@@ -38,7 +38,7 @@ impl<T> RwLock<T> {
         Self { registration, inner: sync::RwLock::new(value) }
     }
 
-    /// An unlocked lock whose name is made at run time.
+    /// [`RwLock::new`] with a name made at run time.
     #[must_use]
     pub fn with_name(name: impl Into<Cow<'static, str>>, value: T) -> Self {
         let registration = Registration::new(name.into());
@@ -74,12 +74,12 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         self.registration.find_reader();
-        // One place makes the guard, so that it stays in registers.
+        // The guard is made in one place, so that it stays in registers.
         let inner = at_once(self.inner.try_read()).unwrap_or_else(|| self.wait_read());
         self.begin_read(inner)
     }
 
-    /// Locks it for reading if that takes no wait.
+    /// Locks it for reading, if that needs no wait.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl<T: ?Sized> RwLock<T> {
         self.begin_write(inner, fields, has_waited)
     }
 
-    /// Locks it for writing if that takes no wait.
+    /// Locks it for writing, if that needs no wait.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl<T: ?Sized> RwLock<T> {
         self.registration.waiting(|| self.inner.write())
     }
 
-    /// This thread has the lock.
+    /// The guard of a lock just taken for reading.
     #[inline(always)]
     fn begin_read<'a>(
         &self,
@@ -165,7 +165,7 @@ impl<T: ?Sized> RwLock<T> {
         map(inner, |inner| RwLockReadGuard { _reading: reading, inner })
     }
 
-    /// This thread has the lock, perhaps after a wait.
+    /// The guard of a lock just taken for writing.
     #[inline(always)]
     fn begin_write<'a>(
         &'a self,
@@ -194,20 +194,20 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     }
 }
 
-/// An [`RwLock`] that this thread has for reading, until this is dropped.
+/// An [`RwLock`] locked for reading, unlocked when dropped.
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
-    // In this order: it ends before the lock is unlocked.
+    // In this order: the published read lock ends before the unlock.
     _reading: Reading,
     inner: StdRead<'a, T>,
 }
 
 shows_value!(RwLockReadGuard);
 
-/// An [`RwLock`] that this thread has for writing, until this is dropped.
+/// An [`RwLock`] locked for writing, unlocked when dropped.
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
-    // In this order: see `Hold`.
+    // Order of drops: see `Hold`.
     _hold: Hold<'a>,
     inner: StdWrite<'a, T>,
 }

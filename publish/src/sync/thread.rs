@@ -1,4 +1,4 @@
-//! Published data about the locks of a thread: which it waits for, and which it has locked for reading.
+//! Published data about the locks of a thread: its waits and its read locks.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
@@ -13,19 +13,18 @@ use crate::handles::Gauge;
 use crate::lock::Inside;
 use crate::thread::Lane;
 
-/// Id of a thread whose id the system does not tell.
+/// Id of a thread whose id is unknown.
 const UNKNOWN: u64 = u64::MAX;
 
 thread_local! {
-    /// The id of this thread, and the program for which it was asked: a forked child has another one.
+    /// Program and id of this thread: in a forked child both differ.
     static ID: Cell<(u32, u64)> = const { Cell::new((0, 0)) };
-    /// The id of the program whose fields this thread has, or could not get; 0 for none. Without a
-    /// destructor, so that it is found quickly.
+    /// Id of the last program whose fields this thread attached or tried to; 0 for none. Without a
+    /// destructor, for speed.
     static PROGRAM: Cell<u32> = const { Cell::new(0) };
-    /// Those of the first program that this thread meets, to which a read lock gets without a count of
-    /// borrows.
+    /// Fields of the first program of this thread: without a count of borrows, for speed.
     static FIRST: OnceCell<Fields> = const { OnceCell::new() };
-    /// Those of the last of the other programs.
+    /// Fields of the last of the other programs.
     static LATER: RefCell<Option<Fields>> = const { RefCell::new(None) };
 }
 
@@ -96,15 +95,15 @@ pub(super) fn is_ready(program: u32) -> bool {
     PROGRAM.get() == program
 }
 
-/// Gets the fields of a program for this thread: takes locks of the library, and allocates. A condition
-/// variable calls it with its mutex, so an allocator must not use that one.
+/// Attaches this thread to the fields of a program: takes locks of the library, and allocates. A condition
+/// variable calls it with its mutex locked, so an allocator must not use that mutex.
 #[cold]
 pub(super) fn prepare(program: &Arc<Program>) {
-    // Not in a call from within the library: the next call does.
+    // In a call from within the library nothing is attached: the next call does it.
     if is_ready(program.id) || Inside::is_entered() {
         return;
     }
-    // Before: what allocates here may use a lock.
+    // Set first: an allocation here may use a lock, which calls this again.
     PROGRAM.set(program.id);
     let new = program.registry.with(|lane| Fields::attach(program, lane)).ok();
     let keep = |first: &OnceCell<Fields>| new.and_then(|new| first.set(new).err());
@@ -112,11 +111,11 @@ pub(super) fn prepare(program: &Arc<Program>) {
     let replace = |fields: &RefCell<Option<Fields>>| {
         fields.try_borrow_mut().ok().map(|mut fields| std::mem::replace(&mut *fields, new))
     };
-    // The old ones are dropped while nothing is borrowed.
+    // The old fields are dropped after the borrow.
     drop(LATER.try_with(replace));
 }
 
-/// A wait of this thread, published until it is dropped.
+/// A wait of this thread, published until dropped.
 #[derive(Debug)]
 pub(super) struct Wait {
     program: u32,
@@ -124,8 +123,8 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    /// The text is `prefix`, the name of what the thread waits for, and the number of the lock that it
-    /// has to get. A name that does not fit is cut. After [`prepare`].
+    /// Publishes a wait with the text `prefix`, name of the lock or condition, ` #` and number of the lock. A
+    /// name that does not fit is cut. Must be called after [`prepare`].
     pub(super) fn begin(
         program: &Arc<Program>,
         since: u64,
@@ -153,21 +152,20 @@ impl Drop for Wait {
     }
 }
 
-/// The place in which a read lock of this thread is published: `Program::id`, and above it the slot. One
-/// number, so that a guard stays in registers; 0 if it is not published. Published until it is dropped.
+/// A read lock of this thread, published until dropped: `Program::id` in the low 32 bits, the slot above; 0
+/// if it is not published. One number, so that a guard stays in registers.
 #[derive(Debug)]
 pub(super) struct Reading(u64);
 
 impl Reading {
-    /// It is not published.
+    /// A read lock that is not published.
     pub(super) const NONE: Self = Self(0);
 
-    /// Publishes that this thread has locked the lock with this number for reading, if it is prepared
-    /// for the program.
+    /// Publishes that this thread has locked lock `number` for reading, if it is attached to the program.
     #[inline(always)]
     pub(super) fn begin(program: u32, number: u64) -> Self {
         let slot = with(program, |fields| {
-            // Not by an index: the address would have to wait for `used`.
+            // Slot 0 apart: an indexed address would depend on the load of `used`.
             Some(if fields.used.get() & 1 == 0 {
                 fields.begin_reading(0, &fields.reading[0], number)
             } else {
@@ -203,7 +201,7 @@ impl Drop for Reading {
 impl Fields {
     #[inline(always)]
     fn begin_reading(&self, slot: u32, gauge: &Gauge<u64>, number: u64) -> u32 {
-        // Reserved first, for a read lock of a signal handler.
+        // Reserved first: a signal handler can take a read lock in between.
         self.used.set(self.used.get() | 1 << slot);
         compiler_fence(Ordering::SeqCst);
         gauge.set(number);
@@ -213,12 +211,12 @@ impl Fields {
     #[inline(always)]
     fn end_reading(&self, slot: usize, gauge: &Gauge<u64>) {
         gauge.set(0);
-        // The same in reverse.
+        // In reverse order, for the same reason.
         compiler_fence(Ordering::SeqCst);
         self.used.set(self.used.get() & !(1 << slot));
     }
 
-    /// One more read lock of a thread that has one. Returns its slot, or a larger number without one.
+    /// Publishes a read lock beside the one in slot 0. Returns its slot; `READING` if none is free.
     #[cold]
     #[inline(never)]
     fn begin_further(&self, number: u64) -> u32 {
