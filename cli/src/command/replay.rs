@@ -8,7 +8,7 @@ use mmstats_recording::{Recording, repair};
 
 use super::args::{exit_codes, up_to};
 #[cfg(feature = "live")] // `top` and `serve` show them
-use crate::live::{past::Past, processes::Processes};
+use crate::live::{processes::Processes, recorded_threads::RecordedThreads};
 use crate::model::recorded::When;
 use crate::output::Output;
 use crate::text::escape;
@@ -91,7 +91,7 @@ fn serve(args: &Replay, recording: Recording, output: &mut Output) -> io::Result
     let start = || {
         let replay = recording.replay(budget, resolve(args.from), resolve(args.to));
         let replay = replay.map_err(io::Error::other)?;
-        Ok((replay.sampler, Processes::recorded(Past::new(replay.threads))))
+        Ok((replay.sampler, Processes::recorded(RecordedThreads::new(replay.threads))))
     };
     let second = std::time::Duration::from_secs(1);
     // Metrics are of now.
@@ -117,7 +117,7 @@ fn show(args: &Replay, recording: Recording, output: &mut Output) -> io::Result<
     };
     let time = human::age(to.duration_since(from).unwrap_or_default());
     let hint = format!("a recording of {time}  left and right: time  ? keys  q end");
-    let processes = Processes::recorded(Past::new(replay.threads));
+    let processes = Processes::recorded(RecordedThreads::new(replay.threads));
     super::top::replay(replay.sampler, processes, hint, output)
 }
 

@@ -10,8 +10,8 @@ use super::processes::Processes;
 use crate::model::unrecorded;
 use crate::text::{human, time};
 
-/// The findings at a moment, at which the time of day was `now`; `condition` is that of the program
-/// then, and since when it is so.
+/// The findings at the moment `at`, with the time of day `now`. `condition` is the state of the program then,
+/// and `since` the look that first found it.
 pub(crate) fn of(
     processes: &Processes,
     program: &Program,
@@ -39,7 +39,7 @@ pub(crate) fn of(
         }
         _ => {}
     }
-    // What its threads do, or did last.
+    // Findings about its threads.
     let of_threads = processes.findings_at(program.key, at, condition.has_ended());
     findings.extend(of_threads);
     if !program.completeness.is_complete() {
@@ -79,8 +79,8 @@ pub(crate) fn of(
     findings
 }
 
-/// `12s ago`; of a program that had ended before the first look, by the last sign of life, which is
-/// within a minute of its end: `~21:35 UTC, 3h 12m ago`.
+/// Time of the end: `12s ago`. If the program ended before the first look, the last sign of life, at most a
+/// minute earlier: `~21:35 UTC, 3h 12m ago`.
 pub(crate) fn when(program: &Program, ended: Moment, at: Moment, now: SystemTime) -> String {
     if ended > program.first {
         return format!("{} ago", human::age(at.since(ended)));
@@ -95,7 +95,8 @@ pub(crate) fn when(program: &Program, ended: Moment, at: Moment, now: SystemTime
     )
 }
 
-/// The time of the files, or of the last line of events. A time in the future is no sign.
+/// Last sign of life: the newer of the time of the files and of the last line of events. Times in the future are
+/// ignored.
 pub(crate) fn last_sign(program: &Program, now: SystemTime) -> Option<SystemTime> {
     let line = program.lines.iter().next_back().map(|line| line.time);
     let line = line.and_then(|time| SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(time)));

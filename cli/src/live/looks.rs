@@ -1,4 +1,4 @@
-//! Which programs have their threads looked at, and what their lanes said then.
+//! Snapshots of threads, taken at the looks of a sampler.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,14 +8,14 @@ use mmstats_history::{Moment, OnLook, ProgramKey};
 use mmstats_observe::Program;
 use mmstats_threads::Snapshot;
 
-/// Least time between two looks at the threads of a program, a little less than a second.
+/// Minimum time between two looks at the threads of a program: a little less than the second between looks.
 const EVERY: Duration = Duration::from_millis(950);
-/// Part of the programs, beside the open ones, whose threads a look takes: one of so many.
+/// A look takes snapshots of 1/`PART` of the programs, and of the open ones.
 const PART: usize = 4;
-/// Minimum of that number.
+/// Minimum number of snapshots of a look, beside the open ones.
 const FEW: usize = 8;
 
-/// Snapshots of threads by the looks of a sampler, until they are taken.
+/// Snapshots of threads, kept until taken.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Looks(Arc<Mutex<State>>);
 
@@ -28,13 +28,13 @@ struct State {
 }
 
 impl Looks {
-    /// For the options of a sampler.
+    /// Callback for the options of a sampler.
     pub(crate) fn on_look(&self) -> OnLook {
         let looks = self.clone();
         OnLook::new(move |programs, at| looks.look(programs, at))
     }
 
-    /// The programs whose threads are looked at each second.
+    /// Sets the open programs, whose threads are looked at each second.
     pub(crate) fn open(&self, programs: impl IntoIterator<Item = ProgramKey>) {
         let programs: HashSet<ProgramKey> = programs.into_iter().collect();
         let mut state = self.lock();
@@ -53,7 +53,7 @@ impl Looks {
     fn look(&self, programs: &[(ProgramKey, &Program<'_>)], at: Moment) {
         let due = self.lock().due(programs, at);
         for (key, program) in due {
-            // Not while the state is locked: the screen does not wait for lanes.
+            // Unlocked meanwhile: the screen must not wait for lanes.
             let snapshot = Snapshot::new(program);
             let mut state = self.lock();
             state.last.insert(key, (at, snapshot.state().has_ended()));
@@ -61,14 +61,14 @@ impl Looks {
         }
     }
 
-    /// A lock whose holder panicked protects nothing but values of looks.
+    /// Locks, also if a holder panicked: snapshots are valid one by one.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// The open programs and those that have waited longest.
+    /// The programs to look at: the open ones and those with the oldest looks.
     fn due<'a, 'p>(
         &mut self,
         programs: &[(ProgramKey, &'a Program<'p>)],
@@ -77,11 +77,11 @@ impl State {
         let keys: HashSet<ProgramKey> = programs.iter().map(|(key, _)| *key).collect();
         self.last.retain(|key, _| keys.contains(key));
         self.taken.retain(|key, _| keys.contains(key));
-        // The sums of ended programs have no threads.
+        // A ledger, the sums of ended programs, has no threads.
         let programs = programs.iter().copied().filter(|(_, program)| program.ledger().is_none());
         let is_due = |(key, program): &(ProgramKey, &Program<'_>)| match self.last.get(key) {
             None => true,
-            // Only its ages still change, and they are shown only when it is open.
+            // After its end only ages change, which are shown only of open programs.
             Some((_, true)) if program.state().has_ended() && !self.open.contains(key) => false,
             Some((last, _)) => at.since(*last) >= EVERY,
         };

@@ -4,7 +4,7 @@ pub(crate) mod findings;
 pub(crate) mod looks;
 pub(crate) mod name;
 pub(crate) mod odd;
-#[cfg(feature = "record")] // recordings
-pub(crate) mod past;
 pub(crate) mod processes;
 pub(crate) mod program;
+#[cfg(feature = "record")]
+pub(crate) mod recorded_threads;

@@ -1,18 +1,18 @@
-//! A finding as it is shown.
+//! Findings in the form that is shown.
 
 use mmstats_threads::Finding;
 
 use crate::text::escape;
 
-/// Maximum number of findings of a program that are kept of a look.
+/// Maximum number of kept findings of a program, for each look.
 const MAX_FINDINGS: usize = 20;
 
 /// A finding about a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Odd {
-    /// A short name: those of [`Finding::code`], and those of `findings`.
+    /// Short name: one of [`Finding::code`] or of the module `findings`.
     pub(crate) code: &'static str,
-    /// Escaped.
+    /// Text, escaped.
     pub(crate) text: String,
 }
 
@@ -22,7 +22,7 @@ impl Odd {
     }
 }
 
-/// The first findings. That a program has ended, and when, the screen says itself.
+/// The first findings, without the end of the program, which the screen shows elsewhere.
 pub(super) fn odd(found: &[Finding]) -> Vec<Odd> {
     let found = found.iter().filter(|finding| !matches!(finding, Finding::Died | Finding::Ended));
     found

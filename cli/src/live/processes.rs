@@ -8,12 +8,12 @@ use mmstats_observe::Identity;
 use mmstats_threads::{Finding, Process, Report, Snapshot, State, Watcher};
 
 use super::odd::{Odd, odd};
-#[cfg(feature = "record")] // recordings
-use super::past::Past as Recorded;
+#[cfg(feature = "record")]
+use super::recorded_threads::RecordedThreads;
 
 /// Maximum number of threads of a process that are looked at.
 const MAX_THREADS: usize = 1_000;
-/// Part of the memory budget for the processes, again for findings, and again for reports: one of so many.
+/// Processes, findings and reports get 1/`PART` of the memory budget each.
 const PART: usize = 16;
 
 /// A program about which the system is asked.
@@ -25,7 +25,7 @@ pub(crate) struct Target {
     pub(crate) identity: Identity,
     /// Whether its files are gone.
     pub(crate) is_gone: bool,
-    /// Whether it publishes no more. Its process may be a zombie.
+    /// Whether it has ended. Its process may be a zombie.
     pub(crate) has_ended: bool,
 }
 
@@ -42,16 +42,16 @@ impl Target {
     }
 }
 
-/// The processes of programs and what is unusual about their threads; reports of those that were open.
+/// Past of the processes of programs and of findings about their threads, with reports of open programs.
 #[derive(Debug, Default)]
 pub(crate) struct Processes {
     programs: HashMap<ProgramKey, Past>,
-    /// By time.
+    /// Reports by time.
     reports: VecDeque<Kept>,
     report_bytes: usize,
-    /// Of a recording, which has them all.
-    #[cfg(feature = "record")] // recordings
-    recorded: Option<Recorded>,
+    /// Source of a replay, in place of the members above.
+    #[cfg(feature = "record")]
+    recorded: Option<RecordedThreads>,
 }
 
 /// The past of one program.
@@ -67,7 +67,7 @@ struct Past {
 #[derive(Debug)]
 struct Findings {
     at: Moment,
-    /// Whether the program had ended: what was unusual before then is over.
+    /// Whether the program had ended: earlier findings are no longer true then.
     has_ended: bool,
     all: Vec<Odd>,
 }
@@ -82,13 +82,13 @@ struct Kept {
 }
 
 impl Processes {
-    /// Those of a recording.
-    #[cfg(feature = "record")] // recordings
-    pub(crate) fn recorded(past: Recorded) -> Self {
-        Self { recorded: Some(past), ..Self::default() }
+    /// The processes of a recording.
+    #[cfg(feature = "record")]
+    pub(crate) fn recorded(threads: RecordedThreads) -> Self {
+        Self { recorded: Some(threads), ..Self::default() }
     }
 
-    /// Looks at the processes of all programs, and joins what the lanes of some said with the system. Reports of the
+    /// Looks at the processes of all programs, and joins the snapshots in `taken` with data of the system. Reports of
     /// `open` programs are kept. The past takes parts of `budget` bytes.
     pub(crate) fn look(
         &mut self,
@@ -125,7 +125,7 @@ impl Processes {
                 None if target.is_gone => None,
                 None => past.watcher.look_at_process(target.process, &target.identity),
             };
-            // Of a program that has ended: its zombie.
+            // If the program has ended, only its zombie.
             past.add_process(at, process.filter(|p| !target.has_ended || is_zombie(p)), share);
         }
         let keys: HashSet<ProgramKey> = targets.iter().map(|target| target.key).collect();
@@ -139,10 +139,10 @@ impl Processes {
         }
     }
 
-    /// The process, by the last look at or before `at`; `None` if there was none, or if it is in
-    /// another pid namespace.
+    /// The process found by the last look at or before `at`; `None` if it found none, or one in another pid
+    /// namespace.
     pub(crate) fn at(&self, key: ProgramKey, at: Moment) -> Option<Process> {
-        #[cfg(feature = "record")] // recordings
+        #[cfg(feature = "record")]
         if let Some(recorded) = &self.recorded {
             return recorded.process_at(key, at);
         }
@@ -153,7 +153,7 @@ impl Processes {
 
     /// Findings about the threads by the last look at or before `at`, most important first.
     pub(crate) fn findings_at(&self, key: ProgramKey, at: Moment, has_ended: bool) -> Vec<Odd> {
-        #[cfg(feature = "record")] // recordings
+        #[cfg(feature = "record")]
         if let Some(recorded) = &self.recorded {
             return recorded.findings_at(key, at, has_ended);
         }
@@ -165,14 +165,14 @@ impl Processes {
         find().map_or_else(Vec::new, |findings| findings.all.clone())
     }
 
-    /// The report of the last look at or before `at`, and that of the look before; only while the
-    /// program is open, or of a recording.
+    /// The report of the last look at or before `at`, and the previous one. Of open programs only, except in a
+    /// recording.
     pub(crate) fn report_at(
         &self,
         key: ProgramKey,
         at: Moment,
     ) -> Option<(Arc<Report>, Option<Arc<Report>>)> {
-        #[cfg(feature = "record")] // recordings
+        #[cfg(feature = "record")]
         if let Some(recorded) = &self.recorded {
             return recorded.report_at(key, at);
         }
@@ -182,20 +182,20 @@ impl Processes {
         Some((report, reports.next().map(|kept| Arc::clone(&kept.report))))
     }
 
-    /// Why a recording has no report of then; `None` if programs are looked at.
-    #[cfg(feature = "record")] // recordings
+    /// Reason why a recording has no report at `at`; `None` without a recording.
+    #[cfg(feature = "record")]
     pub(crate) fn missing_at(&self, key: ProgramKey, at: Moment) -> Option<String> {
         self.recorded.as_ref().map(|recorded| recorded.missing_at(key, at))
     }
 
-    /// As above.
-    #[cfg(not(feature = "record"))] // no recordings
-    #[allow(clippy::unused_self)] // The function above needs it.
+    /// `None`: no recordings in this build.
+    #[cfg(not(feature = "record"))]
+    #[allow(clippy::unused_self)] // With recordings it is used.
     pub(crate) const fn missing_at(&self, _: ProgramKey, _: Moment) -> Option<String> {
         None
     }
 
-    /// Memory of the past, in bytes, nearly.
+    /// Approximate memory of the past, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let of_program = |past: &Past| {
             past.processes.len() * size_of_process() + past.finding_bytes + size_of::<Past>()
@@ -249,7 +249,7 @@ pub(crate) fn is_zombie(process: &Process) -> bool {
     process.state == State::Zombie
 }
 
-/// Memory of a look at a process, in bytes: a name has 15 at most.
+/// Memory of a look at a process, in bytes, with its name of at most 15 bytes.
 const fn size_of_process() -> usize {
     size_of::<(Moment, Option<Process>)>() + 16
 }
@@ -281,7 +281,7 @@ mod tests {
         let at = Moment::from_milliseconds;
         let budget = 256 << 10;
         for look in 0..500 {
-            // Each second time the lanes are not read.
+            // Lanes are read at every second look.
             let taken = (look % 2 == 0).then(|| (key, (at(look), Snapshot::new(&programs[0]))));
             let taken = taken.into_iter().collect();
             processes.look(std::slice::from_ref(&target), taken, at(look), &open, budget);

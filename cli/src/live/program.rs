@@ -1,4 +1,4 @@
-//! Data about a program besides its fields.
+//! State, busiest counter and sparklines of a program.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use mmstats_observe::{FileState, Kind, Number};
 use mmstats_threads::{Process, State};
 
 use super::processes::is_zombie;
-#[cfg(feature = "top")] // its screen
+#[cfg(feature = "top")]
 use crate::text::escape;
 
 /// The command of a program, escaped.
-#[cfg(feature = "top")] // its screen
+#[cfg(feature = "top")]
 pub(crate) fn command(program: &Program) -> String {
     let application = program.identity.application.as_deref();
     let name = match (program.identity.command.as_deref(), application) {
@@ -22,14 +22,13 @@ pub(crate) fn command(program: &Program) -> String {
     escape::text(name).into_owned()
 }
 
-/// The state of the process in the words of `mmstats ls`: `running`, `stopped`, `zombie`; `None` if the
-/// system does not tell.
+/// The state of the process as in `mmstats ls`: `running`, `stopped` or `zombie`; `None` if unknown.
 pub(crate) fn process_state(
     condition: Condition,
     process: Option<&Process>,
 ) -> Option<&'static str> {
     match (condition, process) {
-        // It holds the lock. A process whose first thread has ended counts as a zombie.
+        // The lock is held, so the process lives. The system reports a zombie if its first thread has ended.
         (Condition::Seen(FileState::Live), Some(process)) => Some(match process.state {
             State::Stopped | State::Traced => "stopped",
             _ => "running",
@@ -51,12 +50,12 @@ pub(crate) fn busiest(program: &Program, at: Moment) -> Option<(usize, f64)> {
     rates.max_by(|(_, a), (_, b)| a.total_cmp(b))
 }
 
-/// Whether sparklines and charts show the rate of a field, not its value.
+/// Whether sparklines and charts show the rate of a field instead of its value.
 pub(crate) fn shows_rate(field: &Field) -> bool {
     field.numbers().is_none() || field.info.properties.kind() == Some(Kind::Counter)
 }
 
-/// The past of a field in `width` steps: of counters and counts the rates, else the values.
+/// The past of a field in `width` steps: rates of counters and counts, values of other fields.
 pub(crate) fn spark(
     (program, field): (&Program, &Field),
     at: Moment,
@@ -75,8 +74,7 @@ pub(crate) fn spark(
             field.numbers().and_then(|numbers| numbers.at(at)).map(Number::as_f64)
         }
     };
-    // Time stops at the start of the clock: nothing is known before. A program that has ended has no
-    // value later.
+    // No value before the start of the clock, nor after the end of the program.
     let ended = program.ended();
     let known = |at: &Moment| *at > Moment::default() && ended.is_none_or(|ended| *at <= ended);
     (0..width).rev().map(|steps| Some(back(steps)).filter(known).and_then(value)).collect()

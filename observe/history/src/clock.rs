@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// A moment: milliseconds since the clock was made. It never goes back.
+/// A moment, in milliseconds since the clock was made. Moments never go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Moment(u64);
 
@@ -44,12 +44,12 @@ fn milliseconds(duration: Duration) -> u64 {
 
 /// Converts between moments and the time of day.
 ///
-/// A clock of the system that is set forward or back does not change moments.
+/// Setting the system's clock does not change moments.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     start: Instant,
     day: SystemTime,
-    /// The moment that stays the current one.
+    /// The current moment, if the clock stands still.
     still: Option<Moment>,
 }
 
@@ -60,7 +60,7 @@ impl Clock {
         Self { start: Instant::now(), day: SystemTime::now(), still: None }
     }
 
-    /// A clock of the past, that began at `day` and stands still at `now`.
+    /// A clock of a recording: it began at `day` and stands still at `now`.
     #[must_use]
     pub fn still(day: SystemTime, now: Moment) -> Self {
         Self { start: Instant::now(), day, still: Some(now) }
@@ -72,7 +72,7 @@ impl Clock {
         self.still.unwrap_or_else(|| Moment(milliseconds(self.start.elapsed())))
     }
 
-    /// Whether it stands still.
+    /// Whether the clock stands still.
     #[must_use]
     pub const fn is_still(&self) -> bool {
         self.still.is_some()

@@ -15,7 +15,7 @@ pub struct Line {
     pub time: u64,
     /// Label of the field.
     pub label: String,
-    /// The text; of a damaged line the code of the rule that it breaks.
+    /// The text; for a damaged line, the code of the broken rule.
     pub text: Result<String, &'static str>,
 }
 
@@ -27,20 +27,20 @@ impl Line {
     }
 }
 
-/// Reads the lines of a program that are new since the look before.
+/// Reads the lines of a program that are new since the previous look.
 #[derive(Debug, Default)]
 pub struct LineReader {
-    /// The newest number that was read, by file, field and lane.
+    /// Number of the newest line read, by file, field and lane.
     newest: HashMap<(u64, usize, u32), u32>,
 }
 
 impl LineReader {
-    /// Forgets files that are not among these.
+    /// Forgets all files except these.
     pub fn keep(&mut self, files: &[&File]) {
         self.newest.retain(|(index, ..), _| files.iter().any(|file| file.id().index == *index));
     }
 
-    /// Adds the new lines of a file: of each ring the last thousand at most.
+    /// Adds the new lines of a file, at most the last thousand of each ring.
     pub fn read(&mut self, file: &File, new: &mut Vec<Line>) {
         for field in file.fields().filter(|field| field.properties().kind() == Some(Kind::Events)) {
             for lane in 0..file.lanes().used {

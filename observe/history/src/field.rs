@@ -10,11 +10,11 @@ use crate::clock::Moment;
 use crate::numbers::Numbers;
 use crate::readings::{self, Readings};
 
-/// Memory of a field besides its past and its texts: also its key, its place in the totals of the
-/// looks, and what the allocator adds to each piece.
+/// Memory of a field without its past and texts, in bytes: with its key, its place in the totals of the
+/// looks, and the overhead of the allocator.
 const FIELD: usize = size_of::<Field>() + size_of::<Numbers>() + 1_200;
 
-/// Times the share of memory of a preferred or watched field, compared with others.
+/// Weight of a preferred or watched field in the division of memory; others have 1.
 const PREFERRED: usize = 8;
 
 /// A field with its last reading and its past.
@@ -25,20 +25,20 @@ pub struct Field {
     pub info: Arc<FieldInfo>,
     /// The last reading.
     pub reading: Arc<Reading>,
-    /// Whether the field is in the program's last look.
+    /// Whether the last look at the program found the field.
     pub present: bool,
-    /// The first look that saw it.
+    /// The first look that found it.
     pub first: Moment,
-    /// Whether its past is kept longest.
+    /// Whether its past is kept longer than others.
     pub preferred: bool,
     pub(crate) watched: bool,
-    /// Whether a look between two looks at all fields found another reading.
+    /// Whether a look at watched fields has found another reading since the last look at all fields.
     pub(crate) changed_between: bool,
     pub(crate) lanes: Vec<Lane>,
     past: Past,
 }
 
-/// The value of a field in one lane, with its past since the lanes of the field are watched.
+/// Value of a field in one lane, with its past since the lanes of the field are watched.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Lane {
@@ -46,9 +46,9 @@ pub struct Lane {
     pub part: u32,
     /// Number of the lane in the part.
     pub lane: u32,
-    /// `sys.tid` of the thread that owns the lane, or owned it last.
+    /// Id of the thread that owns the lane, or owned it last: `sys.tid`.
     pub thread: Option<u64>,
-    /// `sys.thread`: its name.
+    /// Name of that thread: `sys.thread`.
     pub name: Option<String>,
     /// The last reading.
     pub reading: Arc<Reading>,
@@ -61,13 +61,13 @@ enum Past {
     Numbers(Box<Numbers>),
     Readings {
         readings: Readings,
-        /// How many values a timer, histogram or average combines, at each look: readings are only
-        /// kept where they differ, so the times of the other looks are not known from them.
+        /// Number of values in a timer, histogram or average, at each look: readings are kept only where
+        /// they differ, without the times of the other looks.
         counts: Option<Box<Numbers>>,
     },
 }
 
-/// A reading of one lane, before it is recorded.
+/// Reading of one lane, to be recorded.
 #[derive(Debug)]
 pub(crate) struct LaneReading {
     pub(crate) part: u32,
@@ -87,13 +87,13 @@ impl Past {
         }
     }
 
-    /// Records a look; `last` is the last reading. Returns whether it is another one.
+    /// Records a look; `last` is the last reading. Returns whether the reading differs from it.
     fn record(&mut self, at: Moment, last: &mut Arc<Reading>, reading: &Reading) -> bool {
         let changed = **last != *reading;
         if changed {
             *last = Arc::new(reading.clone());
         }
-        // A field without a value until now may turn out to be no number.
+        // The first value of a field may be no number.
         if let (Self::Numbers(numbers), Some(value)) = (&*self, &last.value)
             && number(value).is_none()
             && numbers.bytes() == 0
@@ -117,7 +117,7 @@ impl Past {
         changed
     }
 
-    /// Records that there is no value any more.
+    /// Records that the value is gone.
     fn end(&mut self, at: Moment) {
         match self {
             Self::Numbers(numbers) => numbers.record(at, None),
@@ -135,7 +135,7 @@ impl Past {
         match self {
             Self::Numbers(numbers) => {
                 let value = OwnedValue::from(numbers.at(at)?);
-                #[allow(clippy::cast_possible_truncation)] // It was an f32.
+                #[allow(clippy::cast_possible_truncation)] // The value is an f32, stored as f64.
                 Some(match (last.value.as_ref().map(OwnedValue::only), value) {
                     (Some(OwnedValue::Bool(_)), OwnedValue::Unsigned(n @ 0..=1)) => {
                         OwnedValue::Bool(n == 1)
@@ -209,7 +209,7 @@ impl Field {
         }
     }
 
-    /// The past of a field that is one number.
+    /// The past of a field whose value is one number.
     #[must_use]
     pub fn numbers(&self) -> Option<&Numbers> {
         match &self.past {
@@ -227,8 +227,7 @@ impl Field {
         }
     }
 
-    /// The past of a field that is one number, or of the count of a timer, histogram or average; `None`
-    /// for others.
+    /// The past of a number, or of the count of a timer, histogram or average; `None` for other values.
     #[must_use]
     pub fn counts(&self) -> Option<&Numbers> {
         match &self.past {
@@ -237,27 +236,26 @@ impl Field {
         }
     }
 
-    /// The value found by the last look at or before `at`; `None` if it found none, or if a part of
-    /// the value was missing then.
+    /// The value found by the last look at or before `at`; `None` if it found none or only a part.
     #[must_use]
     pub fn value_at(&self, at: Moment) -> Option<OwnedValue> {
         self.past.at(at, &self.reading)
     }
 
-    /// The mean change for each second of the `window` that ends at `at`: of a number, or of the count
-    /// of a timer, histogram or average. `None` for others, and without both ends.
+    /// Mean rate of change, per second, in the `window` that ends at `at`: of a number, or of the count of a
+    /// timer, histogram or average. `None` for other values, and if the value at an end is not known.
     #[must_use]
     pub fn rate(&self, at: Moment, window: Duration) -> Option<f64> {
         self.past.rate(at, window)
     }
 
-    /// When the value last changed, at or before `at`; `None` if it did not in the kept past.
+    /// Time of the last change at or before `at`; `None` if the kept past has none.
     #[must_use]
     pub fn changed(&self, at: Moment) -> Option<Moment> {
         self.past.changed(at)
     }
 
-    /// The first look of which anything is kept.
+    /// Time of the oldest kept look.
     #[must_use]
     pub fn kept_since(&self) -> Option<Moment> {
         self.past.first()
@@ -269,7 +267,7 @@ impl Field {
         &self.lanes
     }
 
-    /// Records a look. Returns whether the reading is another one.
+    /// Records a look. Returns whether the reading has changed.
     pub(crate) fn record(&mut self, at: Moment, reading: &Reading) -> bool {
         self.past.record(at, &mut self.reading, reading)
     }
@@ -303,7 +301,7 @@ impl Field {
         }
     }
 
-    /// Records that the field has no value any more.
+    /// Records that the field is gone.
     pub(crate) fn end(&mut self, at: Moment) {
         self.present = false;
         self.past.end(at);
@@ -316,21 +314,21 @@ impl Field {
     }
 
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
-        // Each lane has the same share as the sum.
+        // Each lane gets the same share as the sum.
         let each = bytes / (self.lanes.len() + 1);
         self.past.shrink_to(each);
         self.lanes.iter_mut().for_each(|lane| lane.past.shrink_to(each));
     }
 
-    /// The share of memory, compared with other fields.
+    /// Weight in the division of memory.
     pub(crate) const fn weight(&self) -> usize {
         if self.preferred || self.watched { PREFERRED } else { 1 }
     }
 
-    /// Memory without the past, in bytes, nearly.
+    /// Approximate memory without the past, in bytes.
     pub(crate) fn fixed_bytes(&self) -> usize {
         let info = &self.info;
-        // The key has label and unit again; help and attributes may be shared.
+        // The key repeats label and unit; help and attributes may be shared.
         let strings = 2 * (info.label.len() + info.unit.len());
         let strings = strings + info.help.len() + info.attributes.len();
         let lanes: usize =
@@ -359,13 +357,13 @@ impl Lane {
     }
 }
 
-/// Whether the value lacks no part: a sum without a lane that could not be read is no sum.
+/// Whether the value is complete: a sum without an unreadable lane is not.
 fn is_whole(reading: &Reading) -> bool {
     let listed = matches!(reading.value, Some(OwnedValue::Each(_)));
     listed || (reading.tally.contended == 0 && reading.tally.damaged == 0)
 }
 
-/// How many values a value combines: see [`Field::rate`].
+/// Number of values in a timer, histogram or average: see [`Field::rate`].
 fn count(value: &OwnedValue) -> Option<Number> {
     match value.only() {
         OwnedValue::Timer(timer) => Some(Number::Unsigned(timer.count)),
@@ -375,7 +373,7 @@ fn count(value: &OwnedValue) -> Option<Number> {
     }
 }
 
-/// The number of a value that is one, or a list of one.
+/// The number in a value that is one number, or a list of one.
 fn number(value: &OwnedValue) -> Option<Number> {
     match *value.only() {
         OwnedValue::Unsigned(n) => Some(Number::Unsigned(n)),

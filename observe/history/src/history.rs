@@ -8,17 +8,17 @@ use crate::clock::Moment;
 use crate::field::Field;
 use crate::program::{Program, ProgramKey};
 
-/// Times the share of memory of the lines of events of a program, compared with a field.
+/// Weight of the lines of events of a program in the division of memory; a field has 1.
 const LINES: usize = 8;
 
-/// All programs that were seen, with the past of their fields.
+/// All programs found so far, with the past of their fields.
 #[derive(Debug)]
 pub struct History {
     programs: Vec<Program>,
     by_key: HashMap<ProgramKey, usize>,
     problems: Problems,
     budget: usize,
-    /// The part of the budget that pasts take at most.
+    /// Maximum memory of the pasts, in bytes.
     past: usize,
     /// Memory of consumers, in bytes.
     consumers: usize,
@@ -30,19 +30,19 @@ pub struct History {
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     pub(crate) first: Vec<Problem>,
-    /// Number of further ones.
+    /// Number of further problems.
     pub(crate) more: usize,
 }
 
 impl History {
-    /// A history that takes about `budget` bytes of memory at most.
+    /// A history of at most about `budget` bytes.
     #[must_use]
     pub fn new(budget: usize) -> Self {
         let (programs, by_key, problems) = (Vec::new(), HashMap::new(), Problems::default());
         Self { programs, by_key, problems, budget, past: usize::MAX, consumers: 0, dropped: 0 }
     }
 
-    /// The programs, in the order in which they were first seen.
+    /// The programs, in the order in which they were first found.
     #[must_use]
     pub fn programs(&self) -> &[Program] {
         &self.programs
@@ -80,7 +80,7 @@ impl History {
         self.problems = problems;
     }
 
-    /// Says how much memory a consumer takes for a past of its own, in bytes: the budget is for both.
+    /// Sets the memory that a consumer uses for a past of its own, in bytes, as part of the budget.
     pub const fn set_consumers(&mut self, bytes: usize) {
         self.consumers = bytes;
     }
@@ -95,7 +95,7 @@ impl History {
         &mut self.programs[index]
     }
 
-    /// Memory of the pasts, of the descriptions and of consumers, in bytes, nearly.
+    /// Approximate memory of the pasts, of the descriptions and of consumers, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let lines = self.programs.iter().map(|program| program.lines.bytes()).sum::<usize>();
@@ -105,8 +105,8 @@ impl History {
             + self.fields().map(Field::past_bytes).sum::<usize>()
     }
 
-    /// The part of the budget that pasts take at most, in bytes; all by default. A consumer that takes every look
-    /// needs none.
+    /// Sets the maximum memory of the pasts, in bytes; by default the whole budget. A consumer of every look needs
+    /// none.
     #[must_use]
     pub fn with_past(self, bytes: usize) -> Self {
         Self { past: bytes, ..self }
@@ -118,7 +118,7 @@ impl History {
         self.dropped
     }
 
-    /// The memory that it takes at most, in bytes.
+    /// Maximum memory, in bytes.
     #[must_use]
     pub const fn budget(&self) -> usize {
         self.budget
@@ -128,16 +128,15 @@ impl History {
         self.programs.iter().flat_map(Program::fields)
     }
 
-    /// Makes the pasts fit the budget: programs that are gone are dropped first where the
-    /// descriptions alone exceed half of what consumers leave of it, then the oldest parts of the
-    /// longest pasts.
+    /// Makes the pasts fit the budget: drops programs that are gone, while the descriptions exceed half of the
+    /// memory left by consumers, then the oldest parts of the longest pasts.
     pub fn fit(&mut self) {
         let (all, fixed) = (self.bytes(), self.fixed_bytes());
         if all <= self.budget && all.saturating_sub(fixed) <= self.past {
             return;
         }
         self.drop_gone();
-        // An eighth is left for the next looks, so that not each of them moves everything.
+        // An eighth is left free for the next looks: shrinking at each of them would cost too much.
         let own = self.own_budget();
         let past = self.past - self.past / 8;
         let left = (own - own / 8).saturating_sub(self.fixed_bytes()).min(past);
@@ -177,17 +176,17 @@ impl History {
         self.by_key = indexed.map(|(index, program)| (program.key, index)).collect();
     }
 
-    /// Room for descriptions, in bytes.
+    /// Maximum memory of further descriptions, in bytes.
     pub(crate) fn room(&self) -> usize {
         (self.own_budget() / 2).saturating_sub(self.fixed_bytes())
     }
 
-    /// The part of the budget that consumers leave, in bytes.
+    /// The budget without the memory of consumers, in bytes.
     const fn own_budget(&self) -> usize {
         self.budget.saturating_sub(self.consumers)
     }
 
-    /// Memory of the descriptions, in bytes, nearly.
+    /// Approximate memory of the descriptions, in bytes.
     fn fixed_bytes(&self) -> usize {
         self.programs.iter().map(Program::fixed_bytes).sum()
     }

@@ -2,28 +2,28 @@
 
 use crate::ring::Ring;
 
-/// Numbers as their bits, in an order given by the caller.
+/// Bits of a number, in an order given by the caller.
 pub(crate) type Less = fn(u64, u64) -> bool;
 
-/// Successive buckets of one width: of each the smallest, the largest and the last number.
+/// Successive buckets of one width, each with its smallest, largest and last number.
 ///
 /// Looks that find the same number extend a run, so a field that does not change takes no memory.
 /// A gap (a look that found no number) is a run too.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Level {
-    /// In the order of time, without overlap.
+    /// Runs in order of time, without overlap.
     runs: Ring<Run>,
     /// Buckets in which the number changed, by their first index: a bucket without a range is flat.
     ranges: Ring<Range>,
 }
 
-/// Buckets from the one of the first look to that of the last, all with the same number.
+/// Run of buckets, from the first look to the last, all with the same number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Run {
     first: u64,
     /// Number of buckets after the first.
     more: u32,
-    /// Whether looks found no number.
+    /// Whether it is a gap: the looks found no number.
     gap: bool,
     bits: u64,
 }
@@ -64,7 +64,7 @@ impl Bucket<u64> {
     }
 }
 
-/// The kept part of a level, in its buckets: from `first` to `last`.
+/// The kept buckets of a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// Number of the oldest bucket.
@@ -74,7 +74,7 @@ pub struct Span {
 }
 
 impl Level {
-    /// Records a look at `bucket`, which is not before the one of the look before; `None` is a look
+    /// Records a look at `bucket`, which must not be before that of the previous look; `None` is a look
     /// without a number.
     pub(crate) fn record(&mut self, bucket: u64, bits: Option<u64>, less: Less) {
         let (gap, bits) = (bits.is_none(), bits.unwrap_or(0));
@@ -130,7 +130,7 @@ impl Level {
         self.join_last();
     }
 
-    /// Joins the last two runs if they are one: a number that changed and returned in a bucket.
+    /// Joins the last two runs if they have the same number: it changed and returned within a bucket.
     fn join_last(&mut self) {
         let Some(run) = self.runs.back().copied() else { return };
         let before = self.runs.len().checked_sub(2).and_then(|index| self.runs.get_mut(index));
@@ -143,9 +143,8 @@ impl Level {
         }
     }
 
-    /// The buckets from `first` to `last` as one: what looks in them found, or the look before one if
-    /// that found the same as the one after it. `None` in a gap, between two different numbers, and
-    /// outside the span.
+    /// The buckets from `first` to `last` as one. Without a look in them: the number of the looks before and
+    /// after, if it is the same. `None` in a gap, between two different numbers, and outside the span.
     pub(crate) fn range(&self, first: u64, last: u64, less: Less) -> Option<Bucket<u64>> {
         let mut found: Option<Bucket<u64>> = None;
         let from = self.runs.partition_point(|run| run.last() < first);
@@ -163,15 +162,15 @@ impl Level {
         Some(all)
     }
 
-    /// The last number at or before `bucket`; `None` if that look found none.
+    /// The number found by the last look at or before `bucket`; `None` if it found none.
     pub(crate) fn at(&self, bucket: u64) -> Option<u64> {
         let after = self.runs.partition_point(|run| run.first <= bucket);
         let run = self.runs.get(after.checked_sub(1)?)?;
         (!run.gap).then_some(run.bits)
     }
 
-    /// First and last bucket of the run that a look at or before `bucket` found, and its number.
-    /// `None` if that look found none.
+    /// First and last bucket of the run of the last look at or before `bucket`, and its number; `None` if
+    /// that look found none.
     pub(crate) fn run_at(&self, bucket: u64) -> Option<(u64, u64, u64)> {
         let after = self.runs.partition_point(|run| run.first <= bucket);
         let run = self.runs.get(after.checked_sub(1)?)?;
@@ -195,7 +194,7 @@ impl Level {
         looks.any(|run| run.gap)
     }
 
-    /// Oldest and newest bucket.
+    /// Numbers of the oldest and the newest bucket.
     pub(crate) fn span(&self) -> Option<Span> {
         let (first, last) = (self.runs.front()?, self.runs.back()?);
         Some(Span { first: first.first, last: last.last() })
@@ -218,7 +217,7 @@ impl Level {
         }
     }
 
-    /// Memory of the entries, with the room for more, in bytes.
+    /// Memory of the entries, with unused capacity, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.runs.bytes() + self.ranges.bytes()
     }

@@ -9,7 +9,7 @@ use crate::events::Line;
 use crate::history::History;
 use crate::program::{Condition, Program, ProgramKey};
 
-/// A look at a program, besides its fields.
+/// State of a program at one look, without its fields.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ProgramLook {
@@ -21,22 +21,22 @@ pub struct ProgramLook {
     pub process: Option<u32>,
     /// User id of the owner of its files.
     pub owner: Option<u32>,
-    /// Whether it publishes.
+    /// Whether its files exist, and their state.
     pub condition: Condition,
     /// Parts of the program that the files lack.
     pub completeness: Completeness,
-    /// Whether the ledger of its application has its sums.
+    /// Whether the ledger of its application already contains its sums: then they are left out of totals.
     pub superseded: bool,
-    /// When its files were last modified.
+    /// Time of the last modification of its files.
     pub modified: Option<SystemTime>,
-    /// The lines of events that are new since the look before.
+    /// Lines of events that are new since the previous look.
     pub lines: Vec<Line>,
-    /// Number of fields that a recorder found no room for: a history of them has not all fields.
+    /// Number of fields that the recorder left out for want of memory.
     pub unrecorded: usize,
 }
 
 impl ProgramLook {
-    /// A look at a program of which no more is known.
+    /// A look with this key and state, other members empty.
     #[must_use]
     pub fn new(key: ProgramKey, condition: Condition) -> Self {
         Self {
@@ -54,21 +54,21 @@ impl ProgramLook {
     }
 }
 
-/// A look at all programs that was recorded.
+/// One look at all programs, passed to [`OnFrame`](crate::OnFrame).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Frame<'a> {
     /// The moment of the look.
     pub at: Moment,
-    /// All programs; the readings of their fields are those of this look, and unchanged ones are the same [`Arc`](std::sync::Arc).
+    /// All programs, with the readings of this look; unchanged readings are the same [`Arc`](std::sync::Arc).
     pub history: &'a History,
-    /// The lines of events that are new since the look before, by program.
+    /// Lines of events that are new since the previous look, by program.
     pub lines: &'a [(ProgramKey, Vec<Line>)],
 }
 
 impl History {
     /// Records a look that was made elsewhere; `fields` are all fields of the program with their values, or
-    /// `None` to keep those of the look before. Looks come in the order of time.
+    /// `None` to keep those of the previous look. Looks must be recorded in order of time.
     pub fn record(&mut self, at: Moment, look: ProgramLook, fields: Option<&[Total]>) {
         let mut room = self.room();
         self.add(at, look, fields, &mut room);

@@ -1,4 +1,4 @@
-//! The work of the sampler's thread.
+//! Thread of the sampler: its looks at programs.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use crate::program::{Condition, ProgramKey};
 use crate::shared::{Options, Shared, lock};
 use crate::watch::{Group, LaneWatch, Watch, groups};
 
-/// Maximum number of problems that are kept: others can make any number.
+/// Maximum number of kept problems: other users can cause any number.
 const MAX_PROBLEMS: usize = 100;
 
 /// The state of the thread.
@@ -30,19 +30,19 @@ pub(crate) struct Looker {
     version: u64,
 }
 
-/// A program, from look to look.
+/// State of a program that is kept between looks.
 #[derive(Default)]
 struct Known {
     totals: Totals,
     lines: LineReader,
-    /// Whether its sums were recorded before a ledger took them in.
+    /// Whether its totals were recorded before a ledger contained its sums.
     recorded: bool,
 }
 
-/// A look at a program, besides its totals.
+/// Result of a look at a program, without its totals.
 struct Look {
     program: ProgramLook,
-    /// Whether to record the totals: false once a ledger has taken in those that were recorded.
+    /// Whether to record the totals: false if they were recorded and a ledger now contains the sums.
     is_counted: bool,
     lanes: Vec<(FieldKey, Vec<LaneReading>)>,
 }
@@ -73,7 +73,7 @@ impl Looker {
         self.shared.looked.notify_all();
     }
 
-    /// Takes over a changed list of watched fields.
+    /// Applies a changed list of watched fields.
     fn take_list(&mut self) {
         let list: Vec<Watch> = {
             let watched = lock(&self.shared.watched);
@@ -97,7 +97,7 @@ impl Looker {
         let at = self.shared.clock.now();
         let mut looks = Vec::new();
         let mut seen = HashSet::new();
-        // Files are read before the lock is taken, so that consumers wait for no file.
+        // Files are read before the lock is taken: consumers never wait for a file.
         let programs = self.observer.programs();
         let selected = self.options.select.as_ref().map(|select| select.select(&programs));
         let mut taken: Vec<(ProgramKey, &Program<'_>)> = Vec::new();
@@ -200,15 +200,15 @@ impl Known {
     }
 }
 
-/// The last sign of a change: see [`crate::Program::modified`].
+/// Time of the last modification: see [`crate::Program::modified`].
 fn modified(program: &Program<'_>) -> Option<SystemTime> {
     let modified = program.files().iter().map(|file| file.modified()).max();
-    // An image that was found elsewhere has no time.
+    // An image that is no file has no time.
     modified.filter(|modified| *modified > SystemTime::UNIX_EPOCH)
 }
 
-/// Sets the time of the next look; times that have passed or come within a quarter of `every` are left out: a late look
-/// and the next one would be of one moment. Returns their number.
+/// Sets the time of the next look. Times in the past, or less than a quarter of `every` ahead, are skipped: a late
+/// look and the next one would be at almost the same time. Returns the number of skipped times.
 fn advance(next: &mut Instant, every: Duration, now: Instant) -> u64 {
     *next += every;
     let behind = (now + every / 4).saturating_duration_since(*next);

@@ -1,4 +1,4 @@
-//! The past of one number, at several resolutions.
+//! Past of one number, at several resolutions.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const LEVELS: [(Duration, Duration); 3] = [
 /// Shares of the bytes for the levels, in eighths.
 const SHARES: [usize; 3] = [2, 2, 4];
 
-/// How a number is stored in 64 bits.
+/// Representation of a number in 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Unsigned,
@@ -71,12 +71,12 @@ impl Class {
 pub struct Numbers {
     class: Option<Class>,
     levels: [Level; 3],
-    /// Looks at numbers that do not fit: of another class than the first, or beyond 64 bits.
+    /// Number of looks at numbers that cannot be kept: of another class than the first, or beyond 64 bits.
     unfit: u64,
 }
 
 impl Numbers {
-    /// Records a look; `None` if it found no number. Looks come in the order of time.
+    /// Records a look; `None` if it found no number. Looks must be recorded in order of time.
     pub fn record(&mut self, at: Moment, number: Option<Number>) {
         let class = match (self.class, number) {
             (Some(class), _) => class,
@@ -91,8 +91,8 @@ impl Numbers {
         }
     }
 
-    /// The number found by the last look at or before `at`; `None` if it found none, or is not
-    /// kept. Exact to the width of the finest level that reaches back to `at`.
+    /// The number found by the last look at or before `at`; `None` if it found none, or is not kept. The time is
+    /// exact to the width of the finest level that reaches back to `at`.
     #[must_use]
     pub fn at(&self, at: Moment) -> Option<Number> {
         let class = self.class?;
@@ -100,9 +100,9 @@ impl Numbers {
         level.at(bucket(at, width)).map(|bits| class.number(bits))
     }
 
-    /// The mean change for each second of the `window` that ends with the last look at or before
-    /// `at`: the difference of two numbers, divided by the time between the looks that found them.
-    /// `None` without both, or where a gap is between.
+    /// Mean rate of change, per second, in the `window` that ends with the last look at or before `at`: the
+    /// difference of two numbers, divided by the time between their looks. `None` without both numbers, or
+    /// with a gap between them.
     #[must_use]
     pub fn rate(&self, at: Moment, window: Duration) -> Option<f64> {
         let class = self.class?;
@@ -120,13 +120,13 @@ impl Numbers {
         (time > 0.0).then(|| difference(class.number(before), class.number(bits)) / time)
     }
 
-    /// When the number last changed, at or before `at`; `None` if it did not in the kept past.
+    /// Time of the last change at or before `at`; `None` if the kept past has none.
     #[must_use]
     pub fn changed(&self, at: Moment) -> Option<Moment> {
         let changed = |(level, (width, _)): (&Level, (Duration, Duration))| {
             level.changed(bucket(at, width)).map(|found| start(found, width))
         };
-        // A finer level knows the moment better, a coarser one has the longer past.
+        // A finer level has the exact time, a coarser one the longer past.
         self.levels.iter().zip(LEVELS).find_map(changed)
     }
 
@@ -157,10 +157,10 @@ impl Numbers {
         })
     }
 
-    /// The finest level that has `at`, or all that is kept; the coarsest if none has.
+    /// The finest level that reaches back to `at` or has the whole kept past; else the coarsest.
     fn level_for(&self, at: Moment) -> Option<(&Level, Duration)> {
         let mut levels = self.levels.iter().zip(LEVELS).map(|(level, (width, _))| (level, width));
-        // The oldest looks are somewhere in the first bucket of the coarsest level.
+        // The oldest look lies in the first bucket of the coarsest level.
         let oldest = levels.clone().next_back().and_then(|(level, width)| {
             level.span().map(|span| start(span.first.saturating_add(1), width))
         });
@@ -173,7 +173,7 @@ impl Numbers {
         levels.clone().find(has).or_else(|| levels.next_back())
     }
 
-    /// The first look of which anything is kept.
+    /// Time of the oldest kept look.
     #[must_use]
     pub fn first(&self) -> Option<Moment> {
         let first = |(level, (width, _)): (&Level, (Duration, Duration))| {
@@ -182,7 +182,7 @@ impl Numbers {
         self.levels.iter().zip(LEVELS).filter_map(first).min()
     }
 
-    /// How far the past reaches back from the last look, at the finest, middle and coarsest level.
+    /// Length of the past before the last look, at the finest, middle and coarsest level.
     #[must_use]
     pub fn span(&self) -> [Duration; 3] {
         let mut spans = [Duration::ZERO; 3];
@@ -206,12 +206,12 @@ impl Numbers {
         self.levels.iter().map(Level::bytes).sum()
     }
 
-    /// Drops the oldest part of each level that has more than its share of `bytes`.
+    /// Drops the oldest part of each level that exceeds its share of `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         if self.bytes() <= bytes {
             return;
         }
-        // What one level does not use the next ones may have.
+        // Memory that a level does not use is left to the next ones.
         let (mut left, mut shares) = (bytes, SHARES.iter().sum::<usize>());
         let mut order: Vec<_> = self.levels.iter_mut().zip(SHARES).collect();
         order.sort_by_key(|(level, share)| level.bytes() / share);

@@ -11,12 +11,12 @@ use crate::events::Lines;
 use crate::field::{Field, LaneReading};
 use crate::numbers::Numbers;
 
-/// Identity of a program among all that were seen.
+/// Identity of a program in a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ProgramKey {
     /// A publisher of format 3.
     Program(ProgramId),
-    /// A file without an instance: device and number.
+    /// A file without an instance: its device and file number.
     File(u64, u64),
 }
 
@@ -34,11 +34,11 @@ impl ProgramKey {
     }
 }
 
-/// A program, as of the last look at it.
+/// State of a program at the last look, and its past.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Program {
-    /// Its identity.
+    /// Its key.
     pub key: ProgramKey,
     /// Values of the standard fields.
     pub identity: Identity,
@@ -48,20 +48,20 @@ pub struct Program {
     pub owner: Option<u32>,
     /// Parts of the program that the files lack.
     pub completeness: Completeness,
-    /// Whether the ledger of its application has its sums, so that they take no part in totals. Its
-    /// fields keep the values that they had before.
+    /// Whether the ledger of its application already contains its sums: then they are left out of totals. Its fields
+    /// keep their last values.
     pub superseded: bool,
-    /// When its files were last modified: they are once a minute while it lives.
+    /// Time of the last modification of its files: once a minute while it lives.
     pub modified: Option<SystemTime>,
-    /// The first look that saw it.
+    /// The first look that found it.
     pub first: Moment,
-    /// The last look that saw it.
+    /// The last look that found it.
     pub last: Moment,
     /// The last lines of its events.
     pub lines: Lines,
     /// Number of fields that changed, by look.
     pub changes: Numbers,
-    /// Number of fields that a recorder found no room for.
+    /// Number of fields that a recorder left out for want of memory.
     pub unrecorded: usize,
     /// Each change of the state, by time.
     states: Vec<(Moment, Condition)>,
@@ -70,18 +70,18 @@ pub struct Program {
     left_out: usize,
 }
 
-/// Whether a program publishes.
+/// Whether the files of a program exist, and their state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Condition {
-    /// Its files are there.
+    /// Its files exist.
     Seen(FileState),
-    /// Its files are gone; the last values are kept. The state before that.
+    /// Its files are gone; the last values are kept. With the last state.
     Gone(FileState),
 }
 
 impl Condition {
-    /// The state, as far as the last look at the files knew it.
+    /// The state found by the last look at the files.
     #[must_use]
     pub const fn state(self) -> FileState {
         match self {
@@ -95,7 +95,7 @@ impl Condition {
         matches!(self, Self::Gone(_))
     }
 
-    /// Whether no value changes any more.
+    /// Whether the program has ended: values no longer change.
     #[must_use]
     pub const fn has_ended(self) -> bool {
         self.is_gone() || self.state().has_ended()
@@ -127,7 +127,7 @@ impl Program {
         }
     }
 
-    /// The fields, in the order in which they were first seen.
+    /// The fields, in the order in which they were first found.
     #[must_use]
     pub fn fields(&self) -> &[Field] {
         &self.fields
@@ -139,13 +139,13 @@ impl Program {
         self.fields.get(*self.by_key.get(key)?)
     }
 
-    /// The state now.
+    /// The current state.
     #[must_use]
     pub fn condition(&self) -> Condition {
         self.states.last().map_or(Condition::Seen(FileState::Unknown), |(_, condition)| *condition)
     }
 
-    /// The look that found that it has ended; `None` while it publishes.
+    /// The first look after its end; `None` while it publishes.
     #[must_use]
     pub fn ended(&self) -> Option<Moment> {
         let ended = self.states.iter().rev().take_while(|(_, condition)| condition.has_ended());
@@ -158,20 +158,21 @@ impl Program {
         &self.states
     }
 
-    /// The state found by the last look at or before `at`, and since when; `None` before the first.
+    /// The state found by the last look at or before `at`, with the look that first found it; `None` before
+    /// the first look.
     #[must_use]
     pub fn condition_at(&self, at: Moment) -> Option<(Moment, Condition)> {
         let after = self.states.partition_point(|(since, _)| *since <= at);
         self.states.get(after.checked_sub(1)?).copied()
     }
 
-    /// Number of fields of the last look that found no room.
+    /// Number of fields left out of the last look for want of memory.
     #[must_use]
     pub const fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// Keeps the past of a field longest, or no longer.
+    /// Sets whether the past of a field is kept longer than others.
     pub fn prefer(&mut self, key: &FieldKey, preferred: bool) {
         if let Some(field) = self.field_mut(key) {
             field.preferred = preferred;
@@ -195,8 +196,8 @@ impl Program {
         }
     }
 
-    /// Records a look at all fields. `totals` are usually in the order of the look before. New fields
-    /// are added while there is `room` for them, in bytes.
+    /// Records a look at all fields. `totals` are usually in the order of the previous look. New fields are added
+    /// while `room`, in bytes, suffices.
     pub(crate) fn record(&mut self, at: Moment, totals: &[Total], room: &mut usize) {
         self.last = at;
         self.left_out = 0;
@@ -212,7 +213,7 @@ impl Program {
             if let Some(field) = self.fields.get_mut(index) {
                 field.present = true;
                 let changed = field.record(at, &total.reading);
-                // The looks at watched fields may have found the change before.
+                // Looks at watched fields may have found the change earlier.
                 let before = std::mem::take(&mut field.changed_between);
                 changes += u32::from(changed || before);
             }
@@ -223,7 +224,7 @@ impl Program {
         }
     }
 
-    /// Records a look at some fields; `guesses` are their indices, as of the look before.
+    /// Records a look at some fields; `guesses` are their indices at the previous look.
     pub(crate) fn record_some(&mut self, at: Moment, totals: &[Total], guesses: &mut Vec<usize>) {
         guesses.resize(totals.len(), usize::MAX);
         for (total, guess) in totals.iter().zip(guesses) {
@@ -244,7 +245,7 @@ impl Program {
         }
     }
 
-    /// The index of a field, which is probably `guess`; added if it is new and there is room.
+    /// Index of a field, probably `guess`. A new field is added if `room` suffices.
     fn index(
         &mut self,
         guess: usize,
@@ -257,7 +258,7 @@ impl Program {
         }
         let key = total.field.key();
         if let Some(index) = self.by_key.get(&key) {
-            // Another file gives the help or the level now.
+            // Help or level now come from another file.
             if let Some(field) = self.fields.get_mut(*index)
                 && *field.info != total.field
             {
@@ -272,7 +273,7 @@ impl Program {
         Some(self.fields.len() - 1)
     }
 
-    /// Memory without the pasts of the fields and the lines of events, in bytes, nearly.
+    /// Approximate memory without the pasts of the fields and the lines of events, in bytes.
     pub(crate) fn fixed_bytes(&self) -> usize {
         let fields = self.fields.iter().map(Field::fixed_bytes).sum::<usize>();
         size_of::<Self>() + self.changes.bytes() + fields

@@ -1,4 +1,4 @@
-//! The past of a value that is not one number.
+//! Past of a value that is not one number.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use mmstats_observe::{EachValue, OwnedValue, Reading, Tally, Verdict};
 
 use crate::clock::Moment;
 
-/// Default span.
+/// Maximum length of the past.
 const SPAN: Duration = Duration::from_secs(6 * 3600);
 
-/// The readings of a text, a timer, a histogram, an array, ... at the looks that found another one.
+/// Past readings of a text, a timer, a histogram, an array, ...: one for each look that found a change.
 #[derive(Debug, Clone, Default)]
 pub struct Readings {
-    /// With the memory of the reading, in bytes.
+    /// Look, reading, and memory of the reading in bytes.
     entries: VecDeque<(Moment, Arc<Reading>, usize)>,
     bytes: usize,
     last: Moment,
 }
 
 impl Readings {
-    /// Records a look. Looks come in the order of time.
+    /// Records a look. Looks must be recorded in order of time.
     pub fn record(&mut self, at: Moment, reading: &Arc<Reading>) {
         self.last = at;
         let same = self.entries.back().is_some_and(|(_, last, _)| {
@@ -34,7 +34,7 @@ impl Readings {
             self.bytes += size;
         }
         let oldest = at.before(SPAN);
-        // The entry before `oldest` is the reading at `oldest`.
+        // One entry at or before `oldest` stays: the reading at `oldest`.
         while self.entries.get(1).is_some_and(|(at, ..)| *at <= oldest) {
             self.pop();
         }
@@ -46,14 +46,14 @@ impl Readings {
         }
     }
 
-    /// The reading by the last look at or before `at`; `None` if it is not kept.
+    /// The reading of the last look at or before `at`; `None` if it is not kept.
     #[must_use]
     pub fn at(&self, at: Moment) -> Option<&Arc<Reading>> {
         let after = self.entries.partition_point(|(found, ..)| *found <= at);
         self.entries.get(after.checked_sub(1)?).map(|(_, reading, _)| reading)
     }
 
-    /// When the value last changed, at or before `at`; `None` if it did not in the kept past.
+    /// Time of the last change at or before `at`; `None` if the kept past has none.
     #[must_use]
     pub fn changed(&self, at: Moment) -> Option<Moment> {
         let after = self.entries.partition_point(|(found, ..)| *found <= at);
@@ -61,13 +61,13 @@ impl Readings {
         Some(*found)
     }
 
-    /// The oldest look of which the reading is kept.
+    /// Time of the oldest kept reading.
     #[must_use]
     pub fn first(&self) -> Option<Moment> {
         self.entries.front().map(|(first, ..)| *first)
     }
 
-    /// Records that there is no value any more.
+    /// Records that the value is gone.
     pub(crate) fn end(&mut self, at: Moment) {
         if self.entries.back().is_some_and(|(_, last, _)| last.value.is_some()) {
             let none = Reading { value: None, verdict: Verdict::Absent, tally: Tally::default() };
@@ -76,7 +76,7 @@ impl Readings {
         self.last = at;
     }
 
-    /// How far the past reaches back from the last look.
+    /// Length of the past before the last look.
     #[must_use]
     pub fn span(&self) -> Duration {
         self.entries.front().map_or(Duration::ZERO, |(first, ..)| self.last.since(*first))
@@ -95,12 +95,12 @@ impl Readings {
     }
 }
 
-/// Memory of a reading, in bytes, nearly.
+/// Approximate memory of a reading, in bytes.
 pub(crate) fn size(reading: &Reading) -> usize {
     size_of::<Reading>() + reading.value.as_ref().map_or(0, heap)
 }
 
-/// Memory of a value outside of itself.
+/// Heap memory of a value, in bytes.
 fn heap(value: &OwnedValue) -> usize {
     match value {
         OwnedValue::Text { text, .. } => text.len(),

@@ -1,31 +1,31 @@
-//! A queue in pieces of one size.
+//! Queue in blocks of one size.
 //!
-//! Thousands of queues grow and shrink together. Pieces of one size fit into the gaps that others
-//! left; one block each that grows leaves gaps that fit none.
+//! Thousands of queues grow and shrink together. Blocks of one size fit into the gaps that freed blocks
+//! leave in the heap; one growing block for each queue leaves gaps of sizes that no other fits.
 
 use std::collections::VecDeque;
 
-/// Maximum number of entries of a piece.
-const PIECE: usize = 32;
+/// Maximum number of entries of a block.
+const BLOCK: usize = 32;
 
 /// A queue of values.
 #[derive(Debug, Clone)]
 pub(crate) struct Ring<T> {
-    /// Each but the last is full; the first has `passed` entries that were removed.
-    pieces: VecDeque<Vec<T>>,
+    /// Blocks, all full except the last; the first `passed` entries of the first are removed.
+    blocks: VecDeque<Vec<T>>,
     passed: usize,
 }
 
 impl<T> Default for Ring<T> {
     fn default() -> Self {
-        Self { pieces: VecDeque::new(), passed: 0 }
+        Self { blocks: VecDeque::new(), passed: 0 }
     }
 }
 
 impl<T: Copy> Ring<T> {
     pub(crate) fn len(&self) -> usize {
-        let last = self.pieces.back().map_or(0, Vec::len);
-        let full = self.pieces.len().saturating_sub(1) * PIECE;
+        let last = self.blocks.back().map_or(0, Vec::len);
+        let full = self.blocks.len().saturating_sub(1) * BLOCK;
         (full + last).saturating_sub(self.passed)
     }
 
@@ -35,12 +35,12 @@ impl<T: Copy> Ring<T> {
 
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
         let at = index.checked_add(self.passed)?;
-        self.pieces.get(at / PIECE)?.get(at % PIECE)
+        self.blocks.get(at / BLOCK)?.get(at % BLOCK)
     }
 
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
         let at = index.checked_add(self.passed)?;
-        self.pieces.get_mut(at / PIECE)?.get_mut(at % PIECE)
+        self.blocks.get_mut(at / BLOCK)?.get_mut(at % BLOCK)
     }
 
     pub(crate) fn front(&self) -> Option<&T> {
@@ -60,20 +60,20 @@ impl<T: Copy> Ring<T> {
     }
 
     pub(crate) fn push_back(&mut self, value: T) {
-        match self.pieces.back_mut().filter(|piece| piece.len() < PIECE) {
-            Some(piece) => {
-                if piece.len() == piece.capacity() {
-                    // Of a queue of few entries: 1, 4, 16, 32.
-                    let more = (piece.len() * 3).max(3).min(PIECE - piece.len());
-                    piece.reserve_exact(more);
+        match self.blocks.back_mut().filter(|block| block.len() < BLOCK) {
+            Some(block) => {
+                if block.len() == block.capacity() {
+                    // The first block grows: 1, 4, 16, 32 entries.
+                    let more = (block.len() * 3).max(3).min(BLOCK - block.len());
+                    block.reserve_exact(more);
                 }
-                piece.push(value);
+                block.push(value);
             }
             None => {
-                let room = if self.pieces.is_empty() { 1 } else { PIECE };
-                let mut piece = Vec::with_capacity(room);
-                piece.push(value);
-                self.pieces.push_back(piece);
+                let room = if self.blocks.is_empty() { 1 } else { BLOCK };
+                let mut block = Vec::with_capacity(room);
+                block.push(value);
+                self.blocks.push_back(block);
             }
         }
     }
@@ -85,20 +85,20 @@ impl<T: Copy> Ring<T> {
         self.passed += 1;
         if self.is_empty() {
             *self = Self::default();
-        } else if self.passed == PIECE {
-            self.pieces.pop_front();
+        } else if self.passed == BLOCK {
+            self.blocks.pop_front();
             self.passed = 0;
-            if self.pieces.capacity() > 2 * self.pieces.len() + 8 {
-                self.pieces.shrink_to_fit();
+            if self.blocks.capacity() > 2 * self.blocks.len() + 8 {
+                self.blocks.shrink_to_fit();
             }
         }
     }
 
     pub(crate) fn pop_back(&mut self) {
-        if let Some(piece) = self.pieces.back_mut() {
-            piece.pop();
-            if piece.is_empty() {
-                self.pieces.pop_back();
+        if let Some(block) = self.blocks.back_mut() {
+            block.pop();
+            if block.is_empty() {
+                self.blocks.pop_back();
             }
         }
         if self.is_empty() {
@@ -106,7 +106,7 @@ impl<T: Copy> Ring<T> {
         }
     }
 
-    /// The number of values at the start for which `is` holds; it holds for none after them.
+    /// Number of values at the start for which `is` holds; it must hold for none after them.
     pub(crate) fn partition_point(&self, is: impl Fn(&T) -> bool) -> usize {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -120,17 +120,17 @@ impl<T: Copy> Ring<T> {
         low
     }
 
-    /// The values from `first` on.
+    /// The values from index `first` to the end.
     pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = &T> {
         (first..self.len()).filter_map(|index| self.get(index))
     }
 
-    /// Memory of the pieces, in bytes.
+    /// Memory of the blocks, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let pieces = self.pieces.capacity() * size_of::<Vec<T>>();
-        let full = self.pieces.len().saturating_sub(1) * PIECE;
-        let last = self.pieces.back().map_or(0, Vec::capacity);
-        pieces + (full + last) * size_of::<T>()
+        let blocks = self.blocks.capacity() * size_of::<Vec<T>>();
+        let full = self.blocks.len().saturating_sub(1) * BLOCK;
+        let last = self.blocks.back().map_or(0, Vec::capacity);
+        blocks + (full + last) * size_of::<T>()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The sampler, as its consumers see it.
+//! Sampler: the interface for its consumers.
 
 use std::io;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use crate::looker::Looker;
 use crate::shared::{Options, Shared, lock};
 use crate::watch::Watch;
 
-/// Looks at all programs again and again, in a thread of its own, until it is dropped.
+/// Looks at all programs at regular intervals, in a thread of its own, until dropped.
 ///
-/// All consumers share one history, so they agree.
+/// All consumers share one history, so they show the same values.
 #[derive(Debug)]
 pub struct Sampler {
     shared: Arc<Shared>,
@@ -22,11 +22,11 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Starts to look.
+    /// Starts the thread.
     ///
     /// # Errors
     ///
-    /// If the system refuses a thread.
+    /// If the system cannot create a thread.
     pub fn start(options: Options) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(
             Clock::start(),
@@ -38,7 +38,7 @@ impl Sampler {
         Ok(Self { shared, thread })
     }
 
-    /// A sampler that does not look: its history is that of a recording, at whose end `clock` stands still.
+    /// A sampler without a thread, for the history of a recording; `clock` stands still at its end.
     #[must_use]
     pub fn still(history: History, clock: Clock) -> Self {
         let shared = Shared::new(clock, history);
@@ -46,7 +46,7 @@ impl Sampler {
         Self { shared: Arc::new(shared), thread: None }
     }
 
-    /// Whether it never looks: it was made by [`still`](Self::still).
+    /// Whether it was made by [`still`](Self::still), without a thread.
     #[must_use]
     pub const fn is_still(&self) -> bool {
         self.thread.is_none()
@@ -58,7 +58,7 @@ impl Sampler {
         &self.shared.clock
     }
 
-    /// Calls `read` with the history. Looks at all fields wait meanwhile; those at watched fields are
+    /// Calls `read` with the history. Meanwhile looks at all fields wait, and looks at watched fields are
     /// recorded later.
     pub fn read<T>(&self, read: impl FnOnce(&mut History) -> T) -> T {
         read(&mut lock(&self.shared.history))
@@ -76,20 +76,20 @@ impl Sampler {
         self.shared.watched_looks.load(Ordering::Relaxed)
     }
 
-    /// Number of looks that were due and not made, because the one before took too long.
+    /// Number of looks skipped because the previous one took too long.
     #[must_use]
     pub fn missed_looks(&self) -> u64 {
         self.shared.missed.load(Ordering::Relaxed)
     }
 
-    /// Whether its thread lives, if it has one: false only after a panic.
+    /// Whether its thread runs, or it has none: false only after a panic.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_none_or(|thread| !thread.is_finished())
     }
 
-    /// Waits until there were more than `seen` looks at all fields; returns their number. At most for
-    /// `timeout`.
+    /// Waits, for at most `timeout`, until there were more than `seen` looks at all fields. Returns their
+    /// number.
     pub fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         let guard = lock(&self.shared.history);
         let waiting = |_: &mut History| self.looks() <= seen;
@@ -100,7 +100,7 @@ impl Sampler {
         self.looks()
     }
 
-    /// Looks at these fields, and no others, more often than at all. Their pasts are kept longer.
+    /// Replaces the list of fields that are looked at more often and kept longer.
     pub fn watch(&self, fields: Vec<Watch>) {
         let mut watched = lock(&self.shared.watched);
         watched.fields = fields;
@@ -121,7 +121,7 @@ impl Drop for Sampler {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.wake();
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread is printed by its hook.
+            // The panic hook has printed a panic of the thread.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! Settings of a sampler, and what its thread shares with consumers.
+//! Settings of a sampler, and the state that its thread shares with consumers.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,15 +18,15 @@ use crate::watch::Watch;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// Where programs are looked for.
+    /// Directories and files to search for programs.
     pub sources: Sources,
     /// Time between looks at all fields; 1 s by default, at least 10 ms.
     pub every: Duration,
     /// Memory for the past, in bytes; 64 MiB by default.
     pub budget: usize,
-    /// The part of it that pasts take, in bytes; all by default.
+    /// Maximum memory of the pasts within it, in bytes; all by default.
     pub past: usize,
-    /// Selects the programs that are taken in; all by default.
+    /// Selects programs; all by default.
     pub select: Option<Select>,
     /// Called after each look at all fields; nothing by default.
     pub on_look: Option<OnLook>,
@@ -34,7 +34,7 @@ pub struct Options {
     pub on_frame: Option<OnFrame>,
 }
 
-/// Takes each look at all fields, none left out.
+/// Callback for each look at all fields; none is skipped.
 #[derive(Clone)]
 pub struct OnFrame(Arc<Taking>);
 
@@ -58,15 +58,15 @@ impl fmt::Debug for OnFrame {
     }
 }
 
-/// Reads more of the programs than their fields, at the same looks and by the same observer.
+/// Callback that reads further data of the programs, at the same looks and with the same observer.
 #[derive(Clone)]
 pub struct OnLook(Arc<Looking>);
 
 type Looking = dyn Fn(&[(ProgramKey, &Program<'_>)], Moment) + Send + Sync;
 
 impl OnLook {
-    /// Calls `read` with the programs that were taken in and are there, and the moment of the look. Other looks wait
-    /// meanwhile; readers of the history do not.
+    /// Calls `read` with the selected programs that have files, and the moment of the look. Other looks wait meanwhile;
+    /// readers of the history do not.
     #[must_use]
     pub fn new(
         read: impl Fn(&[(ProgramKey, &Program<'_>)], Moment) + Send + Sync + 'static,
@@ -85,14 +85,14 @@ impl fmt::Debug for OnLook {
     }
 }
 
-/// Decides which programs are taken in. A program once selected stays selected.
+/// Callback that selects programs. A program once selected stays selected.
 #[derive(Clone)]
 pub struct Select(Arc<Selecting>);
 
 type Selecting = dyn Fn(&[Program<'_>]) -> HashSet<ProgramKey> + Send + Sync;
 
 impl Select {
-    /// Asks `select` at each look at all fields for the programs to take in.
+    /// Calls `select` at each look at all fields; it returns the selected programs.
     #[must_use]
     pub fn new(
         select: impl Fn(&[Program<'_>]) -> HashSet<ProgramKey> + Send + Sync + 'static,
@@ -157,14 +157,14 @@ impl Shared {
     }
 }
 
-/// The fields that are looked at more often.
+/// List of watched fields.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
     pub(crate) fields: Vec<Watch>,
     pub(crate) version: u64,
 }
 
-/// A lock whose holder panicked protects nothing but values of looks.
+/// Locks, also if a holder panicked: the values are results of looks, and valid one by one.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Fields that are looked at more often than all others.
+//! Watched fields: fields that are looked at more often than others.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::program::ProgramKey;
 
 /// Minimum time between two looks.
 const FASTEST: Duration = Duration::from_millis(1);
-/// Maximum number of looks that wait for a reader of the history.
+/// Maximum number of looks queued while the history is being read.
 const MAX_WAITING: usize = 1_000;
 
 /// A field that is looked at more often than all others.
@@ -26,7 +26,7 @@ pub struct Watch {
     pub label: String,
     /// Time between looks, at least 1 ms.
     pub every: Duration,
-    /// Whether its value in each lane is kept too, at the looks at all fields.
+    /// Whether its values by lane are kept too, at looks at all fields.
     pub lanes: bool,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Group {
 
 struct Watched {
     totals: Totals,
-    /// Indices of the totals in the history, as of the look before.
+    /// Indices of the totals in the history at the previous look.
     guesses: Vec<usize>,
 }
 
@@ -72,7 +72,7 @@ struct Filter {
 }
 
 impl Filter {
-    /// Most fields are told apart by their labels, without making their keys.
+    /// Compares labels first: a key is made only if they are equal.
     fn accepts(&self, field: &FieldRef<'_>) -> bool {
         self.labels.contains(field.label()) && self.keys.contains(&FieldInfo::from(field).key())
     }
@@ -88,19 +88,19 @@ impl Group {
         }
     }
 
-    /// Whether so many looks wait that the next one waits for the reader of the history.
+    /// Whether the queue is full, so that the next look must wait for the reader of the history.
     pub(crate) const fn is_full(&self) -> bool {
         self.waiting.len() >= MAX_WAITING
     }
 
-    /// Keeps the values of the last look until the history is free.
+    /// Queues the values of the last look.
     pub(crate) fn wait(&mut self, at: Moment) {
         for (program, watched) in &self.programs {
             self.waiting.push((at, *program, watched.totals.fields().to_vec()));
         }
     }
 
-    /// Records the values of the last look, and those that waited.
+    /// Records the queued values, and those of the last look.
     pub(crate) fn record(&mut self, at: Moment, history: &mut History) {
         self.catch_up(history);
         for (key, watched) in &mut self.programs {
@@ -110,7 +110,7 @@ impl Group {
         }
     }
 
-    /// Records the values that waited.
+    /// Records the queued values.
     pub(crate) fn catch_up(&mut self, history: &mut History) {
         for (at, key, totals) in self.waiting.drain(..) {
             if let (Some(program), Some(watched)) =
@@ -182,8 +182,8 @@ impl LaneWatch {
         found.into_iter().collect()
     }
 
-    /// Marks the watched fields of the history, whose pasts are kept longer; forgets lanes that are
-    /// watched no more.
+    /// Marks the watched fields of the history, whose pasts are kept longer; forgets lanes of fields no
+    /// longer watched.
     pub(crate) fn mark(&self, list: &[Watch], history: &mut History) {
         for program in history.programs_mut() {
             let lanes = self.fields.get(&program.key);

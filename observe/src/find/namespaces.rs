@@ -1,4 +1,4 @@
-//! Directories in the mount namespaces of other processes, below `/proc/PID/root`.
+//! Published directories in the mount namespaces of other processes, below `/proc/PID/root`.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -21,19 +21,17 @@ pub(super) struct MountNamespaces {
     by_process: HashMap<u32, usize>,
     directories: Vec<Found>,
     problems: Vec<Problem>,
-    /// When they were looked at, and how long that took.
+    /// Start and duration of the last look.
     last: Option<(Instant, Duration)>,
 }
 
 /// Processes with one mount namespace and one root.
 #[derive(Debug)]
 struct Group {
-    mount: u64,
-    root: FileId,
-    /// The process through whose root the names of this group lead.
+    /// Process whose `/proc/PID/root` is the start of the paths of this group.
     process: u32,
     namespace: Option<Arc<Namespace>>,
-    /// Ids of users in it, and outside.
+    /// Mapping of user ids, inside to outside.
     users: Users,
 }
 
@@ -45,25 +43,25 @@ pub(super) struct Found {
     pub(super) namespace: Option<Arc<Namespace>>,
 }
 
-/// Minimum time between two looks; a look that takes long is rarer.
+/// Minimum time between two looks.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
-/// Part of the time that looks may take: one of so many.
+/// Looks take at most 1/`RARITY` of the time.
 const RARITY: u32 = 20;
 /// Maximum number of groups.
 const MAX_GROUPS: usize = 10_000;
 /// Maximum number of directories of users of one group, and of directories of mapped files.
 const MAX_DIRECTORIES: usize = 100;
-/// Maximum number of names in one parent that are looked at: any user of a container can make any number.
+/// Maximum number of names read in one parent: any user of a container can create any number.
 const MAX_NAMES: usize = 10_000;
-/// Maximum number of complaints about the names of one group.
+/// Maximum number of problems reported for one group.
 const MAX_COMPLAINTS: usize = 8;
 /// Parents of directories of users in a namespace, and the directory in them.
 const PARENTS: [(&str, &str, Option<&str>); 3] =
     [("dev/shm", "mmstats-", None), ("tmp", "mmstats-", None), ("run/user", "", Some("mmstats"))];
 
 impl MountNamespaces {
-    /// Finds the namespaces, and the directories in them: those of their users, and those of `mapped` files,
-    /// paths with the processes that have them mapped.
+    /// Finds the namespaces, and the directories in them: those of their users, and those of mapped files.
+    /// `mapped`: paths of mapped files, each with a process that maps it.
     pub(super) fn look<'a>(
         &mut self,
         own: &OwnNamespaces,
@@ -84,11 +82,11 @@ impl MountNamespaces {
             let path = self.shared_path(path, process);
             parents.entry(*index).or_default().extend(path.parent().map(Path::to_owned));
         }
-        self.find_directories(&mut parents, silent);
+        self.find_directories(parents, silent);
         self.last = Some((start, start.elapsed()));
     }
 
-    /// The directories of the last look. A directory that several namespaces share is there once.
+    /// The directories of the last look, each once, also if several namespaces share it.
     pub(super) fn directories(&self) -> &[Found] {
         &self.directories
     }
@@ -97,7 +95,7 @@ impl MountNamespaces {
         &self.problems
     }
 
-    /// The path of a file of a process that all processes of its group share.
+    /// The path of a file of a process, below the root that its group shares.
     pub(super) fn shared_path(&self, path: &Path, process: u32) -> PathBuf {
         let group = self.by_process.get(&process).and_then(|index| self.groups.get(*index));
         let below = path.strip_prefix(root(process));
@@ -108,19 +106,17 @@ impl MountNamespaces {
     }
 
     fn find_groups(&mut self, own: &OwnNamespaces) {
-        let before: HashMap<(u64, FileId), u32> =
-            self.groups.iter().map(|group| ((group.mount, group.root), group.process)).collect();
+        let kept: HashSet<u32> = self.groups.iter().map(|group| group.process).collect();
         let mut pids = process::all();
         pids.sort_unstable();
-        // Names stay while the process does through whose root they lead.
-        let kept: HashSet<u32> = before.values().copied().collect();
+        // The process of a group is kept while it lives, so that paths do not change.
         pids.sort_by_key(|pid| !kept.contains(pid));
         let (mut hidden, mut more) = (0_usize, 0_usize);
         let mut known: HashMap<(u64, FileId), usize> = HashMap::new();
         self.groups.clear();
         self.by_process.clear();
         if pids.is_empty() {
-            let message = "the system does not tell of other processes and their namespaces";
+            let message = "this system does not list other processes";
             self.problems.push(Problem::new(Path::new("/proc"), "unsupported", message));
         }
         for pid in pids {
@@ -147,7 +143,7 @@ impl MountNamespaces {
                 None => {
                     let namespace = Namespace::of_process(pid, own).map(Arc::new);
                     let users = Users::read(pid);
-                    self.groups.push(Group { mount, root: id, process: pid, namespace, users });
+                    self.groups.push(Group { process: pid, namespace, users });
                     known.insert((mount, id), self.groups.len() - 1);
                     self.groups.len() - 1
                 }
@@ -166,10 +162,10 @@ impl MountNamespaces {
         }
     }
 
-    /// Looks for the directories of each group; `parents` have those of files that are mapped.
+    /// Finds the directories of each group; `parents` are the directories of mapped files, by group.
     fn find_directories(
         &mut self,
-        parents: &mut HashMap<usize, HashSet<PathBuf>>,
+        mut parents: HashMap<usize, HashSet<PathBuf>>,
         silent: &mut SilentPlaces,
     ) {
         let mut work: HashMap<PathBuf, (Users, Vec<PathBuf>)> = HashMap::new();
@@ -211,19 +207,18 @@ impl MountNamespaces {
     }
 }
 
-/// The root of a process, as it is called here.
+/// Path of the root of a process: `/proc/PID/root`.
 fn root(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/root"))
 }
 
-/// Whether a process runs whose namespaces this one may not read.
+/// Whether permission to read the namespaces of a process is denied.
 fn is_denied(pid: u32) -> bool {
     let link = std::fs::read_link(format!("/proc/{pid}/ns/mnt"));
     link.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
-/// The directories below a root: those of users, of which each is owned by the user in its name, and those
-/// of files that are mapped.
+/// The directories below a root: those owned by the user in their name, and those of mapped files.
 fn directories(
     root: &Path,
     users: &Users,
@@ -283,7 +278,7 @@ fn directories(
                         left_out += 1;
                     }
                 }
-                // Of another user than its name says: not looked at outside of containers either.
+                // Owner and name differ: ignored, as outside containers.
                 Ok(_) => {}
                 Err(error) => complain(&error, &path.join(&name)),
             }
@@ -308,14 +303,14 @@ fn directories(
     (found, problems)
 }
 
-/// The user in the name of a directory.
+/// The user id in the name of a directory.
 fn user_in(name: &OsStr, prefix: &str) -> Option<u32> {
     let text = name.to_str()?.strip_prefix(prefix)?;
     // Refuses leading zeros and `+`: each user has one directory.
     text.parse().ok().filter(|id: &u32| id.to_string() == text)
 }
 
-/// Ids of users in a namespace, and outside: the lines of `uid_map`.
+/// Mapping of user ids of a namespace: the lines of `uid_map`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Users(Vec<[u32; 3]>);
 
@@ -324,7 +319,7 @@ impl Users {
         Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap_or_default())
     }
 
-    /// Lines of first id inside, first id outside, and number.
+    /// Lines of first id inside, first id outside, and count.
     fn parse(text: &str) -> Self {
         let line = |line: &str| {
             let mut numbers = line.split_ascii_whitespace().map(|number| number.parse().ok());
@@ -333,7 +328,7 @@ impl Users {
         Self(text.lines().filter_map(line).collect())
     }
 
-    /// The id outside of a user inside.
+    /// The id outside the namespace of a user id inside.
     fn outside(&self, user: u32) -> Option<u32> {
         self.0.iter().find_map(|[inside, outside, count]| {
             let distance = user.checked_sub(*inside).filter(|distance| distance < count)?;

@@ -1,8 +1,8 @@
 //! Fields of several files, combined.
 
-mod again;
 mod fold;
 mod program;
+mod recombine;
 mod series;
 mod totals;
 

@@ -21,7 +21,7 @@ pub struct Total {
     pub field: FieldInfo,
     /// Its combined value.
     pub reading: Reading,
-    /// Number of files that have the field, without folded ones.
+    /// Number of files that have the field, without folded ones; in a family, of pairs of file and field.
     pub files: u32,
 }
 

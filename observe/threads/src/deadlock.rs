@@ -1,11 +1,11 @@
-//! Threads that wait for each other.
+//! Deadlocks: cycles of threads that wait for each other.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::locks::{Link, Lock};
 use crate::report::Thread;
 
-/// Holders and waiting threads of locks in one look. Entries that are equal in two looks did not move between them.
+/// Holders and waiting threads of locks in one look. Entries that are equal in two looks lasted in between.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     /// The lock that each thread waits for, and the number of the wait.
@@ -47,8 +47,8 @@ impl Standing {
         }
     }
 
-    /// Cycles of threads, each waiting for a lock that the next one holds: of each thread at most one. The time
-    /// grows with the number of threads and locks.
+    /// Cycles of threads, each waiting for a lock that the next one holds; a thread is in at most one. The time is
+    /// linear in the number of threads and locks.
     pub(crate) fn cycles(&self) -> Vec<Vec<Link>> {
         let mut holders: HashMap<u64, Vec<u64>> = HashMap::new();
         for (lock, (holder, _)) in &self.holders {
@@ -58,7 +58,7 @@ impl Standing {
             holders.entry(*lock).or_default().push(*reader);
         }
         let stuck = self.stuck(&holders);
-        // One holder of each lock that is stuck, so that a lock with many costs no more than its number.
+        // One stuck holder of each lock, so that the time does not grow with readers times waiters.
         let next = holders.iter().filter_map(|(lock, holders)| {
             let stuck = holders.iter().filter(|holder| stuck.contains(holder));
             Some((*lock, stuck.min().copied()?))
@@ -69,7 +69,7 @@ impl Standing {
         let mut done: HashSet<u64> = HashSet::new();
         let mut cycles = Vec::new();
         for start in starts {
-            // From each thread to one that it waits for, until one comes again.
+            // Follows the waits from holder to holder, until a thread repeats.
             let (mut path, mut places) = (Vec::new(), HashMap::new());
             let mut thread = start;
             while !done.contains(&thread) {
@@ -182,11 +182,11 @@ mod tests {
     #[test]
     fn cycles_of_hostile_numbers_take_their_size() {
         const MANY: u64 = 20_000;
-        // Everybody reads a lock for which everybody waits.
+        // All threads read a lock and wait for it.
         let waits: Vec<_> = (1..=MANY).map(|thread| (thread, 1)).collect();
         let readers: Vec<_> = (1..=MANY).map(|thread| (1, thread)).collect();
         assert_eq!(threads(&standing(&waits, &[], &readers)), [[1]]);
-        // A long circle.
+        // A long cycle.
         let waits: Vec<_> = (1..=MANY).map(|thread| (thread, thread)).collect();
         let holders: Vec<_> = (1..=MANY).map(|lock| (lock, lock % MANY + 1)).collect();
         let found = threads(&standing(&waits, &holders, &[]));

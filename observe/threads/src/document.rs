@@ -23,31 +23,31 @@ const MIN_LINKS: usize = 8;
 const MAX_TEXT: usize = 200;
 const MAX_LINE: usize = 500;
 
-/// A report as JSON: the members of a program of `mmstats threads --json`, but for `file`.
+/// A report as JSON: the members of a program of `mmstats threads --json`, without `file`.
 ///
-/// That of a recording has moments in place of ages, and what is needed to make the report again.
+/// In a recording it has times instead of ages, and further members to restore the report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReportDocument<'a> {
-    /// `null` if it has ended or cannot be seen.
+    /// `null` if the process has ended or cannot be seen.
     pub(crate) system: Option<ProcessDocument<'a>>,
     pub(crate) findings: Vec<FindingDocument<'a>>,
     pub(crate) threads: Vec<ThreadDocument<'a>>,
     pub(crate) threads_left_out: u64,
     pub(crate) quiet_seconds: Option<f64>,
-    /// Of a recording: whether values changed since the look before.
+    /// Of a recording: whether values changed since the previous look.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) changes: bool,
     /// Of a recording: the last change of values, in seconds since 1970; absent if it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) quiet_since: Option<f64>,
-    /// Of the whole program.
+    /// Activities of the whole program.
     pub(crate) activities: Vec<ActivityDocument<'a>>,
     pub(crate) activities_left_out: u64,
     pub(crate) locks: Vec<LockDocument<'a>>,
     pub(crate) locks_left_out: u64,
     pub(crate) publishes: PublishesDocument,
-    /// Of a recording: the threads that wait for each other.
+    /// Of a recording: the deadlocks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) deadlocks: Vec<Vec<LinkDocument>>,
     /// Of a recording.
@@ -95,7 +95,7 @@ pub(crate) struct ThreadDocument<'a> {
     pub(crate) quiet_seconds: Option<f64>,
     /// Whether nothing changed since the first look.
     pub(crate) quiet_from_first: bool,
-    /// Of a recording: whether values changed since the look before.
+    /// Of a recording: whether values changed since the previous look.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) changes: bool,
     /// Of a recording: the last change of values, in seconds since 1970; absent if it is not known.
@@ -106,13 +106,13 @@ pub(crate) struct ThreadDocument<'a> {
     /// Numbers of locks.
     pub(crate) holds: Cow<'a, [u64]>,
     pub(crate) more_holds: u64,
-    /// Of a recording: whether the program has a lane of it.
+    /// Of a recording: whether the program has a lane of the thread.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) published: bool,
-    /// Of a recording: the part of the time in which it ran or waited for a processor, if it is busy.
+    /// Of a recording: part of the time in which a busy thread ran or waited for a processor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ready: Option<f64>,
-    /// Of a recording: whether it waited for a device in the look before too.
+    /// Of a recording: whether the thread waited for a device in the previous look too.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) stays_in_disk: bool,
 }
@@ -132,9 +132,9 @@ pub(crate) struct ActivityDocument<'a> {
 #[serde(default)]
 pub(crate) struct WaitDocument<'a> {
     pub(crate) name: Cow<'a, str>,
-    /// Number of the lock; of a condition that of its lock.
+    /// Number of the lock; for a condition, of its mutex.
     pub(crate) lock: Option<u64>,
-    /// Whether it waits for a condition.
+    /// Whether the thread waits for a condition.
     pub(crate) condition: bool,
     pub(crate) since: Option<String>,
     pub(crate) age_seconds: Option<f64>,
@@ -165,7 +165,7 @@ pub(crate) struct LinkDocument {
 #[serde(default)]
 pub(crate) struct PanicDocument<'a> {
     pub(crate) time: Option<String>,
-    /// The message, then what the thread was doing.
+    /// Message, then activities of the thread.
     pub(crate) lines: Vec<Cow<'a, str>>,
 }
 
@@ -175,7 +175,7 @@ const fn is_false(is: &bool) -> bool {
 }
 
 impl<'a> ReportDocument<'a> {
-    /// As of the look of the report, with ages.
+    /// The report with ages at its look.
     #[must_use]
     pub fn new(report: &'a Report) -> Self {
         Self {
@@ -197,9 +197,9 @@ impl<'a> ReportDocument<'a> {
         }
     }
 
-    /// For a recording: moments in place of ages, and shares cut to hundredths, so that what stands still has no
-    /// change. It has at most `limit` threads, those that do or wait for something first; so many activities of the
-    /// program and locks, and shorter texts. What is left out is counted.
+    /// The report for a recording: times instead of ages, and shares cut to hundredths, so that an unchanged state has
+    /// an unchanged document. At most `limit` threads (active and waiting ones first), activities of the program and
+    /// locks, and shorter texts; the rest is counted as left out.
     #[must_use]
     pub fn recorded(report: &'a Report, limit: usize) -> Self {
         let left_out = |all: usize, kept: usize| count(all.saturating_sub(kept));
@@ -233,7 +233,7 @@ impl<'a> ReportDocument<'a> {
         }
         for lock in &mut document.locks {
             let since = report.lock(lock.number).and_then(|lock| lock.held_since);
-            // Not earlier: it is held since then at least.
+            // Rounded up: a lower bound of the age must stay one.
             lock.held_since_at_least = whole(since.map(|since| since.saturating_add(999_999)));
             shorten(&mut lock.name, MAX_TEXT);
             first(&mut lock.readers, limit);
@@ -366,7 +366,7 @@ fn panic(panic: &Panic) -> PanicDocument<'_> {
     PanicDocument { time: whole(Some(panic.time)), lines }
 }
 
-/// The threads that do or wait for something, and then the others, by id; how many are left out.
+/// At most `limit` threads by id, active and waiting ones preferred, and the number of those left out.
 fn most_telling(report: &Report, limit: usize) -> (Vec<&Thread>, u64) {
     let mut all: Vec<&Thread> = report.threads.iter().collect();
     if all.len() > limit {
@@ -386,7 +386,7 @@ fn most_telling(report: &Report, limit: usize) -> (Vec<&Thread>, u64) {
     (all, count(more))
 }
 
-/// Whether something has just changed, or since when nothing did, in seconds with three digits.
+/// Whether values changed since the previous look, and else the time of the last change, in seconds with three digits.
 fn quiet(at: u64, quiet: Option<Duration>) -> (bool, Option<f64>) {
     let Some(quiet) = quiet else { return (false, None) };
     if quiet.is_zero() {
@@ -399,14 +399,14 @@ fn quiet(at: u64, quiet: Option<Duration>) -> (bool, Option<f64>) {
     (false, Some(seconds))
 }
 
-/// Cut, not rounded: what is not busy does not become so.
+/// Cut, not rounded: a thread below the limit of busy ones stays below.
 fn cut_shares<const N: usize>(shares: [&mut Option<f64>; N]) {
     for share in shares {
         *share = share.map(|share| ((share * 100.0 + 1e-6).floor() / 100.0).max(0.0));
     }
 }
 
-/// Leaves at most `max` characters.
+/// Cuts a text to at most `max` characters.
 fn shorten(text: &mut Cow<'_, str>, max: usize) {
     if let Some((end, _)) = text.char_indices().nth(max) {
         text.to_mut().truncate(end);
@@ -419,7 +419,7 @@ fn first(numbers: &mut Cow<'_, [u64]>, max: usize) {
     }
 }
 
-/// As [`moment`], cut to milliseconds: more digits take room in a recording.
+/// As [`moment`], cut to milliseconds, to save memory in a recording.
 fn whole(since: Option<u64>) -> Option<String> {
     since.and_then(|since| moment(Some(since - since % 1_000_000)))
 }

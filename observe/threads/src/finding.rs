@@ -1,24 +1,24 @@
-//! Something unusual about the threads of a program.
+//! Finding: something unusual about the threads of a program.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Part of the time that a thread runs, or waits for a processor, from which it is busy.
+/// Minimum part of the time in which a busy thread runs or waits for a processor.
 pub(crate) const BUSY: f64 = 0.9;
 
-/// Something unusual. Its text has names from the program, so escape it.
+/// Something unusual about the threads of a program. Its text contains names from the program, so escape it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Finding {
-    /// The program died without closing its files: all else is as of its death.
+    /// The program died without closing its files: other findings describe the time of its death.
     Died,
     /// The program ended, and closed its files.
     Ended,
     /// Threads that wait for each other.
     Deadlock {
-        /// The threads, in the order of the circle; eight at most.
+        /// The threads, in the order of the cycle; eight at most.
         steps: Vec<Step>,
-        /// Number of further threads of the circle.
+        /// Number of further threads of the cycle.
         more: usize,
     },
     /// A signal stopped the process.
@@ -34,51 +34,51 @@ pub enum Finding {
         /// Number of further threads.
         more: usize,
     },
-    /// A thread uses a whole processor, or would if it had one.
+    /// A thread is busy: it runs or waits for a processor nearly all the time.
     Busy {
         /// The thread.
         thread: String,
-        /// Processors in use since the look before.
+        /// Processors in use since the previous look.
         processors: f64,
         /// Part of that time in which it ran or waited for a processor.
         ready: f64,
-        /// What it does, the newest of its activities, and for how long.
+        /// Text and age of its newest activity.
         activity: Option<(String, Option<Duration>)>,
     },
-    /// Threads wait for a lock: for long, or when the program ended.
+    /// Threads have waited for a lock for long, or waited when the program ended.
     Waiting {
         /// Name of the lock.
         lock: String,
-        /// The threads that hold it, and for how long at least.
+        /// The threads that hold it, with a lower bound of the time.
         holder: Option<Holder>,
         /// The threads that wait, longest first; eight at most.
         threads: Vec<Waiter>,
         /// Number of further threads that wait.
         more: usize,
     },
-    /// A span is open for long, and no thread is in it now.
+    /// A span has been open for long, and no thread is in it.
     InNoThread {
         /// Label of the field.
         label: String,
         /// Text of the span.
         text: String,
-        /// How long the oldest with this text has been open.
+        /// Age of the oldest span with this text.
         age: Duration,
-        /// Number with this text that are in no thread.
+        /// Number of spans with this text that are in no thread.
         count: usize,
-        /// Number with this text.
+        /// Number of spans with this text.
         of: usize,
     },
     /// A thread panicked.
     Panicked {
-        /// Time since then.
+        /// Time since the panic.
         age: Duration,
         /// Thread, place and message.
         message: String,
         /// Activities of the thread at that time.
         context: Vec<String>,
     },
-    /// Nothing that the program publishes has changed for this long.
+    /// No published value has changed for this long.
     Quiet(Duration),
 }
 
@@ -90,9 +90,9 @@ pub struct Step {
     pub thread: String,
     /// Name of the lock.
     pub lock: String,
-    /// The thread that holds it: the next step's.
+    /// The thread that holds it, and waits in the next step.
     pub holder: String,
-    /// How long the thread has waited; `None` if that is not known.
+    /// Time that the thread has waited; `None` if unknown.
     pub waited: Option<Duration>,
 }
 
@@ -102,7 +102,7 @@ pub struct Step {
 pub struct Waiter {
     /// The thread.
     pub thread: String,
-    /// For how long; `None` if that is not known.
+    /// Time that it has waited; `None` if unknown.
     pub waited: Option<Duration>,
 }
 
@@ -114,7 +114,7 @@ pub struct Holder {
     pub thread: String,
     /// Number of further threads that hold it for reading.
     pub more: usize,
-    /// For how long at least; `None` if that is not known.
+    /// Lower bound of the time that it is held; `None` if unknown.
     pub held: Option<Duration>,
 }
 
@@ -138,13 +138,13 @@ impl Finding {
         }
     }
 
-    /// Whether both tell the same, but for ages, shares of processors, and what a busy thread does.
+    /// Whether both are equal except for ages, shares of processors, and activities of a busy thread.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.without_details() == other.without_details()
     }
 
-    /// With all ages and shares 0, and no activities.
+    /// A copy with all ages and shares 0, without activities of busy threads.
     fn without_details(&self) -> Self {
         let zero = |age: &mut Option<Duration>| *age = age.map(|_| Duration::ZERO);
         let mut finding = self.clone();
@@ -271,7 +271,7 @@ fn deadlock(steps: &[Step], more: usize, f: &mut fmt::Formatter<'_>) -> fmt::Res
     if more > 0 { write!(f, ", and so on over {more} more") } else { Ok(()) }
 }
 
-/// ` and 3 more`, or nothing.
+/// ` and 3 more`; empty for 0.
 fn and_more(more: usize) -> String {
     if more > 0 { format!(" and {more} more") } else { String::new() }
 }

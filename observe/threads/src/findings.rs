@@ -10,22 +10,22 @@ use crate::locks::{Link, Lock};
 use crate::report::{Report, Thread};
 use crate::system::State;
 
-/// Processors that a busy thread uses at least: one that runs rarely may have waited for its turn once.
+/// Minimum share of a processor of a busy thread: a thread that runs rarely may only have waited for its turn once.
 const SOME: f64 = 0.05;
-/// Time from which it is said that a thread waits for a lock.
+/// Minimum wait for a lock that makes a finding.
 const LONG_WAIT: Duration = Duration::from_secs(1);
-/// Time from which it is said that a span is open in no thread.
+/// Minimum age of a span in no thread that makes a finding.
 const LONG_OPEN: Duration = Duration::from_secs(10);
-/// Time without a change from which a program is said to be quiet.
+/// Minimum time without a change that makes a finding.
 const QUIET: Duration = Duration::from_secs(60);
 /// Maximum number of findings of one kind.
 const MAX_OF_A_KIND: usize = 20;
-/// Maximum number of threads that a finding names.
+/// Maximum number of threads named by a finding.
 const MAX_NAMES: usize = 8;
 /// Maximum number of lines of the context of a panic.
 const MAX_CONTEXT: usize = 4;
 
-/// The findings of a report; `deadlocks` are the circles that are certain.
+/// The findings of a report; `deadlocks` are the certain ones.
 pub(crate) fn of(report: &Report, deadlocks: &[Vec<Link>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     match report.state {
@@ -41,7 +41,7 @@ pub(crate) fn of(report: &Report, deadlocks: &[Vec<Link>]) -> Vec<Finding> {
     match report.process.as_ref().map(|process| process.state) {
         Some(State::Stopped) => findings.push(Finding::Stopped),
         Some(State::Traced) => findings.push(Finding::Traced),
-        // That of a live program has other threads; the first one has ended.
+        // The zombie of a live program is its first thread; others run.
         Some(State::Zombie) if report.state != Some(FileState::Live) => {
             findings.push(Finding::Zombie);
         }
@@ -59,7 +59,7 @@ pub(crate) fn of(report: &Report, deadlocks: &[Vec<Link>]) -> Vec<Finding> {
     findings
 }
 
-/// The first ones, and how many more there are.
+/// The first `MAX_NAMES` items, and the number of others.
 fn first<T>(all: &[T]) -> (&[T], usize) {
     let shown = all.get(..MAX_NAMES).unwrap_or(all);
     (shown, all.len() - shown.len())
@@ -74,7 +74,7 @@ fn step(report: &Report, link: &Link) -> Step {
     }
 }
 
-/// How long a thread has waited; `None` if that is not known, as of a program that has ended.
+/// Time that a thread has waited; `None` if unknown, as in a program that has ended.
 fn waited(report: &Report, thread: u64) -> Option<Duration> {
     let since = report.thread(thread)?.wait.as_ref()?.since?;
     (!report.has_ended()).then(|| report.age(since))
@@ -90,7 +90,7 @@ fn disk(report: &Report) -> Option<Finding> {
 
 fn busy(report: &Report, thread: &Thread) -> Option<Finding> {
     let system = thread.system.as_ref()?;
-    // On a busy machine it waits for a processor.
+    // On a busy machine a busy thread also waits for a processor.
     let processors = system.processors?;
     let ready = system.ready.map_or(processors, |ready| ready.max(processors));
     if ready < BUSY || processors < SOME {
@@ -102,8 +102,8 @@ fn busy(report: &Report, thread: &Thread) -> Option<Finding> {
     Some(Finding::Busy { thread: thread.title.clone(), processors, ready, activity })
 }
 
-/// The threads that wait for a lock for long, without those of a deadlock. Of a program that has ended it is not
-/// known how long they had waited: all that did.
+/// The threads that have waited for a lock for long, without those of a deadlock. If the program has ended, all waiting
+/// threads: the length of their waits is unknown.
 fn waiting(report: &Report, lock: &Lock, locked: &HashSet<u64>) -> Option<Finding> {
     let is_long =
         |id: &u64| report.has_ended() || waited(report, *id).is_some_and(|time| time >= LONG_WAIT);
@@ -127,7 +127,7 @@ fn waiting(report: &Report, lock: &Lock, locked: &HashSet<u64>) -> Option<Findin
     })
 }
 
-/// Spans that are open for long in no thread. Those of a program that has ended are what it did last.
+/// Spans that have been open for long in no thread; none if the program has ended.
 fn in_no_thread(report: &Report) -> impl Iterator<Item = Finding> + '_ {
     let all = report.in_progress().into_iter().filter(|_| !report.has_ended());
     all.filter_map(move |open| {
@@ -143,7 +143,7 @@ fn in_no_thread(report: &Report) -> impl Iterator<Item = Finding> + '_ {
     })
 }
 
-/// The newest first.
+/// Panics, newest first.
 fn panics(report: &Report) -> impl Iterator<Item = Finding> + '_ {
     report.panics.iter().rev().filter_map(|panic| {
         let (message, context) = panic.lines.split_first()?;

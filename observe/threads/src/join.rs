@@ -1,4 +1,4 @@
-//! Joins the published data about threads with those of the system.
+//! Joins published data about threads with data of the system.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,7 +27,7 @@ pub(crate) fn report(
         activities: published.has_activities,
         locks: published.has_locks,
     };
-    // Of a look at some threads the others may live.
+    // If only some threads were looked at, a missing one may still live.
     let knows_all = process.is_some() && not_looked_at == 0;
     let (mut threads, reads) = join(published.threads, known, knows_all, &published.locks);
     let mut locks: Vec<Lock> =
@@ -52,7 +52,7 @@ pub(crate) fn report(
     }
 }
 
-/// The threads by id, and the locks that each of them reads.
+/// The threads, by id, and pairs of thread and lock that it holds for reading.
 fn join(
     published: Vec<PublishedThread>,
     known: Vec<SystemThread>,
@@ -61,17 +61,17 @@ fn join(
 ) -> (Vec<Thread>, Vec<(u64, u64)>) {
     let mut known: HashMap<u64, SystemThread> =
         known.into_iter().map(|thread| (thread.own_id, thread)).collect();
-    // Ids of another pid namespace may not be known: then none is.
+    // If no id matches, they are ids of another pid namespace.
     let is_known = |thread: &PublishedThread| thread.id.is_some_and(|id| known.contains_key(&id));
     let knows_all = knows_all && published.iter().any(is_known);
     let (mut threads, mut reads) = (Vec::new(), Vec::new());
     for thread in published {
         let system = thread.id.and_then(|id| known.remove(&id));
-        // A lock outlives a reader that ended without giving it back.
-        reads.extend(
-            thread.id.into_iter().flat_map(|id| thread.reads.iter().map(move |l| (id, *l))),
-        );
-        // A lane that its thread has not handed back, as of a thread that was cancelled.
+        // Also for threads that ended: a lock stays held if its reader never released it.
+        if let Some(id) = thread.id {
+            reads.extend(thread.reads.iter().map(|lock| (id, *lock)));
+        }
+        // The thread has ended without handing its lane back, e.g. cancelled.
         if knows_all && thread.id.is_some() && system.is_none() {
             continue;
         }
@@ -79,7 +79,7 @@ fn join(
             id: thread.id,
             name: name(thread.name, system.as_ref()),
             published: true,
-            // The innermost.
+            // The innermost wait: a signal handler can wait during another one.
             wait: thread.waits.last().map(|wait| Wait::new(wait, locks)),
             system,
             activities: thread.activities,
@@ -98,15 +98,14 @@ fn join(
     (threads, reads)
 }
 
-/// The name of the system, which a thread may have got after its lane; that of the program where the system has only
-/// its begin.
+/// The system's name, which may be newer; the published one if the system cut it to 15 bytes.
 fn name(published: Option<String>, system: Option<&SystemThread>) -> Option<String> {
     let Some(system) = system else { return published };
     let is_cut = |long: &String| system.name.len() == 15 && long.starts_with(&system.name);
     published.filter(is_cut).or_else(|| Some(system.name.clone()))
 }
 
-/// Sets who reads which lock, who waits for which, and which each thread holds.
+/// Fills in the readers and waiting threads of locks, and the locks held by threads.
 fn connect(threads: &mut [Thread], mut reads: Vec<(u64, u64)>, locks: &mut [Lock]) {
     let place: HashMap<u64, usize> =
         locks.iter().enumerate().map(|(at, lock)| (lock.number, at)).collect();
@@ -141,7 +140,7 @@ fn connect(threads: &mut [Thread], mut reads: Vec<(u64, u64)>, locks: &mut [Lock
     }
 }
 
-/// Sets the titles by names and ids.
+/// Sets titles: the name, with the id if several threads have that name.
 pub(crate) fn set_titles(threads: &mut [Thread]) {
     let mut same: HashMap<String, usize> = HashMap::new();
     for name in threads.iter().filter_map(|thread| thread.name.clone()) {

@@ -1,17 +1,17 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-// Layers, from the lowest to the highest: a module names those above it here.
-//   role, system         what fields mean, what the system knows
-//   published            what a program publishes
-//   snapshot, locks      the same at one moment; locks and waits
-//   finding              something unusual
-//   report               what threads do
-//   join, deadlock       both joined; who waits for whom
-//   findings             what is unusual
-//   document             a report as JSON
-//   recorded             a report of a recording
-//   watcher              looks, one after the other
+// Layers, from the lowest to the highest: a module uses those above it here.
+//   role, system         roles of fields; data of the system
+//   published            published data of a program
+//   snapshot, locks      published data at one moment; locks and waits
+//   finding              one finding
+//   report               report about threads
+//   join, deadlock       published data joined with the system's; cycles of waiting threads
+//   findings             findings of a report
+//   document             reports as JSON
+//   recorded             reports of recordings
+//   watcher              successive looks at programs
 mod deadlock;
 mod document;
 mod finding;

@@ -1,10 +1,10 @@
-//! Locks, and what threads wait for: FORMAT.md, the fields `sys.lock.*`.
+//! Locks and waits of threads: the fields `sys.lock.*`.
 
 use std::collections::BTreeMap;
 
 use crate::published::{Activity, PublishedLock};
 
-/// A lock that the program publishes.
+/// A published lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lock {
@@ -16,17 +16,17 @@ pub struct Lock {
     pub holder: Option<u64>,
     /// Ids of the threads that hold it for reading, in order.
     pub readers: Vec<u64>,
-    /// Number of acquisitions (for writing).
+    /// Number of acquisitions, for writing if it is an `RwLock`.
     pub acquired: u64,
-    /// A moment since which the holder has it at least, in nanoseconds since 1970-01-01 UTC; `None` if no thread
-    /// had to wait for this acquisition.
+    /// A time since which the holder has held it at least, in nanoseconds since 1970-01-01 UTC; `None` if no thread
+    /// has waited during this acquisition.
     pub held_since: Option<u64>,
     /// Ids of the threads that wait for it, longest first.
     pub waiting: Vec<u64>,
 }
 
 impl Lock {
-    /// A lock without its readers and those who wait.
+    /// A lock without readers and waiting threads.
     pub(crate) fn new(number: u64, lock: PublishedLock) -> Self {
         let holder = (lock.holder != 0).then_some(lock.holder);
         let is_noticed = lock.since != 0 && lock.noticed == lock.count;
@@ -42,7 +42,7 @@ impl Lock {
     }
 }
 
-/// A part of a deadlock: a thread that waits for a lock of another one. All are numbers.
+/// Part of a deadlock: a thread that waits for a lock held by another one, by their numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Link {
     /// The thread that waits.
@@ -57,19 +57,19 @@ pub(crate) struct Link {
 pub struct Wait {
     /// Name of the lock or condition.
     pub name: String,
-    /// Number of the lock; of a condition that of the lock without which the thread cannot go on.
+    /// Number of the lock; for a condition, of the mutex that the thread must lock to return.
     pub lock: Option<u64>,
-    /// Whether it waits for a condition (`Condvar`): that is no fault.
+    /// Whether the thread waits for a condition (`Condvar`), which is not unusual.
     pub condition: bool,
-    /// Since when, in nanoseconds since 1970-01-01 UTC.
+    /// Start of the wait in nanoseconds since 1970-01-01 UTC.
     pub since: Option<u64>,
-    /// Number of the wait in the thread's life.
+    /// Number of the wait among those of the thread.
     pub(crate) number: u64,
 }
 
 impl Wait {
-    /// By the text `NAME #NUMBER`, `condvar NAME #NUMBER`, or another one. The names of the `locks` tell a lock
-    /// from a condition.
+    /// Parses the text of a wait: `NAME #NUMBER`, `condvar NAME #NUMBER`, or another one. The names of `locks`
+    /// distinguish a lock named `condvar ...` from a condition.
     pub(crate) fn new(activity: &Activity, locks: &BTreeMap<u64, PublishedLock>) -> Self {
         let parsed = activity.text.rsplit_once(" #");
         let parsed = parsed.and_then(|(name, number)| Some((name, number.parse().ok()?)));

@@ -10,19 +10,19 @@ use mmstats_observe::{
 
 use crate::role::{LockProperty, Role, roles};
 
-// A file of others can have any number of each.
+// A file of another user can have any number of each.
 /// Maximum number of lanes that are read.
 const MAX_LANES: usize = 10_000;
 /// Maximum number of activities that are kept.
 const MAX_ACTIVITIES: usize = 10_000;
 /// Maximum number of locks that are kept.
 const MAX_LOCKS: usize = 10_000;
-/// Maximum number of panics that are kept: the newest ones.
+/// Maximum number of kept panics, the newest ones.
 const MAX_PANICS: usize = 5;
 /// Maximum number of fields and lanes whose panics are read.
 const MAX_RINGS: usize = 1_000;
 
-/// Something in progress.
+/// An activity in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Activity {
@@ -32,7 +32,7 @@ pub struct Activity {
     pub text: String,
     /// Whether the writer cut the text to fit.
     pub cut: bool,
-    /// Time of the begin in nanoseconds since 1970-01-01 UTC; `None` if it is not known.
+    /// Start in nanoseconds since 1970-01-01 UTC; `None` if unknown.
     pub since: Option<u64>,
     /// Number of the activity in its table, from 1.
     pub number: u64,
@@ -41,13 +41,13 @@ pub struct Activity {
 /// Published data about one thread, from all its lanes.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct PublishedThread {
-    /// `sys.tid`.
+    /// Id: `sys.tid`.
     pub(crate) id: Option<u64>,
-    /// `sys.thread`.
+    /// Name: `sys.thread`.
     pub(crate) name: Option<String>,
-    /// Oldest first.
+    /// Activities, oldest first.
     pub(crate) activities: Vec<Activity>,
-    /// What it waits for.
+    /// Waits for locks and conditions, innermost last.
     pub(crate) waits: Vec<Activity>,
     /// Numbers of the locks that it holds for reading.
     pub(crate) reads: Vec<u64>,
@@ -61,13 +61,13 @@ pub(crate) struct PublishedThread {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct PublishedLock {
     pub(crate) name: String,
-    /// `sys.lock.holder`; 0 if it is free.
+    /// Id of the holder, 0 if it is free: `sys.lock.holder`.
     pub(crate) holder: u64,
-    /// `sys.lock.count`.
+    /// Number of acquisitions: `sys.lock.count`.
     pub(crate) count: u64,
-    /// `sys.lock.since`.
+    /// Time since which acquisition `noticed` has lasted at least: `sys.lock.since`.
     pub(crate) since: u64,
-    /// `sys.lock.noticed`.
+    /// Number of the acquisition with the time `since`: `sys.lock.noticed`.
     pub(crate) noticed: u64,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct PublishedLock {
 pub(crate) struct Panic {
     /// Nanoseconds since 1970-01-01 UTC.
     pub(crate) time: u64,
-    /// The message, then what the thread was doing.
+    /// Message, then activities of the thread.
     pub(crate) lines: Vec<String>,
 }
 
@@ -84,20 +84,20 @@ pub(crate) struct Panic {
 #[derive(Debug, Default)]
 pub(crate) struct Published {
     pub(crate) threads: Vec<PublishedThread>,
-    /// Of the whole program, oldest first.
+    /// Activities of the whole program, oldest first.
     pub(crate) activities: Vec<Activity>,
-    /// By number.
+    /// Locks by number.
     pub(crate) locks: BTreeMap<u64, PublishedLock>,
-    /// The last ones, oldest first.
+    /// The last panics, oldest first.
     pub(crate) panics: Vec<Panic>,
     pub(crate) has_thread_ids: bool,
     pub(crate) has_activities: bool,
     pub(crate) has_locks: bool,
-    /// Number of lanes that are left out, because there are too many.
+    /// Number of lanes left out, beyond the maximum.
     pub(crate) lanes_left_out: u64,
-    /// Number of locks that are not published or left out, because there are too many.
+    /// Number of locks not published or left out, beyond the maximum.
     pub(crate) locks_left_out: u64,
-    /// Number of activities that could not be read, or are left out because there are too many.
+    /// Number of activities that could not be read, or were left out beyond the maximum.
     pub(crate) activities_left_out: u64,
     /// Number of activities that are kept.
     activities_kept: usize,
@@ -130,7 +130,7 @@ impl Published {
                 published.values = mixed(published.values, thread.values);
                 match thread.id {
                     Some(id) => threads.entry(id).or_default().add(thread),
-                    // A lane of no thread, which all threads share.
+                    // A lane shared by threads.
                     None if has_ids => published.activities.append(&mut thread.activities),
                     None => published.threads.push(thread),
                 }
@@ -146,7 +146,7 @@ impl Published {
     }
 }
 
-/// The last panics of a program. The lines of one have its time.
+/// The last panics of a program; lines with the same time are one panic.
 fn panics(program: &Program<'_>) -> Vec<Panic> {
     let is_panics = |field: &FieldRef<'_>| {
         field.label() == "panics" && field.properties().kind() == Some(Kind::Events)
@@ -175,7 +175,7 @@ fn panics(program: &Program<'_>) -> Vec<Panic> {
     all
 }
 
-/// Both hashes as one.
+/// Combines two hashes.
 fn mixed(a: u64, b: u64) -> u64 {
     let mut hasher = DefaultHasher::new();
     (a, b).hash(&mut hasher);
@@ -183,7 +183,7 @@ fn mixed(a: u64, b: u64) -> u64 {
 }
 
 impl PublishedThread {
-    /// Adds what another lane of the thread says.
+    /// Adds the data of another lane of the thread.
     fn add(&mut self, mut more: Self) {
         self.id = more.id.or(self.id);
         self.name = more.name.or(self.name.take());
@@ -195,7 +195,7 @@ impl PublishedThread {
     }
 }
 
-/// Receives the values of a lane.
+/// Visitor of the values of a lane.
 struct LaneVisitor<'a> {
     file: &'a File,
     roles: &'a [Role],
@@ -232,7 +232,7 @@ impl<'a> LaneVisitor<'a> {
         }
     }
 
-    /// The rows of a table.
+    /// The activities in a table, up to the maximum.
     fn activities(&mut self, index: u32, value: RawValue<'_>) -> Vec<Activity> {
         let OwnedValue::Activity(value) = OwnedValue::from(value) else { return Vec::new() };
         let label = self.file.field(index as usize).map_or("", |field| field.label());
@@ -264,7 +264,7 @@ impl Visitor for LaneVisitor<'_> {
             hash(&mut self.hasher, index, &value);
         }
         match (role, value) {
-            // 0: a lane without a thread.
+            // 0: a lane shared by threads.
             (Role::ThreadId, RawValue::U64(id)) if id != 0 => self.thread.id = Some(id),
             (Role::ThreadName, RawValue::Text { text, .. }) if !text.is_empty() => {
                 self.thread.name = Some(text.to_owned());

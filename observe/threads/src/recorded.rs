@@ -16,10 +16,10 @@ use crate::report::{Publishes, Report, Thread};
 use crate::system::{Process, State, SystemThread};
 
 impl Report {
-    /// The report of a recording, by [`ReportDocument::recorded`]: of a program in this `state`, as of `at`, in
-    /// nanoseconds since 1970-01-01 UTC. The findings have their ages as of then.
+    /// Restores a report from a recording, made by [`ReportDocument::recorded`], of a program in this `state`. Ages are
+    /// those at `at`, in nanoseconds since 1970-01-01 UTC.
     ///
-    /// Of a program that has ended since, what the system knew is left out, and what its threads did last stays.
+    /// If the program has ended since, data of the system is left out; the last activities of its threads stay.
     #[must_use]
     pub fn from_document(
         document: &ReportDocument<'_>,
@@ -149,7 +149,7 @@ fn quiet(changes: bool, since: Option<f64>, at: u64) -> Option<Duration> {
     if changes {
         return Some(Duration::ZERO);
     }
-    // Whole milliseconds, which a float of these seconds has not exactly.
+    // Rounded to whole milliseconds: the float of the seconds is not exact.
     let since = Duration::try_from_secs_f64(since? + 0.0005).ok()?;
     let since = Duration::from_millis(u64::try_from(since.as_millis()).ok()?);
     Some(Duration::from_nanos(at).saturating_sub(since))
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    /// Two threads in a deadlock, and one that is busy.
+    /// Two threads in a deadlock, and a busy one.
     fn report() -> Report {
         let mut busy = Thread { id: Some(3), name: Some("spin".to_owned()), ..Thread::default() };
         busy.system = Some(SystemThread::for_test(3, State::Running, 0.999, Some(1.0)));

@@ -1,4 +1,4 @@
-//! Report about the threads of a program: published data joined with those of the system.
+//! Report about the threads of a program: published data joined with data of the system.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,37 +10,36 @@ use crate::locks::{Link, Lock, Wait};
 use crate::published::{Activity, Panic};
 use crate::system::{Process, SystemThread};
 
-/// State of the threads of a program, as of one look.
+/// State of the threads of a program at one look.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// The program; `None` if the process publishes nothing that can be read.
+    /// The program; `None` if the process has no readable files.
     pub program: Option<ProgramId>,
-    /// Its state; `None` if it publishes nothing.
+    /// State of its files; `None` without files.
     pub state: Option<FileState>,
-    /// The process, as the system knows it; `None` if it has ended, if it is not to be seen from here, or if
-    /// the system does not tell.
+    /// Data of the system about the process; `None` if it has ended, is not visible from here, or the system has none.
     pub process: Option<Process>,
-    /// Time of the look in nanoseconds since 1970-01-01 UTC. Ages are as of then, also those of what was in
-    /// progress when the program died.
+    /// Time of the look in nanoseconds since 1970-01-01 UTC. All ages are relative to it, also those of activities
+    /// in progress when the program died.
     pub at: u64,
     /// Findings, most important first.
     pub findings: Vec<Finding>,
     /// The threads, by id.
     pub threads: Vec<Thread>,
-    /// Number of threads of the process, or of lanes, that were not looked at, because there are too many.
+    /// Number of threads of the process, and of lanes, left out beyond the maximum.
     pub threads_left_out: u64,
-    /// Time since the last change of anything that the program publishes; `None` at the first look.
+    /// Time since the last change of a published value; `None` at the first look.
     pub quiet: Option<Duration>,
     /// Activities in progress in the whole program, oldest first.
     pub activities: Vec<Activity>,
-    /// Number of activities that could not be read, or are left out because there are too many.
+    /// Number of activities that could not be read, or were left out beyond the maximum.
     pub activities_left_out: u64,
     /// The published locks, by number.
     pub locks: Vec<Lock>,
-    /// Number of locks that are not published or left out, because there are too many.
+    /// Number of locks not published or left out, beyond the maximum.
     pub locks_left_out: u64,
-    /// Sources of information that the program publishes: others are unknown.
+    /// Kinds of data that the program publishes; others are unknown.
     pub publishes: Publishes,
     /// The deadlocks that are certain.
     pub(crate) deadlocks: Vec<Vec<Link>>,
@@ -50,15 +49,15 @@ pub struct Report {
     pub(crate) values: u64,
 }
 
-/// Sources of information that a program publishes.
+/// Kinds of data about threads that a program publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Publishes {
-    /// `sys.tid`.
+    /// Ids of threads: `sys.tid`.
     pub thread_ids: bool,
     /// Fields of kind activity.
     pub activities: bool,
-    /// `sys.lock.*`.
+    /// Locks: `sys.lock.*`.
     pub locks: bool,
 }
 
@@ -66,7 +65,7 @@ pub struct Publishes {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Thread {
-    /// Its id, as the program sees it; `None` if the program does not publish it.
+    /// Its id in the pid namespace of the program; `None` if not published.
     pub id: Option<u64>,
     /// Its name.
     pub name: Option<String>,
@@ -74,27 +73,27 @@ pub struct Thread {
     pub title: String,
     /// Data of the system about it.
     pub system: Option<SystemThread>,
-    /// Whether the program has a lane of it.
+    /// Whether the program has a lane of the thread.
     pub published: bool,
-    /// What it does, oldest first.
+    /// Its activities, oldest first.
     pub activities: Vec<Activity>,
-    /// What it waits for.
+    /// The lock or condition that it waits for.
     pub wait: Option<Wait>,
     /// Numbers of the locks that it holds.
     pub holds: Vec<u64>,
-    /// Number of further locks that it holds for reading, which the program does not name.
+    /// Number of further locks that it holds for reading, whose numbers are not published.
     pub more_holds: u64,
-    /// Time since the last change of its lanes: at least this, and since the first look if `quiet_from_first`.
+    /// Time since the last change of its lanes; a lower bound if `quiet_from_first`.
     pub quiet: Option<Duration>,
-    /// Whether nothing changed since the first look, so that `quiet` is only a lower bound.
+    /// Whether nothing has changed since the first look.
     pub quiet_from_first: bool,
-    /// Whether it waited for a device in the look before too.
+    /// Whether it waited for a device in the previous look too.
     pub(crate) stays_in_disk: bool,
     /// Hash of all values of its lanes.
     pub(crate) values: u64,
 }
 
-/// Activities of the program with one text.
+/// Activities of the program with the same label and text.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct InProgress<'a> {
@@ -102,12 +101,12 @@ pub struct InProgress<'a> {
     pub oldest: &'a Activity,
     /// Their number.
     pub count: usize,
-    /// The number that is in no thread now; `None` where the program does not say which thread is in which.
+    /// Number of them in no thread; `None` if the program does not publish the spans of its threads.
     pub in_no_thread: Option<usize>,
 }
 
 impl Report {
-    /// Memory in bytes, nearly, for those who keep reports.
+    /// Approximate memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -141,19 +140,19 @@ impl Report {
             + self.deadlocks.iter().map(|links| size_of_val(links.as_slice())).sum::<usize>()
     }
 
-    /// The time from `since`, in nanoseconds since 1970, to the look.
+    /// Time from `since`, in nanoseconds since 1970, to the look.
     #[must_use]
     pub fn age(&self, since: u64) -> Duration {
         Duration::from_nanos(self.at.saturating_sub(since))
     }
 
-    /// Whether the program has ended: how long anything had lasted then is not known.
+    /// Whether the program has ended: durations until its end are unknown.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.state.is_some_and(FileState::has_ended)
     }
 
-    /// For how long at least a lock is held; `None` if that is not known, as of a program that has ended.
+    /// Lower bound of the time that a lock is held; `None` if unknown, as in a program that has ended.
     #[must_use]
     pub fn held(&self, lock: &Lock) -> Option<Duration> {
         lock.held_since.filter(|_| !self.has_ended()).map(|since| self.age(since))
@@ -166,21 +165,21 @@ impl Report {
         self.threads.get(at)
     }
 
-    /// How a thread is called: [`Thread::title`], also of one that is not among the threads.
+    /// Title of a thread: [`Thread::title`], or a text with the id if it is not among the threads.
     #[must_use]
     pub fn title(&self, id: u64) -> String {
         let knows_all = self.process.is_some() && self.threads_left_out == 0;
         match self.thread(id) {
             Some(thread) => thread.title.clone(),
-            // The program does not know its threads' ids.
+            // The program has no thread ids.
             None if id == u64::MAX => "a thread".to_owned(),
             None if knows_all => format!("thread {id}, which has ended"),
             None => format!("thread {id}"),
         }
     }
 
-    /// Activities in progress in the program, oldest first, except spans that are all in threads. Open spans of
-    /// `mmstats-tracing` (`LABEL.open`) are in a thread if its stack (`LABEL`) has one of the same text.
+    /// Activities in progress in the program, oldest first, without spans that are in a thread. A span of
+    /// `mmstats-tracing` (`LABEL.open`) is in a thread whose stack (`LABEL`) has an activity of the same text.
     #[must_use]
     pub fn in_progress(&self) -> Vec<InProgress<'_>> {
         let mut stacks: HashMap<(&str, &str), usize> = HashMap::new();
@@ -192,7 +191,7 @@ impl Report {
             *counts.entry((&activity.label, &activity.text)).or_default() += 1;
         }
         let all = self.activities.iter().filter_map(|oldest| {
-            // Removed, so that each text comes once.
+            // Removed: each text is listed once.
             let count = counts.remove(&(&*oldest.label, &*oldest.text))?;
             let in_no_thread = oldest.label.strip_suffix(".open").map(|stack| {
                 let inside = stacks.get(&(stack, &*oldest.text)).copied().unwrap_or(0);

@@ -6,16 +6,16 @@ use mmstats_observe::{FieldRef, File, Kind};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Role {
     Other,
-    /// `sys.mirrored`: the time of a copy, which says nothing of the thread.
+    /// `sys.mirrored`: time of a copy, unrelated to the thread.
     Copied,
     ThreadId,
     ThreadName,
     Activity,
-    /// `sys.lock.waits`, an activity too.
+    /// `sys.lock.waits`, whose values are activities.
     Waits,
-    /// `sys.lock.reading`: the number of a lock that the thread holds for reading.
+    /// `sys.lock.reading`: number of a lock that the thread holds for reading.
     Reading,
-    /// `sys.lock.reading.more`: how many more it holds.
+    /// `sys.lock.reading.more`: number of further locks held for reading.
     MoreReading,
     /// A property of the lock with this number and name.
     Lock(LockProperty, u64, String),

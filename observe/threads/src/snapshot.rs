@@ -6,8 +6,8 @@ use mmstats_observe::{FileState, Identity, Program, ProgramId};
 
 use crate::published::Published;
 
-/// Published data about the threads of a program, as of one moment: it can be joined with the system in another thread,
-/// by [`Watcher::look_at`](crate::Watcher::look_at).
+/// Published data about the threads of a program at one moment. Another thread can join it with data of the system, by
+/// [`Watcher::look_at`](crate::Watcher::look_at).
 #[derive(Debug)]
 pub struct Snapshot {
     pub(crate) key: Key,
@@ -30,7 +30,7 @@ pub(crate) enum Key {
 }
 
 impl Snapshot {
-    /// Reads the lanes of a program. Refresh its observer before.
+    /// Reads the lanes of a program. Its observer should be refreshed before.
     #[must_use]
     pub fn new(program: &Program<'_>) -> Self {
         let id = program.files().first().map(|file| file.id());

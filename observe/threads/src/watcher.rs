@@ -1,4 +1,4 @@
-//! Looks at the threads of programs, one after the other.
+//! Successive looks at the threads of programs.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::system::{Known, Process, State, System};
 /// Maximum number of threads of a process that are looked at.
 const MAX_THREADS: usize = 10_000;
 
-/// Looks at programs again and again, and keeps what it needs of the look before.
+/// Makes reports about programs, with the state of the previous look that they need.
 #[derive(Debug)]
 pub struct Watcher {
     system: System,
@@ -31,7 +31,7 @@ struct Before {
     standing: Standing,
     /// Threads that waited for a device, by id.
     in_disk: HashSet<u64>,
-    /// By thread id.
+    /// Values of lanes by thread id.
     threads: HashMap<u64, Values>,
     /// Values of all lanes.
     all: Option<Values>,
@@ -48,7 +48,7 @@ struct Values {
 }
 
 impl Values {
-    /// The same, or those of now.
+    /// The earlier values if the hash is the same, else new ones.
     fn next(before: Option<&Self>, hash: u64, now: Instant) -> Self {
         match before {
             Some(before) if before.hash == hash => *before,
@@ -64,22 +64,22 @@ impl Default for Watcher {
 }
 
 impl Watcher {
-    /// Without a look.
+    /// A watcher without looks.
     #[must_use]
     pub fn new() -> Self {
         let (system, before) = (System::default(), HashMap::new());
         Self { system, before, reports: Vec::new(), max_threads: MAX_THREADS }
     }
 
-    /// Asks the system about at most so many threads of a process; 10,000 by default.
+    /// Sets the maximum number of threads of a process that are looked at; 10,000 by default.
     pub const fn limit_threads(&mut self, max: usize) {
         self.max_threads = max;
     }
 
-    /// Looks at programs. Refresh their observer before.
+    /// Looks at programs. Their observer should be refreshed before.
     ///
-    /// Shares of processors, times since the last change, and deadlocks of live programs need two looks, at
-    /// least some milliseconds apart: a deadlock is what two looks find unchanged.
+    /// Shares of processors, times since the last change, and deadlocks of live programs need two looks at least
+    /// some milliseconds apart: a deadlock is a cycle of waits that both looks find unchanged.
     pub fn look(&mut self, programs: &[Program<'_>]) {
         self.look_also_at(programs, &[]);
     }
@@ -89,7 +89,7 @@ impl Watcher {
         self.look_at(programs.iter().map(Snapshot::new), processes);
     }
 
-    /// As [`look_also_at`](Self::look_also_at), at programs whose lanes were read before, each once.
+    /// As [`look_also_at`](Self::look_also_at), at programs whose lanes were read before; each at most once.
     pub fn look_at(&mut self, snapshots: impl IntoIterator<Item = Snapshot>, processes: &[u32]) {
         let mut before = std::mem::take(&mut self.before);
         self.reports.clear();
@@ -107,8 +107,8 @@ impl Watcher {
         self.system.end_look();
     }
 
-    /// Data of the system about the process of a program, without its threads: between two looks at them. The
-    /// process is that of [`Program::process`].
+    /// Data of the system about a process, without its threads, for use between two looks. `process` is that of
+    /// [`Program::process`].
     pub fn look_at_process(
         &mut self,
         process: Option<u32>,
@@ -120,7 +120,7 @@ impl Watcher {
     fn add(&mut self, mut report: Report, key: Key, before: Option<Before>) {
         let standing = Standing::new(&report.threads, &report.locks);
         let deadlocks = match &before {
-            // Nothing moves in a program that has ended: one look is enough.
+            // A program that has ended does not change: one look is enough.
             _ if report.has_ended() => standing.cycles(),
             Some(before) => standing.unchanged(&before.standing).cycles(),
             None => Vec::new(),
@@ -134,7 +134,7 @@ impl Watcher {
         self.before.insert(key, next);
     }
 
-    /// What the last look found: first of the programs, in their order, then of the processes.
+    /// Reports of the last look: of the programs, in their order, then of the processes.
     #[must_use]
     pub fn reports(&self) -> &[Report] {
         &self.reports
@@ -156,7 +156,7 @@ fn remaining(mut known: Known, state: FileState) -> Option<Known> {
     Some(known)
 }
 
-/// Notes which threads wait for a device as in the look before; returns all that do.
+/// Marks threads that wait for a device in this and the previous look. Returns all that wait for one.
 fn in_disk(report: &mut Report, before: Option<&Before>) -> HashSet<u64> {
     let mut all = HashSet::new();
     for thread in &mut report.threads {

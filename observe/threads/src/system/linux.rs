@@ -1,4 +1,4 @@
-//! `/proc`.
+//! Data of the system from `/proc`.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -10,10 +10,10 @@ use procfs::process::{Schedstat, Stat};
 
 use super::{Known, Process, State, SystemThread};
 
-/// Processor times of the last look.
+/// Reader of `/proc`, with the processor times of the last look.
 #[derive(Debug, Default)]
 pub(crate) struct System {
-    /// By process and thread; thread 0 is all of a process.
+    /// Times by process and thread; thread 0 is the whole process.
     before: HashMap<(u32, u64), Used>,
     now: HashMap<(u32, u64), Used>,
 }
@@ -23,15 +23,15 @@ pub(crate) struct System {
 struct Used {
     at: Instant,
     seconds: f64,
-    /// Time for which it waited for a processor, if that is known.
+    /// Time spent waiting for a processor, if known.
     waited: Option<f64>,
-    /// In clock ticks since boot; tells apart processes that had the same id.
+    /// Start in clock ticks since boot: distinguishes processes that had the same id.
     start: u64,
 }
 
 impl System {
-    /// The process and at most `max` of its threads, by id; `None` if it has ended. With `identity`, also if it is
-    /// in another pid namespace and `process` is `None`, or if another process has its id now.
+    /// The process and at most `max` of its threads, by id. `None` if it has ended; with `identity` also if another
+    /// process has its id now, or its id here is unknown.
     pub(crate) fn look(
         &mut self,
         process: Option<u32>,
@@ -64,7 +64,7 @@ impl System {
         Some(Known { process, threads, are_all })
     }
 
-    /// The process alone, as [`look`](Self::look). The times of its threads stay those of the look before.
+    /// As [`look`](Self::look), without threads: their times stay those of the previous look.
     pub(crate) fn look_at_process(
         &mut self,
         process: Option<u32>,
@@ -79,7 +79,7 @@ impl System {
     }
 
     fn process(&mut self, id: u32, stat: Stat, up: Option<f64>) -> Process {
-        // `schedstat` of a process is that of its first thread.
+        // `schedstat` of a process counts its first thread only.
         let Shares { processors, in_life, .. } = self.shares((id, 0), &stat, None, up);
         Process {
             id,
@@ -97,7 +97,7 @@ impl System {
         self.before = std::mem::take(&mut self.now);
     }
 
-    /// Shares of processors since the look before, and over its life.
+    /// Shares of processors since the previous look, and over the life.
     fn shares(
         &mut self,
         key: (u32, u64),
@@ -132,11 +132,11 @@ impl System {
 
 /// Shares of processors.
 struct Shares {
-    /// In use since the look before.
+    /// In use since the previous look.
     processors: Option<f64>,
     /// In use over the life.
     in_life: Option<f64>,
-    /// In use or waited for since the look before.
+    /// In use or waited for since the previous look.
     ready: Option<f64>,
 }
 
@@ -149,18 +149,18 @@ fn open(
     let id = process.or_else(own)?;
     let open = procfs::process::Process::new(i32::try_from(id).ok()?).ok()?;
     let stat = open.stat().ok()?;
-    // An id that was used again is not that of the program.
+    // Another process may have the id now.
     let is_same = identity.and_then(|i| i.start_time).is_none_or(|start| start == stat.starttime);
     is_same.then_some((id, open, stat))
 }
 
-/// `None` if it does not wait, or without permission.
+/// Function of the kernel in which a thread waits; `None` if it does not wait, or without permission.
 fn waits_in(process: u32, thread: u64) -> Option<String> {
     let name = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/wchan")).ok()?;
     Some(name).filter(|name| !name.is_empty() && name != "0")
 }
 
-/// Whether process ids of the program mean the same here.
+/// Whether the program has the same pid namespace as this process.
 fn is_own_namespace(identity: &Identity) -> bool {
     let own = std::fs::metadata("/proc/self/ns/pid").map(|own| own.ino()).ok();
     identity.pid_ns.is_none() || identity.pid_ns == own

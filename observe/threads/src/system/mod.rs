@@ -15,7 +15,7 @@ pub(crate) use none::System;
 pub(crate) struct Known {
     pub(crate) process: Process,
     pub(crate) threads: Vec<SystemThread>,
-    /// Whether these are all threads.
+    /// Whether `threads` are all threads of the process.
     pub(crate) are_all: bool,
 }
 
@@ -31,24 +31,24 @@ impl Known {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {
-    /// It runs, or waits for a processor.
+    /// Runs, or waits for a processor.
     Running,
-    /// It waits for something.
+    /// Sleeps: it waits for an event.
     Sleeping,
-    /// It waits for a device, and takes no signal meanwhile.
+    /// Waits for a device, uninterruptible by signals.
     Disk,
     /// A signal stopped it.
     Stopped,
     /// A debugger stopped it.
     Traced,
-    /// It has ended, and its parent has not waited for it.
+    /// Has ended, and its parent has not waited for it.
     Zombie,
-    /// A letter that is not known.
+    /// Unknown letter.
     Other(char),
 }
 
 impl State {
-    /// By its letter in `/proc`.
+    /// From the letter in `/proc`.
     #[must_use]
     pub const fn from_letter(letter: char) -> Self {
         match letter {
@@ -62,7 +62,7 @@ impl State {
         }
     }
 
-    /// By its name in JSON.
+    /// From the name in JSON.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         let all =
@@ -91,11 +91,11 @@ impl State {
 pub struct Process {
     /// Its id, as this process sees it.
     pub id: u32,
-    /// Its name, as the system has it.
+    /// Its name in the system.
     pub name: String,
     /// Its state.
     pub state: State,
-    /// Processors in use since the look before; `None` at the first.
+    /// Processors in use since the previous look; `None` at the first.
     pub processors: Option<f64>,
     /// Processors in use over its life.
     pub processors_in_life: Option<f64>,
@@ -111,19 +111,19 @@ pub struct Process {
 pub struct SystemThread {
     /// Its id, as this process sees it.
     pub id: u64,
-    /// Its id, as the program sees it: another one in another pid namespace.
+    /// Its id in the pid namespace of the program.
     pub own_id: u64,
-    /// Its name, as the system has it; it is cut at 15 bytes.
+    /// Its name in the system, cut at 15 bytes.
     pub name: String,
     /// Its state.
     pub state: State,
-    /// Processors in use since the look before; `None` at the first.
+    /// Processors in use since the previous look; `None` at the first.
     pub processors: Option<f64>,
     /// Processors in use over its life.
     pub processors_in_life: Option<f64>,
-    /// Part of the time since the look before in which it ran or waited for a processor; `None` at the first.
+    /// Part of the time since the previous look in which it ran or waited for a processor; `None` at the first.
     pub ready: Option<f64>,
-    /// Function of the kernel in which it waits; `None` if it does not or if this is not to be known.
+    /// Function of the kernel in which it waits; `None` if it does not wait, or without permission.
     pub waits_in: Option<String>,
 }
 

@@ -4,7 +4,7 @@ use mmstats_observe::Identity;
 
 use super::{Known, Process};
 
-/// Knows nothing.
+/// Data of the system: none.
 #[derive(Debug, Default)]
 pub(crate) struct System;
 

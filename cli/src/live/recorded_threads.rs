@@ -1,4 +1,4 @@
-//! Threads and processes of programs, as a recording has them.
+//! Recorded threads and processes, for replay.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use mmstats_threads::{Process, Report};
 use super::odd::{Odd, odd};
 use crate::model::recorded::no_threads;
 
-/// Threads and processes of programs, as a recording has them.
+/// Reports about threads, read from a recording on demand.
 #[derive(Debug)]
-pub(crate) struct Past(RefCell<PastThreads>);
+pub(crate) struct RecordedThreads(RefCell<PastThreads>);
 
-impl Past {
+impl RecordedThreads {
     pub(crate) const fn new(threads: PastThreads) -> Self {
         Self(RefCell::new(threads))
     }
@@ -38,13 +38,14 @@ impl Past {
         self.report_at(key, at)?.0.process.clone()
     }
 
+    /// Findings, if the report is of a program in the same state (ended or not).
     pub(super) fn findings_at(&self, key: ProgramKey, at: Moment, has_ended: bool) -> Vec<Odd> {
         let report = self.report_at(key, at).map(|(report, _)| report);
         let report = report.filter(|report| report.has_ended() == has_ended);
         report.map_or_else(Vec::new, |report| odd(&report.findings))
     }
 
-    /// Why there is no report.
+    /// Reason why no report is recorded.
     pub(super) fn missing_at(&self, key: ProgramKey, at: Moment) -> String {
         no_threads(&self.threads(key, at))
     }

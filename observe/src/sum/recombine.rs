@@ -1,4 +1,4 @@
-//! Totals that were combined before, combined again: those of several programs, or of families.
+//! Combines totals again: of several programs, or of the series of a family.
 
 use std::collections::HashMap;
 
@@ -9,23 +9,24 @@ use crate::value::Reading;
 
 impl Total {
     /// Combines totals of several programs by the rules of their fields, as [`Totals`](crate::Totals) combines
-    /// files. A total that is alone stays as it is; means are weighted by the number of their values.
+    /// files. A total without others of its key is returned unchanged; means are weighted by the number of their
+    /// values.
     #[must_use]
     pub fn combine<'a>(all: impl IntoIterator<Item = &'a Self>) -> Vec<Self> {
-        again(all, |total| total.field.key())
+        combine_by(all, |total| total.field.key())
     }
 
-    /// The same over all attributes, as [`Totals::of_families`](crate::Totals::of_families): a family is one total,
-    /// without attributes.
+    /// Combines also over attributes, as [`Totals::of_families`](crate::Totals::of_families): each family becomes
+    /// one total without attributes.
     #[must_use]
     pub fn combine_families<'a>(all: impl IntoIterator<Item = &'a Self>) -> Vec<Self> {
-        let mut families = again(all, |total| total.field.family_key());
+        let mut families = combine_by(all, |total| total.field.family_key());
         families.iter_mut().for_each(|total| total.field.attributes = Default::default());
         families
     }
 }
 
-fn again<'a>(
+fn combine_by<'a>(
     all: impl IntoIterator<Item = &'a Total>,
     key: impl Fn(&Total) -> FieldKey,
 ) -> Vec<Total> {
@@ -50,14 +51,12 @@ fn combined(group: &[&Total]) -> Option<Total> {
     Some(total)
 }
 
-/// The first one with a value says how values combine.
+/// The first total with a value determines the rule.
 fn reading(group: &[&Total]) -> Option<Reading> {
-    let (with, without): (Vec<_>, Vec<_>) =
-        group.iter().partition(|total| total.reading.value.is_some());
-    let mut parts = with
-        .into_iter()
-        .chain(without)
-        .map(|total: &&Total| Accumulator::from_reading(&total.field, &total.reading));
+    let mut group = group.to_vec();
+    group.sort_by_key(|total| total.reading.value.is_none());
+    let mut parts =
+        group.iter().map(|total| Accumulator::from_reading(&total.field, &total.reading));
     let mut sum = parts.next()?;
     parts.for_each(|part| sum.merge(&part));
     Some(sum.reading())
