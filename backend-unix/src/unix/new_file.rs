@@ -50,8 +50,8 @@ pub fn create(directory: &Directory, name: &str, size: u32, access: Access) -> R
     }
     check_limit(u64::from(size), &path)?;
 
-    let mut temporary = Temporary::new(directory, name, &path)?;
-    let registration = temporary.make(&path, &mut random_number)?;
+    let mut temporary = Temporary::new(directory, &path)?;
+    let registration = temporary.make(name, &path, &mut random_number)?;
     let mapping = prepare(registration, size, mode(access), &path)?;
     Ok(NewFile { mapping: Arc::new(mapping), temporary, path })
 }
@@ -61,7 +61,7 @@ fn prepare(registration: Registration, size: u32, mode: Mode, path: &Path) -> Re
     let failed = failed(CREATE, path);
     let fd = registration.lock_fd().map_err(|kind| Error::new(CREATE, path, kind))?;
     lock::take(fd).map_err(lock_failed(CREATE, path))?;
-    // Only now, so that no other user holds the lock first.
+    // After the lock: once they may open the file, other users could lock it first.
     rustix::fs::fchmod(fd, mode).map_err(&failed)?;
     allocate(fd, u64::from(size)).map_err(&failed)?;
     let mapping = Mapping::for_writer(registration, size as usize, CREATE, path)?;
@@ -114,7 +114,7 @@ impl NewFile {
         }
     }
 
-    /// A forked child neither publishes nor removes the file of its parent.
+    /// In a forked child: an error, and the parent's temporary file is left alone.
     fn check_process(&mut self) -> Result<()> {
         self.mapping.lock_fd().map(drop).map_err(|kind| {
             if kind == ErrorKind::Forked {
@@ -169,6 +169,7 @@ impl NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
+        // In a forked child: leaves the temporary name to the parent.
         let _ = self.check_process();
     }
 }
@@ -182,32 +183,36 @@ struct Temporary {
 }
 
 impl Temporary {
-    fn new(directory: &Directory, name: &str, path: &Path) -> Result<Self> {
+    fn new(directory: &Directory, path: &Path) -> Result<Self> {
         let directory =
             directory.try_clone().map_err(|error| os_error(CREATE, Some(path), error))?;
-        Ok(Self { directory, name: name.to_owned(), made: false })
+        Ok(Self { directory, name: String::new(), made: false })
     }
 
-    /// Creates the file under an unused temporary name.
-    fn make(&mut self, path: &Path, random: &mut dyn FnMut() -> u64) -> Result<Registration> {
+    /// Creates the file under an unused temporary name made from `wanted`.
+    fn make(
+        &mut self,
+        wanted: &str,
+        path: &Path,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<Registration> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let wanted = std::mem::take(&mut self.name);
         let mut tries = 0;
         loop {
-            self.name = name::temporary(&wanted, random());
+            self.name = name::temporary(wanted, random());
             let (directory, name, made) = (self.directory.fd(), &self.name, &mut self.made);
             let open = |more| rustix::fs::openat(directory, name, flags | more, OWN);
             let first = || {
                 let fd = open(OFlags::CREATE | OFlags::EXCL)?;
                 *made = true;
-                // The umask may have removed the rights that opening it again needs.
+                // The umask may have removed permissions needed to open it again.
                 rustix::fs::fchmod(&fd, OWN)?;
                 Ok(fd)
             };
             let opened = Registration::open(CREATE, path, first, || open(OFlags::NONBLOCK));
             tries += 1;
             match opened {
-                // The name is taken, planted or by chance.
+                // The name exists, by chance or made by an attacker.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < TRIES => {}
                 opened => return opened,
             }
@@ -231,7 +236,7 @@ impl Drop for Temporary {
 fn allocate(fd: BorrowedFd<'_>, size: u64) -> rustix::io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     {
-        // On tmpfs a signal restarts the call, so a profiling timer could prevent its end.
+        // On tmpfs a signal interrupts the call; under a profiling timer it might never finish.
         for _ in 0..8 {
             match rustix::fs::fallocate(fd, rustix::fs::FallocateFlags::empty(), 0, size) {
                 Err(Errno::INTR) => {}
@@ -244,7 +249,7 @@ fn allocate(fd: BorrowedFd<'_>, size: u64) -> rustix::io::Result<()> {
     write_zeros(fd, size)
 }
 
-/// Allocates space by writing zeros, where the file system has no other way.
+/// Allocates space by writing zeros, where fallocate is missing, unsupported or always interrupted.
 fn write_zeros(fd: BorrowedFd<'_>, size: u64) -> rustix::io::Result<()> {
     let mut at = 0;
     while at < size {
@@ -270,7 +275,7 @@ fn check_limit(size: u64, path: &Path) -> Result<()> {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))] // can rename without replacing
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))] // has RENAME_NOREPLACE
 fn rename_without_replacing(
     directory: BorrowedFd<'_>,
     old: &str,
@@ -280,7 +285,7 @@ fn rename_without_replacing(
     rustix::fs::renameat_with(directory, old, directory, new, flags)
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))] // cannot
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))] // has none
 fn rename_without_replacing(
     _: BorrowedFd<'_>,
     _: &str,
@@ -332,13 +337,13 @@ mod tests {
         let taken = name::temporary("x.mmst", 7);
         fs::write(place.path().join(&taken), "mine").unwrap();
         let mut numbers = [7, 7, 8].into_iter();
-        let mut temporary = Temporary::new(&directory, "x.mmst", place.path()).unwrap();
-        temporary.make(place.path(), &mut || numbers.next().unwrap()).unwrap();
+        let mut temporary = Temporary::new(&directory, place.path()).unwrap();
+        temporary.make("x.mmst", place.path(), &mut || numbers.next().unwrap()).unwrap();
         assert_eq!(temporary.name, name::temporary("x.mmst", 8));
         assert_eq!(fs::read(place.path().join(&taken)).unwrap(), b"mine");
 
-        let mut temporary = Temporary::new(&directory, "x.mmst", place.path()).unwrap();
-        let error = temporary.make(place.path(), &mut || 7).unwrap_err();
+        let mut temporary = Temporary::new(&directory, place.path()).unwrap();
+        let error = temporary.make("x.mmst", place.path(), &mut || 7).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         drop(temporary);
         assert_eq!(fs::read(place.path().join(&taken)).unwrap(), b"mine");

@@ -136,12 +136,12 @@ fn start_time() -> Option<u64> {
     if !LINUX {
         return None;
     }
-    // Longer than any: 52 numbers of at most 20 digits, and a name of 64 bytes.
+    // Maximum: 52 numbers of at most 20 digits, and a name of 64 bytes.
     let mut buffer = [0; 2048];
     parse_start_time(read_once("/proc/self/stat", &mut buffer)?)
 }
 
-/// The start of a file of `/proc`, by one read: each read computes the contents anew.
+/// The start of a file of `/proc`, in one read: `std::fs::read` takes several system calls and allocates.
 fn read_once<'b>(path: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
     let len = std::fs::File::open(path).ok()?.read(buffer).ok()?;
     buffer.get(..len)
