@@ -6,7 +6,7 @@ use mmstats_observe::Problem;
 
 use crate::clock::Moment;
 use crate::field::Field;
-use crate::program::{Program, ProgramKey};
+use crate::program::{Condition, Program, ProgramKey};
 
 /// Weight of the lines of events of a program in the division of memory; a field has 1.
 const LINES: usize = 8;
@@ -128,8 +128,8 @@ impl History {
         self.programs.iter().flat_map(Program::fields)
     }
 
-    /// Makes the pasts fit the budget: drops programs that are gone, while the descriptions exceed half of the
-    /// memory left by consumers, then the oldest parts of the longest pasts.
+    /// Makes the pasts fit the budget: drops programs that are gone or no longer recorded, while the descriptions
+    /// exceed half of the memory left by consumers, then the oldest parts of the longest pasts.
     pub fn fit(&mut self) {
         let (all, fixed) = (self.bytes(), self.fixed_bytes());
         if all <= self.budget && all.saturating_sub(fixed) <= self.past {
@@ -155,7 +155,8 @@ impl History {
     /// budget.
     fn drop_gone(&mut self) {
         let mut excess = self.fixed_bytes().saturating_sub(self.own_budget() / 2);
-        let gone = self.programs.iter().filter(|program| program.condition().is_gone());
+        let is_gone = |condition: Condition| condition.is_gone() || condition.is_unrecorded();
+        let gone = self.programs.iter().filter(|program| is_gone(program.condition()));
         let mut gone: Vec<(Moment, ProgramKey, usize)> =
             gone.map(|program| (program.last, program.key, program.fixed_bytes())).collect();
         gone.sort_unstable_by_key(|(last, ..)| *last);
@@ -215,7 +216,6 @@ mod tests {
 
     use super::*;
     use crate::events::Line;
-    use crate::program::Condition;
 
     fn lines(count: usize) -> Vec<Line> {
         let line = |time: usize| Line {

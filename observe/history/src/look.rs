@@ -74,6 +74,17 @@ impl History {
         self.add(at, look, fields, &mut room);
     }
 
+    /// Records that a recording does not have the programs that are not `recorded`, from `at` on: nothing is known
+    /// of them, and their fields have no values. Those that have ended stay so.
+    pub fn record_absence(&mut self, at: Moment, recorded: impl Fn(ProgramKey) -> bool) {
+        let is_absent =
+            |program: &&mut Program| !program.condition().has_ended() && !recorded(program.key);
+        for program in self.programs_mut().filter(is_absent) {
+            program.set_condition(at, Condition::Unrecorded);
+            program.fields_mut().for_each(|field| field.end(at));
+        }
+    }
+
     pub(crate) fn add(
         &mut self,
         at: Moment,

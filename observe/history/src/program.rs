@@ -78,14 +78,22 @@ pub enum Condition {
     Seen(FileState),
     /// Its files are gone; the last values are kept. With the last state.
     Gone(FileState),
+    /// A recording does not have it: nothing is known of it; the last values are kept.
+    Unrecorded,
 }
 
 impl Condition {
-    /// The state found by the last look at the files.
+    /// The state. A program whose files are gone ended cleanly, unless it was seen dead: one that dies leaves
+    /// its files.
     #[must_use]
     pub const fn state(self) -> FileState {
         match self {
-            Self::Seen(state) | Self::Gone(state) => state,
+            Self::Seen(state) => state,
+            Self::Gone(FileState::Live | FileState::Building | FileState::Unknown) => {
+                FileState::Closed
+            }
+            Self::Gone(state) => state,
+            Self::Unrecorded => FileState::Unknown,
         }
     }
 
@@ -95,10 +103,16 @@ impl Condition {
         matches!(self, Self::Gone(_))
     }
 
-    /// Whether the program has ended: values no longer change.
+    /// Whether no value changes any more, as far as is known.
     #[must_use]
     pub const fn has_ended(self) -> bool {
-        self.is_gone() || self.state().has_ended()
+        self.is_gone() || self.is_unrecorded() || self.state().has_ended()
+    }
+
+    /// Whether nothing is known of it: a recording does not have it.
+    #[must_use]
+    pub const fn is_unrecorded(self) -> bool {
+        matches!(self, Self::Unrecorded)
     }
 }
 
