@@ -99,11 +99,18 @@ impl RecordedProgram {
             all.iter().find(|(key, _)| key == "identity").ok_or("a head has no identity")?;
         let look = look(identity.1)?;
         let own = |(key, _): &&(String, &str)| !matches!(key.as_str(), "id" | "fields");
-        let kept: Vec<String> = all
-            .iter()
-            .filter(own)
-            .map(|(key, value)| format!("{}:{value}", mmstats_json::to_text(key)))
-            .collect();
+        let state = mmstats_json::to_text(&look.condition.state().name());
+        // A program without files has the head of the look before.
+        let is_gone = look.condition.is_gone();
+        let member = |(key, value): &(String, &str)| {
+            let value = match key.as_str() {
+                "state" if is_gone => &*state,
+                "process" if is_gone => "null",
+                _ => value,
+            };
+            format!("{}:{value}", mmstats_json::to_text(key))
+        };
+        let kept: Vec<String> = all.iter().filter(own).map(member).collect();
         self.head = format!("{{{}}}", kept.join(","));
         self.look = look;
         Ok(())

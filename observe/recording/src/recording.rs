@@ -199,7 +199,7 @@ impl Recording {
         };
         frames.state.take(Takes::Fields);
         let mut segments: Vec<(Moment, Place)> = Vec::new();
-        let (mut looks, mut end, mut last) = (0_u64, None, self.from);
+        let (mut looks, mut end, mut last): (u64, Option<Moment>, _) = (0, None, self.from);
         while frames.advance()? {
             let state = &frames.state;
             if to.is_some_and(|to| state.time() > to) {
@@ -207,6 +207,9 @@ impl Recording {
             }
             if segments.last().is_none_or(|(_, place)| *place != frames.place) {
                 segments.push((frames.begin, frames.place));
+            }
+            if let Some(before) = end.filter(|before| state.is_after_gap(*before)) {
+                history.record_absence(before.after(state.every()), |_| false);
             }
             state.record(&mut history);
             looks += 1;

@@ -1,6 +1,6 @@
 //! All programs of a recording, as of one look.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use mmstats_history::{History, Line, Moment, ProgramKey};
@@ -170,6 +170,18 @@ impl State {
             let is_there = !look.condition.is_gone();
             history.record(self.at, look, is_there.then(|| program.totals()));
         }
+        // Of another run of the recorder, or forgotten by it.
+        if history.programs().len() > self.programs.len() {
+            let there = self.programs.values().map(|program| program.look().key);
+            let there: HashSet<ProgramKey> = there.collect();
+            history.record_absence(self.at, |key| there.contains(&key));
+        }
+    }
+
+    /// Whether looks are missing between the one at `before` and this one.
+    #[must_use]
+    pub fn is_after_gap(&self, before: Moment) -> bool {
+        self.gap.is_some() || self.at.since(before) > self.every() * 2 + Duration::from_secs(1)
     }
 
     /// The run of the recorder, and its clock at the look, in milliseconds.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mmstats_history::{ProgramKey, ProgramLook};
-use mmstats_observe::FileState;
 use mmstats_threads::{Report, ReportDocument};
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
@@ -97,11 +96,7 @@ impl LastLook {
             ProgramKey::Program(id) => Some(id),
             ProgramKey::File(..) => None,
         };
-        let mut state = program.condition.state();
-        if program.condition.is_gone() && !state.has_ended() {
-            // Its files are gone, so it has ended.
-            state = FileState::Closed;
-        }
+        let state = program.condition.state();
         let late = if state.has_ended() { late } else { Duration::ZERO };
         let at = self.time.checked_add(late).unwrap_or(self.time);
         let at = at.duration_since(UNIX_EPOCH).unwrap_or_default();
