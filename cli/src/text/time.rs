@@ -57,8 +57,18 @@ pub(crate) fn minute(at: SystemTime) -> Option<String> {
     Some(zoned(at)?.strftime("%Y-%m-%d %H:%M %Z").to_string())
 }
 
+/// The time in UTC, as long for every time: `2026-11-29T21:35:10.250Z`; `nanoseconds` since 1970.
 #[cfg(feature = "record")] // times of looks
-pub(crate) use mmstats_json::rfc_3339;
+pub(crate) fn milliseconds(nanoseconds: i128) -> Option<String> {
+    let time = jiff::Timestamp::from_nanosecond(nanoseconds).ok()?;
+    Some(time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+}
+
+/// The local date and time of a look: `2026-11-29 21:35:10.250 UTC`.
+#[cfg(feature = "record")] // times of looks
+pub(crate) fn look(at: SystemTime) -> Option<String> {
+    Some(zoned(at)?.strftime("%Y-%m-%d %H:%M:%S%.3f %Z").to_string())
+}
 
 /// `1767323045.000000000`, the seconds since 1970.
 pub(crate) fn seconds(nanoseconds: i128) -> String {
@@ -69,6 +79,15 @@ pub(crate) fn seconds(nanoseconds: i128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// So that times sort as texts.
+    #[test]
+    #[cfg(feature = "record")] // times of looks
+    fn milliseconds_are_as_long_for_each_time() {
+        let text = |millis: i128| milliseconds(millis * 1_000_000).unwrap();
+        assert_eq!(text(1_796_000_000_710), "2026-11-30T00:53:20.710Z");
+        assert_eq!(text(1_796_000_000_000), "2026-11-30T00:53:20.000Z");
+    }
 
     #[test]
     fn seconds_keep_nanoseconds() {

@@ -22,7 +22,7 @@ pub(super) fn rows(
     output: &mut Output,
 ) -> io::Result<()> {
     let since = state.time().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let time = i128::try_from(since).ok().and_then(time::rfc_3339).unwrap_or_default();
+    let time = i128::try_from(since).ok().and_then(time::milliseconds).unwrap_or_default();
     for program in programs.iter().filter(|program| !program.look().condition.is_gone()) {
         let name = quoted(&name(program));
         for row in row::recorded(program.totals()) {
