@@ -138,7 +138,7 @@ fn program_that_was_dead_before_says_when_it_died() {
     let screen = terminal.wait_for("the program; in Fields");
     assert!(line(&screen, "created").contains(" UTC"), "{screen}");
     assert!(shows(&screen, "process", &program.pid()), "{screen}");
-    assert!(line(&screen, "state").contains("dead, ended ~"), "{screen}");
+    assert!(line(&screen, "state").contains("dead, died ~"), "{screen}");
 }
 
 #[test]

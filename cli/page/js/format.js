@@ -156,19 +156,15 @@ export function quantile(value, unit = '') {
 }
 
 /**
- * The name of a state of a program, and a shape that goes with it.
- * @param {{ state: string, process?: string | null, gone?: boolean }} program
+ * The state of a program in the words of `mmstats ls`, and a shape that goes with it.
+ * @param {{ state: string, process?: string | null }} program
  * @returns {{ word: string, shape: string, kind: 'good' | 'bad' | 'calm' }}
  */
 export function stateOf(program) {
-  if (program.state === 'live' && program.gone) return { word: 'gone', shape: '○', kind: 'calm' };
-  if (program.state === 'live') {
-    if (program.process === 'stopped') return { word: 'stopped', shape: '◼', kind: 'bad' };
-    if (program.process === 'zombie') return { word: 'zombie', shape: '✕', kind: 'bad' };
-    return { word: 'live', shape: '●', kind: 'good' };
-  }
-  if (program.state === 'dead') return { word: 'dead', shape: '✕', kind: 'bad' };
-  if (program.state === 'damaged') return { word: 'damaged', shape: '▲', kind: 'bad' };
-  if (program.state === 'closed') return { word: 'ended', shape: '○', kind: 'calm' };
-  return { word: program.state, shape: '◇', kind: 'calm' };
+  const word = program.process ?? program.state;
+  if (word === 'stopped') return { word, shape: '◼', kind: 'bad' };
+  if (program.state === 'live') return { word, shape: '●', kind: 'good' };
+  if (program.state === 'dead') return { word, shape: '✕', kind: 'bad' };
+  if (program.state === 'damaged') return { word, shape: '▲', kind: 'bad' };
+  return { word, shape: program.state === 'closed' ? '○' : '◇', kind: 'calm' };
 }

@@ -82,7 +82,7 @@ function said(program) {
 
 /** @param {Program} program */
 function isLive(program) {
-  return program.state === 'live' && !program.gone;
+  return program.state === 'live';
 }
 
 /** @param {Program} program */

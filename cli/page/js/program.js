@@ -62,7 +62,7 @@ export function program(main, first) {
   let shownTab = '';
   let close = () => {};
 
-  const isLive = () => facts?.state === 'live' && !facts.gone;
+  const isLive = () => facts?.state === 'live';
   const drawHead = () => {
     if (!facts) return;
     const { word: text, shape: glyph, kind } = stateOf(facts);
@@ -70,7 +70,7 @@ export function program(main, first) {
     setText(title, name);
     document.title = `${name} · mmstats`;
     setText(shape, glyph);
-    setText(word, facts.gone && facts.state !== 'live' ? `${text}, its files are gone: these are the last values` : text);
+    setText(word, facts.gone ? `${text}, its files are gone: these are the last values` : text);
     setAttribute(state, 'data-kind', kind);
     const passed = isLive() && route.frozen === null ? Math.max(0, now() - facts.time) : 0;
     setText(line, [

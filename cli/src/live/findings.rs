@@ -20,6 +20,13 @@ pub(crate) fn of(
 ) -> Vec<Odd> {
     let mut findings = Vec::new();
     match condition {
+        Condition::Unrecorded => {
+            let time = human::age(at.since(since));
+            findings.push(Odd::new(
+                "not-recorded",
+                format!("the recording has nothing of it for {time}"),
+            ));
+        }
         Condition::Seen(FileState::Dead) | Condition::Gone(FileState::Dead) => {
             let ended = program.ended().filter(|ended| *ended <= at).unwrap_or(since);
             let gone = if condition.is_gone() { ", and its file is gone" } else { "" };

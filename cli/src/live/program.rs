@@ -6,7 +6,10 @@ use mmstats_history::{Condition, Field, Moment, Program};
 use mmstats_observe::{FileState, Kind, Number};
 use mmstats_threads::{Process, State};
 
-use super::processes::is_zombie;
+use super::processes::{Processes, is_zombie};
+use crate::backend::ProcessState;
+#[cfg(feature = "top")]
+use crate::model::life::word;
 #[cfg(feature = "top")]
 use crate::text::escape;
 
@@ -22,20 +25,36 @@ pub(crate) fn command(program: &Program) -> String {
     escape::text(name).into_owned()
 }
 
-/// The state of the process as in `mmstats ls`: `running`, `stopped` or `zombie`; `None` if unknown.
+/// The process of a program at a moment. One that has ended has none but its zombie: a recording may have a look
+/// at its threads from before the end.
+pub(crate) fn process_at(processes: &Processes, program: &Program, at: Moment) -> Option<Process> {
+    let (_, condition) = program.condition_at(at)?;
+    let process = processes.at(program.key, at)?;
+    (!condition.has_ended() || is_zombie(&process)).then_some(process)
+}
+
+/// The state of the process; `None` if the system does not tell.
 pub(crate) fn process_state(
     condition: Condition,
     process: Option<&Process>,
-) -> Option<&'static str> {
+) -> Option<ProcessState> {
     match (condition, process) {
         // The lock is held, so the process lives. The system reports a zombie if its first thread has ended.
         (Condition::Seen(FileState::Live), Some(process)) => Some(match process.state {
-            State::Stopped | State::Traced => "stopped",
-            _ => "running",
+            State::Stopped | State::Traced => ProcessState::Stopped,
+            _ => ProcessState::Running,
         }),
-        (Condition::Seen(FileState::Dead), Some(process)) if is_zombie(process) => Some("zombie"),
+        (Condition::Seen(FileState::Dead), Some(process)) if is_zombie(process) => {
+            Some(ProcessState::Zombie)
+        }
         _ => None,
     }
+}
+
+/// The state of a program in the words of `mmstats ls`.
+#[cfg(feature = "top")]
+pub(crate) fn state(condition: Condition, process: Option<&Process>) -> &'static str {
+    word(condition.state(), process_state(condition, process))
 }
 
 /// The counter that grows fastest, and its rate.
@@ -74,8 +93,12 @@ pub(crate) fn spark(
             field.numbers().and_then(|numbers| numbers.at(at)).map(Number::as_f64)
         }
     };
-    // No value before the start of the clock, nor after the end of the program.
-    let ended = program.ended();
-    let known = |at: &Moment| *at > Moment::default() && ended.is_none_or(|ended| *at <= ended);
+    // Time stops at the start of the clock: nothing is known before. A program that has ended, or is not
+    // recorded, has no value later.
+    let has_value = |at: Moment| {
+        let then = program.condition_at(at);
+        then.is_none_or(|(since, condition)| at <= since || !condition.has_ended())
+    };
+    let known = |at: &Moment| *at > Moment::default() && has_value(*at);
     (0..width).rev().map(|steps| Some(back(steps)).filter(known).and_then(value)).collect()
 }

@@ -62,17 +62,21 @@ impl Life {
         let head: serde_json::Value = serde_json::from_str(head).unwrap_or_default();
         let word = head.get("process").and_then(serde_json::Value::as_str);
         let all = [ProcessState::Running, ProcessState::Stopped, ProcessState::Zombie];
-        let process = all.into_iter().find(|state| Some(state.name()) == word);
         let state = look.condition.state();
+        // A program that has ended has no process but its zombie.
+        let fits = |process: &ProcessState| {
+            (*process == ProcessState::Zombie) == state.has_ended() && Some(process.name()) == word
+        };
+        let process = all.into_iter().find(fits);
         let modified = look.modified.filter(|time| is_past(*time, now));
         let end = modified.filter(|_| state.has_ended()).map(End::About);
         let age = super::age(&look.identity, now);
         Self { state, process, now, age, last_change: modified, end }
     }
 
-    /// `running`, `stopped`, `zombie`, `dead`, `closed` and so on; `live` if the system does not tell more.
+    /// See [`word`].
     pub(crate) fn word(&self) -> &'static str {
-        self.process.map_or_else(|| self.state.name(), ProcessState::name)
+        word(self.state, self.process)
     }
 
     /// When it was looked at.
@@ -116,6 +120,17 @@ impl End {
             Self::About(time) | Self::Before(time) => time,
         }
     }
+}
+
+/// The state of a program in one word, the same in all commands: `running`, `stopped`, `zombie`, `dead`, `closed`
+/// and so on; `live` if the system does not tell more.
+pub(crate) fn word(state: FileState, process: Option<ProcessState>) -> &'static str {
+    process.map_or_else(|| state.name(), ProcessState::name)
+}
+
+/// What a program with this state did: it died, or it ended cleanly.
+pub(crate) const fn end_word(state: FileState) -> &'static str {
+    if matches!(state, FileState::Dead) { "died" } else { "ended" }
 }
 
 /// State of the process of a program, as the system tells it.

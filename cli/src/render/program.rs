@@ -9,7 +9,9 @@ use super::field::{Columns, blocks, field, name, wrapped_name};
 use super::paths::Paths;
 use crate::model::families;
 use crate::model::head::Head;
-use crate::model::life::End;
+#[cfg(feature = "record")]
+use crate::model::head::Source;
+use crate::model::life::{End, end_word};
 use crate::model::row::Row;
 use crate::model::section::Section;
 use crate::model::threads::Thread;
@@ -182,7 +184,7 @@ fn header_items(head: &Head<'_>, now: SystemTime, paths: &Paths) -> Vec<Line> {
         items.push(plain(format!("pid {pid}")));
     }
     items.push(Line::styled(state_style(*state), life.word()));
-    let word = if *state == FileState::Closed { "ended" } else { "died" };
+    let word = end_word(*state);
     match (life.end(), life.up()) {
         (Some(end @ End::About(at)), up) => {
             // Exact to a minute.
@@ -195,6 +197,10 @@ fn header_items(head: &Head<'_>, now: SystemTime, paths: &Paths) -> Vec<Line> {
             items.extend(end_text(end).map(|text| plain(format!("{word} {text}"))));
         }
         (None, up) => items.extend(up.map(|up| plain(format!("up {}", human::age(up))))),
+    }
+    #[cfg(feature = "record")]
+    if let Source::Recorded(_) = head.source {
+        items.extend(time::look(now).map(|time| plain(format!("at {time}"))));
     }
     if let Some(owner) = head.owner.filter(|owner| Some(*owner) != own_user()) {
         items.push(plain(format!("user {owner}")));

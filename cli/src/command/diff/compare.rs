@@ -32,7 +32,7 @@ impl Side {
         let texts = [
             ("command", identity.command.clone().unwrap_or_default()),
             ("pid", number(identity.pid)),
-            ("state", head.state.name().to_owned()),
+            ("state", head.life.word().to_owned()),
             ("created", identity.created.map_or_else(String::new, |created| created.to_string())),
             ("host", identity.host.clone().unwrap_or_default()),
             ("application", identity.application.clone().unwrap_or_default()),

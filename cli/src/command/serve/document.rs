@@ -10,11 +10,12 @@ use serde::{Serialize, Serializer};
 
 use super::ids::Names;
 use super::times::Times;
+use crate::backend::ProcessState;
 use crate::json::{Digits, FieldDocument, Float, IncompleteDocument, JsonValue, seconds};
 use crate::live::findings;
 use crate::live::odd::Odd;
 use crate::live::processes::Processes;
-use crate::live::program::{busiest, process_state, spark};
+use crate::live::program::{busiest, process_at, process_state, spark};
 
 /// Span and number of steps of the sparklines.
 const SPARK: (Duration, usize) = (Duration::from_secs(60), 60);
@@ -109,7 +110,7 @@ impl Head {
             local_pid: program.process.filter(|pid| Some(*pid) != identity.pid),
             command: identity.command.clone(),
             state: condition.state().name(),
-            process: process_state(condition, process),
+            process: process_state(condition, process).map(ProcessState::name),
             gone: condition.is_gone(),
             owner: program.owner,
             application: identity.application.clone(),
@@ -147,7 +148,7 @@ impl<'a> ProgramDocument<'a> {
         at: Moment,
     ) -> Option<Self> {
         let condition = program.condition_at(at)?;
-        let process = processes.at(program.key, at);
+        let process = process_at(processes, program, at);
         let now = times.time_of_day(at);
         let head = Head::new(times, program, process.as_ref(), at)?;
         let busiest = busiest(program, at)

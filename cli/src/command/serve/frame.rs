@@ -18,6 +18,7 @@ use super::times::Times;
 use crate::live::findings;
 use crate::live::odd::Odd;
 use crate::live::processes::Processes;
+use crate::live::program::process_at;
 
 /// Maximum number of lines of events that a frame has.
 const MAX_LINES: usize = 1_000;
@@ -147,7 +148,7 @@ impl ProgramFrame {
             head: Head,
             findings: &'a [Odd],
         }
-        let process = processes.at(program.key, at);
+        let process = process_at(processes, program, at);
         let Some(condition) = program.condition_at(at) else { return false };
         let Some(head) = Head::new(times, program, process.as_ref(), at) else { return false };
         let now = times.time_of_day(at);

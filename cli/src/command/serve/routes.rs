@@ -22,6 +22,7 @@ use super::query::Query;
 use super::stream::Events;
 use super::{assets, home, machine, series};
 use crate::command::threads::json::ProgramDocument as ThreadsDocument;
+use crate::live::program::process_at;
 
 /// Maximum time until an answer begins.
 const MAX_TIME: Duration = Duration::from_secs(15);
@@ -227,7 +228,7 @@ async fn threads(
         let processes = live.processes();
         live.sampler.read(|history| {
             let program = history.program(key).ok_or_else(|| no_program(&id))?;
-            let process = processes.at(key, at);
+            let process = process_at(&processes, program, at);
             let head = Head::new(&live.times, program, process.as_ref(), at);
             let Some((report, _)) = processes.report_at(key, at) else {
                 let missing = processes.missing_at(key, at);

@@ -1,9 +1,9 @@
 //! All that is known of one field, or of the program.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use mmstats_history::{Condition, Field, Moment, Program};
-use mmstats_observe::{EachValue, FileState, OwnedValue};
+use mmstats_observe::{EachValue, OwnedValue};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -12,6 +12,8 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::app::App;
 use super::{chart, format, programs, tree};
 use crate::live::findings;
+use crate::live::program::{process_at, state};
+use crate::model::life::end_word;
 use crate::text::{escape, human, time};
 use crate::value::{activity_rows, to_plain};
 
@@ -78,6 +80,8 @@ pub(super) fn draw(
 
 /// Maximum number of states of a program that are listed.
 const MAX_STATES: usize = 8;
+/// Time within which the process of a program is looked at.
+const LATER: Duration = Duration::from_secs(1);
 
 /// Draws the details of the program, if no field is selected.
 fn draw_program(frame: &mut Frame<'_>, app: &App, program: &Program, at: Moment, area: Rect) {
@@ -96,13 +100,23 @@ fn draw_program(frame: &mut Frame<'_>, app: &App, program: &Program, at: Moment,
         }
     };
     let text = |text: &Option<String>| text.as_deref().map(|text| escape::text(text).into_owned());
-    let process = app.processes.at(program.key, at);
+    let process = process_at(&app.processes, program, at);
     if let Some((since, condition)) = program.condition_at(at) {
-        let state = programs::state(condition, process.as_ref());
+        let state = state(condition, process.as_ref());
         let now = clock.time_of_day(at);
         let when = || findings::when(program, program.ended().unwrap_or(since), at, now);
-        let is_over = condition.has_ended();
-        row("state", Some(if is_over { format!("{state}, ended {}", when()) } else { state }));
+        row(
+            "state",
+            Some(match condition {
+                Condition::Unrecorded => {
+                    format!("{state}, not recorded since {} ago", human::age(at.since(since)))
+                }
+                _ if condition.has_ended() => {
+                    format!("{state}, {} {}", end_word(condition.state()), when())
+                }
+                _ => state.to_owned(),
+            }),
+        );
     }
     row("application", text(&identity.application));
     row("process", program.process.or(identity.pid).map(|pid| pid.to_string()));
@@ -120,13 +134,10 @@ fn draw_program(frame: &mut Frame<'_>, app: &App, program: &Program, at: Moment,
     let states: Vec<&(Moment, Condition)> = states.collect();
     for (since, condition) in states.iter().rev().take(MAX_STATES).rev() {
         let time = format::time_of_day(clock.time_of_day(*since));
-        let word = match condition {
-            Condition::Gone(_) => "gone",
-            // What the process did then is not kept.
-            Condition::Seen(FileState::Live) => "live",
-            condition => condition.state().name(),
-        };
-        row("", Some(format!("{word} at {time}")));
+        // Its process is looked at a little later than its files.
+        let process = process_at(&app.processes, program, since.after(LATER).min(at));
+        let gone = if condition.is_gone() { ", its files gone" } else { "" };
+        row("", Some(format!("{}{gone} at {time}", state(*condition, process.as_ref()))));
     }
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), area);
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::live;
 use crate::live::findings;
 use crate::live::odd::Odd;
+use crate::live::program::{process_at, state};
 use crate::text::{escape, human};
 
 /// Number of lines for the findings of one program, at least, if the screen is not low.
@@ -136,11 +137,11 @@ fn draw_tabs(frame: &mut Frame<'_>, app: &mut App, area: Rect) {
 
 /// `web  pid 1234  running  12 %  34.1 MiB  5 threads`; what does not fit is left out.
 fn title(app: &App, history: &History, program: &Program, at: Moment, width: u16) -> Line<'static> {
-    let process = app.processes.at(program.key, at);
+    let process = process_at(&app.processes, program, at);
     let pid = program.identity.pid.map(|pid| Span::raw(format!("pid {pid}")));
     let state = match program.condition_at(at) {
         Some((_, condition)) => {
-            let state = programs::state(condition, process.as_ref());
+            let state = state(condition, process.as_ref());
             Span::styled(state, app.theme.state(condition, process.as_ref()))
         }
         None => Span::styled("not seen yet at this moment", app.theme.odd()),

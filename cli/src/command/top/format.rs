@@ -180,16 +180,11 @@ impl Theme {
 
     pub(super) fn state(self, condition: Condition, process: Option<&Process>) -> Style {
         let state = process.map(|process| process.state);
-        match (condition, state) {
-            (Condition::Seen(FileState::Live), Some(State::Stopped | State::Traced)) => self.odd(),
-            (Condition::Seen(FileState::Live), _) => self.good(),
-            (Condition::Seen(FileState::Closed) | Condition::Gone(FileState::Closed), _) => {
-                self.dim()
-            }
-            (condition, _) if matches!(condition.state(), FileState::Dead | FileState::Damaged) => {
-                self.bad()
-            }
-            (Condition::Gone(_), _) => self.dim(),
+        match (condition.state(), state) {
+            (FileState::Live, Some(State::Stopped | State::Traced)) => self.odd(),
+            (FileState::Live, _) => self.good(),
+            (FileState::Dead | FileState::Damaged, _) => self.bad(),
+            _ if condition.has_ended() => self.dim(),
             _ => self.odd(),
         }
     }

@@ -1,6 +1,6 @@
 //! The rows of the start screen, one for each program.
 
-use mmstats_history::{Condition, History, Moment, Program};
+use mmstats_history::{History, Moment, Program};
 use mmstats_observe::Number;
 use mmstats_threads::Process;
 
@@ -8,7 +8,7 @@ use super::app::{App, Order};
 use super::format;
 use super::row::Row;
 use crate::live::findings;
-use crate::live::program::{busiest, command, process_state, spark};
+use crate::live::program::{busiest, command, process_at, spark, state};
 use crate::text::human;
 
 /// The rows in their order, for sparklines of `width` columns.
@@ -31,7 +31,7 @@ pub(super) fn rows(app: &App, history: &History, at: Moment, width: usize) -> Ve
             let order = match app.order {
                 Order::Pid => a.pid.cmp(&b.pid),
                 Order::Command => a.command.cmp(&b.command),
-                Order::State => a.state.cmp(&b.state),
+                Order::State => a.state.cmp(b.state),
                 Order::Processors => share(b).total_cmp(&share(a)),
                 Order::Memory => memory(b).total_cmp(&memory(a)),
                 Order::Changes => b.changes.0.total_cmp(&a.changes.0),
@@ -48,7 +48,7 @@ pub(super) fn rows(app: &App, history: &History, at: Moment, width: usize) -> Ve
 fn row(app: &App, program: &Program, at: Moment, width: usize) -> Option<Row> {
     let (since, condition) = program.condition_at(at)?;
     let now = app.sampler.clock().time_of_day(at);
-    let process = app.processes.at(program.key, at);
+    let process = process_at(&app.processes, program, at);
     let busiest = busiest(program, at);
     let busiest = busiest.and_then(|(index, rate)| Some((rate, program.fields().get(index)?)));
     let changes = program.changes.at(at).map_or(0.0, Number::as_f64);
@@ -75,13 +75,6 @@ fn row(app: &App, program: &Program, at: Moment, width: usize) -> Option<Row> {
 pub(super) fn name(program: &Program) -> String {
     let pid = program.identity.pid.map_or_else(String::new, |pid| format!(" {pid}"));
     format!("{}{pid}", command(program))
-}
-
-/// The state of the program and of its process, in the words of `mmstats ls`: `running`, `stopped`,
-/// `zombie`, `dead`, `closed`; `live` if the system does not tell more; `gone` without a file.
-pub(super) fn state(condition: Condition, process: Option<&Process>) -> String {
-    let word = if condition.is_gone() { "gone" } else { condition.state().name() };
-    process_state(condition, process).unwrap_or(word).to_owned()
 }
 
 /// `12 %`, of one processor.

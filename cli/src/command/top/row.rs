@@ -12,7 +12,7 @@ pub(super) struct Row {
     pub(super) pid: Option<u32>,
     pub(super) command: String,
     pub(super) condition: Condition,
-    pub(super) state: String,
+    pub(super) state: &'static str,
     pub(super) process: Option<Process>,
     /// Fields that changed at the last look, and all fields.
     pub(super) changes: (f64, usize),

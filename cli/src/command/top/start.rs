@@ -95,7 +95,7 @@ impl Columns {
         let mut cells = vec![
             right(human::or_dash(row.pid)),
             Cell::new(format::clip(&row.command, self.command_width(width))),
-            Cell::new(Span::styled(row.state.clone(), style)),
+            Cell::new(Span::styled(row.state, style)),
             right(programs::processors(share)),
         ];
         if self.memory {
