@@ -299,7 +299,7 @@ fn quantile_beyond_buckets_is_bound_in_text_and_json() {
     assert!(verbose.contains("quantiles up to 1.0") && verbose.contains("quantiles above 0.0009"));
     let piped = run(dir.path(), &["show", text]).out;
     assert!(piped.contains(" p50=>1 ") && piped.contains(" p50=<=0.0009"), "{piped}");
-    let row = rows(dir.path(), &["-c1", "above", text]).remove(0);
+    let row = json(dir.path(), &["poll", "--json", "-c1", "above", text]);
     assert!(only(&row, "above")["quantiles"]["0.5"]["above"].is_number(), "{row}");
 }
 

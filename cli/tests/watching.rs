@@ -6,7 +6,7 @@ mod common;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Printed, Publisher, mmstats, run, signal, wait_for};
 
@@ -200,15 +200,14 @@ fn poll_of_program_that_ends_has_no_rate_in_its_last_row() {
             assert!(printed.err.contains(&died), "{}", printed.err);
             // An error if rows are missing that were asked for.
             assert_eq!(printed.code, Some(i32::from(count.is_some())), "{}", printed.err);
-            // It has ended before; a file that is named is shown in any state.
-            let printed = run(dir.path(), &["poll", "-d0.05", "demo.blocks", &name]);
-            assert_eq!(printed.code, Some(i32::from(!by_path)), "{}", printed.err);
-            assert_eq!(
-                printed.err.contains(&format!("{died} about ")),
-                !by_path,
-                "{}",
-                printed.err
-            );
+            // It has ended before: an error, without waiting.
+            let start = Instant::now();
+            let printed = run(dir.path(), &["poll", "-d60", "demo.blocks", &name]);
+            assert!(start.elapsed() < Duration::from_secs(30));
+            assert_eq!(printed.code, Some(1), "{}", printed.err);
+            let message = format!("; `mmstats show {name}` has its last values");
+            assert!(printed.err.contains(&message), "{}", printed.err);
+            assert!(printed.err.contains(&format!("{died} about ")), "{}", printed.err);
             assert_eq!(printed.out.lines().last().map(str::trim), Some("-"), "{}", printed.out);
         }
     }

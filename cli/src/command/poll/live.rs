@@ -3,11 +3,11 @@
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::time::{Duration, Instant, SystemTime};
 
-use mmstats_observe::{FieldRef, File, FileState, Observer, Program, Total, Totals};
+use mmstats_observe::{FieldRef, File, Observer, Program, Total, Totals};
 
 use super::sample::{Counts, Programs, Rows, Sample};
 use crate::model::is_active;
-use crate::model::life::Life;
+use crate::model::life::{Life, end_word};
 use crate::model::pattern::Pattern;
 use crate::model::rates::column::Columns;
 use crate::model::rates::series::{Covers, Start};
@@ -18,6 +18,7 @@ use crate::model::watched::{Watched, name};
 use crate::output::Output;
 use crate::render::problems::{ProblemLog, is_unsettled};
 use crate::render::program::end_text;
+use crate::text::escape;
 
 /// Takes samples.
 pub(crate) struct Sampler {
@@ -48,22 +49,26 @@ impl Sampler {
         watched.news(&selected, &all, waits)
     }
 
-    /// A message about each program that was asked for as a process or by name and has ended. A file that is
-    /// named is shown in any state.
+    /// A message about each program that was asked for as a process, by name or as a file, and has ended.
     pub(crate) fn ended(&self) -> Vec<String> {
         let (all, now) = (self.observer.programs(), SystemTime::now());
         let ended = self.selection.select(&all, false).into_iter().filter(|program| {
             program.state().has_ended()
                 && program.identity().application.is_none()
-                && self.selection.is_asked_by_name(program)
+                && self.selection.is_sought(program)
         });
         let message = |program: &Program<'_>| {
-            let word = if program.state() == FileState::Closed { "ended" } else { "died" };
+            let word = end_word(program.state());
             let end = Life::new(program, now).end().and_then(end_text);
             let end = end.map_or_else(String::new, |end| format!(" {end}"));
-            let pid = program.process().or(program.identity().pid);
-            let pid = pid.map_or_else(|| "--all".to_owned(), |pid| pid.to_string());
-            format!("{} {word}{end}; `mmstats show {pid}` has its last values", name(program))
+            let named = program.files().iter().find(|file| file.named());
+            let argument = match (named, program.process().or(program.identity().pid)) {
+                (Some(file), _) => escape::path(file.path()),
+                (None, Some(pid)) => pid.to_string(),
+                (None, None) => "--all".to_owned(),
+            };
+            let name = name(program);
+            format!("{name} {word}{end}; `mmstats show {argument}` has its last values")
         };
         ended.take(MAX_ENDED).map(message).collect()
     }

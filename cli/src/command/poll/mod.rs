@@ -68,7 +68,9 @@ pub(crate) fn run(args: &Poll, output: &mut Output) -> io::Result<()> {
     report_ended(&sampler, &sample, args.follow, output);
     loop {
         rows += 1;
-        if wait_for_row(&stop, start, args.delay, rows) {
+        // Nothing is waited for if all that is named has ended before.
+        let is_over = rows == 1 && named && !sample.active;
+        if !is_over && wait_for_row(&stop, start, args.delay, rows) {
             return Ok(());
         }
         sample = sampler.sample();
