@@ -85,11 +85,11 @@ pub(crate) fn run(args: &Replay, output: &mut Output) -> io::Result<()> {
 
 #[cfg(feature = "serve")]
 fn serve(args: &Replay, recording: Recording, output: &mut Output) -> io::Result<()> {
-    let (_, to) = recording.span();
-    let resolve = |when: Option<When>| when.and_then(|when| when.resolve(to));
+    let resolve = |when: Option<When>| when.and_then(|when| when.resolve(&recording));
+    let (from, to) = (resolve(args.from), resolve(args.to));
     let budget = usize::from(args.memory) << 20;
     let start = || {
-        let replay = recording.replay(budget, resolve(args.from), resolve(args.to));
+        let replay = recording.replay(budget, from, to);
         let replay = replay.map_err(io::Error::other)?;
         Ok((replay.sampler, Processes::recorded(RecordedThreads::new(replay.threads))))
     };
@@ -105,17 +105,18 @@ fn show(args: &Replay, recording: Recording, output: &mut Output) -> io::Result<
         output.usage("replay needs a terminal; for pipes there is `zcat FILE | jq`");
         return Ok(());
     }
-    let (from, to) = recording.span();
-    let resolve = |when: Option<When>| when.and_then(|when| when.resolve(to));
+    let (begin, end) = recording.span();
+    let resolve = |when: Option<When>| when.and_then(|when| when.resolve(&recording));
+    let (from, to) = (resolve(args.from), resolve(args.to));
     let budget = usize::from(args.memory) << 20;
-    let replay = match recording.replay(budget, resolve(args.from), resolve(args.to)) {
+    let replay = match recording.replay(budget, from, to) {
         Ok(replay) => replay,
         Err(error) => {
             output.fail(&error.to_string());
             return Ok(());
         }
     };
-    let time = human::age(to.duration_since(from).unwrap_or_default());
+    let time = human::age(end.duration_since(begin).unwrap_or_default());
     let hint = format!("a recording of {time}  left and right: time  ? keys  q end");
     let processes = Processes::recorded(RecordedThreads::new(replay.threads));
     super::top::replay(replay.sampler, processes, hint, output)

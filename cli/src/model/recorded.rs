@@ -27,8 +27,7 @@ impl When {
         let wrong =
             || "not a time like 2026-11-29T21:35:10Z, 21:35:10, -5m or @1796000000".to_owned();
         if let Some(seconds) = text.strip_prefix('@') {
-            let since = seconds.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
-            let at = since.and_then(|since| UNIX_EPOCH.checked_add(since));
+            let at = exact_seconds(seconds).and_then(|since| UNIX_EPOCH.checked_add(since));
             return at.map(Self::At).ok_or_else(wrong);
         }
         if let Some(ago) = text.strip_prefix('-') {
@@ -47,8 +46,18 @@ impl When {
         Ok(Self::At(zoned.timestamp().into()))
     }
 
+    /// The moment in a recording. One that counts from the end is that of the nearest look, if that is within a
+    /// tenth of the pace: looks are a little before or after their times.
+    pub(crate) fn resolve(self, recording: &Recording) -> Option<SystemTime> {
+        let at = self.in_span(recording.span().1)?;
+        match self {
+            Self::BeforeEnd(_) => Some(nearest(recording, at).unwrap_or(at)),
+            _ => Some(at),
+        }
+    }
+
     /// The moment in a recording whose last look is at `end`.
-    pub(crate) fn resolve(self, end: SystemTime) -> Option<SystemTime> {
+    fn in_span(self, end: SystemTime) -> Option<SystemTime> {
         match self {
             Self::At(at) => Some(at),
             Self::BeforeEnd(ago) => end.checked_sub(ago),
@@ -66,6 +75,33 @@ impl When {
             }
         }
     }
+}
+
+/// Seconds with decimals, to a nanosecond: a double would be a little before the look of `@1796000000.504`.
+fn exact_seconds(text: &str) -> Option<Duration> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    if !is_number(whole) || !is_number(decimals) {
+        return None;
+    }
+    let decimals = format!("{decimals:0<9}");
+    Some(Duration::new(whole.parse().ok()?, decimals.get(..9)?.parse().ok()?))
+}
+
+/// The time of the look nearest to `at`, if it is within a tenth of the pace.
+fn nearest(recording: &Recording, at: SystemTime) -> Option<SystemTime> {
+    let mut frames = recording.frames_from(at).ok()?;
+    let mut found: Option<(Duration, SystemTime)> = None;
+    // The one before, and the one after.
+    for _ in 0..2 {
+        let Some(state) = frames.next().ok()? else { break };
+        let time = state.time();
+        let away = at.duration_since(time).or_else(|_| time.duration_since(at)).unwrap_or_default();
+        if away <= state.every() / 10 && found.is_none_or(|(least, _)| away < least) {
+            found = Some((away, time));
+        }
+    }
+    Some(found?.1)
 }
 
 /// `1h30m`, `5m`, `90s`, `1.5s`: at least one number with a unit.
@@ -98,7 +134,7 @@ pub(crate) struct Recordings {
 }
 
 /// Maximum number of programs that are named in a message.
-const MAX_NAMED: usize = 5;
+pub(crate) const MAX_NAMED: usize = 5;
 
 impl Recordings {
     /// `None` if no argument is a recording.
@@ -155,18 +191,19 @@ impl Recordings {
         format!("the recording has no such program then, at {at}{wanted}; it has {there}")
     }
 
-    /// Whether programs are named.
-    pub(crate) fn has_names(&self) -> bool {
-        !self.programs.is_empty()
-    }
-
-    /// As [`select`](Self::select), but without names those alone that lived, and ledgers.
+    /// The programs that are meant, of those that lived then, and ledgers.
     pub(crate) fn live<'s>(&self, state: &'s State) -> Vec<&'s RecordedProgram> {
         let mut selected = self.select(state, false);
-        if !self.has_names() && !selected.iter().any(|program| counts(program)) {
-            selected.clear();
-        }
+        selected.retain(|program| counts(program));
         selected
+    }
+
+    /// The recordings as one argument of an example.
+    pub(crate) fn example(&self) -> String {
+        match &self.files[..] {
+            [file] => escape::os(file),
+            _ => "FILE".to_owned(),
+        }
     }
 
     /// Opens the recording.
@@ -227,13 +264,14 @@ pub(crate) fn date(at: SystemTime) -> String {
 /// A remark about the time since the look before, if nothing was recorded for long.
 pub(crate) fn gap(state: &State, (before, at): (SystemTime, Moment)) -> Option<String> {
     let [from, to] = [before, state.time()].map(date);
-    let passed = state.at().since(at);
     if let Some(gap) = state.gap() {
         let reason = escape::text(&gap.reason);
         return Some(format!("nothing was recorded from {from} to {to}: {reason}"));
     }
-    (passed > state.every() * 2 + Duration::from_secs(1))
-        .then(|| format!("nothing was recorded from {from} to {to}, {}", human::age(passed)))
+    let passed = || human::age(state.at().since(at));
+    state
+        .is_after_gap(at)
+        .then(|| format!("nothing was recorded from {from} to {to}, {}", passed()))
 }
 
 /// The message that no look is between these times.
@@ -269,7 +307,7 @@ pub(crate) fn state_at(recording: &Recording, when: Option<When>) -> Result<Foun
     let (from, to) = recording.span();
     let at = match when {
         None => to,
-        Some(when) => when.resolve(to).ok_or("the time is out of range")?,
+        Some(when) => when.resolve(recording).ok_or("the time is out of range")?,
     };
     let state = recording.at(at).map_err(|error| escape::text(&error.to_string()).into_owned())?;
     let Some(state) = state else {
@@ -295,16 +333,18 @@ mod tests {
     fn when_has_four_forms() {
         let at = |seconds: f64| UNIX_EPOCH + Duration::from_secs_f64(seconds);
         assert_eq!(When::parse("@1796000000.5"), Ok(When::At(at(1_796_000_000.5))));
+        let exact = UNIX_EPOCH + Duration::from_millis(1_796_000_000_504);
+        assert_eq!(When::parse("@1796000000.504"), Ok(When::At(exact)));
         assert_eq!(When::parse("1970-01-01T00:00:10Z"), Ok(When::At(at(10.0))));
         assert_eq!(When::parse("1970-01-01T01:00:10+01:00"), Ok(When::At(at(10.0))));
-        let seconds = |text| When::parse(text).unwrap().resolve(at(10_000.0));
+        let seconds = |text| When::parse(text).unwrap().in_span(at(10_000.0));
         assert_eq!(seconds("-5m"), Some(at(9_700.0)));
         assert_eq!(seconds("-1h30m"), Some(at(4_600.0)));
         assert_eq!(When::parse("21:35:10"), Ok(When::TimeOfDay(jiff::civil::time(21, 35, 10, 0))));
         // The last one that the recording has.
         let end = at(10.0 * 86_400.0);
         for text in ["00:00:00", "12:34:56", "23:59:59"] {
-            let found = When::parse(text).unwrap().resolve(end).unwrap();
+            let found = When::parse(text).unwrap().in_span(end).unwrap();
             assert!(
                 found <= end && end.duration_since(found).unwrap() < Duration::from_secs(90_000)
             );

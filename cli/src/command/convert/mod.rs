@@ -31,7 +31,7 @@ pub(crate) enum Format {
     "openmetrics: names, units and types are those of `mmstats export`; the samples of a series stand\n",
     "together, in the order of time, with milliseconds. Of a program that ended the values at its end\n",
     "are the last ones. What has no number (texts, events) is left out.\n",
-    "\ncsv, as of RFC 4180: the time in UTC with nanoseconds, `web[1234]`, the label with its lane, if\n",
+    "\ncsv, as of RFC 4180: the time in UTC with milliseconds, `web[1234]`, the label with its lane, if\n",
     "the field has values for each, the attributes as key=\"value\",..., and the value as in the lines\n",
     "of `mmstats show --plain`: exact, empty if there is none.\n",
     "\nTimes are as those of `mmstats show --at`.\n",
@@ -92,7 +92,7 @@ fn each(
     };
     recorded::cuts(&recording).iter().for_each(|note| output.note(note));
     let end = recording.span().1;
-    let resolve = |when: Option<When>| when.map(|when| when.resolve(end).unwrap_or(end));
+    let resolve = |when: Option<When>| when.map(|when| when.resolve(&recording).unwrap_or(end));
     let (from, to) = (resolve(args.from), resolve(args.to));
     let (mut has_program, mut last) = (false, None);
     looks(&recording, from, to, output, |state, output| {

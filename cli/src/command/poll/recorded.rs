@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write as _};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mmstats_history::ProgramKey;
-use mmstats_observe::{Completeness, Total};
+use mmstats_observe::{Completeness, FileState, Total};
 use mmstats_recording::{Frames, RecordedProgram, Recording, State};
 
 use super::args::{Poll, patterns, report, unmatched};
@@ -14,11 +14,12 @@ use super::sample::{Counts, Programs, Rows};
 use super::table;
 use crate::json::write_line;
 use crate::model::is_active;
+use crate::model::life::end_word;
 use crate::model::rates::column::Columns;
 use crate::model::rates::series::{Covers, Start};
 use crate::model::rates::subject::{Subject, grouped, start_of};
 use crate::model::rates::views::View;
-use crate::model::recorded::{Recordings, cuts, gap, left_out, name, no_look};
+use crate::model::recorded::{MAX_NAMED, Recordings, cuts, gap, left_out, name, no_look};
 use crate::output::Output;
 use crate::text::escape;
 
@@ -40,7 +41,7 @@ pub(super) fn run(args: &Poll, recordings: &Recordings, output: &mut Output) -> 
     };
     cuts(&recording).iter().for_each(|note| output.note(note));
     let (begin, end) = recording.span();
-    let [from, to] = [args.from, args.to].map(|when| when.map(|when| when.resolve(end)));
+    let [from, to] = [args.from, args.to].map(|when| when.map(|when| when.resolve(&recording)));
     let (Some(from), Some(to)) = (from.unwrap_or(Some(begin)), to.unwrap_or(Some(end))) else {
         output.usage("the time is out of range");
         return Ok(());
@@ -77,7 +78,7 @@ struct Printer<'r> {
     /// Stands for the first look: only differences matter.
     start: Instant,
     printed: u64,
-    /// Names of the live programs of the row before.
+    /// The live programs of the row before.
     live: Vec<(ProgramKey, String)>,
     /// What was said of programs.
     notes: HashSet<String>,
@@ -141,7 +142,7 @@ impl Printer<'_> {
                 output.note(&note);
             }
         }
-        self.news(&programs, output);
+        self.news(state, &programs, output);
         let recorded = Recorded { programs: &programs, time: state.time() };
         let sample = self.rows.sample(&recorded, state.time(), self.start + since);
         if sample.elapsed.is_none() {
@@ -161,20 +162,52 @@ impl Printer<'_> {
         Ok(self.args.count.is_none_or(|count| self.printed < count) && !output.is_closed())
     }
 
-    /// Says which programs that were asked for have begun and ended since the row before.
-    fn news(&mut self, programs: &[&RecordedProgram], output: &mut Output) {
-        let live = programs.iter().filter(|program| is_active(program.look().condition.state()));
+    /// Says which programs have begun and ended since the row before. Those of applications come and go.
+    fn news(&mut self, state: &State, programs: &[&RecordedProgram], output: &mut Output) {
+        let live = programs.iter().filter(|program| {
+            let look = program.look();
+            is_active(look.condition.state()) && look.identity.application.is_none()
+        });
         let live: Vec<(ProgramKey, String)> = live.map(|one| (one.look().key, name(one))).collect();
         let before = std::mem::replace(&mut self.live, live);
-        if !self.recordings.has_names() || self.rows.is_first() {
+        if self.rows.is_first() {
             return;
         }
         let is_in = |all: &[(ProgramKey, String)], key| all.iter().any(|(other, _)| *other == key);
-        for (_, name) in before.iter().filter(|(key, _)| !is_in(&self.live, *key)) {
-            output.note(&format!("{name} ended"));
+        let gone: Vec<_> = before.iter().filter(|(key, _)| !is_in(&self.live, *key)).collect();
+        for (key, name) in gone.iter().take(MAX_NAMED) {
+            output.note(&self.end(state, *key, name));
         }
-        for (_, name) in self.live.iter().filter(|(key, _)| !is_in(&before, *key)) {
+        if gone.len() > MAX_NAMED {
+            output.note(&format!("{} more programs are gone", gone.len() - MAX_NAMED));
+        }
+        let new: Vec<_> = self.live.iter().filter(|(key, _)| !is_in(&before, *key)).collect();
+        for (_, name) in new.iter().take(MAX_NAMED) {
             output.note(&format!("now {name}"));
+        }
+        if new.len() > MAX_NAMED {
+            output.note(&format!("{} more programs", new.len() - MAX_NAMED));
+        }
+    }
+
+    /// What became of a program that lived in the row before.
+    fn end(&self, state: &State, key: ProgramKey, name: &str) -> String {
+        let Some(program) = state.program(key) else {
+            return format!("{name} is not recorded any more");
+        };
+        let look = program.look();
+        let word = end_word(look.condition.state());
+        match look.process.or(look.identity.pid) {
+            Some(pid) if look.condition.state() == FileState::Dead => {
+                let since = state.time().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let (at, file) = (since.as_millis(), self.recordings.example());
+                format!(
+                    "{name} {word}; `mmstats show --at @{}.{:03} {file} {pid}` has its last values",
+                    at / 1_000,
+                    at % 1_000
+                )
+            }
+            _ => format!("{name} {word}"),
         }
     }
 }
