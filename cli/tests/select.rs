@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use common::{Publisher, all_kinds, files, image, json, mmstats, printed, run, wait_for};
 use mmstats_core::{Constant, Counter, FieldSpec, Schema};
+use serde_json::Value;
 
 /// Ends a program when the test ends.
 struct Ended(Child);
@@ -409,16 +410,50 @@ fn show_watch_keeps_to_program_that_lives() {
 fn show_watch_without_programs_says_once_that_it_waits() {
     let dir = tempfile::tempdir().unwrap();
     let mut dead = Publisher::start(dir.path());
-    dead.kill();
     let mut command = mmstats(dir.path());
     command.args(["show", "-w", "-d0.1", "-c20", "--json", "mmstats-demo"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut documents = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(documents.next().unwrap().unwrap().contains("\"dead\""));
+    assert!(documents.next().unwrap().unwrap().contains("\"live\""));
+    dead.kill();
     std::fs::remove_file(&dead.path).unwrap();
     assert_eq!(documents.count(), 19);
     let messages = printed(child.wait_with_output().unwrap()).err;
-    assert_eq!(messages, "mmstats: waiting for a program\n");
+    assert_eq!(messages.matches("waiting for the next one").count(), 1, "{messages}");
+}
+
+/// A program of the name that had ended before does not take the place of one that ends now.
+#[test]
+fn watch_of_name_leaves_out_program_that_had_ended_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut dead = Publisher::start(dir.path());
+    dead.kill();
+    for command in ["show", "threads"] {
+        if command == "threads" && cfg!(not(feature = "threads")) {
+            continue;
+        }
+        let mut watch = mmstats(dir.path());
+        watch.args([command, "-w", "-d0.05", "--json", "mmstats-demo"]);
+        let mut child = watch.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut documents = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut shown = || -> Vec<u64> {
+            let document: Value =
+                serde_json::from_str(&documents.next().unwrap().unwrap()).unwrap();
+            let all = document.get("files").or(document.get("programs")).unwrap();
+            let head = |one: &Value| one.get("file").unwrap_or(one)["pid"].as_u64().unwrap();
+            all.as_array().unwrap().iter().map(head).collect()
+        };
+        assert_eq!(shown(), [0_u64; 0], "{command}");
+        let live = Publisher::start(dir.path());
+        while shown().is_empty() {}
+        std::fs::remove_file(&live.path).unwrap();
+        while shown() == [u64::from(live.child.id())] {}
+        for _ in 0..3 {
+            assert_eq!(shown(), [0_u64; 0], "{command}");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }
 
 /// A program whose file is truncated has not ended.

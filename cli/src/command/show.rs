@@ -1,14 +1,13 @@
 //! `mmstats show`: fields with their values.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use mmstats_observe::{Damage, Level, Observer, Program, ProgramId};
+use mmstats_observe::{Damage, Level, Observer, Program};
 
 use super::args::{Form, Scope, TRY_DEMO, exit_codes, interrupt, program, selecting};
 use super::watch::{Frame, Watch};
@@ -46,7 +45,9 @@ use crate::render::{field, program as lines};
     "`refused=..` if not 0. Attributes follow the label as {key=\"value\"}, a lane as [0].\n",
     selecting!(),
     "\nA recording of `mmstats record` is shown as it was --at a time, or at its end; process ids and\n",
-    "names behind it select its programs.\n",
+    "names behind it select its programs. Shown is the last look at or before the time, which the\n",
+    "header names. -5m counts from the last look, and is the nearest look if that is within a tenth\n",
+    "of the pace: looks are a little early or late.\n",
     "\nExamples:\n",
     "  mmstats show\n",
     "  mmstats show -v --lanes 1234\n",
@@ -249,9 +250,6 @@ struct Shown<'s> {
 #[derive(Default)]
 struct Frames {
     count: u64,
-    /// Programs that had ended before the first frame and were not shown in it: they do not take the
-    /// place of one that ends later.
-    passed_over: HashSet<ProgramId>,
     /// Whether the frame before showed a program.
     has_shown: bool,
     watched: Watched,
@@ -261,17 +259,17 @@ impl Shown<'_> {
     /// Shows the programs as of now.
     fn once(&mut self, observer: &Observer, output: &mut Output) -> io::Result<Frame> {
         let (args, all) = (self.args, self.args.all);
-        let mut programs = observer.programs();
-        programs.retain(|p| p.id().is_none_or(|id| !self.frames.passed_over.contains(&id)));
-        let selected = self.selection.select(&programs, all);
+        let programs = observer.programs();
         let is_first = self.frames.count == 0;
-        self.frames.count += 1;
-        if args.watch.is_on() && is_first {
-            let shown: HashSet<_> = selected.iter().filter_map(|program| program.id()).collect();
-            let ended = programs.iter().filter(|program| program.state().has_ended());
-            let ended = ended.filter_map(Program::id).filter(|id| !shown.contains(id));
-            self.frames.passed_over = ended.collect();
+        let left_out = match is_first && !all {
+            true => self.selection.left_out(&programs),
+            false => Vec::new(),
+        };
+        if args.watch.is_on() && !all {
+            self.selection.pass_over_ended(&programs);
         }
+        let selected = self.selection.select(&programs, all);
+        self.frames.count += 1;
         let is_watch = args.watch.is_on();
         // Others may come.
         let waits = is_watch && self.selection.takes_later_ones();
@@ -310,11 +308,7 @@ impl Shown<'_> {
         for (named, text) in sections.damage.take() {
             problems::write(named, &text, output);
         }
-        if is_first && !all {
-            for left_out in self.selection.left_out(&programs) {
-                output.note(&format!("{left_out}: --all"));
-            }
-        }
+        left_out.iter().for_each(|left_out| output.note(&format!("{left_out}: --all")));
         let has_shown = std::mem::replace(&mut self.frames.has_shown, sections.shown.get() > 0);
         let mut is_over = false;
         // A field may be added later.

@@ -1,6 +1,6 @@
 //! The programs that the command line selects.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -20,6 +20,10 @@ pub(crate) struct Selection {
     paths: Vec<PathBuf>,
     /// Programs that replace a process one after the other, with `--follow`.
     following: Option<Following>,
+    /// Programs that had ended before and are not shown.
+    passed_over: HashSet<ProgramId>,
+    /// Whether [`pass_over_ended`](Self::pass_over_ended) was called.
+    has_passed: bool,
 }
 
 /// The argument that selected a program.
@@ -86,6 +90,25 @@ impl Selection {
         self
     }
 
+    /// Leaves out from now on the programs that have ended and are not selected, and at the first call those of
+    /// names: they do not take the place of one that ends later. Later ones of a name are waited for.
+    pub(crate) fn pass_over_ended(&mut self, programs: &[Program<'_>]) {
+        let is_first = !std::mem::replace(&mut self.has_passed, true);
+        let groups = self.groups(programs);
+        let is_passed = |program: &&Program<'_>| {
+            let by_name = matches!(self.asked(program), Some(Asked::Name(_)));
+            let is_earlier = is_first && by_name && !is_named(program) && !program.is_counted();
+            program.state().has_ended() && (is_earlier || !self.includes(program, false, &groups))
+        };
+        let passed: Vec<_> = programs.iter().filter(is_passed).filter_map(Program::id).collect();
+        self.passed_over.extend(passed);
+    }
+
+    fn is_passed_over(&self, program: &Program<'_>) -> bool {
+        !self.passed_over.is_empty()
+            && program.id().is_some_and(|id| self.passed_over.contains(&id))
+    }
+
     /// The process ids among the arguments.
     #[cfg(any(feature = "record", feature = "threads"))] // the users
     pub(crate) fn pids(&self) -> &[u32] {
@@ -135,11 +158,6 @@ impl Selection {
     pub(crate) fn is_sought(&self, program: &Program<'_>) -> bool {
         let follows = self.following.as_ref().is_some_and(|all| all.is_followed(program));
         follows || is_named(program) || self.asked(program).is_some()
-    }
-
-    /// Whether the program was asked for as a process or by name.
-    pub(crate) fn is_asked_by_name(&self, program: &Program<'_>) -> bool {
-        self.asked(program).is_some()
     }
 
     /// The programs that are shown: always those that count now, which live, are a ledger, or ended
@@ -199,7 +217,8 @@ impl Selection {
 
     fn groups<'s>(&'s self, programs: &[Program<'_>]) -> HashMap<Asked<'s>, Group> {
         let mut groups: HashMap<Asked<'s>, Group> = HashMap::new();
-        for program in programs.iter().filter(|program| program.state().is_readable()) {
+        let is_there = |p: &&Program<'_>| p.state().is_readable() && !self.is_passed_over(p);
+        for program in programs.iter().filter(is_there) {
             let Some(asked) = self.asked(program) else { continue };
             let group = groups.entry(asked).or_default();
             if is_active(program.state()) {
@@ -233,7 +252,7 @@ impl Selection {
         groups: &HashMap<Asked<'_>, Group>,
     ) -> bool {
         let state = program.state();
-        if !state.is_readable() {
+        if !state.is_readable() || self.is_passed_over(program) {
             return false;
         }
         if is_named(program) {

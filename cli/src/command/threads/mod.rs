@@ -49,6 +49,7 @@ const BETWEEN: Duration = Duration::from_millis(300);
     selecting!(),
     "\nA recording of `mmstats record` is shown as it was --at a time, or at its end; process ids and\n",
     "names behind it select its programs. Threads are recorded once a second: the last look is shown.\n",
+    "The header names the time of the look at the program; times are as those of `mmstats show --at`.\n",
     "\nExamples:\n",
     "  mmstats threads web\n",
     "  mmstats why 1234\n",
@@ -136,6 +137,9 @@ impl Shown<'_> {
     /// Looks at the selected programs, and at the processes that publish nothing.
     fn look<'a>(&mut self, observer: &'a Observer) -> (Vec<Program<'a>>, Vec<u32>) {
         let all = observer.programs();
+        if self.args.watch.is_on() && !self.args.all {
+            self.selection.pass_over_ended(&all);
+        }
         let selected = self.selection.select(&all, self.args.all).into_iter().cloned();
         // The sums of ended programs have no threads.
         let selected: Vec<_> = selected.filter(|program| program.ledger().is_none()).collect();
