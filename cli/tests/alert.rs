@@ -470,6 +470,62 @@ fn wait_ends_when_the_condition_holds_or_time_is_out() {
     assert_eq!(printed.code, Some(2), "{}", printed.out);
 }
 
+/// What is named may come later, whatever was there before.
+#[test]
+fn wait_is_for_what_is_not_there_and_for_the_next_of_a_name() {
+    let dir = tempfile::tempdir().unwrap();
+    all_kinds(&dir.path().join("old.mmst"));
+    let late = |name: &str, condition: &str| {
+        alert(dir.path(), &["--wait", "--timeout", "300ms", "-d0.05", name, condition])
+    };
+    let begin = std::time::Instant::now();
+    let missing = dir.path().join("missing");
+    let missing = missing.to_str().unwrap();
+    for (name, condition) in [
+        ("./no-such-path", "dead"),
+        ("x.mmst", "dead"),
+        (missing, "dead"),
+        ("web", "dead"),
+        ("web", "ui >= 0"),
+    ] {
+        let before = begin.elapsed();
+        let printed = late(name, condition);
+        assert_eq!(printed.code, Some(3), "{name}: {}", printed.out);
+        assert!(begin.elapsed() - before >= Duration::from_millis(300), "{name}");
+        assert!(printed.err.contains("mmstats: waiting: "), "{name}: {}", printed.err);
+    }
+    // They come.
+    let path = dir.path().join("later.mmst");
+    let mut command = common::mmstats(dir.path());
+    command.args(["alert", "--wait", "--timeout", "20s", "-d0.05", path.to_str().unwrap(), "dead"]);
+    let waiting = command.stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    all_kinds(&path);
+    let printed = common::printed(waiting.wait_with_output().unwrap());
+    assert_eq!(printed.code, Some(2), "{}", printed.out);
+}
+
+/// A field of another kind never has what the condition is about.
+#[test]
+fn wait_for_condition_that_can_never_hold_ends_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let _web = web(dir.path());
+    let pid = place(&dir);
+    for condition in ["p99(requests) > 1", "p99(queue) > 1", "age(queue) > 1s", "queue > 5s"] {
+        let begin = std::time::Instant::now();
+        let printed = alert(dir.path(), &["--wait", "--timeout", "1m", "-d0.05", &pid, condition]);
+        assert!(begin.elapsed() < Duration::from_secs(30), "{condition}");
+        assert_eq!(printed.code, Some(3), "{condition}: {}", printed.out);
+    }
+    // A field may come; what is wrong with its name is said at once.
+    for condition in ["queu > 1", "queu > 1MiB"] {
+        let arguments = ["--wait", "--timeout", "300ms", "-d0.05", &pid, condition];
+        let printed = alert(dir.path(), &arguments);
+        assert!(printed.err.contains("waiting: "), "{condition}: {}", printed.err);
+        assert!(printed.err.contains("near it are 'queue'"), "{condition}: {}", printed.err);
+    }
+}
+
 #[test]
 fn json_fits_the_schema() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,13 +5,40 @@ use mmstats_observe::{Aggregation, Damage, Kind, Number, OwnedValue, Total, Verd
 use super::threshold::Known;
 use crate::value::main_number;
 
+/// Why there is no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Why {
+    pub(super) text: String,
+    /// Whether there never is one: the kind of the field has none.
+    pub(super) never: bool,
+}
+
+impl Why {
+    fn never(text: impl Into<String>) -> Self {
+        Self { text: text.into(), never: true }
+    }
+
+    /// A field of this kind does not have `what`.
+    pub(super) fn kind(total: &Total, what: &str) -> Self {
+        Self::never(format!("a field of kind {} has no {what}", total.field.kind_name()))
+    }
+}
+
+impl From<String> for Why {
+    fn from(text: String) -> Self {
+        Self { text, never: false }
+    }
+}
+
+impl From<&str> for Why {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
 /// The value, or bounds, of a combined value of which parts could not be read; `incomplete` names the parts
 /// that the program lacks.
-pub(super) fn bounded(
-    total: &Total,
-    known: Known,
-    incomplete: Option<&str>,
-) -> Result<Known, String> {
+pub(super) fn bounded(total: &Total, known: Known, incomplete: Option<&str>) -> Result<Known, Why> {
     let verdict = total.reading.verdict;
     if verdict == Verdict::Consistent && incomplete.is_none() {
         return Ok(known);
@@ -25,7 +52,7 @@ pub(super) fn bounded(
         Aggregation::Max => Ok(Known::AtLeast(number)),
         Aggregation::Min => Ok(Known::AtMost(number)),
         Aggregation::Sum | Aggregation::Each if is_count => Ok(Known::AtLeast(number)),
-        _ => Err(incomplete.map_or_else(|| reason(verdict), str::to_owned)),
+        _ => Err(incomplete.map_or_else(|| reason(verdict), Why::from)),
     }
 }
 
@@ -63,31 +90,31 @@ pub(super) fn oldest(value: &OwnedValue) -> Oldest {
 }
 
 /// The number that a single value stands for.
-pub(super) fn number(value: &OwnedValue) -> Result<Known, String> {
+pub(super) fn number(value: &OwnedValue) -> Result<Known, Why> {
     if let Some(known) = Known::from_value(value) {
         return Ok(known);
     }
     match value {
         OwnedValue::Average(_) | OwnedValue::Window(_) | OwnedValue::Rate(_) => main_number(value)
             .map(|x| Known::Exact(Number::Float(x)))
-            .ok_or_else(|| "it has no value yet".to_owned()),
-        OwnedValue::Timer(_) => Err("a timer is no number: rate(FIELD) is".to_owned()),
+            .ok_or_else(|| "it has no value yet".into()),
+        OwnedValue::Timer(_) => Err(Why::never("a timer is no number: rate(FIELD) is")),
         OwnedValue::Histogram(_) => {
-            Err("a histogram is no number: rate(FIELD) and p99(FIELD) are".to_owned())
+            Err(Why::never("a histogram is no number: rate(FIELD) and p99(FIELD) are"))
         }
-        _ => Err("it is no number".to_owned()),
+        _ => Err(Why::never("it is no number")),
     }
 }
 
 /// Why there is no value.
-pub(super) fn reason(verdict: Verdict) -> String {
+pub(super) fn reason(verdict: Verdict) -> Why {
     match verdict {
-        Verdict::Absent => "it has no value yet".to_owned(),
-        Verdict::Contended => "contended: it changed during each attempt to read it".to_owned(),
+        Verdict::Absent => "it has no value yet".into(),
+        Verdict::Contended => "contended: it changed during each attempt to read it".into(),
         Verdict::Damaged(Damage { code, offset, .. }) => {
-            format!("damaged: {code} at byte {offset}")
+            format!("damaged: {code} at byte {offset}").into()
         }
-        verdict => verdict.name().to_owned(),
+        verdict => verdict.name().into(),
     }
 }
 
@@ -113,7 +140,7 @@ mod tests {
         assert_eq!(gauge(Sum, contended), Ok(Known::AtLeast(number)));
         assert_eq!(gauge(Max, contended), Ok(Known::AtLeast(number)));
         assert_eq!(gauge(Min, contended), Ok(Known::AtMost(number)));
-        assert!(gauge(Mean, contended).unwrap_err().starts_with("contended: "));
+        assert!(gauge(Mean, contended).unwrap_err().text.starts_with("contended: "));
         let signed = Number::Signed(-7);
         assert!(known(DataType::I64, Kind::Gauge, Sum, signed, contended).is_err());
         let float = Number::Float(7.5);

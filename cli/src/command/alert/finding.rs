@@ -33,6 +33,8 @@ pub(super) struct Finding {
     pub(super) holds: Option<bool>,
     /// Why it is not known, or more about it, escaped.
     pub(super) reason: Option<String>,
+    /// Whether the condition can never be judged: its field is of another kind.
+    pub(super) never: bool,
     /// Whether the program has nothing that the condition is about.
     pub(super) is_missing: bool,
 }
@@ -47,6 +49,7 @@ impl Finding {
     ) -> Self {
         let (program, pid) = (group.name(), group.pid());
         let (mut holds, mut reason, mut known) = (found.holds, found.reason, found.known);
+        let mut never = found.never;
         let mut title = escape::text(&condition.text).into_owned();
         if let Test::Field(comparison) = &condition.test {
             let field = match found.field.is_empty() {
@@ -64,11 +67,12 @@ impl Finding {
                             Some(why.unwrap_or_else(|| "it could not be read whole".to_owned()));
                     }
                 }
+                None if found.is_missing => {}
                 None => {
                     let unit = if unit.is_empty() { "no unit" } else { unit };
                     let why =
                         format!("the field has {}, not that of the condition", escape::text(unit));
-                    (known, reason) = (None, Some(why));
+                    (known, reason, never) = (None, Some(why), true);
                 }
             }
         }
@@ -84,6 +88,7 @@ impl Finding {
             known,
             holds,
             reason,
+            never,
             is_missing: found.is_missing,
         }
     }
@@ -100,6 +105,8 @@ pub(super) struct Found {
     /// Of conditions without a number.
     pub(super) holds: Option<bool>,
     pub(super) reason: Option<String>,
+    /// See [`Finding::never`].
+    pub(super) never: bool,
     pub(super) is_missing: bool,
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use mmstats_observe::{FileState, Program, Total, Totals, Verdict};
+use mmstats_observe::{Program, Total, Totals, Verdict};
 
 use crate::backend::ProcessState;
-use crate::model::life::{Life, process_state};
+use crate::model::life::{Life, end_word, process_state};
 use crate::model::rates::column::Interval;
 use crate::model::rates::subject::Subject;
 use crate::model::rates::views::View;
@@ -97,7 +97,7 @@ impl Group<'_, '_> {
     /// `web[1234] died about 2026-11-29 21:35 UTC`.
     pub(super) fn ended(&self, now: SystemTime) -> String {
         let program = self.programs[0];
-        let word = if program.state() == FileState::Dead { "died" } else { "ended" };
+        let word = end_word(program.state());
         let end = Life::new(program, now).end().and_then(end_text);
         let end = end.map_or_else(String::new, |end| format!(" {end}"));
         format!("{} {word}{end}", watched::name(program))

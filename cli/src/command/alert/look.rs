@@ -40,6 +40,8 @@ pub(super) struct Reader<'c> {
     last: Option<Instant>,
     /// Whether quantiles are those of the interval.
     recent: bool,
+    /// Whether a name waits for its next program.
+    waits: bool,
     #[cfg(feature = "threads")]
     watcher: mmstats_threads::Watcher,
 }
@@ -50,7 +52,12 @@ const ATTEMPTS: usize = 5;
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl<'c> Reader<'c> {
-    pub(super) fn new(selection: Selection, conditions: &'c [Condition], recent: bool) -> Self {
+    pub(super) fn new(
+        selection: Selection,
+        conditions: &'c [Condition],
+        recent: bool,
+        waits: bool,
+    ) -> Self {
         let view = |condition: &Condition| match &condition.test {
             Test::Field(comparison) => Some(View::single(comparison.pattern.clone())),
             _ => None,
@@ -64,6 +71,7 @@ impl<'c> Reader<'c> {
             before: HashMap::new(),
             last: None,
             recent,
+            waits,
             #[cfg(feature = "threads")]
             watcher: mmstats_threads::Watcher::new(),
         }
@@ -76,6 +84,9 @@ impl<'c> Reader<'c> {
         let looked = loop {
             observer.refresh();
             let all = observer.programs();
+            if self.waits {
+                self.selection.pass_over_ended(&all);
+            }
             let programs = self.selection.select(&all, false);
             let unsettled = is_unsettled(&observer);
             let groups: Vec<Group<'_, '_>> = subjects(&programs)

@@ -6,7 +6,7 @@ use mmstats_observe::{
     FieldRef, Kind, Number, OwnedValue, Quantile, Reading, Total, Totals, Verdict,
 };
 
-use super::bounds::{bounded, number, oldest, reason};
+use super::bounds::{Why, bounded, number, oldest, reason};
 use super::condition::{Comparison, Function};
 use super::finding::Found;
 use super::group::Group;
@@ -38,15 +38,24 @@ impl Measure<'_, '_, '_> {
             let selector = comparison.pattern.selector();
             let field = format!("{}{selector}", total.field.label);
             let unit = total.field.unit.clone();
-            let mut add = |suffix: &str, is_counter, result: Result<Known, String>| {
-                let (known, reason) = match result {
-                    Ok(known) => (Some(known), None),
-                    Err(reason) => (None, Some(reason)),
+            let mut add = |suffix: &str, is_counter, result: Result<Known, Why>| {
+                let (known, reason, never) = match result {
+                    Ok(known) => (Some(known), None, false),
+                    Err(why) => (None, Some(why.text), why.never),
                 };
                 let field = escape::text(&format!("{field}{suffix}")).into_owned();
                 let (unit, holds) = (unit.clone(), None);
                 let is_missing = false;
-                all.push(Found { field, unit, is_counter, known, holds, reason, is_missing });
+                all.push(Found {
+                    field,
+                    unit,
+                    is_counter,
+                    known,
+                    holds,
+                    reason,
+                    never,
+                    is_missing,
+                });
             };
             match comparison.function {
                 Function::Value => {
@@ -106,7 +115,7 @@ impl Measure<'_, '_, '_> {
     }
 
     /// The numbers of a field: one, or those of all lanes or elements.
-    fn values(&self, total: &Total) -> Vec<(String, Result<Known, String>)> {
+    fn values(&self, total: &Total) -> Vec<(String, Result<Known, Why>)> {
         let Reading { value, verdict, .. } = &total.reading;
         let incomplete = self.group.incomplete.as_deref();
         let Some(value) = value else {
@@ -144,31 +153,30 @@ impl Measure<'_, '_, '_> {
         }
     }
 
-    fn interval(&self, number: usize, total: &Total) -> Result<&Interval, String> {
+    fn interval(&self, number: usize, total: &Total) -> Result<&Interval, Why> {
         let column = self.columns.find(number, &total.field).map(|column| column as usize);
         let counts = column.and_then(|at| self.columns.all.get(at)).and_then(Column::counting);
         if counts.is_none() {
-            let kind = total.field.kind_name();
-            return Err(format!("a field of kind {kind} has no rate"));
+            return Err(Why::kind(total, "rate"));
         }
         if self.group.has_ended {
-            return Err(format!("{}: it counts nothing now", self.group.ended(self.time)));
+            return Err(format!("{}: it counts nothing now", self.group.ended(self.time)).into());
         }
         let interval = column.and_then(|at| self.group.gains.get(at)?.as_ref());
         interval.ok_or_else(|| match total.reading.verdict {
-            Verdict::Consistent => "it went down, or was not seen before".to_owned(),
+            Verdict::Consistent => "it went down, or was not seen before".into(),
             verdict => reason(verdict),
         })
     }
 
-    fn rate(&self, number: usize, total: &Total) -> Result<Known, String> {
+    fn rate(&self, number: usize, total: &Total) -> Result<Known, Why> {
         let rate = self.interval(number, total)?.rate.ok_or("it counts nothing now")?;
         let rate = Number::Float(rate);
         // Missing parts can only add to it.
         Ok(if self.group.incomplete.is_some() { Known::AtLeast(rate) } else { Known::Exact(rate) })
     }
 
-    fn quantile(&self, number: usize, total: &Total, q: f64) -> Result<Known, String> {
+    fn quantile(&self, number: usize, total: &Total, q: f64) -> Result<Known, Why> {
         let recent;
         let value = if self.recent {
             recent = self.interval(number, total)?;
@@ -178,25 +186,24 @@ impl Measure<'_, '_, '_> {
         };
         let value = value.ok_or_else(|| reason(total.reading.verdict))?;
         let OwnedValue::Histogram(histogram) = value.only() else {
-            let kind = total.field.kind_name();
-            return Err(format!("a field of kind {kind} has no quantiles"));
+            return Err(Why::kind(total, "quantiles"));
         };
         if total.reading.verdict != Verdict::Consistent {
             return Err(reason(total.reading.verdict));
         }
         if let Some(why) = &self.group.incomplete {
-            return Err(why.clone());
+            return Err(why.as_str().into());
         }
         match histogram.quantile(q) {
             Some(Quantile::Value(x)) => Ok(Known::Exact(Number::Float(x))),
             Some(Quantile::Below(x)) => Ok(Known::AtMost(Number::Float(x))),
             Some(Quantile::Above(x)) => Ok(Known::MoreThan(Number::Float(x))),
-            None => Err("nothing was recorded".to_owned()),
+            None => Err("nothing was recorded".into()),
         }
     }
 
     /// In nanoseconds.
-    fn age(&self, total: &Total) -> Result<Known, String> {
+    fn age(&self, total: &Total) -> Result<Known, Why> {
         let now = self.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let now = i128::try_from(now).unwrap_or(i128::MAX);
         let since = |at: i128| Number::Signed(now.saturating_sub(at));
@@ -218,8 +225,7 @@ impl Measure<'_, '_, '_> {
             });
         }
         let Some(count) = in_progress(value) else {
-            let kind = total.field.kind_name();
-            return Err(format!("a field of kind {kind} without a time has no age"));
+            return Err(Why::kind(total, "age without a time"));
         };
         let oldest = oldest(value);
         let all_read = *verdict == Verdict::Consistent && self.group.incomplete.is_none();
@@ -227,7 +233,7 @@ impl Measure<'_, '_, '_> {
             Some(at) if all_read && oldest.is_exact => Ok(Known::Exact(since(at.into()))),
             Some(at) => Ok(Known::AtLeast(since(at.into()))),
             None if count == 0.0 && all_read => Ok(Known::Exact(Number::Unsigned(0))),
-            None => Err("the time of its begin is not known".to_owned()),
+            None => Err("the time of its begin is not known".into()),
         }
     }
 

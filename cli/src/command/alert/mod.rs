@@ -12,6 +12,7 @@ mod threshold;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -60,8 +61,9 @@ use crate::render::problems::{in_directories, problem_text, report_help};
     "\nOf a program that is stopped the line says so: its values are what it left, and its rates are 0.\n",
     "Of a program that has ended, also meanwhile, conditions are about its last values, and ages go on;\n",
     "it has no rates. Since these say nothing about now the answer is then never OK, but for a file that\n",
-    "is named. With --wait a name waits for its next program, a process id does not. Ctrl-C ends --wait\n",
-    "and --for with the answer of then.\n",
+    "is named. With --wait a name waits for its next program, whatever has ended before; a process id does\n",
+    "not. --wait ends at once if no condition can be judged, since the fields are of other kinds. Ctrl-C\n",
+    "ends --wait and --for with the answer of then.\n",
     super::args::selecting!(),
     "\nExamples:\n",
     "  mmstats alert web dead 'rate(http.errors) > 10'\n",
@@ -82,7 +84,7 @@ pub(crate) struct Alert {
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     hold: Option<Duration>,
 
-    /// Look until a condition holds; a program that is not there yet is waited for.
+    /// Look until a condition holds; a program that is not there yet, or a file or directory, is waited for.
     #[arg(long)]
     wait: bool,
 
@@ -125,11 +127,12 @@ pub(crate) fn run(args: &Alert, output: &mut Output) -> io::Result<()> {
         }
     };
     let selection = Selection::parse(std::slice::from_ref(&args.program));
-    let mut reader = Reader::new(selection, &conditions, args.recent);
+    let mut reader = Reader::new(selection, &conditions, args.recent, args.wait);
     // One look is too short for an answer on Ctrl-C.
     let stop = if args.wait || args.hold.is_some() { Some(interrupt()?) } else { None };
-    let watch = Watch { args, conditions: &conditions, stop, since: HashMap::new() };
-    let answer = watch.watch(&mut reader);
+    let (since, was_there) = (HashMap::new(), false);
+    let watch = Watch { args, conditions: &conditions, stop, since, was_there };
+    let answer = watch.watch(&mut reader, output);
     if answer.status == Status::Unknown {
         report_help(&reader.observer, output);
     }
@@ -163,6 +166,8 @@ struct Watch<'a> {
     stop: Option<Receiver<()>>,
     /// Since when each condition has held.
     since: HashMap<(usize, Subject, String), Instant>,
+    /// Whether a path that is named was there at an earlier look.
+    was_there: bool,
 }
 
 /// State of the program that is looked for.
@@ -178,7 +183,7 @@ enum Presence {
 const BETWEEN: Duration = Duration::from_millis(300);
 
 impl<'a> Watch<'a> {
-    fn watch(mut self, reader: &mut Reader<'_>) -> Answer<'a> {
+    fn watch(mut self, reader: &mut Reader<'_>, output: &mut Output) -> Answer<'a> {
         let start = Instant::now();
         let needs = |test: &Test| match test {
             Test::Dead | Test::Stopped => None,
@@ -190,7 +195,7 @@ impl<'a> Watch<'a> {
             },
         };
         let first = self.conditions.iter().filter_map(|condition| needs(&condition.test)).max();
-        let mut is_interrupted = false;
+        let (mut is_interrupted, mut has_said) = (false, false);
         if let Some(first) = first {
             let looked = reader.look();
             // Without a program there is nothing to compare.
@@ -212,12 +217,15 @@ impl<'a> Watch<'a> {
             }
             let is_done = is_interrupted
                 || if self.args.wait {
-                    fires || is_late || presence == Presence::Gone
+                    fires || is_late || presence == Presence::Gone || is_in_vain(&answer)
                 } else {
                     !self.may_change(&answer)
                 };
             if is_done {
                 return answer;
+            }
+            if self.args.wait && !std::mem::replace(&mut has_said, true) {
+                output.note(&format!("waiting: {}", answer.text()));
             }
             let left = self.args.timeout.map(|timeout| timeout.saturating_sub(passed));
             let delay = left.map_or(self.args.delay, |left| left.min(self.args.delay));
@@ -265,6 +273,7 @@ impl<'a> Watch<'a> {
         let mut presence = Presence::There;
         let name = self.args.program.to_string_lossy();
         let is_pid = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+        self.was_there |= Path::new(&self.args.program).exists();
         for problem in reader.observer.problems() {
             if problem.named || problem.not_found.is_some() {
                 reasons.push(problem_text(problem, &Paths::default()));
@@ -272,6 +281,8 @@ impl<'a> Watch<'a> {
                     Some(NotFound::NoProgram | NotFound::NothingMapped | NotFound::Nameless) => {
                         Presence::Expected
                     }
+                    // A file or directory.
+                    None if !self.was_there => Presence::Expected,
                     _ => Presence::Gone,
                 };
             }
@@ -291,6 +302,11 @@ impl<'a> Watch<'a> {
         let status = status(self.conditions, &all, !reasons.is_empty());
         (Answer { status, conditions: self.conditions, all, reasons }, presence)
     }
+}
+
+/// Whether no condition can be judged, also later: their fields are of other kinds.
+fn is_in_vain(answer: &Answer<'_>) -> bool {
+    !answer.all.is_empty() && answer.all.iter().all(|held| held.finding.never)
 }
 
 /// The worst condition that holds, unless what is not known could be worse.

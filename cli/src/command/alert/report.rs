@@ -78,7 +78,7 @@ impl Answer<'_> {
     }
 
     /// The values that decided, else all values.
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let severity = |held: &&Held| self.conditions[held.finding.condition].severity;
         let decides = |held: &&Held| match self.status {
             Status::Critical => held.fires && severity(held) == Severity::Critical,
