@@ -21,16 +21,18 @@ use crate::model::selection::Selection;
 use crate::output::Output;
 use crate::render::paths::Paths;
 use crate::render::problems;
+use crate::text::escape;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
     "Each side is a recording (as it was at its end, or --at a time), a process id or name, or a file,\n",
-    "of a program that lives or has ended. Of several programs of a side those with the same command\n",
+    "of a program that lives or has ended; a directory is its live programs, else those that have ended.\n",
+    "Of several programs of a side those with the same command\n",
     "are compared, in their order. Fields are the same if label, attributes, type, kind and unit are.\n",
     "\nA line has both values and the difference; fields of one side are marked + (added) and - (gone).\n",
     "Counts of timers, histograms and averages are compared too. In a pipe a line is\n",
     "SIGN TAB LABEL TAB VALUE TAB VALUE TAB DIFFERENCE TAB UNIT, `-` for none; SIGN is ~, + or -, and\n",
-    "= with --all. Identity has the labels process, command, state, instance and the like.\n",
+    "= with --all. Identity has the labels command, pid, state (in the words of `mmstats ls`) and the like.\n",
     "Standard fields, sys.*, are left out, but for --all or a filter that names them.\n",
     selecting!(),
     "\nExamples:\n",
@@ -120,7 +122,7 @@ fn recorded(recordings: &Recordings, when: Option<When>, output: &mut Output) ->
         }
         side.add(&head, families::arrange(row::recorded(program.totals())));
     }
-    side.or_failure(output)
+    side.or_failure(recordings.files.first(), output)
 }
 
 fn observed(argument: &OsStr, output: &mut Output) -> Option<Side> {
@@ -129,21 +131,28 @@ fn observed(argument: &OsStr, output: &mut Output) -> Option<Side> {
     observer.refresh();
     let time = SystemTime::now();
     let programs = observer.programs();
-    let selected = selection.select(&programs, false);
+    // As a process id or a name, a directory without a live program stands for those that have ended.
+    let mut selected = selection.select(&programs, false);
+    if selected.is_empty() {
+        selected = selection.select(&programs, true);
+    }
     problems::report_named(&observer, problems::WhenMissing::Fail, &Paths::default(), output);
     problems::report_incomplete(selected.iter().copied(), output);
     let mut side = Side { time, programs: Vec::new() };
     for program in selected {
         side.add(&Head::from_program(program, time), families::arrange(row::combined(program)));
     }
-    side.or_failure(output)
+    side.or_failure(Some(argument), output)
 }
 
 impl Side {
     /// The side, if it has a program.
-    fn or_failure(self, output: &mut Output) -> Option<Self> {
+    fn or_failure(self, argument: Option<impl AsRef<OsStr>>, output: &mut Output) -> Option<Self> {
         if self.programs.is_empty() && !output.has_failed() {
-            output.fail("there is no program to compare; `mmstats ls` lists them");
+            let argument = argument.map_or_else(String::new, |side| escape::os(side.as_ref()));
+            output.fail(&format!(
+                "{argument}: there is no program to compare; `mmstats ls` lists them"
+            ));
         }
         (!self.programs.is_empty()).then_some(self)
     }
