@@ -225,8 +225,8 @@ fn replay_of_another_file_is_an_error_that_names_it() {
     let place = place();
     let text = place.file.to_str().unwrap();
     for (bytes, message) in [
-        (&b"my diary"[..], "it is no recording: it has no whole block"),
-        (&[], "it is no recording: it has no whole block"),
+        (&b"my diary"[..], "it is no recording: it is no file of gzip"),
+        (&[], "it is no recording: it is empty"),
     ] {
         std::fs::write(&place.file, bytes).unwrap();
         let printed = run(&place.stats, &["replay", text]);

@@ -21,6 +21,9 @@ pub(crate) const MAX_DATA: usize = 0xff00;
 /// Maximum number of bytes that a block of another writer may have.
 const MAX_OUTPUT: usize = 1 << 16;
 
+/// Bytes with which every file of gzip begins.
+pub(crate) const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// The empty block: the end of a segment.
 pub(crate) const END: [u8; 28] = [
     0x1f, 0x8b, 0x08, 0x04, 0, 0, 0, 0, 0, 0xff, 6, 0, 0x42, 0x43, 2, 0, 0x1b, 0, 3, 0, 0, 0, 0, 0,

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
-use crate::bgzf::{HEADER, Header, header};
-use crate::error::Error;
+use crate::bgzf::{GZIP, HEADER, Header, header};
+use crate::error::{Error, open};
 
 /// Bytes at the end of a file that the reader leaves out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,4 +85,24 @@ fn next(reader: &mut impl Read, left: u64) -> io::Result<Option<Header>> {
     }
     reader.read_exact(&mut bytes)?;
     Ok(header(&bytes).filter(|header| u64::from(header.size) <= left))
+}
+/// Why a file without a whole block is no recording.
+pub(crate) fn no_block(path: &Path) -> Error {
+    let mut bytes = Vec::new();
+    let start = open(path).and_then(|file| {
+        let length = HEADER.try_into().unwrap_or(u64::MAX);
+        file.take(length)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::io(path, "read it", &error))
+    });
+    let message = match (start, &bytes[..]) {
+        (Err(error), _) => return error,
+        (_, []) => "it is no recording: it is empty",
+        (_, start) if !start.starts_with(&GZIP) => "it is no recording: it is no file of gzip",
+        (_, start) if start.first_chunk().is_some_and(|start| header(start).is_none()) => {
+            "it is no recording: it is a file of gzip without blocks"
+        }
+        _ => "it is cut or damaged before its first block ends: nothing of it can be read",
+    };
+    Error::new(path, message)
 }

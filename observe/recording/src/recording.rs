@@ -10,7 +10,7 @@ use mmstats_history::{Clock, History, Moment, Sampler};
 
 use crate::bgzf;
 use crate::error::{Error, open};
-use crate::index::{Cut, Index, Segment};
+use crate::index::{Cut, Index, Segment, no_block};
 use crate::state::{MAX_LINE, State, Takes};
 
 /// A recording: one file, or several that a recorder has rotated.
@@ -60,7 +60,7 @@ impl Recording {
             let mut file = open(&path)?;
             let index = Index::new(&path, &mut file)?;
             if index.segments.is_empty() {
-                return Err(Error::new(&path, "it is no recording: it has no whole block"));
+                return Err(no_block(&path));
             }
             files.push(Part { path, index });
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::bgzf::{END, HEADER, decompress, header};
 use crate::error::{Error, open};
-use crate::index::Index;
+use crate::index::{Index, no_block};
 
 /// Result of [`repair`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub fn repair(from: &Path, to: &Path) -> Result<Repaired, Error> {
     let mut file = open(from)?;
     let index = Index::new(from, &mut file)?;
     if index.segments.is_empty() {
-        return Err(Error::new(from, "it is no recording: it has no whole block"));
+        return Err(no_block(from));
     }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
