@@ -29,7 +29,11 @@ pub(crate) fn report(
     };
     // If only some threads were looked at, a missing one may still live.
     let knows_all = process.is_some() && not_looked_at == 0;
-    let (mut threads, reads) = join(published.threads, known, knows_all, &published.locks);
+    // The name of the first thread is that of the process.
+    let is_first =
+        |thread: &&SystemThread| process.as_ref().is_some_and(|p| u64::from(p.id) == thread.id);
+    let first = known.iter().find(is_first).map(|thread| thread.own_id);
+    let (mut threads, reads) = join(published.threads, (known, knows_all), first, &published.locks);
     let mut locks: Vec<Lock> =
         published.locks.into_iter().map(|(number, lock)| Lock::new(number, lock)).collect();
     connect(&mut threads, reads, &mut locks);
@@ -55,8 +59,8 @@ pub(crate) fn report(
 /// The threads, by id, and pairs of thread and lock that it holds for reading.
 fn join(
     published: Vec<PublishedThread>,
-    known: Vec<SystemThread>,
-    knows_all: bool,
+    (known, knows_all): (Vec<SystemThread>, bool),
+    first: Option<u64>,
     locks: &BTreeMap<u64, PublishedLock>,
 ) -> (Vec<Thread>, Vec<(u64, u64)>) {
     let mut known: HashMap<u64, SystemThread> =
@@ -77,7 +81,7 @@ fn join(
         }
         threads.push(Thread {
             id: thread.id,
-            name: name(thread.name, system.as_ref()),
+            name: name(thread.name, system.as_ref().filter(|_| thread.id != first)),
             published: true,
             // The innermost wait: a signal handler can wait during another one.
             wait: thread.waits.last().map(|wait| Wait::new(wait, locks)),
