@@ -44,13 +44,17 @@ const PIPED_SECONDS: u32 = 10;
 ))]
 pub(crate) struct Demo {
     /// End after this many seconds; 0 is never [default: 0 on a terminal, 10 in a pipe].
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = whole_seconds)]
     pub(crate) seconds: Option<u32>,
 
     /// Number of working threads.
     #[arg(short, long, value_name = "N", default_value = "4",
           value_parser = up_to::<256>)]
     pub(crate) threads: u16,
+}
+
+fn whole_seconds(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "not a whole number of seconds".to_owned())
 }
 
 pub(crate) fn run(args: &Demo, output: &mut Output) -> io::Result<()> {
@@ -68,7 +72,9 @@ pub(crate) fn run(args: &Demo, output: &mut Output) -> io::Result<()> {
         Ok(()) => watch.follow(args.seconds, &mut child, output),
         Err(None) => Ok(()),
         Err(Some(text)) => {
-            output.fail(&text);
+            if !text.is_empty() {
+                output.fail(&text);
+            }
             Ok(())
         }
     };
@@ -94,7 +100,8 @@ impl Watch {
         self.observer.programs().into_iter().find(|program| program.state().is_readable())
     }
 
-    /// Waits for the file of the child. The error is a message, or `None` after Ctrl-C.
+    /// Waits for the file of the child. The error is a message, `None` after Ctrl-C; an empty one if the child has
+    /// ended, whose own words come later.
     fn find(&mut self, child: &mut Child) -> Result<(), Option<String>> {
         let start = Instant::now();
         loop {
@@ -105,8 +112,8 @@ impl Watch {
             if self.stopped() {
                 return Err(None);
             }
-            if let Ok(Some(status)) = child.try_wait() {
-                return Err(Some(format!("the publisher ended at once: {status}")));
+            if !matches!(child.try_wait(), Ok(None)) {
+                return Err(Some(String::new()));
             }
             if start.elapsed() > PATIENCE {
                 return Err(Some(format!("no file of the publisher, pid {}, appeared", self.pid)));
@@ -174,6 +181,7 @@ impl Watch {
 
     /// The last lines of output.
     fn conclude(&mut self, end: End, child: &mut Child, output: &mut Output) -> io::Result<()> {
+        let is_new = self.program().is_none();
         let path = self.program().and_then(|p| p.files().first().map(|f| f.path().to_owned()));
         self.observer.refresh();
         let left = self.program().filter(|program| program.state() == FileState::Dead).is_some();
@@ -186,6 +194,10 @@ impl Watch {
             output.note(&escape::text(message));
         }
         match end {
+            // It has said why it did not begin.
+            End::Early(status) if !status.success() && is_new && !messages.is_empty() => {
+                output.set_failed();
+            }
             // Early: Ctrl-C in a terminal reaches both processes.
             End::Asked(status) | End::Early(status) if status.success() => {
                 // No path: the file was gone before.
