@@ -205,7 +205,7 @@ pub(super) fn field(row: &Row, columns: Columns, verbose: bool) -> Vec<Line> {
 
 /// The text with spaces that are no place for a line end, inside `p99 1.2 ms`; breaks are behind commas
 /// and at wider spaces.
-fn held_together(text: &str) -> String {
+pub(crate) fn held_together(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
     let mut chars = text.chars().peekable();

@@ -9,8 +9,9 @@ use serde::ser::{SerializeMap as _, Serializer};
 use super::compare::{Change, Compared, Difference, Pair, Side};
 use crate::json::{Digits, JsonValue, seconds, write_line};
 use crate::output::{Line, Output, Screen, style};
-use crate::render::field::name;
+use crate::render::field::{held_together, name};
 use crate::render::table::{Align, Cell, lines as table, width as table_width};
+use crate::text::unit::UnitForm;
 use crate::text::{escape, human, time};
 use crate::value::{to_human, to_plain};
 
@@ -161,8 +162,11 @@ fn stacked(heads: &[(&str, Align); 6], row: &[Cell], width: usize) -> Vec<Line> 
     let heads = heads.iter().skip(2);
     for ((head, _), value) in heads.zip(values).filter(|(_, value)| value.text != "-") {
         let mut line = Line::styled(style::BOLD, format!("   {head:>5}"));
-        line.plain(format!("  {}", value.text));
-        lines.extend(line.wrapped(width, 10));
+        line.plain(format!("  {}", held_together(&value.text)));
+        lines.extend(line.wrapped(width, 10).into_iter().map(|mut line| {
+            line.release();
+            line
+        }));
     }
     lines
 }
@@ -194,7 +198,16 @@ fn cells(difference: &Difference<'_>, is_table: bool) -> [String; 6] {
             value.map(|value| if is_table { to_human(value, unit) } else { to_plain(value) }),
         )
     };
-    let [before, after] = [before, after].map(|row| text(row.and_then(|row| row.value.as_ref())));
+    let values = [before, after].map(|row| row.and_then(|row| row.value.as_ref()));
+    let mut texts = values.map(text);
+    if is_table && *change == Change::Changed && texts[0] == texts[1] {
+        // What differs is not in the short form.
+        texts = values.map(|value| human::or_dash(value.map(to_plain)));
+    }
+    let [before, after] = texts;
+    // Numbers of these forms have their unit.
+    let has_unit = is_table && UnitForm::from_unit(unit) != UnitForm::Plain;
+    let unit = if has_unit { "" } else { unit };
     let mut difference = text(difference.as_ref());
     if !difference.starts_with('-')
         && difference.starts_with(|c: char| c.is_ascii_digit())
