@@ -326,6 +326,8 @@ fn program_that_died_is_never_ok() {
     ] {
         let printed = alert(dir.path(), arguments);
         assert_eq!(printed.code, Some(want), "{arguments:?}: {}", printed.out);
+        // What became of it is said once.
+        assert!(printed.out.matches(" died about ").count() <= 1, "{arguments:?}: {}", printed.out);
     }
     let printed = alert(dir.path(), &[&pid, "queue > 100"]);
     assert!(printed.out.contains(" died about "), "{}", printed.out);

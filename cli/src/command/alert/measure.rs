@@ -160,7 +160,12 @@ impl Measure<'_, '_, '_> {
             return Err(Why::kind(total, "rate"));
         }
         if self.group.has_ended {
-            return Err(format!("{}: it counts nothing now", self.group.ended(self.time)).into());
+            let reason = match self.group.is_named() {
+                true => format!("{}: it counts nothing now", self.group.ended(self.time)),
+                // What became of it stands before.
+                false => "it counts nothing now".to_owned(),
+            };
+            return Err(reason.into());
         }
         let interval = column.and_then(|at| self.group.gains.get(at)?.as_ref());
         interval.ok_or_else(|| match total.reading.verdict {

@@ -1,5 +1,6 @@
 //! The answer: as a line of a monitoring plugin, and as JSON.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
@@ -92,6 +93,9 @@ impl Answer<'_> {
             _ => Vec::new(),
         };
         parts.extend(self.all.iter().filter(decides).map(|held| self.part(held)));
+        // A process may be several programs.
+        let mut told = HashSet::new();
+        parts.retain(|part| told.insert(part.clone()));
         if parts.is_empty() {
             parts.push("nothing could be looked at".to_owned());
         }
