@@ -89,9 +89,13 @@ fn one(
     }
 }
 
-/// The findings on at most `room` lines, each on one at least; the first ones have the others.
+/// The findings on at most `room` lines, each on one at least; the first ones have the others. The last line counts
+/// those that have no room.
 fn finding_lines(found: &[Odd], width: u16, room: usize) -> Vec<String> {
-    let shown = found.len().min(room);
+    let is_cut = found.len() > room;
+    let shown = if is_cut { room.saturating_sub(1) } else { found.len() };
+    let left_out = found.len() - shown;
+    let room = room - usize::from(is_cut).min(room);
     let mut spare = room - shown;
     let mut lines = Vec::new();
     for finding in found.iter().take(shown) {
@@ -108,6 +112,11 @@ fn finding_lines(found: &[Odd], width: u16, room: usize) -> Vec<String> {
             lines.push(format!("  {part}{}", if is_cut { " …" } else { "" }));
         }
         spare -= rest.len().min(spare);
+    }
+    if is_cut {
+        let findings = if left_out == 1 { "finding" } else { "findings" };
+        let more = if shown == 0 { "" } else { " more" };
+        lines.push(format::clip(&format!("! {left_out}{more} {findings}"), width));
     }
     lines
 }
@@ -135,7 +144,7 @@ fn draw_tabs(frame: &mut Frame<'_>, app: &mut App, area: Rect) {
     frame.render_widget(Paragraph::new(Line::from(spans)), area);
 }
 
-/// `web  pid 1234  running  12 %  34.1 MiB  5 threads`; what does not fit is left out.
+/// `web  pid 1234  running  CPU 0.12  34.1 MiB  5 threads`; what does not fit is left out.
 fn title(app: &App, history: &History, program: &Program, at: Moment, width: u16) -> Line<'static> {
     let process = process_at(&app.processes, program, at);
     let pid = program.identity.pid.map(|pid| Span::raw(format!("pid {pid}")));
@@ -157,7 +166,7 @@ fn title(app: &App, history: &History, program: &Program, at: Moment, width: u16
         Span::styled(format!("compared with {with}"), app.theme.odd())
     });
     let system = process.iter().flat_map(|process| {
-        let share = programs::processors(process.processors);
+        let share = format!("CPU {}", programs::processors(process.processors));
         let threads = format!("{} threads", process.threads);
         [share, programs::memory(Some(process)), threads].into_iter().map(Span::raw)
     });
@@ -257,4 +266,18 @@ fn keys(frame: &mut Frame<'_>, app: &mut App) {
     let block = Block::bordered().title(title);
     let text = Paragraph::new(lines).block(block);
     frame.render_widget(text.scroll((app.help_scroll.unwrap_or(0), 0)), area);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finding_lines_counts_those_without_room() {
+        let found: Vec<Odd> = ["a", "b", "c", "d"].map(|text| Odd::new("busy", text)).into();
+        assert_eq!(finding_lines(&found, 40, 4), ["! a", "! b", "! c", "! d"]);
+        assert_eq!(finding_lines(&found, 40, 3), ["! a", "! b", "! 2 more findings"]);
+        assert_eq!(finding_lines(&found, 40, 1), ["! 4 findings"]);
+        assert_eq!(finding_lines(&found[..1], 40, 1), ["! a"]);
+    }
 }

@@ -77,9 +77,9 @@ pub(super) fn name(program: &Program) -> String {
     format!("{}{pid}", command(program))
 }
 
-/// `12 %`, of one processor.
+/// `0.12`: processors in use.
 pub(super) fn processors(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0))
+    human::or_dash(share.map(|share| format!("{share:.2}")))
 }
 
 #[allow(clippy::cast_precision_loss)] // Shown with three digits.
