@@ -2,9 +2,12 @@
 
 use std::ffi::OsString;
 
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use clap::{ColorChoice, Command, CommandFactory as _, FromArgMatches as _, Parser};
 
 use crate::command::args::exit_codes;
+use crate::model::similar;
+use crate::render::help;
 
 const AFTER_HELP: &str = if cfg!(feature = "demo") {
     "Try `mmstats demo`, and `mmstats help COMMAND`."
@@ -19,7 +22,7 @@ const AFTER_HELP: &str = if cfg!(feature = "demo") {
 /// in a debugger, or is dead.
 #[derive(Debug, Parser)]
 #[command(name = "mmstats", version, propagate_version = true)]
-#[command(arg_required_else_help = true, max_term_width = 100)]
+#[command(arg_required_else_help = true)]
 #[command(after_help = AFTER_HELP)]
 #[command(after_long_help = exit_codes!(
     "Examples:\n",
@@ -50,10 +53,9 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// The definition of the command line. Paragraphs of long help are one line each, which is broken where the
-    /// terminal ends.
+    /// The definition of the command line, with help for the terminal.
     pub(crate) fn definition() -> Command {
-        with_paragraphs(Self::command())
+        laid_out(Self::command(), width())
     }
 
     /// Parses arguments, of which the first one is the name of the program.
@@ -65,7 +67,10 @@ impl Cli {
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, clap::Error> {
         let mut definition = Self::definition();
-        let matches = definition.try_get_matches_from_mut(arguments)?;
+        let arguments = with_help_of_help(arguments);
+        let matches = definition
+            .try_get_matches_from_mut(arguments.clone())
+            .map_err(|error| with_near_option(error, &definition, &arguments))?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
     }
 
@@ -78,40 +83,69 @@ impl Cli {
     }
 }
 
-fn with_paragraphs(command: Command) -> Command {
-    let long = command.get_after_long_help().map(|text| paragraphs(&text.to_string()));
-    let command = command.mut_subcommands(with_paragraphs);
+/// Help as wide as the terminal, and the names of options that several commands share.
+fn laid_out(command: Command, width: usize) -> Command {
+    let long = command.get_after_long_help().map(|text| help::lines(&text.to_string(), width));
+    let command = command
+        .term_width(width)
+        .mut_args(|argument| match argument.get_long() {
+            Some("delay") => argument.alias("every"),
+            _ => argument,
+        })
+        .mut_subcommands(|command| laid_out(command, width));
     match long {
         Some(long) => command.after_long_help(long),
         None => command,
     }
 }
 
-/// Joins the lines of each paragraph: neighbours that are not indented.
-fn paragraphs(text: &str) -> String {
-    let mut joined = String::with_capacity(text.len());
-    let mut was_at_margin = false;
-    for line in text.lines() {
-        let at_margin = !line.is_empty() && !line.starts_with(' ');
-        if !joined.is_empty() {
-            joined.push(if at_margin && was_at_margin { ' ' } else { '\n' });
-        }
-        joined.push_str(line);
-        was_at_margin = at_margin;
+/// Names the option that may have been meant, where `clap` advises to pass it as a value.
+fn with_near_option(mut error: Error, root: &Command, arguments: &[OsString]) -> Error {
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    if error.kind() != ErrorKind::UnknownArgument || error.get(ContextKind::SuggestedArg).is_some()
+    {
+        return error;
     }
-    joined
+    let wrong = wrong.trim_start_matches('-').to_owned();
+    let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    let command =
+        words.fold(root, |command, word| command.find_subcommand(word).unwrap_or(command));
+    let options = command.get_arguments().filter(|option| !option.is_hide_set());
+    let options: Vec<&str> = options.filter_map(clap::Arg::get_long).collect();
+    if let Some(near) = similar::names(&wrong, &options).first() {
+        error.remove(ContextKind::Suggested);
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(format!("--{near}")));
+    }
+    error
+}
+
+/// The columns of the terminal, at most [`MAX_WIDTH`].
+fn width() -> usize {
+    let terminal = terminal_size::terminal_size().map(|(width, _)| width.0.into());
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal.or_else(columns).filter(|width| *width > 0).unwrap_or(MAX_WIDTH).min(MAX_WIDTH)
+}
+
+/// Maximum width of help, in columns.
+const MAX_WIDTH: usize = 100;
+
+/// `mmstats help --help` as `mmstats help help`: the command `help` takes names of commands alone.
+fn with_help_of_help(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let [_, command, option, ..] = &mut arguments[..]
+        && command == "help"
+        && (option == "--help" || option == "-h")
+    {
+        *option = OsString::from("help");
+    }
+    arguments
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paragraphs_joins_lines_at_the_margin() {
-        let text = "One\ntwo.\n\nExamples:\n  mmstats a\n  mmstats b\nThree\nfour.\n";
-        let want = "One two.\n\nExamples:\n  mmstats a\n  mmstats b\nThree four.";
-        assert_eq!(paragraphs(text), want);
-    }
 
     /// A letter means the same in every command.
     #[test]

@@ -25,6 +25,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
 use crate::cli::Cli;
@@ -51,7 +52,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, output: &mut Output) {
-    let result = cli.command.run(Cli::definition, output);
+    let result = cli.command.run(Cli::command, output);
     finish(result, output);
 }
 

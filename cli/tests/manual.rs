@@ -12,7 +12,7 @@ fn man_has_a_page_for_each_command_of_help() {
     for command in ["ls", "show", "poll", "events", "clean", "check", "dump", "scan", "man"] {
         let page = run(dir.path(), &["man", command]).out;
         assert!(page.contains(&format!("\n.TH mmstats-{command} 1")), "{command}: {page}");
-        assert!(page.contains("Exit codes:"), "{command}: {page}");
+        assert!(page.contains(".SH \"\\&EXIT CODES\""), "{command}: {page}");
         let version = concat!(" \"mmstats ", env!("CARGO_PKG_VERSION"), "\"");
         assert!(page.contains(version), "{command}: {page}");
         let path = dir.path().join(format!("mmstats-{command}.1"));
@@ -28,10 +28,38 @@ fn man_of_unknown_command_is_wrong_usage() {
     let printed = run(dir.path(), &["man", "no\u{1b}such"]);
     assert_eq!((printed.code, printed.out.as_str()), (Some(2), ""));
     assert!(printed.err.contains("no\\u{1b}such"), "{}", printed.err);
-    let absent = dir.path().join("absent");
-    let printed = run(dir.path(), &["man", "--into", absent.to_str().unwrap()]);
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let printed = run(dir.path(), &["man", "--into", file.to_str().unwrap()]);
     assert_eq!(printed.code, Some(1));
-    assert!(printed.err.contains("absent"), "{}", printed.err);
+    assert!(printed.err.contains("file"), "{}", printed.err);
+}
+
+/// Of `mmstats man`, into a directory that is not there yet, and `help`.
+#[test]
+fn commands_have_pages_and_help_by_all_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let into = dir.path().join("new/man1");
+    assert_eq!(run(dir.path(), &["man", "--into", into.to_str().unwrap()]).code, Some(0));
+    assert!(into.join("mmstats-ls.1").exists());
+    let help = run(dir.path(), &["help", "help"]);
+    for option in ["--help", "-h"] {
+        let printed = run(dir.path(), &["help", option]);
+        assert_eq!((printed.code, &printed.out), (Some(0), &help.out), "{option}: {}", printed.err);
+    }
+    #[cfg(feature = "threads")]
+    assert_eq!(run(dir.path(), &["man", "why"]).out, run(dir.path(), &["man", "threads"]).out);
+}
+
+/// Texts are in sections with names, and no table is preformatted.
+#[test]
+fn page_has_sections_and_tables_of_terms() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = run(dir.path(), &["man", "ls"]).out;
+    assert!(!page.contains("EXTRA") && page.contains(".SH \"\\&EXAMPLES\""), "{page}");
+    assert!(page.contains(".TP\n\\fB\\&STATE\\fR\n"), "{page}");
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
+    assert!(at("A row is a program") < at(".SH OPTIONS"), "{page}");
 }
 
 #[test]

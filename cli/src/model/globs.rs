@@ -1,6 +1,6 @@
 //! Globs for labels.
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{ErrorKind, GlobBuilder, GlobMatcher};
 
 use crate::text::escape;
 
@@ -15,7 +15,16 @@ pub(crate) fn matcher(pattern: &str) -> Result<GlobMatcher, String> {
         .backslash_escape(true)
         .build()
         .map(|glob| glob.compile_matcher())
-        .map_err(|error| format!("bad glob '{}': {}", escape::text(pattern), error.kind()))
+        .map_err(|error| format!("bad glob '{}': {}", escape::text(pattern), reason(error.kind())))
+}
+
+fn reason(kind: &ErrorKind) -> String {
+    match kind {
+        ErrorKind::UnclosedAlternates | ErrorKind::UnopenedAlternates => {
+            "a brace has no other one; attributes are written {key=\"value\"}, within quotes of the shell".to_owned()
+        }
+        kind => kind.to_string(),
+    }
 }
 
 /// Splits a list at its commas, but not inside braces, brackets and, in braces, quotes: `a,{b,c}.d`

@@ -15,7 +15,12 @@ pub(crate) struct Similar<'a> {
     differ_in_case: bool,
 }
 
-impl Similar<'_> {
+impl<'a> Similar<'a> {
+    /// The most likely one.
+    pub(crate) fn first(&self) -> Option<&'a str> {
+        self.names.first().copied()
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
@@ -71,7 +76,11 @@ pub(crate) fn names<'a>(name: &str, all: &[&'a str]) -> Similar<'a> {
     if !same.is_empty() {
         return same;
     }
-    let score = |other: &str| strsim::normalized_damerau_levenshtein(&lower, &other.to_lowercase());
+    let score = |other: &str| {
+        let other = other.to_lowercase();
+        let alike = strsim::normalized_damerau_levenshtein(&lower, &other);
+        if is_inside(&lower, &other) { 1.0 + alike } else { alike }
+    };
     Similar { names: best(all, score), differ_in_case: false }
 }
 
@@ -89,12 +98,23 @@ fn labels_like<'a>(text: &str, labels: &[&'a str]) -> Similar<'a> {
     let score = |label: &str| {
         let label = label.to_lowercase();
         let end = label.rsplit('.').next().unwrap_or_default();
-        let inside = !plain.is_empty() && (label.contains(&plain) || plain.contains(&label));
-        let alike = strsim::normalized_damerau_levenshtein(&plain, &label)
+        // A prefix that both have makes no label likely.
+        let shared = plain.bytes().zip(label.bytes()).take_while(|(a, b)| a == b).count();
+        let shared = plain.get(..shared).and_then(|same| same.rfind('.')).map_or(0, |at| at + 1);
+        let (text, rest) = (plain.get(shared..).unwrap_or(&plain), label.get(shared..));
+        let alike = strsim::normalized_damerau_levenshtein(text, rest.unwrap_or(&label))
             .max(strsim::normalized_damerau_levenshtein(&plain, end));
-        if inside { 1.0 + alike } else { alike }
+        if is_inside(&plain, &label) { 1.0 + alike } else { alike }
     };
     Similar { names: best(labels, score), differ_in_case: false }
+}
+
+/// Least length of a text that is looked for inside others.
+const MIN_INSIDE: usize = 3;
+
+/// Whether one of two texts is a part of the other.
+fn is_inside(text: &str, other: &str) -> bool {
+    text.len().min(other.len()) >= MIN_INSIDE && (other.contains(text) || text.contains(other))
 }
 
 /// Those whose lower case is the text.
@@ -127,7 +147,7 @@ mod tests {
         assert_eq!(like("requsts"), ["http.requests"]);
         assert_eq!(like("errors")[0], "http.errors");
         assert_eq!(like("http.request*s"), ["http.requests"]);
-        assert!(like("zzzzzzzzz").is_empty());
+        assert!(like("zzzzzzzzz").is_empty() && like("http.nosuch").is_empty());
     }
 
     #[test]
@@ -153,5 +173,6 @@ mod tests {
         assert_eq!(near("zzzzzzz", &labels), "; `mmstats show` lists all");
         assert_eq!(names("WEB", &["web", "db"]).shown(), format!("web{case}"));
         assert_eq!(names("WEBB", &["web", "db"]).shown(), "web");
+        assert_eq!(names("demo", &["web", "mmstats-demo"]).shown(), "mmstats-demo");
     }
 }
