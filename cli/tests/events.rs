@@ -115,7 +115,7 @@ fn events_without_rings_fails_with_reason() {
     let dir = tempfile::tempdir().unwrap();
     let printed = run(dir.path(), &["events"]);
     assert_eq!((printed.code, printed.out.as_str()), (Some(1), ""));
-    assert!(printed.err.contains("no program has events"), "{}", printed.err);
+    assert!(printed.err.contains("no program publishes in"), "{}", printed.err);
     program(dir.path(), "web", 7, &[]);
     assert_eq!(run(dir.path(), &["events", "--filter", "app.log"]).code, Some(0));
     assert_eq!(run(dir.path(), &["events", "--filter", "nothing"]).code, Some(1));

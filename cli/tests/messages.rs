@@ -139,6 +139,66 @@ fn threads_watch_of_name_that_is_not_there_waits() {
     assert_eq!(printed.code, Some(0));
 }
 
+/// Its program may come.
+#[test]
+fn events_that_follow_nothing_say_that_they_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = mmstats(dir.path());
+    let mut child = command.args(["events", "-f"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut messages = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let first = messages.next().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(first.contains("waiting for a program in "), "{first}");
+}
+
+#[test]
+fn name_that_is_a_part_of_another_one_is_told_that() {
+    let dir = tempfile::tempdir().unwrap();
+    let publisher = Publisher::start(dir.path());
+    let printed = run(dir.path(), &["show", "demo"]);
+    assert!(printed.err.contains("there is mmstats-demo"), "{}", printed.err);
+    // A prefix alone makes no field likely.
+    let printed = run(dir.path(), &["show", "-F", "demo.nosuch", &publisher.pid()]);
+    assert!(printed.err.contains("'demo.nosuch'; `mmstats show` lists all"), "{}", printed.err);
+}
+
+/// As the program calls it; the system has the name of the process.
+#[cfg(all(target_os = "linux", feature = "threads"))] // names of threads
+#[test]
+fn first_thread_has_one_name_in_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let publisher = Publisher::start(dir.path());
+    let pid = publisher.pid();
+    let shown = run(dir.path(), &["show", "-l", "--table", &pid]).out;
+    let line = shown.lines().find(|line| line.contains(&format!("thread {pid} "))).unwrap();
+    assert!(line.contains(" main: lane"), "{line}");
+    let threads = run(dir.path(), &["threads", &pid]).out;
+    assert!(threads.contains(&format!("\tthread\t{pid}\tmain\t")), "{threads}");
+}
+
+/// Those that have ended are counted where they are left out, and their ages have a remark.
+#[cfg(all(unix, feature = "threads"))] // signals
+#[test]
+fn ended_programs_are_counted_and_their_ages_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut dead = Publisher::start(dir.path());
+    wait_for(|| run(dir.path(), &["show", "-F", "demo.doing"]).out.contains("block").then_some(()));
+    dead.child.kill().unwrap();
+    dead.child.wait().unwrap();
+    let pid = dead.pid();
+    let shown = run(dir.path(), &["show", "--table", &pid]).out;
+    assert!(shown.contains("ages count from each begin until now, not until its end"), "{shown}");
+    let _live = Publisher::start(dir.path());
+    for command in ["show", "threads"] {
+        let printed = run(dir.path(), &[command, "mmstats-demo"]);
+        let words = "1 ended program of the name mmstats-demo: --all";
+        assert!(printed.err.contains(words), "{command}: {}", printed.err);
+        let all = run(dir.path(), &[command, "--all", "mmstats-demo"]);
+        assert!(!all.err.contains("ended program"), "{command}: {}", all.err);
+    }
+}
+
 #[cfg(feature = "serve")] // its command
 #[test]
 fn serve_of_name_that_is_not_there_says_that_it_waits() {

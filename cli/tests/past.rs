@@ -148,7 +148,7 @@ fn show_at_says_what_the_recording_does_not_have() {
         (&["show", "--at", "2100-01-01T00:00:00Z", web.file()], 0, "the last look before"),
         (&["show", "--at", "-1h", web.file()], 1, "before the recording"),
         (&["show", "--at", "soon", web.file()], 2, "not a time like"),
-        (&["show", "--at", "-5m", "no-such-file.gz"], 2, "--at needs a recording"),
+        (&["show", "--at", "-5m", "no-such-program"], 2, "--at needs a recording"),
         (&["show", "--lanes", web.file()], 2, "a recording has no lanes"),
         (&["show", web.file(), "no-such-program"], 1, "no such program"),
         (&["show", "-F", "queu", web.file()], 1, "near it are 'queue'"),
@@ -291,10 +291,10 @@ fn poll_of_recording_has_the_rows_of_a_part_and_a_delay() {
             "the recording is from",
         ),
         (&["poll", "--follow", "queue", web.file()], 2, "--follow is for programs"),
-        (&["poll", "--from", "-5m", "queue", "no-such-file.gz"], 2, "need a recording"),
+        (&["poll", "--from", "-5m", "queue", "no-such-program"], 2, "need a recording"),
         (&["poll", "--from", "soon", "queue", web.file()], 2, "not a time like"),
         (&["poll", "queu", web.file()], 1, "near it are 'queue'"),
-        (&["poll", "queue", web.file(), "no-such-program"], 1, "no field 'queue'"),
+        (&["poll", "queue", web.file(), "no-such-program"], 1, "no such program"),
     ] {
         let printed = run(dir, arguments);
         assert_eq!(printed.code, Some(code), "{arguments:?}: {}", printed.err);
@@ -418,6 +418,13 @@ fn diff_table_is_as_wide_as_the_terminal() {
             assert!(narrow.contains(word), "{word} of\n{wide}is not in\n{narrow}");
         }
     }
+    // A number and its unit stand together, and the unit nowhere else.
+    assert!(!wide.contains("nanoseconds") && wide.contains(" ms"), "{wide}");
+    let narrow = table("40");
+    let first = |line: &str| line.split_whitespace().next().map(|word| word.replace(',', ""));
+    let is_unit =
+        |line: &str| first(line).is_some_and(|word| ["ms", "µs", "ns", "s"].contains(&&*word));
+    assert!(!narrow.lines().any(|line| line.starts_with("   ") && is_unit(line)), "{narrow}");
     let narrow = table("50");
     let (sizes, next) = (narrow.find("~  sizes").unwrap(), narrow.find("   B - A  +200").unwrap());
     assert!(sizes < next, "{narrow}");
@@ -495,10 +502,92 @@ fn convert_that_finds_nothing_says_what_there_is() {
 #[test]
 fn recording_in_place_of_a_program_is_known_as_one() {
     let web = recorded();
-    for arguments in [&["check", web.file()][..], &["events", web.file()], &["ls", web.file()]] {
-        let printed = run(web.directory.path(), arguments);
+    let file = web.file();
+    std::fs::write(web.directory.path().join("broken.gz"), [0x1f]).unwrap();
+    let broken = web.directory.path().join("broken.gz");
+    let broken = broken.to_str().unwrap();
+    let mut commands =
+        vec![vec!["check", file], vec!["clean", file], vec!["dump", file], vec!["scan", file]];
+    for path in [file, broken] {
+        commands.extend([
+            vec!["alert", path, "dead"],
+            vec!["alert", "--wait", path, "dead"],
+            vec!["events", path],
+            vec!["ls", path],
+        ]);
+        #[cfg(feature = "top")]
+        commands.push(vec!["top", path]);
+        #[cfg(feature = "serve")]
+        commands.push(vec!["serve", path]);
+        #[cfg(feature = "export")]
+        commands.push(vec!["export", "prometheus", "--once", path]);
+    }
+    for arguments in commands {
+        let printed = run(web.directory.path(), &arguments);
+        let code = match arguments[0] {
+            "check" => 1,
+            "alert" => 3,
+            _ => 2,
+        };
+        assert_eq!(printed.code, Some(code), "{arguments:?}");
+        let words = "of `mmstats record`: `show`, `poll`";
+        assert_eq!(printed.err.matches(words).count(), 1, "{arguments:?}: {}", printed.err);
+        let is_answer = ["alert", "check"].contains(&arguments[0]);
+        assert!(printed.out.is_empty() || is_answer, "{arguments:?}: {}", printed.out);
+    }
+    // A forgotten -o.
+    let printed = run(web.directory.path(), &["record", file]);
+    assert!(printed.err.contains("`--output FILE`"), "{}", printed.err);
+    assert_eq!(printed.code, Some(2));
+}
+
+/// They are told from names of programs.
+#[test]
+fn recording_that_cannot_be_read_is_not_taken_for_a_program() {
+    let web = recorded();
+    let dir = web.directory.path();
+    let whole = std::fs::read(web.file()).unwrap();
+    std::fs::write(dir.join("cut.jsonl.gz"), &whole[..40]).unwrap();
+    std::fs::write(dir.join("empty.jsonl.gz"), "").unwrap();
+    std::fs::write(dir.join("text.gz"), "my diary, which is no file of gzip").unwrap();
+    for (file, words) in [
+        ("absent.jsonl.gz", "cannot open it: no such file"),
+        ("cut.jsonl.gz", "it is cut or damaged before its first block ends"),
+        ("empty.jsonl.gz", "it is empty"),
+        ("text.gz", "it is no file of gzip"),
+    ] {
+        let commands = [&["show", "--at", "-3s", file][..], &["poll", "*", file], &["show", file]];
+        for arguments in commands {
+            let mut command = common::mmstats(&web.stats());
+            let output = command.args(arguments).current_dir(dir).output();
+            let printed = common::printed(output.unwrap());
+            assert!(printed.err.contains(words), "{arguments:?}: {}", printed.err);
+            assert_eq!(printed.code, Some(1), "{arguments:?}: {}", printed.err);
+        }
+    }
+    let mut command = common::mmstats(&web.stats());
+    let printed = common::printed(command.args(["replay", "web"]).output().unwrap());
+    assert!(printed.err.contains("`mmstats record -o FILE web`"), "{}", printed.err);
+}
+
+/// By commands that read them, in the same words.
+#[test]
+fn recording_without_the_program_says_which_it_has() {
+    let web = recorded();
+    let dir = web.directory.path();
+    let words = "the recording has no such program at ";
+    for arguments in [
+        &["show", web.file(), "nosuch"][..],
+        &["poll", "requests", web.file(), "nosuch"],
+        &["convert", "csv", web.file(), "nosuch"],
+        #[cfg(feature = "threads")]
+        &["threads", web.file(), "nosuch"],
+    ] {
+        let printed = run(dir, arguments);
+        assert!(printed.err.contains(words), "{arguments:?}: {}", printed.err);
+        assert!(printed.err.contains(": nosuch; it has past-"), "{arguments:?}: {}", printed.err);
+        assert!(!printed.err.contains("no field"), "{arguments:?}: {}", printed.err);
         assert_eq!(printed.code, Some(1), "{arguments:?}");
-        assert!(printed.err.contains("it is a recording of"), "{arguments:?}: {}", printed.err);
     }
 }
 

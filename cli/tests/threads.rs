@@ -153,8 +153,10 @@ fn program_without_activities_says_what_it_does_not_publish() {
     schema.add(FieldSpec::counter("hits")).unwrap();
     image(&path, &schema, |_| {});
     let text = run(directory.path(), &["threads", "--table", path.to_str().unwrap()]).out;
-    let unknown = "it does not publish what its threads do (activities, mmstats-tracing), and which \
-                   locks they wait for (mmstats::sync)";
+    let text: Vec<&str> = text.split_whitespace().collect();
+    let text = text.join(" ");
+    let unknown = "the program did not publish what its threads do (activities, mmstats-tracing), and \
+                   which locks its threads wait for (mmstats::sync)";
     assert!(text.contains(unknown), "{text}");
     assert!(!text.contains("texts of its threads"), "{text}");
     // A text of each thread tells something.

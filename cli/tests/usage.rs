@@ -79,7 +79,14 @@ fn messages_about_wrong_command_lines_say_what_helps() {
         (&["events", "-n", "x"], "not a number of lines"),
         (&["show", ""], "an empty text is no process id"),
         (&["show", "--all", "-F", "requsts"], "near it are 'requests'"),
-        (&["poll", "requests{", "./kinds.mmst"], "unclosed alternate group"),
+        (&["show", "-F", "requests{"], "a brace has no other one; attributes are written"),
+        (&["show", "--lvl", "debug"], "a similar argument exists: '--level'"),
+        (&["demo", "-s", "x"], "not a whole number of seconds"),
+        (&["replay", "web"], "`mmstats record -o FILE web`"),
+        (
+            &["poll", "requests{", "./kinds.mmst"],
+            "a brace has no other one; attributes are written",
+        ),
     ] {
         let mut command = common::mmstats(dir.path());
         let printed =
@@ -113,7 +120,108 @@ fn advice_about_other_places_takes_the_set_directory_away() {
     };
     advice("`env -u MMSTATS_PATH mmstats ls` lists other places");
     common::all_kinds(&dir.path().join("kinds.mmst"));
-    advice("--all shows the 1 that ended too, `env -u MMSTATS_PATH mmstats ls` other places");
+    advice("--all shows the 1 that ended too; `env -u MMSTATS_PATH mmstats ls` lists other places");
+}
+
+/// All commands say in the same words where was looked and what might help.
+#[test]
+fn empty_directory_has_the_same_advice_in_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = format!("in {}, the value of MMSTATS_PATH", dir.path().display());
+    for arguments in [
+        &["ls"][..],
+        &["show"],
+        &["poll", "x"],
+        &["events"],
+        &["clean"],
+        #[cfg(feature = "threads")]
+        &["threads"],
+        #[cfg(feature = "export")]
+        &["export", "prometheus", "--once"],
+    ] {
+        let printed = run(dir.path(), arguments);
+        for words in [&*place, "; `env -u MMSTATS_PATH mmstats ls` lists other places"] {
+            assert!(printed.err.contains(words), "{arguments:?}: {}", printed.err);
+        }
+        assert_eq!(printed.err.lines().count(), 1, "{arguments:?}: {}", printed.err);
+    }
+    // Nothing of a directory that is not there is said twice.
+    let nowhere = run(std::path::Path::new("/nonexistent"), &["show", "web"]).err;
+    assert_eq!(nowhere.matches("env -u MMSTATS_PATH").count(), 1, "{nowhere}");
+}
+
+/// The child says why it cannot publish; its end is no news.
+#[test]
+fn demo_that_cannot_publish_says_why_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let printed = run(&file, &["demo", "-s", "1"]);
+    assert_eq!((printed.code, printed.err.lines().count()), (Some(1), 1), "{}", printed.err);
+    assert!(printed.err.contains("cannot publish: "), "{}", printed.err);
+}
+
+/// Rows of tables too: their texts go on under their column.
+#[test]
+fn help_fits_every_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let top = run(dir.path(), &["--help"]).out;
+    let commands = top.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands: Vec<&str> = commands
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty())
+        .collect();
+    assert!(commands.len() > 8, "{top}");
+    for columns in [80, 60] {
+        for command in &commands {
+            let mut help = mmstats(dir.path());
+            help.args([*command, "--help"]).env("COLUMNS", columns.to_string());
+            let help = printed(help.output().unwrap()).out;
+            // `clap` breaks no usage.
+            let lines = help.lines().filter(|line| !line.starts_with("Usage: "));
+            for line in lines.filter(|line| line.chars().count() > columns) {
+                let is_word = !line.trim().contains(' ');
+                assert!(is_word, "{command} at {columns}: {line}");
+            }
+        }
+    }
+    let mut help = mmstats(dir.path());
+    help.args(["alert", "--help"]).env("COLUMNS", "80");
+    let help = printed(help.output().unwrap()).out;
+    let row = "  dead                         the program died; one that ended cleanly did not.\n";
+    let rest = "                               Of a directory it is";
+    assert!(help.contains(&format!("{row}{rest}")), "{help}");
+}
+
+/// One option, whatever it is called.
+#[test]
+fn every_delay_is_called_every_too() {
+    let dir = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["show", "-w"][..],
+        &["poll", "x"],
+        &["alert", "web", "dead"],
+        &["events", "-f"],
+        #[cfg(feature = "top")]
+        &["top"],
+        #[cfg(feature = "serve")]
+        &["serve"],
+        #[cfg(feature = "threads")]
+        &["threads", "-w"],
+        #[cfg(feature = "record")]
+        &["record"],
+        #[cfg(feature = "export")]
+        &["export", "prometheus"],
+        #[cfg(feature = "export")]
+        &["export", "graphite", "--to", "host:1"],
+    ] {
+        for option in ["--delay", "--every", "-d"] {
+            let printed = run(dir.path(), &[arguments, &[option, "x"]].concat());
+            let words = "invalid value 'x' for '--delay <SECONDS>'";
+            assert!(printed.err.contains(words), "{arguments:?} {option}: {}", printed.err);
+        }
+    }
 }
 
 /// Commands that take files name those of a directory.

@@ -2,17 +2,19 @@
 
 use std::ffi::OsString;
 use std::io;
+#[cfg(feature = "record")] // recordings
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PathBufValueParser, TypedValueParser};
 
+#[cfg(feature = "record")] // recordings
+use crate::model::recorded;
 use crate::model::selection::Selection;
 use crate::output::{Output, Screen};
-
-/// The end of messages that no program publishes.
-pub(crate) const TRY_DEMO: &str = if cfg!(feature = "demo") { "; try `mmstats demo`" } else { "" };
 
 /// The end of the long help of every command, after its own text.
 macro_rules! exit_codes {
@@ -104,6 +106,29 @@ pub(crate) fn program() -> impl TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|text| match text.is_empty() {
         true => Err("an empty text is no process id, name or path"),
         false => Ok(text),
+    })
+}
+
+/// As [`program`], of a command that reads no recording: says which ones do.
+#[cfg(feature = "record")] // else no command makes one
+pub(crate) fn live_program() -> impl TypedValueParser<Value = OsString> {
+    program().try_map(|text| match recorded::readers(Path::new(&text)) {
+        Some(help) => Err(help),
+        None => Ok(text),
+    })
+}
+
+#[cfg(not(feature = "record"))] // no command makes a recording
+pub(crate) use program as live_program;
+
+/// A file with an image, which a recording is not.
+pub(crate) fn image() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        #[cfg(feature = "record")] // else no command makes one
+        if mmstats_recording::is_recording(&path) {
+            return Err(recorded::readers(&path).unwrap_or_default());
+        }
+        Ok::<_, String>(path)
     })
 }
 

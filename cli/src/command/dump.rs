@@ -12,7 +12,7 @@ use mmstats_core::layout::{
 use mmstats_core::read::{Cursor, Field, Image, LaneState, Verdict};
 use mmstats_core::{Source, Storage};
 
-use super::args::exit_codes;
+use super::args::{exit_codes, image};
 use crate::backend::open_region;
 use crate::output::Output;
 use crate::render::missing::file_help;
@@ -30,7 +30,7 @@ const WIDTH: u32 = 16;
 ))]
 pub(crate) struct Dump {
     /// The file.
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = image())]
     pub(crate) file: PathBuf,
 }
 

@@ -9,11 +9,12 @@ use clap::Args;
 use mmstats_observe::{Observer, Program};
 use serde::Serialize;
 
-use super::args::{Form, Scope, TRY_DEMO, exit_codes, program, selecting};
+use super::args::{Form, Scope, exit_codes, live_program, selecting};
 use crate::backend::ProcessState;
 use crate::json::{self, FileHead};
 use crate::model::life::{End, Life};
 use crate::output::{Line, Output, style};
+use crate::render::missing::{Looked, nothing};
 use crate::render::problems;
 use crate::render::program::{own_user, state_style, title};
 use crate::render::table::{self, Align, Cell};
@@ -64,7 +65,7 @@ pub(crate) struct Ls {
     pub(crate) scope: Scope,
 
     /// Process ids, names of programs, files or directories [default: all programs that can be found].
-    #[arg(value_name = "PID|NAME|PATH", value_parser = program())]
+    #[arg(value_name = "PID|NAME|PATH", value_parser = live_program())]
     pub(crate) programs: Vec<OsString>,
 }
 
@@ -94,8 +95,8 @@ pub(crate) fn run(args: &Ls, output: &mut Output) -> io::Result<()> {
     }
     problems::report_incomplete(&programs, output);
     if programs.is_empty() && !output.has_failed() {
-        let places = problems::in_directories(&observer);
-        output.fail(&format!("no program publishes{places}{TRY_DEMO}"));
+        let looked = if args.programs.is_empty() { Looked::Everywhere } else { Looked::Named };
+        output.fail(&nothing(&observer, looked, None));
     }
     Ok(())
 }

@@ -2,16 +2,18 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use clap::builder::TypedValueParser;
 use mmstats_history::{Options, ProgramKey, Sampler, Select};
 use mmstats_recording::{Limits, Recorder, Status, Store};
 
 use super::args::{exit_codes, interrupt, long_duration, program, seconds, selecting};
 use crate::backend::ProcessState;
 use crate::model::life::Life;
+use crate::model::recorded;
 use crate::model::selection::Selection;
 use crate::output::Output;
 use crate::text::{escape, human};
@@ -35,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(200);
     selecting!(),
     "\nExamples:\n",
     "  mmstats record\n",
-    "  mmstats record -o web.jsonl.gz --every 0.1 web\n",
+    "  mmstats record -o web.jsonl.gz --delay 0.1 web\n",
     "  mmstats record --rotate 64M --quota 1G\n",
     "  mmstats record --rotate 1h --quota 1G web worker\n"
 ))]
@@ -45,8 +47,8 @@ pub(crate) struct Record {
     output: Option<PathBuf>,
 
     /// Seconds between two looks.
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
-    every: Duration,
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    delay: Duration,
 
     /// Begin another file at this size, like 64M, or after this time, like 1h.
     #[arg(long, value_name = "SIZE|TIME", value_parser = rotation)]
@@ -61,8 +63,16 @@ pub(crate) struct Record {
     no_threads: bool,
 
     /// Process ids, names of programs, files or directories [default: all programs that can be found].
-    #[arg(value_name = "PID|NAME|PATH", value_parser = program())]
+    #[arg(value_name = "PID|NAME|PATH", value_parser = source())]
     programs: Vec<OsString>,
+}
+
+/// As [`program`]. A recording is written, not recorded.
+fn source() -> impl TypedValueParser<Value = OsString> {
+    program().try_map(|text| match recorded::is_meant(Path::new(&text)) {
+        true => Err("it has the name of a recording, which is written by `--output FILE`"),
+        false => Ok(text),
+    })
 }
 
 /// When another file begins.
@@ -121,7 +131,7 @@ pub(crate) fn run(args: &Record, output: &mut Output) -> io::Result<()> {
         output.note(&format!("{cut} bytes of a cut write at the end of the file were removed"));
     }
     let tool = concat!("mmstats ", env!("CARGO_PKG_VERSION"));
-    let mut recorder = Recorder::new(store, args.every, tool);
+    let mut recorder = Recorder::new(store, args.delay, tool);
     if args.no_threads {
         recorder = recorder.without_threads();
     }
@@ -198,7 +208,7 @@ fn start(args: &Record, selection: Selection, recorder: &Recorder) -> io::Result
     options.select = Some(Select::new(move |programs| {
         selection.select_or_listed(programs).map(ProgramKey::of).collect()
     }));
-    (options.every, options.budget, options.past) = (args.every, BUDGET, PAST);
+    (options.every, options.budget, options.past) = (args.delay, BUDGET, PAST);
     options.on_look =
         Some(recorder.on_look(|program| {
             Life::new(program, SystemTime::now()).process.map(ProcessState::name)

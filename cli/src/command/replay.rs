@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use clap::Args;
 use mmstats_recording::{Recording, repair};
@@ -9,7 +10,7 @@ use mmstats_recording::{Recording, repair};
 use super::args::{exit_codes, up_to};
 #[cfg(feature = "live")] // `top` and `serve` show them
 use crate::live::{processes::Processes, recorded_threads::RecordedThreads};
-use crate::model::recorded::When;
+use crate::model::recorded::{self, When};
 use crate::output::Output;
 use crate::text::escape;
 #[cfg(feature = "top")] // the only user
@@ -65,34 +66,57 @@ pub(crate) fn run(args: &Replay, output: &mut Output) -> io::Result<()> {
         args.files.iter().for_each(|file| repaired(file, output));
         return Ok(());
     }
-    let recording = match Recording::open(&args.files) {
-        Ok(recording) => recording,
-        Err(error) => {
-            output.fail(&error.to_string());
+    let opened = recorded::open(&args.files).and_then(|recording| {
+        let range = recorded::range(&recording, args.from, args.to)?;
+        Ok((recording, range))
+    });
+    let (recording, range) = match opened {
+        Ok(opened) => opened,
+        Err(message) => {
+            output.fail(&message);
             return Ok(());
         }
     };
-    for (path, cut) in recording.cuts() {
-        let (path, bytes) = (escape::path(path), cut.bytes);
-        output.note(&format!("{path}: the last {bytes} bytes are no whole block, and left out"));
-    }
+    recorded::cuts(&recording).iter().for_each(|note| output.note(note));
     #[cfg(feature = "serve")]
     if args.serve {
-        return serve(args, recording, output);
+        return serve(args, recording, range, output);
     }
-    show(args, recording, output)
+    show(args, recording, range, output)
+}
+
+/// The looks of a recording between two times, if one has a program.
+#[cfg(feature = "live")] // `top` and `serve` show them
+fn looks(
+    args: &Replay,
+    recording: Recording,
+    (from, to): (SystemTime, SystemTime),
+) -> Result<mmstats_recording::Replay, String> {
+    let budget = usize::from(args.memory) << 20;
+    let [begin, end] = recorded::dates([from, to]);
+    let replay =
+        recording.replay(budget, Some(from), Some(to)).map_err(|error| error.to_string())?;
+    match replay.sampler.read(|history| history.programs().is_empty()) {
+        true => Err(format!("the recording has no program from {begin} to {end}")),
+        false => Ok(replay),
+    }
 }
 
 #[cfg(feature = "serve")]
-fn serve(args: &Replay, recording: Recording, output: &mut Output) -> io::Result<()> {
-    let resolve = |when: Option<When>| when.and_then(|when| when.resolve(&recording));
-    let (from, to) = (resolve(args.from), resolve(args.to));
-    let budget = usize::from(args.memory) << 20;
-    let start = || {
-        let replay = recording.replay(budget, from, to);
-        let replay = replay.map_err(io::Error::other)?;
-        Ok((replay.sampler, Processes::recorded(RecordedThreads::new(replay.threads))))
+fn serve(
+    args: &Replay,
+    recording: Recording,
+    range: (SystemTime, SystemTime),
+    output: &mut Output,
+) -> io::Result<()> {
+    let replay = match looks(args, recording, range) {
+        Ok(replay) => replay,
+        Err(message) => {
+            output.fail(&message);
+            return Ok(());
+        }
     };
+    let start = || Ok((replay.sampler, Processes::recorded(RecordedThreads::new(replay.threads))));
     let second = std::time::Duration::from_secs(1);
     // Metrics are of now.
     let metrics = axum::Router::new();
@@ -100,30 +124,40 @@ fn serve(args: &Replay, recording: Recording, output: &mut Output) -> io::Result
 }
 
 #[cfg(feature = "top")]
-fn show(args: &Replay, recording: Recording, output: &mut Output) -> io::Result<()> {
+fn show(
+    args: &Replay,
+    recording: Recording,
+    range: (SystemTime, SystemTime),
+    output: &mut Output,
+) -> io::Result<()> {
     if !output.screen().is_terminal() {
-        output.usage("replay needs a terminal; for pipes there is `zcat FILE | jq`");
+        output.usage(
+            "replay needs a terminal; in a pipe there are `mmstats show --at TIME FILE`, `mmstats poll FIELD FILE` \
+             and `mmstats convert csv FILE`",
+        );
         return Ok(());
     }
-    let (begin, end) = recording.span();
-    let resolve = |when: Option<When>| when.and_then(|when| when.resolve(&recording));
-    let (from, to) = (resolve(args.from), resolve(args.to));
-    let budget = usize::from(args.memory) << 20;
-    let replay = match recording.replay(budget, from, to) {
+    let (from, to) = recording.span();
+    let time = human::age(to.duration_since(from).unwrap_or_default());
+    let replay = match looks(args, recording, range) {
         Ok(replay) => replay,
-        Err(error) => {
-            output.fail(&error.to_string());
+        Err(message) => {
+            output.fail(&message);
             return Ok(());
         }
     };
-    let time = human::age(end.duration_since(begin).unwrap_or_default());
     let hint = format!("a recording of {time}  left and right: time  ? keys  q end");
     let processes = Processes::recorded(RecordedThreads::new(replay.threads));
     super::top::replay(replay.sampler, processes, hint, output)
 }
 
 #[cfg(not(feature = "top"))]
-fn show(_: &Replay, _: Recording, output: &mut Output) -> io::Result<()> {
+fn show(
+    _: &Replay,
+    _: Recording,
+    _: (SystemTime, SystemTime),
+    output: &mut Output,
+) -> io::Result<()> {
     output.usage("replay has no screen: the feature `top` is not built in");
     Ok(())
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use mmstats_observe::{Damage, Level, Observer, Program};
 
-use super::args::{Form, Scope, TRY_DEMO, exit_codes, interrupt, program, selecting};
+use super::args::{Form, Scope, exit_codes, interrupt, program, selecting};
 use super::watch::{Frame, Watch};
 use crate::json;
 use crate::model::families;
@@ -24,6 +24,7 @@ use crate::model::similar;
 use crate::model::threads::Threads;
 use crate::model::watched::Watched;
 use crate::output::{Output, Screen};
+use crate::render::missing::{Looked, nothing};
 use crate::render::paths::Paths;
 use crate::render::problems::{self, MAX_DAMAGED, WhenMissing};
 use crate::render::{field, program as lines};
@@ -179,6 +180,7 @@ fn recorded(
     let levels = Levels::new(args, screen);
     let mut sections = Vec::new();
     let programs = recordings.select(&found.state, args.all);
+    recordings.ended(&found.state, programs.len()).iter().for_each(|note| output.note(note));
     for note in left_out(&programs) {
         output.set_incomplete();
         output.note(&note);
@@ -323,7 +325,8 @@ impl Shown<'_> {
             unmatched.iter().for_each(|message| output.fail(message));
         } else if sections.shown.get() == 0 && !output.has_failed() {
             if !selected.is_empty() || (is_first && !waits) {
-                output.fail(&self.nothing_shown(observer, programs.len()));
+                let looked = Looked::from_arguments(self.selection.is_empty());
+                output.fail(&nothing(observer, looked, Some("--all")));
             } else if waits && is_first && !problems::has_missing(observer) {
                 let places = problems::in_directories(observer);
                 news.push(format!("waiting for a program{places}"));
@@ -350,22 +353,6 @@ impl Shown<'_> {
         let matches = |filter: &Pattern| fields().any(|field| filter.matches_ref(&field));
         let labels = || fields().map(|field| field.label()).collect();
         unmatched(&self.filter, matches, labels)
-    }
-
-    /// The reason why nothing was shown.
-    fn nothing_shown(&self, observer: &Observer, found: usize) -> String {
-        let places = problems::in_directories(observer);
-        if found > 0 {
-            let ls = problems::ls_elsewhere();
-            format!(
-                "no live program{places}; --all shows the {found} that ended too, {ls} other places"
-            )
-        } else if self.selection.is_empty() {
-            let ls = problems::ls_elsewhere();
-            format!("no program publishes{places}; {ls} lists other places{TRY_DEMO}")
-        } else {
-            format!("no program publishes{places}")
-        }
     }
 }
 

@@ -126,6 +126,41 @@ fn before(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok().filter(|_| !text.is_empty())
 }
 
+/// Whether a path is a recording, or has the name of one: that may be missing, empty or damaged.
+pub(crate) fn is_meant(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "gz") || is_recording(path)
+}
+
+/// What to do with a recording, for a command that reads none.
+pub(crate) fn readers(path: &Path) -> Option<String> {
+    let is = match (is_recording(path), is_meant(path)) {
+        (true, _) => "it is a recording",
+        (false, true) => "it has the name of a recording",
+        _ => return None,
+    };
+    let commands = if cfg!(feature = "threads") { "`poll`, `threads`" } else { "`poll`" };
+    Some(format!(
+        "{is} of `mmstats record`: `show`, {commands}, `diff`, `replay` and `convert` read it"
+    ))
+}
+
+/// Opens recordings.
+///
+/// # Errors
+///
+/// The message, escaped.
+pub(crate) fn open<P: AsRef<Path>>(files: &[P]) -> Result<Recording, String> {
+    Recording::open(files).map_err(|error| {
+        let (text, path) = (error.to_string(), escape::path(&error.path));
+        let is_missing = !is_meant(&error.path) && !error.path.exists();
+        let help = match is_missing && error.path.file_name().is_some() {
+            true => format!("; `mmstats record -o FILE {path}` makes a recording of a program"),
+            false => String::new(),
+        };
+        format!("{}{help}", escape::text(&text))
+    })
+}
+
 /// The recordings among arguments, and the programs of them that are meant: ids and names; all without one.
 #[derive(Debug, Default)]
 pub(crate) struct Recordings {
@@ -140,15 +175,14 @@ impl Recordings {
     /// `None` if no argument is a recording.
     pub(crate) fn find(arguments: &[OsString]) -> Option<Self> {
         let (files, others): (Vec<_>, Vec<_>) =
-            arguments.iter().cloned().partition(|argument| is_recording(Path::new(argument)));
+            arguments.iter().cloned().partition(|argument| is_meant(Path::new(argument)));
         let programs = others.iter().map(|text| text.to_string_lossy().into_owned()).collect();
         (!files.is_empty()).then_some(Self { files, programs })
     }
 
     /// Why [`find`](Self::find) has none: the first argument is no file, or another one; escaped.
     pub(crate) fn why_none(arguments: &[OsString]) -> String {
-        let files = arguments.iter().take(1).cloned().collect();
-        let opened = Self { files, programs: Vec::new() }.open();
+        let opened = open(arguments.get(..1).unwrap_or_default());
         opened.err().unwrap_or_else(|| "no recording is named".to_owned())
     }
 
@@ -172,12 +206,23 @@ impl Recordings {
         if all || counted.is_empty() { named } else { counted }
     }
 
+    /// The number of named programs that had ended and are not `selected`: `2 ended programs of web: --all`.
+    pub(crate) fn ended(&self, state: &State, selected: usize) -> Option<String> {
+        let count = state.programs().filter(|program| self.names(program)).count() - selected;
+        let programs = if count == 1 { "program" } else { "programs" };
+        let names = escape::text(&self.programs.join(", ")).into_owned();
+        (count > 0 && !self.programs.is_empty())
+            .then(|| format!("{count} ended {programs} of {names}: --all"))
+    }
+
     /// Why [`select`](Self::select) finds no program: the names, the moment and the programs of then, escaped.
     pub(crate) fn no_program(&self, state: &State) -> String {
-        let wanted = match &*self.programs.join(", ") {
-            "" => String::new(),
-            names => format!(": {}", escape::text(names)),
-        };
+        let at = date(state.time());
+        let names = self.programs.join(", ");
+        if names.is_empty() {
+            return format!("the recording has no program at {at}");
+        }
+        let names = escape::text(&names);
         let mut there: Vec<String> = state.programs().take(MAX_NAMED).map(name).collect();
         let more = state.programs().len().saturating_sub(MAX_NAMED);
         if more > 0 {
@@ -187,8 +232,7 @@ impl Recordings {
             "" => "none".to_owned(),
             there => there.to_owned(),
         };
-        let at = date(state.time());
-        format!("the recording has no such program then, at {at}{wanted}; it has {there}")
+        format!("the recording has no such program at {at}: {names}; it has {there} then")
     }
 
     /// The programs that are meant, of those that lived then, and ledgers.
@@ -212,7 +256,7 @@ impl Recordings {
     ///
     /// The message, escaped.
     pub(crate) fn open(&self) -> Result<Recording, String> {
-        Recording::open(&self.files).map_err(|error| escape::text(&error.to_string()).into_owned())
+        open(&self.files)
     }
 }
 
@@ -257,8 +301,23 @@ pub(crate) fn no_threads(threads: &mmstats_recording::Threads) -> String {
 
 /// The local date and time of a moment.
 pub(crate) fn date(at: SystemTime) -> String {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i128::try_from(since.as_nanos()).ok().and_then(time::date).unwrap_or_default()
+    let [text] = dates([at]);
+    text
+}
+
+/// The local dates and times of moments, with as many digits of the second as tell them apart.
+pub(crate) fn dates<const N: usize>(times: [SystemTime; N]) -> [String; N] {
+    let nanoseconds = times.map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos());
+    let tells_apart = |unit: u128| {
+        let differ = |a: u128, b: u128| a == b || a / unit != b / unit;
+        nanoseconds.iter().all(|a| nanoseconds.iter().all(|b| differ(*a, *b)))
+    };
+    let units = [(0, 1_000_000_000), (1, 100_000_000), (3, 1_000_000), (6, 1_000)];
+    let digits = units.into_iter().find(|(_, unit)| tells_apart(*unit)).map_or(9, |(n, _)| n);
+    nanoseconds.map(|at| {
+        let at = i128::try_from(at).unwrap_or(i128::MAX);
+        time::date_with_digits(at, digits).unwrap_or_default()
+    })
 }
 
 /// A remark about the time since the look before, if nothing was recorded for long.
@@ -277,8 +336,62 @@ pub(crate) fn gap(state: &State, (before, at): (SystemTime, Moment)) -> Option<S
 /// The message that no look is between these times.
 pub(crate) fn no_look(recording: &Recording, from: SystemTime, to: SystemTime) -> String {
     let (begin, end) = recording.span();
-    let [from, to, begin, end] = [from, to, begin, end].map(date);
+    let [from, to, begin, end] = dates([from, to, begin, end]);
     format!("no look from {from} to {to}: the recording is from {begin} to {end}")
+}
+
+/// The times from which and to which a recording is read.
+///
+/// # Errors
+///
+/// The message that one is out of range, or that no look is between them, escaped.
+pub(crate) fn range(
+    recording: &Recording,
+    from: Option<When>,
+    to: Option<When>,
+) -> Result<(SystemTime, SystemTime), String> {
+    let (begin, end) = recording.span();
+    let resolve = |when: Option<When>, otherwise: SystemTime| match when {
+        Some(when) => when.resolve(recording).ok_or_else(|| "the time is out of range".to_owned()),
+        None => Ok(otherwise),
+    };
+    let (from, to) = (resolve(from, begin)?, resolve(to, end)?);
+    if from > end || to < begin || from > to {
+        return Err(no_look(recording, from, to));
+    }
+    Ok((from, to))
+}
+
+/// The name of the last program that was recorded before a moment, and when it was, escaped. Looks at few
+/// moments: each takes a segment of the recording.
+fn last_program(recording: &Recording, at: SystemTime) -> Option<String> {
+    let programs = |at: SystemTime| {
+        let state = recording.at(at).ok().flatten()?;
+        let names: Vec<String> = state.programs().take(MAX_NAMED).map(name).collect();
+        (!names.is_empty()).then(|| (state.time(), names.join(", ")))
+    };
+    let (begin, _) = recording.span();
+    let (mut back, mut without) = (Duration::from_secs(1), at);
+    let mut last = loop {
+        let before = at.checked_sub(back).unwrap_or(begin).max(begin);
+        if let Some(found) = programs(before) {
+            break found;
+        }
+        if before <= begin {
+            return None;
+        }
+        (without, back) = (before, back * 2);
+    };
+    while let Ok(left) = without.duration_since(last.0)
+        && left > Duration::from_secs(1)
+    {
+        let middle = last.0 + left / 2;
+        match programs(middle) {
+            Some(found) if found.0 > last.0 => last = found,
+            _ => without = middle,
+        }
+    }
+    Some(format!("until {} it had {}", date(last.0), last.1))
 }
 
 /// The look that a moment is about.
@@ -311,16 +424,17 @@ pub(crate) fn state_at(recording: &Recording, when: Option<When>) -> Result<Foun
     };
     let state = recording.at(at).map_err(|error| escape::text(&error.to_string()).into_owned())?;
     let Some(state) = state else {
-        return Err(format!(
-            "{} is before the recording, which begins at {}",
-            date(at),
-            date(from)
-        ));
+        let [at, from] = dates([at, from]);
+        return Err(format!("{at} is before the recording, which begins at {from}"));
     };
     let mut notes = cuts(recording);
+    if state.programs().len() == 0 {
+        notes.extend(last_program(recording, state.time()));
+    }
     let late = at.duration_since(state.time()).unwrap_or_default();
     if late > state.every() * 2 + Duration::from_secs(1) {
-        notes.push(format!("the last look before {} was at {}", date(at), date(state.time())));
+        let [at, look] = dates([at, state.time()]);
+        notes.push(format!("the last look before {at} was at {look}"));
     }
     Ok(Found { state, notes })
 }
@@ -328,6 +442,18 @@ pub(crate) fn state_at(recording: &Recording, when: Option<When>) -> Result<Foun
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_have_the_digits_that_differ() {
+        let at = |milliseconds: u64| UNIX_EPOCH + Duration::from_millis(milliseconds);
+        let second = |times: [SystemTime; 2]| dates(times).map(|text| text[17..].to_owned());
+        let zone = date(at(0))[19..].to_owned();
+        let texts = |texts: [&str; 2]| texts.map(|text| format!("{text}{zone}"));
+        assert_eq!(second([at(1_000), at(2_900)]), texts(["01", "02"]));
+        assert_eq!(second([at(1_000), at(1_900)]), texts(["01.0", "01.9"]));
+        assert_eq!(second([at(1_001), at(1_002)]), texts(["01.001", "01.002"]));
+        assert_eq!(second([at(1_001), at(1_001)]), texts(["01", "01"]));
+    }
 
     #[test]
     fn when_has_four_forms() {

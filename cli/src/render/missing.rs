@@ -2,11 +2,9 @@
 
 use std::cmp::Reverse;
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mmstats_observe::{File, FileState, NotFound, Observer, Problem, Sources};
-#[cfg(feature = "record")] // as its commands
-use mmstats_recording::is_recording;
 
 use crate::backend::directory::environment;
 use crate::backend::process::{all, status};
@@ -19,10 +17,8 @@ const MAX_SUGGESTIONS: usize = 3;
 /// Advice about a process, a program or a place that was not found; `None` about other problems.
 pub(super) fn help(problem: &Problem, observer: &Observer) -> Option<String> {
     let advice = match (problem.not_found, problem.path.to_str()) {
-        (Some(NotFound::NoProgram), Some(name)) => name_advice(name, observer),
+        (Some(NotFound::NoProgram), Some(name)) => name_advice(name, observer)?,
         (Some(kind), Some(pid)) => process_advice(pid.parse().ok()?, kind),
-        #[cfg(feature = "record")] // else no command reads one
-        (None, _) if problem.named && is_recording(&problem.path) => RECORDING.to_owned(),
         (None, _) if is_set_by_environment(&problem.path) => match problem.code {
             "not-a-directory" => {
                 format!("MMSTATS_PATH names it, and has to be a directory: {ELSEWHERE}")
@@ -36,17 +32,85 @@ pub(super) fn help(problem: &Problem, observer: &Observer) -> Option<String> {
 
 /// Advice for a directory set by MMSTATS_PATH.
 const ELSEWHERE: &str = "`env -u MMSTATS_PATH mmstats ls` looks in all other places";
-/// Advice about a recording in place of a program.
-#[cfg(feature = "record")] // as its commands
-const RECORDING: &str = "it is a recording of `mmstats record`: `show`, `poll`, `threads`, `diff`, `replay` and `convert` read it";
 const LISTED: &str = "`mmstats ls` lists the programs that were found, dead ones too";
 
 /// `mmstats ls` without the directory that MMSTATS_PATH sets, in backquotes.
-pub(super) fn ls_elsewhere() -> &'static str {
+fn ls_elsewhere() -> &'static str {
     if environment().is_explicit() { "`env -u MMSTATS_PATH mmstats ls`" } else { "`mmstats ls`" }
 }
 
-pub(super) fn is_set_by_environment(path: &Path) -> bool {
+/// Where programs were looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// In all places.
+    Everywhere,
+    /// In the directories of this user, or that in MMSTATS_PATH.
+    Own,
+    /// In what was named.
+    Named,
+}
+
+impl Looked {
+    /// By the arguments of a command that is about the programs of this user without them.
+    pub(crate) const fn from_arguments(are_none: bool) -> Self {
+        if are_none { Self::Own } else { Self::Named }
+    }
+}
+
+/// Why there is nothing to show: where was looked, and what might help. `all` is the option that shows programs
+/// that ended.
+pub(crate) fn nothing(observer: &Observer, looked: Looked, all: Option<&str>) -> String {
+    let ended = observer.programs().len();
+    let what = if ended > 0 { "no live program" } else { "no program publishes" };
+    let mut parts = vec![format!("{what}{}", in_directories(observer.directories()))];
+    parts.extend(
+        all.filter(|_| ended > 0).map(|all| format!("{all} shows the {ended} that ended too")),
+    );
+    parts.extend(elsewhere(looked));
+    if cfg!(feature = "demo") && ended == 0 && looked != Looked::Named {
+        parts.push("try `mmstats demo`".to_owned());
+    }
+    parts.join("; ")
+}
+
+/// Which directories are not there, and what lists other places.
+pub(crate) fn elsewhere(looked: Looked) -> impl Iterator<Item = String> {
+    let is_all = looked == Looked::Everywhere && !environment().is_explicit();
+    let ls = (!is_all).then(|| format!("{} lists other places", ls_elsewhere()));
+    absent_directories().into_iter().chain(ls).filter(move |_| looked != Looked::Named)
+}
+
+/// `no program publishes in DIR`: as [`nothing`], of a screen that goes on to look.
+#[cfg(feature = "top")] // its screen
+pub(crate) fn nothing_yet() -> String {
+    let directories: Vec<_> =
+        environment().candidates().into_iter().map(|candidate| candidate.path).collect();
+    let demo = if cfg!(feature = "demo") { "; try `mmstats demo` in another terminal" } else { "" };
+    format!("no program publishes{}{demo}", in_directories(&directories))
+}
+
+/// ` in DIR or DIR`. The only one may be there because of MMSTATS_PATH.
+pub(super) fn in_directories(directories: &[PathBuf]) -> String {
+    let names: Vec<String> = directories.iter().map(|directory| escape::path(directory)).collect();
+    let why = match directories {
+        [only] if is_set_by_environment(only) => ", the value of MMSTATS_PATH",
+        _ => "",
+    };
+    if names.is_empty() { String::new() } else { format!(" in {}{why}", names.join(" or ")) }
+}
+
+/// The directories of this user, if none of them is there: nothing of this user has published.
+fn absent_directories() -> Option<String> {
+    let environment = environment();
+    let candidates = environment.candidates();
+    if environment.is_explicit() || candidates.iter().any(|candidate| candidate.path.exists()) {
+        return None;
+    }
+    let names: Vec<String> = candidates.iter().map(|c| escape::path(&c.path)).collect();
+    Some(format!("there is no directory {} yet", names.join(" or ")))
+}
+
+fn is_set_by_environment(path: &Path) -> bool {
     environment().explicit.is_some_and(|explicit| Path::new(&explicit) == path)
 }
 
@@ -57,8 +121,8 @@ pub(crate) fn file_help(path: &Path) -> Option<String> {
         return Some(directory_help(path));
     }
     #[cfg(feature = "record")] // else no command reads one
-    if is_recording(path) {
-        return Some(format!("help: {RECORDING}"));
+    if let Some(readers) = crate::model::recorded::readers(path) {
+        return Some(format!("help: {readers}"));
     }
     let word = path.to_str().filter(|word| !word.contains('/'))?;
     if word.is_empty() || path.symlink_metadata().is_ok() {
@@ -149,9 +213,10 @@ fn descendants(pid: u32) -> Vec<String> {
     found
 }
 
-fn name_advice(name: &str, observer: &Observer) -> String {
+/// `None` if the problem of a directory has the same advice.
+fn name_advice(name: &str, observer: &Observer) -> Option<String> {
     if Path::new(name).exists() {
-        return format!("for the file or directory write ./{}", escape::text(name));
+        return Some(format!("for the file or directory write ./{}", escape::text(name)));
     }
     let mut everything = Observer::new(everything());
     everything.refresh();
@@ -165,21 +230,23 @@ fn name_advice(name: &str, observer: &Observer) -> String {
     names.dedup();
     let names = similar::names(name, &names);
     if !names.is_empty() {
-        return format!("there is {}", names.shown());
+        return Some(format!("there is {}", names.shown()));
     }
     let running = all().into_iter().filter(|pid| status(*pid).is_some_and(|s| s.command == name));
     let mut running: Vec<u32> = running.collect();
     running.sort_unstable();
     if let Some(advice) = named_process_advice(&running) {
-        return advice;
+        return Some(advice);
     }
     if environment().is_explicit() {
-        return ELSEWHERE.to_owned();
+        let is_told = observer.problems().any(|problem| is_set_by_environment(&problem.path));
+        return (!is_told).then(|| ELSEWHERE.to_owned());
     }
-    match closed(observer) {
-        Some(closed) => format!("{closed}: sudo mmstats show {}", escape::text(name)),
-        None => LISTED.to_owned(),
-    }
+    Some(match (closed(observer), absent_directories()) {
+        (Some(closed), _) => format!("{closed}: sudo mmstats show {}", escape::text(name)),
+        (None, Some(absent)) => format!("{absent}; {LISTED}"),
+        (None, None) => LISTED.to_owned(),
+    })
 }
 
 /// Advice about the processes that have the name which no program has that was found.

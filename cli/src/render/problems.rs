@@ -117,11 +117,6 @@ pub(crate) fn report_help(observer: &Observer, output: &mut Output) {
     observer.problems().filter_map(|p| missing::help(p, observer)).for_each(|h| output.note(&h));
 }
 
-/// `mmstats ls` with which programs of other places are found, in backquotes.
-pub(crate) fn ls_elsewhere() -> &'static str {
-    missing::ls_elsewhere()
-}
-
 /// Whether a process or program was not found.
 fn is_missing(problem: &Problem) -> bool {
     problem.not_found.is_some()
@@ -272,16 +267,9 @@ pub(crate) fn report_closed(observer: &Observer, output: &mut Output) {
     }
 }
 
-/// ` in DIR or DIR`: the directories that were searched, for messages. The only one may be there because of
-/// MMSTATS_PATH.
+/// ` in DIR or DIR`: the directories that were searched, for messages.
 pub(crate) fn in_directories(observer: &Observer) -> String {
-    let names: Vec<String> = observer.directories().iter().map(|d| escape::path(d)).collect();
-    let is_set = |d: &PathBuf| missing::is_set_by_environment(d);
-    let why = match observer.directories() {
-        [only] if is_set(only) => ", the value of MMSTATS_PATH",
-        _ => "",
-    };
-    if names.is_empty() { String::new() } else { format!(" in {}{why}", names.join(" or ")) }
+    missing::in_directories(observer.directories())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::model::section::Section;
 use crate::model::threads::Thread;
 use crate::output::{Line, style};
 use crate::text::{escape, human, time};
-use crate::value::to_plain;
+use crate::value::{in_progress, to_plain};
 
 /// `LABEL TAB VALUE TAB UNIT TAB PID TAB FILE`.
 pub(crate) fn piped(head: &Head<'_>, row: &Row, paths: &Paths) -> String {
@@ -54,6 +54,11 @@ pub(crate) fn section(
     if section.rows.is_empty() && section.hidden.is_empty() {
         remarks.push(Line::remark(2, "no fields"));
     }
+    let is_in_progress =
+        |row: &Row| row.value.as_ref().and_then(in_progress).is_some_and(|count| count > 0.0);
+    if head.state.has_ended() && shown.iter().any(|row| is_in_progress(row)) {
+        remarks.push(Line::remark(2, AGES_OF_ENDED));
+    }
     remarks.extend(self::remarks(head));
     if section.rows.iter().any(|row| row.lane.is_some()) {
         remarks.extend(threads(section));
@@ -61,6 +66,9 @@ pub(crate) fn section(
     lines.extend(remarks.iter().flat_map(|line| line.wrapped(width, 4)));
     lines
 }
+
+/// Remark about what was in progress when the program ended.
+pub(crate) const AGES_OF_ENDED: &str = "ages count from each begin until now, not until its end";
 
 /// Maximum number of threads that are listed.
 const MAX_THREADS: usize = 200;

@@ -6,7 +6,7 @@ use mmstats_observe::{Aggregation, DataType, Kind, Properties};
 use mmstats_threads::{Activity, Finding, InProgress, Lock, Report, Thread};
 
 use super::paths::Paths;
-use super::program::header_lines;
+use super::program::{AGES_OF_ENDED, header_lines};
 use super::table::{self, Align, Cell};
 use crate::model::head::Head;
 use crate::output::{Line, style};
@@ -270,17 +270,18 @@ fn unknown(report: &Report, texts: &[&str]) -> Vec<String> {
     if report.has_ended()
         && report.threads.iter().any(|t| t.wait.is_some() || !t.activities.is_empty())
     {
-        remarks.push("ages count from each begin until now, not until its death".to_owned());
+        remarks.push(AGES_OF_ENDED.to_owned());
     }
     let mut unknown = Vec::new();
-    if publishes && !report.publishes.activities {
+    if !report.publishes.activities {
         unknown.push("what its threads do (activities, mmstats-tracing)");
     }
-    if publishes && !report.publishes.locks {
-        unknown.push("which locks they wait for (mmstats::sync)");
+    if !report.publishes.locks {
+        unknown.push("which locks its threads wait for (mmstats::sync)");
     }
-    if !unknown.is_empty() {
-        remarks.push(format!("it does not publish {}", unknown.join(", and ")));
+    if publishes && !unknown.is_empty() {
+        let does = if report.has_ended() { "did" } else { "does" };
+        remarks.push(format!("the program {does} not publish {}", unknown.join(", and ")));
     }
     if !report.publishes.activities && !texts.is_empty() {
         let mut texts = texts.to_vec();

@@ -24,6 +24,15 @@ pub(crate) fn date(nanoseconds: i128) -> Option<String> {
     local(nanoseconds, "%Y-%m-%d %H:%M:%S %Z")
 }
 
+/// As [`date`], with digits of the second.
+#[cfg(feature = "record")] // times of looks
+pub(crate) fn date_with_digits(nanoseconds: i128, digits: usize) -> Option<String> {
+    match digits {
+        0 => date(nanoseconds),
+        _ => local(nanoseconds, &format!("%Y-%m-%d %H:%M:%S%.{digits}f %Z")),
+    }
+}
+
 /// The local time of day of a moment, to a minute, with the day if that is another one: `~21:35`,
 /// `~11-28 21:35`.
 pub(crate) fn short(at: SystemTime, now: SystemTime) -> Option<String> {

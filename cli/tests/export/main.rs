@@ -249,7 +249,11 @@ fn textfile_is_whole_and_goes_with_the_exporter() {
     program.count(3);
     let mut command = mmstats(directory.path());
     command.args(["export", "prometheus", "--every", "0.05", "--textfile"]).arg(&path);
-    let mut exporter = command.spawn().unwrap();
+    let mut exporter = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut message = String::new();
+    let messages = exporter.stderr.take().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(messages), &mut message).unwrap();
+    assert!(message.contains("Ctrl-C ends it and removes the file"), "{message}");
     wait_for(|| path.exists().then_some(()));
     for n in 0..200 {
         program.count(1);

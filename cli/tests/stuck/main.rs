@@ -94,7 +94,10 @@ fn deadlock_with_spans_alone_shows_them_and_says_that_locks_are_not_published() 
     assert_eq!(finding(&live, "deadlock"), None);
     assert_eq!(live["publishes"]["locks"], false);
     let text = run(directory.path(), &["threads", "--table", &pid]).out;
-    assert!(text.contains("does not publish which locks they wait for (mmstats::sync)"), "{text}");
+    assert!(
+        text.contains("does not publish which locks its threads wait for (mmstats::sync)"),
+        "{text}"
+    );
     program.kill();
     let dead = report(directory.path(), &pid, |_| true);
     assert_eq!(doing(&dead, "worker-1"), ["transfer{from=1}"]);

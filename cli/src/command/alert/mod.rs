@@ -23,7 +23,7 @@ use self::condition::{Condition, Severity, Test};
 use self::look::{Looked, Reader};
 use self::report::{Answer, Document, Held, Status};
 use self::threshold::duration;
-use super::args::{interrupt, program, seconds};
+use super::args::{interrupt, live_program, seconds};
 use crate::json::write_line;
 use crate::model::rates::subject::Subject;
 use crate::model::selection::Selection;
@@ -51,10 +51,10 @@ use crate::render::problems::{in_directories, problem_text, report_help};
     "one they are in the unit of the field, ages in seconds. A bool is 0 or 1, an average its mean,\n",
     "an activity the number in progress. A member of a family that never counted is 0.\n",
     "\nExit codes:\n",
-    "  0  OK        no condition holds\n",
-    "  1  WARNING   a condition of --warn holds, none of --crit\n",
-    "  2  CRITICAL  a condition of --crit holds, or one behind the program\n",
-    "  3  UNKNOWN   the answer is not known: the command line is wrong; no such program, or it cannot\n",
+    "  0 OK        no condition holds\n",
+    "  1 WARNING   a condition of --warn holds, none of --crit\n",
+    "  2 CRITICAL  a condition of --crit holds, or one behind the program\n",
+    "  3 UNKNOWN   the answer is not known: the command line is wrong; no such program, or it cannot\n",
     "               be read; there is no such field, it has no value, or what is known of it (contended,\n",
     "               damaged, incomplete) leaves more than one answer; the program has ended and no\n",
     "               condition holds\n",
@@ -105,7 +105,7 @@ pub(crate) struct Alert {
     json: bool,
 
     /// Process id, name of a program, file or directory.
-    #[arg(value_name = "PID|NAME|PATH", value_parser = program())]
+    #[arg(value_name = "PID|NAME|PATH", value_parser = live_program())]
     program: OsString,
 
     /// Critical conditions.

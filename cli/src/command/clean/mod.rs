@@ -15,7 +15,7 @@ use mmstats_observe::{File, FileState, Observer, Program, Sources};
 
 use self::directories::{Directories, parent};
 use self::legacy::Mapped;
-use super::args::{exit_codes, long_duration, programs};
+use super::args::{exit_codes, image, long_duration, programs};
 use crate::backend::directory::Directory;
 use crate::backend::{
     self, DeadProgram, Judged, ProcessState, Removal, SweepOptions, kept_programs, remove_judged,
@@ -23,7 +23,7 @@ use crate::backend::{
 };
 use crate::model::life::{self, Life};
 use crate::output::{Line, Output, Screen, style};
-use crate::render::missing::file_help;
+use crate::render::missing::{Looked, elsewhere, file_help};
 use crate::render::problems;
 use crate::render::program::{end_text, own_user};
 use crate::text::{escape, human};
@@ -60,7 +60,7 @@ pub(crate) struct Clean {
     pub(crate) older_than: Option<Duration>,
 
     /// Files or directories [default: the directories of this user].
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_parser = image())]
     pub(crate) paths: Vec<PathBuf>,
 }
 
@@ -141,7 +141,10 @@ pub(crate) fn run(args: &Clean, output: &mut Output) -> io::Result<()> {
         report(&decisions, again, output)?;
         if !again {
             if count == 0 && !output.has_failed() {
-                output.note(&format!("nothing to clean{places}"));
+                let looked = Looked::from_arguments(args.paths.is_empty());
+                let mut parts = vec![format!("nothing to clean{places}")];
+                parts.extend(elsewhere(looked));
+                output.note(&parts.join("; "));
             }
             break;
         }

@@ -91,9 +91,13 @@ fn each(
         }
     };
     recorded::cuts(&recording).iter().for_each(|note| output.note(note));
-    let end = recording.span().1;
-    let resolve = |when: Option<When>| when.map(|when| when.resolve(&recording).unwrap_or(end));
-    let (from, to) = (resolve(args.from), resolve(args.to));
+    let (from, to) = match recorded::range(&recording, args.from, args.to) {
+        Ok(range) => range,
+        Err(message) => {
+            output.fail(&message);
+            return Ok(());
+        }
+    };
     let (mut has_program, mut last) = (false, None);
     looks(&recording, from, to, output, |state, output| {
         let programs = recordings.select(state, true);
@@ -104,23 +108,19 @@ fn each(
         look(state, &programs, output)
     })?;
     if !has_program && !output.has_failed() {
-        output.fail(&last.unwrap_or_else(|| {
-            let (begin, end) = recording.span();
-            recorded::no_look(&recording, from.unwrap_or(begin), to.unwrap_or(end))
-        }));
+        output.fail(&last.unwrap_or_else(|| recorded::no_look(&recording, from, to)));
     }
     Ok(())
 }
 
 fn looks(
     recording: &Recording,
-    from: Option<SystemTime>,
-    to: Option<SystemTime>,
+    from: SystemTime,
+    to: SystemTime,
     output: &mut Output,
     mut look: impl FnMut(&State, &mut Output) -> io::Result<()>,
 ) -> io::Result<()> {
-    let frames = from.map_or_else(|| Ok(recording.frames()), |from| recording.frames_from(from));
-    let mut frames = match frames {
+    let mut frames = match recording.frames_from(from) {
         Ok(frames) => frames,
         Err(error) => {
             output.fail(&escape::text(&error.to_string()));
@@ -131,10 +131,10 @@ fn looks(
         match frames.next() {
             Ok(Some(state)) => {
                 let time = state.time();
-                if to.is_some_and(|to| time > to) {
+                if time > to {
                     return Ok(());
                 }
-                if from.is_none_or(|from| time >= from) {
+                if time >= from {
                     look(state, output)?;
                 }
             }

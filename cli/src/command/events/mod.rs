@@ -13,11 +13,12 @@ use mmstats_observe::Observer;
 
 use self::printer::Printer;
 use self::rings::{Rings, sort_by_time};
-use super::args::{Form, exit_codes, interrupt, lines, program, seconds, selecting};
+use super::args::{Form, exit_codes, interrupt, lines, live_program, seconds, selecting};
 use crate::model::pattern::Pattern;
 use crate::model::selection::Selection;
 use crate::model::watched;
 use crate::output::Output;
+use crate::render::missing::{Looked, nothing};
 use crate::render::problems::{self, ProblemLog};
 use crate::text::escape;
 
@@ -73,7 +74,7 @@ pub(crate) struct Events {
     pub(crate) form: Form,
 
     /// Process ids, names of programs, files or directories [default: all programs of this user].
-    #[arg(value_name = "PID|NAME|PATH", value_parser = program())]
+    #[arg(value_name = "PID|NAME|PATH", value_parser = live_program())]
     pub(crate) programs: Vec<OsString>,
 }
 
@@ -102,6 +103,11 @@ pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
     problem_log.report_incomplete(rings.selected(&observer.programs()), output);
     match stop {
         Some(stop) => {
+            if rings.selected(&observer.programs()).is_empty() && !problems::has_missing(&observer)
+            {
+                let places = problems::in_directories(&observer);
+                output.note(&format!("waiting for a program{places}"));
+            }
             let screen = (&mut printer, &mut problem_log);
             follow(args, &mut observer, (&mut rings, unread), screen, &stop, output)
         }
@@ -116,6 +122,9 @@ pub(crate) fn run(args: &Events, output: &mut Output) -> io::Result<()> {
                     [program] => format!("{} has no events{of}", watched::name(program)),
                     [_, ..] if !args.programs.is_empty() => {
                         format!("none of these programs has events{of}")
+                    }
+                    [] => {
+                        nothing(&observer, Looked::from_arguments(args.programs.is_empty()), None)
                     }
                     _ => {
                         let places = problems::in_directories(&observer);

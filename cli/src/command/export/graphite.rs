@@ -23,7 +23,7 @@ use crate::output::Output;
     selecting!(),
     "\nExamples:\n",
     "  mmstats export graphite --to 127.0.0.1:2003\n",
-    "  mmstats export graphite --to carbon:2003 --prefix prod.web1 --sum --every 60\n"
+    "  mmstats export graphite --to carbon:2003 --prefix prod.web1 --sum --delay 60\n"
 ))]
 pub(super) struct Graphite {
     /// Host and port of carbon's line receiver.
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Graphite, output: &mut Output) -> io::Result<()> {
     let Some((watched, watching)) = args.what.watch(None, output)? else { return Ok(()) };
     let host = || host_name().unwrap_or_else(|| "localhost".to_owned());
     let prefix = args.prefix.clone().unwrap_or_else(|| graphite::path(["mmstats", &host()]));
-    let sending = Sending { to: args.to.clone(), every: args.pace.every };
+    let sending = Sending { to: args.to.clone(), every: args.pace.delay };
     let mut queue = args.pace.queue();
     let mut final_sent = HashSet::new();
     let mut connection = None;

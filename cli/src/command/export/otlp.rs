@@ -27,7 +27,7 @@ use crate::text::escape;
     selecting!(),
     "\nExamples:\n",
     "  mmstats export otlp --to http://127.0.0.1:4318\n",
-    "  mmstats export otlp --to http://collector:4318 --no-logs --every 60 web\n"
+    "  mmstats export otlp --to http://collector:4318 --no-logs --delay 60 web\n"
 ))]
 pub(super) struct Otlp {
     /// The address of the collector [default: OTEL_EXPORTER_OTLP_ENDPOINT, http://127.0.0.1:4318].
@@ -130,7 +130,7 @@ pub(super) fn run(args: &Otlp, output: &mut Output) -> io::Result<()> {
         .build()
         .into();
     let base = to.trim_end_matches('/').to_owned();
-    let sending = Sending { to, every: args.pace.every };
+    let sending = Sending { to, every: args.pace.delay };
     let mut queue = args.pace.queue();
     let mut ended = HashMap::new();
     let result = send_again(

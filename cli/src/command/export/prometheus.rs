@@ -14,8 +14,9 @@ use crate::command::args::{exit_codes, interrupt, seconds, selecting};
 use crate::command::serve::{Place, Reach, metrics_router};
 use crate::metrics::{Exposition, Form};
 use crate::output::Output;
+use crate::render::missing::nothing;
 use crate::render::problems;
-use crate::text::escape;
+use crate::text::{escape, human};
 
 #[derive(Debug, Args)]
 // `mmstats serve` may run too.
@@ -29,20 +30,21 @@ use crate::text::escape;
     "\nExamples:\n",
     "  mmstats export prometheus --listen 10.0.0.5:6679 --token-file /etc/mmstats/token\n",
     "  mmstats export prometheus --socket /run/mmstats.sock\n",
-    "  mmstats export prometheus --textfile /var/lib/node_exporter/mmstats.prom --every 15\n",
+    "  mmstats export prometheus --textfile /var/lib/node_exporter/mmstats.prom --delay 15\n",
     "  mmstats export prometheus --once | promtool check metrics\n"
 ))]
 pub(super) struct Prometheus {
     #[command(flatten)]
     reach: Reach,
 
-    /// Write a file for the textfile collector of node_exporter, in place of answering; replaced as a whole.
+    /// Write a file for the textfile collector of node_exporter, in place of answering. It is replaced as a whole, and
+    /// removed when the exporter ends: old values would look new.
     #[arg(long, value_name = "FILE")]
     textfile: Option<PathBuf>,
 
     /// Seconds between two writings of the file.
-    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
-    every: Duration,
+    #[arg(short, long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    delay: Duration,
 
     /// Print the metrics once, as OpenMetrics text.
     #[arg(long, conflicts_with = "textfile")]
@@ -61,8 +63,7 @@ pub(super) fn run(args: &Prometheus, output: &mut Output) -> io::Result<()> {
         output.write_all(&body)?;
         problems::report(scraper.observer(), output);
         if scraper.targets().is_empty() && !output.has_failed() {
-            let places = problems::in_directories(scraper.observer());
-            output.fail(&format!("no live program{places}"));
+            output.fail(&nothing(scraper.observer(), args.what.looked(), None));
         }
         for collision in exposition.collisions() {
             output.note(&format!("left out: {}", escape::text(collision)));
@@ -71,7 +72,7 @@ pub(super) fn run(args: &Prometheus, output: &mut Output) -> io::Result<()> {
     }
     if let Some(path) = &args.textfile {
         let Some((watched, watching)) = args.what.watch(None, output)? else { return Ok(()) };
-        let result = write_again(path, args.every, &watched, output);
+        let result = write_again(path, args.delay, &watched, output);
         drop(watching);
         return result;
     }
@@ -93,6 +94,8 @@ fn write_again(
     output: &mut Output,
 ) -> io::Result<()> {
     let interrupted = interrupt()?;
+    let (shown, seconds) = (escape::path(path), human::seconds(every.as_secs_f64()));
+    output.note(&format!("writing {shown} every {seconds}; Ctrl-C ends it and removes the file"));
     let mut exposition = Exposition::default();
     let mut failure = String::new();
     let mut next = Instant::now();
@@ -106,11 +109,7 @@ fn write_again(
             Ok(()) => failure.clear(),
             Err(error) => {
                 let why = escape::text(&reason_to_make(path, &error)).into_owned();
-                let every = crate::text::human::seconds(every.as_secs_f64());
-                let text = format!(
-                    "cannot write {}: {why}; tried again every {every}",
-                    escape::path(path)
-                );
+                let text = format!("cannot write {shown}: {why}; tried again every {seconds}");
                 if text != failure {
                     output.note(&text);
                     failure = text;

@@ -16,8 +16,8 @@ use crate::text::escape;
 #[derive(Debug, Args)]
 pub(super) struct Pace {
     /// Seconds between two sendings.
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    pub(super) every: Duration,
+    #[arg(short, long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(super) delay: Duration,
 
     /// Memory for what waits to be sent, beside the newest totals, in MiB.
     #[arg(long, value_name = "MIB", default_value = "16",

@@ -7,10 +7,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::watcher::{Watched, Watching};
-use crate::command::args::{Scope, long_duration, program, up_to};
+use crate::command::args::{Scope, live_program, long_duration, up_to};
 use crate::metrics::{Scraper, Settings};
 use crate::model::pattern::Pattern;
 use crate::output::Output;
+use crate::render::missing::Looked;
 use crate::render::problems;
 use crate::text::escape;
 
@@ -42,7 +43,7 @@ pub(super) struct What {
     scope: Scope,
 
     /// Process ids, names of programs, files or directories [default: all programs that can be found].
-    #[arg(value_name = "PID|NAME|PATH", value_parser = program())]
+    #[arg(value_name = "PID|NAME|PATH", value_parser = live_program())]
     programs: Vec<OsString>,
 }
 
@@ -62,6 +63,11 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 impl What {
+    /// Where programs are looked for.
+    pub(super) fn looked(&self) -> Looked {
+        if self.programs.is_empty() { Looked::Everywhere } else { Looked::Named }
+    }
+
     /// A scraper of the programs, and of lines of events from a time on; `None` after a message about the command line.
     pub(super) fn scraper(&self, lines: Option<u64>, output: &mut Output) -> Option<Scraper> {
         let filter = Pattern::all(&self.filter).inspect_err(|text| output.usage(text)).ok()?;

@@ -28,6 +28,7 @@ use crate::model::recorded::Recordings;
 use crate::model::selection::Selection;
 use crate::model::watched::Watched;
 use crate::output::Output;
+use crate::render::missing::{Looked, nothing};
 use crate::render::problems::{self, ProblemLog};
 use crate::text::escape;
 
@@ -140,8 +141,8 @@ fn is_ready(args: &Poll, sampler: &Sampler, sample: &Sample, output: &mut Output
     }
     if sample.programs == 0 {
         if !output.has_failed() {
-            let places = problems::in_directories(&sampler.observer);
-            output.fail(&format!("no live program{places}; try `mmstats ls`"));
+            let looked = Looked::from_arguments(args.programs.is_empty());
+            output.fail(&nothing(&sampler.observer, looked, None));
         }
         return false;
     }

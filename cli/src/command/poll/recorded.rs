@@ -19,7 +19,7 @@ use crate::model::rates::column::Columns;
 use crate::model::rates::series::{Covers, Start};
 use crate::model::rates::subject::{Subject, grouped, start_of};
 use crate::model::rates::views::View;
-use crate::model::recorded::{MAX_NAMED, Recordings, cuts, gap, left_out, name, no_look};
+use crate::model::recorded::{MAX_NAMED, Recordings, cuts, gap, left_out, name, range};
 use crate::output::Output;
 use crate::text::escape;
 
@@ -40,16 +40,13 @@ pub(super) fn run(args: &Poll, recordings: &Recordings, output: &mut Output) -> 
         }
     };
     cuts(&recording).iter().for_each(|note| output.note(note));
-    let (begin, end) = recording.span();
-    let [from, to] = [args.from, args.to].map(|when| when.map(|when| when.resolve(&recording)));
-    let (Some(from), Some(to)) = (from.unwrap_or(Some(begin)), to.unwrap_or(Some(end))) else {
-        output.usage("the time is out of range");
-        return Ok(());
+    let (from, to) = match range(&recording, args.from, args.to) {
+        Ok(range) => range,
+        Err(message) => {
+            output.fail(&message);
+            return Ok(());
+        }
     };
-    if from > end || to < begin || from > to {
-        output.fail(&no_look(&recording, from, to));
-        return Ok(());
-    }
     let frames = match recording.frames_from(from) {
         Ok(frames) => frames,
         Err(error) => {
@@ -124,7 +121,21 @@ impl Printer<'_> {
         if self.rows.columns.all.is_empty() || self.rows.unmatched().next().is_some() {
             let state = recording.at(to).ok().flatten();
             let programs = state.iter().flat_map(|state| self.recordings.select(state, true));
-            let totals: Vec<&Total> = programs.flat_map(RecordedProgram::totals).collect();
+            let programs: Vec<&RecordedProgram> = programs.collect();
+            if self.live.is_empty()
+                && let Some(state) = state.as_ref().filter(|_| self.rows.columns.all.is_empty())
+            {
+                output.fail(&match programs.first() {
+                    None => self.recordings.no_program(state),
+                    Some(program) => format!(
+                        "{} had ended before: there are no rates; `mmstats show` has its last values",
+                        name(program)
+                    ),
+                });
+                return Ok(());
+            }
+            let totals: Vec<&Total> =
+                programs.iter().flat_map(|program| program.totals()).collect();
             let labels = || totals.iter().map(|total| &*total.field.label).collect();
             report(&unmatched(&self.rows, labels), output);
         } else if self.printed == 0 && !output.has_failed() {

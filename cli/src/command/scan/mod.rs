@@ -18,7 +18,7 @@ use mmstats_core::read::{Image, ImageState};
 
 use self::bytes::{MagicSearch, copy, read_at};
 use self::found::{Found, Located, SPARE, Taking};
-use super::args::exit_codes;
+use super::args::{exit_codes, image};
 use super::show::{self, Show};
 use crate::backend::{open_file, reason, reason_to_make};
 use crate::output::Output;
@@ -53,7 +53,7 @@ pub(crate) struct Scan {
     pub(crate) verbose: bool,
 
     /// The file to search, of any kind.
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = image())]
     pub(crate) file: PathBuf,
 }
 
@@ -296,7 +296,7 @@ fn summary<S: Source>(image: &Image<S>, size: usize) -> String {
     let instance = escape::hex(&header.instance());
     let state = match image.state() {
         Ok(ImageState::Closed) => "closed",
-        _ => "live when it was copied",
+        _ => "not ended cleanly when it was copied",
     };
     let fields = header.field_count(image.source()).unwrap_or(0);
     let size = human::grouped(&size.to_string());

@@ -38,7 +38,7 @@ pub(crate) use self::reach::Reach;
 use self::server::Server;
 #[cfg(feature = "export")] // the only user
 pub(crate) use self::{machine::host_name, metrics::router as metrics_router};
-use super::args::{Scope, exit_codes, interrupt, program, seconds, selecting, up_to};
+use super::args::{Scope, exit_codes, interrupt, live_program, seconds, selecting, up_to};
 use crate::live::looks::Looks;
 use crate::live::processes::Processes;
 use crate::metrics::{Scraper, Settings};
@@ -80,7 +80,7 @@ pub(crate) struct Serve {
     scope: Scope,
 
     /// Process ids, names of programs, files or directories [default: all programs that can be found].
-    #[arg(value_name = "PID|NAME|PATH", value_parser = program())]
+    #[arg(value_name = "PID|NAME|PATH", value_parser = live_program())]
     programs: Vec<OsString>,
 }
 

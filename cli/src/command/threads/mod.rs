@@ -12,7 +12,7 @@ use clap::Args;
 use mmstats_observe::{Observer, Program};
 use mmstats_threads::{Report, Watcher};
 
-use super::args::{Form, TRY_DEMO, exit_codes, interrupt, program, selecting};
+use super::args::{Form, exit_codes, interrupt, program, selecting};
 use super::watch::{Frame, Watch};
 use crate::backend::ProcessState;
 use crate::model::head::Head;
@@ -22,6 +22,7 @@ use crate::model::recorded::{Recordings, When};
 use crate::model::selection::Selection;
 use crate::model::watched::Watched;
 use crate::output::Output;
+use crate::render::missing::{Looked, nothing};
 use crate::render::paths::Paths;
 use crate::render::problems::{self, WhenMissing};
 use crate::render::threads;
@@ -186,14 +187,13 @@ impl Shown<'_> {
         if shown.is_empty() && waits && self.is_first && !problems::has_missing(observer) {
             output.note(&format!("waiting for a program{}", problems::in_directories(observer)));
         } else if shown.is_empty() && !waits && !output.has_failed() && self.is_first {
-            let places = problems::in_directories(observer);
-            let ended = observer.programs().len();
-            let help = match (ended, self.selection.is_empty()) {
-                (0, true) => TRY_DEMO.to_owned(),
-                (0, false) => String::new(),
-                _ => format!("; --all shows the {ended} that ended too"),
-            };
-            output.fail(&format!("no live program{places}{help}"));
+            let looked = Looked::from_arguments(self.selection.is_empty());
+            output.fail(&nothing(observer, looked, Some("--all")));
+        }
+        if self.is_first && !self.args.all {
+            for left_out in self.selection.left_out(&observer.programs()) {
+                output.note(&format!("{left_out}: --all"));
+            }
         }
         self.is_first = false;
         let selected: Vec<&Program<'_>> = programs.iter().collect();

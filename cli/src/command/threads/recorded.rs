@@ -42,7 +42,9 @@ pub(super) fn run(wanted: &Wanted, recordings: &Recordings, output: &mut Output)
     let is_program = |program: &&RecordedProgram| {
         program.look().condition.state() != mmstats_observe::FileState::Ledger
     };
-    let programs = recordings.select(state, wanted.all).into_iter().filter(is_program);
+    let programs = recordings.select(state, wanted.all);
+    recordings.ended(state, programs.len()).iter().for_each(|note| output.note(note));
+    let programs = programs.into_iter().filter(is_program);
     let programs: Vec<&RecordedProgram> = programs.collect();
     let mut shown: Vec<(&RecordedProgram, Arc<Report>)> = Vec::new();
     let mut missing = Vec::new();

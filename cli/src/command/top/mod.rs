@@ -32,7 +32,7 @@ use mmstats_observe::Sources;
 
 use self::app::App;
 use self::session::Session;
-use super::args::{Scope, exit_codes, seconds, selecting, up_to};
+use super::args::{Scope, exit_codes, live_program, seconds, selecting, up_to};
 use crate::live::looks::Looks;
 #[cfg(feature = "record")]
 use crate::live::processes::Processes;
@@ -56,7 +56,7 @@ pub(crate) struct Top {
     scope: Scope,
 
     /// Process ids, names of programs, files or directories [default: all programs that can be found].
-    #[arg(value_name = "PID|NAME|PATH")]
+    #[arg(value_name = "PID|NAME|PATH", value_parser = live_program())]
     programs: Vec<OsString>,
 
     /// Seconds between two looks at all fields; those on the screen are looked at ten times a second.

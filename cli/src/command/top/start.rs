@@ -13,6 +13,7 @@ use super::format;
 use super::programs;
 use super::row::Row as Program;
 use super::table::{line_style, right};
+use crate::render::missing::nothing_yet;
 use crate::text::{escape, human};
 
 /// Maximum number of findings above the list.
@@ -136,10 +137,10 @@ pub(super) fn draw(
     if app.shown_programs.is_empty() {
         let mut lines = findings(app, history, body);
         let text = match (app.filter.text.is_empty(), lines.is_empty()) {
-            (true, true) => "no program publishes; try `mmstats demo` in another terminal",
+            (true, true) => nothing_yet(),
             // A name that is not found, for instance.
-            (true, false) => "no program to show",
-            (false, _) => "no program has such a name; Esc ends the search",
+            (true, false) => "no program to show".to_owned(),
+            (false, _) => "no program has such a name; Esc ends the search".to_owned(),
         };
         lines.push(Line::from(Span::styled(text, app.theme.dim())));
         frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), body);
