@@ -591,6 +591,50 @@ fn recording_without_the_program_says_which_it_has() {
     }
 }
 
+/// Neither is it an empty screen that speaks of now.
+#[test]
+fn recording_without_programs_says_when_it_last_had_one() {
+    let web = recorded();
+    let dir = web.directory.path();
+    let text = dir.join("diary.txt");
+    std::fs::write(&text, "my diary, which is no image").unwrap();
+    let empty = dir.join("empty.jsonl.gz");
+    // It goes on with nothing, and one of an unreadable file alone.
+    for (source, file) in [(&dir.join("none"), &web.file), (&text, &empty)] {
+        let (sampler, recorder) = start(source, file);
+        sampler.wait(sampler.looks() + 3, Duration::from_secs(10));
+        drop(sampler);
+        recorder.finish();
+    }
+    let printed = run(dir, &["show", web.file()]);
+    assert!(printed.err.contains("the recording has no program at "), "{}", printed.err);
+    assert!(printed.err.contains("it had past-"), "{}", printed.err);
+    let printed = run(dir, &["show", empty.to_str().unwrap()]);
+    assert!(printed.err.contains("the recording has no program at "), "{}", printed.err);
+    assert_eq!((printed.code, &*printed.out), (Some(1), ""));
+    let future = ["replay", "--from", "2100-01-01T00:00:00Z", web.file()];
+    assert!(run(dir, &future).err.contains("no look from 2100-01-01"));
+}
+
+/// It is no field that is missing.
+#[test]
+fn poll_of_a_time_after_the_end_of_the_program_says_that_it_had_ended() {
+    let web = recorded();
+    let Recorded { directory, file, _publisher, .. } = web;
+    drop(_publisher);
+    let dead = directory.path().join("dead.mmst");
+    common::all_kinds(&dead);
+    let (sampler, recorder) = start(&dead, &file);
+    sampler.wait(sampler.looks() + 3, Duration::from_secs(10));
+    drop(sampler);
+    recorder.finish();
+    let printed =
+        run(directory.path(), &["poll", "--from", "-30ms", "load", file.to_str().unwrap()]);
+    assert!(printed.err.contains("had ended before: there are no rates"), "{}", printed.err);
+    assert!(!printed.err.contains("no field"), "{}", printed.err);
+    assert_eq!(printed.code, Some(1));
+}
+
 #[test]
 fn openmetrics_has_series_together_in_the_order_of_time() {
     let web = recorded();

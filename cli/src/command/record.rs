@@ -149,7 +149,10 @@ pub(crate) fn run(args: &Record, output: &mut Output) -> io::Result<()> {
     let (programs, problems) = sampler.read(|history| {
         let named = history.problems().iter().filter(|problem| problem.named);
         let named: Vec<String> = named.map(ToString::to_string).collect();
-        (history.programs().len(), named)
+        let programs = history.programs().iter();
+        let is_readable =
+            |program: &&mmstats_history::Program| program.condition().state().is_readable();
+        (programs.filter(is_readable).count(), named)
     });
     for problem in &problems {
         if only_pids { output.fail(problem) } else { output.note(problem) }

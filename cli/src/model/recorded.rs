@@ -201,14 +201,18 @@ impl Recordings {
     /// The programs that are meant: those that lived then, and ledgers; with `all`, and if none of them lived, the
     /// others too.
     pub(crate) fn select<'s>(&self, state: &'s State, all: bool) -> Vec<&'s RecordedProgram> {
-        let named: Vec<_> = state.programs().filter(|program| self.names(program)).collect();
+        // A file that is none, as one of another kind that was named, has nothing to show.
+        let is_readable =
+            |program: &&RecordedProgram| program.look().condition.state().is_readable();
+        let named = state.programs().filter(|program| self.names(program)).filter(is_readable);
+        let named: Vec<_> = named.collect();
         let counted: Vec<_> = named.iter().copied().filter(|program| counts(program)).collect();
         if all || counted.is_empty() { named } else { counted }
     }
 
     /// The number of named programs that had ended and are not `selected`: `2 ended programs of web: --all`.
     pub(crate) fn ended(&self, state: &State, selected: usize) -> Option<String> {
-        let count = state.programs().filter(|program| self.names(program)).count() - selected;
+        let count = self.select(state, true).len().saturating_sub(selected);
         let programs = if count == 1 { "program" } else { "programs" };
         let names = escape::text(&self.programs.join(", ")).into_owned();
         (count > 0 && !self.programs.is_empty())
