@@ -393,6 +393,33 @@ fn diff_of_dead_files_has_added_and_gone_fields_and_identity() {
     }
 }
 
+/// Their number is the same on both sides.
+#[test]
+fn diff_of_activities_shows_their_texts() {
+    let directory = tempfile::tempdir().unwrap();
+    let stats = directory.path().join("stats");
+    std::fs::create_dir(&stats).unwrap();
+    let file = directory.path().join("web.jsonl.gz");
+    let publisher = Options::new().directory(&stats).start::<Web>().unwrap();
+    let lane = publisher.lane().unwrap();
+    let first = lane.doing.begin("GET /a");
+    let (sampler, recorder) = start(&stats, &file);
+    sampler.wait(sampler.looks() + 3, Duration::from_secs(10));
+    let before = at(SystemTime::now());
+    drop(first);
+    let second = lane.doing.begin("GET /b");
+    sampler.wait(sampler.looks() + 3, Duration::from_secs(10));
+    drop(sampler);
+    recorder.finish();
+    let file = file.to_str().unwrap();
+    let sides = ["--at", &before, "--at", "-1ms", "-F", "doing", file, file];
+    let printed = run(directory.path(), &[&["diff", "--table"], &sides[..]].concat());
+    drop(second);
+    for text in ["\"GET /a\"", "\"GET /b\""] {
+        assert!(printed.out.contains(text), "{}{}", printed.out, printed.err);
+    }
+}
+
 /// Rows that are too wide for the table stand on lines of their own; nothing is cut.
 #[test]
 fn diff_table_is_as_wide_as_the_terminal() {

@@ -42,7 +42,7 @@ pub(crate) fn blocks(text: &str) -> Vec<Block> {
                 blocks.push(Block::Paragraph(text));
             }
             (0, _) if words.ends_with(':') && words.len() <= MAX_HEADING => {
-                blocks.push(Block::Heading(words.to_owned()))
+                blocks.push(Block::Heading(words.to_owned()));
             }
             (0, _) => blocks.push(Block::Paragraph(words.to_owned())),
             (INDENT, Some(Block::Table(rows))) => rows.push(row(words)),

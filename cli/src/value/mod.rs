@@ -2,7 +2,7 @@
 
 mod human;
 mod plain;
-#[cfg(feature = "top")] // shows it
+#[cfg(any(feature = "record", feature = "top"))] // `diff` and `top` show it
 mod progress;
 
 pub(crate) use mmstats_json::QUANTILES;
@@ -13,7 +13,7 @@ use crate::text::unit::UnitForm;
 
 pub(crate) use self::human::{activity_rows, buckets, running, shows_unit, to_human};
 pub(crate) use self::plain::to_plain;
-#[cfg(feature = "top")] // shows it
+#[cfg(any(feature = "record", feature = "top"))] // `diff` and `top` show it
 pub(crate) use self::progress::progress_line;
 
 /// Kinds of values that this version does not know.

@@ -1,7 +1,7 @@
 //! Differences as lines and as JSON.
 
 use std::io::{self, Write as _};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
@@ -13,7 +13,7 @@ use crate::render::field::{held_together, name};
 use crate::render::table::{Align, Cell, lines as table, width as table_width};
 use crate::text::unit::UnitForm;
 use crate::text::{escape, human, time};
-use crate::value::{to_human, to_plain};
+use crate::value::{progress_line, to_human, to_plain};
 
 impl Change {
     const fn sign(self) -> &'static str {
@@ -66,7 +66,7 @@ pub(super) fn lines(
             }
         }
         let rows: Vec<[String; 6]> = identity(pair, is_table)
-            .chain(pair.fields.iter().map(|d| cells(d, is_table)))
+            .chain(pair.fields.iter().map(|d| cells(d, sides.map(|side| side.time), is_table)))
             .collect();
         if !is_table {
             for row in rows {
@@ -146,6 +146,9 @@ fn widest(rows: &[Vec<Cell>], width: usize) -> Widest {
     all.into_iter().max_by_key(count).unwrap_or(with_value(0))
 }
 
+/// Columns before a value on a line of its own.
+const HANG: usize = 10;
+
 /// A row with a line for each of its cells.
 fn stacked(heads: &[(&str, Align); 6], row: &[Cell], width: usize) -> Vec<Line> {
     let [sign, field, values @ .., unit] = row else { return Vec::new() };
@@ -162,8 +165,10 @@ fn stacked(heads: &[(&str, Align); 6], row: &[Cell], width: usize) -> Vec<Line> 
     let heads = heads.iter().skip(2);
     for ((head, _), value) in heads.zip(values).filter(|(_, value)| value.text != "-") {
         let mut line = Line::styled(style::BOLD, format!("   {head:>5}"));
-        line.plain(format!("  {}", held_together(&value.text)));
-        lines.extend(line.wrapped(width, 10).into_iter().map(|mut line| {
+        let held = Line::styled(anstyle::Style::new(), held_together(&value.text));
+        let fits = HANG + held.longest_word() <= width;
+        line.plain(format!("  {}", if fits { held.text() } else { value.text.clone() }));
+        lines.extend(line.wrapped(width, HANG).into_iter().map(|mut line| {
             line.release();
             line
         }));
@@ -189,7 +194,7 @@ fn date(seconds: &str) -> Option<String> {
     time::date(i128::try_from(since.as_nanos()).ok()?)
 }
 
-fn cells(difference: &Difference<'_>, is_table: bool) -> [String; 6] {
+fn cells(difference: &Difference<'_>, times: [SystemTime; 2], is_table: bool) -> [String; 6] {
     let Difference { change, before, after, difference } = difference;
     let row = before.or(*after);
     let unit = row.map_or("", |row| &*row.field.unit);
@@ -202,7 +207,11 @@ fn cells(difference: &Difference<'_>, is_table: bool) -> [String; 6] {
     let mut texts = values.map(text);
     if is_table && *change == Change::Changed && texts[0] == texts[1] {
         // What differs is not in the short form.
-        texts = values.map(|value| human::or_dash(value.map(to_plain)));
+        let in_progress = |at: usize| progress_line(values[at]?, times[at]);
+        texts = [0, 1].map(|at| human::or_dash(in_progress(at)));
+        if texts[0] == texts[1] {
+            texts = values.map(|value| human::or_dash(value.map(to_plain)));
+        }
     }
     let [before, after] = texts;
     // Numbers of these forms have their unit.
