@@ -132,9 +132,12 @@ fn recording_that_cannot_be_made_names_the_directory() {
 }
 
 #[test]
-fn manual_pages_without_directory_name_it() {
+fn manual_pages_that_can_have_no_directory_name_it() {
     let dir = tempfile::tempdir().unwrap();
-    let printed = run(dir.path(), &["man", "--into", "/no/such"]);
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let into = file.join("such").to_str().unwrap().to_owned();
+    let printed = run(dir.path(), &["man", "--into", &into]);
     assert_eq!(printed.code, Some(1));
-    check(&printed, &["/no/such/mmstats.1: cannot write: its directory /no/such: no such file"]);
+    check(&printed, &[&format!("mmstats.1: cannot write: its directory {into}: ")]);
 }

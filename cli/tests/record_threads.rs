@@ -125,7 +125,7 @@ fn deadlock_of_a_recording_is_told_from_its_time_on() {
     }
     assert_eq!(recorded.threads(&["bank"]).1.lines().count(), lines.lines().count(), "at its end");
     let (is_ok, lines, notes) = recorded.threads(&["--at", &after, "nothing"]);
-    assert!(!is_ok && lines.is_empty() && notes.contains("no such program then"), "{notes}");
+    assert!(!is_ok && lines.is_empty() && notes.contains("no such program at"), "{notes}");
 
     // JSON, as of live programs.
     let (_, text, _) = recorded.threads(&["--json", "--at", &after]);
