@@ -77,9 +77,12 @@ pub(super) fn name(program: &Program) -> String {
     format!("{}{pid}", command(program))
 }
 
-/// `0.12`: processors in use.
+/// `0.12`: processors in use, in five columns.
 pub(super) fn processors(share: Option<f64>) -> String {
-    human::or_dash(share.map(|share| format!("{share:.2}")))
+    human::or_dash(share.map(|share| match share {
+        ..99.9 => format!("{share:.2}"),
+        _ => format!("{share:.0}"),
+    }))
 }
 
 #[allow(clippy::cast_precision_loss)] // Shown with three digits.
