@@ -2,7 +2,10 @@
 
 mod common;
 
+use std::io::{Seek as _, SeekFrom, Write as _};
+
 use common::{all_kinds, fixtures, run};
+use mmstats::{Counter, Options, Publisher, Stats};
 use mmstats_core::layout::header as h;
 use serde_json::Value;
 
@@ -43,6 +46,11 @@ fn commands_with_missing_part_say_it_and_end_with_code_3() {
     assert!(printed.err.contains("part 1 of 3 missing"), "{}", printed.err);
 }
 
+#[derive(Debug, Stats)]
+struct Web {
+    requests: Counter,
+}
+
 #[test]
 fn poll_and_events_of_missing_part_say_it_and_end_with_code_3() {
     let dir = tempfile::tempdir().unwrap();
@@ -52,9 +60,18 @@ fn poll_and_events_of_missing_part_say_it_and_end_with_code_3() {
     bytes[h::PARTS as usize..][..4].copy_from_slice(&3_u32.to_le_bytes());
     std::fs::write(&path, bytes).unwrap();
     let path = path.to_str().unwrap();
+    // `poll` counts live programs only.
+    let place = tempfile::tempdir().unwrap();
+    let publisher: Publisher<Web> = Options::new().directory(place.path()).start().unwrap();
+    publisher.with(|web| web.requests.incr());
+    let [file] = &publisher.paths()[..] else { panic!("{:?}", publisher.paths()) };
+    let mut file = std::fs::File::options().write(true).open(file).unwrap();
+    file.seek(SeekFrom::Start(h::PARTS.into())).unwrap();
+    file.write_all(&3_u32.to_le_bytes()).unwrap();
+    let live = place.path().to_str().unwrap();
     let missing = "incomplete: parts 1 to 2 of 3 missing";
     for arguments in [
-        &["poll", "requests", "--json", "-c1", "-d0.01", path][..],
+        &["poll", "requests", "--json", "-c1", "-d0.01", live][..],
         &["events", "--json", path],
         &["events", path],
     ] {
