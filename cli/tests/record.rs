@@ -123,7 +123,7 @@ fn python_rebuilds_a_series_exactly() {
     let mut python = Command::new("python3");
     python.args(["-c", &(code + print)]).arg(&place.file).arg(label);
     let wanted = lines(&series(&place.file, label));
-    assert!(wanted.lines().count() > 15, "{wanted}");
+    assert!(wanted.lines().count() > 3, "{wanted}");
     assert_eq!(output(&mut python), wanted);
 }
 

@@ -150,7 +150,9 @@ fn deadlock_is_told_from_its_look_on_and_not_before() {
         let first = first.unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
         assert!((changed - first).abs() < 0.05, "{changed} {first}");
         let early = at.before(Duration::from_secs(3));
-        assert_eq!(told(&replay.threads.at(key, early)).map(|(codes, _)| codes), Some(vec![]));
+        let (codes, _) = told(&replay.threads.at(key, early)).expect("a report");
+        // On a busy machine its threads may be told as waiting for a processor.
+        assert!(!codes.contains(&"deadlock"), "{codes:?}");
     }
 
     // A file that is cut is told until the cut.
