@@ -79,9 +79,12 @@ fn join(
         if knows_all && thread.id.is_some() && system.is_none() {
             continue;
         }
+        // The system's name of the first thread is that of the process.
+        let keeps_name = thread.id == first && thread.name.is_some();
+        let name = name(thread.name, system.as_ref().filter(|_| !keeps_name));
         threads.push(Thread {
             id: thread.id,
-            name: name(thread.name, system.as_ref().filter(|_| thread.id != first)),
+            name,
             published: true,
             // The innermost wait: a signal handler can wait during another one.
             wait: thread.waits.last().map(|wait| Wait::new(wait, locks)),
