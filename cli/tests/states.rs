@@ -110,6 +110,30 @@ fn at(time: SystemTime) -> String {
     format!("@{}.{:03}", since.as_secs(), since.subsec_millis())
 }
 
+/// The first look is before, and the last one after the clock was set back.
+#[test]
+fn recording_with_clock_set_back_has_all_looks() {
+    let place = Place::new();
+    let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/recording/counter.jsonl");
+    let text = std::fs::read_to_string(seed).unwrap();
+    let back = text.replace("\"time\":1001.4,", "\"time\":990.4,");
+    let back = back.replace("\"time\":1001.7,", "\"time\":990.7,");
+    assert_ne!(text, back);
+    let plain = place.file.trim_end_matches(".gz");
+    std::fs::write(plain, &back).unwrap();
+    let zipped = std::process::Command::new("gzip").args(["-nc", plain]).output().unwrap();
+    // A block has its size in the header.
+    let mut block = zipped.stdout;
+    block[3] = 4;
+    let size = u16::try_from(block.len() + 7).unwrap().to_le_bytes();
+    block.splice(10..10, [6, 0, b'B', b'C', 2, 0, size[0], size[1]]);
+    std::fs::write(&place.file, block).unwrap();
+    let dir = place.directory.path();
+    let printed = run(dir, &["convert", "csv", &place.file]);
+    assert_eq!(printed.code, Some(0), "{}", printed.err);
+    assert_eq!(printed.out.lines().count(), 1 + text.lines().count(), "{}", printed.out);
+}
+
 #[test]
 fn recorded_program_that_ended_cleanly_is_closed_in_all_commands() {
     let place = Place::new();
@@ -121,6 +145,9 @@ fn recorded_program_that_ended_cleanly_is_closed_in_all_commands() {
     let (dir, file) = (place.directory.path(), place.file.as_str());
     let shown = place.table(&["show", "--table", file]);
     assert!(shown.contains("  closed  ended "), "{shown}");
+    // Its other fields have rates: it is the name that is wrong.
+    let misspelt = run(dir, &["poll", "web.request", file]);
+    assert!(misspelt.err.contains("no field 'web.request'"), "{}", misspelt.err);
     assert!(!shown.contains("  up "), "{shown}");
     let document = json(dir, &["show", "--json", file]);
     assert_eq!(document["files"][0]["state"], "closed", "{document}");

@@ -85,17 +85,20 @@ pub(crate) fn run(args: &Replay, output: &mut Output) -> io::Result<()> {
     show(args, recording, range, output)
 }
 
+/// Times from which and to which; all looks without one.
+type Range = (Option<SystemTime>, Option<SystemTime>);
+
 /// The looks of a recording between two times, if one has a program.
 #[cfg(feature = "live")] // `top` and `serve` show them
 fn looks(
     args: &Replay,
     recording: Recording,
-    (from, to): (SystemTime, SystemTime),
+    (from, to): Range,
 ) -> Result<mmstats_recording::Replay, String> {
     let budget = usize::from(args.memory) << 20;
-    let [begin, end] = recorded::dates([from, to]);
-    let replay =
-        recording.replay(budget, Some(from), Some(to)).map_err(|error| error.to_string())?;
+    let (begin, end) = recording.span();
+    let [begin, end] = recorded::dates([from.unwrap_or(begin), to.unwrap_or(end)]);
+    let replay = recording.replay(budget, from, to).map_err(|error| error.to_string())?;
     match replay.sampler.read(|history| history.programs().is_empty()) {
         true => Err(format!("the recording has no program from {begin} to {end}")),
         false => Ok(replay),
@@ -103,12 +106,7 @@ fn looks(
 }
 
 #[cfg(feature = "serve")]
-fn serve(
-    args: &Replay,
-    recording: Recording,
-    range: (SystemTime, SystemTime),
-    output: &mut Output,
-) -> io::Result<()> {
+fn serve(args: &Replay, recording: Recording, range: Range, output: &mut Output) -> io::Result<()> {
     let replay = match looks(args, recording, range) {
         Ok(replay) => replay,
         Err(message) => {
@@ -124,12 +122,7 @@ fn serve(
 }
 
 #[cfg(feature = "top")]
-fn show(
-    args: &Replay,
-    recording: Recording,
-    range: (SystemTime, SystemTime),
-    output: &mut Output,
-) -> io::Result<()> {
+fn show(args: &Replay, recording: Recording, range: Range, output: &mut Output) -> io::Result<()> {
     if !output.screen().is_terminal() {
         output.usage(
             "replay needs a terminal; in a pipe there are `mmstats show --at TIME FILE`, `mmstats poll FIELD FILE` \
@@ -152,12 +145,7 @@ fn show(
 }
 
 #[cfg(not(feature = "top"))]
-fn show(
-    _: &Replay,
-    _: Recording,
-    _: (SystemTime, SystemTime),
-    output: &mut Output,
-) -> io::Result<()> {
+fn show(_: &Replay, _: Recording, _: Range, output: &mut Output) -> io::Result<()> {
     output.usage("replay has no screen: the feature `top` is not built in");
     Ok(())
 }

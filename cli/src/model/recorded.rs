@@ -338,13 +338,17 @@ pub(crate) fn gap(state: &State, (before, at): (SystemTime, Moment)) -> Option<S
 }
 
 /// The message that no look is between these times.
-pub(crate) fn no_look(recording: &Recording, from: SystemTime, to: SystemTime) -> String {
+pub(crate) fn no_look(
+    recording: &Recording,
+    from: Option<SystemTime>,
+    to: Option<SystemTime>,
+) -> String {
     let (begin, end) = recording.span();
-    let [from, to, begin, end] = dates([from, to, begin, end]);
+    let [from, to, begin, end] = dates([from.unwrap_or(begin), to.unwrap_or(end), begin, end]);
     format!("no look from {from} to {to}: the recording is from {begin} to {end}")
 }
 
-/// The times from which and to which a recording is read.
+/// The times from which and to which a recording is read; all looks without one, also if the clock was set back.
 ///
 /// # Errors
 ///
@@ -353,14 +357,19 @@ pub(crate) fn range(
     recording: &Recording,
     from: Option<When>,
     to: Option<When>,
-) -> Result<(SystemTime, SystemTime), String> {
-    let (begin, end) = recording.span();
-    let resolve = |when: Option<When>, otherwise: SystemTime| match when {
-        Some(when) => when.resolve(recording).ok_or_else(|| "the time is out of range".to_owned()),
-        None => Ok(otherwise),
+) -> Result<(Option<SystemTime>, Option<SystemTime>), String> {
+    let resolve = |when: Option<When>| {
+        let resolved = |when: When| {
+            when.resolve(recording).ok_or_else(|| "the time is out of range".to_owned())
+        };
+        when.map(resolved).transpose()
     };
-    let (from, to) = (resolve(from, begin)?, resolve(to, end)?);
-    if from > end || to < begin || from > to {
+    let (from, to) = (resolve(from)?, resolve(to)?);
+    let (begin, end) = recording.span();
+    if from.is_some_and(|from| from > end)
+        || to.is_some_and(|to| to < begin)
+        || from.zip(to).is_some_and(|(from, to)| from > to)
+    {
         return Err(no_look(recording, from, to));
     }
     Ok((from, to))

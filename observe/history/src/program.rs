@@ -159,10 +159,11 @@ impl Program {
         self.states.last().map_or(Condition::Seen(FileState::Unknown), |(_, condition)| *condition)
     }
 
-    /// The first look after its end; `None` while it publishes.
+    /// The first look after its end; `None` while it publishes, and where a recording has nothing of it.
     #[must_use]
     pub fn ended(&self) -> Option<Moment> {
-        let ended = self.states.iter().rev().take_while(|(_, condition)| condition.has_ended());
+        let has_ended = |condition: &Condition| condition.has_ended() && !condition.is_unrecorded();
+        let ended = self.states.iter().rev().take_while(|(_, condition)| has_ended(condition));
         ended.last().map(|(since, _)| *since)
     }
 
@@ -310,6 +311,17 @@ mod tests {
 
     fn program() -> Program {
         Program::new(ProgramKey::File(1, 1), Moment::default())
+    }
+
+    #[test]
+    fn end_found_after_a_gap_is_not_the_begin_of_the_gap() {
+        let at = Moment::from_milliseconds;
+        let mut program = program();
+        program.set_condition(at(0), Condition::Seen(FileState::Live));
+        program.set_condition(at(1_000), Condition::Unrecorded);
+        assert_eq!(program.ended(), None);
+        program.set_condition(at(2_000), Condition::Seen(FileState::Dead));
+        assert_eq!(program.ended(), Some(at(2_000)));
     }
 
     #[test]

@@ -115,12 +115,13 @@ fn each(
 
 fn looks(
     recording: &Recording,
-    from: SystemTime,
-    to: SystemTime,
+    from: Option<SystemTime>,
+    to: Option<SystemTime>,
     output: &mut Output,
     mut look: impl FnMut(&State, &mut Output) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut frames = match recording.frames_from(from) {
+    let frames = from.map_or_else(|| Ok(recording.frames()), |from| recording.frames_from(from));
+    let mut frames = match frames {
         Ok(frames) => frames,
         Err(error) => {
             output.fail(&escape::text(&error.to_string()));
@@ -131,10 +132,10 @@ fn looks(
         match frames.next() {
             Ok(Some(state)) => {
                 let time = state.time();
-                if time > to {
+                if to.is_some_and(|to| time > to) {
                     return Ok(());
                 }
-                if time >= from {
+                if from.is_none_or(|from| time >= from) {
                     look(state, output)?;
                 }
             }

@@ -47,7 +47,8 @@ pub(super) fn run(args: &Poll, recordings: &Recordings, output: &mut Output) -> 
             return Ok(());
         }
     };
-    let frames = match recording.frames_from(from) {
+    let frames = from.map_or_else(|| Ok(recording.frames()), |from| recording.frames_from(from));
+    let frames = match frames {
         Ok(frames) => frames,
         Err(error) => {
             output.fail(&escape::text(&error.to_string()));
@@ -62,6 +63,7 @@ pub(super) fn run(args: &Poll, recordings: &Recordings, output: &mut Output) -> 
         start: Instant::now(),
         printed: 0,
         live: Vec::new(),
+        has_lived: false,
         notes: HashSet::new(),
     };
     printer.print(frames, &recording, to, output)
@@ -77,6 +79,8 @@ struct Printer<'r> {
     printed: u64,
     /// The live programs of the row before.
     live: Vec<(ProgramKey, String)>,
+    /// Whether a program lived at one of the looks.
+    has_lived: bool,
     /// What was said of programs.
     notes: HashSet<String>,
 }
@@ -86,13 +90,13 @@ impl Printer<'_> {
         mut self,
         mut frames: Frames<'_>,
         recording: &Recording,
-        to: SystemTime,
+        to: Option<SystemTime>,
         output: &mut Output,
     ) -> io::Result<()> {
         let (mut first, mut before, mut due) = (None, None, Duration::ZERO);
         loop {
             let state = match frames.next() {
-                Ok(Some(state)) if state.time() > to => break,
+                Ok(Some(state)) if to.is_some_and(|to| state.time() > to) => break,
                 Ok(Some(state)) => state,
                 Ok(None) => break,
                 Err(error) => {
@@ -119,10 +123,10 @@ impl Printer<'_> {
             }
         }
         if self.rows.columns.all.is_empty() || self.rows.unmatched().next().is_some() {
-            let state = recording.at(to).ok().flatten();
+            let state = recording.at(to.unwrap_or(recording.span().1)).ok().flatten();
             let programs = state.iter().flat_map(|state| self.recordings.select(state, true));
             let programs: Vec<&RecordedProgram> = programs.collect();
-            if self.live.is_empty()
+            if !self.has_lived
                 && let Some(state) = state.as_ref().filter(|_| self.rows.columns.all.is_empty())
             {
                 output.fail(&match programs.first() {
@@ -147,6 +151,7 @@ impl Printer<'_> {
     /// Takes in a look; prints a row of all but the first. Returns whether more are wanted.
     fn row(&mut self, state: &State, since: Duration, output: &mut Output) -> io::Result<bool> {
         let programs = self.recordings.live(state);
+        self.has_lived |= !programs.is_empty();
         for note in left_out(&programs) {
             output.set_incomplete();
             if self.notes.insert(note.clone()) {

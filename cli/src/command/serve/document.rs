@@ -128,7 +128,8 @@ fn died(
     (since, condition): (Moment, Condition),
     now: SystemTime,
 ) -> Option<SystemTime> {
-    if !condition.has_ended() || matches!(condition, Condition::Seen(FileState::Ledger)) {
+    let is_told = !matches!(condition, Condition::Unrecorded | Condition::Seen(FileState::Ledger));
+    if !condition.has_ended() || !is_told {
         return None;
     }
     let ended = program.ended().unwrap_or(since).min(since);
