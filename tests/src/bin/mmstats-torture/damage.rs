@@ -13,7 +13,7 @@ use mmstats_tests::look::{look, states, unsigned, value};
 
 use crate::plan::Plan;
 use crate::table::{Row, Table};
-use crate::tools::{self, PATIENCE, judge, names, pause, place, tool};
+use crate::tools::{self, INCOMPLETE, PATIENCE, judge, names, pause, place, tool};
 
 /// A damage to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,8 +209,8 @@ fn under_readers(plan: &Plan, row: &mut Row) {
     });
 }
 
-/// A tool that looks once ends in time with code 0 or 1, prints no control characters, and shows the
-/// live program.
+/// A tool that looks once ends in time, prints no control characters, and shows the live program; damage
+/// during the look may leave the other one incomplete.
 fn under_tool(plan: &Plan, arguments: &[&str], row: &mut Row) {
     let scene = Scene::new();
     let pid = scene.live.pid().to_string();
@@ -244,7 +244,7 @@ fn under_tool(plan: &Plan, arguments: &[&str], row: &mut Row) {
             };
             let printed = judge(&mut command, meanwhile).map_err(|e| format!("{fault:?}: {e}"))?;
             let others = words.contains(&scene.path().to_str().expect("UTF-8"));
-            let shown = printed.out.contains(&pid) && printed.code == 0;
+            let shown = printed.out.contains(&pid) && [0, INCOMPLETE].contains(&printed.code);
             if others && !shown && ["ls", "show"].contains(&words[0]) {
                 return Err(format!("{fault:?}: the live program is not shown: {printed:?}"));
             }

@@ -15,14 +15,12 @@ use serde_json::Value;
 use crate::forged::{another, fields, image, lanes, metadata, noise, put, seal, shared};
 use crate::plan::Plan;
 use crate::table::{Row, Table};
-use crate::tools::{Printed, disk, judge, names, place, tool, until};
+use crate::tools::{INCOMPLETE, Printed, disk, judge, names, place, tool, until};
 
 /// Limit of a tool's private memory, and of all its memory with the pages of files, in bytes.
 const MEMORY: u64 = 1 << 30;
 /// Limit of a tool's processor time; its whole time has the one of all tools.
 const TIME: Duration = Duration::from_secs(30);
-/// Exit status of a tool whose sums miss something.
-const INCOMPLETE: i32 = 3;
 /// User id of the hostile neighbour.
 const NEIGHBOUR: u32 = 54_322;
 
