@@ -1,4 +1,4 @@
-//! Recordings: `show --at`, `diff` and conversions of what real programs published.
+//! Recordings of real programs: `show --at`, `diff`, conversions.
 
 mod common;
 
@@ -618,7 +618,7 @@ fn recording_without_the_program_says_which_it_has() {
     }
 }
 
-/// Neither is it an empty screen that speaks of now.
+/// The message is about the time of the recording, not about now.
 #[test]
 fn recording_without_programs_says_when_it_last_had_one() {
     let web = recorded();
@@ -626,7 +626,7 @@ fn recording_without_programs_says_when_it_last_had_one() {
     let text = dir.join("diary.txt");
     std::fs::write(&text, "my diary, which is no image").unwrap();
     let empty = dir.join("empty.jsonl.gz");
-    // It goes on with nothing, and one of an unreadable file alone.
+    // A recorder that continues the file and finds no program, or an unreadable file alone.
     for (source, file) in [(&dir.join("none"), &web.file), (&text, &empty)] {
         let (sampler, recorder) = start(source, file);
         sampler.wait(sampler.looks() + 3, Duration::from_secs(10));
@@ -643,7 +643,7 @@ fn recording_without_programs_says_when_it_last_had_one() {
     assert!(run(dir, &future).err.contains("no look from 2100-01-01"));
 }
 
-/// It is no field that is missing.
+/// The message is about the program, not about a missing field.
 #[test]
 fn poll_of_a_time_after_the_end_of_the_program_says_that_it_had_ended() {
     let web = recorded();

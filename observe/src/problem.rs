@@ -163,7 +163,7 @@ pub struct Damage {
     pub offset: u32,
 }
 
-/// Codes of damage that was written down elsewhere. Nobody can make it grow without bounds.
+/// Codes of damage that come from recordings; their number is bounded.
 static CODES: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 const MAX_CODES: usize = 200;
 const MAX_CODE: usize = 64;

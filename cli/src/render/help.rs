@@ -24,7 +24,7 @@ const INDENT: usize = 2;
 const GAP: usize = 2;
 /// Least width of the texts beside terms; on less they stand below.
 const MIN_TEXT: usize = 24;
-/// Indent of what continues below a term.
+/// Indent of the text below a term that is too wide for its column.
 const HANG: usize = 6;
 
 /// The parts of a text.

@@ -80,7 +80,7 @@ pub(crate) fn elsewhere(looked: Looked) -> impl Iterator<Item = String> {
     absent_directories().into_iter().chain(ls).filter(move |_| looked != Looked::Named)
 }
 
-/// `no program publishes in DIR`: as [`nothing`], of a screen that goes on to look.
+/// `no program publishes in DIR`: as [`nothing`], for a screen that keeps looking.
 #[cfg(feature = "top")] // its screen
 pub(crate) fn nothing_yet() -> String {
     let directories: Vec<_> =

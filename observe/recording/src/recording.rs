@@ -52,7 +52,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// If a file cannot be read, or is no recording. What is cut at the end of one is in [`cuts`](Self::cuts).
+    /// If a file cannot be read, or is no recording. [`cuts`](Self::cuts) has the files whose end is cut.
     pub fn open<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self, Error> {
         let mut files = Vec::new();
         for path in paths {

@@ -81,7 +81,7 @@ type Together = SharedActivity<32, StaticMemory>;
 /// What an activity shows: one letter.
 const LETTERS: [&str; 3] = ["aaaa", "bbbbbbbbbbbbbbbb", "cccccccccccccccccccccccccccc"];
 
-/// Updates of a lane for a while, and of what all threads share.
+/// Updates a lane and the fields that all threads share, for a while.
 fn publish(region: &Region<StaticMemory>, lane: u32, together: &Together) {
     let lane = Lane::new(region.clone(), lane);
     let counter = Counter::attach(&lane, field(COUNTER)).expect("a counter");

@@ -18,8 +18,8 @@ pub(super) const KIND: &str = "text/event-stream";
 /// Time between comments on a stream without events.
 const BEAT: Duration = Duration::from_secs(15);
 
-/// A stream of what a viewer views: nothing waits in it but the version that was sent last, so a slow
-/// reader leaves frames out.
+/// The frames of one view. It keeps only the version that was sent last, so a slow reader leaves frames
+/// out.
 pub(super) struct Events {
     live: Arc<Live>,
     versions: watch::Receiver<u64>,
