@@ -26,8 +26,10 @@ const BYTE: u64 = 1 << 32;
 pub(super) fn is_held(fd: BorrowedFd<'_>) -> Result<bool> {
     match whole(fd, FlockOperation::NonBlockingLockShared) {
         Ok(()) => {
+            // Before the unlock, so that the byte can only be held by a program under wine.
+            let is_held = byte_is_held(fd);
             whole(fd, FlockOperation::Unlock)?;
-            Ok(byte_is_held(fd))
+            Ok(is_held)
         }
         Err(Errno::WOULDBLOCK) => Ok(true),
         Err(errno) => Err(errno),
@@ -63,8 +65,8 @@ fn whole(fd: BorrowedFd<'_>, operation: FlockOperation) -> Result<()> {
 /// Locks or unlocks the byte of Windows. Without support for the lock, only checks that no program
 /// under wine holds it.
 fn byte(fd: BorrowedFd<'_>, kind: FlockType) -> Result<()> {
-    match (open_file_lock(fd, kind), kind) {
-        (Ok(()), _) => Ok(()),
+    match (open_file_lock(fd, Purpose::Set, kind), kind) {
+        (Ok(_), _) => Ok(()),
         (Err(Errno::WOULDBLOCK | Errno::ACCESS), _) => Err(Errno::WOULDBLOCK),
         (Err(_), FlockType::Unlocked) => Ok(()),
         (Err(_), _) if byte_is_held(fd) => Err(Errno::WOULDBLOCK),
@@ -74,25 +76,35 @@ fn byte(fd: BorrowedFd<'_>, kind: FlockType) -> Result<()> {
 
 /// Whether a writer holds the byte of Windows. Takes no lock.
 fn byte_is_held(fd: BorrowedFd<'_>) -> bool {
-    let lock = Flock {
-        start: BYTE,
-        length: 1,
-        pid: None,
-        // Conflicts with a writer's lock only, not with a shared one.
-        typ: FlockType::ReadLock,
-        offset_type: FlockOffsetType::Set,
-    };
-    rustix::process::fcntl_getlk(fd, &lock).is_ok_and(|held| held.is_some())
+    // Conflicts with a writer's lock only, not with a shared one.
+    let kind = FlockType::ReadLock;
+    open_file_lock(fd, Purpose::Test, kind).unwrap_or_else(|_| {
+        let (start, offset_type) = (BYTE, FlockOffsetType::Set);
+        let lock = Flock { start, length: 1, pid: None, typ: kind, offset_type };
+        // With debug assertions, rustix panics if the owner has no process id: a lock of an open file,
+        // which these systems lack, or one of another computer.
+        rustix::process::fcntl_getlk(fd, &lock).is_ok_and(|held| held.is_some())
+    })
 }
 
-/// Locks the byte of Windows as long as the file is open.
+/// Purpose of a call about a lock.
+#[derive(Clone, Copy)]
+enum Purpose {
+    /// Take or release the lock.
+    Set,
+    /// Find out whether it could be taken.
+    Test,
+}
+
+/// Locks the byte of Windows as long as the file is open, or tests whether another lock forbids that.
+/// True if one does.
 // Linux has such locks; the 32-bit processors are those for which the C types were checked.
 #[cfg(all(
     any(target_os = "linux", target_os = "android"),
     any(target_pointer_width = "64", target_arch = "x86", target_arch = "arm"),
     not(target_env = "uclibc")
 ))]
-fn open_file_lock(fd: BorrowedFd<'_>, kind: FlockType) -> Result<()> {
+fn open_file_lock(fd: BorrowedFd<'_>, purpose: Purpose, kind: FlockType) -> Result<bool> {
     use std::os::fd::AsRawFd;
     let kind = match kind {
         FlockType::ReadLock => libc::F_RDLCK,
@@ -106,20 +118,22 @@ fn open_file_lock(fd: BorrowedFd<'_>, kind: FlockType) -> Result<()> {
     lock.l_whence = libc::SEEK_SET.try_into().unwrap_or_default();
     lock.l_start = BYTE.cast_signed();
     lock.l_len = 1;
+    let command = match purpose {
+        Purpose::Set => libc::F_OFD_SETLK,
+        Purpose::Test => libc::F_OFD_GETLK,
+    };
     // The C function takes a 32-bit structure on 32-bit processors, so the call is made by number.
     #[cfg(target_pointer_width = "64")]
-    // SAFETY: the descriptor is open, and `lock` is what this command reads.
-    let code = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+    // SAFETY: the descriptor is open, and `lock` is what both commands read and write.
+    let code = unsafe { libc::fcntl(fd.as_raw_fd(), command, &raw mut lock) };
     #[cfg(not(target_pointer_width = "64"))]
-    // SAFETY: the descriptor is open, and the kernel reads the 64-bit structure here.
-    let code = unsafe {
-        libc::syscall(libc::SYS_fcntl64, fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock)
-    };
+    // SAFETY: the descriptor is open, and the kernel reads and writes the 64-bit structure here.
+    let code = unsafe { libc::syscall(libc::SYS_fcntl64, fd.as_raw_fd(), command, &raw mut lock) };
     if code < 0 {
         let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or_default();
         return Err(Errno::from_raw_os_error(errno));
     }
-    Ok(())
+    Ok(matches!(purpose, Purpose::Test) && i32::from(lock.l_type) != libc::F_UNLCK)
 }
 
 /// Systems without such locks.
@@ -129,7 +143,7 @@ fn open_file_lock(fd: BorrowedFd<'_>, kind: FlockType) -> Result<()> {
     any(target_pointer_width = "64", target_arch = "x86", target_arch = "arm"),
     not(target_env = "uclibc")
 )))]
-const fn open_file_lock(_fd: BorrowedFd<'_>, _kind: FlockType) -> Result<()> {
+const fn open_file_lock(_fd: BorrowedFd<'_>, _purpose: Purpose, _kind: FlockType) -> Result<bool> {
     Err(Errno::NOSYS)
 }
 
@@ -175,6 +189,19 @@ mod tests {
         assert!(is_held(other.as_fd()).unwrap());
         release(writer.as_fd());
         take(other.as_fd()).unwrap();
+    }
+
+    /// Linux gives -1 as the owner of a lock of an open file.
+    #[test]
+    fn byte_is_held_of_another_open_file_is_true() {
+        let [writer, observer, _] = files();
+        assert!(!byte_is_held(observer.as_fd()));
+        byte(writer.as_fd(), FlockType::ReadLock).unwrap();
+        assert!(!byte_is_held(observer.as_fd()));
+        if open_file_lock(writer.as_fd(), Purpose::Set, FlockType::WriteLock).is_ok() {
+            assert!(byte_is_held(observer.as_fd()));
+            assert!(is_held(observer.as_fd()).unwrap());
+        }
     }
 
     #[test]
