@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -63,6 +63,7 @@ fn options(directory: &Path) -> Options {
 /// Fills the file system and leaves `rest` pages free.
 fn fill(directory: &Path, rest: usize) {
     let mut file = File::create(directory.join("filler")).expect("a file");
+    await_room_of_removed_files(directory);
     let page = [1; 4096];
     let mut pages = 0;
     while file.write_all(&page).is_ok() {
@@ -71,6 +72,22 @@ fn fill(directory: &Path, rest: usize) {
     }
     let pages = u64::try_from(pages - rest).expect("a size");
     file.set_len(pages * 4096).expect("a smaller file");
+}
+
+/// Waits until files without a name hold no room: the thread that looks for the files of publishers may
+/// still have one mapped that was just removed.
+fn await_room_of_removed_files(directory: &Path) {
+    let held = || {
+        let system = rustix::fs::statvfs(directory).expect("a file system");
+        let all = (system.f_blocks - system.f_bfree) * system.f_frsize;
+        let blocks = |name: &String| fs::metadata(directory.join(name)).map_or(0, |m| m.blocks());
+        all - names(directory).iter().map(blocks).sum::<u64>() * 512
+    };
+    let start = Instant::now();
+    while held() != 0 {
+        assert!(start.elapsed() < Duration::from_secs(20), "{} bytes are still held", held());
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The names in a directory, in order.
