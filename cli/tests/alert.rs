@@ -25,6 +25,8 @@ struct Web {
     #[allow(dead_code)] // it is read from outside
     never: Gauge<u64>,
     beat: Timestamp,
+    #[stats(unit = "s")]
+    started: Gauge<u64>,
     latency: Latency,
 }
 
@@ -34,6 +36,7 @@ fn web(directory: &Path) -> mmstats::Publisher<Web> {
     lane.queue.set(100);
     lane.beat.set(SystemTime::now() - Duration::from_secs(60));
     lane.requests.add(7);
+    lane.started.set(0);
     (1..=100).for_each(|n| lane.latency.record(Duration::from_millis(n)));
     // A gauge has no value any more when its thread gives the lane back.
     std::mem::forget(lane);
@@ -519,6 +522,10 @@ fn wait_for_condition_that_can_never_hold_ends_at_once() {
         assert!(begin.elapsed() < Duration::from_secs(30), "{condition}");
         assert_eq!(printed.code, Some(3), "{condition}: {}", printed.out);
     }
+    // A gauge of seconds may be a moment later.
+    let arguments = ["--wait", "--timeout", "300ms", "-d0.05", &pid, "age(started) > 1s"];
+    let printed = alert(dir.path(), &arguments);
+    assert!(printed.err.contains("waiting: "), "{}", printed.err);
     // A field may come; what is wrong with its name is said at once.
     for condition in ["queu > 1", "queu > 1MiB"] {
         let arguments = ["--wait", "--timeout", "300ms", "-d0.05", &pid, condition];

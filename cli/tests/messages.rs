@@ -188,7 +188,12 @@ fn ended_programs_are_counted_and_their_ages_explained() {
     dead.child.wait().unwrap();
     let pid = dead.pid();
     let shown = run(dir.path(), &["show", "--table", &pid]).out;
-    assert!(shown.contains("ages count from each begin until now, not until its end"), "{shown}");
+    assert!(
+        shown.contains(
+            "ages count from each begin until this look, not until the end of the program"
+        ),
+        "{shown}"
+    );
     let _live = Publisher::start(dir.path());
     for command in ["show", "threads"] {
         let printed = run(dir.path(), &[command, "mmstats-demo"]);

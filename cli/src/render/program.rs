@@ -68,7 +68,8 @@ pub(crate) fn section(
 }
 
 /// Remark about what was in progress when the program ended.
-pub(crate) const AGES_OF_ENDED: &str = "ages count from each begin until now, not until its end";
+pub(crate) const AGES_OF_ENDED: &str =
+    "ages count from each begin until this look, not until the end of the program";
 
 /// Maximum number of threads that are listed.
 const MAX_THREADS: usize = 200;

@@ -48,13 +48,30 @@ pub(crate) fn moment(field: &FieldInfo, value: &OwnedValue) -> Option<Moment> {
             _ => None,
         },
         Some(Kind::Gauge | Kind::Info) | None if is_number(value) => {
-            let UnitForm::Time(unit) = UnitForm::from_unit(&field.unit) else { return None };
+            let unit = unit_of_time(field)?;
             let seconds = (value.as_f64()? * unit).round();
             #[allow(clippy::cast_possible_truncation)] // In range.
             (1e9..3e9)
                 .contains(&seconds)
                 .then(|| Moment::Epoch(i128::from(seconds as i64) * 1_000_000_000))
         }
+        _ => None,
+    }
+}
+
+/// Whether another value of the field may be a [`moment`].
+pub(crate) fn may_be_moment(field: &FieldInfo) -> bool {
+    match field.properties.kind() {
+        Some(Kind::Timestamp) => true,
+        Some(Kind::Gauge | Kind::Info) | None => unit_of_time(field).is_some(),
+        _ => false,
+    }
+}
+
+/// Seconds of the unit of a field, if it is one of time.
+fn unit_of_time(field: &FieldInfo) -> Option<f64> {
+    match UnitForm::from_unit(&field.unit) {
+        UnitForm::Time(unit) => Some(unit),
         _ => None,
     }
 }

@@ -14,7 +14,7 @@ use super::threshold::Known;
 use crate::model::rates::column::{Column, Columns, Interval};
 use crate::model::similar;
 use crate::text::escape;
-use crate::value::{Moment, in_progress, moment};
+use crate::value::{Moment, in_progress, may_be_moment, moment};
 
 /// Measures the fields of a group at one look.
 pub(super) struct Measure<'g, 'p, 'a> {
@@ -101,12 +101,12 @@ impl Measure<'_, '_, '_> {
         let is_number = matches!(comparison.function, Function::Value | Function::Rate);
         if !family.is_empty() && !keys.is_empty() && has_keys && counts && is_number {
             // A member of a family begins to exist when it counts.
+            let unit = family.first().map_or("", |field| field.unit()).to_owned();
             if self.group.incomplete.is_some() || counted_elsewhere() {
                 let why = "no field has such attributes, and not all that was counted is known";
-                return Found::told(None, why.to_owned());
+                return Found { unit, ..Found::told(None, why.to_owned()) };
             }
             let known = Some(Known::Exact(Number::Unsigned(0)));
-            let unit = family.first().map_or("", |field| field.unit()).to_owned();
             return Found { known, unit, ..Found::default() };
         }
         let labels: Vec<&str> = fields().map(|field| field.label()).collect();
@@ -230,7 +230,10 @@ impl Measure<'_, '_, '_> {
             });
         }
         let Some(count) = in_progress(value) else {
-            return Err(Why::kind(total, "age without a time"));
+            return Err(match may_be_moment(&total.field) {
+                true => "its value is no moment".into(),
+                false => Why::kind(total, "age without a time"),
+            });
         };
         let oldest = oldest(value);
         let all_read = *verdict == Verdict::Consistent && self.group.incomplete.is_none();

@@ -204,6 +204,8 @@ impl<'a> Watch<'a> {
             }
         }
         loop {
+            // Before the look: what comes in between is not gone.
+            self.was_there |= Path::new(&self.args.program).exists();
             let looked = reader.look();
             let (mut answer, presence) = self.answer(reader, looked);
             let passed = start.elapsed();
@@ -273,7 +275,6 @@ impl<'a> Watch<'a> {
         let mut presence = Presence::There;
         let name = self.args.program.to_string_lossy();
         let is_pid = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
-        self.was_there |= Path::new(&self.args.program).exists();
         for problem in reader.observer.problems() {
             if problem.named || problem.not_found.is_some() {
                 reasons.push(problem_text(problem, &Paths::default()));

@@ -103,7 +103,7 @@ pub(crate) fn run(args: &Threads, output: &mut Output) -> io::Result<()> {
     let selection = Selection::parse(&args.programs);
     let mut observer = Observer::new(selection.sources.clone());
     let (watcher, watched) = (Watcher::new(), Watched::default());
-    let mut shown = Shown { args, selection, watcher, watched, is_first: true };
+    let mut shown = Shown { args, selection, watcher, watched, is_first: true, left_out: None };
     let stop = if args.watch.is_on() { Some(interrupt()?) } else { None };
     observer.refresh();
     shown.look(&observer);
@@ -130,6 +130,8 @@ struct Shown<'s> {
     watched: Watched,
     /// Whether nothing was shown yet.
     is_first: bool,
+    /// Messages about ended programs that were left out at the first look.
+    left_out: Option<Vec<String>>,
 }
 
 /// A program with its report, or the report of a process that publishes nothing.
@@ -139,6 +141,9 @@ impl Shown<'_> {
     /// Looks at the selected programs, and at the processes that publish nothing.
     fn look<'a>(&mut self, observer: &'a Observer) -> (Vec<Program<'a>>, Vec<u32>) {
         let all = observer.programs();
+        if !self.args.all && self.left_out.is_none() {
+            self.left_out = Some(self.selection.left_out(&all));
+        }
         if self.args.watch.is_on() && !self.args.all {
             self.selection.pass_over_ended(&all);
         }
@@ -191,10 +196,9 @@ impl Shown<'_> {
             let looked = Looked::from_arguments(self.selection.is_empty());
             output.fail(&nothing(observer, looked, Some("--all")));
         }
-        if self.is_first && !self.args.all {
-            for left_out in self.selection.left_out(&observer.programs()) {
-                output.note(&format!("{left_out}: --all"));
-            }
+        if self.is_first {
+            let left_out = self.left_out.iter().flatten();
+            left_out.for_each(|left_out| output.note(&format!("{left_out}: --all")));
         }
         self.is_first = false;
         let selected: Vec<&Program<'_>> = programs.iter().collect();

@@ -109,7 +109,7 @@ fn draw_program(frame: &mut Frame<'_>, app: &App, program: &Program, at: Moment,
             "state",
             Some(match condition {
                 Condition::Unrecorded => {
-                    format!("{state}, not recorded since {} ago", human::age(at.since(since)))
+                    format!("{state}, not recorded for {}", human::age(at.since(since)))
                 }
                 _ if condition.has_ended() => {
                     format!("{state}, {} {}", end_word(condition.state()), when())
