@@ -514,6 +514,8 @@ impl Files {
         let ended = application.map(|application| {
             // Remaining handles must not change a value after it was taken in.
             files.iter().for_each(|file| part::detach(file));
+            // They keep the zeros of a file that was truncated just before.
+            let whole = whole && !files.iter().any(|file| file.is_truncated());
             (application, ledger::of_own(self.instance, &images, whole))
         });
         let removes = !crashed && self.settings.on_drop == OnDrop::Remove;

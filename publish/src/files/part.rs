@@ -36,6 +36,15 @@ struct Twin {
     writer: Writer<Arc<Mapping>>,
     file: Arc<OwnedFile>,
     mirror: Mirror,
+    /// Of memory that belongs to a file.
+    stage: Option<Stage>,
+}
+
+/// A copy in private memory of a file without a name. The file can be truncated while it is copied: the twin gets
+/// a copy only when it is known that no zero in it is of a page that was missing.
+struct Stage {
+    writer: Writer<Arc<Mapping>>,
+    mirror: Mirror,
 }
 
 /// The files of a part, which can be asked without the lock of the publisher: a file system may not
@@ -135,7 +144,10 @@ impl Part {
 
     /// The writers of its images: fields are added to all, and retired in all.
     pub(crate) fn writers(&mut self) -> impl Iterator<Item = &mut Writer<Arc<Mapping>>> {
-        [&mut self.writer].into_iter().chain(self.twin.as_mut().map(|twin| &mut twin.writer))
+        let copies = self.twin.iter_mut().flat_map(|Twin { writer, stage, .. }| {
+            stage.as_mut().map(|stage| &mut stage.writer).into_iter().chain([writer])
+        });
+        [&mut self.writer].into_iter().chain(copies)
     }
 
     /// The image that observers see or, if they see none, the memory; `None` if its bytes are lost.
@@ -180,8 +192,7 @@ impl Part {
     /// Looks no path up. Returns whether observers no longer see the memory.
     pub(crate) fn look_for_truncation(&mut self) -> bool {
         let seen = self.is_seen();
-        let is_truncated = |file: &Arc<OwnedFile>| file.is_truncated();
-        if self.mapping.is_damaged() || self.file.as_ref().is_some_and(is_truncated) {
+        if is_truncated(&self.mapping, self.file.as_ref()) {
             self.standing = Standing::Truncated;
         }
         seen && !self.is_seen()
@@ -212,10 +223,21 @@ impl Part {
         let (first, others) = place.names(number)?;
         let size = u32::try_from(self.mapping.len()).unwrap_or(u32::MAX);
         let new = place.create(&first, size, access)?;
-        let mut writer =
-            self.writer.twin(Arc::clone(new.mapping()), number).map_err(Error::image)?;
+        let mut stage = match &self.file {
+            Some(_) => Some(Stage::new(&self.writer, size)?),
+            None => None,
+        };
+        let missed = stage.as_mut().map_or(0, |stage| stage.copy(&self.writer));
+        if is_truncated(&self.mapping, self.file.as_ref()) {
+            self.standing = Standing::Truncated;
+            if let Some(loss) = self.loss() {
+                return Err(loss);
+            }
+        }
+        let source = stage.as_ref().map_or(&self.writer, |stage| &stage.writer);
+        let mut writer = source.twin(Arc::clone(new.mapping()), number).map_err(Error::image)?;
         let mut mirror = Mirror::new();
-        copy(&mut mirror, &self.writer, &mut writer, mirrored);
+        copy(&mut mirror, source, &mut writer, mirrored, missed);
         if number == 0 {
             writer.set_parts(images.max(1));
         }
@@ -229,23 +251,36 @@ impl Part {
             }
             None => publish(new, others)?,
         };
-        self.twin = Some(Twin { writer, file: Arc::new(file), mirror });
+        self.twin = Some(Twin { writer, file: Arc::new(file), mirror, stage });
         self.owner = process::uid();
         Ok(())
     }
 
     /// Brings the twin up to date. If no lane is owned any more, the twin becomes the memory.
     pub(crate) fn copy(&mut self, mirrored: Option<FieldId>) {
-        if self.twin.is_none() {
-            return;
-        }
-        // The zeros of a truncated file must not replace values.
-        self.look_for_truncation();
+        let missed = self.stage();
+        self.show(mirrored, missed);
+    }
+
+    /// Brings the stage up to date, if there is one. Returns the number of values that were missed.
+    fn stage(&mut self) -> usize {
+        let stage = self.twin.as_mut().and_then(|twin| twin.stage.as_mut());
+        stage.map_or(0, |stage| stage.copy(&self.writer))
+    }
+
+    /// Brings the twin up to date with the stage or the memory.
+    fn show(&mut self, mirrored: Option<FieldId>, missed: usize) {
         let (Some(twin), true) = (&mut self.twin, self.standing != Standing::Truncated) else {
             return;
         };
-        copy(&mut twin.mirror, &self.writer, &mut twin.writer, mirrored);
-        if self.writer.owned_lanes().next().is_none()
+        // After the values were staged: the zeros of a truncated file must not replace others.
+        if is_truncated(&self.mapping, self.file.as_ref()) {
+            self.standing = Standing::Truncated;
+            return;
+        }
+        let source = twin.stage.as_ref().map_or(&self.writer, |stage| &stage.writer);
+        copy(&mut twin.mirror, source, &mut twin.writer, mirrored, missed);
+        if source.owned_lanes().next().is_none()
             && let Some(Twin { writer, file, .. }) = self.twin.take()
         {
             self.mapping = Arc::clone(file.mapping());
@@ -259,6 +294,25 @@ impl Part {
     pub(crate) fn take_files(&mut self) -> impl Iterator<Item = Arc<OwnedFile>> + use<> {
         self.file.take().into_iter().chain(self.twin.take().map(|twin| twin.file))
     }
+}
+
+impl Stage {
+    /// A stage without the values of lanes, for memory of `size` bytes.
+    fn new(memory: &Writer<Arc<Mapping>>, size: u32) -> Result<Self, Error> {
+        let private = Arc::new(crate::backend::private(size)?);
+        let writer = memory.twin(private, 0).map_err(Error::image)?;
+        Ok(Self { writer, mirror: Mirror::new() })
+    }
+
+    /// Takes over the values of all lanes. Returns the number of those that were missed.
+    fn copy(&mut self, memory: &Writer<Arc<Mapping>>) -> usize {
+        self.mirror.copy(memory, &mut self.writer, None)
+    }
+}
+
+/// Whether memory has lost bytes, because its file was truncated.
+fn is_truncated(mapping: &Mapping, file: Option<&Arc<OwnedFile>>) -> bool {
+    mapping.is_damaged() || file.is_some_and(|file| file.is_truncated())
 }
 
 /// Ends a file: removes it, or keeps it as it is.
@@ -278,15 +332,16 @@ pub(crate) fn detach(file: &OwnedFile) {
     drop(file.detach());
 }
 
-/// Copies all lanes, and sets the time of it in those that are owned: if values were missed, only in
-/// those without one.
+/// Copies all lanes, and sets the time of it in those that are owned: if values were missed, also `before` this
+/// copy, only in those without one.
 fn copy(
     mirror: &mut Mirror,
     from: &Writer<Arc<Mapping>>,
     to: &mut Writer<Arc<Mapping>>,
     mirrored: Option<FieldId>,
+    before: usize,
 ) {
-    let missed = mirror.copy(from, to, mirrored);
+    let missed = before + mirror.copy(from, to, mirrored);
     let Some(field) = mirrored else { return };
     let now = nanos(SystemTime::now());
     for index in to.owned_lanes() {
@@ -299,5 +354,40 @@ fn copy(
         {
             time.set(now);
         }
+    }
+}
+
+#[cfg(all(test, unix))] // Windows truncates no mapped file
+mod tests {
+    use crate::files::Files;
+    use crate::files::settings::{Fallback, Settings};
+    use crate::schema::Schema;
+
+    #[test]
+    fn file_truncated_while_it_is_staged_changes_no_twin() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Some(place.path().join("stats"));
+        let settings = Settings { directory, watched: false, ..Settings::default() };
+        let files = Files::open(settings, Schema::default()).unwrap();
+        let _lane = files.claim(0, Fallback::Refuse).unwrap();
+        let away = place.path().join("away");
+        std::fs::rename(files.paths().remove(0), &away).unwrap();
+        files.inventory.lock().attempts.checked = None;
+        assert!(files.problem().is_none());
+
+        let mut inventory = files.inventory.lock();
+        let part = &mut inventory.parts[0];
+        assert!(part.has_twin());
+        let file = std::fs::OpenOptions::new().write(true).open(&away).unwrap();
+        file.set_len(0).unwrap();
+        // It reads zeros: no lane has an owner.
+        part.stage();
+        part.show(None, 0);
+        assert!(!part.is_whole() && part.has_twin());
+        let twin = part.twin.as_ref().unwrap();
+        assert_eq!(twin.writer.owned_lanes().count(), 1);
+        drop(inventory);
+        assert!(files.problem().unwrap().to_string().contains("smaller"));
+        files.close(false);
     }
 }
