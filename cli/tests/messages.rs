@@ -170,8 +170,11 @@ fn first_thread_has_one_name_in_every_command() {
     let dir = tempfile::tempdir().unwrap();
     let publisher = Publisher::start(dir.path());
     let pid = publisher.pid();
-    let shown = run(dir.path(), &["show", "-l", "--table", &pid]).out;
-    let line = shown.lines().find(|line| line.contains(&format!("thread {pid} "))).unwrap();
+    // Its lane comes a moment after the file.
+    let line = wait_for(|| {
+        let shown = run(dir.path(), &["show", "-l", "--table", &pid]).out;
+        shown.lines().find(|line| line.contains(&format!("thread {pid} "))).map(str::to_owned)
+    });
     assert!(line.contains(" main: lane"), "{line}");
     let threads = run(dir.path(), &["threads", &pid]).out;
     assert!(threads.contains(&format!("\tthread\t{pid}\tmain\t")), "{threads}");

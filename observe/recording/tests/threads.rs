@@ -158,12 +158,16 @@ fn deadlock_is_told_from_its_look_on_and_not_before() {
     // A file that is cut is told until the cut.
     let bytes = std::fs::read(&place.file).unwrap();
     let cut = place.file.with_file_name("cut.jsonl.gz");
-    std::fs::write(&cut, &bytes[..bytes.len() - 500]).unwrap();
-    let recording = Recording::open([&cut]).unwrap();
-    assert_eq!(recording.cuts().count(), 1);
-    let (found, less) = first_deadlock(&recording);
-    assert_eq!(found, first);
-    assert!(less > 0 && less < looks, "{less} {looks}");
+    // As short as a look is lost: a busy machine makes few.
+    let lost = (1..bytes.len()).step_by(20).find_map(|lost| {
+        std::fs::write(&cut, &bytes[..bytes.len() - lost]).unwrap();
+        let recording = Recording::open([&cut]).unwrap();
+        let (found, less) = first_deadlock(&recording);
+        (less < looks).then(|| (recording.cuts().count(), found, less))
+    });
+    let (cuts, found, less) = lost.unwrap();
+    assert_eq!((cuts, found), (1, first));
+    assert!(less > 0, "{less} of {looks}");
     let whole = place.file.with_file_name("whole.jsonl.gz");
     repair(&cut, &whole).unwrap();
     assert_eq!(first_deadlock(&Recording::open([&whole]).unwrap()), (first, less));
