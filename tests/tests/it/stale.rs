@@ -22,9 +22,14 @@ fn start_among_many_dead_files_is_quick() {
     let directory = directory();
     let count = amount(10_000, 2_000);
     for _ in 0..count / BATCH {
-        let mut actor = Actor::start("many", directory.path(), &[&BATCH.to_string()]);
+        // Each start looks at all files of its directory.
+        let apart = self::directory();
+        let mut actor = Actor::start("many", apart.path(), &[&BATCH.to_string()]);
         assert_eq!(actor.line(), format!("ready {BATCH}"));
         actor.kill();
+        for path in files(apart.path()) {
+            std::fs::rename(&path, directory.path().join(path.file_name().unwrap())).unwrap();
+        }
     }
     let all = files(directory.path());
     assert_eq!(all.len(), count);
