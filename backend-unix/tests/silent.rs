@@ -53,23 +53,30 @@ impl Drop for Silent {
 fn publish_directory_on_a_silent_file_system_gives_up() {
     let Some(silent) = Silent::new() else { return util::skip("cannot mount a FUSE file system") };
     let start = Instant::now();
-    let error = publish_directory_at(&silent.path().join("mmstats")).unwrap_err();
-    assert_eq!(*error.kind(), ErrorKind::NoAnswer, "{error}");
-    assert!(error.to_string().ends_with("the file system does not answer"), "{error}");
-    // The next choice is used; with one in memory there is no wait at all.
-    let other = tempfile::tempdir().unwrap();
-    let user = 3_000_000_000 + std::process::id();
-    let environment = Environment {
-        runtime: Some(silent.path().into()),
-        temporary: Some(other.path().into()),
-        user,
-        ..Environment::default()
-    };
-    let chosen = publish_directory_in(&environment).unwrap();
-    assert!(chosen.passed_over.is_empty());
-    let _ = std::fs::remove_dir(chosen.directory.path());
+    let place = silent.path();
+    // At the same time: each waits.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let error = publish_directory_at(&place.join("mmstats")).unwrap_err();
+            assert_eq!(*error.kind(), ErrorKind::NoAnswer, "{error}");
+            assert!(error.to_string().ends_with("the file system does not answer"), "{error}");
+        });
+        // The next choice is used; with one in memory there is no wait at all.
+        let other = tempfile::tempdir().unwrap();
+        let environment = Environment {
+            runtime: Some(place.into()),
+            temporary: Some(other.path().into()),
+            user: 3_000_000_000 + std::process::id(),
+            ..Environment::default()
+        };
+        let explicit = Environment { explicit: Some(place.into()), ..environment.clone() };
+        scope.spawn(move || {
+            let error = publish_directory_in(&explicit).unwrap_err();
+            assert_eq!(*error.kind(), ErrorKind::NoAnswer, "{error}");
+        });
+        let chosen = publish_directory_in(&environment).unwrap();
+        assert!(chosen.passed_over.is_empty());
+        let _ = std::fs::remove_dir(chosen.directory.path());
+    });
     assert!(start.elapsed() < Duration::from_secs(18), "{:?}", start.elapsed());
-    let environment = Environment { explicit: Some(silent.path().into()), ..environment };
-    let error = publish_directory_in(&environment).unwrap_err();
-    assert_eq!(*error.kind(), ErrorKind::NoAnswer, "{error}");
 }

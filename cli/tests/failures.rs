@@ -20,14 +20,16 @@ fn check(printed: &Printed, words: &[&str]) {
     }
 }
 
-/// Runs a command that repeats for a while.
-fn run_for_a_while(directory: &Path, arguments: &[&str]) -> Printed {
-    let mut command = mmstats(directory);
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(2));
-    signal(child.id(), "TERM");
-    printed(child.wait_with_output().unwrap())
+/// Runs commands that repeat beside each other for a while.
+fn run_for_a_while<const N: usize>(directory: &Path, all: [&[&str]; N]) -> [Printed; N] {
+    let children = all.map(|arguments| {
+        let mut command = mmstats(directory);
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    children.iter().for_each(|child| signal(child.id(), "TERM"));
+    children.map(|child| printed(child.wait_with_output().unwrap()))
 }
 
 #[test]
@@ -81,26 +83,31 @@ fn exporter_that_cannot_write_or_connect_says_why() {
     let program = common::Publisher::start(dir.path());
     let place = dir.path().to_str().unwrap();
     let file = format!("{place}/no/x.prom");
-    let printed = run_for_a_while(dir.path(), &["export", "prometheus", "--textfile", &file]);
-    assert_eq!(printed.code, Some(1), "{}", printed.err);
-    check(
-        &printed,
-        &[&format!("cannot write {file}: "), "no: no such file or directory; tried again every 15"],
-    );
-    let printed = run_for_a_while(dir.path(), &["export", "prometheus", "--textfile", place]);
-    check(&printed, &[&format!("cannot write {place}: it is a directory: name a file in it")]);
     // A port where nothing listens.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let printed = run_for_a_while(dir.path(), &["export", "graphite", "--to", &free]);
+    let url = format!("http://{free}");
+    let [no_directory, directory, graphite, otlp] = run_for_a_while(
+        dir.path(),
+        [
+            &["export", "prometheus", "--textfile", &file],
+            &["export", "prometheus", "--textfile", place],
+            &["export", "graphite", "--to", &free],
+            &["export", "otlp", "--to", &url],
+        ],
+    );
+    assert_eq!(no_directory.code, Some(1), "{}", no_directory.err);
     check(
-        &printed,
+        &no_directory,
+        &[&format!("cannot write {file}: "), "no: no such file or directory; tried again every 15"],
+    );
+    check(&directory, &[&format!("cannot write {place}: it is a directory: name a file in it")]);
+    check(
+        &graphite,
         &[&format!("{free}: cannot connect: connection refused: does carbon listen there?")],
     );
-    check(&printed, &["it is tried again"]);
-    let url = format!("http://{free}");
-    let printed = run_for_a_while(dir.path(), &["export", "otlp", "--to", &url]);
+    check(&graphite, &["it is tried again"]);
     check(
-        &printed,
+        &otlp,
         &[&format!("{url}: cannot connect: connection refused: does a collector listen there?")],
     );
     for arguments in [

@@ -151,26 +151,26 @@ fn stress_reader_of_one_look_fails() {
 #[cfg(unix)] // a shell runs readers
 #[test]
 fn bounds_readers_in_time_and_output() {
-    for (reader, wanted) in [
-        ("true", "it prints nothing"),
-        ("yes", "it prints more than 64 MiB"),
-        ("sh -c 'sleep 60' sh", "no end after 5 s"),
-        ("sh -c 'sleep 8 & exit 0' sh", "its output has no end after 5 s"),
-    ] {
-        let out = conform(&["run", "--only", "valid/small", "--reader", reader]);
-        let text = String::from_utf8(out.stdout).unwrap();
-        assert!(text.contains(wanted) && out.status.code() == Some(1), "{reader}: {text}");
-    }
-    let patient =
-        ["run", "--only", "valid/small", "--limit", "1", "--reader", "sh -c 'sleep 4' sh"];
-    let text = String::from_utf8(conform(&patient).stdout).unwrap();
-    assert!(text.contains("no end after 1 s"), "{text}");
-    for (reader, wanted) in [
-        ("true", "it ended by itself after 0 looks"),
-        ("sh -c 'exec sleep 60' sh", "it printed nothing for 10 s"),
-    ] {
-        let out = conform(&["stress", "--seconds", "1", "--reader", reader]);
-        let text = String::from_utf8(out.stdout).unwrap();
-        assert!(text.contains(wanted) && out.status.code() == Some(1), "{reader}: {text}");
-    }
+    let run = ["run", "--only", "valid/small"];
+    let patient = ["run", "--only", "valid/small", "--limit", "1"];
+    let stress = ["stress", "--seconds", "1"];
+    let all = [
+        (&run[..], "true", "it prints nothing"),
+        (&run, "yes", "it prints more than 64 MiB"),
+        (&run, "sh -c 'sleep 60' sh", "no end after 5 s"),
+        (&run, "sh -c 'sleep 8 & exit 0' sh", "its output has no end after 5 s"),
+        (&patient, "sh -c 'sleep 4' sh", "no end after 1 s"),
+        (&stress, "true", "it ended by itself after 0 looks"),
+        (&stress, "sh -c 'exec sleep 60' sh", "it printed nothing for 10 s"),
+    ];
+    // At the same time: most of it is waiting.
+    std::thread::scope(|scope| {
+        for (arguments, reader, wanted) in all {
+            scope.spawn(move || {
+                let out = conform(&[arguments, &["--reader", reader]].concat());
+                let text = String::from_utf8(out.stdout).unwrap();
+                assert!(text.contains(wanted) && out.status.code() == Some(1), "{reader}: {text}");
+            });
+        }
+    });
 }
