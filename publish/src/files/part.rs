@@ -40,8 +40,8 @@ struct Twin {
     stage: Option<Stage>,
 }
 
-/// A copy in private memory of a file without a name. The file can be truncated while it is copied: the twin gets
-/// a copy only when it is known that no zero in it is of a page that was missing.
+/// A copy in private memory of a file without a name. A file that is truncated while it is copied gives zeros, so
+/// the twin gets the copy only after a check that the file has all its bytes.
 struct Stage {
     writer: Writer<Arc<Mapping>>,
     mirror: Mirror,
@@ -258,8 +258,10 @@ impl Part {
 
     /// Brings the twin up to date. If no lane is owned any more, the twin becomes the memory.
     pub(crate) fn copy(&mut self, mirrored: Option<FieldId>) {
-        let missed = self.stage();
-        self.show(mirrored, missed);
+        if self.standing != Standing::Truncated {
+            let missed = self.stage();
+            self.show(mirrored, missed);
+        }
     }
 
     /// Brings the stage up to date, if there is one. Returns the number of values that were missed.
@@ -270,9 +272,7 @@ impl Part {
 
     /// Brings the twin up to date with the stage or the memory.
     fn show(&mut self, mirrored: Option<FieldId>, missed: usize) {
-        let (Some(twin), true) = (&mut self.twin, self.standing != Standing::Truncated) else {
-            return;
-        };
+        let Some(twin) = &mut self.twin else { return };
         // After the values were staged: the zeros of a truncated file must not replace others.
         if is_truncated(&self.mapping, self.file.as_ref()) {
             self.standing = Standing::Truncated;
@@ -332,8 +332,8 @@ pub(crate) fn detach(file: &OwnedFile) {
     drop(file.detach());
 }
 
-/// Copies all lanes, and sets the time of it in those that are owned: if values were missed, also `before` this
-/// copy, only in those without one.
+/// Copies all lanes, and sets the time of the copy in those that are owned. If values were missed, by this copy or
+/// the one `before` it, only lanes without a time get one.
 fn copy(
     mirror: &mut Mirror,
     from: &Writer<Arc<Mapping>>,
