@@ -81,7 +81,7 @@ test('prometheus_has_data_for_each_query_and_sees_a_program_die', { timeout: 4 *
 
   const config = text('prometheus/prometheus.yml')
     .replaceAll('/etc/mmstats/token', secret)
-    .replace('"127.0.0.1:6678"', `"${address}"`)
+    .replace('"127.0.0.1:6679"', `"${address}"`)
     .replaceAll('_interval: 15s', '_interval: 1s')
     // Nothing but the one machine.
     .replace(/\n {2}# Pods[^]*$/, '\n');
@@ -108,7 +108,7 @@ test('prometheus_has_data_for_each_query_and_sees_a_program_die', { timeout: 4 *
   await until(`scrapes: ${prometheus.said}`, async () => (await query('count_over_time(demo_blocks_total[1m]) > 3'))[0]);
 
   // The figures of the README, after relabelling.
-  for (const [series, expected] of [['demo_blocks.*', 1], ['demo_latency_.+', 5], ['demo_compress_.+', 40], ['(mmstats|sys)_.+', 5]]) {
+  for (const [series, expected] of [['demo_blocks.*', 1], ['demo_latency_.+', 5], ['demo_compress_.+', 40], ['(mmstats|sys)_.+', 6]]) {
     const [{ value }] = await query(`count({__name__=~"${series}",pid!=""})`);
     assert.equal(Number(value[1]), expected, String(series));
   }
