@@ -44,10 +44,21 @@ impl EarlierRun {
                 Err(error) if error.kind() == ErrorKind::NotFound => break,
                 Err(error) => return Err(error.into()),
             };
-            earlier.read(&file, &mut first)?;
-            earlier.files.push(file);
+            earlier.take(file, &mut first)?;
         }
         Ok(earlier)
+    }
+
+    /// Takes over a file with its values. `first` is the instance of the first one.
+    fn take(&mut self, file: OwnedFile, first: &mut Option<[u8; 16]>) -> Result<(), Error> {
+        self.read(&file, first)?;
+        // The zeros of a file that was truncated meanwhile are no values.
+        if file.is_truncated() || file.mapping().is_damaged() {
+            let kind = ErrorKind::Shrunk;
+            return Err(crate::backend::Error::new("read", file.path(), kind).into());
+        }
+        self.files.push(file);
+        Ok(())
     }
 
     /// Reads the values of one file. `first` is the instance of the first one.
@@ -163,5 +174,36 @@ impl EarlierRun {
             // Fails for a replaced file, which has no name.
             let _ = file.remove();
         }
+    }
+}
+
+#[cfg(all(test, unix))] // Windows truncates no mapped file
+mod tests {
+    use super::*;
+    use crate::files::Files;
+    use crate::files::settings::{OnDrop, Settings};
+    use crate::schema::Schema;
+
+    /// The lanes are at the end of a file.
+    #[test]
+    fn file_truncated_while_it_is_read_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("web.mmst");
+        let start = || {
+            let settings = Settings {
+                directory: Some(place.path().to_owned()),
+                file_name: Some("web.mmst".to_owned()),
+                persistent: true,
+                on_drop: OnDrop::Keep,
+                ..Settings::default()
+            };
+            Files::open(settings, Schema::default())
+        };
+        start().unwrap().close(false);
+        let file = crate::backend::reopen(&path).unwrap();
+        let size = file.mapping().len() as u64;
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(size - 1).unwrap();
+        let error = EarlierRun::default().take(file, &mut None).unwrap_err();
+        assert!(error.to_string().contains("smaller"), "{error}");
     }
 }

@@ -192,7 +192,8 @@ impl Part {
     /// Looks no path up. Returns whether observers no longer see the memory.
     pub(crate) fn look_for_truncation(&mut self) -> bool {
         let seen = self.is_seen();
-        if is_truncated(&self.mapping, self.file.as_ref()) {
+        let is_truncated = |file: &Arc<OwnedFile>| file.is_truncated();
+        if self.mapping.is_damaged() || self.file.as_ref().is_some_and(is_truncated) {
             self.standing = Standing::Truncated;
         }
         seen && !self.is_seen()
@@ -223,16 +224,12 @@ impl Part {
         let (first, others) = place.names(number)?;
         let size = u32::try_from(self.mapping.len()).unwrap_or(u32::MAX);
         let new = place.create(&first, size, access)?;
-        let mut stage = match &self.file {
-            Some(_) => Some(Stage::new(&self.writer, size)?),
-            None => None,
-        };
+        let stage = self.file.as_ref().map(|_| Stage::new(&self.writer, size));
+        let mut stage = stage.transpose()?;
         let missed = stage.as_mut().map_or(0, |stage| stage.copy(&self.writer));
-        if is_truncated(&self.mapping, self.file.as_ref()) {
-            self.standing = Standing::Truncated;
-            if let Some(loss) = self.loss() {
-                return Err(loss);
-            }
+        self.look_for_truncation();
+        if let Some(loss) = self.loss().filter(|_| !self.is_whole()) {
+            return Err(loss);
         }
         let source = stage.as_ref().map_or(&self.writer, |stage| &stage.writer);
         let mut writer = source.twin(Arc::clone(new.mapping()), number).map_err(Error::image)?;
@@ -272,12 +269,11 @@ impl Part {
 
     /// Brings the twin up to date with the stage or the memory.
     fn show(&mut self, mirrored: Option<FieldId>, missed: usize) {
-        let Some(twin) = &mut self.twin else { return };
         // After the values were staged: the zeros of a truncated file must not replace others.
-        if is_truncated(&self.mapping, self.file.as_ref()) {
-            self.standing = Standing::Truncated;
+        self.look_for_truncation();
+        let (Some(twin), true) = (&mut self.twin, self.standing != Standing::Truncated) else {
             return;
-        }
+        };
         let source = twin.stage.as_ref().map_or(&self.writer, |stage| &stage.writer);
         copy(&mut twin.mirror, source, &mut twin.writer, mirrored, missed);
         if source.owned_lanes().next().is_none()
@@ -308,11 +304,6 @@ impl Stage {
     fn copy(&mut self, memory: &Writer<Arc<Mapping>>) -> usize {
         self.mirror.copy(memory, &mut self.writer, None)
     }
-}
-
-/// Whether memory has lost bytes, because its file was truncated.
-fn is_truncated(mapping: &Mapping, file: Option<&Arc<OwnedFile>>) -> bool {
-    mapping.is_damaged() || file.is_some_and(|file| file.is_truncated())
 }
 
 /// Ends a file: removes it, or keeps it as it is.

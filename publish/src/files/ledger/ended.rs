@@ -16,7 +16,7 @@ use super::instance::{COMMAND, Constants, Ended, Instance};
 use super::members::{Member, has_locked_part, published};
 use crate::backend::directory::Directory;
 use crate::backend::ledger::LedgerName;
-use crate::backend::{ErrorKind, Facts, FileId, SweptProgram, process};
+use crate::backend::{ErrorKind, Facts, FileId, ObservedFile, SweptProgram, process};
 use crate::error::Error;
 
 /// Ended instances by application, and how many others its ledger had taken in before.
@@ -85,7 +85,7 @@ impl<'a> Survey<'a> {
         // An instance that a ledger has taken in is listed there as long as it has files. The file must
         // still exist after the ledger was read: else a newer ledger may have taken the instance in.
         let info = crate::backend::info(&self.directory.path().join(name)).ok()?;
-        (info.id == id && self.is_superseded(member, &region)).then_some(program)
+        (info.id == id && self.is_superseded(member, &region, &opened)).then_some(program)
     }
 
     /// Whether the process is known to run, although the lock of its file is free.
@@ -100,7 +100,7 @@ impl<'a> Survey<'a> {
         self.ledgers.borrow_mut().entry(application.to_owned()).or_insert_with(newest);
     }
 
-    fn is_superseded(&self, member: Member, region: &impl Source) -> bool {
+    fn is_superseded(&self, member: Member, region: &impl Source, opened: &ObservedFile) -> bool {
         let Member { application, header, .. } = member;
         let instance = header.instance();
         let ledgers = self.ledgers.borrow();
@@ -117,6 +117,7 @@ impl<'a> Survey<'a> {
             expected: None,
         });
         gathered.ended.add(region, &mut gathered.constants);
+        gathered.ended.whole &= !has_shrunk(opened);
         gathered.parts.push(header.part());
         gathered.expected = gathered.expected.or(header.parts(region));
         false
@@ -146,6 +147,12 @@ impl<'a> Survey<'a> {
         };
         self.ended.into_inner().into_iter().map(of_application).collect()
     }
+}
+
+/// Whether a file was truncated since it was opened: zeros that were read may be no values.
+pub(super) fn has_shrunk(opened: &ObservedFile) -> bool {
+    let is_smaller = opened.size_now().is_ok_and(|size| size < opened.info().size);
+    opened.mapping().is_damaged() || is_smaller
 }
 
 /// The newest ledger that `owner` has for an application; `None` if there is none that can be read.
@@ -201,4 +208,25 @@ pub(super) fn ledgers(
 pub(super) fn is_of_owner(directory: &Path, name: &LedgerName) -> Option<bool> {
     let info = crate::backend::info(&directory.join(name.to_string())).ok()?;
     Some(info.owner.unwrap_or(0) == name.owner)
+}
+
+#[cfg(all(test, unix))] // Windows truncates no mapped file
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_shrunk_of_a_file_that_was_truncated_is_true() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x.mmst");
+        std::fs::write(&path, [1; 9_000]).unwrap();
+        let opened = crate::backend::open(&path).unwrap();
+        assert!(!has_shrunk(&opened));
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(8_999).unwrap();
+        assert!(has_shrunk(&opened));
+        // Nothing was lost with the name alone.
+        file.set_len(9_000).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(!has_shrunk(&opened));
+    }
 }

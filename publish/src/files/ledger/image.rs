@@ -9,6 +9,7 @@ use mmstats_core::read::ImageState;
 use mmstats_core::{Constant, FieldSpec, Geometry, Level, Source, View, Writer};
 
 use super::super::values::fields;
+use super::ended::has_shrunk;
 use super::instance::{COMMAND, Constants, Ended, Instance};
 use super::sums::Sums;
 use crate::backend::Access;
@@ -51,7 +52,7 @@ impl Ledger {
         }
         let Ok(region) = View::new(Arc::clone(opened.mapping())) else { return Ok(None) };
         let read = Self::read_image(&region, name, application);
-        Ok(read.filter(|_| !opened.mapping().is_damaged()))
+        Ok(read.filter(|_| !has_shrunk(&opened)))
     }
 
     fn read_image(region: &impl Source, name: &LedgerName, application: &str) -> Option<Self> {
