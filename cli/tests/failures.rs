@@ -6,9 +6,8 @@ mod common;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
-use common::{Printed, mmstats, printed, run, signal};
+use common::{Printed, mmstats, run, signal, wait_for};
 
 /// No message has the number of the system or a name in Rust.
 fn check(printed: &Printed, words: &[&str]) {
@@ -20,16 +19,24 @@ fn check(printed: &Printed, words: &[&str]) {
     }
 }
 
-/// Runs commands that repeat beside each other for a while.
-fn run_for_a_while<const N: usize>(directory: &Path, all: [&[&str]; N]) -> [Printed; N] {
-    let children = all.map(|arguments| {
+/// Runs commands that repeat beside each other, until each has said something.
+fn run_until_said<const N: usize>(directory: &Path, all: [&[&str]; N]) -> [Printed; N] {
+    let all = all.map(|arguments| {
+        let said = tempfile::NamedTempFile::new().unwrap();
         let mut command = mmstats(directory);
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
+        let stderr = said.reopen().unwrap();
+        let child = command.args(arguments).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        (child, said)
     });
-    std::thread::sleep(Duration::from_secs(3));
-    children.iter().for_each(|child| signal(child.id(), "TERM"));
-    children.map(|child| printed(child.wait_with_output().unwrap()))
+    let text = |said: &tempfile::NamedTempFile| std::fs::read_to_string(said.path()).unwrap();
+    for (child, said) in &all {
+        wait_for(|| text(said).ends_with('\n').then_some(()));
+        signal(child.id(), "TERM");
+    }
+    all.map(|(mut child, said)| {
+        let code = child.wait().unwrap().code();
+        Printed { out: String::new(), err: text(&said), code }
+    })
 }
 
 #[test]
@@ -86,7 +93,7 @@ fn exporter_that_cannot_write_or_connect_says_why() {
     // A port where nothing listens.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let url = format!("http://{free}");
-    let [no_directory, directory, graphite, otlp] = run_for_a_while(
+    let [no_directory, directory, graphite, otlp] = run_until_said(
         dir.path(),
         [
             &["export", "prometheus", "--textfile", &file],

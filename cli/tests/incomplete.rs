@@ -3,9 +3,10 @@
 mod common;
 
 use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::Path;
 
 use common::{all_kinds, fixtures, run};
-use mmstats::{Counter, Options, Publisher, Stats};
+use mmstats::{Counter, Family, Options, Publisher, Stats};
 use mmstats_core::layout::header as h;
 use serde_json::Value;
 
@@ -49,6 +50,36 @@ fn commands_with_missing_part_say_it_and_end_with_code_3() {
 #[derive(Debug, Stats)]
 struct Web {
     requests: Counter,
+    #[stats(unit = "bytes", labels("kind"))]
+    sizes: Family<Counter, 1>,
+}
+
+/// A live program that says that it has three parts, and has one.
+fn live(directory: &Path) -> Publisher<Web> {
+    let publisher: Publisher<Web> =
+        Options::new().directory(directory).reserve(8, 512).start().unwrap();
+    publisher.with(|web| {
+        web.requests.incr();
+        web.sizes.get(&["a"]).incr();
+    });
+    let [file] = &publisher.paths()[..] else { panic!("{:?}", publisher.paths()) };
+    let mut file = std::fs::File::options().write(true).open(file).unwrap();
+    file.seek(SeekFrom::Start(h::PARTS.into())).unwrap();
+    file.write_all(&3_u32.to_le_bytes()).unwrap();
+    publisher
+}
+
+/// The member may be in a part that is missing, and count.
+#[test]
+fn alert_that_waits_for_member_of_incomplete_program_goes_on() {
+    let place = tempfile::tempdir().unwrap();
+    let _publisher = live(place.path());
+    let at = place.path().to_str().unwrap();
+    let condition = "sizes{kind=\"b\"} > 1KiB";
+    let arguments = ["alert", "--wait", "--timeout", "300ms", "-d0.05", at, condition];
+    let printed = run(place.path(), &arguments);
+    assert!(printed.err.contains("waiting: "), "{}", printed.err);
+    assert_eq!(printed.code, Some(3), "{}", printed.out);
 }
 
 #[test]
@@ -62,12 +93,7 @@ fn poll_and_events_of_missing_part_say_it_and_end_with_code_3() {
     let path = path.to_str().unwrap();
     // `poll` counts live programs only.
     let place = tempfile::tempdir().unwrap();
-    let publisher: Publisher<Web> = Options::new().directory(place.path()).start().unwrap();
-    publisher.with(|web| web.requests.incr());
-    let [file] = &publisher.paths()[..] else { panic!("{:?}", publisher.paths()) };
-    let mut file = std::fs::File::options().write(true).open(file).unwrap();
-    file.seek(SeekFrom::Start(h::PARTS.into())).unwrap();
-    file.write_all(&3_u32.to_le_bytes()).unwrap();
+    let _publisher = live(place.path());
     let live = place.path().to_str().unwrap();
     let missing = "incomplete: parts 1 to 2 of 3 missing";
     for arguments in [

@@ -204,6 +204,14 @@ fn ended_programs_are_counted_and_their_ages_explained() {
         assert!(printed.err.contains(words), "{command}: {}", printed.err);
         let all = run(dir.path(), &[command, "--all", "mmstats-demo"]);
         assert!(!all.err.contains("ended program"), "{command}: {}", all.err);
+        // Also where those that ended are left out for good.
+        let said = tempfile::NamedTempFile::new().unwrap();
+        let mut watching = mmstats(dir.path());
+        watching.args([command, "-w", "-d0.05", "mmstats-demo"]).stdout(Stdio::null());
+        let mut watching = watching.stderr(said.reopen().unwrap()).spawn().unwrap();
+        wait_for(|| std::fs::read_to_string(said.path()).unwrap().contains(words).then_some(()));
+        watching.kill().unwrap();
+        watching.wait().unwrap();
     }
 }
 

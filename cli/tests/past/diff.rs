@@ -2,10 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use mmstats::Options;
-
 use crate::common::{self, json, run};
-use crate::recorded::{Web, at, recorded, start};
+use crate::recorded::{at, published, recorded, start};
 
 #[test]
 fn diff_has_what_differs_between_two_moments_and_now() {
@@ -83,14 +81,10 @@ fn diff_of_dead_files_has_added_and_gone_fields_and_identity() {
 /// Their number is the same on both sides.
 #[test]
 fn diff_of_activities_shows_their_texts() {
-    let directory = tempfile::tempdir().unwrap();
-    let stats = directory.path().join("stats");
-    std::fs::create_dir(&stats).unwrap();
-    let file = directory.path().join("web.jsonl.gz");
-    let publisher = Options::new().directory(&stats).start::<Web>().unwrap();
-    let lane = publisher.lane().unwrap();
+    let web = published();
+    let lane = web.publisher.lane().unwrap();
     let first = lane.doing.begin("GET /a");
-    let (sampler, recorder) = start(&stats, &file);
+    let (sampler, recorder) = start(&web.stats(), &web.file);
     sampler.wait(sampler.looks() + 3, Duration::from_secs(10));
     let before = at(SystemTime::now());
     drop(first);
@@ -98,9 +92,9 @@ fn diff_of_activities_shows_their_texts() {
     sampler.wait(sampler.looks() + 3, Duration::from_secs(10));
     drop(sampler);
     recorder.finish();
-    let file = file.to_str().unwrap();
+    let file = web.file();
     let sides = ["--at", &before, "--at", "-1ms", "-F", "doing", file, file];
-    let printed = run(directory.path(), &[&["diff", "--table"], &sides[..]].concat());
+    let printed = run(web.directory.path(), &[&["diff", "--table"], &sides[..]].concat());
     drop(second);
     for text in ["\"GET /a\"", "\"GET /b\""] {
         assert!(printed.out.contains(text), "{}{}", printed.out, printed.err);

@@ -56,17 +56,22 @@ pub(crate) fn start(stats: &Path, file: &Path) -> (Sampler, Recorder) {
     (Sampler::start(options).unwrap(), recorder)
 }
 
-/// Sets the queue to 1, 2, 3, each for some looks.
-pub(crate) fn recorded() -> Recorded {
+/// A program without a recording yet.
+pub(crate) fn published() -> Recorded {
     let directory = tempfile::tempdir().unwrap();
     let stats = directory.path().join("stats");
     std::fs::create_dir(&stats).unwrap();
     let file = directory.path().join("web.jsonl.gz");
     let publisher = Options::new().directory(&stats).start::<Web>().unwrap();
-    let lane = publisher.lane().unwrap();
+    Recorded { directory, file, moments: Vec::new(), publisher }
+}
+
+/// Sets the queue to 1, 2, 3, each for some looks.
+pub(crate) fn recorded() -> Recorded {
+    let mut web = published();
+    let lane = web.publisher.lane().unwrap();
     let doing = lane.doing.begin("GET /");
-    let (sampler, recorder) = start(&stats, &file);
-    let mut moments = Vec::new();
+    let (sampler, recorder) = start(&web.stats(), &web.file);
     for queue in 1..=3_u64 {
         lane.queue.set(queue);
         lane.requests.get(&["200"]).add(10 * queue);
@@ -75,14 +80,14 @@ pub(crate) fn recorded() -> Recorded {
         (1..=100).for_each(|n| lane.sizes.record(n * queue));
         let seen = sampler.looks();
         sampler.wait(seen + 3, Duration::from_secs(10));
-        moments.push((SystemTime::now(), queue));
+        web.moments.push((SystemTime::now(), queue));
         sampler.wait(sampler.looks() + 1, Duration::from_secs(10));
     }
     drop(sampler);
     recorder.finish();
     std::mem::forget(doing);
     std::mem::forget(lane);
-    Recorded { directory, file, moments, publisher }
+    web
 }
 
 pub(crate) fn at(time: SystemTime) -> String {
