@@ -26,7 +26,7 @@ const BYTE: u64 = 1 << 32;
 pub(super) fn is_held(fd: BorrowedFd<'_>) -> Result<bool> {
     match whole(fd, FlockOperation::NonBlockingLockShared) {
         Ok(()) => {
-            // Before the unlock, so that the byte can only be held by a program under wine.
+            // This lock keeps writers of Linux out, so only a program under wine can hold the byte.
             let is_held = byte_is_held(fd);
             whole(fd, FlockOperation::Unlock)?;
             Ok(is_held)

@@ -52,7 +52,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// If a file cannot be read, or is no recording. [`cuts`](Self::cuts) has the files whose end is cut.
+    /// If a file cannot be read, or is no recording. A file whose end is cut is no error: see [`cuts`](Self::cuts).
     pub fn open<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self, Error> {
         let mut files = Vec::new();
         for path in paths {
