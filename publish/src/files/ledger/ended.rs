@@ -11,7 +11,7 @@ use mmstats_core::layout::MAGIC;
 use mmstats_core::{Source, View};
 
 use super::super::values::{Name, fields};
-use super::image::Ledger;
+use super::image::{Ledger, has_shrunk};
 use super::instance::{COMMAND, Constants, Ended, Instance};
 use super::members::{Member, has_locked_part, published};
 use crate::backend::directory::Directory;
@@ -149,12 +149,6 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// Whether a file was truncated since it was opened: zeros that were read may be no values.
-pub(super) fn has_shrunk(opened: &ObservedFile) -> bool {
-    let is_smaller = opened.size_now().is_ok_and(|size| size < opened.info().size);
-    opened.mapping().is_damaged() || is_smaller
-}
-
 /// The newest ledger that `owner` has for an application; `None` if there is none that can be read.
 pub(super) fn newest(
     directory: &Path,
@@ -195,8 +189,7 @@ pub(super) fn ledgers(
     let mut found = Vec::new();
     for (at, name) in published(directory).enumerate() {
         if at % 256 == 255 && Instant::now() > until {
-            let kind = ErrorKind::NoAnswer;
-            return Err(crate::backend::Error::new("read the names of", directory, kind).into());
+            return Err(no_answer(directory));
         }
         let name = LedgerName::parse(&name).filter(|name| wanted(name));
         found.extend(name.filter(|name| is_of_owner(directory, name) == Some(true)));
@@ -204,29 +197,12 @@ pub(super) fn ledgers(
     Ok(found)
 }
 
+pub(super) fn no_answer(directory: &Path) -> Error {
+    crate::backend::Error::new("read the names of", directory, ErrorKind::NoAnswer).into()
+}
+
 /// Whether the file of a ledger belongs to the owner in its name; `None` if there is no file.
 pub(super) fn is_of_owner(directory: &Path, name: &LedgerName) -> Option<bool> {
     let info = crate::backend::info(&directory.join(name.to_string())).ok()?;
     Some(info.owner.unwrap_or(0) == name.owner)
-}
-
-#[cfg(all(test, unix))] // Windows truncates no mapped file
-mod tests {
-    use super::*;
-
-    #[test]
-    fn has_shrunk_of_a_file_that_was_truncated_is_true() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("x.mmst");
-        std::fs::write(&path, [1; 9_000]).unwrap();
-        let opened = crate::backend::open(&path).unwrap();
-        assert!(!has_shrunk(&opened));
-        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-        file.set_len(8_999).unwrap();
-        assert!(has_shrunk(&opened));
-        // Nothing was lost with the name alone.
-        file.set_len(9_000).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        assert!(!has_shrunk(&opened));
-    }
 }

@@ -9,14 +9,13 @@ use mmstats_core::read::ImageState;
 use mmstats_core::{Constant, FieldSpec, Geometry, Level, Source, View, Writer};
 
 use super::super::values::fields;
-use super::ended::has_shrunk;
 use super::instance::{COMMAND, Constants, Ended, Instance};
 use super::sums::Sums;
-use crate::backend::Access;
 use crate::backend::directory::Directory;
 use crate::backend::ledger::{
     APPLICATION, GENERATION, INCOMPLETE, INSTANCES, KEPT, LedgerName, SUPERSEDES,
 };
+use crate::backend::{Access, ObservedFile};
 use crate::error::Error;
 
 /// The values of ended instances of one application.
@@ -177,4 +176,31 @@ pub(super) fn application(directory: &Path, name: &LedgerName) -> Option<(String
     let said = LedgerName::new(&application, name.owner, constants.number(GENERATION)?);
     let agree = said == *name && opened.info().owner.unwrap_or(0) == name.owner;
     agree.then_some((application, opened.info().modified))
+}
+
+/// Whether a file was truncated since it was opened: zeros that were read may be no values.
+pub(super) fn has_shrunk(opened: &ObservedFile) -> bool {
+    let is_smaller = opened.size_now().is_ok_and(|size| size < opened.info().size);
+    opened.mapping().is_damaged() || is_smaller
+}
+
+#[cfg(all(test, unix))] // Windows truncates no mapped file
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_shrunk_of_a_file_that_was_truncated_is_true() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x.mmst");
+        std::fs::write(&path, [1; 9_000]).unwrap();
+        let opened = crate::backend::open(&path).unwrap();
+        assert!(!has_shrunk(&opened));
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(8_999).unwrap();
+        assert!(has_shrunk(&opened));
+        // Nothing was lost with the name alone.
+        file.set_len(9_000).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(!has_shrunk(&opened));
+    }
 }

@@ -44,6 +44,14 @@ pub(crate) struct Book<'a> {
     pub(crate) until: Instant,
 }
 
+/// The newest ledger of an application.
+struct Newest {
+    name: LedgerName,
+    ledger: Ledger,
+    /// All names, the oldest first.
+    names: Vec<LedgerName>,
+}
+
 impl Book<'_> {
     /// Takes ended instances in. Afterwards the newest ledger has the values of all of them, and
     /// their files may be removed. `since` is [`instances`] of a moment after which
@@ -60,11 +68,11 @@ impl Book<'_> {
         let mut pause = Duration::from_micros(100);
         let mut published: Option<LedgerName> = None;
         loop {
-            let (name, ledger) = self.newest(&of)?;
+            let Newest { name, ledger, names } = self.newest(&of)?;
             let open: Vec<&Ended> =
                 ended.iter().filter(|e| !ledger.supersedes.contains(&e.instance)).collect();
             if open.is_empty() {
-                self.remove_before(&name);
+                self.remove_before(&name, &names);
                 return Ok(());
             }
             if ledger.instances.saturating_sub(since) > KEPT as u64 {
@@ -74,8 +82,8 @@ impl Book<'_> {
                 ));
             }
             // One more generation would not have them either.
-            if let Some(own) = published.filter(|own| name <= *own) {
-                remove(self.directory.path(), &own);
+            if published == Some(name) {
+                remove(self.directory.path(), &name);
                 return Err(Error::Image("the ledger cannot be read back".to_owned()));
             }
             match self.publish_next(name, ledger, &open) {
@@ -98,26 +106,40 @@ impl Book<'_> {
     /// The highest name, and the newest ledger that can be read; an empty one of generation 0 if there
     /// is none. Each that is damaged counts as an incomplete instance: the next one lacks what only
     /// that one had.
-    fn newest(&self, of: &LedgerName) -> Result<(LedgerName, Ledger), Error> {
-        let directory = self.directory.path();
+    ///
+    /// A list may lack the highest name: its file was made after the list had begun, and that of
+    /// the name before was removed before the list had come to it. So two lists must agree.
+    fn newest(&self, of: &LedgerName) -> Result<Newest, Error> {
+        let mut names = self.names(of)?;
         loop {
-            let mut all = names(directory, of, self.until)?;
-            all.sort_unstable();
-            let Some(highest) = all.last() else { return Ok((*of, Ledger::default())) };
-            match self.first_readable(&all) {
-                Ok(ledger) => return Ok((*highest, ledger)),
-                // Removed meanwhile, so there is a newer one.
-                Err((name, _)) if !names(directory, of, self.until)?.contains(&name) => {}
-                Err((_, error)) => return Err(error),
+            let read = self.first_readable(&names);
+            let again = self.names(of)?;
+            let agree = again.last() == names.last();
+            // An outdated one may have been linked again to its name.
+            let is_gone = read.as_ref().err().is_some_and(is_not_found);
+            if agree && !is_gone {
+                let name = again.last().copied().unwrap_or(*of);
+                return read.map(|ledger| Newest { name, ledger, names: again });
             }
+            if Instant::now() > self.until {
+                let no_answer = || ended::no_answer(self.directory.path());
+                return Err(read.err().unwrap_or_else(no_answer));
+            }
+            names = again;
         }
     }
 
-    fn first_readable(&self, names: &[LedgerName]) -> Result<Ledger, (LedgerName, Error)> {
+    /// The names of the ledgers of the application, the oldest first.
+    fn names(&self, of: &LedgerName) -> Result<Vec<LedgerName>, Error> {
+        let mut names = names(self.directory.path(), of, self.until)?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn first_readable(&self, names: &[LedgerName]) -> Result<Ledger, Error> {
         let mut damaged = 0;
         for name in names.iter().rev() {
-            let read = Ledger::read(self.directory.path(), name, self.application);
-            if let Some(ledger) = read.map_err(|error| (*name, error))? {
+            if let Some(ledger) = Ledger::read(self.directory.path(), name, self.application)? {
                 let incomplete = ledger.incomplete.saturating_add(damaged);
                 return Ok(Ledger { incomplete, ..ledger });
             }
@@ -145,15 +167,14 @@ impl Book<'_> {
 
     /// Removes the ledgers before `newest`, the oldest first. One that cannot be removed stays for
     /// the next process: a reader takes the newest.
-    fn remove_before(&self, newest: &LedgerName) {
-        let directory = self.directory.path();
-        let Ok(mut old) = names(directory, newest, self.until) else { return };
-        old.retain(|name| name.generation < newest.generation);
-        old.sort_unstable();
-        for name in old {
-            remove(directory, &name);
-        }
+    fn remove_before(&self, newest: &LedgerName, names: &[LedgerName]) {
+        let old = names.iter().filter(|name| name.generation < newest.generation);
+        old.for_each(|name| remove(self.directory.path(), name));
     }
+}
+
+fn is_not_found(error: &Error) -> bool {
+    matches!(error, Error::System(error) if error.kind() == ErrorKind::NotFound)
 }
 
 /// Number of instances that the newest ledger of an application has taken in; less if it is removed
@@ -301,5 +322,24 @@ mod tests {
         // One that is named is known to be there.
         book.take_in(&ended(many..many + 1), 0).unwrap();
         assert_eq!(count(), all);
+    }
+    /// A list of the directory may lack the newest ledger, and the own one may have gone already.
+    #[test]
+    fn instances_that_end_at_once_are_all_taken_in() {
+        let place = tempfile::tempdir().unwrap();
+        let end = &|number: u32| {
+            let directory = Directory::open(place.path()).unwrap();
+            let until = Instant::now() + 12 * PATIENCE;
+            let (directory, application, access) = (&directory, "shop", Access::Owner);
+            let book = Book { directory, application, access, until };
+            for number in number * 50..(number + 1) * 50 {
+                book.take_in(&ended(number..number + 1), instances(place.path(), "shop")).unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            (0..8).for_each(|number| drop(scope.spawn(move || end(number))));
+        });
+        assert_eq!(instances(place.path(), "shop"), 400);
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
     }
 }
