@@ -418,11 +418,10 @@ fn search_finds_fields_of_all_programs() {
     assert_eq!(hits("web+size"), ["size", "size"]);
     assert_eq!(hits("bytes"), ["size", "size"]);
     assert_eq!(hits("nothing+of+the+kind"), Vec::<String>::new());
-    let programs = |query: &str| {
-        let document = server.json(&format!("/api/1/search?q={query}"));
-        document["programs"].as_array().unwrap().len()
-    };
+    let found = |query: &str| server.json(&format!("/api/1/search?q={query}"))["programs"].clone();
+    let programs = |query: &str| found(query).as_array().unwrap().len();
     assert_eq!(programs("WEB"), 2);
+    until("the processes are known", || found("WEB")[0]["process"] == "running");
     assert_eq!(programs(&format!("web+{}", std::process::id())), 2);
     assert_eq!(programs("web+size"), 0);
     drop((first, second));

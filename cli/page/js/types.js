@@ -73,7 +73,9 @@
  *   program: string, command: string | null, pid: number | null, field: string, help: string, unit: string,
  * }} Hit
  *
- * @typedef {{ program: string, command: string | null, pid: number | null, state: string }} ProgramHit
+ * @typedef {{
+ *   program: string, command: string | null, pid: number | null, state: string, process: string | null,
+ * }} ProgramHit
  *
  * @typedef {{ programs: ProgramHit[], more_programs: number, hits: Hit[], more: number }} Found
  *

@@ -21,8 +21,9 @@ use super::live::{Live, Wanted};
 use super::query::Query;
 use super::stream::Events;
 use super::{assets, home, machine, series};
+use crate::backend::ProcessState;
 use crate::command::threads::json::ProgramDocument as ThreadsDocument;
-use crate::live::program::process_at;
+use crate::live::program::{process_at, process_state};
 
 /// Maximum time until an answer begins.
 const MAX_TIME: Duration = Duration::from_secs(15);
@@ -308,12 +309,15 @@ async fn search(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Resp
         let query = Query::parse(query.as_deref(), &["q"])?;
         let words = query.one("q")?.unwrap_or_default().to_lowercase();
         let words: Vec<&str> = words.split_whitespace().collect();
+        let processes = live.processes();
         live.sampler.read(|history| {
             let ids = Ids::new(history);
             let (mut hits, mut programs) = (Hits::new(MAX_HITS), Hits::new(MAX_PROGRAM_HITS));
             for program in history.programs() {
                 let id = ids.get(program.key);
-                search_program(program, &words, id, &mut hits, &mut programs);
+                let process = process_at(&processes, program, live.times.now());
+                let process = process_state(program.condition(), process.as_ref());
+                search_program((program, process), &words, id, &mut hits, &mut programs);
             }
             Ok(ready(format!(
                 "{{\"programs\":[{}],\"more_programs\":{},\"hits\":[{}],\"more\":{}}}",
@@ -350,7 +354,7 @@ impl Hits {
 /// Adds the program if its command, application or process id has all words, and the fields in which all are
 /// found: in the command, or in name, help or unit.
 fn search_program(
-    program: &Program,
+    (program, process): (&Program, Option<ProcessState>),
     words: &[&str],
     id: &str,
     hits: &mut Hits,
@@ -371,6 +375,7 @@ fn search_program(
         command: Option<&'a str>,
         pid: Option<u32>,
         state: &'static str,
+        process: Option<&'static str>,
     }
     let identity = &program.identity;
     let (command, pid) = (identity.command.as_deref(), identity.pid);
@@ -381,7 +386,8 @@ fn search_program(
         |word: &&str| lower.contains(word) || application.contains(word) || number == **word;
     if words.iter().all(is_named) {
         let state = program.condition().state().name();
-        programs.add(|| text(&ProgramHit { program: id, command, pid, state }));
+        let process = process.map(ProcessState::name);
+        programs.add(|| text(&ProgramHit { program: id, command, pid, state, process }));
     }
     let words: Vec<&str> = words.iter().copied().filter(|word| !lower.contains(word)).collect();
     let mut names = None;
