@@ -29,7 +29,7 @@ test('search_finds_programs_and_fields_as_you_type', async () => {
   const names = page.locator('#hits .name');
   await query.fill('program-1');
   await until(async () => (await names.first().textContent().catch(() => ''))?.startsWith('program-1 '), 'the program');
-  assert.match(await page.locator('#hits li').first().textContent(), /program, live/);
+  assert.match(await page.locator('#hits li').first().textContent(), /program, running/);
   await query.fill('queue');
   await until(async () => (await names.allTextContents()).join() === 'work.queue,work.queue', 'both fields');
   await query.fill('program-0 wait');
