@@ -840,6 +840,9 @@ typedef struct {
     /* Filled in by mmw_size(). */
     uint32_t place, slot_size;
     uint8_t slot_bits;
+    /* `key=value` items with one zero byte between them, and their bytes; or NULL. */
+    const char *attributes;
+    size_t attributes_size;
 } mmw_field;
 
 typedef struct {
@@ -850,24 +853,38 @@ typedef struct {
 
 static inline mmw_field mmw_counter(const char *label, const char *unit, const char *help)
 {
-    return (mmw_field){label, unit, help, MM_U64, MM_COUNTER, 1, MM_ATOMIC, 1, 0, 0, 0, 0};
+    return (mmw_field){label, unit, help, MM_U64, MM_COUNTER, 1, MM_ATOMIC, 1, 0, 0, 0, 0, NULL, 0};
 }
 
 static inline mmw_field mmw_gauge(const char *label, const char *unit, const char *help)
 {
-    return (mmw_field){label, unit, help, MM_F64, MM_GAUGE, 1, MM_ATOMIC, 1, MM_OPTIONAL, 0, 0, 0};
+    return (mmw_field){label, unit, help, MM_F64, MM_GAUGE, 1, MM_ATOMIC, 1, MM_OPTIONAL, 0, 0, 0,
+                       NULL, 0};
 }
 
 static inline mmw_field mmw_text(const char *label, const char *help, uint32_t capacity)
 {
     return (mmw_field){label, "", help, MM_TEXT, MM_GAUGE, 5, MM_LATCHED, capacity, MM_OPTIONAL,
-                       0, 0, 0};
+                       0, 0, 0, NULL, 0};
 }
 
-static inline uint32_t mmw_string_size(const char *text)
+/* A string of the heap with length and padding; nothing if it is empty. */
+static inline uint32_t mmw_string_size(size_t length)
 {
-    size_t length = text ? strlen(text) : 0;
     return length ? (uint32_t)mm_up(2 + length, 4) : 0;
+}
+
+/* Whether the strings of a field keep to sections 4, 5 and 9. */
+static inline bool mmw_good_strings(const mmw_field *f)
+{
+    size_t label = strlen(f->label), unit = strlen(f->unit), help = strlen(f->help);
+    const unsigned char *attributes = (const unsigned char *)f->attributes;
+    return label >= 1 && label <= 255 && unit <= 63 && help <= 4096 && f->attributes_size <= 4096 &&
+           mm_utf8((const unsigned char *)f->label, label) &&
+           mm_utf8((const unsigned char *)f->unit, unit) &&
+           mm_utf8((const unsigned char *)f->help, help) &&
+           (!attributes || (mm_utf8(attributes, f->attributes_size) &&
+                            mm_attributes(attributes, f->attributes_size)));
 }
 
 /* Lays the image out and returns its size; 0 if a field breaks a limit of section 9. */
@@ -878,11 +895,10 @@ static inline uint32_t mmw_size(mmw_image *w, mmw_field *fields, uint32_t count)
         return 0;
     for (uint32_t i = 0; i < count; i++) {
         mmw_field *f = &fields[i];
-        size_t label = strlen(f->label), unit = strlen(f->unit), help = strlen(f->help);
-        if (label < 1 || label > 255 || unit > 63 || help > 4096 || f->count < 1 ||
-            f->count > 1048560)
+        if (!mmw_good_strings(f) || f->count < 1 || f->count > 1048560)
             return 0;
-        heap += mmw_string_size(f->label) + mmw_string_size(f->unit) + mmw_string_size(f->help);
+        heap += mmw_string_size(strlen(f->label)) + mmw_string_size(strlen(f->unit)) +
+                mmw_string_size(strlen(f->help)) + mmw_string_size(f->attributes_size);
         f->place = (uint32_t)cell;
         cell += 8;
         if (f->storage == MM_LATCHED) {
@@ -949,17 +965,17 @@ static inline void mmw_create(mmw_image *w, void *base, const unsigned char inst
     uint32_t heap = w->heap;
     for (uint32_t i = 0; i < w->count; i++) {
         const mmw_field *f = &w->fields[i];
-        const char *texts[] = {f->label, f->unit, f->help};
+        const char *texts[] = {f->label, f->unit, f->help, f->attributes};
+        const size_t sizes[] = {strlen(f->label), strlen(f->unit), strlen(f->help), f->attributes_size};
         uint32_t d = w->descriptors + 64 * i;
         const uint32_t first = heap;
-        for (uint32_t k = 0; k < 3; k++) {
-            uint32_t size = mmw_string_size(texts[k]);
-            if (!size)
+        for (uint32_t k = 0; k < 4; k++) {
+            if (!sizes[k])
                 continue;
             mmw_put(w, d + 4 * k, heap, 4);
-            mmw_put(w, heap, strlen(texts[k]), 2);
-            memcpy(w->base + heap + 2, texts[k], strlen(texts[k]));
-            heap += size;
+            mmw_put(w, heap, sizes[k], 2);
+            memcpy(w->base + heap + 2, texts[k], sizes[k]);
+            heap += mmw_string_size(sizes[k]);
         }
         mmw_put(w, d + 16, f->type, 1);
         mmw_put(w, d + 17, f->kind, 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A publisher in C. Writes what CONFORMANCE.md section 4 describes:
+ * A publisher in C. Writes what CONFORMANCE.md section 4 describes: level 1, and the attributes of level 2.
  *
  *   writer DESCRIPTION FILE             once, and closes
  *   writer DESCRIPTION FILE SECONDS     changes the values for that long, or until SIGTERM, then closes
@@ -10,6 +10,7 @@
 
 #include "mmstats.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -20,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static char lines[MM_MAX_FIELDS][8192];
+static char lines[MM_MAX_FIELDS][16384];
 static mmw_field fields[MM_MAX_FIELDS];
 static const char *values[MM_MAX_FIELDS];
 static volatile sig_atomic_t ended;
@@ -30,36 +31,63 @@ static void on_end(int number)
     ended = number;
 }
 
-/* KIND TAB LABEL TAB UNIT TAB HELP TAB VALUE, for each field; false if it is not understood. */
-static bool describe(const char *path, uint32_t *count)
+/* A number of CONFORMANCE.md section 4.1. */
+static bool is_number(const char *text, bool is_counter)
+{
+    char *end;
+    errno = 0;
+    if (is_counter)
+        strtoull(text, &end, 10);
+    else
+        strtod(text, &end);
+    /* Of floats infinity is a number; the largest and smallest set errno too. */
+    bool first = (*text >= '0' && *text <= '9') || (!is_counter && (*text == '-' || *text == 'I'));
+    return first && *end == 0 && (errno == 0 || !is_counter);
+}
+
+/*
+ * KIND TAB LABEL TAB UNIT TAB HELP TAB VALUE, and TAB KEY=VALUE for each attribute. Returns the exit code: 1 for a
+ * line that is wrong, 2 for a kind that is not supported.
+ */
+static int describe(const char *path, uint32_t *count)
 {
     FILE *file = fopen(path, "r");
     if (!file)
-        return perror(path), false;
+        return perror(path), 1;
     for (*count = 0; *count < MM_MAX_FIELDS && fgets(lines[*count], sizeof lines[0], file); ++*count) {
-        char *cells[5], *next = lines[*count];
-        next[strcspn(next, "\n")] = 0;
-        for (int i = 0; i < 5; i++) {
+        char *cells[6], *next = lines[*count];
+        char *end = next + strcspn(next, "\n");
+        *end = 0;
+        /* The sixth cell has all attributes, which are separated by zero bytes then. */
+        for (int i = 0; i < 6; i++) {
             cells[i] = next;
             next = next ? strchr(next, '\t') : NULL;
             if (next)
                 *next++ = 0;
         }
         if (!cells[4])
-            return fprintf(stderr, "%s:%u: five cells are needed\n", path, *count + 1), false;
+            return fprintf(stderr, "%s:%u: five cells are needed\n", path, *count + 1), 1;
+        while (next && (next = strchr(next, '\t')))
+            *next++ = 0;
         mmw_field *f = &fields[*count];
-        if (strcmp(cells[0], "counter") == 0)
+        const char *kind = cells[0], *digits = kind + strcspn(kind, "0123456789");
+        if (strcmp(kind, "counter") == 0)
             *f = mmw_counter(cells[1], cells[2], cells[3]);
-        else if (strcmp(cells[0], "gauge") == 0)
+        else if (strcmp(kind, "gauge") == 0)
             *f = mmw_gauge(cells[1], cells[2], cells[3]);
-        else if (strncmp(cells[0], "text", 4) == 0)
-            *f = mmw_text(cells[1], cells[3], (uint32_t)strtoul(cells[0] + 4, NULL, 10));
+        else if (strncmp(kind, "text", 4) == 0 && digits == kind + 4)
+            *f = mmw_text(cells[1], cells[3], (uint32_t)strtoul(digits, NULL, 10));
         else
-            return fprintf(stderr, "%s:%u: unknown kind %s\n", path, *count + 1, cells[0]), false;
+            return fprintf(stderr, "%s:%u: not supported: %s\n", path, *count + 1, kind), 2;
+        if (f->type != MM_TEXT && (f->kind == MM_COUNTER || *cells[4]) &&
+            !is_number(cells[4], f->kind == MM_COUNTER))
+            return fprintf(stderr, "%s:%u: no number: %s\n", path, *count + 1, cells[4]), 1;
+        f->attributes = cells[5];
+        f->attributes_size = cells[5] ? (size_t)(end - cells[5]) : 0;
         values[*count] = cells[4];
     }
     fclose(file);
-    return true;
+    return 0;
 }
 
 /* The value of each field; an empty one of a gauge or text is none. */
@@ -84,8 +112,9 @@ int main(int argc, char **argv)
     signal(SIGTERM, on_end);
     if (argc != 3 && argc != 4)
         return fputs("usage: writer DESCRIPTION FILE [SECONDS]\n", stderr), 3;
-    if (!describe(argv[1], &count))
-        return 1;
+    int code = describe(argv[1], &count);
+    if (code)
+        return code;
     uint32_t size = mmw_size(&w, fields, count);
     if (!size)
         return fputs("a field breaks a limit of the format\n", stderr), 1;
