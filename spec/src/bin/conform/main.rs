@@ -66,6 +66,15 @@ enum Command {
         /// The command; it is called with a description and the path of the file to write.
         #[arg(long)]
         writer: String,
+        /// The highest level of descriptions, which the writer claims to support.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+        level: u8,
+        /// Only descriptions whose name matches, as `a counter*`.
+        #[arg(long)]
+        only: Vec<String>,
+        /// Keeps the descriptions and the files in this directory.
+        #[arg(long, value_name = "DIRECTORY")]
+        keep: Option<PathBuf>,
         /// Readers to ask, at least two [default: the Rust and the Python reader].
         #[arg(long)]
         reader: Vec<String>,
@@ -217,7 +226,10 @@ fn work(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Command::Copy { directory } => fixtures::copy(&all()?, directory).map(|()| true),
         Command::Explain { id } => say(&fixtures::explain(&arguments.fixtures, id)?),
-        Command::Write { writer, reader } => write::write(writer, reader),
+        Command::Write { writer, level, only, keep, reader } => {
+            let (level, only, keep) = (*level, globs(only)?, keep.clone());
+            write::write(writer, reader, &write::Selection { level, only, keep })
+        }
         Command::Stress { reader, seconds } => stress::stress(reader, *seconds),
     }
 }
