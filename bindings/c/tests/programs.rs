@@ -239,6 +239,24 @@ fn refused_and_closed_publishers_take_every_call() {
     assert!(look(files.path()).files().is_empty());
 }
 
+/// What the library leaves behind, its handler of SIGBUS and threads that end later, runs in memory that is there.
+#[test]
+#[cfg(not(target_vendor = "apple"))] // keeps libraries with thread-local variables by itself
+fn unloaded_library_stays_in_memory() {
+    if support::is_emulated() {
+        return; // its shared library is of another C library
+    }
+    let (directory, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let program = directory.path().join("unload");
+    let mut arguments = strict("-std=c99");
+    arguments.extend(["-Wl,--no-as-needed", "-lpthread", "-ldl"]); // of older C libraries
+    compile_only(&here().join("tests/unload.c"), &arguments, &program);
+    let mut command = Command::new(&program);
+    support::set_environment(&mut command, files.path());
+    let status = command.arg(support::library().join("libmmstats_c.so")).status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
 /// The example of README.md is a whole program.
 #[test]
 fn readme_example_publishes() {
