@@ -9,7 +9,7 @@ use mmstats::{Access, DynField, FieldOptions, Lane, OnDrop, Options, Publisher, 
 
 use crate::declare::{Declared, FieldKey, Target, declare, options_of};
 use crate::error::{Failure, answer, fail, finish};
-use crate::input::{sized, text};
+use crate::input::{sized, text, texts};
 use crate::layout::{ABI, CField, CKey, COptions, kind, option_flag, result};
 
 /// `mmstats_publisher`.
@@ -65,8 +65,13 @@ impl Slot {
     }
 
     /// The place of a field that could not be declared.
-    fn without_key(field: &CField) -> Self {
-        let form = if !field.labels.is_null() {
+    ///
+    /// # Safety
+    ///
+    /// Its labels are as the header says.
+    unsafe fn without_key(field: &CField) -> Self {
+        // SAFETY: a list or NULL.
+        let form = if !unsafe { texts(field.labels) }.is_empty() {
             Form::Family
         } else if field.flags & crate::layout::field_flag::SHARED != 0 {
             Form::Shared
@@ -141,7 +146,8 @@ pub unsafe extern "C" fn mmstats_start(
     let (state, outcome) = match unsafe { start(&options, &fields) } {
         Ok(state) => (state, Ok(())),
         Err(failure) => {
-            let table = fields.iter().map(Slot::without_key).collect();
+            // SAFETY: as the caller promises.
+            let table = fields.iter().map(|field| unsafe { Slot::without_key(field) }).collect();
             let problem = Some(failure.text().to_owned());
             (State { table, problem, ..State::default() }, Err(failure))
         }

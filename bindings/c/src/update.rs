@@ -1,6 +1,6 @@
 //! Updates by call. No update fails: a handle of nothing changes nothing.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
@@ -61,6 +61,21 @@ unsafe fn value<'a>(value: *const c_char) -> &'a str {
     unsafe { text(value) }.unwrap_or("")
 }
 
+/// As [`value`], and whether nothing behind it was left out.
+///
+/// # Safety
+///
+/// As [`value`].
+unsafe fn prefix<'a>(text: *const c_char) -> (&'a str, bool) {
+    if text.is_null() {
+        return ("", true);
+    }
+    // SAFETY: not NULL; the caller promises the end and that it stays.
+    let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
+    let good = utf8(bytes);
+    (good, good.len() == bytes.len())
+}
+
 updates! {
     mmstats_float_counter_add(n: f64) { DynField::FloatCounter(counter) => counter.add(n) }
     mmstats_shared_set_u64(value: u64) { field => set(field, Scalar::U64(value)) }
@@ -89,8 +104,11 @@ updates! {
     }
     mmstats_rate_add(n: u64) { DynField::Rate(rate) => rate.add(n) }
     mmstats_text_set(text: *const c_char) -> i32 {
-        // SAFETY: a text or NULL.
-        DynField::Text(field) => i32::from(field.set(unsafe { value(text) }))
+        DynField::Text(field) => {
+            // SAFETY: a text or NULL.
+            let (good, is_whole) = unsafe { prefix(text) };
+            i32::from(field.set(good) && is_whole)
+        }
     }
     mmstats_text_set_n(text: *const u8, length: usize) -> i32 {
         DynField::Text(field) => {
@@ -116,8 +134,11 @@ updates! {
         }
     }
     mmstats_events_record(line: *const c_char) -> i32 {
-        // SAFETY: a text or NULL.
-        DynField::Events(events) => i32::from(events.record(unsafe { value(line) }))
+        DynField::Events(events) => {
+            // SAFETY: a text or NULL.
+            let (good, is_whole) = unsafe { prefix(line) };
+            i32::from(events.record(good) && is_whole)
+        }
     }
     mmstats_activity_begin(text: *const c_char) -> u32 {
         DynField::Activity(activity) => {

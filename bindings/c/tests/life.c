@@ -16,6 +16,7 @@ struct handles {
     mmstats_text text;
     mmstats_family family;
     mmstats_timer timer;
+    mmstats_events events;
 };
 
 #define AT(member) offsetof(struct handles, member)
@@ -28,6 +29,7 @@ static const mmstats_field fields[] = {
     {.label = "text", .kind = MMSTATS_TEXT, .offset = AT(text)},
     {.label = "by", .kind = MMSTATS_COUNTER, .labels = labels, .offset = AT(family)},
     {.label = "timer", .kind = MMSTATS_TIMER, .offset = AT(timer)},
+    {.label = "events", .kind = MMSTATS_EVENTS, .offset = AT(events)},
 };
 
 static mmstats_publisher *publisher;
@@ -179,6 +181,14 @@ int main(int argc, char **argv) {
         wrong[1].type = MMSTATS_U8;
         check(mmstats_start(&publisher, &options) == MMSTATS_E_ARGUMENT, "a gauge of u8");
         mmstats_close(publisher);
+        const char *const none[] = {NULL};
+        mmstats_field text[] = {fields[3], fields[3]}; /* an empty list of labels makes no family */
+        text[0].labels = text[1].labels = none;
+        options.fields = text;
+        check(mmstats_start(&publisher, &options) == MMSTATS_E_FIELD, "a text twice");
+        mmstats_attach(publisher, &of_main);
+        mmstats_text_set(of_main.text, "unseen");
+        mmstats_close(publisher);
         check(mmstats_start(NULL, &options) == MMSTATS_E_ARGUMENT, "NULL");
         mmstats_close(NULL);
         mmstats_detach(NULL);
@@ -198,6 +208,16 @@ int main(int argc, char **argv) {
         mmstats_gauge_set_i64(of_main.gauge, -5);
         mmstats_gauge_clear(of_main.gauge.gauge);
         mmstats_flag_set(of_main.flag, 1);
+        ready();
+        mmstats_detach(lane);
+    } else if (how[0] == 'b') { /* bytes that are no UTF-8 */
+        start(options);
+        mmstats_lane *lane = mmstats_attach(publisher, &of_main);
+        check(mmstats_events_record(of_main.events, "whole") == 1, "a whole line");
+        check(mmstats_events_record(of_main.events, "ab\xff") == 0, "a line that is cut");
+        check(mmstats_text_set_n(of_main.text, "ab\xff", 3) == 0, "a text that is cut, with a length");
+        check(mmstats_text_set(of_main.text, "whole") == 1, "a whole text");
+        check(mmstats_text_set(of_main.text, "ab\xff") == 0, "a text that is cut");
         ready();
         mmstats_detach(lane);
     } else {

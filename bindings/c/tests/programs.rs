@@ -257,6 +257,16 @@ fn unloaded_library_stays_in_memory() {
     assert!(status.success(), "{status}");
 }
 
+#[test]
+fn texts_with_wrong_bytes_are_reported_as_cut() {
+    let (directory, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let program = build("tests/life.c", "-std=c99", directory.path());
+    let mut program = Program::start(&program, &["bytes"], files.path());
+    assert_eq!(program.line(), "ready");
+    assert!(value(files.path(), "text", "").contains("\"ab\""));
+    program.end();
+}
+
 /// The example of README.md is a whole program.
 #[test]
 fn readme_example_publishes() {
