@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mmstats::{DynFamilyKey, DynField};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 
 use crate::declaration::Declaration;
 use crate::fields;
@@ -21,8 +21,16 @@ pub(crate) struct Family {
     publishing: Arc<Publishing>,
     key: DynFamilyKey<DynField>,
     declared: Declaration,
-    /// The fields, by the values as they were given.
+    /// The fields, by the texts of the values, and by the values if they are [`plain`].
     known: Py<PyDict>,
+}
+
+/// Whether each value is a `str` or `int` itself: of other classes (`bool`, `float`, an `Enum`) values that are equal to
+/// such a one may have another text.
+fn plain(values: &Bound<'_, PyTuple>) -> bool {
+    values.iter().all(|value| {
+        value.is_exact_instance_of::<PyString>() || value.is_exact_instance_of::<PyInt>()
+    })
 }
 
 impl Family {
@@ -50,24 +58,40 @@ impl Family {
             return Err(self.wrong_labels());
         }
         let known = self.known.bind(py);
+        let keep = |key: &Bound<'_, PyTuple>, field: &Bound<'_, PyAny>| {
+            if known.len() >= KEPT {
+                known.clear();
+            }
+            known.set_item(key, field)
+        };
         let exact = PyTuple::new(py, &texts)?;
         let field = match known.get_item(&exact)? {
             Some(field) => field,
             None => {
-                let attributes = self.declared.labels.iter().cloned().zip(texts.iter().cloned());
+                let mut attributes = self.declared.attributes();
+                attributes.extend(self.declared.labels.iter().cloned().zip(texts.iter().cloned()));
                 let source = Source::Combination(self.key, texts.clone());
                 let place = Place::new(&self.publishing, source, &self.declared.label);
-                let place = place.with_attributes(attributes.collect());
+                let place = place.with_attributes(attributes);
                 let field = fields::make(py, &self.declared, place)?.into_bound(py);
-                if known.len() >= KEPT {
-                    known.clear();
-                }
-                known.set_item(exact, &field)?;
+                keep(&exact, &field)?;
                 field
             }
         };
-        known.set_item(values, &field)?;
+        if plain(values) {
+            keep(values, &field)?;
+        }
         Ok(field.unbind())
+    }
+
+    /// The field of these values, in the order of the labels.
+    fn field(&self, py: Python<'_>, values: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+        if plain(values)
+            && let Some(field) = self.known.bind(py).get_item(values)?
+        {
+            return Ok(field.unbind());
+        }
+        self.find(py, values)
     }
 }
 
@@ -82,11 +106,7 @@ impl Family {
         named: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
         let Some(named) = named.filter(|named| !named.is_empty()) else {
-            // A value that cannot be a key is taken by its text.
-            return match self.known.bind(py).get_item(values) {
-                Ok(Some(field)) => Ok(field.unbind()),
-                _ => self.find(py, values),
-            };
+            return self.field(py, values);
         };
         let mut all: Vec<Bound<'_, PyAny>> = values.iter().collect();
         for label in self.declared.labels.iter().skip(all.len()) {
@@ -95,11 +115,7 @@ impl Family {
         if all.len() != values.len() + named.len() {
             return Err(self.wrong_labels());
         }
-        let all = PyTuple::new(py, all)?;
-        match self.known.bind(py).get_item(&all) {
-            Ok(Some(field)) => Ok(field.unbind()),
-            _ => self.find(py, &all),
-        }
+        self.field(py, &PyTuple::new(py, all)?)
     }
 
     /// `Family[Counter]` in an annotation.

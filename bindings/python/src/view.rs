@@ -18,8 +18,7 @@ pub(crate) struct OwnView {
 }
 
 impl OwnView {
-    /// The value of the field with this label and at least these attributes, over all threads; `None` if it is in
-    /// no file.
+    /// The value of the field with this label and these attributes, over all threads; `None` if it is in no file.
     pub(crate) fn read(
         &mut self,
         paths: Vec<PathBuf>,
@@ -70,7 +69,7 @@ impl OwnView {
                 let has = |(key, value): &(String, String)| {
                     field.attributes().any(|(k, v)| k == key.as_str() && v == value.as_str())
                 };
-                attributes.iter().all(has)
+                attributes.iter().all(has) && field.attributes().count() == attributes.len()
             })
         };
         let places = self.fields.get(label).into_iter().flatten();
@@ -89,7 +88,7 @@ impl OwnView {
             let field = FieldInfo::from(&file.field(index)?);
             return Some(Total::new(field, file.value(index)));
         }
-        // Threads have it in several files, or fields differ in attributes that are not asked for.
+        // Threads have it in several files.
         let files = places.iter().filter_map(|&(number, _)| observer.files().get(number));
         let label = label.to_owned();
         let mut totals = Totals::filtered(move |field| *field.label() == *label);
@@ -97,6 +96,7 @@ impl OwnView {
         totals.into_fields().into_iter().find(|total| {
             let found: Vec<(&str, &str)> = total.field.attributes().collect();
             attributes.iter().all(|(key, value)| found.contains(&(&**key, &**value)))
+                && found.len() == attributes.len()
         })
     }
 }

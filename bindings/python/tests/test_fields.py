@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import enum
 import math
 import time
+import weakref
 from pathlib import Path
 
 import pytest
+from conftest import Place, until
 
 import mmstats as mm
 
@@ -277,3 +281,40 @@ def test_cleared_gauge_of_each_type_has_no_value() -> None:
         gauge.clear()
         assert gauge.value is None, gauge
     stats.close()
+
+
+def test_labels_that_are_equal_keep_their_texts(tmp_path: Path) -> None:
+    class Method(str, enum.Enum):
+        GET = "GET"
+
+        def __str__(self) -> str:
+            return "Method.GET"
+
+    class Page:
+        def __str__(self) -> str:
+            return "page"
+
+    class Some(mm.Stats):
+        by: mm.Family[mm.Counter] = mm.counter(labels=("value",), attributes={"shop": "7"})
+
+    with Some.start(directory=tmp_path) as stats:
+        for value in (Method.GET, "GET", True, 1, 2.0, 2, [3], Page(), Page()):
+            stats.by.labels(value).inc()
+        assert stats.by.labels("page").value == 2
+        counts = {field.attributes.get("value"): field.value for field in look(tmp_path)}
+        counts = {value: count for value, count in counts.items() if count}
+    expected = {"Method.GET": 1, "GET": 1, "True": 1, "1": 1, "2.0": 1, "2": 1, "[3]": 1, "page": 2}
+    assert {value: counts.get(value) for value in expected} == expected
+
+
+def test_fields_of_one_label_have_values_of_their_own(tmp_path: Path) -> None:
+    class Some(mm.Stats):
+        more: mm.Counter = mm.counter(label="hits", attributes={"shop": "7"})
+        plain: mm.Counter = mm.counter(label="hits")
+        most: mm.Counter = mm.counter(label="hits", attributes={"shop": "7", "page": "1"})
+
+    with Some.start(directory=tmp_path) as stats:
+        stats.plain.inc(1)
+        stats.more.inc(10)
+        stats.most.inc(100)
+        assert (stats.plain.value, stats.more.value, stats.most.value) == (1, 10, 100)
