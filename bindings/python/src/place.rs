@@ -1,8 +1,8 @@
 //! A field's handles: one for each thread, found without a lock.
 
 use std::cell::RefCell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mmstats::recorder_support::epoch;
 use mmstats::{DynFamilyKey, DynField, Key, Registry, SharedField, SharedGauge};
@@ -10,7 +10,7 @@ use mmstats_observe::Total;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-use crate::publishing::{Publishing, error};
+use crate::publishing::{Publishing, Target, error};
 
 /// Where the handles of a field come from.
 pub(crate) enum Source {
@@ -55,6 +55,9 @@ impl Source {
 pub(crate) struct Place {
     publishing: Arc<Publishing>,
     source: Source,
+    /// Of this place alone.
+    id: u64,
+    /// Of this place while it exists.
     slot: usize,
     label: Arc<str>,
     attributes: Vec<(String, String)>,
@@ -65,6 +68,8 @@ pub(crate) struct Place {
 struct Entry {
     /// [`epoch`] when the handle was attached: it changes in a forked child.
     epoch: u32,
+    /// Of the place that it was attached for: a slot goes to another one.
+    id: u64,
     handle: Option<Handle>,
 }
 
@@ -73,15 +78,34 @@ thread_local! {
     static HANDLES: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The slot of the next field.
-static SLOTS: AtomicUsize = AtomicUsize::new(0);
+/// Slots without a place, and the number of all.
+static SLOTS: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
+/// The id of the next place; 0 is none.
+static IDS: AtomicU64 = AtomicU64::new(1);
+
+/// Held with the interpreter's lock, so that a fork finds it free.
+fn slots() -> MutexGuard<'static, (Vec<usize>, usize)> {
+    SLOTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        slots().0.push(self.slot);
+    }
+}
 
 impl Place {
     pub(crate) fn new(publishing: &Arc<Publishing>, source: Source, label: &str) -> Self {
-        let slot = SLOTS.fetch_add(1, Ordering::Relaxed);
+        let mut slots = slots();
+        let slot = slots.0.pop().unwrap_or_else(|| {
+            slots.1 += 1;
+            slots.1 - 1
+        });
+        drop(slots);
         Self {
             publishing: Arc::clone(publishing),
             source,
+            id: IDS.fetch_add(1, Ordering::Relaxed),
             slot,
             label: label.into(),
             attributes: Vec::new(),
@@ -89,12 +113,9 @@ impl Place {
     }
 
     /// With its attributes, also the values of the labels of a family.
-    pub(crate) fn with_attributes(self, attributes: Vec<(String, String)>) -> Self {
-        Self { attributes, ..self }
-    }
-
-    pub(crate) fn publishing(&self) -> &Arc<Publishing> {
-        &self.publishing
+    pub(crate) fn with_attributes(mut self, attributes: Vec<(String, String)>) -> Self {
+        self.attributes = attributes;
+        self
     }
 
     pub(crate) fn label(&self) -> &str {
@@ -119,7 +140,10 @@ impl Place {
         let mut update = Some(update);
         let done = HANDLES.try_with(|handles| {
             let handles = handles.try_borrow().ok()?;
-            let entry = handles.get(self.slot).filter(|entry| entry.epoch == now)?;
+            let entry = handles.get(self.slot)?;
+            if entry.epoch != now || entry.id != self.id {
+                return None;
+            }
             let handle = entry.handle.as_ref()?;
             update.take().map(|update| update(handle))
         });
@@ -146,7 +170,7 @@ impl Place {
                 }
                 let old = std::mem::replace(
                     &mut handles[self.slot],
-                    Entry { epoch: now, handle: Some(handle) },
+                    Entry { epoch: now, id: self.id, handle: Some(handle) },
                 );
                 drop(handles);
                 drop(old);
@@ -174,6 +198,20 @@ impl Place {
         self.publishing.own_view().read(paths, &self.label, &self.attributes)
     }
 
+    /// Calls `function` for the value of the gauge from now on, instead of an earlier one.
+    pub(crate) fn track(&self, py: Python<'_>, function: Py<PyAny>) -> PyResult<()> {
+        let (key, target) = match &self.source {
+            Source::Thread(key) => (*key, Target::Own),
+            Source::Float(key) => (*key, Target::Float),
+            Source::Integer(key) => (*key, Target::Integer),
+            Source::Process(key) => (*key, Target::Process),
+            Source::Combination(..) => {
+                return Err(PyTypeError::new_err("a gauge with labels has no function"));
+            }
+        };
+        self.publishing.track(py, self.id, key, target, function)
+    }
+
     /// Retires the field: readers stop showing it.
     pub(crate) fn retire(&self, py: Python<'_>) -> PyResult<()> {
         let key = self.key();
@@ -182,6 +220,7 @@ impl Place {
         let Some(registry) = self.publishing.own() else { return Ok(()) };
         let retired = py.detach(|| registry.retire(key));
         self.publishing.own_view().forget();
+        self.publishing.untrack(self.id);
         match retired {
             Ok(()) | Err(mmstats::Error::Closed) => Ok(()),
             Err(e) => Err(error(&e)),

@@ -318,3 +318,53 @@ def test_fields_of_one_label_have_values_of_their_own(tmp_path: Path) -> None:
         stats.more.inc(10)
         stats.most.inc(100)
         assert (stats.plain.value, stats.more.value, stats.most.value) == (1, 10, 100)
+
+
+def test_tracked_gauge_has_the_value_of_its_last_function(tmp_path: Path) -> None:
+    class Some(mm.Stats):
+        load: mm.Gauge = mm.gauge()
+        size: mm.Gauge = mm.gauge(type=int)
+
+    class Five:
+        calls = 0
+
+        def __call__(self) -> int:
+            self.calls += 1
+            return 5
+
+    with Some.start(directory=tmp_path, interval=0.01) as stats:
+        first, second = Five(), Five()
+        for gauge in (stats.load, stats.size):
+            gauge.set(3)
+            gauge.track(first)
+        until(lambda: stats.load.value == 5 and stats.size.value == 5)
+        for gauge in (stats.load, stats.size):
+            gauge.track(second)
+        until(lambda: second.calls)
+        calls = first.calls
+        until(lambda: second.calls > 4)
+        assert first.calls == calls
+        kept = weakref.ref(second)
+        del first, second
+        stats.load.retire()
+        stats.size.retire()
+        until(lambda: kept() is None)
+
+
+def test_values_of_labels_without_end_take_no_memory(place: Place) -> None:
+    out = place.run(
+        """
+        web = Web.start()
+        def size():
+            return int(open("/proc/self/statm").read().split()[1]) * 4
+        def count(name, number):
+            for i in range(number):
+                web.by.labels(name, i).inc()
+        if sys.platform == "linux":
+            count("a", 20_000)
+            before = size()
+            count("b", 60_000)
+            print(size() - before)
+        """
+    )
+    assert not out or int(out) < 3_000

@@ -1,7 +1,7 @@
 //! Counters, gauges and flags.
 
 use mmstats::{DynField, Scalar};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::{Counter, Flag, FloatCounter, Gauge};
@@ -111,11 +111,10 @@ impl Gauge {
         }
     }
 
-    /// Calls `function` for the value, every second, from a thread of the library.
+    /// Calls `function` for the value, every second, from a thread of the library; an earlier function is not
+    /// called any more.
     fn track(&self, py: Python<'_>, function: Py<PyAny>) -> PyResult<()> {
-        let key = self.place.key();
-        let key = key.ok_or_else(|| PyTypeError::new_err("a gauge with labels has no function"))?;
-        self.place.publishing().track(py, key, function)
+        self.place.track(py, function)
     }
 
     /// Returns to "no value".
