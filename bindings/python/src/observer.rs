@@ -1,8 +1,10 @@
 //! Programs as they are seen from outside.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use mmstats::recorder_support::{Locked, Mutex};
 use mmstats_observe::{File, Instance, OwnedValue, Quantile, Sources, Total, Totals};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
@@ -14,6 +16,8 @@ use crate::value::{nanos_to_seconds, to_python};
 #[pyclass(frozen, module = "mmstats")]
 pub(crate) struct Observer {
     inner: Mutex<Option<mmstats_observe::Observer>>,
+    /// The process whose thread has had the lock last.
+    process: AtomicU32,
 }
 
 /// A program as it was at a refresh.
@@ -264,16 +268,32 @@ impl Field {
 }
 
 impl Observer {
+    /// The lock. A fork waits for it, but not for long; `None` in a child if a thread of the parent held it.
+    fn lock(&self) -> Option<Locked<'_, Option<mmstats_observe::Observer>>> {
+        let own = std::process::id();
+        loop {
+            if let Some(inner) = self.inner.lock_within(Duration::from_millis(50)) {
+                self.process.store(own, Ordering::Relaxed);
+                return Some(inner);
+            }
+            if self.process.load(Ordering::Relaxed) != own {
+                return None;
+            }
+        }
+    }
+
     fn with<R: Send>(
         &self,
         py: Python<'_>,
         work: impl FnOnce(&mut mmstats_observe::Observer) -> R + Send,
     ) -> PyResult<R> {
         py.detach(|| {
-            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            inner.as_mut().map(work)
+            let Some(mut inner) = self.lock() else {
+                return Err("a thread of the parent process used the observer: make another one");
+            };
+            inner.as_mut().map(work).ok_or("the observer is closed")
         })
-        .ok_or_else(|| PyValueError::new_err("the observer is closed"))
+        .map_err(PyValueError::new_err)
     }
 }
 
@@ -287,7 +307,8 @@ impl Observer {
         let sources = paths.into_iter().fold(Sources::new(), Sources::path);
         let sources = pids.into_iter().fold(sources, Sources::pid);
         let sources = names.into_iter().fold(sources, Sources::name);
-        Self { inner: Mutex::new(Some(mmstats_observe::Observer::new(sources))) }
+        let inner = Mutex::new(Some(mmstats_observe::Observer::new(sources)));
+        Self { inner, process: AtomicU32::new(std::process::id()) }
     }
 
     /// Looks for files and reads all fields; returns the programs. With `application` those that belong to it: its
@@ -337,8 +358,9 @@ impl Observer {
     }
 
     /// Unmaps the files.
-    fn close(&self) {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).take();
+    fn close(&self, py: Python<'_>) {
+        let observer = py.detach(|| self.lock().and_then(|mut inner| inner.take()));
+        drop(observer);
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -346,8 +368,8 @@ impl Observer {
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, pyo3::types::PyTuple>) -> bool {
-        self.close();
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, pyo3::types::PyTuple>) -> bool {
+        self.close(py);
         false
     }
 }

@@ -258,3 +258,32 @@ def test_stacks_of_forked_child_are_published_unless_stopped(place: Place) -> No
     for seen in children():
         os.kill(seen.pid or 0, signal.SIGKILL)
     assert len(with_stacks) == 1
+
+
+def test_observer_of_a_parent_is_refused_and_not_waited_for(place: Place) -> None:
+    out = place.run(
+        """
+        web = Web.start()
+        observer = mm.Observer(paths=[os.environ["MMSTATS_PATH"]])
+        ended = threading.Event()
+        def look():
+            while not ended.is_set():
+                observer.refresh()
+        thread = threading.Thread(target=look)
+        thread.start()
+        for _ in range(10):
+            if (child := os.fork()) == 0:
+                signal.alarm(20)
+                try:
+                    observer.refresh()
+                except ValueError as error:
+                    assert "parent" in str(error)
+                observer.close()
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+        ended.set()
+        thread.join()
+        print("done")
+        """
+    )
+    assert out == "done\n"
