@@ -89,7 +89,20 @@ impl Declaration {
 
     /// The kind, with the type of its values.
     pub(crate) fn shape(&self) -> PyResult<Shape> {
-        let is_float = self.r#type.as_deref() == Some("float");
+        let is_float = match self.r#type.as_deref() {
+            Some("float" | "f64") => true,
+            Some(name)
+                if matches!(&*self.kind, "counter" | "histogram")
+                    && name != "int"
+                    && name != "u64" =>
+            {
+                return Err(PyValueError::new_err(format!(
+                    "{}: a {} is of type int or float, not {name}",
+                    self.label, self.kind
+                )));
+            }
+            _ => false,
+        };
         Ok(match &*self.kind {
             "counter" if is_float => Shape::FloatCounter,
             "counter" => Shape::Counter,

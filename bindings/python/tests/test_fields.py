@@ -368,3 +368,18 @@ def test_values_of_labels_without_end_take_no_memory(place: Place) -> None:
         """
     )
     assert not out or int(out) < 3_000
+
+
+def test_moments_that_do_not_fit_are_refused(stats: All) -> None:
+    for moment in (1e19, 1e11, 1e300, -1, math.nan, math.inf):
+        with pytest.raises(ValueError, match="from 1970 to 2554"):
+            stats.at.set(moment)
+    assert stats.at.value is None
+
+
+def test_options_that_are_none_are_refused(stats: All) -> None:
+    with pytest.raises(TypeError, match="no option lables"):
+        mm.counter("Typing error.", lables=("a",))
+    with pytest.raises(ValueError, match="of type int or float"):
+        stats.add("strange", mm.counter(type=str))
+    assert stats.add("fine", mm.group(idle=int, unit=None)) is not None

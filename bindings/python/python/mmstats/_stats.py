@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 # The names of the options that all fields have.
 COMMON = ("unit", "attributes", "level", "aggregation")
+# Those that one kind or another has.
+OPTIONS = {
+    *COMMON,
+    *("cap", "capacity", "count", "entries", "error", "label", "labels", "members", "per_process", "range", "rows", "running"),
+    *("states", "type", "value", "windows"),
+}
 
 
 class Declaration:
@@ -25,6 +31,9 @@ class Declaration:
     __slots__ = ("name", "options")
 
     def __init__(self, kind: str, help: str, **options: Any) -> None:
+        unknown = ", ".join(name for name in options if name not in OPTIONS)
+        if unknown:
+            raise TypeError(f"a field of kind {kind} has no option {unknown}")
         self.name = ""
         labels = options.get("labels") or ()
         if isinstance(labels, str):
@@ -110,7 +119,7 @@ def state(*names: str, help: str = "", per: Per = "process", **common: Any) -> A
 
 def group(help: str = "", *, per: Per = "process", **members: Any) -> Any:
     """Numbers that are published together, so that a reader sees no mixture: `group(idle=int, busy=int)`."""
-    options = {key: members.pop(key) for key in COMMON if not isinstance(members.get(key), (type(None), type))}
+    options = {key: members.pop(key) for key in COMMON if not isinstance(members.get(key, type), type)}
     pairs = [(name, _type(kind)) for name, kind in members.items()]
     return Declaration("group", help, members=pairs, per_process=per == "process", **options)
 

@@ -43,8 +43,10 @@ impl Timestamp {
                     Err(_) => time.call_method0("timestamp")?.extract()?,
                 };
                 let since = Duration::try_from_secs_f64(seconds);
-                let since = since.map_err(|_| PyValueError::new_err("a moment before 1970"))?;
-                SystemTime::UNIX_EPOCH + since
+                // As many nanoseconds as fit.
+                let since = since.ok().filter(|since| u64::try_from(since.as_nanos()).is_ok());
+                let moment = since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+                moment.ok_or_else(|| PyValueError::new_err("a moment is from 1970 to 2554"))?
             }
         };
         update!(self, py, Timestamp, field => field.set(time)).map(drop)
