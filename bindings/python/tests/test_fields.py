@@ -383,3 +383,35 @@ def test_options_that_are_none_are_refused(stats: All) -> None:
     with pytest.raises(ValueError, match="of type int or float"):
         stats.add("strange", mm.counter(type=str))
     assert stats.add("fine", mm.group(idle=int, unit=None)) is not None
+
+
+def test_timed_generator_catches_what_is_thrown_in(stats: All) -> None:
+    caught = []
+
+    @contextlib.asynccontextmanager
+    @stats.latency.timed
+    async def transaction():
+        try:
+            yield "open"
+        except ValueError as error:
+            caught.append(error)
+
+    @stats.latency.timed
+    async def numbers():
+        got = yield 1
+        yield got
+        raise KeyError("end")
+
+    async def main() -> None:
+        async with transaction() as state:
+            assert state == "open"
+            raise ValueError("rolls back")
+        generator = numbers()
+        assert await generator.asend(None) == 1
+        assert await generator.asend(7) == 7
+        with pytest.raises(KeyError):
+            await generator.asend(None)
+
+    asyncio.run(main())
+    assert [str(error) for error in caught] == ["rolls back"]
+    assert stats.latency.value["count"] == 2

@@ -35,13 +35,19 @@ def timed(field: _native.Timer | _native.Latency) -> Callable[[F], F]:
                 with field.time():
                     generator = function(*args, **kwargs)
                     try:
-                        sent = None
+                        item = await generator.asend(None)
                         while True:
                             try:
+                                sent = yield item
+                            except GeneratorExit:
+                                raise
+                            except BaseException as error:
+                                # The function may catch what its caller throws in.
+                                item = await generator.athrow(error)
+                            else:
                                 item = await generator.asend(sent)
-                            except StopAsyncIteration:
-                                return
-                            sent = yield item
+                    except StopAsyncIteration:
+                        return
                     finally:
                         await generator.aclose()
 
