@@ -287,3 +287,30 @@ def test_observer_of_a_parent_is_refused_and_not_waited_for(place: Place) -> Non
         """
     )
     assert out == "done\n"
+
+
+def test_texts_without_utf8_reach_the_black_box(place: Place) -> None:
+    out = place.run(
+        """
+        import logging
+        web = Web.start()
+        sys.excepthook = lambda *_: print("hook before")
+        mm.record_exceptions(web.log)
+        try:
+            raise ValueError("no file \\udcff")
+        except ValueError as error:
+            sys.excepthook(type(error), error, error.__traceback__)
+        log = logging.Logger("test")
+        log.addHandler(mm.EventHandler(web.log))
+        log.error("no name \\udcfe")
+        ready = threading.Event()
+        threading.Thread(target=ready.wait, name="worker \\udcfd").start()
+        stacks = mm.watch_stacks(web, hz=50)
+        observer = mm.Observer(paths=[os.environ["MMSTATS_PATH"]])
+        while not any(program["python.stack"].value for program in observer.refresh()):
+            time.sleep(0.01)
+        ready.set()
+        print([event.text for program in observer.refresh() for event in program.events])
+        """
+    )
+    assert "hook before" in out and r"no file \\udcff" in out and r"no name \\udcfe" in out

@@ -9,13 +9,14 @@ from types import TracebackType
 from typing import Any
 
 from . import _native
+from ._text import published
 
 
 def _line(where: str, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> str:
     """The exception and its innermost calls, in one line."""
     said = "".join(traceback.format_exception_only(kind, error)).strip().replace("\n", " ") if kind else "unknown"
     frames = [f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in reversed(traceback.extract_tb(trace))]
-    return " < ".join([f"{where}: {said}", *frames])
+    return published(" < ".join([f"{where}: {said}", *frames]))
 
 
 def record_exceptions(events: _native.Events) -> None:

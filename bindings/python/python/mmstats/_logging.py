@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from . import _native
+from ._text import published
 
 
 class EventHandler(logging.Handler):
@@ -16,6 +17,6 @@ class EventHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self.events.record(self.format(record))
+            self.events.record(published(self.format(record)))
         except Exception:
             self.handleError(record)

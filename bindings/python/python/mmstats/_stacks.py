@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from . import _life, _native
+from ._text import published
 
 # Calls of a stack that are published, the innermost first.
 DEPTH = 20
@@ -123,6 +124,10 @@ def _tasks() -> list[Seen]:
     ]
 
 
+def _published(seen: list[Seen]) -> list[Seen]:
+    return [(number, published(name), published(stack)) for number, name, stack in seen]
+
+
 def watch_stacks(stats: Any, *, asyncio: bool = True, hz: float = 1.0) -> _native.Stacks:
     """Publishes the stack of each thread, and where each task of asyncio and each greenlet of gevent waits, `hz`
     times a second.
@@ -133,7 +138,8 @@ def watch_stacks(stats: Any, *, asyncio: bool = True, hz: float = 1.0) -> _nativ
     """
 
     def collect() -> tuple[list[Seen], list[Seen]]:
-        return _threads(), [*(_tasks() if asyncio else []), *_waiting_greenlets()]
+        tasks = [*(_tasks() if asyncio else []), *_waiting_greenlets()]
+        return _published(_threads()), _published(tasks)
 
     _note_main()
     publisher: _native.Publisher = getattr(stats, "publisher", stats)
