@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -258,3 +259,23 @@ def test_reader_reads_files_of_the_original() -> None:
         assert reader.version == 1
         with open(path, "rb") as file:
             assert list(original.MmStatsReader(file)) == list(reader)
+
+
+def test_changed_numbers_add_up_and_go_to_other_fields(stats: All) -> None:
+    number = stats.u64
+    number += 1
+    number += 2
+    stats.u64 = number
+    assert stats.u64 == 3
+    stats.u64 = number
+    assert stats.u64 == 3, "assigned again it is a number"
+    other = stats.u64
+    other -= 1
+    stats.i32 = other
+    assert (stats.i32, stats.u64) == (2, 3)
+    real = stats.f64
+    real += 0.5
+    real += 0.25
+    stats.f64 = real
+    assert stats.f64 == 0.75
+    assert pickle.loads(pickle.dumps([number, real])) == [3, 0.75]

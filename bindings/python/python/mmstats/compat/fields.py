@@ -49,12 +49,18 @@ class Cell:
         value = self.published.value
         if isinstance(value, list):
             value = next((one for one in value if one is not None), None)
-        return self.field.shown(self.last if value is None else value)
+        shown = self.field.shown(self.last if value is None else value)
+        if isinstance(shown, (Integer, Float)):
+            shown.cell = self
+        return shown
 
     def set(self, value: Any) -> None:
-        if not isinstance(value, Changed):
+        if not isinstance(value, Changed) or value.cell is not self:
             self._store(value)
-        elif self.field.is_integer:
+            return
+        # Assigned again it is a plain number.
+        value.cell = None
+        if self.field.is_integer:
             # It wraps around, which the published field does not.
             with _lock:
                 self._store(self.get() + value.amount)
@@ -79,17 +85,26 @@ os.register_at_fork(after_in_child=_forked)
 
 
 class Changed:
-    """Marks the result of `x += n`: the assignment adds to what other threads have added meanwhile."""
+    """Marks the result of `x += n`: its assignment to the field that `x` was read from adds to what other threads
+    have added meanwhile."""
 
+    cell: Cell | None
     amount: Any
 
 
 class Integer(int):
+    # The field that it was read from, and what was added since.
+    cell: Cell | None = None
+    amount: Any = 0
+
     def __iadd__(self, amount: Any) -> Any:  # type: ignore[misc]
-        return _changed(ChangedInteger, int(self) + amount, amount)
+        return _changed(ChangedInteger, self, int(self) + amount, amount)
 
     def __isub__(self, amount: Any) -> Any:  # type: ignore[misc]
-        return _changed(ChangedInteger, int(self) - amount, -amount)
+        return _changed(ChangedInteger, self, int(self) - amount, -amount)
+
+    def __reduce__(self) -> Any:
+        return int, (int(self),)
 
 
 class ChangedInteger(Integer, Changed):
@@ -97,22 +112,29 @@ class ChangedInteger(Integer, Changed):
 
 
 class Float(float):
+    cell: Cell | None = None
+    amount: Any = 0
+
     def __iadd__(self, amount: Any) -> Any:  # type: ignore[misc]
-        return _changed(ChangedFloat, float(self) + amount, amount)
+        return _changed(ChangedFloat, self, float(self) + amount, amount)
 
     def __isub__(self, amount: Any) -> Any:  # type: ignore[misc]
-        return _changed(ChangedFloat, float(self) - amount, -amount)
+        return _changed(ChangedFloat, self, float(self) - amount, -amount)
+
+    def __reduce__(self) -> Any:
+        return float, (float(self),)
 
 
 class ChangedFloat(Float, Changed):
     pass
 
 
-def _changed(kind: Any, value: Any, amount: Any) -> Any:
+def _changed(kind: Any, old: Integer | Float, value: Any, amount: Any) -> Any:
     if not isinstance(value, int if kind is ChangedInteger else float):
         return value
     changed = kind(value)
-    changed.amount = amount
+    changed.cell = old.cell
+    changed.amount = old.amount + amount
     return changed
 
 
