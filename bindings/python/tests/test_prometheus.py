@@ -272,3 +272,48 @@ def test_django_prometheus_counts_over_workers(place: Place, has_directory: bool
     if has_directory:
         monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(place.path / "shop"))
     assert place.run(PREAMBLE + DJANGO) == "True\nTrue\n4.0\n"
+
+
+def test_removed_labels_are_used_again_while_their_gauge_is_retired(place: Place) -> None:
+    out = place.run(
+        PREAMBLE
+        + """
+        from mmstats.prometheus._store import store
+        busy = Gauge("busy", "Busy.", ["worker"])
+        sys.setswitchinterval(1e-6)
+        end = time.monotonic() + 3
+        def come_and_go(number):
+            while time.monotonic() < end:
+                one = busy.labels("a")
+                one.set(number)
+                try:
+                    busy.remove("a")
+                except KeyError:
+                    pass
+                # The last one retires the gauge, outside of the metric's lock.
+                del one
+        threads = [threading.Thread(target=come_and_go, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(store._has_warned)
+        """
+    )
+    assert out == "False\n", "a gauge is not published"
+
+
+def test_new_labels_do_not_read_all_fields(place: Place) -> None:
+    out = place.run(
+        PREAMBLE
+        + """
+        from mmstats.prometheus._value import CountValue
+        reads = []
+        total = CountValue._total
+        CountValue._total = lambda self: reads.append(self) or total(self)
+        for number in range(10):
+            hits.labels(str(number)).inc()
+        print(len(reads))
+        """
+    )
+    assert out == "0\n"

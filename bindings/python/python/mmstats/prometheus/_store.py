@@ -86,15 +86,20 @@ class Store:
 
     def field(self, label: str, attributes: Labels, declaration: _stats.Declaration) -> Any:
         """The field with this name, new or old; of this process alone if it cannot be published."""
+        return self.field_and_age(label, attributes, declaration)[0]
+
+    def field_and_age(self, label: str, attributes: Labels, declaration: _stats.Declaration) -> tuple[Any, bool]:
+        """The field with this name, and whether it is new."""
         key = (declaration.options["kind"], label, attributes)
         found = self._fields.get(key)
         if found is not None:
-            return found
+            return found, False
         with self._lock:
             found = self._fields.get(key)
-            if found is None:
-                found = self._fields[key] = self._add(label, attributes, declaration)
-        return found
+            if found is not None:
+                return found, False
+            found = self._fields[key] = self._add(label, attributes, declaration)
+        return found, True
 
     def _add(self, label: str, attributes: Labels, declaration: _stats.Declaration) -> Any:
         declared = declaration.declared("", label)
@@ -131,10 +136,11 @@ class Store:
             if self._users[key]:
                 return
             del self._users[key]
-            fields = [self._fields.pop(("gauge", name, attributes), None) for name in (label, label + SET_AT)]
-        for one in fields:
-            if one is not None:
-                one.retire()
+            # With the lock: before this its name cannot be used again.
+            for name in (label, label + SET_AT):
+                one = self._fields.pop(("gauge", name, attributes), None)
+                if one is not None:
+                    one.retire()
 
     def close(self) -> None:
         """Ends the publisher, if it is the store's own. The next field starts another one."""

@@ -65,11 +65,12 @@ class CountValue(Value):
 
     def __init__(self, name: str, labels: Labels, help: str) -> None:
         super().__init__(name, labels, help)
-        self._field = store.field(name, labels, _stats.counter(help, type=float))
+        self._field, is_new = store.field_and_age(name, labels, _stats.counter(help, type=float))
         # Of the field itself: nothing stands between a metric and its cell.
         self.inc = self._field.inc
-        # What an earlier metric of this name has counted in this process.
-        self._before = (os.getpid(), self._total())
+        # What an earlier metric of this name has counted in this process. A new field is not looked for: with many
+        # fields that takes long.
+        self._before = (os.getpid(), 0.0 if is_new else self._total())
 
     def _total(self) -> float:
         return self._field.value or 0.0
