@@ -9,7 +9,7 @@
  * thread while the lane that attached them is.
  *
  * No update fails. What could not be attached is updated in a place that no reader sees, so a program need
- * not look at errors: mmstats_problem() tells them. Text is UTF-8 and ends with a zero byte; where it is not
+ * not look at errors, unless mmstats_start() gives NULL: mmstats_problem() tells them. Text is UTF-8 and ends with a zero byte; where it is not
  * UTF-8 it is cut before the first wrong byte.
  */
 #ifndef MMSTATS_H
@@ -245,7 +245,8 @@ int mmstats_flush(mmstats_publisher *publisher);
 /* --- Threads and forks ------------------------------------------------------------------------------- */
 
 /* Claims a lane for this thread and fills the handles at the offsets of the table in `handles`. After an error
- * the result is NULL, and the handles update a place that no reader sees. */
+ * the result is NULL, and the handles update a place that no reader sees. Only where `publisher` is NULL, which
+ * has no table, are they left as they were, and must not be used. */
 mmstats_lane *mmstats_attach(mmstats_publisher *publisher, void *handles);
 
 /* As mmstats_attach(), for a lane that says that it is of the thread with the system's id `thread`, and `name`
@@ -284,7 +285,10 @@ int mmstats_retire(mmstats_publisher *publisher, mmstats_key key);
  * stays valid until the program ends. */
 int mmstats_sample(mmstats_publisher *publisher, const mmstats_field *field, double (*callback)(void *), void *argument);
 
-/* --- Updates by call: no update fails or allocates --------------------------------------------------- */
+/* --- Updates by call ---------------------------------------------------------------------------------
+ *
+ * No update fails. None allocates, but mmstats_family_get(), and those of arrays of bool and of groups with more
+ * than 64 members. */
 
 void mmstats_counter_add_call(mmstats_counter counter, uint64_t n);
 void mmstats_counter_set_call(mmstats_counter counter, uint64_t value);
@@ -299,6 +303,8 @@ void mmstats_gauge_clear(mmstats_gauge gauge);
 /* A number that is negative or not finite is counted as refused. */
 void mmstats_float_counter_add(mmstats_float_counter counter, double n);
 
+/* The function of the gauge's type; a flag is set by mmstats_shared_set_u64(), to 0 or another number. Others do
+ * nothing. */
 void mmstats_shared_set_u64(mmstats_shared gauge, uint64_t value);
 void mmstats_shared_set_i64(mmstats_shared gauge, int64_t value);
 void mmstats_shared_set_f64(mmstats_shared gauge, double value);

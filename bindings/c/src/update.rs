@@ -195,6 +195,9 @@ fn record(field: &DynField, nanos: u64) {
 /// Sets a gauge, or the sum of a counter.
 fn set(field: &DynField, value: Scalar) {
     match (field, value) {
+        (DynField::Gauge(gauge), Scalar::U64(value)) if gauge.ty() == DataType::Bool => {
+            gauge.set(Scalar::Bool(value != 0));
+        }
         (DynField::Gauge(gauge), value) => {
             gauge.set(value);
         }
@@ -259,7 +262,7 @@ unsafe fn set_array(array: &DynArray, elements: *const c_void, count: usize) -> 
         F32 => f32, F64 => f64)
 }
 
-/// Maximum number of labels of a family: the format has fewer attributes.
+/// Number of labels whose values need no allocation.
 const LABELS: usize = 32;
 
 /// See the header.
@@ -285,18 +288,16 @@ pub unsafe extern "C" fn mmstats_family_get(
     };
     // SAFETY: `count` texts or NULL.
     let given = unsafe { slice(values, count) };
-    let mut texts = [""; LABELS];
-    let texts = match texts.get_mut(..given.len()) {
-        Some(texts) => {
-            for (to, from) in texts.iter_mut().zip(given) {
-                // SAFETY: a text or NULL.
-                *to = unsafe { value(*from) };
-            }
-            &*texts
+    // SAFETY: a text or NULL.
+    let all = given.iter().map(|text| unsafe { value(*text) });
+    let mut few = [""; LABELS];
+    let field = match few.get_mut(..given.len()) {
+        Some(few) => {
+            few.iter_mut().zip(all).for_each(|(to, from)| *to = from);
+            family.get(few)
         }
-        None => &[],
+        None => family.get(&all.collect::<Vec<_>>()),
     };
-    let field = family.get(texts);
     // SAFETY: as the caller promises; the family keeps the field.
     unsafe { write_handle(handle, kind, Form::Own, Target::Own(field)) };
 }

@@ -17,11 +17,15 @@ struct handles {
     mmstats_family family;
     mmstats_timer timer;
     mmstats_events events;
+    mmstats_shared leads;
+    mmstats_family wide;
 };
 
 #define AT(member) offsetof(struct handles, member)
 
 static const char *const labels[] = {"thread", NULL};
+static const char *const many[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r",
+                                   "s", "t", "u", "v", "w", "x", "y", "z", "0", "1", "2", "3", "4", "5", "6", NULL};
 static const mmstats_field fields[] = {
     {.label = "count", .kind = MMSTATS_COUNTER, .offset = AT(count)},
     {.label = "gauge", .kind = MMSTATS_GAUGE, .type = MMSTATS_I64, .offset = AT(gauge)},
@@ -30,6 +34,8 @@ static const mmstats_field fields[] = {
     {.label = "by", .kind = MMSTATS_COUNTER, .labels = labels, .offset = AT(family)},
     {.label = "timer", .kind = MMSTATS_TIMER, .offset = AT(timer)},
     {.label = "events", .kind = MMSTATS_EVENTS, .offset = AT(events)},
+    {.label = "leads", .kind = MMSTATS_GAUGE, .type = MMSTATS_BOOL, .flags = MMSTATS_SHARED, .offset = AT(leads)},
+    {.label = "wide", .kind = MMSTATS_COUNTER, .labels = many, .offset = AT(wide)},
 };
 
 static mmstats_publisher *publisher;
@@ -208,6 +214,10 @@ int main(int argc, char **argv) {
         mmstats_gauge_set_i64(of_main.gauge, -5);
         mmstats_gauge_clear(of_main.gauge.gauge);
         mmstats_flag_set(of_main.flag, 1);
+        mmstats_shared_set_u64(of_main.leads, 2);
+        mmstats_counter wide;
+        mmstats_family_get(of_main.wide, many, sizeof many / sizeof many[0] - 1, &wide);
+        mmstats_incr(wide);
         ready();
         mmstats_detach(lane);
     } else if (how[0] == 'b') { /* bytes that are no UTF-8 */

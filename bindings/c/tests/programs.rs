@@ -220,13 +220,19 @@ fn signal_handler_counts() {
 }
 
 #[test]
-fn cleared_gauge_has_no_value() {
+fn cleared_gauge_has_no_value_and_flags_have_one() {
     let (directory, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let program = build("tests/life.c", "-std=c99", directory.path());
     let mut program = Program::start(&program, &["gauges"], files.path());
     assert_eq!(program.line(), "ready");
     assert_eq!(value(files.path(), "gauge", ""), "None");
     is(files.path(), "flag", "Unsigned(1)");
+    is(files.path(), "leads", "Unsigned(1)");
+    let wide = ('a'..='z').chain('0'..='6').map(|label| format!("{label}={label}"));
+    assert_eq!(
+        value(files.path(), "wide", &wide.collect::<Vec<_>>().join(" ")),
+        "Some(Unsigned(1))"
+    );
     program.end();
 }
 
