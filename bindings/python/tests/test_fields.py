@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import enum
 import math
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -415,3 +417,17 @@ def test_timed_generator_catches_what_is_thrown_in(stats: All) -> None:
     asyncio.run(main())
     assert [str(error) for error in caught] == ["rolls back"]
     assert stats.latency.value["count"] == 2
+
+
+def test_activity_that_ends_on_another_thread_raises(stats: All) -> None:
+    def elsewhere(call: Callable[[], object]) -> None:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            pool.submit(call).result()
+
+    begun = stats.busy.begin("made here")
+    elsewhere(begun.__enter__)
+    for call in (lambda: begun.set("changed"), lambda: begun.__exit__(None, None, None)):
+        with pytest.raises(RuntimeError, match="on the thread that began it"):
+            call()
+    with stats.busy.begin("works"):
+        assert [row["text"] for rows in stats.busy.value for row in rows if rows] == ["works"]

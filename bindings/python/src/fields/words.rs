@@ -1,9 +1,11 @@
 //! Texts, bytes, moments, states, lines and what is in progress.
 
+use std::thread::ThreadId;
 use std::time::{Duration, SystemTime};
 
-use mmstats::DynField;
-use pyo3::exceptions::PyValueError;
+use mmstats::recorder_support::epoch;
+use mmstats::{ActivityRow, DynField};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::{Activity, Blob, Events, State, Text, Timestamp};
@@ -103,11 +105,34 @@ impl Activity {
 }
 
 /// A block that is shown while it runs, on the thread that entered it.
-#[pyclass(module = "mmstats", unsendable)]
+#[pyclass(module = "mmstats")]
 pub(crate) struct Begun {
     field: Py<Activity>,
     text: String,
-    row: Option<mmstats::ActivityRow>,
+    row: Option<Row>,
+}
+
+/// The row of a block, which its thread alone changes.
+struct Row {
+    row: ActivityRow,
+    thread: ThreadId,
+    /// [`epoch`] of the begin: a forked child has rows of its own.
+    epoch: u32,
+}
+
+impl Row {
+    fn of(row: ActivityRow) -> Self {
+        Self { row, thread: std::thread::current().id(), epoch: epoch() }
+    }
+
+    /// Whether it is of this process; an error on another thread.
+    fn is_own(&self) -> PyResult<bool> {
+        if self.thread != std::thread::current().id() {
+            let text = "a block of an activity ends on the thread that began it";
+            return Err(PyRuntimeError::new_err(text));
+        }
+        Ok(self.epoch == epoch())
+    }
 }
 
 #[pymethods]
@@ -118,7 +143,7 @@ impl Begun {
     ) -> PyResult<PyRefMut<'py, Self>> {
         let field = slf.field.get();
         let row = update!(field, py, Activity, activity => activity.begin(&slf.text))?;
-        slf.row = row.flatten();
+        slf.row = row.flatten().map(Row::of);
         Ok(slf)
     }
 
@@ -129,18 +154,22 @@ impl Begun {
         _error: &Bound<'_, PyAny>,
         _trace: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        if let Some(row) = self.row.take() {
+        if let Some(row) = self.row.take()
+            && row.is_own()?
+        {
             let field = self.field.get();
-            update!(field, py, Activity, activity => activity.end(row))?;
+            update!(field, py, Activity, activity => activity.end(row.row))?;
         }
         Ok(false)
     }
 
     /// Replaces the text.
     fn set(&mut self, py: Python<'_>, text: String) -> PyResult<()> {
-        if let Some(row) = &self.row {
+        if let Some(row) = &self.row
+            && row.is_own()?
+        {
             let field = self.field.get();
-            update!(field, py, Activity, activity => activity.set(row, &text))?;
+            update!(field, py, Activity, activity => activity.set(&row.row, &text))?;
         }
         self.text = text;
         Ok(())
