@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hashbrown::{HashMap, HashSet};
+use mmstats_core::protocol::Site;
 use mmstats_core::read::{Header, ImageState};
 use mmstats_core::{Source, View};
 
@@ -159,9 +160,30 @@ pub(super) fn has_locked_part(directory: &Path, instance: &Instance, until: Inst
 
 /// The header of a file, without mapping it; `None` if it is gone or no image.
 fn header(path: &Path) -> Result<Option<Header>, Error> {
-    let mut start = [0; mmstats_core::layout::header::SIZE as usize];
-    let read = if_file(crate::backend::read_start(path, &mut start))?;
-    Ok(read.and_then(|read| Header::read(start.get(..read)?).ok()))
+    let mut start = Start([0; mmstats_core::layout::header::SIZE as usize]);
+    let read = if_file(crate::backend::read_start(path, &mut start.0))?;
+    Ok(read.filter(|read| *read == start.0.len()).and_then(|_| Header::read(&start).ok()))
+}
+
+/// The first bytes of an image, which is as long as its header says.
+struct Start([u8; mmstats_core::layout::header::SIZE as usize]);
+
+impl Source for Start {
+    fn size(&self) -> u32 {
+        u32::MAX
+    }
+
+    fn load32(&self, offset: u32) -> u32 {
+        self.0.as_slice().load32(offset)
+    }
+
+    fn load64(&self, offset: u32) -> Option<u64> {
+        self.0.as_slice().load64(offset)
+    }
+
+    fn fence(&self, site: Site) {
+        self.0.as_slice().fence(site);
+    }
 }
 
 /// `None` for a name without a regular file, and for an empty file.
@@ -172,5 +194,42 @@ fn if_file<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
         Err(error) if is_none(error.kind()) => Ok(None),
         result => result.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Files;
+    use crate::files::settings::{OnDrop, Settings};
+    use crate::schema::Schema;
+
+    #[test]
+    fn members_with_files_are_seen_until_the_files_are_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let start = |on_drop| {
+            let settings = Settings {
+                directory: Some(place.path().to_owned()),
+                application: Some("shop".to_owned()),
+                on_drop,
+                watched: false,
+                ..Settings::default()
+            };
+            Files::open(settings, Schema::default()).unwrap()
+        };
+        let until = Instant::now() + Duration::from_secs(60);
+        let look = |except| Members::look(place.path(), except, until);
+        let has_file =
+            |files: &Files| instances(place.path(), until).unwrap().contains(&files.instance);
+        let files = start(OnDrop::Keep);
+        assert!(look(None).has("shop", true) && look(None).has(&hex(files.instance), true));
+        assert!(!look(Some(files.instance)).has("shop", false));
+        assert!(has_file(&files) && has_locked_part(place.path(), &files.instance, until));
+        files.close(false);
+        assert!(!look(None).has("shop", true) && look(None).has("shop", false));
+        assert!(has_file(&files) && !has_locked_part(place.path(), &files.instance, until));
+        let files = start(OnDrop::Remove);
+        files.close(false);
+        assert!(!has_file(&files));
     }
 }

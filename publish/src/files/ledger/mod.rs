@@ -293,6 +293,9 @@ fn remove(directory: &Path, name: &LedgerName) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Files;
+    use crate::files::settings::{OnDrop, Settings};
+    use crate::schema::Schema;
 
     fn ended(numbers: std::ops::Range<u32>) -> Vec<Ended> {
         let instance = |n: u32| [n.to_le_bytes(); 4].concat().try_into().unwrap();
@@ -341,5 +344,31 @@ mod tests {
         });
         assert_eq!(instances(place.path(), "shop"), 400);
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    /// It would count twice.
+    #[test]
+    fn instance_with_a_kept_file_is_named_after_many_others() {
+        let place = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            directory: Some(place.path().to_owned()),
+            application: Some("shop".to_owned()),
+            on_drop: OnDrop::Keep,
+            watched: false,
+            ..Settings::default()
+        };
+        let files = Files::open(settings, Schema::default()).unwrap();
+        files.close(false);
+        let directory = Directory::open(place.path()).unwrap();
+        let until = Instant::now() + 12 * PATIENCE;
+        let (directory, application, access) = (&directory, "shop", Access::Owner);
+        let book = Book { directory, application, access, until };
+        let half = u32::try_from(KEPT).unwrap();
+        for part in [0..half, half..2 * half] {
+            book.take_in(&ended(part), instances(place.path(), "shop")).unwrap();
+        }
+        let ledger = book.newest(&own_name("shop")).unwrap().ledger;
+        assert_eq!((ledger.instances, ledger.supersedes.len()), (2 * KEPT as u64 + 1, KEPT + 1));
+        assert!(ledger.supersedes.contains(&files.instance));
     }
 }
