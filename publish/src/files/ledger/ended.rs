@@ -149,7 +149,9 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// The newest ledger that `owner` has for an application; `None` if there is none that can be read.
+/// The newest ledger that `owner` has for an application; `None` if there is none, or it is not known
+/// which one it is. As in [`Book`](super::Book), two lists must agree, and one that has gone before it
+/// was read does not make an older one the newest.
 pub(super) fn newest(
     directory: &Path,
     application: &str,
@@ -157,12 +159,27 @@ pub(super) fn newest(
     until: Instant,
 ) -> Option<Ledger> {
     let of = LedgerName::new(application, owner.unwrap_or(0), 0);
-    let mut names = names(directory, &of, until).ok()?;
-    names.sort_unstable();
-    names.iter().rev().find_map(|name| Ledger::read(directory, name, application).ok().flatten())
+    let sorted = || {
+        let mut names = names(directory, &of, until).ok()?;
+        names.sort_unstable();
+        Some(names)
+    };
+    let read = |name: &LedgerName| Ledger::read(directory, name, application).transpose();
+    let mut names = sorted()?;
+    loop {
+        let newest = names.iter().rev().find_map(read).transpose();
+        let again = sorted()?;
+        match newest {
+            Ok(newest) if again.last() == names.last() => return newest,
+            Err(error) if !super::is_not_found(&error) => return None,
+            _ if Instant::now() > until => return None,
+            _ => names = again,
+        }
+    }
 }
 
-/// The names of the ledgers of the same owner and application as `of`.
+/// The names of the ledgers of the same owner and application as `of`. All of them were there at one
+/// moment: if one has gone when its owner is asked for, a higher one may have come.
 ///
 /// # Errors
 ///
@@ -172,11 +189,20 @@ pub(super) fn names(
     of: &LedgerName,
     until: Instant,
 ) -> Result<Vec<LedgerName>, Error> {
-    ledgers(directory, |name| name.is_of(of), until)
+    loop {
+        let (found, gone) = ledgers(directory, |name| name.is_of(of), until)?;
+        if !gone {
+            return Ok(found);
+        }
+        if Instant::now() > until {
+            return Err(no_answer(directory));
+        }
+    }
 }
 
 /// The names of the ledgers that `wanted` accepts, and whose files belong to the owner in the name: in a
-/// shared directory another user may make a file with the name of a ledger.
+/// shared directory another user may make a file with the name of a ledger. The second value is
+/// whether one of them has gone meanwhile.
 ///
 /// # Errors
 ///
@@ -185,16 +211,21 @@ pub(super) fn ledgers(
     directory: &Path,
     wanted: impl Fn(&LedgerName) -> bool,
     until: Instant,
-) -> Result<Vec<LedgerName>, Error> {
-    let mut found = Vec::new();
+) -> Result<(Vec<LedgerName>, bool), Error> {
+    let (mut found, mut gone) = (Vec::new(), false);
     for (at, name) in published(directory).enumerate() {
         if at % 256 == 255 && Instant::now() > until {
             return Err(no_answer(directory));
         }
-        let name = LedgerName::parse(&name).filter(|name| wanted(name));
-        found.extend(name.filter(|name| is_of_owner(directory, name) == Some(true)));
+        let name = name.map_err(|_| no_answer(directory))?;
+        let Some(name) = LedgerName::parse(&name).filter(|name| wanted(name)) else { continue };
+        match crate::backend::info(&directory.join(name.to_string())) {
+            Ok(info) if info.owner.unwrap_or(0) == name.owner => found.push(name),
+            Err(error) if *error.kind() == ErrorKind::NotFound => gone = true,
+            _ => {}
+        }
     }
-    Ok(found)
+    Ok((found, gone))
 }
 
 pub(super) fn no_answer(directory: &Path) -> Error {

@@ -1,6 +1,7 @@
 //! The members of applications that have files in a directory.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,10 +35,13 @@ impl Members {
         let (applications, unreadable) = (HashMap::new(), Vec::new());
         let mut members = Self { applications, unreadable, is_complete: true };
         let until = until.min(Instant::now() + LOOK_TIME);
-        for name in published(directory).filter(|name| LedgerName::parse(name).is_none()) {
-            if Instant::now() > until {
+        for name in published(directory) {
+            let Some(name) = name.ok().filter(|_| Instant::now() <= until) else {
                 members.is_complete = false;
                 break;
+            };
+            if LedgerName::parse(&name).is_some() {
+                continue;
             }
             match members.add(&directory.join(&name), except) {
                 Ok(()) => {}
@@ -118,10 +122,15 @@ pub(super) fn is_instance(application: &str) -> bool {
     application.len() == 32 && application.bytes().all(is_digit)
 }
 
-/// The names of published files.
-pub(super) fn published(directory: &Path) -> impl Iterator<Item = OsString> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name()).filter(|found| name::is_published(found))
+/// The names of published files, or why they cannot be read: none in a directory that has gone.
+pub(super) fn published(directory: &Path) -> impl Iterator<Item = io::Result<OsString>> {
+    let (entries, error) = match std::fs::read_dir(directory) {
+        Ok(entries) => (Some(entries), None),
+        Err(error) => (None, Some(error).filter(|error| error.kind() != io::ErrorKind::NotFound)),
+    };
+    let names = entries.into_iter().flatten().map(|entry| Ok(entry?.file_name()));
+    let names = error.map(Err).into_iter().chain(names);
+    names.filter(|found| found.as_ref().map_or(true, |found| name::is_published(found)))
 }
 
 /// The instances of this user that have files in a directory; `None` if a file could not be looked at.
@@ -130,7 +139,7 @@ pub(super) fn instances(directory: &Path, until: Instant) -> Option<HashSet<Inst
     let owner = process::uid();
     let mut found = HashSet::new();
     for name in published(directory) {
-        let path = directory.join(name);
+        let path = directory.join(name.ok()?);
         let Some(info) = if_file(crate::backend::info(&path)).ok()? else { continue };
         if info.owner.is_some() && info.owner != owner {
             continue;
@@ -151,10 +160,9 @@ pub(super) fn has_locked_part(directory: &Path, instance: &Instance, until: Inst
         // A file of another user.
         Err(error) => *error.kind() != ErrorKind::PermissionDenied,
     };
-    let mut paths = published(directory).map(|name| directory.join(name));
-    paths.any(|path| {
-        Instant::now() > until
-            || (of_instance(&path) && crate::backend::is_locked(&path).unwrap_or(true))
+    let lives = |path: &Path| of_instance(path) && crate::backend::is_locked(path).unwrap_or(true);
+    published(directory).any(|name| {
+        Instant::now() > until || name.map_or(true, |name| lives(&directory.join(name)))
     })
 }
 
@@ -231,5 +239,18 @@ mod tests {
         let files = start(OnDrop::Remove);
         files.close(false);
         assert!(!has_file(&files));
+    }
+
+    /// As in a process that has no descriptors left.
+    #[test]
+    fn members_of_a_directory_that_cannot_be_read_may_live() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let until = Instant::now() + LOOK_TIME;
+        assert!(Members::look(file.path(), None, until).has("shop", true));
+        assert_eq!(instances(file.path(), until), None);
+        assert!(has_locked_part(file.path(), &[1; 16], until));
+        let gone = file.path().join("x");
+        drop(file);
+        assert!(!Members::look(&gone, None, until).has("shop", true));
     }
 }

@@ -246,7 +246,8 @@ fn own_name(application: &str) -> LedgerName {
 pub(crate) fn sweep(directory: &Path, own: Option<&str>, until: Instant) {
     let owner = process::uid().unwrap_or(0);
     let mut newest = HashMap::new();
-    let Ok(all) = ended::ledgers(directory, |name| name.owner == owner, until) else { return };
+    let all = ended::ledgers(directory, |name| name.owner == owner, until);
+    let Ok((all, _)) = all else { return };
     for name in all {
         let to = newest.entry(name.application).or_insert(name);
         *to = name.max(*to);
@@ -370,5 +371,26 @@ mod tests {
         let ledger = book.newest(&own_name("shop")).unwrap().ledger;
         assert_eq!((ledger.instances, ledger.supersedes.len()), (2 * KEPT as u64 + 1, KEPT + 1));
         assert!(ledger.supersedes.contains(&files.instance));
+    }
+
+    /// The newest ledger may go between the list and the look at its file.
+    #[test]
+    fn instances_while_others_end_never_become_fewer() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open(place.path()).unwrap();
+        let until = Instant::now() + 12 * PATIENCE;
+        let (directory, application, access) = (&directory, "shop", Access::Owner);
+        let book = Book { directory, application, access, until };
+        std::thread::scope(|scope| {
+            let end = || (0..600).try_for_each(|n| book.take_in(&ended(n..n + 1), u64::from(n)));
+            let ends = scope.spawn(end);
+            let mut before = 0;
+            while !ends.is_finished() {
+                let now = instances(place.path(), "shop");
+                assert!(now >= before, "{now} after {before}");
+                before = now;
+            }
+            ends.join().unwrap().unwrap();
+        });
     }
 }
