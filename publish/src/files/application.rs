@@ -76,14 +76,25 @@ impl Application {
         ended: &ledger::Ended,
         since: u64,
     ) -> Result<(), Error> {
-        let orphan = self.parent.as_ref().is_some_and(|parent| !parent.exists());
-        if orphan && ledger::end(directory.path(), &self.name, instance) {
+        if self.is_orphan() && ledger::end(directory.path(), &self.name, instance) {
             return Ok(());
         }
         let (application, access) = (&*self.name, settings.access);
         let until = Instant::now() + ledger::PATIENCE;
         let book = ledger::Book { directory, application, access, until };
         book.take_in(std::slice::from_ref(ended), since)
+    }
+
+    /// The end after [`Application::end`], when the files of the instance are removed.
+    pub(crate) fn leave(&self, directory: &Path, instance: [u8; 16]) {
+        if self.is_orphan() {
+            ledger::end_after(directory, &self.name, instance);
+        }
+    }
+
+    /// Whether the process that the forked workers belong to has ended.
+    fn is_orphan(&self) -> bool {
+        self.parent.as_ref().is_some_and(|parent| !parent.exists())
     }
 }
 
@@ -131,6 +142,46 @@ pub(crate) fn unregister(id: u64, directory: Option<&Directory>, instance: [u8; 
     let children = publishers.remove(at).children;
     drop(publishers);
     if let Some(directory) = directory.filter(|_| children.name == ledger::hex(instance)) {
-        ledger::end_own(directory.path(), instance);
+        ledger::end_after(directory.path(), &children.name, instance);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Barrier};
+
+    use super::*;
+    use crate::files::Files;
+    use crate::schema::Schema;
+
+    /// Each of them may take the other one for a worker that lives.
+    #[test]
+    fn workers_that_end_at_once_after_their_parent_leave_no_file() {
+        let place = tempfile::tempdir().unwrap();
+        let name = ledger::hex([7; 16]);
+        let start = || {
+            let settings = Settings {
+                directory: Some(place.path().to_owned()),
+                application: Some(name.clone()),
+                watched: false,
+                ..Settings::default()
+            };
+            let files = Files::open(settings, Schema::default()).unwrap();
+            let mut files = Arc::into_inner(files).unwrap();
+            files.application.as_mut().unwrap().parent = Some(place.path().join("ended.mmst"));
+            files
+        };
+        for _ in 0..50 {
+            let (workers, barrier) = ([start(), start()], &Barrier::new(2));
+            std::thread::scope(|scope| {
+                for worker in &workers {
+                    scope.spawn(move || {
+                        barrier.wait();
+                        worker.close(false);
+                    });
+                }
+            });
+            assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+        }
     }
 }

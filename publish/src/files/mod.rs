@@ -532,6 +532,9 @@ impl Files {
         }
         if !self.is_forked() {
             let directory = directory.filter(|_| remove).map(|directory| &**directory);
+            if let (Some(application), Some(directory)) = (application, directory) {
+                application.leave(directory.path(), self.instance);
+            }
             application::unregister(self.id, directory, self.instance);
         }
         watch::end(self);

@@ -226,13 +226,13 @@ pub(crate) fn end(directory: &Path, application: &str, own: [u8; 16]) -> bool {
     true
 }
 
-/// [`end`] for the application that is named after the instance `own`.
-pub(crate) fn end_own(directory: &Path, own: [u8; 16]) {
-    let application = hex(own);
-    let names = names(directory, &own_name(&application), Instant::now() + PATIENCE);
+/// [`end`] after the files of the instance `own` were removed. Of several that end at the same time, with
+/// that after which the application is named, each took the others for ones that live; the last sees none.
+pub(crate) fn end_after(directory: &Path, application: &str, own: [u8; 16]) {
+    let names = names(directory, &own_name(application), Instant::now() + PATIENCE);
     // Most have none; then the files of others need not be looked at.
     if !names.is_ok_and(|names| names.is_empty()) {
-        end(directory, &application, own);
+        end(directory, application, own);
     }
 }
 
