@@ -3,7 +3,9 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use mmstats::{
@@ -291,4 +293,53 @@ fn ledger_of_an_instance_without_files_is_removed_at_a_start() {
     let names = file_names(place.path());
     assert_eq!(names.len(), 1, "{names:?}");
     assert_eq!(value(&observe(place.path()), "jobs"), Some(OwnedValue::Unsigned(10)));
+}
+
+/// A worker that is started again under the name of the one that was killed.
+#[test]
+fn killed_process_with_the_name_of_a_new_one_is_counted() {
+    const DIRECTORY: &str = "MMSTATS_TEST_APPLICATION";
+    let named = |directory: &Path| options(directory).files("worker-3.mmst").post_mortems(None);
+    if let Some(directory) = std::env::var_os(DIRECTORY) {
+        let worker: Publisher<Worker> = named(directory.as_ref()).start().unwrap();
+        worker.with(|worker| worker.jobs.add(10));
+        println!("\nready");
+        std::thread::sleep(Duration::from_secs(60));
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let run_and_kill = || {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "killed_process_with_the_name_of_a_new_one_is_counted",
+                "--nocapture",
+            ])
+            .env(DIRECTORY, place.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.map(Result::unwrap).any(|line| line == "ready"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    let jobs = || {
+        let mut observer = Observer::new(Sources::new().path(place.path()));
+        observer.refresh();
+        let mut totals = Totals::new();
+        totals.update(observer.files(), None);
+        value(&totals, "jobs")
+    };
+    for n in 1..=3_u128 {
+        run_and_kill();
+        assert_eq!(jobs(), Some(OwnedValue::Unsigned(10 * n)));
+    }
+    // Without a next ledger the file must stay, and the new one gets another name.
+    let ledger = file_names(place.path()).into_iter().find(|name| name.starts_with("ledger-"));
+    let next = place.path().join(ledger.unwrap().replace("-2.mmst", "-3.mmst"));
+    std::fs::create_dir(&next).unwrap();
+    run_and_kill();
+    assert_eq!(jobs(), Some(OwnedValue::Unsigned(40)));
+    assert_eq!(file_names(place.path()).len(), 4);
 }

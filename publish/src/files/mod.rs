@@ -34,7 +34,7 @@ use self::blueprint::Blueprint;
 use self::earlier_run::EarlierRun;
 use self::inventory::Inventory;
 use self::part::Part;
-use self::place::{Place, Tidying, publish};
+use self::place::{Place, Spare, Tidying, publish};
 use self::scratch::Scratch;
 use self::segment::Segment;
 use self::settings::{Fallback, OnDrop, Settings};
@@ -310,15 +310,15 @@ impl Files {
         let number = inventory.images;
         let Inventory { segments, place, earlier, .. } = inventory;
         let (geometry, size) = segments[segment].size(lanes)?;
-        let mut others = Vec::new();
+        let mut spare = Spare::default();
+        let access = self.settings.access;
         let (mapping, new) = match place {
             Some(place) if published => {
-                let (name, spare) = place.names(number)?;
+                let (name, names) = place.names(number)?;
+                spare = names;
                 // A program that begins with a name of another one is refused.
-                if number > 0 {
-                    others = spare;
-                }
-                let new = place.create(&name, size, self.settings.access)?;
+                spare.is_refused = number == 0;
+                let new = place.create(&name, size, access)?;
                 (Arc::clone(new.mapping()), Some(new))
             }
             _ => (Arc::new(crate::backend::private(size)?), None),
@@ -334,7 +334,7 @@ impl Files {
         writer.go_live();
         let named = new.map(|new| match earlier.file(new.path()) {
             Some(old) => Ok(new.publish_over(old).map_err(|unpublished| unpublished.error)?),
-            None => publish(new, others),
+            None => publish(new, spare, access),
         });
         let published = named.transpose()?.map(|file| (number, file));
         Ok(inventory.push_part(Part::new(segment, writer, mapping, published)))

@@ -243,10 +243,10 @@ impl Part {
         let unlocked = self.file.as_deref().filter(|_| self.is_unlocked());
         let unlocked = unlocked.filter(|old| old.path() == new.path());
         let file = match earlier.file(new.path()).or(unlocked) {
-            Some(old) => {
-                new.publish_over(old).or_else(|unpublished| publish(unpublished.file, others))?
-            }
-            None => publish(new, others)?,
+            Some(old) => new
+                .publish_over(old)
+                .or_else(|unpublished| publish(unpublished.file, others, access))?,
+            None => publish(new, others, access)?,
         };
         self.twin = Some(Twin { writer, file: Arc::new(file), mirror, stage });
         self.owner = process::uid();

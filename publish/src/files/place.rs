@@ -78,12 +78,14 @@ impl Place {
 
     /// The name of image `number`, and names for it in case that one is taken, which no other image
     /// has: none where the next run looks for the names.
-    pub(crate) fn names(&self, number: u32) -> Result<(String, Vec<String>), Error> {
+    pub(crate) fn names(&self, number: u32) -> Result<(String, Spare), Error> {
         let name = |number| name::part_name(&self.name, number);
         let spare = if self.is_fixed { 0 } else { SPARE_NAMES };
         // One that is too long is none.
         let others = (0..spare).filter_map(|n| name(u32::MAX - number - (n << 24)).ok());
-        Ok((name(number)?, others.collect()))
+        // The lock of the first file excludes other runs from the further ones.
+        let has_values = self.is_fixed && number == 0;
+        Ok((name(number)?, Spare { others: others.collect(), has_values, is_refused: false }))
     }
 
     /// Path of the directory, if it was opened.
@@ -227,12 +229,33 @@ const fn is_final(kind: &ErrorKind) -> bool {
     )
 }
 
-/// Gives a file its name or, if another file has it, one of `others`. An image that a dead process of
+/// What a new file does whose name another file has.
+#[derive(Default)]
+pub(crate) struct Spare {
+    /// Names that it may take.
+    others: Vec<String>,
+    /// Whether the other file may have the values of a run that began later and has ended.
+    has_values: bool,
+    /// Whether the names are only for one whose place a dead member of an application keeps.
+    pub(crate) is_refused: bool,
+}
+
+/// The file that has the name of a new one.
+#[derive(PartialEq, Eq)]
+enum Holder {
+    Removed,
+    /// Dead, and its values are in no ledger.
+    Member,
+    Other,
+}
+
+/// Gives a file its name or, if another file has it, one that is spare. An image that a dead process of
 /// this user left under a name is removed: names repeat where the template has neither `{PID}` nor
-/// `{ID}`.
-pub(crate) fn publish(mut new: NewFile, others: Vec<String>) -> Result<OwnedFile, Error> {
-    let mut others = others.into_iter();
+/// `{ID}`. That of a member of an application stays until a ledger has its values.
+pub(crate) fn publish(mut new: NewFile, spare: Spare, access: Access) -> Result<OwnedFile, Error> {
+    let mut others = spare.others.into_iter();
     let mut removed = false;
+    let mut is_refused = spare.is_refused;
     loop {
         let (mut file, error) = match new.publish() {
             Ok(file) => return Ok(file),
@@ -242,27 +265,86 @@ pub(crate) fn publish(mut new: NewFile, others: Vec<String>) -> Result<OwnedFile
             return Err(error.into());
         }
         // Once for each name.
-        removed = !removed && remove_dead_image(&file);
+        let untried = !removed && !spare.has_values;
+        let holder = if untried { remove_dead_image(&file, access) } else { Holder::Other };
+        removed = holder == Holder::Removed;
+        is_refused &= holder != Holder::Member;
         if !removed {
-            let Some(other) = others.next() else { return Err(error.into()) };
+            let other = others.next().filter(|_| !is_refused);
+            let Some(other) = other else { return Err(error.into()) };
             file.set_name(&other)?;
         }
         new = file;
     }
 }
 
-/// Removes the file that has the name of a new one, if it is an image of a dead process of this user.
-fn remove_dead_image(new: &NewFile) -> bool {
+/// Removes the file that has the name of a new one, if it is an image of a dead process of this user whose
+/// values need not stay.
+fn remove_dead_image(new: &NewFile, access: Access) -> Holder {
     let (directory, name) = (new.directory(), new.path().file_name().unwrap_or_default());
     let mut start = vec![0; STATE as usize];
-    let Ok(opened) = open_in(directory, name) else { return false };
-    let Ok(image) = View::new(Arc::clone(opened.mapping())) else { return false };
+    let Ok(opened) = open_in(directory, name) else { return Holder::Other };
+    let Ok(image) = View::new(Arc::clone(opened.mapping())) else { return Holder::Other };
     image.copy(0, &mut start);
     if opened.info().size < start.len() as u64 || !start.starts_with(&MAGIC) {
-        return false;
+        return Holder::Other;
     }
     let judged = Judged { id: opened.info().id, start };
+    let is_member = ledger::is_member(&image);
     // Windows removes no file that is mapped.
     drop((image, opened));
-    matches!(remove_judged(directory, name, &judged, false), Removal::Removed)
+    // Only of a dead one there is something to take in.
+    if is_member && matches!(remove_judged(directory, name, &judged, true), Removal::WouldRemove) {
+        take_in_all(directory, access);
+        let survey = Survey::new(directory, Instant::now() + TIDYING);
+        if survey.identify(name, judged.id).is_none() {
+            return Holder::Member;
+        }
+    }
+    match remove_judged(directory, name, &judged, false) {
+        Removal::Removed => Holder::Removed,
+        _ => Holder::Other,
+    }
+}
+
+/// Takes all instances that have ended into the ledgers of their applications.
+fn take_in_all(directory: &Directory, access: Access) {
+    let until = Instant::now() + TIDYING;
+    let survey = Survey::new(directory, half_until(until));
+    let identify = |name: &OsStr, id| survey.identify(name, id);
+    let options = SweepOptions { dry_run: true, time: TIDYING / 2, ..SweepOptions::default() };
+    let swept = crate::backend::sweep(directory, &options, Some(&identify));
+    let ended = survey.into_ended(swept.is_ok_and(|swept| swept.is_complete));
+    application::take_in(directory, access, &ended, until);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Files;
+    use crate::files::settings::OnDrop;
+    use crate::schema::Schema;
+
+    /// Two first runs at the same time: the one that found no file must not remove that of the other.
+    #[test]
+    fn publish_of_a_run_after_another_one_has_ended_keeps_its_file() {
+        let place = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            directory: Some(place.path().to_owned()),
+            file_name: Some("web.mmst".to_owned()),
+            persistent: true,
+            on_drop: OnDrop::Keep,
+            post_mortems: None,
+            ..Settings::default()
+        };
+        let mut slow = Place::new(&settings, "web", [1; 16]).unwrap();
+        let (name, spare) = slow.names(0).unwrap();
+        let new = slow.create(&name, 4096, Access::Owner).unwrap();
+        Files::open(settings, Schema::default()).unwrap().close(false);
+        let path = place.path().join(&name);
+        let before = std::fs::read(&path).unwrap();
+        let error = publish(new, spare, Access::Owner).unwrap_err();
+        assert!(error.to_string().contains("taken"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
 }

@@ -111,6 +111,11 @@ impl Member {
     }
 }
 
+/// Whether an image is one of a member of an application.
+pub(crate) fn is_member(region: &impl Source) -> bool {
+    Member::read(region).is_some()
+}
+
 /// The name of the application of the forked children of an instance.
 pub(crate) fn hex(instance: Instance) -> String {
     format!("{:032x}", u128::from_be_bytes(instance))

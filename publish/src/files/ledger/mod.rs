@@ -23,7 +23,7 @@ pub(crate) use self::ended::{EndedInstances, Survey};
 use self::image::Ledger;
 pub(crate) use self::instance::Ended;
 use self::members::Members;
-pub(crate) use self::members::hex;
+pub(crate) use self::members::{hex, is_member};
 use crate::backend::directory::Directory;
 use crate::backend::ledger::{KEPT, LedgerName};
 use crate::backend::{Access, ErrorKind, process};
