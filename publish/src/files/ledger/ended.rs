@@ -171,7 +171,7 @@ pub(super) fn newest(
         let again = sorted()?;
         match newest {
             Ok(newest) if again.last() == names.last() => return newest,
-            Err(error) if !super::is_not_found(&error) => return None,
+            Err(error) if !is_not_found(&error) => return None,
             _ if Instant::now() > until => return None,
             _ => names = again,
         }
@@ -226,6 +226,10 @@ pub(super) fn ledgers(
         }
     }
     Ok((found, gone))
+}
+
+pub(super) fn is_not_found(error: &Error) -> bool {
+    matches!(error, Error::System(error) if error.kind() == ErrorKind::NotFound)
 }
 
 pub(super) fn no_answer(directory: &Path) -> Error {

@@ -116,7 +116,7 @@ impl Book<'_> {
             let again = self.names(of)?;
             let agree = again.last() == names.last();
             // An outdated one may have been linked again to its name.
-            let is_gone = read.as_ref().err().is_some_and(is_not_found);
+            let is_gone = read.as_ref().err().is_some_and(ended::is_not_found);
             if agree && !is_gone {
                 let name = again.last().copied().unwrap_or(*of);
                 return read.map(|ledger| Newest { name, ledger, names: again });
@@ -171,10 +171,6 @@ impl Book<'_> {
         let old = names.iter().filter(|name| name.generation < newest.generation);
         old.for_each(|name| remove(self.directory.path(), name));
     }
-}
-
-fn is_not_found(error: &Error) -> bool {
-    matches!(error, Error::System(error) if error.kind() == ErrorKind::NotFound)
 }
 
 /// Number of instances that the newest ledger of an application has taken in; less if it is removed
