@@ -213,7 +213,7 @@ impl Catalogue {
         let value = |series: &Series| {
             let mapping = self.mapping(*series)?;
             let total = targets.get(series.program as usize)?.fields.get(mapping.field as usize)?;
-            Some((mapping, total.reading.value.as_ref()?))
+            Some((mapping, plan::value(&total.reading)?))
         };
         // Values of one family are far apart in memory. Several are loaded before the first one is used, so that the
         // processor waits for all of them at once.

@@ -19,7 +19,7 @@ const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), 
 pub fn lines(prefix: &str, time: u64, fields: &[Total], losses: &mut Losses, out: &mut String) {
     let mut seen = std::collections::HashSet::new();
     for total in fields {
-        let Some(value) = total.reading.value.as_ref() else { continue };
+        let Some(value) = plan::value(&total.reading) else { continue };
         for plan in plan::plans(&total.field, &total.reading, &mut Losses::default()) {
             let base = base(prefix, &total.field, &plan);
             let mut line = |suffix: &str, number: Number, scale: Scale| {

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use mmstats_observe::{FieldInfo, Kind, Number, OwnedValue, Reading};
+use mmstats_observe::{
+    ActivityValue, EachValue, FieldInfo, Kind, Number, OwnedValue, Reading, Verdict,
+};
 
 use crate::loss::{Loss, Losses};
 use crate::name;
@@ -356,6 +358,15 @@ impl Shape {
     }
 }
 
+/// The value of a reading; `None` if part of it could not be read: a sum without a lane is another number, and a
+/// counter would seem to go back.
+pub(crate) fn value(reading: &Reading) -> Option<&OwnedValue> {
+    let value = reading.value.as_ref()?;
+    let is_partial = matches!(reading.verdict, Verdict::Contended | Verdict::Damaged(_));
+    // In a list each value is whole, or missing.
+    (!is_partial || matches!(value, OwnedValue::Each(_))).then_some(value)
+}
+
 /// The number in a part of a value; `None` if there is none now.
 pub(crate) fn number(value: &OwnedValue, part: Part) -> Option<Number> {
     let plain = |value: &OwnedValue| match *value {
@@ -383,27 +394,48 @@ pub(crate) fn number(value: &OwnedValue, part: Part) -> Option<Number> {
         (Part::Min, OwnedValue::Histogram(histogram)) => histogram.min(),
         (Part::Max, OwnedValue::Histogram(histogram)) => histogram.max(),
         (Part::Mean, OwnedValue::Window(window)) => window.mean().map(Number::Float),
-        #[allow(clippy::cast_possible_truncation)] // Rows are bounded.
-        (Part::InProgress, OwnedValue::Activity(activity)) => {
-            Some(Number::Unsigned(activity.rows.len() as u128 + u128::from(activity.contended)))
-        }
         (Part::InProgress, OwnedValue::Running(running)) => Some(Number::Unsigned(running.number)),
-        (Part::Oldest, OwnedValue::Activity(activity)) => {
-            let oldest = activity.rows.iter().filter_map(|row| row.since).min();
-            oldest.map(|since| Number::Unsigned(since.into()))
-        }
         (Part::Oldest, OwnedValue::Running(running)) => {
             running.since.map(|since| Number::Unsigned(since.into()))
         }
-        (Part::Refused, OwnedValue::Activity(activity)) => {
-            activity.refused.map(|n| Number::Unsigned(n.into()))
-        }
+        (Part::InProgress | Part::Oldest | Part::Refused, value) => in_activities(value, part),
         (Part::One, OwnedValue::Text { .. }) => Some(Number::Unsigned(1)),
         (_, OwnedValue::Each(_)) => match value.only() {
             OwnedValue::Each(_) => None,
             value => number(value, part),
         },
         (Part::Number, value) => plain(value),
+        _ => None,
+    }
+}
+
+/// The number in a part of activities, of all lanes; `None` if a lane could not be read.
+fn in_activities<'a>(value: &'a OwnedValue, part: Part) -> Option<Number> {
+    let lanes: Vec<&'a ActivityValue> = match value {
+        OwnedValue::Activity(activity) => vec![activity],
+        OwnedValue::Each(all) => {
+            let activity = |each: &'a EachValue| match &each.value {
+                Some(OwnedValue::Activity(activity)) => Some(activity),
+                _ => None,
+            };
+            all.iter().map(activity).collect::<Option<_>>()?
+        }
+        _ => return None,
+    };
+    match part {
+        Part::InProgress => {
+            let counts = lanes.iter().map(|activity| activity.in_progress() as u128);
+            Some(Number::Unsigned(counts.sum()))
+        }
+        Part::Oldest => {
+            let rows = lanes.iter().flat_map(|activity| &activity.rows);
+            let oldest = rows.filter_map(|row| row.since).min();
+            oldest.map(|since| Number::Unsigned(since.into()))
+        }
+        Part::Refused => {
+            let refused = lanes.iter().map(|activity| activity.refused.map(u128::from));
+            refused.sum::<Option<u128>>().map(Number::Unsigned)
+        }
         _ => None,
     }
 }

@@ -167,7 +167,7 @@ impl Text {
                     continue;
                 };
                 let total = target.fields.get(mapping.field as usize);
-                let Some(value) = total.and_then(|total| total.reading.value.as_ref()) else {
+                let Some(value) = total.and_then(|total| plan::value(&total.reading)) else {
                     continue;
                 };
                 let own = &mapping.labels;

@@ -26,7 +26,7 @@ pub(super) struct Point<'a> {
 impl Point<'_> {
     /// Name, unit and the metric with one point; `None` if there is no value, or another metric has it.
     pub(super) fn data(&self) -> Option<(String, String, Data)> {
-        let value = self.total.reading.value.as_ref()?;
+        let value = plan::value(&self.total.reading)?;
         let label = &*self.total.field.label;
         let unit = |nanoseconds: bool| {
             if nanoseconds && self.total.field.unit.is_empty() {
