@@ -14,8 +14,8 @@ const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), 
 
 /// Appends the lines of a program: `PREFIX.LABEL[.VALUE OF AN ATTRIBUTE]… value time`.
 ///
-/// `prefix` is a path, as [`path`] makes it; `time` is in seconds since 1970. Values are in the unit of
-/// the field, times in seconds. Of two fields with one path the first is sent; `losses` has the other.
+/// `prefix` is a path, as [`path`] makes it; `time` is in seconds since 1970. Values are in the base unit, as those of
+/// Prometheus: seconds, bytes, ratios. Of two fields with one path the first is sent; `losses` has the other.
 pub fn lines(prefix: &str, time: u64, fields: &[Total], losses: &mut Losses, out: &mut String) {
     let mut seen = std::collections::HashSet::new();
     for total in fields {

@@ -118,13 +118,13 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn plans(&self, value: Option<&OwnedValue>, losses: &mut Losses) -> Vec<Plan> {
-        let time = if self.unit.word == "seconds" { self.unit.scale } else { Scale::NANO };
         match self.info.properties.kind() {
             Some(Kind::Counter) => self.elements(value, Type::Counter, losses),
             Some(Kind::Timer) => {
-                let part = |part| self.part(part, Unit::seconds(time));
+                // Whatever the unit of the field: KINDS.md section 1.
+                let part = |part| self.part(part, Unit::seconds(Scale::NANO));
                 vec![
-                    self.whole(Type::Summary, Part::Summary, &Unit::seconds(time)),
+                    self.whole(Type::Summary, Part::Summary, &Unit::seconds(Scale::NANO)),
                     part(Part::Min),
                     part(Part::Max),
                     part(Part::Last),
@@ -290,8 +290,13 @@ impl Planner<'_> {
 
     fn plan(&self, name: String, ty: Type, part: Part, unit: &Unit) -> Plan {
         let native = ty == Type::Histogram && !unit.scale.is_one();
-        let native =
-            native.then(|| name::with_unit(&self.info.label, &name::metric(&self.info.unit)));
+        let word = match &*self.info.unit {
+            // Other characters become `_`: `took__s` would be taken for seconds.
+            "µs" | "μs" => "microseconds",
+            "%" => "percent",
+            unit => unit,
+        };
+        let native = native.then(|| name::with_unit(&self.info.label, &name::metric(word)));
         let labels = self.labels.clone();
         Plan { name, unit: unit.word.clone(), ty, part, scale: unit.scale, native, labels }
     }

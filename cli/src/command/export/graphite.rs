@@ -18,8 +18,9 @@ use crate::output::Output;
 #[derive(Debug, Args)]
 #[command(after_long_help = exit_codes!(
     "Paths are PREFIX.COMMAND.PID.LABEL, with --sum PREFIX.COMMAND.LABEL; values of attributes follow.\n",
-    "Timers have .count, .sum, .min and .max, in seconds; histograms quantiles as .p99. A program that\n",
-    "ended is sent once more with its final values. While carbon does not answer lines wait (--queue).\n",
+    "Timers have .count, .sum, .min and .max; histograms quantiles as .p99. Values are in base units:\n",
+    "seconds, bytes, ratios. Of two fields with one path the first is sent. A program that ended is sent\n",
+    "once more with its final values. While carbon does not answer lines wait (--queue).\n",
     selecting!(),
     "\nExamples:\n",
     "  mmstats export graphite --to 127.0.0.1:2003\n",

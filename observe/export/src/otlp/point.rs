@@ -1,6 +1,6 @@
 //! The points of a field.
 
-use mmstats_observe::{HistogramValue, Number, OwnedValue, TimerValue, Total};
+use mmstats_observe::{HistogramValue, Kind, Number, OwnedValue, TimerValue, Total};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -28,13 +28,8 @@ impl Point<'_> {
     pub(super) fn data(&self) -> Option<(String, String, Data)> {
         let value = plan::value(&self.total.reading)?;
         let label = &*self.total.field.label;
-        let unit = |nanoseconds: bool| {
-            if nanoseconds && self.total.field.unit.is_empty() {
-                "ns".into()
-            } else {
-                ucum(&self.total.field.unit)
-            }
-        };
+        // Times of timers and timestamps are in nanoseconds, whatever the unit of the field.
+        let unit = |is_time: bool| if is_time { "ns".into() } else { ucum(&self.total.field.unit) };
         let named = |suffix: &str, unit: &str, data| {
             Some((format!("{label}{suffix}"), unit.to_owned(), data))
         };
@@ -69,7 +64,7 @@ impl Point<'_> {
             }
             (_, Part::State(_)) => named("", "", self.gauge(value)?),
             _ => {
-                let is_time = self.plan.name.ends_with("timestamp_seconds");
+                let is_time = self.total.field.properties.kind() == Some(Kind::Timestamp);
                 named("", &unit(is_time), self.gauge(value)?)
             }
         }
