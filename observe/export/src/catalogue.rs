@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 use mmstats_observe::{FieldInfo, OwnedValue, Total};
 
 use crate::classic;
-use crate::loss::Losses;
+use crate::loss::{Loss, Losses};
 use crate::name;
 use crate::plan::{self, Part, Plan, Shape, Type};
 use crate::unit::Scale;
@@ -79,7 +79,7 @@ pub(crate) struct Family {
     pub(crate) help: String,
     pub(crate) unit: String,
     pub(crate) ty: Type,
-    /// Name of a histogram with the unit of its buckets, if that is not the base unit.
+    /// Name of a histogram with the unit of its buckets, if that is not the base unit; empty if another metric has it.
     pub(crate) native: Option<String>,
     pub(crate) series: Vec<Series>,
 }
@@ -118,6 +118,8 @@ pub(crate) struct Program {
     schema: u64,
     /// Hash of the fields.
     hash: u64,
+    /// Whether a program before it has the same labels: its samples could not be told from those.
+    pub(crate) is_twin: bool,
 }
 
 impl Program {
@@ -133,6 +135,7 @@ impl Program {
             shapes: target.fields.iter().map(shape).collect(),
             schema,
             hash,
+            is_twin: false,
         }
     }
 
@@ -183,9 +186,18 @@ impl Catalogue {
         self.version += 1;
         self.take_over(targets);
         self.losses = Losses::default();
+        let mut known = HashSet::new();
+        for program in &mut self.programs {
+            program.is_twin = !known.insert(name::distinct(&program.pairs));
+        }
         let mut builder = Builder::new(&mut self.losses);
         let mut schemas = HashMap::new();
         for (number, (program, target)) in (0..).zip(self.programs.iter().zip(targets)) {
+            if program.is_twin {
+                let labels = &program.labels;
+                builder.losses.collide(|| format!("another program has the labels {labels}"));
+                continue;
+            }
             let schema = schemas.entry(program.schema).or_insert_with(|| builder.schema(target));
             builder.add(number, target, schema);
         }
@@ -272,7 +284,7 @@ impl Catalogue {
     }
 
     /// Leaves out families whose samples have the names of others: `wait_count` beside the summary
-    /// `wait`.
+    /// `wait`; and the native buckets of a histogram, `wait_nanoseconds`, if another family has that name.
     fn leave_out_clashes(&mut self) {
         let names: HashMap<String, usize> = self
             .families
@@ -280,6 +292,20 @@ impl Catalogue {
             .enumerate()
             .map(|(index, family)| (family.name.clone(), index))
             .collect();
+        let mut natives = HashSet::new();
+        for family in &mut self.families {
+            let Some(native) = &mut family.native else { continue };
+            let is_free = !names.contains_key(native) && natives.insert(native.clone());
+            if !is_free {
+                self.losses.collide(|| {
+                    format!(
+                        "{}: another metric has the name {native} of its native buckets",
+                        family.name
+                    )
+                });
+                native.clear();
+            }
+        }
         let mut out = HashSet::new();
         for family in &self.families {
             for suffix in family.ty.suffixes() {
@@ -324,9 +350,10 @@ const AHEAD: usize = 32;
 /// programs; further ones may be there twice.
 const MAX_MODELS: usize = 64;
 
-/// Hash of the fields of a program.
+/// Hash of the fields of a program, and of the names of its labels.
 fn hash(hasher: &RandomState, target: &Target<'_>) -> u64 {
     let mut hasher = hasher.build_hasher();
+    target.labels.iter().for_each(|(name, _)| name.hash(&mut hasher));
     for total in target.fields {
         total.field.label.hash(&mut hasher);
         total.field.attributes.hash(&mut hasher);
@@ -336,7 +363,9 @@ fn hash(hasher: &RandomState, target: &Target<'_>) -> u64 {
 
 /// Whether the fields of two programs become the same families and labels, but for values that are names themselves.
 fn is_same_schema(a: &Target<'_>, b: &Target<'_>) -> bool {
-    a.fields.len() == b.fields.len()
+    a.labels.len() == b.labels.len()
+        && a.labels.iter().zip(b.labels).all(|((a, _), (b, _))| a == b)
+        && a.fields.len() == b.fields.len()
         && a.fields.iter().zip(b.fields).all(|(a, b)| {
             is_same(&a.field, &b.field)
                 && plan::is_alike(a.reading.value.as_ref(), b.reading.value.as_ref())
@@ -383,9 +412,10 @@ impl<'a> Builder<'a> {
                 schema.own_fields.push(number);
                 continue;
             }
-            for plan in plan::plans(&total.field, &total.reading, &mut schema.losses) {
+            for mut plan in plan::plans(&total.field, &total.reading, &mut schema.losses) {
                 let (seen, losses) = (&mut schema.seen, &mut schema.losses);
-                if let Some(series) = self.place(number, &total.field, plan, seen, losses) {
+                rename_taken(&mut plan, target, losses);
+                if let Some(series) = self.place(number, &total.field, plan, None, seen, losses) {
                     schema.series.push(series);
                 }
             }
@@ -411,31 +441,26 @@ impl<'a> Builder<'a> {
         let mut own = HashSet::new();
         for number in &schema.own_fields {
             let Some(total) = target.fields.get(*number as usize) else { continue };
-            for plan in plan::plans(&total.field, &total.reading, &mut losses) {
-                let Some(series) = self.place(*number, &total.field, plan, &mut own, &mut losses)
-                else {
-                    continue;
-                };
-                let labels = self.mappings.last().map(|mapping| mapping.labels.clone());
-                if labels.is_some_and(|labels| schema.seen.contains(&(series.0, labels))) {
-                    let family = self.families.get(series.0 as usize);
-                    let name = family.map_or("", |family| &family.name);
-                    losses.collide(|| twice(&total.field, name));
-                    self.mappings.pop();
-                    continue;
+            for mut plan in plan::plans(&total.field, &total.reading, &mut losses) {
+                rename_taken(&mut plan, target, &mut losses);
+                let others = Some(&schema.seen);
+                let placed = self.place(*number, &total.field, plan, others, &mut own, &mut losses);
+                if let Some(series) = placed {
+                    push(&mut self.families, series);
                 }
-                push(&mut self.families, series);
             }
         }
         self.losses.add_all(&losses);
     }
 
-    /// Numbers of the family and of a new mapping; `None` if another metric has the name or the labels.
+    /// Numbers of the family and of a new mapping; `None` if another metric has the name or the labels: they are in
+    /// `seen`, or in `others`.
     fn place(
         &mut self,
         field: u32,
         info: &FieldInfo,
         plan: Plan,
+        others: Option<&HashSet<(u32, Box<str>)>>,
         seen: &mut HashSet<(u32, Box<str>)>,
         losses: &mut Losses,
     ) -> Option<(u32, u32)> {
@@ -460,16 +485,38 @@ impl<'a> Builder<'a> {
             });
             return None;
         }
-        let labels: Box<str> = name::labels(&labels).into();
-        if !seen.insert((number, labels.clone())) {
+        let key = (number, name::distinct(&labels));
+        if others.is_some_and(|others| others.contains(&key)) || !seen.insert(key) {
             losses.collide(|| twice(info, &family.name));
             return None;
         }
-        let bounds = if ty == Type::Histogram { classic::bounds(info) } else { Vec::new() };
+        let labels: Box<str> = name::labels(&labels).into();
+        let bounds = if ty == Type::Histogram { classic::bounds(info, scale) } else { Vec::new() };
         let mapping = u32::try_from(self.mappings.len()).ok()?;
         let bounds = bounds.into();
         self.mappings.push(Mapping { field, part, scale, labels, bounds });
         Some((number, mapping))
+    }
+}
+
+/// Renames labels of a series that its program has too, as `--label` adds them: a sample with a label twice makes a
+/// whole scrape invalid.
+fn rename_taken(plan: &mut Plan, target: &Target<'_>, losses: &mut Losses) {
+    for index in 0..plan.labels.len() {
+        let is_taken = |name: &str, labels: &[(String, String)]| {
+            let of_program = target.labels.iter().any(|(other, _)| other == name);
+            let mut others = labels.iter().enumerate();
+            of_program || others.any(|(other, (label, _))| other != index && label == name)
+        };
+        let Some((name, _)) = plan.labels.get(index) else { continue };
+        let mut name = name.clone();
+        while is_taken(&name, &plan.labels) {
+            name.insert_str(0, "exported_");
+        }
+        if let Some((old, _)) = plan.labels.get_mut(index).filter(|(old, _)| *old != name) {
+            *old = name;
+            losses.add(Loss::Renamed, 1);
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use mmstats_observe::{FieldInfo, HistogramValue};
 
+use crate::unit::Scale;
+
 /// Scale and first bucket, as the parameter of a descriptor has them: KINDS.md section 4.
 fn scheme(info: &FieldInfo) -> (i8, i32) {
     let [scale, _, low, high] = info.properties.param().to_le_bytes();
@@ -9,8 +11,19 @@ fn scheme(info: &FieldInfo) -> (i8, i32) {
 }
 
 /// The upper bounds: one an octave over the range of the field, so that they never change and counts up
-/// to them are exact. A field with buckets wider than an octave has its own.
-pub(crate) fn bounds(info: &FieldInfo) -> Vec<f64> {
+/// to them are exact. A field with buckets wider than an octave has its own. Those that are 0 or infinite as floats,
+/// or equal to another one, are left out: also after `unit`, to the base unit.
+pub(crate) fn bounds(info: &FieldInfo, unit: Scale) -> Vec<f64> {
+    let mut bounds = octaves(info);
+    bounds.retain(|bound| {
+        let converted = unit.apply(*bound);
+        *bound > 0.0 && converted > 0.0 && converted.is_finite()
+    });
+    bounds.dedup_by(|later, bound| unit.apply(*later) <= unit.apply(*bound));
+    bounds
+}
+
+fn octaves(info: &FieldInfo) -> Vec<f64> {
     let (scale, lowest) = scheme(info);
     let elements = info.properties.count();
     let last = lowest.saturating_add_unsigned(elements.saturating_sub(2));
@@ -25,7 +38,7 @@ pub(crate) fn bounds(info: &FieldInfo) -> Vec<f64> {
     (first..=last).map(bound).collect()
 }
 
-/// Number of values up to each bound, then of all values.
+/// Number of values up to each bound, then of all values. Bounds up to which the number is not known are left out.
 pub(crate) fn counts(
     histogram: &HistogramValue,
     bounds: &[f64],
@@ -33,14 +46,19 @@ pub(crate) fn counts(
 ) {
     let mut passed = histogram.below();
     let mut buckets = histogram.buckets().peekable();
-    // The values below all buckets are at most their bound, which may be above the first ones here.
-    let (below, _) = histogram.bounds();
+    // The values below all buckets are at most their bound, which may be above the first ones here. Those above all
+    // buckets are more than theirs: it is below the last ones here if parts with other ranges were combined.
+    let (below, above) = histogram.bounds();
     for &bound in bounds {
         while let Some((.., count)) = buckets.next_if(|(_, _, upper, _)| *upper <= bound) {
             passed = passed.saturating_add(count);
         }
-        // A bound below that of the lowest values would have a count too small.
-        if below.is_none_or(|below| below <= bound) {
+        // Other bounds would have a count too small: also one within a bucket, of a combined histogram whose buckets
+        // are wider than those of the field.
+        let is_within = buckets.peek().is_some_and(|(_, lower, ..)| *lower < bound);
+        let is_inside =
+            below.is_none_or(|below| below <= bound) && above.is_none_or(|above| bound <= above);
+        if is_inside && !is_within {
             each(Some(bound), passed);
         }
     }

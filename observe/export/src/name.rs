@@ -109,6 +109,15 @@ pub(crate) fn labels(labels: &[(String, String)]) -> String {
     out
 }
 
+/// What tells labels from others: their order does not, nor does one with an empty value, which is as if it were not
+/// there.
+pub(crate) fn distinct(labels: &[(String, String)]) -> Box<str> {
+    let mut sorted: Vec<_> =
+        labels.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
+    sorted.sort();
+    self::labels(&sorted).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -70,7 +70,8 @@ impl Own {
     ) {
         match self.samples {
             Samples::Programs(value) => {
-                for (program, target) in catalogue.programs.iter().zip(targets) {
+                let programs = catalogue.programs.iter().zip(targets);
+                for (program, target) in programs.filter(|(program, _)| !program.is_twin) {
                     if let Some(value) = value(target) {
                         each(&program.labels, None, value);
                     }

@@ -106,7 +106,16 @@ fn is_reserved(name: &str) -> bool {
     name::PROGRAM_LABELS.contains(&name)
         || matches!(
             name,
-            "job" | "instance" | "le" | "quantile" | "lane" | "part" | "index" | "state" | "window"
+            "job"
+                | "instance"
+                | "le"
+                | "quantile"
+                | "lane"
+                | "part"
+                | "index"
+                | "state"
+                | "window"
+                | "value"
         )
 }
 
@@ -255,12 +264,12 @@ impl Planner<'_> {
     fn whole(&self, ty: Type, part: Part, unit: &Unit) -> Plan {
         let label = &*self.info.label;
         let base = match ty {
-            Type::Counter => {
-                label.strip_suffix(".total").or(label.strip_suffix(TOTAL)).unwrap_or(label)
-            }
-            Type::Info => label.strip_suffix("_info").unwrap_or(label),
-            _ => label,
+            Type::Counter => label.strip_suffix(".total").or(label.strip_suffix(TOTAL)),
+            Type::Info => label.strip_suffix("_info"),
+            _ => None,
         };
+        // A family has a name.
+        let base = base.filter(|base| !base.is_empty()).unwrap_or(label);
         self.plan(name::with_unit(base, &unit.word), ty, part, unit)
     }
 

@@ -5,12 +5,16 @@ use mmstats_observe::{FileState, Identity, Instance, Program, Total};
 use crate::catalogue::Target;
 
 /// Labels that tell a program from the others of a machine: `command`, `pid`, `run` (the first eight
-/// digits of its instance: the next program of that pid has another one), `application`, and
-/// [`namespace_labels`].
+/// digits of its instance: the next program of that pid has another one; of a file without an instance, of which a
+/// process may have several, its name), `application`, and [`namespace_labels`].
 #[must_use]
 pub fn labels(program: &Program<'_>) -> Vec<(String, String)> {
     let is_ledger = program.ledger().is_some();
     let mut labels = identity_labels(program.identity(), program.instance(), is_ledger);
+    if let (None, Some(file)) = (program.instance(), program.files().first()) {
+        let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        labels.push(("run".to_owned(), name));
+    }
     labels.extend(namespace_labels(program));
     labels
 }

@@ -181,3 +181,152 @@ fn native_buckets_of_microseconds_are_not_named_as_seconds() {
         assert_eq!(protobuf_names(&fields), wanted, "{unit}");
     }
 }
+
+#[test]
+fn family_without_a_name_has_that_of_its_label() {
+    assert_eq!(samples(&[field("_total", Kind::Counter, n(1))]).0, ["_total_total{P} 1"]);
+}
+
+#[test]
+fn label_of_the_export_that_is_an_attribute_too_is_there_once() {
+    let text = OwnedValue::Text { text: "1.2".to_owned(), cut: false };
+    let mut version = field("version", Kind::Info, text);
+    (version.field.constant, version.field.attributes) = (true, "value=x".into());
+    let fields = [version];
+    assert_eq!(samples(&fields).0, ["version_info{P,exported_value=\"x\",value=\"1.2\"} 1"]);
+    #[cfg(feature = "otlp")]
+    {
+        use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+        let Some(Data::Gauge(gauge)) = &otlp_metrics(&fields)[0].data else { panic!("no gauge") };
+        let keys: Vec<_> = gauge.data_points[0].attributes.iter().map(|pair| &*pair.key).collect();
+        assert_eq!(keys, ["exported_value", "value"]);
+    }
+}
+
+/// `--label` gives all programs labels.
+#[test]
+fn label_of_the_program_that_is_an_attribute_too_is_there_once() {
+    let labels = [("zone".to_owned(), "a".to_owned()), ("index".to_owned(), "b".to_owned())];
+    let mut sizes = field("sizes", Kind::Gauge, OwnedValue::Array(vec![n(1)]));
+    sizes.field.attributes = "zone=x".into();
+    let other = [("zone".to_owned(), "c".to_owned())];
+    let fields = [sizes];
+    let targets = [Target::new(1, &labels, &fields), Target::new(2, &other, &fields)];
+    let (mut catalogue, mut out) = (Catalogue::new(), String::new());
+    catalogue.update(&targets);
+    Text::new(Format::OpenMetrics).encode(&catalogue, &targets, &mut out);
+    let lines: Vec<_> = out.lines().filter(|line| line.starts_with("sizes{")).collect();
+    let wanted = [
+        "sizes{zone=\"a\",index=\"b\",exported_zone=\"x\",exported_index=\"0\"} 1",
+        "sizes{zone=\"c\",exported_zone=\"x\",index=\"0\"} 1",
+    ];
+    assert_eq!(lines, wanted);
+}
+
+#[test]
+fn labels_in_another_order_or_empty_are_the_same_series() {
+    let with = |attributes: &str, value| {
+        let mut field = field("n", Kind::Counter, n(value));
+        field.field.attributes = attributes.into();
+        field
+    };
+    let (lines, collisions) = samples(&[with("a=1\0b=2", 1), with("b=2\0a=1", 2)]);
+    assert_eq!((lines, collisions.len()), (vec!["n_total{P,a=\"1\",b=\"2\"} 1".to_owned()], 1));
+    let (lines, collisions) = samples(&[with("", 1), with("a=", 2)]);
+    assert_eq!((lines, collisions.len()), (vec!["n_total{P} 1".to_owned()], 1));
+}
+
+#[test]
+fn programs_with_the_same_labels_are_there_once() {
+    let labels = [("pid".to_owned(), "7".to_owned())];
+    let fields = [field("n", Kind::Counter, n(1))];
+    let targets = [1, 2].map(|key| Target::new(key, &labels, &fields));
+    let (mut catalogue, mut out) = (Catalogue::new(), String::new());
+    catalogue.update(&targets);
+    Text::new(Format::OpenMetrics).encode(&catalogue, &targets, &mut out);
+    for name in ["n_total{", "mmstats_up{"] {
+        assert_eq!(out.lines().filter(|line| line.starts_with(name)).count(), 1, "{name}");
+    }
+    assert_eq!(catalogue.losses().collisions(), ["another program has the labels pid=\"7\""]);
+}
+
+#[test]
+fn native_buckets_with_the_name_of_another_family_are_left_out() {
+    let mut took = histogram("took", (0, 0, 10), &[(3, 1)], None);
+    took.field.unit = "nanoseconds".to_owned();
+    let mut fields = vec![took.clone(), field("took.nanoseconds", Kind::Gauge, n(3))];
+    assert_eq!(protobuf_names(&fields), ["took_nanoseconds", "took_seconds"]);
+    assert_eq!(samples(&fields).1.len(), 1);
+    // Two histograms whose native buckets have one name.
+    took.field.label = "took.nanoseconds".to_owned();
+    fields[1] = took;
+    let names = ["took_nanoseconds_seconds", "took_seconds", "took_nanoseconds"];
+    let mut found = protobuf_names(&fields);
+    found.sort_by_key(|name| names.iter().position(|other| other == name));
+    assert_eq!(found, names);
+}
+
+#[cfg(feature = "otlp")]
+#[test]
+fn point_of_otlp_is_there_once() {
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    let rule = |rule, value| {
+        let info = FieldInfo::new("g", Properties::new(DataType::U64, Kind::Gauge, rule));
+        Total::new(info, Reading::consistent(n(value)))
+    };
+    let fields = [rule(Aggregation::Sum, 1), rule(Aggregation::Max, 2)];
+    let Some(Data::Gauge(gauge)) = &otlp_metrics(&fields)[0].data else { panic!("no gauge") };
+    assert_eq!(gauge.data_points.len(), 1);
+}
+
+/// The bounds and counts of a histogram in text.
+fn buckets(field: Total) -> Vec<(String, String)> {
+    let lines = samples(&[field]).0;
+    let bucket = |line: &String| {
+        let (bound, count) = line.split_once("le=\"")?.1.split_once("\"} ")?;
+        Some((bound.to_owned(), count.to_owned()))
+    };
+    lines.iter().filter_map(bucket).collect()
+}
+
+#[test]
+fn bounds_beyond_floats_are_left_out() {
+    let bounds = |lowest, bucket| {
+        let all = buckets(histogram("h", (0, lowest, 8), &[(bucket, 1)], None));
+        all.into_iter().map(|(bound, _)| bound).collect::<Vec<_>>()
+    };
+    let high = bounds(1_021, 1_023);
+    assert_eq!(high.iter().filter(|bound| *bound == "+Inf").count(), 1, "{high:?}");
+    assert_eq!(high.len(), 4, "{high:?}");
+    let low = bounds(-1_026, -1_022);
+    assert!(!low.contains(&"0.0".to_owned()), "{low:?}");
+    assert_eq!(low.len(), 5, "{low:?}");
+}
+
+/// A part with a smaller range has values above all buckets, which lie anywhere above its own.
+#[test]
+fn bounds_above_those_of_a_part_are_left_out() {
+    let all = buckets(histogram("h", (0, 0, 12), &[(1, 1)], Some((5, 3))));
+    let all: Vec<_> = all.iter().map(|(bound, count)| (&**bound, &**count)).collect();
+    assert_eq!(all, [("1.0", "0"), ("2.0", "0"), ("4.0", "1"), ("8.0", "1"), ("+Inf", "6")]);
+}
+
+/// Combined with a part whose buckets are two octaves wide.
+#[test]
+fn bound_within_a_bucket_is_left_out() {
+    let all = buckets(combined("h", (0, 0, 7), -1, &[(1, 4)], None));
+    let all: Vec<_> = all.iter().map(|(bound, count)| (&**bound, &**count)).collect();
+    let wanted =
+        [("1.0", "0"), ("2.0", "0"), ("4.0", "0"), ("16.0", "4"), ("32.0", "4"), ("+Inf", "4")];
+    assert_eq!(all, wanted);
+}
+
+#[cfg(feature = "otlp")]
+#[test]
+fn values_above_a_part_are_in_the_bucket_after_its_own() {
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    let all = otlp_metrics(&[combined("h", (3, 0, 82), 0, &[(1, 1)], Some((5, 3)))]);
+    let Some(Data::ExponentialHistogram(all)) = &all[0].data else { panic!("{all:?}") };
+    let buckets = all.data_points[0].positive.clone().unwrap();
+    assert_eq!((buckets.offset, buckets.bucket_counts), (1, vec![1, 0, 5]));
+}

@@ -9,7 +9,7 @@ mod point;
 mod request;
 mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use mmstats_observe::Identity;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
@@ -106,6 +106,7 @@ fn to_resource(attributes: &[(String, String)]) -> Resource {
 /// The metrics of a program, by name, unit and type.
 fn all_metrics(source: &Source<'_>, losses: &mut Losses) -> Vec<Metric> {
     let mut all: BTreeMap<(String, String, u8), Metric> = BTreeMap::new();
+    let mut seen = HashSet::new();
     for total in source.fields {
         // The resource has these.
         if matches!(
@@ -119,6 +120,18 @@ fn all_metrics(source: &Source<'_>, losses: &mut Losses) -> Vec<Metric> {
             match point.data() {
                 Some((name, unit, data)) => {
                     let key = (name.clone(), unit.clone(), kind(&data));
+                    let mut pairs: Vec<(String, String)> = point
+                        .pairs()
+                        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                        .collect();
+                    pairs.sort();
+                    if !seen.insert((key.clone(), pairs)) {
+                        losses.collide(|| {
+                            let label = &total.field.label;
+                            format!("{label}: another metric {name} has these attributes")
+                        });
+                        continue;
+                    }
                     match all.get_mut(&key) {
                         Some(metric) => merge(metric, data),
                         None => {

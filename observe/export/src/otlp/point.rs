@@ -75,13 +75,20 @@ impl Point<'_> {
     }
 
     /// The attributes of the field, and what tells its series apart.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.total.field.attributes();
+        let count = own.clone().count();
+        let (labels, more) = self.plan.labels.split_at(count.min(self.plan.labels.len()));
+        let own = own.zip(labels).map(|((key, value), (label, _))| {
+            // The other labels have names of the export. A key is there once.
+            let is_taken = more.iter().any(|(other, _)| other == key);
+            (if is_taken { label.as_str() } else { key }, value)
+        });
+        own.chain(more.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+    }
+
     fn attributes(&self) -> Vec<KeyValue> {
-        let own: Vec<KeyValue> =
-            self.total.field.attributes().map(|(key, value)| attribute(key, value)).collect();
-        // The other labels have names of the export.
-        let more =
-            self.plan.labels.iter().skip(own.len()).map(|(key, value)| attribute(key, value));
-        own.iter().cloned().chain(more).collect()
+        self.pairs().map(|(key, value)| attribute(key, value)).collect()
     }
 
     fn number(&self, value: &OwnedValue) -> Option<Value> {
@@ -164,7 +171,9 @@ impl Point<'_> {
                 histogram.buckets().map(|(number, .., n)| (number, count(n))).collect();
             if histogram.above() > 0 {
                 let next = all.last().map_or(0, |(number, _)| number.saturating_add(1));
-                all.push((next.max(self.last_bucket()), count(histogram.above())));
+                // Of parts with other ranges or scales it is not that of the field.
+                let (_, first) = histogram.to_parts().above;
+                all.push((first.map_or(next, |first| next.max(first)), count(histogram.above())));
             }
             let offset = all.first().map_or(0, |(number, _)| *number);
             let len =
@@ -190,14 +199,6 @@ impl Point<'_> {
             data_points: vec![point],
             aggregation_temporality: CUMULATIVE,
         })
-    }
-
-    /// Number of the first bucket above the range of the field.
-    fn last_bucket(&self) -> i32 {
-        let properties = self.total.field.properties;
-        let [_, _, low, high] = properties.param().to_le_bytes();
-        i32::from(i16::from_le_bytes([low, high]))
-            .saturating_add_unsigned(properties.count().saturating_sub(2))
     }
 }
 

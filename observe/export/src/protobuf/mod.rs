@@ -88,7 +88,7 @@ impl Protobuf {
             self.created = created().collect();
             self.families.clear();
             for (index, family) in catalogue.families.iter().enumerate() {
-                let native = family.native.as_ref();
+                let native = family.native.as_ref().filter(|name| !name.is_empty());
                 self.families.push(Encoded::new(catalogue, targets, index, family, None));
                 // Buckets cannot be converted: those of the field beside those of octaves.
                 self.families.extend(
