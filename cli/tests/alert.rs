@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use mmstats::{Counter, Family, Gauge, Latency, Options, Stats, Timestamp};
+use mmstats::{Counter, Events, Family, Gauge, Latency, Options, Stats, Timestamp};
 use mmstats_core::layout::header as h;
 use serde_json::Value;
 
@@ -105,6 +105,31 @@ fn each_operator_has_the_code_of_its_severity() {
     let (text, data) = printed.out.trim_end().split_once(" | ").unwrap();
     assert!(text.starts_with("WARNING - ") && text.ends_with(": queue is 100 B, > 50"), "{text}");
     assert_eq!(data, "'queue'=100B;~:50;~:100");
+}
+
+#[test]
+fn age_of_events_is_that_of_the_selected_ones() {
+    #[derive(Stats)]
+    struct Logs {
+        #[stats(label = "log", attributes(kind = "error"))]
+        errors: Events,
+        #[stats(label = "log", attributes(kind = "quiet"))]
+        #[allow(dead_code)] // it has no line
+        quiet: Events,
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let logs = Options::new().directory(dir.path()).start::<Logs>().unwrap();
+    logs.with(|logs| logs.errors.record("failed"));
+    let at = place(&dir);
+    for (condition, wanted) in [
+        ("age(log{kind=\"error\"}) < 1h", 2),
+        ("age(log) < 1h", 2),
+        // It has no line.
+        ("age(log{kind=\"quiet\"}) < 1h", 3),
+    ] {
+        let printed = alert(dir.path(), &[&at, condition]);
+        assert_eq!(printed.code, Some(wanted), "{condition}: {}", printed.out);
+    }
 }
 
 #[test]

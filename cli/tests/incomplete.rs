@@ -6,7 +6,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use common::{all_kinds, fixtures, run};
-use mmstats::{Counter, Family, Options, Publisher, Stats};
+use mmstats::{Counter, Events, Family, Options, Publisher, Stats};
 use mmstats_core::layout::header as h;
 use serde_json::Value;
 
@@ -52,6 +52,7 @@ struct Web {
     requests: Counter,
     #[stats(unit = "bytes", labels("kind"))]
     sizes: Family<Counter, 1>,
+    log: Events,
 }
 
 /// A live program that says that it has three parts, and has one.
@@ -60,6 +61,7 @@ fn live(directory: &Path) -> Publisher<Web> {
         Options::new().directory(directory).reserve(8, 512).start().unwrap();
     publisher.with(|web| {
         web.requests.incr();
+        web.log.record("a line");
         web.sizes.get(&["a"]).incr();
     });
     let [file] = &publisher.paths()[..] else { panic!("{:?}", publisher.paths()) };
@@ -80,6 +82,26 @@ fn alert_that_waits_for_member_of_incomplete_program_goes_on() {
     let printed = run(place.path(), &arguments);
     assert!(printed.err.contains("waiting: "), "{}", printed.err);
     assert_eq!(printed.code, Some(3), "{}", printed.out);
+}
+
+#[test]
+fn alert_of_incomplete_program_says_which_values_are_bounds() {
+    let place = tempfile::tempdir().unwrap();
+    let _publisher = live(place.path());
+    let at = place.path().to_str().unwrap();
+    let printed = run(place.path(), &["alert", at, "requests >= 1"]);
+    assert_eq!(printed.code, Some(2), "{}", printed.out);
+    assert!(printed.out.contains(": requests is at least 1, >= 1"), "{}", printed.out);
+    assert!(printed.out.trim_end().ends_with("| 'requests'=U;;~:1"), "{}", printed.out);
+    let printed = run(place.path(), &["alert", "--json", at, "requests >= 1"]);
+    let document: Value = serde_json::from_str(&printed.out).unwrap();
+    let result = &document["conditions"][0]["results"][0];
+    assert_eq!((&result["value"], &result["bound"]), (&1.into(), &"at-least".into()));
+    // A missing part may have a later line.
+    for (condition, code) in [("age(log) >= 0s", 3), ("age(log) < 1h", 2)] {
+        let printed = run(place.path(), &["alert", at, condition]);
+        assert_eq!(printed.code, Some(code), "{condition}: {}", printed.out);
+    }
 }
 
 #[test]

@@ -169,7 +169,9 @@ fn function(left: &str) -> Result<(Function, &str), String> {
     let Some((name, field)) = call else { return Ok((Function::Value, left)) };
     let quantile = |name: &str| {
         let percent: f64 = name.strip_prefix('p')?.parse().ok()?;
-        (percent > 0.0 && percent < 100.0).then_some(Function::Quantile(percent / 100.0))
+        // The nearest float: 99.9 / 100 is above 0.999, so that of 1,000 values it is the 1,000th, not the 999th.
+        let q = format!("{percent}e-2").parse().ok()?;
+        (percent > 0.0 && percent < 100.0).then_some(Function::Quantile(q))
     };
     let function = match name.trim() {
         "rate" => Function::Rate,
@@ -214,6 +216,15 @@ mod tests {
             );
         }
         assert_eq!(comparison("a{b=\"x>=1\"} != 1").unwrap().pattern.selector(), "{b=\"x>=1\"}");
+    }
+
+    #[test]
+    fn quantile_of_percent_is_the_nearest_float() {
+        for (text, wanted) in
+            [("p99.9(x) > 1", 0.999), ("p98.9(x) > 1", 0.989), ("p50(x) > 1", 0.5)]
+        {
+            assert_eq!(comparison(text).unwrap().function, Function::Quantile(wanted), "{text}");
+        }
     }
 
     #[test]

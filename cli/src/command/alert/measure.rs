@@ -11,6 +11,7 @@ use super::condition::{Comparison, Function};
 use super::finding::Found;
 use super::group::Group;
 use super::threshold::Known;
+use crate::model::pattern::Pattern;
 use crate::model::rates::column::{Column, Columns, Interval};
 use crate::model::similar;
 use crate::text::escape;
@@ -65,7 +66,7 @@ impl Measure<'_, '_, '_> {
                 }
                 Function::Rate => add("", false, self.rate(number, total)),
                 Function::Quantile(q) => add("", false, self.quantile(number, total, q)),
-                Function::Age => add("", false, self.age(total)),
+                Function::Age => add("", false, self.age(total, &comparison.pattern)),
             }
         }
         all
@@ -105,6 +106,9 @@ impl Measure<'_, '_, '_> {
             if self.group.incomplete.is_some() || counted_elsewhere() {
                 let why = "no field has such attributes, and not all that was counted is known";
                 return Found { unit, ..Found::told(None, why.to_owned()) };
+            }
+            if self.group.has_ended && comparison.function == Function::Rate {
+                return Found { unit, ..Found::told(None, "it counts nothing now".to_owned()) };
             }
             let known = Some(Known::Exact(Number::Unsigned(0)));
             return Found { known, unit, ..Found::default() };
@@ -207,16 +211,22 @@ impl Measure<'_, '_, '_> {
         }
     }
 
-    /// In nanoseconds.
-    fn age(&self, total: &Total) -> Result<Known, Why> {
+    /// In nanoseconds. `pattern` selects the fields of the total.
+    fn age(&self, total: &Total, pattern: &Pattern) -> Result<Known, Why> {
         let now = self.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let now = i128::try_from(now).unwrap_or(i128::MAX);
         let since = |at: i128| Number::Signed(now.saturating_sub(at));
         let Reading { value, verdict, .. } = &total.reading;
         let incomplete = self.group.incomplete.as_deref();
         if total.field.properties.kind() == Some(Kind::Events) {
-            let last = self.last_event(&total.field.label).ok_or("it has no line yet")?;
-            return Ok(Known::Exact(since(last.into())));
+            let last = self.last_event(&total.field.label, pattern);
+            return match (last, incomplete) {
+                (Some(last), None) => Ok(Known::Exact(since(last.into()))),
+                // A missing part may have a later line.
+                (Some(last), Some(_)) => Ok(Known::AtMost(since(last.into()))),
+                (None, Some(why)) => Err(why.into()),
+                (None, None) => Err("it has no line yet".into()),
+            };
         }
         let value = value.as_ref().ok_or_else(|| reason(*verdict))?;
         if let Some(moment) = moment(&total.field, value.only()) {
@@ -245,11 +255,13 @@ impl Measure<'_, '_, '_> {
         }
     }
 
-    /// The time of the last line of the events of a label.
-    fn last_event(&self, label: &str) -> Option<u64> {
+    /// The time of the last line of the events of a label that the pattern selects.
+    fn last_event(&self, label: &str, pattern: &Pattern) -> Option<u64> {
         let files = self.group.programs.iter().flat_map(|program| program.files());
         let times = files.flat_map(|file| {
-            let fields = file.fields().filter(move |field| field.label() == label);
+            let is_selected =
+                move |field: &FieldRef<'_>| field.label() == label && pattern.matches_ref(field);
+            let fields = file.fields().filter(is_selected);
             fields.flat_map(move |field| {
                 let lanes = 0..file.lanes().used;
                 lanes

@@ -10,6 +10,7 @@ use serde::ser::{SerializeMap as _, Serializer};
 
 use super::condition::{Condition, Function, Severity, Test};
 use super::finding::Finding;
+use super::threshold::Known;
 use crate::backend::ProcessState;
 use crate::json::{number, seconds};
 use crate::text::unit::{UnitForm, with_unit};
@@ -114,8 +115,8 @@ impl Answer<'_> {
             if is_stopped && !matches!(condition.test, Test::Stopped) { ", stopped" } else { "" };
         let mut text = format!("{}{stopped}: {}", finding.program, finding.name);
         if let (Some(known), Test::Field(comparison)) = (finding.known, &condition.test) {
-            let _ =
-                write!(text, " is {}", shown(known.number(), &finding.unit, comparison.function));
+            let number = shown(known.number(), &finding.unit, comparison.function);
+            let _ = write!(text, " is {}{number}", known.words());
         } else if finding.holds == Some(false) {
             text = format!("{}{stopped}: not {}", finding.program, finding.name);
         }
@@ -165,7 +166,8 @@ impl Answer<'_> {
                 UnitForm::Plain if finding.is_counter => "c",
                 UnitForm::Plain => "",
             };
-            let number = if known.number().as_f64().is_finite() {
+            // A bound is not the value.
+            let number = if known.bound().is_none() && known.number().as_f64().is_finite() {
                 format!("{number}{unit}")
             } else {
                 "U".to_owned()
@@ -262,6 +264,9 @@ impl Serialize for HeldDocument<'_> {
         s.serialize_entry("process", &finding.process.map(ProcessState::name))?;
         s.serialize_entry("name", &finding.name)?;
         number(&mut s, "value", value.as_ref())?;
+        if let Some(bound) = finding.known.and_then(Known::bound) {
+            s.serialize_entry("bound", bound)?;
+        }
         s.serialize_entry("holds", &finding.holds)?;
         s.serialize_entry("held_seconds", &held.map(|time| time.as_secs_f64()))?;
         s.serialize_entry("fires", fires)?;

@@ -166,6 +166,26 @@ impl Known {
         }
     }
 
+    /// Which bound of the value the number is, for programs; `None` if it is the value.
+    pub(super) const fn bound(self) -> Option<&'static str> {
+        match self {
+            Self::Exact(_) => None,
+            Self::AtLeast(_) => Some("at-least"),
+            Self::MoreThan(_) => Some("more-than"),
+            Self::AtMost(_) => Some("at-most"),
+        }
+    }
+
+    /// The words before the number.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Exact(_) => "",
+            Self::AtLeast(_) => "at least ",
+            Self::MoreThan(_) => "more than ",
+            Self::AtMost(_) => "at most ",
+        }
+    }
+
     /// The number in a value; `None` if the value is not a single number.
     pub(super) fn from_value(value: &OwnedValue) -> Option<Self> {
         Some(Self::Exact(match value {
