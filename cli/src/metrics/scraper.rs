@@ -34,6 +34,10 @@ struct Summed {
     fold: Fold,
     created: Option<f64>,
     is_incomplete: bool,
+    /// Whether one of them may still publish.
+    is_live: bool,
+    /// Of those that ended, when the one that began last began, and whether it died.
+    last_end: Option<(f64, bool)>,
 }
 
 impl Scraper {
@@ -221,8 +225,17 @@ impl Summed {
         let mut target = Target::new(key, &self.labels, self.totals.fields());
         target.created = self.created;
         target.is_incomplete = self.is_incomplete;
+        target.is_live = self.is_live;
+        target.has_died = !self.is_live && self.last_end.is_some_and(|(_, died)| died);
         target.version = Some(self.totals.version());
         target
+    }
+
+    /// Takes over that one of its programs ended.
+    fn end(&mut self, (created, died): (f64, bool)) {
+        if self.last_end.is_none_or(|(last, _)| created >= last) {
+            self.last_end = Some((created, died));
+        }
     }
 }
 
@@ -235,6 +248,24 @@ struct Files<'a> {
     all: Vec<&'a File>,
     vanished: Vec<&'a File>,
     is_incomplete: bool,
+    is_live: bool,
+    /// When each program that ended began, and whether it died.
+    ended: Vec<(f64, bool)>,
+}
+
+impl<'a> Files<'a> {
+    /// Takes over whether a program lives, or how it ended.
+    fn add_state(&mut self, program: &Program<'a>) {
+        if program.ledger().is_some() {
+            return;
+        }
+        if program.state().has_ended() {
+            let created = program.identity().created.unwrap_or(0.0);
+            self.ended.push((created, program.state() == FileState::Dead));
+        } else {
+            self.is_live = true;
+        }
+    }
 }
 
 impl Scraper {
@@ -253,6 +284,7 @@ impl Scraper {
         let mut by_command: HashMap<String, Files<'_>> = HashMap::new();
         for program in programs {
             let files = by_command.entry(command(program.identity())).or_default();
+            files.add_state(program);
             if program.is_counted() {
                 files.counted.extend(program.files());
                 files.is_incomplete |= !program.completeness().is_complete();
@@ -262,11 +294,11 @@ impl Scraper {
             }
         }
         for program in vanished.iter().filter(|program| !over.contains(&key(program))) {
-            by_command
-                .entry(command(program.identity()))
-                .or_default()
-                .vanished
-                .extend(program.files());
+            let files = by_command.entry(command(program.identity())).or_default();
+            files.vanished.extend(program.files());
+            if program.state().has_ended() {
+                files.add_state(program);
+            }
         }
         for (command, files) in &by_command {
             let summed = sums.entry(command.clone()).or_insert_with(|| {
@@ -276,13 +308,16 @@ impl Scraper {
                 let created = files.all.iter().filter_map(|file| file.identity().created);
                 let (totals, fold) = (sums_of(&settings.filter), Fold::new());
                 let created = created.reduce(f64::min);
-                Summed { labels, totals, fold, created, is_incomplete: false }
+                let (is_incomplete, is_live, last_end) = (false, false, None);
+                Summed { labels, totals, fold, created, is_incomplete, is_live, last_end }
             });
             summed.is_incomplete = files.is_incomplete;
+            files.ended.iter().for_each(|end| summed.end(*end));
         }
         for (command, summed) in sums {
             let none = Files::default();
             let files = by_command.get(command).unwrap_or(&none);
+            summed.is_live = files.is_live;
             summed.fold.add_ended(files.all.iter().copied(), files.vanished.iter().copied());
             if values {
                 summed.totals.update(files.counted.iter().copied(), Some(&summed.fold));

@@ -162,22 +162,27 @@ fn program_that_lives_between_two_scrapes_is_seen() {
 fn sums_of_a_command_never_go_back() {
     let directory = tempfile::tempdir().unwrap();
     let exporter = Exporter::start(directory.path(), &["--sum"]);
-    let sum = || values(&exporter.scrape(), "jobs_total", "command=").first().cloned();
+    let value = |name: &str| values(&exporter.scrape(), name, "command=").first().cloned();
+    let sum = || value("jobs_total");
+    let state = || ["mmstats_up", "mmstats_died"].map(|name| value(name).unwrap());
     let mut total = 0;
     for killed in [true, false, true] {
         let mut program = Counting::start(directory.path());
         program.count(100);
         total += 100;
         assert_eq!(sum(), Some(total.to_string()));
+        assert_eq!(state(), ["1.0", "0.0"]);
         if killed {
             program.kill();
         } else {
             program.end();
         }
         assert_eq!(sum(), Some(total.to_string()), "{killed}");
+        assert_eq!(state(), ["0.0", if killed { "1.0" } else { "0.0" }], "{killed}");
     }
     assert_eq!(run(directory.path(), &["clean"]).code, Some(0));
     assert_eq!(sum(), Some(total.to_string()));
+    assert_eq!(state(), ["0.0", "1.0"]);
     let scraped = exporter.scrape();
     assert!(!scraped.contains("pid="), "{scraped}");
     // Nothing of one process.
@@ -337,6 +342,35 @@ fn graphite_goes_on_after_carbon_was_started_again() {
     assert_eq!(second.matches(&path(42)).count(), 1, "{second}");
     signal(exporter.id(), "TERM");
     exporter.wait().unwrap();
+}
+
+#[test]
+fn field_without_a_path_of_its_own_in_graphite_is_told() {
+    #[derive(mmstats::Stats)]
+    struct Twins {
+        #[stats(label = "twin!")]
+        one: mmstats::Counter,
+        #[stats(label = "twin?")]
+        other: mmstats::Counter,
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let options = mmstats::Options::new().directory(directory.path());
+    let twins = options.start::<Twins>().unwrap();
+    twins.with(|twins| {
+        twins.one.incr();
+        twins.other.incr();
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap().to_string();
+    let mut command = mmstats(directory.path());
+    command.args(["export", "graphite", "--every", "0.1", "--prefix", "p", "--to", &to]);
+    let mut exporter = command.stderr(Stdio::piped()).spawn().unwrap();
+    lines_of(&listener, |all| all.matches(".twin_ 1 ").count() > 1);
+    signal(exporter.id(), "TERM");
+    exporter.wait().unwrap();
+    let mut said = String::new();
+    exporter.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said.matches("left out: twin?: another field has the path p.").count(), 1, "{said}");
 }
 
 /// Takes a request; answers with a status. Returns path and body.

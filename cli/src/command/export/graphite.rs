@@ -66,13 +66,17 @@ pub(super) fn run(args: &Graphite, output: &mut Output) -> io::Result<()> {
             let mut scraper = watched.lock();
             scraper.refresh();
             let targets = scraper.targets();
-            let (text, last_words) = lines(&prefix, &targets, &mut final_sent);
+            let mut losses = Losses::default();
+            let is_summed = scraper.is_summed();
+            let (text, last_words) =
+                lines(&prefix, &targets, is_summed, &mut final_sent, &mut losses);
             if !text.is_empty() {
                 queue.push((), text.into_bytes());
             }
             if !last_words.is_empty() {
                 queue.push_last_words((), last_words.into_bytes());
             }
+            losses
         },
         |(), piece| write(&args.to, &mut connection, piece),
     );
@@ -80,12 +84,19 @@ pub(super) fn run(args: &Graphite, output: &mut Output) -> io::Result<()> {
     result
 }
 
-/// The lines of the programs, and those of programs that ended, once.
-fn lines(prefix: &str, targets: &[Target<'_>], final_sent: &mut HashSet<u128>) -> (String, String) {
+/// The lines of the programs, and those of programs that ended, once. Sums have no end.
+fn lines(
+    prefix: &str,
+    targets: &[Target<'_>],
+    is_summed: bool,
+    final_sent: &mut HashSet<u128>,
+    losses: &mut Losses,
+) -> (String, String) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (mut out, mut last_words) = (String::new(), String::new());
     for target in targets {
-        if target.is_live {
+        let is_live = target.is_live || is_summed;
+        if is_live {
             // One whose files were removed and are published again ends once more.
             final_sent.remove(&target.key);
         } else if !final_sent.insert(target.key) {
@@ -100,8 +111,8 @@ fn lines(prefix: &str, targets: &[Target<'_>], final_sent: &mut HashSet<u128>) -
         let program = graphite::path([value("command"), pid].into_iter().flatten());
         let prefix =
             [prefix, &program].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
-        let out = if target.is_live { &mut out } else { &mut last_words };
-        graphite::lines(&prefix.join("."), now, target.fields, &mut Losses::default(), out);
+        let out = if is_live { &mut out } else { &mut last_words };
+        graphite::lines(&prefix.join("."), now, target.fields, losses, out);
     }
     let keys: HashSet<u128> = targets.iter().map(|target| target.key).collect();
     final_sent.retain(|key| keys.contains(key));

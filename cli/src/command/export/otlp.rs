@@ -159,14 +159,15 @@ fn now() -> u64 {
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Adds the metrics and lines of a look. `ended` has the programs that were sent with their final values,
+/// Adds the metrics and lines of a look; what has no place among them is in the result. `ended` has the programs that were sent with their final values,
 /// and whether they were sent without a value too.
 fn fill(
     scraper: &mut Scraper,
     ended: &mut HashMap<u128, bool>,
     compression: Compression,
     queue: &mut Queue<Waiting>,
-) {
+) -> Losses {
+    let mut losses = Losses::default();
     let packed = |body: Vec<u8>| match compression {
         Compression::Gzip => compressed(&body).map_or((false, body), |small| (true, small)),
         Compression::None => (false, body),
@@ -184,11 +185,11 @@ fn fill(
             source.start = nanos(target.created);
             sources.push(source);
         }
-        metrics(&sources, MAX_BODY, &mut Losses::default(), |body| {
+        metrics(&sources, MAX_BODY, &mut losses, |body| {
             let (is_gzip, body) = packed(body);
             queue.push((Signal::Metrics, is_gzip), body);
         });
-        return;
+        return losses;
     }
     let mut held = scraper.held_mut();
     let lines: Vec<Vec<Line>> = held.iter_mut().map(|held| held.take_lines()).collect();
@@ -228,11 +229,11 @@ fn fill(
             sources.push(source);
         }
     }
-    metrics(&sources, MAX_BODY, &mut Losses::default(), |body| {
+    metrics(&sources, MAX_BODY, &mut losses, |body| {
         let (is_gzip, body) = packed(body);
         queue.push((Signal::Metrics, is_gzip), body);
     });
-    metrics(&final_sources, MAX_BODY, &mut Losses::default(), |body| {
+    metrics(&final_sources, MAX_BODY, &mut losses, |body| {
         let (is_gzip, body) = packed(body);
         queue.push_last_words((Signal::Metrics, is_gzip), body);
     });
@@ -250,6 +251,7 @@ fn fill(
     });
     let keys: std::collections::HashSet<u128> = held.iter().map(|held| held.key).collect();
     ended.retain(|key, _| keys.contains(key));
+    losses
 }
 
 fn compressed(body: &[u8]) -> io::Result<Vec<u8>> {

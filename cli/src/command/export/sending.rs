@@ -1,10 +1,12 @@
 //! Sending again and again, and waiting while a server does not answer.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use mmstats_export::Losses;
 
 use super::queue::Queue;
 use crate::backend::reason;
@@ -64,15 +66,15 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// Maximum time to send the waiting pieces at the end.
 const END: Duration = Duration::from_secs(5);
 
-/// Repeats `fill`, which adds pieces, and `send`, until a signal comes; then sends the waiting pieces for
+/// Repeats `fill`, which adds pieces and tells which fields have no place among them, and `send`, until a signal comes; then sends the waiting pieces for
 /// some seconds.
 ///
-/// A failure is reported once, until sending succeeds again.
+/// A failure is reported once, until sending succeeds again; a field that is left out once.
 pub(super) fn send_again<T>(
     sending: &Sending,
     queue: &mut Queue<T>,
     output: &mut Output,
-    mut fill: impl FnMut(&mut Queue<T>),
+    mut fill: impl FnMut(&mut Queue<T>) -> Losses,
     mut send: impl FnMut(&T, &[u8]) -> Outcome,
 ) -> io::Result<()> {
     let interrupted = interrupt()?;
@@ -87,7 +89,7 @@ pub(super) fn send_again<T>(
         let is_free = queue.len() == 0 || Instant::now() < attempt;
         if Instant::now() >= next && is_free && end.is_none() {
             queue.start();
-            fill(queue);
+            log.left_out(&fill(queue), output);
             next += sending.every;
             // Times that have passed are left out.
             next = next.max(Instant::now());
@@ -133,7 +135,7 @@ pub(super) fn send_again<T>(
             _ if end.is_some() => break,
             _ => {
                 queue.start();
-                fill(queue);
+                log.left_out(&fill(queue), output);
                 attempt = Instant::now();
                 end = Some(attempt + END);
             }
@@ -151,9 +153,22 @@ struct Log {
     failure: Option<String>,
     /// Whether it was said that a sending has no room.
     has_told: bool,
+    /// Fields that were said to be left out.
+    left_out: HashSet<String>,
 }
 
+/// Maximum number of fields that are said to be left out.
+const MAX_LEFT_OUT: usize = 100;
+
 impl Log {
+    fn left_out(&mut self, losses: &Losses, output: &mut Output) {
+        for collision in losses.collisions() {
+            if self.left_out.len() < MAX_LEFT_OUT && self.left_out.insert(collision.clone()) {
+                output.note(&format!("left out: {}", escape::text(collision)));
+            }
+        }
+    }
+
     fn failed(&mut self, text: &str, output: &mut Output) {
         if self.failure.as_deref() != Some(text) {
             output.note(text);
