@@ -45,6 +45,14 @@ impl Row {
         }
     }
 
+    /// The value, if all of it could be read: a sum without a lane is another number. Of activities those that could
+    /// be read are told beside the number of others.
+    pub(crate) fn whole(&self) -> Option<&OwnedValue> {
+        let is_partial = matches!(self.verdict, Verdict::Contended | Verdict::Damaged(_));
+        let value = self.value.as_ref()?;
+        (!is_partial || matches!(value, OwnedValue::Activity(_))).then_some(value)
+    }
+
     /// Adds the row; one for each lane if the field is not combined over lanes.
     fn push_to(mut self, rows: &mut Vec<Self>) {
         let each = match self.value {
@@ -259,5 +267,23 @@ impl Row {
     pub(crate) fn with_field(mut self, change: impl FnOnce(&mut FieldInfo)) -> Self {
         change(Rc::make_mut(&mut self.field));
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `show --plain`, `diff` and CSV have no place for a verdict.
+    #[test]
+    fn sum_without_a_lane_is_not_whole() {
+        let mut row = Row::for_test("n", "", Some(OwnedValue::Unsigned(5)));
+        assert_eq!(row.whole(), Some(&OwnedValue::Unsigned(5)));
+        row.verdict = Verdict::Contended;
+        assert_eq!(row.whole(), None);
+        row.verdict = Verdict::Damaged(Damage { code: "lane-state", offset: 7 });
+        assert_eq!(row.whole(), None);
+        row.value = Some(OwnedValue::Activity(mmstats_observe::ActivityValue::default()));
+        assert!(row.whole().is_some());
     }
 }

@@ -21,7 +21,7 @@ use crate::value::{in_progress, to_plain};
 
 /// `LABEL TAB VALUE TAB UNIT TAB PID TAB FILE`.
 pub(crate) fn piped(head: &Head<'_>, row: &Row, paths: &Paths) -> String {
-    let value = human::or_dash(row.value.as_ref().map(to_plain));
+    let value = human::or_dash(row.whole().map(to_plain));
     let pid = human::or_dash(head.identity.pid);
     let path = head.paths.first().map_or_else(String::new, |path| paths.shown(path));
     format!("{}\t{value}\t{}\t{pid}\t{path}", name(row), escape::text(&row.field.unit))

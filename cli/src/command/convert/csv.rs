@@ -37,7 +37,7 @@ pub(super) fn rows(
             };
             let attributes: Vec<String> = row.field.attributes().map(pair).collect();
             let attributes = quoted(&attributes.join(","));
-            let value = quoted(&row.value.as_ref().map_or_else(String::new, to_plain));
+            let value = quoted(&row.whole().map_or_else(String::new, to_plain));
             write!(output, "{time},{name},{field},{attributes},{value}\r\n")?;
         }
     }

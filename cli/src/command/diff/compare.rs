@@ -26,7 +26,13 @@ pub(super) struct Compared {
 }
 
 impl Side {
-    pub(super) fn add(&mut self, head: &Head<'_>, rows: Vec<Row>) {
+    /// Adds a program. A value that could not be read whole is none: the difference from it would be wrong.
+    pub(super) fn add(&mut self, head: &Head<'_>, mut rows: Vec<Row>) {
+        for row in &mut rows {
+            if row.whole().is_none() {
+                row.value = None;
+            }
+        }
         let identity = head.identity;
         let number = |n: Option<u32>| n.map_or_else(String::new, |n| n.to_string());
         let texts = [
