@@ -305,9 +305,12 @@ impl Scraper {
                 let mut labels = settings.labels.clone();
                 labels.insert(0, ("command".to_owned(), command.clone()));
                 labels.retain(|(_, value)| !value.is_empty());
-                let created = files.all.iter().filter_map(|file| file.identity().created);
                 let (totals, fold) = (sums_of(&settings.filter), Fold::new());
-                let created = created.reduce(f64::min);
+                let counted = || files.all.iter().chain(&files.counted);
+                let created = counted().filter_map(|file| file.identity().created);
+                // A ledger was made after the programs that it counts began: when, it does not say.
+                let has_ledger = counted().any(|file| file.ledger().is_some());
+                let created = created.reduce(f64::min).filter(|_| !has_ledger);
                 let (is_incomplete, is_live, last_end) = (false, false, None);
                 Summed { labels, totals, fold, created, is_incomplete, is_live, last_end }
             });

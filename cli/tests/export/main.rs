@@ -189,6 +189,37 @@ fn sums_of_a_command_never_go_back() {
     assert!(!scraped.contains("sys_"), "{scraped}");
 }
 
+/// A ledger does not say when the programs began whose counts it has.
+#[test]
+fn sums_with_a_ledger_have_no_start_time() {
+    #[derive(mmstats::Stats)]
+    struct Worker {
+        jobs: mmstats::Counter,
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let worker = || {
+        let options = mmstats::Options::new().application("shop").directory(directory.path());
+        let worker = options.start::<Worker>().unwrap();
+        worker.with(|worker| worker.jobs.add(5));
+        worker
+    };
+    let scraped = || {
+        let at = directory.path().to_str().unwrap();
+        run(directory.path(), &["export", "prometheus", "--once", "--sum", at]).out
+    };
+    let first = worker();
+    let text = scraped();
+    assert_eq!(text.lines().filter(|line| line.starts_with("jobs_created{")).count(), 1, "{text}");
+    drop(first);
+    let _second = worker();
+    let text = scraped();
+    assert!(
+        text.lines().any(|line| line.starts_with("jobs_total{") && line.ends_with(" 10")),
+        "{text}"
+    );
+    assert!(!text.contains("jobs_created{"), "{text}");
+}
+
 #[test]
 fn scrape_is_compressed_when_asked_for() {
     let directory = tempfile::tempdir().unwrap();
