@@ -79,7 +79,7 @@ impl Accumulator {
 
     /// The values of a reading that was combined before.
     pub(crate) fn from_reading(field: &FieldInfo, reading: &Reading) -> Self {
-        let (rule, tally) = (field.properties.aggregation(), reading.tally);
+        let (rule, tally) = (scalar_rule(field.properties), reading.tally);
         let ty = match field.shape() {
             Shape::One(ty) | Shape::Array(ty, _) => ty,
             _ => DataType::F64,

@@ -123,4 +123,19 @@ mod tests {
         let one = Total::combine_families(&all[..1]);
         assert_eq!((&one[0].reading, &*one[0].field.attributes), (&all[0].reading, ""));
     }
+
+    /// Times are not added, whatever rule the field has: KINDS.md section 2.3.
+    #[test]
+    fn timestamps_combine_to_latest() {
+        let time = |rule, n| {
+            let timestamp = Properties::new(DataType::U64, Kind::Timestamp, rule);
+            let reading = Reading::consistent(OwnedValue::Unsigned(n));
+            Total::new(FieldInfo::new("loaded", timestamp), reading)
+        };
+        for rule in [Aggregation::Sum, Aggregation::Mean, Aggregation::Max] {
+            let all = [time(rule, 1_700), time(rule, 1_800)];
+            let latest = Some(OwnedValue::Unsigned(1_800));
+            assert_eq!(Total::combine(&all)[0].reading.value, latest, "{rule}");
+        }
+    }
 }
