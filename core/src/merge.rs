@@ -185,7 +185,18 @@ impl AverageValue {
 
     /// Adds the values of another lane, unless it has none or [is damaged](Self::is_damaged).
     pub fn merge(&mut self, other: Self) {
-        if other.count == 0.0 || other.is_damaged() {
+        if !other.is_damaged() {
+            self.merge_sum(other);
+        }
+    }
+
+    /// Adds lanes that were merged before. If their sum is too large for a float, so is this one.
+    pub fn merge_sum(&mut self, other: Self) {
+        if other.count == 0.0 {
+            return;
+        }
+        if self.count == 0.0 {
+            *self = other;
             return;
         }
         self.count += other.count;
@@ -333,7 +344,14 @@ impl HistogramSummary {
     /// Adds the values of another histogram, of the same type, unless it has none or
     /// [is damaged](Self::is_damaged).
     pub fn merge(&mut self, other: &Self) {
-        if other.count == 0 || other.is_damaged() {
+        if !other.is_damaged() {
+            self.merge_sum(other);
+        }
+    }
+
+    /// Adds histograms that were merged before. If their sum is too large for a float, so is this one.
+    pub fn merge_sum(&mut self, other: &Self) {
+        if other.count == 0 {
             return;
         }
         if self.count == 0 {

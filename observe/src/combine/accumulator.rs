@@ -259,7 +259,7 @@ impl Accumulator {
             (Body::Timer(to), Body::Timer(from)) => to.merge(from),
             (Body::Histogram(to), Body::Histogram(from)) => to.merge(from),
             (Body::Average(to), Body::Average(from)) | (Body::Window(to), Body::Window(from)) => {
-                to.merge(*from);
+                to.merge_sum(*from);
             }
             (Body::Running(to), Body::Running(from)) => to.merge(from),
             (Body::State(to), Body::State(from)) => {

@@ -64,11 +64,12 @@ fn reading(group: &[&Total]) -> Option<Reading> {
 
 #[cfg(test)]
 mod tests {
+    use mmstats_core::merge::{AverageValue, Number};
     use mmstats_core::{Aggregation, DataType, Kind, Properties};
 
     use super::*;
     use crate::field::FieldInfo;
-    use crate::value::{OwnedValue, Tally, Verdict};
+    use crate::value::{HistogramParts, HistogramValue, OwnedValue, Tally, Verdict};
 
     fn total(rule: Aggregation, attributes: &str, values: u32, value: Option<OwnedValue>) -> Total {
         let mut field = FieldInfo::new("queue", Properties::new(DataType::U64, Kind::Gauge, rule));
@@ -136,6 +137,45 @@ mod tests {
             let all = [time(rule, 1_700), time(rule, 1_800)];
             let latest = Some(OwnedValue::Unsigned(1_800));
             assert_eq!(Total::combine(&all)[0].reading.value, latest, "{rule}");
+        }
+    }
+
+    /// In both orders: a program whose lanes have a sum beyond the range of a float is not left out.
+    #[test]
+    fn sums_too_large_for_float_combine_without_mean() {
+        let field = |kind, count| {
+            let array = Properties::new(DataType::F64, kind, Aggregation::Sum).with_array(count);
+            FieldInfo::new("size", array)
+        };
+        let average = |sum| {
+            let average = OwnedValue::Average(AverageValue { count: 2.0, sum });
+            Total::new(field(Kind::Average, 2), Reading::consistent(average))
+        };
+        let histogram = |sum| {
+            let parts = HistogramParts {
+                float: true,
+                scale: 0,
+                count: 2,
+                sum: Number::Float(sum),
+                range: None,
+                below: (0, None),
+                above: (0, None),
+                buckets: [(1, 2)].into(),
+            };
+            let histogram = HistogramValue::from_parts(parts).unwrap();
+            let value = OwnedValue::Histogram(Box::new(histogram));
+            Total::new(field(Kind::Histogram, 3), Reading::consistent(value))
+        };
+        for [first, second] in [[f64::INFINITY, 4.0], [4.0, f64::INFINITY]] {
+            let all = Total::combine(&[average(first), average(second)]);
+            let Some(OwnedValue::Average(both)) = &all[0].reading.value else { panic!("{all:?}") };
+            assert_eq!((both.count, both.mean()), (4.0, None), "{first}");
+            let all = Total::combine(&[histogram(first), histogram(second)]);
+            let Some(OwnedValue::Histogram(both)) = &all[0].reading.value else {
+                panic!("{all:?}")
+            };
+            let counted: u128 = both.buckets().map(|(.., count)| count).sum();
+            assert_eq!((both.count(), counted, both.mean()), (4, 4, None), "{first}");
         }
     }
 }

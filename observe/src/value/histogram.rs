@@ -100,7 +100,8 @@ impl HistogramValue {
         let scale = self.scale.min(other.scale);
         self.coarsen(scale);
         other.coarsen(scale);
-        self.summary.merge(&other.summary);
+        // Damaged lanes are left out before; the sum of good ones may exceed a float.
+        self.summary.merge_sum(&other.summary);
         self.below.0 = self.below.0.saturating_add(other.below.0);
         self.below.1 = self.below.1.into_iter().chain(other.below.1).max();
         self.above.0 = self.above.0.saturating_add(other.above.0);

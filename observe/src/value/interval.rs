@@ -63,7 +63,7 @@ impl OwnedValue {
                 *sum = value;
             }
             (Self::Histogram(sum), Self::Histogram(histogram)) => sum.merge(histogram),
-            (Self::Average(sum), Self::Average(average)) => sum.merge(*average),
+            (Self::Average(sum), Self::Average(average)) => sum.merge_sum(*average),
             (a @ (Self::F32(_) | Self::F64(_)), b @ (Self::F32(_) | Self::F64(_))) => {
                 match (a.as_f64(), b.as_f64()) {
                     (Some(x), Some(y)) => *a = Self::F64(x + y),
