@@ -2,14 +2,15 @@
 
 use mmstats_core::merge::{AverageValue, TimerSum, TimerValue};
 
-use super::owned::OwnedValue;
+use super::owned::{EachValue, OwnedValue};
 
 impl OwnedValue {
     /// The difference since `before`, an earlier reading of the same field: the increase of a
     /// number, the durations of a timer, the values of a histogram or an average. Numbers are
     /// exact; a minimum and a maximum are not known, unless nothing was counted before.
     ///
-    /// `None` if the count went down, if the two differ in kind, or for other values.
+    /// `None` if the count went down, if the two differ in kind, if they are lists of one value from
+    /// different lanes, or for other values.
     ///
     /// ```
     /// use mmstats_observe::OwnedValue::{F64, Signed, Unsigned};
@@ -23,6 +24,11 @@ impl OwnedValue {
     /// ```
     #[must_use]
     pub fn since(&self, before: &Self) -> Option<Self> {
+        if let (Self::Each(now), Self::Each(before)) = (self, before)
+            && !now.iter().map(place).eq(before.iter().map(place))
+        {
+            return None;
+        }
         match (self.only(), before.only()) {
             (Self::Unsigned(now), Self::Unsigned(before)) => {
                 now.checked_sub(*before).map(Self::Unsigned)
@@ -88,6 +94,11 @@ impl OwnedValue {
             other => other.as_f64(),
         }
     }
+}
+
+/// Where a listed value comes from. The number of the file says nothing: that of another look differs.
+const fn place(each: &EachValue) -> (Option<u32>, u32, Option<u32>) {
+    (each.origin.pid, each.origin.part, each.origin.lane)
 }
 
 fn timer_since(now: &TimerValue, before: &TimerValue) -> Option<TimerValue> {

@@ -61,7 +61,7 @@ mod tests {
     use mmstats_core::merge::TimerValue;
 
     use super::*;
-    use crate::value::Verdict;
+    use crate::value::{EachValue, Origin, Verdict};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -108,5 +108,17 @@ mod tests {
         let mut bad = timer(9, 9);
         bad.verdict = Verdict::Contended;
         assert_eq!(timer_mean(&timer(1, 1), &bad), None);
+    }
+
+    #[test]
+    fn rate_between_different_lanes_is_none() {
+        let listed = |file, lane, n| {
+            let origin = Origin { file, pid: Some(7), part: 0, lane: Some(lane) };
+            let (value, verdict) = (Some(OwnedValue::Unsigned(n)), Verdict::Consistent);
+            Reading::consistent(OwnedValue::Each(vec![EachValue { origin, value, verdict }]))
+        };
+        let counter = Some(Kind::Counter);
+        assert_eq!(rate(counter, &listed(0, 2, 5), &listed(1, 2, 9), SECOND), Some(4.0));
+        assert_eq!(rate(counter, &listed(0, 2, 5), &listed(0, 3, 900), SECOND), None);
     }
 }
