@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use mmstats_core::{Aggregation, Constant, Counter, FieldSpec, Kind};
 use mmstats_observe::{Fold, Observer, OwnedValue, Totals};
-use support::{Published, Setup, id, observe, publish, simple, unsigned};
+use support::{Published, Setup, id, observe, publish, simple, unsigned, word};
 
 fn part(
     directory: &std::path::Path,
@@ -211,4 +211,29 @@ fn fold_takes_back_file_that_is_there_again() {
     assert_eq!(fold.add_ended(observer.files(), []), 1);
     all.update(observer.files(), Some(&fold));
     assert_eq!(labels(&all), [("hits", unsigned(107))]);
+}
+
+/// The sum of a file that ended lacks a lane, and says so also after the file is gone.
+#[test]
+fn fold_of_damaged_lane_is_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let hits = [FieldSpec::counter("hits")];
+    let mut good = simple(directory.path(), "a.mmst", &hits);
+    Counter::attach(&good.lane(), id(0)).unwrap().add(5);
+    let mut damaged = simple(directory.path(), "b.mmst", &hits);
+    Counter::attach(&damaged.lane(), id(0)).unwrap().add(7);
+    let bytes = std::fs::read(&damaged.path).unwrap();
+    let lane = word(&bytes, mmstats_core::layout::header::LANES_OFFSET);
+    // No state of a lane.
+    damaged.poke(lane.into(), &[9]);
+    drop(damaged.file);
+    let observer = observe(directory.path());
+    let mut all = Totals::new();
+    all.update(observer.files(), None);
+    let before = all.fields()[0].reading.clone();
+    assert_eq!((before.value.clone(), before.tally.damaged), (unsigned(5), 1));
+    let mut fold = Fold::new();
+    assert_eq!(fold.add_ended(observer.files(), &[]), 1);
+    all.update(observer.files(), Some(&fold));
+    assert_eq!(all.fields()[0].reading, before);
 }

@@ -278,9 +278,9 @@ impl Accumulator {
         self.other = self.other.or(other.other);
     }
 
-    /// Whether any value was added.
-    pub(crate) const fn has_values(&self) -> bool {
-        self.tally.values > 0
+    /// Whether any value was added, or could not be read: a sum without it is not whole.
+    pub(crate) const fn has_parts(&self) -> bool {
+        self.tally.values > 0 || self.tally.contended > 0 || self.tally.damaged > 0
     }
 
     /// The combined value and its verdict.
@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(reading.value, Some(OwnedValue::Unsigned(4)));
         assert_eq!(reading.verdict, Verdict::Damaged(Damage { code: "lane-state", offset: 7 }));
         assert_eq!(reading.tally, Tally { values: 1, absent: 1, contended: 1, damaged: 1 });
-        assert!(all.has_values());
+        assert!(all.has_parts());
         all.clear();
         assert_eq!(all.reading().verdict, Verdict::Absent);
     }

@@ -119,7 +119,7 @@ impl Fold {
             .fields()
             .zip(sums.sums)
             .filter_map(|(field, sum)| Some((FieldInfo::from(&field), sum?)))
-            .filter(|(_, sum)| sum.has_values())
+            .filter(|(_, sum)| sum.has_parts())
             .collect();
         let has_ended = match file.state() {
             FileState::Dead => !vanished,
