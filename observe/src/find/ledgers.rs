@@ -8,10 +8,14 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use crate::backend::ErrorKind;
 use crate::backend::directory::Directory;
 use crate::backend::ledger::{KEPT, LedgerName};
 use crate::file::File;
 use crate::ledger::Ledger;
+
+/// Number of lists of a directory until one is of one moment.
+const LISTS: usize = 16;
 
 /// Directory, and ledger of a generation of no meaning.
 type Key = (PathBuf, LedgerName);
@@ -36,25 +40,14 @@ impl Newest {
         Self(newest)
     }
 
-    /// The newest ledgers in the directories now.
-    pub(super) fn list(directories: &HashSet<PathBuf>) -> Self {
-        let mut ledgers = Vec::new();
+    /// The newest ledgers in the directories now. An error if that cannot be found out for one of
+    /// them.
+    pub(super) fn list(directories: &HashSet<PathBuf>) -> Result<Self, PathBuf> {
+        let mut files = Vec::new();
         for path in directories {
-            // One that has gone has no ledgers.
-            let _ = Directory::open(path).and_then(|directory| {
-                directory.list(&mut |name| {
-                    ledgers.extend(LedgerName::parse(name).map(|_| path.join(name)));
-                })
-            });
+            files.extend(list(path).ok_or_else(|| path.clone())?);
         }
-        let files: Vec<(PathBuf, Option<u32>)> = ledgers
-            .into_iter()
-            .filter_map(|path| {
-                let owner = crate::backend::info(&path).ok()?.owner;
-                Some((path, owner))
-            })
-            .collect();
-        Self::new(files.iter().map(|(path, owner)| (path.as_path(), *owner)))
+        Ok(Self::new(files.iter().map(|(path, owner)| (path.as_path(), *owner))))
     }
 
     /// The directories with ledgers.
@@ -66,6 +59,36 @@ impl Newest {
     pub(super) fn files(&self) -> impl Iterator<Item = (PathBuf, u32)> {
         self.0.iter().map(|((directory, _), name)| (directory.join(name.to_string()), name.owner))
     }
+}
+
+/// The files with names of ledgers in a directory, and their owners. All of them were there at one moment:
+/// if one has gone when its owner is asked for, a newer one may have come.
+fn list(path: &Path) -> Option<Vec<(PathBuf, Option<u32>)>> {
+    for _ in 0..LISTS {
+        let mut ledgers = Vec::new();
+        let listed = Directory::open(path).and_then(|directory| {
+            directory.list(&mut |name| {
+                ledgers.extend(LedgerName::parse(name).map(|_| path.join(name)));
+            })
+        });
+        match listed {
+            Ok(()) => {}
+            // It has no ledgers.
+            Err(error) if *error.kind() == ErrorKind::NotFound => return Some(Vec::new()),
+            Err(_) => return None,
+        }
+        let (mut files, mut gone) = (Vec::new(), false);
+        for path in ledgers {
+            match crate::backend::info(&path) {
+                Ok(info) => files.push((path, info.owner)),
+                Err(error) => gone |= *error.kind() == ErrorKind::NotFound,
+            }
+        }
+        if !gone {
+            return Some(files);
+        }
+    }
+    None
 }
 
 /// Whether a file has the name of a ledger.
@@ -169,5 +192,38 @@ impl Ledgers {
     pub(super) fn name(&self, file: &File) -> bool {
         let Some(key) = key_of_member(file) else { return false };
         self.0.get(&key).is_some_and(|ledger| has_sums(ledger, file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One may go between the list and the question for its owner.
+    #[test]
+    fn list_of_ledgers_that_follow_each_other_always_has_one() {
+        let place = tempfile::tempdir().unwrap();
+        let directories = HashSet::from([place.path().to_owned()]);
+        let path = |generation: u64| {
+            let owner = crate::backend::directory::environment().user;
+            let name = LedgerName { generation, ..LedgerName::new("shop", owner, 0) };
+            place.path().join(name.to_string())
+        };
+        std::fs::write(path(1), "x").unwrap();
+        std::thread::scope(|scope| {
+            let follow = scope.spawn(|| {
+                for generation in 1..20_000 {
+                    std::fs::hard_link(path(generation), path(generation + 1)).unwrap();
+                    std::fs::remove_file(path(generation)).unwrap();
+                }
+            });
+            while !follow.is_finished() {
+                // Without one, the look is repeated.
+                let listed = Newest::list(&directories);
+                assert!(listed.is_err() || listed.is_ok_and(|found| found.files().count() == 1));
+            }
+        });
+        assert!(Newest::list(&HashSet::from([path(20_000)])).is_err(), "not a directory");
+        assert_eq!(Newest::list(&HashSet::from([path(0)])), Ok(Newest::default()));
     }
 }

@@ -279,7 +279,7 @@ impl Observer {
         let paths = self.files.iter().chain(&self.others).map(File::path);
         let mut known: HashSet<PathBuf> =
             paths.filter(|path| ledgers::is_ledger_name(path)).map(Path::to_path_buf).collect();
-        let mut newest = Newest::list(directories);
+        let mut newest = Newest::list(directories)?;
         for _ in 0..LOOKS {
             for (path, owner) in newest.files() {
                 if known.contains(&path) || self.unread.contains(&path) {
@@ -303,7 +303,7 @@ impl Observer {
                 self.files.push(file);
                 changes.added += 1;
             }
-            let before = std::mem::replace(&mut newest, Newest::list(directories));
+            let before = std::mem::replace(&mut newest, Newest::list(directories)?);
             if before == newest {
                 break;
             }
