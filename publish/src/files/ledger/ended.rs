@@ -13,7 +13,7 @@ use mmstats_core::{Source, View};
 use super::super::values::{Name, fields};
 use super::image::{Ledger, has_shrunk};
 use super::instance::{COMMAND, Constants, Ended, Instance};
-use super::members::{Member, has_locked_part, published};
+use super::members::{Member, has_further_part, published};
 use crate::backend::directory::Directory;
 use crate::backend::ledger::LedgerName;
 use crate::backend::{ErrorKind, Facts, FileId, ObservedFile, SweptProgram, process};
@@ -137,8 +137,8 @@ impl<'a> Survey<'a> {
                 let whole = (0..).zip(&parts).take_while(|(a, b)| a == *b).count() == expected;
                 ended.whole &= whole;
                 // The locks of a process that dies are released one after the other: next time.
-                let dies = || has_locked_part(directory, &ended.instance, self.until);
-                let later = !whole && (!is_complete || dies());
+                let has_more = || has_further_part(directory, &ended.instance, &parts, self.until);
+                let later = !whole && (!is_complete || has_more());
                 (!later).then_some(ended)
             });
             let ledger = ledgers.get(&application).and_then(Option::as_ref);

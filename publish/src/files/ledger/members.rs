@@ -157,18 +157,32 @@ pub(super) fn instances(directory: &Path, until: Instant) -> Option<HashSet<Inst
     Some(found)
 }
 
-/// Whether a file of an instance has a writer that lives, or may have one: also if that is not known at
-/// the moment `until`.
-pub(super) fn has_locked_part(directory: &Path, instance: &Instance, until: Instant) -> bool {
-    let of_instance = |path: &Path| match header(path) {
-        Ok(header) => header.is_some_and(|header| header.instance() == *instance),
+/// Whether a file of an instance has a writer that lives, or may have one, or is a member's and none of
+/// `parts`, which were read: its writer lived then. Also if that is not known at the moment `until`.
+pub(super) fn has_further_part(
+    directory: &Path,
+    instance: &Instance,
+    parts: &[u32],
+    until: Instant,
+) -> bool {
+    let is_further = |path: &Path| match header(path) {
+        Ok(Some(header)) if header.instance() == *instance => {
+            let is_read = parts.contains(&header.part());
+            crate::backend::is_locked(path).unwrap_or(true) || (!is_read && is_member_file(path))
+        }
+        Ok(_) => false,
         // A file of another user.
         Err(error) => *error.kind() != ErrorKind::PermissionDenied,
     };
-    let lives = |path: &Path| of_instance(path) && crate::backend::is_locked(path).unwrap_or(true);
     published(directory).any(|name| {
-        Instant::now() > until || name.map_or(true, |name| lives(&directory.join(name)))
+        Instant::now() > until || name.map_or(true, |name| is_further(&directory.join(name)))
     })
+}
+
+/// Whether a file is an image of a member of an application, and not damaged.
+fn is_member_file(path: &Path) -> bool {
+    let region = crate::backend::open(path).map(|opened| View::new(Arc::clone(opened.mapping())));
+    matches!(region, Ok(Ok(region)) if is_member(&region))
 }
 
 /// The header of a file, without mapping it; `None` if it is gone or no image.
@@ -237,10 +251,13 @@ mod tests {
         let files = start(OnDrop::Keep);
         assert!(look(None).has("shop", true) && look(None).has(&hex(files.instance), true));
         assert!(!look(Some(files.instance)).has("shop", false));
-        assert!(has_file(&files) && has_locked_part(place.path(), &files.instance, until));
+        let has_further = |files: &Files, parts: &[u32]| {
+            has_further_part(place.path(), &files.instance, parts, until)
+        };
+        assert!(has_file(&files) && has_further(&files, &[0]));
         files.close(false);
         assert!(!look(None).has("shop", true) && look(None).has("shop", false));
-        assert!(has_file(&files) && !has_locked_part(place.path(), &files.instance, until));
+        assert!(has_file(&files) && !has_further(&files, &[0]) && has_further(&files, &[1]));
         let files = start(OnDrop::Remove);
         files.close(false);
         assert!(!has_file(&files));
@@ -253,7 +270,7 @@ mod tests {
         let until = Instant::now() + LOOK_TIME;
         assert!(Members::look(file.path(), None, until).has("shop", true));
         assert_eq!(instances(file.path(), until), None);
-        assert!(has_locked_part(file.path(), &[1; 16], until));
+        assert!(has_further_part(file.path(), &[1; 16], &[], until));
         let gone = file.path().join("x");
         drop(file);
         assert!(!Members::look(&gone, None, until).has("shop", true));
