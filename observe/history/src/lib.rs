@@ -16,7 +16,7 @@ mod sampler;
 mod shared;
 mod watch;
 
-pub use clock::{Clock, Moment};
+pub use clock::{Clock, Days, Moment};
 pub use events::{Line, LineReader, Lines};
 pub use field::{Field, Lane};
 pub use history::History;

@@ -95,6 +95,7 @@ impl Looker {
     fn look_at_all(&mut self) {
         self.observer.refresh();
         let at = self.shared.clock.now();
+        self.shared.clock.take_time(at);
         let mut looks = Vec::new();
         let mut seen = HashSet::new();
         // Files are read before the lock is taken: consumers never wait for a file.

@@ -4,9 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use mmstats_history::{Clock, History, Moment, Sampler};
+use mmstats_history::{Clock, Days, History, Moment, Sampler};
 
 use crate::bgzf;
 use crate::error::{Error, open};
@@ -199,7 +199,7 @@ impl Recording {
         };
         frames.state.take(Takes::Fields);
         let mut segments: Vec<(Moment, Place)> = Vec::new();
-        let (mut looks, mut end, mut last): (u64, Option<Moment>, _) = (0, None, self.from);
+        let (mut looks, mut end, mut days): (u64, Option<Moment>, _) = (0, None, Days::default());
         while frames.advance()? {
             let state = &frames.state;
             if to.is_some_and(|to| state.time() > to) {
@@ -216,13 +216,14 @@ impl Recording {
             if looks % 64 == 0 {
                 history.fit();
             }
-            (end, last) = (Some(state.at()), state.time());
+            end = Some(state.at());
+            days.take(state.at(), state.time());
         }
         history.fit();
-        let end = end.unwrap_or_default();
-        // The end has its time of day, also if the clock was set meanwhile.
-        let start = last.checked_sub(Duration::from_millis(end.milliseconds()));
-        let clock = Clock::still(start.unwrap_or(UNIX_EPOCH), end);
+        if end.is_none() {
+            days.take(Moment::default(), self.from);
+        }
+        let clock = Clock::still(days, end.unwrap_or_default());
         Ok((Sampler::still(history, clock), segments))
     }
 

@@ -231,3 +231,31 @@ fn damaged_block_costs_its_segment_alone() {
     assert!(frames.next().unwrap().is_none());
     assert_eq!(recording.span().1, UNIX_EPOCH + Duration::from_secs(2));
 }
+
+fn keyframe_of((recording, run): (&str, &str), time: u64, at: u64, value: u64) -> String {
+    let names = |recording, run| format!(r#""recording":"{recording}","run":"{run}""#);
+    keyframe(COUNTER)
+        .replace(&names("r", "a"), &names(recording, run))
+        .replace(r#""time":1.000,"at":1000"#, &format!(r#""time":{time}.000,"at":{at}"#))
+        .replace(r#""value":5"#, &format!(r#""value":{value}"#))
+}
+
+fn look(time: u64, at: u64, value: u64) -> String {
+    format!(r#"{{"time":{time}.000,"at":{at},"values":{{"1":{value}}}}}"#)
+}
+
+/// The moments of a recorder stand still while the machine sleeps.
+#[test]
+fn looks_before_machine_slept_have_their_times_of_day() {
+    let place = place();
+    let mut lines = vec![keyframe_of(("r", "a"), 1_000, 1_000, 5)];
+    lines.push(look(1_001, 2_000, 6));
+    lines.extend([look(29_802, 3_000, 7), look(29_803, 4_000, 8)]);
+    write(&place.file, &(lines.join("\n") + "\n"));
+    let recording = Recording::open([&place.file]).unwrap();
+    let sampler = recording.sampler(1 << 20, None, None).unwrap();
+    let clock = sampler.clock();
+    let first = sampler.read(|history| history.programs()[0].first);
+    let times = [first, clock.now()].map(|at| clock.time_of_day(at));
+    assert_eq!(times, [1_000, 29_803].map(|time| UNIX_EPOCH + Duration::from_secs(time)));
+}

@@ -68,7 +68,7 @@ impl Live {
         every: Duration,
     ) -> Self {
         Self {
-            times: Times::new(*sampler.clock()),
+            times: Times::new(sampler.clock().clone()),
             sampler,
             is_live,
             every,

@@ -62,7 +62,8 @@ impl Steps {
         Ok(Self { from, step: step.max(Duration::from_millis(1)), count })
     }
 
-    /// The end of each step; `None` where nothing is known: before the clock began, after `last`.
+    /// The end of each step; `None` where nothing is known: before the clock began, while the machine slept,
+    /// after `last`.
     fn ends(self, live: &Live, last: Moment) -> impl Iterator<Item = Option<Moment>> {
         (1..=self.count).map(move |number| self.moment(live, number, last))
     }
@@ -70,10 +71,7 @@ impl Steps {
     /// The end of a step, by its number from 1; 0 is the start of the first.
     fn moment(self, live: &Live, number: usize, last: Moment) -> Option<Moment> {
         #[allow(clippy::cast_precision_loss)] // At most 2,000.
-        let since = self.from - live.times.seconds(Moment::default())
-            + self.step.as_secs_f64() * number as f64;
-        let since = Duration::try_from_secs_f64(since).ok()?;
-        let moment = Moment::default().after(since + Duration::from_micros(500));
+        let moment = live.times.moment(self.from + self.step.as_secs_f64() * number as f64)?;
         (moment.before(self.step) <= last).then(|| moment.min(last))
     }
 }

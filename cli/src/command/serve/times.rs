@@ -7,7 +7,7 @@ use mmstats_history::{Clock, Moment};
 use crate::json;
 
 /// Converts between moments and times of day.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Times(Clock);
 
 impl Times {
@@ -28,16 +28,22 @@ impl Times {
         json::seconds(self.time_of_day(moment))
     }
 
-    /// The moment of a time in seconds since 1970; `None` before the clock began.
+    /// The moment of a time in seconds since 1970; `None` before the clock began, and while the machine slept.
     pub(super) fn moment(&self, time: f64) -> Option<Moment> {
-        let since = Duration::try_from_secs_f64(time - self.seconds(Moment::default())).ok()?;
-        // Times are given with the digits of a double.
-        Some(Moment::default().after(since.saturating_add(Duration::from_micros(500))))
+        self.0.moment(day(time)?)
     }
 
     /// The moment of a parameter `at`, not later than now; now without it.
     pub(super) fn at(&self, time: Option<f64>) -> Moment {
-        let moment = time.map_or_else(|| self.now(), |time| self.moment(time).unwrap_or_default());
+        let moment = |time| self.0.last_moment(day(time)?);
+        let moment = time.map_or_else(|| self.now(), |time| moment(time).unwrap_or_default());
         moment.min(self.now())
     }
+}
+
+/// The time of day.
+fn day(time: f64) -> Option<SystemTime> {
+    let since = Duration::try_from_secs_f64(time).ok()?;
+    // Times are given with the digits of a double.
+    SystemTime::UNIX_EPOCH.checked_add(since.saturating_add(Duration::from_micros(500)))
 }
