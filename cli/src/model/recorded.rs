@@ -331,7 +331,10 @@ pub(crate) fn gap(state: &State, (before, at): (SystemTime, Moment)) -> Option<S
         let reason = escape::text(&gap.reason);
         return Some(format!("nothing was recorded from {from} to {to}: {reason}"));
     }
-    let passed = || human::age(state.at().since(at));
+    let passed = || match state.time() < before {
+        true => "for how long is not known: the clock was set back".to_owned(),
+        false => human::age(state.at().since(at)),
+    };
     state
         .is_after_gap(at)
         .then(|| format!("nothing was recorded from {from} to {to}, {}", passed()))

@@ -181,7 +181,12 @@ impl State {
     /// Whether looks are missing between the one at `before` and this one.
     #[must_use]
     pub fn is_after_gap(&self, before: Moment) -> bool {
-        self.gap.is_some() || self.at.since(before) > self.every() * 2 + Duration::from_secs(1)
+        self.gap.is_some() || self.at.since(before) > self.longest()
+    }
+
+    /// Maximum time between two looks without a gap.
+    fn longest(&self) -> Duration {
+        self.every().saturating_mul(2).saturating_add(Duration::from_secs(1))
     }
 
     /// The run of the recorder, and its clock at the look, in milliseconds.
@@ -257,10 +262,10 @@ impl State {
     fn advance(&mut self, clock: u64, time: SystemTime) -> Result<(), String> {
         let passed = match self.time {
             None => Duration::ZERO,
-            // Another run: its time of day is all that is known.
-            Some(before) if self.clock == u64::MAX => {
-                time.duration_since(before).unwrap_or(Duration::ZERO)
-            }
+            // Another run: its time of day is all that is known. If that went back, nothing is: a gap.
+            Some(before) if self.clock == u64::MAX => time
+                .duration_since(before)
+                .unwrap_or_else(|_| self.longest() + Duration::from_millis(1)),
             Some(_) => match clock.checked_sub(self.clock) {
                 Some(passed) => Duration::from_millis(passed),
                 None => {

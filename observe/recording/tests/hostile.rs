@@ -259,3 +259,33 @@ fn looks_before_machine_slept_have_their_times_of_day() {
     let times = [first, clock.now()].map(|at| clock.time_of_day(at));
     assert_eq!(times, [1_000, 29_803].map(|time| UNIX_EPOCH + Duration::from_secs(time)));
 }
+
+/// How long nothing was recorded is not known: there is a gap, and no rate over it.
+#[test]
+fn run_that_began_before_the_end_of_the_one_before_is_after_gap() {
+    let place = place();
+    let other = place.file.with_file_name("b.jsonl.gz");
+    let first = [keyframe_of(("r", "a"), 1_000, 1_000, 10), look(1_001, 2_000, 20)];
+    let second = [keyframe_of(("r", "b"), 1_000, 500, 9_000), look(1_001, 1_500, 9_010)];
+    write(&place.file, &(first.join("\n") + "\n"));
+    write(&other, &(second.join("\n") + "\n"));
+    let recording = Recording::open([&place.file, &other]).unwrap();
+    let (mut frames, mut gaps, mut before) = (recording.frames(), Vec::new(), None);
+    while let Some(state) = frames.next().unwrap() {
+        gaps.extend(before.map(|before| state.is_after_gap(before)));
+        before = Some(state.at());
+    }
+    assert_eq!(gaps, [false, true, false]);
+    let sampler = recording.sampler(1 << 20, None, None).unwrap();
+    let clock = sampler.clock();
+    let begin = sampler.read(|history| {
+        let field = &history.programs()[0].fields()[0];
+        let rates = (0..80).filter_map(|back| {
+            field
+                .rate(clock.now().before(Duration::from_millis(back * 100)), Duration::from_secs(1))
+        });
+        assert!(rates.into_iter().all(|rate| (rate - 10.0).abs() < 1e-9));
+        clock.time_of_day(field.first)
+    });
+    assert_eq!(begin, UNIX_EPOCH + Duration::from_secs(1_000));
+}
