@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mmstats_observe::{FieldInfo, Number, OwnedValue, Reading};
+use mmstats_observe::{FieldInfo, Kind, Number, OwnedValue, Reading};
 
 use crate::clock::Moment;
 use crate::numbers::Numbers;
@@ -52,6 +52,7 @@ pub struct Lane {
     pub name: Option<String>,
     /// The last reading.
     pub reading: Arc<Reading>,
+    only_grows: bool,
     past: Past,
 }
 
@@ -87,8 +88,15 @@ impl Past {
         }
     }
 
-    /// Records a look; `last` is the last reading. Returns whether the reading differs from it.
-    fn record(&mut self, at: Moment, last: &mut Arc<Reading>, reading: &Reading) -> bool {
+    /// Records a look; `last` is the last reading. Returns whether the reading differs from it. Numbers that are
+    /// not `comparable` with those before are a gap.
+    fn record(
+        &mut self,
+        at: Moment,
+        last: &mut Arc<Reading>,
+        reading: &Reading,
+        comparable: bool,
+    ) -> bool {
         let changed = **last != *reading;
         if changed {
             *last = Arc::new(reading.clone());
@@ -100,9 +108,10 @@ impl Past {
         {
             *self = Self::new(last);
         }
+        let is_whole = comparable && is_whole(last);
         match self {
             Self::Numbers(numbers) => {
-                let whole = last.value.as_ref().filter(|_| is_whole(last));
+                let whole = last.value.as_ref().filter(|_| is_whole);
                 numbers.record(at, whole.and_then(number));
             }
             Self::Readings { readings, counts } => {
@@ -110,7 +119,7 @@ impl Past {
                 let count = last.value.as_ref().and_then(count);
                 if count.is_some() || counts.is_some() {
                     let counts = counts.get_or_insert_default();
-                    counts.record(at, count.filter(|_| is_whole(last)));
+                    counts.record(at, count.filter(|_| is_whole));
                 }
             }
         }
@@ -243,10 +252,12 @@ impl Field {
     }
 
     /// Mean rate of change, per second, in the `window` that ends at `at`: of a number, or of the count of a
-    /// timer, histogram or average. `None` for other values, and if the value at an end is not known.
+    /// timer, histogram or average. `None` for other values, if the value at an end is not known, and if a counter
+    /// went down.
     #[must_use]
     pub fn rate(&self, at: Moment, window: Duration) -> Option<f64> {
-        self.past.rate(at, window)
+        let only_grows = only_grows(&self.info);
+        self.past.rate(at, window).filter(|rate| !only_grows || *rate >= 0.0)
     }
 
     /// Time of the last change at or before `at`; `None` if the kept past has none.
@@ -267,9 +278,10 @@ impl Field {
         &self.lanes
     }
 
-    /// Records a look. Returns whether the reading has changed.
-    pub(crate) fn record(&mut self, at: Moment, reading: &Reading) -> bool {
-        self.past.record(at, &mut self.reading, reading)
+    /// Records a look. Returns whether the reading has changed. Numbers that are not `comparable` with those
+    /// before are a gap: other parts of the program were seen.
+    pub(crate) fn record(&mut self, at: Moment, reading: &Reading, comparable: bool) -> bool {
+        self.past.record(at, &mut self.reading, reading, comparable)
     }
 
     /// Records a look at all lanes.
@@ -288,6 +300,7 @@ impl Field {
                         thread: None,
                         name: None,
                         reading: Arc::new(new.reading.clone()),
+                        only_grows: only_grows(&self.info),
                         past: Past::new(&new.reading),
                     };
                     self.lanes.insert(index, lane);
@@ -296,7 +309,7 @@ impl Field {
             };
             if let Some(lane) = self.lanes.get_mut(index) {
                 (lane.thread, lane.name) = (new.thread, new.name);
-                lane.past.record(at, &mut lane.reading, &new.reading);
+                lane.past.record(at, &mut lane.reading, &new.reading, true);
             }
         }
     }
@@ -347,7 +360,7 @@ impl Lane {
     /// As [`Field::rate`].
     #[must_use]
     pub fn rate(&self, at: Moment, window: Duration) -> Option<f64> {
-        self.past.rate(at, window)
+        self.past.rate(at, window).filter(|rate| !self.only_grows || *rate >= 0.0)
     }
 
     /// As [`Field::changed`].
@@ -355,6 +368,12 @@ impl Lane {
     pub fn changed(&self, at: Moment) -> Option<Moment> {
         self.past.changed(at)
     }
+}
+
+/// Whether a number, or the count of values, that went down is an error.
+fn only_grows(info: &FieldInfo) -> bool {
+    use Kind::{Average, Counter, Histogram, Timer};
+    matches!(info.properties.kind(), Some(Counter | Timer | Histogram | Average))
 }
 
 /// Whether the value is complete: a sum without an unreadable lane is not.
@@ -387,7 +406,7 @@ fn number(value: &OwnedValue) -> Option<Number> {
 
 #[cfg(test)]
 mod tests {
-    use mmstats_observe::{Aggregation, DataType, Kind, Properties, TimerValue};
+    use mmstats_observe::{Aggregation, DataType, Properties, TimerValue};
 
     use super::*;
 
@@ -403,9 +422,9 @@ mod tests {
         partial.tally.contended = 1;
         let mut field = field(&whole);
         let at = Moment::from_milliseconds;
-        field.record(at(0), &whole);
-        field.record(at(1_000), &partial);
-        field.record(at(2_000), &whole);
+        field.record(at(0), &whole, true);
+        field.record(at(1_000), &partial, true);
+        field.record(at(2_000), &whole, true);
         assert_eq!(field.value_at(at(500)), whole.value);
         assert_eq!(field.value_at(at(1_500)), None);
         assert_eq!(field.value_at(at(2_500)), whole.value);
@@ -422,7 +441,7 @@ mod tests {
         let at = Moment::from_milliseconds;
         // 10 for each second, looked at every five seconds or later, and at last idle.
         for (time, count) in [(0, 0), (5_000, 50), (10_100, 101), (15_000, 150), (20_000, 150)] {
-            field.record(at(time), &timer(count));
+            field.record(at(time), &timer(count), true);
         }
         let second = Duration::from_secs(1);
         assert_eq!(field.rate(at(5_500), second), Some(10.0));
@@ -440,13 +459,13 @@ mod tests {
         let at = Moment::from_milliseconds;
         for reading in [Reading::consistent(OwnedValue::Unsigned(7)), text("busy"), timer(3)] {
             let mut field = field(&reading);
-            field.record(at(0), &reading);
+            field.record(at(0), &reading, true);
             field.end(at(1_000));
             field.end(at(2_000));
             assert_eq!(field.value_at(at(500)), reading.value);
             assert_eq!(field.value_at(at(2_500)), None, "{reading:?}");
             assert!(!field.present);
-            field.record(at(3_000), &reading);
+            field.record(at(3_000), &reading, true);
             assert_eq!(field.value_at(at(3_500)), reading.value);
             assert_eq!(field.kept_since(), Some(at(0)));
         }

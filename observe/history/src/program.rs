@@ -68,6 +68,8 @@ pub struct Program {
     fields: Vec<Field>,
     by_key: HashMap<FieldKey, usize>,
     left_out: usize,
+    /// What the look before covered, if it had fields.
+    covered: Option<Completeness>,
 }
 
 /// Whether the files of a program exist, and their state.
@@ -138,6 +140,7 @@ impl Program {
             fields: Vec::new(),
             by_key: HashMap::new(),
             left_out: 0,
+            covered: None,
         }
     }
 
@@ -216,6 +219,8 @@ impl Program {
     pub(crate) fn record(&mut self, at: Moment, totals: &[Total], room: &mut usize) {
         self.last = at;
         self.left_out = 0;
+        let before = self.covered.replace(self.completeness.clone());
+        let comparable = before.is_none_or(|before| leads_to(&before, &self.completeness));
         for field in &mut self.fields {
             field.present = false;
         }
@@ -227,7 +232,7 @@ impl Program {
             };
             if let Some(field) = self.fields.get_mut(index) {
                 field.present = true;
-                let changed = field.record(at, &total.reading);
+                let changed = field.record(at, &total.reading, comparable);
                 // Looks at watched fields may have found the change earlier.
                 let before = std::mem::take(&mut field.changed_between);
                 changes += u32::from(changed || before);
@@ -246,7 +251,7 @@ impl Program {
             let Some(index) = self.index(*guess, total, at, &mut 0) else { continue };
             *guess = index;
             if let Some(field) = self.fields.get_mut(index) {
-                let changed = field.record(at, &total.reading);
+                let changed = field.record(at, &total.reading, true);
                 field.changed_between |= changed;
             }
         }
@@ -293,6 +298,16 @@ impl Program {
         let fields = self.fields.iter().map(Field::fixed_bytes).sum::<usize>();
         size_of::<Self>() + self.changes.bytes() + fields
     }
+}
+
+/// Whether the counts of two looks may be compared: `later` covers the same, or parts that were added since. A part
+/// or lane that was not seen would count from zero.
+fn leads_to(before: &Completeness, later: &Completeness) -> bool {
+    let is_whole = before.lanes_refused == 0 && before.fields_refused == 0;
+    let same = before.parts == later.parts && before.missing_parts == later.missing_parts;
+    let none_missing = before.missing_parts.is_empty() && later.missing_parts.is_empty();
+    let grown = none_missing && is_whole && before.parts <= later.parts;
+    (same || grown) && before.lanes_refused <= later.lanes_refused
 }
 
 #[cfg(test)]
@@ -346,5 +361,45 @@ mod tests {
         program.set_condition(at(1_000), Condition::Seen(FileState::Dead));
         program.set_condition(at(2_000), Condition::Gone(FileState::Dead));
         assert_eq!(program.ended(), Some(at(1_000)));
+    }
+
+    /// Looks at a counter, each with the parts that were seen of two.
+    fn looks(all: &[(Option<std::ops::Range<u32>>, u128)]) -> crate::history::History {
+        let mut history = crate::history::History::new(1 << 20);
+        for (second, (missing, count)) in (0..).zip(all) {
+            let condition = Condition::Seen(FileState::Live);
+            let mut look = crate::look::ProgramLook::new(ProgramKey::File(1, 1), condition);
+            look.completeness.parts = 2;
+            look.completeness.missing_parts.extend(missing.clone());
+            history.record(Moment::from_milliseconds(second * 1_000), look, Some(&[total(*count)]));
+        }
+        history
+    }
+
+    fn rates(history: &crate::history::History, looks: u64) -> Vec<Option<f64>> {
+        let field = &history.programs()[0].fields()[0];
+        let at = |second| Moment::from_milliseconds(second * 1_000);
+        (1..looks).map(|second| field.rate(at(second), std::time::Duration::from_secs(1))).collect()
+    }
+
+    #[test]
+    fn rate_between_looks_at_other_parts_is_none() {
+        let history = looks(&[
+            (None, 1_000),
+            (None, 1_010),
+            (Some(1..2), 600),
+            (Some(1..2), 605),
+            (None, 1_040),
+            (None, 1_050),
+            (None, 1_060),
+        ]);
+        let found = rates(&history, 7);
+        assert_eq!(found, [Some(10.0), None, None, None, None, Some(10.0)]);
+    }
+
+    #[test]
+    fn rate_of_counter_that_went_down_is_none() {
+        let history = looks(&[(None, u64::MAX.into()), (None, 4), (None, 9)]);
+        assert_eq!(rates(&history, 3), [None, Some(5.0)]);
     }
 }
