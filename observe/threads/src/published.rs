@@ -136,6 +136,11 @@ impl Published {
                 }
             }
         }
+        // What is missing reads as zero. No short circuit: each of the files becomes damaged.
+        if program.files().iter().filter(|file| !file.is_whole()).count() > 0 {
+            let lanes_left_out = u64::try_from(lanes).unwrap_or(u64::MAX);
+            return Self { lanes_left_out, ..Self::default() };
+        }
         published.threads.extend(threads.into_values());
         published.activities.sort_by_key(|activity| activity.since);
         for thread in &mut published.threads {

@@ -35,14 +35,17 @@ impl Snapshot {
     pub fn new(program: &Program<'_>) -> Self {
         let id = program.files().first().map(|file| file.id());
         let file = || id.map_or(Key::File(0, 0), |id| Key::File(id.device, id.index));
+        let at = now();
+        // Before the state: a file that is found truncated is damaged.
+        let published = Published::new(program);
         Self {
             key: program.id().map_or_else(file, Key::Program),
             id: program.id(),
             process: program.process(),
             identity: program.identity().clone(),
             state: program.state(),
-            at: now(),
-            published: Published::new(program),
+            at,
+            published,
         }
     }
 

@@ -206,6 +206,11 @@ mod tests {
         queued: mmstats::SharedGauge<u64>,
     }
 
+    #[derive(mmstats::Stats)]
+    struct Served {
+        requests: mmstats::Counter,
+    }
+
     #[test]
     fn snapshot_joined_in_another_thread_knows_the_last_change_of_shared_lanes() {
         let directory = tempfile::tempdir().unwrap();
@@ -233,5 +238,31 @@ mod tests {
         assert!(quiet() >= Some(pause));
         stats.queued.add(1);
         assert_eq!(quiet(), Some(Duration::ZERO));
+    }
+
+    /// Bytes that were cut off read as zero: as a program that does nothing.
+    #[cfg(unix)] // Windows cuts no mapped file.
+    #[test]
+    fn file_truncated_since_refresh_has_no_threads() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = mmstats::Options::new().directory(directory.path());
+        let served = options.start::<Served>().unwrap();
+        let lane = served.lane().unwrap();
+        lane.requests.incr();
+        let mut observer = Observer::new(Sources::new().path(directory.path()));
+        observer.refresh();
+        let [file] = observer.files() else { panic!("{:?}", observer.files()) };
+        let path = std::fs::OpenOptions::new().write(true).open(file.path()).unwrap();
+        let mut watcher = Watcher::new();
+        watcher.look(&observer.programs());
+        let threads = watcher.take_reports().remove(0).threads;
+        assert!(threads.iter().any(|thread| thread.published));
+        // Within a page: no read faults.
+        path.set_len(file.size() - 8).unwrap();
+        watcher.look(&observer.programs());
+        let report = watcher.take_reports().remove(0);
+        assert_eq!(report.state, Some(FileState::Damaged));
+        assert!(!report.threads.iter().any(|thread| thread.published), "{report:?}");
+        assert!(report.threads_left_out > 0);
     }
 }
