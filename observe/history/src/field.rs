@@ -98,6 +98,7 @@ impl Past {
         comparable: bool,
     ) -> bool {
         let changed = **last != *reading;
+        let comparable = comparable && (!changed || is_of_same_lane(last, reading));
         if changed {
             *last = Arc::new(reading.clone());
         }
@@ -382,6 +383,18 @@ fn is_whole(reading: &Reading) -> bool {
     listed || (reading.tally.contended == 0 && reading.tally.damaged == 0)
 }
 
+/// Whether two values are not those of different lanes, each in a list of one.
+fn is_of_same_lane(before: &Reading, now: &Reading) -> bool {
+    let lane = |reading: &Reading| match &reading.value {
+        Some(OwnedValue::Each(all)) => all.first().filter(|_| all.len() == 1).map(|one| {
+            let origin = one.origin;
+            (origin.pid, origin.part, origin.lane)
+        }),
+        _ => None,
+    };
+    lane(before).zip(lane(now)).is_none_or(|(before, now)| before == now)
+}
+
 /// Number of values in a timer, histogram or average: see [`Field::rate`].
 fn count(value: &OwnedValue) -> Option<Number> {
     match value.only() {
@@ -469,5 +482,25 @@ mod tests {
             assert_eq!(field.value_at(at(3_500)), reading.value);
             assert_eq!(field.kept_since(), Some(at(0)));
         }
+    }
+
+    #[test]
+    fn rate_between_lanes_of_a_list_is_none() {
+        use mmstats_observe::{EachValue, Origin, Verdict};
+        let listed = |lane, n| {
+            let origin = Origin { file: 0, pid: Some(7), part: 0, lane: Some(lane) };
+            let (value, verdict) = (Some(OwnedValue::Unsigned(n)), Verdict::Consistent);
+            Reading::consistent(OwnedValue::Each(vec![EachValue { origin, value, verdict }]))
+        };
+        let at = Moment::from_milliseconds;
+        let mut field = field(&listed(2, 5));
+        for (time, lane, n) in [(0, 2, 5), (1_000, 2, 9), (2_000, 3, 900), (3_000, 3, 907)] {
+            field.record(at(time), &listed(lane, n), true);
+        }
+        let second = Duration::from_secs(1);
+        let rates = [1_000, 2_000, 3_000].map(|time| field.rate(at(time), second));
+        assert_eq!(rates, [Some(4.0), None, None]);
+        field.record(at(4_000), &listed(3, 911), true);
+        assert_eq!(field.rate(at(4_000), second), Some(4.0));
     }
 }
