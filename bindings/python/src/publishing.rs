@@ -46,9 +46,11 @@ type Function = Mutex<Option<Py<PyAny>>>;
 pub(crate) enum Target {
     /// Into the lane of the thread that calls the function.
     Own,
-    /// To the process, instead of what was set there.
+    /// Into the float of the process, which it replaces.
     Float,
+    /// Into the integer of the process.
     Integer,
+    /// Into the shared gauge of the process.
     Process,
 }
 

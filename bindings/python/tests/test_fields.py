@@ -429,5 +429,8 @@ def test_activity_that_ends_on_another_thread_raises(stats: All) -> None:
     for call in (lambda: begun.set("changed"), lambda: begun.__exit__(None, None, None)):
         with pytest.raises(RuntimeError, match="on the thread that began it"):
             call()
-    with stats.busy.begin("works"):
+    with stats.busy.begin("works") as works:
         assert [row["text"] for rows in stats.busy.value for row in rows if rows] == ["works"]
+        with pytest.raises(RuntimeError, match="on the thread that began it"):
+            elsewhere(lambda: works.__exit__(None, None, None))
+    assert [row["text"] for rows in stats.busy.value or [] for row in rows if rows] == []

@@ -154,9 +154,9 @@ impl Begun {
         _error: &Bound<'_, PyAny>,
         _trace: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        if let Some(row) = self.row.take()
-            && row.is_own()?
-        {
+        // On another thread the row stays: its own thread may still end it.
+        let is_own = self.row.as_ref().map_or(Ok(false), Row::is_own)?;
+        if let Some(row) = self.row.take().filter(|_| is_own) {
             let field = self.field.get();
             update!(field, py, Activity, activity => activity.end(row.row))?;
         }
