@@ -1,4 +1,4 @@
-//! What is no sample, and what is one only once: a consumer takes each for the truth.
+//! Values that must not become samples, and samples that must be there once.
 
 use std::collections::BTreeMap;
 

@@ -45,8 +45,8 @@ fn milliseconds(duration: Duration) -> u64 {
 
 /// Times of day of looks, from which those of other moments are reckoned.
 ///
-/// The system's clock may be set, and goes on while the machine sleeps; moments do not. So each look tells
-/// its time of day, and a step of it against the moments begins another reckoning.
+/// The system's clock may be set, and it goes on while the machine sleeps; moments are never set, and stand
+/// still. So each look has its time of day, and a step between the two begins another reckoning.
 #[derive(Debug, Clone, Default)]
 pub struct Days(Vec<Day>);
 

@@ -114,7 +114,7 @@ fn descriptor(
 
 /// FORMAT.md section 5.
 fn heap(image: &mut Image<'_>, sections: &Sections, fields: &[Field]) {
-    // Start, end, and what is there, once for each string or constant.
+    // Start, end and name of each string and constant, each once.
     let mut ranges: Vec<(usize, usize, String)> = Vec::new();
     for (index, field) in fields.iter().enumerate() {
         let at = place_of(sections, index);
